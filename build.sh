@@ -1,0 +1,199 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Everything one does with a clone of linetap on Debian 13; `./build.sh` alone lists it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly PACKAGES=(
+  python3 python3-venv python3-dev gcc libc6-dev # pyalsaaudio comes as source only
+  libasound2-dev libasound2-plugins jackd2       # sound without a sound card
+  mosquitto mosquitto-clients
+  age openssh-client openssl sigsum-go espeak-ng ffmpeg sox jq unzip shellcheck
+  systemd                              # the units are run by it in a namespace of their own
+  promtool                             # 16 MB, 85 MB installed: whether Prometheus takes our rules and figures
+  minimodem multimon-ng libspandsp2t64 # what the detectors are held against
+  asterisk-core-sounds-en-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav
+)
+readonly PYTHON=/usr/bin/python3 # Debian's own: the wheels of requirements.lock are for 3.13
+readonly BIN=.venv/bin
+readonly STAMP=.venv/installed
+readonly POLICY=/usr/sbin/policy-rc.d
+
+say() { printf '%s\n' "$*"; }
+fail() {
+  printf 'build.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+bad_usage() {
+  printf 'build.sh: %s\n' "$*" >&2
+  exit 2
+}
+
+usage() {
+  cat <<'EOF'
+usage: ./build.sh COMMAND
+  demo             install what is missing, then a minute of real calls on 8 simulated lines, sealed and opened
+  test             install what is missing, then lint, types and every test
+  setup            only the installing, into .venv; a second run takes seconds
+  bench            the benchmarks: a table, and JSON in build/bench/
+  soak [MINUTES]   the long tests (default 60)
+  image            the bootable image in build/image/
+  hil [--quick]    that image in the emulated machine
+EOF
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+missing_packages() {
+  local package
+  for package in "${PACKAGES[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || printf '%s\n' "$package"
+  done
+}
+
+# Debian starts a daemon that it installs. A broker on the standard port is not ours to start, so for the time of the
+# installing Debian is told not to, unless this machine has a policy of its own.
+forbid_daemons() {
+  [ ! -e "$POLICY" ] || return 0
+  trap allow_daemons EXIT
+  printf '#!/bin/sh\n# for the time of linetap build.sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
+  as_root chmod 755 "$POLICY"
+}
+
+allow_daemons() {
+  as_root rm -f "$POLICY"
+  trap - EXIT
+}
+
+install_packages() {
+  local missing log
+  mapfile -t missing < <(missing_packages)
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  command -v apt-get >/dev/null || fail "missing: ${missing[*]}; this installs them on Debian 13 only"
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || fail "missing: ${missing[*]}; run this as root, or install sudo"
+  say "packages: installing ${missing[*]}"
+  log=$(mktemp)
+  forbid_daemons
+  if ! {
+    as_root apt-get update -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 &&
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+        -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "${missing[@]}"
+  } >"$log" 2>&1 </dev/null; then
+    tail -n 15 "$log" >&2
+    fail "apt could not install ${missing[*]}; all of its output is in $log"
+  fi
+  if [ "$(trap -p EXIT)" ]; then allow_daemons; fi
+  rm -f "$log"
+}
+
+# Where it is belongs to it: a virtual environment that was copied still points to where it was made.
+wanted_stamp() {
+  { printf '%s\n' "$PWD" && "$PYTHON" --version && cat pyproject.toml requirements.lock; } | sha256sum
+}
+
+install_python() {
+  [ "$(cat "$STAMP" 2>/dev/null)" != "$(wanted_stamp)" ] || return 0
+  "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 13))' || fail "$PYTHON is older than 3.13; Debian 13 has it"
+  say "python: installing requirements.lock into .venv"
+  "$PYTHON" -m venv --clear .venv
+  local pip=("$BIN/pip" --quiet --disable-pip-version-check install)
+  # What comes as source is built with the setuptools of the lock, not with the newest of the day.
+  "${pip[@]}" --require-hashes -r <(grep '^setuptools==' requirements.lock) || fail "pip could not install setuptools"
+  "${pip[@]}" --require-hashes --no-build-isolation -r requirements.lock ||
+    fail "pip could not install requirements.lock; after a change in pyproject.toml, $BIN/python tools/lock.py makes it"
+  "${pip[@]}" --no-build-isolation --no-deps --editable . || fail "pip could not install linetap itself"
+  "$BIN/pip" --disable-pip-version-check check >/dev/null ||
+    fail "requirements.lock no longer fits pyproject.toml: $BIN/python tools/lock.py makes it"
+  wanted_stamp >"$STAMP"
+}
+
+make_notices() {
+  [ ! -s build/notices/ko.wav ] || [ ! -s build/notices/en.wav ] || return 0
+  say "notices: speaking the Korean and the English default into build/notices"
+  "$BIN/python" -m linetap.notices.defaults build/notices || fail "the default notices could not be made"
+}
+
+setup() {
+  install_packages
+  install_python
+  make_notices
+  say "ready: $BIN/linetap"
+}
+
+FAILED=()
+SUMMARY=()
+check() {
+  local name=$1 start=$SECONDS word=ok
+  shift
+  say "--- $name"
+  "$@" || { word=FAILED && FAILED+=("$name"); }
+  SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
+}
+
+# One pytest beside another; what the first one said comes last.
+side_by_side() {
+  local log=build/beside.log beside status=0
+  "$BIN/pytest" "$1" >"$log" 2>&1 </dev/null &
+  beside=$!
+  "$BIN/pytest" "${@:2}" || status=$?
+  wait "$beside" || status=$?
+  cat "$log"
+  return "$status"
+}
+
+# First what has to keep time: the calls of three minutes are nearly all waiting. Then what only computes, on both cores.
+all_pytests() {
+  local folder ignored=() status=0
+  local computing=(evidence signals vault broker mosquitto reporter)
+  for folder in e2e desk "${computing[@]}"; do ignored+=(--ignore "tests/$folder"); done
+  mkdir -p build
+  side_by_side tests/e2e "${ignored[@]}" || status=$?
+  side_by_side tests/desk "${computing[@]/#/tests/}" || status=$?
+  return "$status"
+}
+
+run_tests() {
+  local scripts
+  mapfile -t scripts < <(find . -path ./build -prune -o -path ./.venv -prune -o -name '*.sh' -print)
+  check ruff "$BIN/ruff" check --no-cache . # a cached verdict does not know of files that moved
+  check format "$BIN/ruff" format --no-cache --check .
+  check mypy "$BIN/mypy"
+  check shellcheck shellcheck "${scripts[@]}" .ci/run
+  if [ "$#" -gt 0 ]; then check pytest "$BIN/pytest" "$@"; else check pytest all_pytests; fi
+  say "---"
+  printf '%s\n' "${SUMMARY[@]}"
+  [ "${#FAILED[@]}" -eq 0 ] || fail "failed: ${FAILED[*]}"
+}
+
+command=${1:-help}
+[ "$#" -eq 0 ] || shift
+case $command in
+  setup) setup ;;
+  demo)
+    setup
+    exec "$BIN/python" -m linetap.bench.demo "$@"
+    ;;
+  test)
+    setup
+    run_tests "$@"
+    ;;
+  bench)
+    setup
+    exec "$BIN/python" -m linetap.bench.measure "$@"
+    ;;
+  soak)
+    minutes=${1:-60}
+    [[ $minutes =~ ^[1-9][0-9]*$ ]] || bad_usage "soak [MINUTES]: $minutes is no number of minutes"
+    setup
+    LINETAP_SOAK_MINUTES=$minutes exec "$BIN/pytest" -m soak --timeout="$((minutes * 60 + 600))"
+    ;;
+  image | hil) bad_usage "there is no image yet: image and hil have nothing to build or start" ;;
+  help | -h | --help) usage ;;
+  *)
+    usage >&2
+    bad_usage "there is no command $command"
+    ;;
+esac

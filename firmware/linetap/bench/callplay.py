@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one scripted call does to its line: the exchange's signals, the staff member's hand, and what is said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linetap.bench import exchangetones, fsk, synth, timing
+from linetap.bench.dialogue import add_talk
+from linetap.bench.scriptkeys import Call, Keys
+from linetap.bench.timing import PER_MS
+from linetap.bench.voices import Voices
+
+if TYPE_CHECKING:
+    from linetap.bench.timeline import LineTimeline
+
+RING_TRIP_MS = 60  # the exchange takes so long to see the loop close and stop ringing
+NEAR_KEY_DBM0, FAR_KEY_DBM0 = (
+    -7.0,
+    -20.0,
+)  # of each tone: a telephone on this line; one behind two lines and an exchange
+
+
+def play(call: Call, line: LineTimeline, language: str, voices: Voices) -> None:
+    times = timing.times_of(call)
+    if call.direction == "in":
+        _ring(call, line, times)
+    else:
+        _dial(call, line, times)
+    if times.answer is not None:
+        if call.polarity:
+            line.reverse(times.answer, True)
+        if call.dense_dbm0 is not None:
+            line.dense(times.answer, times.talk_to, call.dense_dbm0)
+        add_talk(call, times, language, voices, line.add)
+        _converse(call, line, times.answer)
+        _fax(call, line, times.answer, times.talk_to)
+    if times.far_gone is not None:
+        _far_gone(call, line, times.far_gone, times.end)
+    if times.off_hook is not None:
+        line.on_hook(times.end, call.bounce_ms)
+
+
+def _ring(call: Call, line: LineTimeline, times: timing.Times) -> None:
+    for i, digit in enumerate(timing.caller_digits(call)):
+        at = times.start + i * (timing.DTMF_ON_MS + timing.DTMF_OFF_MS)
+        line.add(at, synth.dtmf(digit, timing.DTMF_ON_MS * PER_MS, call.caller_id.dbm0))
+    for i in range(call.rings):
+        at = times.ring + i * timing.RING_PERIOD_MS
+        end = at + timing.RING_ON_MS
+        if times.off_hook is not None:
+            end = min(end, times.off_hook + RING_TRIP_MS)
+        line.burst(at, end, call.shake)
+    if call.caller_id.kind in ("bell202", "v23"):
+        told = fsk.sound(call.caller_id)
+        at = times.ring + timing.RING_ON_MS + timing.CALLER_ID_AFTER_MS
+        if times.off_hook is not None:  # whoever picks up that early cuts it off
+            told.cut(max(0, (times.off_hook - at) * PER_MS))
+        line.add(at, told)
+    if times.off_hook is not None:
+        line.hook.clear(times.off_hook, times.off_hook + RING_TRIP_MS)
+        line.off_hook(times.off_hook, call.bounce_ms)
+
+
+def _dial(call: Call, line: LineTimeline, times: timing.Times) -> None:
+    line.off_hook(times.start, call.bounce_ms)
+    spans = timing.digit_spans(call)
+    tone_from = times.start + timing.DIAL_TONE_AFTER_MS
+    tone_to = times.start + spans[0][0] if spans else times.end
+    if tone_to > tone_from:
+        _tone(line, "dial", tone_from, tone_to)
+    for first, end, digit in spans:
+        if call.dialling == "dtmf":
+            line.add(times.start + first, synth.dtmf(digit, (end - first) * PER_MS))
+            continue
+        for i in range(timing.pulses(digit)):
+            line.pulse(times.start + first + i * (timing.PULSE_BREAK_MS + timing.PULSE_MAKE_MS))
+    if times.dialled is not None and call.outcome in ("answered", "unanswered"):
+        _tone(line, "ringback", times.dialled + timing.POST_DIAL_MS, times.answer or times.end)
+
+
+def _converse(call: Call, line: LineTimeline, answer: int) -> None:
+    """What happens in the middle of a call."""
+    for flash in call.flash_at_s:
+        at = answer + round(flash * 1000)
+        line.on_hook(at, call.bounce_ms, call.polarity)
+        line.off_hook(at + call.flash_ms, call.bounce_ms, call.polarity)
+    for keys in call.keys:
+        _press(keys, line, timing.keys_span(keys, answer)[0])
+    for tone in call.tone:
+        at = answer + round(tone.at_s * 1000)
+        _tone(line, tone.tone, at, at + round(tone.for_s * 1000))
+
+
+def _press(keys: Keys, line: LineTimeline, ms: int) -> None:
+    usual = NEAR_KEY_DBM0 if keys.by == "staff" else FAR_KEY_DBM0
+    dbm0 = usual if keys.dbm0 is None else keys.dbm0
+    for i, digit in enumerate(keys.digits):
+        at = ms + i * (timing.KEY_ON_MS + timing.KEY_OFF_MS)
+        line.add(at, synth.dtmf(digit, timing.KEY_ON_MS * PER_MS, dbm0))
+
+
+def _fax(call: Call, line: LineTimeline, answer: int, end: int) -> None:
+    if call.fax == "calling":
+        line.add(answer, exchangetones.fax_calling((end - answer) * PER_MS))
+    elif call.fax != "none":
+        length = min(timing.FAX_ANSWER_MS, end - answer - timing.FAX_ANSWERS_AFTER_MS) * PER_MS
+        sound = exchangetones.fax_answer(max(0, length), call.fax == "answer_reversed")
+        line.add(answer + timing.FAX_ANSWERS_AFTER_MS, sound)
+
+
+def _far_gone(call: Call, line: LineTimeline, ms: int, end_ms: int) -> None:
+    """The exchange tells by a tone that nobody is there, where it likes with a break of the loop before it."""
+    if call.polarity:
+        line.reverse(ms, False)
+    if call.loop_break_ms:
+        line.break_loop(ms, call.loop_break_ms)
+    name = "busy" if call.outcome == "answered" else call.outcome
+    _tone(line, name, ms + call.loop_break_ms, end_ms)
+
+
+def _tone(line: LineTimeline, name: str, ms: int, end_ms: int) -> None:
+    line.add(ms, exchangetones.exchange_tone(name, (end_ms - ms) * PER_MS))

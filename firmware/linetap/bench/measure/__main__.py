@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table on standard output, the same as JSON in build/bench/. Names on the command line choose rows."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.bench.measure import (
+    accuracy,
+    busy,
+    capture,
+    ears,
+    fetch,
+    find,
+    fleet,
+    imports,
+    journal,
+    log,
+    notice,
+    proof,
+    replay,
+)
+from linetap.bench.measure.row import Row, table
+from linetap.clock import SYSTEM, rfc3339
+from linetap.errors import LinetapError
+from linetap.notices.defaults import make_default_notices
+
+PROJECT = Path(__file__).resolve().parents[4]
+FOLDER = PROJECT / "build" / "bench"
+VOICES = PROJECT / "build" / "voices"
+MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
+    "replay": replay.measure,
+    "busy": busy.measure,
+    "capture": capture.measure,
+    "notice": notice.measure,
+    "proof": proof.measure,
+    "ears": ears.measure,
+    "imports": imports.measure,
+    "journal": journal.measure,
+    "accuracy": accuracy.measure,
+    "log": log.measure,
+    "find": find.measure,
+    "fetch": fetch.measure,
+    "fleet": fleet.measure,
+}
+
+
+class Report(msgspec.Struct, kw_only=True):
+    at: str
+    machine: str
+    cores: int
+    rows: list[Row]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="linetap bench", description="The benchmarks, each against its target.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)} (default: all)")
+    names = parser.parse_args().names or list(MEASUREMENTS)
+    if unknown := set(names) - MEASUREMENTS.keys():
+        parser.error(f"no measurement {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    make_default_notices(FOLDER / "notices")
+    rows: list[Row] = []
+    for name in names:
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        folder = FOLDER / name
+        folder.mkdir()
+        try:
+            rows += MEASUREMENTS[name](folder, VOICES, FOLDER / "notices")
+        except LinetapError as error:
+            print(f"bench: {name}: {error}", file=sys.stderr)
+            return error.exit_status
+    report = Report(at=rfc3339(SYSTEM.utc_ns()), machine=platform.platform(), cores=os.cpu_count() or 0, rows=rows)
+    (FOLDER / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

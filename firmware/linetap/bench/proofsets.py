@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines that heard a notice and lines that did not, for the proof's error curves: trials drawn at random by kind.
+
+Levels of a heard notice are relative to the notice as played. People are recorded prompts (Debian's
+asterisk-core-sounds-en-wav) where they are installed, else espeak-ng.
+"""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from linetap.bench.synth import BUSY_HZ, BUSY_MS, F64, RINGBACK_HZ, Hum, Sound, Tones, pair, rms_of
+from linetap.bench.voices import MADE_DBM0 as SPOKEN_DBM0
+from linetap.bench.voices import Voices
+from linetap.evidence import g711
+from linetap.notices.level import level_of
+from linetap.ring import I16, RATE_HZ
+
+PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+TAIL = RATE_HZ // 5
+FOREIGN = ("이 통화는 업무 품질 향상을 위하여 녹음되고 있습니다.", "상담사와 연결 중입니다. 잠시만 기다려 주십시오.",
+           "지금은 통화량이 많아 연결이 늦어지고 있습니다. 죄송합니다.")  # fmt: skip
+TALK = ("여보세요, 거기 시청 민원실이지요? 어제 신청한 서류 때문에 전화했어요.", "아니 도대체 몇 번을 전화해야 합니까?",
+        "Hello? Can you hear me? I have been waiting for half an hour now.")  # fmt: skip
+HEARD = ("clean", "speech", "speech+6", "hum", "noise", "clipped", "mu-law", "hybrid")
+DEAF = ("speech", "leak", "leak+speech", "other", "other+leak", "other+speech", "silence", "noise", "tones", "stuck")
+FAINTEST_DB = -20.0
+
+
+class Material(msgspec.Struct, frozen=True):
+    """`people`, `foreign`: int16 pieces whose active level is SPOKEN_DBM0."""
+
+    people: list[I16]
+    foreign: list[I16]
+    recorded: bool  # whether the people are
+
+
+class Trial(msgspec.Struct, frozen=True):
+    kind: str
+    captured: I16
+    gain_db: float  # of the notice, relative to as played
+
+
+def material(voices: Path, notices: list[I16]) -> Material:
+    """The other notices are the unit's own others and more sentences by a voice like theirs."""
+    speech = Voices(voices)
+    foreign = [speech.say(text, "ko", "staff") for text in FOREIGN] + notices
+    people = [samples for path in sorted(PROMPTS.glob("*.wav")) if len(samples := _prompt(path)) > RATE_HZ]
+    spoken = people or [speech.say(text, "en" if text.isascii() else "ko", "caller") for text in TALK]
+    return Material(spoken, foreign, bool(people))
+
+
+def heard(kind: str, notice: I16, made: Material, rng: np.random.Generator, share: float = 1.0) -> Trial:
+    """A line that returns the first or last `share` of the notice, 0 to 20 dB down, at some delay up to 195 ms."""
+    gain_db = float(rng.uniform(FAINTEST_DB, 0))
+    echo = _delayed(_part(notice, share, rng), int(rng.integers(0, 195 * 8)))
+    if kind == "hybrid":
+        echo = _through_a_hybrid(echo, rng)
+    line = echo * 10 ** (gain_db / 20) + _noise(rng.uniform(-70, -58), len(echo), rng)
+    echo_dbm0 = level_of(notice, RATE_HZ) + gain_db
+    if kind in ("speech", "speech+6", "mu-law", "clipped"):
+        above = 6.0 if kind == "speech+6" else float(rng.uniform(-15, 6))
+        line += _talk(made.people, len(line), echo_dbm0 + above, rng)
+    if kind == "hum":
+        line += Hum(echo_dbm0 + float(rng.uniform(-10, 6)), len(line) + 400).render(int(rng.integers(400)), len(line))
+    if kind == "noise":
+        line += _noise(echo_dbm0 - float(rng.uniform(6, 20)), len(line), rng)
+    if kind == "clipped":
+        top = np.abs(line).max() * float(rng.uniform(0.25, 0.7))
+        line = np.clip(line, -top, top)
+    captured = _int16(line)
+    return Trial(kind, g711.decode(g711.encode(captured)) if kind == "mu-law" else captured, gain_db)
+
+
+def deaf(kind: str, notice: I16, made: Material, rng: np.random.Generator) -> Trial:
+    """A line on which the notice is not heard; with `leak` it comes through from the neighbour, 40 to 60 dB down."""
+    n = len(notice) + TAIL
+    line = _noise(rng.uniform(-75, -50), n, rng)
+    gain_db = -200.0
+    if "leak" in kind:
+        gain_db = -float(rng.uniform(40, 60))
+        line += _delayed(notice.astype(np.float64), int(rng.integers(0, 195 * 8))) * 10 ** (gain_db / 20)
+    if "speech" in kind:
+        line += _talk(made.people, n, float(rng.uniform(-45, -6)), rng)
+    if "other" in kind:
+        others = [piece for piece in made.foreign if len(piece) != len(notice) or not np.array_equal(piece, notice)]
+        line += _delayed(_fitted(others, len(notice), rng), int(rng.integers(0, TAIL)))
+    if kind == "silence":
+        line = np.zeros(n)
+    if kind == "noise":
+        line = _noise(rng.uniform(-45, -3), n, rng)
+    if kind == "tones":
+        line += _tones(n, rng)
+    if kind == "stuck":
+        line = _stuck(n, rng)
+    captured = _int16(line)
+    return Trial(kind, g711.decode(g711.encode(captured)) if rng.random() < 0.3 else captured, gain_db)
+
+
+def _stuck(n: int, rng: np.random.Generator) -> F64:
+    """A codec's stuck value, or a full-scale square wave."""
+    if rng.random() < 0.5:
+        return np.full(n, float(rng.integers(-32768, 32768)))
+    return np.where(np.sin(np.arange(n) * rng.uniform(0.01, 2)) >= 0, 32767.0, -32768.0)
+
+
+def _tones(n: int, rng: np.random.Generator) -> F64:
+    some: list[Sound] = [
+        pair(BUSY_HZ, -13, n, BUSY_MS),
+        pair(RINGBACK_HZ, -13, n),
+        Hum(-15, n),
+        Tones([(1004.0, 0.0)], n),
+    ]
+    return some[int(rng.integers(len(some)))].render(0, n)
+
+
+def _prompt(path: Path) -> I16:
+    with wave.open(str(path), "rb") as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+    if len(samples) < RATE_HZ or not samples.any():
+        return samples[:0]
+    return _int16(samples.astype(np.float64) * 10 ** ((SPOKEN_DBM0 - level_of(samples, RATE_HZ)) / 20))
+
+
+def _part(notice: I16, share: float, rng: np.random.Generator) -> F64:
+    part = notice.astype(np.float64)
+    kept = int(len(part) * share)
+    if kept < len(part):
+        silent = slice(kept, None) if rng.random() < 0.5 else slice(0, len(part) - kept)
+        part[silent] = 0
+    return part
+
+
+def _delayed(samples: F64, delay: int) -> F64:
+    line = np.zeros(len(samples) + TAIL)
+    line[delay : delay + len(samples)] = samples[: len(line) - delay]
+    return line
+
+
+def _through_a_hybrid(echo: F64, rng: np.random.Generator) -> F64:
+    """A line's echo path: a millisecond of dispersion and half a sample of delay, of unit gain, either way round."""
+    taps = rng.standard_normal(8) * 0.25 * np.exp(-np.arange(8) / 3)
+    taps[:2] += 0.5, 0.5
+    taps *= rng.choice([-1, 1])
+    return np.convolve(echo, taps / np.sqrt((np.abs(np.fft.rfft(taps, 256)[6:110]) ** 2).mean()))[: len(echo)]
+
+
+def _fitted(pieces: list[I16], n: int, rng: np.random.Generator) -> F64:
+    """Pieces of speech one after the other, from somewhere in the first on."""
+    line = np.zeros(0)
+    while len(line) < n:
+        piece = pieces[int(rng.integers(len(pieces)))]
+        line = np.concatenate([line, piece, np.zeros(int(rng.integers(800, 3200)))])
+    return line[:n]
+
+
+def _talk(people: list[I16], n: int, dbm0: float, rng: np.random.Generator) -> F64:
+    """Somebody who speaks, and 25 to 45 dB below that the room around."""
+    return _fitted(people, n, rng) * 10 ** ((dbm0 - SPOKEN_DBM0) / 20) + _noise(dbm0 - rng.uniform(25, 45), n, rng)
+
+
+def _noise(dbm0: float, n: int, rng: np.random.Generator) -> F64:
+    noise: F64 = rng.standard_normal(n) * rms_of(dbm0)
+    return noise
+
+
+def _int16(line: F64) -> I16:
+    samples: I16 = np.clip(np.rint(line), -32768, 32767).astype(np.int16)
+    return samples

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hook inputs, relays, LEDs and the button of a unit: what the services may ask of a board, whichever it is.
+
+`hardware*.py` and `simulated*.py` are chosen by name (`board.kind`); one that fails refuses to start, it never falls
+through to the other. Ring, polarity, voltage and line LEDs belong to the card's meter (`meter/`), where it has one;
+without, ring and polarity read 0 and the voltage NO_VOLTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from linetap.clock import SYSTEM, Clock
+from linetap.config.schema import Config
+
+if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less
+    from linetap.records import MeterState
+    from linetap.ring import I16, Bits
+
+PERIOD_MS = 10
+UNIT_LEDS = ("run", "call", "fault")
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Ten milliseconds of a card, one row a line in the order of `Config.lines_of(card)`.
+
+    `hook` (True = off-hook level), `ring` (True = ring detector on), `polarity` (True = reversed): bool (lines, 10),
+    oldest first; `volts`: int16 (lines,), hundredths of a volt at the end of the period, or ring.NO_VOLTS.
+    """
+
+    hook: Bits
+    ring: Bits
+    polarity: Bits
+    volts: I16
+
+
+class CardBoard(Protocol):
+    """One card's lines. Opening it opens every relay; so does closing it."""
+
+    @property
+    def behind_ms(self) -> int:
+        """How long ago a millisecond has to be for its levels to be known for certain."""
+        ...
+
+    @property
+    def meter(self) -> MeterState | None:
+        """Kept up to date by whoever asks for levels; None: the card has no meter."""
+        ...
+
+    def levels(self, until_ns: int) -> Levels:
+        """The ten milliseconds before `until_ns` (CLOCK_MONOTONIC). Never waits."""
+        ...
+
+    def relay(self, index: int, closed: bool) -> None:
+        """The notice relay of the line in row `index`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class PanelBoard(Protocol):
+    """The three unit LEDs and the button."""
+
+    def show(self, leds: Mapping[str, bool]) -> None:
+        """All of UNIT_LEDS, lit or dark."""
+        ...
+
+    def button(self) -> bool:
+        """Whether it is pressed now."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_card(config: Config, card: int, clock: Clock = SYSTEM) -> CardBoard:
+    """The board of card number `card`. DeviceFault or BadInput where it cannot be what the configuration says."""
+    if not any(each.number == card and each.meter_port for each in config.card):
+        return _open_pins(config, card, clock)
+    from linetap.board.meter.open import open_metered
+    from linetap.board.pins import HEADER_CARD
+
+    by_meter = config.board.kind == "hardware" and card != HEADER_CARD
+    return open_metered(config, card, None if by_meter else _open_pins(config, card, clock), clock)
+
+
+def _open_pins(config: Config, card: int, clock: Clock) -> CardBoard:
+    if config.board.kind == "simulated":
+        from linetap.board.simulated import SimulatedCard
+
+        return SimulatedCard(config.run_path, card, len(config.lines_of(card)))
+    from linetap.board.gpio import import_gpio
+    from linetap.board.hardware import HardwareCard
+    from linetap.board.pins import card_wiring, load_pins
+
+    pins = load_pins(Path(config.board.pins))
+    return HardwareCard(import_gpio(), card_wiring(config, card, pins), clock)
+
+
+def open_panel(config: Config) -> PanelBoard:
+    """The unit's LEDs and button. DeviceFault or BadInput where they cannot be what the configuration says."""
+    if config.board.kind == "simulated":
+        from linetap.board.simulated_panel import SimulatedPanel
+
+        return SimulatedPanel(config.run_path)
+    from linetap.board.gpio import import_gpio
+    from linetap.board.hardware_panel import HardwarePanel
+    from linetap.board.pins import load_pins
+
+    return HardwarePanel(import_gpio(), load_pins(Path(config.board.pins)))

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit's LEDs and button on the header. Apart from the card, so that the panel needs no numpy."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from functools import partial
+
+from linetap.board import UNIT_LEDS
+from linetap.board.gpio import Gpio, begin, claim, releasing, told
+from linetap.board.pins import PinTable
+
+
+class HardwarePanel:
+    def __init__(self, gpio: Gpio, table: PinTable) -> None:
+        """DeviceFault `gpio_setup` naming the pin that cannot be had."""
+        self._gpio = gpio
+        self._dark = int(table.led.active == "low")
+        self._pins: dict[str, int] = {name: getattr(table.led, name) for name in UNIT_LEDS}
+        self._button, self._pressed = table.button.pin, int(table.button.active == "high")
+        self._claimed: list[int] = []
+        with releasing(self):
+            begin(gpio)
+            for pin in self._pins.values():
+                claim(pin, partial(gpio.setup, pin, gpio.OUT, initial=self._dark))
+                self._claimed.append(pin)
+            pull = gpio.PUD_DOWN if self._pressed else gpio.PUD_UP
+            claim(self._button, partial(gpio.setup, self._button, gpio.IN, pull_up_down=pull))
+            self._claimed.append(self._button)
+
+    def show(self, leds: Mapping[str, bool]) -> None:
+        for name, pin in self._pins.items():
+            with told(pin):
+                self._gpio.output(pin, self._dark ^ int(leds[name]))
+
+    def button(self) -> bool:
+        with told(self._button):
+            return self._gpio.input(self._button) == self._pressed
+
+    def close(self) -> None:
+        """Dark: a panel that has ended shows nothing it cannot stand for."""
+        for pin in self._claimed:
+            if pin != self._button:
+                with contextlib.suppress(Exception):
+                    self._gpio.output(pin, self._dark)
+        if self._claimed:
+            self._gpio.cleanup(self._claimed)
+        self._claimed = []

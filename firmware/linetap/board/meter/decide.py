@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the voltages of a card's lines mean: hook, ring and polarity of each millisecond.
+
+Every answer is given `delay_ms` after its sample, when it is known whether a change lasts: then it can be dated by its
+edge, and ringing, which takes the line below the threshold for up to 26 ms in each cycle, leaves the hook as it is.
+
+A voltage of no line (below 3 V) never changes the hook by itself: an open wire is not off-hook, and a dial that shorts
+the line has not hung up. Nor is a line off-hook because its voltage sank through the threshold slowly: that is a cut
+wire that discharges. Off-hook is a fall, or a voltage that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+from linetap.board.meter.latched import Lasting, Latched
+from linetap.board.meter.limits import LimitArrays
+from linetap.config.numbers import MeterNumbers
+from linetap.ring import I16, Bits
+
+FALL_MS, STEADY_MS = 5, 100
+
+Int16 = npt.NDArray[np.int16]
+
+
+class Decider:
+    """Samples in without a hole; a hole that is too long to fill is a `restart`."""
+
+    def __init__(self, limits: LimitArrays, numbers: Sequence[MeterNumbers]) -> None:
+        """`numbers`: of the lines' profiles."""
+        self.limits = limits
+        most = [{name: getattr(n, name) for name in MeterNumbers.__struct_fields__} for n in numbers]
+        self._n = MeterNumbers(**{name: max(each[name] for each in most) for name in most[0]})
+        self.delay_ms = max(self._n.lift_min_ms, self._n.make_min_ms, self._n.open_min_ms)
+        lines = len(limits.lines)
+        delay = self.delay_ms
+        lasting = Lasting(self._n.lift_min_ms, self._n.open_min_ms, self._n.make_min_ms, self._n.break_max_ms)
+        self._hook = Latched(lines, delay, lasting)
+        self._polarity = Latched(lines, delay, Lasting(delay, delay, delay, 0))
+        self._started = False
+        self._dead_ms = [0] * lines
+        self._raw = np.zeros((lines, 1), np.bool_)  # hook by the last voltage that said anything
+        self._sign = np.zeros((lines, 1), np.bool_)
+        self._past: Int16 = np.zeros((lines, 0), np.int16)
+        self._keep = max(self._n.ring_window_ms, STEADY_MS)
+        self._ring_out = np.zeros((lines, self.delay_ms), np.bool_)
+
+    def restart(self) -> None:
+        """A hole: what the lines were is not known to be still so."""
+        self._started = False
+
+    def push(self, volts: I16) -> tuple[Bits, Bits, Bits]:
+        """Samples int16 (lines, n), 0.01 V; hook, ring and polarity, bool (lines, n), of `delay_ms` before them."""
+        if not self._started:
+            self._start(volts)
+        n = volts.shape[1]
+        volts = np.maximum(volts, -32767)
+        signed = np.concatenate([self._past, volts], axis=1)
+        self._past = signed[:, -self._keep :]
+        ring = self._ringing(signed, n)
+        size = np.abs(signed)
+        hook = self._hook_bits(size, n)
+        turned = self._polarity_bits(volts, size[:, -n:], ring)
+        rings = np.concatenate([self._ring_out, ring], axis=1)
+        self._ring_out = rings[:, n:]
+        return self._hook.push(hook), rings[:, :n], self._polarity.push(turned)
+
+    def _start(self, volts: I16) -> None:
+        """As the first sample says, but where it says nothing: there it is as it was."""
+        first = volts[:, :1]
+        size = np.abs(np.maximum(first, -32767))
+        alive = size >= self.limits.no_line
+        self._raw = np.where(alive, size < self.limits.middle, False)
+        self._sign = np.where(alive, (first > 0) != self.limits.reversed, self._sign)
+        self._hook.set_now(self._raw[:, 0])
+        self._polarity.set_now(self._sign[:, 0])
+        self._ring_out[:] = False
+        self._dead_ms = [0] * len(self._dead_ms)
+        self._past = np.repeat(first, self._keep, axis=1)
+        self._started = True
+
+    def _hook_bits(self, size: Int16, n: int) -> Bits:
+        limits = self.limits
+        now = size[:, -n:]
+        alive = now >= limits.no_line
+        low = alive & (now < limits.off_below)
+        high = now > limits.on_above
+        if not low.any():
+            self._dead(alive, high)
+            return self._held(low, high)
+        recent = size[:, -n - FALL_MS : -1]  # what it was up to FALL_MS ago, the highest
+        highest = np.maximum.reduce([recent[:, i : i + n] for i in range(FALL_MS)])
+        fell = highest - now >= limits.fall
+        steady = np.abs(now - size[:, -n - STEADY_MS : -STEADY_MS]) < now * self._n.steady_share
+        low &= fell | steady
+        self._dead(alive, high)
+        return self._held(low, high)
+
+    def _held(self, low: Bits, high: Bits) -> Bits:
+        """True from `low` on, False from `high` on, and between them as before."""
+        said = low | high
+        if said.all():  # as nearly always
+            self._raw = low[:, -1:]
+            return low
+        at = np.where(said, np.arange(1, low.shape[1] + 1), 0)
+        last = np.maximum.accumulate(at, axis=1)
+        levels = np.concatenate([self._raw, low], axis=1)
+        held: Bits = np.take_along_axis(levels, last, axis=1)
+        self._raw = held[:, -1:]
+        return held
+
+    def _dead(self, alive: Bits, high: Bits) -> None:
+        """Off-hook does not outlast the line by more than no_line_ms: `high` from then on."""
+        n, limit = alive.shape[1], self._n.no_line_ms
+        if alive.all():
+            self._dead_ms = [0] * len(self._dead_ms)
+            return
+        for line, row in enumerate(alive):
+            last = np.flatnonzero(row)
+            if len(last):
+                self._dead_ms[line] = n - 1 - int(last[-1])
+                continue
+            if self._dead_ms[line] + n > limit:
+                high[line, max(0, limit - self._dead_ms[line]) :] = True
+            self._dead_ms[line] += n
+
+    def _ringing(self, signed: Int16, n: int) -> Bits:
+        """An alternating voltage: beyond the peak to both sides of the mean, within the window."""
+        window, peak = self._n.ring_window_ms, round(self._n.ring_peak_v * 100)
+        seen = signed[:, -n - window + 1 :]
+        swing = seen.max(axis=1).astype(np.int32) - seen.min(axis=1)  # of 150 Vrms: more than int16 holds
+        found = np.zeros((len(signed), n), np.bool_)
+        rows = np.flatnonzero(swing >= 2 * peak)
+        if len(rows):
+            windows = sliding_window_view(seen[rows].astype(np.int32), window, axis=1)
+            middle = windows.mean(axis=2, keepdims=True)
+            above = np.count_nonzero(windows > middle + peak, axis=2)
+            below = np.count_nonzero(windows < middle - peak, axis=2)
+            found[rows] = np.minimum(above, below) >= self._n.ring_share_ms
+        return found
+
+    def _polarity_bits(self, volts: Int16, size: Int16, ring: Bits) -> Bits:
+        says = (size >= self.limits.no_line) & ~ring
+        positive = (volts > 0) != self.limits.reversed
+        if says.all():
+            self._sign = positive[:, -1:]
+            return np.asarray(positive, np.bool_)
+        at = np.where(says, np.arange(1, size.shape[1] + 1), 0)
+        last = np.maximum.accumulate(at, axis=1)
+        held: Bits = np.take_along_axis(np.concatenate([self._sign, positive], axis=1), last, axis=1)
+        self._sign = held[:, -1:]
+        return held

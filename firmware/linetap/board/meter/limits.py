@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From which voltages on a line is off-hook or on-hook: its profile's, or in the middle of what was learnt of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.config.numbers import MeterNumbers
+from linetap.learned import Learned
+
+PIN_OFF_HOOK_V, PIN_ON_HOOK_V = 16.0, 25.0  # the window that a card's comparators stay in: hardware/README.md
+
+
+@dataclass(frozen=True, slots=True)
+class LineLimits:
+    """Volts, without sign. `on_hook_v`, `off_hook_v`: what the line is expected to have then."""
+
+    off_below_v: float
+    on_above_v: float
+    fall_v: float
+    no_line_v: float
+    on_hook_v: float
+    off_hook_v: float
+    reversed: bool = False  # it reads positive where another is negative
+
+    @property
+    def pin_sees(self) -> bool:
+        """Whether a comparator with fixed thresholds tells this line's two states apart."""
+        return self.on_hook_v > PIN_ON_HOOK_V and self.off_hook_v < PIN_OFF_HOOK_V
+
+
+def limits_of(numbers: MeterNumbers, no_line_v: float, learned: Learned | None = None) -> LineLimits:
+    """Of a line with a profile's `numbers` and `no_line_v`; what was learnt goes before."""
+    reversed_ = bool(learned and learned.reversed)
+    on, off = (learned.on_hook_v, learned.off_hook_v) if learned else (None, None)
+    if on is None or off is None or on <= off:
+        fall = numbers.fall_v
+        return LineLimits(
+            numbers.off_below_v, numbers.on_above_v, fall, no_line_v, numbers.on_hook_v, numbers.off_hook_v, reversed_
+        )
+    low, high = (off + share * (on - off) for share in (numbers.low_share, 1 - numbers.low_share))
+    return LineLimits(low, high, min(numbers.fall_v, (on - off) / 2), min(no_line_v, off / 2), on, off, reversed_)
+
+
+class LimitArrays:
+    """A card's limits as int16 columns (lines, 1), hundredths of a volt."""
+
+    def __init__(self, limits: Sequence[LineLimits]) -> None:
+        self.lines = tuple(limits)
+        self.off_below = _column([line.off_below_v for line in limits])
+        self.on_above = _column([line.on_above_v for line in limits])
+        self.fall = _column([line.fall_v for line in limits])
+        self.no_line = _column([line.no_line_v for line in limits])
+        self.on_hook = _column([line.on_hook_v * (1 if line.reversed else -1) for line in limits])
+        self.off_hook = _column([line.off_hook_v * (1 if line.reversed else -1) for line in limits])
+        self.middle = (self.off_below + self.on_above) // 2
+        self.reversed = np.array([[line.reversed] for line in limits], np.bool_)
+        self.pin_sees = np.array([line.pin_sees for line in limits], np.bool_)
+
+
+def _column(volts: Sequence[float]) -> npt.NDArray[np.int16]:
+    return np.round(np.array(volts, np.float64) * 100).astype(np.int16)[:, None]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last two seconds of a card as the meter saw them, by the number of the sample since the meter started."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.board import PERIOD_MS, Levels
+from linetap.board.meter.decide import Decider
+from linetap.ring import I16
+
+CAPACITY = 2048
+MOST_HOLE = 100  # samples: a longer hole is not filled
+MOST_EDGES = 64  # remembered, of those the meter told besides
+
+
+class Store:
+    """Samples in as they come, holes and all; levels out."""
+
+    def __init__(self, decider: Decider) -> None:
+        self._decider = decider
+        lines = len(decider.limits.lines)
+        self._bits = np.zeros((3, lines, CAPACITY), np.bool_)
+        self._volts = np.zeros((lines, CAPACITY), np.int16)
+        self._next: int | None = None  # sample
+        self._first = 0  # since the last hole
+        self._edges: deque[tuple[int, int, bool]] = deque(maxlen=MOST_EDGES)
+
+    @property
+    def end(self) -> int | None:
+        """The sample up to which everything is decided."""
+        return None if self._next is None else self._next - self._decider.delay_ms
+
+    def forget(self) -> None:
+        """The meter counts from another zero."""
+        self._next = None
+        self._edges.clear()
+        self._decider.restart()
+
+    def edge(self, sample: int, row: int, off_hook: bool) -> None:
+        """What the meter itself made of its voltage: all there is of a stretch whose samples were lost."""
+        self._edges.append((sample, row, off_hook))
+
+    def add(self, sample: int, volts: I16) -> bool:
+        """int16 (lines, n) from number `sample` on. False where they are from before what is there already."""
+        if self._next is not None and sample != self._next:
+            if sample < self._next:
+                return False
+            if sample - self._next > MOST_HOLE:
+                self._next = None
+                self._decider.restart()
+            else:
+                volts = np.concatenate([self._filling(self._next, sample), volts], axis=1)
+                sample = self._next
+        if self._next is None:
+            self._first = sample
+        bits = self._decider.push(volts)
+        n, delay = volts.shape[1], self._decider.delay_ms
+        decided = zip(self._bits, bits, [sample - delay] * 3, strict=True)
+        for kept, fresh, at in ((self._volts, volts, sample), *decided):
+            first = at % CAPACITY
+            fits = min(n, CAPACITY - first)
+            kept[:, first : first + fits] = fresh[:, :fits]
+            kept[:, : n - fits] = fresh[:, fits:]
+        self._next = sample + n
+        return True
+
+    def _filling(self, first: int, end: int) -> npt.NDArray[np.int16]:
+        """A hole's samples: as before it, but for what the meter's edges say."""
+        limits = self._decider.limits
+        filled = np.repeat(self._volts[:, [(first - 1) % CAPACITY]], end - first, axis=1)
+        for sample, row, off_hook in self._edges:
+            if first <= sample < end:
+                filled[row, sample - first :] = (limits.off_hook if off_hook else limits.on_hook)[row, 0]
+        return filled
+
+    def levels(self, last: int) -> Levels | None:
+        """The ten samples up to `last`; what is not there yet is as what was there last. None: nothing is there."""
+        end = self.end
+        oldest = self._first if self._next is None else max(self._first, self._next - CAPACITY + MOST_HOLE)
+        if end is None or end <= oldest:
+            return None
+        first = last - PERIOD_MS + 1
+        at = first % CAPACITY
+        if first >= oldest and last < end and at + PERIOD_MS <= CAPACITY:  # as nearly always
+            hook, ring, polarity = self._bits[:, :, at : at + PERIOD_MS].copy()
+            return Levels(hook, ring, polarity, self._volts[:, at + PERIOD_MS - 1].copy())
+        there = np.clip(np.arange(first, last + 1), oldest, end - 1) % CAPACITY
+        hook, ring, polarity = self._bits[:, :, there]
+        return Levels(hook, ring, polarity, self._volts[:, there[-1]])

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LEDs and the button as a few bytes on tmpfs. Apart from the card, so that the panel needs no numpy."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from linetap.board import UNIT_LEDS
+
+_BUTTON = len(UNIT_LEDS)
+
+
+class SimulatedPanel:
+    """Four bytes on tmpfs: run, call, fault, button."""
+
+    def __init__(self, run_dir: Path) -> None:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        self._bytes = _panel_bytes(run_dir)
+
+    def show(self, leds: Mapping[str, bool]) -> None:
+        for i, name in enumerate(UNIT_LEDS):
+            self._bytes[i] = leds[name]
+
+    def button(self) -> bool:
+        return self._bytes[_BUTTON] != 0
+
+    def close(self) -> None:
+        """Dark, as on hardware: a panel that has ended shows nothing it cannot stand for."""
+        for i in range(len(UNIT_LEDS)):
+            self._bytes[i] = 0
+        self._bytes.close()
+
+
+def leds_shown(run_dir: Path) -> dict[str, bool]:
+    """What the simulated LEDs show at this moment, blinking included; for whoever draws them."""
+    memory = _panel_bytes(run_dir)
+    try:
+        return {name: memory[i] != 0 for i, name in enumerate(UNIT_LEDS)}
+    finally:
+        memory.close()
+
+
+def press_button(run_dir: Path, pressed: bool) -> None:
+    memory = _panel_bytes(run_dir)
+    memory[_BUTTON] = pressed
+    memory.close()
+
+
+def _panel_bytes(run_dir: Path) -> mmap.mmap:
+    fd = os.open(run_dir / "panel.leds", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    try:
+        os.posix_fallocate(fd, 0, _BUTTON + 1)
+        return mmap.mmap(fd, _BUTTON + 1)
+    finally:
+        os.close(fd)

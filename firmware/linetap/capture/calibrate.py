@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much later than ALSA says a played notice is heard: the number that goes into `playback_offset_ms`.
+
+Pure over what the ring held; needs a line that returns what is played on it, as every hybrid and every cable does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from linetap.notices import Notice
+from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, Batch
+
+REACH_MS = 500  # no codec, no USB queue and no exchange is later
+LEAST_SCORE = 0.5  # of 1 for the notice alone: below, it was not heard
+
+
+def reported_start(batches: list[Batch], row: int, tag: int) -> int | None:
+    """The ring frame at which notice `tag` began on a line by the slots' own word; None where it never did."""
+    for batch in batches:
+        slots = np.flatnonzero(batch.notice[:, row] == tag)  # a gap has none
+        if len(slots):
+            return int(batch.frame + slots[0] * SLOT_FRAMES - batch.notice_frame[slots[0], row])
+    return None
+
+
+def heard_start(batches: list[Batch], row: int, samples: I16, near: int) -> tuple[int, float]:
+    """Where `samples` best fit within REACH_MS of ring frame `near`: (frame, normalised correlation -1 to 1)."""
+    reach = REACH_MS * RATE_HZ // 1000
+    first = near - reach
+    window = np.zeros(len(samples) + 2 * reach)
+    for batch in batches:
+        a, b = max(first, batch.frame), min(first + len(window), batch.frame + batch.frames)
+        if batch.gap is None and b > a:
+            window[a - first : b - first] = batch.audio[row, a - batch.frame : b - batch.frame]
+    wanted = samples.astype(np.float64)
+    size = 1 << (len(window) + len(wanted)).bit_length()
+    product = np.fft.rfft(window, size) * np.conj(np.fft.rfft(wanted, size))
+    fits = np.fft.irfft(product, size)[: 2 * reach + 1]
+    energy = np.concatenate([[0.0], np.cumsum(window**2)])
+    power = np.sqrt((energy[len(wanted) :] - energy[: -len(wanted)])[: 2 * reach + 1] * (wanted**2).sum())
+    score = fits / np.maximum(power, 1.0)
+    best = int(np.argmax(score))
+    return first + best, float(score[best])
+
+
+def measure_playback_offset(batches: list[Batch], row: int, notice: Notice) -> float | None:
+    """Milliseconds to add to the card's `playback_offset_ms`; None when the notice was not played or not heard."""
+    reported = reported_start(batches, row, notice.tag)
+    if reported is None:
+        return None
+    heard, score = heard_start(batches, row, notice.samples, reported)
+    return (heard - reported) * 1000 / RATE_HZ if score >= LEAST_SCORE else None

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notices into the playback stream, on one or many lines at once, each at its exact place in time.
+
+Two countings meet here. Playback frames are counted as they are written. Ring device frames are counted as they are
+heard (ring frames times the decimation). `shift` = ring device frame - playback frame of the same moment on the line;
+it is constant while neither stream restarts, since one codec has one clock. When playback restarts, the place on the
+line is kept and the rest of the notice goes on where it would have been; when capture restarts, what is being played
+stays as it is and its place is told anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.board import CardBoard
+from linetap.config.schema import Card, Line
+from linetap.notices import Notice
+from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, SLOT_MS
+
+from .decimate import upsample
+
+# Omron G6S-2F: operates within 4 ms; the rest is for its driver and bounce. No sample before it has settled.
+RELAY_LEAD_MS = 10
+MOST_PLAYS = 2  # a line: one that is ending and one that follows
+
+
+@dataclass(slots=True, eq=False)
+class _Play:
+    row: int
+    channel: int
+    tag: int
+    samples: I16
+    at: int  # ring device frame of the first sample; a wish until committed
+    start: int | None = None  # playback frame of the first sample once committed
+    length: int = 0  # device frames; shorter after a stop
+
+
+class Player:
+    """The plays of one card. Not told of a stream's restart, it would play at the wrong time: see `lost_playback`."""
+
+    def __init__(self, card: Card, lines: list[Line], notices: dict[str, Notice], board: CardBoard) -> None:
+        self._decimation = card.rate_hz // RATE_HZ
+        self._channels = card.channels
+        self._wide = card.format == "S32_LE"
+        self._lead = card.rate_hz * (RELAY_LEAD_MS + SLOT_MS) // 1000  # a period for the relay's own write
+        self._rows = {line.number: (row, line.channel - 1) for row, line in enumerate(lines) if not line.exempt}
+        self._board = board
+        self._tags = {name: notice.tag for name, notice in notices.items()}
+        self._samples = {
+            name: upsample(notice.samples) if self._decimation > 1 else notice.samples
+            for name, notice in notices.items()
+        }
+        self._plays: list[_Play] = []
+        self.shift: int | None = None
+        self._tag_row = np.zeros(len(lines), np.uint32)
+        self._frame_row = np.zeros(len(lines), np.int32)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a notice is in the stream: `shift` must then not be improved any more."""
+        return any(play.start is not None for play in self._plays)
+
+    def play(self, line: int, notice: str, at_frame: int) -> str | None:
+        """Ask for a notice at ring frame `at_frame`; why not, or None. It takes the place of one being played."""
+        if line not in self._rows:
+            return f"line {line} is not a line of this card that is announced to"
+        if notice not in self._samples:
+            return f"no notice {notice!r}"
+        row, channel = self._rows[line]
+        if sum(play.row == row for play in self._plays) >= MOST_PLAYS:
+            return f"line {line} has {MOST_PLAYS} notices already"
+        samples = self._samples[notice]
+        self._plays.append(
+            _Play(row, channel, self._tags[notice], samples, at_frame * self._decimation, length=len(samples))
+        )
+        return None
+
+    def stop(self, line: int, written: int) -> str | None:
+        """Nothing more of it is written behind playback frame `written`; why not, or None."""
+        if line not in self._rows:
+            return f"line {line} is not a line of this card that is announced to"
+        row = self._rows[line][0]
+        self._plays = [play for play in self._plays if play.row != row or play.start is not None]
+        for play in self._plays:
+            if play.row == row and play.start is not None:
+                play.length = min(play.length, max(0, written - play.start))
+        return None
+
+    def lost_playback(self) -> None:
+        """Playback ran dry: playback frames no longer stand where they did, places on the line do."""
+        self.shift = None
+
+    def set_shift(self, shift: int, playback_restarted: bool) -> None:
+        """The shift as measured anew after a restart of one of the streams, or improved while not `busy`."""
+        self.shift = shift
+        for play in self._plays:
+            if play.start is None:
+                continue
+            if playback_restarted:
+                play.start = play.at - shift
+            else:
+                play.at = play.start + shift
+
+    def fill(self, first: int, queued: int) -> bytes | None:
+        """The period of playback frames from `first` on, with `queued` written and not yet played; None = silence."""
+        if not self._plays or self.shift is None:
+            return None
+        period = SLOT_FRAMES * self._decimation
+        mixed: npt.NDArray[np.int16] | None = None
+        for play in self._plays:
+            if play.start is None and not self._commit(play, first, queued, self.shift):
+                continue
+            assert play.start is not None
+            a, b = max(first, play.start), min(first + period, play.start + play.length)
+            if b <= a:
+                continue
+            if mixed is None:
+                mixed = np.zeros((period, self._channels), np.int16)
+            mixed[a - first : b - first, play.channel] = play.samples[a - play.start : b - play.start]
+        if mixed is None:
+            return None
+        return (mixed.astype(np.int32) << 16).tobytes() if self._wide else mixed.tobytes()
+
+    def _commit(self, play: _Play, first: int, queued: int, shift: int) -> bool:
+        """Its first sample falls into the period from `first`: the relay closes now, the start is settled."""
+        earliest = first - queued + self._lead + shift
+        at = max(play.at, earliest, first + shift)
+        at += -at % self._decimation
+        if at - shift >= first + SLOT_FRAMES * self._decimation:
+            return False
+        for other in self._plays:  # the one it follows ends here
+            if other is not play and other.row == play.row and other.start is not None:
+                other.length = min(other.length, max(0, at - shift - other.start))
+        play.at, play.start = at, at - shift
+        self._board.relay(play.row, True)
+        return True
+
+    def report(self, device_frame: int) -> tuple[npt.NDArray[np.uint32] | None, npt.NDArray[np.int32] | None]:
+        """Tag and notice frame of each line for the slot at ring `device_frame`, overwritten by the next call; None
+        where no notice is asked for."""
+        if not self._plays:
+            return None, None
+        self._tag_row[:] = 0
+        self._frame_row[:] = 0
+        end = device_frame + SLOT_FRAMES * self._decimation
+        for play in self._plays:
+            if play.start is not None and play.at < end and play.at + play.length > device_frame:
+                self._tag_row[play.row] = play.tag
+                self._frame_row[play.row] = (device_frame - play.at) // self._decimation
+        return self._tag_row, self._frame_row
+
+    def finish(self, device_frame: int) -> None:
+        """What has been heard to its end before ring `device_frame` is over; its relay opens."""
+        if not self._plays:
+            return
+        over = [p for p in self._plays if p.start is not None and p.at + p.length <= device_frame]
+        self._plays = [play for play in self._plays if play not in over]
+        playing = {play.row for play in self._plays if play.start is not None}
+        for row in {play.row for play in over} - playing:
+            self._board.relay(row, False)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Self-diagnosis, one check a file: id, severity, LED, alert, what to do, how it clears.
+
+A new check is a new file and its line in CHECKS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from linetap.checks import (
+    battery_24v,
+    battery_low,
+    broker_unreachable,
+    call_marked,
+    certificate_end,
+    clipped,
+    clock_distrusted,
+    codec_stalled,
+    command_refused,
+    disk_forecast,
+    disk_full,
+    frame,
+    hook_disagree,
+    hum,
+    key_list_end,
+    line_cut,
+    line_reversed,
+    line_short,
+    long_call,
+    mark_far,
+    meter_absent,
+    notice_doubtful,
+    notice_not_heard,
+    outbox_dropped,
+    outbox_old,
+    policy_departs,
+    short_loop,
+    silent_off_hook,
+    smdr_unmatched,
+    stuck_off_hook,
+    too_quiet,
+    unit_opened,
+)
+from linetap.checks.damping import Damper
+from linetap.checks.frame import Check, Finding, Snapshot, Trouble, take_snapshot
+from linetap.checks.watch import Services, Watch
+from linetap.records import Alert
+
+__all__ = [
+    "CHECKS", "Alert", "Check", "Damper", "Finding", "Services", "Snapshot", "Trouble", "Watch", "run", "take_snapshot",
+]  # fmt: skip
+
+CHECKS: tuple[Check, ...] = (
+    codec_stalled.CHECK,
+    disk_full.CHECK,
+    disk_forecast.CHECK,
+    clock_distrusted.CHECK,
+    unit_opened.CHECK,
+    notice_not_heard.CHECK,
+    line_cut.CHECK,
+    line_short.CHECK,
+    silent_off_hook.CHECK,
+    meter_absent.CHECK,
+    hook_disagree.CHECK,
+    notice_doubtful.CHECK,
+    line_reversed.CHECK,
+    battery_low.CHECK,
+    battery_24v.CHECK,
+    short_loop.CHECK,
+    hum.CHECK,
+    clipped.CHECK,
+    too_quiet.CHECK,
+    stuck_off_hook.CHECK,
+    call_marked.CHECK,
+    mark_far.CHECK,
+    long_call.CHECK,
+    smdr_unmatched.CHECK,
+    key_list_end.CHECK,
+    broker_unreachable.CHECK,
+    certificate_end.CHECK,
+    outbox_old.CHECK,
+    outbox_dropped.CHECK,
+    policy_departs.CHECK,
+    command_refused.CHECK,
+)
+
+
+def run(snapshot: Snapshot, standing: Iterable[Finding] = ()) -> list[Finding]:
+    """What stands now, of all checks. `standing` is what this returned last time."""
+    return frame.run(CHECKS, snapshot, standing)

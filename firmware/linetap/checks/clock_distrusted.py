@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""clock_distrusted: the clock says something else than what can be explained. Nothing is destroyed by its word."""
+
+from __future__ import annotations
+
+from linetap.checks.frame import Check, Snapshot, Trouble
+
+_DAY_S = 86_400
+
+
+def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
+    recorder = snapshot.services.recorder
+    if recorder.status != "alive" or recorder.state is None:
+        return standing
+    time = recorder.state.retention_time
+    if time is None or not (time.ahead_s or time.behind_s):
+        return None
+    if time.ahead_s:
+        how_ko, how_en = f"{_long_ko(time.ahead_s)} 빠릅니다", f"{_long_en(time.ahead_s)} ahead"
+    else:
+        how_ko, how_en = f"{_long_ko(time.behind_s)} 느립니다", f"{_long_en(time.behind_s)} behind"
+    return Trouble(
+        severity="warning",
+        text_ko=f"시계가 설명할 수 있는 것보다 {how_ko}. 이 시계로는 통화를 파기하지 않습니다.",
+        text_en=f"The clock is {how_en} of what can be explained. No call is destroyed by it.",
+        action_ko="시각 서버를 확인하고, 맞다면 기록 보관 책임자가 linetap command (time)로 시각을 확인하게 하십시오.",
+        action_en="Check the time server; if it is right, have the vault officer confirm it (linetap command, time).",
+    )
+
+
+def _long_ko(seconds: int) -> str:
+    return f"{seconds // _DAY_S}일" if seconds >= 2 * _DAY_S else f"{max(1, seconds // 60)}분"
+
+
+def _long_en(seconds: int) -> str:
+    return f"{seconds // _DAY_S} days" if seconds >= 2 * _DAY_S else f"{max(1, seconds // 60)} min"
+
+
+CHECK = Check(
+    id="clock_distrusted",
+    severity="warning",
+    led="ok",
+    clears="when the clock agrees again, or the vault role has confirmed it",
+    look=look,
+)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap check`: the self-diagnosis once, for a person or a script."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from linetap import checks
+from linetap.checks import Finding, Trouble, take_snapshot
+from linetap.checks.watch import DEAD_NS, Seen, Watch
+from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
+from linetap.config import Config, load_config
+from linetap.records import ReporterState
+
+EXAMPLE = "example: linetap check --config /etc/linetap/unit.toml"
+_LOOK_EVERY_NS = 200 * NS_PER_MS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLE
+    parser.add_argument("--config", type=Path, required=True, help="the unit's configuration")
+    parser.add_argument("--json", action="store_true", help="a JSON list of what stands, as in the MQTT alerts")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status: 0 all is well, 1 something stands. BadInput for a configuration that cannot be used."""
+    findings = diagnose(load_config(args.config), SYSTEM)
+    (print_json if args.json else print_lines)(findings, sys.stdout)
+    return 1 if findings else 0
+
+
+def diagnose(config: Config, clock: Clock) -> list[Finding]:
+    """Looks for as long as it takes to tell a service that works from one that only lives; about two seconds."""
+    watch = Watch(config, clock, grace_ms=0)
+    end_ns = clock.monotonic_ns() + DEAD_NS + _LOOK_EVERY_NS
+    while clock.monotonic_ns() < end_ns:
+        watch.look()
+        clock.sleep(_LOOK_EVERY_NS / NS_PER_S)
+    snapshot = take_snapshot(config, watch, clock)
+    return with_unsteady(checks.run(snapshot), snapshot.services.reporter)
+
+
+def with_unsteady(findings: list[Finding], reporter: Seen[ReporterState]) -> list[Finding]:
+    """One look cannot see that something comes and goes; the reporter, which looks all the time, has."""
+    if reporter.status != "alive" or reporter.state is None:
+        return findings
+    found = {finding.check: finding for finding in findings}
+    for check in checks.CHECKS:
+        if (alert := reporter.state.unsteady.get(check.id)) is not None:
+            words = {name: getattr(alert, name) for name in Trouble.__struct_fields__}
+            found[check.id] = Finding(check.id, check.led, alert.since, Trouble(**words), alert.changes)
+    return [found[check.id] for check in checks.CHECKS if check.id in found]
+
+
+def print_lines(findings: list[Finding], out: TextIO) -> None:
+    """One line a finding."""
+    for finding in findings:
+        it = finding.trouble
+        said = f"{it.text_ko} {it.action_ko} / {it.text_en} {it.action_en}"
+        out.write(f"{it.severity} {finding.check}: {said}\n")
+    if not findings:
+        out.write("이상 없음 / all is well\n")
+
+
+def print_json(findings: list[Finding], out: TextIO) -> None:
+    rows = [{"check": finding.check, "led": finding.led} | msgspec.to_builtins(finding.alert()) for finding in findings]
+    out.write(msgspec.json.format(msgspec.json.encode(rows)).decode() + "\n")

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The frame of the self-diagnosis: what a check sees, what it says, and how its word stands until it clears."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from linetap.checks.watch import Services, Watch
+from linetap.clock import Clock, rfc3339
+from linetap.config.schema import Config
+from linetap.records import Alert, Severity
+
+MB = 1 << 20  # as the recorder counts storage.reserve_mb
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a check may look at. Sizes in bytes; None where the file system did not answer."""
+
+    services: Services
+    free_bytes: int | None
+    total_bytes: int | None
+    reserve_bytes: int
+    vault: str
+    utc_ns: int
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check has found, for a person: what it is and what to do, in both languages."""
+
+    severity: Severity
+    text_ko: str
+    text_en: str
+    action_ko: str
+    action_en: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A trouble that stands, since when, and the legend's state that shows it. `changes`: damping.py."""
+
+    check: str
+    led: str
+    since: str
+    trouble: Trouble
+    changes: int = 0
+
+    @property
+    def kind(self) -> tuple[Severity, bool]:
+        """Where it changes, that is told at once: how bad it is, and whether it comes and goes."""
+        return self.trouble.severity, self.changes > 0
+
+    def alert(self) -> Alert:
+        return Alert(since=self.since, changes=self.changes, **msgspec.structs.asdict(self.trouble))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One self-check. `look` gets the snapshot and its own trouble that stands, so that it can hold on to it until
+    things are clearly better (`clears` says when); None when all is well."""
+
+    id: str
+    severity: Severity  # the worst it can be
+    led: str  # a state of panel/legend.py
+    clears: str
+    look: Callable[[Snapshot, Trouble | None], Trouble | None]
+    of_a_call: bool = False  # it ends with the call: each time it comes is news, and nothing damps it
+
+
+def run(checks: Iterable[Check], snapshot: Snapshot, standing: Iterable[Finding] = ()) -> list[Finding]:
+    """What stands now. `standing` is what this returned last time; a finding keeps its `since` while it stands."""
+    before = {finding.check: finding for finding in standing}
+    found = []
+    for check in checks:
+        old = before.get(check.id)
+        trouble = check.look(snapshot, old.trouble if old else None)
+        if trouble is not None:
+            since = old.since if old else rfc3339(snapshot.utc_ns)
+            found.append(Finding(check.id, check.led, since, trouble))
+    return found
+
+
+def take_snapshot(config: Config, watch: Watch, clock: Clock) -> Snapshot:
+    free, total = _space(config.vault_path)
+    return Snapshot(
+        services=watch.look(),
+        free_bytes=free,
+        total_bytes=total,
+        reserve_bytes=config.storage.reserve_mb * MB,
+        vault=config.vault,
+        utc_ns=clock.utc_ns(),
+    )
+
+
+def _space(vault: Path) -> tuple[int | None, int | None]:
+    """(free, total) of the file system the vault is on, or will be on once it is made."""
+    for folder in (vault, *vault.parents):
+        try:
+            figures = os.statvfs(folder)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            break
+        return figures.f_bavail * figures.f_frsize, figures.f_blocks * figures.f_frsize
+    return None, None

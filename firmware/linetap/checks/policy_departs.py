@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""policy_departs: the configuration records what is not recorded by default. Allowed, and never silent."""
+
+from __future__ import annotations
+
+from linetap.checks.frame import Check, Snapshot, Trouble
+
+_KO = {
+    "record_and_flag": "안내 방송을 하지 못한 통화도 녹음합니다 (on_notice_failure)",
+    "record_emergency": "긴급 전화도 녹음합니다 (record_emergency)",
+}
+_EN = {
+    "record_and_flag": "a call is recorded also where its notice could not be played (on_notice_failure)",
+    "record_emergency": "emergency calls are recorded (record_emergency)",
+}
+
+
+def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
+    recorder = snapshot.services.recorder
+    if recorder.status != "alive" or recorder.state is None:
+        return standing
+    found = [code for code in recorder.state.departures if code in _EN]
+    if not found:
+        return None
+    return Trouble(
+        severity="warning",
+        text_ko=f"설정이 기본과 다릅니다: {', '.join(_KO[code] for code in found)}.",
+        text_en=f"The configuration departs from the default: {', '.join(_EN[code] for code in found)}.",
+        action_ko="의도한 설정인지 책임자에게 확인하십시오. 현장에서 할 일은 없습니다.",
+        action_en="Ask whoever is responsible whether this is meant. There is nothing to do in the closet.",
+    )
+
+
+CHECK = Check(
+    id="policy_departs", severity="warning", led="ok", clears="when the configuration no longer says so", look=look
+)  # fmt: skip

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The other services as their state files show them: alive or dead, working or stuck. For panel, checks and reporter.
+
+Nothing here asks a service anything, so nothing here can be held up by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from linetap.clock import NS_PER_MS, Clock
+from linetap.config.schema import Config
+from linetap.records import CaptureState, RecorderState, ReporterState, ServiceState
+from linetap.service import DEAD_AFTER_MS, StateReader
+
+GRACE_MS = 10_000  # from the watch's start: a service that has not spoken yet is starting; after it, dead
+DEAD_NS = DEAD_AFTER_MS * NS_PER_MS
+
+Status = Literal["starting", "alive", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen[S: ServiceState]:
+    """One service. `state` is the last it wrote, however old; `moving_ns` how long its progress has been growing
+    without a halt (0 = not now); `stuck`: it lives and does no work."""
+
+    state: S | None
+    status: Status
+    moving_ns: int = 0
+    stuck: bool = False
+
+    @property
+    def fault(self) -> str | None:
+        """The code of the fault it suffers from, or that it ended with."""
+        return self.state.fault.code if self.state is not None and self.state.fault is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All that panel and checks know of the unit's processes; `capture` by card that has lines configured."""
+
+    capture: Mapping[int, Seen[CaptureState]]
+    recorder: Seen[RecorderState]
+    reporter: Seen[ReporterState]
+
+
+@dataclass(slots=True)
+class _Progress:
+    """When a service's progress last grew, and since when it has been growing; in the service's own time stamps."""
+
+    value: int = -1
+    started_ns: int = -1
+    moved_ns: int = 0
+    since_ns: int | None = None
+
+    def note(self, state: ServiceState) -> None:
+        first = self.started_ns != state.started_ns
+        if first or state.progress != self.value:
+            if first or self.since_ns is None or state.mono_ns - self.moved_ns >= DEAD_NS:
+                self.since_ns = state.mono_ns
+            self.value, self.started_ns, self.moved_ns = state.progress, state.started_ns, state.mono_ns
+
+
+def judge[S: ServiceState](
+    state: S | None, now_ns: int, grace_over: bool, moved_ns: int | None = None, since_ns: int | None = None
+) -> Seen[S]:
+    """Pure: what a state file says at `now_ns`. `moved_ns`, `since_ns`: when its progress last grew, and since when."""
+    if state is None:
+        return Seen(None, "dead" if grace_over else "starting")
+    if abs(now_ns - state.mono_ns) >= DEAD_NS:  # a time stamp ahead of the clock is as wrong as an old one
+        return Seen(state, "dead")
+    stuck = moved_ns is not None and now_ns - moved_ns >= DEAD_NS
+    moving_ns = 0 if stuck or since_ns is None else max(0, now_ns - since_ns)
+    return Seen(state, "alive", moving_ns, stuck)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at the state files of one unit again and again; remembers only when each service last got on."""
+
+    config: Config
+    clock: Clock
+    grace_ms: int = GRACE_MS
+    _started_ns: int = field(init=False)
+    _progress: dict[str, _Progress] = field(init=False, default_factory=dict)
+    _readers: dict[str, StateReader[Any]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._started_ns = self.clock.monotonic_ns()
+
+    def look(self) -> Services:
+        cards = sorted({line.card for line in self.config.line})
+        return Services(
+            capture={card: self._see(f"capture@{card}", CaptureState) for card in cards},
+            recorder=self._see("recorder", RecorderState),
+            reporter=self._see("reporter", ReporterState),
+        )
+
+    def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
+        now_ns = self.clock.monotonic_ns()
+        reader: StateReader[S] = self._readers.setdefault(name, StateReader(self.config.run_path, name, kind))
+        state = reader.read()
+        progress = self._progress.setdefault(name, _Progress())
+        if state is not None:
+            progress.note(state)
+        grace_over = now_ns - self._started_ns >= self.grace_ms * NS_PER_MS
+        return judge(state, now_ns, grace_over, progress.moved_ns, progress.since_ns)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one source of time, so that tests own it.
+
+Monotonic nanoseconds order things and measure lengths; UTC nanoseconds name them. Nothing else in linetap
+asks the machine for the time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+
+
+class Clock(Protocol):
+    def monotonic_ns(self) -> int: ...
+    def utc_ns(self) -> int: ...
+    def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """CLOCK_MONOTONIC and CLOCK_REALTIME of this machine."""
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def utc_ns(self) -> int:
+        return time.time_ns()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class ManualClock:
+    """Stands still until told; `sleep` moves it."""
+
+    def __init__(self, utc_ns: int = 0, monotonic_ns: int = 0) -> None:
+        self._utc_ns = utc_ns
+        self._monotonic_ns = monotonic_ns
+
+    def monotonic_ns(self) -> int:
+        return self._monotonic_ns
+
+    def utc_ns(self) -> int:
+        return self._utc_ns
+
+    def sleep(self, seconds: float) -> None:
+        self.advance(round(seconds * NS_PER_S))
+
+    def advance(self, ns: int) -> None:
+        self._monotonic_ns += ns
+        self._utc_ns += ns
+
+    def step_utc(self, ns: int) -> None:
+        """What NTP does to a clock that was wrong."""
+        self._utc_ns += ns
+
+
+SYSTEM = SystemClock()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def from_utc_ns(ns: int) -> datetime:
+    """Aware UTC datetime, truncated to microseconds."""
+    return _EPOCH + timedelta(microseconds=ns // 1000)
+
+
+def rfc3339(ns: int) -> str:
+    """`2026-11-24T22:56:00.123Z`: UTC with milliseconds, the one form of time in records and reports."""
+    return from_utc_ns(ns).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ns // NS_PER_MS % 1000:03d}Z"
+
+
+def compact(ns: int) -> str:
+    """`20261124T225600.123Z`, as it stands in a call_id."""
+    return rfc3339(ns).replace("-", "").replace(":", "")
+
+
+def parse_rfc3339(text: str) -> int:
+    """UTC nanoseconds of an RFC 3339 time with a zone; ValueError says what is wrong with it."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no zone; write 2026-11-24T22:56:00.123Z")
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def kernel_clock() -> tuple[bool, float]:
+    """What the kernel says of CLOCK_REALTIME, adjtimex(2): synchronised, offset in ms."""
+    timex = ctypes.create_string_buffer(256)  # all zero: modes 0 only reads
+    unsynchronised = 5  # TIME_ERROR
+    nanoseconds = 0x2000  # STA_NANO: the offset is not in microseconds
+    answer = ctypes.CDLL(None).adjtimex(timex)
+    _, offset, _, _, _, status = struct.unpack_from("@Iqqqqi", timex)
+    offset_ms = offset / (1e6 if status & nanoseconds else 1e3)
+    return answer not in (-1, unsynchronised), round(offset_ms, 6)

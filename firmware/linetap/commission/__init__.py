@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Putting a unit into service: its configuration and its signing key."""

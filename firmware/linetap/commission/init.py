@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap config init`: unit.toml, the unit's signing key beside it, and the line by which others trust that key."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from linetap.commission.template import LINES_A_CARD, MOST_CARDS, Plan, render
+from linetap.config import check_config
+from linetap.config.schema import UnitId
+from linetap.desk import privatefile
+from linetap.errors import BadInput, LinetapError
+from linetap.evidence import keylist, keys
+
+NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-certificate")  # what a unit signs
+SIGNERS = "allowed_signers"
+_LINE_LIMIT_BYTES = 64 * 1024
+_PROJECT = Path(__file__).resolve().parents[3]  # of a clone; an installed linetap is told with options
+_SHIPPED_PINS = _PROJECT / "hardware" / "pins.toml"
+_SHIPPED_NOTICES = _PROJECT / "build" / "notices"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("unit", metavar="UNIT_ID", help="2 to 40 of a-z, 0-9 and -")
+    parser.add_argument("--lines", type=int, required=True, metavar="N", help="1 to 32, on cards of 8")
+    parser.add_argument("--custodian", action="append", required=True, metavar="age1...", help="may be repeated")
+    parser.add_argument("--epoch", required=True, metavar="age1...", help="the first overflow epoch's public key")
+    parser.add_argument("--authority", metavar="KEY", help="who signs the key list: ssh-ed25519 line, or its .pub file")
+    parser.add_argument("--key-list", type=Path, metavar="FILE", help="keylist.json, with its .sig beside it")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="unit.toml")
+    parser.add_argument("--force", action="store_true", help="over an existing file; an existing key is kept")
+    parser.add_argument("--board", choices=("hardware", "simulated"), default="hardware", help="default %(default)s")
+    parser.add_argument("--pins", type=Path, metavar="FILE", help="the table of pins, default that of the project")
+    parser.add_argument("--notices", metavar="DIR", help="default: those of the set-up, else `notices` beside the file")
+    parser.add_argument("--vault", default="/var/lib/linetap/vault", metavar="DIR", help="default %(default)s")
+    parser.add_argument("--run-dir", default="/run/linetap", metavar="DIR", help="on tmpfs, default %(default)s")
+    parser.add_argument("--broker-port", type=int, default=8883, metavar="N", help="of the broker, default %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    _check(args)
+    output: Path = args.output
+    key_path = output.with_name("unit.key")
+    beside = [key_path, key_path.with_name("unit.key.pub"), output.with_name(SIGNERS)]
+    if not args.force and (there := next((path for path in (output, *beside) if path.exists()), None)):
+        raise BadInput(f"{there}: exists; another folder, or --force, which keeps an existing key, would be right")
+    fresh = output.with_name(f".{output.name}.new")
+    new = [path for path in (fresh, *beside) if not path.exists()]
+    try:
+        _write_beside(args.unit, *beside)
+        _write(fresh, render(_plan(args, key_path.name)))
+        check_config(fresh)
+    except LinetapError as error:
+        for path in new:
+            path.unlink(missing_ok=True)
+        raise BadInput(str(error).replace(str(fresh), str(output))) from None
+    fresh.rename(output)
+    sys.stdout.write(f"{output}: {args.lines} lines; beside it unit.key, unit.key.pub and {SIGNERS}\n")
+    return 0
+
+
+def _write_beside(unit: str, key: Path, public: Path, signers: Path) -> None:
+    line = _unit_key(key)
+    _write(public, f"{line} {unit}\n")
+    trusted = f'{unit} namespaces="{",".join(NAMESPACES)}" {line}'
+    _write(signers, f"# Whose signatures count, for ssh-keygen -Y verify and linetap verify.\n{trusted}\n")
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Every argument that is wrong, before anything is written."""
+    problems: list[str] = []
+    try:
+        msgspec.convert(args.unit, UnitId)
+    except msgspec.ValidationError:
+        problems.append(f"UNIT_ID {args.unit!r}: 2 to 40 of a-z, 0-9 and -, not beginning with -, would be right")
+    if not 1 <= args.lines <= LINES_A_CARD * MOST_CARDS:
+        problems.append(f"--lines {args.lines}: 1 to {LINES_A_CARD * MOST_CARDS} would be right")
+    recipients = [("--custodian", text) for text in args.custodian] + [("--epoch", args.epoch)]
+    for option, text in recipients:
+        try:
+            keys.decode_recipient(text)
+        except LinetapError as error:
+            problems.append(f"{option}: {error}")
+    if (args.authority is None) != (args.key_list is None):
+        problems.append("--authority and --key-list: one is of no use without the other")
+    try:
+        _authority(args.authority)
+    except LinetapError as error:
+        problems.append(f"--authority: {error}")
+    if args.epoch in args.custodian:
+        problems.append("--epoch: is a custodian's key too; opening a call must take two people")
+    if args.output.name in ("unit.key", "unit.key.pub", SIGNERS):
+        problems.append(f"-o {args.output}: that name is taken by what lies beside it; unit.toml would be right")
+    if not args.output.absolute().parent.is_dir():
+        problems.append(f"-o {args.output}: there is no folder {args.output.parent}")
+    if args.board == "hardware" and args.pins is None and not _SHIPPED_PINS.is_file():
+        problems.append("--pins is missing: the table of pins that belongs to this unit's boards")
+    if not 1 <= args.broker_port <= 65535:
+        problems.append(f"--broker-port {args.broker_port}: 1 to 65535 would be right")
+    if problems:
+        raise BadInput("\n".join(problems))
+
+
+def _plan(args: argparse.Namespace, key: str) -> Plan:
+    """Options name paths as the shell does, from here; the file names them from where it is."""
+    pins = _SHIPPED_PINS if args.pins is None else args.pins.absolute()
+    shipped = str(_SHIPPED_NOTICES) if _SHIPPED_NOTICES.is_dir() else "notices"
+    return Plan(
+        unit=args.unit,
+        lines=args.lines,
+        custodians=tuple(args.custodian),
+        epoch=args.epoch,
+        key=key,
+        notices=shipped if args.notices is None else str(Path(args.notices).absolute()),
+        board=args.board,
+        pins=str(pins) if args.board == "hardware" else "pins.toml",
+        vault=str(Path(args.vault).absolute()),
+        run_dir=str(Path(args.run_dir).absolute()),
+        learned=str(Path(args.vault).absolute().parent / "learned"),
+        broker_port=args.broker_port,
+        authority=_authority(args.authority),
+        key_list=None if args.key_list is None else str(args.key_list.absolute()),
+    )
+
+
+def _authority(text: str | None) -> str | None:
+    """The line itself, or the one that stands in a file of that name."""
+    if text is None:
+        return None
+    if not text.startswith("ssh-"):
+        try:
+            with Path(text).open("rb") as file:
+                text = file.read(_LINE_LIMIT_BYTES).decode("utf-8", "replace").strip()
+        except OSError as error:
+            raise BadInput(f"{text}: {error.strerror}; the line ssh-ed25519 AAAA... would be right") from None
+    return keys.public_line(keylist.authority_key(text))
+
+
+def _unit_key(path: Path) -> str:
+    """The public line of the key at `path`, which is made if it is not there. Never written over."""
+    if not path.exists():
+        privatefile.write(path, keys.unit_key_file(keys.new_unit_key()))
+    try:
+        return keys.public_line(keys.load_unit_key(path.read_bytes()).public_key())
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    except LinetapError as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""unit.toml as `config init` writes it: every key of the schema, what it means, its unit and its default."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+LINES_A_CARD = 8
+MOST_CARDS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `config init` was asked for. Paths as they shall stand in the file."""
+
+    unit: str
+    lines: int
+    custodians: tuple[str, ...]
+    epoch: str
+    key: str
+    notices: str
+    board: str = "hardware"
+    pins: str = "pins.toml"
+    vault: str = "/var/lib/linetap/vault"
+    run_dir: str = "/run/linetap"
+    learned: str = "/var/lib/linetap/learned"
+    broker_port: int = 8883
+    authority: str | None = None  # with key_list, or neither
+    key_list: str | None = None
+
+    @property
+    def cards(self) -> int:
+        return -(-self.lines // LINES_A_CARD)
+
+
+def render(plan: Plan) -> str:
+    """The whole file. Lines fill cards of 8, in order."""
+    cards = "".join(_card(plan, number) for number in range(1, plan.cards + 1))
+    lines = "".join(_line(number) for number in range(1, plan.lines + 1))
+    custodians = "".join(f"  {_text(recipient)},\n" for recipient in plan.custodians)
+    head = _HEAD.format(
+        unit=_text(plan.unit),
+        key=_text(plan.key),
+        vault=_text(plan.vault),
+        run_dir=_text(plan.run_dir),
+        notices=_text(plan.notices),
+        learned=_text(plan.learned),
+        board=_text(plan.board),
+        pins=_text(plan.pins),
+        custodians=custodians,
+        epoch=_text(plan.epoch),
+        key_list=_key_list(plan),
+    )
+    return head + _POLICY.replace("{port}", str(plan.broker_port)) + _CARDS + cards + _LINES + lines
+
+
+def _key_list(plan: Plan) -> str:
+    """As a comment where there is none."""
+    mark = "# " if plan.authority is None else ""
+    authority, key_list = plan.authority or "ssh-ed25519 AAAA...", plan.key_list or "keylist.json"
+    return f"{mark}authority = {_text(authority)}\n{mark}key_list = {_text(key_list)}\n"
+
+
+def _card(plan: Plan, number: int) -> str:
+    """On hardware ALSA's own numbers, to be looked up; simulated, the names that the exchange gives its cable."""
+    simulated = plan.board == "simulated"
+    return _CARD.format(
+        number=number,
+        capture=_text("unit_capture" if simulated else f"hw:{number - 1},0"),
+        playback=_text("unit_playback" if simulated else f"hw:{number - 1},0"),
+        rate_hz=8000 if simulated else 48000,
+    )
+
+
+def _line(number: int) -> str:
+    card, channel = divmod(number - 1, LINES_A_CARD)
+    return f"\n[[line]]\nnumber = {number}\ncard = {card + 1}\nchannel = {channel + 1}\n"
+
+
+def _text(value: str) -> str:
+    """A JSON string is a TOML basic string, but for DEL, which JSON leaves as it is."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+_HEAD = """\
+# linetap: the configuration of one unit. An unknown key is an error: `linetap config check` tells every one with its
+# line. What stands here is the default, unless it had to be given; times carry their unit in the name. Paths are
+# relative to this file.
+
+# The unit's name in every report and record: 2 to 40 of a-z, 0-9 and -.
+unit = {unit}
+# Its Ed25519 signing key, as OpenSSH writes it (0600). Its public half lies beside it.
+key = {key}
+# Where sealed calls, reports and the log are kept, and the folder on tmpfs where the services meet.
+vault = {vault}
+run_dir = {run_dir}
+# The spoken notices: `linetap notice import` puts them there.
+notices = {notices}
+# What `linetap line learn` has measured, one file a line: voltages, polarity, the echo of a notice.
+learned = {learned}
+
+[board]
+# "hardware" (a Raspberry Pi) or "simulated" (the simulated exchange gives the levels).
+kind = {board}
+# The one table of pins; a simulated board does not read it.
+pins = {pins}
+
+[keys]
+# Public age keys only (age1...): a unit cannot open what it has sealed. Opening a call takes one of the custodians
+# and the epoch together.
+custodians = [
+{custodians}]
+# What is sealed to when no key of the day is at hand, and its number in the records.
+overflow_epoch = {epoch}
+overflow_number = 1
+# Whose signature on the list of epochs counts, an ssh-ed25519 line, and that list (keylist.json, with keylist.json.sig
+# beside it): each call is sealed to its day of expiry. The custodians and overflow epochs of the list then count, not
+# those above. A changed list is taken up at once, an older or damaged one never.
+{key_list}"""
+
+_POLICY = """
+[recording]
+# The id of the notice that is played, and how long after the answer: a handset takes time to reach the ear.
+notice = "ko"
+notice_delay_ms = 500
+# "notice_start": the notice itself is in the recording. "notice_end": only what follows it.
+record_from = "notice_start"
+# When the notice cannot be played: "discard" the call, or "record_and_flag" it.
+on_notice_failure = "discard"
+# Calls to these numbers, also behind a trunk prefix, are not recorded unless record_emergency is true.
+emergency_numbers = ["112", "113", "119"]
+trunk_prefixes = ["9", "0"]
+record_emergency = false
+# Numbers dialled that match are internal calls, not recorded unless record_internal is true.
+internal_pattern = '^[2-8]\\d{3}$'
+record_internal = false
+# An outgoing call counts as answered so long after the last digit or ringback, or, where no digit was heard, so long
+# after it began; a reversal of polarity or a voice after ringback say it earlier.
+answer_timeout_s = 8
+answer_unheard_s = 15
+# An end by busy tone may be taken back for so long, while the handset is off: by a flash, or by somebody who speaks.
+tone_end_s = 30
+# When a call gets so long the desk is told, and a notice can be played once. Of the longest length it is sealed, and
+# goes on in a new record.
+recommended_call_s = 1200
+# end_notice = "end"
+longest_call_s = 14400
+# What a staff member dials to mark a call as abusive, and the notice that the caller then hears.
+mark_code = "**9"
+# mark_notice = "warning"
+# After so many calls running whose notice was played and not heard, the line is at fault and its calls are discarded.
+deaf_calls = 3
+
+[retention]
+# A call is kept so many days, to the end of the day in this time zone. Calls are of the default class, marked ones of
+# the class that `marked` names: the one with the most days, where nothing is said. A line may name another class than
+# the default (`retention`, below), and so may what became of a call, whatever its line; a mark never shortens.
+zone = "Asia/Seoul"
+default = "standard"
+# marked = "marked"
+# A unit that was off for longer, in all since the vault officer or the desk last told it the time, destroys nothing by
+# its clock until they do.
+largest_gap_days = 7
+# dispositions = { missed = "standard", unanswered = "standard" }
+
+[[retention.classes]]
+name = "standard"
+days = 60
+
+[broker]
+# The MQTT broker. On the loopback it may be plain; on the network it takes TLS, with ca and the unit's certificate,
+# which `linetap pki request` asks for.
+host = "localhost"
+port = {port}
+keepalive_s = 30
+# ca = "ca.pem"
+# certificate = "tls.pem"
+# key = "tls.key"
+
+[storage]
+# With less than this free, new calls are neither announced nor recorded; those in progress go on into it.
+reserve_mb = 256
+# The most that reports may take while the desk is away: a month of 32 busy lines.
+outbox_mb = 1024
+
+[smdr]
+# What the PBX prints of its calls (8N1) is joined to them by the extension or trunk that a line has below, and by time:
+# a call that has ended waits wait_s for it, and the PBX's clock, of this zone, may be wrong by tolerance_s. A line that
+# has neither is known by the number dialled or calling alone; where no line has any, trunk 01 is line 1 besides.
+# Without a port nothing waits.
+# port = "/dev/ttyAMA4"
+# 1200, 2400, 4800 or 9600.
+baud = 9600
+wait_s = 15
+tolerance_s = 120
+# zone = "Asia/Seoul"       retention.zone, where nothing is said
+# "panasonic" is T MM/DD HH:MM:SS HH:MM:SS NNN digits(28) account(10) code(5) trunk. "columns" is any other: `columns`
+# then names them, as the PBX's manual does, with their widths and one space between, or with their places from 1
+# (ext:17-21). Names are kind, date, time, duration, ext, trunk, number, and skip for what is not wanted.
+format = "panasonic"
+# columns = "date:8 time:7 ext:5 trunk:2 number:25 skip:4 duration:8"
+# Letters stand for digits (Y, M, D; H, M, S), AM for AM or PM, a sign for any sign. time_is says which end of the call
+# is printed, kinds what the column kind may hold. Where nothing is said: MM/DD, HH:MM:SS, HH:MM:SS, start, I=in O=out.
+# What stands here is another family of Panasonic's.
+# date = "YY/MM/DD"
+# time = "HH:MMAM"
+# duration = "HH:MM'SS"
+# time_is = "end"
+# kinds = "I=in O=out"
+
+[home_assistant]
+# Whether the unit tells Home Assistant (MQTT device discovery) of its lines, alerts and storage. docs/broker.md.
+discovery = false
+
+# Lines of another kind than "kr-pstn" name a profile of their own; what it does not say is as in "kr-pstn".
+# [[profile]]
+# name = "pbx"
+# hook_debounce_ms = 25
+# lift_debounce_ms = 35
+# flash_min_ms = 300
+# flash_max_ms = 1000
+# ring_min_ms = 150
+# ring_gap_ms = 400
+# ring_give_up_ms = 8000
+# polarity_debounce_ms = 64
+# no_line_v = 3.0
+# loop_break_min_ms = 200
+# loop_break_settle_ms = 50
+# How loud a telephone on this line dials, until it was learnt or has dialled, and how much softer a press may be and
+# still count as one of its own.
+# near_digit_dbm0 = -8.0
+# near_digit_slack_db = 6.0
+# Its tones, all of them: `linetap tones learn` makes them from a recording. How many elements of the cadence must have
+# been heard before the tone is known stands in known_after.
+# [[profile.tone]]
+# name = "busy"
+# hz = [480.0, 620.0]
+# cadence_ms = [500, 500]
+# known_after = 6
+# The numbers of the detectors, each in a table; their keys, defaults and sources stand in config/numbers.py.
+# [profile.meter]
+# [profile.pulses]
+# [profile.tones]
+# [profile.cadence]
+# [profile.voice]
+# [profile.dtmf]
+# [profile.fsk]
+# [profile.caller_id]
+# [profile.proof]
+# echo_db = -6.0
+# [profile.health]
+"""
+
+_CARDS = """
+# One a line card: one codec, one clock. `arecord -l` names the codecs; what a codec is must be what stands here, or
+# capture does not start. rate_hz is 8000 or 48000, format "S16_LE" or "S32_LE", channels 1 to 32.
+"""
+
+_CARD = """
+[[card]]
+number = {number}
+capture_pcm = {capture}
+playback_pcm = {playback}
+rate_hz = {rate_hz}
+format = "S16_LE"
+channels = 8
+# ALSA's buffer, 200 to 2000; the ring in memory, 120 to 900; how much later a notice is heard than ALSA says.
+buffer_ms = 200
+ring_s = 180
+playback_offset_ms = 0.0
+# The line meter's serial port; without one the HOOK pins alone decide.
+# meter_port = "/dev/serial0"
+"""
+
+_LINES = """
+# One a telephone line: its number in records and on the panel, and the card and channel that it is wired to. Besides
+# these a line may have
+# profile = "kr-pstn"
+# notice = "en"             another notice than [recording] names
+# exempt = false            true: neither notice nor recording, and its audio never leaves the codec
+# caller_id = "auto"        or "bell202", "v23", "dtmf", "off": how the exchange tells who calls
+# extension = "2101"        its own number at the PBX
+# trunk = "01"              what SMDR calls it, where it is a trunk line
+# retention = "standard"    the class of its calls
+"""

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""unit.toml, strict and frozen: an unknown key is an error, and every error is told at once with its line."""
+
+from linetap.config.check import check_config, config_sha256, load_config, notices_folder, profile_of
+from linetap.config.profile import Profile
+from linetap.config.schema import Card, Config, Line
+
+__all__ = [
+    "Card",
+    "Config",
+    "Line",
+    "Profile",
+    "check_config",
+    "config_sha256",
+    "load_config",
+    "notices_folder",
+    "profile_of",
+]

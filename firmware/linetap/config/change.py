@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What another configuration would change, in words, and what of it no command may. Pure: nothing is read here.
+
+What belongs to the hardware, to the keys, to the way back to the desk, or to the clock by which calls end is changed
+by a person at the unit. What is not named here is fixed until somebody has thought about it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from linetap.config.schema import Config
+
+CHANGEABLE = ("line", "recording", "retention", "storage", "smdr", "profile")
+# A zone moves every midnight at which calls end; a clock that is believed after a longer pause ends them early.
+FIXED = ("retention.zone", "retention.largest_gap_days", "smdr.port")
+FIXED_OF_A_LINE = re.compile(r"line \d+\.(number|card|channel)")
+_UNSAID = re.compile(r"line \d+\.(extension|trunk)")  # a person's number: that it changed is enough
+_LONGEST = 80
+MOST_TOLD = 60
+_MISSING = object()
+
+
+def changes(old: Config, new: Config) -> list[str]:
+    """One short text a key that differs, in order; the last says how many more there are."""
+    told = [_words(key, before, after) for key, before, after in _differing(old, new)]
+    return told if len(told) <= MOST_TOLD else [*told[:MOST_TOLD], f"and {len(told) - MOST_TOLD} more"]
+
+
+def fixed(old: Config, new: Config) -> list[str]:
+    """The keys that differ and that a command may not change."""
+    return [key for key, _, _ in _differing(old, new) if _is_fixed(key)]
+
+
+def services(old: Config, new: Config) -> list[str]:
+    """Which have to start again: the recorder, each capture whose lines it is about, the others for what is common."""
+    cards = sorted({line.card for line in new.line})
+    captures = [card for card in cards if old.profile != new.profile or old.lines_of(card) != new.lines_of(card)]
+    of_calls = {"line", "recording", "retention", "smdr", "profile"}
+    common = any(
+        getattr(old, name) != getattr(new, name) for name in Config.__struct_fields__ if name not in of_calls
+    )  # fmt: skip
+    return ["recorder", *(f"capture@{card}" for card in captures), *(("reporter", "panel") if common else ())]
+
+
+def everybody(config: Config) -> list[str]:
+    """All services, by the names of their state files."""
+    return ["recorder", *(f"capture@{card.number}" for card in config.card), "reporter", "panel"]
+
+
+def departures(config: Config) -> list[str]:
+    """Where it records what by default is not recorded."""
+    recording = config.recording
+    found = ["record_and_flag"] if recording.on_notice_failure == "record_and_flag" else []
+    return [*found, "record_emergency"] if recording.record_emergency else found
+
+
+def _is_fixed(key: str) -> bool:
+    top = re.split(r"[. ]", key, maxsplit=1)[0]
+    return top not in CHANGEABLE or key in FIXED or FIXED_OF_A_LINE.fullmatch(key) is not None
+
+
+def _differing(old: Config, new: Config) -> Iterator[tuple[str, Any, Any]]:
+    before, after = (dict(_flat("", msgspec.to_builtins(config))) for config in (old, new))
+    for key in sorted(before.keys() | after.keys()):
+        was, will = before.get(key, _MISSING), after.get(key, _MISSING)
+        if was != will:
+            yield key, was, will
+
+
+def _flat(at: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """`recording.notice`, `line 3.exempt`, `retention.classes standard.days`: a table of an array goes by its name."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(f"{at}.{name}" if at else name, inner)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for number, inner in enumerate(value, 1):
+            yield from _flat(f"{at} {inner.get('number', inner.get('name', number))}", inner)
+    else:
+        yield at, value
+
+
+def _words(key: str, before: Any, after: Any) -> str:
+    if _UNSAID.fullmatch(key):
+        return f"{key} changed"
+    return f"{key}: {_value(before)} -> {_value(after)}"
+
+
+def _value(value: Any) -> str:
+    text = "nothing" if value is _MISSING or value is None else msgspec.json.encode(value).decode("utf-8")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

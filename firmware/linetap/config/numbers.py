@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every number of the detectors, with its source: a profile has one of each, and may say any of them otherwise."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ToneShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tone of call progress: its frequencies, and how long it is on, off, on, off; no cadence: without a pause."""
+
+    name: str
+    hz: tuple[float, ...]
+    cadence_ms: tuple[int, ...]
+    known_after: int  # elements of the cadence that must have fitted; then known again once a cadence
+
+
+# ITU-T E.180 data for Korea. Busy and congestion: three periods (DAHDI busycount).
+KR_TONES = (
+    ToneShape("dial", (350.0, 440.0), (), 0),
+    ToneShape("ringback", (440.0, 480.0), (1000, 2000), 1),
+    ToneShape("busy", (480.0, 620.0), (500, 500), 6),
+    ToneShape("congestion", (480.0, 620.0), (300, 200), 6),
+    ToneShape("unobtainable", (450.0,), (200, 100, 200, 1500), 4),
+    ToneShape("call_waiting", (350.0, 440.0), (250, 250, 250, 3250), 3),
+)
+
+
+class CadenceNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    tolerance: float = 0.15  # ours: +-10 % are to be accepted
+    slack_ms: int = 25  # ours: an edge is found within 10 ms, and noise costs a window
+    bridge_ms: int = 45  # ours: a click spoils up to three windows; the shortest pause is 90 ms
+    burst_min_ms: int = 110  # ours: the shortest burst is 180 ms; speech holds a pair for less
+    dial_min_ms: int = 600  # ours: longer than any burst of its frequencies
+    fax_calling_ms: int = 425  # ITU-T T.30: 0.5 s, 15 % less
+    fax_answer_ms: int = 500  # ITU-T T.30: 2.6 to 4 s; this is enough to act
+    fax_maybe_ms: int = 120  # ours: five windows, the first half empty; known 90 to 190 ms after the tone's begin
+
+
+class BankNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Numbers of one window."""
+
+    tolerance: float = 0.018  # +-1.5 % are to be accepted; the rest is our margin
+    purity: float = 0.88  # ours: S/N 15 dB in 4 kHz leaves 0.97 in the space; a quarter cut off still 0.75
+    twist_share: float = 0.1  # ours: the weaker of two tones has a tenth of the energy
+    lone_share: float = 0.95  # ours: so much in one tone's space alone is no pair
+    tone_min_dbm0: float = -37.0  # ours: -35 dBm0 a tone are -32 together
+    mains_hz: float = 60.0  # Korea; hum is left out of the energy
+    mains_harmonics: int = 3
+
+
+class VoiceNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    min_dbm0: float = -42.0  # ours: a faint far end; G.711's idle noise is below -65
+    above_floor_db: float = 5.0  # ours: 40 ms of steady noise stay within 1.5 dB
+    floor_min_dbm0: float = -50.0  # ours: the floor has not far to rise on a line that was dead
+    floor_rise_db_s: float = 6.0  # ours: speech pauses sooner
+    min_ms: int = 300  # less is a click, a cough, an edge of a tone
+    pause_ms: int = 240  # ours: between words; a longer one ends the stretch
+    tone_weighs: int = 5  # ours: a tone's window takes back so many of voice
+    talk_ms: int = 2000  # ours: "hello, who is there?" and the answer
+    steady_share: float = 0.04  # ours: a tone's windows differ by less, those of speech one in a hundred times
+    steady_weighs: int = 12  # ours: a steady window takes back so many of talk: digits, tones that nobody learnt
+    talk_outlasts: int = 4  # ours: voice outlasts so much silence; half a second said and nobody there is soon void
+
+
+class PulseNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Dial pulses. Breaks shorter than the hook's debounce are not seen, whatever stands here."""
+
+    break_min_ms: int = 15  # DAHDI kernel.h: DAHDI_MINPULSETIME
+    break_max_ms: int = 200  # DAHDI kernel.h: DAHDI_MAXPULSETIME
+    make_min_ms: int = 16  # ours: bounce of 15 ms passes; 20 pps at 60/40 make for 20 ms
+    digit_gap_ms: int = 250  # DAHDI kernel.h: DAHDI_PULSETIMEOUT
+    period_min_ms: int = 40  # ours: 20 pps are 50 ms
+    period_max_ms: int = 150  # ours: 8 pps are 125 ms
+    unevenness: float = 1.5  # ours: longest period to shortest; a governor keeps a dial within 10 %
+    lone_break_max_ms: int = 100  # ours: 8 pps at 67/33 break for 84 ms
+    after_hook_ms: int = 300  # ours: no finger turns a dial sooner after the loop closed
+    awaited_ms: int = 20_000  # (memory) exchanges wait 10 to 30 s for a digit
+
+
+class DtmfNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Limits as Q.24 gives them, moved into the middle between what must be taken and what must not."""
+
+    offset_max_percent: float = 2.5  # Q.24: 1.5 % is taken, 3.5 % is not
+    tone_min_ms: float = 31.0  # Q.24: 40 ms is taken, 23 ms is not
+    bridge_ms: float = 22.0  # Q.24: a break of 10 ms is one digit, a gap of 40 ms makes two
+    level_min_dbm0: float = -29.0  # Q.24: -26 dBm0 a tone is taken; 3 dB for noise and for the codec's gain
+    column_above_row_db: float = 6.0  # Q.24: 4 dB is taken; 2 dB for noise
+    row_above_column_db: float = 10.0  # Q.24: 8 dB is taken; 2 dB for noise
+    # Share of the power that both tones have. Whoever is within Q.24's limits has 0.97 (15 dB S/N) ...
+    purity_min: float = 0.85  # ours: 7.5 dB S/N
+    # ... and under speech or worse noise a digit is still one if it is as telephones send it: speech is that by chance
+    # only.
+    covered_purity_min: float = 0.68  # ours: 3.3 dB S/N; no digit in 1.7 hours of prompts at four levels
+    covered_offset_max_percent: float = 1.0  # dividers of a 3.58 MHz quartz miss by up to 0.75 % (memory)
+    covered_twist_max_db: float = 5.0  # ours: telephones send the column 2 dB above the row; lines tilt it
+    steadiness_min: float = 0.8  # ours: share of a tone's power that keeps one phase; speech glides
+    proven_min: float = 0.6  # ours: share of a digit's length that passed all of this; 0.8 with Q.24's break in it
+    beneath_hz: tuple[float, float] = (350.0, 440.0)  # E.180 Korea: dial tone, still there under the first digit
+
+
+class FskNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What counts as a carrier."""
+
+    floor_dbm0: float = -48.0  # ours: 18 dB below the weakest caller ID asked for
+    purity: float = 0.66  # ours: power in the tones to all; white noise stays below 0.62, 6 dB S/N above 0.7
+    settle_ms: float = 20.0  # ours: over which level and purity are averaged
+    dropout_ms: float = 10.0  # ours: a carrier away for less is the same one
+    twist_db: float = 10.0  # (memory) standards ask for 6; more is not two tones of one modem
+
+
+class CallerIdNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What counts as a caller ID."""
+
+    mark_bits: float = 20.0  # ours: with a checksum that fits, enough, when the stretch begins late
+    rest_bits: float = 55.0  # 180 are sent, 80 in a call (spandsp adsi.h), +-25 (memory); speech must not pass
+    pause_bits: float = 25.0  # (memory) up to 20 marks between octets; longer is the message's end
+    seizure_octets: int = 8  # of 30 sent; as many in a row are no speech
+    digits_max: int = 24  # ours: E.164 has 15, then room for a prefix
+
+
+class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    echo_db: float = -6.0  # the line's echo of a notice, relative to the notice as played; learnt per line
+    level_tolerance_db: float = 20.0  # ours: further below the echo is a neighbour's line, not this one's
+    level_error_db: float = 1.5  # ours: a level is known no better behind a line that disperses or clips
+    block_ms: int = 250  # ours
+    active_below_db: float = 15.9  # ITU-T P.56: what lies further below the active level is a pause
+    delay_max_ms: int = 200  # ours: playback buffer, codec and line together
+    delay_spread_ms: int = 5  # ours: a block may stray so far from the common delay
+    full_share: float = 0.95  # ours
+    partial_share: float = 0.20  # ours
+    found_min: int = 3  # ours: measured: one block in 600 is found where there is none, two of eight now and then ...
+    found_min_share: float = 0.5  # ... and two of four hardly ever: of short notices so many are enough, but never one
+    # ours, measured: one block in a thousand of a deaf line reaches it; under speech 6 dB louder 99.9 % are above 10
+    significance: float = 3.5  # a block's gain over its own deviation
+    stray_significance: float = 8.0  # of a correlation peak that moves a block off the common delay; ours
+    band_low_hz: int = 200  # below: mains hum
+    band_high_hz: int = 3600  # above: a telephone line carries nothing
+
+
+class MeterNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the meter's voltages mean. Times are those of the whole card: the longest among its lines."""
+
+    off_below_v: float = 16.0  # Si2400, Synway, Eletech: thresholds of 16, 21 and 25 V; between, as it was
+    on_above_v: float = 25.0  # same
+    on_hook_v: float = 48.0  # nominal battery
+    off_hook_v: float = 8.0  # Si2400 5.5.1: 6 to 12 V
+    low_share: float = 0.4  # ours: of the way from off-hook to on-hook as learnt, and as far from the other side
+    fall_v: float = 8.0  # ours: within 5 ms; a wire that was cut discharges for a tenth of a second or more
+    steady_share: float = 0.05  # ours: within 100 ms; less is a loop that has its voltage, more a wire discharging
+    no_line_ms: int = 1000  # ours: a dial shorts the line while it turns; whoever is off-hook then stays so for so long
+    # Part 68 ringers: 40 Vrms of 15.3 Hz on a battery of 42 V are below on_above_v for 25.9 ms of each cycle
+    lift_min_ms: int = 27  # shorter is no off-hook ...
+    make_min_ms: int = 12  # ... but after a break; ours: 20 pps at 60/40 make for 20 ms
+    break_max_ms: int = 200  # DAHDI kernel.h: DAHDI_MAXPULSETIME
+    open_min_ms: int = 3  # ours: ringing that is being tripped, a spark
+    ring_peak_v: float = 30.0  # ours: 40 Vrms have 56.6; a break of the loop swings 25 V to either side
+    ring_window_ms: int = 66  # a cycle of 15.3 Hz
+    ring_share_ms: int = 8  # ours: in the window beyond the peak, on either side; sparks are shorter, 40 Vrms have 21
+
+
+class HealthNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From when on a line is ill, and how long it must have been. What was learnt of a line goes before `_v` here."""
+
+    cut_v: float = 3.0  # Si2400 5.5.1: below is no line
+    cut_s: float = 1.0  # DAHDI wctdm: battery alarm after 1000 ms
+    steady_v: float = 4.0  # ours: what moves more within half a second is ringing, a pulse or a flash
+    hook_v: float = 25.0  # Synway, Eletech, Si2400: the highest threshold between off-hook and on-hook
+    short_v: float = 5.0  # ours: off-hook reads 6 to 12 V (Si2400 5.5.1)
+    short_share: float = 0.6  # ours: of the voltage learnt off-hook
+    short_s: float = 60.0  # ours: without any sound; the exchange's tones come through a telephone, not through a short
+    reversed_s: float = 10.0  # ours: on-hook; within a call the exchange may reverse as it likes
+    battery_low_v: float = 40.0  # ours: 48 V nominal
+    battery_low_share: float = 0.8  # ours: of the voltage learnt on-hook
+    battery_24v: tuple[float, float] = (18.0, 30.0)  # (memory) a PBX of 24 V nominal
+    battery_s: float = 60.0  # ours: an exchange that tests its batteries is no fault
+    short_loop_s: float = 5.0  # ours: of sound, at a voltage that reads as on-hook; up to 40 V (Si2400 5.5.1)
+    short_loop_drop_v: float = 4.0  # ours: so far below what the line has at rest somebody has lifted the handset
+    sound_dbm0: float = -45.0  # ours: above is somebody, or the exchange; a worn line's noise is below
+    silent_dbm0: float = -72.0  # ours: below is no telephone line, only a codec; a quiet line has -68
+    silent_s: float = 20.0  # ours: off-hook; the exchange gives dial tone at once
+    hum_dbm0: float = -40.0  # ours: of the mains and its harmonics; 26 dB below speech is heard in every pause
+    hum_alone_db: float = 6.0  # ours: in a pause there is little else, music always is more than that
+    hum_s: float = 40.0  # ours: without a break; a voice stays on no harmonic
+    clip_at: int = 32000  # of 32767: codecs clip a little below
+    clip_share: float = 0.005  # ours: of the samples of half a second; a loud vowel's peaks stay below
+    clip_times: int = 5  # ours: in a call, with pauses between; an exchange's howler clips without one
+    faint_dbm0: float = -40.0  # ours: speech is at -10 to -30 dBm0
+    faint_above_db: float = 8.0  # ours: above the call's quietest half second is speech, however faint
+    faint_s: float = 10.0  # ours: of speech, and nearly none of it louder
+    faint_loud_s: float = 2.0  # ours: clicks and a touch on the receiver
+    stuck_s: float = 600.0  # ours: off-hook, and neither voice nor digit
+    clear_margin_db: float = 3.0  # ours: hysteresis of levels
+    clear_margin_v: float = 1.0  # ours: hysteresis of voltages
+    clear_s: float = 3.0  # ours: so long it must be well again
+
+
+FSK = FskNumbers()
+CALLER_ID = CallerIdNumbers()

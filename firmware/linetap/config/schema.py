@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""unit.toml as frozen structs. A field is a key; its default, unit and meaning stand here and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from linetap.config.profile import Profile
+from linetap.records import Disposition
+
+UnitId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+
+
+class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    kind: Literal["hardware", "simulated"] = "hardware"
+    pins: str = "pins.toml"  # the one pin table, relative to this file
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One line card: one codec, one clock, one capture process."""
+
+    number: Annotated[int, Meta(ge=1, le=4)] = 1
+    capture_pcm: str = "hw:0,0"
+    playback_pcm: str = "hw:0,0"
+    rate_hz: Literal[8000, 48000] = 48000
+    format: Literal["S16_LE", "S32_LE"] = "S16_LE"
+    channels: Annotated[int, Meta(ge=1, le=32)] = 8
+    buffer_ms: Annotated[int, Meta(ge=200, le=2000)] = 200
+    ring_s: Annotated[int, Meta(ge=120, le=900)] = 180
+    playback_offset_ms: Annotated[float, Meta(ge=0, le=500)] = 0.0  # calibrated: beyond what ALSA itself reports
+    meter_port: str | None = None  # the line meter's serial port; without one the HOOK pins alone decide
+
+
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    number: Annotated[int, Meta(ge=1, le=128)]
+    card: Annotated[int, Meta(ge=1, le=4)] = 1
+    channel: Annotated[int, Meta(ge=1, le=32)]
+    profile: str = "kr-pstn"
+    notice: str | None = None  # another notice than [recording] notice
+    exempt: bool = False  # neither notice nor recording; its audio never leaves the codec
+    caller_id: Literal["bell202", "v23", "dtmf", "auto", "off"] = "auto"
+    extension: str | None = None  # its own number at the PBX: internal calls and SMDR name it
+    trunk: str | None = None  # what SMDR calls it, where it is a trunk line
+    retention: str | None = None  # class of its calls; retention.default, where nothing is said
+
+
+class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    notice: str = "ko"
+    notice_delay_ms: Annotated[int, Meta(ge=0, le=5000)] = 500
+    record_from: Literal["notice_start", "notice_end"] = "notice_start"
+    on_notice_failure: Literal["discard", "record_and_flag"] = "discard"
+    internal_pattern: str = r"^[2-8]\d{3}$"
+    record_internal: bool = False
+    emergency_numbers: list[str] = msgspec.field(default_factory=lambda: ["112", "113", "119"])
+    record_emergency: bool = False
+    trunk_prefixes: list[str] = msgspec.field(default_factory=lambda: ["9", "0"])
+    answer_timeout_s: Positive = 8  # after the last digit, and after each ringback
+    answer_unheard_s: Positive = 15  # after off-hook, where no digit was heard
+    tone_end_s: Annotated[int, Meta(ge=5, le=60)] = 30  # an end by tone may be taken back for so long
+    recommended_call_s: Positive = 1200  # the desk is told when a call gets so long
+    end_notice: str | None = None  # played then, once
+    longest_call_s: Positive = 14400
+    mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**9"  # the staff member marks the call as abusive
+    mark_notice: str | None = None  # played to the caller of a marked call, once
+    deaf_calls: Positive = 3  # so many notices running that nobody heard are a fault of the line
+
+
+class RetentionClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    name: str
+    days: Positive
+
+
+class RetentionPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    zone: str = "Asia/Seoul"
+    default: str = "standard"
+    marked: str | None = None  # class of a marked call; the one with the most days, where nothing is said
+    largest_gap_days: Annotated[int, Meta(ge=0, le=365)] = 7  # off so long in all, and its clock is still believed
+    dispositions: dict[Disposition, str] = {}  # disposition -> class, in the place of the line's
+    classes: list[RetentionClass] = msgspec.field(default_factory=lambda: [RetentionClass(name="standard", days=60)])
+
+
+class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Public keys only: a unit cannot open what it has sealed."""
+
+    custodians: Annotated[list[str], Meta(min_length=1)]
+    overflow_epoch: str
+    overflow_number: Positive = 1
+    authority: str | None = None  # ssh-ed25519 line: who may sign the key list
+    key_list: str | None = None  # keylist.json, its signature beside it; its custodians count, and its overflow epochs
+
+
+class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    host: str = "localhost"
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8883
+    ca: str | None = None  # TLS when set; plain only on the loopback
+    certificate: str | None = None
+    key: str | None = None
+    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    reserve_mb: NotNegative = 256  # kept free for records, log and outbox: no audio is written below it
+    outbox_mb: Positive = 1024  # 30 days of 32 busy lines, tools/storage.py
+
+
+class HomeAssistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    discovery: bool = False  # the broker has to permit it: systemd/mosquitto/acl
+
+
+class Smdr(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the PBX prints of its calls. Without a port nothing waits for it."""
+
+    port: str | None = None
+    baud: Literal[1200, 2400, 4800, 9600] = 9600
+    format: Literal["panasonic", "columns"] = "panasonic"
+    columns: str = ""  # config/columns.py, as all pictures below; the format "columns" alone reads them
+    date: str = "MM/DD"
+    time: str = "HH:MM:SS"
+    duration: str = "HH:MM:SS"
+    time_is: Literal["start", "end"] = "start"
+    kinds: str = "I=in O=out"
+    zone: str | None = None  # of the PBX's clock; retention.zone, where nothing is said
+    wait_s: Annotated[int, Meta(ge=1, le=60)] = 15  # a call that has ended waits so long for its line
+    tolerance_s: Annotated[int, Meta(ge=1, le=43200)] = 120  # the PBX's clock may be wrong by so much
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole of one unit, as read and checked. Paths are absolute."""
+
+    unit: UnitId
+    key: str = "unit.key"
+    vault: str = "/var/lib/linetap/vault"
+    run_dir: str = "/run/linetap"
+    notices: str = "notices"
+    learned: str = "/var/lib/linetap/learned"  # what `linetap line learn` has measured, one file a line
+    board: Board = Board()
+    keys: Keys
+    card: Annotated[list[Card], Meta(min_length=1, max_length=4)]
+    line: Annotated[list[Line], Meta(min_length=1, max_length=128)]
+    recording: Recording = Recording()
+    retention: RetentionPolicy = RetentionPolicy()
+    broker: Broker = Broker()
+    storage: Storage = Storage()
+    smdr: Smdr = Smdr()
+    home_assistant: HomeAssistant = HomeAssistant()
+    profile: list[Profile] = []
+
+    def lines_of(self, card: int) -> list[Line]:
+        """The lines of one card in the order of its ring."""
+        return sorted((line for line in self.line if line.card == card), key=lambda line: line.channel)
+
+    def card_number(self, number: int) -> Card:
+        return next(card for card in self.card if card.number == number)
+
+    @property
+    def run_path(self) -> Path:
+        return Path(self.run_dir)
+
+    @property
+    def vault_path(self) -> Path:
+        return Path(self.vault)

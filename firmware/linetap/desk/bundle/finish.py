@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is made from a bundle's other members, by whoever packs it and by whoever checks it: the two must agree."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from linetap.clock import rfc3339
+from linetap.desk import tsa
+from linetap.desk.bundle import exact, layout, recipe
+from linetap.desk.bundle.container import BadBundle, Source
+from linetap.desk.bundle.facts import Facts
+from linetap.desk.bundle.report import Report
+from linetap.desk.tsa import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
+from linetap.errors import BadInput
+from linetap.evidence import keys, signers, unitlog
+from linetap.evidence.signers import Signer
+
+SIGNERS_LIMIT_BYTES = 1 << 20
+CA_LIMIT_BYTES = 1 << 20
+_FRACTION = re.compile(r"\.\d+")
+
+
+def signer_lines(facts: Facts, text: bytes) -> bytes:
+    """Of an allowed_signers file the lines of those who signed something here, as they stand there."""
+    needed = {keys.public_blob(each.key) for each in facts.signed}
+    lines = [line for line in text.splitlines() if any(signer.blob in needed for signer in _parse(line))]
+    return b"".join(line + b"\n" for line in lines)
+
+
+def _parse(data: bytes) -> list[Signer]:
+    try:
+        return signers.parse(data.decode("utf-8"))
+    except (BadInput, UnicodeDecodeError) as error:
+        raise BadBundle("member_unreadable", f"{layout.SIGNERS}: {error}") from None
+
+
+def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
+    """The time in a unit's time stamp, RFC 3339, checked by stock openssl. Without `ca` by the bundle's own."""
+    name = layout.head(unit, layout.STAMP)
+    with tempfile.TemporaryDirectory(prefix="linetap-ts-") as folder:
+        head, own = Path(folder) / "head.json", Path(folder) / "ca.pem"
+        head.write_bytes(layout.read(sources, name, unitlog.HEAD_LIMIT_BYTES))
+        token = layout.read(sources, name + TOKEN_SUFFIX, TOKEN_LIMIT_BYTES)
+        head.with_name(head.name + TOKEN_SUFFIX).write_bytes(token)
+        named = layout.read(sources, layout.ca(unit), CA_LIMIT_BYTES)
+        exact.require_der(token, name + TOKEN_SUFFIX)
+        exact.require_certificates(named, layout.ca(unit))
+        own.write_bytes(named)
+        said = tsa.time_of(head, ca or own)
+    try:
+        moment = datetime.strptime(_FRACTION.sub("", said), "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
+    except ValueError:
+        raise BadBundle("timestamp", f"{name}{TOKEN_SUFFIX}: {said!r} is no time that is known here") from None
+    return rfc3339(int(moment.timestamp()) * 1_000_000_000)
+
+
+def derived(sources: Mapping[str, Source], facts: Facts) -> dict[str, bytes]:
+    """The script and the reports, from `sources` alone."""
+    named = _parse(layout.read(sources, layout.SIGNERS, SIGNERS_LIMIT_BYTES))
+    times = {unit: stamped(sources, unit, None) for unit, heads in facts.heads.items() if layout.STAMP in heads}
+    made = {layout.SCRIPT: recipe.script(facts, named)}
+    return made | {name: Report(facts, named, times, language).html() for language, name in layout.REPORTS.items()}

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calls of a bundle from where they lie, and the proof that each stands in its unit's log."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from linetap.desk import callfolder, cosigned
+from linetap.desk.bundle import exact, layout
+from linetap.desk.bundle.beside import NotBundled, documents, opened, small
+from linetap.desk.bundle.container import Source
+from linetap.desk.bundle.finish import CA_LIMIT_BYTES
+from linetap.desk.cosigned import WITNESS_SUFFIX
+from linetap.desk.tsa import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
+from linetap.desk.verdict import Verdict
+from linetap.desk.verify import verify_call
+from linetap.desk.verifylog import LogCheck
+from linetap.errors import BadInput
+from linetap.evidence import leaflog, sealed, unitlog
+from linetap.evidence.inclusion import Inclusion
+from linetap.evidence.leaflog import LEAVES, TREE, FileNodes
+from linetap.evidence.merkle import Tree
+from linetap.evidence.signers import Signer
+from linetap.evidence.unitlog import HEAD, Head, Leaf
+from linetap.records import CallRecord
+
+
+def calls(args: argparse.Namespace, signers: list[Signer]) -> list[tuple[Path, Verdict]]:
+    """Every call folder with its verdict, by call id; NotBundled if one is not as a named signer sealed it."""
+    found = {}
+    for given in args.calls:
+        path = given.resolve()
+        if not path.is_dir():
+            raise BadInput(f"{given}: not a folder; a call folder would be right")
+        verdict = verify_call(path, signers)
+        for problem in verdict.problems:
+            raise NotBundled(problem.code, f"{given}: {problem.text}")
+        if path.name in found:
+            raise BadInput(f"{given}: is named twice")
+        found[path.name] = (path, verdict)
+    return [found[call_id] for call_id in sorted(found)]
+
+
+def gather(args: argparse.Namespace, signers: list[Signer], chosen: list[tuple[Path, Verdict]]) -> dict[str, Source]:
+    """Name -> file or bytes, but for what is made from all of them (report, script, sums, signers)."""
+    sources: dict[str, Source] = {}
+    folders = {path.name: path for path, _ in chosen}
+    for path, verdict in chosen:
+        sources |= {layout.call(path.name, name): path / name for name in callfolder.entries(path)}
+        sources |= documents(args, _record(verdict), path)
+    witnesses = {cosigned.read(path, signers).unit: path for path in args.witness}
+    for unit, log in _logs(args, chosen, signers).items():
+        ours = [verdict for _, verdict in chosen if _record(verdict).unit == unit]
+        sources |= _of_log(args, log, witnesses.pop(unit, None), signers, ours)
+    for unit in witnesses:
+        raise BadInput(f"--witness: a head of {unit}, of which there is no call")
+    sources |= opened(args.wav, set(folders))
+    return sources
+
+
+def _record(verdict: Verdict) -> CallRecord:
+    if verdict.record is None:  # a call without problems has one
+        raise NotBundled("not_verified", verdict.name)
+    return verdict.record
+
+
+def _logs(args: argparse.Namespace, chosen: list[tuple[Path, Verdict]], signers: list[Signer]) -> dict[str, Path]:
+    """Unit -> log folder: of --log, else of the vault that its calls lie in."""
+    given = {cosigned.read_head(path / HEAD, signers).head.unit: path for path in args.log}
+    found: dict[str, Path] = {}
+    for path, verdict in chosen:
+        unit = _record(verdict).unit
+        vault = path.parents[len(sealed.call_path(path.name).parts) - 1]
+        folder = found.setdefault(unit, given.pop(unit, vault / unitlog.FOLDER))
+        if not (folder / HEAD).is_file():
+            raise BadInput(f"{path}: {folder} is no log of its unit: --log with the vault's would be right")
+    for unit in given:
+        raise BadInput(f"--log: of {unit}, of which there is no call")
+    return found
+
+
+def _of_log(
+    args: argparse.Namespace, log: Path, witness: Path | None, signers: list[Signer], ours: list[Verdict]
+) -> dict[str, Source]:
+    check = LogCheck(log, signers, witness)
+    against = [problem for verdict in ours for problem in check.problems_of(verdict)]
+    if check.head is None or not check.good or against:
+        code, text = (against[0].code, against[0].text) if against else ("log_damaged", "the log is not in order")
+        raise NotBundled(code, f"{log}: {text}: `linetap verify` of its vault says more")
+    unit, leaves = check.head.unit, _closes(log, {verdict.name for verdict in ours})
+    last = max(index for index, _ in leaves.values())
+    heads = {layout.HEAD: log / HEAD}
+    sources: dict[str, Source] = {}
+    if witness is not None:
+        heads[layout.WITNESS] = witness
+        sources[layout.head(unit, layout.WITNESS) + WITNESS_SUFFIX] = witness.with_name(witness.name + WITNESS_SUFFIX)
+    if args.stamps is not None:
+        heads[layout.STAMP] = stamped = _stamped(args.stamps, unit, last, signers)
+        token = stamped.with_name(stamped.name + TOKEN_SUFFIX)
+        sources[layout.head(unit, layout.STAMP) + TOKEN_SUFFIX] = callfolder.read(token, TOKEN_LIMIT_BYTES)
+        sources[layout.ca(unit)] = exact.certificates(small(args.tsa_ca, CA_LIMIT_BYTES), str(args.tsa_ca))
+    nodes = FileNodes(log / TREE, writable=False)
+    try:
+        tree = Tree(nodes, check.head.size)
+        for kind, path in heads.items():
+            read = cosigned.read_head(path, signers)
+            sources[layout.head(unit, kind)] = read.data
+            sources[layout.head(unit, kind) + layout.SIG] = read.signature
+            sources |= _paths(tree, kind, read.head, leaves)
+    finally:
+        nodes.close()
+    return sources | {layout.leaf(unit, call_id): line for call_id, (_, line) in leaves.items()}
+
+
+def _paths(tree: Tree, kind: str, head: Head, leaves: dict[str, tuple[int, bytes]]) -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for call_id, (index, _) in leaves.items():
+        if index >= head.size:
+            raise NotBundled(f"not_under_{kind}", f"{call_id}: was closed after the {kind}'s head of {head.at}")
+        path = Inclusion(index, head.size, tuple(tree.inclusion(index, head.size)))
+        found[layout.path(head.unit, kind, call_id)] = path.encode()
+    return found
+
+
+def _closes(log: Path, wanted: set[str]) -> dict[str, tuple[int, bytes]]:
+    """Call id -> index and line of its close."""
+    found = {}
+    for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
+        leaf = msgspec.json.decode(line, type=Leaf)
+        if leaf.kind == "close" and leaf.call_id in wanted:
+            found[str(leaf.call_id)] = (index, line)
+    return found
+
+
+def _stamped(folder: Path, unit: str, last: int, signers: list[Signer]) -> Path:
+    """The first stamped head that covers leaf `last`: the earliest word that all the calls were there."""
+    for token in sorted(folder.glob(f"{unit}-*.json{TOKEN_SUFFIX}")):
+        path = token.with_name(token.name.removesuffix(TOKEN_SUFFIX))
+        head = cosigned.read_head(path, signers).head
+        if head.unit == unit and head.size > last:
+            return path
+    raise NotBundled("not_stamped", f"{folder}: no stamped head of {unit} covers these calls")

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every sentence of the report, in Korean and in English: key -> (Korean, English). Changed: layout.TEXTS grows.
+
+A sentence with `{}` takes what the bundle says. Words for the record's own values stand in words.py.
+"""
+
+from __future__ import annotations
+
+_LANGUAGES = ("ko", "en")
+
+_SENTENCES = {
+    "title": ("통화 녹음 증거 보고서", "Report on recorded telephone calls"),
+    "case": ("사건", "Case"),
+    "intro": (
+        (
+            "이 보고서는 증거 묶음에 어떤 통화가 들어 있고, 무엇이 증명되며 무엇이 증명되지 않는지를 설명합니다. "
+            "전화번호와 이름은 이 보고서에 적지 않습니다."
+        ),
+        (
+            "This report says which calls are in the bundle it lies in, what is proven of them and what is not. "
+            "It names no telephone number and no person."
+        ),
+    ),
+    "source": (
+        "모든 내용은 각 통화의 서명된 기록(record.json)에서 옮긴 것입니다. 보고서와 기록이 다르면 기록이 우선합니다.",
+        "All of it is taken from the signed record of each call (record.json). Where they differ, the record counts.",
+    ),
+    "calls": ("통화", "Calls"),
+    "call": ("통화 {}", "Call {}"),
+    "unit": ("녹음 장치", "Recorder"),
+    "line": ("회선", "Line"),
+    "direction": ("방향", "Direction"),
+    "disposition": ("처리 결과", "What became of it"),
+    "ring_at": ("벨이 울린 시각", "Began to ring"),
+    "off_hook_at": ("수화기를 든 시각", "Handset lifted"),
+    "answered_at": ("응답 시각", "Answered"),
+    "told_by": ("{} ({})", "{} ({})"),
+    "ended_at": ("종료 시각", "Ended"),
+    "duration": ("통화 시간", "Length of the call"),
+    "audio": ("녹음 길이", "Length of the recording"),
+    "seconds": ("{}초", "{} s"),
+    "notice": ("녹음 고지", "Notice of recording"),
+    "no_notice": ("재생된 고지가 없습니다.", "No notice was played."),
+    "notice_played": ("고지 “{}”: {}에 시작, {}에 종료.", "Notice “{}”: from {} to {}."),
+    "notice_cut": (
+        "고지 “{}”: {}에 시작하였으나 끝까지 재생되지 않았습니다.",
+        "Notice “{}”: from {}, not played to its end.",
+    ),
+    "gaps": ("녹음의 빈 구간", "Holes in the recording"),
+    "no_gaps": ("빈 구간이 없습니다. 처음부터 끝까지 이어집니다.", "None: it runs through from beginning to end."),
+    "gap": ("{}초 지점에서 {}ms: {}", "at {} s, {} ms: {}"),
+    "no_audio": ("녹음된 음성이 없습니다.", "Nothing was recorded."),
+    "clock": ("장치의 시계", "The recorder's clock"),
+    "clock_synced": ("표준시에 맞추어져 있었습니다{}.", "Was set to standard time{}."),
+    "clock_offset": (" (편차 {}ms)", " (off by {} ms)"),
+    "clock_free": (
+        "표준시에 맞추어져 있지 않았습니다. 위의 시각은 참고로만 보아야 합니다.",
+        "Was not set to standard time: the times above are to be taken with care.",
+    ),
+    "clock_unknown": ("기록되어 있지 않습니다.", "Is not stated."),
+    "marks": ("통화 중 표시", "Marks made during the call"),
+    "mark": ("{}초 지점: {}", "at {} s: {}"),
+    "kept": ("보존 조치", "Kept for a case"),
+    "held": ("사건 {}, 근거 {}, {}까지 보존합니다.", "Case {}, on the ground of {}, until {}."),
+    "rewrapped": ("키가 {}의 보존 기한({})으로 옮겨졌습니다.", "Its key was moved to the day {} (until {})."),
+    "retention": ("보존 기한", "To be destroyed"),
+    "until": ("{} 이후 (분류: {})", "after {} (class {})"),
+    "destroyed": (
+        "이 통화가 속한 보존 기한의 키는 {}에 폐기되었습니다(폐기 증명서 첨부).",
+        "The key of the day this call belongs to was destroyed at {} (the certificate is in the bundle).",
+    ),
+    "signer": ("기록에 서명한 키", "Key that signed the record"),
+    "sha256": ("기록의 SHA-256", "SHA-256 of the record"),
+    "place": ("장치 로그에서의 위치", "Place in the recorder's log"),
+    "leaf_of": ("전체 {}개 중 {}번째 항목", "entry {1} of {0}"),
+    "opened": ("개봉된 음성", "Opened recording"),
+    "opened_yes": (
+        "opened/{}/call.wav. 이 통화의 전화번호가 든 전체 기록 call.json도 함께 들어 있습니다.",
+        "opened/{}/call.wav, and beside it call.json, the whole record with the telephone numbers.",
+    ),
+    "unreleased": (
+        "주의: 두 사람의 승인을 거치지 않고 개봉되었습니다.",
+        "Beware: it was opened without a release by two people.",
+    ),
+    "recovered": (
+        "정전 후 복구된 기록입니다. 통화 끝부분 약 1초가 없을 수 있습니다.",
+        "Sealed after a power cut: about the last second may be missing.",
+    ),
+    "continues": ("이어지는 앞 통화", "Goes on from"),
+    "proven": ("증명되는 것", "What is proven"),
+    "proven_unchanged": (
+        "각 통화의 기록과 암호문은 녹음 장치가 서명한 뒤 한 바이트도 바뀌지 않았습니다.",
+        "Record and ciphertext of each call have not changed by a single byte since the recorder signed them.",
+    ),
+    "proven_log": (
+        "각 통화는 장치가 서명한 로그에 들어 있으며, 그 로그에는 이 기록의 SHA-256이 적혀 있습니다.",
+        "Each call stands in a log that the recorder has signed, with the SHA-256 of this very record.",
+    ),
+    "proven_witness": (
+        "증인이 그 로그를 확인하고 함께 서명하였습니다. 증인은 앞서 본 로그를 이어 가는 로그에만 서명합니다({}).",
+        "A witness has signed that log too, and signs only what goes on from the log it saw before ({}).",
+    ),
+    "proven_stamp": (
+        "시점확인기관이 {}에 그 로그가 이미 존재하였음을 확인하였습니다({}).",
+        "A time-stamp authority confirms that this log was there at {} ({}).",
+    ),
+    "proven_heard": (
+        "고지가 들렸는지는 녹음 장치가 회선에서 받은 소리 자체에서 측정한 결과입니다.",
+        "Whether the notice was heard was measured by the recorder, in the very sound it took from the line.",
+    ),
+    "unproven": ("증명되지 않는 것", "What is not proven"),
+    "unproven_who": (
+        "누가 말하였는지는 증명되지 않습니다. 회선과 시각만 알 수 있습니다.",
+        "Who spoke. Only the line and the time are known.",
+    ),
+    "unproven_before": (
+        "서명되기 전에 장치 자체가 조작되지 않았다는 것은 서명만으로 증명되지 않습니다.",
+        "That nobody had tampered with the recorder itself before it signed. A signature cannot show that.",
+    ),
+    "unproven_unseen": (
+        "장치의 로그가 처음부터 다시 만들어지지 않았다는 것은 증명되지 않습니다. 증인의 서명이 없습니다({}).",
+        "That the recorder's log was not begun anew: no witness has signed it ({}).",
+    ),
+    "unproven_time": (
+        "시각은 장치의 시계에 따른 것입니다. 시점확인은 그 시각 이전에 존재하였다는 것만 증명합니다.",
+        "The times are those of the recorder's clock. A time stamp shows only that something was there before it.",
+    ),
+    "unproven_wav": (
+        (
+            "개봉된 음성(WAV)이 암호문과 같다는 것은 개봉한 사람의 진술에 따릅니다. 아래 ‘개봉’ 절차로 다시 확인할 수 "
+            "있습니다."
+        ),
+        (
+            "That an opened recording (WAV) is what was encrypted: whoever opened it says so. It can be done again, "
+            "see Opening below."
+        ),
+    ),
+    "unproven_copy": (
+        "묶음 안의 signers 파일과 인증서는 스스로를 증명하지 못합니다. 반드시 공개된 지문과 비교하여야 합니다.",
+        (
+            "The signers file and certificates in the bundle prove nothing of themselves: compare them with what was "
+            "published."
+        ),
+    ),
+    "unproven_whole": (
+        "이 묶음에 관련된 모든 통화가 들어 있다는 것은 증명되지 않습니다. 포함할 통화는 제출자가 골랐습니다.",
+        "That these are all the calls that matter. Whoever made the bundle has chosen them.",
+    ),
+    "keys": ("서명 키", "Signing keys"),
+    "keys_compare": (
+        "아래 지문을 기관이 공개한 지문과 비교하여 주십시오.",
+        "Compare these fingerprints with those that were published.",
+    ),
+    "checking": ("확인 방법", "How to check it"),
+    "checking_how": (
+        (
+            "압축을 푼 뒤 그 폴더에서 다음 명령을 실행합니다. 당사 소프트웨어는 필요 없습니다. bash CHECK.sh SIGNERS는 "
+            "같은 명령을 차례로 실행합니다. $signers는 공개된 "
+            "allowed_signers 파일, $tsa_ca는 시점확인기관이 직접 제공한 CA 인증서입니다."
+        ),
+        (
+            "Unpack the zip and type these commands in its folder. None of our software is needed. "
+            "bash CHECK.sh SIGNERS runs the same in turn. $signers is the allowed_signers file that was published, "
+            "$tsa_ca the CA certificate that the time-stamp authority itself gives out."
+        ),
+    ),
+    "checking_needs": (
+        "필요한 도구: bash, coreutils, findutils, jq, OpenSSH. 시점확인에는 openssl, Sigsum 증명에는 sigsum-verify.",
+        "Needed: bash, coreutils, findutils, jq, OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.",
+    ),
+    "checking_inclusion": (
+        "로그 포함 증명은 다음 함수로 확인합니다.",
+        "That a call stands in the log is checked by this function:",
+    ),
+    "opening": ("개봉", "Opening"),
+    "opening_how": (
+        "암호문은 두 사람의 키가 모두 있어야 열립니다. 보관 책임자는 epoch.txt, 관리자는 custodian.txt를 보관합니다.",
+        (
+            "The ciphertext opens only with the keys of two people, the vault officer's epoch.txt and a custodian's "
+            "custodian.txt:"
+        ),
+    ),
+    "step_sums": (
+        "모든 파일이 목록과 같고, 빠지거나 더해진 파일이 없습니다.",
+        "Every file is as listed, and none is missing or added.",
+    ),
+    "step_signature": ("서명: {}", "Signature of {}"),
+    "step_files": ("암호문은 기록에 적힌 그대로입니다: {}", "The ciphertext is what the record names: {}"),
+    "step_close": ("로그 항목은 이 기록의 것입니다: {}", "The log's entry is of this record: {}"),
+    "step_kept": ("보존 조치는 이 기록의 것입니다: {}", "The hold is of this record: {}"),
+    "step_opened": (
+        "개봉된 파일의 내용과 길이가 기록과 맞습니다: {}",
+        "The opened files fit the record in words and length: {}",
+    ),
+    "step_in_head": ("장치의 로그에 들어 있습니다: {}", "It stands in the recorder's log: {}"),
+    "step_in_witness": ("증인이 확인한 로그에 들어 있습니다: {}", "It stands in the log that the witness saw: {}"),
+    "step_in_stamp": ("시점확인을 받은 로그에 들어 있습니다: {}", "It stands in the log that was time-stamped: {}"),
+    "step_stamp": ("시점확인(RFC 3161): {}", "Time stamp (RFC 3161) of {}"),
+    "step_sigsum": ("Sigsum 증명: {}", "Sigsum proof of {}"),
+    "all_hold": ("모두 확인되었습니다.", "All of it holds."),
+}
+
+
+def sentence(language: str, key: str, *values: object) -> str:
+    return _SENTENCES[key][_LANGUAGES.index(language)].format(*values)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap command sign|send|apply|state`: a signed command as a file, brought to a unit by the broker or by hand."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+from pathlib import Path
+
+from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock, parse_rfc3339, rfc3339
+from linetap.desk import commandapply, commandsend, privatefile, signed
+from linetap.errors import BadInput
+from linetap.evidence import command as envelopes
+from linetap.evidence import sealed, sshsig
+from linetap.evidence.command import HERE, LIGHT, MAY, Command
+from linetap.recorder.vault.identify import LONGEST_S
+
+_EXPIRES_DAYS = 7
+_DAY_NS = 86_400 * NS_PER_S
+_SIGN = (
+    "examples: linetap command sign --verb hold --role vault --unit floor-03 --document holds/CALL_ID/hold.json"
+    " --key officer.key -o hold.command\n"
+    "          linetap command sign --verb time --role vault --unit floor-03 --challenge 5f0c... --key officer.key"
+    " -o time.command\n"
+    "          linetap command sign --verb identify --role desk --unit floor-03 --seconds 120 --key desk.key"
+    " -o identify.command\n"
+    "          linetap command sign --verb config --role operator --unit floor-03 --document unit.toml"
+    " --replaces 5f0c... --key operator.key -o config.command"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap command sign --help"
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    raw = argparse.RawDescriptionHelpFormatter
+    sign = verbs.add_parser("sign", help="make a command, signed", epilog=_SIGN, formatter_class=raw)
+    sign.add_argument("--verb", required=True, choices=[verb for verb in HERE if verb not in LIGHT])
+    sign.add_argument("--role", required=True, help="of the key that signs")
+    sign.add_argument("--unit", required=True, help="the unit's name")
+    sign.add_argument("--key", type=Path, required=True, metavar="KEY", help="private, Ed25519")
+    sign.add_argument(
+        "--document", type=Path, metavar="FILE",
+        help="hold.json with its key.age beside it, certificate, roles.json or keylist.json; FILE.sig beside it;"
+        " of `config` unit.toml, which needs none",
+    )  # fmt: skip
+    sign.add_argument("--challenge", metavar="HEX", help="of `time`: what `linetap command state` shows")
+    sign.add_argument("--utc", metavar="TIME", help="of `time`: RFC 3339, default now")
+    sign.add_argument("--seconds", type=int, metavar="N", help=f"of `identify`, {LONGEST_S} at most")
+    sign.add_argument(
+        "--replaces", metavar="SHA256", help="of `config`: what is in effect, as health and `linetap command state` say"
+    )
+    sign.add_argument("--expires", metavar="TIME", help=f"RFC 3339, default in {_EXPIRES_DAYS} days")
+    sign.add_argument("--counter", type=int, metavar="N", help="grows with each of the role; default the milliseconds")
+    sign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
+    commandsend.add_verb(verbs)
+    commandapply.add_verbs(verbs)
+
+
+def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+    """`sign`: 0. `send`, `apply`: 0 the unit has done it, 1 it has refused or has not answered."""
+    if args.action == "sign":
+        privatefile.write(args.output, make(args, clock.utc_ns()))
+        return 0
+    if args.action == "send":
+        return commandsend.run(args, clock)
+    return commandapply.run(args, clock)
+
+
+def make(args: argparse.Namespace, now_ns: int) -> bytes:
+    """The envelope. BadInput where something does not fit, before a unit has to say so."""
+    if args.role not in MAY[args.verb]:
+        raise BadInput(f"--role {args.role}: {args.verb} is for {' or '.join(MAY[args.verb])}")
+    key = signed.load_key(args.key)
+    command = Command(
+        unit=args.unit,
+        verb=args.verb,
+        role=args.role,
+        counter=args.counter if args.counter is not None else now_ns // NS_PER_MS,
+        expires=_time(args.expires, "--expires") if args.expires else rfc3339(now_ns + _EXPIRES_DAYS * _DAY_NS),
+        body=_body(args, now_ns),
+    )
+    made = envelopes.seal(command, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
+    if len(made) > envelopes.LIMIT_BYTES:
+        raise BadInput(f"the command has {len(made)} bytes, {envelopes.LIMIT_BYTES} at most")
+    return made
+
+
+# What of these options a verb takes; of the others a document alone. --utc may be left out.
+_TAKES: dict[str, tuple[str, ...]] = {
+    "time": ("challenge", "utc"), "identify": ("seconds",), "self_test": (), "config": ("document", "replaces"),
+}  # fmt: skip
+
+
+def _body(args: argparse.Namespace, now_ns: int) -> dict[str, str]:
+    takes = _TAKES.get(args.verb, ("document",))
+    for name in ("document", "challenge", "utc", "seconds", "replaces"):
+        given = getattr(args, name) is not None
+        if (name in takes) != given and not (name == "utc" and name in takes):
+            words = " and ".join(f"--{each}" for each in takes) or "none of these"
+            raise BadInput(f"--{name} {'does not belong here' if given else 'is missing'}: {args.verb} takes {words}")
+    if args.verb == "time":
+        return {"challenge": args.challenge, "utc": _time(args.utc, "--utc") if args.utc else rfc3339(now_ns)}
+    if args.verb == "identify":
+        return {"seconds": str(args.seconds)}
+    if args.verb == "config":
+        return {"document": _text(args.document), "replaces": args.replaces}
+    return _document_body(args) if takes else {}
+
+
+def _document_body(args: argparse.Namespace) -> dict[str, str]:
+    body = {"document": _text(args.document), "sig": _text(signed.signature_of(args.document))}
+    if args.verb == "hold":
+        body["key_age"] = base64.b64encode(_bytes(args.document.with_name(sealed.KEY))).decode("ascii")
+    return body
+
+
+def _text(path: Path) -> str:
+    try:
+        return _bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not text") from None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(envelopes.LIMIT_BYTES)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+
+
+def _time(text: str, option: str) -> str:
+    try:
+        return rfc3339(parse_rfc3339(text))
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"{option} {text}: {error}; 2026-11-24T22:56:00Z would be right") from None

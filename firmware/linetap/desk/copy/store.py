@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where copies lie: a tree, `<store>/<unit>/2026/11/24/<call_id>/`, as a vault has it. Chosen by URL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from linetap.errors import BadInput
+from linetap.evidence import sealed
+from linetap.recorder.vault import files
+from linetap.recorder.vault.destruction import prune
+
+_KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example would be right"
+_INCOMING = ".incoming"
+
+
+class Store(Protocol):
+    """Every method may raise OSError, and may be done twice."""
+
+    incoming: Path  # calls that are not whole yet, <unit>/<call_id>/
+
+    def put(self, unit: str, call_id: str, folder: Path) -> None:
+        """`folder` has gone into the store, and is safe there when this returns."""
+
+    def remove(self, unit: str, call_id: str) -> None:
+        """Nothing of the call is in the store any more."""
+
+
+def open_store(url: str, incoming: Path | None = None) -> Store:
+    """BadInput where it is none that can be used. `incoming`: on this machine, where the store is not."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise BadInput(f"copy.store {url}: {_KINDS}") from None
+    if parts.scheme == "s3":
+        from linetap.desk.copy.s3 import Bucket
+
+        if incoming is None:
+            raise BadInput(f"copy.store {url}: copy.incoming, a folder for what is not whole yet, is missing")
+        return Bucket(parts, incoming)
+    if parts.scheme != "file" or parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
+        raise BadInput(f"copy.store {url}: {_KINDS}")
+    if incoming is not None:
+        raise BadInput("copy.incoming: is of use with s3:// alone; a tree has its own")
+    return Tree(Path(unquote(parts.path)))
+
+
+class Tree:
+    def __init__(self, root: Path) -> None:
+        """A folder that is there already: an empty place where a disk should be mounted is no store."""
+        self._root, self.incoming = root, root / _INCOMING
+        try:
+            self.incoming.mkdir(exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                f"copy.store {root}: {error.strerror}; a folder that may be written would be right"
+            ) from None
+
+    def put(self, unit: str, call_id: str, folder: Path) -> None:
+        place = self._place(unit, call_id)
+        for path in folder.iterdir():
+            _sync(path)
+        files.sync_directory(folder)
+        files.make_directories(self._root, place.parent)
+        if place.exists():  # from before the database was lost: it was proved then, as this one was now
+            shutil.rmtree(place)
+        folder.rename(place)
+        files.sync_directory(place.parent)
+
+    def remove(self, unit: str, call_id: str) -> None:
+        for place in (self._place(unit, call_id), self.incoming / unit / call_id):
+            if place.exists():
+                shutil.rmtree(place)
+                files.sync_directory(place.parent)
+        prune(self._place(unit, call_id).parent)
+
+    def _place(self, unit: str, call_id: str) -> Path:
+        return self._root / unit / sealed.call_path(call_id)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the database says is to be done about copies: to be fetched, to be told, over; and what was done."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+
+from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap.desk.copy.incoming import Call
+from linetap.desk.ingest import judge
+from linetap.desk.ingest.tables import calls, copies, events, units
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import hold, sealed
+
+HELD_PAUSE_S = 3600  # until it is asked again
+MOST_OVER = 50  # at once
+MOST_UNTOLD = 200
+_A_LOOK = 20
+
+_COPIED = (
+    select(copies.c.unit)
+    .where(copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id, copies.c.removed_at.is_(None))
+    .exists()
+)
+_OPEN = (
+    calls.c.record_sha256.is_not(None),
+    calls.c.sealed_at.is_not(None),
+    calls.c.copied_at.is_(None),
+    calls.c.destroyed_at.is_(None),
+)
+
+
+def units_to_ask(db: Connection) -> list[str]:
+    """Those that are online and have something that is not copied."""
+    found = select(units.c.unit).where(
+        units.c.state == "online", select(calls.c.unit).where(calls.c.unit == units.c.unit, *_OPEN, ~_COPIED).exists()
+    )
+    return list(db.execute(found.order_by(units.c.unit)).scalars())
+
+
+def next_call(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
+    """The oldest; none of those that are passed over for now."""
+    wanted = select(calls.c.call_id, calls.c.record_sha256).where(calls.c.unit == unit, *_OPEN, ~_COPIED)
+    found = db.execute(wanted.order_by(calls.c.began_at).limit(_A_LOOK + len(passed_over)))
+    return next((Call(unit, *row) for row in found if row[0] not in passed_over and _is_call(row[0])), None)
+
+
+def untold(db: Connection) -> list[Call]:
+    """In the store, and the unit, which is online, has not said that it knows."""
+    wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).join(
+        calls, (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
+    )
+    wanted = wanted.join(units, units.c.unit == copies.c.unit).where(
+        copies.c.removed_at.is_(None), units.c.state == "online", *_OPEN
+    )
+    return [Call(*row) for row in db.execute(wanted.limit(MOST_UNTOLD))]
+
+
+def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
+    """Copies whose time is over and that nothing holds: by the desk's clock, and by that of a unit, one of whose calls
+    has begun since. One wrong clock alone deletes nothing."""
+    witnessed = db.execute(select(func.max(calls.c.began_at))).scalar()
+    if witnessed is None:
+        return []
+    wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).where(
+        copies.c.removed_at.is_(None), copies.c.look_at <= min(rfc3339(now_ns), witnessed)
+    )
+    found = []
+    for row in db.execute(wanted.order_by(copies.c.look_at).limit(MOST_OVER)).all():
+        call = Call(*row)
+        if held(db, call, now_ns, holds):
+            db.execute(update(copies).where(_mine(call)).values(look_at=rfc3339(now_ns + HELD_PAUSE_S * NS_PER_S)))
+        else:
+            found.append(call)
+    return found
+
+
+def held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
+    """By the unit's newest word of it, or by a hold that lies at the desk and may be on its way to the unit."""
+    mine = (events.c.unit == call.unit, events.c.call_id == call.call_id, events.c.event == "held")
+    newest = db.execute(
+        select(events.c.payload).where(*mine).order_by(events.c.at.desc(), events.c.seq.desc())
+    ).scalar()
+    if newest is not None and judge.told(newest).why != "hold_ended":
+        return True
+    return holds is not None and _document_holds(holds / call.call_id / hold.HOLD, now_ns)
+
+
+def stored(db: Connection, call: Call, until: str | None, now_ns: int) -> None:
+    text = None if until is None else rfc3339(parse_rfc3339(until))  # so that its order is that of the time
+    db.execute(delete(copies).where(_mine(call)))
+    db.execute(insert(copies).values(
+        unit=call.unit, call_id=call.call_id, record_sha256=call.record_sha256, until=text, look_at=text,
+        stored_at=rfc3339(now_ns),
+    ))  # fmt: skip
+
+
+def removed(db: Connection, call: Call, now_ns: int) -> None:
+    db.execute(update(copies).where(_mine(call)).values(removed_at=rfc3339(now_ns)))
+
+
+def _mine(call: Call) -> ColumnElement[bool]:
+    return (copies.c.unit == call.unit) & (copies.c.call_id == call.call_id)
+
+
+def _is_call(call_id: str) -> bool:
+    """It becomes a path, and a unit in the wrong hands may have signed anything."""
+    with contextlib.suppress(BadInput):
+        sealed.call_time(call_id)
+        return True
+    return False
+
+
+def _document_holds(path: Path, now_ns: int) -> bool:
+    """Who signed it is not asked: nobody gains by a copy that stays. One that cannot be read holds."""
+    try:
+        if path.stat().st_size > hold.LIMIT_BYTES:
+            return True
+        found = hold.decode(path.read_bytes())
+        return parse_rfc3339(found.until) > now_ns
+    except FileNotFoundError:
+        return False
+    except (OSError, Refusal, ValueError):
+        return True

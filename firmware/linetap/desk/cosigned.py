@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cosigned head: FILE as the unit wrote it, FILE.sig of the unit, FILE.witness.sig of the witness."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap.clock import from_utc_ns, parse_rfc3339
+from linetap.desk import callfolder
+from linetap.evidence import signers as allowed
+from linetap.evidence import sshsig, unitlog
+from linetap.evidence.signers import Signer
+from linetap.evidence.unitlog import HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
+from linetap.recorder.vault.files import write_atomically
+
+PRINCIPAL = "witness"  # its name in the signers' file
+WITNESS_SUFFIX = ".witness.sig"
+
+
+class SignedHead(NamedTuple):
+    head: Head
+    data: bytes  # what is signed
+    signature: bytes  # the unit's, armored
+
+
+def read(path: Path, signers: list[Signer] | None) -> Head:
+    """The head, when unit and witness have signed it, both named by `signers`; else a Refusal."""
+    head, data, _ = read_head(path, signers)
+    armored = callfolder.read(_beside(path, WITNESS_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
+    key = sshsig.check(data, armored, HEAD_NAMESPACE)
+    if signers is not None:
+        allowed.require_trust(key, HEAD_NAMESPACE, signers, PRINCIPAL, from_utc_ns(parse_rfc3339(head.at)))
+    return head
+
+
+def read_head(path: Path, signers: list[Signer] | None) -> SignedHead:
+    """What a unit signed; a Refusal says what is wrong with it."""
+    data = callfolder.read(path, unitlog.HEAD_LIMIT_BYTES)
+    signature = callfolder.read(_beside(path, SIGNATURE_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
+    return SignedHead(unitlog.check_head(data, signature, signers), data, signature)
+
+
+def write(path: Path, signed: SignedHead, key: Ed25519PrivateKey) -> None:
+    """Whoever reads in between finds an old signature under a new head, and reads again."""
+    write_atomically(path, signed.data)
+    write_atomically(_beside(path, SIGNATURE_SUFFIX), signed.signature)
+    cosignature = sshsig.sign(signed.data, key, HEAD_NAMESPACE)
+    write_atomically(_beside(path, WITNESS_SUFFIX), cosignature.encode("ascii"))
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap hold wrap`: a case needs a call longer than its day. Its key is wrapped for the hold's own epoch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+
+from linetap.clock import SYSTEM, Clock, parse_rfc3339
+from linetap.desk import rewrap
+from linetap.errors import BadInput
+from linetap.evidence import hold
+from linetap.evidence.keylist import end_of, epoch_text
+
+_WRAP = (
+    "example: linetap hold wrap CALL_DIR --identity 2027-01-24.txt --to age1... --case 2026-117"
+    ' --basis "..." --until 2027-06-30 --key officer.key'
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap hold wrap --help"
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    raw = argparse.RawDescriptionHelpFormatter
+    wrap = verbs.add_parser("wrap", help="wrap a call's key for a hold's epoch", epilog=_WRAP, formatter_class=raw)
+    rewrap.add_arguments(wrap, hold.HOLD)
+    wrap.add_argument(
+        "--to", required=True, metavar="age1...", help="the hold's epoch: `linetap keygen epoch` makes it"
+    )
+    wrap.add_argument("--case", required=True, metavar="TEXT", help="what it is kept for")
+    wrap.add_argument("--basis", required=True, metavar="TEXT", help="the law that it stands on")
+    wrap.add_argument(
+        "--until", required=True, metavar="TIME", help="a day, or RFC 3339: by then it is renewed or over"
+    )
+    wrap.add_argument("--zone", default="Asia/Seoul", help="of that day, default %(default)s")
+
+
+def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+    now_ns = clock.utc_ns()
+    until = _until(args.until, args.zone)
+    if parse_rfc3339(until) <= now_ns:
+        raise BadInput(f"--until {args.until}: is over; a time to come would be right")
+    source = rewrap.read_call(args.call_dir)
+
+    def document(key_sha256: str) -> hold.Hold:
+        fields = rewrap.common(source, args.to, key_sha256, now_ns)
+        return hold.Hold(**fields, case=args.case, basis=args.basis, until=until)
+
+    folder = rewrap.write(args, source, args.to, hold.HOLD, document)
+    sys.stdout.write(f"{folder}: {source.record.call_id} is held until {until}\n")
+    return 0
+
+
+def _until(text: str, zone: str) -> str:
+    try:
+        if len(text) == len("2027-06-30"):
+            return epoch_text(end_of(date.fromisoformat(text), zone))
+        parse_rfc3339(text)
+    except (ValueError, KeyError, OSError, OverflowError):
+        raise BadInput(f"--until {text}: a day as 2027-06-30 or RFC 3339, in a zone there is, would be right") from None
+    return text

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A call as its events tell it, whatever order they came in. Pure.
+
+An event that is told anew, from the unit's log and records, has the times of those that are gone in fields of its own.
+They count where nothing else says them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from linetap.clock import parse_rfc3339, rfc3339
+from linetap.desk.ingest.judge import Told
+
+# event -> the column that its time goes into
+_TIMES = {
+    "answered": "answered_at",
+    "ended": "ended_at",
+    "missed": "ended_at",
+    "sealed": "sealed_at",
+    "held": "held_at",
+    "copied": "copied_at",
+    "destroyed": "destroyed_at",
+}
+# What a later event says counts for more than what an earlier one said.
+_FIELDS = ("line", "direction", "disposition", "duration_s", "notice", "mark", "gaps_ms", "why", "record_sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stored event of a call; `at` in the form of the tables."""
+
+    told: Told
+    at: str
+    late: bool
+
+
+def row(parts: Sequence[Part]) -> dict[str, Any]:
+    """The columns of `calls` but its key. Order is by origin and seq: an origin stands where its first event does."""
+    first: dict[str, str] = {}
+    began = [part.at for part in parts]
+    for part in parts:
+        first[part.told.origin] = min(part.at, first.get(part.told.origin, part.at))
+    ordered = sorted(parts, key=lambda part: (first[part.told.origin], part.told.origin, part.told.seq))
+    found: dict[str, Any] = dict.fromkeys((*_TIMES.values(), *_FIELDS))
+    for part in sorted(ordered, key=lambda part: not part.told.rebuilt):
+        for name in _FIELDS:
+            if (value := getattr(part.told, name)) is not None:
+                found[name] = value
+        if (column := _TIMES.get(part.told.event)) is not None:
+            found[column] = part.at
+        if part.told.rebuilt:
+            began += _time(part.told.began_at)
+            for name in ("answered_at", "ended_at"):
+                found[name] = next(iter(_time(getattr(part.told, name))), found[name])
+    return found | {
+        "began_at": min(began),
+        "late": any(part.late for part in parts),
+        "rebuilt": any(part.told.rebuilt for part in parts),
+    }
+
+
+def _time(text: str | None) -> list[str]:
+    """In the form of the tables; none where it is none."""
+    try:
+        return [rfc3339(parse_rfc3339(text))] if text else []
+    except (ValueError, OverflowError):
+        return []

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk's word to its units, signed with its own key: `ack`, what is safe here; `resend`, what is missing.
+
+Neither is waited for: an `ack` that is lost is said again with the next event, the next connection of the unit, or the
+first event that it sends twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap.broker.message import Message
+from linetap.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap.desk.ingest.chain import Group
+from linetap.evidence import command as envelopes
+from linetap.evidence import sshsig
+from linetap.evidence.command import DESK, Answer, Command
+
+EVERY_S = 1  # at most, of one unit
+GOOD_FOR_S = 86_400  # clocks differ; an old one does no harm
+REFUSED_PAUSE_S = 600  # by a unit that will say the same in a second
+_LASTING = ("command_no_authority", "command_signer", "command_role", "command_counters_lost", "ack_origin")
+ANSWER_LIMIT_BYTES = 16 << 10
+
+log = logging.getLogger("linetap.ingest")
+
+
+class Confirmer:
+    def __init__(self, key: Ed25519PrivateKey, clock: Clock) -> None:
+        self._key, self._clock = key, clock
+        self._now: dict[str, tuple[Group, int]] = {}  # unit -> the key it uses, and through
+        self._due: dict[str, int] = {}  # unit -> monotonic ns, where there is something to say
+        self._said: dict[str, int] = {}  # unit -> monotonic ns
+        self._counters: dict[str, int] = {}
+        self._refused: dict[str, str] = {}
+
+    def stands(self, reached: Iterable[tuple[Group, int]]) -> None:
+        """Committed: of each group everything up to that number. To be said, whether it is news or not."""
+        for group, through in reached:
+            if through:
+                self._now[group[0]] = (group, through)
+                self.again(group[0])
+
+    def again(self, unit: str) -> None:
+        """It may not have heard the last word."""
+        if unit in self._now:
+            self._due.setdefault(unit, self._said.get(unit, 0) + EVERY_S * NS_PER_S)
+
+    def due(self) -> Iterator[Message]:
+        now_ns = self._clock.monotonic_ns()
+        for unit in [unit for unit, due_ns in self._due.items() if due_ns <= now_ns]:
+            del self._due[unit]
+            self._said[unit] = now_ns
+            (_, origin), through = self._now[unit]
+            yield self.say(unit, "ack", {"origin": origin, "through": str(through)})
+
+    def resend(self, group: Group, first: int, last: int) -> Message:
+        return self.say(group[0], "resend", {"origin": group[1], "from": str(first), "to": str(last)})
+
+    def say(self, unit: str, verb: str, body: dict[str, str]) -> Message:
+        now_ns = self._clock.utc_ns()
+        counter = self._counters[unit] = max(self._counters.get(unit, 0) + 1, now_ns // NS_PER_MS)
+        command = Command(
+            unit=unit, verb=verb, role=DESK, counter=counter, expires=rfc3339(now_ns + GOOD_FOR_S * NS_PER_S), body=body
+        )
+        sealed = envelopes.seal(command, lambda text: sshsig.sign(text, self._key, envelopes.NAMESPACE))
+        return Message(f"linetap/v1/{unit}/cmd/{verb}", sealed)
+
+    def answered(self, unit: str, payload: bytes) -> None:
+        """A unit that does not take our word says why; each reason is told once, and some of them last."""
+        try:
+            answer = msgspec.json.decode(payload[:ANSWER_LIMIT_BYTES], type=Answer)
+        except (ValueError, RecursionError):
+            return
+        if unit not in self._now:
+            return
+        if not answer.done and self._refused.get(unit) != answer.code:
+            log.warning("unit_refuses: %s: %.64s: %.200s", unit, answer.code, answer.text)
+        if answer.code in _LASTING:
+            self._said[unit] = self._clock.monotonic_ns() + REFUSED_PAUSE_S * NS_PER_S
+            self._due.pop(unit, None)
+            self.again(unit)
+        self._refused[unit] = "" if answer.done else answer.code

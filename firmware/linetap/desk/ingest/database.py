@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk's database by URL: SQLite in a file, or PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from linetap.desk.ingest.tables import metadata
+from linetap.errors import BadInput
+
+BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
+_WRITER = 0x6C696E65746170  # PostgreSQL: the number of the lock that the one writer holds
+_KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk would be right"
+
+
+def open_writer(text: str) -> Engine:
+    """Makes tables and columns that are missing. BadInput for a URL that is none, and where nothing can be written."""
+    url = parse(text)
+    engine = _engine(url)
+    try:
+        metadata.create_all(engine)
+        _add_columns(engine)
+        for table in metadata.sorted_tables:
+            for index in table.indexes:
+                index.create(engine, checkfirst=True)  # of a later version than the table is of
+    except SQLAlchemyError as error:
+        raise BadInput(f"--db {_shown(url)}: {reason(error)}") from None
+    return engine
+
+
+def open_reader(text: str) -> Engine:
+    """BadInput where there is no such database: a search must not make an empty one."""
+    url = parse(text)
+    if (path := file_of(url)) is not None and not path.is_file():
+        raise BadInput(f"--db {_shown(url)}: there is no file {path}; `linetap desk ingest` makes it")
+    return _engine(url)
+
+
+def parse(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise BadInput(f"--db: not a database's URL; {_KINDS}") from None
+    if url.get_backend_name() not in ("sqlite", "postgresql") or (
+        url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+    ):
+        raise BadInput(f"--db {_shown(url)}: {_KINDS}")
+    return url
+
+
+def file_of(url: URL) -> Path | None:
+    """SQLite's."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def take_writers_place(connection: Connection) -> bool:
+    """PostgreSQL: until this connection ends. SQLite has a lock beside its file for it."""
+    if connection.dialect.name != "postgresql":
+        return True
+    taken = connection.execute(text("SELECT pg_try_advisory_lock(:n)"), {"n": _WRITER}).scalar()
+    connection.commit()  # the lock is the session's; an open transaction would hold up the server's housekeeping
+    return bool(taken)
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """The driver's own word, on one line: SQLAlchemy's has the statement and its values in it."""
+    original = getattr(error, "orig", None) or error
+    return str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
+
+
+def _add_columns(engine: Engine) -> None:
+    """What a later version has learned to keep; all of it may be null, as it is of older rows."""
+    quoted = engine.dialect.identifier_preparer.quote
+    with engine.begin() as db:
+        for table in metadata.sorted_tables:
+            there = {column["name"] for column in inspect(db).get_columns(table.name)}
+            for column in (column for column in table.columns if column.name not in there):
+                kind = column.type.compile(engine.dialect)
+                db.execute(text(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column.name)} {kind}"))
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        engine = create_engine(url, hide_parameters=True)
+    except NoSuchModuleError:
+        raise BadInput(f"--db {_shown(url)}: {_KINDS}") from None
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"--db {_shown(url)}: this needs {error.name}, which Debian has as python3-{error.name}"
+        ) from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _as_we_need_it)
+    return engine
+
+
+def _as_we_need_it(connection: Any, _record: Any) -> None:
+    """FULL: in WAL mode NORMAL may lose the last commits at a power cut, and a broker has been told that they stand.
+    secure_delete: what is cleared (clear.py) does not stay in the file."""
+    for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)

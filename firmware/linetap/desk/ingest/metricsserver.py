@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk metrics`: printed once, or served on the loopback. It only reads.
+
+Plain HTTP and nobody is asked who they are, so on the loopback alone: from elsewhere by node_exporter's textfile
+collector, or a proxy that has TLS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import socket
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from linetap.clock import Clock
+from linetap.desk.ingest import database, metrics
+from linetap.errors import BadInput
+from linetap.service import Stop
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MOST_AT_ONCE = 4
+REQUEST_S = 5  # without a byte from whoever asks
+_TURN_S = 0.5
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    """0. BadInput for a database that cannot be read, and an address that is none or not of the loopback."""
+    address = None if args.listen is None else _address(args.listen)
+    engine = database.open_reader(args.db)
+    try:
+        now = _read(engine, clock)
+        if address is None:
+            sys.stdout.write(now)
+        else:
+            _serve(address, engine, clock)
+    except SQLAlchemyError as error:
+        raise BadInput(f"--db: {database.reason(error)}") from None
+    finally:
+        engine.dispose()
+    return 0
+
+
+def _read(engine: Engine, clock: Clock) -> str:
+    with engine.connect() as db:
+        return metrics.text(db, clock.utc_ns())
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        address, number = ipaddress.ip_address(host.strip("[]")), int(port)
+    except ValueError:
+        raise BadInput(f"--listen {text}: 127.0.0.1:9464 would be right") from None
+    if not address.is_loopback or not 0 <= number <= 65_535:
+        raise BadInput(f"--listen {text}: only on the loopback; 127.0.0.1:9464 would be right")
+    return str(address), number
+
+
+def _serve(address: tuple[str, int], engine: Engine, clock: Clock) -> None:
+    stop = Stop()
+    try:
+        server = Server(address, engine, clock)
+    except OSError as error:
+        raise BadInput(f"--listen {address[0]}:{address[1]}: {error.strerror}") from None
+    with server:
+        host, port = server.server_address[:2]
+        sys.stderr.write(f"http://{host!s}:{port}/metrics\n")
+        sys.stderr.flush()
+        while not stop.requested:
+            server.handle_request()
+
+
+class Server(ThreadingHTTPServer):
+    timeout = _TURN_S
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], engine: Engine, clock: Clock) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        self.engine, self.clock = engine, clock
+        self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
+        super().__init__(address, Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """More than MOST_AT_ONCE are hung up on."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever hangs up in the middle is nothing to write down."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    timeout = REQUEST_S
+    server: Server
+
+    def do_GET(self) -> None:
+        if self.path != "/metrics":
+            self.send_error(404)
+            return
+        try:
+            body = _read(self.server.engine, self.server.clock).encode()
+        except SQLAlchemyError as error:
+            self.send_error(503, database.reason(error))
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", CONTENT_TYPE)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Every scrape a line would be all that the log has."""

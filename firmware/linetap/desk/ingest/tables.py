@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk's tables. `events` is what was proved; `calls` and `origins` are made from it and can be made again, but for
+what was cleared (clear.py)."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    or_,
+)
+
+metadata = MetaData()
+
+# Times are RFC 3339 UTC with milliseconds, so that their order is that of the text.
+
+units = Table(
+    "units",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("named", Boolean, nullable=False),  # in the signers' file
+    Column("state", Text),  # online, offline; null: nothing is retained of it at the broker
+    Column("session", Text),
+    Column("version", Text),
+    Column("since", Text),
+    Column("outbox_seq", BigInteger),  # as its last health has it: unsigned, good for a question only
+    Column("health_at", Text),
+    Column("heard_at", Text),  # the desk's time of whatever came last
+    Column("set_aside", Integer, nullable=False, default=0),  # how many, kept or not
+)
+
+# What stands of a unit's own alerts, as the broker has it retained: unsigned, as `units`.
+unit_alerts = Table(
+    "unit_alerts",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("check", Text, primary_key=True, quote=True),
+    Column("severity", Text, nullable=False),
+    Column("since", Text, nullable=False),
+)
+
+# One row for each key of a unit: its events have numbers of their own.
+origins = Table(
+    "origins",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("origin", Text, primary_key=True),
+    Column("through", BigInteger, nullable=False),  # every event up to it is here, or the unit says it dropped it
+    Column("newest", BigInteger, nullable=False),
+    Column("heard_at", Text, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("origin", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("event", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("call_id", Text),
+    Column("line", Integer),
+    Column("prev", Text, nullable=False),
+    Column("sha256", Text, nullable=False),  # of the payload
+    Column("payload", LargeBinary, nullable=False),  # the exact bytes
+    Column("sig", Text, nullable=False),  # armored, as ssh-keygen reads it
+    Column("dropped_from", BigInteger),
+    Column("dropped_to", BigInteger),
+    Column("received_at", Text, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Index("events_call", "unit", "call_id"),
+)
+
+# The few events that say which others will not come.
+Index(
+    "events_dropped",
+    events.c.unit,
+    events.c.origin,
+    events.c.dropped_to,
+    sqlite_where=events.c.dropped_to.is_not(None),
+    postgresql_where=events.c.dropped_to.is_not(None),
+)
+
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("unit", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("payload", LargeBinary, nullable=False),  # its beginning, where it was too large
+    Column("sig", Text, nullable=False),
+    Column("received_at", Text, nullable=False),
+    UniqueConstraint("unit", "code", "sha256"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("unit", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("code", Text, nullable=False),  # events_missing, log_rollback, log_fork
+    Column(
+        "first", BigInteger, nullable=False
+    ),  # event, as `last`; of a log the leaves of the head and of the one known
+    Column("last", BigInteger, nullable=False),
+    Column("since", Text, nullable=False),
+    Column("alerted_at", Text, nullable=False),
+    Column("ended_at", Text),
+)
+
+# Of each key of a unit the head of its log over most leaves; and heads that do not fit one that was there, kept as the
+# evidence: both are signed.
+heads = Table(
+    "heads",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("unit", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("code", Text, nullable=False),  # log_rollback, log_fork; empty: this is the one that others are held against
+    Column("size", BigInteger, nullable=False),
+    Column("root", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("head", LargeBinary, nullable=False),  # the exact bytes
+    Column("sig", Text, nullable=False),  # armored
+    Column("received_at", Text, nullable=False),
+    Index("heads_unit", "unit", "origin"),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("call_id", Text, primary_key=True),
+    Column("line", Integer),
+    Column("direction", Text),
+    Column("disposition", Text),
+    Column("began_at", Text, nullable=False),
+    Column("answered_at", Text),
+    Column("ended_at", Text),
+    Column("sealed_at", Text),
+    Column("held_at", Text),
+    Column("copied_at", Text),
+    Column("destroyed_at", Text),
+    Column("duration_s", Float),
+    Column("notice", Text),
+    Column("mark", Text),
+    Column("gaps_ms", Float),
+    Column("why", Text),
+    Column("record_sha256", Text),
+    Column("late", Boolean, nullable=False),  # something of it came late
+    Column("rebuilt", Boolean),  # something of it was told anew, from log and record
+    Index("calls_began", "began_at"),
+    Index("calls_line", "unit", "line", "began_at"),
+)
+
+# The few that something is still to be done about.
+_UNCOPIED = (
+    calls.c.record_sha256.is_not(None)
+    & calls.c.sealed_at.is_not(None)
+    & calls.c.copied_at.is_(None)
+    & calls.c.destroyed_at.is_(None)
+)
+_UNCLEARED = calls.c.destroyed_at.is_not(None) & or_(
+    calls.c.why.is_not(None), calls.c.sealed_at.is_not(None), calls.c.ended_at.is_not(None)
+)
+Index("calls_uncopied", calls.c.unit, calls.c.began_at, sqlite_where=_UNCOPIED, postgresql_where=_UNCOPIED)
+Index("calls_uncleared", calls.c.destroyed_at, sqlite_where=_UNCLEARED, postgresql_where=_UNCLEARED)
+
+# The second copy of a call, as it lies in the store.
+copies = Table(
+    "copies",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("call_id", Text, primary_key=True),
+    Column("record_sha256", Text, nullable=False),
+    Column("until", Text),  # as the record has it; null: an overflow epoch has no day
+    Column("stored_at", Text, nullable=False),
+    Column("look_at", Text),  # when it is to be asked again whether it may go: `until`, later while it is held
+    Column("removed_at", Text),
+)
+_STANDING = copies.c.removed_at.is_(None)
+Index("copies_standing", copies.c.look_at, sqlite_where=_STANDING, postgresql_where=_STANDING)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be at the desk before an epoch's key may go: the new keys and the ciphertext of calls that outlive it.
+
+That is every call that is held, and every one whose record says that the epoch is not its own: it was sealed to an
+overflow epoch, or its class is pending. Nothing else keeps a key alive, and no unit that is silent or dead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from linetap.clock import parse_rfc3339
+from linetap.desk import callfolder
+from linetap.desk.unwrap import KEY_LIMIT_BYTES
+from linetap.errors import Refusal
+from linetap.evidence import hold, sealed
+from linetap.evidence.hold import Hold, Rewrap
+from linetap.records import CallRecord
+
+OVERFLOW = "overflow-"
+
+
+def missing(epoch: str, copy: Path, holds: Path, now_ns: int) -> Iterator[str]:
+    """One line for each call that would be lost with the epoch's key. `copy`: a vault, or a folder of vaults."""
+    vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
+    wrapped: set[str] = set()
+    for path in sorted([*holds.glob("*.json"), *holds.glob("*/*.json")]):
+        if path.name not in (hold.HOLD, hold.REWRAP):
+            continue
+        try:
+            document = hold.decode(callfolder.read(path, hold.LIMIT_BYTES))
+            if document.from_epoch != epoch or _is_over(document, now_ns):
+                continue
+            _require_key(document, path.parent)
+            _require_ciphertext(document, vaults)
+        except (Refusal, ValueError) as error:
+            yield f"{path}: {error}"
+            continue
+        wrapped.add(document.call_id)
+    for call_dir, call_id in _strangers(epoch, vaults):
+        if not call_id:
+            yield f"{call_dir / sealed.RECORD}: cannot be read"
+        elif call_id not in wrapped:
+            yield f"{call_dir}: sealed to {epoch} until it is re-wrapped, and is not in {holds}"
+
+
+def _is_over(document: Hold | Rewrap, now_ns: int) -> bool:
+    return isinstance(document, Hold) and parse_rfc3339(document.until) <= now_ns
+
+
+def _require_key(document: Hold | Rewrap, folder: Path) -> None:
+    if hashlib.sha256(callfolder.read(folder / sealed.KEY, KEY_LIMIT_BYTES)).hexdigest() != document.key_sha256:
+        raise Refusal(f"{sealed.KEY} beside it is not the one it names")
+
+
+def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
+    """The record that was held, and every file it names but the key that goes."""
+    place = sealed.call_path(document.call_id)
+    call_dir = next((vault / place for vault in vaults if (vault / place / sealed.RECORD).is_file()), None)
+    if call_dir is None:
+        raise Refusal(f"the ciphertext of {document.call_id} is not in the copy of the vault")
+    data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+    if hashlib.sha256(data).hexdigest() != document.record_sha256:
+        raise Refusal(f"{call_dir / sealed.RECORD}: not the record that was held")
+    for name, sha256 in msgspec.json.decode(data, type=CallRecord).files.items():
+        if name != sealed.KEY and callfolder.digest(call_dir / name).sha256 != sha256:
+            raise Refusal(f"{call_dir / name}: not as it was sealed")
+
+
+def _strangers(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Folder and id of the recordings that were sealed to an epoch which is not theirs.
+
+    A record that cannot be read says nothing of its epoch: it may be the overflow epoch's, and keeps no day alive.
+    """
+    overflow = epoch.startswith(OVERFLOW)
+    for call_dir in itertools.chain.from_iterable(map(callfolder.calls, vaults)):
+        if not (call_dir / sealed.RECORD).is_file():
+            continue
+        try:
+            data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+            record = msgspec.json.decode(data, type=CallRecord)
+        except (callfolder.Damaged, ValueError):
+            if overflow:
+                yield call_dir, ""
+            continue
+        kept = record.retention
+        if record.files and kept is not None and kept.epoch == epoch and (overflow or kept.class_pending is True):
+            yield call_dir, record.call_id

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap overflow rewrap`: a call that was sealed to an overflow epoch, or to a shorter class's, gets its own day."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+from pathlib import Path
+
+from linetap.clock import SYSTEM, Clock
+from linetap.desk import epochlist, rewrap
+from linetap.errors import BadInput
+from linetap.evidence import hold
+from linetap.evidence.keylist import Epoch, KeyList, end_of, epoch_text
+
+_REWRAP = "example: linetap overflow rewrap CALL_DIR --identity overflow-2.txt --to 2027-01-24 --key officer.key"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap overflow rewrap --help"
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    one = verbs.add_parser("rewrap", help="wrap a call's key for its day", epilog=_REWRAP)
+    rewrap.add_arguments(one, hold.REWRAP)
+    one.add_argument("--to", required=True, metavar="DAY", help="a day of the key list, or its recipient age1...")
+    one.add_argument("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="default %(default)s")
+
+
+def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+    found = epochlist.load(args.list)
+    epoch = _epoch(found, args.to, args.list)
+    source = rewrap.read_call(args.call_dir)
+    now_ns = clock.utc_ns()
+
+    def document(key_sha256: str) -> hold.Rewrap:
+        fields = rewrap.common(source, epoch.recipient, key_sha256, now_ns)
+        until = epoch_text(end_of(date.fromisoformat(epoch.day), found.zone))
+        return hold.Rewrap(**fields, epoch=epoch.day, until=until)
+
+    folder = rewrap.write(args, source, epoch.recipient, hold.REWRAP, document)
+    sys.stdout.write(f"{folder}: {source.record.call_id} is in the epoch {epoch.day} now\n")
+    return 0
+
+
+def _epoch(key_list: KeyList, to: str, path: Path) -> Epoch:
+    for epoch in key_list.epochs:
+        if to in (epoch.day, epoch.recipient):
+            return epoch
+    raise BadInput(f"--to {to}: no day of {path}; {key_list.first_day} to {key_list.last_day} would be right")

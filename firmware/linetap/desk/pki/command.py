@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap pki init|request|unit|renew|revoke|broker|desk|list`, in the order in which they are needed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from linetap.clock import SYSTEM, Clock
+from linetap.desk.pki import enrol, hosts, revoke, setup, unitside
+from linetap.desk.verbs import Verb, add_verbs
+
+ELSEWHERE = ("init", "request")  # before there is an authority, and on the unit
+
+_VERBS = {
+    "init": Verb(
+        "make the authority: a root, and a revocation list from the first day",
+        "/media/pki --domain police.example --network 10.20.0.0/16",
+        setup.add_arguments,
+        setup.run,
+    ),
+    "broker": Verb(
+        "key and certificate of a broker, for the names and addresses it is reached by",
+        "mqtt.police.example 10.20.0.5 --dir /media/pki -o broker.pem",
+        hosts.add_broker_arguments,
+        hosts.broker,
+    ),
+    "desk": Verb(
+        "key and certificate of a desk", "seoul --dir /media/pki -o desk.pem", hosts.add_desk_arguments, hosts.desk
+    ),
+    "request": Verb(
+        "on the unit: its TLS key, and what it asks the authority with",
+        "--config /etc/linetap/unit.toml -o floor-03.request",
+        unitside.add_arguments,
+        unitside.run,
+    ),
+    "unit": Verb(
+        "enrol a unit: its certificate in the file, its line for allowed_signers on standard output",
+        "floor-03.request --dir /media/pki -o floor-03.pem",
+        enrol.add_arguments,
+        enrol.enrol,
+    ),
+    "renew": Verb(
+        "a further certificate for a unit that is enrolled",
+        "floor-03.request --dir /media/pki -o floor-03.pem",
+        enrol.add_arguments,
+        enrol.renew,
+    ),
+    "revoke": Verb(
+        "from now on its certificates count nowhere, and its signatures no longer",
+        "floor-03 --since 2026-11-24T22:00:00Z --dir /media/pki",
+        revoke.add_arguments,
+        revoke.run,
+    ),
+    "list": Verb(
+        "the certificates that stand, the first to end first",
+        "--days 60 --dir /media/pki",
+        revoke.add_list_arguments,
+        revoke.listing,
+    ),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap pki init --help"
+    for name, sub in add_verbs(parser, "pki", _VERBS):
+        if name not in ELSEWHERE:
+            sub.add_argument("--dir", type=Path, required=True, metavar="DIR", help="what `linetap pki init` made")
+
+
+def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+    return _VERBS[args.verb].run(args, clock)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was issued and what was revoked: issued.jsonl, which only grows. A line is on disk before its deed is done.
+
+A line counts when its end is there. What a power cut left behind the last one is a certificate that never came out.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from linetap.desk.deskfolder import read_small
+from linetap.desk.pki.certificates import Role
+from linetap.desk.pki.fault import PkiFault
+from linetap.errors import BadInput
+from linetap.recorder.vault.files import sync_directory, write_all
+
+LIMIT_BYTES = 64 * 1024 * 1024  # some 100,000 certificates
+
+
+class Issued(msgspec.Struct, frozen=True, kw_only=True, tag="issued", tag_field="entry"):
+    """`key` and `sha256` are of the certificate's SubjectPublicKeyInfo and of its DER; `signer` is a unit's line."""
+
+    at: str
+    serial: str  # hexadecimal
+    role: Role
+    name: str
+    until: str
+    key: str
+    sha256: str
+    signer: str = ""
+
+
+class Revoked(msgspec.Struct, frozen=True, kw_only=True, tag="revoked", tag_field="entry"):
+    """`since`: from when on neither certificate nor, where it went too, the signer counts."""
+
+    at: str
+    serial: str
+    since: str
+    signer: str = ""
+
+
+class Register:
+    def __init__(self, path: Path) -> None:
+        """BadInput where it cannot be read; PkiFault where a line of it is none."""
+        self._path = path
+        data = read_small(path, LIMIT_BYTES)
+        self._whole_bytes = data.rfind(b"\n") + 1
+        self.entries = [self._parse(n, line) for n, line in enumerate(data[: self._whole_bytes].splitlines(), 1)]
+
+    def _parse(self, number: int, line: bytes) -> Issued | Revoked:
+        try:
+            return msgspec.json.decode(line, type=Issued | Revoked)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise PkiFault("register_damaged", f"{self._path}: line {number}: {error}") from None
+
+    def append(self, *entries: Issued | Revoked) -> None:
+        """All of them, durable when this returns."""
+        data = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
+        try:
+            fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.ftruncate(fd, self._whole_bytes)
+                os.lseek(fd, 0, os.SEEK_END)
+                write_all(fd, data)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            sync_directory(self._path.parent)
+        except OSError as error:
+            raise BadInput(f"{self._path}: {error.strerror}") from None
+        self._whole_bytes += len(data)
+        self.entries += entries
+
+    # --- what follows from it ----------------------------------------------------------------------------------
+
+    def issued(self, role: Role | None = None, name: str | None = None) -> list[Issued]:
+        return [
+            entry
+            for entry in self.entries
+            if isinstance(entry, Issued) and role in (None, entry.role) and name in (None, entry.name)
+        ]
+
+    def revocations(self) -> dict[str, Revoked]:
+        """The first one of each serial."""
+        return {entry.serial: entry for entry in reversed(self.entries) if isinstance(entry, Revoked)}
+
+    def standing(self, role: Role, name: str) -> list[Issued]:
+        """What was issued to it and not revoked, ended or not."""
+        gone = self.revocations()
+        return [entry for entry in self.issued(role, name) if entry.serial not in gone]
+
+    def signers(self) -> dict[tuple[str, str], str]:
+        """(unit, its key's line) -> from when on it no longer counts, or nothing. In the order of enrolment."""
+        found = {(entry.name, entry.signer): "" for entry in self.issued("unit")}
+        named = {entry.serial: entry.name for entry in self.issued("unit")}
+        for entry in self.entries:
+            if isinstance(entry, Revoked) and entry.signer:
+                found[named[entry.serial], entry.signer] = entry.since  # `pki revoke` lets it go only back
+        return found

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap pki request`, on the unit: a TLS key that never leaves it, and the request that goes to the authority."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from linetap.clock import Clock
+from linetap.config import Config, load_config
+from linetap.desk import privatefile, signed
+from linetap.desk.deskfolder import read_small
+from linetap.desk.pki import certificates, request
+from linetap.errors import BadInput
+from linetap.evidence import keys
+from linetap.recorder.vault.files import sync_directory
+
+_KEY_LIMIT_BYTES = 64 * 1024
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, metavar="unit.toml")
+    parser.add_argument(
+        "--new-key", action="store_true", help="after a revocation: the key there is, and its certificate, are given up"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="UNIT.request", help="must not exist")
+
+
+def run(args: argparse.Namespace, _clock: Clock) -> int:
+    """The key's fingerprint on standard output: whoever enrols the unit compares it."""
+    config = load_config(args.config)
+    signed.require_free(args.output)
+    try:
+        signer = keys.load_unit_key(read_small(Path(config.key), _KEY_LIMIT_BYTES))
+    except BadInput as error:
+        raise BadInput(str(error) if config.key in str(error) else f"{config.key}: {error}") from None
+    tls = _tls_key(key_path(config), args.new_key)
+    privatefile.write(args.output, request.make(config.unit, tls, signer))
+    args.output.chmod(0o644)
+    sys.stdout.write(f"{config.unit} {keys.fingerprint(signer.public_key())}\n")
+    return 0
+
+
+def key_path(config: Config) -> Path:
+    """[broker] key, or tls.key beside the signing key where nothing is said yet."""
+    return Path(config.broker.key) if config.broker.key is not None else Path(config.key).with_name("tls.key")
+
+
+def _tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
+    """The key at `path`, made where there is none or another is wanted. What is there stays until that is written."""
+    if path.exists() and not new:
+        return _load(path)
+    key = certificates.new_key()
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    privatefile.write(fresh, certificates.key_pem(key))
+    os.rename(fresh, path)
+    sync_directory(path.parent)
+    return key
+
+
+def _load(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(read_small(path, _KEY_LIMIT_BYTES), None)
+    except (ValueError, TypeError) as error:
+        raise BadInput(str(error) if isinstance(error, BadInput) else f"{path}: {_WANTED}") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise BadInput(f"{path}: {_WANTED}")
+    return key
+
+
+_WANTED = "not a P-256 key in PEM without a passphrase; --new-key makes one in its place"

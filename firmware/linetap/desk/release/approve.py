@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap release approve`: what `ssh-keygen -Y sign -n linetap-release` does, after a look at what is signed.
+
+ssh-keygen itself signs, so a passphrase, an agent or a token is its business.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from linetap.clock import Clock
+from linetap.desk import deskfolder, privatefile
+from linetap.desk.access_entry import Entry
+from linetap.desk.release import files
+from linetap.errors import BadInput
+from linetap.evidence.release import (
+    NAMESPACE,
+    NotReleased,
+    Request,
+    require_approver,
+    require_purpose,
+    require_time,
+    standing,
+)
+from linetap.evidence.roles import Person, Roles
+
+_TIMEOUT_S = 600  # long enough to type a passphrase
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("request", type=Path, metavar="request.json")
+    parser.add_argument(
+        "--key", type=Path, required=True, metavar="SSHKEY", help="your private key, or its .pub in an agent"
+    )
+    parser.add_argument("--name", required=True, help="yours, as it stands in the roles file")
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    desk = deskfolder.require(args, clock)
+    with desk.access.deed(Entry(verb="approve", name=args.name)) as step:
+        file = files.load(args.request)
+        files.describe(step.entry, file.request)
+        files.name_calls(step.entry, [(call.call_id, call.line) for call in file.request.calls])
+        step.entry.request_sha256 = hashlib.sha256(file.data).hexdigest()
+        roles = desk.roles(step.past)
+        require_time(file.request, desk.now_ns(step.past))
+        require_purpose(file.request, roles)
+        person = _approver(args.name, file.request, roles)
+        output = args.request.with_name(f"{args.request.name}.{person.role}.sig")
+        privatefile.require_new(output)
+        step.granted()
+        armored = _sign(file.data, args.key)
+        found = standing(file.data, file.request, {output.name: armored}, roles)
+        for fault in found.faults.values():
+            raise fault
+        if found.approvals[0].person != person:
+            raise NotReleased("approver_key", f"{args.key}: is the key of {found.approvals[0].person.name}")
+        privatefile.write(output, armored)
+    sys.stdout.write(f"{output}: {person.name} ({person.role}) approves request {file.request.id}\n")
+    return 0
+
+
+def _approver(name: str, request: Request, roles: Roles) -> Person:
+    person = roles.person(name)
+    if person is None:
+        raise NotReleased("approver_unknown", f"{name} is not in the roles file")
+    require_approver(person, request)
+    return person
+
+
+def _sign(data: bytes, key: Path) -> bytes:
+    command = ["ssh-keygen", "-Y", "sign", "-q", "-n", NAMESPACE, "-f", str(key)]
+    try:
+        done = subprocess.run(command, input=data, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    except FileNotFoundError:
+        raise BadInput(
+            "the `ssh-keygen` command is not installed: `apt install openssh-client` would be right"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise BadInput(f"{key}: ssh-keygen did not end within {_TIMEOUT_S} s") from None
+    if done.returncode != 0:
+        words = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise BadInput(f"{key}: ssh-keygen does not sign with it: {words}")
+    return done.stdout

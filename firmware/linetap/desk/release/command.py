@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap release key|request|approve|show|close`, in the order in which they are needed."""
+
+from __future__ import annotations
+
+import argparse
+
+from linetap.clock import SYSTEM, Clock
+from linetap.desk import deskfolder
+from linetap.desk.release import approve, ask, show
+from linetap.desk.verbs import Verb, add_verbs
+
+_VERBS = {
+    "key": Verb(
+        "custodian: a key for one request alone, its public half on standard output",
+        "2026-0042 -o one-time.txt",
+        ask.add_key_arguments,
+        ask.key,
+    ),
+    "request": Verb(
+        "requester: which calls, for what, for whom",
+        "vault/2026/11/24/20261124T225600.123Z-L03 --id 2026-0042 --one-time age1... --purpose dispute"
+        ' --case 2026-117 --requester "Lee Jun" --for age1... -o request.json',
+        ask.add_request_arguments,
+        ask.request,
+    ),
+    "approve": Verb(
+        "approver: sign it; two of different roles are needed",
+        'request.json --key ~/.ssh/id_ed25519 --name "Kim Sora"',
+        approve.add_arguments,
+        approve.run,
+    ),
+    "show": Verb("what is there and what is missing", "request.json", show.add_arguments, show.run),
+    "close": Verb(
+        "custodian: destroy the key of a request", "2026-0042 --key one-time.txt", ask.add_close_arguments, ask.close
+    ),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap release show request.json"
+    for _, sub in add_verbs(parser, "release", _VERBS):
+        deskfolder.add_argument(sub)
+
+
+def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+    return _VERBS[args.verb].run(args, clock)

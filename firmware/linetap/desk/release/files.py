@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request's files: request.json, the signatures beside it, and the custodian's one-time key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap.clock import SYSTEM, Clock, rfc3339
+from linetap.desk import privatefile
+from linetap.desk.access_entry import Entry
+from linetap.desk.deskfolder import read_small
+from linetap.errors import BadInput
+from linetap.evidence import document, keys, sshsig
+from linetap.evidence.release import MOST_CALLS, NotReleased, Request, parse
+
+_MOST_SIGNATURES = 16
+_MARK = "# release: "  # a comment to age
+_KEY_LIMIT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFile:
+    """The exact bytes, what they say, and the signatures by the name of their file."""
+
+    path: Path
+    data: bytes
+    request: Request
+    signatures: dict[str, bytes]
+
+
+def load(path: Path) -> RequestFile:
+    """NotReleased for a request that says what none can say, BadInput for a file that cannot be read."""
+    data = read_small(path, document.LIMIT_BYTES)
+    try:
+        request = parse(data)
+    except BadInput as error:
+        raise NotReleased("request_malformed", f"{path}: {error}") from None
+    return RequestFile(path, data, request, signatures(path))
+
+
+def signatures(path: Path) -> dict[str, bytes]:
+    """Of request.json: request.json.sig and request.json.ANYTHING.sig in the same folder."""
+    names = sorted(p.name for p in path.parent.iterdir() if p.name.startswith(f"{path.name}.") and p.suffix == ".sig")
+    if len(names) > _MOST_SIGNATURES:
+        raise BadInput(f"{path}: {len(names)} signatures beside it, at most {_MOST_SIGNATURES} would be right")
+    return {name: read_small(path.with_name(name), sshsig.SIGNATURE_LIMIT_BYTES) for name in names}
+
+
+def describe(entry: Entry, request: Request) -> None:
+    """Into the log's entry goes what is asked, whoever asks, whatever becomes of it."""
+    entry.request, entry.purpose, entry.case = request.id, request.purpose, request.case
+    entry.requester, entry.recipient, entry.one_time = request.requester, request.recipient, request.one_time
+
+
+def name_calls(entry: Entry, calls: list[tuple[str, int]]) -> None:
+    """Call ids and their lines."""
+    entry.calls = [call_id for call_id, _ in calls[:MOST_CALLS]]
+    entry.lines = sorted({line for _, line in calls[:MOST_CALLS]})
+
+
+def write_key(path: Path, request_id: str, clock: Clock = SYSTEM) -> str:
+    """A fresh key for this request alone (0600); its public half."""
+    identity = keys.new_identity()
+    text = f"{_MARK}{request_id}\n" + keys.identity_file(identity, rfc3339(clock.utc_ns()))
+    privatefile.write(path, text.encode("ascii"))
+    return identity.recipient
+
+
+def key_request(path: Path) -> str:
+    """The request that a private file was made for; empty if it is no one-time key."""
+    first = read_small(path, _KEY_LIMIT_BYTES).decode("ascii", "replace").partition("\n")[0]
+    return first.removeprefix(_MARK).strip() if first.startswith(_MARK) else ""

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A document and its signature beside it (NAME.json, NAME.json.sig), in the bytes that stock ssh-keygen writes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+from linetap.desk import privatefile
+from linetap.errors import BadInput
+from linetap.evidence import sshsig
+
+_KEY_LIMIT_BYTES = 64 * 1024
+
+
+def load_key(path: Path) -> Ed25519PrivateKey:
+    """A person's signing key. One with a passphrase is left to ssh-keygen, which asks for it."""
+    try:
+        with path.open("rb") as file:
+            key = load_ssh_private_key(file.read(_KEY_LIMIT_BYTES), None)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; an OpenSSH private key would be right") from None
+    except TypeError:
+        raise BadInput(f"{path}: has a passphrase: leave the option out, and sign with ssh-keygen -Y sign") from None
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadInput(f"{path}: not an Ed25519 key of OpenSSH's; `linetap keygen authority` makes one")
+    return key
+
+
+def signature_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sig")
+
+
+def require_free(*paths: Path) -> None:
+    """BadInput if one of the names is taken, or its folder is not there."""
+    for path in paths:
+        if path.exists():
+            raise BadInput(f"{path}: exists and is not overwritten; another name would be right")
+        if not path.absolute().parent.is_dir():
+            raise BadInput(f"{path}: there is no folder {path.parent}")
+
+
+def write(path: Path, data: bytes, key: Ed25519PrivateKey | None, namespace: str) -> None:
+    """Signature first: whoever watches the document finds both. Without a key, says how to sign it."""
+    if key is not None:
+        privatefile.write(signature_of(path), sshsig.sign(data, key, namespace).encode("ascii"))
+    privatefile.write(path, data)
+    path.chmod(0o644)  # signed to be shown
+    if key is None:
+        sys.stderr.write(f"not signed yet: ssh-keygen -Y sign -f KEY -n {namespace} {path}\n")
+    else:
+        signature_of(path).chmod(0o644)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap sigsum`: for a call, a proof that it stands in its unit's log, for `sigsum-verify` and nothing of ours.
+
+The tree is that of the log's closes, in their order; the desk's key signs it, when the log itself is in order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from linetap.desk import callfolder
+from linetap.desk.callfolder import load_private_key
+from linetap.desk.verifylog import LogCheck
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import leaflog, sealed, sigsum
+from linetap.evidence.keys import KEY_BYTES
+from linetap.evidence.leaflog import LEAVES
+from linetap.evidence.merkle import Tree
+from linetap.evidence.signers import Signer
+from linetap.evidence.unitlog import Leaf
+from linetap.recorder.vault.files import write_atomically
+
+SUFFIX = ".proof"
+POLICY = "policy"
+
+
+class NotProven(Refusal):
+    code = "not_proven"
+
+
+def closes(log: Path, submitters: list[Ed25519PublicKey]) -> Iterator[tuple[str, bytes]]:
+    """Call id and Sigsum leaf of every close; NotProven when none of the keys has signed one."""
+    for line in leaflog.lines_of(log / LEAVES):
+        found = msgspec.json.decode(line, type=Leaf)
+        if found.kind == "close":
+            call_id = found.call_id or ""
+            yield call_id, _leaf(found, submitters, call_id)
+
+
+def _leaf(found: Leaf, submitters: list[Ed25519PublicKey], call_id: str) -> bytes:
+    try:
+        record, signature = (
+            bytes.fromhex(found.record_sha256 or ""),
+            base64.b64decode(found.sigsum or "", validate=True),
+        )
+    except ValueError:
+        raise NotProven(f"{call_id}: its close holds no signature for Sigsum") from None
+    leaves = (sigsum.leaf(record, signature, submitter) for submitter in submitters)
+    leaf = next((leaf for leaf in leaves if leaf is not None), None)
+    if leaf is None:
+        raise NotProven(f"{call_id}: the signature for Sigsum in its close is of no key in the signers' file")
+    return leaf
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("call", nargs="+", metavar="CALL_ID", help="or the call's folder")
+    parser.add_argument("--log", type=Path, required=True, metavar="DIR", help="the log folder of the vault")
+    parser.add_argument("--key", type=Path, required=True, help="the desk's, from `linetap keygen unit`")
+    parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units' keys")
+    parser.add_argument("--witness", type=Path, metavar="FILE", help="a cosigned head: the log must go on from it")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="gets CALL_ID.proof and the policy file"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    signers = callfolder.load_signers(args.signers)
+    key = load_private_key(args.key)
+    if not args.output.is_dir():
+        raise BadInput(f"{args.output}: not a folder; one for the proofs would be right")
+    check = LogCheck(args.log, signers, args.witness)
+    if check.head is None or not check.good:
+        raise NotProven(f"{args.log}: the log is not in order: `linetap verify` of its vault says more")
+    tree, places = Tree(), dict[str, tuple[int, bytes]]()
+    for call_id, leaf in closes(args.log, _keys_of(check.head.unit, signers)):
+        places[call_id] = tree.append(leaf), leaf
+    head = sigsum.tree_head(tree, key)
+    for name in args.call:
+        call_id = Path(name).name
+        if sealed.CALL_ID.fullmatch(call_id) is None or call_id not in places:
+            raise NotProven(f"{call_id}: the log does not know that it was sealed")
+        text = sigsum.proof(tree, *places[call_id], head, key.public_key())
+        write_atomically(args.output / (call_id + SUFFIX), text.encode("ascii"))
+        sys.stdout.write(f"ok   {call_id}: leaf {places[call_id][0]} of {tree.size}\n")
+    write_atomically(args.output / POLICY, sigsum.policy(key.public_key()).encode("ascii"))
+    return 0
+
+
+def _keys_of(unit: str, signers: list[Signer]) -> list[Ed25519PublicKey]:
+    return [Ed25519PublicKey.from_public_bytes(s.blob[-KEY_BYTES:]) for s in signers if s.is_named(unit)]

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap verify`: is a sealed call, a whole vault or a bundle as its unit sealed it. Needs no secret.
+
+Every defect found is reported, each with a stable code. Of a vault its log is checked too: a recording that is gone
+with its whole folder leaves its trace there, and a log that was cut back leaves one with its witness.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from linetap.desk import callfolder
+from linetap.desk.callfolder import Damaged, Digest
+from linetap.desk.verdict import Problem, Verdict
+from linetap.desk.verifylog import LogCheck
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import age, sealed, sshsig, unitlog
+from linetap.evidence.signers import Signer, require_trust
+from linetap.records import PERSONAL_FIELDS, Audio, CallRecord
+
+# The audio begins at the answer or later and ends with the call; the frame counter and the duration are rounded.
+_DURATION_SLACK_S = 1.0
+_TONE_SLACK_S = 30.0  # a call that ended by busy tone ended where that began; it is recorded until that is certain
+_HEADER_READ_BYTES = 4096
+_ZIP, _ZIP_MAGIC = ".zip", b"PK\x03\x04"
+
+
+def verify_call(call_dir: Path, signers: list[Signer] | None) -> Verdict:
+    """Everything that can be said of one call folder; nothing is raised for what is in it."""
+    verdict = Verdict(call_dir.name)
+    try:
+        names = callfolder.entries(call_dir)
+        data = _record_bytes(call_dir, names)
+    except OSError as error:
+        verdict.problems.append(Problem("folder_unreadable", f"cannot be read: {error.strerror}"))
+        return verdict
+    except Damaged as error:
+        verdict.add(error)
+        return verdict
+    key = _signing_key(call_dir, data, verdict)
+    try:
+        record = _parse(data)
+    except Refusal as error:
+        verdict.add(error)
+        return verdict
+    verdict.record, verdict.record_sha256 = record, hashlib.sha256(data).hexdigest()
+    for check in (_check_identity, _check_audio, _check_names):
+        _collect(verdict, check(record, call_dir))
+    _collect(verdict, _check_files(record, call_dir, names))
+    _judge_trust(verdict, record, key, signers)
+    return verdict
+
+
+def verify_vault(vault: Path, signers: list[Signer] | None, witness: Path | None = None) -> Iterator[Verdict]:
+    """A verdict for every call of a vault, in order of time, and the log's. `witness`: a cosigned head."""
+    calls = callfolder.calls(vault)
+    first = next(calls, None)
+    if first is None and not (vault / unitlog.FOLDER).exists():
+        return
+    log = LogCheck(vault / unitlog.FOLDER, signers, witness)
+    for path in [] if first is None else chain([first], calls):
+        if sealed.CALL_ID.fullmatch(path.name) is None or not path.is_dir() or path.is_symlink():
+            stray = Problem("stray", "does not belong into a vault: a call folder would be right")
+            yield Verdict(str(path.relative_to(vault)), problems=[stray])
+            continue
+        verdict = verify_call(path, signers)
+        if not verdict.problems and path != vault / sealed.call_path(path.name):
+            verdict.problems.append(Problem("wrong_day", f"lies under {path.parent.relative_to(vault)}"))
+        verdict.problems.extend(log.problems_of(verdict))
+        yield verdict
+    yield log.verdict()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap verify vault/2026/11/24/20261124T225600.123Z-L03 --signers allowed_signers"
+    parser.add_argument("path", type=Path, metavar="PATH", help="a call folder, a vault or a bundle")
+    parser.add_argument(
+        "--signers", type=Path, metavar="ALLOWED_SIGNERS", help="OpenSSH allowed_signers file naming the units"
+    )
+    parser.add_argument(
+        "--witness", type=Path, metavar="FILE", help="a head the witness has cosigned: the vault must go on from it"
+    )
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="of the authority whose time stamp is in a bundle")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when every call is as a named signer sealed it, else 1."""
+    signers = None if args.signers is None else callfolder.load_signers(args.signers)
+    path: Path = args.path.resolve()
+    verdicts = _verdicts(args, path, signers)
+    count = good = 0
+    try:
+        for verdict in verdicts:
+            count += 1
+            good += verdict.good
+            sys.stdout.writelines(line + "\n" for line in verdict.lines())
+    except PermissionError as error:
+        raise BadInput(f"{error.filename}: {error.strerror}; a vault you may read would be right") from None
+    if not count:
+        raise BadInput(f"{args.path}: there is no call in it; a call folder or a vault would be right")
+    sys.stdout.write(f"{count} checked, {good} good\n")
+    return 0 if good == count else 1
+
+
+def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None) -> Iterable[Verdict]:
+    if path.is_file():
+        from linetap.desk.bundle.check import verify_bundle  # which verifies the calls in it by what stands here
+
+        if path.suffix != _ZIP and callfolder.read_head(path, len(_ZIP_MAGIC)) != _ZIP_MAGIC:
+            raise BadInput(f"{args.path}: a file that is no zip; a call folder, a vault or a bundle would be right")
+        if args.witness is not None:
+            raise BadInput(f"--witness: {args.path} is a bundle, which brings what its witness has signed")
+        return verify_bundle(path, signers, args.ca)
+    if not path.is_dir():
+        raise BadInput(f"{args.path}: not there; a call folder, a vault or a bundle would be right")
+    if args.ca is not None:
+        raise BadInput(f"--ca: {args.path} is no bundle; `linetap timestamp check` is for stamped heads")
+    if not callfolder.is_call(path):
+        return verify_vault(path, signers, args.witness)
+    if args.witness is not None:
+        raise BadInput(f"--witness: {args.path} is a call folder; a witness is asked about a vault")
+    return [verify_call(path, signers)]
+
+
+def _collect(verdict: Verdict, problems: Iterator[Problem]) -> None:
+    verdict.problems.extend(problems)
+
+
+def _record_bytes(call_dir: Path, names: set[str]) -> bytes:
+    if sealed.RECORD not in names:
+        raise Damaged("not_sealed", f"no {sealed.RECORD}: the call is still being recorded, or its record was removed")
+    return callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+
+
+def _signing_key(call_dir: Path, data: bytes, verdict: Verdict) -> Ed25519PublicKey | None:
+    try:
+        armored = callfolder.read(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
+        return sshsig.check(data, armored, sealed.RECORD_NAMESPACE)
+    except Refusal as error:
+        verdict.add(error)
+        return None
+
+
+def _parse(data: bytes) -> CallRecord:
+    """The record; Damaged if it is none, or says what only meta.age may say; UnknownSuite before that."""
+    try:
+        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        record = sealed.decode_record(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Damaged("record_unreadable", f"{sealed.RECORD}: {error}") from None
+    if personal := [name for name in PERSONAL_FIELDS if name in fields]:
+        raise Damaged("personal_data", f"{sealed.RECORD} holds {', '.join(personal)}, which only {sealed.META} may")
+    return record
+
+
+def _judge_trust(
+    verdict: Verdict, record: CallRecord, key: Ed25519PublicKey | None, signers: list[Signer] | None
+) -> None:
+    """The unit named in the record must be the signer, with a key that was valid when the call began."""
+    if key is None or signers is None:
+        return
+    try:
+        at = sealed.call_time(record.call_id)
+        require_trust(key, sealed.RECORD_NAMESPACE, signers, record.unit, at)
+    except Refusal as error:
+        verdict.add(error)
+    except BadInput:
+        return  # no call id: _check_identity has said so
+    else:
+        verdict.trusted = True
+
+
+def _check_identity(record: CallRecord, call_dir: Path) -> Iterator[Problem]:
+    if sealed.CALL_ID.fullmatch(record.call_id) is None:
+        yield Problem("bad_call_id", f"the record's call id {record.call_id!r} is none")
+    elif record.call_id != call_dir.name:
+        yield Problem("wrong_folder", f"the record is of call {record.call_id}")
+
+
+def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
+    """Parts follow one another without a hole, and make up what the record claims."""
+    audio = record.audio or Audio()
+    end = 0
+    for number, part in enumerate(audio.parts, 1):
+        if part.file != sealed.part_name(number):
+            yield Problem("parts", f"part {number} is {part.file!r}, {sealed.part_name(number)} would be right")
+        if part.first != end or part.samples <= 0:
+            yield Problem("parts", f"part {number} holds {part.samples} samples from {part.first}, not from {end}")
+        end = part.first + part.samples
+    if audio.samples != end:
+        yield Problem("samples", f"the record says {audio.samples} samples, its parts make {end}")
+    if audio.parts and (audio.codec != "mulaw" or audio.rate != 8000):
+        yield Problem("codec", f"{audio.codec} at {audio.rate} Hz is not known, mulaw at 8000 Hz would be right")
+    seconds = end / 8000
+    slack_s = _TONE_SLACK_S if record.ended_by == "tone" else _DURATION_SLACK_S
+    if record.duration_s is not None and seconds > record.duration_s + slack_s:
+        yield Problem("duration", f"{seconds:.1f} s of audio in a call of {record.duration_s:.1f} s")
+    for gap in audio.gaps:
+        if not (gap.at_s >= 0 and gap.ms >= 0 and gap.at_s + gap.ms / 1000 <= seconds + _DURATION_SLACK_S):
+            yield Problem("gaps", f"the gap at {gap.at_s} s lies outside the audio")
+
+
+def _check_names(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
+    """Audio has keys, its parts are all of the files, and nothing recorded means no files at all."""
+    parts = {part.file for part in record.audio.parts} if record.audio else set()
+    wanted = parts | {sealed.META, sealed.KEY} if parts or record.files else set()
+    if record.disposition == "recorded" and record.audio is None:
+        yield Problem("audio_missing", "recorded, and the record names no audio")
+    for name in sorted(wanted - set(record.files)):
+        yield Problem("not_signed_for", f"{name} belongs to the call, and the record has no hash of it")
+    for name in sorted(set(record.files) - wanted):
+        yield Problem("unknown_file", f"the record names {name!r}, which no call has")
+
+
+def _check_files(record: CallRecord, call_dir: Path, names: set[str]) -> Iterator[Problem]:
+    """Every file named is there with its hash and a size that fits, and no other is."""
+    for name in sorted(names - set(record.files) - {sealed.RECORD, sealed.SIGNATURE}):
+        yield Problem("extra_file", f"{name} is not named in the record")
+    samples = {part.file: part.samples for part in record.audio.parts} if record.audio else {}
+    for name, expected in sorted(record.files.items()):
+        if name not in names:
+            yield Problem("missing_file", f"{name} is named in the record and missing")
+            continue
+        try:
+            found = callfolder.digest(call_dir / name)
+        except Damaged as error:
+            yield Problem(error.code, str(error))
+            continue
+        if found.sha256 != expected:
+            yield Problem("wrong_hash", f"{name} is not what was sealed: its SHA-256 differs")
+        elif name in samples:
+            yield from _check_size(call_dir / name, found, samples[name])
+
+
+def _check_size(path: Path, found: Digest, samples: int) -> Iterator[Problem]:
+    """The size of a part tells how many samples are in it."""
+    match = sealed.PART_NAME.fullmatch(path.name)
+    try:
+        offset = age.payload_offset(callfolder.read_head(path, _HEADER_READ_BYTES))
+    except Refusal as error:
+        yield Problem(error.code, f"{path.name}: {error}")
+        return
+    held = sealed.part_samples(int(match[1]) if match else 0, age.plaintext_size(found.size - offset))
+    if held != samples:
+        yield Problem("part_size", f"{path.name} holds {held} samples, the record says {samples}")

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log of a vault, from its leaves up to the signed head, and what it says of the calls that are there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import msgspec
+
+from linetap.desk import callfolder, cosigned
+from linetap.desk.callfolder import Damaged
+from linetap.desk.verdict import Problem, Verdict
+from linetap.errors import Refusal
+from linetap.evidence import leaflog, merkle
+from linetap.evidence.leaflog import LEAVES, TREE
+from linetap.evidence.signers import Signer
+from linetap.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Head, Leaf
+
+NAME = "log"
+MOST_PROBLEMS = 1000  # a file of another kind has a million lines that are no leaves
+FILES = {LEAVES, TREE, HEAD, HEAD + SIGNATURE_SUFFIX}
+
+
+class LogCheck:
+    """Reads and judges the log when made; then asked about every call; `verdict` at the end."""
+
+    def __init__(self, folder: Path, signers: list[Signer] | None, witness: Path | None) -> None:
+        self._verdict = Verdict(NAME)
+        self._folder, self._signers = folder, signers
+        self.head: Head | None = None
+        self._read = False
+        self._closed: dict[str, str] = {}  # call id -> hash of its record
+        self._opened: set[str] = set()
+        self._destroyed: set[str] = set()
+        self._seen: set[str] = set()
+        try:
+            names = callfolder.entries(folder)
+        except OSError as error:
+            self._bad("log_missing", f"cannot be read: {error.strerror}; the vault is not whole without its log")
+        except Damaged as error:
+            self._verdict.add(error)
+        else:
+            for name in sorted(names - FILES):
+                self._bad("extra_file", f"{name} does not belong into a log")
+            for name in sorted(FILES - names):
+                self._bad("missing_file", f"{name} is missing")
+            self._check(witness)
+
+    @property
+    def good(self) -> bool:
+        """The log in itself, whatever is there of the calls."""
+        return self._verdict.good
+
+    def problems_of(self, call: Verdict) -> Iterator[Problem]:
+        """What the log has against a call of this vault."""
+        self._seen.add(call.name)
+        if call.record is None or not self._read:
+            return  # it says itself why it has no record; so does the log why it cannot be asked
+        if self.head is not None and call.record.unit != self.head.unit:
+            yield Problem("wrong_unit", f"a call of {call.record.unit} in the vault of {self.head.unit}")
+        if call.name in self._destroyed:
+            yield Problem("destroyed", "the log says that it was destroyed, and it is there")
+        elif call.name not in self._closed:
+            yield Problem("not_in_log", "the log does not know that it was sealed")
+        elif self._closed[call.name] != call.record_sha256:
+            yield Problem("other_record", "its record is not the one that the log has the SHA-256 of")
+
+    def verdict(self) -> Verdict:
+        for call_id in sorted((self._closed.keys() | self._opened) - self._seen - self._destroyed):
+            self._bad("missing_call", f"{call_id} is missing: the log has it, and nothing of its destruction")
+        return self._verdict
+
+    def _check(self, witness: Path | None) -> None:
+        self.head = self._read_head()
+        seen = self._read_witness(witness)
+        sizes = {head.size for head in (self.head, seen) if head is not None}
+        try:
+            roots, size = self._follow_leaves(sizes)
+        except OSError as error:
+            self._bad("log_unreadable", f"{Path(error.filename or LEAVES).name}: {error.strerror}")
+            return
+        if self.head is not None:
+            self._verdict.name = f"{NAME} of {self.head.unit}, {size} leaves"
+            self._compare(self.head, roots, size)
+        if seen is not None:
+            if self.head is not None and seen.unit != self.head.unit:
+                self._bad("witness_unit", f"the witness's head is of {seen.unit}")
+            elif seen.size > size:
+                self._bad(
+                    "rolled_back", f"the witness has seen {seen.size} leaves, {size} are there: some were removed"
+                )
+            elif roots.get(seen.size) != seen.root:
+                self._bad("forked", f"the first {seen.size} leaves are not those that the witness has seen")
+
+    def _compare(self, head: Head, roots: dict[int, str], size: int) -> None:
+        if size != head.size:
+            self._bad("log_size", f"{size} leaves, the signed head is over {head.size}")
+        if head.size in roots and roots[head.size] != head.root:
+            self._bad("log_root", "the leaves are not those of the signed head: changed, added or in another order")
+
+    def _read_head(self) -> Head | None:
+        try:
+            head = cosigned.read_head(self._folder / HEAD, self._signers).head
+        except Refusal as error:
+            self._verdict.add(error)
+            return None
+        self._verdict.trusted = self._signers is not None
+        return head
+
+    def _read_witness(self, path: Path | None) -> Head | None:
+        try:
+            return None if path is None else cosigned.read(path, self._signers)
+        except Refusal as error:
+            self._bad(error.code, f"{path}: {error}")
+            return None
+
+    def _follow_leaves(self, sizes: set[int]) -> tuple[dict[int, str], int]:
+        """The roots at `sizes`, as far as there are leaves, and the number of leaves; tree.bin is compared."""
+        roots, size, same = {0: merkle.EMPTY_ROOT.hex()}, 0, True
+        path = self._folder / TREE
+        with path.open("rb") if path.exists() else BytesIO() as nodes:
+            for tree, new in leaflog.hashes(self._leaves(self._folder / LEAVES), sizes):
+                same = same and nodes.read(len(new) * merkle.HASH_BYTES) == b"".join(new)
+                size = tree.size
+                if size in sizes:
+                    roots[size] = tree.root().hex()
+            if path.exists() and (not same or nodes.read(1)):
+                self._bad("tree", f"{TREE} does not hold the hashes of the leaves; the recorder's start makes it anew")
+        self._read = True
+        return roots, size
+
+    def _leaves(self, path: Path) -> Iterator[bytes]:
+        """Every line, each looked at on its way."""
+        size = 0
+        for index, line in enumerate(leaflog.lines_of(path)):
+            size += len(line) + 1
+            self._look_at(index, line)
+            yield line
+        if size != os.stat(path).st_size:
+            self._bad("torn_leaf", f"{LEAVES} ends within a leaf")
+
+    def _look_at(self, index: int, line: bytes) -> None:
+        try:
+            if len(line) > leaflog.LEAF_LIMIT_BYTES:
+                raise ValueError
+            leaf = msgspec.json.decode(line, type=Leaf)
+        except (ValueError, RecursionError):
+            self._bad("bad_leaf", f"line {index + 1} of {LEAVES} is no leaf")
+            return
+        if leaf.call_id is None:
+            return
+        if leaf.kind == "open":
+            self._opened.add(leaf.call_id)
+        elif leaf.kind == "destruction":
+            self._destroyed.add(leaf.call_id)
+        elif leaf.kind == "close":
+            if leaf.call_id in self._closed:
+                self._bad("closed_twice", f"line {index + 1} of {LEAVES} closes {leaf.call_id} a second time")
+            self._closed[leaf.call_id] = leaf.record_sha256 or ""
+
+    def _bad(self, code: str, text: str) -> None:
+        found = self._verdict.problems
+        if len(found) < MOST_PROBLEMS:
+            found.append(Problem(code, text))
+        elif len(found) == MOST_PROBLEMS:
+            found.append(Problem("more", f"more than {MOST_PROBLEMS} things are wrong with this log"))

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap witness`: cosigns a unit's head when its log goes on from the last one seen, and never two that differ.
+
+What the witness has seen stands in its state file, and is on disk before a cosignature is given away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import sys
+from pathlib import Path
+
+import msgspec
+
+from linetap.desk import callfolder, cosigned, timestamp, tsa
+from linetap.desk.callfolder import Damaged
+from linetap.desk.cosigned import SignedHead
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import merkle
+from linetap.evidence.leaflog import TREE, FileNodes
+from linetap.evidence.signers import Signer
+from linetap.evidence.unitlog import HEAD, Head
+from linetap.recorder.vault.files import write_atomically
+
+STATE_LIMIT_BYTES = 16 << 20
+
+State = dict[str, Head]  # the last head cosigned, by unit
+
+
+class NotCosigned(Refusal):
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def require_continuation(seen: Head | None, head: Head, tree_path: Path) -> None:
+    """Nothing, if `head` goes on from `seen`, proven from the nodes in `tree_path`; else NotCosigned."""
+    if seen is None:
+        return
+    if head.size < seen.size:
+        raise NotCosigned("rollback", f"the head is over {head.size} leaves, {seen.size} were there before")
+    if head.size == seen.size:
+        if head.root != seen.root:
+            raise NotCosigned("fork", f"another head over the same {head.size} leaves was cosigned before")
+        return
+    old, new = bytes.fromhex(seen.root), bytes.fromhex(head.root)
+    proof = _proof(tree_path, seen.size, head.size)
+    if not merkle.verify_consistency(seen.size, head.size, old, new, proof):
+        raise NotCosigned("fork", f"the log does not go on from the head over {seen.size} leaves: they were changed")
+
+
+def may_cosign(path: Path, signers: list[Signer], state: State) -> SignedHead:
+    """The head of a log's folder, or a head that lies in one, when it may be cosigned; else a Refusal."""
+    head_path = path / HEAD if path.is_dir() else path
+    signed = cosigned.read_head(head_path, signers)
+    require_continuation(state.get(signed.head.unit), signed.head, head_path.with_name(TREE))
+    return signed
+
+
+def _proof(tree_path: Path, first: int, second: int) -> list[bytes]:
+    try:
+        nodes = FileNodes(tree_path, writable=False)
+    except OSError as error:
+        raise NotCosigned("no_proof", f"{tree_path}: {error.strerror}; a proof is made from it") from None
+    try:
+        return merkle.Tree(nodes, second).consistency(first)
+    except ValueError as error:
+        raise NotCosigned("no_proof", f"{tree_path}: {error}") from None
+    finally:
+        nodes.close()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log",
+        type=Path,
+        required=True,
+        nargs="+",
+        metavar="DIR_OR_HEAD",
+        help="log folders, or heads that lie in one",
+    )
+    parser.add_argument(
+        "--state", type=Path, required=True, metavar="FILE", help="what was cosigned last; made if missing"
+    )
+    parser.add_argument("--key", type=Path, required=True, metavar="WITNESS_KEY", help="from `linetap keygen unit`")
+    parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units' keys")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="gets UNIT.json and its two signatures"
+    )
+    tsa.add_arguments(parser, required=False)
+    parser.add_argument("--stamps", type=Path, metavar="DIR", help="gets a stamped head of each unit once a day")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when every head was cosigned, and stamped where an authority is named, else 1; one line for each."""
+    signers = callfolder.load_signers(args.signers)
+    key = callfolder.load_private_key(args.key)
+    authority = tsa.of(args)
+    if (authority is None) != (args.stamps is None):
+        raise BadInput("--tsa, --ca and --stamps belong together")
+    for folder in [args.output, *([args.stamps] if args.stamps else [])]:
+        if not folder.is_dir():
+            raise BadInput(f"{folder}: not a folder; one for the heads would be right")
+    refused = 0
+    with args.state.with_name(args.state.name + ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        state = _load_state(args.state)
+        for path in args.log:
+            try:
+                signed = may_cosign(path, signers, state)
+                state[signed.head.unit] = signed.head
+                write_atomically(args.state, msgspec.json.encode(state, order="deterministic"))
+                cosigned.write(args.output / f"{signed.head.unit}.json", signed, key)
+                sys.stdout.write(f"ok   {path}: {signed.head.unit}, {signed.head.size} leaves, cosigned\n")
+                if authority is not None and not timestamp.is_stamped_that_day(signed.head, args.stamps):
+                    stamped = timestamp.stamp_head(signed, authority, args.stamps)
+                    sys.stdout.write(f"ok   {stamped}: stamped\n")
+            except Refusal as error:
+                refused += 1
+                sys.stdout.write(f"BAD  {path}: {error} [{error.code}]\n")
+    return 1 if refused else 0
+
+
+def _load_state(path: Path) -> State:
+    if not path.exists():
+        return {}
+    try:
+        return msgspec.json.decode(callfolder.read(path, STATE_LIMIT_BYTES), type=State)
+    except (Damaged, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: {error}; what this witness has written would be right") from None

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command to a unit: an envelope that holds the exact signed text, and what must hold before anything is done.
+
+`{"command": TEXT, "sig": ARMORED}`, TEXT one line of JSON with its keys in order, signed in namespace linetap-command:
+`jq -j .command FILE | ssh-keygen -Y check-novalidate -n linetap-command -s SIG` says the same. How it came, as a file
+or over the network, is of no account. There is no verb that plays, silences, listens, or makes a retention shorter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import Meta
+
+from linetap.clock import parse_rfc3339
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import document, sshsig
+from linetap.evidence.roles import Roles
+
+NAMESPACE = "linetap-command"
+LIMIT_BYTES = document.LIMIT_BYTES  # of an envelope
+AUTHORITY, VAULT, DESK = "authority", "vault", "desk"
+
+# Who may say what. Those that are not in HERE are for a later version of the unit.
+MAY: dict[str, tuple[str, ...]] = {
+    "identify": (DESK,), "self_test": (DESK,), "ack": (DESK,), "resend": (DESK,), "fetch": (DESK,),
+    "config": ("operator",), "update": ("operator",),
+    "time": (DESK, VAULT), "hold": (VAULT,), "destroy": (VAULT,),
+    "roles": (AUTHORITY,), "key_list": (AUTHORITY,),
+}  # fmt: skip
+HERE = ("time", "hold", "destroy", "roles", "key_list", "ack", "resend", "fetch", "identify", "self_test", "config")
+# Said every second, and nothing comes of saying one twice: no leaf of its own, no counter on disk before it is done.
+LIGHT = ("ack", "resend", "fetch")
+
+
+class CommandFault(Refusal):
+    """The command is not carried out; `code` says why. `command` is what was asked, where its signature is good."""
+
+    def __init__(self, code: str, text: str, command: Command | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.command = command
+
+
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    command: str
+    sig: str
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`counter` grows with every command of a role. The values of `body` are texts: documents stand in it whole."""
+
+    unit: str
+    verb: Annotated[str, Meta(max_length=32)]
+    role: Annotated[str, Meta(max_length=32)]
+    counter: Annotated[int, Meta(ge=1, lt=1 << 62)]
+    expires: str
+    body: Annotated[dict[Annotated[str, Meta(max_length=32)], str], Meta(max_length=8)] = {}
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One thing that a self-test has found: an alert, and of which check."""
+
+    check: str
+    severity: str
+    line: int | None
+    text_ko: str
+    text_en: str
+    action_ko: str
+    action_en: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What has become of a command that was done."""
+
+    text: str
+    findings: list[Found] | None = None
+    config_sha256: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the unit says to it. Of what was not signed by somebody it knows it repeats nothing."""
+
+    unit: str
+    at: str
+    done: bool
+    code: str  # "done", or why not
+    text: str
+    verb: str | None = None
+    role: str | None = None
+    counter: int | None = None
+    findings: list[Found] | None = None  # of `self_test`, the worst first
+    config_sha256: str | None = None  # of `config`: of the effective configuration that it will be
+    granted: dict[str, str] | None = None  # the body of a fetch: the reporter sends what it asks for
+
+
+def seal(command: Command, sign: object) -> bytes:
+    """The envelope, with a line's end. `sign`: bytes -> armored SSHSIG of NAMESPACE."""
+    assert callable(sign)
+    text = document.encode(command)
+    return msgspec.json.encode(Envelope(text.decode("utf-8"), sign(text))) + b"\n"
+
+
+def check(
+    data: bytes, unit: str, authority: Ed25519PublicKey, roles: Roles | None, last: Mapping[str, int], now_ns: int
+) -> Command:
+    """The command, if all is well with it; else a CommandFault. `last`: the counter that each role used last."""
+    command, key = _opened(data)
+    if command.unit != unit:
+        raise CommandFault("command_other_unit", f"it is for {command.unit!r}, and this is {unit!r}", None)
+    holder = AUTHORITY if key == authority else None
+    if holder is None and roles is not None and (person := roles.holder(key)) is not None:
+        holder = person.role if person.role != AUTHORITY else None  # the authority's key is the configuration's alone
+    if holder is None or holder != command.role:
+        raise CommandFault("command_signer", f"the key that signed is not one of role {command.role!r}")
+    if command.verb not in MAY:
+        raise CommandFault("command_verb", f"there is no verb {command.verb!r}", command)
+    if command.role not in MAY[command.verb]:
+        allowed = " or ".join(MAY[command.verb])
+        raise CommandFault("command_role", f"{command.verb} is for {allowed}, not for {command.role}", command)
+    if command.verb not in HERE:
+        raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet", command)
+    if command.counter <= last.get(command.role, 0):
+        counted = last[command.role]
+        raise CommandFault("command_repeated", f"counter {command.counter}: {command.role} is at {counted}", command)
+    if _time(command.expires) <= now_ns:
+        raise CommandFault("command_expired", f"it was good until {command.expires}", command)
+    return command
+
+
+def fields(command: Command, *names: str) -> list[str]:
+    """The body's, in that order; a CommandFault where it has others."""
+    if command.body.keys() != set(names):
+        raise CommandFault("command_malformed", f"the body of {command.verb} is {', '.join(names) or 'empty'}")
+    return [command.body[name] for name in names]
+
+
+def signed_by(data: bytes, armored: bytes, namespace: str, roles: Roles | None, role: str) -> None:
+    """Nothing, if somebody of `role` has signed `data`; else a CommandFault (`document_signature`)."""
+    try:
+        key = sshsig.check(data, armored, namespace)
+    except sshsig.SignatureFault as error:
+        raise CommandFault("document_signature", f"the document in it: {error}") from None
+    person = roles.holder(key) if roles is not None else None
+    if person is None or person.role != role:
+        raise CommandFault("document_signature", f"the document in it is not signed by one of role {role!r}")
+
+
+def _opened(data: bytes) -> tuple[Command, Ed25519PublicKey]:
+    """What was signed, and by which key. Sizes and nesting have a bound before anything is believed."""
+    if len(data) > LIMIT_BYTES:
+        raise CommandFault("command_too_large", f"larger than {LIMIT_BYTES} bytes")
+    try:
+        envelope = msgspec.json.decode(data, type=Envelope)
+        text, armored = envelope.command.encode("utf-8"), envelope.sig.encode("ascii")
+    except (ValueError, RecursionError) as error:
+        raise CommandFault("command_malformed", f"not a command's envelope: {error}") from None
+    try:
+        key = sshsig.check(text, armored, NAMESPACE)
+    except sshsig.SignatureFault as error:
+        raise CommandFault("command_unsigned", str(error)) from None
+    try:
+        command = document.decode(text, Command)
+        _time(command.expires)
+    except (ValueError, RecursionError) as error:
+        raise CommandFault("command_malformed", f"not a command: {error}") from None
+    return command, key
+
+
+def _time(text: str) -> int:
+    try:
+        return parse_rfc3339(text)
+    except ValueError as error:
+        raise BadInput(f"not a time: {error}") from None

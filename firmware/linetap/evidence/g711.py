@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""G.711 mu-law."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE_HZ = 8000
+SILENCE = 0xFF  # mu-law of 0
+# ITU-T G.711 table 5: the load capacity of mu-law, the level of a sine that just fills its range.
+FULL_SCALE_DBM0 = 3.14
+
+_BIAS = 132  # 33 of G.711's 14-bit scale
+_CLIP = 32635
+
+
+def _encode_table() -> NDArray[np.uint8]:
+    """Indexed by the sample as uint16."""
+    sample = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    magnitude = np.minimum(np.abs(sample), _CLIP) + _BIAS
+    segment = np.floor(np.log2(magnitude)).astype(np.int32) - 7
+    step = (magnitude >> (segment + 3)) & 0x0F
+    sign = np.where(sample < 0, 0x80, 0)
+    codes: NDArray[np.uint8] = (~(sign | (segment << 4) | step) & 0xFF).astype(np.uint8)
+    return codes
+
+
+def _decode_table() -> NDArray[np.int16]:
+    code = ~np.arange(256, dtype=np.uint8)
+    magnitude = ((((code & 0x0F).astype(np.int32) << 3) + _BIAS) << ((code >> 4) & 7)) - _BIAS
+    samples: NDArray[np.int16] = np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
+    return samples
+
+
+_ENCODE = _encode_table()
+_DECODE = _decode_table()
+
+
+def encode(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """int16 of any shape to mu-law of the same shape."""
+    # No index is out of range; "wrap" says so to numpy, which otherwise looks first, and takes twice the time.
+    codes: NDArray[np.uint8] = _ENCODE.take(samples.view(np.uint16), mode="wrap")
+    return codes
+
+
+def decode(codes: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """mu-law of any shape to int16 of the same shape."""
+    samples: NDArray[np.int16] = _DECODE[codes]
+    return samples

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two kinds of key: X25519 identities of age (a call, a custodian, an epoch) and the unit's Ed25519 key."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+)
+
+from linetap.errors import BadInput
+from linetap.evidence import bech32
+
+RECIPIENT_PREFIX = "age"
+SECRET_PREFIX = "age-secret-key-"
+KEY_BYTES = 32
+SSH_ED25519 = b"ssh-ed25519"
+
+
+@dataclass(frozen=True, slots=True)
+class AgeIdentity:
+    """`recipient` is public (`age1...`), `secret` is private (`AGE-SECRET-KEY-1...`) and stays out of the repr."""
+
+    recipient: str
+    secret: str = field(repr=False)
+
+
+def new_identity() -> AgeIdentity:
+    key = X25519PrivateKey.generate()
+    secret = bech32.encode(SECRET_PREFIX, key.private_bytes_raw()).upper()
+    return AgeIdentity(encode_recipient(key.public_key().public_bytes_raw()), secret)
+
+
+def encode_recipient(public: bytes) -> str:
+    """`age1...` of 32 bytes."""
+    return bech32.encode(RECIPIENT_PREFIX, public)
+
+
+@lru_cache(maxsize=256)  # public keys alone: what is none raises, and is not kept
+def decode_recipient(text: str) -> bytes:
+    """The 32 bytes of `age1...`; BadInput says what is wrong with the text."""
+    if text.upper().startswith(SECRET_PREFIX.upper()):
+        raise BadInput("this is a private age identity (AGE-SECRET-KEY-1...): a recipient age1... belongs here")
+    if text.startswith(RECIPIENT_PREFIX.upper()):
+        raise BadInput(f"not an age recipient: {text!r} should be in lower case")
+    return _decode(text, RECIPIENT_PREFIX, f"not an age recipient: {text!r}: ", "age1...")
+
+
+def decode_secret(text: str) -> AgeIdentity:
+    """The identity of an `AGE-SECRET-KEY-1...` line. The text is never quoted in an error."""
+    raw = _decode(text, SECRET_PREFIX, "not an age identity: ", "AGE-SECRET-KEY-1...")
+    public = X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()
+    return AgeIdentity(encode_recipient(public), text.upper())
+
+
+def _decode(text: str, prefix: str, complaint: str, wanted: str) -> bytes:
+    try:
+        found, data = bech32.decode(text)
+    except bech32.Bech32Error as error:
+        raise BadInput(f"{complaint}{error}; {wanted} would be right") from None
+    if found != prefix:
+        raise BadInput(f"{complaint}{wanted} would be right")
+    if len(data) != KEY_BYTES:
+        raise BadInput(f"{complaint}it holds {len(data)} bytes, {KEY_BYTES} would be right")
+    return data
+
+
+def identity_file(identity: AgeIdentity, created: str) -> str:
+    """The text age-keygen writes. `created` is RFC 3339."""
+    return f"# created: {created}\n# public key: {identity.recipient}\n{identity.secret}\n"
+
+
+def parse_identity_file(text: str) -> list[AgeIdentity]:
+    """Every identity of a file; BadInput names the line that is none."""
+    identities = []
+    for number, line in _lines(text):
+        try:
+            identities.append(decode_secret(line))
+        except BadInput as error:
+            raise BadInput(f"line {number}: {error}") from None
+    if not identities:
+        raise BadInput("there is no AGE-SECRET-KEY-1... line in it")
+    return identities
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            yield number, line.strip()
+
+
+def new_unit_key() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+def unit_key_file(key: Ed25519PrivateKey) -> bytes:
+    """The key in OpenSSH's private format, without a passphrase: a unit starts with nobody beside it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
+def load_unit_key(data: bytes) -> Ed25519PrivateKey:
+    """The key of an OpenSSH private key file; BadInput if it is none, has a passphrase or is of another kind."""
+    try:
+        key = load_ssh_private_key(data, None)
+    except TypeError:
+        raise BadInput("the key has a passphrase: a unit's key has none") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise BadInput("not an OpenSSH private key: `linetap keygen unit` makes one") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadInput("not an Ed25519 key: `linetap keygen unit` makes one")
+    return key
+
+
+def public_line(key: Ed25519PublicKey, comment: str = "") -> str:
+    """`ssh-ed25519 AAAA... comment`, as in a .pub file, without the line's end."""
+    line = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
+    return f"{line} {comment}" if comment else line
+
+
+def public_blob(key: Ed25519PublicKey) -> bytes:
+    """The key as it travels inside SSH structures (RFC 8709 section 4)."""
+    return ssh_string(SSH_ED25519) + ssh_string(key.public_bytes_raw())
+
+
+def fingerprint(key: Ed25519PublicKey) -> str:
+    """`SHA256:...` as ssh-keygen -l prints it."""
+    digest = hashlib.sha256(public_blob(key)).digest()
+    return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
+
+
+def ssh_string(data: bytes) -> bytes:
+    """RFC 4251 section 5: a length of four bytes, then the bytes."""
+    return len(data).to_bytes(4, "big") + data

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A log in two files: `leaves.jsonl`, one JSON object a line, and `tree.bin`, the hashes over them (merkle.py).
+
+A leaf is its line without the newline. The leaves are what counts and are synced first; the hashes can always
+be made from them, and are kept so that a start need not. What a power cut can have left half done is the last
+batch, at most MOST_AT_ONCE leaves: so many are hashed again at every start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import batched
+from pathlib import Path
+
+import msgspec
+
+from linetap.errors import BadInput
+from linetap.evidence import merkle
+from linetap.evidence.merkle import HASH_BYTES, Tree
+
+LEAVES = "leaves.jsonl"
+TREE = "tree.bin"
+MOST_AT_ONCE = 1024
+LEAF_LIMIT_BYTES = 4096
+_BLOCK_BYTES = 1 << 20
+_FILE_MODE = 0o640
+
+log = logging.getLogger("linetap.log")
+
+
+class LeafLog:
+    """The writing side; one of it at a time. After an OSError the log is as it was before the call.
+
+    `tree` gives root and proofs. Leaves are handed out as bytes, exactly as they are hashed.
+    """
+
+    _leaves = -1  # descriptor
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._leaves = os.open(folder / LEAVES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        self._nodes = FileNodes(folder / TREE)
+        self._path = folder / LEAVES
+        self._marks: list[tuple[int, int]] = [(0, 0)]  # (index of a leaf, its offset), about one a block
+        self._end = 0
+        self.tree = self._open()
+        for directory in (folder, folder.parent):
+            _sync_directory(directory)
+
+    @property
+    def size(self) -> int:
+        return self.tree.size
+
+    def append(self, leaf: Mapping[str, object]) -> int:
+        """Its index, when it is on disk. The fields stand in the order they have in `leaf`."""
+        return self.append_all([leaf])
+
+    def append_all(self, leaves: Sequence[Mapping[str, object]]) -> int:
+        """At most MOST_AT_ONCE leaves with one sync; gives the index of the first."""
+        lines = [encode(leaf) for leaf in leaves]
+        if len(lines) > MOST_AT_ONCE:
+            raise ValueError(f"{len(lines)} leaves at once, {MOST_AT_ONCE} at most")
+        data = b"".join(line + b"\n" for line in lines)
+        try:
+            _write_at(self._leaves, data, self._end)
+            os.fdatasync(self._leaves)
+            first = self.tree.append_all(lines)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._leaves, self._end)
+            raise
+        self._mark(first, self._end)
+        self._end += len(data)
+        return first
+
+    def leaves(self, first: int = 0) -> Iterator[bytes]:
+        """From leaf `first` to the last."""
+        index, offset = self._marks[bisect_right(self._marks, (first, self._end)) - 1]
+        for line in lines_of(self._path, offset, self._end):
+            if index >= first:
+                yield line
+            index += 1
+
+    def close(self) -> None:
+        if self._leaves >= 0:
+            os.close(self._leaves)
+            self._leaves = -1
+            self._nodes.close()
+
+    __del__ = close
+
+    def _mark(self, index: int, offset: int) -> None:
+        if offset >= self._marks[-1][1] + _BLOCK_BYTES:
+            self._marks.append((index, offset))
+
+    # --- what is there at the start ----------------------------------------------------------------------------
+
+    def _open(self) -> Tree:
+        found = self._count()
+        known = min(found, merkle.most_leaves(self._nodes.count))
+        safe = max(0, known - MOST_AT_ONCE)
+        self._nodes.cut(merkle.node_count(safe))
+        tree = Tree(self._nodes, safe)
+        if found - known > MOST_AT_ONCE:
+            log.warning("log_tree: %s is short: %d leaves are hashed again", TREE, found - safe)
+        for lines in batched(self._behind(safe, known), MOST_AT_ONCE, strict=False):
+            tree.append_all(lines)
+        return tree
+
+    def _count(self) -> int:
+        """Whole lines in the file; what a crash left behind the last newline is cut off."""
+        count = offset = 0
+        while block := os.pread(self._leaves, _BLOCK_BYTES, offset):
+            last = block.rfind(b"\n") + 1
+            if last:
+                count += block.count(b"\n")
+                self._end = offset + last
+                self._mark(count, self._end)
+            offset += len(block)
+        self._cut(offset)
+        return count
+
+    def _behind(self, safe: int, known: int) -> Iterator[bytes]:
+        """The leaves from `safe` on. One that is none, and that no hash was written for, was never finished."""
+        end = -1
+        for index, line in enumerate(self.leaves(safe), safe):
+            if index >= known and not _is_leaf(line):
+                end = self._offset_of(index)
+                break
+            yield line
+        if end >= 0:
+            whole, self._end = self._end, end
+            self._marks = [mark for mark in self._marks if mark[1] <= end]
+            self._cut(whole)
+
+    def _offset_of(self, index: int) -> int:
+        at, offset = self._marks[bisect_right(self._marks, (index, self._end)) - 1]
+        return offset + sum(len(line) + 1 for line, _ in zip(self.leaves(at), range(index - at), strict=False))
+
+    def _cut(self, size: int) -> None:
+        if size > self._end:
+            log.warning("log_torn: %s: %d bytes of unfinished leaves cut off", self._path, size - self._end)
+            os.ftruncate(self._leaves, self._end)
+            os.fdatasync(self._leaves)
+
+
+class FileNodes:
+    """A tree's nodes in a file, one after the other. An OSError leaves the file as it was."""
+
+    _fd = -1
+
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        flags = os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        self._fd = os.open(path, flags | os.O_CLOEXEC, _FILE_MODE)
+        self.count = os.fstat(self._fd).st_size // HASH_BYTES
+
+    def read(self, place: int) -> bytes:
+        return os.pread(self._fd, HASH_BYTES, place * HASH_BYTES) if place < self.count else b""
+
+    def append(self, nodes: Sequence[bytes]) -> None:
+        _write_at(self._fd, b"".join(nodes), self.count * HASH_BYTES)
+        os.fdatasync(self._fd)
+        self.count += len(nodes)
+
+    def cut(self, count: int) -> None:
+        os.ftruncate(self._fd, count * HASH_BYTES)
+        self.count = count
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    __del__ = close
+
+
+def encode(leaf: Mapping[str, object]) -> bytes:
+    """The bytes of a leaf; BadInput when they are too many."""
+    line = msgspec.json.encode(leaf)
+    if len(line) > LEAF_LIMIT_BYTES:
+        raise BadInput(f"a leaf of {len(line)} bytes, {LEAF_LIMIT_BYTES} at most")
+    return line
+
+
+def lines_of(path: Path, offset: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """The lines of a file without their newlines, from `offset` to `end`; the last one even if it has none.
+
+    Longer lines than a leaf can have are given in pieces of _BLOCK_BYTES: they are none, and memory has a bound.
+    """
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        left, rest = (1 << 63 if end is None else end - offset), b""
+        while left > 0 and (block := file.read(min(_BLOCK_BYTES, left))):
+            left -= len(block)
+            *whole, rest = (rest + block).split(b"\n")
+            yield from whole
+            if len(rest) > _BLOCK_BYTES:
+                yield rest
+                rest = b""
+        if rest:
+            yield rest
+
+
+def hashes(leaves: Iterable[bytes], stops: Collection[int] = ()) -> Iterator[tuple[Tree, list[bytes]]]:
+    """For a reader: the tree so far, without its nodes, and the nodes that were new. Also at every size in `stops`."""
+    nodes = _Passing()
+    tree, lines = Tree(nodes), list[bytes]()
+    for line in leaves:
+        lines.append(line)
+        if len(lines) == MOST_AT_ONCE or tree.size + len(lines) in stops:
+            tree.append_all(lines)
+            lines.clear()
+            yield tree, nodes.new
+    tree.append_all(lines)
+    yield tree, nodes.new
+
+
+class _Passing:
+    """Nodes that are handed on and not kept."""
+
+    new: list[bytes]
+
+    def read(self, place: int) -> bytes:  # noqa: ARG002  nothing is kept
+        return b""
+
+    def append(self, nodes: Sequence[bytes]) -> None:
+        self.new = list(nodes)
+
+
+def _is_leaf(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    except msgspec.MsgspecError:
+        return False
+    return True
+
+
+def _write_at(fd: int, data: bytes, offset: int) -> None:
+    while data:
+        written = os.pwrite(fd, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SSHSIG (OpenSSH's PROTOCOL.sshsig): Ed25519 over SHA-512, in the exact bytes ssh-keygen -Y sign writes.
+
+`ssh-keygen -Y verify` takes several spellings of one signature (white space, unused bits of the base64), so a
+file could be changed without a check noticing. Here a signature has one spelling: it is parsed, written anew and
+compared. A signature carries its own key, so a good one says nothing until the key is a named signer's
+(`signers.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from linetap.errors import Refusal
+from linetap.evidence.keys import KEY_BYTES, SSH_ED25519, public_blob, ssh_string
+
+_MAGIC = b"SSHSIG"
+_VERSION = 1
+_HASH = b"sha512"
+_BEGIN = "-----BEGIN SSH SIGNATURE-----\n"
+_END = "-----END SSH SIGNATURE-----\n"
+_LINE_CHARACTERS = 70
+SIGNATURE_LIMIT_BYTES = 4096  # ours has about 300
+
+
+class SignatureFault(Refusal):
+    """What is wrong with a signature; every defect is a kind of its own."""
+
+    code = "bad_signature"
+
+
+class NotASignature(SignatureFault):
+    code = "signature_malformed"
+
+
+class NotCanonical(SignatureFault):
+    code = "signature_not_canonical"
+
+
+class WrongVersion(SignatureFault):
+    code = "signature_version"
+
+
+class WrongKeyType(SignatureFault):
+    code = "signature_key_type"
+
+
+class WrongNamespace(SignatureFault):
+    code = "signature_namespace"
+
+
+class WrongHash(SignatureFault):
+    code = "signature_hash"
+
+
+class DoesNotFit(SignatureFault):
+    """Well-formed, and made over other bytes or with another key."""
+
+    code = "signature_does_not_fit"
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    public: bytes  # the 32 bytes of the key
+    namespace: bytes
+    raw: bytes  # the 64 bytes of the Ed25519 signature
+
+
+def sign(data: bytes, key: Ed25519PrivateKey, namespace: str) -> str:
+    """The armored signature of `data`, byte for byte what `ssh-keygen -Y sign -n namespace` gives."""
+    raw = key.sign(_signed_bytes(data, namespace.encode("ascii")))
+    return _armor(_Envelope(key.public_key().public_bytes_raw(), namespace.encode("ascii"), raw))
+
+
+def check(data: bytes, armored: bytes, namespace: str) -> Ed25519PublicKey:
+    """The key that signed `data`; a SignatureFault names the defect. Whether to trust the key is not asked here."""
+    envelope = _parse(armored)
+    if _armor(envelope).encode("ascii") != armored:
+        raise NotCanonical("the signature is not spelled as ssh-keygen writes it: the file was changed")
+    if envelope.namespace != namespace.encode("ascii"):
+        found = envelope.namespace.decode("ascii", "backslashreplace")
+        raise WrongNamespace(f"the signature is of namespace {found!r}, {namespace!r} would be right")
+    public = Ed25519PublicKey.from_public_bytes(envelope.public)
+    try:
+        public.verify(envelope.raw, _signed_bytes(data, envelope.namespace))
+    except InvalidSignature:
+        raise DoesNotFit("the signature does not fit: the signed bytes or the signature were changed") from None
+    return public
+
+
+def _signed_bytes(data: bytes, namespace: bytes) -> bytes:
+    digest = hashlib.sha512(data).digest()
+    return _MAGIC + b"".join(map(ssh_string, (namespace, b"", _HASH, digest)))
+
+
+def _armor(envelope: _Envelope) -> str:
+    key = public_blob(Ed25519PublicKey.from_public_bytes(envelope.public))
+    signature = ssh_string(SSH_ED25519) + ssh_string(envelope.raw)
+    fields = b"".join(map(ssh_string, (key, envelope.namespace, b"", _HASH, signature)))
+    text = base64.b64encode(_MAGIC + _VERSION.to_bytes(4, "big") + fields).decode("ascii")
+    lines = [text[at : at + _LINE_CHARACTERS] for at in range(0, len(text), _LINE_CHARACTERS)]
+    return _BEGIN + "\n".join(lines) + "\n" + _END
+
+
+def _parse(armored: bytes) -> _Envelope:
+    """Strict on what has a meaning. Spelling, and bytes that mean nothing, fall to the comparison in `check`."""
+    blob = _Reader(_unarmor(armored))
+    if blob.take(len(_MAGIC)) != _MAGIC:
+        raise NotASignature("the armor does not hold an SSH signature")
+    version = int.from_bytes(blob.take(4), "big")
+    if version != _VERSION:
+        raise WrongVersion(f"the signature is of version {version}, {_VERSION} would be right")
+    key, namespace, _reserved = _Reader(blob.string()), blob.string(), blob.string()
+    hash_name, signature = blob.string(), _Reader(blob.string())
+    if key.string() != SSH_ED25519 or signature.string() != SSH_ED25519:
+        raise WrongKeyType("the signature is not an Ed25519 one")
+    if hash_name != _HASH:
+        raise WrongHash("the signature is not over SHA-512")
+    envelope = _Envelope(key.string(), namespace, signature.string())
+    if len(envelope.public) != KEY_BYTES or len(envelope.raw) != 64:
+        raise NotASignature("key or signature have the wrong length")
+    return envelope
+
+
+def _unarmor(armored: bytes) -> bytes:
+    if len(armored) > SIGNATURE_LIMIT_BYTES:
+        raise NotASignature(f"the signature is longer than {SIGNATURE_LIMIT_BYTES} bytes")
+    try:
+        text = armored.decode("ascii")
+    except UnicodeDecodeError:
+        raise NotASignature("the signature is not ASCII text") from None
+    begin, end = text.find(_BEGIN.strip()), text.find(_END.strip())
+    if begin < 0 or end < 0:
+        raise NotASignature("there is no BEGIN and END SSH SIGNATURE line")
+    try:
+        return base64.b64decode("".join(text[begin + len(_BEGIN.strip()) : end].split()), validate=True)
+    except binascii.Error:
+        raise NotASignature("the signature is not base64") from None
+
+
+class _Reader:
+    """Takes SSH strings off bytes; NotASignature when they end too soon."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        if self._at + count > len(self._data):
+            raise NotASignature("the signature ends too soon")
+        self._at += count
+        return self._data[self._at - count : self._at]
+
+    def string(self) -> bytes:
+        return self.take(int.from_bytes(self.take(4), "big"))

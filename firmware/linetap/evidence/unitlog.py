@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands in a unit's log, and its signed tree head: the shape that the recorder writes and the desk checks.
+
+A leaf holds hashes, names and times, and nothing personal: it is there for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from linetap.clock import from_utc_ns, parse_rfc3339
+from linetap.errors import Refusal
+from linetap.evidence import keys, sshsig
+from linetap.evidence.signers import Signer, require_trust
+
+FOLDER = "log"
+HEAD = "head.json"
+SIGNATURE_SUFFIX = ".sig"
+HEAD_NAMESPACE = "linetap-head"
+HEAD_LIMIT_BYTES = 4096
+
+Kind = Literal[
+    "open",  # a call's recording begins
+    "close",  # a call is sealed: record_sha256, disposition, sigsum (the unit's signature, sigsum.py)
+    "gap",  # what a call lacks: gaps (their number), ms, causes
+    "notice_failure",  # a call whose notice was not played to its end, or not heard: why, proof
+    "refused",  # a call that was not recorded because the vault took nothing: why
+    "config",  # sha256 of the effective configuration; before a command changes it also what it replaces, and changes
+    "key_list",
+    "hold",  # of a call: its end, or ended
+    "copy",  # the desk has one of a call: record_sha256
+    "destruction",  # one call is gone from the vault: call_id; or the key of an epoch is, says the desk: epoch, sha256
+    "command",  # somebody known has signed it: verb, role, counter, code
+    "start",
+    "stop",
+    "clock_step",  # ms, forward or back
+    "heartbeat",  # once an hour: that nothing happened is said too
+]
+
+
+class Leaf(msgspec.Struct, kw_only=True):
+    """What a reader wants of a leaf; it may hold more."""
+
+    kind: str
+    at: str
+    call_id: str | None = None
+    record_sha256: str | None = None
+    sha256: str | None = None  # of a document: the configuration, a certificate, a command
+    sigsum: str | None = None
+
+
+class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A tree head. `root` in hexadecimal; `origin` is the fingerprint of the key that signs it."""
+
+    unit: str
+    size: Annotated[int, Meta(ge=0)]
+    root: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    at: str
+    origin: str
+
+
+class BadHead(Refusal):
+    """Not a tree head, or not signed by the key that it names."""
+
+    code = "bad_head"
+
+
+def encode_head(head: Head) -> bytes:
+    """The exact bytes that are signed."""
+    return msgspec.json.encode(head)
+
+
+def decode_head(data: bytes) -> Head:
+    """BadHead unless `data` is one, spelled as `encode_head` spells it."""
+    try:
+        head = msgspec.json.decode(data, type=Head)
+        parse_rfc3339(head.at)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+        raise BadHead(f"not a tree head: {error}") from None
+    if encode_head(head) != data:
+        raise BadHead("not a tree head as a unit writes it: the file was changed")
+    return head
+
+
+def check_head(data: bytes, armored: bytes, signers: list[Signer] | None) -> Head:
+    """The head, when its unit has signed it; whose key that is, is asked only where there are `signers`.
+
+    A Refusal (BadHead or a SignatureFault) says what is wrong.
+    """
+    head = decode_head(data)
+    key = sshsig.check(data, armored, HEAD_NAMESPACE)
+    if keys.fingerprint(key) != head.origin:
+        raise BadHead(f"the head names the key {head.origin}, and {keys.fingerprint(key)} signed it")
+    if signers is not None:
+        require_trust(key, HEAD_NAMESPACE, signers, head.unit, from_utc_ns(parse_rfc3339(head.at)))
+    return head

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spoken notices: `<id>.wav` (8 kHz, 16 bit, mono) with its text in `<id>.txt` beside it, in one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.errors import BadInput
+from linetap.ring import RATE_HZ
+
+LONGEST_S = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Notice:
+    """`samples`: int16 at 8 kHz. `tag` names the audio in the ring: the first 32 bits of its SHA-256, never 0."""
+
+    id: str
+    text: str
+    samples: npt.NDArray[np.int16]
+    tag: int
+
+    @property
+    def frames(self) -> int:
+        return len(self.samples)
+
+
+def load_notices(folder: Path) -> dict[str, Notice]:
+    """Every notice of a folder by id. BadInput names the file that is not one."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: no folder of notices; make one with `linetap notice import`")
+    found = {path.stem: load_notice(path) for path in sorted(folder.glob("*.wav"))}
+    if not found:
+        raise BadInput(f"{folder}: no notice in it; add one with `linetap notice import`")
+    return found
+
+
+def load_notice(path: Path) -> Notice:
+    try:
+        with wave.open(str(path), "rb") as file:
+            shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
+            if shape != (RATE_HZ, 2, 1):
+                raise BadInput(f"{path}: {shape[0]} Hz, {shape[1] * 8} bit, {shape[2]} channels; use `notice import`")
+            if file.getnframes() > LONGEST_S * RATE_HZ:
+                raise BadInput(f"{path}: longer than {LONGEST_S} s")
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+    except (OSError, EOFError, wave.Error) as error:
+        raise BadInput(f"{path}: not a WAV file that can be read: {error}") from None
+    text = path.with_suffix(".txt")
+    return Notice(path.stem, text.read_text().strip() if text.exists() else "", samples, tag_of(samples))
+
+
+def tag_of(samples: npt.NDArray[np.int16]) -> int:
+    digest = hashlib.sha256(samples.astype("<i2").tobytes()).digest()
+    return int.from_bytes(digest[:4]) or 1

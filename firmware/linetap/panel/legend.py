@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one table of what the unit LEDs say. A state is told by which LED and which pattern, never by colour alone.
+
+RUN lit: calls are recorded. RUN dark: they are not. CALL: what the lines do. FAULT: what is wrong, by its blinks.
+Recording is not red: it is what the unit is for. Red is for what a person must act on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from linetap.checks import CHECKS
+
+STEP_MS = 100
+
+# One character a step of 100 ms, # lit, from the moment the pattern begins; then again from the start.
+# Every pattern that ever lights does so in its first step, so that a new fault is seen at once.
+_PAUSE = "." * 14
+PATTERNS = {
+    "off": ".",
+    "on": "#",
+    "slow": "#####.....",
+    "fast": "##..",
+    "flash": "#" + "." * 29,
+    "wink": "#" * 26 + "....",
+    "flicker": "#.",
+} | {f"blink {n}": "##..." * n + _PAUSE for n in range(1, 7)}
+
+PATTERN_NAMES_KO = {
+    "off": "꺼짐",
+    "on": "켜짐",
+    "slow": "느린 점멸",
+    "fast": "빠른 점멸",
+    "flash": "가끔 반짝임",
+    "wink": "켜져 있다가 가끔 꺼짐",
+    "flicker": "매우 빠른 점멸",
+} | {f"blink {n}": f"{n}번 깜박임" for n in range(1, 7)}
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    label: str
+    colour_ko: str
+    colour_en: str
+
+
+# In the order in which they stand on the front, from the left, after POWER, which is wired to the supply.
+LEDS = {
+    "run": Led("RUN", "녹색", "green"),
+    "call": Led("CALL", "청색", "blue"),
+    "fault": Led("FAULT", "적색", "red"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the unit is: RUN and FAULT. `records`: whether calls are recorded in it."""
+
+    run: str
+    fault: str
+    ko: str
+    en: str
+
+    @property
+    def records(self) -> bool:
+        return self.run in ("on", "wink")
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the lines do: CALL, the most telling line of all."""
+
+    call: str
+    ko: str
+    en: str
+
+
+# The worst first: of several, the first is shown; when it is cured, the next.
+CONDITIONS = {
+    "config_wrong": Condition(
+        "off", "fast", "설정이 잘못되었습니다. 로그를 확인하십시오.", "The configuration is wrong; see the log."
+    ),
+    "nothing_runs": Condition(
+        "off", "on", "세 서비스가 모두 멈췄습니다. 녹음되지 않습니다.", "No service runs; nothing is recorded."
+    ),
+    "capture_dead": Condition(
+        "off", "blink 1", "capture 서비스가 멈췄습니다. 녹음되지 않습니다.", "capture is dead; nothing is recorded."
+    ),
+    "recorder_dead": Condition(
+        "off", "blink 2", "recorder 서비스가 멈췄습니다. 녹음되지 않습니다.", "recorder is dead; nothing is recorded."
+    ),
+    "codec_stalled": Condition(
+        "off", "blink 4", "코덱에서 소리가 들어오지 않습니다.", "The codec gives no audio; calls are not recorded."
+    ),
+    "disk_full": Condition(
+        "off", "blink 5", "저장 공간이 없어 녹음하지 않습니다.", "The disk is full; calls are not recorded."
+    ),
+    "not_recording": Condition(
+        "off", "blink 6", "장애로 녹음하지 않습니다. 로그를 확인하십시오.", "Calls are not recorded; see the log."
+    ),
+    "starting": Condition("slow", "off", "시작하는 중입니다.", "Starting."),
+    "reporter_dead": Condition(
+        "on", "blink 3", "reporter 서비스가 멈췄습니다. 녹음은 계속됩니다.", "reporter is dead; recording goes on."
+    ),
+    "line_fault": Condition(
+        "on", "slow", "회선에 장애가 있습니다. 다른 회선은 녹음됩니다.", "A line is at fault; the others are recorded."
+    ),
+    "unit_opened": Condition(
+        "on", "blink 5", "기기의 뚜껑이 열려 있습니다. 녹음은 계속됩니다.", "The housing is open; recording goes on."
+    ),
+    "meter_absent": Condition(
+        "on",
+        "blink 4",
+        "회선 계측기가 응답하지 않습니다. 녹음은 계속됩니다.",
+        "A line meter is silent; recording goes on.",
+    ),
+    "disk_forecast": Condition(
+        "on",
+        "blink 6",
+        "보존 기간 안에 저장 공간이 찹니다. 녹음은 계속됩니다.",
+        "The disk will be full before old calls go; recording goes on.",
+    ),
+    "line_check": Condition(
+        "on", "flash", "점검할 회선이 있습니다. 녹음은 계속됩니다.", "A line needs a look; recording goes on."
+    ),
+    "broker_unreachable": Condition(
+        "wink", "off", "서버에 연결되지 않습니다. 녹음은 계속됩니다.", "The broker is unreachable; recording goes on."
+    ),
+    "ok": Condition("on", "off", "정상입니다.", "All is well."),
+}
+
+ACTIVITIES = {
+    "recording": Activity("on", "녹음 중", "recording"),
+    "notice": Activity("slow", "안내 방송 중", "a notice is playing"),
+    "ringing": Activity("fast", "호출 중", "ringing or dialling"),
+    "off_hook": Activity("flash", "통화 중, 녹음 안 함", "in use, not recorded"),
+    "idle": Activity("off", "대기 중", "idle"),
+}
+
+# Somebody looks for this unit: all LEDs flicker together for a second, then show for five what they show anyway, so
+# that no fault is hidden for longer than that. Five, because the longest blink code takes 4.4.
+IDENTIFY = "identify"
+IDENTIFY_PATTERN = "flicker"
+IDENTIFY_MS, BETWEEN_MS = 1000, 5000
+IDENTIFY_KO = "관리자가 이 장비를 찾고 있습니다. 저절로 끝납니다."
+IDENTIFY_EN = "Somebody at the desk looks for this unit; it ends by itself."
+
+# Not a state of the unit but of the panel, which cannot show that it is not there.
+ALL_DARK_KO = "셋 다 꺼짐: panel 서비스가 돌지 않습니다. 설정과 로그를 확인하십시오."
+ALL_DARK_EN = "all three dark: the panel itself does not run; check the configuration and the log."
+
+
+def lit(pattern: str, since_ms: int) -> bool:
+    """Whether an LED is lit `since_ms` after its pattern began."""
+    steps = PATTERNS[pattern]
+    return steps[since_ms // STEP_MS % len(steps)] == "#"
+
+
+def table() -> str:
+    """The legend as plain text, Korean and English, for the lid of the unit and the terminal. Below a state stand the
+    codes of alert and journal that it shows; those below `ok` are the desk's to act on, and no LED's."""
+    rows = [f"{led.label}: {led.colour_ko} / {led.colour_en}" for led in LEDS.values()]
+    for name, state in CONDITIONS.items():
+        rows.append(f"RUN {_both(state.run)}  FAULT {_both(state.fault)}  {name}: {state.ko} / {state.en}")
+        if codes := ", ".join(check.id for check in CHECKS if check.led == name and check.id != name):
+            rows.append(f"    {codes}")
+    for name, activity in ACTIVITIES.items():
+        rows.append(f"CALL {_both(activity.call)}  {name}: {activity.ko} / {activity.en}")
+    rows.append(f"RUN CALL FAULT {_both(IDENTIFY_PATTERN)}  {IDENTIFY}: {IDENTIFY_KO} / {IDENTIFY_EN}")
+    rows.append(f"{ALL_DARK_KO} / {ALL_DARK_EN}")
+    return "\n".join(rows)
+
+
+def _both(pattern: str) -> str:
+    return f"[{PATTERN_NAMES_KO[pattern]} / {pattern}]"
+
+
+def draw(leds: dict[str, bool]) -> str:
+    """The LEDs as they are at this moment, as plain text: `● RUN  ○ CALL  ○ FAULT`."""
+    return "  ".join(f"{'●' if leds.get(name, False) else '○'} {led.label}" for name, led in LEDS.items())

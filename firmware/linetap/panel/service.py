@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""linetap panel: state files -> LEDs, ten times a second. Depends on no other service, and outlives them all."""
+
+from __future__ import annotations
+
+import os
+
+from linetap import __version__
+from linetap.board import UNIT_LEDS, PanelBoard, open_panel
+from linetap.checks.watch import GRACE_MS, Watch
+from linetap.clock import NS_PER_MS, SYSTEM, Clock
+from linetap.config.schema import Config
+from linetap.errors import LinetapError
+from linetap.panel.blink import Blinker
+from linetap.panel.legend import STEP_MS
+from linetap.panel.state import Shown, shown
+from linetap.records import Fault, PanelState
+from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
+
+STARTING = Shown("starting", "idle", ("starting",))
+
+
+class Panel:
+    """One tick every STEP_MS: look, light, write the state file when it is due or when the state has changed."""
+
+    def __init__(self, config: Config, board: PanelBoard, clock: Clock, grace_ms: int = GRACE_MS) -> None:
+        self._board, self._clock = board, clock
+        self._watch = Watch(config, clock, grace_ms)
+        self._file = StateFile(config.run_path, "panel", clock)
+        self._blinker = Blinker()
+        self._started_ns = clock.monotonic_ns()
+        self._ticks = 0
+        self._shown: Shown | None = None
+
+    def tick(self) -> Shown:
+        """DeviceFault when the LEDs can no longer be driven."""
+        before, now = self._shown, shown(self._watch.look(), self._clock.monotonic_ns())
+        self._shown = now
+        self._ticks += 1
+        now_ms = self._clock.monotonic_ns() // NS_PER_MS
+        leds = self._blinker.leds(now.patterns, now_ms, self._board.button(), now.identify)
+        self._board.show(leds)
+        if now != before or self._file.due():
+            self._file.write(self._state(now, leds))
+        return now
+
+    @property
+    def outdated(self) -> bool:
+        """The configuration is another one now."""
+        return self._file.outdated
+
+    def end(self, error: LinetapError) -> None:
+        """The last state file says what the panel ended with."""
+        last = self._state(self._shown or STARTING, dict.fromkeys(UNIT_LEDS, False))
+        last.fault = Fault(error.code, str(error))
+        self._file.write(last)
+
+    def _state(self, now: Shown, leds: dict[str, bool]) -> PanelState:
+        return PanelState(
+            service="panel",
+            version=__version__,
+            pid=os.getpid(),
+            started_ns=self._started_ns,
+            mono_ns=0,
+            progress=self._ticks,
+            unit_state=now.unit_state,
+            leds=leds,
+            patterns=now.patterns,
+            meaning_ko=now.meaning_ko,
+            meaning_en=now.meaning_en,
+        )
+
+
+def run(config: Config, clock: Clock = SYSTEM) -> int:
+    """The service, until it is told to stop. DeviceFault, BadInput, AlreadyRunning when it cannot be."""
+    stop = Stop()
+    log = start_logging("panel")
+    with InstanceLock(config.run_path, "panel"):
+        board = open_panel(config)
+        panel = Panel(config, board, clock)
+        said = ""
+        try:
+            while not (stop.requested or panel.outdated):
+                now = panel.tick()
+                if now.condition != said:
+                    said = now.condition
+                    log.info("shows %s", said)
+                clock.sleep(STEP_MS / 1000)
+        except LinetapError as error:
+            panel.end(error)
+            raise
+        finally:
+            board.close()
+    return START_AGAIN if panel.outdated and not stop.requested else 0

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the services' states mean for the LEDs: a pure function, so that any combination can be tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from linetap.checks import CHECKS
+from linetap.checks.broker_unreachable import is_unreachable
+from linetap.checks.codec_stalled import gives_no_audio
+from linetap.checks.hook_disagree import disagreeing
+from linetap.checks.meter_absent import is_absent
+from linetap.checks.unit_opened import is_open
+from linetap.checks.watch import Seen, Services
+from linetap.panel.legend import ACTIVITIES, CONDITIONS, IDENTIFY, IDENTIFY_EN, IDENTIFY_KO
+from linetap.records import CaptureState, ServiceState
+
+# What a line is doing -> an activity of the legend.
+_LINE = {
+    "recording": "recording", "notice": "notice", "ringing": "ringing", "dialling": "ringing", "off_hook": "off_hook",
+}  # fmt: skip
+CONFIG_FAULT = "bad_input"
+_LED = {check.id: check.led for check in CHECKS}  # what a line suffers from -> a condition of the legend
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the panel shows; `standing` are all conditions, the worst, which is shown, first. `identify`: and that
+    somebody looks for this unit."""
+
+    condition: str
+    activity: str
+    standing: tuple[str, ...]
+    identify: bool = False
+
+    @property
+    def unit_state(self) -> str:
+        if self.identify:
+            return IDENTIFY
+        return self.activity if self.condition == "ok" and self.activity != "idle" else self.condition
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        condition = CONDITIONS[self.condition]
+        return {"run": condition.run, "call": ACTIVITIES[self.activity].call, "fault": condition.fault}
+
+    @property
+    def meaning_ko(self) -> str:
+        looked_for = f"{IDENTIFY_KO} " if self.identify else ""
+        return f"{looked_for}{CONDITIONS[self.condition].ko} {ACTIVITIES[self.activity].ko}."
+
+    @property
+    def meaning_en(self) -> str:
+        looked_for = f"{IDENTIFY_EN} " if self.identify else ""
+        return f"{looked_for}{CONDITIONS[self.condition].en} Lines: {ACTIVITIES[self.activity].en}."
+
+
+def shown(services: Services, now_ns: int = 0) -> Shown:
+    """A defined pattern for whatever the state files say, and whatever they leave unsaid. `now_ns`: monotonic."""
+    stand = set(_conditions(services)) or {"ok"}
+    standing = tuple(name for name in CONDITIONS if name in stand)
+    recorder = services.recorder
+    identify = recorder.status == "alive" and recorder.state is not None and now_ns < recorder.state.identify_until_ns
+    return Shown(standing[0], _activity(services), standing, identify)
+
+
+def _conditions(services: Services) -> Iterator[str]:
+    capture, recorder, reporter = services.capture.values(), services.recorder, services.reporter
+    everyone: list[Seen[ServiceState]] = [*capture, recorder, reporter]
+    if any(seen.fault == CONFIG_FAULT for seen in everyone):
+        yield "config_wrong"
+    if all(seen.status == "dead" for seen in everyone):
+        yield "nothing_runs"
+    if any(seen.status == "starting" for seen in everyone):
+        yield "starting"
+    for seen in capture:
+        if gives_no_audio(seen):
+            ended_well = seen.status == "dead" and seen.fault != "codec_stalled"
+            yield "capture_dead" if ended_well else "codec_stalled"
+        elif seen.fault is not None:
+            yield "not_recording"
+        yield from _of_meter(seen)
+    yield from _of_recorder(services)
+    if reporter.status == "dead" or reporter.stuck:
+        yield "reporter_dead"
+    elif is_unreachable(reporter):
+        yield "broker_unreachable"
+
+
+def _of_meter(capture: Seen[CaptureState]) -> Iterator[str]:
+    if is_open(capture):
+        yield "unit_opened"
+    if is_absent(capture):
+        yield "meter_absent"
+    if disagreeing(capture):
+        yield "line_check"
+
+
+def _of_recorder(services: Services) -> Iterator[str]:
+    recorder = services.recorder
+    # A recorder that has nothing to read cannot get on: only beside a capture that does is it stuck.
+    fed = any(not gives_no_audio(seen) and seen.moving_ns > 0 for seen in services.capture.values())
+    if recorder.status == "dead" or (recorder.stuck and fed):
+        yield "recorder_dead"
+    if recorder.status != "alive" or recorder.state is None:
+        return
+    refused = recorder.state.recording_refused or recorder.fault
+    if refused is not None:
+        yield "disk_full" if refused == "disk_full" else "not_recording"
+    if recorder.state.full_in_days is not None:
+        yield "disk_forecast"
+    for line in recorder.state.lines:
+        if line.state == "fault":
+            yield "line_fault"
+        # "ok": a matter of the desk, not of the closet
+        yield from (_LED[code] for code in line.troubles if _LED.get(code, "ok") != "ok")
+
+
+def _activity(services: Services) -> str:
+    """Of the lines whose audio is coming in and whose recorder lives: an old word is never shown as a call."""
+    recorder = services.recorder
+    if recorder.status != "alive" or recorder.state is None:
+        return "idle"
+    heard: set[int] = set()
+    for seen in services.capture.values():
+        if seen.state is not None and seen.status == "alive" and not gives_no_audio(seen):
+            heard.update(seen.state.lines)
+    doing = {_LINE[line.state] for line in recorder.state.lines if line.line in heard and line.state in _LINE}
+    return next((name for name in ACTIVITIES if name in doing), "idle")

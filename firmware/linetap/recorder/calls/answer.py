@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A call is answered: it is announced, or policy says why it is not."""
+
+from __future__ import annotations
+
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.ending import pass_by
+from linetap.recorder.calls.gate import ask_for_notice, stop_notice
+from linetap.recorder.calls.neighbours import called_by_neighbour
+from linetap.recorder.calls.policy import internal_by, reason_to_skip
+from linetap.recorder.signals.event import Event
+from linetap.records import AnsweredBy
+
+
+def answered(line: LineContext, event: Event, by: AnsweredBy) -> None:
+    call = line.call
+    call.answered_ns, call.answered_by = line.utc_ns(event.at), by
+    caller = call.caller.number if call.caller else None
+    call.internal_by = internal_by(line.policy, call.dialled, caller) or call.internal_by
+    if call.direction == "in" and called_by_neighbour(line):
+        call.internal_by = "ring"
+    line.report("answered", event.at)
+    if line.config.exempt:
+        pass_by(line, event, "exempt", "line_exempt")
+    elif skip := reason_to_skip(line.policy, call.dialled, call.internal_by is not None):
+        pass_by(line, event, "skipped", skip)
+    elif line.memory.deaf_since_ns is not None:
+        pass_by(line, event, "discarded", "notice_not_heard")
+    elif why := line.around.vault.refused():
+        pass_by(line, event, "discarded", why)
+    else:
+        ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
+
+
+def answered_by_neighbour(line: LineContext, event: Event) -> None:
+    """A line of this unit, whose extension was dialled, rang and was picked up."""
+    line.call.internal_by = "ring"
+    answered(line, event, "hook")
+
+
+def fax(line: LineContext, event: Event) -> None:
+    stop_notice(line)
+    if line.call.first_frame is None:
+        pass_by(line, event, "fax", f"fax_{event.text}")
+    else:  # a second party: what it sends is withheld, as nobody can be told of a recording
+        line.go("new_party", event.known)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a call begins: by ringing, by off-hook, or on a line that nobody put down since the last one."""
+
+from __future__ import annotations
+
+from linetap.recorder.calls.answer import answered
+from linetap.recorder.calls.call import Call, Key, new_call_id
+from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.dialling import dialled
+from linetap.recorder.calls.ending import end, pass_by
+from linetap.recorder.calls.heard import look_for_caller
+from linetap.recorder.signals.event import Event
+from linetap.ring import RATE_HZ
+
+MOST_KEYS = 32
+
+
+def digit_on_hook(line: LineContext, event: Event) -> None:
+    """Before the first ring an exchange may say in digits who calls."""
+    line.memory.heard = [*line.memory.heard, Key(event.at, event.text, event.level_dbm0)][-MOST_KEYS:]
+
+
+def incoming(line: LineContext, event: Event) -> None:
+    ns = line.utc_ns(event.at)
+    line.memory.call = Call(
+        call_id=new_call_id(ns, line.config.number),
+        line=line.config.number,
+        direction="in",
+        ring_ns=ns,
+        ring_frame=event.at,
+        disposition="missed",
+    )
+    line.report("started", event.at)
+    line.go("ringing", event.at)
+
+
+def rings_on(line: LineContext, event: Event) -> None:
+    look_for_caller(line, event.at)
+
+
+def answered_by_hook(line: LineContext, event: Event) -> None:
+    look_for_caller(line, event.at)
+    line.call.off_hook_ns = line.utc_ns(event.at)
+    answered(line, event, "hook")
+
+
+def missed(line: LineContext, event: Event) -> None:
+    look_for_caller(line, event.at)
+    end(line, event, "missed", "not_answered")
+
+
+def outgoing(line: LineContext, event: Event) -> None:
+    ns = line.utc_ns(event.at)
+    line.memory.call = Call(
+        call_id=new_call_id(ns, line.config.number),
+        line=line.config.number,
+        direction="out",
+        off_hook_ns=ns,
+        continues=line.memory.continues,
+    )
+    line.memory.continues = None
+    line.report("started", event.at)
+    if line.config.exempt:
+        pass_by(line, event, "exempt", "line_exempt")
+    else:
+        line.go("off_hook", event.at, event.known + line.policy.answer_unheard_s * RATE_HZ)
+
+
+def dialled_while_held(line: LineContext, event: Event) -> None:
+    """The handset was never put down, and somebody dials anew."""
+    outgoing(line, event)
+    if line.memory.state == "off_hook":
+        dialled(line, event)
+
+
+def talk_while_held(line: LineContext, event: Event) -> None:
+    """Long after its end by tone somebody speaks again: the call goes on, in a record of its own."""
+    outgoing(line, event)
+    if line.memory.state == "off_hook":
+        line.call.direction = "unknown"
+        answered(line, event, "tone")
+
+
+def put_down(line: LineContext, event: Event) -> None:
+    line.memory.continues = None
+    line.go("idle", event.at)
+
+
+def call_waiting_while_passing(line: LineContext, event: Event) -> None:
+    line.call.waiting |= event.text == "call_waiting"
+
+
+def other_party_while_passing(line: LineContext, event: Event) -> None:
+    """A call that is not recorded gives way to another: what is said of the first need not hold for the second."""
+    call = line.call
+    if line.config.exempt or not call.waiting:
+        call.flashed_at = event.at
+        return
+    end(line, event, call.disposition, call.why)
+    outgoing(line, event)
+    line.call.direction = "in"
+    answered(line, event, "hook")
+
+
+def dialled_while_passing(line: LineContext, event: Event) -> None:
+    call = line.call
+    if not line.config.exempt and call.flashed_at is not None:
+        end(line, event, call.disposition, call.why)
+        dialled_while_held(line, event)

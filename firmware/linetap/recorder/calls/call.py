@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call while it lives. State only, so that a restarted recorder goes on with it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from linetap.clock import NS_PER_S, compact, rfc3339
+from linetap.records import (
+    AnsweredBy,
+    Caller,
+    CallRecord,
+    ClockRecord,
+    Direction,
+    Disposition,
+    EndedBy,
+    InternalBy,
+    Mark,
+    NoticeRecord,
+)
+
+State = Literal[
+    "idle", "ringing", "off_hook", "notice_wait", "notice", "fax_wait", "recording", "tone_end", "new_party", "passing",
+    "held",
+]  # fmt: skip
+MOST_DIGITS = 64
+ABUSE = "abuse"
+
+
+class Key(msgspec.Struct, frozen=True, array_like=True):
+    """A digit heard: its first frame, and the level of one tone of it in dBm0 (pulses: 0)."""
+
+    at: int
+    digit: str
+    level_dbm0: float
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """Frames are of the card's ring, `_ns` are UTC."""
+
+    call_id: str
+    line: int
+    direction: Direction
+    ring_ns: int | None = None
+    ring_frame: int | None = None  # of the first burst, while caller ID has not been looked for
+    caller: Caller | None = None
+    internal_by: InternalBy | None = None
+    off_hook_ns: int | None = None
+    answered_ns: int | None = None
+    answered_by: AnsweredBy | None = None
+    ended_ns: int | None = None
+    ended_by: EndedBy | None = None
+    continues: str | None = None
+    dialled: str = ""
+    dialled_ns: int | None = None  # the last digit of it
+    redialled: str = ""  # of a second party, in the middle of the call
+    tone: str = ""  # busy, congestion, unobtainable: sounding, or the last word
+    tone_at: int = 0  # where it began, and where that was certain
+    tone_known: int = 0
+    ringback_over: bool = False  # it was heard, and has stopped
+    voice_frame: int | None = None  # of the last voice heard while nobody had answered
+    disposition: Disposition = "unanswered"
+    why: str = ""
+    notices: list[NoticeRecord] = []
+    notice_tries: int = 0
+    notice_from: int | None = None  # the first frame of a notice that is still to be proven
+    notice_until: int = 0  # the frame behind its last possible echo
+    first_frame: int | None = None  # of the recording
+    paused_at: int | None = None  # from here on nothing is written: a party has not heard the notice
+    withheld: list[tuple[int, int]] = []  # such stretches, in frames
+    waiting: bool = False  # the call-waiting tone was heard, and nobody has flashed since
+    flashed_at: int | None = None  # what is dialled now may reach a second party
+    keys: list[Key] = []  # the last ones, that may become the mark code
+    marks: list[Mark] = []
+    was_marked: bool = False  # in the record that this one continues
+    call_time_told: bool = False
+
+    @property
+    def is_marked(self) -> bool:
+        return self.was_marked or any(mark.kind == ABUSE for mark in self.marks)
+
+    def withhold(self, until: int) -> None:
+        """The pause is over: what lies between stays out of the recording."""
+        assert self.paused_at is not None
+        if until > self.paused_at:
+            self.withheld = [*self.withheld, (self.paused_at, until)]
+        self.paused_at = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """From answer to end."""
+        if self.answered_ns is None or self.ended_ns is None:
+            return None
+        return round((self.ended_ns - self.answered_ns) / NS_PER_S, 3)
+
+    def record(self, unit: str, clock: ClockRecord) -> CallRecord:
+        """What is known at the call's end; audio, files and retention are added where they are made."""
+        return CallRecord(
+            call_id=self.call_id,
+            unit=unit,
+            line=self.line,
+            direction=self.direction,
+            ring_at=_time(self.ring_ns),
+            off_hook_at=_time(self.off_hook_ns),
+            answered_at=_time(self.answered_ns),
+            answered_by=self.answered_by,
+            ended_at=_time(self.ended_ns),
+            ended_by=self.ended_by,
+            continues=self.continues,
+            duration_s=self.duration_s,
+            dialled=self.dialled or None,
+            caller=self.caller,
+            internal=self.internal_by is not None,
+            internal_by=self.internal_by,
+            disposition=self.disposition,
+            why=self.why,
+            notice=self.notices[0] if self.notices else None,
+            notices=list(self.notices),
+            clock=clock,
+            marks=list(self.marks),
+        )
+
+
+def new_call_id(utc_ns: int, line: int) -> str:
+    """`20261124T225600.123Z-L03`: the moment the line first moved, and the line."""
+    return f"{compact(utc_ns)}-L{line:02d}"
+
+
+def _time(ns: int | None) -> str | None:
+    return None if ns is None else rfc3339(ns)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a line remembers, and what all lines share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from linetap.config.schema import Config
+from linetap.learned import Learned
+from linetap.notices import Notice
+from linetap.recorder.calls.call import Call, Key, State
+from linetap.recorder.ports import AudioSource, CapturePort, VaultPort
+from linetap.recorder.signals.hook.hookline import HookLine
+from linetap.recorder.signals.notice.played import PlayedNotice
+from linetap.records import ClockRecord
+
+if TYPE_CHECKING:
+    from linetap.recorder.calls.context import LineContext
+
+
+class LineMemory(msgspec.Struct):
+    """All that a restarted recorder must know of a line."""
+
+    hook: HookLine = msgspec.field(default_factory=HookLine)
+    state: State = "idle"
+    since_ns: int = 0
+    deadline: int | None = None
+    call: Call | None = None
+    playing: PlayedNotice | None = None
+    heard: list[Key] = []  # digits while nobody used the line: an exchange may say who calls
+    continues: str | None = None  # the call that ended by tone on a line that is still held
+    near_digit_dbm0: float | None = None  # level of digits that were certainly dialled here
+    deaf_calls: int = 0  # running, whose notice was played and not heard
+    deaf_since_ns: int | None = None  # the line is at fault
+
+    def of_another_ring(self) -> LineMemory:
+        """What is true of the line itself, whichever ring its frames are of."""
+        return LineMemory(
+            near_digit_dbm0=self.near_digit_dbm0, deaf_calls=self.deaf_calls, deaf_since_ns=self.deaf_since_ns
+        )
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all lines share."""
+
+    config: Config
+    notices: dict[str, Notice]
+    audio: AudioSource
+    capture: CapturePort
+    vault: VaultPort
+    clock_record: Callable[[int], ClockRecord]  # of a line
+    learned: dict[int, Learned] = field(default_factory=dict)  # by line
+    lines: list[LineContext] = field(default_factory=list)  # of all cards: two of them may be one internal call

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two lines of one unit that are the two ends of one internal call: one dials the other's extension, which rings."""
+
+from __future__ import annotations
+
+from linetap.clock import NS_PER_S
+from linetap.recorder.calls.call import Call
+from linetap.recorder.calls.context import LineContext
+
+RINGS_WITHIN_NS = 5 * NS_PER_S
+
+
+def called_by_neighbour(line: LineContext) -> bool:
+    """This line rings, and another has dialled it."""
+    return any(
+        other.memory.state in ("off_hook", "passing") and _is_one_call(other.memory.call, line)
+        for other in line.around.lines
+        if other is not line
+    )
+
+
+def neighbour_that_answered(line: LineContext) -> int | None:
+    """The UTC at which the line that was dialled here was picked up."""
+    for other in line.around.lines:
+        if other is not line and _is_one_call(line.memory.call, other):
+            answer = other.memory.call
+            if answer is not None and answer.answered_ns is not None:
+                return answer.answered_ns
+    return None
+
+
+def _is_one_call(dialling: Call | None, called: LineContext) -> bool:
+    """The number dialled is the extension, and it began to ring soon after; a busy tone says it was another's call."""
+    rung = called.memory.call
+    if dialling is None or rung is None or rung.ring_ns is None or dialling.dialled_ns is None or dialling.tone:
+        return False
+    soon = 0 <= rung.ring_ns - dialling.dialled_ns <= RINGS_WITHIN_NS
+    return soon and dialling.direction == "out" and dialling.dialled == called.config.extension

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to a call that is being recorded: the far end hangs up, or another party comes on the line.
+
+Whoever comes on the line has not heard the notice: nothing more is written from that moment (`paused_at`) until the
+notice has played again. What lies between is a gap `not_announced`.
+"""
+
+from __future__ import annotations
+
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.ending import end_by_tone_still_held
+from linetap.recorder.calls.gate import ask_for_notice
+from linetap.recorder.calls.marks import key
+from linetap.recorder.calls.policy import internal_by, reason_to_skip
+from linetap.recorder.signals.event import Event
+from linetap.ring import RATE_HZ
+
+FAR_END_GONE = ("busy", "congestion")
+DIALS_WITHIN_S = 60  # of a flash: what is dialled later is meant for whoever is on the line
+
+
+def flash(line: LineContext, event: Event) -> None:
+    call = line.call
+    if call.waiting:
+        call.waiting = False
+        _pause(line, event.at)
+        announce_again(line, event)
+    else:
+        call.flashed_at = event.known
+
+
+def tone(line: LineContext, event: Event) -> None:
+    call = line.call
+    if event.text in FAR_END_GONE:
+        call.tone, call.tone_at, call.tone_known = event.text, event.at, event.known
+        line.go("tone_end", event.known, event.known + line.policy.tone_end_s * RATE_HZ)
+    elif event.text == "call_waiting":
+        call.waiting = True
+    elif event.text == "ringback":  # of a second party; or the far end passes the call on
+        _second_party(line, event)
+        _wait_for_answer(line, event)
+
+
+def digit(line: LineContext, event: Event) -> None:
+    """A digit in the call: of the mark code, or, after a flash and unlike it, of another number."""
+    call = line.call
+    key(line, event)
+    if call.flashed_at is None or event.at - call.flashed_at > DIALS_WITHIN_S * RATE_HZ:
+        return
+    typed = "".join(each.digit for each in call.keys if each.at >= call.flashed_at)
+    if not line.policy.mark_code.startswith(typed):
+        _second_party(line, event)
+        call.redialled = typed
+        _wait_for_answer(line, event)
+
+
+def announce_again(line: LineContext, event: Event) -> None:
+    """The party may be another: it hears the notice, unless policy skips whom the second number reaches."""
+    call = line.call
+    call.notice_tries, call.voice_frame, call.flashed_at = 0, None, None
+    internal = internal_by(line.policy, call.redialled, None) is not None
+    if reason_to_skip(line.policy, call.redialled, internal):
+        line.go("new_party", event.known)
+    else:
+        ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
+
+
+def flash_with_new_party(line: LineContext, event: Event) -> None:
+    """Back to the first party. Who was busy is nobody new; anybody else may have come along."""
+    call = line.call
+    call.redialled = ""
+    if call.tone:
+        call.tone = ""
+        call.withhold(event.known)
+        line.go("recording", event.known)
+        call.flashed_at = event.known
+    else:
+        announce_again(line, event)
+
+
+def resume(line: LineContext, event: Event) -> None:
+    """An end by tone is taken back: the line was not hung up, and somebody speaks."""
+    line.call.tone = ""
+    line.go("recording", event.known)
+    if event.name == "flash":
+        flash(line, event)
+
+
+def tone_after_end(line: LineContext, event: Event) -> None:
+    """The exchange offers the dial tone again: the call before is over."""
+    if event.text == "dial":
+        end_by_tone_still_held(line, event)
+
+
+def _second_party(line: LineContext, event: Event) -> None:
+    call = line.call
+    call.redialled, call.ringback_over, call.voice_frame, call.tone = "", False, None, ""
+    _pause(line, event.known)
+    line.go("new_party", event.known)
+
+
+def _wait_for_answer(line: LineContext, event: Event) -> None:
+    line.memory.deadline = event.known + line.policy.answer_timeout_s * RATE_HZ
+
+
+def _pause(line: LineContext, frame: int) -> None:
+    call = line.call
+    if call.paused_at is None and call.first_frame is not None:
+        since = call.withheld[-1][1] if call.withheld else call.first_frame
+        call.paused_at = max(frame, since)  # a flash during a notice is known only after it

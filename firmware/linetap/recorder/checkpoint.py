@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a recorder that was killed leaves to the next: rewritten on tmpfs after every batch of work.
+
+It is a moment of the main thread: cursors, lines, and the jobs the disk thread had not finished. The slots after
+the cursors are followed again from the ring and lead to the same calls and events, which the vault takes once.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.smdr.join import SmdrMemory
+from linetap.recorder.vault.jobs import Job
+from linetap.service import write_atomically
+
+NAME = "recorder.checkpoint"
+VERSION = 3
+
+log = logging.getLogger("linetap.recorder")
+
+
+class CardCursor(msgspec.Struct, frozen=True):
+    ring_id: int
+    cursor: int
+    next_frame: int
+
+
+class Checkpoint(msgspec.Struct, kw_only=True):
+    version: int = VERSION
+    cards: dict[int, CardCursor] = {}
+    lines: dict[int, LineMemory] = {}
+    jobs: list[Job] = []
+    smdr: SmdrMemory | None = None  # calls that wait for their line, and the day's account
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Checkpoint)
+
+
+def save(run_dir: Path, checkpoint: Checkpoint) -> None:
+    write_atomically(run_dir / NAME, _ENCODER.encode(checkpoint), private=True)
+
+
+def load(run_dir: Path) -> Checkpoint:
+    """The last checkpoint of this boot; an empty one where there is none that can be read."""
+    path = run_dir / NAME
+    try:
+        found = _DECODER.decode(path.read_bytes())
+    except FileNotFoundError:
+        return Checkpoint()
+    except (OSError, msgspec.DecodeError) as error:
+        log.error("checkpoint_lost: %s: %s; calls in progress are sealed as they are", path, error)
+        return Checkpoint()
+    return found if found.version == VERSION else Checkpoint()

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder's way to the cards: their rings, which it follows, and capture's sockets, over which it asks."""
+
+from __future__ import annotations
+
+import logging
+import select
+import threading
+
+import msgspec
+
+from linetap.clock import NS_PER_S, Clock
+from linetap.config.schema import Config
+from linetap.errors import DeviceFault
+from linetap.recorder.checkpoint import CardCursor
+from linetap.records import PlayNotice, Refused, StopNotice
+from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, RingReader, Stretch
+from linetap.sockets import Caller
+
+BATCH_SLOTS = 25  # at most so much at once: a command for the next half second must not come late
+WORK_SLOTS = 4  # less is not worth a wake-up of all detectors
+LISTEN_AGAIN_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # as far back as any detector's judgement reaches
+LOOK_AGAIN_NS = NS_PER_S
+
+log = logging.getLogger("linetap.recorder")
+
+
+class CardFollower:
+    """One card's ring, attached whenever it is there."""
+
+    def __init__(self, config: Config, card: int, clock: Clock, remembered: CardCursor | None) -> None:
+        self.card = card
+        self._config = config
+        self._clock = clock
+        self._remembered = remembered
+        self._line_numbers = [line.number for line in config.lines_of(card)]
+        self._lock = threading.Lock()  # the disk thread fetches stretches while the main thread reads
+        self._look_ns = 0
+        self.reader: RingReader | None = None
+        self.next_frame = 0
+        self.replaced = False
+        self._resumed: CardCursor | None = None  # where an earlier recorder was: what lies before is heard again
+
+    def attach(self) -> None:
+        """Look for the ring once a second while it is not there, or may have been replaced."""
+        now = self._clock.monotonic_ns()
+        if now < self._look_ns:
+            return
+        self._look_ns = now + LOOK_AGAIN_NS
+        if self.reader is not None and not self.reader.replaced():
+            return
+        try:
+            fresh = RingReader(self._config.run_path, self.card)
+        except DeviceFault as fault:
+            if self.reader is None:
+                log.warning("%s: %s", fault.code, fault)
+            return
+        if fresh.line_numbers != self._line_numbers:
+            lines = fresh.line_numbers
+            log.error("ring_foreign: card %d: its lines are %s; restart capture@%d", self.card, lines, self.card)
+            fresh.close()
+            return
+        with self._lock:
+            self.replaced = self.reader is not None or self._is_new(fresh)
+            self.reader = fresh
+
+    def _is_new(self, fresh: RingReader) -> bool:
+        """Takes up the remembered cursor if this is the remembered ring."""
+        remembered, self._remembered = self._remembered, None
+        if remembered is None:
+            return False
+        if remembered.ring_id != fresh.ring_id:
+            return True
+        fresh.seek(remembered.cursor, remembered.next_frame)
+        self.next_frame = remembered.next_frame
+        fresh.rewind(LISTEN_AGAIN_SLOTS)
+        self._resumed = remembered
+        return False
+
+    def ready(self) -> bool:
+        return self.reader is not None and self.reader.lag() >= WORK_SLOTS
+
+    def read(self) -> tuple[Batch, bool] | None:
+        """The next batch, and whether an earlier recorder has followed it already."""
+        assert self.reader is not None
+        before = self._resumed.cursor - self.reader.cursor if self._resumed is not None else 0
+        batch = self.reader.read(min(BATCH_SLOTS, before) if before > 0 else BATCH_SLOTS)
+        if batch is None:
+            return None
+        if before > 0 and self.reader.cursor <= batch.seq + before:
+            return batch, True
+        self._resumed = None
+        self.next_frame = batch.frame + batch.frames
+        return batch, False
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        with self._lock:
+            if self.reader is None:
+                raise OSError(f"card {self.card} has no ring")
+            return self.reader.stretch(self._line_numbers.index(line), first, end)
+
+    def cursor(self) -> CardCursor | None:
+        if self.reader is None:
+            return self._remembered
+        if self._resumed is not None:
+            return self._resumed
+        return CardCursor(self.reader.ring_id, self.reader.cursor, self.next_frame)
+
+    def lag_ms(self) -> float:
+        return self.reader.lag() * SLOT_MS if self.reader else 0.0
+
+
+class Cards:
+    """All cards together, as audio source, as capture port, and as something to wait for."""
+
+    def __init__(self, config: Config, clock: Clock, remembered: dict[int, CardCursor]) -> None:
+        self.followers = {
+            card.number: CardFollower(config, card.number, clock, remembered.get(card.number)) for card in config.card
+        }
+        self._card_of = {line.number: line.card for line in config.line}
+        self._callers = {n: Caller(config.run_path / f"capture@{n}.sock") for n in self.followers}
+        self._poll = select.poll()
+        self._polled: dict[int, int] = {}
+
+    def wait(self, timeout_ms: int) -> None:
+        """Until a doorbell rings; without a ring to listen to, the whole time-out."""
+        for number, follower in self.followers.items():
+            follower.attach()
+            if follower.reader is not None and self._polled.get(number) != follower.reader.fileno():
+                self._polled[number] = follower.reader.fileno()
+                self._poll.register(follower.reader.fileno(), select.POLLIN)
+        if self._poll.poll(timeout_ms):
+            for follower in self.followers.values():
+                if follower.reader is not None:
+                    follower.reader.silence_bell()
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        return self.followers[self._card_of[line]].stretch(line, first, end)
+
+    def play(self, line: int, notice: str, at_frame: int) -> None:
+        self._callers[self._card_of[line]].send(msgspec.json.encode(PlayNotice(line, notice, at_frame)))
+
+    def stop(self, line: int) -> None:
+        self._callers[self._card_of[line]].send(msgspec.json.encode(StopNotice(line)))
+
+    def log_refusals(self) -> None:
+        """A refused notice shows by not beginning; why stands in the log."""
+        for number, caller in self._callers.items():
+            for answer in caller.answers():
+                try:
+                    refused = msgspec.json.decode(answer, type=Refused)
+                except msgspec.DecodeError:
+                    log.error("capture@%d answered something unreadable", number)
+                else:
+                    log.error("notice_refused: line %d: %s", refused.line, refused.why)

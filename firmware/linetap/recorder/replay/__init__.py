@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder over a recording of the lines: the same code, the same records, every time."""

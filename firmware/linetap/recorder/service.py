@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder's wiring: rings -> core -> vault, a checkpoint after every batch, a state file for the others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from linetap import __version__, learned
+from linetap.clock import SYSTEM, Clock, kernel_clock
+from linetap.config import Config, change, config_sha256
+from linetap.errors import LinetapError
+from linetap.evidence import sealed
+from linetap.notices import load_notices
+from linetap.recorder import checkpoint
+from linetap.recorder.calls.memory import LineMemory, Surroundings
+from linetap.recorder.calls.retention import default_class
+from linetap.recorder.core import Recorder
+from linetap.recorder.follow import Cards
+from linetap.recorder.pulse import Pulse
+from linetap.recorder.smdr.follow import start_smdr
+from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault import linefaults
+from linetap.recorder.vault.journal.journal import Journal
+from linetap.recorder.vault.writer import VaultWriter
+from linetap.records import CallRecord, CaptureState, ClockRecord, Fault, RecorderState
+from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, alive, credential, read_state, start_logging
+
+WAIT_MS = 100
+IDLE_MS = 1000  # so little of the rings is not followed yet: nothing comes, or nothing waits
+PATIENCE_S = 10.0  # for the disk at the end
+
+
+def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) -> int:
+    """Until SIGTERM, or START_AGAIN when a command has replaced `config_file`, which `config` was read from. A call in
+    progress then goes on in the next recorder, as after a kill.
+
+    BadInput, DeviceFault or AlreadyRunning when it cannot start; the state file keeps the reason for the panel.
+    """
+    log = start_logging("recorder")
+    with InstanceLock(config.run_path, "recorder"):
+        stop = Stop()
+        state_file, state = StateFile(config.run_path, "recorder", clock), _first_state(config, clock)
+        try:
+            service = Service(config, clock, state_file, state, config_file)
+        except LinetapError as error:
+            state.fault = Fault(error.code, str(error))
+            state_file.write(state)
+            raise
+        log.info("unit %s, %d lines, configuration %s", config.unit, len(config.line), state.config_sha256[:12])
+        try:
+            while not (stop.requested or state_file.outdated) and service.vault.failure is None:
+                service.turn()
+        finally:
+            service.end()
+    if service.vault.failure:
+        return 1
+    return START_AGAIN if state_file.outdated and not stop.requested else 0
+
+
+class Service:
+    def __init__(
+        self, config: Config, clock: Clock, state_file: StateFile, state: RecorderState, config_file: Path | None = None
+    ) -> None:
+        self._config, self._clock = config, clock
+        self._state_file, self._state = state_file, state
+        remembered = checkpoint.load(config.run_path)
+        key = UnitKey(credential(Path(config.key)))
+        self.cards = Cards(config, clock, remembered.cards)
+        sign = key.signer(sealed.RECORD_NAMESPACE)
+        unit_log = key.open_log(config, clock)
+        journal = Journal(config.vault_path, len(config.line), self.cards, clock)
+        outbox = key.open_outbox(config, lambda: unit_log.size)
+        self.vault = VaultWriter(config, self.cards, outbox, sign, clock, unit_log, journal)
+        self.smdr = start_smdr(config, clock, self.vault, remembered.smdr)
+        to_vault = self.smdr.join if self.smdr is not None else self.vault
+        around = Surroundings(
+            config, load_notices(Path(config.notices)), self.cards, self.cards, to_vault, self._clock_record
+        )
+        for line, since_ns in linefaults.load(config.vault_path).items():
+            remembered.lines.setdefault(line, LineMemory()).deaf_since_ns = since_ns
+        self.core = Recorder(around, remembered.lines)
+        self._learned, self._learned_stamp = Path(config.learned), 0
+        self.vault.take_up(remembered.jobs)
+        if self.smdr is None and remembered.smdr is not None:
+            self.vault.take_up([*remembered.smdr.jobs()])
+        self._adopt_orphans()
+        self._pulse = Pulse(clock, self.vault, __version__, state.config_sha256)
+        self._upkeep = self.vault.keep_up(config_file=config_file)
+        self.vault.start()
+
+    def turn(self) -> None:
+        """Wait for the doorbell, follow what is there, remember it."""
+        self.cards.wait(WAIT_MS)
+        for number, follower in self.cards.followers.items():
+            if follower.replaced:
+                follower.replaced = False
+                self.core.forget(number)
+                self._adopt_orphans()
+            while follower.ready() and (found := follower.read()) is not None:
+                batch, again = found
+                if again:
+                    self.core.listen_again(number, batch)
+                    continue
+                self.core.follow(number, batch)
+                self._state.progress += 1
+                self._remember()
+        if self.smdr is not None and self.smdr.turn():
+            self._remember()
+        self.cards.log_refusals()
+        self._pulse.turn()
+        if self._state_file.due():
+            self._tell()
+
+    def _remember(self) -> None:
+        """Jobs first: one that is done meanwhile is done twice, one that is missing would be lost."""
+        cursors = {n: cursor for n, f in self.cards.followers.items() if (cursor := f.cursor())}
+        jobs = self.vault.unfinished()
+        smdr = self.smdr.join.memory() if self.smdr is not None else None
+        moment = checkpoint.Checkpoint(cards=cursors, lines=self.core.memories(), jobs=jobs, smdr=smdr)
+        checkpoint.save(self._config.run_path, moment)
+
+    def _look_at_learned(self) -> None:
+        stamp = learned.stamp(self._learned)
+        if stamp != self._learned_stamp:
+            self._learned_stamp = stamp
+            self.core.learned_anew(learned.load(self._learned))
+
+    def _tell(self) -> None:
+        self._look_at_learned()
+        state = self._state
+        state.lines = self.core.line_states()
+        state.recording_refused = self.vault.refused()
+        state.outbox_seq = self.vault.outbox_seq
+        state.outbox_dropped_to = self.vault.outbox_dropped_to
+        state.delivery = self._upkeep.delivery.state
+        state.refused_commands = self._upkeep.commands.refused
+        state.identify_until_ns = self._upkeep.effects.identify.until_ns
+        state.config_pending = self._upkeep.change.pending
+        state.key_list = self.vault.epochs.state(self._clock.utc_ns())
+        state.retention_time, state.full_in_days = self._upkeep.time.state(), self._upkeep.full_in_days
+        state.gap_ms, state.written_bytes = round(self.vault.gap_ms, 3), self.vault.written_bytes
+        state.ring_lag_ms = max(f.lag_ms() for f in self.cards.followers.values())
+        state.disk_free_bytes, state.disk_total_bytes = self.vault.free_bytes()
+        if self.smdr is not None:
+            self.smdr.tell(state)
+        self._upkeep.change.quiet = state.config_pending is not None and self._quiet()
+        self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS)
+
+    def _quiet(self) -> bool:
+        """No line is in use, and no call waits to be sealed: its class is that of the configuration it began with."""
+        held = self.smdr is not None and self.smdr.join.held_calls()
+        idle = all(line.state in ("idle", "fault") for line in self._state.lines)
+        return idle and not held and not self.vault.unfinished() and not self.core.calls_in_progress()
+
+    def _clock_record(self, line: int) -> ClockRecord:
+        synced, offset_ms = kernel_clock()
+        card = next(each.card for each in self._config.line if each.number == line)
+        capture = read_state(self._config.run_path, f"capture@{card}", CaptureState)
+        drift_ppm = capture.drift_ppm if capture is not None and alive(capture, self._clock) else None
+        source: Literal["ntp", "none"] = "ntp" if synced else "none"
+        return ClockRecord(synced=synced, source=source, offset_ms=offset_ms, drift_ppm=drift_ppm)
+
+    def _adopt_orphans(self) -> None:
+        """Recordings without a memory of their call are sealed with what is known."""
+        waiting = self.smdr.join.held_calls() if self.smdr is not None else set()
+        for orphan in self.vault.orphans(self.core.calls_in_progress() | waiting):
+            record = CallRecord(
+                call_id=orphan.call_id, unit=self._config.unit, line=orphan.line, ended_by="power",
+                why="recorder_lost_memory",
+            )  # fmt: skip
+            self.vault.close(orphan.call_id, self.vault.written_until(orphan.call_id), record)
+
+    def end(self) -> None:
+        if self.smdr is not None:
+            self.smdr.end()
+        self._pulse.stop("asked" if self.vault.failure is None else "failure")
+        self.vault.stop(PATIENCE_S)
+        self._remember()
+        if self.vault.failure is not None:
+            failure = self.vault.failure
+            code = failure.code if isinstance(failure, LinetapError) else "disk_thread"
+            self._state.fault = Fault(code, str(failure))
+        self._tell()
+
+
+def _first_state(config: Config, clock: Clock) -> RecorderState:
+    return RecorderState(
+        service="recorder", version=__version__, pid=os.getpid(), started_ns=clock.monotonic_ns(), mono_ns=0,
+        progress=0, unit=config.unit, lines=[], config_sha256=config_sha256(config),
+        retention_days=default_class(config).days, departures=change.departures(config),
+    )  # fmt: skip

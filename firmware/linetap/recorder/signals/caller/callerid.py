@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who calls, from the stretch between the first two ring bursts (or before the first): FSK messages and DTMF digits.
+
+A number is given only from a message whose every octet was framed and whose checksum fits. Anything that surely was
+a caller ID and does not is reported as unreadable.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linetap.config.numbers import CALLER_ID, FSK, CallerIdNumbers, FskNumbers
+from linetap.recorder.signals.caller.fsk import TONES_HZ, Modem, Octet, demodulate_by
+
+Kind = Literal["bell202", "v23", "dtmf", "auto", "off"]
+
+SDMF, MDMF = 0x04, 0x80  # GR-30; EN 300 659-3 has MDMF alone
+NUMBER, NUMBER_ABSENT, NAME, NAME_ABSENT = 0x02, 0x04, 0x07, 0x08
+SDMF_DATE_OCTETS = 8  # MMDDHHMM before the number
+SEIZURE = 0x55
+
+_DIGITS = re.compile(r"\+?[0-9*#]+")
+_DTMF = re.compile(r"([AD])([0-9*]*)(?:D[0-9*]*)?(?:B([0-9]*))?[C#]")
+
+
+class CallerHeard(msgspec.Struct, frozen=True):
+    """`readable` False: a caller ID was sent and could not be trusted; number and name are then None."""
+
+    number: str | None
+    name: str | None
+    by: Literal["bell202", "v23", "dtmf"]
+    withheld: bool
+    readable: bool
+
+
+class _Reading(NamedTuple):
+    heard: CallerHeard
+    mark_error_hz: float
+
+
+def caller_id(
+    audio: NDArray[np.int16],
+    kind: Kind,
+    dtmf_digits: str | None = None,
+    numbers: CallerIdNumbers = CALLER_ID,
+    fsk_numbers: FskNumbers = FSK,
+) -> CallerHeard | None:
+    """The caller in `audio` (samples,) at 8 kHz or in the digits heard in it; None when no caller ID was sent."""
+    readings: list[_Reading] = []
+    modems: tuple[Modem, ...] = ("bell202", "v23") if kind == "auto" else (kind,) if kind in ("bell202", "v23") else ()
+    for modem, carriers in zip(modems, demodulate_by(audio, modems, fsk_numbers), strict=True):
+        heard = [(read_octets(carrier.octets, modem, numbers), carrier) for carrier in carriers]
+        readings += [_Reading(h, abs(c.mark_hz - TONES_HZ[modem][0])) for h, c in heard if h is not None]
+    from_digits = read_digits(dtmf_digits, numbers) if kind in ("dtmf", "auto") and dtmf_digits else None
+    # The modems are near enough to read each other: the one whose mark was sent has the word.
+    readings.sort(key=lambda r: (not r.heard.readable, r.mark_error_hz))
+    if readings and (readings[0].heard.readable or from_digits is None):
+        return readings[0].heard
+    return from_digits
+
+
+def read_octets(octets: list[Octet], modem: Modem, numbers: CallerIdNumbers = CALLER_ID) -> CallerHeard | None:
+    """The first trustworthy caller ID among the octets of one carrier, else unreadable if one was begun, else None."""
+    begun, other = _seized(octets, numbers), False
+    for index, octet in enumerate(octets):
+        if octet.mark_bits < numbers.mark_bits or not octet.framed:
+            continue
+        body = _body(octets, index, numbers)
+        if octet.value not in (SDMF, MDMF):
+            other |= body is not None  # message waiting and its like: whole, and not about a caller
+            continue
+        heard = None
+        if body is not None:
+            heard = _sdmf(body, modem, numbers) if octet.value == SDMF else _mdmf(body, modem, numbers)
+        if heard is not None:
+            return heard
+        if octet.mark_bits >= numbers.rest_bits:
+            begun, other = True, False
+    return CallerHeard(None, None, modem, False, False) if begun and not other else None
+
+
+def read_digits(digits: str, numbers: CallerIdNumbers = CALLER_ID) -> CallerHeard | None:
+    """A or D, number, C or # (the variants in spandsp's adsi.h); a start without its stop is unreadable."""
+    found = _DTMF.search(digits)
+    if found is None:
+        begun = re.search(r"[AD]", digits) is not None
+        return CallerHeard(None, None, "dtmf", False, False) if begun else None
+    start, number, information = found.groups()
+    # B00, B10, D1, D2, D3: restricted or not available (sources differ on which is which): a call without a number.
+    if (not number and information in ("00", "10")) or (start == "D" and number in ("1", "2", "3")):
+        return CallerHeard(None, None, "dtmf", True, True)
+    if not number or len(number) > numbers.digits_max:
+        return CallerHeard(None, None, "dtmf", False, False)
+    return CallerHeard(number, None, "dtmf", False, True)
+
+
+def _seized(octets: list[Octet], numbers: CallerIdNumbers) -> bool:
+    """A channel seizure was on the line, so somebody began a message."""
+    run = 0
+    for octet in octets:
+        run = run + 1 if octet.value == SEIZURE and octet.framed and octet.mark_bits < 1 else 0
+        if run >= numbers.seizure_octets:
+            return True
+    return False
+
+
+def _body(octets: list[Octet], index: int, numbers: CallerIdNumbers) -> bytes | None:
+    """What the message that begins at `index` says; None unless it is whole, framed and its checksum fits."""
+    if index + 1 >= len(octets):
+        return None
+    length = octets[index + 1].value + 3  # type, length and checksum around what is said
+    whole = octets[index : index + length]
+    if len(whole) < length or not all(o.framed for o in whole):
+        return None
+    if any(o.mark_bits > numbers.pause_bits for o in whole[1:]):
+        return None
+    raw = bytes(o.value for o in whole)
+    return raw[2:-1] if sum(raw) % 256 == 0 else None
+
+
+def _sdmf(body: bytes, modem: Modem, numbers: CallerIdNumbers) -> CallerHeard | None:
+    said = body[SDMF_DATE_OCTETS:]
+    if said in (b"P", b"O"):
+        return CallerHeard(None, None, modem, True, True)
+    number = _number(said, numbers)
+    return CallerHeard(number, None, modem, False, True) if number is not None else None
+
+
+def _mdmf(body: bytes, modem: Modem, numbers: CallerIdNumbers) -> CallerHeard | None:
+    said: dict[int, bytes] = {}
+    at = 0
+    while at < len(body):
+        if at + 2 > len(body) or at + 2 + body[at + 1] > len(body):
+            return None  # the checksum fits and the parameters do not: not a message of this kind
+        said.setdefault(body[at], body[at + 2 : at + 2 + body[at + 1]])
+        at += 2 + body[at + 1]
+    name = _name(said[NAME]) if NAME in said else None
+    sent = said.get(NUMBER, b"")
+    if sent in (b"", b"P", b"O"):  # some exchanges put the reason where the number would be
+        withheld = b"P" in (sent, said.get(NUMBER_ABSENT)) or b"O" in (sent, said.get(NUMBER_ABSENT))
+        return CallerHeard(None, name, modem, withheld, True)
+    number = _number(sent, numbers)
+    return CallerHeard(number, name, modem, False, True) if number is not None else None
+
+
+def _number(sent: bytes, numbers: CallerIdNumbers) -> str | None:
+    """Digits alone, without the spaces and dashes some exchanges send; None when it is no number."""
+    digits = sent.translate(None, b" -()").decode("ascii", "replace")
+    return digits if _DIGITS.fullmatch(digits) and len(digits) <= numbers.digits_max else None
+
+
+def _name(sent: bytes) -> str | None:
+    """ASCII, else Korean (EUC-KR and what Windows made of it), else what can be saved; never a control character."""
+    for encoding in ("ascii", "euc-kr", "cp949"):
+        try:
+            text = sent.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    else:
+        text = sent.decode("ascii", "replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text).strip() or None

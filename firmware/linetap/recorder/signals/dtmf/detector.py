@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DTMF receiver to ITU-T Q.24, for all lines of a card at once.
+
+A cheap gate (`dtmf_gate.py`) looks at every window of 20 ms of every line. Two windows in a row that may hold the same
+key open a run; only runs are listened to carefully (`dtmf_press.py`), line by line, in pieces on a grid that depends
+on the frames alone. A digit is told once: after its end, when no break can be bridged any more.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linetap.config.numbers import DtmfNumbers
+from linetap.recorder.signals.dtmf.gate import BLOCK, NOTHING, WINDOW, Gate
+from linetap.recorder.signals.dtmf.keys import FRAMES_PER_MS, KEYS
+from linetap.recorder.signals.dtmf.press import HOP, REACH, Ear, Stretch
+
+# The longest look back: a run's beginning or a piece left over, then the longest piece, then the ear's reach.
+_HISTORY = 1120
+_PIECE = 960  # frames of a held key judged at once
+_BEFORE = 2 * BLOCK  # a tone may begin so long before the first window that passed the gate
+_AFTER = 2 * BLOCK
+_MISSES = 5 * BLOCK  # a run ends when the gate has not passed it for so long
+
+
+class Digit(msgspec.Struct, frozen=True, order=True):
+    """`digit` sounded on the line in [at, end); `level_dbm0`: of one tone, the mean of both."""
+
+    known: int
+    line: int
+    at: int
+    end: int
+    digit: str
+    level_dbm0: float
+
+
+class Press(msgspec.Struct):
+    """One key, pressed once; breaks are bridged."""
+
+    at: int
+    end: int
+    sounded: int = 0
+    proven: int = 0  # of it, stretches that are a digit's; the others were too short to tell, or were none
+    level_dbm0: float = 0.0
+
+
+class Run(msgspec.Struct):
+    """A line while the gate passes one key."""
+
+    key: int
+    last: int  # first frame of the last window that passed
+    done: int  # judged up to here, on the grid of hops
+    reference: tuple[float, float] = (0.0, 0.0)  # what the ear measured the tones against
+    press: Press | None = None
+
+
+@lru_cache(maxsize=8)
+def _ear(numbers: DtmfNumbers) -> Ear:
+    """Holds no state: one for all lines of a profile, and so is the gate."""
+    return Ear(numbers)
+
+
+@lru_cache(maxsize=8)
+def _gate(numbers: DtmfNumbers) -> Gate:
+    return Gate(numbers)
+
+
+class DtmfDetector:
+    """Follows `lines` lines; see the package for the rules all detectors keep."""
+
+    def __init__(self, lines: int, numbers: DtmfNumbers | None = None) -> None:
+        self._lines = lines
+        self._numbers = numbers or DtmfNumbers()
+        self._gate, self._ear = _gate(self._numbers), _ear(self._numbers)
+        self._tone_min = self._numbers.tone_min_ms * FRAMES_PER_MS
+        self._bridge = self._numbers.bridge_ms * FRAMES_PER_MS
+        self.lose_sight()
+
+    def lose_sight(self) -> None:
+        """A gap: what was half heard is void; a key still held after it is heard as a press of its own."""
+        # All before `_frame` that may be asked for, then what is not a whole block yet.
+        self._held = np.zeros((self._lines, _HISTORY), np.int16)
+        self._frame: int | None = None
+        self._previous = [NOTHING] * self._lines
+        self._runs: dict[int, Run] = {}
+
+    def follow(self, audio: NDArray[np.int16], frame: int) -> list[Digit]:
+        """Digits that became certain in `audio` (lines, n), the first sample at `frame`."""
+        if self._frame is None:
+            skip = -frame % BLOCK  # blocks lie on absolute frames
+            if audio.shape[1] < skip:
+                return []
+            audio, self._frame = audio[:, skip:], frame + skip
+        else:
+            assert frame == self._frame + self._held.shape[1] - _HISTORY, "batches are contiguous"
+        heard = np.concatenate([self._held, audio], axis=1)
+        count = (heard.shape[1] - _HISTORY) // BLOCK
+        self._held = heard[:, count * BLOCK :]
+        if count == 0:
+            return []
+        start, self._frame = self._frame, self._frame + count * BLOCK
+        fresh = heard[:, _HISTORY - BLOCK : _HISTORY + count * BLOCK].reshape(self._lines, count + 1, BLOCK)
+        keys = self._gate.keys(fresh.transpose(1, 0, 2).astype(np.float32, order="C"))
+        digits: list[Digit] = []
+        for line, own in self._worth_a_look(keys, count):
+            self._line(line, own, heard[line], start, digits)
+        return sorted(digits)
+
+    def _worth_a_look(self, keys: NDArray[np.int8] | None, count: int) -> list[tuple[int, list[int]]]:
+        """Lines with a run, or in whose windows one begins; with their keys, the one before this batch first."""
+        previous = self._previous
+        if keys is None:
+            self._previous = [NOTHING] * self._lines
+            return [(line, [previous[line]] + [NOTHING] * count) for line in sorted(self._runs)]
+        self._previous = keys[-1].tolist()
+        own = np.vstack([np.array(previous, np.int8), keys])
+        opens = ((own[1:] == own[:-1]) & (own[1:] != NOTHING)).any(axis=0)
+        return [(line, own[:, line].tolist()) for line in sorted({*opens.nonzero()[0].tolist(), *self._runs})]
+
+    def _line(self, line: int, keys: list[int], heard: NDArray[np.int16], start: int, digits: list[Digit]) -> None:
+        """One line's windows; keys[0] is the window before this batch, `heard` ends with the batch."""
+        begin = start - _HISTORY
+        run = self._runs.pop(line, None)
+        for index, (before, key) in enumerate(pairwise(keys)):
+            window = start + (index - 1) * BLOCK
+            now = window + WINDOW
+            opens = key != NOTHING and key == before
+            if run is not None:
+                if run.key == key:
+                    run.last = window
+                over = (opens and run.key != key) or window - run.last >= _MISSES
+                if over or now - REACH - run.done >= _PIECE:
+                    until = min(run.last + WINDOW + _AFTER, now - REACH) if over else now - REACH
+                    for stretch in self._hear(run, until, heard, begin, more=not over):
+                        self._add(run, stretch, line, now, digits)
+                    if over or (run.press is not None and run.done - run.press.end > self._bridge):
+                        self._tell(run, line, now, digits)
+                run = None if over else run
+            if run is None and opens:
+                run = Run(key=key, last=window, done=window - BLOCK - _BEFORE)
+        if run is not None:
+            self._runs[line] = run
+
+    def _hear(self, run: Run, until: int, heard: NDArray[np.int16], begin: int, more: bool) -> list[Stretch]:
+        """Judge the run from where it was judged; with `more` to come, a stretch that has just begun waits for that."""
+        if until <= run.done:
+            return []
+        until -= (until - run.done) % HOP
+        piece = heard[run.done - REACH - begin : until + REACH - begin]
+        stretches, run.reference = self._ear.hear(piece, run.done - REACH, run.key, run.reference)
+        run.done = until + HOP
+        if more and stretches and stretches[-1].end >= until and until - stretches[-1].start < _PIECE // 3:
+            run.done = stretches.pop().start + HOP // 2
+        return stretches
+
+    def _add(self, run: Run, stretch: Stretch, line: int, known: int, digits: list[Digit]) -> None:
+        press = run.press
+        if press is not None and stretch.start - press.end > self._bridge:
+            self._tell(run, line, known, digits)
+            press = None
+        if press is None:
+            press = run.press = Press(stretch.start, stretch.end)
+        press.end = stretch.end
+        length = stretch.end - stretch.start
+        press.sounded += length
+        if stretch.level_dbm0 is not None:
+            press.proven += length
+            press.level_dbm0 += (stretch.level_dbm0 - press.level_dbm0) * length / press.proven
+
+    def _tell(self, run: Run, line: int, known: int, digits: list[Digit]) -> None:
+        press, run.press = run.press, None
+        share = self._numbers.proven_min
+        if press is not None and press.sounded >= self._tone_min and press.proven >= share * (press.end - press.at):
+            digits.append(Digit(known, line, press.at, press.end, KEYS[run.key], press.level_dbm0))

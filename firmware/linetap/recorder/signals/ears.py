@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The detectors that listen to all lines of a card, all the time. Which of it matters is the call table's business."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from linetap.config.profile import Profile
+from linetap.recorder.signals.dtmf.detector import DtmfDetector
+from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.tones.detector import ToneDetector
+from linetap.recorder.signals.tones.events import (
+    FaxGone,
+    FaxHeard,
+    FaxMaybe,
+    TalkHeard,
+    ToneEvent,
+    ToneGone,
+    ToneHeard,
+    VoiceHeard,
+)
+from linetap.ring import I16, Batch
+
+
+class _Group:
+    """Lines of one profile: each a row of the detectors' audio."""
+
+    def __init__(self, places: list[int], profile: Profile) -> None:
+        self.places = places
+        self.dtmf = DtmfDetector(len(places), profile.dtmf)
+        self.tones = ToneDetector(len(places), profile)
+
+
+class Ears:
+    """Nothing of them is kept over a restart: another recorder's ears hear the last seconds in the ring again."""
+
+    def __init__(self, profiles: Sequence[Profile]) -> None:
+        """`profiles`: of the card's lines, in the order of its ring."""
+        self._lines = len(profiles)
+        places: dict[Profile, list[int]] = {}
+        for place, profile in enumerate(profiles):
+            places.setdefault(profile, []).append(place)
+        self._groups = [_Group(found, profile) for profile, found in places.items()]
+
+    def follow(self, batch: Batch) -> list[list[Event]]:
+        """Of each line of the card what became certain in this batch."""
+        heard: list[list[Event]] = [[] for _ in range(self._lines)]
+        for group in self._groups:
+            if batch.gap is not None:
+                group.dtmf.lose_sight()
+                group.tones.lose_sight()
+                continue
+            audio: I16 = batch.audio if len(group.places) == self._lines else batch.audio[group.places]
+            for digit in group.dtmf.follow(audio, batch.frame):
+                event = Event(digit.known, "digit", digit.at, digit.digit, digit.level_dbm0)
+                heard[group.places[digit.line]].append(event)
+            for sound in group.tones.follow(audio, batch.frame):
+                heard[group.places[sound.line]].append(_event(sound))
+        return heard
+
+
+def _event(sound: ToneEvent) -> Event:
+    match sound:
+        case ToneHeard(_, known, at, tone):
+            return Event(known, "tone", at, tone)
+        case ToneGone(_, known, at, tone):
+            return Event(known, "tone_gone", at, tone)
+        case FaxHeard(_, known, at, which):
+            return Event(known, "fax", at, which)
+        case FaxMaybe(_, known, at, which):
+            return Event(known, "fax_maybe", at, which)
+        case FaxGone(_, known, at):
+            return Event(known, "fax_gone", at)
+        case TalkHeard(_, known, at):
+            return Event(known, "talk", at)
+        case VoiceHeard(_, known, at):
+            return Event(known, "voice", at)

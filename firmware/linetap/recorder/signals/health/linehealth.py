@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a line suffers from, told by its voltage and its audio: all lines of a card at once, half a second at a time.
+
+Each trouble has a condition that must have held for its time, and one under which the line counts as well again.
+Batches are only collected until half a second is there, so that a line costs next to nothing however often the ring
+is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from linetap.config.profile import Profile
+from linetap.config.schema import Line
+from linetap.learned import Learned
+from linetap.recorder.signals.health import rules
+from linetap.recorder.signals.health.block import F32, FRAMES, SLOTS, Lines, Meter
+from linetap.recorder.signals.health.call import CallHealth
+from linetap.recorder.signals.health.limits import Limits
+from linetap.recorder.signals.health.rules import LASTING, Use
+from linetap.ring import I16, SLOT_FRAMES, SLOT_MS, Batch, Bits
+
+CODES = (*LASTING[:-1], "clipped", "too_quiet", LASTING[-1])  # the order in which they are told
+_MS = SLOTS * SLOT_MS
+_SECONDS = rules.seconds()
+
+
+class _Piece(NamedTuple):
+    audio: I16
+    volts: I16
+    hook: Bits
+    ring: Bits
+    noticed: Bits  # (lines, slots)
+
+
+class LineHealth:
+    def __init__(self, lines: Sequence[Line], profiles: Sequence[Profile], learned: Mapping[int, Learned]) -> None:
+        """The lines of one card and their profiles, in the order of its ring; `learned` by line number."""
+        self._lines, self._profiles = list(lines), list(profiles)
+        self._audible: Lines = np.array([not line.exempt for line in lines], np.bool_)  # of an exempt line: zeros
+        self._meter = Meter(len(lines))
+        self._ill_s, self._well_s, self._ill = np.zeros((3, len(LASTING), len(lines)), np.float32)
+        self._rest_v: F32 = np.zeros(len(lines), np.float32)
+        self._was_used: Lines = np.zeros(len(lines), np.bool_)
+        self._calls = CallHealth(len(lines))
+        self.learn(learned)
+        self._used_all: Lines = np.ones(len(lines), np.bool_)
+        self._used_any: Lines = np.zeros(len(lines), np.bool_)
+        self._active: Lines = np.zeros(len(lines), np.bool_)
+        self._waiting: list[_Piece] = []
+        self._slots = 0
+
+    def learn(self, learned: Mapping[int, Learned]) -> None:
+        """Judge by this from now on; what stands goes once the line is well by it."""
+        self._limits = Limits(self._profiles, [learned.get(line.number) for line in self._lines])
+        self._lasts = rules.lasts(self._limits)
+
+    def follow(self, batch: Batch, in_use: Lines, active: Lines | None = None) -> None:
+        """`in_use` (lines,): the loop is closed. `active` (lines,): a voice or a digit in this batch; a line that is in
+        use for long without one is stuck. None: nobody listens for that, and no line is told as stuck."""
+        if batch.gap is not None:
+            self._drop()
+            return
+        self._waiting.append(_Piece(batch.audio, batch.volts, batch.hook, batch.ring, (batch.notice != 0).T))
+        self._slots += batch.frames // SLOT_FRAMES
+        heard = True if active is None else active
+        self._used_all &= in_use
+        self._used_any |= in_use
+        self._active |= heard
+        if self._slots >= SLOTS:
+            self._take()
+            if self._slots:
+                self._used_all &= in_use
+                self._used_any |= in_use
+                self._active |= heard
+
+    def troubles(self, index: int) -> list[str]:
+        """Codes of what the line at `index` suffers from, in the order of CODES."""
+        told = {code for code, ill in zip(LASTING, self._ill[:, index].tolist(), strict=True) if ill}
+        if self._calls.clipped[index]:
+            told.add("clipped")
+        if self._calls.too_quiet[index]:
+            told.add("too_quiet")
+        return [code for code in CODES if code in told]
+
+    def _drop(self) -> None:
+        """A hole in the audio: half a second must be whole."""
+        self._waiting, self._slots = [], 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._used_all[:], self._used_any[:], self._active[:] = True, False, False
+
+    def _take(self) -> None:
+        """All whole half seconds that wait; what is left over waits on."""
+        piece = self._waiting[0]
+        if len(self._waiting) > 1:
+            piece = _Piece(*(np.concatenate(parts, axis=1) for parts in zip(*self._waiting, strict=True)))
+        while self._slots >= SLOTS:
+            self._half_second(piece)
+            piece = _Piece(
+                piece.audio[:, FRAMES:], piece.volts[:, SLOTS:], piece.hook[:, _MS:], piece.ring[:, _MS:],
+                piece.noticed[:, SLOTS:],
+            )  # fmt: skip
+            self._slots -= SLOTS
+        self._waiting = [piece] if self._slots else []
+        self._begin()
+
+    def _half_second(self, piece: _Piece) -> None:
+        limits = self._limits
+        block = self._meter.read(
+            piece.audio[:, :FRAMES], piece.volts[:, :SLOTS], piece.hook[:, :_MS], piece.ring[:, :_MS],
+            limits.steady_v, limits.clip_at,
+        )  # fmt: skip
+        noticed = piece.noticed[:, :SLOTS].any(axis=1)
+        use = Use(self._used_all, ~self._used_any, self._active, noticed, self._audible)
+        ill, well = rules.conditions(block, use, limits, self._rest_v)
+        self._rest_v[:] = rules.sink(self._rest_v, block, use, limits)
+        self._last(ill, well)
+        over = self._was_used & use.on
+        self._was_used = (self._was_used | use.off) & ~use.on
+        self._calls.follow(block, limits, use.off & block.calm & ~noticed & self._audible, over)
+
+    def _last(self, ill: Lines, well: Lines) -> None:
+        self._ill_s[:] = np.where(well, 0, self._ill_s + _SECONDS * ill)
+        self._well_s[:] = np.where(ill, 0, self._well_s + _SECONDS * well)
+        stays = (self._ill > 0) & (self._well_s < self._limits.clear_s)
+        self._ill[:] = (self._ill_s >= self._lasts) | stays

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line's loop: off-hook, flash, dial pulses, on-hook, and the exchange's break, from the hook bit and the voltage.
+
+Told are `off_hook`, then any number of `flash`, `digit` and `loop_break`, then `on_hook`. A loop that opens may be any
+of them: it is told when it is certain, dated back to where it opened, and until then nobody may record beyond that.
+After a loop break the handset may still hold the line: if current returns within the flash time, the line is off-hook
+as before, without another `off_hook`; if not, `on_hook` follows.
+
+On a wire without an exchange (less than 3 V, for a slot of the meter) a hook pin may say anything: it closes no loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from linetap.config.profile import Profile
+from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.hook.level import FRAMES_PER_MS, all_are, runs
+from linetap.recorder.signals.hook.pulses import PulseTrain
+from linetap.ring import Bits
+
+Turn = Literal["edge", "loop_break", "on_hook", "digit"]
+
+
+class Loop(msgspec.Struct):
+    closed: bool = False  # debounced
+    contrary_since: int | None = None  # frame at which the unbroken run of the other level began
+    off_hook_since: int | None = None  # through flashes, pulses and every opening whose reason is not known yet
+    open_since: int | None = None  # off-hook before; why it is open is not known yet, or it is the exchange's break
+    broken: bool = False  # it is the exchange's break
+    open_dead: bool = False  # no battery was on the open loop, or not always: no pulse
+    dead_since: int | None = None  # off-hook, and no exchange on the wire
+    train: PulseTrain = msgspec.field(default_factory=PulseTrain)
+
+    @property
+    def in_use(self) -> bool:
+        return self.off_hook_since is not None or self.open_since is not None
+
+    def certain_until(self, end: int) -> int:
+        """Up to where the loop is known to be the call's: the moment it opened or died, while nobody knows why."""
+        since = (self.open_since, self.dead_since, self.contrary_since if self.closed else None)
+        return min((frame for frame in since if frame is not None), default=end)
+
+    def quiet(self, hook: Bits, dead: Bits | None) -> bool:
+        """Nothing happens in this batch, and nothing is being waited for."""
+        if self.contrary_since is not None or not all_are(hook, self.closed):
+            return False
+        if self.closed:
+            return dead is None and self.dead_since is None and not self.train.count
+        return self.open_since is None
+
+    def follow(self, hook: Bits, dead: Bits | None, frame: int, profile: Profile) -> Iterator[Event]:
+        """Events of one batch in order, lazily: whoever takes one may tell the loop something before the next.
+
+        `hook`, `dead` (no exchange on the wire; None: never): (milliseconds,), the first at `frame`.
+        """
+        for start, end, code in runs(hook if dead is None else hook + np.int8(2) * dead, frame):
+            now = start
+            self._input(now, bool(code & 1), code > 1)
+            while (due := self._due(profile))[0] <= end:
+                now = max(due[0], now)  # after a gap: it is certain only now
+                if (event := self._turn(due[1], now, profile)) is not None:
+                    yield event
+                if now < end:  # what comes at `end` is not known yet
+                    self._input(now, bool(code & 1), code > 1)
+
+    def lose_sight(self) -> None:
+        """A gap: what was about to change has to be seen again, and who knows how many pulses were in it."""
+        self.contrary_since, self.dead_since = None, None
+        self.train.void()
+
+    def _input(self, frame: int, hook: bool, dead: bool) -> None:
+        """From this frame on the pin and the wire are so."""
+        live_call = self.off_hook_since is not None
+        if not (dead and live_call):
+            self.dead_since = None
+        elif self.dead_since is None:
+            self.dead_since = frame
+        if dead and self.open_since is not None:
+            self.open_dead = True
+        closed = hook and (live_call or not dead)
+        if closed == self.closed:
+            self.contrary_since = None
+        elif self.contrary_since is None:
+            self.contrary_since = frame
+
+    def _due(self, profile: Profile) -> tuple[int, Turn]:
+        """What happens next, and when, if pin and wire stay as they are. At the same frame, the first one here."""
+        found: list[tuple[int, Turn]] = []
+        if self.contrary_since is not None:
+            found.append((self.contrary_since + self._debounce_ms(profile) * FRAMES_PER_MS, "edge"))
+        elif self.closed and (over := self.train.due(profile.pulses)) is not None:
+            found.append((over, "digit"))
+        if self.dead_since is not None:
+            settled = profile.loop_break_settle_ms * FRAMES_PER_MS
+            if self.open_since is None or self.dead_since - self.open_since <= settled:
+                found.append((self.dead_since + profile.loop_break_min_ms * FRAMES_PER_MS, "loop_break"))
+        if self.open_since is not None:
+            # The flash time is over, and a closing that began within it would have been seen through by now.
+            over_ms = profile.flash_max_ms + profile.lift_debounce_ms
+            found.append((self.open_since + over_ms * FRAMES_PER_MS, "on_hook"))
+        return min(found, key=lambda turn: turn[0], default=(1 << 62, "edge"))
+
+    def _debounce_ms(self, profile: Profile) -> int:
+        if self.closed:
+            return profile.hook_debounce_ms
+        assert self.contrary_since is not None
+        if self.open_since is None:
+            return profile.lift_debounce_ms
+        short = self.contrary_since - self.open_since <= profile.pulses.break_max_ms * FRAMES_PER_MS
+        return profile.pulses.make_min_ms if short else profile.lift_debounce_ms
+
+    def _turn(self, what: Turn, now: int, profile: Profile) -> Event | None:
+        match what:
+            case "edge":
+                return self._edge(now, profile)
+            case "digit":
+                return self.train.digit(now, profile.pulses)
+            case "loop_break":
+                assert self.dead_since is not None
+                at = self.dead_since if self.open_since is None else min(self.dead_since, self.open_since)
+                self.closed, self.contrary_since, self.off_hook_since, self.dead_since = False, None, None, None
+                self.open_since, self.broken = at, True
+            case "on_hook":
+                assert self.open_since is not None
+                at = self.open_since
+                self.off_hook_since, self.open_since, self.broken, self.dead_since = None, None, False, None
+        self.train.void()
+        return Event(now, what, at)
+
+    def _edge(self, now: int, profile: Profile) -> Event | None:
+        assert self.contrary_since is not None
+        at, self.contrary_since, self.closed = self.contrary_since, None, not self.closed
+        if not self.closed:
+            self.open_since, self.open_dead = at, False
+            return None
+        opened, self.open_since = self.open_since, None
+        if opened is None or self.broken:
+            self.off_hook_since, self.broken = at, False
+            self.train.awaited(at)
+            return Event(now, "off_hook", at) if opened is None else None
+        if at - opened >= profile.flash_min_ms * FRAMES_PER_MS:
+            self.train.awaited(at)
+            return Event(now, "flash", opened)
+        self.train.broke(opened, at, not self.open_dead, profile.pulses)
+        return None

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""With what gain a known sound is in a line's audio, block by block, under whatever else is on the line.
+
+Weighted least squares over cells of time and frequency. A cell's weight is the inverse of what is left around it once
+the sound is taken out: between the harmonics of somebody who speaks louder than the sound there is room to hear it.
+The same weights tell the gain's error.
+
+The line answers with one response for all blocks (a hybrid disperses, and may turn the wave over); each block has a
+gain of its own, and takes the response from the other blocks: a block that vouched for itself would find the sound in
+noise. Level is told over the same weights as gain: a band full of somebody's voice, in which the response is a guess,
+must not lend its level to a leak that is certain elsewhere.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+from linetap.ring import RATE_HZ
+
+F32 = npt.NDArray[np.float32]
+C64 = npt.NDArray[np.complex64]
+Frames = npt.NDArray[np.intp]
+
+WINDOW = 512  # 64 ms: resolves the harmonics of a voice
+HOP = 256
+# Windows lie half over each other, and a cell's noise is told by few others: without this the variance that the
+# weights tell is so many times too small. Measured on noise; tests/signals/test_proof.py holds it there.
+OPTIMISM = 4.8
+ROUNDS = 3  # of response, gains and noise in turn; measured: two give the same verdicts as eight
+NOISE_BINS = 5  # noise is as loud as in the 80 Hz around it: finer than a voice's harmonics lie apart
+RESPONSE_BINS = 17  # a line's response changes over 250 Hz: dispersion of 2 ms
+ROUNDING = 100.0  # power in a cell of what rounding to int16 leaves, and some more
+TINY = 1e-20
+
+
+class Fit(msgspec.Struct, frozen=True):
+    """Per block, (b,). `deviations`: the gain in units of its own error."""
+
+    gain: F32
+    deviations: F32
+
+
+class Sound(msgspec.Struct, frozen=True):
+    """A known sound cut into blocks: (b, windows, k) each, and where its windows begin (b, windows)."""
+
+    starts: Frames
+    cells: C64
+    power: F32
+    band_hz: tuple[int, int]
+
+
+def sound_of(sound: F32, blocks: Frames, size: int, band_hz: tuple[int, int]) -> Sound:
+    """sound: (n,) with room for the last block and a WINDOW; blocks: frames (b,); at least two, of `size` frames."""
+    starts = blocks[:, None] + np.arange(0, size - WINDOW + HOP, HOP)[None, :]
+    cells = _cells(sound, starts, band_hz)
+    return Sound(starts, cells, _power(cells), band_hz)
+
+
+def fit(line: F32, sound: Sound, delays: Frames) -> Fit:
+    """line: (n,) with room for the last block, its delay and a WINDOW; delays: frames (b,)."""
+    x, xx = sound.cells, sound.power
+    y = _cells(line, sound.starts + delays[:, None], sound.band_hz)
+    xy = x.conj() * y
+    weight = _weight(y)
+    # To begin with, each block has an equal say.
+    gain: F32 = np.reciprocal(np.sqrt(np.maximum((xx * weight).sum(axis=(1, 2)), TINY)))
+    for _ in range(ROUNDS):
+        met, sent = (xy * weight).sum(axis=1), (xx * weight).sum(axis=1)  # (b, k)
+        response = _response(met, sent, gain)
+        told = (sent * _power(response)).sum(axis=1)
+        gain = (met * response.conj()).real.sum(axis=1) / np.maximum(told, TINY)
+        level = gain * np.sqrt(told / np.maximum(sent.sum(axis=1), TINY))
+        weight = _weight(y - (gain[:, None] * response)[:, None] * x)
+    told = (_power(response)[:, None] * xx * weight).sum(axis=(1, 2))
+    return Fit(level, gain * np.sqrt(2 / OPTIMISM * told))
+
+
+def _response(met: C64, sent: F32, gain: F32) -> C64:
+    """The line's response (b, k) for each block, as the other blocks tell it: a block must not vouch for itself."""
+    heard = np.maximum(gain, 0)[:, None]
+    told = smooth(met * heard, RESPONSE_BINS)
+    weight = smooth(sent * np.square(heard), RESPONSE_BINS)
+    response: C64 = (told.sum(axis=0) - told) / np.maximum(weight.sum(axis=0) - weight, TINY)
+    return response
+
+
+def _cells(audio: F32, starts: Frames, band_hz: tuple[int, int]) -> C64:
+    """Spectra (b, windows, k) of the band."""
+    window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+    bins = slice(band_hz[0] * WINDOW // RATE_HZ, band_hz[1] * WINDOW // RATE_HZ + 1)
+    cells: C64 = np.fft.rfft(sliding_window_view(audio, WINDOW)[starts] * window)[:, :, bins]
+    return cells
+
+
+def _power(cells: C64) -> F32:
+    return np.square(cells.real) + np.square(cells.imag)
+
+
+def _weight(noise: C64) -> F32:
+    """One over the noise's power in each cell (b, windows, k), which the cells beside it tell."""
+    weight: F32 = np.reciprocal(smooth(_power(noise), NOISE_BINS) + ROUNDING)
+    return weight
+
+
+def smooth[T: (F32, C64)](cells: T, width: int) -> T:
+    """Mean over `width` bins of the last axis, an odd number; at its edges over fewer."""
+    n, half = cells.shape[-1], width // 2
+    padded = np.zeros((*cells.shape[:-1], n + 2 * half), cells.dtype)
+    padded[..., half : half + n] = cells
+    mean: T = _sums(padded, width)
+    mean *= _shares(n, half)
+    return mean
+
+
+@lru_cache(maxsize=16)
+def _shares(n: int, half: int) -> F32:
+    """One over the bins that lie within `half` of each of `n`."""
+    places = np.arange(n)
+    bins = np.minimum(places + half + 1, n) - np.maximum(places - half, 0)
+    return (1 / bins).astype(np.float32)
+
+
+def _sums[T: (F32, C64)](cells: T, width: int) -> T:
+    """Of `width` in a row, from each bin that has as many; made from sums of half as many."""
+    if width == 1:
+        return cells
+    half = _sums(cells, width // 2)
+    total: T = half[..., : half.shape[-1] - width // 2] + half[..., width // 2 :]
+    return total[..., :-1] + cells[..., width - 1 :] if width % 2 else total

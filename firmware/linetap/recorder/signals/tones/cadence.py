@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From stretches of a tone and of its absence to named tones, for one line.
+
+Every tone of the profile is followed at once; which of those with the same frequencies it is, the lengths decide.
+Times are frames. `known` of what is said here is the caller's: what it has analysed up to.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from linetap.config.numbers import CadenceNumbers, ToneShape
+from linetap.ring import RATE_HZ
+
+NEVER = 1 << 62
+
+
+class Said(NamedTuple):
+    """`what` became of `tone`, and the frame it tells of."""
+
+    what: str  # "heard", "gone", "maybe", "no_fax", "fax"
+    tone: str
+    at: int
+
+
+class Plan(NamedTuple):
+    """What all lines of a profile share: `codes` of the shapes, codes of fax tones with their names and lengths."""
+
+    shapes: tuple[ToneShape, ...]
+    codes: tuple[int, ...]
+    fax: dict[int, tuple[str, int]]
+    numbers: CadenceNumbers
+
+    def fits(self, shape: ToneShape, element: int, frames: int) -> bool:
+        low, high = self.bounds(shape, element)
+        return low <= frames <= high
+
+    def bounds(self, shape: ToneShape, element: int) -> tuple[int, int]:
+        nominal_ms = shape.cadence_ms[element % len(shape.cadence_ms)]
+        reach_ms = nominal_ms * self.numbers.tolerance + self.numbers.slack_ms
+        return _frames(nominal_ms - reach_ms), _frames(nominal_ms + reach_ms)
+
+
+class Fit(msgspec.Struct):
+    """How far one shape fits: elements in a row, the frame the first began, the frame the period now counted began."""
+
+    elements: int = 0
+    since: int = 0
+    period_since: int = 0
+
+
+class ToneLine(msgspec.Struct):
+    fits: list[Fit]
+    code: int = 0  # of the stretch that is on, or that ended less than a bridge ago
+    start: int = 0
+    end: int | None = None  # of that stretch: it may still be bridged
+    certain: bool = False  # it is longer than the shortest burst
+    told: bool = False  # continuous and fax tones: said already
+    doubt: bool = False  # a fax may be there: said, and neither confirmed nor taken back
+    last_code: int = 0
+    last_end: int | None = None  # of the burst before
+    heard: int | None = None  # place of the shape that is being heard
+    heard_end: int = 0  # its last frame so far
+    gone_at: int = NEVER  # by then it must have gone on
+    due: int = NEVER  # the next frame at which something is decided without a change
+
+    def turn(self, code: int, ended: int, began: int, plan: Plan) -> list[Said]:
+        """What was on ended, and from `began` on the line carries `code` (0: none of the tones)."""
+        said = self.wait(began if code else ended, plan)
+        if code == self.code and self.end is not None:
+            self.end = None  # a dropout, not an edge
+        elif code != self.code:
+            if self.code and self.end is None:
+                self.end = ended
+            if code:
+                if self.code:
+                    self._close(plan, said)
+                self.code, self.start, self.end, self.certain, self.told = code, began, None, False, False
+        self._decide(plan)
+        return said
+
+    def wait(self, until: int, plan: Plan) -> list[Said]:
+        """Nothing changed until this frame."""
+        said: list[Said] = []
+        while self.due <= until:
+            now = self.due
+            if self.code and self.end is not None and now >= self.end + _frames(plan.numbers.bridge_ms):
+                self._close(plan, said)
+            elif self.code and self.end is None:
+                self._lasts(now, plan, said)
+            elif self.doubt:
+                self._no_fax(now, said)
+            if now >= self.gone_at:
+                self._gone(plan, said)
+            self._decide(plan)
+        return said
+
+    def suspect(self, plan: Plan) -> list[Said]:
+        """The code that is on has filled some windows without a break; of a fax, that is worth a word."""
+        if self.code not in plan.fax or self.end is not None or self.told or self.doubt:
+            return []
+        self.doubt = True
+        return [Said("maybe", plan.fax[self.code][0], self.start)]
+
+    def voice(self, plan: Plan) -> list[Said]:
+        """Somebody speaks: a tone in its pause is over."""
+        said: list[Said] = []
+        if self.heard is not None and (self.code == 0 or self.end is not None):
+            self._gone(plan, said)
+            self._decide(plan)
+        return said
+
+    def lose_sight(self) -> None:
+        """A gap: a burst half heard is void, and so is every count. What was heard may go on."""
+        self.code, self.end, self.last_end, self.last_code = 0, None, None, 0
+        self.fits = [Fit() for _ in self.fits]
+        self.due = NEVER
+
+    def resume(self, frame: int, plan: Plan) -> None:
+        """Sight again: what was heard before has one whole cadence to be heard again."""
+        self.start = frame
+        if self.heard is not None:
+            shape = plan.shapes[self.heard]
+            longest_ms = sum(shape.cadence_ms) * max(1, -(-shape.known_after // max(1, len(shape.cadence_ms))))
+            self.gone_at = frame + _frames((longest_ms + plan.numbers.dial_min_ms) * (1 + plan.numbers.tolerance))
+        self._decide(plan)
+
+    def _lasts(self, now: int, plan: Plan, said: list[Said]) -> None:
+        """The stretch that is on has reached a length at which it means something."""
+        length = now - self.start
+        if not self.certain and length >= _frames(plan.numbers.burst_min_ms):
+            self.certain = True
+            if self.heard is not None and plan.codes[self.heard] != self.code:
+                self._gone(plan, said)
+            if self.last_end is not None and self.last_code == self.code:
+                self._element(plan, self.last_end, self.start, False, said)
+            else:
+                self.fits = [Fit() for _ in self.fits]
+        if self.told:
+            return
+        if self.code in plan.fax:
+            name, frames = plan.fax[self.code]
+            if length >= frames:
+                self.told, self.doubt = True, False
+                said.append(Said("fax", name, self.start))
+        elif length >= _frames(plan.numbers.dial_min_ms) and (place := _continuous(plan, self.code)) is not None:
+            self.told = True
+            self._hear(plan, place, self.start, NEVER, said)
+
+    def _close(self, plan: Plan, said: list[Said]) -> None:
+        """The stretch is over: a burst, or too short for anything."""
+        assert self.end is not None
+        if self.doubt:
+            self._no_fax(self.end, said)
+        if self.certain:
+            heard = self.heard
+            self._element(plan, self.start, self.end, True, said)
+            self.last_code, self.last_end = self.code, self.end
+            if heard is not None and not plan.shapes[heard].cadence_ms and self.told:
+                self.heard_end = self.end
+                self._gone(plan, said)
+        self.code, self.end = 0, None
+
+    def _element(self, plan: Plan, began: int, end: int, burst: bool, said: list[Said]) -> None:
+        """A burst or a pause has its length: every shape of this code goes on or starts over."""
+        for place, (shape, fit) in enumerate(zip(plan.shapes, self.fits, strict=True)):
+            if plan.codes[place] != self.code or not shape.cadence_ms:
+                continue
+            if place == self.heard and burst:
+                self.heard_end = end
+            if not self._fits(plan, shape, fit, began, end, burst):
+                if place == self.heard:
+                    self._gone(plan, said)
+                continue
+            # A pause is over when the next burst is certain; a burst, when its bridge is past.
+            certain_ms = plan.numbers.burst_min_ms if burst else plan.numbers.bridge_ms
+            gone_at = end + plan.bounds(shape, fit.elements)[1] + _frames(certain_ms)
+            over = fit.elements - shape.known_after
+            if over >= 0 and over % len(shape.cadence_ms) == 0:
+                self._hear(plan, place, fit.since if over == 0 else fit.period_since, gone_at, said)
+                self.heard_end = end if burst else began
+            elif place == self.heard:
+                self.gone_at = gone_at
+
+    @staticmethod
+    def _fits(plan: Plan, shape: ToneShape, fit: Fit, began: int, end: int, burst: bool) -> bool:
+        """Counts the element if it is the one that is due, or else the cadence's first."""
+        due_is_burst = fit.elements % 2 == 0
+        if due_is_burst != burst or not plan.fits(shape, fit.elements, end - began):
+            fit.elements = 0
+            if not burst or not plan.fits(shape, 0, end - began):
+                return False
+        if fit.elements == 0:
+            fit.since = began
+        if fit.elements % len(shape.cadence_ms) == 0:
+            fit.period_since = began
+        fit.elements += 1
+        return True
+
+    def _hear(self, plan: Plan, place: int, at: int, gone_at: int, said: list[Said]) -> None:
+        if self.heard is not None and self.heard != place:
+            self._gone(plan, said)
+        self.heard, self.gone_at = place, gone_at
+        said.append(Said("heard", plan.shapes[place].name, at))
+
+    def _gone(self, plan: Plan, said: list[Said]) -> None:
+        if self.heard is not None:
+            said.append(Said("gone", plan.shapes[self.heard].name, self.heard_end))
+        self.heard, self.gone_at = None, NEVER
+
+    def _no_fax(self, at: int, said: list[Said]) -> None:
+        self.doubt = False
+        said.append(Said("no_fax", "", at))
+
+    def _decide(self, plan: Plan) -> None:
+        """When to look again without a change."""
+        due = self.gone_at
+        if self.code and self.end is not None:
+            due = min(due, self.end + _frames(plan.numbers.bridge_ms))
+        elif self.code and not self.certain:
+            due = min(due, self.start + _frames(plan.numbers.burst_min_ms))
+        elif self.code and not self.told:
+            if self.code in plan.fax:
+                due = min(due, self.start + plan.fax[self.code][1])
+            elif _continuous(plan, self.code) is not None:
+                due = min(due, self.start + _frames(plan.numbers.dial_min_ms))
+        elif self.doubt and not self.code:
+            due = min(due, self.start)  # sight was lost of it
+        self.due = due
+
+
+def _continuous(plan: Plan, code: int) -> int | None:
+    for place, shape in enumerate(plan.shapes):
+        if plan.codes[place] == code and not shape.cadence_ms:
+            return place
+    return None
+
+
+def _frames(ms: float) -> int:
+    return round(ms * RATE_HZ / 1000)

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Call progress tones, fax tones and voice, on all lines of a card at once.
+
+Audio is looked at in chunks of 80 ms at multiples of 80 ms, so that nothing depends on how it comes in. An event is
+`known` at the end of its chunk.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linetap.config.numbers import BankNumbers
+from linetap.config.profile import KR_PSTN, Profile
+from linetap.recorder.signals.tones.bank import F32, HOP, U8, WINDOW, Bank, Hz
+from linetap.recorder.signals.tones.cadence import NEVER, Fit, Plan, Said, ToneLine
+from linetap.recorder.signals.tones.events import (
+    FaxGone,
+    FaxHeard,
+    FaxMaybe,
+    TalkHeard,
+    ToneEvent,
+    ToneGone,
+    ToneHeard,
+    VoiceHeard,
+)
+from linetap.recorder.signals.tones.voice import CHUNK_WINDOWS, VoiceLines
+from linetap.ring import I16, RATE_HZ
+
+CHUNK = CHUNK_WINDOWS * HOP
+FAX_HZ = {"calling": 1100.0, "answer": 2100.0}  # ITU-T T.30; 2100 Hz also of modems (V.25, V.8)
+FAX_TOLERANCE = {1100.0: 0.036, 2100.0: 0.01}  # T.30: +-38 Hz, +-15 Hz
+_NEAR = 3  # windows before a batch: the last believed one, its neighbours
+_CHANGE, _SUSPECT, _VOICE = range(3)  # in the order they are handled within a chunk; waiting comes before voice
+_WHOLE = 0.9  # a window with less of its neighbour's energy is an edge
+
+
+class _Todo(NamedTuple):
+    """What a line's windows showed in a chunk. Of a change: `at` is where what was there ended, `began` the new."""
+
+    chunk: int
+    kind: int
+    row: int
+    at: int = 0
+    began: int = 0
+    code: int = 0
+    talk: bool = False
+
+
+@lru_cache(maxsize=8)
+def _bank(tones: tuple[Hz, ...], numbers: BankNumbers, quiet_dbm0: float) -> Bank:
+    """Takes 8 ms to make: one for all lines of a profile."""
+    return Bank(tones, numbers, quiet_dbm0, FAX_TOLERANCE)
+
+
+def fax_windows(audio: I16, profile: Profile) -> NDArray[np.bool_]:
+    """Which windows of audio (n,), one each HOP, a fax tone fills. For whoever can read ahead."""
+    if len(audio) < WINDOW:
+        return np.zeros(0, np.bool_)
+    hops = audio[: len(audio) // HOP * HOP].reshape(-1, 1, HOP).astype(np.float32)
+    codes, _ = _bank(_tones(profile), profile.tones, profile.voice.floor_min_dbm0).classify(hops)
+    found: NDArray[np.bool_] = codes[:, 0] > len(_pairs(profile))
+    return found
+
+
+def _pairs(profile: Profile) -> list[Hz]:
+    return list(dict.fromkeys(shape.hz for shape in profile.tone))
+
+
+def _tones(profile: Profile) -> tuple[Hz, ...]:
+    """What the bank names, the fax tones last."""
+    return (*_pairs(profile), *((hz,) for hz in FAX_HZ.values()))
+
+
+class ToneDetector:
+    """All lines of a card, each a row of the audio."""
+
+    def __init__(self, lines: int, profile: Profile = KR_PSTN) -> None:
+        self._shapes = profile.tone
+        pairs, tones = _pairs(profile), _tones(profile)
+        cadence = profile.cadence
+        fax_ms = (("calling", cadence.fax_calling_ms), ("answer", cadence.fax_answer_ms))
+        self._plan = Plan(
+            self._shapes,
+            tuple(1 + pairs.index(shape.hz) for shape in self._shapes),
+            {1 + tones.index((FAX_HZ[name],)): (name, ms * RATE_HZ // 1000) for name, ms in fax_ms},
+            cadence,
+        )
+        # Below the voice's lowest floor no energy matters.
+        self._bank = _bank(tones, profile.tones, profile.voice.floor_min_dbm0)
+        self._is_fax = np.array([code in self._plan.fax for code in range(1 + len(tones))])
+        self._lines = [ToneLine([Fit() for _ in self._shapes]) for _ in range(lines)]
+        self._voice = VoiceLines(lines, profile.voice)
+        self._held: I16 = np.zeros((lines, 0), dtype=np.int16)
+        self._held_at = -1  # -1: nothing held, whatever comes is the beginning
+        fax_windows = 1 + (cadence.fax_maybe_ms * RATE_HZ // 1000 - WINDOW) // HOP
+        self._fax_windows = max(2, fax_windows)
+        self._codes: U8 = np.zeros((max(_NEAR, self._fax_windows - 1), lines), dtype=np.uint8)
+        self._energy: F32 = np.zeros((_NEAR, lines), dtype=np.float32)
+        self._soonest = NEVER  # the first frame at which a line decides something without a change
+
+    def follow(self, audio: I16, frame: int) -> list[ToneEvent]:
+        """Audio int16 (lines, n) from `frame` on, contiguous with what came before, to events in order."""
+        if self._held_at < 0:
+            self._begin(frame)
+        self._held = np.concatenate([self._held, audio], axis=1)
+        # What lies before the first chunk (and the window that overlaps it) is not looked at.
+        first = -(-(self._held_at + HOP) // CHUNK) * CHUNK
+        chunks = (self._held_at + self._held.shape[1] - first) // CHUNK
+        if chunks < 1:
+            return []
+        skip = first - HOP - self._held_at
+        stretch = self._held[:, skip : skip + HOP + chunks * CHUNK]
+        self._held = self._held[:, skip + chunks * CHUNK :]
+        self._held_at = first - HOP + chunks * CHUNK
+        hops = stretch.reshape(len(stretch), -1, HOP).transpose(1, 0, 2)
+        return self._analyse(hops.astype(np.float32, order="C"), first)
+
+    def lose_sight(self) -> None:
+        """A gap: bursts half heard are void; a tone heard before has one cadence to come back."""
+        for line in self._lines:
+            line.lose_sight()
+        self._voice.lose_sight()
+        self._held, self._held_at = self._held[:, :0], -1
+        self._codes, self._energy = np.zeros_like(self._codes), np.zeros_like(self._energy)
+
+    def _begin(self, frame: int) -> None:
+        self._held_at = frame
+        for line in self._lines:
+            line.resume(frame, self._plan)
+        self._soonest = min(line.due for line in self._lines)
+
+    def _analyse(self, hops: F32, first: int) -> list[ToneEvent]:
+        """Whole chunks (hops, lines, HOP), the first at `first`; the audio begins one hop before it."""
+        fresh, fresh_energy = self._bank.classify(hops)
+        codes: U8 = np.concatenate([self._codes, fresh])
+        energy: F32 = np.concatenate([self._energy, fresh_energy])
+        self._codes, self._energy = codes[-len(self._codes) :], energy[-_NEAR:]
+        windows = len(fresh)
+        # A window's name is believed once the next one is known; named like neither of its neighbours it is chance.
+        # The first window here is the one before the first chunk's first: it begins two hops before the chunk.
+        begin = first - 2 * HOP
+        steady: U8 = np.zeros(fresh.shape, dtype=np.uint8)
+        todo: list[_Todo] = []
+        if codes.any():
+            near = codes[-windows - _NEAR :]
+            mid = near[1:-1]
+            believed: U8 = np.where((mid == near[:-2]) | (mid == near[2:]), mid, np.uint8(0))
+            steady = believed[1:]
+            todo += self._changes(steady, steady != believed[:-1], energy, begin)
+            todo += self._suspects(codes)
+        for spoken in self._voice.follow(energy[1:], steady != 0, begin):
+            todo.append(_Todo(spoken.chunk, _VOICE, spoken.line, spoken.at, talk=spoken.talk))
+        return self._tell(sorted(todo), windows // CHUNK_WINDOWS, first)
+
+    def _changes(self, steady: U8, changed: NDArray[np.bool_], energy: F32, begin: int) -> list[_Todo]:
+        """Where a line's tone is another; energy from two windows before."""
+        todo = []
+        for window, row in zip(*(found.tolist() for found in np.nonzero(changed)), strict=True):
+            at = begin + window * HOP
+            e = energy[window : window + 4, row].tolist()  # two windows before, the changed one, the next
+            ended, began = at + _reach(e[0], e[1], e[2]), at + HOP - _reach(e[3], e[2], e[1])
+            todo.append(_Todo(window // CHUNK_WINDOWS, _CHANGE, row, ended, began, int(steady[window, row])))
+        return todo
+
+    def _suspects(self, codes: U8) -> list[_Todo]:
+        """Where a fax tone fills the last windows of a chunk. Another is not waited for: a notice may be due."""
+        ends = codes[len(self._codes) + CHUNK_WINDOWS - 1 :: CHUNK_WINDOWS]
+        fax = self._is_fax[ends]
+        if not fax.any():
+            return []
+        todo = []
+        for chunk, row in zip(*(found.tolist() for found in np.nonzero(fax)), strict=True):
+            end = len(self._codes) + (chunk + 1) * CHUNK_WINDOWS
+            if (codes[end - self._fax_windows : end, row] == ends[chunk, row]).all():
+                todo.append(_Todo(chunk, _SUSPECT, row))
+        return todo
+
+    def _tell(self, todo: list[_Todo], chunks: int, first: int) -> list[ToneEvent]:
+        """Chunk by chunk: what changed, what came of waiting, who speaks."""
+        events: list[ToneEvent] = []
+        place = 0
+        for chunk in range(chunks):
+            known = first + (chunk + 1) * CHUNK
+            while place < len(todo) and todo[place].chunk == chunk and todo[place].kind < _VOICE:
+                self._do(todo[place], known, events)
+                place += 1
+            # The next window may yet say that a tone began up to a hop before it.
+            until = known - 3 * HOP
+            if self._soonest <= until:
+                for row, line in enumerate(self._lines):
+                    if line.due <= until:
+                        self._report(row, known, line.wait(until, self._plan), events)
+                self._soonest = min(line.due for line in self._lines)
+            while place < len(todo) and todo[place].chunk == chunk:
+                self._do(todo[place], known, events)
+                place += 1
+        return events
+
+    def _do(self, todo: _Todo, known: int, events: list[ToneEvent]) -> None:
+        row, line, at = todo.row, self._lines[todo.row], todo.at
+        if todo.kind == _CHANGE:
+            self._report(row, known, line.turn(todo.code, at, todo.began, self._plan), events)
+        elif todo.kind == _SUSPECT:
+            self._report(row, known, line.suspect(self._plan), events)
+        elif todo.talk:
+            events.append(TalkHeard(row, known, at))
+        else:
+            self._report(row, known, line.voice(self._plan), events)
+            events.append(VoiceHeard(row, known, at))
+        self._soonest = min(self._soonest, line.due)
+
+    @staticmethod
+    def _report(row: int, known: int, said: list[Said], events: list[ToneEvent]) -> None:
+        for what, name, at in said:
+            match what:
+                case "heard":
+                    events.append(ToneHeard(row, known, at, name))
+                case "gone":
+                    events.append(ToneGone(row, known, at, name))
+                case "maybe":
+                    events.append(FaxMaybe(row, known, at, name))
+                case "no_fax":
+                    events.append(FaxGone(row, known, at))
+                case "fax":
+                    events.append(FaxHeard(row, known, at, name))
+
+
+def _reach(whole: float, edge: float, beyond: float) -> int:
+    """How far a tone reaches over the window beyond its last one: frames, less than 0 if it does not fill the last.
+
+    The energies are of windows that overlap by half: one within the tone, the last called by its name, the next.
+    The purity of a window does not tell how much of it is filled; its energy does.
+    """
+    if edge < _WHOLE * whole:
+        return round(WINDOW * edge / whole) - HOP
+    return round(WINDOW * min(beyond / max(edge, whole, 1.0), 1.0))

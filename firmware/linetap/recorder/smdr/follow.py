@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wiring of SMDR in the recorder: port -> join -> vault, its part of the checkpoint and of the state file."""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap.clock import Clock
+from linetap.config.schema import Config
+from linetap.recorder.smdr.join import FOLDER, SmdrJoin, SmdrMemory
+from linetap.recorder.smdr.ledger import Day
+from linetap.recorder.smdr.port import SmdrPort
+from linetap.recorder.vault.writer import VaultWriter
+from linetap.records import RecorderState
+
+
+class Smdr:
+    """All of it, while a port is configured."""
+
+    def __init__(self, config: Config, clock: Clock, vault: VaultWriter, remembered: SmdrMemory | None) -> None:
+        assert config.smdr.port is not None
+        self._clock = clock
+        self._bad = 0
+        self.join = SmdrJoin(config, vault, clock, vault.keep, remembered)
+        if remembered is None:
+            self._take_up_today(config)
+        self._port = SmdrPort(config.smdr.port, config.smdr.baud, clock)
+        self._port.start()
+
+    def turn(self) -> bool:
+        """Whether the checkpoint should be written: something has changed hands."""
+        lines = self._port.take()
+        for arrived_ns, raw in lines:
+            self.join.line(raw, arrived_ns)
+        bad, self._bad = self._port.bad - self._bad, self._port.bad
+        if bad:
+            self.join.ledger.day_at(self._clock.utc_ns()).bad += bad
+        return self.join.turn() or bool(lines)
+
+    def tell(self, state: RecorderState) -> None:
+        day = self.join.ledger.day_at(self._clock.utc_ns())
+        state.smdr_connected = self._port.connected
+        state.smdr_lines, state.smdr_bad, state.smdr_unmatched = day.lines, day.bad, day.unmatched
+
+    def end(self) -> None:
+        self._port.stop()
+        self.turn()
+        self.join.seal_all()
+        self.join.report_days()
+
+    def _take_up_today(self, config: Config) -> None:
+        """After a power cut the day goes on where its last report ended."""
+        days = self.join.ledger.memory.days
+        today = self.join.ledger.day_at(self._clock.utc_ns())
+        try:
+            data = (config.vault_path / FOLDER / f"{today.day}.json").read_bytes()
+            days[today.day] = msgspec.json.decode(data, type=Day)
+        except (OSError, msgspec.DecodeError):
+            return  # there is none, or none that can be read: the day begins here
+
+
+def start_smdr(config: Config, clock: Clock, vault: VaultWriter, remembered: SmdrMemory | None) -> Smdr | None:
+    """None where no port is configured: then calls are sealed at once."""
+    return Smdr(config, clock, vault, remembered) if config.smdr.port is not None else None

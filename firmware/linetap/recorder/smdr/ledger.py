@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The day's account: calls that the PBX saw and that have no recording, and recordings that it did not see.
+
+What stands in it is for a report: numbers are masked when they are written down, and nothing raw is kept. Calls that
+got no line are remembered a while longer than they were held back, so that a late line is not called a missing call.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from linetap.clock import NS_PER_S, from_utc_ns, rfc3339
+from linetap.config.schema import Config
+from linetap.mask import masked
+from linetap.recorder.smdr.line import SmdrLine
+from linetap.recorder.smdr.match import CallTimes, Matcher, times_of
+from linetap.records import CallRecord
+
+MOST_ENTRIES = 200  # of each kind a day: more is not read by anybody, and the checkpoint holds them
+MOST_LATE = 200
+MOST_DAYS = 3
+LATE_NS = 3600 * NS_PER_S  # ours: a PBX whose printer port was blocked prints what it has kept
+RECENT_NS = 300 * NS_PER_S  # ours: longer than a line waits for its call
+GRACE = timedelta(minutes=10)  # after midnight, for lines that are late
+NO_RECORD = "no_record"
+
+
+class NotRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A call that the PBX saw. `why`: no_record, or why its record says that there is no recording."""
+
+    line: int | None  # of ours; None where the PBX's line names none of them
+    started_at: str  # by the PBX's clock
+    kind: str
+    number: str  # masked
+    why: str
+    duration_s: int | None = None
+    call_id: str | None = None
+
+
+class NotSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording that the PBX said nothing of."""
+
+    call_id: str
+    line: int
+    ended_at: str
+    duration_s: float | None
+
+
+class Day(msgspec.Struct, kw_only=True):
+    """What `smdr/<day>.json` in the vault holds."""
+
+    day: str
+    zone: str
+    lines: int = 0  # that were calls, on whichever line
+    bad: int = 0
+    matched: int = 0
+    late: int = 0  # of the matched, those that came after their call was sealed
+    parts: int = 0  # more lines of calls that were transferred
+    unmatched: int = 0  # without a record, and not seen
+    not_recorded: list[NotRecorded] = []
+    not_seen: list[NotSeen] = []
+    left_off: int = 0  # more than the lists hold
+
+
+class Late(msgspec.Struct, frozen=True):
+    """A call that was sealed without a line."""
+
+    call_id: str
+    times: CallTimes
+    disposition: str
+    why: str
+
+
+class Alone(msgspec.Struct, frozen=True):
+    """A line that no call came for: its call may go on, and be over later."""
+
+    told: SmdrLine
+    entry: NotRecorded
+
+
+class LedgerMemory(msgspec.Struct):
+    days: dict[str, Day] = {}
+    late: list[Late] = []
+    alone: list[Alone] = []
+    recent: list[CallTimes] = []  # calls that are over
+
+
+class Ledger:
+    def __init__(self, config: Config, matcher: Matcher, memory: LedgerMemory | None = None) -> None:
+        self.memory = memory or LedgerMemory()
+        self._matcher = matcher
+        self._zone = ZoneInfo(config.retention.zone)
+
+    def day_at(self, utc_ns: int) -> Day:
+        name = self._name(utc_ns)
+        days = self.memory.days
+        if name not in days:
+            days[name] = Day(day=name, zone=self._zone.key)
+        return days[name]
+
+    def matched(self, told: SmdrLine, call: Late) -> None:
+        """A line and a call are one. It is told of where the PBX heard somebody talk, and we have no recording."""
+        day = self.day_at(told.arrived_ns)
+        day.matched += 1
+        if call.disposition != "recorded" and told.duration_s and call.times.answered:
+            entry = self._entry(told, call.times.line, call.why or call.disposition, call.call_id)
+            self._add(day, day.not_recorded, entry)
+
+    def call_over(self, times: CallTimes) -> None:
+        """What was printed during it was of it, and no call without a record."""
+        memory = self.memory
+        memory.recent = [*_since(memory.recent, times.ended_ns - RECENT_NS), times][-MOST_LATE:]
+        for alone in [alone for alone in memory.alone if self._matcher.is_part(times, alone.told)]:
+            memory.alone.remove(alone)
+            day = self.day_at(alone.told.arrived_ns)
+            day.parts += 1
+            day.unmatched -= 1
+            if alone.entry in day.not_recorded:
+                day.not_recorded.remove(alone.entry)
+            else:
+                day.left_off -= 1
+
+    def line_alone(self, told: SmdrLine) -> None:
+        """A line that no call came for: a late one, or a call on one of our lines that has no record."""
+        fits = [(fit, call) for call in self.memory.late if (fit := self._matcher.misfit(call.times, told)) is not None]
+        if fits:
+            _, call = min(fits, key=lambda found: found[0])
+            self.memory.late.remove(call)
+            self.matched(told, call)
+            self.day_at(told.arrived_ns).late += 1
+            self._seen_after_all(call.call_id)
+        elif any(self._matcher.is_part(times, told) for times in self.memory.recent):
+            self.day_at(told.arrived_ns).parts += 1
+        elif (line := self._matcher.our_line(told)) is not None:
+            day, entry = self.day_at(told.arrived_ns), self._entry(told, line, NO_RECORD, None)
+            day.unmatched += 1
+            self._add(day, day.not_recorded, entry)
+            self.memory.alone = [*self.memory.alone, Alone(told, entry)][-MOST_LATE:]
+
+    def call_alone(self, record: CallRecord) -> None:
+        """A call that is sealed without a line."""
+        times = times_of(record)
+        kept = [late for late in self.memory.late if late.times.ended_ns >= times.ended_ns - LATE_NS]
+        self.memory.late = [*kept, Late(record.call_id, times, record.disposition, record.why)][-MOST_LATE:]
+        if record.disposition == "recorded":
+            day = self.day_at(times.ended_ns)
+            day.unmatched += 1
+            ended_at, length = rfc3339(times.ended_ns), record.duration_s
+            entry = NotSeen(call_id=record.call_id, line=record.line, ended_at=ended_at, duration_s=length)
+            self._add(day, day.not_seen, entry)
+
+    def over(self, utc_ns: int) -> list[Day]:
+        """Days that are over, in order; they are forgotten here."""
+        now = from_utc_ns(utc_ns)
+        days = self.memory.days
+        names = sorted(days)
+        ended = [name for name in names if now >= self._midnight_after(name) + GRACE or name in names[:-MOST_DAYS]]
+        over = [days.pop(name) for name in ended]
+        self.memory.alone = [alone for alone in self.memory.alone if self._name(alone.told.arrived_ns) in days]
+        return over
+
+    def _name(self, utc_ns: int) -> str:
+        return f"{from_utc_ns(utc_ns).astimezone(self._zone):%Y-%m-%d}"
+
+    def _midnight_after(self, name: str) -> datetime:
+        day = datetime.strptime(name, "%Y-%m-%d").replace(tzinfo=self._zone)
+        return day + timedelta(days=1)
+
+    def _entry(self, told: SmdrLine, line: int, why: str, call_id: str | None) -> NotRecorded:
+        return NotRecorded(
+            line=line,
+            started_at=rfc3339(told.started_ns),
+            kind=told.kind,
+            number=masked(told.number),
+            why=why,
+            duration_s=told.duration_s,
+            call_id=call_id,
+        )
+
+    def _add[Entry](self, day: Day, entries: list[Entry], entry: Entry) -> None:
+        if len(entries) < MOST_ENTRIES:
+            entries.append(entry)
+        else:
+            day.left_off += 1
+
+    def _seen_after_all(self, call_id: str) -> None:
+        for day in self.memory.days.values():
+            for entry in day.not_seen:
+                if entry.call_id == call_id:
+                    day.not_seen.remove(entry)
+                    day.unmatched -= 1
+                    return
+
+
+def _since(calls: list[CallTimes], ns: int) -> list[CallTimes]:
+    return [times for times in calls if times.ended_ns >= ns]

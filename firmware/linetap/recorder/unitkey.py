@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit's signing key, which the recorder alone opens, and the outbox and the log that it signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from linetap.clock import Clock
+from linetap.config.schema import Config
+from linetap.errors import BadInput
+from linetap.evidence import keys, sshsig
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.outbox import Outbox
+
+EVENT_NAMESPACE = "linetap-event"
+
+
+class UnitKey:
+    """BadInput, with the file's name, when it is not an Ed25519 key as OpenSSH writes it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._key = keys.load_unit_key(path.read_bytes())
+        except BadInput as error:
+            raise BadInput(f"{path}: {error}") from None
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+
+    def signer(self, namespace: str) -> Callable[[bytes], str]:
+        """bytes -> armored SSHSIG of `namespace`."""
+        return lambda data: sshsig.sign(data, self._key, namespace)
+
+    def open_outbox(self, config: Config, log_size: Callable[[], int] = lambda: 0) -> Outbox:
+        """`log_size`: leaves in the unit's log by now; a replay, which drops nothing, need not say."""
+        origin, sign = keys.fingerprint(self._key.public_key()), self.signer(EVENT_NAMESPACE)
+        max_bytes = config.storage.outbox_mb << 20
+        return Outbox(config.vault_path / "outbox", config.unit, sign, origin, max_bytes, log_size)
+
+    def open_log(self, config: Config, clock: Clock) -> UnitLog:
+        return UnitLog(config.vault_path, config.unit, self._key, clock)

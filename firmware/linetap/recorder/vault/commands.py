@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed commands, taken from a folder in run_dir by the vault's thread, and answered beside them.
+
+Whoever can write there has no right by that: the signature alone counts. The counter, and the command with it, are in
+the vault before anything is done: after a power cut the command is done again, and each effect may be done twice.
+Only what is said every second (LIGHT) leaves neither leaf nor file: its counter is on disk with the next one that does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from linetap.clock import Clock, rfc3339
+from linetap.errors import LinetapError
+from linetap.evidence import command as envelopes
+from linetap.evidence import fetch
+from linetap.evidence.command import Answer, Command, CommandFault, Outcome
+from linetap.recorder.vault import files
+from linetap.recorder.vault.effects import Effects
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.spool import ANSWER, SPOOL, SUFFIX
+from linetap.records import RefusedState
+from linetap.service import remove_quietly, write_atomically
+
+NAME = "commands.json"  # in the vault
+A_TICK = 4
+MOST_ANSWERS = 64  # that nobody has fetched
+LONGEST_TEXT = 3000  # characters of an answer's, which may have 16 KiB in all
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class _Begun(msgspec.Struct):
+    """A command whose effect may not have been whole yet. `name` of the file that it came in."""
+
+    name: str
+    envelope: str
+    command: Command
+    at: str
+
+
+class _Saved(msgspec.Struct):
+    counters: dict[str, int] = {}
+    begun: _Begun | None = None
+
+
+class Commands:
+    def __init__(
+        self, vault: Path, run_dir: Path, unit: str, unit_log: UnitLog, effects: Effects, clock: Clock
+    ) -> None:
+        self._path, self._spool, self._unit = vault / NAME, run_dir / SPOOL, unit
+        self._log, self._effects, self._clock = unit_log, effects, clock
+        self._spool.mkdir(parents=True, exist_ok=True)
+        self._saved = self._load()
+        self._counters = self._saved.counters if self._saved is not None else {}
+        self.refused = RefusedState()  # any thread may read it
+
+    def tick(self) -> None:
+        """A few commands. OSError: nothing is lost, the next tick goes on."""
+        if self._saved is not None and self._saved.begun is not None:
+            self._go_on(self._saved.begun, again=True)
+        for path in _first(self._spool, A_TICK):
+            self._take(path)
+
+    def _take(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                data = file.read(envelopes.LIMIT_BYTES + 1)
+        except FileNotFoundError:  # withdrawn
+            return
+        try:
+            if self._saved is None:
+                raise CommandFault("command_counters_lost", f"{self._path} cannot be read")
+            command = self._effects.checked(data, self._counters)
+        except CommandFault as fault:
+            self._refuse(path.stem, data, fault)
+        else:
+            begun = _Begun(path.stem, data.decode("utf-8"), command, rfc3339(self._clock.utc_ns()))
+            counters = {**self._counters, command.role: command.counter}
+            if command.verb in envelopes.LIGHT:
+                self._do_lightly(begun)
+                self._counters = counters
+            else:
+                self._save(_Saved(counters, begun))
+                self._go_on(begun, again=False)
+        remove_quietly(path)
+
+    def _do_lightly(self, begun: _Begun) -> None:
+        """Where the disk takes nothing it is tried again at the next tick; after a power cut it is said again."""
+        code, outcome = self._do(begun, again=False)
+        self._answer(begun.name, code, outcome, begun.command, begun.at)
+
+    def _go_on(self, begun: _Begun, again: bool) -> None:
+        command = begun.command
+        code, outcome = self._do(begun, again)
+        if code == "done":
+            log.info("command_done: %s by %s: %s", command.verb, command.role, outcome.text)
+        self._note(begun.envelope.encode("utf-8"), command, code, begun.at)
+        self._answer(begun.name, code, outcome, command, begun.at)
+        remove_quietly(self._spool / f"{begun.name}{SUFFIX}")  # before a restart it was left there
+        self._save(_Saved(self._counters))
+
+    def _do(self, begun: _Begun, again: bool) -> tuple[str, Outcome]:
+        """Code and outcome. OSError: the disk takes nothing."""
+        command = begun.command
+        try:
+            told = self._effects.do(command, begun.at, again)
+        except LinetapError as error:
+            text = _one_line(str(error))
+            log.warning("%s: %s by %s refused: %s", error.code, command.verb, command.role, text)
+            self._count(error.code, command)
+            return error.code, Outcome(text)
+        outcome = Outcome(told) if isinstance(told, str) else told
+        return "done", msgspec.structs.replace(outcome, text=_one_line(outcome.text))
+
+    def _refuse(self, name: str, data: bytes, fault: CommandFault) -> None:
+        """Only what somebody known has signed goes into the log: nobody else can make it longer."""
+        at = rfc3339(self._clock.utc_ns())
+        text = _one_line(str(fault))
+        log.warning("%s: a command was refused: %s", fault.code, text)
+        if fault.command is not None and fault.command.verb not in envelopes.LIGHT:
+            self._note(data, fault.command, fault.code, at)
+        self._count(fault.code, fault.command)
+        self._answer(name, fault.code, Outcome(text), fault.command, at)
+
+    def _count(self, code: str, command: Command | None) -> None:
+        role = command.role if command is not None else ""
+        self.refused = RefusedState(self.refused.count + 1, code, role, self._clock.monotonic_ns())
+
+    def _note(self, data: bytes, command: Command, code: str, at: str) -> None:
+        self._log.append(
+            "command", at=at, verb=command.verb, role=command.role, counter=command.counter, code=code,
+            sha256=hashlib.sha256(data).hexdigest(),
+        )  # fmt: skip
+
+    def _answer(self, name: str, code: str, outcome: Outcome, command: Command | None, at: str) -> None:
+        answer = Answer(
+            unit=self._unit, at=at, done=code == "done", code=code, text=outcome.text,
+            verb=command.verb if command else None,
+            role=command.role if command else None,
+            counter=command.counter if command else None,
+            findings=outcome.findings, config_sha256=outcome.config_sha256,
+            granted=command.body if command and code == "done" and command.verb == fetch.VERB else None,
+        )  # fmt: skip
+        answers = sorted(self._spool.glob(f"*{ANSWER}"), key=_age)
+        for old in answers[: max(0, len(answers) - MOST_ANSWERS + 1)]:
+            remove_quietly(old)
+        with contextlib.suppress(OSError):  # RAM is full: whoever waits is told that nothing came
+            write_atomically(self._spool / f"{name}{ANSWER}", msgspec.json.encode(answer) + b"\n")
+
+    def _save(self, saved: _Saved) -> None:
+        files.write_atomically(self._path, msgspec.json.encode(saved))
+        self._saved, self._counters = saved, saved.counters
+
+    def _load(self) -> _Saved | None:
+        """Counters that are lost must not begin anew: then nothing is taken until somebody has looked."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Saved)
+        except FileNotFoundError:
+            return _Saved()
+        except (OSError, ValueError) as error:
+            log.error(
+                "command_counters_lost: %s: %s; no command is taken until it is put back or removed", self._path, error
+            )
+            return None
+
+
+def _first(spool: Path, most: int) -> Iterator[Path]:
+    yield from sorted(spool.glob(f"[!.]*{SUFFIX}"))[:most]
+
+
+def _one_line(text: str) -> str:
+    """Of what a stranger has sent: it can begin no line of the log, nor fill it."""
+    line = "".join(each if each.isprintable() else " " for each in text[: LONGEST_TEXT + 1])
+    return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}... of {len(text)} characters"
+
+
+def _age(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`config`: another configuration, checked as at a start, refused whole or taken whole, in effect between two calls.
+
+`unit.toml.next` beside unit.toml is what waits for a moment without a call; `unit.toml.previous` is what was in effect
+before. The services that it is about then end by themselves and start again with it. Where unit.toml is a symbolic
+link, all this is beside the file that it names: the folder of the keys need not be writable.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from linetap.clock import Clock, rfc3339
+from linetap.config import Config, change, config_sha256, load_config
+from linetap.errors import BadInput
+from linetap.evidence.command import Command, CommandFault, Outcome, fields
+from linetap.recorder.vault import files
+from linetap.recorder.vault.log import UnitLog
+from linetap.service import ask_to_start_again, remove_quietly
+
+CANDIDATE, NEXT, PREVIOUS = ".candidate", ".next", ".previous"
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class ConfigChange:
+    """For the vault's thread; `pending` may be read by any."""
+
+    def __init__(self, config: Config, file: Path | None, unit_log: UnitLog, clock: Clock) -> None:
+        self._config, self._sha256, self._log, self._clock = config, config_sha256(config), unit_log, clock
+        self._file = file.resolve() if file is not None else None
+        self._folder = file.parent if file is not None else None
+        self._at: str | None = None  # of the leaf
+        self.quiet = False  # whoever follows the lines says so: none is in use
+        self.pending: str | None = None
+        if self._file is not None and (waiting := _beside(self._file, NEXT)).exists():
+            self._look_again(waiting)
+
+    def asked(self, command: Command) -> Outcome:
+        document, replaces = fields(command, "document", "replaces")
+        if self._file is None:
+            raise CommandFault("config_unwritable", "the recorder was started without a file that could be replaced")
+        if replaces != self._sha256:
+            raise CommandFault("config_other", f"in effect is {self._sha256}, and this one replaces another")
+        try:
+            return self._take(self._file, document)
+        except OSError as error:
+            text = f"{self._file.parent}: {error.strerror}: the recorder has to be able to write there"
+            raise CommandFault("config_unwritable", text) from None
+
+    def tick(self, busy: bool) -> None:
+        """`busy`: a call is being written. OSError: it is tried again."""
+        if self._file is None or self.pending is None or busy or not self.quiet:
+            return
+        waiting = _beside(self._file, NEXT)
+        new = self._look_again(waiting)
+        if new is None:
+            return
+        names = change.everybody(new)
+        if self.pending != self._sha256:  # else a recorder was killed behind the last but one line of this
+            names = change.services(self._config, new)
+            self._tell(new, self.pending)
+            files.write_atomically(_beside(self._file, PREVIOUS), self._file.read_bytes(), like=self._file)
+            files.write_atomically(self._file, waiting.read_bytes(), like=self._file)
+        ask_to_start_again(self._config.run_path, self._clock, names)
+        waiting.unlink()
+        self.pending = None
+
+    def _take(self, file: Path, document: str) -> Outcome:
+        candidate = _beside(file, CANDIDATE)
+        try:
+            files.write_atomically(candidate, document.encode("utf-8"), like=file)
+            new = self._loaded(candidate)
+            if held := change.fixed(self._config, new):
+                raise CommandFault("config_fixed", f"no command changes {', '.join(held)}")
+            sha256 = config_sha256(new)
+            if sha256 == self._sha256:
+                remove_quietly(_beside(file, NEXT))
+                self.pending = None
+                return Outcome("it is in effect already", config_sha256=sha256)
+            candidate.rename(_beside(file, NEXT))
+            files.sync_directory(file.parent)
+        finally:
+            remove_quietly(candidate)
+        self.pending, self._at = sha256, None
+        told = f"in effect when no call is in progress: {'; '.join(change.changes(self._config, new))}"
+        return Outcome(told, config_sha256=sha256)
+
+    def _look_again(self, waiting: Path) -> Config | None:
+        """What it names may have gone meanwhile. One that cannot be used any more is let go."""
+        try:
+            new = self._loaded(waiting)
+        except CommandFault as fault:
+            log.error("config_dropped: it waited to be put in effect: %s", fault)
+            remove_quietly(waiting)
+            self.pending = None
+            return None
+        self.pending = config_sha256(new)
+        return new
+
+    def _loaded(self, path: Path) -> Config:
+        """As a service loads it; a CommandFault with all that is wrong, under the name that it would have."""
+        try:
+            return load_config(path, self._folder)
+        except BadInput as error:
+            told = str(error).replace(str(path), "unit.toml").replace("\n", "; ")
+            raise CommandFault("config_invalid", told) from None
+
+    def _tell(self, new: Config, sha256: str) -> None:
+        """In the log before it is done, once."""
+        told = change.changes(self._config, new)
+        self._at = self._at or rfc3339(self._clock.utc_ns())
+        self._log.append("config", at=self._at, sha256=sha256, replaces=self._sha256, changes=told)
+        log.warning("config_changed: %s: %s", sha256[:12], "; ".join(told))
+
+
+def _beside(file: Path, suffix: str) -> Path:
+    return file.with_name(f"{file.name}{suffix}")

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each verb does on the unit. Everything may be done twice; a Refusal says why it was not done."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import logging
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from linetap.clock import Clock, parse_rfc3339, rfc3339
+from linetap.config.schema import Config
+from linetap.errors import BadInput
+from linetap.evidence import command as envelopes
+from linetap.evidence import hold, keylist, roles
+from linetap.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, fields
+from linetap.evidence.roles import Roles
+from linetap.recorder.vault import files, indexend
+from linetap.recorder.vault.configchange import ConfigChange
+from linetap.recorder.vault.copies import Copies
+from linetap.recorder.vault.delivery import Delivery
+from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.holds import Holds
+from linetap.recorder.vault.identify import Identify
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.retentiontime import RetentionTime
+from linetap.recorder.vault.selftest import SelfTest
+
+CERTIFICATE_NAMESPACE = "linetap-certificate"
+ROLES = "roles.json"  # in the vault, its signature beside it
+CERTIFICATES = "certificates"  # in the vault
+KEY_AGE_LIMIT_BYTES = 64 << 10
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class _Certificate(msgspec.Struct):
+    """What the unit wants of a certificate of destruction."""
+
+    epoch: str
+
+
+class Effects:
+    def __init__(
+        self,
+        config: Config,
+        unit_log: UnitLog,
+        holds: Holds,
+        time: RetentionTime,
+        epochs: Epochs,
+        delivery: Delivery,
+        change: ConfigChange,
+        copies: Copies,
+        clock: Clock,
+    ) -> None:
+        self._config, self._vault = config, config.vault_path
+        self._log, self._holds, self._time, self._epochs, self._clock = unit_log, holds, time, epochs, clock
+        self._delivery, self._change, self._copies = delivery, change, copies
+        self.identify, self.self_test = Identify(clock), SelfTest(config, clock)
+        line = config.keys.authority
+        self._authority: Ed25519PublicKey | None = keylist.authority_key(line) if line else None
+        self._use(self._remembered_roles())
+
+    def checked(self, data: bytes, counters: Mapping[str, int]) -> Command:
+        """The command in an envelope, or a CommandFault.
+
+        Its end is judged by retention time, which a wrong clock does not move: a clock that is far ahead must not
+        keep the vault role from putting it right.
+        """
+        if self._authority is None:
+            raise CommandFault("command_no_authority", "the configuration names no keys.authority: nobody may command")
+        now_ns = self._time.now_ns or self._clock.utc_ns()
+        return envelopes.check(data, self._config.unit, self._authority, self._roles, counters, now_ns)
+
+    def do(self, command: Command, at: str, again: bool) -> str | Outcome:
+        """One line on what was done, or more. `at`: when the command was taken; `again`: it was taken before a restart,
+        and what was in time then is in time now."""
+        match command.verb:
+            case "time":
+                return self._tell_time(command)
+            case "hold":
+                return self._hold(command, at, again)
+            case "destroy":
+                return self._destroyed(command, at)
+            case "roles":
+                return self._take_roles(command)
+            case "ack":
+                return self._delivery.acknowledged(command)
+            case "resend":
+                return self._delivery.asked_again(command, at)
+            case "identify":
+                return self.identify.asked(command)
+            case "self_test":
+                return self.self_test.run(command)
+            case "config":
+                return self._change.asked(command)
+            case "fetch":
+                return self._copies.asked(command, at)
+            case "key_list":
+                text, signature = _document(command)
+                return f"key list version {self._epochs.take(text, signature)}"
+        raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet")
+
+    def _tell_time(self, command: Command) -> str:
+        challenge, text = fields(command, "challenge", "utc")
+        try:
+            utc_ns = parse_rfc3339(text)
+        except ValueError as error:
+            raise CommandFault("command_malformed", f"utc: {error}") from None
+        code = self._time.answer(challenge, utc_ns, confirms=command.role == VAULT)
+        if code is not None:
+            raise CommandFault(code, _TIME_REFUSED[code])
+        assert self._time.now_ns is not None
+        return f"retention time is {rfc3339(self._time.now_ns)}"
+
+    def _hold(self, command: Command, at: str, again: bool) -> str:
+        text, signature = _document(command, "key_age")
+        try:
+            key_age = base64.b64decode(command.body["key_age"], validate=True)
+        except binascii.Error:
+            raise CommandFault("command_malformed", "key_age is not base64") from None
+        if not key_age.startswith(b"age-encryption.org/") or len(key_age) > KEY_AGE_LIMIT_BYTES:
+            raise CommandFault("command_malformed", "key_age is not a small age file")
+        envelopes.signed_by(text, signature, hold.NAMESPACE, self._roles, VAULT)
+        taken = self._holds.take(text, signature, key_age, None if again else self._time.now_ns, at)
+        return f"{taken.call_id} is held until {taken.until}"
+
+    def _destroyed(self, command: Command, at: str) -> str:
+        """The desk's word that an epoch's key is gone. Its calls go by their own day, not by this."""
+        text, signature = _document(command)
+        envelopes.signed_by(text, signature, CERTIFICATE_NAMESPACE, self._roles, VAULT)
+        try:
+            epoch = msgspec.json.decode(text, type=_Certificate).epoch
+            ends_ns = _end_of(epoch, self._config.retention.zone)
+        except ValueError as error:
+            raise CommandFault("certificate_malformed", f"not a certificate: {error}") from None
+        if ends_ns > (self._time.now_ns or 0):
+            raise CommandFault("epoch_not_over", f"epoch {epoch} ends at {rfc3339(ends_ns)}: no retention gets shorter")
+        _keep(self._vault, self._vault / CERTIFICATES / f"{epoch}.json", text, signature)
+        self._log.append("destruction", at=at, epoch=epoch, sha256=hashlib.sha256(text).hexdigest())
+        indexend.remove_epoch(self._vault, epoch)
+        return f"the key of epoch {epoch} is destroyed"
+
+    def _take_roles(self, command: Command) -> str:
+        text, signature = _document(command)
+        assert self._authority is not None
+        found = roles.check(text, signature, self._authority, self._roles.version if self._roles else 1)
+        if self._roles is not None and found.version == self._roles.version and found != self._roles:
+            raise CommandFault("roles_rollback", f"version {found.version} is in use, and this is another")
+        _keep(self._vault, self._vault / ROLES, text, signature)
+        self._use(found)
+        return f"roles version {found.version}, {len(found.people)} people"
+
+    def _use(self, found: Roles | None) -> None:
+        self._roles = found
+        self._delivery.has_desk(found is not None and any(person.role == DESK for person in found.people))
+
+    def _remembered_roles(self) -> Roles | None:
+        """Damaged ones count for nobody: the authority sends them again."""
+        path = self._vault / ROLES
+        if self._authority is None or not path.exists():
+            return None
+        try:
+            return roles.check(path.read_bytes(), _beside(path).read_bytes(), self._authority)
+        except (OSError, BadInput, roles.RolesFault) as error:
+            log.error("roles_damaged: %s: %s; only the authority may command", path, error)
+            return None
+
+
+_TIME_REFUSED = {
+    "time_challenge": "it does not answer the challenge of this boot: `linetap command state` tells it",
+    "time_ahead": "it is further ahead than can be explained: the vault role must say it",
+    "time_back": "retention time is later than that already, and never goes back",
+}
+
+
+def _document(command: Command, *more: str) -> tuple[bytes, bytes]:
+    text, signature, *_ = fields(command, "document", "sig", *more)
+    return text.encode("utf-8"), signature.encode("utf-8")
+
+
+def _end_of(epoch: str, zone: str) -> int:
+    """An overflow epoch has no day; it is over when its key is gone, and what it held is the desk's."""
+    if epoch.startswith("overflow-") and epoch.removeprefix("overflow-").isdecimal() and len(epoch) < 20:
+        return 0
+    return parse_rfc3339(keylist.end_of(date.fromisoformat(epoch), zone).isoformat())
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sig")
+
+
+def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
+    """The signature first: with the document's name there is always its signature too."""
+    files.make_directories(vault, path.parent)
+    files.write_atomically(_beside(path), signature)
+    files.write_atomically(path, data)

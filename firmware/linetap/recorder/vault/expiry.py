@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which calls are over: a bounded piece of looking and of destroying a tick, in the vault's thread.
+
+A call goes when retention time has reached its record's `until`, and never before; not while it is held; never one
+of an overflow epoch, which has no day yet. What comes next is known from a scan at the start and from each seal: a
+heap of the MOST_KNOWN that end first. Are there more, the scan is made again when these have gone.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from linetap.clock import NS_PER_S
+from linetap.evidence import sealed
+from linetap.recorder.vault import lifetime
+from linetap.recorder.vault.destruction import Destruction, prune, remove_remnant
+from linetap.recorder.vault.holds import Holds
+from linetap.recorder.vault.lifetime import Lifetime
+from linetap.recorder.vault.stored import Stored
+from linetap.records import CallRecord
+
+FOLDERS_A_TICK = 64  # of the scan
+CALLS_A_TICK = 4  # each costs about five syncs
+MOST_KNOWN = 50_000
+RETRY_NS = 3600 * NS_PER_S
+_ALWAYS = 1 << 63  # later than all
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Expiry:
+    """Each method may raise OSError; the next tick goes on from there."""
+
+    def __init__(self, vault: Path, destruction: Destruction, holds: Holds, stored: Stored) -> None:
+        self._vault, self._destruction, self._holds, self._stored = vault, destruction, holds, stored
+        self._next: list[tuple[int, str]] = []  # heap of (until, call)
+        self._horizon = _ALWAYS  # what ends later is not in the heap
+        self._set_aside: dict[str, int] = {}  # overdue and held
+        self._sealed_meanwhile: set[str] = set()  # while the scan runs
+        self._scan: Iterator[None] | None = self._scanned()
+
+    @property
+    def scanning(self) -> bool:
+        return self._scan is not None
+
+    def sealed(self, record: CallRecord) -> None:
+        """A call that has just been sealed."""
+        if self._scan is not None:
+            self._sealed_meanwhile.add(record.call_id)
+        self._know(Lifetime.of(record))
+
+    def tick(self, now_ns: int | None) -> int:
+        """Look at a few folders more, and destroy a few calls whose time is over; how many these were."""
+        self._look_on()
+        if now_ns is None:
+            return 0
+        for call_id in [call_id for call_id in self._set_aside if self._holds.until(call_id) is None]:
+            heapq.heappush(self._next, (self._set_aside.pop(call_id), call_id))
+        if not self._destruction.unfinished and not self._intend_those_due(now_ns):
+            return 0
+        gone, failed = self._destruction.go_on(now_ns)
+        for found in gone:
+            self._stored.remove(found)
+        for call_id in failed:
+            heapq.heappush(self._next, (now_ns + RETRY_NS, call_id))
+        return len(gone)
+
+    def _intend_those_due(self, now_ns: int) -> bool:
+        """The next few calls that are over and not held. False: there are none."""
+        due: dict[str, int] = {}
+        while self._next and self._next[0][0] <= now_ns and len(due) < CALLS_A_TICK:
+            until_ns, call_id = heapq.heappop(self._next)
+            if self._holds.until(call_id) is not None:
+                self._set_aside[call_id] = until_ns
+            elif (self._vault / sealed.call_path(call_id)).is_dir():
+                due[call_id] = until_ns
+        if not due:
+            self._look_further()
+            return False
+        try:
+            self._destruction.intend(list(due), now_ns)
+        except OSError:
+            for call_id, until_ns in due.items():
+                heapq.heappush(self._next, (until_ns, call_id))
+            raise
+        return True
+
+    def _know(self, found: Lifetime) -> None:
+        self._stored.add(found)
+        if found.until_ns is None or found.until_ns >= self._horizon:
+            return
+        heapq.heappush(self._next, (found.until_ns, found.call_id))
+        if len(self._next) > MOST_KNOWN:
+            self._next = heapq.nsmallest(MOST_KNOWN * 3 // 4, self._next)
+            self._horizon = self._next[-1][0]
+            self._next = [entry for entry in self._next if entry[0] < self._horizon] or self._next
+
+    # --- the scan --------------------------------------------------------------------------------------------------
+
+    def _look_on(self) -> None:
+        if self._scan is None:
+            return
+        if sum(1 for _ in islice(self._scan, FOLDERS_A_TICK)) < FOLDERS_A_TICK:
+            self._scan = None
+            self._sealed_meanwhile.clear()
+
+    def _look_further(self) -> None:
+        if not self._next and self._scan is None and self._horizon != _ALWAYS:
+            self._horizon = _ALWAYS
+            self._stored.clear()
+            self._scan = self._scanned()
+
+    def _scanned(self) -> Iterator[None]:
+        """Looks at one folder a step."""
+        for day in lifetime.days(self._vault):
+            for name in lifetime.names(day):
+                if sealed.CALL_ID.fullmatch(name) and name not in self._sealed_meanwhile:
+                    self._look_at(day / name)
+                    yield
+            self._look_after(day)
+
+    def _look_at(self, folder: Path) -> None:
+        try:
+            self._know(lifetime.read(folder)[0])
+        except FileNotFoundError:
+            self._look_after(folder)
+        except (OSError, ValueError) as error:
+            log.error("vault_damaged: %s: %s; it is not destroyed at its end", folder, error)
+
+    def _look_after(self, folder: Path) -> None:
+        """What a power cut has left of a call, and folders of days that are empty. An error here ends no scan."""
+        try:
+            if sealed.CALL_ID.fullmatch(folder.name):
+                remove_remnant(folder)
+            else:
+                prune(folder)
+        except OSError as error:
+            log.error("vault_damaged: %s: %s", folder, error)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing so that a power cut leaves the old or the new, never half: temporary name, sync, rename, sync."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+from pathlib import Path
+
+_TEMPORARY = ".tmp"
+_DIRECTORY_MODE = 0o750
+_FILE_MODE = 0o640
+_BLOCK_BYTES = 1024 * 1024
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def make_directories(root: Path, path: Path) -> None:
+    """Every directory between `root`, which must exist, and `path`, each synced into the one above it."""
+    above = root
+    for name in path.relative_to(root).parts:
+        below = above / name
+        with contextlib.suppress(FileExistsError):
+            below.mkdir(mode=_DIRECTORY_MODE)
+            sync_directory(above)
+        above = below
+
+
+def write_atomically(path: Path, data: bytes, like: Path | None = None) -> None:
+    """`path` holds all of `data`, on disk, or what it held before and an OSError is raised.
+
+    `like`: a file that the same people may read.
+    """
+    temporary = path.with_name(f".{path.name}{_TEMPORARY}")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            write_all(fd, data)
+            if like is not None:
+                about = like.stat()
+                with contextlib.suppress(OSError):  # a group that is not ours: the folder's own has to do
+                    os.fchown(fd, -1, about.st_gid)
+                os.fchmod(fd, about.st_mode & 0o777)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        temporary.rename(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def create(path: Path) -> int:
+    """A descriptor of a new file; FileExistsError rather than an old one: its key may have been used on it."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """A full disk takes a part and refuses the rest."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_file_system(path: Path) -> None:
+    """Everything that was written in the file system of `path`, syncfs(2): one wait instead of a thousand."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if _LIBC.syncfs(fd):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
+    finally:
+        os.close(fd)
+
+
+def remove_temporary(path: Path) -> None:
+    """What a killed `write_atomically` left in a directory."""
+    for entry in path.iterdir():
+        if entry.name.startswith(".") and entry.name.endswith(_TEMPORARY):
+            entry.unlink()
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that are held: vault/holds/<call_id>/ with hold.json, its signature, and the key.age for the hold's epoch.
+
+A hold names a case and a legal basis and has an end; it is renewed by another one. While hold.json is there the call
+is not destroyed; one that cannot be read holds for ever, until somebody has looked. Vault's thread alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.clock import parse_rfc3339, rfc3339
+from linetap.errors import Refusal
+from linetap.evidence import hold as evidence
+from linetap.evidence import sealed
+from linetap.evidence.hold import Hold
+from linetap.recorder.vault import files
+from linetap.recorder.vault.log import UnitLog
+from linetap.records import CallEvent, CallRecord
+
+FOLDER = "holds"
+DOCUMENT = evidence.HOLD
+SIGNATURE = f"{DOCUMENT}.sig"
+MOST_HOLDS = 10_000
+FOR_EVER = 1 << 63
+TEXT_LIMIT = 1000
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class HoldFault(Refusal):
+    """Why a hold is not taken."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Holds:
+    def __init__(self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None]) -> None:
+        self._vault, self._unit, self._log, self._report = vault, unit, unit_log, report
+        self._until: dict[str, int] = {}
+        for path in sorted((vault / FOLDER).glob("*/")):
+            if not sealed.CALL_ID.fullmatch(path.name):
+                continue
+            if (path / DOCUMENT).exists():
+                self._until[path.name] = _until_of(path)
+            else:  # begun and not finished: its command is done again; or ended, and its key must not stay
+                shutil.rmtree(path, ignore_errors=True)
+
+    def until(self, call_id: str) -> int | None:
+        """The end of the hold of this call; None: it is not held."""
+        return self._until.get(call_id)
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def take(self, document: bytes, signature: bytes, key_age: bytes, now_ns: int | None, at: str) -> Hold:
+        """A hold, or its renewal, whose signature has been checked. Done again with the same `at` it does no more.
+
+        HoldFault when it cannot be: a call that is not here, an end that is past, a call whose own time is over; these
+        two are not asked for when `now_ns` is None.
+        """
+        hold = read(document)
+        until_ns = parse_rfc3339(hold.until)
+        if now_ns is not None and until_ns <= now_ns:
+            raise HoldFault("hold_ended", f"the hold ends at {hold.until}, and that is past")
+        if hold.unit != self._unit or hashlib.sha256(key_age).hexdigest() != hold.key_sha256:
+            raise HoldFault("hold_malformed", "the hold is of another unit, or key_age is not the one that it names")
+        self._require_call(hold, now_ns)
+        place = self._vault / FOLDER / hold.call_id
+        files.make_directories(self._vault, place)
+        self._until[hold.call_id] = max(until_ns, self._until.get(hold.call_id, 0))
+        for name, data in ((sealed.KEY, key_age), (SIGNATURE, signature), (DOCUMENT, document)):
+            files.write_atomically(place / name, data)
+        self._until[hold.call_id] = until_ns
+        self._say(hold.call_id, at, None, until=hold.until)
+        return hold
+
+    def _require_call(self, hold: Hold, now_ns: int | None) -> None:
+        folder = self._vault / sealed.call_path(hold.call_id)
+        try:
+            data = (folder / sealed.RECORD).read_bytes()
+        except FileNotFoundError:
+            raise HoldFault("hold_no_call", f"{hold.call_id} is not in this vault, or is not sealed") from None
+        if hashlib.sha256(data).hexdigest() != hold.record_sha256:
+            raise HoldFault("hold_no_call", f"{hold.call_id} has another record than the hold names")
+        if hold.call_id in self._until:
+            return
+        if len(self._until) >= MOST_HOLDS:
+            raise HoldFault("hold_too_many", f"{MOST_HOLDS} calls are held, which is the bound")
+        retention = msgspec.json.decode(data, type=CallRecord).retention
+        until = retention.until if retention else None
+        if now_ns is not None and until is not None and parse_rfc3339(until) <= now_ns:
+            raise HoldFault("hold_too_late", f"the retention of {hold.call_id} is over")
+
+    def end_those_over(self, now_ns: int) -> list[str]:
+        """Holds that nobody has renewed: their calls may go."""
+        over = [call_id for call_id, until_ns in self._until.items() if until_ns <= now_ns]
+        for call_id in over:
+            place = self._vault / FOLDER / call_id
+            until = rfc3339(self._until[call_id])
+            self._say(call_id, until, "hold_ended", ended=True)  # dated by its end: said again it is known again
+            shutil.rmtree(place)
+            files.sync_directory(place.parent)
+            del self._until[call_id]
+            log.warning("hold_ended: %s is held no longer", call_id)
+        return over
+
+    def _say(self, call_id: str, at: str, why: str | None, **fields: str | bool) -> None:
+        self._log.append("hold", at=at, call_id=call_id, **fields)
+        self._report(CallEvent(seq=0, event="held", at=at, unit=self._unit, call_id=call_id, why=why))
+
+
+def read(document: bytes) -> Hold:
+    """HoldFault unless it is a hold with a call, a case, a basis and an end."""
+    try:
+        found = evidence.decode(document)
+        sealed.call_time(found.call_id)
+        parse_rfc3339(found.until)
+    except (Refusal, ValueError) as error:
+        raise HoldFault("hold_malformed", f"not a hold: {error}") from None
+    if not isinstance(found, Hold):
+        raise HoldFault("hold_malformed", "not a hold: a re-wrapping is for the desk's own copy")
+    for name in ("case", "basis"):
+        if not 0 < len(getattr(found, name).strip()) <= TEXT_LIMIT:
+            raise HoldFault("hold_malformed", f"{name}: 1 to {TEXT_LIMIT} characters would be right")
+    return found
+
+
+def _until_of(place: Path) -> int:
+    try:
+        return parse_rfc3339(read((place / DOCUMENT).read_bytes()).until)
+    except (OSError, Refusal) as error:
+        log.error("hold_damaged: %s: %s; the call is held until somebody has looked", place, error)
+        return FOR_EVER

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`identify`: the panel shows which unit is meant, for a while; it reads until when in the recorder's state file."""
+
+from __future__ import annotations
+
+from linetap.clock import NS_PER_S, Clock
+from linetap.evidence.command import Command, CommandFault, fields
+
+LONGEST_S = 600
+
+
+class Identify:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.until_ns = 0  # monotonic: with the power it is forgotten
+
+    def asked(self, command: Command) -> str:
+        (text,) = fields(command, "seconds")
+        if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= LONGEST_S):
+            raise CommandFault("command_malformed", f"seconds: 1 to {LONGEST_S} would be right")
+        self.until_ns = self._clock.monotonic_ns() + int(text) * NS_PER_S
+        return f"the LEDs show it for {int(text)} s"

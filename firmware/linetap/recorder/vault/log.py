@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit's log: vault/log/, a Merkle log of all that a unit did with calls, under a signed head.
+
+Used by the vault's thread alone. A leaf about a call is there once, however often its job is done; a leaf about
+the unit is known again by its time.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap.clock import Clock, rfc3339
+from linetap.errors import Refusal
+from linetap.evidence import keys, sealed, sigsum, sshsig, unitlog
+from linetap.evidence.leaflog import LeafLog
+from linetap.evidence.unitlog import Head, Kind, Leaf
+from linetap.recorder.vault import files
+from linetap.records import CallRecord
+
+REMEMBERED = 4096  # newest leaves that are known again, as in the outbox
+VAULT_REFUSES = ("disk_full", "disk_error")  # why a call was not recorded, when it was the vault's doing
+ONCE_A_CALL = ("open", "close", "gap", "notice_failure", "refused", "copy", "destruction")
+_DAYS_LOOKED_AT = 2  # newest day folders, for calls whose close is missing after a power cut
+
+Fields = Mapping[str, str | int | float | list[str] | None]
+Identity = tuple[str, str]
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class UnitLog:
+    """Every method may raise OSError: nothing was appended then, and the same may be appended again."""
+
+    def __init__(self, vault: Path, unit: str, key: Ed25519PrivateKey, clock: Clock) -> None:
+        self._vault, self._unit, self._key, self._clock = vault, unit, key, clock
+        self._folder = vault / unitlog.FOLDER
+        self._log = LeafLog(self._folder)
+        files.remove_temporary(self._folder)
+        self._known: dict[Identity, None] = {}
+        self._open: dict[str, None] = {}  # calls with an open leaf and no close
+        for line in self._log.leaves(max(0, self._log.size - REMEMBERED)):
+            self._note(line)
+        self._made_good = False
+        self._head_size = -1  # of the head on disk: not known to be whole at the start
+
+    @property
+    def size(self) -> int:
+        return self._log.size
+
+    def leaves(self, first: int) -> Iterator[bytes]:
+        """From leaf `first` to the last."""
+        return self._log.leaves(first)
+
+    def append(self, kind: Kind, **fields: str | int | float | list[str] | None) -> None:
+        """One leaf, on disk, unless it is there already. `at` is now if it is not given."""
+        self._append([(kind, fields)])
+
+    def close_call(self, call_id: str) -> None:
+        """What is to be said of a call that has been sealed: its end, and what it lacks. Refusal if it is damaged."""
+        path = self._vault / sealed.call_path(call_id) / sealed.RECORD
+        data = path.read_bytes()
+        try:
+            record = msgspec.json.decode(data, type=CallRecord)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Refusal(f"{path}: {error}") from None
+        of_call: Fields = {"call_id": call_id, "line": record.line}
+        found: list[tuple[Kind, Fields]] = []
+        if record.audio and record.audio.gaps:
+            gaps = record.audio.gaps
+            causes = sorted({gap.cause for gap in gaps})
+            ms = round(sum(gap.ms for gap in gaps), 3)
+            found.append(("gap", {**of_call, "gaps": len(gaps), "ms": ms, "causes": causes}))
+        if record.disposition == "discarded" and record.why in VAULT_REFUSES:
+            found.append(("refused", {**of_call, "why": record.why}))
+        elif _notice_failed(record):
+            proof = record.notices[-1].proof if record.notices else "none"
+            found.append(("notice_failure", {**of_call, "why": record.why, "proof": proof}))
+        digest = hashlib.sha256(data)
+        submission = base64.b64encode(sigsum.sign_leaf(digest.digest(), self._key)).decode("ascii")
+        closing = {"record_sha256": digest.hexdigest(), "disposition": record.disposition, "sigsum": submission}
+        found.append(("close", {**of_call, **closing}))
+        self._append(found)
+
+    def publish(self) -> None:
+        """The signed head of all that was appended: head.json and head.json.sig."""
+        self._make_good()
+        if self._log.size == self._head_size:
+            return
+        tree = self._log.tree
+        head = Head(
+            unit=self._unit, size=tree.size, root=tree.root().hex(), at=rfc3339(self._clock.utc_ns()),
+            origin=keys.fingerprint(self._key.public_key()),
+        )  # fmt: skip
+        data = unitlog.encode_head(head)
+        signature = sshsig.sign(data, self._key, unitlog.HEAD_NAMESPACE)
+        path = self._folder / unitlog.HEAD
+        files.write_atomically(path, data)
+        files.write_atomically(path.with_name(path.name + unitlog.SIGNATURE_SUFFIX), signature.encode("ascii"))
+        self._head_size = tree.size
+
+    def close(self) -> None:
+        self._log.close()
+
+    # --- what is known -------------------------------------------------------------------------------------------
+
+    def _append(self, found: list[tuple[Kind, Fields]]) -> None:
+        now = rfc3339(self._clock.utc_ns())
+        leaves = [{"kind": kind, "at": now, **fields} for kind, fields in found]
+        new = [
+            leaf
+            for leaf in leaves
+            if _identity(leaf["kind"], leaf["at"], leaf.get("call_id") or leaf.get("sha256")) not in self._known
+        ]
+        if not new:
+            return
+        first = self._log.append_all(new)
+        for line in self._log.leaves(first):
+            self._note(line)
+
+    def _note(self, line: bytes) -> None:
+        leaf = _read(line)
+        if leaf is None:
+            log.error("log_damaged: %s: a leaf that is none", self._folder)
+            return
+        self._known[_identity(leaf.kind, leaf.at, leaf.call_id or leaf.sha256)] = None
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+        if leaf.call_id and leaf.kind == "open":
+            self._open[leaf.call_id] = None
+        elif leaf.call_id and leaf.kind == "close":
+            self._open.pop(leaf.call_id, None)
+
+    def _make_good(self) -> None:
+        """Once: calls that were sealed, and a power cut came before their close. In a log just begun: all calls."""
+        if self._made_good:
+            return
+        made, days = 0, _DAYS_LOOKED_AT if self._log.size else None
+        candidates = [id_ for id_ in _calls(self._vault, days) if ("close", id_) not in self._known]
+        if candidates or self._open:
+            closed = {leaf.call_id for line in self._log.leaves() if (leaf := _read(line)) and leaf.kind == "close"}
+            for call_id in dict.fromkeys([*self._open, *candidates]):
+                folder = self._vault / sealed.call_path(call_id)
+                if call_id not in closed and (folder / sealed.SIGNATURE).exists():
+                    self._close_found(call_id)
+                    made += 1
+        if made:
+            log.warning("log_made_good: %d calls were sealed and not closed", made)
+        self._made_good = True
+
+    def _close_found(self, call_id: str) -> None:
+        try:
+            self.close_call(call_id)
+        except Refusal as refusal:
+            log.error("vault_damaged: %s", refusal)
+
+
+def _of(leaf: Mapping[str, object]) -> Identity:
+    return _identity(leaf["kind"], leaf["at"], leaf.get("call_id") or leaf.get("sha256"))
+
+
+def _identity(kind: object, at: object, of: object) -> Identity:
+    """`of`: the call that it is about, else the SHA-256 of what it is about."""
+    once = kind in ONCE_A_CALL and of is not None and sealed.CALL_ID.fullmatch(str(of))
+    return str(kind), str(of if once else f"{at} {of}")
+
+
+def _read(line: bytes) -> Leaf | None:
+    try:
+        return msgspec.json.decode(line, type=Leaf)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _notice_failed(record: CallRecord) -> bool:
+    if record.disposition == "discarded":
+        return not record.why.startswith("ended_")
+    return record.why == "notice_failed" or any(notice.proof == "absent" for notice in record.notices)
+
+
+def _calls(vault: Path, days: int | None) -> Iterator[str]:
+    """Calls of the newest `days` day folders, or of all."""
+    folders = sorted(vault.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"))
+    for folder in folders if days is None else folders[-days:]:
+        yield from sorted(path.name for path in folder.iterdir() if sealed.CALL_ID.fullmatch(path.name))

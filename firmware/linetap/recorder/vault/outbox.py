@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outbox: every event of the unit, numbered, chained, signed and on disk before anything else happens.
+
+The recorder's disk thread appends and trims; the reporter reads, and keeps its cursor elsewhere. What is in here is
+not taken out when a broker has it: it goes when the desk itself has confirmed it. Without a desk only the bound
+decides, and says so with an event of its own (`dropped`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from linetap.recorder.vault import files, segments
+from linetap.recorder.vault.places import Places
+from linetap.recorder.vault.segments import Entry, Frame
+from linetap.records import CallEvent
+
+REMEMBERED = 4096  # newest events that are known by (call_id, event, at): a restarted recorder says them again
+_SEGMENTS = 16  # of the bound: what is given up at once when it is reached
+SEGMENT_BYTES = (2048, 4 << 20)  # at least, at most
+GENESIS = "0" * 64  # `prev` of the first event
+CONFIRMED = "confirmed.json"  # in the outbox's folder
+_HEADROOM_BYTES = 4096  # an event has about 1 kB, and the word about what was dropped another
+
+Identity = tuple[str | None, str, str]
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Events that were dropped before the desk had confirmed them, and the number of the one that says so."""
+
+    first: int
+    last: int
+    word: int
+
+
+class Outbox:
+    """The writing side; one of it at a time. An OSError leaves the outbox as it was, and the same event can be
+    appended again when there is room."""
+
+    _fd = -1  # the newest segment
+
+    def __init__(
+        self,
+        folder: Path,
+        unit: str,
+        sign: Callable[[bytes], str],
+        origin: str,
+        max_bytes: int,
+        log_size: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`sign`: bytes -> armored SSHSIG of namespace linetap-event. `origin`: fingerprint of the unit's key.
+        `log_size`: leaves in the unit's log by now."""
+        self._folder, self._unit, self._sign, self.origin = folder, unit, sign, origin
+        self._log_size = log_size
+        self._max_bytes = max_bytes
+        least, most = SEGMENT_BYTES
+        self._segment_bytes = min(max(max_bytes // _SEGMENTS, least), most)
+        self._sizes: dict[int, int] = {}  # of the segments, by first seq, in order
+        self._known: dict[Identity, None] = {}
+        self._unsynced = False  # it is not known to the folder on disk yet
+        self._torn = False  # there may be bytes behind what counts
+        self._prev = GENESIS
+        self._dropped_to = 0
+        self.last_seq = 0
+        self.confirmed = 0  # the desk has everything up to it
+        self.lost: Lost | None = None  # and not told anew yet
+        folder.mkdir(parents=True, exist_ok=True)
+        self._places = Places(folder)
+        files.sync_directory(folder.parent)
+        self._load()
+
+    def has(self, event: CallEvent) -> bool:
+        """Whether it is among the newest events already."""
+        return _identity(event) in self._known
+
+    def append(self, event: CallEvent) -> int:
+        """The seq it got, when it is on disk. `seq`, `unit`, `origin` and `prev` are filled in here."""
+        while sum(self._sizes.values()) + _HEADROOM_BYTES > self._max_bytes and len(self._sizes) > 1:
+            self._drop_oldest(event.at)
+        return self._write(event)
+
+    def confirm(self, through: int) -> None:
+        """The desk has everything up to `through`, at most the newest there is; its word does not go back."""
+        if through > self.confirmed:
+            self._keep(_Confirmed(through, self.lost))
+        self._trim()
+
+    @property
+    def dropped_to(self) -> int:
+        """The newest event that a `dropped` among the newest events speaks of; 0: none."""
+        return self._dropped_to
+
+    @property
+    def is_half_full(self) -> bool:
+        """Of events that the desk has not confirmed; those it has give way without a word."""
+        behind = [*list(self._sizes)[1:], self.last_seq + 1]
+        waiting = sum(
+            size
+            for size, following in zip(self._sizes.values(), behind, strict=False)
+            if following - 1 > self.confirmed
+        )
+        return 2 * waiting >= self._max_bytes
+
+    def forget_lost(self, told: Lost) -> None:
+        """What they said is being told anew."""
+        if self.lost == told:
+            self._keep(_Confirmed(self.confirmed, None))
+
+    def leaves_of(self, first: int, last: int, log_size: int) -> tuple[int, int]:
+        """The leaves [from, to) of the unit's log among which are those that events `first` to `last` came with."""
+        return self._places.leaves(first, last, log_size)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    __del__ = close
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    def _write(self, event: CallEvent) -> int:
+        seq = self.last_seq + 1
+        event = msgspec.structs.replace(event, seq=seq, unit=self._unit, origin=self.origin, prev=self._prev)
+        payload = msgspec.json.encode(event)
+        line = segments.encode(Entry(seq, payload.decode(), self._sign(payload)))
+        try:
+            self._put(seq, line)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._cut()
+            raise
+        self.last_seq = seq
+        self._note(payload)
+        return seq
+
+    def _put(self, seq: int, line: bytes) -> None:
+        if self._torn:
+            self._cut()
+        if self._fd < 0 or (self._size and self._size + len(line) > self._segment_bytes):
+            self._begin(seq)
+        self._torn = True
+        at = self._size
+        end = at + len(line)
+        while at < end:
+            at += os.pwrite(self._fd, line[at - end :], at)
+        os.fdatasync(self._fd)
+        if self._unsynced:
+            files.sync_directory(self._folder)
+            self._unsynced = False
+        os.pwrite(self._fd, segments.COMMITTED, end - 1)
+        self._sizes[self._newest] = end
+        self._torn = False
+
+    def _begin(self, seq: int) -> None:
+        self._places.note(seq, self._log_size())
+        fd = files.create(segments.path_of(self._folder, seq))
+        self.close()
+        self._fd, self._unsynced = fd, True
+        self._sizes[seq] = 0
+
+    def _cut(self) -> None:
+        """What a failed write left."""
+        if self._fd >= 0:
+            os.ftruncate(self._fd, self._size)
+        self._torn = False
+
+    def _drop_oldest(self, at: str) -> None:
+        """First the word, then the deed: a cut in between is made good at the next start, from the word."""
+        first, following = list(self._sizes)[:2]
+        last = following - 1
+        if last > max(self._dropped_to, self.confirmed):
+            # Dated as the event that needed the room, so that a replay says the same at any time of day. Of all that
+            # the desk has not confirmed, since the word about those before may be among what goes now.
+            from_seq = self.confirmed + 1
+            self._keep(_Confirmed(self.confirmed, Lost(from_seq, last, self.last_seq + 1)))
+            self._write(CallEvent(seq=0, event="dropped", at=at, unit="", from_seq=from_seq, to_seq=last))
+            log.warning(
+                "outbox_full: events %d to %d were dropped; the bound is %d bytes", first, last, self._max_bytes
+            )
+        segments.path_of(self._folder, first).unlink(missing_ok=True)
+        del self._sizes[first]
+
+    def _keep(self, confirmed: _Confirmed) -> None:
+        files.write_atomically(self._folder / CONFIRMED, msgspec.json.encode(confirmed))
+        self.confirmed, self.lost = confirmed.through, confirmed.lost
+
+    def _trim(self) -> None:
+        """Whole segments of what is confirmed. The newest events stay: a restarted recorder says them again, and they
+        have to be known."""
+        through = min(self.confirmed, self.last_seq - REMEMBERED)
+        while len(self._sizes) > 1 and (following := list(self._sizes)[1]) - 1 <= through:
+            first = next(iter(self._sizes))
+            segments.path_of(self._folder, first).unlink(missing_ok=True)
+            del self._sizes[first]
+            log.info("outbox_trimmed: events %d to %d are confirmed", first, following - 1)
+
+    def _note(self, payload: bytes) -> None:
+        self._prev = hashlib.sha256(payload).hexdigest()
+        try:
+            event = msgspec.json.decode(payload, type=_Known)
+        except (ValueError, RecursionError):
+            log.error("outbox_damaged: %s: an event that is none; it goes out as it is", self._folder)
+            return
+        self._known[_identity(event)] = None
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._dropped_to = max(self._dropped_to, event.to or 0)
+
+    # --- what is there at the start ------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        self._load_events()
+        known = self._load_confirmed()
+        self.confirmed, self.lost = min(known.through, self.last_seq), known.lost
+        self._trim()
+
+    def _load_confirmed(self) -> _Confirmed:
+        """Lost, it is only said again: the desk confirms everything once more."""
+        try:
+            return msgspec.json.decode((self._folder / CONFIRMED).read_bytes(), type=_Confirmed)
+        except FileNotFoundError:
+            return _Confirmed(0)
+        except (OSError, ValueError) as error:
+            log.warning("confirmed_lost: %s: %s", self._folder / CONFIRMED, error)
+            return _Confirmed(0)
+
+    def _load_events(self) -> None:
+        firsts = segments.first_seqs(self._folder)
+        if not firsts:
+            return
+        newest: list[Frame] = []
+        for first in reversed(firsts):
+            frames = list(segments.read(segments.path_of(self._folder, first)))
+            newest = frames + newest
+            if first == firsts[-1]:
+                self._open_newest(first, frames)
+            if len(newest) >= REMEMBERED:
+                break
+        for frame in newest:
+            self._note(frame.entry.payload.encode())
+        self.last_seq = max([firsts[-1] - 1, *(frame.entry.seq for frame in newest)])
+        for first in firsts[:-1]:
+            self._sizes[first] = segments.path_of(self._folder, first).stat().st_size
+        self._sizes = dict(sorted(self._sizes.items()))
+        while len(self._sizes) > 1 and list(self._sizes)[1] - 1 <= self._dropped_to:
+            self._drop_oldest("")
+
+    def _open_newest(self, first: int, frames: list[Frame]) -> None:
+        """Cuts off what a crash left half-written, and commits a last event that has only lost its newline."""
+        path = segments.path_of(self._folder, first)
+        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        end = frames[-1].end if frames else 0
+        size = os.fstat(self._fd).st_size
+        if size > end:
+            log.warning("outbox_torn: %s: %d bytes of an unfinished event cut off", path, size - end)
+            os.ftruncate(self._fd, end)
+        if frames and not frames[-1].committed:
+            os.fdatasync(self._fd)
+            os.pwrite(self._fd, segments.COMMITTED, end - 1)
+        os.fdatasync(self._fd)
+        self._unsynced = True
+        self._sizes[first] = end
+
+    @property
+    def _newest(self) -> int:
+        return next(reversed(self._sizes))
+
+    @property
+    def _size(self) -> int:
+        return self._sizes[self._newest]
+
+
+class OutboxReader:
+    """The reading side. It writes nothing, waits for nothing, and tells only what a power cut cannot take back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._next = (0, 0, 0)  # (first seq of a segment, offset, seq wanted) where the last reading ended
+        self._last = (0, 0, 0)  # (first seq of a segment, offset, last seq before it)
+
+    def from_seq(self, seq: int, most: int) -> list[tuple[int, bytes, str]]:
+        """(seq, payload, armored SSHSIG) of at most `most` events from `seq` on, in order; from the oldest that is
+        still there when that one has gone. Damaged events are left out, and show as a hole."""
+        found: list[tuple[int, bytes, str]] = []
+        firsts = segments.first_seqs(self._folder)
+        begin = max((i for i, first in enumerate(firsts) if first <= seq), default=0)
+        for first in firsts[begin:]:
+            for frame in self._committed(first, self._offset(first, seq), first == firsts[-1]):
+                if frame.entry.seq >= seq:
+                    found.append((frame.entry.seq, frame.entry.payload.encode(), frame.entry.sig))
+                    seq = frame.entry.seq + 1
+                self._next = (first, frame.end, seq)
+                if len(found) == most:
+                    return found
+        return found
+
+    def last_seq(self) -> int:
+        """Of the newest event; 0 when there has been none."""
+        firsts = segments.first_seqs(self._folder)
+        if not firsts:
+            return 0
+        newest = firsts[-1]
+        known, offset, last = self._last
+        if known != newest or self._size(newest) < offset:
+            offset, last = 0, newest - 1
+        for frame in self._committed(newest, offset, True):
+            offset, last = frame.end, frame.entry.seq
+        self._last = (newest, offset, last)
+        return last
+
+    def size_bytes(self) -> int:
+        return sum(self._size(first) for first in segments.first_seqs(self._folder))
+
+    def _offset(self, first: int, seq: int) -> int:
+        known, offset, wanted = self._next
+        return offset if (known, wanted) == (first, seq) and self._size(first) >= offset else 0
+
+    def _size(self, first: int) -> int:
+        try:
+            return segments.path_of(self._folder, first).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _committed(self, first: int, offset: int, newest: bool) -> Iterator[Frame]:
+        """Frames that are committed, or that others follow. None where the segment has just been dropped."""
+        if newest and offset and self._size(first) == offset:
+            return
+        waiting: Frame | None = None
+        try:
+            for frame in segments.read(segments.path_of(self._folder, first), offset):
+                if waiting:
+                    yield waiting
+                    waiting = None
+                if frame.committed:
+                    yield frame
+                else:
+                    waiting = frame
+        except FileNotFoundError:
+            return
+        if waiting and not newest:
+            yield waiting
+
+
+class _Confirmed(msgspec.Struct):
+    through: Annotated[int, Meta(ge=0)]
+    lost: Lost | None = None
+
+
+class _Known(msgspec.Struct):
+    """What of an event has to be known to know it again; of whatever kinds a later version may have written."""
+
+    event: str
+    at: str
+    call_id: str | None = None
+    to: int | None = None
+
+
+def _identity(event: CallEvent | _Known) -> Identity:
+    return event.call_id, event.event, event.at

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long the unit's log was when each segment of the outbox began.
+
+Event and leaf are written one after the other by one thread, so these numbers say which leaves speak of events that are
+no longer here, whatever the clock did meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from linetap.recorder.vault import files
+
+NAME = "places.json"  # in the outbox's folder
+MOST = 2048  # beyond it the older half says only every other: a range gets longer, never shorter
+SLACK = 64  # leaves: a job that a restart did again finds its leaf there already, and its event follows later
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    seq: int
+    leaf: int
+
+
+class Places:
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+        self._places = self._load()
+
+    def note(self, seq: int, log_size: int) -> None:
+        """A segment begins with event `seq`. OSError: it is not noted."""
+        places = [*(place for place in self._places if place.seq < seq), _Place(seq, log_size)]
+        if len(places) > MOST:
+            places = places[: MOST // 2 : 2] + places[MOST // 2 :]
+        files.write_atomically(self._path, msgspec.json.encode(places))
+        self._places = places
+
+    def leaves(self, first: int, last: int, log_size: int) -> tuple[int, int]:
+        """The leaves [from, to) among which all are that events `first` to `last` came with; others may be too."""
+        begin = max((place.leaf for place in self._places if place.seq <= first), default=0)
+        end = next((place.leaf for place in self._places if place.seq > last), log_size)
+        return max(0, begin - SLACK), end
+
+    def _load(self) -> list[_Place]:
+        """Lost, a range begins with the log."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=list[_Place])
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            log.warning("places_lost: %s: %s", self._path, error)
+            return []

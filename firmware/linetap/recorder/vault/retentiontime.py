@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Retention time of this unit: the machine's clocks, the state machine over them, and what it remembers in the vault.
+
+Used by the vault's thread; `now_ns`, `waiting` and `challenge` may be read by others.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.clock import NS_PER_S, Clock, kernel_clock, rfc3339
+from linetap.recorder.vault import files
+from linetap.recorder.vault.retentionclock import Memory, RetentionClock, Sample
+from linetap.records import RetentionTimeState
+
+NAME = "clock.json"  # in the vault
+SAVE_EVERY_NS = 600 * NS_PER_S  # so much of a boot, at most, counts as unexplained after a power cut
+DAY_NS = 86_400 * NS_PER_S
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class _Saved(msgspec.Struct, kw_only=True):
+    """`challenge` was asked in the boot that `memory` is of."""
+
+    memory: Memory
+    challenge: str = ""
+    asked_mono_ns: int = 0
+
+
+def this_boot() -> str:
+    """The kernel's random name of this boot."""
+    return _BOOT_ID.read_text("ascii").strip()
+
+
+def kernel_synced() -> bool:
+    return kernel_clock()[0]
+
+
+class RetentionTime:
+    def __init__(
+        self,
+        vault: Path,
+        largest_gap_days: int,
+        clock: Clock,
+        boot: Callable[[], str] = this_boot,
+        synced: Callable[[], bool] = kernel_synced,
+    ) -> None:
+        self._path = vault / NAME
+        self._clock, self._boot, self._synced = clock, boot(), synced
+        saved = self._load(vault)
+        self.machine = RetentionClock(saved.memory, largest_gap_days * DAY_NS)
+        if saved.memory.boot != self._boot:
+            saved.challenge = ""
+        self.challenge, self._asked_mono_ns = saved.challenge, saved.asked_mono_ns
+        self._saved_at_ns: int | None = None
+        self._said: tuple[object, ...] = ()
+
+    @property
+    def now_ns(self) -> int | None:
+        """Retention time; None: nobody has ever told the time, and nothing is over."""
+        return self.machine.memory.now_ns
+
+    @property
+    def is_distrusted(self) -> bool:
+        """The agreed clock says something else than what was counted: what day it is nobody knows for sure."""
+        memory = self.machine.memory
+        return bool(memory.waiting_ns or memory.behind_ns)
+
+    def tick(self) -> None:
+        """Look at the clocks. OSError when what must be remembered cannot be written."""
+        self.machine.see(self._sample())
+        if not self.challenge:
+            self._ask()
+        self._remember()
+
+    def answer(self, challenge: str, utc_ns: int, confirms: bool) -> str | None:
+        """See RetentionClock.answer; `time_challenge` besides: it answers none of this boot that is still open."""
+        if not self.challenge or challenge != self.challenge:
+            return "time_challenge"
+        refused = self.machine.answer(utc_ns, self._asked_mono_ns, self._sample(), confirms)
+        if refused != "time_ahead":  # that one the vault role may still answer
+            self._ask()
+        self._remember()
+        return refused
+
+    def state(self) -> RetentionTimeState:
+        memory = self.machine.memory
+        return RetentionTimeState(
+            now=None if memory.now_ns is None else rfc3339(memory.now_ns),
+            agreed=memory.agreed,
+            ahead_s=memory.waiting_ns // NS_PER_S,
+            behind_s=memory.behind_ns // NS_PER_S,
+            challenge=self.challenge,
+        )
+
+    def _sample(self) -> Sample:
+        return Sample(self._clock.utc_ns(), self._clock.monotonic_ns(), self._boot, self._synced())
+
+    def _ask(self) -> None:
+        self.challenge, self._asked_mono_ns = secrets.token_hex(16), self._clock.monotonic_ns()
+
+    def _remember(self) -> None:
+        memory, mono_ns = self.machine.memory, self._clock.monotonic_ns()
+        said = (
+            memory.boots,
+            memory.agreed,
+            memory.base_ns,
+            memory.waiting_ns > 0,
+            memory.behind_ns > 0,
+            self.challenge,
+        )
+        old = self._saved_at_ns is None or mono_ns - self._saved_at_ns >= SAVE_EVERY_NS
+        if said == self._said and not old:
+            return
+        if said[3:5] != self._said[3:5]:
+            self._tell()
+        saved = _Saved(memory=memory, challenge=self.challenge, asked_mono_ns=self._asked_mono_ns)
+        files.write_atomically(self._path, msgspec.json.encode(saved))
+        self._said, self._saved_at_ns = said, mono_ns
+
+    def _tell(self) -> None:
+        memory = self.machine.memory
+        if memory.waiting_ns:
+            ahead = memory.waiting_ns // NS_PER_S
+            log.error(
+                "clock_ahead: the clock is %d s ahead of what can be explained: nothing is destroyed by it until the "
+                "vault role confirms the time (linetap command state; verb `time`)", ahead,
+            )  # fmt: skip
+        elif memory.behind_ns:
+            log.error("clock_behind: the clock was put back by %d s: retention goes on", memory.behind_ns // NS_PER_S)
+
+    def _load(self, vault: Path) -> _Saved:
+        """A vault with calls in it and no memory has lost it: then only the vault role can say what time it is."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Saved)
+        except FileNotFoundError:
+            if next(vault.glob("[0-9][0-9][0-9][0-9]"), None) is None:
+                return _Saved(memory=Memory())
+            log.error(
+                "clock_forgotten: %s is gone: nothing is destroyed until the vault role tells the time", self._path
+            )
+        except (OSError, ValueError) as error:
+            log.error(
+                "clock_forgotten: %s: %s: nothing is destroyed until the vault role tells the time", self._path, error
+            )
+        return _Saved(memory=Memory(now_ns=0))

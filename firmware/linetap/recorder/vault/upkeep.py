@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the vault's thread does besides writing calls: retention time, commands, holds, and destruction at the end.
+
+A little of it a tick. Commands come before destruction: a hold that a power cut has interrupted is finished first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from linetap.clock import NS_PER_S, Clock
+from linetap.config.schema import Config
+from linetap.recorder.calls.retention import default_class
+from linetap.recorder.vault import ballast
+from linetap.recorder.vault.commands import Commands
+from linetap.recorder.vault.configchange import ConfigChange
+from linetap.recorder.vault.copies import Copies
+from linetap.recorder.vault.delivery import Delivery
+from linetap.recorder.vault.destruction import FULL, Destruction
+from linetap.recorder.vault.effects import Effects
+from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.expiry import Expiry
+from linetap.recorder.vault.holds import Holds
+from linetap.recorder.vault.indexend import IndexEnd
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.outbox import Outbox, OutboxReader
+from linetap.recorder.vault.rebuild import Rebuild
+from linetap.recorder.vault.retentiontime import RetentionTime, kernel_synced, this_boot
+from linetap.recorder.vault.stored import Stored
+from linetap.recorder.vault.trim import Trim
+from linetap.records import CallEvent, CallRecord
+
+FORECAST_EVERY_S = 60
+CLEAR_BY_PERCENT = 5  # of the room: a forecast at its edge must not flap
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Upkeep:
+    def __init__(
+        self,
+        config: Config,
+        unit_log: UnitLog,
+        report: Callable[[CallEvent], None],
+        epochs: Epochs,
+        outbox: Outbox,
+        clock: Clock,
+        boot: Callable[[], str] = this_boot,
+        synced: Callable[[], bool] = kernel_synced,
+        config_file: Path | None = None,
+    ) -> None:
+        """`report` puts an event into the outbox, unless it is there. `config_file`: what `config` may replace."""
+        vault, unit = config.vault_path, config.unit
+        self._config, self._clock = config, clock
+        self.time = RetentionTime(vault, config.retention.largest_gap_days, clock, boot, synced)
+        self.holds = Holds(vault, unit, unit_log, report)
+        self.stored = Stored()
+        destruction = Destruction(vault, unit, unit_log, report, self.holds)
+        self.expiry = Expiry(vault, destruction, self.holds, self.stored)
+        self._rebuild = Rebuild(vault, unit_log, outbox, report, clock)
+        self.delivery = Delivery(outbox, OutboxReader(vault / "outbox"), self._rebuild)
+        self.change = ConfigChange(config, config_file, unit_log, clock)
+        copies = Copies(vault, unit, unit_log, report)
+        self.effects = Effects(
+            config, unit_log, self.holds, self.time, epochs, self.delivery, self.change, copies, clock
+        )  # fmt: skip
+        self.commands = Commands(vault, config.run_path, unit, unit_log, self.effects, clock)
+        self._index_end = IndexEnd(vault, config.retention.zone)
+        self._trim = Trim(vault)
+        self._trouble = ""
+        self._forecast_ns = 0
+        self.full_in_days: int | None = None  # None: old calls go in time, or nobody knows yet
+
+    def sealed(self, record: CallRecord) -> None:
+        self.expiry.sealed(record)
+
+    def tick(self, busy: bool, room: Callable[[], tuple[int, int]]) -> None:
+        """`busy`: a call is being written. `room`: free and all bytes of the vault's file system.
+
+        Never raises OSError: what the disk does not take is tried again at the next tick.
+        """
+        try:
+            self._do_with_room()
+            self._look_at_room(busy, *room())
+            self.change.tick(busy)  # last: a folder that takes nothing must not keep calls from their end
+        except OSError as error:
+            if str(error) != self._trouble:
+                log.error("upkeep: %s; it is tried again", error)
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
+
+    def _do_with_room(self) -> None:
+        """On a disk without a free byte destruction needs room to say what it does, and is what makes room."""
+        try:
+            self._do()
+        except OSError as error:
+            if error.errno not in FULL or not ballast.drop(self._config.vault_path):
+                raise
+            self._do()
+
+    def _do(self) -> None:
+        self.time.tick()
+        self.effects.self_test.look()
+        self.commands.tick()
+        now_ns = self.time.now_ns
+        if now_ns is not None:
+            self.holds.end_those_over(now_ns)
+        if self.expiry.tick(now_ns):
+            self._trim.want()
+        self._index_end.tick(now_ns)
+        self._rebuild.tick()
+
+    def _look_at_room(self, busy: bool, free: int, total: int) -> None:
+        reserve, mono_ns = self._config.storage.reserve_mb << 20, self._clock.monotonic_ns()
+        if free > reserve + 2 * ballast.BYTES:
+            ballast.make(self._config.vault_path)
+        if not self.expiry.scanning and mono_ns >= self._forecast_ns:
+            self._forecast_ns = mono_ns + FORECAST_EVERY_S * NS_PER_S
+            kept = default_class(self._config).days
+            room = max(0, free - reserve) * (100 - CLEAR_BY_PERCENT * (self.full_in_days is not None)) // 100
+            self.full_in_days = self.stored.full_in_days(self._clock.utc_ns(), room, kept)
+        if not busy:
+            self._trim.tick(mono_ns, total)

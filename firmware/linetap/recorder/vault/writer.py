@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only writer of the vault: call folders, outbox and log, in one thread, so that no disk holds up the calls.
+
+Audio is not handed over: the ring is the queue. The main thread says up to which frame a recording is allowed
+to go, and this thread fetches from the ring what is still to be written. A disk that stalls for less than the
+ring is long costs nothing. Below the reserve new calls are refused and the open ones go on; when even the
+reserve is gone the work stays in the queue until there is room, and what the ring could not hold is a gap.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.clock import NS_PER_S, Clock, rfc3339
+from linetap.config.schema import Config
+from linetap.errors import Refusal
+from linetap.evidence import sealed
+from linetap.evidence.unitlog import Kind
+from linetap.recorder.ports import AudioSource, CallNote, Stretches, last_note
+from linetap.recorder.vault import files, linefaults
+from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.folder import Sign, seal_without_audio
+from linetap.recorder.vault.index import Index
+from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report
+from linetap.recorder.vault.journal import store
+from linetap.recorder.vault.journal.journal import Journal
+from linetap.recorder.vault.journal.recovery import found_calls, recover
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.recording import Recording, open_calls
+from linetap.recorder.vault.retentiontime import kernel_synced, this_boot
+from linetap.recorder.vault.told import ended_event, sealed_event
+from linetap.recorder.vault.upkeep import Upkeep
+from linetap.records import CallEvent, CallRecord
+from linetap.ring import RATE_HZ
+
+TICK_S = 0.25
+RETRY_S = 1.0
+MOST_JOBS = 20_000
+CLOCKS_DIFFER_NS = 3600 * NS_PER_S  # the authority's from ours, at most
+OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk is of a recorder of this boot
+ROOM_AGAIN_BYTES = 16 << 20  # hysteresis above the reserve
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class VaultWriter:
+    """`step()` does what there is to do; `start()` has a thread do it. Everything else may be called from outside."""
+
+    def __init__(
+        self,
+        config: Config,
+        source: AudioSource,
+        outbox: Outbox,
+        sign: Sign,
+        clock: Clock,
+        unit_log: UnitLog,
+        journal: Journal | None = None,
+    ) -> None:
+        """`journal`: what makes good a power cut. A replay has none."""
+        self._config = config
+        self._source = source
+        self._outbox = outbox
+        self._sign = sign
+        self._clock = clock
+        self._log = unit_log
+        open_calls(config).mkdir(parents=True, exist_ok=True)
+        config.vault_path.mkdir(parents=True, exist_ok=True)
+        self.epochs = Epochs(config, self.clock_is_trusted)
+        self._index = Index(config, self.epochs)
+        self._logged_list: str | None = None
+        self._jobs: deque[Job] = deque()
+        self._recordings: dict[str, Recording] = {}
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._refused: str | None = None
+        self._failure: BaseException | None = None
+        self._journal = journal
+        self._recovered = journal is None
+        self.written_bytes = 0
+        self.gap_ms = 0.0
+        self.upkeep: Upkeep | None = None  # a replay destroys nothing
+        self._resume()
+
+    def keep_up(
+        self,
+        boot: Callable[[], str] = this_boot,
+        synced: Callable[[], bool] = kernel_synced,
+        config_file: Path | None = None,
+    ) -> Upkeep:
+        """Before `start`: retention ends calls, and commands are taken, from now on."""
+        self.upkeep = Upkeep(
+            self._config, self._log, self._append, self.epochs, self._outbox, self._clock, boot, synced, config_file
+        )
+        return self.upkeep
+
+    # --- from the main thread ---------------------------------------------------------------------------
+
+    def refused(self) -> str | None:
+        return self._refused
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What has ended one of the threads."""
+        return self._failure or (self._journal.failure if self._journal is not None else None)
+
+    def report(self, event: CallEvent) -> None:
+        self._put(Report(event))
+
+    def note(self, call_id: str, note: CallNote) -> None:
+        if self._journal is not None:
+            self._journal.note(call_id, note)
+
+    def open(self, call_id: str, line: int, first_frame: int) -> None:
+        self._put(Open(call_id, line, first_frame))
+
+    def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None:
+        recording = self._recordings.get(call_id)
+        if recording is not None and frame > recording.permitted:
+            recording.withheld = withheld  # before the disk thread may go on into it
+            recording.permitted = frame
+
+    def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
+        self.note(call_id, last_note(record, end_frame))
+        self._put(Close(call_id, end_frame, record, list(withheld)))
+
+    def remember_fault(self, line: int, since_ns: int | None) -> None:
+        self._put(LineFault(line, since_ns))
+
+    def keep(self, place: str, content: bytes) -> None:
+        """A small report, at this place in the vault."""
+        self._put(Keep(place, content))
+
+    def log_leaf(self, kind: Kind, at_ns: int, **fields: str | int | float | list[str] | None) -> None:
+        """A leaf of the unit's log, of something that was at `at_ns` (UTC)."""
+        self._put(LogLeaf(kind, rfc3339(at_ns), fields))
+
+    def unfinished(self) -> list[Job]:
+        """Jobs not done yet, in order: the checkpoint keeps them."""
+        with self._changed:
+            return list(self._jobs)
+
+    def take_up(self, jobs: list[Job]) -> None:
+        """What a predecessor had not finished."""
+        for job in jobs:
+            if isinstance(job, Close):
+                self.note(job.call_id, last_note(job.record, job.end_frame))
+            self._put(job)
+
+    def orphans(self, known: set[str]) -> list[OpenCall]:
+        """Recordings found open that nobody remembers: the checkpoint was lost."""
+        closing = {job.call_id for job in self._jobs if isinstance(job, Close)}
+        return [open_.state for call_id, open_ in self._recordings.items() if call_id not in known | closing]
+
+    def written_until(self, call_id: str) -> int:
+        """The frame up to which an open recording is written."""
+        return self._recordings[call_id].position
+
+    @property
+    def outbox_seq(self) -> int:
+        return self._outbox.last_seq
+
+    @property
+    def outbox_dropped_to(self) -> int:
+        return self._outbox.dropped_to
+
+    def free_bytes(self) -> tuple[int, int]:
+        """Free for us, and total, of the vault's file system."""
+        info = os.statvfs(self._config.vault)
+        return info.f_bavail * info.f_frsize, info.f_blocks * info.f_frsize
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="vault", daemon=True)
+        self._thread.start()
+        if self._journal is not None:
+            self._journal.start()
+
+    def stop(self, patience_s: float) -> None:
+        """Let it finish its jobs, for so long at most. What is left stands in the checkpoint."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(patience_s)
+        if self._journal is not None:
+            self._journal.stop(patience_s)
+
+    def _put(self, job: Job) -> None:
+        with self._changed:
+            if len(self._jobs) >= MOST_JOBS:
+                raise OSError(f"the vault has not taken anything for {MOST_JOBS} jobs")
+            self._jobs.append(job)
+            self._changed.notify()
+
+    # --- the disk thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    if not self._jobs and not self._stopping:
+                        self._changed.wait(TICK_S)
+                    if self._stopping and (not self._jobs or self._refused):
+                        return
+                if not self.step():
+                    with self._changed:
+                        self._changed.wait(RETRY_S)
+        except Exception as error:
+            log.exception("the disk thread has ended")
+            self._failure = error
+
+    def step(self) -> bool:
+        """All jobs that can be done, then the audio that may be written. False when the disk takes nothing."""
+        done = self._write_all()
+        if self.upkeep is not None:  # on a full disk too: it is what makes room
+            self.upkeep.tick(bool(self._recordings), self.free_bytes)
+        return done
+
+    def _write_all(self) -> bool:
+        try:
+            self._look_at_key_list()
+            if not self._recovered:
+                self._recover()
+            while self._jobs:
+                self._do_or_set_aside(self._jobs[0])
+                with self._changed:
+                    self._jobs.popleft()
+            for recording in list(self._recordings.values()):
+                if recording.is_due():
+                    self._write_up_to(recording, recording.permitted)
+            self._log.publish()
+            self._look_at_room()
+        except OSError as error:
+            self._disk_trouble(error)
+            return False
+        return True
+
+    def _look_at_key_list(self) -> None:
+        """What calls are sealed to from now on stands in the log, with the start and with every change."""
+        self.epochs.look()
+        if self.epochs.sha256 != self._logged_list:
+            self._log.append("key_list", version=self.epochs.version, sha256=self.epochs.sha256)
+            self._logged_list = self.epochs.sha256
+
+    def _do_or_set_aside(self, job: Job) -> None:
+        """A folder that somebody has damaged must not keep the others from being sealed."""
+        try:
+            self._do(job)
+        except Refusal as refusal:
+            log.error("vault_damaged: %s", refusal)
+
+    def _do(self, job: Job) -> None:
+        match job:
+            case Report(event):
+                self._append(event)
+            case Open(call_id):
+                if call_id not in self._recordings and not self._is_sealed(call_id):
+                    recording = self._recordings[call_id] = Recording.begin(self._config, job, self.epochs)
+                    if self._journal is not None:
+                        self._journal.opened(recording, self._index.of_one_call())
+                self._log.append("open", call_id=call_id, line=job.line)
+            case Close():
+                self._close(job)
+            case Keep(place, content):
+                path = self._config.vault_path / place
+                files.make_directories(self._config.vault_path, path.parent)
+                files.write_atomically(path, content)
+            case LogLeaf(kind, at, fields):
+                self._log.append(kind, at=at, **fields)
+            case LineFault(line, since_ns):
+                linefaults.write(self._config.vault_path, line, since_ns)
+
+    def _append(self, event: CallEvent) -> None:
+        if not self._outbox.has(event):
+            self._outbox.append(event)
+
+    def _close(self, job: Close) -> None:
+        call_id, end_frame, record = job.call_id, job.end_frame, job.record
+        recording = self._recordings.get(call_id)
+        if end_frame is not None and recording is not None:
+            recording.withheld, recording.permitted = job.withheld, end_frame
+            while recording.position < end_frame:
+                self._write_up_to(recording, end_frame)
+            retention, epoch = self.epochs.settle(recording.state, record.retention)
+            record = msgspec.structs.replace(record, retention=retention)
+            if retention is not None:
+                self._index.add(record, retention)  # before it is sealed: a power cut now seals it from the journal
+            record = recording.seal(record, self._sign, epoch)
+        elif not self._is_sealed(call_id):
+            if record.retention is not None:
+                record = msgspec.structs.replace(record, retention=self.epochs.resolve(record.retention)[0])
+            if recording is not None:  # opened, and ended before its first sample
+                (recording.folder.path / sealed.KEY).unlink(missing_ok=True)
+            seal_without_audio(self._config.vault_path, record, self._sign)
+        self._log.close_call(call_id)
+        self._append(self._sealed_event(call_id, record))
+        if self.upkeep is not None:
+            self.upkeep.sealed(record)
+        self.on_sealed(record)
+        if recording is not None:
+            del self._recordings[call_id]
+            recording.forget()
+        if self._journal is not None:
+            self._journal.over(call_id)
+
+    def _write_up_to(self, recording: Recording, end: int) -> None:
+        frames, gap_ms = recording.write_up_to(end, self._source, self._gaps_found)
+        self.written_bytes += frames
+        self.gap_ms += gap_ms
+
+    def clock_is_trusted(self, made_at_ns: int) -> bool:
+        """A clock that says it is before the list was made is wrong, as is one that has jumped: what day it is nobody
+        knows."""
+        if self.upkeep is not None and self.upkeep.time.is_distrusted:
+            return False
+        return self._clock.utc_ns() >= made_at_ns - CLOCKS_DIFFER_NS
+
+    def _gaps_found(self) -> None:
+        if self._journal is not None:
+            self._journal.step()
+
+    def on_sealed(self, record: CallRecord) -> None:
+        """For whoever wants the whole records: a replay. Nothing on a unit does."""
+
+    def _sealed_event(self, call_id: str, record: CallRecord) -> CallEvent:
+        path = self._config.vault_path / sealed.call_path(call_id) / sealed.RECORD
+        return sealed_event(record, files.sha256(path), rfc3339(self._clock.utc_ns()))
+
+    def _is_sealed(self, call_id: str) -> bool:
+        return (self._config.vault_path / sealed.call_path(call_id) / sealed.SIGNATURE).exists()
+
+    # --- trouble ---------------------------------------------------------------------------------------------
+
+    def _look_at_room(self) -> None:
+        free = self.free_bytes()[0]
+        reserve = self._config.storage.reserve_mb << 20
+        if free < reserve and not self._refused:
+            self._refuse(f"{free >> 20} MiB free, the reserve is {self._config.storage.reserve_mb}")
+        elif self._refused and free >= reserve + min(ROOM_AGAIN_BYTES, reserve):
+            log.warning("there is room again: recording goes on")
+            self._refused = None
+
+    def _disk_trouble(self, error: OSError) -> None:
+        if not self._refused:
+            self._refuse(str(error), "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error")
+        for recording in self._recordings.values():
+            recording.disk_failed()
+
+    def _refuse(self, why: str, code: str = "disk_full") -> None:
+        log.error("%s: %s: %s; new calls are not recorded until this is over", code, self._config.vault, why)
+        self._refused = code
+
+    def _recover(self) -> None:
+        """Once a boot, before anything else: seal what a power cut has left, then begin the journal anew.
+
+        A journal of this boot's is not recovered from: its calls go on, or their ends stand in the checkpoint.
+        """
+        assert self._journal is not None
+        marker = self._config.run_path / OF_THIS_BOOT
+        found = found_calls(store.read(self._journal.folder))
+        going_on = {call.state.call_id: call.state for call in found if call.state.call_id in self._recordings}
+        if not marker.exists():
+            left = [call for call in found if call.state.call_id not in self._recordings]
+            for record in recover(self._config, left, self._sign, self.epochs, self._index):
+                self._log.close_call(record.call_id)
+                self._append(ended_event(record))
+                self._append(self._sealed_event(record.call_id, record))
+        for recording in self._recordings.values():
+            self._journal.opened(recording, self._index.of_one_call())
+        self._journal.begin(going_on)
+        marker.touch()
+        self._recovered = True
+
+    def _resume(self) -> None:
+        """The recordings that a killed recorder had open."""
+        for path in sorted(open_calls(self._config).glob("*.json")):
+            try:
+                recording = Recording.resume(self._config, path)
+            except Refusal as refusal:
+                log.error("vault_damaged: %s", refusal)
+                path.rename(path.with_suffix(".damaged"))
+                continue
+            self._recordings[recording.state.call_id] = recording
+            log.warning("%s goes on after %.3f s that are kept", path.stem, recording.folder.samples / RATE_HZ)

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every message that passes between services, and the call record.
+
+Field names of CallRecord, CallEvent and the MQTT payloads are fixed by the contract: adding is free,
+changing one needs a word in CHANGELOG.md. Times are RFC 3339 UTC text in what leaves the unit and
+monotonic nanoseconds in what stays on it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Direction = Literal["in", "out", "unknown"]
+Disposition = Literal["recorded", "missed", "unanswered", "discarded", "skipped", "exempt", "fax"]
+AnsweredBy = Literal["hook", "polarity", "tone", "timeout"]
+InternalBy = Literal["dialled", "caller", "ring", "smdr"]  # what says that a call is internal
+EndedBy = Literal["on_hook", "tone", "loop_break", "time_limit", "power"]
+LineStatus = Literal["idle", "ringing", "dialling", "notice", "recording", "off_hook", "fault"]
+ConfirmedBy = Literal["desk", "broker"]  # whose word counts: a broker's where the roles name no desk
+Severity = Literal["warning", "critical"]
+EventKind = Literal[
+    "started",
+    "notice",
+    "answered",
+    "ended",
+    "sealed",
+    "missed",
+    "marked",
+    "call_time",
+    "held",
+    "copied",
+    "destroyed",
+    "dropped",
+    "rebuilt",
+]
+
+
+# --- recorder -> capture and back, over run_dir/capture@N.sock -----------------------------------------
+
+
+class PlayNotice(msgspec.Struct, frozen=True, tag="play", tag_field="verb"):
+    """Play a notice on a line so that its first sample is on the line at ring frame `at_frame`, or at once if late."""
+
+    line: int
+    notice: str
+    at_frame: int
+
+
+class StopNotice(msgspec.Struct, frozen=True, tag="stop", tag_field="verb"):
+    line: int
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="verb"):
+    """Capture could not do what was asked: unknown notice or line, relay fault."""
+
+    line: int
+    why: str
+
+
+CaptureCommand = PlayNotice | StopNotice
+
+
+# --- state files in run_dir, rewritten a few times a second ------------------------------------------------
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What a service is suffering from: a stable code and one line for a human."""
+
+    code: str
+    text: str
+
+
+class ServiceState(msgspec.Struct, kw_only=True):
+    """What every service says of itself. `progress` grows while it does its real work, not while it merely lives."""
+
+    service: str
+    version: str
+    pid: int
+    started_ns: int  # monotonic
+    mono_ns: int  # monotonic, when this was written
+    progress: int
+    fault: Fault | None = None
+
+
+class MeterState(msgspec.Struct, kw_only=True):
+    """The line meter as capture sees it."""
+
+    connected: bool
+    frames_lost: int = 0
+    restarts: int = 0
+    tamper: bool = False  # the housing is open
+    power_fail: bool = False
+    disagreeing: list[int] = []  # lines whose HOOK pin has said something else than the meter for long
+
+
+class CaptureState(ServiceState, kw_only=True):
+    card: int
+    device_rate_hz: int
+    device_format: str
+    channels: int
+    lines: list[int]
+    ring_locked: bool
+    realtime: bool
+    overruns: int = 0
+    underruns: int = 0
+    gap_ms: float = 0.0
+    last_gap_ns: int | None = None  # monotonic
+    drift_ppm: float | None = None  # of the codec against the system's clock, over an hour at most; above 0 it is slow
+    playback_offset_frames: int = 0  # device frames from write to being heard in the capture
+    meter: MeterState | None = None  # None: the card has none
+
+
+class LineState(msgspec.Struct, kw_only=True):
+    line: int
+    state: LineStatus
+    since: str
+    call_id: str | None = None
+    troubles: list[str] = []  # codes, each of a check: what the line suffers from
+
+
+class KeyListState(msgspec.Struct, kw_only=True):
+    """The signed list of epochs as the recorder has it; all None: none that can be used."""
+
+    version: int | None = None
+    last_day: str | None = None
+    fits_days: int | None = None  # so many days from today on a call of the longest class still has an epoch
+
+
+class RetentionTimeState(msgspec.Struct, kw_only=True):
+    """The clock by which calls are destroyed; `now` None: there has never been an agreed one."""
+
+    now: str | None = None
+    agreed: bool = False  # in this boot
+    ahead_s: int = 0  # the machine's clock, of what can be explained: the vault role must confirm it
+    behind_s: int = 0
+    challenge: str = ""  # what a signed answer (command `time`) has to name
+
+
+class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the desk has said of the unit's events, and has proved to be the desk."""
+
+    desk: bool = False  # the roles name one; without it a broker's word has to do
+    confirmed: int = 0  # everything up to this event is safe there
+    resend: int = 0  # grows when the desk asks for events again, from `resend_from` to `resend_to`
+    resend_from: int = 0
+    resend_to: int = 0
+
+
+class OutboxState(msgspec.Struct, frozen=True, kw_only=True):
+    """What has left the unit and what has not, as the reporter sees it."""
+
+    oldest_s: float | None = None  # since the oldest event that nobody has confirmed; None: all are
+    unconfirmed: int = 0  # events
+    confirmed_by: ConfirmedBy = "broker"
+    size_bytes: int = 0
+    limit_bytes: int = 1  # beyond it the oldest events go, confirmed or not
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """The payload of `alert/<check>`."""
+
+    severity: Severity
+    line: int | None
+    since: str
+    text_ko: str
+    text_en: str
+    action_ko: str
+    action_en: str
+    changes: int = 0  # of one that comes and goes: how often it did; 0: it stands
+
+
+class RefusedState(msgspec.Struct, frozen=True):
+    """Of the commands that were refused since the recorder's start: their number, and the last one's code and role."""
+
+    count: int = 0
+    code: str = ""
+    role: str = ""  # empty: nobody known has signed it
+    mono_ns: int = 0  # monotonic, of the last
+
+
+class RecorderState(ServiceState, kw_only=True):
+    unit: str
+    lines: list[LineState]
+    config_sha256: str
+    recording_refused: str | None = None  # why new calls are not recorded, e.g. "disk_full"
+    gap_ms: float = 0.0
+    ring_lag_ms: float = 0.0
+    outbox_seq: int = 0
+    outbox_dropped_to: int = 0  # the newest event that was let go for want of room, or that was found damaged
+    disk_free_bytes: int = 0
+    disk_total_bytes: int = 0
+    written_bytes: int = 0  # audio written since start, for the storage forecast
+    smdr_connected: bool | None = None  # None: no PBX tells us of its calls
+    smdr_lines: int = 0  # today, as the two below
+    smdr_bad: int = 0  # lines that are none, or were cut off
+    smdr_unmatched: int = 0  # calls on our lines without a record, and recordings the PBX did not see
+    key_list: KeyListState | None = None  # None: the configuration names none
+    retention_time: RetentionTimeState | None = None
+    full_in_days: int | None = None  # at the present rate the disk is full before the calls in it are over
+    retention_days: int = 0  # of the default class
+    delivery: DeliveryState = DeliveryState()
+    refused_commands: RefusedState = RefusedState()
+    identify_until_ns: int = 0  # monotonic: somebody looks for this unit
+    config_pending: str | None = None  # SHA-256 of the configuration that waits for a moment without a call
+    departures: list[str] = []  # where the configuration records what is not recorded by default
+
+
+class ReporterState(ServiceState, kw_only=True):
+    connected: bool
+    session: str
+    delivered_seq: int = 0
+    queue_length: int = 0
+    broker: str = ""
+    certificate_until: str | None = None  # when the unit's TLS certificate ends; None: it has none that can be read
+    outbox: OutboxState | None = None
+    unsteady: dict[str, Alert] = {}  # alerts that come and go, by check: they stay raised until they are quiet
+
+
+class PanelState(ServiceState, kw_only=True):
+    unit_state: str
+    leds: dict[str, bool]
+    patterns: dict[str, str] = {}
+    meaning_ko: str = ""
+    meaning_en: str = ""
+
+
+# --- the call record ----------------------------------------------------------------------------------------
+
+
+class Caller(msgspec.Struct, omit_defaults=True):
+    number: str | None = None
+    name: str | None = None
+    by: str | None = None  # bell202, v23, dtmf
+    withheld: bool = False  # the caller's number was held back
+    unreadable: bool = False  # a message came and its checksum did not fit: no number is better than a wrong one
+
+
+class NoticeRecord(msgspec.Struct, kw_only=True):
+    id: str
+    started_at: str
+    ended_at: str | None = None
+    proof: Literal["full", "partial", "absent", "none"] = "none"
+    score: float | None = None
+    level_db: float | None = None
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A hole in the audio, filled with silence: seconds from the recording's first sample, length, cause."""
+
+    at_s: float
+    ms: float
+    cause: str
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One age file of the audio: its name, its first sample counted from the recording's start, its length."""
+
+    file: str
+    first: int
+    samples: int
+
+
+class Audio(msgspec.Struct, kw_only=True):
+    codec: str = "mulaw"
+    rate: int = 8000
+    samples: int = 0
+    gaps: list[Gap] = []
+    parts: list[Part] = []
+
+
+class ClockRecord(msgspec.Struct, kw_only=True):
+    """The system's clock at the call's end, and how the codec ran against it."""
+
+    synced: bool
+    source: Literal["ntp", "none"] | msgspec.UnsetType = msgspec.UNSET  # who keeps it; unset in a replay
+    offset_ms: float | None = None
+    drift_ppm: float | None = None  # CaptureState.drift_ppm; None: it has not run for ten minutes
+
+
+class Mark(msgspec.Struct, frozen=True):
+    at_s: float
+    kind: str
+
+
+class Retention(msgspec.Struct, kw_only=True, rename={"class_": "class"}):
+    class_: str
+    epoch: str  # the day of expiry, or overflow-N
+    until: str | None = None  # an overflow epoch has no day of its own yet
+    class_pending: bool | msgspec.UnsetType = msgspec.UNSET  # True: sealed to `epoch`, which is not the class's yet
+
+
+class CallRecord(msgspec.Struct, kw_only=True):
+    """The whole record (meta.age, calls.jsonl). `public()` is what record.json holds."""
+
+    call_id: str
+    unit: str
+    line: int
+    direction: Direction = "unknown"
+    ring_at: str | None = None
+    off_hook_at: str | None = None
+    answered_at: str | None = None
+    answered_by: AnsweredBy | None = None
+    ended_at: str | None = None
+    ended_by: EndedBy | None = None
+    continues: str | None = None
+    duration_s: float | None = None
+    dialled: str | None = None
+    caller: Caller | None = None
+    internal: bool = False
+    internal_by: InternalBy | None = None
+    disposition: Disposition = "recorded"
+    why: str = ""
+    notice: NoticeRecord | None = None
+    notices: list[NoticeRecord] = []
+    audio: Audio | None = None
+    files: dict[str, str] = {}
+    clock: ClockRecord | None = None
+    marks: list[Mark] = []
+    smdr: str | None = None
+    retention: Retention | None = None
+    recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it
+    suite: str = "linetap-1"
+
+
+PERSONAL_FIELDS = ("dialled", "caller", "smdr")
+SUITE = "linetap-1"  # X25519 and ChaCha20-Poly1305 (age v1), Ed25519 (SSHSIG), SHA-256, G.711 mu-law
+
+
+class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One report of the `call` topic. The exact bytes are signed and chained by `prev`; numbers are masked."""
+
+    seq: int
+    event: EventKind
+    at: str
+    unit: str
+    call_id: str | None = None
+    line: int | None = None
+    origin: str = ""
+    prev: str = ""
+    direction: Direction | None = None
+    disposition: Disposition | None = None
+    why: str | None = None
+    duration_s: float | None = None
+    notice: str | None = None
+    mark: str | None = None  # what a marked call was marked as
+    gaps_ms: float | None = None
+    record_sha256: str | None = None
+    from_seq: int | None = msgspec.field(default=None, name="from")
+    to_seq: int | None = msgspec.field(default=None, name="to")
+    rebuilt: bool = False  # told anew, from log and record, since the first telling is gone; with it the three below
+    began_at: str | None = None
+    answered_at: str | None = None
+    ended_at: str | None = None

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit's health as one flat object. What a machine has no sensor for is null, and never a guess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from linetap.checks import Snapshot
+from linetap.clock import NS_PER_S, kernel_clock, rfc3339
+from linetap.records import ConfirmedBy, RecorderState
+from linetap.reporter.outgoing import Outgoing
+
+_TEMPERATURE = "class/thermal/thermal_zone0/temp"  # thousandths of a degree
+_THROTTLED = "devices/platform/soc/soc:firmware/get_throttled"  # Raspberry Pi firmware, hexadecimal, 0 = never
+_FORECAST_AFTER_S = 600  # a forecast from less is a guess
+_DAY_S = 86_400
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    at: str
+    storage_days_left: float | None  # at the rate of writing since the recorder's start
+    storage_free_bytes: int | None
+    storage_total_bytes: int | None
+    recording_refused: str | None
+    gap_ms: float  # of all recordings since the recorder's start
+    capture_gap_ms: float  # of all cards since their captures' start, whether recorded or not
+    overruns: int
+    clock_synced: bool
+    clock_offset_ms: float | None
+    temperature_c: float | None
+    throttled: bool | None
+    queue_length: int  # events that no broker has taken yet
+    outbox_seq: int
+    outbox_bytes: int
+    outbox_oldest_s: float | None  # since the oldest event that is not confirmed
+    unconfirmed: int  # events
+    confirmed_by: ConfirmedBy  # whose word counts: a broker's where the roles name no desk
+    lines_in_use: int
+    lines: int
+    config_sha256: str | None  # of the effective configuration
+    config_pending: str | None  # of the one that waits for a moment without a call
+    departures: str  # what it records that is not recorded by default; names with a blank between
+    services_dead: str  # names with a blank between
+    alerts: int  # that stand, as they are told
+
+
+def health(snapshot: Snapshot, events: Outgoing, alerts: int, sys: Path = Path("/sys")) -> Health:
+    services = snapshot.services
+    recorder = services.recorder.state if services.recorder.status == "alive" else None
+    captures = [seen.state for seen in services.capture.values() if seen.status == "alive" and seen.state]
+    dead = [f"capture@{card}" for card, seen in services.capture.items() if seen.status == "dead"]
+    dead += ["recorder"] if services.recorder.status == "dead" else []
+    synced, offset_ms = kernel_clock()
+    lines = recorder.lines if recorder else []
+    return Health(
+        at=rfc3339(snapshot.utc_ns),
+        storage_days_left=_days_left(recorder, snapshot.free_bytes, snapshot.reserve_bytes),
+        storage_free_bytes=snapshot.free_bytes,
+        storage_total_bytes=snapshot.total_bytes,
+        recording_refused=recorder.recording_refused if recorder else None,
+        gap_ms=recorder.gap_ms if recorder else 0.0,
+        capture_gap_ms=round(sum(capture.gap_ms for capture in captures), 3),
+        overruns=sum(capture.overruns for capture in captures),
+        clock_synced=synced,
+        clock_offset_ms=offset_ms if synced else None,
+        temperature_c=_number(sys / _TEMPERATURE, 10, 1000),
+        throttled=None if (word := _number(sys / _THROTTLED, 16)) is None else word != 0,
+        queue_length=events.queue_length,
+        outbox_seq=events.outbox_seq,
+        outbox_bytes=events.outbox_bytes,
+        outbox_oldest_s=events.oldest_s,
+        unconfirmed=events.unconfirmed,
+        confirmed_by=events.confirmed_by,
+        lines_in_use=sum(line.state not in ("idle", "fault") for line in lines),
+        lines=len(lines),
+        config_sha256=recorder.config_sha256 if recorder else None,
+        config_pending=recorder.config_pending if recorder else None,
+        departures=" ".join(recorder.departures) if recorder else "",
+        services_dead=" ".join(dead),
+        alerts=alerts,
+    )
+
+
+def _days_left(recorder: RecorderState | None, free: int | None, reserve: int) -> float | None:
+    if recorder is None or free is None or not recorder.written_bytes:
+        return None
+    seconds = (recorder.mono_ns - recorder.started_ns) / NS_PER_S
+    if seconds < _FORECAST_AFTER_S:
+        return None
+    return round(max(0, free - reserve) / (recorder.written_bytes / seconds) / _DAY_S, 1)
+
+
+def _number(path: Path, base: int, divisor: int = 1) -> float | None:
+    try:
+        return int(path.read_text(), base) / divisor
+    except (OSError, ValueError):
+        return None

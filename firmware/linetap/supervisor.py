@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""systemd, where it is what started us (sd_notify(3)): told when the service works, and again as long as it gets on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+from linetap.records import ServiceState
+
+
+class Supervisor:
+    """Without $NOTIFY_SOCKET there is nobody to tell."""
+
+    def __init__(self) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address  # an abstract socket's name
+        self._progress: int | None = None
+
+    def tell(self, state: ServiceState, idle: bool) -> None:
+        """READY=1 with the first word, WATCHDOG=1 when there was progress since the last one or nothing to do.
+
+        A service that lives without working is not fed, and systemd starts it anew.
+        """
+        if not self._address or state.fault is not None:
+            return
+        if self._progress is None:
+            self._send("READY=1")
+        elif idle or state.progress != self._progress:
+            self._send("WATCHDOG=1")
+        self._progress = state.progress
+
+    def _send(self, word: str) -> None:
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out,
+        ):
+            out.sendto(word.encode("ascii"), socket.MSG_DONTWAIT, self._address)

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the detectors are held against: receivers and transmitters that are not ours, and recorded people.
+
+Each function raises DeviceFault `no_anchor` where what it needs is not installed.
+"""
+
+from __future__ import annotations
+
+from linetap.errors import DeviceFault
+
+
+def not_here(what: str, package: str) -> DeviceFault:
+    return DeviceFault("no_anchor", f"{what} is not installed: apt-get install --no-install-recommends {package}")

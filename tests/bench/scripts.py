@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scripts and timelines in few words, without speech unless a test wants it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from linetap.bench.script import Script, load_script
+from linetap.bench.timeline import Timeline
+from linetap.bench.voices import Voices
+
+SILENT = "[[line]]\nnumber = 1\nnoise_dbm0 = -90.0\nhum_dbm0 = -90.0\n"
+
+
+def script_of(folder: Path, text: str) -> Script:
+    path = folder / "calls.toml"
+    path.write_text(text)
+    return load_script(path)
+
+
+def timeline_of(folder: Path, text: str, lines: int = 1) -> Timeline:
+    return Timeline(script_of(folder, text), Voices(folder / "voices"), list(range(1, lines + 1)))
+
+
+def call(**keys: object) -> str:
+    """One [[call]] on line 1 from 1 s on, silent unless told otherwise."""
+    values: dict[str, object] = {"line": 1, "start_s": 1.0, "direction": "in"} | keys
+    return "[[call]]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

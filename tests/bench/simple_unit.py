@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plainest unit there can be on a cable: records audio and levels for a while, plays a notice, closes a relay.
+
+`python simple_unit.py OUT.npz RUN_DIR RATE FORMAT CHANNELS SECONDS NOTICE_CHANNEL RELAY_FROM_S RELAY_TO_S`
+The notice (noise of a fixed seed) plays on NOTICE_CHANNEL and those after it all the time; only its relay and the next
+one's are closed for a while.
+OUT holds `audio` int16 (channels, samples), `mono_ns` of each period's first sample, `hook`, `ring`, `polarity` bool
+(lines, ms), `volts` (lines, periods).
+Once it captures it says so in the state files that an exchange waits for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import alsaaudio
+import numpy as np
+
+from linetap.bench.jack import JackCable
+from linetap.board.simulated import SimulatedCard
+from linetap.clock import SYSTEM
+from linetap.records import CaptureState, RecorderState, ServiceState
+from linetap.service import StateFile
+
+NOTICE_PEAK = 8000
+
+
+def main() -> None:
+    out, run_dir, rate, sample_format, channels = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:6]
+    seconds, notice_channel, relay_from, relay_to = (float(value) for value in sys.argv[6:10])
+    period = int(rate) // 100
+    shape = {
+        "rate": int(rate), "channels": int(channels), "periodsize": period, "periods": 50,
+        "format": getattr(alsaaudio, f"PCM_FORMAT_{sample_format}"),
+    }  # fmt: skip
+    dtype, shift = ("<i4", 16) if sample_format == "S32_LE" else ("<i2", 0)
+    board = SimulatedCard(run_dir, 1, int(channels))
+    capture = alsaaudio.PCM(alsaaudio.PCM_CAPTURE, device=JackCable.unit_capture, **shape)
+    playback = alsaaudio.PCM(alsaaudio.PCM_PLAYBACK, device=JackCable.unit_playback, **shape)
+    rng = np.random.default_rng(7)
+    audio, stamps, levels = [], [], []
+    for i in range(4 + round(seconds * 100)):
+        notice = np.zeros((period, int(channels)), dtype)
+        notice[:, int(notice_channel) :] = (rng.integers(-NOTICE_PEAK, NOTICE_PEAK, period) << shift)[:, None]
+        assert playback.write(notice.tobytes()) == period
+        if i < 4:  # four periods ahead
+            continue
+        frames, data = capture.read()
+        now_ns = SYSTEM.monotonic_ns()
+        assert frames == period, frames
+        if i == 10:
+            say_up(run_dir, int(rate), sample_format, int(channels))
+        audio.append(np.frombuffer(data, dtype).reshape(period, int(channels)).T >> shift)
+        stamps.append(now_ns - 10_000_000)
+        levels.append(board.levels(now_ns))
+        for channel in range(int(notice_channel), min(int(notice_channel) + 2, int(channels))):
+            board.relay(channel, relay_from <= (i - 4) / 100 < relay_to)
+    np.savez(
+        out,
+        audio=np.concatenate(audio, axis=1).astype(np.int16),
+        mono_ns=np.array(stamps),
+        hook=np.concatenate([x.hook for x in levels], axis=1),
+        ring=np.concatenate([x.ring for x in levels], axis=1),
+        polarity=np.concatenate([x.polarity for x in levels], axis=1),
+        volts=np.stack([x.volts for x in levels], axis=1),
+    )
+
+
+def say_up(run_dir: Path, rate_hz: int, sample_format: str, channels: int) -> None:
+    common: dict[str, Any] = {"version": "0", "pid": os.getpid(), "started_ns": 0, "mono_ns": 0, "progress": 1}
+    states: dict[str, ServiceState] = {
+        "capture@1": CaptureState(
+            service="capture@1", card=1, device_rate_hz=rate_hz, device_format=sample_format, channels=channels,
+            lines=[], ring_locked=False, realtime=False, **common,
+        ),
+        "recorder": RecorderState(service="recorder", unit="bench", lines=[], config_sha256="", **common),
+    }  # fmt: skip
+    for name, state in states.items():
+        StateFile(run_dir, name, SYSTEM).write(state)
+
+
+main()

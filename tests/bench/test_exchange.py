@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exchange over a real cable: jackd, libasound and a plain recorder in a process of its own at the other end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from bench_rig import LIMIT_S, exchange, simple_unit, write_config
+from scipy.signal import correlate
+from scripts import call
+
+from linetap.bench.feed import Interpolator
+from linetap.bench.jack import JackCable
+from linetap.bench.playedlog import Played, read_played
+from linetap.bench.scenarios import main as scenarios_main
+from linetap.board.simulated import Wires, wires_path
+from linetap.clock import SYSTEM
+
+PERIOD_MS = 10
+# Line 1 rings at 0.1 s and is answered at 0.5 s; line 2 is silent and returns the notice, line 3 is deaf,
+# line 4 keeps its relay open.
+TEXT = (
+    "lines = 4\nduration_s = 3.5\n[[line]]\nnumber = 2\nnoise_dbm0 = -60.0\necho_db = -9.0\n"
+    "[[line]]\nnumber = 3\ndeaf = true\n"
+    + call(start_s=0.1, rings=1, answer_in_burst_ms=400, talk_s=1.5, dense_dbm0=-15.0, bounce_ms=5)
+)
+RECORD_S, RELAY_FROM_S, RELAY_TO_S = 2.5, 0.5, 1.5
+UNIT_FILL_MS = 40  # simple_unit.py writes so far ahead
+
+
+@dataclass
+class Heard:
+    seen: dict[str, np.ndarray[Any, Any]]
+    played: Played
+    lines: dict[int, npt.NDArray[np.int16]]
+    said: str
+
+    @property
+    def ms(self) -> int:
+        return self.played.rate_hz // 1000
+
+    def offset(self, row: int) -> int:
+        """Sample of the log that is the recording's first one."""
+        audio = self.seen["audio"][row].astype(float)
+        length = 100 * self.ms
+        at = int((audio.reshape(-1, length) ** 2).mean(axis=1).argmax()) * length
+        found = correlate(self.lines[row + 1].astype(float), audio[at : at + length], "valid", method="fft")
+        return int(found.argmax()) - at
+
+
+@pytest.fixture(scope="module", params=[(8000, "S16_LE"), (48000, "S32_LE")], ids=["8k", "48k"])
+def heard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Heard:
+    """A unit records RECORD_S while the exchange plays; the relay of line 2 is closed for a part of it."""
+    rate, sample_format = request.param
+    folder = tmp_path_factory.mktemp(f"heard-{rate}")
+    run_dir = folder / "run"
+    (folder / "calls.toml").write_text(TEXT)
+    config = write_config(folder, run_dir, rate, sample_format, 4)
+    with (
+        JackCable(folder / "jack", 4, rate) as cable,
+        exchange(cable, config, folder / "calls.toml", folder / "log", "--wait-services", "30") as process,
+    ):
+        arguments = (rate, sample_format, 4, RECORD_S, 1, RELAY_FROM_S, RELAY_TO_S)
+        seen = simple_unit(cable, folder / "seen.npz", run_dir, *arguments)
+        said, _ = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 0
+    return Heard(seen, *read_played(folder / "log"), said)
+
+
+MOST_LOST = 6  # periods in which JACK, being late, passed over one of the ends and told neither
+
+
+def periods_that_differ(audio: npt.NDArray[np.int16], line: npt.NDArray[np.int16], offset: int, period: int) -> int:
+    """Periods of `audio` nowhere near `offset` in `line`, to the last bit; the cable may slip by whole ones."""
+    differ = 0
+    for start in range(0, len(audio) - period + 1, period):
+        piece = audio[start : start + period]
+        shifts = sorted(range(-MOST_LOST * period, (MOST_LOST + 1) * period, period), key=abs)
+        at = next((by for by in shifts if np.array_equal(piece, line[offset + start + by :][:period])), None)
+        differ += at is None
+        offset += at or 0
+    return differ
+
+
+def test_what_is_captured_is_what_the_log_says_to_the_last_bit(heard: Heard) -> None:
+    offset = heard.offset(0)
+    audio = heard.seen["audio"]
+    assert audio.shape[1] == round(RECORD_S * 1000) * heard.ms
+    for row, samples in enumerate(heard.lines.values()):
+        if heard.played.underruns == 0 and heard.played.overruns == 0:
+            differ = periods_that_differ(audio[row], samples, offset, PERIOD_MS * heard.ms)
+            assert differ <= MOST_LOST, f"line {row + 1}"
+    assert len({len(samples) for samples in heard.lines.values()}) == 1
+    assert len(heard.lines[1]) == heard.played.samples
+
+
+def test_levels_arrive_within_a_period_of_the_sound_they_belong_to(heard: Heard) -> None:
+    """Not against the machine's clock: the edge of the hook against the noise that begins with the answer."""
+    hook = heard.seen["hook"][0]
+    loud = np.abs(heard.seen["audio"][0].astype(int)).reshape(-1, heard.ms).max(axis=1) > 1500
+    answered = int(np.flatnonzero(hook)[0])
+    begun = int(np.flatnonzero(loud)[0])
+    if len(heard.played.anchors) == 1:  # a cable whose clock jumped is followed, not foreseen
+        assert abs(answered - begun) <= PERIOD_MS
+    assert heard.seen["ring"][0][:answered].any()
+    assert not heard.seen["hook"][1:].any()
+    assert set(heard.seen["volts"][1]) == {-4800}
+
+
+def test_the_log_says_when_a_sample_is_heard(heard: Heard) -> None:
+    offset = heard.offset(0)
+    rate = heard.played.rate_hz
+    at = offset + np.arange(heard.seen["audio"].shape[1] // (PERIOD_MS * heard.ms)) * PERIOD_MS * heard.ms
+    begins = [sample for sample, _ in heard.played.anchors]
+    anchors = np.array(heard.played.anchors)[np.maximum(np.searchsorted(begins, at, "right") - 1, 0)]
+    late_ms = (heard.seen["mono_ns"] - anchors[:, 1]) / 1e6 - (at - anchors[:, 0]) / rate * 1000
+    assert abs(float(np.median(late_ms))) <= PERIOD_MS
+
+
+def test_a_notice_returns_only_while_the_relay_is_closed(heard: Heard) -> None:
+    frame = PERIOD_MS * heard.ms
+    power = (heard.seen["audio"][1].astype(float) ** 2).reshape(-1, frame).mean(axis=1)
+    loud = np.flatnonzero(power > 1e5)
+    assert 0 <= loud[0] - RELAY_FROM_S * 100 <= 15
+    assert 0 <= loud[-1] - RELAY_TO_S * 100 <= 15
+    assert (np.diff(loud) == 1).all()
+
+
+def test_the_echo_is_as_loud_and_as_late_as_a_hybrid_makes_it(heard: Heard) -> None:
+    rate = heard.played.rate_hz
+    frame = PERIOD_MS * heard.ms
+    notice = noise(200, frame)
+    piece = notice[90 * frame : 100 * frame]
+    audio = heard.seen["audio"][1].astype(float)
+    at = int(correlate(audio, piece, "valid", method="fft").argmax())
+    back = audio[at : at + len(piece)]
+    assert 20 * np.log10(back @ piece / (piece @ piece)) == pytest.approx(-9, abs=0.2)
+    delay_ms = (at - 90 * frame) / rate * 1000 + UNIT_FILL_MS  # since the unit wrote it, its own fill included
+    assert UNIT_FILL_MS < delay_ms < 150
+
+
+def test_a_deaf_line_returns_nothing(heard: Heard) -> None:
+    assert np.abs(heard.seen["audio"][2].astype(int)).max() < 100
+
+
+def test_an_open_relay_lets_nothing_through_while_others_are_closed(heard: Heard) -> None:
+    assert np.abs(heard.seen["audio"][3].astype(int)).max() < 100
+
+
+def test_it_says_how_it_went(heard: Heard) -> None:
+    assert f"{heard.played.underruns} under-runs" in heard.said
+    assert heard.played.script_sample is not None
+
+
+def likeness(line: npt.NDArray[np.float64], piece: npt.NDArray[np.float64]) -> float:
+    """Of the pieces of 100 ms, each found where it fits the line best, the middle one: JACK may pass over a period."""
+    found = []
+    for part in piece.reshape(-1, 800):
+        at = int(correlate(line, part, "valid", method="fft").argmax())
+        found.append(float(np.corrcoef(line[at : at + 800], part)[0, 1]))
+    return float(np.median(found))
+
+
+def test_a_unit_that_dies_and_comes_back_finds_the_cable_as_it_was(tmp_path: Path, run_dir: Path) -> None:
+    (tmp_path / "calls.toml").write_text(
+        "lines = 2\nduration_s = 30.0\n" + call(start_s=0.0, direction="out", hold_s=29.0)
+    )
+    config = write_config(tmp_path, run_dir)
+    arguments = (8000, "S16_LE", 2)
+    with (
+        JackCable(tmp_path / "jack", 2, 8000) as cable,
+        exchange(cable, config, tmp_path / "calls.toml", tmp_path / "log") as process,
+    ):
+        script = Path(__file__).with_name("simple_unit.py")
+        words = [
+            sys.executable,
+            str(script),
+            str(tmp_path / "no.npz"),
+            str(run_dir),
+            *map(str, arguments),
+            "60",
+            "1",
+            "0",
+            "60",
+        ]
+        first = subprocess.Popen(words, env=os.environ | cable.env, stderr=subprocess.DEVNULL)
+        wires = Wires.attach(wires_path(run_dir, 1))
+        try:
+            _until_closed(wires, first)
+        finally:
+            first.kill()
+            first.wait(LIMIT_S)
+            wires.close()
+        seen = simple_unit(cable, tmp_path / "seen.npz", run_dir, *arguments, 1.5, 1, 0, 2)
+        assert process.poll() is None
+    _, lines = read_played(tmp_path / "log")
+    piece = seen["audio"][0, 4000:8000].astype(float)
+    assert np.abs(piece).max() > 1000  # dial tone
+    assert likeness(lines[1].astype(float), piece) > 0.99
+    assert (seen["audio"][1, -4000:].astype(float) ** 2).mean() > 1e5  # the notice of the second one comes back too
+
+
+def test_an_under_run_is_told_and_leaves_cable_and_echo_as_they_were(tmp_path: Path, run_dir: Path) -> None:
+    (tmp_path / "calls.toml").write_text(
+        "lines = 2\nduration_s = 2.5\n" + call(start_s=0.0, direction="out", hold_s=2.4)
+    )
+    config = write_config(tmp_path, run_dir)
+    lazy = (str(Path(__file__).with_name("lazy_exchange.py")),)
+    with (
+        JackCable(tmp_path / "jack", 2, 8000) as cable,
+        exchange(
+            cable, config, tmp_path / "calls.toml", tmp_path / "log", "--wait-services", "30", program=lazy
+        ) as process,
+    ):
+        seen = simple_unit(cable, tmp_path / "seen.npz", run_dir, 8000, "S16_LE", 2, 2, 1, 0, 2)
+        said, _ = process.communicate(timeout=LIMIT_S)
+    played, lines = read_played(tmp_path / "log")
+    assert played.underruns >= 1
+    assert f"{played.underruns} under-runs" in said
+    assert len(played.anchors) > 1
+    end = seen["audio"][:, -4000:].astype(float)
+    assert likeness(lines[1].astype(float), end[0]) > 0.99
+    notice = noise(200, 80)
+    back = correlate(notice, end[1], "valid", method="fft")
+    late = 200 - len(end[1]) / 80 - int(back.argmax()) / 80  # periods from when it was written to when it was heard
+    assert late * PERIOD_MS + UNIT_FILL_MS < 150
+
+
+def noise(periods: int, frame: int) -> npt.NDArray[np.float64]:
+    """What simple_unit.py plays."""
+    rng = np.random.default_rng(7)
+    return np.concatenate([rng.integers(-8000, 8000, frame) for _ in range(periods)]).astype(float)
+
+
+def _until_closed(wires: Wires, unit: subprocess.Popen[bytes]) -> None:
+    deadline = SYSTEM.monotonic_ns() + LIMIT_S * 10**9
+    while not wires.relays[1]:
+        assert unit.poll() is None
+        assert SYSTEM.monotonic_ns() < deadline
+        SYSTEM.sleep(0.02)
+
+
+def test_a_dead_sound_server_is_told_and_not_waited_for(tmp_path: Path, run_dir: Path) -> None:
+    (tmp_path / "calls.toml").write_text("lines = 2\nduration_s = 60.0\n")
+    config = write_config(tmp_path, run_dir)
+    with (
+        JackCable(tmp_path / "jack", 2, 8000) as cable,
+        exchange(cable, config, tmp_path / "calls.toml", tmp_path / "log") as process,
+    ):
+        os.kill(cable.pid, signal.SIGSTOP)
+        process.wait(LIMIT_S)
+        assert process.returncode != 0
+    assert "no period for 2000 ms" in (tmp_path / "exchange.log").read_text()
+
+
+def test_the_interpolator_keeps_the_band_and_drops_the_images() -> None:
+    n = np.arange(8000)
+    for hz in (300, 1000, 3400):
+        low = np.rint(10000 * np.sin(2 * np.pi * hz * n / 8000)).astype(np.int16)[None]
+        whole = Interpolator(6, 1).push(low)
+        interpolator = Interpolator(6, 1)
+        pieces = np.concatenate([interpolator.push(low[:, i : i + 77]) for i in range(0, 8000, 77)], axis=1)
+        assert np.array_equal(whole, pieces)
+        spectrum = np.abs(np.fft.rfft(whole[0, 4800:-4800] * np.hanning(38400))) / (38400 / 4)
+        level = 20 * np.log10(spectrum / 10000 + 1e-9)
+        at = hz * 38400 // 48000
+        assert level[at - 2 : at + 3].max() == pytest.approx(0, abs=0.5)
+        assert level[4600 * 38400 // 48000 :].max() < -55
+
+
+def test_scenarios_need_a_name_and_minutes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["scenarios", "eight_busy", "ten"])
+    assert scenarios_main() == 2
+    assert "usage" in capsys.readouterr().err

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet at a small scale: a broker and an ingest that die, units that are cut off, and every event once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from linetap import cli
+from linetap.bench.fleet.calls import STEPS, Call, steps_ns
+from linetap.bench.fleet.happenings import Happening, parse
+from linetap.bench.fleet.trial import Plan, Trial
+from linetap.bench.measure.fleet import rows
+from linetap.errors import BadInput
+
+UNITS = 50
+PLAN = Plan(
+    units=UNITS, lines=2, every_s=8, calm_s=(0, 2), broker_killed_s=2, ingest_killed_s=4, ingest_kills=1,
+    partition_s=(3, 2), partition_units=20, for_s=6, settle_s=60,
+)  # fmt: skip
+
+
+def test_nothing_is_lost_or_doubled_and_all_come_back(tmp_path: Path, run_dir: Path) -> None:
+    out = Trial(tmp_path, run_dir, PLAN).run()
+    assert out.events > UNITS
+    assert (out.lost, out.changed, out.set_aside) == (0, 0, 0)
+    last = out.standings[-1]
+    assert last.connected == UNITS
+    assert last.confirmed == last.events == out.events
+    assert last.refused == 0
+    assert out.all_back_s(out.broker_killed_ns) is not None
+    assert {row.name for row in rows(PLAN, out)}
+
+
+def test_a_call_has_eight_events_and_ends_idle() -> None:
+    assert len(STEPS) == 8
+    call = Call(3, 1_795_560_961_000_000_000)
+    reports = [report for step in STEPS if (report := call.report(step, call.began_ns)) is not None]
+    assert [report.state for report in reports] == ["ringing", "notice", "recording", "idle"]
+    assert reports[-1].call_id is None
+    assert call.event(STEPS[0], call.began_ns).call_id == call.call_id
+    assert [ns for ns, _ in steps_ns(240)] == sorted(ns for ns, _ in steps_ns(240))
+
+
+@pytest.mark.parametrize(
+    ("text", "happening"),
+    [
+        ("storm@30", Happening("storm", 30)),
+        ("outage@60+10", Happening("outage", 60, 10)),
+        ("partition@90+600:200", Happening("partition", 90, 600, 200)),
+    ],
+)
+def test_what_happens_is_read(text: str, happening: Happening) -> None:
+    assert parse(text) == happening
+
+
+@pytest.mark.parametrize("text", ["", "storm", "storm@x", "outage@5", "partition@5+5", "storm@30+1", "flood@1"])
+def test_what_does_not_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="would be right"):
+        parse(text)
+
+
+@pytest.mark.parametrize("broker", ["mqtt://10.0.0.1:1883", "http://127.0.0.1", "mqtts://broker.example:8883"])
+def test_a_simulation_stays_on_the_loopback(broker: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["fleet", "--broker", broker]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

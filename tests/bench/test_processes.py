@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from linetap.bench.processes import ChildFailed, Processes
+from linetap.clock import SYSTEM
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+
+
+def running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_everything_is_ended_when_the_block_is_left_by_an_error(tmp_path: Path) -> None:
+    pids: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(tmp_path, pids)
+    assert len(pids) == 3
+    assert not any(running(pid) for pid in pids)
+
+
+def _interrupted(folder: Path, pids: list[int]) -> None:
+    with Processes(folder, {}) as children:
+        pids += [children.start(f"sleep-{i}", ["sleep", "60"]).process.pid for i in range(3)]
+        assert all(running(pid) for pid in pids)
+        raise KeyboardInterrupt
+
+
+def test_who_does_not_hear_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linetap.bench.processes.END_S", 0.3)
+    with Processes(tmp_path, {}) as children:
+        child = children.start("stubborn", [sys.executable, "-c", STUBBORN])
+        children.wait_for_text(child, "up", 20)
+        assert children.end(child) == -signal.SIGKILL
+
+
+def test_a_child_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
+    with Processes(tmp_path, {"WORDS": "no such device"}) as children:
+        child = children.start("capture", ["sh", "-c", "echo first; echo $WORDS; exit 3"])
+        child.process.wait(20)
+        with pytest.raises(ChildFailed, match=r"capture ended with 3.*\n  first\n  no such device"):
+            children.check()
+
+
+def test_a_child_that_does_not_come_up_is_not_waited_for(tmp_path: Path) -> None:
+    with Processes(tmp_path, {}) as children:
+        child = children.start("slow", ["sleep", "60"])
+        with pytest.raises(ChildFailed, match=r"not ready within 0\.2 s"):
+            children.wait_for_text(child, "ready", 0.2)
+
+
+def test_children_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    parent = (
+        "import sys; from pathlib import Path; from linetap.bench.processes import Processes\n"
+        "children = Processes(Path(sys.argv[1]), {})\n"
+        "print(children.start('child', ['sleep', '60']).process.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", parent, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        _until(lambda: _command(pid) == "sleep")  # setpriv has done its work
+        process.kill()
+    _until(lambda: _command(pid) != "sleep")
+
+
+def _command(pid: int) -> str:
+    """Its name while it lives; a zombie waits for a parent that may be slow to fetch it."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if stat.rpartition(") ")[2].startswith("Z") else stat.partition("(")[2].rpartition(")")[0]
+
+
+def _until(what: object) -> None:
+    assert callable(what)
+    deadline = SYSTEM.monotonic_ns() + 20 * 10**9
+    while not what():
+        assert SYSTEM.monotonic_ns() < deadline
+        SYSTEM.sleep(0.02)

@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A card with a meter: who decides when, what the two disagree about, and the way into capture's ring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at
+
+from linetap import learned
+from linetap.bench.meter import Meter, MeterOnPty, VoltsAt, WireVolts
+from linetap.board import CardBoard, Levels, open_card
+from linetap.board.meter.card import MeteredCard, MeterRelays
+from linetap.board.meter.decide import Decider
+from linetap.board.meter.learning import LearnedLimits
+from linetap.board.meter.reader import Reader
+from linetap.board.wires import Wires, wires_path
+from linetap.capture.lights import LineLights
+from linetap.capture.lineaudio import LineAudio
+from linetap.capture.loop import Loop
+from linetap.capture.player import Player
+from linetap.clock import NS_PER_MS, SYSTEM, ManualClock
+from linetap.config.numbers import MeterNumbers
+from linetap.config.schema import Board, Card, Config, Keys, Line
+from linetap.errors import BadInput
+from linetap.records import CaptureState, LineState, LineStatus, MeterState, RecorderState
+from linetap.ring import NO_VOLTS, RingReader, RingWriter
+from linetap.service import write_atomically
+
+LIMIT_S = 20.0
+WHEN = "2026-11-24T22:56:00.123Z"
+IDLE = steps((0, -48))
+CALL = steps((0, -48), (1, -8), (2, -48))
+
+
+def unit(run_dir: Path, lines: int = 2, port: str | None = None, channel: int = 1) -> Config:
+    return Config(
+        unit="test",
+        run_dir=str(run_dir),
+        learned=str(run_dir / "learned"),
+        board=Board(kind="simulated"),
+        keys=Keys(custodians=["age1none"], overflow_epoch="age1none"),
+        card=[Card(number=1, rate_hz=8000, meter_port=port)],
+        line=[Line(number=10 + i, channel=channel + i) for i in range(lines)],
+    )
+
+
+class Pins:
+    """HOOK pins that say what the test says."""
+
+    behind_ms = 0
+    meter: MeterState | None = None
+
+    def __init__(self, lines: int) -> None:
+        self.hook = [False] * lines
+        self.relays = [False] * lines
+        self.closed = False
+
+    def levels(self, _until_ns: int) -> Levels:
+        lines = len(self.hook)
+        none = np.zeros((lines, 10), np.bool_)
+        return Levels(none | np.array(self.hook)[:, None], none, none, np.full(lines, NO_VOLTS, np.int16))
+
+    def relay(self, index: int, closed: bool) -> None:
+        self.relays[index] = closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class CardRig(MeterRig):
+    """As MeterRig, but asks the card."""
+
+    def __init__(self, run_dir: Path, volts: VoltsAt, lines: int, pins: CardBoard | None = None) -> None:
+        super().__init__(volts, lines)
+        self.config = unit(run_dir, lines)
+        self.learned = LearnedLimits(self.config, 1)
+        self.reader = Reader(
+            self.cable, range(lines), Decider(self.learned.limits, [MeterNumbers()] * lines), self.clock
+        )
+        own = pins or MeterRelays(self.reader, range(lines), self.clock)
+        self.card = MeteredCard(own, self.reader, self.config.lines_of(1), self.learned)
+
+    def levels(self, seconds: float) -> list[Levels]:
+        found: list[Levels] = []
+        for _ in range(round(seconds * 1000 / BATCH_MS)):
+            self.clock.advance(BATCH_MS * NS_PER_MS)
+            last = self.clock.monotonic_ns() - self.card.behind_ms * NS_PER_MS
+            found += [self.card.levels(last - back * NS_PER_MS) for back in (30, 20, 10, 0)]
+        return found
+
+
+def test_the_meter_decides_and_the_pins_do_when_it_is_silent(run_dir: Path) -> None:
+    pins = Pins(2)
+    rig = CardRig(run_dir, volts_at(steps((0, -48), (0.5, -8)), IDLE), 2, pins)
+    pins.hook = [False, True]
+    last = rig.levels(1)[-1]
+    assert last.hook[:, -1].tolist() == [True, False]
+    assert last.volts.tolist() == [-800, -4800]
+    rig.cable.deaf = True
+    silent = rig.levels(0.5)[-1]
+    assert silent.hook[:, -1].tolist() == [False, True]
+    assert silent.volts.tolist() == [NO_VOLTS, NO_VOLTS]
+    assert not rig.card.meter.connected
+    rig.cable.deaf = False
+    assert rig.levels(0.2)[-1].hook[:, -1].tolist() == [True, False]
+    assert rig.card.meter.connected
+
+
+def test_before_the_meter_speaks_the_pins_decide(run_dir: Path) -> None:
+    pins = Pins(1)
+    rig = CardRig(run_dir, volts_at(IDLE), 1, pins)
+    rig.cable.open = False
+    pins.hook = [True]
+    assert all(levels.hook.all() for levels in rig.levels(1))
+
+
+def test_a_lasting_disagreement_is_told_and_taken_back(run_dir: Path) -> None:
+    pins = Pins(2)
+    rig = CardRig(run_dir, volts_at(IDLE, IDLE), 2, pins)
+    rig.levels(0.4)
+    pins.hook = [False, True]
+    rig.levels(0.96)
+    assert rig.card.meter.disagreeing == []
+    rig.levels(0.12)
+    assert rig.card.meter.disagreeing == [11]
+    pins.hook = [False, False]
+    rig.levels(0.04)
+    assert rig.card.meter.disagreeing == []
+
+
+def test_a_pins_delay_is_no_disagreement(run_dir: Path) -> None:
+    pins = Pins(1)
+    rig = CardRig(run_dir, volts_at(steps(*((0.4 * k, -8.0 if k % 2 else -48.0) for k in range(60)))), 1, pins)
+    for _ in range(200):
+        pins.hook = [bool(rig.levels(0.08)[-1].hook[0, -1])]
+        assert rig.card.meter.disagreeing == []
+
+
+def test_what_a_pin_cannot_see_is_no_disagreement(run_dir: Path) -> None:
+    """An open wire, a PBX of 24 V, a loop that reads 40 V off-hook; the last line could be seen and is told."""
+    for line, on, off in ((11, 24.0, 6.0), (12, 48.0, 40.0)):
+        learned.save(run_dir / "learned", line, learned.Learned(on_hook_v=on, off_hook_v=off, learned_at=WHEN))
+    pins = Pins(4)
+    rig = CardRig(run_dir, volts_at(steps((0, 0)), steps((0, -24)), steps((0, -40)), IDLE), 4, pins)
+    pins.hook = [True, True, False, True]
+    last = rig.levels(3)[-1]
+    assert last.hook[:, -1].tolist() == [False, False, True, False]
+    assert rig.card.meter.disagreeing == [13]
+
+
+def test_a_silent_meter_disagrees_with_nobody(run_dir: Path) -> None:
+    pins = Pins(1)
+    rig = CardRig(run_dir, volts_at(IDLE), 1, pins)
+    pins.hook = [True]
+    rig.levels(2)
+    assert rig.card.meter.disagreeing == [10]
+    rig.cable.deaf = True
+    rig.levels(1)
+    assert rig.card.meter.disagreeing == []
+
+
+def test_what_is_learnt_while_capture_runs_counts(run_dir: Path) -> None:
+    rig = CardRig(run_dir, volts_at(steps((0, -24), (1, -6), (2, -24))), 1, Pins(1))
+    assert rig.levels(3)[-1].hook.all()
+    learned.save(run_dir / "learned", 10, learned.Learned(on_hook_v=24, off_hook_v=6, learned_at=WHEN))
+    rig.learned.look()
+    assert not rig.levels(0.4)[-1].hook.any()
+    assert rig.meter.limits == [(1320, 1680)]
+
+
+def test_relays_with_pins_are_the_pins(run_dir: Path) -> None:
+    pins = Pins(2)
+    rig = CardRig(run_dir, volts_at(IDLE, IDLE), 2, pins)
+    rig.card.relay(1, True)
+    assert pins.relays == [False, True]
+    assert rig.meter.relays(rig.clock.monotonic_ns()) == 0
+    rig.card.close()
+    assert pins.closed
+    assert not rig.cable.open
+
+
+def test_relays_by_the_meter_open_when_nobody_asks_for_levels_any_more(run_dir: Path) -> None:
+    rig = CardRig(run_dir, volts_at(IDLE, IDLE), 2)
+    rig.levels(0.2)
+    rig.card.relay(1, True)
+    rig.levels(3)
+    assert rig.meter.relays(rig.clock.monotonic_ns()) == 0b10
+    rig.clock.advance(600 * NS_PER_MS)
+    assert rig.meter.relays(rig.clock.monotonic_ns()) == 0
+    rig.levels(0.2)
+    assert rig.meter.relays(rig.clock.monotonic_ns()) == 0b10
+    rig.card.relay(1, False)
+    assert rig.meter.relays(rig.clock.monotonic_ns()) == 0
+
+
+def test_lights_follow_the_recorder_and_show_its_death(run_dir: Path) -> None:
+    rig = CardRig(run_dir, volts_at(*[IDLE] * 3), 3, Pins(3))
+    lights = LineLights(rig.config, 1, rig.card, rig.clock)
+    lights.show()
+    assert rig.meter.lights == [5, 5, 5]
+    doing: tuple[LineStatus, ...] = ("idle", "ringing", "recording")
+    lines = [LineState(line=10 + i, state=state, since=WHEN) for i, state in enumerate(doing)]
+    state = RecorderState(
+        service="recorder", version="1", pid=1, started_ns=0, mono_ns=rig.clock.monotonic_ns(), progress=1,
+        unit="test", lines=lines, config_sha256="",
+    )  # fmt: skip
+    write_atomically(run_dir / "recorder.json", msgspec.json.encode(state))
+    lights.show()
+    assert rig.meter.lights == [1, 2, 4]
+    rig.clock.advance(2000 * NS_PER_MS)
+    lights.show()
+    assert rig.meter.lights == [5, 5, 5]
+
+
+class SteadyCodec:
+    """A codec in step with the test's clock: silence, and never a fault."""
+
+    period = 80
+    buffer = 1600
+    filled_at_start = 0
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self._taken = 0
+        self._began_ns = clock.monotonic_ns()
+        self.available: Callable[[], int] = self._available
+        self.room: Callable[[], int] = lambda: 0
+
+    def _available(self) -> int:
+        return (self._clock.monotonic_ns() - self._began_ns) // 125_000 - self._taken
+
+    def restart_capture(self) -> None:
+        self._taken, self._began_ns = 0, self._clock.monotonic_ns()
+
+    def refill(self, periods: int = 4, /) -> int:
+        return periods * self.period
+
+    def wait(self, timeout_ms: int) -> bool:
+        self._clock.advance(min(timeout_ms, 10) * NS_PER_MS)
+        return False
+
+    def read(self) -> bytes | None:
+        self._taken += self.period
+        return bytes(self.period * 8 * 2)
+
+    def write(self, _data: bytes | None, /) -> int:
+        return self.period
+
+
+def capture_state(config: Config) -> CaptureState:
+    return CaptureState(
+        service="capture@1", version="1", pid=1, started_ns=0, mono_ns=0, progress=0, card=1, device_rate_hz=8000,
+        device_format="S16_LE", channels=8, lines=[line.number for line in config.line], ring_locked=True,
+        realtime=True,
+    )  # fmt: skip
+
+
+def test_the_ring_has_every_edge_where_it_was(run_dir: Path) -> None:
+    """Capture's own loop: what it writes has waited for its levels, from the first slot after the start on."""
+    levels = [(0.1 * k, -8.0 if k % 2 else -48.0) for k in range(60)]
+    rig = CardRig(run_dir, volts_at(steps(*levels), ringing(-48, 75, 20, 1, 2)), 2, Pins(2))
+    config, card = rig.config, rig.config.card[0]
+    rig.levels(0.4)
+    lines = config.lines_of(1)
+    with closing(RingWriter(run_dir, 1, [10, 11], 120, 8000)) as ring:
+        player = Player(card, lines, {}, rig.card)
+        codec = SteadyCodec(rig.clock)
+        loop = Loop(card, codec, LineAudio(card, lines), ring, rig.card, player, rig.clock, capture_state(config))
+        loop.start()
+        while rig.clock.monotonic_ns() < START_NS + 4000 * NS_PER_MS:
+            loop.turn()
+        reader = RingReader(run_dir, 1)
+        reader.seek(0, 0)
+        found: list[int] = []
+        with closing(reader):
+            before = None
+            while (batch := reader.read(64)) is not None:
+                assert not batch.hook[1].any()
+                for i, level in enumerate(batch.hook[0]):
+                    if before is not None and level != before:
+                        found.append(round((batch.mono_ns - START_NS) / NS_PER_MS) + i)
+                    before = level
+                newest = batch.mono_ns + batch.frames * 125_000
+    assert found == list(range(found[0], found[-1] + 1, 100))
+    assert found[0] <= 600
+    assert found[-1] >= 3800
+    assert found[0] % 100 == 0
+    assert rig.clock.monotonic_ns() - newest <= 100 * NS_PER_MS
+
+
+def turned_until(port: MeterOnPty, what: Callable[[], bool], doing: str) -> None:
+    deadline = SYSTEM.monotonic_ns() + round(LIMIT_S * 1e9)
+    while SYSTEM.monotonic_ns() < deadline:
+        port.turn()
+        if what():
+            return
+        SYSTEM.sleep(0.005)
+    raise AssertionError(f"{doing}: not within {LIMIT_S} s")
+
+
+@contextmanager
+def on_a_terminal(run_dir: Path) -> Iterator[tuple[MeterOnPty, CardBoard, Wires]]:
+    """A simulated card of two lines with its meter, on a real terminal with the real clock; line 1 is off-hook."""
+    config = unit(run_dir, port=str(run_dir / "meter-1"))
+    board = open_card(config, 1)
+    wires = Wires.create(wires_path(run_dir, 1), 2)
+    now_ms = SYSTEM.monotonic_ns() // NS_PER_MS
+    shape = np.ones((2, 16_000), np.bool_)
+    hook = shape * np.array([[True], [False]])
+    wires.put(now_ms - 500, hook, ~shape, ~shape, np.where(hook, -800, -4800))
+    meter = Meter(WireVolts(wires), 2, SYSTEM.monotonic_ns())
+    with closing(MeterOnPty(meter, run_dir / "meter-1")) as port, closing(board), closing(wires):
+        yield port, board, wires
+
+
+def seen(board: CardBoard) -> bool:
+    """The meter's levels, and what they are now."""
+    levels = board.levels(SYSTEM.monotonic_ns() - board.behind_ms * NS_PER_MS)
+    assert board.meter is not None
+    return board.meter.connected and levels.hook[:, -1].tolist() == [True, False] and int(levels.volts[0]) == -800
+
+
+def test_unplugged_and_plugged_in_again(run_dir: Path) -> None:
+    with on_a_terminal(run_dir) as (port, board, _):
+        meter = board.meter
+        assert meter is not None
+        turned_until(port, lambda: seen(board), "the meter is heard")
+        port.unplug()
+        turned_until(port, lambda: not seen(board) and not meter.connected, "it is missed")
+        assert board.levels(SYSTEM.monotonic_ns()).hook[:, -1].tolist() == [True, False]  # as the wires are
+        port.plug()
+        turned_until(port, lambda: seen(board), "it is heard again")
+
+
+def test_a_meter_that_nobody_reads_and_one_that_reads_nothing_hold_up_nobody(run_dir: Path) -> None:
+    with on_a_terminal(run_dir) as (port, board, _):
+        turned_until(port, lambda: seen(board), "the meter is heard")
+        assert isinstance(board, MeteredCard)
+        for _ in range(3000):
+            board.lights([1, 1])  # more than a terminal holds, and nobody takes it
+        for _ in range(200):
+            port.meter._queue.append((0, bytes(1000)))
+        port.turn()  # more than a terminal holds, too
+        turned_until(port, lambda: seen(board), "the meter is heard again")
+
+
+def test_no_meter_at_the_port(run_dir: Path) -> None:
+    with closing(open_card(unit(run_dir, port=str(run_dir / "nothing")), 1)) as board:
+        assert board.meter is not None
+        for _ in range(20):
+            assert not board.levels(SYSTEM.monotonic_ns()).hook.any()
+        assert not board.meter.connected
+
+
+def test_a_line_on_a_channel_that_no_meter_has(run_dir: Path) -> None:
+    with pytest.raises(BadInput, match="line 11 is on channel 9"):
+        open_card(unit(run_dir, port="/dev/null", channel=8), 1)
+
+
+def test_a_usb_card_needs_no_pins(run_dir: Path) -> None:
+    config = unit(run_dir, port=str(run_dir / "nothing"))
+    config = msgspec.structs.replace(
+        config,
+        board=Board(kind="hardware", pins="nowhere"),
+        card=[msgspec.structs.replace(config.card[0], number=2)],
+        line=[msgspec.structs.replace(line, card=2) for line in config.line],
+    )
+    with closing(open_card(config, 2)) as board:
+        assert board.levels(SYSTEM.monotonic_ns()).volts.tolist() == [NO_VOLTS, NO_VOLTS]
+        board.relay(0, True)
+
+
+def test_the_simulated_meter_rings_as_an_exchange_does(run_dir: Path) -> None:
+    wires = Wires.create(run_dir / "w", 1)
+    on, none = np.ones((1, 200), np.bool_), np.zeros((1, 200), np.bool_)
+    wires.put(1000, none, on, none, np.full((1, 200), -4800))
+    volts = WireVolts(wires)(1000, 200)
+    assert int(volts.max()) in range(5500, 5900)
+    assert int(volts.min()) in range(-15500, -15200)
+    wires.put(1000, on, none, none, np.full((1, 200), -800))
+    assert (WireVolts(wires)(1000, 200) == hundredths(-8)).all()

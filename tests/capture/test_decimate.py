@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The filter's numbers, measured through the code that runs: periods in, periods out."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from linetap.capture.decimate import DELAY, FACTOR, Decimator, upsample
+
+IN = 480
+
+
+def through(wave: npt.NDArray[np.float64], full_scale: int = 1) -> npt.NDArray[np.float64]:
+    """float64 (n,) at 48 kHz through lines 0 and 2 of three, period by period -> (n / 6,)."""
+    kind = np.int16 if full_scale == 1 else np.int32
+    samples = np.zeros((len(wave), 3), kind)
+    samples[:, 0] = samples[:, 2] = np.rint(wave * full_scale).astype(kind)
+    decimator = Decimator(3, full_scale)
+    out = np.zeros((3, len(wave) // FACTOR), np.int16)
+    for i in range(0, len(wave), IN):
+        decimator.period(samples[i : i + IN], out[:, i // FACTOR : (i + IN) // FACTOR])
+    assert (out[0] == out[2]).all()
+    assert not out[1].any()
+    first: npt.NDArray[np.float64] = out[0].astype(np.float64)
+    return first
+
+
+def tone(hz: float, amplitude: float = 16000.0) -> npt.NDArray[np.float64]:
+    return amplitude * np.sin(2 * np.pi * hz * np.arange(48000) / 48000)
+
+
+def gain_db(hz: float) -> float:
+    out = through(tone(hz))[1000:]
+    return float(20 * np.log10(max(np.sqrt(2 * np.mean(out**2)), 1e-3) / 16000))
+
+
+@pytest.mark.parametrize("hz", [300, 500, 1000, 2000, 3000, 3300, 3400])
+def test_flat_over_the_telephone_band(hz: int) -> None:
+    assert abs(gain_db(hz)) < 0.1  # +-0.5 dB is what is promised
+
+
+@pytest.mark.parametrize("alias_of", [300, 1000, 2000, 3400])
+@pytest.mark.parametrize("multiple", [1, 2])
+def test_aliases_are_below_60_db(alias_of: int, multiple: int) -> None:
+    assert gain_db(8000 * multiple - alias_of) < -60
+    assert gain_db(8000 * multiple + alias_of) < -60
+
+
+def test_delay_is_what_it_says() -> None:
+    pulse = np.zeros(IN * 4)
+    pulse[IN * 2] = 20000
+    assert int(np.argmax(through(pulse))) == (IN * 2 + DELAY) // FACTOR
+
+
+def test_periods_join_without_a_seam() -> None:
+    out = through(tone(1000))[200:]
+    k = np.arange(200, 200 + len(out))
+    expected = 16000 * np.sin(2 * np.pi * 1000 * (FACTOR * k - DELAY) / 48000)
+    assert np.abs(out - expected).max() < 3
+
+
+def test_full_scale_is_limited_and_s32_is_scaled() -> None:
+    square = np.sign(tone(100)) * 32767
+    assert through(square).max() == 32767
+    assert np.abs(through(tone(700)) - through(tone(700), 65536)).max() <= 1
+
+
+def test_upsampled_notice_comes_back_as_it_was() -> None:
+    rng = np.random.default_rng(2)
+    spectrum = np.zeros(4001, np.complex128)
+    spectrum[300:3400] = np.exp(2j * np.pi * rng.random(3100))
+    wave = np.fft.irfft(spectrum, 8000)
+    samples = np.rint(wave * 4000 / wave.std()).astype(np.int16)
+    up = upsample(samples)
+    assert len(up) == len(samples) * FACTOR
+    back = through(np.concatenate([up, np.zeros(IN)]).astype(np.float64))[DELAY // FACTOR :][: len(samples)]
+    inside = slice(100, -100)
+    error = np.mean((back[inside] - samples[inside]) ** 2)
+    assert 10 * np.log10(np.mean(samples[inside].astype(float) ** 2) / error) > 40

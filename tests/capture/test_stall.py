@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A codec that stops answering ends capture with a reason: it hangs nowhere, neither reading nor on its way out."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from capture_rig import Unit, laid_cable, unit
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_silent_codec_ends_capture(run_dir: Path, how: signal.Signals) -> None:
+    with laid_cable(run_dir / "cable", 8, 8000, survives=False) as cable:
+        with Unit(unit(run_dir / "run", cable), cable) as capture:
+            capture.captured(30)
+            os.kill(cable.pid, how)
+            assert capture.process.wait(10) == 2
+            state = capture.state()
+            said = capture.said()
+        os.kill(cable.pid, signal.SIGKILL)
+    assert state is not None
+    assert state.fault is not None
+    assert state.fault.code == "codec_stalled"
+    assert said.rstrip().splitlines()[-1].startswith("linetap: codec_stalled: unit_capture (card 1): no period")
+    assert "Traceback" not in said

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap check` as it is called: exit status and what it prints, over a real configuration and the real clock."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from linetap.checks import command
+from linetap.clock import SYSTEM
+from linetap.errors import BadInput
+from linetap.evidence import keys
+from state_files import Unit
+
+RECIPIENT = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"  # the age project's example
+
+
+def called(path: Path, *options: str) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(["--config", str(path), *options]))
+
+
+@pytest.fixture
+def config(run_dir: Path) -> Path:
+    (run_dir / "unit.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    path = run_dir / "unit.toml"
+    path.write_text(f"""
+unit = "test-unit"
+run_dir = "{run_dir}"
+vault = "vault"
+[board]
+kind = "simulated"
+[keys]
+custodians = ["{RECIPIENT}"]
+overflow_epoch = "{RECIPIENT}"
+[[card]]
+[[line]]
+number = 1
+channel = 1
+[storage]
+reserve_mb = 0
+""")
+    return path
+
+
+def test_nothing_runs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called(config) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("critical codec_stalled: ")
+    assert "Card 1 gives no audio" in line
+    assert "카드 1" in line
+
+
+def test_as_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called(config, "--json") == 1
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["check"], row["severity"]) == ("codec_stalled", "critical")
+
+
+def test_all_well(
+    config: Path, run_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = Unit(run_dir, SYSTEM)
+    unit.write()
+
+    class Clock:
+        """The machine's, and each time the command waits, the services get on."""
+
+        monotonic_ns = staticmethod(SYSTEM.monotonic_ns)
+        utc_ns = staticmethod(SYSTEM.utc_ns)
+
+        @staticmethod
+        def sleep(seconds: float) -> None:
+            SYSTEM.sleep(seconds)
+            unit.write()
+
+    monkeypatch.setattr(command, "SYSTEM", Clock())
+    assert called(config) == 0
+    assert "all is well" in capsys.readouterr().out
+
+
+def test_a_configuration_that_cannot_be_used(config: Path) -> None:
+    config.write_text(config.read_text().replace("channel = 1", "channel = 99"))
+    with pytest.raises(BadInput, match=r"unit.toml:\d+: line\[1\].channel = 99"):
+        called(config)

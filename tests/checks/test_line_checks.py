@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checks of lines and of the line meter: whose word they take, which line they name, and when they clear."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from linetap.checks import CHECKS, Check, Finding, Snapshot, run
+from linetap.checks.watch import Seen, Services, Status
+from linetap.clock import NS_PER_S
+from linetap.panel.legend import CONDITIONS
+from linetap.recorder.signals.health.linehealth import CODES
+from linetap.records import KeyListState, MeterState, RecorderState
+from state_files import capture, recorder, reporter, suffering
+
+GIB = 1 << 30
+OF_LINES = (
+    *CODES, "notice_not_heard", "notice_doubtful", "call_marked", "mark_far", "long_call",
+)  # fmt: skip
+BY_ID = {check.id: check for check in CHECKS}
+CRITICAL = {"line_cut", "line_short", "silent_off_hook", "notice_not_heard"}
+OF_THE_DESK = {"call_marked", "mark_far", "long_call"}
+
+
+def unit(
+    heard: RecorderState | None = None,
+    recorder_is: Status = "alive",
+    meters: tuple[MeterState | None, ...] = (None,),
+    capture_is: Status = "alive",
+) -> Snapshot:
+    captures = {
+        card: Seen(capture(card, meter=meter), capture_is, 60 * NS_PER_S) for card, meter in enumerate(meters, 1)
+    }
+    services = Services(captures, Seen(heard or recorder("idle"), recorder_is), Seen(reporter(), "alive"))
+    return Snapshot(services, 100 * GIB, 100 * GIB, GIB, "/vault", 1_800_000_000 * NS_PER_S)
+
+
+def told(snapshot: Snapshot, standing: list[Finding] | None = None) -> list[str]:
+    return [finding.check for finding in run(snapshot, standing or []) if finding.check != "codec_stalled"]
+
+
+@pytest.mark.parametrize("code", OF_LINES)
+def test_a_code_is_told_by_its_check_and_goes_with_it(code: str) -> None:
+    (finding,) = run(unit(suffering(code)))
+    assert (finding.check, finding.trouble.line) == (code, 1)
+    assert finding.trouble.severity == ("critical" if code in CRITICAL else "warning")
+    for text in (finding.trouble.text_ko, finding.trouble.action_ko):
+        assert "1번 회선" in text or "learn 1" in text
+    assert "ine 1" in finding.trouble.text_en
+    assert run(unit(suffering()), [finding]) == []
+
+
+@pytest.mark.parametrize("code", OF_LINES)
+def test_what_to_do_names_the_screwdriver_and_the_led_is_of_the_closet_alone(code: str) -> None:
+    (finding,) = run(unit(suffering(code)))
+    assert "screwdriver" in finding.trouble.action_en
+    assert "드라이버" in finding.trouble.action_ko
+    assert (finding.led == "ok") == (code in OF_THE_DESK)
+    assert finding.led in CONDITIONS
+
+
+def test_several_lines_are_named_together() -> None:
+    state = suffering("hum")
+    state.lines[1].troubles = ["hum", "line_cut"]
+    findings = {finding.check: finding.trouble for finding in run(unit(state))}
+    assert findings["hum"].text_en.startswith("Lines 1, 2: ")
+    assert findings["hum"].text_ko.startswith("1번, 2번 회선")
+    assert findings["hum"].line is None
+    assert findings["line_cut"].line == 2
+
+
+def test_a_recorder_that_is_away_cures_no_line_and_accuses_none() -> None:
+    standing = run(unit(suffering("line_cut")))
+    assert told(unit(recorder(), "dead"), standing) == ["line_cut"]
+    assert told(unit(suffering("line_cut"), "dead")) == []
+    assert told(unit(suffering(), "alive"), standing) == []
+
+
+def test_a_mark_says_nothing_of_who_calls() -> None:
+    state = suffering("call_marked", "mark_far")
+    state.lines[0].call_id = "20261124T225600.123Z-L01"
+    for finding in run(unit(state)):
+        it = finding.trouble
+        assert not re.search(r"\d{2,}", it.text_ko + it.text_en + it.action_ko + it.action_en)
+
+
+class TestMeter:
+    WELL = MeterState(connected=True)
+    AWAY = MeterState(connected=False)
+
+    def test_one_that_is_well_and_one_that_is_not_there(self) -> None:
+        assert told(unit(meters=(self.WELL, None))) == []
+
+    def test_a_silent_one_is_named_by_its_card(self) -> None:
+        (finding,) = run(unit(meters=(self.WELL, self.AWAY)))
+        assert (finding.check, finding.led) == ("meter_absent", "meter_absent")
+        assert finding.trouble.text_en.startswith("Card 2: ")
+
+    def test_a_dead_capture_says_nothing_of_it_and_clears_nothing(self) -> None:
+        standing = run(unit(meters=(self.AWAY,)))
+        assert told(unit(meters=(self.AWAY,), capture_is="dead")) == []
+        assert told(unit(meters=(self.WELL,), capture_is="dead"), standing) == ["meter_absent"]
+        assert told(unit(meters=(self.WELL,)), standing) == []
+
+    def test_a_housing_that_is_open(self) -> None:
+        opened = MeterState(connected=True, tamper=True)
+        (finding,) = run(unit(meters=(opened,)))
+        assert (finding.check, finding.trouble.severity) == ("unit_opened", "critical")
+        assert told(unit(meters=(opened,), capture_is="dead")) == ["unit_opened"]
+        assert told(unit(meters=(self.WELL,)), [finding]) == []
+
+    def test_pins_that_disagree_on_any_card(self) -> None:
+        both = (MeterState(connected=True, disagreeing=[5]), MeterState(connected=True, disagreeing=[12, 9]))
+        (finding,) = run(unit(meters=both))
+        assert finding.check == "hook_disagree"
+        assert finding.trouble.text_en.startswith("Lines 5, 9, 12: ")
+        assert "line learn 5" in finding.trouble.action_en
+        assert told(unit(meters=both, capture_is="dead"), [finding]) == ["hook_disagree"]
+
+
+def test_calls_that_the_pbx_and_the_unit_do_not_share() -> None:
+    (finding,) = run(unit(recorder("idle", smdr_unmatched=4)))
+    assert finding.check == "smdr_unmatched"
+    assert "4" in finding.trouble.text_en
+    assert told(unit(recorder("idle"), "dead"), [finding]) == ["smdr_unmatched"]
+    assert told(unit(recorder("idle")), [finding]) == []
+
+
+def fits(days: int | None, last: str | None = "2027-12-31") -> RecorderState:
+    return recorder("idle", key_list=KeyListState(version=3, last_day=last, fits_days=days))
+
+
+@pytest.mark.parametrize(
+    ("days", "severity", "says"),
+    [
+        (31, None, ""), (30, "warning", "Within 30 days"), (8, "warning", "Within 30 days"),
+        (7, "warning", "Within 7 days"),
+        (2, "warning", "Within 7 days"), (1, "warning", "Within 1 day "), (0, "critical", "ends on 2027-12-31"),
+        (None, "critical", "no key list that can be used"),
+    ],
+)  # fmt: skip
+def test_a_key_list_that_comes_to_its_end(days: int | None, severity: str | None, says: str) -> None:
+    found = run(unit(fits(days)))
+    assert [finding.trouble.severity for finding in found] == ([severity] if severity else [])
+    assert all(finding.check == "key_list_end" and says in finding.trouble.text_en for finding in found)
+    assert told(unit(fits(days), "dead"), found) == (["key_list_end"] if severity else [])
+    assert told(unit(fits(400)), found) == told(unit(recorder("idle")), found) == []
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+def test_every_check_says_how_it_clears(check: Check) -> None:
+    assert re.match(r"(when|at) ", check.clears)
+    assert BY_ID[check.id].led in CONDITIONS

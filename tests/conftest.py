@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command sets it, before numpy loads
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from broker import Broker
+from bundle_rig import BundleRig
+from release_rig import Desk
+from reporter_rig import Floor
+
+# No assertion on time: a machine that is busy with something else is no failure.
+settings.register_profile("linetap", deadline=None)
+settings.load_profile("linetap")
+
+
+@pytest.fixture
+def run_dir() -> Iterator[Path]:
+    """A folder in RAM, as /run/linetap is: the ring refuses to lie anywhere else."""
+    folder = Path(tempfile.mkdtemp(prefix="linetap-test-", dir="/dev/shm"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path / "broker", options=("max_queued_messages 100000",)) as running:
+        yield running
+
+
+@pytest.fixture
+def floor(tmp_path: Path, run_dir: Path, broker: Broker) -> Iterator[Floor]:
+    with Floor(tmp_path, run_dir, broker.port) as floor:
+        yield floor
+
+
+@pytest.fixture(scope="session")
+def made_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: keys take their time."""
+    root = tmp_path_factory.mktemp("desk")
+    Desk.make(root)
+    return root
+
+
+@pytest.fixture
+def desk(made_desk: Path, run_dir: Path) -> Desk:
+    """A desk of one's own, with people, roles and two calls; in RAM, where a sync takes no time."""
+    shutil.copytree(made_desk, run_dir / "desk")
+    return Desk.at(run_dir / "desk")
+
+
+@pytest.fixture(scope="session")
+def made_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once, as the desk is."""
+    root = tmp_path_factory.mktemp("bundle")
+    BundleRig.make(root)
+    return root
+
+
+@pytest.fixture
+def bundled(made_bundle: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> BundleRig:
+    """Two calls, their log, and all that witness, authority, officer and desk have made of them; no roles in force."""
+    monkeypatch.setenv("HOME", str(run_dir / "home"))
+    shutil.copytree(made_bundle, run_dir / "bundle")
+    return BundleRig.at(run_dir / "bundle")
+
+
+@pytest.fixture
+def call(desk: Desk) -> Path:
+    return desk.call
+
+
+@pytest.fixture
+def other(desk: Desk) -> Path:
+    return desk.other

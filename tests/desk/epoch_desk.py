@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vault officer's desk: a key list with all its private files on one medium, and calls sealed to its days."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+
+import sealing_rig
+from linetap.clock import ManualClock, parse_rfc3339
+from linetap.desk import epoch, hold, keygen, overflow
+from linetap.evidence import keylist, keys, sealed
+from linetap.evidence.keylist import KeyList
+from linetap.recorder.vault.folder import CallFolder
+from linetap.records import Retention
+from sealing_rig import CALL_ID, Rig, noise, record
+
+DAY, NEXT_DAY = "2026-12-01", "2026-12-02"
+ENDS = "2026-12-01T15:00:00.000Z"
+MADE = "2026-11-20T00:00:00.000Z"
+
+
+@dataclass
+class Desk:
+    folder: Path
+    rig: Rig
+
+    @classmethod
+    def make(cls, folder: Path, days: int = 3) -> Desk:
+        desk = cls(folder, Rig.make(folder))
+        (folder / "holds").mkdir()
+        officer = keys.new_unit_key()
+        (folder / "officer.key").write_bytes(keys.unit_key_file(officer))
+        (folder / "officer.key").chmod(0o600)
+        (folder / "officers").write_text(f"officer {keys.public_line(officer.public_key())}\n")
+        desk.run(
+            keygen, "epochs", "--from", DAY, "--days", days, "--all-on-one-medium", desk.media, "-o", desk.key_list
+        )
+        return desk
+
+    @property
+    def media(self) -> Path:
+        return self.folder / "media"
+
+    @property
+    def key_list(self) -> Path:
+        return self.folder / "keylist.json"
+
+    @property
+    def holds(self) -> Path:
+        return self.folder / "holds"
+
+    @property
+    def certificates(self) -> Path:
+        return self.folder / "certificates"
+
+    def keys_of(self, name: str) -> list[Path]:
+        return sorted([*self.media.glob(f"{name}.txt"), *self.media.glob(f"{name}.index.txt")])
+
+    def recipient(self, name: str) -> str:
+        found: KeyList = keylist.sound(self.key_list.read_bytes())
+        named = {each.day: each.recipient for each in found.epochs}
+        named |= {f"overflow-{each.number}": each.recipient for each in found.overflow}
+        return named[name]
+
+    def call(self, name: str, call_id: str = CALL_ID, pending: bool = False) -> Path:
+        """A sealed call of that epoch, in the desk's copy of the vault."""
+        folder = CallFolder.create(self.rig.vault, call_id, self.recipient(name), self.rig.custodians)
+        folder.write(noise(1000))
+        kept = Retention(class_="standard", epoch=name, class_pending=True if pending else msgspec.UNSET)
+        folder.seal(msgspec.structs.replace(record(1000, call_id), retention=kept), self.rig.sign)
+        return folder.path
+
+    def run(self, command: ModuleType, *words: object, at: str = MADE) -> int:
+        parser = argparse.ArgumentParser()
+        command.add_arguments(parser)
+        args = parser.parse_args([str(word) for word in words])
+        status: int = command.run(args, ManualClock(utc_ns=parse_rfc3339(at)))
+        return status
+
+    def hold(self, call_dir: Path, identity: Path, to: str, *words: object, at: str = MADE) -> Path:
+        output = self.holds / call_dir.name
+        named = [
+            "--case",
+            "2026-117",
+            "--basis",
+            "형사소송법",
+            "--until",
+            "2027-06-30",
+            "--key",
+            self.folder / "officer.key",
+        ]
+        self.run(hold, "wrap", call_dir, "--identity", identity, "--to", to, *named, "-o", output, *words, at=at)
+        return output
+
+    def rewrap(self, call_dir: Path, identity: Path, to: str) -> Path:
+        output = self.holds / call_dir.name
+        words = ["--identity", identity, "--to", to, "--list", self.key_list, "--key", self.folder / "officer.key"]
+        self.run(overflow, "rewrap", call_dir, *words, "-o", output)
+        return output
+
+    def destroy(
+        self, name: str, *words: object, media: list[Path] | None = None, at: str = "2026-12-02T09:00:00Z"
+    ) -> int:
+        files = self.keys_of(name) if media is None else media
+        named = ["--medium", *files] if files else []
+        named += ["--vault", self.rig.vault, "--holds", self.holds, "--list", self.key_list]
+        named += ["--key", self.folder / "officer.key", "--certificates", self.certificates]
+        return self.run(epoch, "destroy", name, *named, *words, at=at)
+
+    def overdue(self, *words: object, at: str) -> int:
+        named = ["--list", self.key_list, "--certificates", self.certificates]
+        return self.run(epoch, "overdue", *named, *words, at=at)
+
+    def opens(self, call_dir: Path, identity: Path) -> bool:
+        """The whole call by stock age, with a custodian."""
+        recipe = f"age -d -i {identity} {call_dir}/key.age | age -d -i {self.rig.custodian_files[0]} > {self.folder}/k"
+        recipe += f" && age -d -i {self.folder}/k {self.rig.vault / sealed.call_path(call_dir.name)}/audio.001.age"
+        return sealing_rig.run(["bash", "-o", "pipefail", "-c", recipe]).returncode == 0
+
+    def signature_is_good(self, document: Path, namespace: str) -> bool:
+        command = ["ssh-keygen", "-Y", "verify", "-f", str(self.folder / "officers"), "-I", "officer", "-n", namespace]
+        done = sealing_rig.run([*command, "-s", f"{document}.sig"], stdin=document.read_bytes())
+        return done.returncode == 0

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report: the same facts and commands in both languages, no number, no name, words for all that a record says."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import re
+from html.parser import HTMLParser
+from typing import get_args
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bundle_rig import SECOND, BundleRig, members
+from linetap.desk.bundle import facts, finish, layout, recipe, texts, words
+from linetap.desk.bundle.container import Source
+from linetap.desk.certificate import NAMESPACE, Certificate
+from linetap.evidence import document, hold, keys, leaflog, merkle, sealed, sshsig, unitlog
+from linetap.evidence.hold import Hold
+from linetap.evidence.inclusion import Inclusion
+from linetap.evidence.unitlog import Head
+from linetap.records import (
+    AnsweredBy,
+    Audio,
+    CallRecord,
+    ClockRecord,
+    Direction,
+    Disposition,
+    EndedBy,
+    Gap,
+    Mark,
+    NoticeRecord,
+    Retention,
+)
+from linetap.ring import GAP_CAUSES
+from sealing_rig import CALL_ID, UNIT
+
+# Of TEXTS 1. Another sum: the words have changed, TEXTS has to grow, and what stands here is the new sum.
+PINNED = {1: "6d3c4b9b323be0106760e7e4ef8a708bae6a0e78d18b7920a6ffdbc4c6282c40"}
+VOID = {"meta", "br"}
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        assert not [name for name, _ in attrs if name in ("src", "href") or name.startswith("on")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def fixed(records: list[CallRecord]) -> dict[str, Source]:
+    """What a report is made from, the same bytes every time: the key is no secret."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    sources: dict[str, Source] = {layout.ABOUT: document.encode(facts.About(case="2026가합117 <&>"))}
+    tree, leaves = merkle.Tree(), []
+    for record in records:
+        data = sealed.public_json(record)
+        sources[layout.call(record.call_id, sealed.RECORD)] = data
+        signature = sshsig.sign(data, key, sealed.RECORD_NAMESPACE).encode()
+        sources[layout.call(record.call_id, sealed.SIGNATURE)] = signature
+        sha256 = hashlib.sha256(data).hexdigest()
+        close = {"kind": "close", "at": "x", "call_id": record.call_id, "record_sha256": sha256}
+        leaves.append(leaflog.encode(close))
+        tree.append(leaves[-1])
+    head = Head(unit=UNIT, size=tree.size, root=tree.root().hex(), at="2026-11-24T23:30:00.000Z",
+                origin=keys.fingerprint(key.public_key()))  # fmt: skip
+    data = unitlog.encode_head(head)
+    sources[layout.head(UNIT, layout.HEAD)] = data
+    sources[layout.head(UNIT, layout.HEAD) + ".sig"] = sshsig.sign(data, key, unitlog.HEAD_NAMESPACE).encode()
+    for index, (record, line) in enumerate(zip(records, leaves, strict=True)):
+        sources[layout.leaf(UNIT, record.call_id)] = line
+        proof = Inclusion(index, tree.size, tuple(tree.inclusion(index)))
+        sources[layout.path(UNIT, layout.HEAD, record.call_id)] = proof.encode()
+    for suffix, name in (("", "head.json"), (".sig", "head.json.sig"), (".witness.sig", "head.json.sig")):
+        sources[layout.head(UNIT, layout.WITNESS) + suffix] = sources[f"logs/{UNIT}/{name}"]
+    for record in records:
+        sources[layout.path(UNIT, layout.WITNESS, record.call_id)] = sources[
+            layout.path(UNIT, layout.HEAD, record.call_id)
+        ]
+    sources[layout.SIGNERS] = f"{UNIT},witness {keys.public_line(key.public_key())}\n".encode()
+    return sources | documents(records[0], key)
+
+
+def documents(record: CallRecord, key: Ed25519PrivateKey) -> dict[str, Source]:
+    """The call opened without a release, held, proven by Sigsum, and its day's key destroyed."""
+    data = sealed.public_json(record)
+    whole = json.dumps(json.loads(data) | {"unreleased": True}, indent=2, ensure_ascii=False).encode() + b"\n"
+    held = hold.encode(
+        Hold(call_id=record.call_id, unit=UNIT, record_sha256=hashlib.sha256(data).hexdigest(), key_sha256="", to="",
+             from_epoch="", made_at="2026-12-01T00:00:00.000Z", case="2026-117", basis="Act 39",
+             until="2028-01-01T00:00:00.000Z")
+    )  # fmt: skip
+    gone = msgspec.json.encode(
+        Certificate(epoch="2027-11-24", recipient="", index=None, ended_at=None, rule="retention", sheets=0, copies=0,
+                    destroyed_at="2027-11-25T03:00:00.000Z", key_list_version=1, files=[], canaries={})
+    )  # fmt: skip
+    certificate, kept = layout.certificate("2027-11-24"), layout.kept(record.call_id, hold.HOLD)
+    return {
+        layout.opened(record.call_id, "call.json"): whole,
+        layout.opened(record.call_id, "call.wav"): b"",
+        layout.sigsum(record.call_id, ".proof"): b"",
+        kept: held,
+        kept + ".sig": sshsig.sign(held, key, hold.NAMESPACE).encode(),
+        certificate: gone,
+        certificate + ".sig": sshsig.sign(gone, key, NAMESPACE).encode(),
+    }
+
+
+def of_all_kinds() -> list[CallRecord]:
+    whole = CallRecord(
+        call_id=CALL_ID, unit=UNIT, line=3, direction="in", ring_at="2026-11-24T22:55:50.000Z",
+        answered_at="2026-11-24T22:56:00.123Z", answered_by="hook", ended_at="2026-11-24T23:01:00.000Z",
+        ended_by="power", duration_s=299.877, recovered=True, clock=ClockRecord(synced=True, offset_ms=-0.25),
+        marks=[Mark(12.0, "abuse"), Mark(13.0, "mark_far")], files={"meta.age": "0" * 64},
+        notices=[NoticeRecord(id="hall", started_at="2026-11-24T22:56:00.500Z", proof="partial"),
+                 NoticeRecord(id="hall", started_at="2026-11-24T22:56:02.000Z", ended_at="2026-11-24T22:56:07.000Z",
+                              proof="full", score=0.97)],
+        audio=Audio(samples=2_344_000, gaps=[Gap(1.5, 20.0, "overrun"), Gap(293.0, 1000.0, "power")]),
+        retention=Retention(class_="marked", epoch="2027-11-24", until="2027-11-24T15:00:00.000Z"),
+    )  # fmt: skip
+    missed = CallRecord(
+        call_id=SECOND, unit=UNIT, line=4, disposition="missed", why="not_answered", clock=ClockRecord(synced=False)
+    )
+    return [whole, missed]
+
+
+def derived(records: list[CallRecord]) -> dict[str, str]:
+    sources = fixed(records)
+    return {name: data.decode() for name, data in finish.derived(sources, facts.load(sources)).items()}
+
+
+def test_the_words_are_those_of_this_number() -> None:
+    made = "".join(derived(of_all_kinds()).values())
+    assert hashlib.sha256(made.encode()).hexdigest() == PINNED[layout.TEXTS]
+
+
+def test_what_a_judge_asks_stands_there() -> None:
+    made = derived(of_all_kinds())
+    english = made["report.en.html"]
+    for text in (
+        "2026가합117 &lt;&amp;&gt;",
+        "2026-11-25 07:56:00.123 Korean time (2026-11-24 22:56:00.123 UTC) (told by the handset)",
+        "2026-11-25 08:01:00.000 Korean time (2026-11-24 23:01:00.000 UTC) (a power cut)",
+        "not played to its end. Only a part of it was measured on the line.",
+        "It was measured on the line in full.",
+        "at 1.500 s, 20 ms: the sound card was not read in time",
+        "at 293.000 s, 1000 ms: a power cut",
+        "Sealed after a power cut",
+        "marked as abuse from this telephone",
+        "Was not set to standard time",
+        "Nothing was recorded.",
+        "Beware: it was opened without a release by two people.",
+        "Case 2026-117, on the ground of Act 39, until 2028-01-01 09:00:00.000 Korean time",
+        "was destroyed at 2027-11-25 12:00:00.000 Korean time",
+        "A witness has signed that log too",
+    ):
+        assert text in english, text
+    korean = made["report.ko.html"]
+    for text in ("2026-11-25 07:56:00.123 한국 표준시", "고지가 회선에서 온전히 들린 것이 측정되었습니다.", "(정전)"):
+        assert text in korean, text
+
+
+def test_what_is_not_there_is_said_not_to_be_proven() -> None:
+    sources = fixed(of_all_kinds())
+    left = {name: data for name, data in sources.items() if "/witness" not in name and "opened/" not in name}
+    page = html.unescape(finish.derived(left, facts.load(left))["report.en.html"].decode())
+    assert "That the recorder's log was not begun anew: no witness has signed it (closet-3f)." in page
+    assert "WAV" not in page
+
+
+@pytest.mark.parametrize("language", layout.REPORTS)
+def test_it_is_a_page_without_anything_that_runs_or_is_fetched(language: str) -> None:
+    page = derived(of_all_kinds())[layout.REPORTS[language]]
+    tags = Tags()
+    tags.feed(page)
+    tags.close()
+    assert tags.open == []
+    assert not tags.seen & {"script", "link", "img", "iframe", "object", "form"}
+    assert not re.search(r"https?://|url\(|@import", page)
+    assert f'<html lang="{language}">' in page
+
+
+def test_every_command_of_the_script_stands_in_both_reports(bundled: BundleRig) -> None:
+    assert bundled.bundle(*bundled.everything, bundled.opened()) == 0
+    found = members(bundled.root / "case.zip")
+    script = found["CHECK.sh"].decode()
+    commands = re.findall(r"^step '.*'\n((?:.+\n)+)", script, re.MULTILINE)
+    assert len(commands) == script.count("\nstep ") > 20
+    for name in layout.REPORTS.values():
+        page = html.unescape(found[name].decode())
+        for command in [*commands, recipe.INCLUSION]:
+            assert command.rstrip() in page
+
+
+def test_no_number_and_no_name(bundled: BundleRig) -> None:
+    assert bundled.bundle(*bundled.everything, bundled.opened()) == 0
+    for name, data in members(bundled.root / "case.zip").items():
+        personal = [text for text in ("01012345678", "0212345678", "홍길동", "raw line") if text.encode() in data]
+        assert bool(personal) == (name == f"opened/{CALL_ID}/call.json"), name
+
+
+def test_every_word_of_a_record_has_its_words() -> None:
+    for kind, values in (
+        ("direction", get_args(Direction)),
+        ("disposition", get_args(Disposition)),
+        ("answered_by", get_args(AnsweredBy)),
+        ("ended_by", get_args(EndedBy)),
+        ("proof", ("full", "partial", "absent", "none")),
+        ("cause", (*GAP_CAUSES.values(), "ring_damaged", "ring_overtaken", "disk_full", "power")),
+    ):
+        for value in values:
+            assert value in words._WORDS[kind]
+            assert re.search("[가-힣]", words.word("ko", kind, value))
+
+
+def test_every_sentence_is_said_in_both_languages() -> None:
+    for korean, english in texts._SENTENCES.values():
+        assert korean.count("{") == english.count("{")
+        assert re.search("[가-힣]", korean) or korean == english
+        assert not re.search("[가-힣]", english)

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap verify` of a bundle: every byte of it matters, no trick of the zip format has a way in, and its parts belong
+together even where somebody has made the sums fit."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import itertools
+import json
+import random
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bundle_rig import SECOND, BundleRig, members, pack
+from linetap.cli import main
+from linetap.desk import callfolder
+from linetap.desk.bundle import container
+from linetap.desk.bundle.check import verify_bundle
+from linetap.desk.certificate import NAMESPACE
+from linetap.evidence import sshsig
+from linetap.evidence.signers import Signer
+from sealing_rig import CALL_ID, UNIT
+
+EVERY = 307  # bytes of data between two that are flipped
+LOG = f"logs/{UNIT}"
+
+
+@pytest.fixture(scope="module")
+def whole(made_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with everything in it, and its signers beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        root = tmp_path_factory.mktemp("whole")
+        patch.setenv("HOME", str(root / "home"))
+        bundled = BundleRig.at(made_bundle)
+        wav = bundled.opened()
+        words = ["--signers", str(bundled.rig.signers_file), "-o", str(root / "case.zip")]
+        calls = [str(bundled.call()), str(bundled.call(SECOND))]
+        assert main(["bundle", *calls, *words, *bundled.everything, wav]) == 0
+        for path in bundled.root.glob("call.*"):
+            path.rename(root / path.name)
+        (root / "allowed_signers").write_bytes(bundled.rig.signers_file.read_bytes())
+        (root / "tsa-ca.pem").write_bytes(bundled.ca.read_bytes())
+    return root
+
+
+def signers(whole: Path) -> list[Signer]:
+    return callfolder.load_signers(whole / "allowed_signers")
+
+
+def codes(whole: Path, path: Path) -> list[str]:
+    verdicts = list(verify_bundle(path, signers(whole), whole / "tsa-ca.pem"))
+    found = [problem.code for verdict in verdicts for problem in verdict.problems]
+    assert bool(found) != all(verdict.good for verdict in verdicts)
+    return found
+
+
+def frame(path: Path) -> set[int]:
+    """Every place of the file that is not a member's data."""
+    with path.open("rb") as file:
+        inside = {at for m in container.read(file) for at in range(m.offset, m.offset + m.size)}
+    return set(range(path.stat().st_size)) - inside
+
+
+def flipped(good: bytes, at: int) -> bytes:
+    return good[:at] + bytes([good[at] ^ 1 << random.Random(at).randrange(8)]) + good[at + 1 :]
+
+
+def test_every_byte_of_the_frame_matters(whole: Path, tmp_path: Path) -> None:
+    good = (whole / "case.zip").read_bytes()
+    places = frame(whole / "case.zip")
+    assert len(places) > 5000
+    changed = tmp_path / "case.zip"
+    changed.write_bytes(good)
+    with changed.open("r+b", buffering=0) as file:
+        for at in sorted(places):
+            for data in (flipped(good, at)[at : at + 1], good[at : at + 1]):
+                file.seek(at)
+                file.write(data)
+                with contextlib.nullcontext() if data == good[at : at + 1] else pytest.raises(container.BadBundle):
+                    container.read(file)
+
+
+def test_every_byte_of_the_members_matters(whole: Path, tmp_path: Path) -> None:
+    good = (whole / "case.zip").read_bytes()
+    changed = tmp_path / "case.zip"
+    for at in sorted(set(range(0, len(good), EVERY)) - frame(whole / "case.zip")):
+        changed.write_bytes(flipped(good, at))
+        assert codes(whole, changed), f"byte {at}"
+    changed.write_bytes(good)
+    assert codes(whole, changed) == []
+
+
+@pytest.mark.parametrize("cut", [0, 1, 21, 22, 1000])
+def test_cut_and_lengthened(whole: Path, tmp_path: Path, cut: int) -> None:
+    good = (whole / "case.zip").read_bytes()
+    for number, data in enumerate([good[: len(good) - cut - 1], good + b"x" * (cut + 1), b"x" * (cut + 1) + good]):
+        path = tmp_path / f"{number}.zip"
+        path.write_bytes(data)
+        assert codes(whole, path), number
+
+
+def test_what_is_no_zip(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for data in (b"", b"hello", b"PK\x05\x06" + bytes(18), b"PK\x05\x06" + b"\xff" * 18, bytes(1 << 20)):
+        path = tmp_path / "case.zip"
+        path.write_bytes(data)
+        assert main(["verify", str(path), "--signers", str(whole / "allowed_signers")]) == 1
+        out = capsys.readouterr().out.splitlines()
+        assert len(out) == 2
+        assert out[0].startswith("BAD  bundle case.zip: ")
+
+
+def ours(name: str) -> zipfile.ZipInfo:
+    """A member of the stock library's, spelled as a bundle's."""
+    info = zipfile.ZipInfo(name)
+    info.create_version, info.external_attr = 20, 0o100644 << 16
+    return info
+
+
+def stored(path: Path, found: dict[str, bytes], change: Callable[[zipfile.ZipFile], None]) -> Path:
+    """By the stock library: our own bytes, but for what `change` does."""
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as file:
+        warnings.simplefilter("ignore")
+        for name in sorted(found):
+            file.writestr(ours(name), found[name])
+        change(file)
+    return path
+
+
+def link(file: zipfile.ZipFile) -> None:
+    info = ours("zz")
+    info.external_attr = 0o120777 << 16
+    file.writestr(info, "/etc/passwd")
+
+
+def extra(file: zipfile.ZipFile) -> None:
+    info = ours("zz")
+    info.extra = b"\x99\x99\x00\x00"
+    file.writestr(info, b"x")
+
+
+TRICKS: dict[str, Callable[[zipfile.ZipFile], None]] = {
+    "absolute": lambda file: file.writestr(ours("/tmp/linetap-escaped"), b"x"),
+    "upwards": lambda file: file.writestr(ours("../linetap-escaped"), b"x"),
+    "upwards within": lambda file: file.writestr(ours("calls/../../linetap-escaped"), b"x"),
+    "twice": lambda file: file.writestr(ours("signers"), b"x"),
+    "folder": lambda file: file.writestr(ours("zz/"), b""),
+    "hidden": lambda file: file.writestr(ours(".zz"), b"x"),
+    "backslash": lambda file: file.writestr(ours("zz\\zz"), b"x"),
+    "link": link,
+    "extra field": extra,
+    "comment": lambda file: setattr(file, "comment", b"hello"),
+}
+
+
+def test_without_a_trick_the_stock_library_makes_our_bytes(whole: Path, tmp_path: Path) -> None:
+    path = stored(tmp_path / "case.zip", members(whole / "case.zip"), lambda _: None)
+    assert path.read_bytes() == (whole / "case.zip").read_bytes()
+
+
+CODES = {"twice": "zip_order", "link": "zip_frame", "extra field": "zip_frame", "comment": "not_a_bundle"}
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_tricks_of_the_format(whole: Path, tmp_path: Path, trick: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    code = codes(whole, stored(folder / "case.zip", members(whole / "case.zip"), TRICKS[trick]))
+    assert code == [CODES.get(trick, "zip_name")]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["case.zip", "in"]
+
+
+def test_a_bomb_is_not_unpacked(whole: Path, tmp_path: Path) -> None:
+    def bomb(file: zipfile.ZipFile) -> None:
+        file.writestr(ours("zz"), bytes(50 << 20), compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)
+
+    path = stored(tmp_path / "case.zip", members(whole / "case.zip"), bomb)
+    assert path.stat().st_size < 1 << 20
+    assert codes(whole, path) == ["zip_frame"]
+
+
+@pytest.mark.parametrize("code", ["zip_order", "zip_checksum"])
+def test_a_frame_that_is_ours_over_members_that_are_not(whole: Path, tmp_path: Path, code: str) -> None:
+    """Twice, in another order, or with a checksum that is wrong in both places."""
+    found: dict[str, container.Source] = dict(members(whole / "case.zip"))
+    good = [container.measure(name, found[name]) for name in sorted(found)]
+    wrong = dataclasses.replace(good[-1], crc=good[-1].crc ^ 1)
+    lists = {"zip_order": [[*good, good[-1]], good[::-1]], "zip_checksum": [[*good[:-1], wrong]]}
+    for listed in lists[code]:
+        buffer = io.BytesIO()
+        container.write(buffer, found, listed)
+        (tmp_path / "case.zip").write_bytes(buffer.getvalue())
+        assert codes(whole, tmp_path / "case.zip") == [code]
+
+
+def test_more_than_a_zip_can_count() -> None:
+    for listed in ([container.Member("a", 1 << 32, 0)], [container.Member("a", 0, 0)] * (container.MOST_MEMBERS + 1)):
+        with pytest.raises(container.BadBundle, match="fewer calls"):
+            container.write(io.BytesIO(), {"a": b""}, listed)
+
+
+def test_the_proof_of_another_call(whole: Path, tmp_path: Path) -> None:
+    """Leaf and paths fit each other and the head, and are the other call's."""
+    found = members(whole / "case.zip")
+    there = {name: name.replace(SECOND, CALL_ID) for name in found if name.startswith(LOG) and SECOND in name}
+    assert len(there) == 4
+    path = pack(tmp_path / "case.zip", found | {mine: found[other] for other, mine in there.items()})
+    assert codes(whole, path) == ["other_record"]
+
+
+def test_the_hold_of_another_call(whole: Path, tmp_path: Path) -> None:
+    found = members(whole / "case.zip")
+    for name in ("hold.json", "hold.json.sig"):
+        found[f"holds/{SECOND}/{name}"] = found[f"holds/{CALL_ID}/{name}"]
+    assert codes(whole, pack(tmp_path / "case.zip", found)) == ["other_call"]
+
+
+def test_the_certificate_of_another_day(whole: Path, made_bundle: Path, tmp_path: Path) -> None:
+    found = members(whole / "case.zip")
+    name = "certificates/2027-11-24.destroyed.json"
+    data = found[name].replace(b'"epoch":"2027-11-24"', b'"epoch":"2027-11-23"')
+    assert data != found[name]
+    signature = sshsig.sign(data, BundleRig.at(made_bundle).key("officer"), NAMESPACE).encode()
+    path = pack(tmp_path / "case.zip", found | {name: data, name + ".sig": signature})
+    assert codes(whole, path) == ["other_epoch"]
+
+
+def test_our_own_spelling_by_hand_is_taken(whole: Path, tmp_path: Path) -> None:
+    """What `pack` makes is what the command makes: the tests below change a member and nothing else."""
+    path = pack(tmp_path / "case.zip", members(whole / "case.zip"))
+    assert path.read_bytes() == (whole / "case.zip").read_bytes()
+
+
+def test_every_member_removed(whole: Path, tmp_path: Path) -> None:
+    """With the old sums, and with sums that fit what is left."""
+    found = members(whole / "case.zip")
+    for name in sorted(found.keys() - {"SHA256SUMS"}):
+        left = {other: data for other, data in found.items() if other != name}
+        assert codes(whole, pack(tmp_path / "a.zip", left, sums=False)) == ["sums"], name
+        assert codes(whole, pack(tmp_path / "b.zip", left)), name
+
+
+def test_every_member_changed_with_sums_that_fit(whole: Path, tmp_path: Path) -> None:
+    found = members(whole / "case.zip")
+    for name in sorted(found.keys() - {"SHA256SUMS"}):
+        for changed in (found[name][:-1], found[name] + b"\n"):
+            assert codes(whole, pack(tmp_path / "case.zip", found | {name: changed})), name
+
+
+def test_every_member_swapped_for_its_neighbour(whole: Path, tmp_path: Path) -> None:
+    found = members(whole / "case.zip")
+    names = sorted(found.keys() - {"SHA256SUMS"})
+    same = 0
+    for one, other in itertools.pairwise(names):
+        if found[one] == found[other]:
+            same += 1
+            continue
+        swapped = found | {one: found[other], other: found[one]}
+        assert codes(whole, pack(tmp_path / "case.zip", swapped)), (one, other)
+    assert same <= 4  # heads of one moment
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["note.txt", f"{LOG}/other.json", f"calls/{CALL_ID}/note", f"opened/{SECOND}/x", "calls/x/y", "holds/x", "README"],
+)
+def test_a_member_that_does_not_belong(whole: Path, tmp_path: Path, name: str) -> None:
+    path = pack(tmp_path / "case.zip", members(whole / "case.zip") | {name: b"x"})
+    assert set(codes(whole, path)) & {"extra_member", "extra_file", "missing_member"}
+
+
+def test_a_name_that_is_a_file_and_a_folder(whole: Path, tmp_path: Path) -> None:
+    path = pack(tmp_path / "case.zip", members(whole / "case.zip") | {"signers/x": b"x"})
+    assert codes(whole, path) == ["zip_name"]
+
+
+def test_a_report_that_says_something_else(whole: Path, tmp_path: Path) -> None:
+    found = members(whole / "case.zip")
+    for name, old, new in (
+        ("report.en.html", b"incoming", b"outgoing"),
+        ("report.ko.html", "수신".encode(), "발신".encode()),
+        ("CHECK.sh", b"set -euo pipefail", b"exit 0"),
+    ):
+        assert old in found[name]
+        path = pack(tmp_path / "case.zip", found | {name: found[name].replace(old, new)})
+        assert codes(whole, path) == ["report"], name
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"format": 2}, "bundle_format"), ({"texts": 2}, "other_texts"), ({"more": 1}, "not_a_bundle")],
+)
+def test_a_bundle_of_another_version(whole: Path, tmp_path: Path, change: dict[str, int], code: str) -> None:
+    found = members(whole / "case.zip")
+    about = json.loads(found["bundle.json"]) | change
+    text = json.dumps(about, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    assert codes(whole, pack(tmp_path / "case.zip", found | {"bundle.json": text})) == [code]
+
+
+def test_what_a_time_stamp_is_asked_for(whole: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The bundle's own CA is nobody's word; another's does not fit."""
+    words = ["verify", str(whole / "case.zip"), "--signers", str(whole / "allowed_signers")]
+    assert main(words) == 1
+    other = tmp_path / "other.pem"
+    other.write_text("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
+    assert main([*words, "--ca", str(other)]) == 1
+    assert f"BAD  time stamp of {UNIT}: openssl ts" in capsys.readouterr().out
+    assert main([*words, "--witness", str(other)]) == 2
+    assert main(["verify", str(tmp_path), "--ca", str(other)]) == 2

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed commands as files, from the desk's tools to a recorder that runs, with stock age and ssh-keygen between."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker import until
+from linetap import cli
+from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, compact, rfc3339
+from linetap.config import load_config
+from linetap.desk.signed import load_key
+from linetap.evidence import command as envelopes
+from linetap.evidence import keys, sealed, sshsig
+from linetap.evidence.command import Command
+from linetap.evidence.leaflog import LEAVES
+from linetap.recorder.calls.retention import retention_of
+from linetap.recorder.vault.folder import CallFolder
+from linetap.records import Audio, CallRecord, DeliveryState, RecorderState
+from linetap.service import START_AGAIN, read_state
+from unit_rig import save_notice, spoken
+
+UNIT = "floor-03"
+DAYS = 61
+LIMIT_S = 60
+
+
+def linetap(*words: object, code: int = 0) -> str:
+    """What the command prints."""
+    command = [sys.executable, "-m", "linetap", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == code, (words, done.stdout, done.stderr)
+    return done.stdout or done.stderr
+
+
+def stock(script: str, folder: Path) -> bytes:
+    return subprocess.run(["sh", "-ec", script], cwd=folder, capture_output=True, timeout=LIMIT_S, check=True).stdout
+
+
+class Office:
+    """Everybody's keys in one folder, a unit's configuration and one sealed call in its vault."""
+
+    def __init__(self, root: Path, run_dir: Path) -> None:
+        self.root, self.config_file = root, root / "unit.toml"
+        self.vault = run_dir / "vault"
+        save_notice(root / "notices" / "ko.wav", spoken(1.0))
+        for name in ("vault", "desk", "operator"):
+            stock(f"ssh-keygen -q -t ed25519 -N '' -C '' -f {name}.key", root)
+        linetap("keygen", "authority", "-o", root / "authority.key")
+        recipients = {name: linetap("keygen", kind, "-o", root / f"{name}.txt").strip() for name, kind in (
+            ("custodian", "custodian"), ("overflow", "epoch"), ("hold", "epoch"))}  # fmt: skip
+        self.hold_epoch = recipients["hold"]
+        today = rfc3339(SYSTEM.utc_ns())[:10]
+        linetap(
+            "keygen", "epochs", "--from", today, "--days", DAYS + 1, "--authority", root / "authority.key",
+            "--all-on-one-medium", root / "epochs", "-o", root / "keylist.json", "--overflow", 2,
+            "--custodian", recipients["custodian"],
+        )  # fmt: skip
+        authority = keys.public_line(keys.load_unit_key((root / "authority.key").read_bytes()).public_key())
+        linetap(
+            "config", "init", UNIT, "--lines", 1, "--custodian", recipients["custodian"],
+            "--epoch", recipients["overflow"], "--authority", authority, "--key-list", root / "keylist.json",
+            "--board", "simulated", "--notices", root / "notices", "--vault", self.vault, "--run-dir", run_dir / "run",
+            "-o", self.config_file,
+        )  # fmt: skip
+        self.call = self.seal_call()
+
+    def seal_call(self) -> CallRecord:
+        config, now_ns = load_config(self.config_file), SYSTEM.utc_ns()
+        self.vault.mkdir()
+        key = keys.load_unit_key(Path(config.key).read_bytes())
+        wanted = retention_of(config, now_ns, 1, "recorded", False)
+        public = next(each for each in json.loads((self.root / "keylist.json").read_text())["epochs"]
+                      if each["day"] == wanted.epoch)["recipient"]  # fmt: skip
+        call_id = f"{compact(now_ns)}-L01"
+        folder = CallFolder.create(self.vault, call_id, public, config.keys.custodians)
+        folder.write(bytes(1000))
+        record = CallRecord(
+            call_id=call_id, unit=UNIT, line=1, ended_at=rfc3339(now_ns), retention=wanted, audio=Audio()
+        )  # fmt: skip
+        return folder.seal(record, lambda data: sshsig.sign(data, key, sealed.RECORD_NAMESPACE))
+
+    def sign(self, verb: str, role: str, *words: object) -> Path:
+        made = self.root / f"{verb}-{role}.command"
+        made.unlink(missing_ok=True)
+        key = self.root / f"{role}.key"
+        linetap("command", "sign", "--verb", verb, "--role", role, "--unit", UNIT, "--key", key, "-o", made, *words)
+        return made
+
+    def apply(self, file: Path, code: int = 0) -> dict[str, Any]:
+        said = linetap("command", "apply", file, "--config", self.config_file, "--wait", LIMIT_S / 2, code=code)
+        found: dict[str, Any] = json.loads(said)
+        return found
+
+    def ack(self, through: int) -> Path:
+        """As `linetap desk ingest` makes it."""
+        key = load_key(self.root / "desk.key")
+        unit_key = keys.load_unit_key(Path(load_config(self.config_file).key).read_bytes())
+        now_ns = SYSTEM.utc_ns()
+        body = {"origin": keys.fingerprint(unit_key.public_key()), "through": str(through)}
+        made = Command(
+            unit=UNIT, verb="ack", role="desk", counter=now_ns // NS_PER_MS,
+            expires=rfc3339(now_ns + LIMIT_S * NS_PER_S), body=body,
+        )  # fmt: skip
+        path = self.root / "ack.command"
+        path.write_bytes(envelopes.seal(made, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE)))
+        return path
+
+    def delivery(self) -> DeliveryState:
+        """What the reporter is told."""
+        state = read_state(load_config(self.config_file).run_path, "recorder", RecorderState)
+        assert state is not None
+        return state.delivery
+
+    def start_recorder(self) -> None:
+        """Until it is there."""
+        command = [sys.executable, "-m", "linetap", "recorder", "--config", str(self.config_file)]
+        run_dir = self.vault.parent / "run"
+        (run_dir / "recorder.json").unlink(missing_ok=True)
+        with (self.root / "recorder.log").open("ab") as log:
+            self.recorder = subprocess.Popen(command, stderr=log)
+        until_ns = SYSTEM.monotonic_ns() + LIMIT_S * NS_PER_S
+        while not ((run_dir / "commands").is_dir() and (run_dir / "recorder.json").exists()):
+            assert self.recorder.poll() is None, (self.root / "recorder.log").read_text()
+            assert SYSTEM.monotonic_ns() < until_ns
+            SYSTEM.sleep(0.02)
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(linetap("command", "state", "--config", self.config_file))
+        return found
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """With a recorder that runs."""
+    tmp_path = tmp_path_factory.mktemp("office")
+    run_dir = Path(tempfile.mkdtemp(prefix="linetap-test-", dir="/dev/shm"))
+    office = Office(tmp_path, run_dir)
+    try:
+        office.start_recorder()
+        yield office
+    finally:
+        office.recorder.terminate()
+        office.recorder.wait(LIMIT_S)
+        shutil.rmtree(run_dir)
+
+
+def test_roles_time_and_a_hold_reach_a_running_unit(office: Office) -> None:
+    people = [
+        {"key": (office.root / f"{role}.key.pub").read_text().strip(), "name": f"the {role}", "role": role}
+        for role in ("vault", "desk", "operator")
+    ]
+    text = json.dumps({"people": people, "purposes": [], "version": 1}, separators=(",", ":"), sort_keys=True)
+    (office.root / "roles.json").write_text(text + "\n")
+    stock("ssh-keygen -q -Y sign -f authority.key -n linetap-roles roles.json", office.root)
+    roles = office.sign("roles", "authority", "--document", office.root / "roles.json")
+    assert office.apply(roles)["text"] == "roles version 1, 3 people"
+    assert office.apply(roles, code=1)["code"] == "command_repeated"
+
+    challenge = office.state()["challenge"]
+    told = office.apply(office.sign("time", "vault", "--challenge", challenge))
+    assert told["done"]
+    assert told["role"] == "vault"
+
+    call_dir = office.vault / sealed.call_path(office.call.call_id)
+    assert office.call.retention
+    day = office.root / "epochs" / f"{office.call.retention.epoch}.txt"
+    wrapped = office.root / "holds" / office.call.call_id
+    linetap(
+        "hold", "wrap", call_dir, "--identity", day, "--to", office.hold_epoch, "--case", "2026-117",
+        "--basis", "Civil Procedure Act 344", "--until", "2099-01-01", "--key", office.root / "vault.key",
+        "-o", wrapped,
+    )  # fmt: skip
+    assert office.apply(office.sign("hold", "vault", "--document", wrapped / "hold.json"))["done"]
+
+    held = office.vault / "holds" / office.call.call_id
+    inner = stock(f"age -d -i {day} {call_dir}/key.age", office.root)
+    assert stock(f"age -d -i hold.txt {held}/key.age", office.root) == inner
+    vault_key = (office.root / "vault.key.pub").read_text()
+    (office.root / "officers").write_text(f"officer {vault_key}")
+    stock(
+        f"ssh-keygen -Y verify -f officers -I officer -n linetap-hold -s {held}/hold.json.sig < {held}/hold.json",
+        office.root,
+    )
+
+    assert office.apply(office.ack(1))["text"] == "everything up to 1 is confirmed", "`held` was the first event"
+    assert until(lambda: (found := office.delivery()).desk and found.confirmed == 1)
+
+    destroy = office.root / "certificate.json"
+    destroy.write_text(json.dumps({"epoch": office.call.retention.epoch}))
+    stock("ssh-keygen -q -Y sign -f vault.key -n linetap-certificate certificate.json", office.root)
+    assert office.apply(office.sign("destroy", "vault", "--document", destroy), code=1)["code"] == "epoch_not_over"
+
+
+def test_a_configuration_comes_into_effect_by_itself(office: Office) -> None:
+    """With the roles of the test above: signed, taken, put in place; the recorder ends and starts again with it."""
+    before = office.state()["config_sha256"]
+    new = office.root / "new.toml"
+    new.write_text(office.config_file.read_text().replace("recommended_call_s = 1200", "recommended_call_s = 900"))
+    words = ("--document", new, "--replaces", before)
+    told = office.apply(office.sign("config", "operator", *words))
+    assert "recording.recommended_call_s: 1200 -> 900" in told["text"]
+    assert office.recorder.wait(LIMIT_S) == START_AGAIN
+    assert office.config_file.read_bytes() == new.read_bytes()
+    assert "recommended_call_s = 1200" in office.config_file.with_name("unit.toml.previous").read_text()
+    office.start_recorder()
+    until(lambda: office.state()["config_sha256"] == told["config_sha256"] != before)
+    leaves = [json.loads(line) for line in (office.vault / "log" / LEAVES).read_bytes().splitlines()]
+    told_of = [leaf for leaf in leaves if leaf["kind"] == "config" and "changes" in leaf]
+    assert told_of[0]["changes"] == ["recording.recommended_call_s: 1200 -> 900"]
+
+    new.write_text(new.read_text().replace("vault = ", "vault = 1 #").replace("[smdr]", "[smdr]\nlisten = 1"))
+    words = ("--document", new, "--replaces", told["config_sha256"])
+    refused = office.apply(office.sign("config", "operator", *words), code=1)
+    assert refused["code"] == "config_invalid"
+    assert "vault = 1" in refused["text"]
+    assert "unknown key smdr.listen" in refused["text"]
+
+
+def test_what_does_not_fit_is_said_before_a_unit_has_to(office: Office) -> None:
+    base = ["command", "sign", "--unit", UNIT, "--key", office.root / "desk.key", "-o", office.root / "x.command"]
+    assert "--role desk" in linetap(*base, "--verb", "hold", "--role", "desk", code=2)
+    assert "--challenge" in linetap(*base, "--verb", "time", "--role", "desk", code=2)
+    assert "--document" in linetap(*base, "--verb", "roles", "--role", "authority", code=2)
+    missing = linetap("command", "apply", office.root / "none", "--config", office.config_file, code=2)
+    assert "No such file" in missing
+    (office.root / "junk").write_text("junk")
+    assert office.apply(office.root / "junk", code=1)["code"] == "command_malformed"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("identify --role desk", "--seconds is missing"),
+        ("identify --role desk --seconds 5 --utc 2026-11-24T00:00:00Z", "--utc does not belong here"),
+        ("self_test --role desk --seconds 5", "--seconds does not belong here"),
+        ("config --role operator --document unit.toml", "--replaces is missing"),
+        ("config --role desk --document unit.toml --replaces 0", "config is for operator"),
+    ],
+)
+def test_each_verb_takes_its_own(words: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = tmp_path / "any.key"
+    key.write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    more = ["--unit", UNIT, "--key", str(key), "-o", str(tmp_path / "x.command")]
+    assert cli.main(["command", "sign", *more, "--verb", *words.split()]) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_without_a_recorder_nothing_waits_for_ever(office: Office, run_dir: Path) -> None:
+    elsewhere = office.root / "elsewhere.toml"
+    elsewhere.write_text(office.config_file.read_text().replace(str(office.vault.parent / "run"), str(run_dir)))
+    (run_dir / "commands").mkdir()
+    (office.root / "one").write_text("one")
+    words = ("command", "apply", office.root / "one", "--config", elsewhere, "--wait", 0.2)
+    assert "no answer" in linetap(*words, code=1)
+    assert not list((run_dir / "commands").iterdir()), "withdrawn: nothing is done behind somebody's back"
+    assert "does not run" in linetap("command", "state", "--config", elsewhere, code=1)

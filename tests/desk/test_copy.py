@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The second copy from a real vault to a store, over a real broker, whatever breaks on the way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broker import Broker, until
+from ingest_rig import Ingesting, rows
+from kept_rig import Kept
+from linetap.bench.slowline import SlowLine
+from linetap.desk.ingest import tables
+from linetap.evidence import sealed
+from linetap.evidence.leaflog import LEAVES
+from linetap.records import CallRecord
+
+UNIT = "floor-03"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path / "broker", saves=False) as running:
+        yield running
+
+
+@pytest.fixture
+def line(broker: Broker) -> Iterator[SlowLine]:
+    """On which a call of a minute takes a second."""
+    with SlowLine(broker.port, 4000) as line:
+        yield line
+
+
+@pytest.fixture
+def floor(tmp_path: Path, run_dir: Path, line: SlowLine) -> Iterator[Kept]:
+    with Kept(tmp_path, run_dir, line.port) as floor:
+        yield floor
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    (tmp_path / "store").mkdir()
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def ingest(tmp_path: Path, broker: Broker, floor: Kept, store: Path) -> Iterator[Ingesting]:
+    with Ingesting(tmp_path, broker.port, floor.signers) as ingest:
+        ingest.words += ["--key", str(floor.desk_key), "--config", str(tmp_path / "desk.toml")]
+        configure(tmp_path, store)
+        yield ingest
+
+
+def configure(folder: Path, store: Path, **more: object) -> None:
+    """As fast as it goes, unless `more` says otherwise."""
+    words = {"store": f"file://{store}", "night": "00:00-23:59", "day_kbit_s": 1_000_000, **more}
+    lines = (f"{name} = {value!r}".replace("'", '"') for name, value in words.items())
+    (folder / "desk.toml").write_text("\n".join(["[copy]", *lines]))
+
+
+def place(store: Path, record: CallRecord) -> Path:
+    return store / UNIT / sealed.call_path(record.call_id)
+
+
+def copied(ingest: Ingesting, floor: Kept, store: Path, *records: CallRecord) -> None:
+    """Each is in the store, byte for byte, and the unit's own event says that it knows."""
+
+    def told() -> bool:
+        found = {row["call_id"]: row["copied_at"] for row in rows(ingest.engine, tables.calls)}
+        return all(found.get(record.call_id) for record in records)
+
+    try:
+        until(told, 40)
+    except AssertionError as error:
+        error.add_note(f"the ingest said:\n{ingest.said()}\nthe reporter said:\n{floor.said()}")
+        raise
+    for record in records:
+        assert contents(place(store, record)) == contents(floor.folder(record))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_every_sealed_call_is_copied_and_the_copy_proves_itself(ingest: Ingesting, floor: Kept, store: Path) -> None:
+    records = [floor.call(samples, parts=parts) for samples, parts in ((300_000, 3), (10, 1))]
+    ingest.start()
+    until(lambda: "session_" in ingest.said())
+    floor.reporter()
+    copied(ingest, floor, store, *records)
+    for record in records:
+        words = ["verify", str(place(store, record)), "--signers", str(floor.signers)]
+        command = [sys.executable, "-m", "linetap", *words]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert found.returncode == 0, found.stdout + found.stderr
+    leaves = (floor.config.vault_path / "log" / LEAVES).read_text()
+    assert leaves.count('{"kind":"copy"') == len(records)
+
+
+def test_it_goes_on_after_every_break(ingest: Ingesting, floor: Kept, store: Path, broker: Broker) -> None:
+    """Ingest, broker and reporter are killed in the middle of a file; what was here by then is not fetched again."""
+    record = floor.call(size := 1_500_000)
+    part = store / ".incoming" / UNIT / record.call_id / "audio.001.age.part"
+
+    def grown(by: int = 250_000) -> int:
+        before = part.stat().st_size if part.exists() else 0
+        return until(lambda: part.exists() and (now := part.stat().st_size) >= before + by and now, 20)
+
+    ingest.start()
+    until(lambda: "session_" in ingest.said())
+    reporter = floor.reporter()
+    grown()
+    inode = part.stat().st_ino
+    ingest.kill()
+    ingest.start()
+    grown()
+    broker.kill()
+    broker.start()
+    grown()
+    reporter.kill()
+    floor.reporter()
+    assert grown() < size
+    assert part.stat().st_ino == inode, "it was never begun anew"
+    copied(ingest, floor, store, record)

@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a desk copies, when it is satisfied with it, and when a copy goes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from copy_rig import DAY_NS, UNIT, Units, arrived, contents
+
+from ingest_rig import rows
+from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap.desk.callfolder import Damaged
+from linetap.desk.copy.hours import Hours
+from linetap.desk.copy.incoming import Call, Incoming
+from linetap.desk.ingest import tables
+from linetap.desk.ingest.clear import Clearing
+from linetap.desk.ingest.store import Store
+from linetap.errors import BadInput
+from linetap.evidence import hold, keys, sealed, sshsig
+from linetap.evidence.fetch import BLOCK_BYTES, Copied, Window
+
+NOW_NS = parse_rfc3339("2026-11-25T01:00:00Z")
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Units]]:
+    made: list[Units] = []
+
+    def one(**config: Any) -> Units:
+        made.append(Units(tmp_path, ManualClock(NOW_NS, 5 * NS_PER_S), **config))
+        return made[-1]
+
+    yield one
+    for units in made:
+        units.close()
+
+
+@pytest.fixture
+def units(make: Callable[..., Units]) -> Units:
+    return make()
+
+
+class TestComing:
+    def test_it_is_stored_told_and_known(self, units: Units) -> None:
+        records = [units.sealed_call(n, samples) for n, samples in ((1, 10), (2, 700_000))]
+        units.serve()
+        assert all(units.is_copied(record) for record in records)
+        told = [wanted.call_id for wanted in units.asked if isinstance(wanted, Copied)]
+        assert told == [record.call_id for record in records], "once each"
+        assert all(units.row(record)["copied_at"] for record in records)
+        assert units.row(records[0], tables.copies)["until"] == records[0].retention.until  # type: ignore[union-attr]
+        assert not list(units.store.glob(".incoming/*/*"))
+
+    def test_after_a_break_it_goes_on_where_it_was(self, units: Units) -> None:
+        record = units.sealed_call(1, 1_000_000)
+        size = sum(map(len, contents(units.folder_of(record.call_id)).values()))
+        units.serve(most_blocks=7)  # the small files, and three of the audio's
+        units.copying.lost_connection()
+        units.serve(most_blocks=1)
+        units.restart()
+        units.serve()
+        assert units.is_copied(record)
+        firsts = [wanted.first for wanted in units.asked if isinstance(wanted, Window)]
+        assert firsts == [0, 3 * BLOCK_BYTES, 4 * BLOCK_BYTES]
+        assert sum(map(len, contents(units.copy_of(record)).values())) == size
+
+    def test_a_unit_that_is_silent_is_asked_again_later_each_time(self, units: Units) -> None:
+        units.sealed_call(1)
+        asked = []
+        for _ in range(400):
+            asked += [units.clock.monotonic_ns() for _ in units.copying.turn()]
+            units.clock.advance(NS_PER_S)
+        pauses = [(b - a) // NS_PER_S for a, b in itertools.pairwise(asked)]
+        assert pauses == [35, 40, 50, 70, 110]
+
+    def test_a_unit_that_comes_back_is_asked_at_once(self, units: Units) -> None:
+        units.sealed_call(1)
+        units.copying.status(UNIT, b"first")
+        asked = []
+        for status in (b"first", b"first", b"second", b"second"):
+            units.copying.status(UNIT, status)
+            asked.append(len([*units.copying.turn()]))
+            units.clock.advance(NS_PER_S)
+        assert asked == [1, 0, 1, 0], "said again by the same session it is no news"
+
+    def test_what_a_unit_refuses_does_not_stand_in_the_way(self, units: Units) -> None:
+        *gone, there = (units.sealed_call(n) for n in range(30))
+        for record in gone:
+            shutil.rmtree(units.folder_of(record.call_id))
+        before_ns = units.clock.monotonic_ns()
+        units.serve()
+        assert units.is_copied(there)
+        assert units.clock.monotonic_ns() - before_ns < 120 * NS_PER_S
+        assert [path.name for path in units.copy_of(there).parent.iterdir()] == [there.call_id]
+
+    def test_a_call_without_a_recording_is_its_record(self, units: Units) -> None:
+        record = units.sealed_call(1, files={}, audio=None, disposition="missed")
+        units.serve()
+        assert contents(units.copy_of(record)).keys() == {"record.json", "record.json.sig"}
+        assert units.row(record)["copied_at"]
+
+    def test_units_that_are_away_are_not_asked(self, units: Units) -> None:
+        units.sealed_call(1)
+        with units.engine.begin() as db:
+            db.execute(tables.units.update().values(state="offline"))
+        assert units.serve() == 0
+
+    def test_few_units_at_a_time(self, make: Callable[..., Units]) -> None:
+        units = make(units_at_once=2)
+        units.sealed_call(1)
+        with units.engine.begin() as db:
+            call = rows(units.engine, tables.calls)[0]
+            for n in range(4, 9):
+                db.execute(tables.units.insert().values(unit=f"floor-0{n}", named=True, state="online", set_aside=0))
+                db.execute(tables.calls.insert().values(**call | {"unit": f"floor-0{n}"}))
+        first = {saying.topic for saying in units.copying.turn()}
+        assert len(first) == 2
+        units.clock.advance(40 * NS_PER_S)
+        later = set[str]()
+        for _ in range(10):
+            later |= {saying.topic for saying in units.copying.turn()}
+            units.clock.advance(NS_PER_S)
+        assert later
+
+    def test_a_store_that_takes_nothing_is_tried_again(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        place = units.copy_of(record).parent
+        place.parent.mkdir(parents=True)
+        place.write_bytes(b"a file where a folder should be")
+        units.serve()
+        assert not rows(units.engine, tables.copies)
+        place.unlink()
+        units.clock.advance(31 * NS_PER_S)
+        units.serve()
+        assert units.is_copied(record)
+
+
+class TestBadBytes:
+    @pytest.mark.parametrize("name", ["record.json", "record.json.sig", "key.age", "audio.001.age"])
+    def test_what_was_changed_on_the_way_is_not_stored(self, units: Units, name: str) -> None:
+        record = units.sealed_call(1)
+        good = (units.folder_of(record.call_id) / name).read_bytes()
+        units.changed[name] = good[:-9] + bytes([good[-9] ^ 1]) + good[-8:] if len(good) > 9 else b"x" * len(good)
+        units.serve()
+        assert not units.copy_of(record).exists()
+        assert not units.row(record)["copied_at"]
+        units.changed.clear()
+        units.clock.advance(61 * NS_PER_S)
+        units.serve()
+        assert units.is_copied(record)
+
+    def test_what_no_unit_of_that_name_has_signed_is_not_stored(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        folder = units.folder_of(record.call_id)
+        signature = sshsig.sign((folder / "record.json").read_bytes(), keys.new_unit_key(), sealed.RECORD_NAMESPACE)
+        (folder / "record.json.sig").write_text(signature)
+        units.serve()
+        assert not units.copy_of(record).exists()
+
+    @pytest.mark.parametrize(
+        "more", [{"unit": "floor-04"}, {"call_id": "20261124T225600.000Z-L02"}, {"suite": "other"},
+                 {"files": {"../../x": "ab" * 32}}, {"files": {"record.json": "ab" * 32}}],
+    )  # fmt: skip
+    def test_a_record_that_says_something_strange_is_not_believed(self, units: Units, more: dict[str, Any]) -> None:
+        call_id = "20261124T220100.000Z-L01"
+        units.sealed_call(1, **more)
+        units.serve()
+        assert not (units.store / UNIT).exists()
+        assert {path.name for path in units.folder.iterdir()} >= {"store", "vault"}
+        assert {path.name for path in (units.store / ".incoming" / UNIT / call_id).iterdir()} == set()
+
+    def test_a_file_gets_no_larger_than_its_record_allows(self, units: Units) -> None:
+        record = units.sealed_call(1, samples=100)
+        digest = units.row(record)["record_sha256"]
+        incoming = Incoming(units.folder / "held", Call(UNIT, record.call_id, digest), units.signers.now())
+        for name in ("record.json", "record.json.sig", "key.age", "meta.age"):
+            data = (units.folder_of(record.call_id) / name).read_bytes()
+            with pytest.raises(Damaged, match="at most"):
+                incoming.take(name, 0, 1 << 30, data)
+            assert incoming.take(name, 0, len(data), data)
+        for total in (1 << 30, 50):
+            with pytest.raises(Damaged, match="at most"):
+                incoming.take("audio.001.age", 0, total, bytes(100))
+        assert incoming.place == ("audio.001.age", 0)
+
+    def test_what_nobody_asked_for_is_passed_over(self, units: Units) -> None:
+        units.sealed_call(1)
+        [*_] = units.copying.turn()
+        header = {"call": "x", "file": "record.json", "offset": "0", "total": "2"}
+        for correlation in (b"", b"guessed"):
+            units.copying.arrived(UNIT, arrived(b"{}", header, correlation))
+            units.copying.arrived("floor-09", arrived(b"{}", header, correlation))
+        assert not list(units.store.glob(".incoming/*/*/*"))
+        right = units.copying._units[UNIT].correlation
+        for bad in ({}, {"offset": "x"}, {"total": "-"}, {"file": "../../x"}, {"offset": "1"}):
+            units.copying.arrived(UNIT, arrived(b"{}", header | bad if bad else {}, right))
+        units.copying.arrived(UNIT, arrived(bytes(BLOCK_BYTES + 1), header | {"total": str(1 << 18)}, right))
+        assert not list(units.store.glob(".incoming/*/*/*"))
+
+    def test_what_a_power_cut_took_of_a_whole_file_is_found(self, units: Units) -> None:
+        record = units.sealed_call(1, 500_000)
+        units.serve(most_blocks=5)
+        held = units.store / ".incoming" / UNIT / record.call_id
+        (held / "key.age").write_bytes(b"")
+        units.restart()
+        units.serve()
+        units.serve()
+        assert units.is_copied(record)
+
+    def test_a_name_that_is_no_call_becomes_no_path(self, units: Units) -> None:
+        units.tell("sealed", "../../x", at_ns=NOW_NS, record_sha256="ab" * 32)
+        assert units.serve() == 0
+        record = units.sealed_call(1)
+        units.serve()
+        assert units.is_copied(record)
+
+
+class TestItsEnd:
+    def after(self, units: Units, days: float) -> None:
+        """The desk's clock goes on, and a call begins at a unit."""
+        units.clock.advance(round(days * DAY_NS))
+        units.tell("started", _name(units.clock.utc_ns()), units.clock.utc_ns())
+        units.serve()
+
+    def test_a_copy_goes_at_its_time_and_not_before(self, units: Units) -> None:
+        record, later = units.sealed_call(1), units.sealed_call(2, days=61)
+        units.serve()
+        self.after(units, 59.5)
+        assert units.is_copied(record)
+        self.after(units, 0.5)
+        assert not units.copy_of(record).exists()
+        assert units.is_copied(later)
+        assert units.row(record, tables.copies)["removed_at"]
+
+    def test_the_desks_clock_alone_deletes_nothing(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        units.clock.advance(400 * DAY_NS)
+        units.serve()
+        assert units.is_copied(record)
+
+    def test_nor_does_a_units_clock(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        units.tell("started", _name(NOW_NS + 400 * DAY_NS), NOW_NS + 400 * DAY_NS)
+        units.clock.advance(DAY_NS)
+        units.serve()
+        assert units.is_copied(record)
+
+    def test_it_stays_while_its_unit_holds_it(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        units.tell("held", record.call_id)
+        self.after(units, 70)
+        assert units.is_copied(record)
+        units.tell("held", record.call_id, units.clock.utc_ns(), why="hold_ended")
+        self.after(units, 0.1)
+        assert not units.copy_of(record).exists()
+
+    @pytest.mark.parametrize("damaged", [False, True])
+    def test_it_stays_while_a_hold_lies_at_the_desk(self, units: Units, damaged: bool) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        place = units.holds / record.call_id / "hold.json"
+        place.parent.mkdir()
+        until = rfc3339(NOW_NS + 90 * DAY_NS)
+        document = hold.Hold(
+            call_id=record.call_id, unit=UNIT, record_sha256="", key_sha256="", from_epoch="", to="", made_at="",
+            case="2026-117", basis="a law", until=until,
+        )  # fmt: skip
+        place.write_bytes(b"?" if damaged else hold.encode(document))
+        self.after(units, 70)
+        assert units.is_copied(record)
+        self.after(units, 21)
+        assert units.is_copied(record) == damaged, "one that cannot be read holds until somebody has looked"
+
+    def test_a_unit_that_says_destroyed_before_its_time_destroys_nothing_here(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        units.tell("destroyed", record.call_id, why="retention")
+        self.after(units, 1)
+        assert units.is_copied(record)
+
+
+def _name(at_ns: int) -> str:
+    return f"{rfc3339(at_ns).replace('-', '').replace(':', '')}-L02"
+
+
+class TestHours:
+    def at(self, hours: Hours, text: str) -> int | None:
+        return hours.kbit_s(parse_rfc3339(f"2026-11-25T{text}:00+09:00"))
+
+    def test_over_midnight_and_within_a_day(self) -> None:
+        night = Hours.of("20:00-06:00", "Asia/Seoul", 2000, None)
+        assert [self.at(night, text) for text in ("19:59", "20:00", "00:00", "05:59", "06:00")] == [
+            2000, None, None, None, 2000,
+        ]  # fmt: skip
+        noon = Hours.of("12:00-13:00", "Asia/Seoul", 0, 8000)
+        assert [self.at(noon, text) for text in ("11:59", "12:00", "12:59", "13:00")] == [0, 8000, 8000, 0]
+
+    @pytest.mark.parametrize("text", ["", "20:00", "24:00-06:00", "20:00-20:00", "8:00-9:00", "20:60-06:00"])
+    def test_hours_that_are_none(self, text: str) -> None:
+        with pytest.raises(BadInput, match="20:00-06:00 would be right"):
+            Hours.of(text, "Asia/Seoul", None, None)
+
+    def test_a_zone_that_is_none(self) -> None:
+        with pytest.raises(BadInput, match=r"copy\.zone"):
+            Hours.of("20:00-06:00", "Asia/Soul", None, None)
+
+    def test_a_rate_is_kept(self, make: Callable[..., Units]) -> None:
+        units = make(day_kbit_s=1000, night_kbit_s=1000)
+        record = units.sealed_call(1, 2_000_000)
+        units.serve()
+        assert units.is_copied(record)
+        pauses_s = [(b - a) / NS_PER_S for a, b in itertools.pairwise(units.asked_ns[:-1])]
+        assert len(pauses_s) == 8
+        assert min(pauses_s) >= 2  # for 250,000 bytes, two seconds of the rate
+        assert all(wanted.most == 250_000 for wanted in units.asked if isinstance(wanted, Window))
+
+    def test_nothing_in_hours_that_are_not_for_it(self, make: Callable[..., Units]) -> None:
+        units = make(day_kbit_s=0, night="20:00-06:00")
+        record = units.sealed_call(1)
+        assert units.serve() == 0  # 10:00 in Seoul
+        units.clock.advance(10 * 3600 * NS_PER_S)
+        units.serve()
+        assert units.is_copied(record)
+
+
+class TestForgetting:
+    def destroyed(self, units: Units) -> Any:
+        """A call whose copy has gone, and which its unit has destroyed then."""
+        record = units.sealed_call(1)
+        units.serve()
+        TestItsEnd().after(units, 61)
+        units.tell("destroyed", record.call_id, units.clock.utc_ns(), why="retention", record_sha256="cd" * 32)
+        return record
+
+    def clear(self, units: Units) -> None:
+        Clearing(units.engine, units.clock).look()
+
+    def test_of_a_destroyed_call_its_name_line_disposition_and_end_stay(self, units: Units) -> None:
+        record = self.destroyed(units)
+        self.clear(units)
+        row = {name: value for name, value in units.row(record).items() if value}
+        assert row.keys() == {"unit", "call_id", "line", "disposition", "began_at", "destroyed_at", "record_sha256"}
+        assert row["disposition"] == "recorded"
+        *cleared, end = units.events_of(record)
+        assert {(event["event"], event["payload"], event["sig"], event["at"]) for event in cleared} == {
+            ("cleared", b"", "", row["destroyed_at"])
+        }
+        assert json.loads(end["payload"])["why"] == "retention"
+        units.close()  # all of it is in the one file then
+        assert b"12.5" not in (units.folder / "desk.db").read_bytes(), "nor in a page that is free"
+
+    def test_the_chain_goes_through_what_is_cleared(self, units: Units) -> None:
+        self.destroyed(units)
+        before = rows(units.engine, tables.origins)
+        self.clear(units)
+        found = sorted(rows(units.engine, tables.events), key=lambda row: row["seq"])
+        for one, following in itertools.pairwise(found):
+            assert following["prev"] == one["sha256"]
+        other = units.sealed_call(9)
+        assert units.row(other)["sealed_at"]
+        assert rows(units.engine, tables.origins)[0]["through"] == before[0]["through"] + 3
+        assert not rows(units.engine, tables.set_aside)
+
+    def test_a_double_of_a_cleared_event_is_one_still(self, units: Units) -> None:
+        record = self.destroyed(units)
+        self.clear(units)
+        Store(units.engine).write(units.teller.reports(), units.signers.now())
+        assert not rows(units.engine, tables.set_aside)
+        assert units.row(record)["direction"] is None
+
+    def test_a_late_event_of_a_cleared_call_brings_nothing_back(self, units: Units) -> None:
+        record = self.destroyed(units)
+        self.clear(units)
+        units.tell("marked", record.call_id, mark="**9")
+        assert units.row(record)["mark"] is None
+        assert {event["event"] for event in units.events_of(record)} == {"cleared", "destroyed"}
+
+    def test_nothing_is_cleared_while_there_is_a_copy(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        units.tell("destroyed", record.call_id, why="retention")
+        self.clear(units)
+        assert units.row(record)["direction"] == "in"
+
+    def test_without_copies_too(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.tell("destroyed", record.call_id, why="retention")
+        self.clear(units)
+        assert units.row(record)["direction"] is None

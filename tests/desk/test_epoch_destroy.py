@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a day: its keys go when they must, and only then, and what was sealed to them opens no more."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from epoch_desk import DAY, ENDS, NEXT_DAY, Desk
+
+from linetap.desk import keygen, wipe
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import keys
+from sealing_rig import CALL_ID
+
+OTHER_ID = "20261125T010203.456Z-L04"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk.make(tmp_path)
+
+
+def certificate(desk: Desk, name: str = DAY) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((desk.certificates / f"{name}.destroyed.json").read_text())
+    return found
+
+
+def nothing_destroyed(desk: Desk, name: str = DAY) -> bool:
+    return len(desk.keys_of(name)) == (2 if name[0] == "2" else 1) and not list(desk.certificates.glob("*.json"))
+
+
+def test_what_was_sealed_to_a_day_opens_no_more(desk: Desk) -> None:
+    call, other = desk.call(DAY), desk.call(NEXT_DAY, OTHER_ID)
+    identity, index = desk.keys_of(DAY)[1], desk.keys_of(DAY)[0]
+    kept = os.open(identity, os.O_RDONLY)  # the very blocks, whatever their name
+    assert "index" in index.name
+    assert desk.opens(call, identity)
+    assert desk.destroy(DAY, "--rule", "office order 12") == 0
+    assert not desk.keys_of(DAY)
+    assert set(os.read(kept, 1000)) == {0}
+    os.close(kept)
+    assert not desk.opens(call, identity)
+    assert desk.opens(other, desk.media / f"{NEXT_DAY}.txt")
+    said = certificate(desk)
+    assert (said["epoch"], said["ended_at"], said["destroyed_at"]) == (DAY, ENDS, "2026-12-02T09:00:00.000Z")
+    assert (said["rule"], said["recipient"]) == ("office order 12", desk.recipient(DAY))
+    assert said["canaries"].keys() == {f"{DAY}.age", f"{DAY}.index.age"}
+    assert desk.signature_is_good(desk.certificates / f"{DAY}.destroyed.json", "linetap-certificate")
+    with pytest.raises(BadInput, match="exists and is not overwritten"):
+        desk.destroy(DAY)
+
+
+def test_nothing_is_destroyed_before_its_time(desk: Desk) -> None:
+    with pytest.raises(Refusal, match=f"{DAY} ends at {ENDS}"):
+        desk.destroy(DAY, at="2026-12-01T14:59:59.999Z")
+    assert nothing_destroyed(desk)
+    assert desk.destroy(DAY, at=ENDS) == 0
+
+
+def test_every_key_of_the_day_and_no_key_of_another(desk: Desk) -> None:
+    with pytest.raises(Refusal, match=rf"{DAY}\.index\.age: no medium opens it"):
+        desk.destroy(DAY, media=desk.keys_of(DAY)[1:])
+    with pytest.raises(Refusal, match="another's key, and is left alone"):
+        desk.destroy(DAY, media=[*desk.keys_of(DAY), desk.media / f"{NEXT_DAY}.txt"])
+    link = desk.folder / "copy.txt"
+    link.hardlink_to(desk.keys_of(DAY)[1])
+    with pytest.raises(BadInput, match="has 2 names"):
+        desk.destroy(DAY)
+    link.unlink()
+    link.symlink_to(desk.keys_of(DAY)[1])
+    with pytest.raises(BadInput, match="not a regular file"):
+        desk.destroy(DAY, media=[link])
+    with pytest.raises(BadInput, match="2026-12-01 to 2026-12-03 would be right"):
+        desk.destroy("2027-12-01", media=[])
+    (desk.folder / "canary" / f"{DAY}.age").rename(desk.folder / "away")
+    with pytest.raises(BadInput, match="the canary made with the key list"):
+        desk.destroy(DAY)
+    assert nothing_destroyed(desk)
+
+
+def test_a_medium_that_keeps_its_key_gets_no_certificate(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wipe, "wipe", lambda _: None)
+    with pytest.raises(Refusal, match=r"still opens 2026-12-01\.age|still opens 2026-12-01\.index\.age"):
+        desk.destroy(DAY)
+    assert nothing_destroyed(desk)
+
+
+# --- sheets -------------------------------------------------------------------------------------------------------
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+
+def secret(path: Path) -> str:
+    return path.read_text().splitlines()[-1]
+
+
+def test_sheets_alone_are_proven_by_typing_and_confirmed_by_their_day(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, call = map(secret, desk.keys_of(DAY))
+    typed(monkeypatch, call, index, "2026-12-11", DAY, DAY)
+    assert desk.destroy(DAY, "--sheets", 2, media=[]) == 0
+    said = certificate(desk)
+    assert (said["sheets"], said["files"], said["copies"]) == (2, [], 2)
+
+
+def test_two_media_are_destroyed_together_and_one_is_remarked_on(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = desk.folder / "second"
+    second.mkdir()
+    for path in desk.keys_of(DAY):
+        (second / path.name).write_bytes(path.read_bytes())
+    assert desk.destroy(DAY, media=[*desk.keys_of(DAY), *second.iterdir()]) == 0
+    assert list(second.iterdir()) == desk.keys_of(DAY) == []
+    assert certificate(desk)["copies"] == 2
+    assert "one copy" not in capsys.readouterr().err
+    assert desk.destroy(NEXT_DAY, at="2026-12-03T00:00:00Z") == 0
+    assert certificate(desk, NEXT_DAY)["copies"] == 1
+    assert "one copy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lines", [[], ["", "", ""], ["yes", NEXT_DAY, "2"], [DAY]])
+def test_a_sheet_that_is_not_confirmed_destroys_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    typed(monkeypatch, *lines)
+    with pytest.raises(Refusal, match=r"sheet [12] is not confirmed"):
+        desk.destroy(DAY, "--sheets", 2)
+    assert nothing_destroyed(desk)
+
+
+def test_another_days_sheet_is_found_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, secret(desk.media / f"{NEXT_DAY}.txt"), DAY)
+    with pytest.raises(Refusal, match="does not open with what was typed"):
+        desk.destroy(DAY, "--sheets", 1, media=[])
+
+
+# --- what outlives the day ----------------------------------------------------------------------------------------
+
+
+def hold_epoch(desk: Desk) -> tuple[Path, str]:
+    identity = keys.new_identity()
+    path = desk.folder / "hold.txt"
+    path.write_text(f"{identity.secret}\n")
+    return path, identity.recipient
+
+
+def test_a_held_call_opens_with_the_holds_key_after_its_day_is_gone(desk: Desk) -> None:
+    call = desk.call(DAY)
+    private, public = hold_epoch(desk)
+    held = desk.hold(call, desk.media / f"{DAY}.txt", public)
+    assert desk.signature_is_good(held / "hold.json", "linetap-hold")
+    said = json.loads((held / "hold.json").read_text())
+    assert (said["kind"], said["call_id"], said["from_epoch"], said["case"]) == ("hold", CALL_ID, DAY, "2026-117")
+    assert said["until"] == "2027-06-30T15:00:00.000Z"
+    assert desk.destroy(DAY) == 0
+    (held / "audio.001.age").symlink_to(call / "audio.001.age")
+    assert desk.opens(held, private)
+    assert not desk.opens(call, private)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "content", "words"),
+    [
+        ("held", "key.age", None, "key.age: No such file"),
+        ("held", "key.age", b"another", "not the one it names"),
+        ("held", "hold.json", b"{", "not a hold or a re-wrapping"),
+        ("call", "audio.001.age", None, "audio.001.age: No such file"),
+        ("call", "meta.age", b"", "not as it was sealed"),
+        ("call", "record.json", b"{}", "not the record that was held"),
+        ("call", "record.json", None, "is not in the copy of the vault"),
+    ],
+)
+def test_a_held_call_that_is_not_whole_at_the_desk_keeps_the_day(
+    desk: Desk, place: str, name: str, content: bytes | None, words: str
+) -> None:
+    call = desk.call(DAY)
+    held = desk.hold(call, desk.media / f"{DAY}.txt", hold_epoch(desk)[1])
+    path = {"held": held, "call": call}[place] / name
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(Refusal, match="not destroyed") as told:
+        desk.destroy(DAY)
+    assert words in str(told.value)
+    assert nothing_destroyed(desk)
+
+
+def test_a_hold_that_is_over_or_of_another_day_keeps_nothing(desk: Desk) -> None:
+    call = desk.call(DAY)
+    held = desk.hold(call, desk.media / f"{DAY}.txt", hold_epoch(desk)[1], "--until", "2026-12-02T08:00:00Z")
+    (held / "key.age").unlink()
+    assert desk.destroy(NEXT_DAY, at="2026-12-03T00:00:00Z") == 0
+    with pytest.raises(Refusal):
+        desk.destroy(DAY, at="2026-12-02T07:59:59Z")
+    assert desk.destroy(DAY) == 0
+
+
+def test_a_call_whose_class_is_pending_keeps_the_day_until_it_is_rewrapped(desk: Desk) -> None:
+    call = desk.call(DAY, pending=True)
+    with pytest.raises(Refusal, match="until it is re-wrapped"):
+        desk.destroy(DAY)
+    desk.rewrap(call, desk.media / f"{DAY}.txt", "2026-12-03")
+    assert desk.destroy(DAY) == 0
+
+
+def test_overflow_calls_get_their_days_and_then_that_key_goes(desk: Desk) -> None:
+    call, other = desk.call("overflow-2"), desk.call("overflow-2", OTHER_ID)
+    identity = desk.media / "overflow-2.txt"
+    wrapped = desk.rewrap(call, identity, NEXT_DAY)
+    said = json.loads((wrapped / "rewrap.json").read_text())
+    assert (said["from_epoch"], said["epoch"], said["until"]) == ("overflow-2", NEXT_DAY, "2026-12-02T15:00:00.000Z")
+    assert desk.opens(wrapped, desk.media / f"{NEXT_DAY}.txt")
+    with pytest.raises(Refusal, match="overflow-2 is in use"):
+        desk.destroy("overflow-2")
+    longer = ["--extend", desk.key_list, "--days", 0, "--overflow", 3, "-o", desk.folder / "second.json"]
+    desk.run(keygen, "epochs", *longer, "--all-on-one-medium", desk.media)
+    (desk.folder / "second.json").rename(desk.key_list)
+    with pytest.raises(Refusal, match=OTHER_ID):
+        desk.destroy("overflow-2")
+    desk.rewrap(other, identity, desk.recipient("2026-12-03"))
+    (desk.rig.vault / "2026/11/26" / "20261126T010203.456Z-L04").mkdir(parents=True)
+    strange = desk.rig.vault / "2026/11/26" / "20261126T010203.456Z-L04" / "record.json"
+    strange.write_bytes(b"?")
+    with pytest.raises(Refusal, match="cannot be read"):
+        desk.destroy("overflow-2")
+    strange.unlink()
+    assert desk.destroy("overflow-2") == 0
+    assert not desk.opens(call, identity)
+    assert desk.opens(wrapped, desk.media / f"{NEXT_DAY}.txt")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--until", "2026-11-01"], "is over"),
+        (["--until", "soon"], "a day as 2027-06-30"),
+        (["--until", "2027-02-30"], "a day as 2027-06-30"),
+        (["--to", "age1nonsense"], "--to: not an age recipient"),
+        (["--identity", "/absent"], "No such file"),
+    ],
+)
+def test_a_hold_that_cannot_be(desk: Desk, words: list[str], complaint: str) -> None:
+    with pytest.raises(BadInput, match=complaint):
+        desk.hold(desk.call(DAY), desk.media / f"{DAY}.txt", hold_epoch(desk)[1], *words)
+    assert not list(desk.holds.rglob("*.json"))
+
+
+def test_the_wrong_key_or_a_changed_folder_wraps_nothing(desk: Desk) -> None:
+    call = desk.call(DAY)
+    with pytest.raises(Refusal, match="epoch's layer does not open"):
+        desk.hold(call, desk.media / f"{NEXT_DAY}.txt", hold_epoch(desk)[1])
+    (call / "key.age").write_bytes((desk.call(NEXT_DAY, OTHER_ID) / "key.age").read_bytes())
+    with pytest.raises(Refusal, match=r"not the one that record\.json names"):
+        desk.hold(call, desk.media / f"{NEXT_DAY}.txt", hold_epoch(desk)[1])
+    assert not list(desk.holds.rglob("*.*"))
+    with pytest.raises(BadInput, match="no day of"):
+        desk.rewrap(call, desk.media / f"{DAY}.txt", "2027-12-01")
+
+
+# --- overdue ------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_without_a_certificate_is_overdue_after_24_hours(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.overdue(at="2026-12-02T15:00:00.000Z") == 0
+    assert desk.overdue(at="2026-12-02T15:00:00.001Z") == 1
+    assert "critical epoch_overdue: 2026-12-01 ended at 2026-12-01T15:00Z" in capsys.readouterr().out
+    desk.destroy(DAY)
+    signers = ["--signers", desk.folder / "officers"]
+    assert desk.overdue(*signers, at="2026-12-02T15:00:01Z") == 0
+    assert desk.overdue(*signers, at="2026-12-03T15:00:01Z") == 1
+    capsys.readouterr()
+    path = desk.certificates / f"{DAY}.destroyed.json"
+    whole = path.read_bytes()
+    (desk.folder / "nobody").write_text("# nobody\n")
+    assert desk.overdue("--signers", desk.folder / "nobody", at="2026-12-02T16:00:00Z") == 1
+    assert "signed by nobody" in capsys.readouterr().out
+    path.write_bytes(whole.replace(b"2026", b"2025"))
+    assert desk.overdue(at="2026-12-02T16:00:00Z") == 1
+    assert "does not fit" in capsys.readouterr().out
+    path.write_bytes(whole)
+    path.with_name(f"{path.name}.sig").unlink()
+    assert desk.overdue(at="2026-12-02T16:00:00Z") == 1
+
+
+def test_a_certificate_of_another_day_does_not_count(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.destroy(DAY)
+    for suffix in ("", ".sig"):
+        (desk.certificates / f"{DAY}.destroyed.json{suffix}").rename(
+            desk.certificates / f"{NEXT_DAY}.destroyed.json{suffix}"
+        )
+    assert desk.overdue(at="2026-12-04T00:00:00Z") == 1
+    said = capsys.readouterr().out.splitlines()
+    assert "2026-12-01 ended" in said[-2]
+    assert "it is of other keys" in said[-1]

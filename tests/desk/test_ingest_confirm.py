@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the desk says to its units, held against the unit's own check of a command."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from linetap.broker.message import Message
+from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap.desk.ingest.confirm import EVERY_S, REFUSED_PAUSE_S, Confirmer
+from linetap.evidence import command as envelopes
+from linetap.evidence import keys
+from linetap.evidence.command import Answer, Command
+from linetap.evidence.roles import Person, Roles
+
+UNIT, ORIGIN = "floor-03", "SHA256:one"
+GROUP = (UNIT, ORIGIN)
+AUTHORITY, DESK = keys.new_unit_key(), keys.new_unit_key()
+ROLES = Roles(1, [Person("the desk", "desk", keys.public_line(DESK.public_key()))], [])
+
+
+class Office:
+    def __init__(self) -> None:
+        self.clock = ManualClock(parse_rfc3339("2026-11-24T22:56:00Z"), NS_PER_S)
+        self.confirmer = Confirmer(DESK, self.clock)
+        self.last: dict[str, int] = {}
+
+    def read(self, saying: Message) -> Command:
+        """As a unit does, counter and all."""
+        unit = saying.topic.split("/")[2]
+        now_ns = self.clock.utc_ns()
+        command = envelopes.check(saying.payload, unit, AUTHORITY.public_key(), ROLES, self.last, now_ns)
+        self.last["desk"] = command.counter
+        assert saying.topic == f"linetap/v1/{unit}/cmd/{command.verb}"
+        return command
+
+    def said(self) -> list[dict[str, str]]:
+        return [self.read(saying).body for saying in self.confirmer.due()]
+
+    def answers(self, code: str) -> None:
+        answer = Answer(unit=UNIT, at="", done=code == "done", code=code, text="so it is")
+        self.confirmer.answered(UNIT, msgspec.json.encode(answer))
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+def test_a_unit_takes_it(office: Office) -> None:
+    office.confirmer.stands([(GROUP, 7)])
+    assert office.said() == [{"origin": ORIGIN, "through": "7"}]
+    assert office.said() == []
+    assert office.read(office.confirmer.resend(GROUP, 8, 12)).body == {"origin": ORIGIN, "from": "8", "to": "12"}
+
+
+def test_at_most_one_a_second_and_the_newest_word(office: Office) -> None:
+    said = []
+    for through in range(1, 101):
+        office.confirmer.stands([(GROUP, through)])
+        said += office.said()
+        office.clock.sleep(0.1)
+    assert len(said) == 10
+    office.clock.sleep(EVERY_S)
+    assert office.said() == [{"origin": ORIGIN, "through": "100"}]
+
+
+def test_what_stood_already_is_said_again(office: Office) -> None:
+    """An event that comes twice tells of a confirmation that was lost; so does a unit that is back."""
+    office.confirmer.stands([(GROUP, 7)])
+    assert office.said()
+    office.clock.sleep(EVERY_S)
+    office.confirmer.stands([(GROUP, 7)])
+    assert office.said() == [{"origin": ORIGIN, "through": "7"}]
+    office.clock.sleep(EVERY_S)
+    office.confirmer.again(UNIT)
+    assert office.said() == [{"origin": ORIGIN, "through": "7"}]
+
+
+def test_nothing_is_no_word(office: Office) -> None:
+    office.confirmer.stands([(GROUP, 0)])
+    office.confirmer.again(UNIT)
+    office.confirmer.again("floor-99")
+    assert office.said() == []
+
+
+def test_the_counter_grows_although_the_clock_goes_back(office: Office) -> None:
+    office.confirmer.stands([(GROUP, 1)])
+    assert office.said()
+    office.clock.step_utc(-3600 * NS_PER_S)
+    office.clock.sleep(EVERY_S)
+    office.confirmer.stands([(GROUP, 2)])
+    assert office.said()
+
+
+def test_a_unit_that_knows_no_desk_is_left_in_peace(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    said = 0
+    for second in range(REFUSED_PAUSE_S):
+        office.confirmer.stands([(GROUP, second + 1)])
+        said += bool(office.said())
+        office.answers("command_signer")
+        office.clock.sleep(1)
+    assert said == 1
+    assert caplog.text.count("unit_refuses") == 1
+    office.clock.sleep(EVERY_S)
+    for _ in range(REFUSED_PAUSE_S):
+        office.clock.sleep(1)
+        said += bool(office.said())
+    assert said == 2, "somebody may have named it meanwhile"
+
+
+def test_a_passing_refusal_is_no_reason_to_be_silent(office: Office) -> None:
+    office.confirmer.stands([(GROUP, 1)])
+    assert office.said()
+    office.answers("command_repeated")
+    office.confirmer.stands([(GROUP, 2)])
+    office.clock.sleep(EVERY_S)
+    assert office.said()
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"\xff", b"[" * 100_000])
+def test_rubbish_is_no_answer(office: Office, payload: bytes) -> None:
+    office.confirmer.stands([(GROUP, 1)])
+    office.confirmer.answered(UNIT, payload)
+    assert office.said()

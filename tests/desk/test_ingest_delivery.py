@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the outbox to the desk and back: nothing leaves the one before the other has it, whatever is killed between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broker import Broker, until
+from ingest_rig import Ingesting, rows
+from kept_rig import Kept
+from linetap.desk.ingest import tables
+from linetap.evidence import keys
+
+KILLS = 10
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """As Mosquitto comes: what it has acknowledged is in RAM, and a queue has an end."""
+    with Broker(tmp_path / "broker", saves=False) as running:
+        yield running
+
+
+@pytest.fixture
+def floor(tmp_path: Path, run_dir: Path, broker: Broker) -> Iterator[Kept]:
+    with Kept(tmp_path, run_dir, broker.port) as floor:
+        yield floor
+
+
+@pytest.fixture
+def ingest(tmp_path: Path, broker: Broker, floor: Kept) -> Iterator[Ingesting]:
+    with Ingesting(tmp_path, broker.port, floor.signers) as ingest:
+        ingest.words += ["--key", str(floor.desk_key)]
+        yield ingest
+
+
+def everything(ingest: Ingesting, floor: Kept) -> None:
+    """Every event is at the desk, once, and the unit knows it."""
+    wanted = floor.outbox.last_seq
+    try:
+        until(lambda: floor.confirmed == wanted, 60)
+    except AssertionError as error:
+        error.add_note(f"{floor.confirmed} of {wanted} confirmed, {ingest.count()} stored")
+        error.add_note(f"the ingest said:\n{ingest.said()}\nthe reporter said:\n{floor.said()}")
+        raise
+    assert sorted(ingest.seqs()) == list(range(1, wanted + 1))
+    assert not rows(ingest.engine, tables.set_aside)
+
+
+def test_confirmed_end_to_end(ingest: Ingesting, floor: Kept) -> None:
+    """Also what a broker took before it had ever heard of a desk."""
+    floor.events(40)
+    floor.reporter(desk_s=3)
+    floor.reached(lambda state: state.delivered_seq == 40)
+    ingest.start()
+    everything(ingest, floor)
+    floor.events(1)
+    everything(ingest, floor)
+
+
+def test_the_head_of_the_log(ingest: Ingesting, floor: Kept) -> None:
+    """From the unit's disk to the desk's, signature and all."""
+    floor.unit_log.publish()
+    ingest.start()
+    floor.reporter()
+    until(lambda: rows(ingest.engine, tables.heads), 30)
+    (row,) = rows(ingest.engine, tables.heads)
+    assert row["head"] == (floor.config.vault_path / "log" / "head.json").read_bytes()
+    assert row["sig"] == (floor.config.vault_path / "log" / "head.json.sig").read_text()
+    assert row["size"] == floor.unit_log.size > 0
+
+
+def test_the_ingest_killed_ten_times_and_the_broker_three(ingest: Ingesting, floor: Kept, broker: Broker) -> None:
+    """kill -9: what the broker had acknowledged and not passed on is gone there, and still in the outbox."""
+    ingest.start()
+    floor.reporter(desk_s=3)
+    for n in range(KILLS):
+        floor.events(30)
+        before = ingest.count()
+        until(lambda: ingest.count() > before, 40)  # noqa: B023 - asked before it changes
+        ingest.kill()
+        floor.events(30)
+        if n % 4 == 1:
+            until(lambda: (state := floor.state()) and state.queue_length == 0, 30)  # acknowledged, every one
+            broker.kill()
+            broker.start()
+        ingest.start()
+    everything(ingest, floor)
+
+
+def test_weeks_without_a_desk(ingest: Ingesting, floor: Kept, broker: Broker) -> None:
+    """A broker acknowledges 1,500 events for a desk that is away, keeps 1,000 of them, and then loses those too."""
+    ingest.start()
+    floor.reporter(desk_s=3)
+    floor.events(10)
+    everything(ingest, floor)
+    ingest.kill()
+    floor.events(1500)
+    until(lambda: (state := floor.state()) and state.delivered_seq == 1510, 60)
+    broker.kill()
+    broker.start()
+    ingest.start()
+    everything(ingest, floor)
+    assert any(row["late"] for row in rows(ingest.engine, tables.events))
+
+
+def test_a_desk_that_the_unit_does_not_know_confirms_nothing(ingest: Ingesting, floor: Kept, tmp_path: Path) -> None:
+    stranger = tmp_path / "stranger.key"
+    stranger.write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    ingest.words[-1] = str(stranger)
+    ingest.start()
+    until(lambda: "session_new" in ingest.said())
+    floor.reporter()
+    floor.events(20)
+    until(lambda: ingest.count() == 20)
+    until(lambda: "unit_refuses: floor-03: command_signer" in ingest.said())
+    assert floor.confirmed == 0
+    ingest.kill()
+    ingest.words[-1] = str(floor.desk_key)
+    ingest.start()
+    everything(ingest, floor)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A log's head at the desk: it grows, or two signed heads are kept that prove it did not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from ingest_rig import START_NS, UNIT, Teller, rows, trusted
+from linetap.broker.message import unarmored
+from linetap.clock import NS_PER_S, ManualClock, rfc3339
+from linetap.desk.ingest import database, heads, tables
+from linetap.desk.ingest.heads import HeadReport
+from linetap.desk.ingest.holes import Holes
+from linetap.desk.ingest.store import Store
+from linetap.evidence import sshsig, unitlog
+from linetap.evidence.unitlog import Head
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def teller(tmp_path: Path) -> Teller:
+    return Teller(tmp_path / "unit")
+
+
+def head(teller: Teller, size: int, at_s: int, of: str = "", **other: Any) -> HeadReport:
+    root = hashlib.sha256(f"{of}{size}".encode()).hexdigest()
+    at = rfc3339(START_NS + at_s * NS_PER_S)
+    fields: dict[str, Any] = {"unit": UNIT, "size": size, "root": root, "at": at}
+    data = unitlog.encode_head(Head(**{**fields, "origin": teller.origin} | other))
+    sig = unarmored(sshsig.sign(data, teller.key, unitlog.HEAD_NAMESPACE))
+    return HeadReport(UNIT, data, sig, START_NS + (at_s + 1) * NS_PER_S)
+
+
+def hears(engine: Engine, teller: Teller, *said: HeadReport) -> None:
+    for one in said:
+        Store(engine).write([one], trusted(teller))
+
+
+def known(engine: Engine) -> int:
+    (size,) = [row["size"] for row in rows(engine, tables.heads) if not row["code"]]
+    return int(size)
+
+
+def alarms(engine: Engine) -> list[tuple[str, int, int]]:
+    return [(row["code"], row["first"], row["last"]) for row in rows(engine, tables.alerts)]
+
+
+def test_a_log_that_grows(engine: Engine, teller: Teller) -> None:
+    """Said again, signed again over the same leaves, and late: none of it is news."""
+    first = head(teller, 5, 0)
+    hears(engine, teller, first, first, head(teller, 9, 20), head(teller, 9, 30), head(teller, 7, 10), first)
+    (row,) = rows(engine, tables.heads)
+    assert (row["size"], row["unit"], row["at"]) == (9, UNIT, rfc3339(START_NS + 30 * NS_PER_S))
+    assert not alarms(engine)
+    assert not rows(engine, tables.set_aside)
+    unitlog.check_head(row["head"], row["sig"].encode(), trusted(teller))
+
+
+def test_a_shorter_one_that_was_signed_later(engine: Engine, teller: Teller) -> None:
+    later = [head(teller, 4 + n, 20 + n) for n in range(3)]
+    hears(engine, teller, head(teller, 9, 10), *later, *later)
+    assert alarms(engine) == [("log_rollback", 4, 9)]
+    assert known(engine) == 9
+    assert [row["size"] for row in rows(engine, tables.heads) if row["code"] == "log_rollback"] == [4, 5, 6]
+
+
+@pytest.mark.parametrize("at_s", [5, 20])
+def test_another_over_the_same_leaves(engine: Engine, teller: Teller, at_s: int) -> None:
+    """Whenever it says that it was signed: both signatures are kept."""
+    hears(engine, teller, head(teller, 9, 10), head(teller, 9, at_s, of="other"))
+    assert alarms(engine) == [("log_fork", 9, 9)]
+    both = rows(engine, tables.heads)
+    assert {row["code"] for row in both} == {"", "log_fork"}
+    for row in both:
+        unitlog.check_head(row["head"], row["sig"].encode(), trusted(teller))
+    hears(engine, teller, head(teller, 12, 30))
+    assert known(engine) == 12
+    assert len(alarms(engine)) == 1
+
+
+def test_what_is_kept_has_a_bound(engine: Engine, teller: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "MOST_MISFITS", 3)
+    hears(engine, teller, head(teller, 90, 0), *(head(teller, n, n) for n in range(1, 20)))
+    assert len(rows(engine, tables.heads)) == 4
+    assert len(alarms(engine)) == 1
+
+
+def test_a_new_key_is_a_new_log(engine: Engine, teller: Teller, tmp_path: Path) -> None:
+    """A unit that gets a new vault gets a new key with it."""
+    again = Teller(tmp_path / "again")
+    hears(engine, teller, head(teller, 9, 0))
+    hears(engine, again, head(again, 1, 20))
+    assert not alarms(engine)
+    assert len(rows(engine, tables.heads)) == 2
+
+
+def test_nobody_else_says_what_the_log_is(engine: Engine, teller: Teller, tmp_path: Path) -> None:
+    stranger, neighbour = Teller(tmp_path / "stranger"), Teller(tmp_path / "neighbour", "floor-04")
+    good = head(teller, 9, 0)
+    Store(engine).write([head(neighbour, 1, 20, unit="floor-04")], trusted(teller, neighbour))
+    assert not rows(engine, tables.heads)
+    spoilt = HeadReport(UNIT, good.payload.replace(b'"size":9', b'"size":8'), good.sig, good.received_ns)
+    large = HeadReport(UNIT, b" " * 10_000, good.sig, good.received_ns)
+    hears(engine, teller, good, head(stranger, 1, 20), spoilt, head(teller, 1, 20, unit="floor-99"), large)
+    hears(engine, teller, HeadReport(UNIT, b"", "", START_NS))
+    codes = [row["code"] for row in rows(engine, tables.set_aside)]
+    assert len(codes) == 5
+    assert {"payload_too_large", "payload_unit"} <= set(codes)
+    assert known(engine) == 9
+    assert not alarms(engine)
+
+
+def test_what_closes_a_hole_does_not_close_this(engine: Engine, teller: Teller) -> None:
+    teller.call(0)
+    Store(engine).write(teller.reports(), trusted(teller))
+    hears(engine, teller, head(teller, 3, 0), head(teller, 2, 1))
+    Holes(engine, ManualClock()).look()
+    (row,) = rows(engine, tables.alerts)
+    assert row["ended_at"] is None
+
+
+def test_a_database_of_an_older_version(tmp_path: Path) -> None:
+    """It gets the columns that it lacks, and old rows stay as they are."""
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    engine = database.open_writer(url)
+    with engine.begin() as db:
+        db.exec_driver_sql("ALTER TABLE calls DROP COLUMN rebuilt")
+        db.exec_driver_sql("DROP TABLE heads")
+        db.exec_driver_sql("INSERT INTO calls (unit, call_id, began_at, late) VALUES ('u', 'c', '2026', 0)")
+    engine.dispose()
+    engine = database.open_writer(url)
+    (row,) = rows(engine, tables.calls)
+    assert (row["call_id"], row["rebuilt"]) == ("c", None)
+    assert not rows(engine, tables.heads)
+    engine.dispose()

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ingest's connection and a hostile broker: it ends with a reason, and nothing grows meanwhile."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker import HOST, Broker, MuteServer, until
+from linetap.broker.connection import Arrived, Ended
+from linetap.broker.link import MOST_AT_ONCE, Told
+from linetap.broker.message import Message
+from linetap.clock import SYSTEM
+from linetap.config.schema import Broker as BrokerConfig
+from linetap.desk.ingest.link import MOST_SAYINGS, Link, Patience
+
+CONNACK = bytes.fromhex("2003000000")
+TOPIC = b"linetap/v1/floor-03/call"
+
+
+def publication(mid: int, qos: int = 1) -> bytes:
+    body = len(TOPIC).to_bytes(2) + TOPIC + (mid.to_bytes(2) if qos else b"") + b"\x00" + b"x"
+    return bytes([0x30 | qos << 1, len(body)]) + body
+
+
+def heard(greeting: bytes) -> tuple[list[Told], str]:
+    """All that the first connection brings, and why it ended."""
+    happened: list[Told] = []
+    with MuteServer(greeting) as server:
+        broker = BrokerConfig(host=HOST, port=server.port, keepalive_s=5)
+        link = Link(broker, "desk", ["linetap/v1/+/call"], SYSTEM, Patience(answer_ms=1000))
+
+        def ended() -> bool:
+            link.turn()
+            happened.extend(link.happened(0.05))
+            return any(isinstance(one, Ended) for one in happened)
+
+        until(ended, 30)
+        link.close()
+    return happened, next(one.why for one in happened if isinstance(one, Ended))
+
+
+@pytest.mark.parametrize(
+    ("greeting", "said"),
+    [
+        pytest.param(b"", "no answer", id="says nothing"),
+        pytest.param(bytes.fromhex("2003008700"), "refused: Not authorized", id="refuses"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", "begins with 0x48", id="is no broker"),
+        pytest.param(b"\xff" * 3000, "what nobody asked for: a packet that begins with 0xff", id="sends nonsense"),
+        pytest.param(CONNACK + bytes.fromhex("e0020000"), "the broker hung up", id="hangs up at once"),
+        pytest.param(CONNACK + bytes.fromhex("900400010087"), "may not read linetap/v1/+/call", id="forbids"),
+    ],
+)
+def test_it_ends_with_a_reason(greeting: bytes, said: str) -> None:
+    assert said in heard(greeting)[1]
+
+
+def test_more_than_was_agreed_is_not_kept() -> None:
+    flood = b"".join(publication(mid) for mid in range(1, 4 * MOST_AT_ONCE))
+    happened, why = heard(CONNACK + flood)
+    assert why == "the broker sends more than was agreed"
+    assert sum(isinstance(one, Arrived) for one in happened) <= MOST_AT_ONCE
+
+
+def fill(port: int) -> Link:
+    """A link that has said all that it may."""
+    link = Link(BrokerConfig(host=HOST, port=port, keepalive_s=60), "desk", ["linetap/v1/+/call"], SYSTEM, Patience())
+    until(lambda: turned(link).connected)
+    for _ in range(MOST_SAYINGS):
+        assert link.has_room
+        link.publish(Message("linetap/v1/floor-03/cmd/ack", b"x"))
+    return link
+
+
+def turned(link: Link) -> Link:
+    link.turn()
+    link.happened(0.05)
+    return link
+
+
+def test_a_broker_that_takes_nothing_is_not_told_for_ever() -> None:
+    with MuteServer(CONNACK) as server:
+        link = fill(server.port)
+        assert not turned(link).has_room
+        link.close()
+
+
+def test_one_that_takes_them_is_told_more(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker:
+        link = fill(broker.port)
+        until(lambda: turned(link).has_room)
+        link.close()
+
+
+def test_what_nobody_promises_is_passed_over() -> None:
+    """QoS 0 has no window: a flood of it would be a flood of memory."""
+    flood = b"".join(publication(0, qos=0) for _ in range(1000))
+    happened, _ = heard(CONNACK + flood + publication(1) + bytes.fromhex("e0020000"))
+    assert [one.mid for one in happened if isinstance(one, Arrived)] == [1]
+
+
+def test_one_that_reads_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is acknowledged leaves the window, and would then wait to be written for ever."""
+    connect = socket.create_connection
+
+    def narrow(*args: Any, **more: Any) -> socket.socket:
+        made = connect(*args, **more)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        return made
+
+    monkeypatch.setattr(socket, "create_connection", narrow)
+    burst = b"".join(publication(mid) for mid in range(1, 201))
+    with socket.create_server((HOST, 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        broker = BrokerConfig(host=HOST, port=server.getsockname()[1], keepalive_s=60)
+        link = Link(broker, "desk", ["linetap/v1/+/call"], SYSTEM, Patience())
+        link.turn()
+        peer, _ = server.accept()
+        with peer:
+            peer.sendall(CONNACK)
+            arrived, why = 200, ""
+            while not why:
+                if arrived == 200:
+                    peer.sendall(burst)
+                    arrived = 0
+                for one in link.happened(0.5):
+                    match one:
+                        case Arrived():
+                            one.acknowledge()
+                            arrived += 1
+                        case Ended(why):
+                            pass
+        assert why == "the broker reads nothing of what it asks for"
+        link.close()

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same with PostgreSQL in the place of SQLite."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from copy_rig import DAY_NS, Units
+from postgres_rig import Postgres
+from sqlalchemy import Engine
+
+from broker import Broker, until
+from ingest_rig import START_NS, UNIT, Ingesting, Teller, rows, trusted
+from kept_rig import Kept
+from linetap import cli
+from linetap.clock import NS_PER_S, ManualClock
+from linetap.desk.ingest import database, tables
+from linetap.desk.ingest.clear import Clearing
+from linetap.desk.ingest.holes import Holes
+from linetap.desk.ingest.judge import Report
+from linetap.desk.ingest.service import alone
+from linetap.desk.ingest.store import Store
+from linetap.errors import AlreadyRunning
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def engine(server: Postgres) -> Iterator[Engine]:
+    engine = database.open_writer(server.url)
+    yield engine
+    tables.metadata.drop_all(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def teller(tmp_path: Path) -> Teller:
+    teller = Teller(tmp_path / "unit")
+    for call in range(6):
+        teller.call(call)
+    return teller
+
+
+def test_a_copy_from_its_coming_to_the_end_of_its_index(engine: Engine, tmp_path: Path) -> None:
+    clock = ManualClock(START_NS + NS_PER_S, 5 * NS_PER_S)
+    units = Units(tmp_path, clock, engine)
+    try:
+        record, kept = units.sealed_call(1, 200_000), units.sealed_call(2)
+        units.serve()
+        assert units.is_copied(record)
+        assert units.row(record)["copied_at"]
+        units.tell("held", kept.call_id)
+        clock.advance(61 * DAY_NS)
+        units.tell("started", "20270125T000000.000Z-L02", clock.utc_ns())
+        units.serve()
+        assert not units.copy_of(record).exists()
+        assert units.is_copied(kept)
+        for each in (record, kept):
+            units.tell("destroyed", each.call_id, clock.utc_ns(), why="retention")
+        Clearing(engine, clock).look()
+        assert units.row(record)["direction"] is None
+        assert units.row(kept)["direction"] == "in"
+        assert {event["event"] for event in units.events_of(record)} == {"cleared", "destroyed"}
+    finally:
+        units.close()
+
+
+def test_whatever_order_they_come_in(engine: Engine, teller: Teller) -> None:
+    reports = teller.reports()
+    shuffled = [*reports, *reports[:10]]
+    random.Random(4).shuffle(shuffled)
+    for at in range(0, len(shuffled), 7):
+        Store(engine).write(shuffled[at : at + 7], trusted(teller))
+    assert [row["payload"] for row in rows(engine, tables.events)] == [report.payload for report in reports]
+    assert [row["through"] for row in rows(engine, tables.origins)] == [30]
+    assert len(rows(engine, tables.calls)) == 6
+    assert not rows(engine, tables.set_aside)
+
+
+def test_what_it_cannot_store_is_set_aside_or_left_out(engine: Engine, teller: Teller) -> None:
+    """A NUL in a text, a number beyond 32 bits: SQLite takes both."""
+    payload = teller.reports(1, 1)[0].payload
+    odd = [
+        teller.report(json.dumps(json.loads(payload) | fields).encode())
+        for fields in ({"why": "a\u0000b"}, {"line": 1 << 40}, {"event": "a\u0000b"}, {"seq": 1 << 70})
+    ]
+    rubbish = Report(UNIT, b"\x00\xff" * 100, "\u0000", START_NS)
+    Store(engine).write([odd[0], *odd[1:], rubbish], trusted(teller))
+    assert [row["payload"] for row in rows(engine, tables.events)] == [odd[0].payload]
+    assert sorted(row["code"] for row in rows(engine, tables.set_aside)) == [
+        "payload_malformed", "payload_malformed", "seq_taken", "signature_malformed",
+    ]  # fmt: skip
+
+
+def test_a_hole(engine: Engine, teller: Teller) -> None:
+    reports, clock = teller.reports(), ManualClock(START_NS, NS_PER_S)
+    Store(engine).write([reports[0], *reports[4:]], trusted(teller))
+    holes, asked = Holes(engine, clock), []
+    for _ in range(60):
+        clock.sleep(1)
+        asked += holes.look()
+    assert {(one.first, one.last) for one in asked} == {(2, 4)}
+    Store(engine).write(reports[1:4], trusted(teller))
+    clock.sleep(2)
+    assert holes.look() == []
+    assert [row["ended_at"] is None for row in rows(engine, tables.alerts)] == [False]
+
+
+def test_one_writer(engine: Engine, server: Postgres) -> None:
+    assert engine
+    with alone(server.url), pytest.raises(AlreadyRunning), alone(server.url):
+        pass
+    with alone(server.url):
+        pass
+
+
+def test_search(engine: Engine, teller: Teller, server: Postgres, capsys: pytest.CaptureFixture[str]) -> None:
+    Store(engine).write(teller.reports(), trusted(teller))
+    words = ["desk", "calls", "--db", server.url, "--json", "--disposition", "recorded", "--from", "2026-11-24"]
+    assert cli.main(words) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 6
+
+
+def test_the_server_killed_while_events_flow(tmp_path: Path, run_dir: Path, server: Postgres, engine: Engine) -> None:
+    """What was acknowledged is there when it comes back, and what was not is sent again."""
+    with (
+        Broker(tmp_path / "broker") as broker,
+        Kept(tmp_path, run_dir, broker.port) as floor,
+        Ingesting(tmp_path, broker.port, floor.signers) as ingest,
+    ):
+        ingest.words += ["--key", str(floor.desk_key)]
+        ingest.words[ingest.words.index("--db") + 1] = server.url
+        ingest.start()
+        until(lambda: "session_new" in ingest.said())
+        floor.reporter(desk_s=3)
+        for _ in range(3):
+            floor.events(40)
+            before = floor.confirmed
+            until(lambda: floor.confirmed > before)  # noqa: B023 - asked before it changes
+            floor.events(40)
+            server.stop()
+            floor.events(20)
+            server.start()
+        until(lambda: floor.confirmed == 300, 60, ingest.said())
+        assert "Traceback" not in ingest.said()
+        assert ingest.end() == 0
+    engine.dispose()
+    assert [row["seq"] for row in rows(engine, tables.events)] == list(range(1, 301))

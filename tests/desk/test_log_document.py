@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/log.md does what it says: its own commands, run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from linetap.evidence import keys, sealed
+from linetap.evidence.leaflog import LEAVES
+from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, Rig
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "log.md"
+HEAD, ROOT, CALLS = (text for text in re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[:3])
+
+
+def shell(rig: Rig, script: str) -> int:
+    env = {**os.environ, "SIGNERS": str(rig.signers_file), "UNIT": UNIT}
+    command = ["bash", "-o", "pipefail", "-c", script]
+    return subprocess.run(
+        command, cwd=rig.vault, env=env, capture_output=True, timeout=TIMEOUT_S, check=False
+    ).returncode
+
+
+@pytest.fixture(params=[1, 2, 3, 6])
+def rig(tmp_path: Path, request: pytest.FixtureRequest) -> Rig:
+    rig = Rig.make(tmp_path)
+    for number in range(request.param):
+        rig.sealed_call(200, CALL_ID if number == 0 else f"20261124T23000{number}.000Z-L01")
+    rig.publish()
+    return rig
+
+
+def test_a_log_is_checked_with_stock_tools(rig: Rig) -> None:
+    assert [shell(rig, script) for script in (HEAD, ROOT, CALLS)] == [0, 0, 0]
+
+
+def test_stock_tools_say_no(rig: Rig) -> None:
+    leaves = rig.vault / "log" / LEAVES
+    good = leaves.read_bytes()
+    leaves.write_bytes(good.replace(b"recorded", b"reborded", 1))
+    assert shell(rig, ROOT) != 0
+    leaves.write_bytes(good)
+    (rig.vault / sealed.call_path(CALL_ID) / "record.json").write_bytes(b"{}")
+    assert shell(rig, CALLS) != 0
+    rig.signers_file.write_text(f"{UNIT} {keys.public_line(keys.new_unit_key().public_key())}\n")
+    assert shell(rig, HEAD) != 0

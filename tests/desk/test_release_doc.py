@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/release.md is right: its own commands lead from a request to a WAV, and it names every code there is."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import wave
+from pathlib import Path
+
+import sealing_rig
+from sealing_rig import CALL_ID, TIMEOUT_S, Rig
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs/release.md").read_text()
+_BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+_CODE = re.compile(r"(?:NotReleased|RolesFault|AccessFault)\(\s*\"([a-z_]+)\"")
+
+
+def test_its_commands(run_dir: Path) -> None:
+    rig = Rig.make(run_dir)
+    call = rig.sealed_call(12_000)
+    for name in ("authority", "kim", "park"):
+        sealing_rig.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(run_dir / name)])
+    (run_dir / "custodian1.txt").rename(run_dir / "custodian.txt")
+    script = "set -eu\n" + "".join(textwrap.dedent(block) for _, block in _BLOCK.findall(DOCUMENT))
+    assert script.count("linetap ") == 11
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "CALL": str(call), "LINETAP_DESK": str(run_dir / "desk")}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=run_dir, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"unwrap\tgranted\t{CALL_ID}" in done.stdout
+    with wave.open(str(run_dir / "call.wav"), "rb") as wav:
+        assert wav.getnframes() == 12_000
+    assert not (run_dir / "one-time.txt").exists()
+
+
+def test_it_names_every_code() -> None:
+    sources = (ROOT / "firmware/linetap").rglob("*.py")
+    codes = {code for path in sources for code in _CODE.findall(path.read_text())}
+    assert len(codes) > 25
+    assert not {code for code in codes if f"`{code}`" not in DOCUMENT}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proofs that Debian's sigsum-verify accepts, and those it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from linetap.cli import main
+from linetap.evidence import keys, sealed
+from linetap.evidence.leaflog import LEAVES
+from sealing_rig import CALL_ID, Rig, run
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    rig = Rig.make(tmp_path)
+    (tmp_path / "desk.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    (tmp_path / "unit.key.pub").write_text(keys.public_line(rig.unit_key.public_key()) + "\n")
+    (tmp_path / "proofs").mkdir()
+    return rig
+
+
+def call_ids(count: int) -> list[str]:
+    return [CALL_ID, *(f"20261124T23000{n}.000Z-L01" for n in range(count - 1))]
+
+
+def prove(rig: Rig, *names: str) -> int:
+    paths = ["--log", rig.vault / "log", "--key", rig.root / "desk.key", "--signers", rig.signers_file]
+    return main(["sigsum", *names, *map(str, paths), "-o", str(rig.root / "proofs")])
+
+
+def stock(rig: Rig, call_id: str, record: bytes | None = None) -> int:
+    data = (rig.vault / sealed.call_path(call_id) / "record.json").read_bytes() if record is None else record
+    proofs = rig.root / "proofs"
+    command = ["sigsum-verify", "-k", str(rig.root / "unit.key.pub"), "-p", str(proofs / "policy")]
+    return run([*command, str(proofs / f"{call_id}.proof")], stdin=data).returncode
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_stock_sigsum_verify_accepts_every_call(rig: Rig, count: int) -> None:
+    for call_id in call_ids(count):
+        rig.sealed_call(200, call_id)
+    rig.publish()
+    assert prove(rig, *call_ids(count)) == 0
+    for call_id in call_ids(count):
+        assert stock(rig, call_id) == 0
+        assert stock(rig, call_id, b"{}") == 1
+    if count > 1:
+        proofs = rig.root / "proofs"
+        (proofs / f"{CALL_ID}.proof").write_bytes((proofs / f"{call_ids(2)[1]}.proof").read_bytes())
+        assert stock(rig, CALL_ID) == 1
+
+
+def test_only_what_stands_in_a_log_that_is_in_order_is_proven(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    rig.sealed_call(200)
+    rig.publish()
+    assert prove(rig, "20261124T235959.000Z-L01") == 1
+    assert prove(rig, "hello") == 1
+    leaves = rig.vault / "log" / LEAVES
+    leaves.write_bytes(leaves.read_bytes().replace(b"recorded", b"reborded"))
+    assert prove(rig, CALL_ID) == 1
+    err = capsys.readouterr().err.splitlines()
+    assert len(err) == 3
+    assert "not in order" in err[2]
+    assert list((rig.root / "proofs").iterdir()) == []
+
+
+def test_a_new_key_of_the_unit_leaves_the_old_proofs(rig: Rig) -> None:
+    rig.sealed_call(200)
+    rig.publish()
+    new = keys.new_unit_key()
+    with rig.signers_file.open("a") as file:
+        file.write(rig.signers_file.read_text().split()[0] + f" {keys.public_line(new.public_key())}\n")
+    object.__setattr__(rig, "unit_key", new)
+    rig.sealed_call(200, "20261124T235900.000Z-L01")
+    rig.publish()
+    assert prove(rig, CALL_ID) == 0
+    assert stock(rig, CALL_ID) == 0

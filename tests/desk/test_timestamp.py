@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RFC 3161 tokens over a unit's head, from an authority made with stock openssl, behind a real HTTP server."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from epoch_desk import DAY, NEXT_DAY, Desk
+
+from linetap.cli import main
+from linetap.clock import ManualClock, parse_rfc3339
+from linetap.evidence import keys
+from linetap.recorder.vault.log import UnitLog
+from sealing_rig import UNIT, Rig, run
+
+CONFIG = """
+[tsa]
+default_tsa = one
+[one]
+serial = {folder}/serial
+signer_cert = {folder}/tsa.pem
+signer_key = {folder}/tsa.key
+certs = {folder}/ca.pem
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256
+ordering = yes
+tsa_name = yes
+"""
+EXTENSIONS = "basicConstraints=critical,CA:false\nextendedKeyUsage=critical,timeStamping\n"
+
+
+class Authority:
+    """`answer` may be set to bytes that are said instead, or to a status."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.ca = folder, folder / "ca.pem"
+        self.answer: bytes | int | None = None
+        self.asked = 0
+        folder.mkdir()
+        (folder / "tsa.cnf").write_text(CONFIG.format(folder=folder))
+        (folder / "ext.cnf").write_text(EXTENSIONS)
+        (folder / "serial").write_text("01\n")
+        new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        self.openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test CA", "-days", "2")
+        self.openssl("req", *new, "-keyout", "tsa.key", "-out", "tsa.csr", "-subj", "/CN=test TSA")
+        sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "ext.cnf"]
+        self.openssl("x509", "-req", "-in", "tsa.csr", *sign, "-out", "tsa.pem")
+
+    def openssl(self, *arguments: str) -> None:
+        command = ["openssl", *arguments]
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True, timeout=60)
+
+    def reply(self, query: bytes) -> bytes | int:
+        self.asked += 1
+        if self.answer is not None:
+            return self.answer
+        (self.folder / "query").write_bytes(query)
+        self.openssl("ts", "-reply", "-config", "tsa.cnf", "-section", "one", "-queryfile", "query", "-out", "token")
+        return (self.folder / "token").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Authority, str]]:
+    authority = Authority(tmp_path_factory.mktemp("ts") / "tsa")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.headers["Content-Type"] == "application/timestamp-query"
+            answer = authority.reply(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(answer if isinstance(answer, int) else 200)
+            self.end_headers()
+            self.wfile.write(b"" if isinstance(answer, int) else answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield authority, f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    rig = Rig.make(tmp_path)
+    rig.sealed_call(200)
+    rig.publish()
+    (tmp_path / "stamps").mkdir()
+    return rig
+
+
+def ask(rig: Rig, authority: Authority, url: str) -> int:
+    authority_and_signers = ["--ca", str(authority.ca), "--signers", str(rig.signers_file)]
+    return main(
+        ["timestamp", "ask", str(rig.vault / "log"), "--tsa", url, *authority_and_signers, "-o", str(stamps(rig))]
+    )
+
+
+def stamps(rig: Rig) -> Path:
+    return rig.root / "stamps"
+
+
+def check(rig: Rig, authority: Authority) -> int:
+    head = str(stamps(rig) / f"{UNIT}-000000001.json")
+    return main(["timestamp", "check", head, "--ca", str(authority.ca), "--signers", str(rig.signers_file)])
+
+
+def test_a_head_is_stamped_and_stock_openssl_agrees(
+    rig: Rig, served: tuple[Authority, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority, url = served
+    authority.answer, authority.asked = None, 0
+    assert ask(rig, authority, url) == 0
+    assert "closet-3f, 1 leaves, stamped " in capsys.readouterr().out
+    head = stamps(rig) / f"{UNIT}-000000001.json"
+    verify = ["openssl", "ts", "-verify", "-data", str(head), "-in", f"{head}.tsr", "-CAfile", str(authority.ca)]
+    assert run(verify).returncode == 0
+    assert check(rig, authority) == 0
+    assert ask(rig, authority, url) == 0
+    assert authority.asked == 1  # the same head needs no second token
+
+
+@pytest.mark.parametrize("suffix", ["", ".sig", ".tsr"])
+def test_what_was_changed_since_is_found(
+    rig: Rig, served: tuple[Authority, str], capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    authority, url = served
+    authority.answer = None
+    ask(rig, authority, url)
+    file = stamps(rig) / f"{UNIT}-000000001.json{suffix}"
+    good = file.read_bytes()
+    file.write_bytes(good[:-30] + bytes([good[-30] ^ 1]) + good[-29:])
+    assert check(rig, authority) == 1
+    file.unlink()
+    assert check(rig, authority) == 1
+    assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_a_stamp_of_another_head(rig: Rig, served: tuple[Authority, str]) -> None:
+    authority, url = served
+    authority.answer = None
+    ask(rig, authority, url)
+    rig.sealed_call(200, "20261124T235700.000Z-L04")
+    rig.publish()
+    ask(rig, authority, url)
+    (stamps(rig) / f"{UNIT}-000000002.json.tsr").rename(stamps(rig) / f"{UNIT}-000000001.json.tsr")
+    assert check(rig, authority) == 1
+
+
+@pytest.mark.parametrize("answer", [b"", b"hello", b"x" * 100_000, 500])
+def test_an_authority_that_does_not_do_its_work(
+    rig: Rig, served: tuple[Authority, str], capsys: pytest.CaptureFixture[str], answer: bytes | int
+) -> None:
+    authority, url = served
+    authority.answer = answer
+    assert ask(rig, authority, url) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(stamps(rig).iterdir()) == []
+
+
+def test_an_old_answer_is_not_taken_for_a_new_one(rig: Rig, served: tuple[Authority, str]) -> None:
+    authority, url = served
+    authority.answer = None
+    ask(rig, authority, url)
+    (token,) = stamps(rig).glob("*.tsr")
+    authority.answer = token.read_bytes()
+    token.unlink()
+    assert ask(rig, authority, url) == 1
+    assert not token.exists()
+
+
+def test_a_stranger_as_authority(rig: Rig, served: tuple[Authority, str], tmp_path: Path) -> None:
+    authority, url = served
+    authority.answer = None
+    assert ask(rig, Authority(tmp_path / "stranger"), url) == 1
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://127.0.0.1:1/", "http://[/"])
+def test_where_there_is_no_authority(
+    rig: Rig, served: tuple[Authority, str], capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    assert ask(rig, served[0], url) in (1, 2)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+# --- who asks without being told to ---------------------------------------------------------------------------------
+
+
+def witness(rig: Rig, authority: Authority, url: str, key: Path) -> int:
+    command = ["witness", "--state", rig.root / "seen.json", "--key", key, "--signers", rig.signers_file]
+    command += ["--tsa", url, "--ca", authority.ca, "--stamps", stamps(rig), "-o", rig.root / "heads"]
+    return main([*map(str, command), "--log", str(rig.vault / "log")])
+
+
+def publish(rig: Rig, call_id: str, at: str) -> None:
+    """Another call in the log, and a head of that time."""
+    rig.sealed_call(200, call_id)
+    log = UnitLog(rig.vault, UNIT, rig.unit_key, ManualClock(parse_rfc3339(at)))
+    log.publish()
+    log.close()
+
+
+def test_the_witness_has_a_head_of_each_day_stamped(rig: Rig, served: tuple[Authority, str]) -> None:
+    authority, url = served
+    authority.answer = None
+    (rig.root / "heads").mkdir()
+    key = rig.root / "witness.key"
+    key.write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    assert witness(rig, authority, url, key) == witness(rig, authority, url, key) == 0
+    publish(rig, "20261124T235700.000Z-L04", "2026-11-24T23:58:00Z")
+    assert witness(rig, authority, url, key) == 0
+    assert [path.name for path in stamps(rig).glob("*.tsr")] == [f"{UNIT}-000000001.json.tsr"]
+    publish(rig, "20261124T235800.000Z-L04", "2026-11-25T00:01:00Z")
+    authority.answer = 500
+    assert witness(rig, authority, url, key) == 1
+    assert (rig.root / "heads" / f"{UNIT}.json").read_bytes() == (rig.vault / "log/head.json").read_bytes()
+    authority.answer = None
+    assert witness(rig, authority, url, key) == 0  # the next time
+    assert {path.name for path in stamps(rig).glob("*.tsr")} == {f"{UNIT}-00000000{n}.json.tsr" for n in (1, 3)}
+
+
+def test_a_certificate_of_destruction_is_stamped(
+    tmp_path: Path, served: tuple[Authority, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority, url = served
+    authority.answer = 500
+    desk = Desk.make(tmp_path)
+    named = ["--tsa", url, "--ca", str(authority.ca)]
+    assert desk.destroy(DAY, *named) == 1
+    certificate = desk.certificates / f"{DAY}.destroyed.json"
+    assert certificate.exists()  # what is gone is gone, and certified
+    assert f"linetap timestamp file {certificate}" in capsys.readouterr().err
+    authority.answer = None
+    assert main(["timestamp", "file", str(certificate), *named]) == 0
+    assert desk.destroy(NEXT_DAY, *named, at="2026-12-03T09:00:00Z") == 0
+    for name in (DAY, NEXT_DAY):
+        path = desk.certificates / f"{name}.destroyed.json"
+        verify = ["openssl", "ts", "-verify", "-data", str(path), "-in", f"{path}.tsr", "-CAfile", str(authority.ca)]
+        assert run(verify).returncode == 0
+
+
+@pytest.mark.parametrize("words", [["--tsa", "https://tsa.example/"], ["--ca", "ca.pem"], ["--stamps", "."]])
+def test_an_authority_is_named_whole(rig: Rig, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    (rig.root / "heads").mkdir()
+    command = ["witness", "--log", rig.vault / "log", "--state", rig.root / "seen.json", "--key", rig.root / "unit.key"]
+    assert main([*map(str, command), "--signers", str(rig.signers_file), "-o", str(rig.root / "heads"), *words]) == 2
+    assert "belong together" in capsys.readouterr().err

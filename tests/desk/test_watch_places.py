@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a unit hangs: by the desk's file, else by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from linetap.desk.watch.places import Place, Places
+from linetap.errors import BadInput
+
+
+@pytest.mark.parametrize(
+    ("unit", "place"),
+    [
+        ("main-03", Place("main", "3")),
+        ("city-hall-b1", Place("city-hall", "b1")),
+        ("main-12f", Place("main", "12f")),
+        ("main-00", Place("main", "0")),
+        ("7", Place("", "7")),
+        ("gate", Place("", "")),
+    ],
+)
+def test_a_name_says_what_it_says(unit: str, place: Place) -> None:
+    assert Places().of(unit) == place
+
+
+def test_the_file_counts_for_more(tmp_path: Path) -> None:
+    path = tmp_path / "places.toml"
+    path.write_text('["본관"]\nmain-03 = 4\ngate = "B1"\n')
+    places = Places.read(path)
+    assert places.of("main-03") == Place("본관", "4")
+    assert places.of("gate") == Place("본관", "B1")
+    assert places.of("main-05") == Place("main", "5")
+
+
+def test_every_error_at_once_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "places.toml"
+    path.write_text('x = 1\n["A"]\nmain-03 = 1\nMain = 2\nmain-04 = true\nmain-05 = "\\u001b[2J"\n["B"]\nmain-03 = 2\n')
+    with pytest.raises(BadInput) as told:
+        Places.read(path)
+    lines = str(told.value).splitlines()
+    assert [line.split(":")[1] for line in lines] == ["1", "4", "5", "6", "8"]
+    assert "under 'A' already" in lines[-1]

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What went through the ring, kept by a reader of its own: what a recorder had to record, whatever the cable did."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from linetap.errors import DeviceFault
+from linetap.ring import I16, RingReader
+
+LOOK_S = 0.05
+
+
+class RingTap:
+    """Follows one line of card 1 in a thread; never touches the doorbell, which is the recorder's."""
+
+    def __init__(self, run_dir: Path, line_index: int) -> None:
+        self._run_dir, self._index = run_dir, line_index
+        self._pieces: list[I16] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    @property
+    def frames(self) -> int:
+        """Heard so far."""
+        return sum(len(piece) for piece in self._pieces)
+
+    def audio(self) -> I16:
+        """All of it; ends the tap. A gap is silence."""
+        self._ended.set()
+        self._thread.join(10)
+        return np.concatenate(self._pieces)
+
+    def _follow(self) -> None:
+        reader: RingReader | None = None
+        while not self._ended.wait(LOOK_S):
+            try:
+                reader = reader or RingReader(self._run_dir, 1)
+            except DeviceFault:
+                continue  # capture is not up yet
+            while (batch := reader.read(100)) is not None:
+                gap = batch.gap is not None
+                self._pieces.append(np.zeros(batch.frames, np.int16) if gap else batch.audio[self._index].copy())

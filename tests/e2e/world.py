@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit with a script playing on its lines, what can be done to it, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+
+from linetap.bench.playedlog import Played, read_played
+from linetap.bench.processes import Child
+from linetap.bench.script import load_script
+from linetap.bench.stage import Stage
+from linetap.clock import NS_PER_S, SYSTEM
+from linetap.evidence import g711, sealed
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap.records import CallRecord, RecorderState
+from linetap.ring import I16, RATE_HZ
+from linetap.service import read_state
+from sealing_rig import run as run_tool
+from unit_rig import save_notice, spoken
+
+LIMIT_S = 60
+PERIOD = 80
+MOST_SLIPS = 10
+
+
+class World(Stage):
+    """`with World(folder, script) as world:` the exchange runs, capture and recorder may be started."""
+
+    def __init__(self, folder: Path, script: Path, changes: dict[str, str] | None = None) -> None:
+        super().__init__(folder, lines=load_script(script).lines)
+        self._script, self._changes = script, changes
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            save_notice(self.folder / "notices" / "ko.wav", spoken(1.0))
+            self.config = self.prepare(self.folder / "notices", self._changes)
+            self.exchange = self.start_exchange(self._script, self.folder / "exchange", self.folder / "voices")
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def kill(self, child: Child) -> None:
+        """kill -9, as a crash is."""
+        child.process.kill()
+        child.process.wait(LIMIT_S)
+        self.children.children.remove(child)
+
+    def until(self, true: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
+        """Look until it is so; the processes must live meanwhile."""
+        deadline = SYSTEM.monotonic_ns() + round(limit_s * NS_PER_S)
+        while not true():
+            assert SYSTEM.monotonic_ns() < deadline, f"not within {limit_s:g} s: {what}"
+            SYSTEM.sleep(0.02)
+
+    # --- what came of it -------------------------------------------------------------------------------------
+
+    def recorder_state(self) -> RecorderState | None:
+        return read_state(self.run_dir, "recorder", RecorderState)
+
+    def line_is(self, line: int, status: str) -> bool:
+        state = self.recorder_state()
+        return state is not None and any(each.line == line and each.state == status for each in state.lines)
+
+    def records(self) -> list[CallRecord]:
+        """All sealed calls, by their public records, in the order of their names."""
+        found = sorted(self.config.vault_path.glob("[0-9]*/*/*/*/" + sealed.SIGNATURE))
+        return [msgspec.json.decode((path.parent / sealed.RECORD).read_bytes(), type=CallRecord) for path in found]
+
+    def audio(self, record: CallRecord) -> I16:
+        """By stock age alone."""
+        keys_in = self.folder
+        recipe = (
+            f"age -d -i {keys_in}/epoch.txt key.age | age -d -i {keys_in}/custodian.txt > {keys_in}/call.key;"
+            f" for p in audio.*.age; do age -d -i {keys_in}/call.key $p; done"
+        )
+        folder = self.config.vault_path / sealed.call_path(record.call_id)
+        stream = run_tool(["sh", "-c", recipe], cwd=folder).stdout
+        return g711.decode(np.frombuffer(stream[int.from_bytes(stream[4:8]) :], np.uint8))
+
+    def events(self) -> list[dict[str, Any]]:
+        reader = OutboxReader(self.config.vault_path / "outbox")
+        return [msgspec.json.decode(payload) for _, payload, _ in reader.from_seq(1, 100_000)]
+
+    def played(self) -> tuple[Played, dict[int, I16]]:
+        return read_played(self.folder / "exchange")
+
+
+def as_recorded(line: I16) -> I16:
+    """What mu-law leaves of it."""
+    return g711.decode(g711.encode(line))
+
+
+def place_in(recording: I16, line: I16) -> int:
+    """Where in what was on the line (as recorded) the recording begins."""
+    wanted = recording[: RATE_HZ // 4]
+    for at in np.flatnonzero(line[: len(line) - len(wanted)] == wanted[0]):
+        if np.array_equal(line[at : at + 32], wanted[:32]) and np.array_equal(line[at : at + len(wanted)], wanted):
+            return int(at)
+    raise AssertionError("the recording's beginning is nowhere on the line")
+
+
+def cable_slips(recording: I16, line: I16) -> int:
+    """How often the cable lost or doubled periods that neither of its ends was told of, as JACK does when it is late.
+
+    Between two slips the recording must be what the exchange played, to the sample.
+    """
+    at, position, slips = place_in(recording, line), 0, 0
+    while True:
+        rest = min(len(recording) - position, len(line) - at - position)
+        different = np.flatnonzero(recording[position : position + rest] != line[at + position : at + position + rest])
+        if not len(different):
+            return slips
+        position += int(different[0]) + 2 * PERIOD
+        slips += 1
+        assert slips <= MOST_SLIPS, "this is no slipping cable: the recording is not what was played"
+        shifts = range(-MOST_SLIPS * PERIOD, (MOST_SLIPS + 1) * PERIOD, PERIOD)
+        piece = recording[position : position + 5 * PERIOD]
+        fitting = [by for by in shifts if np.array_equal(piece, line[at + by + position :][: len(piece)])]
+        assert fitting, f"sample {position} of the recording is nowhere near its place"
+        at += min(fitting, key=abs)

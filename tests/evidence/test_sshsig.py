@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import keys, signers, sshsig
+from sealing_rig import UNIT, Rig, run
+
+DATA = b'{"call_id":"20261124T225600.123Z-L03"}'
+NAMESPACE = "linetap-record"
+AT = datetime(2026, 11, 24, 22, 56, tzinfo=UTC)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig.make(tmp_path)
+
+
+def stock_sign(rig: Rig, data: bytes = DATA, namespace: str = NAMESPACE) -> bytes:
+    done = run(["ssh-keygen", "-Y", "sign", "-f", str(rig.root / "unit.key"), "-n", namespace], stdin=data)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def stock_verify(rig: Rig, armored: bytes, *options: str) -> bool:
+    (rig.root / "sig").write_bytes(armored)
+    command = ["ssh-keygen", "-Y", "verify", "-f", str(rig.signers_file), "-I", UNIT, "-n", NAMESPACE]
+    return run([*command, "-s", str(rig.root / "sig"), *options], stdin=DATA).returncode == 0
+
+
+def ours(rig: Rig, armored: bytes, at: datetime = AT) -> None:
+    signers.verify(DATA, armored, NAMESPACE, signers.parse(rig.signers_file.read_text()), UNIT, at)
+
+
+def test_we_write_the_very_bytes_of_ssh_keygen(rig: Rig) -> None:
+    assert sshsig.sign(DATA, rig.unit_key, NAMESPACE).encode() == stock_sign(rig)
+
+
+@pytest.mark.parametrize("namespace", ["linetap-head", "linetap-certificate", "x" * 47, "x" * 100])
+def test_the_same_for_armors_of_every_length(rig: Rig, namespace: str) -> None:
+    assert sshsig.sign(DATA, rig.unit_key, namespace).encode() == stock_sign(rig, namespace=namespace)
+
+
+def test_ssh_keygen_accepts_ours_and_we_accept_its(rig: Rig) -> None:
+    assert stock_verify(rig, sshsig.sign(DATA, rig.unit_key, NAMESPACE).encode())
+    ours(rig, stock_sign(rig))
+
+
+def test_every_single_bit_of_the_file_matters(rig: Rig) -> None:
+    armored = stock_sign(rig)
+    for at in range(len(armored) * 8):
+        flipped = bytearray(armored)
+        flipped[at // 8] ^= 1 << at % 8
+        with pytest.raises(sshsig.SignatureFault):
+            sshsig.check(DATA, bytes(flipped), NAMESPACE)
+
+
+@pytest.mark.parametrize("changed", [b"\n%s", b"%s\n", b" %s", b"%s "])
+def test_what_ssh_keygen_forgives_is_not_canonical(rig: Rig, changed: bytes) -> None:
+    with pytest.raises(sshsig.NotCanonical):
+        ours(rig, changed % stock_sign(rig))
+
+
+def rebuilt(armored: bytes, old: bytes, new: bytes) -> bytes:
+    """The armored signature with a piece of its binary content replaced."""
+    blob = base64.b64decode(b"".join(armored.splitlines()[1:-1]))
+    assert old in blob
+    text = base64.b64encode(blob.replace(old, new, 1)).decode()
+    lines = [text[at : at + 70] for at in range(0, len(text), 70)]
+    return "\n".join(["-----BEGIN SSH SIGNATURE-----", *lines, "-----END SSH SIGNATURE-----", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        (b"SSHSIG\0\0\0\1", b"SSHSIG\0\0\0\2", sshsig.WrongVersion),
+        (b"SSHSIG\0\0\0\1", b"SSHSIX\0\0\0\1", sshsig.NotASignature),
+        (b"sha512", b"sha256", sshsig.WrongHash),
+        (b"linetap-record", b"linetap-Record", sshsig.WrongNamespace),
+        (b"ssh-ed25519", b"ssh-ed25518", sshsig.WrongKeyType),
+        (b"linetap-record\0\0\0\0", b"linetap-record\0\0\0\1x", sshsig.NotCanonical),
+        (b"\0\0\0\x53\0\0\0\x0bssh-ed25519", b"\0\0\0\x52\0\0\0\x0bssh-ed25519", sshsig.NotASignature),
+        (b"\0\0\0\x0bssh-ed25519\0\0\0\x20", b"\xff\0\0\x0bssh-ed25519\0\0\0\x20", sshsig.NotASignature),
+    ],
+)
+def test_each_defect_has_its_kind(rig: Rig, old: bytes, new: bytes, kind: type[Refusal]) -> None:
+    with pytest.raises(kind):
+        ours(rig, rebuilt(stock_sign(rig), old, new))
+
+
+@pytest.mark.parametrize("armored", [b"", b"hello", b"\xff\xfe", b"-----BEGIN SSH SIGNATURE-----\n", b"A" * 1_000_000])
+def test_what_is_no_signature(rig: Rig, armored: bytes) -> None:
+    with pytest.raises(sshsig.NotASignature):
+        ours(rig, armored)
+
+
+def test_bytes_behind_the_signature_are_not_canonical(rig: Rig) -> None:
+    armored = stock_sign(rig)
+    blob = base64.b64decode(b"".join(armored.splitlines()[1:-1]))
+    with pytest.raises(sshsig.NotCanonical):
+        ours(rig, rebuilt(armored, blob, blob + b"more"))
+
+
+def test_other_bytes_and_other_namespace(rig: Rig) -> None:
+    with pytest.raises(sshsig.DoesNotFit):
+        sshsig.check(DATA + b" ", stock_sign(rig), NAMESPACE)
+    with pytest.raises(sshsig.WrongNamespace):
+        ours(rig, stock_sign(rig, namespace="linetap-event"))
+
+
+def test_other_kinds_of_key_are_refused(rig: Rig) -> None:
+    assert run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", str(rig.root / "ecdsa")]).returncode == 0
+    done = run(["ssh-keygen", "-Y", "sign", "-f", str(rig.root / "ecdsa"), "-n", NAMESPACE], stdin=DATA)
+    with pytest.raises(sshsig.WrongKeyType):
+        ours(rig, done.stdout)
+
+
+def test_good_signature_of_a_stranger(rig: Rig) -> None:
+    armored = sshsig.sign(DATA, keys.new_unit_key(), NAMESPACE).encode()
+    sshsig.check(DATA, armored, NAMESPACE)
+    with pytest.raises(signers.UntrustedSigner):
+        ours(rig, armored)
+    assert not stock_verify(rig, armored)
+
+
+LINES = [
+    ("{unit} {key}", None),
+    ("a,{unit},b {key}", None),
+    ("closet-* {key}", None),
+    ('"{unit}" {key} a comment', None),
+    ("*,!{unit} {key}", signers.UntrustedSigner),
+    ("closet-4f {key}", signers.UntrustedSigner),
+    ("CLOSET-3F {key}", signers.UntrustedSigner),
+    ('{unit} namespaces="linetap-record" {key}', None),
+    ('{unit} namespaces="linetap-event,linetap-r*" {key}', None),
+    ('{unit} namespaces="linetap-event" {key}', signers.SignerNamespace),
+    ('{unit} namespaces="linetap-event" {key}\n{unit} {key}', None),
+    ('{unit} valid-after="20261124Z" {key}', None),
+    ('{unit} valid-after="202611250000Z" {key}', signers.SignerNotYetValid),
+    ('{unit} valid-before="20261125Z" {key}', None),
+    ('{unit} valid-before="20261124225559Z" {key}', signers.SignerExpired),
+    ('{unit} namespaces="linetap-record",valid-after="20261101Z",valid-before="20261130Z" {key}', None),
+    ("{unit} cert-authority {key}", signers.UntrustedSigner),
+    ("# {unit} {key}", signers.UntrustedSigner),
+]
+
+
+@pytest.mark.parametrize(("line", "kind"), LINES)
+def test_allowed_signers_are_read_as_ssh_keygen_reads_them(rig: Rig, line: str, kind: type[Refusal] | None) -> None:
+    rig.signers_file.write_text(line.format(unit=UNIT, key=keys.public_line(rig.unit_key.public_key())) + "\n")
+    armored = stock_sign(rig)
+    assert stock_verify(rig, armored, "-Overify-time=20261124225600Z") == (kind is None)
+    if kind is None:
+        ours(rig, armored)
+    else:
+        with pytest.raises(kind):
+            ours(rig, armored)
+
+
+def test_keys_of_other_kinds_in_the_file_are_passed_over(rig: Rig) -> None:
+    assert run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", str(rig.root / "rsa")]).returncode == 0
+    others = f"{UNIT} {(rig.root / 'rsa.pub').read_text()}"
+    rig.signers_file.write_text(others + rig.signers_file.read_text())
+    ours(rig, stock_sign(rig))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("nobody", "line 2: not a signer"),
+        ("closet-3f hello AAAA", "line 2: not a signer"),
+        ("closet-3f ssh-ed25519 ????", "line 2: the key is not base64"),
+        ("closet-3f ssh-ed25519 AAAAB3NzaC1yc2E=", "line 2: the key is not an Ed25519 one"),
+        ('closet-3f colour="red" ssh-ed25519 AAAA', "line 2: unknown option"),
+        ('closet-3f valid-after="tomorrow" ssh-ed25519 AAAA', "line 2: .*not a time"),
+    ],
+)
+def test_line_that_cannot_be_read_is_named(line: str, says: str) -> None:
+    good = keys.public_line(keys.new_unit_key().public_key())
+    with pytest.raises(BadInput, match=says):
+        signers.parse(f"# units\n{line.replace('ssh-ed25519 AAAA', good) if '="' in line else line}\n")

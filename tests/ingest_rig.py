@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units whose outbox is real, as an ingest hears them; and an ingest as a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import sqlalchemy
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap.broker.message import unarmored
+from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap.desk.ingest import database, tables
+from linetap.desk.ingest.judge import NAMESPACE, Report
+from linetap.evidence import keys, signers, sshsig
+from linetap.evidence.signers import Signer
+from linetap.recorder.vault.outbox import Outbox, OutboxReader
+from linetap.records import CallEvent, EventKind
+
+UNIT = "floor-03"
+START_NS = parse_rfc3339("2026-11-24T22:56:00Z")
+END_S = 20.0
+COMMAND = (sys.executable, "-m", "linetap", "desk", "ingest")
+
+
+@dataclass
+class Teller:
+    """A unit with a key and an outbox of its own."""
+
+    folder: Path
+    unit: str = UNIT
+    max_bytes: int = 1 << 24
+    key: Ed25519PrivateKey = dataclasses.field(default_factory=keys.new_unit_key)
+
+    def __post_init__(self) -> None:
+        self.outbox = Outbox(
+            self.folder / "outbox", self.unit, self.sign, keys.fingerprint(self.key.public_key()), self.max_bytes
+        )
+
+    def sign(self, data: bytes) -> str:
+        return sshsig.sign(data, self.key, NAMESPACE)
+
+    @property
+    def origin(self) -> str:
+        return keys.fingerprint(self.key.public_key())
+
+    @property
+    def signer(self) -> str:
+        return f"{self.unit} {keys.public_line(self.key.public_key())}\n"
+
+    def tell(self, event: EventKind = "started", call: int = 0, **more: Any) -> int:
+        """Its seq. One second after the other."""
+        at = rfc3339(START_NS + (self.outbox.last_seq + 1) * NS_PER_S)
+        fields: dict[str, Any] = {"at": at, "call_id": f"20261124T2256{call:02d}.000Z-L01", "line": 1} | more
+        return self.outbox.append(CallEvent(seq=0, event=event, unit="", **fields))
+
+    def call(self, call: int) -> None:
+        """A whole one: five events."""
+        for event in ("started", "notice", "answered"):
+            self.tell(event, call, direction="in")
+        self.tell("ended", call, direction="in", disposition="recorded", duration_s=12.5)
+        self.tell("sealed", call, disposition="recorded", gaps_ms=0.0, record_sha256="ab" * 32)
+
+    def reports(self, first: int = 1, most: int = 100_000, late_s: int = 0) -> list[Report]:
+        """As they come a second after they were said, or later."""
+        found = OutboxReader(self.folder / "outbox").from_seq(first, most)
+        return [self.report(payload, unarmored(sig), late_s) for _, payload, sig in found]
+
+    def report(self, payload: bytes, sig: str | None = None, late_s: int = 0) -> Report:
+        """`sig` None: signed here."""
+        at_ns = parse_rfc3339(msgspec.json.decode(payload)["at"]) if payload.startswith(b"{") else START_NS
+        sig = unarmored(self.sign(payload)) if sig is None else sig
+        return Report(self.unit, payload, sig, at_ns + (1 + late_s) * NS_PER_S)
+
+
+def trusted(*tellers: Teller) -> list[Signer]:
+    return signers.parse("".join(teller.signer for teller in tellers))
+
+
+def rows(engine: sqlalchemy.Engine, table: sqlalchemy.Table) -> list[dict[str, Any]]:
+    """Every row, ordered by its key."""
+    with engine.connect() as db:
+        found = db.execute(sqlalchemy.select(table).order_by(*table.primary_key))
+        return [dict(row) for row in found.mappings()]
+
+
+class Ingesting:
+    """`linetap desk ingest` on a broker of the loopback, that can be killed and started again."""
+
+    def __init__(self, folder: Path, port: int, signers_file: Path, command: Sequence[str] = COMMAND) -> None:
+        self._command = command
+        self.db = f"sqlite:///{folder / 'desk.db'}"
+        self.log = folder / "ingest.log"
+        self.words = ["--broker", f"mqtt://127.0.0.1:{port}", "--signers", str(signers_file), "--db", self.db]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._engine: sqlalchemy.Engine | None = None
+
+    def start(self, *more: str) -> Self:
+        command = [*self._command, *self.words, *more]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stderr=log)
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(END_S)
+
+    def end(self) -> int:
+        """SIGTERM; its exit status. TimeoutExpired when it hangs."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(END_S)
+
+    def wait(self) -> int:
+        assert self._process is not None
+        return self._process.wait(END_S)
+
+    def said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    @property
+    def engine(self) -> sqlalchemy.Engine:
+        if self._engine is None:
+            self._engine = database.open_writer(self.db)
+        return self._engine
+
+    def count(self, table: sqlalchemy.Table = tables.events) -> int:
+        with self.engine.connect() as db:
+            return db.execute(sqlalchemy.select(sqlalchemy.func.count()).select_from(table)).scalar_one()
+
+    def seqs(self) -> list[int]:
+        """Of all events of all units, in the table's own order: with doubles, if there could be any."""
+        with self.engine.connect() as db:
+            return list(db.execute(sqlalchemy.select(tables.events.c.seq)).scalars())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(END_S)
+        if self._engine is not None:
+            self._engine.dispose()

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line's story, told to the recorder in batches of any size; what it asked of the vault is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from linetap.config import profile_of
+from linetap.config.schema import Config
+from linetap.errors import DeviceFault
+from linetap.learned import Learned
+from linetap.notices import load_notices
+from linetap.recorder.calls.memory import LineMemory, Surroundings
+from linetap.recorder.core import Recorder
+from linetap.recorder.ports import CallNote, Stretches
+from linetap.recorder.replay.card import ReplayCard
+from linetap.recorder.replay.events import Levels
+from linetap.records import CallEvent, CallRecord, ClockRecord
+from linetap.ring import NO_VOLTS, RATE_HZ, Batch
+
+START_NS = 1_795_647_360_123_000_000  # 2026-11-25T22:56:00.123Z
+
+
+@dataclass
+class Kept:
+    """A vault that keeps what it is told."""
+
+    why_not: str | None = None
+    events: list[CallEvent] = field(default_factory=list)
+    opened: list[tuple[str, int, int]] = field(default_factory=list)
+    permitted: dict[str, list[int]] = field(default_factory=dict)
+    closed: list[tuple[str, int | None, CallRecord]] = field(default_factory=list)
+
+    withheld: dict[str, Stretches] = field(default_factory=dict)
+    faults: list[tuple[int, int | None]] = field(default_factory=list)
+    notes: dict[str, CallNote] = field(default_factory=dict)
+
+    def refused(self) -> str | None:
+        return self.why_not
+
+    def report(self, event: CallEvent) -> None:
+        self.events.append(event)
+
+    def note(self, call_id: str, note: CallNote) -> None:
+        self.notes[call_id] = note
+
+    def open(self, call_id: str, line: int, first_frame: int) -> None:
+        self.opened.append((call_id, line, first_frame))
+
+    def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None:
+        self.permitted.setdefault(call_id, []).append(frame)
+        assert all(last <= frame for _, last in withheld), "it is over before anything behind it may be written"
+
+    def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
+        self.closed.append((call_id, end_frame, record))
+        self.withheld[call_id] = withheld
+
+    def remember_fault(self, line: int, since_ns: int | None) -> None:
+        self.faults.append((line, since_ns))
+
+    def names(self) -> list[str]:
+        return [event.event for event in self.events]
+
+    @property
+    def records(self) -> list[CallRecord]:
+        return [record for _, _, record in self.closed]
+
+
+class Card(ReplayCard):
+    """A replay's card whose capture can be made to fail."""
+
+    deaf_to_commands = False  # commands are taken and nothing is played
+    absent = False  # nobody takes commands
+
+    def play(self, line: int, notice: str, at_frame: int) -> None:
+        if self.absent:
+            raise DeviceFault("peer_absent", "no capture")
+        if not self.deaf_to_commands:
+            super().play(line, notice, at_frame)
+
+    def return_nothing(self) -> None:
+        """The lines are deaf: what is played on them does not come back."""
+        self._deaf = set(self._place.values())
+
+
+@dataclass
+class Story:
+    """Levels of the lines of a unit, written as (from second, to second, value)."""
+
+    config: Config
+    seconds: float
+    vault: Kept = field(default_factory=Kept)
+    noise_peak: int = 3000
+    followed: list[Batch] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        lines = len(self.config.line)
+        ms = round(self.seconds * 1000)
+        self.bits = np.zeros((3, lines, ms), np.bool_)
+        noise = np.random.default_rng(3).integers(-self.noise_peak, self.noise_peak, (lines, ms * 8))
+        self.card = Card(
+            self.config.lines_of(1),
+            noise.astype(np.int16),
+            Levels(self.bits[0], self.bits[1], self.bits[2], np.full((lines, ms // 10), NO_VOLTS, np.int16)),
+            load_notices(Path(self.config.notices)),
+            START_NS,
+            set(),
+            [profile_of(self.config, line.profile) for line in self.config.lines_of(1)],
+        )
+        self.recorder = self.new_recorder({})
+
+    def new_recorder(self, memories: dict[int, LineMemory]) -> Recorder:
+        around = Surroundings(
+            self.config, self.card.notices, self.card, self.card, self.vault, lambda _line: ClockRecord(synced=True)
+        )
+        return Recorder(around, memories)
+
+    def off_hook(self, start_s: float, end_s: float, line: int = 1) -> Story:
+        self.bits[0, line - 1, round(start_s * 1000) : round(end_s * 1000)] = True
+        return self
+
+    def on_hook(self, start_s: float, end_s: float, line: int = 1) -> Story:
+        self.bits[0, line - 1, round(start_s * 1000) : round(end_s * 1000)] = False
+        return self
+
+    def ring(self, start_s: float, end_s: float, line: int = 1) -> Story:
+        self.bits[1, line - 1, round(start_s * 1000) : round(end_s * 1000)] = True
+        return self
+
+    def reverse(self, start_s: float, end_s: float, line: int = 1) -> Story:
+        self.bits[2, line - 1, round(start_s * 1000) : round(end_s * 1000)] = True
+        return self
+
+    def sound(self, at_s: float, samples: npt.NDArray[Any], line: int = 1) -> Story:
+        """On top of what the line carries, as far as it goes."""
+        audio, first = self.card._audio[line - 1], round(at_s * RATE_HZ)
+        n = min(len(samples), len(audio) - first)
+        audio[first : first + n] = np.clip(audio[first : first + n] + samples[:n], -32768, 32767).astype(np.int16)
+        return self
+
+    def step(self, batch_slots: int) -> bool:
+        """One batch; False at the end."""
+        batch = self.card.next(batch_slots)
+        if batch is not None:
+            self.recorder.follow(1, batch)
+            self.followed.append(batch)
+        return batch is not None
+
+    def learnt(self, when: str) -> None:
+        """Somebody has had line 1 learnt."""
+        self.recorder.learned_anew({1: Learned(learned_at=when)})
+
+    def restart(self) -> None:
+        """Another recorder goes on: the lines' memory through its encoding, the ears by hearing it again."""
+        raw = msgspec.msgpack.encode(self.recorder.memories())
+        self.recorder = self.new_recorder(msgspec.msgpack.decode(raw, type=dict[int, LineMemory]))
+        for batch in self.followed:
+            self.recorder.listen_again(1, batch)
+
+    def tell(self, batch_slots: int = 25) -> Kept:
+        """To the end, in batches as a replay has them."""
+        while self.step(batch_slots):
+            pass
+        return self.vault

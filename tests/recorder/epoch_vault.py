@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vault's thread of a commissioned unit, a call at a time, at whatever time a test wants."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from linetap.clock import ManualClock, compact, parse_rfc3339
+from linetap.config.schema import Config
+from linetap.evidence import au, keys, sealed, sshsig
+from linetap.recorder.calls.retention import retention_of
+from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.writer import VaultWriter
+from linetap.records import CallRecord, Retention
+from linetap.ring import Stretch
+from unit_rig import Unit
+
+FRAMES = 100_000
+NOW = "2026-11-24T22:56:00.123Z"
+
+
+class Source:
+    """A line on which everybody is silent."""
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:  # noqa: ARG002
+        return Stretch(np.zeros(end - first, np.int16), [])
+
+
+def clock(at: str = NOW) -> ManualClock:
+    return ManualClock(utc_ns=parse_rfc3339(at))
+
+
+def writer(config: Config, time: ManualClock | None = None) -> VaultWriter:
+    key = keys.load_unit_key(Path(config.key).read_bytes())
+
+    def signer(namespace: str) -> Callable[[bytes], str]:
+        return lambda data: sshsig.sign(data, key, namespace)
+
+    config.vault_path.mkdir(exist_ok=True)
+    outbox = Outbox(
+        config.vault_path / "outbox", config.unit, signer("linetap-event"), keys.fingerprint(key.public_key()), 1 << 20
+    )
+    time = time or clock()
+    unit_log = UnitKey(Path(config.key)).open_log(config, time)
+    return VaultWriter(config, Source(), outbox, signer(sealed.RECORD_NAMESPACE), time, unit_log)
+
+
+def begin(vault: VaultWriter, at: str = NOW, line: int = 1) -> str:
+    """A call that passes its gate; its id."""
+    call_id = f"{compact(parse_rfc3339(at))}-L{line:02d}"
+    vault.open(call_id, line, 0)
+    vault.permit(call_id, FRAMES)
+    assert vault.step()
+    return call_id
+
+
+def finish(vault: VaultWriter, config: Config, call_id: str, at: str = NOW, marked: bool = False) -> Retention:
+    """Ends so; what its record says of its retention, as it was signed."""
+    line = int(call_id[-2:])
+    record = CallRecord(call_id=call_id, unit=config.unit, line=line, ended_at=at)
+    record.retention = retention_of(config, parse_rfc3339(at), line, "recorded", marked)
+    vault.close(call_id, FRAMES, record)
+    assert vault.step()
+    return signed(config, call_id)
+
+
+def signed(config: Config, call_id: str) -> Retention:
+    found = msgspec.json.decode((folder(config, call_id) / sealed.RECORD).read_bytes(), type=CallRecord)
+    assert found.retention is not None
+    return found.retention
+
+
+def folder(config: Config, call_id: str) -> Path:
+    return config.vault_path / sealed.call_path(call_id)
+
+
+def opens(unit: Unit, call_dir: Path, identity: Path) -> bool:
+    """By the recipe every user is given, with stock age alone; the audio is whole or it does not open at all."""
+    recipe = f"age -d -i {identity} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key && "
+    recipe += f"for p in audio.*.age; do age -d -i {unit.folder}/call.key $p; done"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", recipe], cwd=call_dir, capture_output=True, check=False)
+    assert len(done.stdout) == (0 if done.returncode else FRAMES + len(au.HEADER)), done.stderr
+    return done.returncode == 0
+
+
+def key_opens(call_dir: Path, identity: Path) -> bool:
+    """The outer layer alone, of a call that is not over yet."""
+    command = ["age", "-d", "-i", str(identity), str(call_dir / "key.age")]
+    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a call waited for is sealed with it: in meta.age whole, in record.json not at all, whoever dies in between."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from smdr_rig import NUMBER, T0_NS, at, call, panasonic
+from test_smdr_port import Cable, eventually
+from test_writer import AUDIO, FIRST, Source, writer
+
+from linetap.clock import SYSTEM, ManualClock
+from linetap.config.schema import Config, Line, Smdr
+from linetap.evidence import age, au, sealed
+from linetap.recorder import checkpoint
+from linetap.recorder.service import Service, _first_state
+from linetap.recorder.smdr.join import SmdrJoin
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap.records import CallRecord, RecorderState
+from linetap.service import StateFile, read_state
+from unit_rig import Unit, make_unit
+
+RAW = panasonic(0, 30)
+
+
+def with_smdr(unit: Unit, port: str) -> Config:
+    lines = [Line(number=n, channel=n, extension=f"210{n}") for n in (1, 2)]
+    return msgspec.structs.replace(unit.config, line=lines, smdr=Smdr(port=port))
+
+
+@pytest.fixture
+def unit(tmp_path: Path, run_dir: Path) -> Unit:
+    return make_unit(tmp_path, run_dir)
+
+
+def meta_of(unit: Unit, call_id: str) -> dict[str, Any]:
+    """By stock age and nothing else."""
+    recipe = (
+        f"age -d -i {unit.epoch} key.age | age -d -i {unit.custodian} > {unit.folder}/call.key;"
+        f" age -d -i {unit.folder}/call.key meta.age"
+    )
+    folder = unit.config.vault_path / sealed.call_path(call_id)
+    done = subprocess.run(["sh", "-c", recipe], cwd=folder, capture_output=True, timeout=60, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def public_of(config: Config, call_id: str) -> bytes:
+    return (config.vault_path / sealed.call_path(call_id) / sealed.RECORD).read_bytes()
+
+
+def sealed_events(config: Config) -> list[str]:
+    reader = OutboxReader(config.vault_path / "outbox")
+    events = [json.loads(payload) for _, payload, _ in reader.from_seq(1, 1000)]
+    return [event["call_id"] for event in events if event["event"] == "sealed"]
+
+
+def test_a_kill_while_the_recording_waits(unit: Unit, run_dir: Path) -> None:
+    """Killed before the audio was written whole, and again before the vault had sealed it: one call, and its line."""
+    config, record, clock = with_smdr(unit, "/dev/none"), call(1, 0, 30), ManualClock(at(31))
+    vault = writer(config, Source())
+    join = SmdrJoin(config, vault, clock, vault.keep)
+    join.open(record.call_id, 1, FIRST)
+    vault.step()
+    join.close(record.call_id, FIRST + 80_000, record)
+    vault.step()
+    assert not (config.vault_path / sealed.call_path(record.call_id) / sealed.RECORD).exists()
+    moment = checkpoint.Checkpoint(smdr=join.memory(), jobs=vault.unfinished())
+    checkpoint.save(run_dir, moment)
+    for _ in range(2):
+        remembered = checkpoint.load(run_dir)
+        vault = writer(config, Source())
+        join = SmdrJoin(config, vault, clock, vault.keep, remembered.smdr)
+        vault.take_up(remembered.jobs)
+        assert vault.orphans(join.held_calls()) == []
+        join.line(RAW, clock.utc_ns())
+        clock.advance(3 * 10**9)
+        join.turn()
+        vault.step()
+        assert vault.unfinished() == []
+    meta = meta_of(unit, record.call_id)
+    assert (meta["smdr"], meta["dialled"], meta["audio"]["samples"]) == (RAW, NUMBER, 80_000)
+    assert "smdr" not in json.loads(public_of(config, record.call_id))
+    assert NUMBER.encode() not in public_of(config, record.call_id)
+    assert sealed_events(config) == [record.call_id]
+    assert AUDIO.size > FIRST + 80_000
+
+
+# --- the whole service over a terminal pair --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cable(tmp_path: Path) -> Iterator[Cable]:
+    made = Cable(tmp_path / "ttyPBX")
+    yield made
+    made.close()
+
+
+def start(config: Config) -> Service:
+    return Service(config, SYSTEM, StateFile(config.run_path, "recorder", SYSTEM), _first_state(config, SYSTEM))
+
+
+def joined(service: Service) -> SmdrJoin:
+    assert service.smdr is not None
+    return service.smdr.join
+
+
+def turn_until(service: Service, condition: Callable[[Service], bool]) -> None:
+    def turned() -> bool:
+        service.turn()
+        return condition(service)
+
+    eventually(turned)
+
+
+def now_call(line: int) -> CallRecord:
+    """Of the last ten seconds, missed: it has no audio, so that no card is needed."""
+    now_s = (SYSTEM.utc_ns() - T0_NS) / 1e9
+    return call(line, now_s - 10, now_s, "in", answered_at=None, disposition="missed")
+
+
+def state_of(config: Config) -> RecorderState:
+    state = read_state(config.run_path, "recorder", RecorderState)
+    assert state is not None
+    return state
+
+
+def test_the_service_joins_what_comes_over_the_port(unit: Unit, cable: Cable, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    config = with_smdr(unit, str(cable.path))
+    service = start(config)
+    killed, lost = now_call(1), now_call(2)
+    raw = panasonic((SYSTEM.utc_ns() - T0_NS) / 1e9 - 10, 10, kind="I")
+    joined(service).close(killed.call_id, None, killed)
+    cable.say(raw.encode() + b"\r\n" + raw.replace(" 2101 ", " 2102 ").encode()[:40])
+    turn_until(service, lambda service: bool(joined(service).memory().pending))
+    assert service.smdr is not None
+    service.smdr._port.stop()  # as the kernel does for a process that is killed
+    service.vault.stop(5)
+    assert sealed_events(config) == []
+
+    successor = start(config)
+    assert joined(successor).held_calls() == {killed.call_id}
+    joined(successor).close(lost.call_id, None, lost)
+    turn_until(successor, lambda _: sealed_events(config) == [killed.call_id])
+    assert joined(successor).held_calls() == {lost.call_id}
+    turn_until(successor, lambda _: state_of(config).smdr_lines == 1)
+    state = state_of(config)
+    assert (state.smdr_connected, state.smdr_unmatched) == (True, 0)
+    successor.end()
+    assert sealed_events(config) == [killed.call_id, lost.call_id]
+    (report,) = (config.vault_path / "smdr").glob("*.json")
+    written = report.read_text() + (config.run_path / "recorder.json").read_text() + caplog.text
+    assert NUMBER not in written
+    assert (config.run_path / checkpoint.NAME).exists()
+
+
+def test_a_recording_that_waits_is_no_orphan(unit: Unit, run_dir: Path) -> None:
+    config, record = with_smdr(unit, "/dev/none"), call(1, 0, 30)
+    whole_chunk = age.CHUNK_BYTES - len(au.HEADER)  # is kept: the next recorder needs no ring to write it anew
+    vault = writer(config, Source())
+    join = SmdrJoin(config, vault, SYSTEM, vault.keep)
+    join.open(record.call_id, 1, FIRST)
+    vault.step()
+    join.permit(record.call_id, FIRST + whole_chunk + 1000)
+    vault.step()
+    join.close(record.call_id, FIRST + whole_chunk, record)
+    checkpoint.save(run_dir, checkpoint.Checkpoint(smdr=join.memory()))
+    service = start(config)
+    assert joined(service).held_calls() == {record.call_id}
+    service.end()
+    assert json.loads(public_of(config, record.call_id))["ended_by"] == "on_hook"
+    assert sealed_events(config) == [record.call_id]
+
+
+def test_a_recorder_without_a_port_seals_what_the_last_one_held(unit: Unit, run_dir: Path) -> None:
+    config, record = with_smdr(unit, "/dev/none"), now_call(1)
+    vault = writer(config, Source())
+    join = SmdrJoin(config, vault, SYSTEM, vault.keep)
+    join.close(record.call_id, None, record)
+    checkpoint.save(run_dir, checkpoint.Checkpoint(smdr=join.memory()))
+    service = start(msgspec.structs.replace(config, smdr=Smdr()))
+    assert service.smdr is None
+    eventually(lambda: sealed_events(config) == [record.call_id])
+    service.end()
+
+
+def test_after_a_power_cut_the_day_goes_on(unit: Unit, cable: Cable) -> None:
+    config = with_smdr(unit, str(cable.path))
+    service = start(config)
+    cable.say(b"garbage\r\n")
+    turn_until(service, lambda service: joined(service).ledger.day_at(SYSTEM.utc_ns()).bad == 1)
+    service.end()
+    (config.run_path / checkpoint.NAME).unlink()
+    successor = start(config)
+    assert joined(successor).ledger.day_at(SYSTEM.utc_ns()).bad == 1
+    successor.end()

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reporter as a process of its own, over a configuration in JSON, with less patience than on a unit.
+
+It writes down beside its configuration whatever it hands to paho, its will too: published.py judges that.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+from paho.mqtt.client import MQTTMessageInfo
+from paho.mqtt.properties import Properties
+
+from linetap.broker import connection
+from linetap.broker.client import Client
+from linetap.clock import SYSTEM
+from linetap.config import Config
+from linetap.errors import LinetapError
+from linetap.reporter.link import Patience
+from linetap.reporter.service import run
+
+
+class Publishing(Client):
+    """paho's client, and a line of JSON before each publication."""
+
+    book: IO[str]
+
+    def publish(
+        self, topic: str, payload: Any = None, qos: int = 0, retain: bool = False, properties: Properties | None = None
+    ) -> MQTTMessageInfo:
+        self._note(topic, payload, qos, retain, properties)
+        return super().publish(topic, payload, qos, retain, properties)
+
+    def will_set(
+        self, topic: str, payload: Any = None, qos: int = 0, retain: bool = False, properties: Properties | None = None
+    ) -> None:
+        self._note(topic, payload, qos, retain, properties)
+        super().will_set(topic, payload, qos, retain, properties)
+
+    def _note(self, topic: str, payload: bytes, qos: int, retain: bool, properties: Properties | None) -> None:
+        named = {} if properties is None else properties.json()  # type: ignore[no-untyped-call]
+        text = payload.decode(errors="surrogateescape")  # a block of a call is none
+        row = {"topic": topic, "payload": text, "qos": qos, "retain": retain, "properties": named}
+        self.book.write(json.dumps(row) + "\n")
+        self.book.flush()
+
+
+if __name__ == "__main__":
+    config = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Config)
+    Publishing.book = Path(sys.argv[1]).with_suffix(".published").open("a")
+    connection.Client = Publishing  # type: ignore[attr-defined]
+    try:
+        answer_ms, desk_s = int(sys.argv[2]), float(sys.argv[3])
+        sys.exit(run(config, SYSTEM, Patience(first_ms=100, longest_ms=400, answer_ms=answer_ms, desk_s=desk_s)))
+    except LinetapError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_status)

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of the unit's TLS certificate, as the reporter reads it from its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from linetap.clock import SYSTEM, parse_rfc3339
+from linetap.reporter.certificate import Certificate
+from pki_rig import Pki
+
+
+def test_a_renewed_certificate_is_read_and_a_damaged_one_is_none(tmp_path: Path) -> None:
+    path = Pki(tmp_path / "authority").unit("floor-03").certificate
+    whole = path.read_bytes()
+    certificate = Certificate(str(path))
+    assert parse_rfc3339(certificate.until() or "") > SYSTEM.utc_ns()
+    path.write_text("not a certificate")
+    assert certificate.until() is None
+    path.unlink()
+    assert certificate.until() is None
+    path.write_bytes(whole)
+    assert certificate.until() is not None
+    assert Certificate(None).until() is None

@@ -1,0 +1,445 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Feed, cursor, lines, alerts and health without a broker, in time that the test owns."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linetap.broker.message import armored, unarmored
+from linetap.checks import Finding, Snapshot, Trouble
+from linetap.checks.watch import Seen, Services
+from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap.evidence import keys, sshsig
+from linetap.evidence.command import LIMIT_BYTES
+from linetap.recorder.vault.outbox import Outbox, OutboxReader
+from linetap.records import CallEvent, DeliveryState, LineStatus, RecorderState
+from linetap.reporter import inbox as inbox_module
+from linetap.reporter.again import LONGEST_S, PATIENCE_S, PROBE, Again
+from linetap.reporter.feed import CURSOR_EVERY_S, REFUSED_PAUSE_S, WINDOW, Cursor, Feed
+from linetap.reporter.health import health
+from linetap.reporter.inbox import MOST, Inbox, Reply
+from linetap.reporter.messages import HEALTH_EXPIRY_S, Topics
+from linetap.reporter.outgoing import Outgoing, outgoing
+from linetap.reporter.source import Entry
+from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Lines, pace
+from state_files import capture, recorder, reporter
+
+NOW = "2026-11-24T22:56:00.000Z"
+
+
+class Shelf:
+    """An outbox of plain numbers; `first` are gone."""
+
+    def __init__(self, last: int, first: int = 1, of: str = "") -> None:
+        self.entries: list[Entry] = [(n, f"{of}{n}".encode(), f"sig {n}") for n in range(first, last + 1)]
+
+    def from_seq(self, seq: int, most: int) -> list[Entry]:
+        return [entry for entry in self.entries if entry[0] >= seq][:most]
+
+    def last_seq(self) -> int:
+        return self.entries[-1][0] if self.entries else 0
+
+
+class Bench:
+    def __init__(self, folder: Path, shelf: Shelf) -> None:
+        self.clock, self.shelf = ManualClock(), shelf
+        self.path = folder / "reporter" / "cursor.json"
+        self.cursor = Cursor(self.path, self.clock)
+        self.again = Again(shelf, self.clock)
+        self.feed = Feed(shelf, self.cursor, self.clock, self.again)
+        self.sent: list[int] = []
+        self.flying: deque[int] = deque()
+
+    def send(self) -> list[int]:
+        before = len(self.sent)
+        self.feed.send(self._publish)
+        return self.sent[before:]
+
+    def _publish(self, payload: bytes, _sig: str) -> int:
+        self.sent.append(int(payload.decode().lstrip("abc")))
+        self.flying.append(len(self.sent))
+        return len(self.sent)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, Shelf(40))
+
+
+class TestFeed:
+    def test_no_more_than_the_window_is_in_flight(self, bench: Bench) -> None:
+        assert bench.send() == list(range(1, WINDOW + 1))
+        assert bench.send() == []
+        bench.feed.acknowledged(bench.flying.popleft(), None)
+        assert bench.send() == [WINDOW + 1]
+
+    def test_the_cursor_passes_nothing_unacknowledged(self, bench: Bench) -> None:
+        bench.send()
+        for mid in (3, 2, 5):
+            bench.feed.acknowledged(mid, None)
+        assert bench.feed.delivered_seq == 0
+        bench.feed.acknowledged(1, None)
+        assert bench.feed.delivered_seq == 3
+
+    def test_a_new_connection_begins_behind_the_cursor(self, bench: Bench) -> None:
+        bench.send()
+        bench.feed.acknowledged(1, None)
+        bench.feed.lost_connection()
+        assert bench.send()[0] == 2
+        bench.feed.acknowledged(3, None)  # a receipt of the old connection: it says nothing
+        assert bench.feed.delivered_seq == 1
+
+    def test_what_is_refused_is_tried_again_after_a_pause_and_never_passed(self, bench: Bench) -> None:
+        bench.send()
+        bench.feed.acknowledged(1, None)
+        bench.feed.acknowledged(2, "Not authorized")
+        bench.feed.acknowledged(3, None)
+        assert bench.send() == []
+        bench.clock.sleep(REFUSED_PAUSE_S)
+        assert bench.send()[0] == 2
+        assert bench.feed.delivered_seq == 1
+
+    def test_what_was_dropped_is_passed(self, tmp_path: Path) -> None:
+        bench = Bench(tmp_path, Shelf(30, first=20))
+        assert bench.send() == list(range(20, 31))
+
+    @given(st.lists(st.sampled_from(["ack", "late", "lost", "send"]), max_size=80))
+    def test_in_order_and_without_a_hole_whatever_happens(self, steps: Iterable[str]) -> None:
+        bench = Bench(Path("/nonexistent"), Shelf(40))
+        acknowledged: set[int] = set()
+        for step in steps:
+            if step == "send":
+                bench.send()
+            elif step == "lost":
+                bench.feed.lost_connection()
+                bench.flying.clear()
+            elif bench.flying:
+                mid = bench.flying.popleft() if step == "ack" else bench.flying.pop()
+                bench.feed.acknowledged(mid, None)
+                acknowledged.add(bench.sent[mid - 1])
+            assert set(range(1, bench.feed.delivered_seq + 1)) <= acknowledged
+        new = list(dict.fromkeys(bench.sent))
+        assert new == list(range(1, len(new) + 1))
+
+
+class TestAgain:
+    """A broker has everything up to 40; what the desk has is another question."""
+
+    @pytest.fixture
+    def told(self, tmp_path: Path) -> Bench:
+        bench = Bench(tmp_path, Shelf(400))
+        while bench.send():
+            self.acknowledge(bench)
+        assert bench.feed.delivered_seq == 400
+        return bench
+
+    def acknowledge(self, bench: Bench) -> None:
+        while bench.flying:
+            bench.feed.acknowledged(bench.flying.popleft(), None)
+
+    def hear(self, bench: Bench, confirmed: int, resend: int = 0, first: int = 0, last: int = 0) -> list[int]:
+        """What then goes out."""
+        state = DeliveryState(desk=True, confirmed=confirmed, resend=resend, resend_from=first, resend_to=last)
+        bench.again.hear(state, bench.feed.delivered_seq)
+        sent: list[int] = []
+        while more := bench.send():
+            sent += more
+            self.acknowledge(bench)
+        return sent
+
+    def test_what_the_desk_asks_for_goes_out_once(self, told: Bench) -> None:
+        assert self.hear(told, 100, 7, 20, 60) == list(range(20, 61))
+        assert self.hear(told, 100, 7, 20, 60) == []
+        assert self.hear(told, 100, 8, 20, 21) == [20, 21]
+        assert told.feed.delivered_seq == 400, "the cursor is about what is new"
+
+    def test_what_has_not_been_sent_yet_needs_no_asking(self, tmp_path: Path) -> None:
+        bench = Bench(tmp_path, Shelf(40))
+        bench.send()
+        assert self.hear(bench, 0, 1, 1, 1000) == []
+        self.acknowledge(bench)
+        assert self.hear(bench, 0, 1, 1, 1000) == list(range(WINDOW + 1, 41))
+
+    def test_silence_is_no_confirmation(self, told: Bench) -> None:
+        assert self.hear(told, 100) == []
+        told.clock.sleep(PATIENCE_S - 1)
+        assert self.hear(told, 100) == []
+        told.clock.sleep(1)
+        assert self.hear(told, 100) == list(range(101, 101 + PROBE))
+        told.clock.sleep(PATIENCE_S)
+        assert self.hear(told, 100) == [], "less often, as long as nobody answers"
+        told.clock.sleep(PATIENCE_S)
+        assert self.hear(told, 100) == list(range(101, 101 + PROBE))
+        assert self.hear(told, 150) == []
+        told.clock.sleep(PATIENCE_S)
+        assert self.hear(told, 150) == list(range(151, 151 + PROBE)), "whoever answers is waited for as at first"
+        assert self.hear(told, 400) == []
+        told.clock.sleep(LONGEST_S)
+        assert self.hear(told, 400) == []
+
+    def test_it_is_tried_for_ever(self, told: Bench) -> None:
+        sent = 0
+        for _ in range(20):
+            told.clock.sleep(LONGEST_S)
+            sent += bool(self.hear(told, 0))
+        assert sent >= 19
+
+    def test_without_a_desk_a_broker_has_to_do(self, told: Bench) -> None:
+        told.again.hear(DeliveryState(), 400)
+        told.clock.sleep(LONGEST_S)
+        told.again.hear(DeliveryState(resend=1, resend_from=1, resend_to=40), 400)
+        assert told.send() == []
+        assert told.again.confirmed is None
+
+    def test_what_is_new_does_not_wait_for_what_is_old(self, told: Bench) -> None:
+        told.shelf.entries += Shelf(440, first=401).entries
+        state = DeliveryState(desk=True, resend=1, resend_from=1, resend_to=400)
+        told.again.hear(state, 400)
+        first = told.send()
+        assert first == [*range(1, WINDOW // 2 + 1), *range(401, 401 + WINDOW // 2)]
+
+    def test_what_is_gone_is_passed(self, tmp_path: Path) -> None:
+        bench = Bench(tmp_path, Shelf(40, first=30))
+        while bench.send():
+            self.acknowledge(bench)
+        assert self.hear(bench, 0, 1, 1, 20) == []
+        assert self.hear(bench, 0, 2, 1, 31) == [30, 31]
+
+    def test_a_lost_connection_ends_it(self, told: Bench) -> None:
+        told.again.hear(DeliveryState(desk=True, resend=1, resend_from=1, resend_to=300), 400)
+        assert told.send()
+        told.feed.lost_connection()
+        assert told.send() == []
+        assert told.feed.delivered_seq == 400
+
+
+class TestInbox:
+    @pytest.fixture
+    def inbox(self, tmp_path: Path) -> Inbox:
+        (tmp_path / "commands").mkdir()
+        return Inbox(tmp_path, ManualClock())
+
+    def files(self, folder: Path, suffix: str) -> list[Path]:
+        return sorted((folder / "commands").glob(f"*{suffix}"))
+
+    def test_exact_bytes_in_and_out_in_their_order(self, inbox: Inbox, tmp_path: Path) -> None:
+        for n in range(3):
+            assert inbox.take("ack", b"\x00 whatever %d" % n, b"c%d" % n)
+        found = self.files(tmp_path, ".command")
+        assert [path.read_bytes() for path in found] == [b"\x00 whatever %d" % n for n in range(3)]
+        assert list(inbox.replies()) == []
+        found[1].with_suffix(".answer").write_bytes(b"the answer")
+        assert list(inbox.replies()) == [Reply("ack", b"the answer", b"c1")]
+        assert list(inbox.replies()) == []
+        assert not self.files(tmp_path, ".answer")
+
+    def test_there_are_never_many(self, inbox: Inbox, tmp_path: Path) -> None:
+        taken = [inbox.take("ack", b"x", None) for _ in range(50)]
+        assert taken == [True] * MOST + [False] * (50 - MOST)
+        assert len(self.files(tmp_path, ".command")) == MOST
+        assert not Inbox(tmp_path, ManualClock()).take("hold", bytes(LIMIT_BYTES + 1), None)
+
+    def test_nobody_is_waited_for_for_ever(self, tmp_path: Path) -> None:
+        clock = ManualClock()
+        (tmp_path / "commands").mkdir()
+        inbox = Inbox(tmp_path, clock)
+        for _ in range(MOST):
+            assert inbox.take("ack", b"x", None)
+        clock.sleep(inbox_module.PATIENCE_S)
+        assert list(inbox.replies()) == []
+        assert not self.files(tmp_path, ".command")
+        assert inbox.take("ack", b"x", None)
+
+    def test_without_a_recorder_there_is_no_folder(self, tmp_path: Path) -> None:
+        assert not Inbox(tmp_path, ManualClock()).take("ack", b"x", None)
+
+
+class TestCursor:
+    def delivered(self, folder: Path, count: int, of: str = "") -> Bench:
+        bench = Bench(folder, Shelf(40, of=of))
+        bench.send()
+        for mid in range(1, count + 1):
+            bench.feed.acknowledged(mid, None)
+        bench.cursor.save(at_once=True)
+        return bench
+
+    def test_the_next_process_goes_on_there(self, tmp_path: Path) -> None:
+        self.delivered(tmp_path, 7)
+        assert Bench(tmp_path, Shelf(40)).send()[0] == 8
+
+    def test_it_is_written_seldom(self, tmp_path: Path) -> None:
+        bench = self.delivered(tmp_path, 1)
+        bench.feed.acknowledged(2, None)
+        bench.cursor.save()
+        assert json.loads(bench.path.read_bytes())["seq"] == 1
+        bench.clock.sleep(CURSOR_EVERY_S)
+        bench.cursor.save()
+        assert json.loads(bench.path.read_bytes())["seq"] == 2
+
+    @pytest.mark.parametrize("shelf", [Shelf(40, of="b"), Shelf(3)])
+    def test_another_vault_is_sent_whole(self, tmp_path: Path, shelf: Shelf) -> None:
+        self.delivered(tmp_path, 7, of="a")
+        assert Bench(tmp_path, shelf).send() == [n for n, _, _ in shelf.entries][:WINDOW]
+
+    def test_an_empty_outbox_is_a_vault_that_is_not_there_yet(self, tmp_path: Path) -> None:
+        self.delivered(tmp_path, 7)
+        shelf = Shelf(0)
+        bench = Bench(tmp_path, shelf)
+        assert bench.send() == []
+        shelf.entries = Shelf(40).entries
+        assert bench.send()[0] == 8
+
+    def test_an_event_that_has_been_dropped_since_is_no_reason_to_doubt(self, tmp_path: Path) -> None:
+        self.delivered(tmp_path, 7)
+        assert Bench(tmp_path, Shelf(40, first=20)).send()[0] == 20
+
+    @pytest.mark.parametrize("spoilt", [b"", b"{", b'{"seq":"7"}', b"\xff" * 50])
+    def test_a_lost_cursor_sends_again(self, tmp_path: Path, spoilt: bytes) -> None:
+        self.delivered(tmp_path, 7).path.write_bytes(spoilt)
+        assert Bench(tmp_path, Shelf(40)).send()[0] == 1
+
+
+def services(state: RecorderState | None, status: str = "alive") -> Services:
+    return Services({1: Seen(capture(), "alive")}, Seen(state, status), Seen(reporter(), "alive"))  # type: ignore[arg-type]
+
+
+BUSY: list[LineStatus] = ["ringing", "notice", "recording", "idle"]
+
+
+class TestLines:
+    def test_only_changes(self) -> None:
+        lines = Lines(Topics("u"), [1, 2])
+        both = lines.changed(services(recorder("idle", "idle", "ringing")), NOW, 0)
+        assert [message.topic for message in both] == ["linetap/v1/u/line/1", "linetap/v1/u/line/2"]
+        assert lines.changed(services(recorder("idle", "idle")), NOW, 0) == []
+        (one,) = lines.changed(services(recorder("idle", "notice")), NOW, 0)
+        assert json.loads(one.payload)["state"] == "notice"
+        lines.forget()
+        assert len(lines.changed(services(recorder("idle", "notice")), NOW, 0)) == 2
+
+    def test_a_recorder_that_has_not_spoken_yet_is_waited_for(self) -> None:
+        lines = Lines(Topics("u"), [1])
+        assert lines.changed(services(None, "starting"), NOW, 0) == []
+        (dead,) = lines.changed(services(None, "dead"), NOW, 0)
+        assert json.loads(dead.payload) == {"state": "fault", "since": NOW, "call_id": None}
+        assert lines.changed(services(recorder("recording"), "dead"), "later", 0) == []
+
+    def test_behind_a_long_queue_only_the_newest_state_now_and_then(self) -> None:
+        """What a broker may not know is told at once all the same."""
+        lines, clock = Lines(Topics("u"), [1, 2]), ManualClock()
+        states = itertools.cycle(BUSY)
+
+        def told_in(seconds: int, queue: int) -> list[str]:
+            found = []
+            for _ in range(seconds * 10):
+                state = recorder(next(states), "idle")
+                for message in lines.changed(services(state), NOW, clock.monotonic_ns(), pace(queue)):
+                    found.append(message.topic[-1])
+                    assert json.loads(message.payload)["state"] == state.lines[int(message.topic[-1]) - 1].state
+                clock.sleep(0.1)
+            return found
+
+        assert told_in(1, LONG_QUEUE) == ["1", "2", *"111111111"]
+        assert told_in(30, LONG_QUEUE + 1) == [*"111111"]
+        lines.forget()
+        assert told_in(1, LONG_QUEUE + 1) == ["1", "2"]
+        clock.sleep(THINNED.line_ms / 1000)
+        assert told_in(1, 0) == [*"1111111111"]
+
+    def test_the_last_state_of_a_line_that_has_come_to_rest_is_told(self) -> None:
+        lines = Lines(Topics("u"), [1])
+        for state, at_s in ((BUSY[0], 0), (BUSY[-1], 1)):
+            lines.changed(services(recorder(state)), NOW, at_s * NS_PER_S, THINNED)
+        (last,) = lines.changed(services(recorder("idle")), NOW, THINNED.line_ms * 1_000_000, THINNED)
+        assert json.loads(last.payload)["state"] == "idle"
+
+
+def test_health_that_comes_seldom_comes_before_it_expires() -> None:
+    assert pace(LONG_QUEUE).health_s < pace(LONG_QUEUE + 1).health_s < HEALTH_EXPIRY_S
+
+
+def finding(severity: str, text: str) -> Finding:
+    trouble = Trouble(severity=severity, text_ko=text, text_en=text, action_ko="", action_en="")  # type: ignore[arg-type]
+    return Finding("disk_full", "disk_full", NOW, trouble)
+
+
+def test_an_alert_is_said_when_it_gets_worse_and_reworded_seldom() -> None:
+    alerts = Alerts(Topics("u"), ["codec_stalled", "disk_full"])
+
+    def told(standing: list[Finding], at_s: int) -> list[tuple[str, bool]]:
+        messages = alerts.changed(standing, at_s * NS_PER_S)
+        assert all(message.retain for message in messages)
+        return [(message.topic.rsplit("/", 1)[1], bool(message.payload)) for message in messages]
+
+    assert told([], 0) == [("codec_stalled", False), ("disk_full", False)]
+    assert told([finding("warning", "9 MB")], 1) == [("disk_full", True)]
+    assert told([finding("warning", "8 MB")], 2) == []
+    assert told([finding("critical", "0 MB")], 3) == [("disk_full", True)]
+    assert told([finding("critical", "1 MB")], 3 + REWORD_EVERY_S) == [("disk_full", True)]
+    assert told([], 40) == [("disk_full", False)]
+    assert told([], 99) == []
+
+
+def snapshot(state: RecorderState | None, free: int | None = 1100) -> Snapshot:
+    return Snapshot(services(state, "alive" if state else "dead"), free, 2000, 100, "/vault", 0)
+
+
+def test_health_knows_what_it_knows(tmp_path: Path) -> None:
+    state = recorder("idle", "recording", "fault", written_bytes=1000)
+    state.started_ns, state.mono_ns = 0, 86_400 * NS_PER_S
+    sensors = {
+        "class/thermal/thermal_zone0/temp": "48312\n",
+        "devices/platform/soc/soc:firmware/get_throttled": "50005\n",
+    }
+    for path, text in sensors.items():
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text)
+    said = health(snapshot(state), Outgoing(3, 9, 5, "desk", 4096, 12.5), 2, tmp_path)
+    assert (said.temperature_c, said.throttled, said.storage_days_left) == (48.312, True, 1.0)
+    assert (said.lines_in_use, said.lines, said.queue_length, said.services_dead) == (1, 3, 3, "")
+    assert (said.unconfirmed, said.confirmed_by, said.outbox_bytes, said.outbox_oldest_s) == (5, "desk", 4096, 12.5)
+    message = Topics("u").health(said)
+    assert (message.retain, message.expiry_s) == (True, HEALTH_EXPIRY_S)
+
+    blind = health(snapshot(None, None), Outgoing(0, 0, 0, "broker", 0, None), 0, tmp_path / "none")
+    assert (blind.temperature_c, blind.throttled, blind.storage_days_left) == (None, None, None)
+    assert blind.services_dead == "recorder"
+    assert (blind.config_sha256, blind.departures) == (None, "")
+
+
+def test_health_says_which_configuration_and_where_it_departs() -> None:
+    state = recorder("idle", departures=["record_and_flag", "record_emergency"], config_pending="new")
+    said = health(snapshot(state), Outgoing(0, 0, 0, "desk", 0, None), 0)
+    assert (said.config_sha256, said.config_pending) == (state.config_sha256, "new")
+    assert said.departures == "record_and_flag record_emergency"
+
+
+def test_what_is_not_confirmed_has_an_age(tmp_path: Path) -> None:
+    box = Outbox(tmp_path, "u", lambda _: "sig", "origin", 1 << 20)
+    for second in range(3):
+        at = f"2026-11-24T22:56:0{second}.000Z"
+        box.append(CallEvent(seq=0, event="started", at=at, unit="", call_id=f"call-{second}"))
+    reader, now_ns = OutboxReader(tmp_path), parse_rfc3339("2026-11-24T22:56:10.000Z")
+    size = sum(path.stat().st_size for path in tmp_path.glob("*.events"))
+    assert outgoing(reader, 2, None, now_ns) == Outgoing(1, 3, 1, "broker", size, 8.0)
+    assert outgoing(reader, 2, 1, now_ns) == Outgoing(1, 3, 2, "desk", size, 9.0)
+    assert outgoing(reader, 3, 3, now_ns) == Outgoing(0, 3, 0, "desk", size, None)
+    assert outgoing(OutboxReader(tmp_path / "none"), 0, 0, now_ns) == Outgoing(0, 0, 0, "desk", 0, None)
+
+
+@given(st.binary(max_size=40), st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=60))
+def test_a_signature_survives_its_travel_on_one_line(data: bytes, namespace: str) -> None:
+    sig = sshsig.sign(data, KEY, namespace)
+    assert "\n" not in unarmored(sig)
+    assert armored(unarmored(sig)) == sig
+
+
+KEY = keys.new_unit_key()

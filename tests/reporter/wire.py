@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A witness on the line between reporter and broker: what was sent, and what the broker has acknowledged."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Self
+
+from broker import HOST
+
+_PUBLISH, _PUBACK = 3, 4
+_FAILURE = 0x80
+
+
+class Wire:
+    """Listens on `port`, passes everything on to the broker and back. `sent` and `acknowledged` are seqs of events."""
+
+    def __init__(self, broker_port: int) -> None:
+        self._broker_port = broker_port
+        self._server = socket.create_server((HOST, 0))
+        self.port: int = self._server.getsockname()[1]
+        self._ends: list[socket.socket] = []
+        self.sent: list[int] = []
+        self.acknowledged: list[int] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            self._ends.append(near)
+            try:
+                far = socket.create_connection((HOST, self._broker_port), 5)
+            except OSError:
+                near.shutdown(socket.SHUT_RDWR)
+                continue
+            far.settimeout(None)
+            self._ends.append(far)
+            flying: dict[bytes, int] = {}
+            for source, sink, look in ((near, far, self._published), (far, near, self._acknowledged)):
+                threading.Thread(target=_pump, args=(source, sink, look, flying), daemon=True).start()
+
+    def _published(self, kind: int, body: bytes, flying: dict[bytes, int]) -> None:
+        if kind != _PUBLISH:
+            return
+        at = 2 + int.from_bytes(body[:2])
+        if not body[:at].endswith(b"/call"):
+            return
+        mid, rest = body[at : at + 2], body[at + 2 :]
+        length, size = _varint(rest)
+        flying[mid] = json.loads(rest[size + length :])["seq"]
+        self.sent.append(flying[mid])
+
+    def _acknowledged(self, kind: int, body: bytes, flying: dict[bytes, int]) -> None:
+        if kind == _PUBACK and body[:2] in flying and (len(body) == 2 or body[2] < _FAILURE):
+            self.acknowledged.append(flying.pop(body[:2]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        for end in self._ends:
+            _hang_up(end)
+            end.close()
+
+
+def _pump(
+    source: socket.socket,
+    sink: socket.socket,
+    look: Callable[[int, bytes, dict[bytes, int]], None],
+    flying: dict[bytes, int],
+) -> None:
+    """Until one end hangs up; then both are hung up on. What is noted was handed on, or is about to be."""
+    data = b""
+    with contextlib.suppress(OSError):
+        while more := source.recv(65536):
+            data += more
+            whole = 0
+            for kind, body, whole in _packets(data):  # noqa: B007 - the last is what is done with
+                look(kind, body, flying)
+            data = data[whole:]
+            sink.sendall(more)
+    _hang_up(source)
+    _hang_up(sink)
+
+
+def _hang_up(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+
+
+def _packets(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Kind, body and end of each whole packet."""
+    at = 0
+    while len(data) - at >= 2:
+        length, size = _varint(data[at + 1 :])
+        end = at + 1 + size + length
+        if not size or end > len(data):
+            return
+        yield data[at] >> 4, data[at + 1 + size : end], end
+        at = end
+
+
+def _varint(data: bytes) -> tuple[int, int]:
+    """MQTT's variable byte integer and how many bytes it takes; 0 bytes when it is not all there."""
+    value = 0
+    for i, byte in enumerate(data[:4]):
+        value |= (byte & 0x7F) << (7 * i)
+        if not byte & 0x80:
+            return value, i + 1
+    return 0, 0

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file system that is really full: a small tmpfs in a mount namespace of its own, for a child process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TIMEOUT_S = 60
+TESTS = Path(__file__).parent
+
+
+def run_on_small_disk(child: Path, folder: Path, size_kb: int) -> dict[str, Any]:
+    """What `child FOLDER` says as JSON, with `folder` a tmpfs of `size_kb`. Skips where nothing can be mounted."""
+    command = _unshare()
+    if command is None:
+        pytest.skip("neither root nor a user namespace: no file system can be mounted to be filled")
+    mount = f'mount -t tmpfs -o size={size_kb}k full "$1" && exec "$2" "$3" "$1"'
+    done = subprocess.run(
+        [*command, "sh", "-c", mount, "sh", str(folder), sys.executable, str(child)],
+        capture_output=True, timeout=TIMEOUT_S, check=False, text=True,
+        env={"PYTHONPATH": f"{TESTS}:{child.parent}", "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return seen
+
+
+def _unshare() -> list[str] | None:
+    """The command that gives a namespace in which tmpfs can be mounted, root or not; None where neither works."""
+    for command in (["unshare", "-m"], ["unshare", "-rm"]):
+        probe = [*command, "mount", "-t", "tmpfs", "probe", "/mnt"]
+        if subprocess.run(probe, capture_output=True, timeout=TIMEOUT_S, check=False).returncode == 0:
+            return command
+    return None

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit's configuration and the state files of its services, as tests of panel and checks need them."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from linetap.clock import Clock
+from linetap.config.schema import Board, Card, Config, Keys, Line, Storage
+from linetap.records import CaptureState, LineState, LineStatus, RecorderState, ReporterState, ServiceState
+from linetap.service import write_atomically
+
+KINDS = (CaptureState, RecorderState, ReporterState)
+
+
+def unit(run_dir: Path, lines: int = 2, cards: int = 1, reserve_mb: int = 100) -> Config:
+    """`lines` lines a card, numbered through; everything under `run_dir`."""
+    return Config(
+        unit="test-unit",
+        run_dir=str(run_dir),
+        vault=str(run_dir / "vault"),
+        learned=str(run_dir / "learned"),
+        board=Board(kind="simulated"),
+        keys=Keys(custodians=["age1none"], overflow_epoch="age1none"),
+        card=[Card(number=card) for card in range(1, cards + 1)],
+        line=[
+            Line(number=(card - 1) * lines + i, card=card, channel=i)
+            for card in range(1, cards + 1)
+            for i in range(1, lines + 1)
+        ],
+        storage=Storage(reserve_mb=reserve_mb),
+    )
+
+
+def capture(card: int = 1, lines: tuple[int, ...] = (1, 2), **fields: Any) -> CaptureState:
+    about: dict[str, Any] = {"device_rate_hz": 8000, "device_format": "S16_LE", "channels": 8}
+    about |= {"ring_locked": True, "realtime": True}
+    return _filled(CaptureState, card=card, lines=list(lines), **about | fields)
+
+
+def recorder(*doing: LineStatus, **fields: Any) -> RecorderState:
+    lines = [LineState(line=i, state=state, since="2026-11-24T22:56:00.000Z") for i, state in enumerate(doing, 1)]
+    return _filled(RecorderState, unit="test-unit", lines=lines, config_sha256="", **fields)
+
+
+def suffering(*codes: str, **fields: Any) -> RecorderState:
+    """A recorder whose line 1 suffers from `codes`, and whose line 2 is well."""
+    state = recorder("idle", "idle", **fields)
+    state.lines[0].troubles = list(codes)
+    return state
+
+
+def reporter(connected: bool = True, **fields: Any) -> ReporterState:
+    return _filled(ReporterState, connected=connected, session="s", **fields)
+
+
+def _filled[S: ServiceState](kind: type[S], **fields: Any) -> S:
+    about: dict[str, Any] = {"service": kind.__name__, "version": "0", "pid": 1, "started_ns": 1, "mono_ns": 0}
+    return kind(**about | {"progress": 0} | fields)
+
+
+class Unit:
+    """Three services that write their state files every time they are told to, until they are killed."""
+
+    def __init__(self, run_dir: Path, clock: Clock) -> None:
+        self.run_dir, self.clock = run_dir, clock
+        self.states: dict[str, ServiceState] = {
+            "capture@1": capture(),
+            "recorder": recorder("idle", "idle"),
+            "reporter": reporter(),
+        }
+        self.stalled: set[str] = set()
+        self._writing = threading.Lock()  # a test writes at once what its thread writes from time to time
+
+    def write(self) -> None:
+        with self._writing:
+            for name, state in self.states.items():
+                state.mono_ns = self.clock.monotonic_ns()
+                state.progress += name not in self.stalled
+                write_atomically(self.run_dir / f"{name}.json", msgspec.json.encode(state))
+
+    def kill(self, *names: str) -> None:
+        """As kill -9 does: the last state file stays as it is."""
+        for name in names:
+            del self.states[name]

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real systemd as process 1 of a namespace of its own, over this machine's root read-only: the units run under what
+will run them. Whatever it writes is in RAM and gone with it.
+
+Needs root, overlayfs and cgroup2; where one of them is missing `why_not` says which.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from linetap.clock import NS_PER_S, SYSTEM
+
+LIMIT_S = 60
+_PROJECT = Path(__file__).resolve().parents[2]
+_UNITS = _PROJECT / "systemd"
+_ENTER = Path(__file__).with_name("enter.sh")
+
+
+class Guest:
+    """`root` is its root folder as this process sees it, before `boot`; then everything goes through `run`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+
+    def install(self) -> None:
+        """The units, users and folders as the image has them."""
+        for name, place in (
+            ("", "etc/systemd/system"), ("sysusers.d", "etc/sysusers.d"), ("tmpfiles.d", "etc/tmpfiles.d"),
+        ):  # fmt: skip
+            target = self.root / place
+            target.mkdir(parents=True, exist_ok=True)
+            for source in (_UNITS / name).glob("linetap*"):
+                (shutil.copytree if source.is_dir() else shutil.copy)(source, target / source.name)
+
+    def write(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
+        """A file of the guest's /etc or /usr, before it boots."""
+        target = self.root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode() if isinstance(text, str) else text)
+        target.chmod(mode)
+
+    def boot(self) -> None:
+        command = [
+            "unshare", "--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--net", "--cgroup",
+            str(_ENTER), str(self.root), str(_PROJECT),
+        ]  # fmt: skip
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until(lambda: self._find() and self.run("systemctl", "is-system-running", check=False) in _UP, "systemd is up")
+
+    def _find(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "the namespace could not be made"
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        if children and Path(f"/proc/{children[0]}/comm").read_text().strip() == "systemd":
+            self._pid = int(children[0])
+        return bool(self._pid)
+
+    def run(self, *words: str, check: bool = True) -> str:
+        """What a command in the guest says on standard output."""
+        enter = ["nsenter", "-t", str(self._pid), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w"]
+        done = subprocess.run([*enter, *words], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        assert not check or done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def property(self, unit: str, name: str) -> str:
+        return self.run("systemctl", "show", "-P", name, unit)
+
+    def end(self) -> None:
+        if self._process is not None:
+            if self._pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._pid, signal.SIGKILL)  # with process 1 goes everything
+            self._process.kill()
+            self._process.wait(LIMIT_S)
+
+
+_UP = ("running", "degraded")
+
+
+@contextlib.contextmanager
+def guest(folder: Path) -> Iterator[Guest]:
+    """Installed and not yet booted; `folder` must be on tmpfs."""
+    over = folder / "over"
+    root = folder / "root"
+    for name in (over / "upper", over / "work", root):
+        name.mkdir(parents=True)
+    layers = f"lowerdir=/,upperdir={over}/upper,workdir={over}/work"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(root)], check=True, timeout=LIMIT_S)
+    made = Guest(root)
+    try:
+        made.install()
+        yield made
+    finally:
+        made.end()
+        subprocess.run(["umount", "-l", str(root)], check=True, timeout=LIMIT_S)
+
+
+def until(holds: object, what: str, limit_s: float = LIMIT_S) -> None:
+    """Asks again and again; AssertionError after `limit_s`."""
+    assert callable(holds)
+    end_ns = SYSTEM.monotonic_ns() + round(limit_s * NS_PER_S)
+    while not holds():
+        assert SYSTEM.monotonic_ns() < end_ns, f"not within {limit_s} s: {what}"
+        SYSTEM.sleep(0.05)
+
+
+def why_not() -> str | None:
+    """Why there can be no guest here."""
+    if os.geteuid() != 0:
+        return "only root can boot a systemd"
+    if not Path("/usr/lib/systemd/systemd").exists():
+        return "there is no systemd here"
+    if "overlay" not in Path("/proc/filesystems").read_text() or "cgroup2" not in Path("/proc/filesystems").read_text():
+        return "the kernel has no overlayfs or no cgroup2"
+    return None

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole unit in a guest: configuration, keys and a cable of JACK; the services are what the unit files start."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from guest import Guest, until
+
+from linetap.bench.jack import JackCable, alsa_configuration
+from linetap.bench.stage import linetap
+from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
+from linetap.evidence import command as envelopes
+from linetap.evidence import keys, sshsig
+from linetap.evidence.command import Command
+from linetap.records import ServiceState
+from unit_rig import save_notice, spoken
+
+LINES = 2
+SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "linetap-panel")
+SERVER = "guest"
+CONFIG = "/var/lib/linetap/config/unit.toml"
+_CABLE = f"""[Service]
+Environment=ALSA_CONFIG_PATH=/etc/linetap/asound.conf JACK_DEFAULT_SERVER={SERVER} JACK_NO_START_SERVER=1
+Environment=JACK_NO_AUDIO_RESERVATION=1
+"""
+_COMMAND = """#!/bin/sh
+export PYTHONPATH=/opt/linetap/firmware OPENBLAS_NUM_THREADS=1
+exec /opt/linetap/.venv/bin/python -m linetap "$@"
+"""
+
+
+def make_unit(guest: Guest, folder: Path, script: str) -> dict[str, Ed25519PrivateKey]:
+    """Before `boot`: /etc/linetap with all that a unit has, /usr/bin/linetap, and what lays the cable. The keys of its
+    authority and of an operator."""
+    custodian = linetap("keygen", "custodian", "-o", folder / "custodian.txt").strip()
+    epoch = linetap("keygen", "epoch", "-o", folder / "epoch.txt").strip()
+    etc = guest.root / "etc/linetap"
+    etc.mkdir(parents=True)
+    save_notice(etc / "notices" / "ko.wav", spoken(1.0))
+    linetap(
+        "config", "init", "floor-03", "--lines", LINES, "--custodian", custodian, "--epoch", epoch,
+        "--board", "simulated", "--notices", etc / "notices", "-o", etc / "unit.toml",
+    )  # fmt: skip
+    unit = (etc / "unit.toml").read_text()
+    people = {role: keys.new_unit_key() for role in ("authority", "operator")}
+    named = f"authority = {json.dumps(keys.public_line(people['authority'].public_key()))}"
+    for old, new in (
+        ("port = 8883", "port = 1883"), (str(etc), "/etc/linetap"),
+        ('# authority = "ssh-ed25519 AAAA..."', named), ("# key_list", "key_list"),
+    ):  # fmt: skip
+        assert old in unit
+        unit = unit.replace(old, new)
+    (etc / "unit.toml").unlink()
+    (etc / "unit.toml").symlink_to(CONFIG)
+    guest.write(CONFIG, unit)
+    guest.write("/etc/tmpfiles.d/given.conf", f"z {CONFIG} 0640 linetap-recorder linetap -\n")
+    guest.write("/etc/linetap/tls.key", "", 0o600)
+    guest.write("/etc/linetap/calls.toml", script)
+    guest.write("/etc/linetap/asound.conf", alsa_configuration(LINES))
+    guest.write("/usr/bin/linetap", _COMMAND, 0o755)
+    guest.write("/etc/systemd/system/linetap-capture@.service.d/90-cable.conf", _CABLE)
+    return people
+
+
+def obeyed(guest: Guest, verb: str, role: str, key: Ed25519PrivateKey, body: dict[str, str]) -> dict[str, Any]:
+    """The unit's answer to a command that is carried to it."""
+    now_ns = SYSTEM.utc_ns()
+    command = Command(
+        unit="floor-03", verb=verb, role=role, counter=now_ns // NS_PER_MS, body=body,
+        expires=rfc3339(now_ns + 600 * NS_PER_S),
+    )  # fmt: skip
+    sealed = envelopes.seal(command, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
+    guest.write("/etc/linetap/one.command", sealed)
+    said = guest.run("linetap", "command", "apply", "/etc/linetap/one.command", "--config", "/etc/linetap/unit.toml")
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+def lay_cable(guest: Guest) -> None:
+    """jackd and the exchange, as capture's user, so that they may share memory."""
+    start(
+        guest,
+        "jackd",
+        "jackd",
+        "-n",
+        SERVER,
+        "-r",
+        "-p",
+        "64",
+        "-d",
+        "dummy",
+        "-r",
+        "8000",
+        "-p",
+        "80",
+        "-C",
+        "1",
+        "-P",
+        "1",
+    )
+    until(lambda: f"jack_{SERVER}_" in guest.run("ls", "/dev/shm"), "jackd is up")
+    start(
+        guest, "exchange", "/usr/bin/linetap", "bench", "--config", "/etc/linetap/unit.toml", "--script",
+        "/etc/linetap/calls.toml", "--wait-services", "60", "--voices", "/run/linetap/voices",
+        "--playback-pcm", JackCable.exchange_playback, "--capture-pcm", JackCable.exchange_capture,
+    )  # fmt: skip
+    until(lambda: "ready:" in guest.run("journalctl", "-u", "exchange", "-o", "cat"), "the exchange is ready")
+
+
+def start(guest: Guest, name: str, *command: str, user: str = "linetap-capture") -> None:
+    """A command in the background."""
+    environment = [word for line in _CABLE.splitlines()[1:] for word in line.removeprefix("Environment=").split()]
+    guest.run(
+        "systemd-run", "--quiet", f"--unit={name}", f"--uid={user}", "--gid=linetap", "-p", "LimitRTPRIO=70",
+        "-p", "LimitMEMLOCK=infinity", *(f"--setenv={word}" for word in environment), *command,
+    )  # fmt: skip
+
+
+def state_of[S: ServiceState](guest: Guest, name: str, kind: type[S]) -> S:
+    return msgspec.json.decode(guest.run("cat", f"/run/linetap/{name}.json"), type=kind)

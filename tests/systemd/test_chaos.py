@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every service is killed, stopped, starved and restarted at random while calls go on; then everything is counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import tempfile
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from guest import Guest, guest, until, why_not
+from systemd_rig import SERVICES, lay_cable, make_unit, start, state_of
+
+from linetap.clock import NS_PER_S, SYSTEM
+from linetap.evidence import sealed
+from linetap.records import CallRecord, RecorderState
+
+CALL_EVERY_S, FIRST_S, LINES = 12.0, 1.0, (1, 2)
+OF_CAPTURE = {"capture_restart", "overrun"}
+ACTIONS = ("kill", "stand still", "restart", "starve")
+SEEN = "/run/seen.jsonl"
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+
+def script(seconds: float) -> str:
+    """Line 2 is called six seconds after line 1, so that there is a call at any moment."""
+    calls = [
+        f'[[call]]\nline = {line}\nstart_s = {FIRST_S + 6.0 * (line - 1) + CALL_EVERY_S * n}\ndirection = "in"\n'
+        f"rings = 1\ntalk_s = 4.0\n"
+        for line in LINES
+        for n in range(round(seconds / CALL_EVERY_S))
+    ]
+    return f"lines = {len(LINES)}\nduration_s = {seconds + 15:.1f}\n" + "".join(calls)
+
+
+@pytest.mark.soak
+def test_chaos_for_as_long_as_asked() -> None:
+    seed = SYSTEM.utc_ns()
+    print(f"seed {seed}")
+    _chaos(60.0 * int(os.environ["LINETAP_SOAK_MINUTES"]), random.Random(seed))
+
+
+def _chaos(seconds: float, chance: random.Random) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
+    try:
+        with guest(folder) as unit:
+            (folder / "keys").mkdir()
+            make_unit(unit, folder / "keys", script(seconds))
+            unit.boot()
+            lay_cable(unit)
+            unit.run("systemctl", "start", "mosquitto.service")
+            start(unit, "listener", "sh", "-c", f"mosquitto_sub -q 1 -t linetap/v1/+/call >{SEEN}", user="root")
+            unit.run("systemctl", "start", "linetap.target", *(f"{name}.service" for name in SERVICES))
+            done = _disturb(unit, seconds, chance)
+            until(lambda: unit.property("exchange", "SubState") != "running", "the script is over", 90)
+            until(lambda: _at_rest(unit), "all services work again, and every call has ended")
+            _count(unit, seconds, done)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _disturb(unit: Guest, seconds: float, chance: random.Random) -> Counter[str]:
+    """What was done to whom, and how often."""
+    done: Counter[str] = Counter()
+    end_ns = SYSTEM.monotonic_ns() + round(seconds * NS_PER_S)
+    while SYSTEM.monotonic_ns() < end_ns:
+        SYSTEM.sleep(chance.uniform(1.0, 5.0))
+        service, action = chance.choice(SERVICES), chance.choice(ACTIONS)
+        pid = unit.property(service, "MainPID")
+        if action == "restart":
+            unit.run("systemctl", "restart", "--no-block", f"{service}.service")
+        elif action == "starve":
+            hog = ("timeout", "3", "sh", "-c", "while :; do :; done")
+            for _ in range(2):
+                start(unit, f"hog-{sum(done.values())}-{_}", *hog, user="root")
+        elif pid != "0":
+            unit.run("kill", "-KILL" if action == "kill" else "-STOP", pid, check=False)
+            if action == "stand still":
+                SYSTEM.sleep(chance.uniform(0.1, 3.0))
+                unit.run("kill", "-CONT", pid, check=False)
+        done[action if action == "starve" else f"{action} {service}"] += 1
+    return done
+
+
+def _at_rest(unit: Guest) -> bool:
+    if {unit.property(name, "SubState") for name in SERVICES} != {"running"}:
+        return False
+    state = state_of(unit, "recorder", RecorderState)
+    return state.progress > 0 and all(line.state == "idle" for line in state.lines) and len(state.lines) == len(LINES)
+
+
+def _count(unit: Guest, seconds: float, done: Counter[str]) -> None:
+    unit.run("sh", "-c", "echo floor-03 $(cat /etc/linetap/unit.key.pub) > /tmp/signers")
+    until(
+        lambda: "FAILED" not in unit.run("linetap", "verify", "/var/lib/linetap/vault", "--signers", "/tmp/signers"),
+        "the vault verifies",
+    )
+    paths = unit.run("find", "/var/lib/linetap/vault", "-name", sealed.RECORD).split()
+    records = [msgspec.json.decode(unit.run("cat", path), type=CallRecord) for path in sorted(paths)]
+    expected = round(seconds / CALL_EVERY_S)
+    for line in LINES:
+        begun = sorted(_seconds(each) for each in records if each.line == line)
+        assert len(begun) >= expected, f"line {line}: {expected} calls were made, {len(begun)} have a record"
+    causes = Counter(gap.cause for each in records for gap in (each.audio.gaps if each.audio else []))
+    assert set(causes) <= OF_CAPTURE
+    newest = state_of(unit, "recorder", RecorderState).outbox_seq
+    seen = [json.loads(text) for text in unit.run("cat", SEEN).splitlines()]
+    until(lambda: _newest_seen(unit) >= newest, "every event has reached the broker")
+    seen = [json.loads(text) for text in unit.run("cat", SEEN).splitlines()]
+    seqs = {event["seq"] for event in seen}
+    assert seqs == set(range(1, max(seqs) + 1)), "a report is missing"
+    whole = sum(1 for each in records if each.audio is not None and not each.audio.gaps)
+    lost_ms = sum(gap.ms for each in records for gap in (each.audio.gaps if each.audio else []))
+    print(f"done: {', '.join(f'{count} x {what}' for what, count in sorted(done.items()))}")
+    print(f"calls: {expected * len(LINES)} made, {len(records)} records, {whole} of them without a gap;")
+    print(f"gaps: {dict(causes)}, {lost_ms:.0f} ms in all; events: {len(seqs)}, none missing, {len(seen)} arrived")
+
+
+def _newest_seen(unit: Guest) -> int:
+    return max((json.loads(text)["seq"] for text in unit.run("cat", SEEN).splitlines()), default=0)
+
+
+def _seconds(record: CallRecord) -> float:
+    moment = record.ring_at or record.off_hook_at or record.ended_at
+    assert moment is not None
+    return datetime.fromisoformat(moment).timestamp()

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The four services as systemd runs them: their users, their sandboxes, their watchdogs, and a call through all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from guest import Guest, guest, until, why_not
+from systemd_rig import CONFIG, SERVICES, lay_cable, make_unit, obeyed, state_of
+
+from linetap.evidence import document, keys, sealed, sshsig
+from linetap.evidence.roles import Person, Roles
+from linetap.log import message_id
+from linetap.records import CallRecord, RecorderState
+
+WORST_EXPOSURE = 1.2
+NUMBER = "01047116328"
+# Line 1 is called every 12 s.
+SCRIPT = "lines = 2\nduration_s = 300.0\n" + "".join(
+    f'[[call]]\nline = 1\nstart_s = {1.0 + 12 * n}\ndirection = "in"\nrings = 2\ntalk_s = 3.0\n'
+    f'caller_id = {{ kind = "bell202", number = "{NUMBER}" }}\n'
+    for n in range(20)
+)
+KILL_AFTER_2_S = "[Service]\nWatchdogSec=2\n"
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+
+PEOPLE: dict[str, Ed25519PrivateKey] = {}
+
+
+@pytest.fixture(scope="module")
+def unit() -> Iterator[Guest]:
+    folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
+    try:
+        with guest(folder) as made:
+            (folder / "keys").mkdir()
+            PEOPLE.update(make_unit(made, folder / "keys", SCRIPT))
+            made.write("/etc/systemd/system/linetap-recorder.service.d/90-soon.conf", KILL_AFTER_2_S)
+            made.boot()
+            lay_cable(made)
+            made.run(
+                "systemctl", "start", "mosquitto.service", "linetap.target", *(f"{name}.service" for name in SERVICES)
+            )
+            yield made
+    finally:
+        shutil.rmtree(folder)
+
+
+def pid_of(unit: Guest, service: str) -> str:
+    return unit.property(service, "MainPID")
+
+
+def as_seen_by(unit: Guest, service: str, *words: str) -> str:
+    """What a command says in the service's own mounts and network, as root: what even root cannot see there is not
+    there."""
+    return unit.run("nsenter", "-t", pid_of(unit, service), "-m", "-n", *words, check=False)
+
+
+def test_each_is_ready_as_a_user_of_its_own(unit: Guest) -> None:
+    """`systemctl start` has returned: each has said READY=1."""
+    assert {unit.property(name, "SubState") for name in SERVICES} == {"running"}
+    users = {unit.run("stat", "-c", "%U", f"/proc/{pid_of(unit, name)}") for name in SERVICES}
+    assert users == {"linetap-capture", "linetap-recorder", "linetap-reporter", "linetap-panel"}
+
+
+def test_a_call_is_sealed_and_reported(unit: Guest) -> None:
+    find = ("find", "/var/lib/linetap/vault", "-name", sealed.SIGNATURE)
+    until(lambda: unit.run(*find) != "", "a call is sealed")
+    unit.run("sh", "-c", "echo floor-03 $(cat /etc/linetap/unit.key.pub) > /tmp/signers")
+    said = unit.run("linetap", "verify", "/var/lib/linetap/vault", "--signers", "/tmp/signers")
+    assert "-L01\n" in said
+    topic = ("mosquitto_sub", "-t", "linetap/v1/floor-03/status", "-C", "1", "-W", "30")
+    assert '"state":"online"' in unit.run(*topic)
+
+
+def test_reporter_and_panel_see_no_audio_and_the_others_no_network(unit: Guest) -> None:
+    assert "ring-1" in as_seen_by(unit, "linetap-recorder", "ls", "/run/linetap/audio")
+    for service in ("linetap-reporter", "linetap-panel"):
+        assert as_seen_by(unit, service, "ls", "/run/linetap/audio") == ""
+        assert as_seen_by(unit, service, "ls", "/run/linetap/calls") == ""
+    assert as_seen_by(unit, "linetap-panel", "ls", "/var/lib/linetap") == "config"
+    assert "outbox" in as_seen_by(unit, "linetap-reporter", "ls", "/var/lib/linetap/vault")
+    assert "Read-only" in unit.run(
+        "nsenter", "-t", pid_of(unit, "linetap-reporter"), "-m", "sh", "-c",
+        "touch /var/lib/linetap/vault/x 2>&1", check=False,
+    )  # fmt: skip
+    own = unit.run("readlink", "/proc/1/ns/net")
+    for service in SERVICES:
+        alone = unit.run("readlink", f"/proc/{pid_of(unit, service)}/ns/net") != own
+        assert alone == (service != "linetap-reporter"), service
+
+
+def test_the_signing_key_is_the_recorders_alone(unit: Guest) -> None:
+    assert unit.run("stat", "-c", "%U %a", "/etc/linetap/unit.key") == "root 600"
+    for service in SERVICES:
+        held = as_seen_by(unit, service, "sh", "-c", "cat /run/credentials/*/unit.key")
+        assert ("PRIVATE KEY" in held) == (service == "linetap-recorder"), service
+
+
+def test_no_service_has_a_capability_and_all_their_system_calls_are_filtered(unit: Guest) -> None:
+    for service in SERVICES:
+        status = unit.run("cat", f"/proc/{pid_of(unit, service)}/status")
+        found = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert found["CapBnd"] == "0" * 16, service
+        assert (found["Seccomp"], found["NoNewPrivs"]) == ("2", "1"), service
+
+
+def test_who_lives_without_working_is_started_anew_and_goes_on_with_the_call(unit: Guest) -> None:
+    before = pid_of(unit, "linetap-recorder")
+    until(lambda: recorded(unit) is not None, "a call is recorded")
+    call_id = recorded(unit)
+    unit.run("kill", "-STOP", before)
+    until(lambda: pid_of(unit, "linetap-recorder") not in (before, "0"), "the watchdog has bitten")
+    assert unit.property("linetap-recorder", "NRestarts") == "1"
+    path = f"/var/lib/linetap/vault/{sealed.call_path(str(call_id))}/{sealed.RECORD}"
+    until(lambda: unit.run("cat", path, check=False) != "", "the call is sealed")
+    record = msgspec.json.decode(unit.run("cat", path), type=CallRecord)
+    assert record.audio is not None
+    assert (record.ended_by, record.audio.gaps) == ("on_hook", [])
+
+
+def recorded(unit: Guest) -> str | None:
+    """The call that is being recorded."""
+    lines = state_of(unit, "recorder", RecorderState).lines
+    return next((line.call_id for line in lines if line.state == "recording"), None)
+
+
+def test_a_command_changes_the_configuration_between_two_calls(unit: Guest) -> None:
+    """Written by the recorder in its sandbox, read by all in theirs: those that it is about start again."""
+    people = [Person("the operator", "operator", keys.public_line(PEOPLE["operator"].public_key()))]
+    text = document.encode(Roles(1, people, []))
+    body = {"document": text.decode(), "sig": sshsig.sign(text, PEOPLE["authority"], "linetap-roles")}
+    assert obeyed(unit, "roles", "authority", PEOPLE["authority"], body)["done"]
+
+    before = {name: pid_of(unit, name) for name in SERVICES}
+    old, replaced = unit.run("cat", CONFIG) + "\n", state_of(unit, "recorder", RecorderState).config_sha256
+    new = old.replace("number = 2\n", 'number = 2\ncaller_id = "off"\n').replace("deaf_calls = 3", "deaf_calls = 4")
+    told = obeyed(unit, "config", "operator", PEOPLE["operator"], {"document": new, "replaces": replaced})
+    assert told["done"], told
+    until(lambda: state_of(unit, "recorder", RecorderState).config_sha256 == told["config_sha256"], "it is in effect")
+    assert unit.run("cat", CONFIG) == new.strip()
+    until(lambda: {unit.property(name, "SubState") for name in SERVICES} == {"running"}, "all run again")
+    again = {name for name in SERVICES if pid_of(unit, name) != before[name]}
+    assert again == {"linetap-recorder", "linetap-capture@1"}
+    assert all(unit.property(name, "Result") == "success" for name in SERVICES)
+
+
+def test_the_journal_has_codes_to_look_for_and_nobodys_number(unit: Guest) -> None:
+    unit.run("systemctl", "stop", "mosquitto.service")
+    seek = ("journalctl", "-o", "json", "LINETAP_CODE=broker_absent", f"MESSAGE_ID={message_id('broker_absent')}")
+    until(lambda: unit.run(*seek) != "", "the broker's absence is in the journal")
+    unit.run("systemctl", "start", "mosquitto.service")
+    assert json.loads(unit.run(*seek).splitlines()[0])["_SYSTEMD_UNIT"] == "linetap-reporter.service"
+    said = unit.run("journalctl", "-o", "export", "-u", "linetap-*")
+    assert f"-L{1:02d}" in said, "calls are named"
+    assert NUMBER not in said
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_exposure(unit: Guest, service: str) -> None:
+    said = unit.run("systemd-analyze", "security", f"{service}.service", "--no-pager")
+    exposure = float(said.splitlines()[-1].partition(".service: ")[2].split()[0])
+    assert exposure <= WORST_EXPOSURE
+
+
+def test_the_units_hold_together(unit: Guest) -> None:
+    files = [f"/etc/systemd/system/{name.replace('@1', '@')}.service" for name in SERVICES]
+    done = unit.run("sh", "-c", f"systemd-analyze verify {' '.join(files)} /etc/systemd/system/linetap.target 2>&1")
+    assert done == ""

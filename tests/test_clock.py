@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times as they stand in records, and a clock that a test owns."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, from_utc_ns, parse_rfc3339, rfc3339
+
+MOMENT = "2026-11-24T22:56:00.123Z"
+LAST_NS = 253_402_300_799 * NS_PER_S  # the end of the year 9999
+
+
+def test_one_form_of_time() -> None:
+    ns = parse_rfc3339(MOMENT)
+    date = subprocess.run(["date", "-d", MOMENT, "+%s%N"], capture_output=True, timeout=60, check=True)
+    assert ns == int(date.stdout)
+    assert rfc3339(ns) == MOMENT
+    assert rfc3339(ns + 999_999) == MOMENT  # cut, never rounded into a time that has not come yet
+    assert compact(ns) == "20261124T225600.123Z"
+    assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
+
+
+@given(st.integers(0, LAST_NS))
+def test_there_and_back(ns: int) -> None:
+    assert parse_rfc3339(rfc3339(ns)) == ns // NS_PER_MS * NS_PER_MS
+    assert from_utc_ns(ns) == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ns // 1000)
+
+
+def test_another_zone_is_the_same_moment() -> None:
+    assert parse_rfc3339("2026-11-25T07:56:00.123+09:00") == parse_rfc3339(MOMENT)
+
+
+@pytest.mark.parametrize("text", ["2026-11-24T22:56:00", "2026-11-24", "22:56", "", "soon", "2026-13-01T00:00:00Z"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_rfc3339(text)
+
+
+def test_a_time_without_a_zone_is_told_so() -> None:
+    with pytest.raises(ValueError, match=r"has no zone; write 2026-11-24T22:56:00\.123Z"):
+        parse_rfc3339("2026-11-24T22:56:00")
+
+
+def test_manual_clock_moves_only_when_told() -> None:
+    clock = ManualClock(utc_ns=5, monotonic_ns=7)
+    assert (clock.utc_ns(), clock.monotonic_ns()) == (5, 7)
+    clock.sleep(0.25)
+    assert (clock.utc_ns(), clock.monotonic_ns()) == (5 + NS_PER_S // 4, 7 + NS_PER_S // 4)
+    clock.step_utc(-NS_PER_S)
+    assert (clock.utc_ns(), clock.monotonic_ns()) == (5 + NS_PER_S // 4 - NS_PER_S, 7 + NS_PER_S // 4)
+
+
+def test_system_clock_is_the_machines() -> None:
+    before = time.monotonic_ns(), time.time_ns()
+    now = SYSTEM.monotonic_ns(), SYSTEM.utc_ns()
+    assert before[0] <= now[0] <= time.monotonic_ns()
+    assert abs(now[1] - before[1]) < 60 * NS_PER_S
+    SYSTEM.sleep(0.01)
+    assert SYSTEM.monotonic_ns() - now[0] >= 10 * NS_PER_MS

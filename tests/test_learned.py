@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was learnt of the lines comes back whole, and a damaged file is as good as none."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linetap.clock import rfc3339
+from linetap.learned import Learned, load, path_of, save, stamp
+
+AT = "2026-11-24T22:56:00.123Z"
+FULL = Learned(on_hook_v=48.1, off_hook_v=8.2, reversed=True, echo_db=-7.5, near_digit_dbm0=-9.0, learned_at=AT)
+volts = st.none() | st.floats(0, 100)
+decibels = st.none() | st.floats(-100, 20)
+
+
+@given(on=volts, off=volts, turned=st.none() | st.booleans(), echo=decibels, digit=decibels, ns=st.integers(0, 1 << 62))
+def test_what_is_saved_is_loaded(
+    tmp_path_factory: pytest.TempPathFactory,
+    on: float | None, off: float | None, turned: bool | None, echo: float | None, digit: float | None, ns: int,
+) -> None:  # fmt: skip
+    folder = tmp_path_factory.mktemp("learned")
+    one = Learned(
+        on_hook_v=on, off_hook_v=off, reversed=turned, echo_db=echo, near_digit_dbm0=digit, learned_at=rfc3339(ns)
+    )
+    save(folder, 3, one)
+    save(folder, 128, FULL)
+    assert load(folder) == {3: one, 128: FULL}
+
+
+def test_no_folder_holds_nothing(tmp_path: Path) -> None:
+    assert load(tmp_path / "none") == {}
+    assert stamp(tmp_path / "none") == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"", b"{", b"[]", b"\xff\xfe", b'{"on_hook_v": 48.0}', b'{"learned_at": "yesterday"}', b"\x00" * 100,
+        b'{"on_hook_v": 4800.0, "learned_at": "2026-11-24T22:56:00.123Z"}',
+        b'{"echo_db": "-6", "learned_at": "2026-11-24T22:56:00.123Z"}',
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_told_in_one_line_and_hides_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
+) -> None:
+    save(tmp_path, 4, FULL)
+    path_of(tmp_path, 3).write_bytes(damage)
+    with caplog.at_level(logging.ERROR):
+        assert load(tmp_path) == {4: FULL}
+    (record,) = caplog.records
+    assert "learned_damaged" in record.getMessage()
+    assert "03.json" in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+def test_what_else_lies_there_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(tmp_path, 4, FULL)
+    (tmp_path / ".05.json.new").write_bytes(b"half")  # a power cut
+    (tmp_path / "README").write_text("x")
+    (tmp_path / "notes.json").write_text("x")
+    assert load(tmp_path) == {4: FULL}
+    assert caplog.records == []
+    path_of(tmp_path, 6).mkdir()
+    assert load(tmp_path) == {4: FULL}
+
+
+def test_the_stamp_changes_with_each_save(tmp_path: Path) -> None:
+    folder = tmp_path / "learned"
+    seen = {stamp(folder)}
+    for number in range(4):
+        save(folder, number + 1, FULL)
+        # the kernel's clock of files goes in steps of some milliseconds; here it is put on by hand
+        os.utime(folder, ns=(0, stamp(folder) + number))
+        seen.add(stamp(folder))
+    assert len(seen) == 5
+    before = stamp(folder)
+    os.utime(folder, ns=(0, 1))
+    save(folder, 1, FULL)
+    assert stamp(folder) not in (1, 0)
+    assert before != 1
+
+
+def test_a_newer_one_is_greater_as_text() -> None:
+    assert rfc3339(10**18) < rfc3339(10**18 + 10**6) < rfc3339(2 * 10**18)

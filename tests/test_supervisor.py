@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What systemd is told, over the socket that it gives (sd_notify(3))."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from linetap.clock import SYSTEM
+from linetap.records import Fault, ServiceState
+from linetap.service import StateFile, credential, write_atomically
+from linetap.supervisor import Supervisor
+
+
+def state(progress: int, fault: Fault | None = None) -> ServiceState:
+    return ServiceState(service="panel", version="0", pid=1, started_ns=1, mono_ns=1, progress=progress, fault=fault)
+
+
+@pytest.fixture(params=["path", "abstract"])
+def systemd(request: pytest.FixtureRequest, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    name = f"{run_dir}/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as listener:
+        listener.bind(name if request.param == "path" else f"\0{name}")
+        monkeypatch.setenv("NOTIFY_SOCKET", name if request.param == "path" else f"@{name}")
+        yield listener
+
+
+def heard(systemd: socket.socket) -> list[bytes]:
+    said = []
+    while True:
+        try:
+            said.append(systemd.recv(100))
+        except BlockingIOError:
+            return said
+
+
+def test_ready_once_and_then_fed_by_progress_alone(systemd: socket.socket) -> None:
+    supervisor = Supervisor()
+    for progress, idle in ((1, False), (2, False), (2, False), (2, True), (3, True)):
+        supervisor.tell(state(progress), idle)
+    assert heard(systemd) == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+
+
+def test_a_fault_is_neither_ready_nor_food(systemd: socket.socket) -> None:
+    supervisor = Supervisor()
+    supervisor.tell(state(1, Fault("codec_stalled", "")), idle=False)
+    supervisor.tell(state(2, Fault("codec_stalled", "")), idle=True)
+    assert heard(systemd) == []
+
+
+def test_with_the_state_file(systemd: socket.socket, run_dir: Path) -> None:
+    StateFile(run_dir, "panel", SYSTEM).write(state(1))
+    assert heard(systemd) == [b"READY=1"]
+
+
+def test_nobody_listens_any_more(systemd: socket.socket) -> None:
+    systemd.close()
+    Supervisor().tell(state(1), idle=False)
+
+
+def test_a_credential_is_systemds_copy_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, loaded = tmp_path / "unit.key", tmp_path / "credentials"
+    loaded.mkdir()
+    assert credential(key) == key
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(loaded))
+    assert credential(key) == key
+    (loaded / "unit.key").touch()
+    assert credential(key) == loaded / "unit.key"
+
+
+def test_what_is_private_is_nobody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    for _ in range(2):
+        write_atomically(path, b"x", private=True)
+        assert path.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit's vault with its upkeep and nothing else: real folders, outbox and log, a clock that tests own, an officer."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock, compact, parse_rfc3339, rfc3339
+from linetap.config.schema import Config, RetentionClass, RetentionPolicy
+from linetap.evidence import age, document, hold, keys, sealed, sshsig
+from linetap.evidence import command as envelopes
+from linetap.evidence.command import Answer, Command
+from linetap.evidence.leaflog import LEAVES
+from linetap.evidence.roles import Person, Roles
+from linetap.recorder.calls.retention import retention_of
+from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.outbox import Outbox, OutboxReader
+from linetap.recorder.vault.spool import ANSWER, SPOOL, SUFFIX
+from linetap.recorder.vault.upkeep import Upkeep
+from linetap.records import CallEvent, CallRecord, Retention
+from unit_rig import make_unit
+
+DAY = 86_400 * NS_PER_S
+START = "2026-11-24T03:00:00.000Z"  # noon in Seoul
+UNIT = "floor-03"
+FREE = 1 << 40
+CLASSES = [RetentionClass(name="standard", days=60), RetentionClass(name="marked", days=180)]
+
+
+@dataclass
+class People:
+    authority: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
+    vault: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
+    desk: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
+    operator: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
+    stranger: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
+
+    def of(self, role: str) -> Ed25519PrivateKey:
+        key: Ed25519PrivateKey = getattr(self, role)
+        return key
+
+    def roles(self, version: int) -> bytes:
+        people = [
+            Person(name=f"the {role}", role=role, key=keys.public_line(self.of(role).public_key()))
+            for role in ("vault", "desk", "operator")
+        ]
+        return document.encode(Roles(version=version, people=people, purposes=[]))
+
+
+class Keeper:
+    """`restart` is what follows a kill or a power cut: everything is read from the disk again."""
+
+    def __init__(self, folder: Path, run_dir: Path, at: str = START, room: int = FREE) -> None:
+        self.people = People()
+        policy = RetentionPolicy(marked="marked", classes=CLASSES)
+        config = make_unit(folder, run_dir).config
+        line = keys.public_line(self.people.authority.public_key())
+        named = msgspec.structs.replace(config.keys, authority=line)
+        self.config: Config = msgspec.structs.replace(config, retention=policy, keys=named)
+        self.vault = self.config.vault_path
+        self.vault.mkdir()
+        self.clock = ManualClock(parse_rfc3339(at), 5 * NS_PER_S)
+        self.synced, self.boot, self.room, self.counter = True, 1, room, 0
+        self.config_file: Path | None = None
+        self.key = UnitKey(Path(self.config.key))
+        self.sign = self.key.signer(sealed.RECORD_NAMESPACE)
+        self.start()
+
+    # --- its life ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self.log = self.key.open_log(self.config, self.clock)
+        self.outbox = self.open_outbox()
+        self.epochs = Epochs(self.config, lambda _: True)
+        self.upkeep = Upkeep(
+            self.config,
+            self.log,
+            self.report,
+            self.epochs,
+            self.outbox,
+            self.clock,
+            lambda: f"boot {self.boot}",
+            lambda: self.synced,
+            self.config_file,
+        )
+
+    def open_outbox(self) -> Outbox:
+        return self.key.open_outbox(self.config, lambda: self.log.size)
+
+    def _boot(self) -> str:
+        return f"boot {self.boot}"
+
+    def report(self, event: CallEvent) -> None:
+        if not self.outbox.has(event):
+            self.outbox.append(event)
+
+    def restart(self, boot: bool = False, off_ns: int = 0) -> None:
+        self.outbox.close()
+        self.log._log.close()
+        if boot:
+            self.boot += 1
+            self.clock = ManualClock(self.clock.utc_ns() + off_ns, 5 * NS_PER_S)
+        self.start()
+        self.upkeep.time.tick()
+
+    def tick(self) -> None:
+        self.upkeep.tick(busy=True, room=lambda: (self.room, self.room))
+
+    def ticks(self, most: int = 1000) -> None:
+        """Until there is nothing more to do."""
+        for _ in range(most):
+            before = self.log.size
+            self.tick()
+            if self.log.size == before and not self.upkeep.expiry.scanning:
+                return
+        raise AssertionError("it never comes to an end")
+
+    def passes(self, days: float) -> None:
+        self.clock.advance(round(days * DAY))
+        self.ticks()
+
+    @property
+    def now_ns(self) -> int | None:
+        return self.upkeep.time.now_ns
+
+    # --- its calls -----------------------------------------------------------------------------------------------
+
+    def call(
+        self, marked: bool = False, overflow: bool = False, suffix: str = "", samples: int = 100, **facts: Any
+    ) -> CallRecord:
+        """A call that ends now, sealed as a recorder seals it; `facts` of its record."""
+        at_ns = self.clock.utc_ns()
+        call_id = f"{compact(at_ns)}-L01{suffix}"
+        wanted = retention_of(self.config, at_ns, 1, "recorded", marked)
+        if overflow:
+            wanted = Retention(class_=wanted.class_, epoch="overflow-1", until=None)
+        folder = CallFolder.create(self.vault, call_id, self.config.keys.overflow_epoch, self.config.keys.custodians)
+        folder.write(bytes(samples))
+        record = CallRecord(
+            call_id=call_id, unit=UNIT, line=1, retention=wanted, **({"ended_at": rfc3339(at_ns)} | facts)
+        )
+        record = folder.seal(record, self.sign)
+        self.log.close_call(call_id)
+        self.upkeep.sealed(record)
+        return record
+
+    def folder(self, call_id: str) -> Path:
+        return self.vault / sealed.call_path(call_id)
+
+    def is_whole(self, record: CallRecord) -> bool:
+        folder = self.folder(record.call_id)
+        if not (folder / sealed.SIGNATURE).exists():
+            return False
+        sshsig.check((folder / sealed.RECORD).read_bytes(), (folder / sealed.SIGNATURE).read_bytes(), "linetap-record")
+        found = {path.name for path in folder.iterdir()} - {sealed.RECORD, sealed.SIGNATURE}
+        return found == record.files.keys() and all(
+            hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest for name, digest in record.files.items()
+        )
+
+    # --- what it tells ---------------------------------------------------------------------------------------------
+
+    def leaves(self, kind: str) -> list[dict[str, Any]]:
+        lines = (self.vault / "log" / LEAVES).read_bytes().splitlines()
+        return [leaf for line in lines if (leaf := json.loads(line))["kind"] == kind]
+
+    def destroyed(self) -> list[str]:
+        """By the log, in order."""
+        return [leaf["call_id"] for leaf in self.leaves("destruction") if "call_id" in leaf]
+
+    def events(self, kind: str) -> list[str]:
+        found = OutboxReader(self.vault / "outbox").from_seq(1, 100_000)
+        return [event["call_id"] for _, data, _ in found if (event := json.loads(data))["event"] == kind]
+
+    # --- and what it is told ----------------------------------------------------------------------------------------
+
+    def envelope(self, verb: str, role: str, body: dict[str, str], **other: Any) -> bytes:
+        """Signed by the role's key unless `by` names another."""
+        by = self.people.of(other.pop("by", role))
+        self.counter += 1
+        fields: dict[str, Any] = {"unit": UNIT, "verb": verb, "role": role, "counter": self.counter, "body": body}
+        expires = self.clock.utc_ns() + 7 * DAY
+        command = Command(**{**fields, "expires": rfc3339(expires), **other})
+        return envelopes.seal(command, lambda data: sshsig.sign(data, by, envelopes.NAMESPACE))
+
+    def give(self, data: bytes, name: str = "one") -> None:
+        (self.config.run_path / SPOOL / f"{name}{SUFFIX}").write_bytes(data)
+
+    def answer(self, name: str = "one") -> Answer:
+        path = self.config.run_path / SPOOL / f"{name}{ANSWER}"
+        found = msgspec.json.decode(path.read_bytes(), type=Answer)
+        path.unlink()
+        return found
+
+    def command(self, data: bytes) -> Answer:
+        self.give(data)
+        self.tick()
+        return self.answer()
+
+    def take_roles(self, version: int = 1) -> None:
+        assert self.command(self.signed("roles", "authority", self.people.roles(version), "linetap-roles")).done
+
+    def signed(self, verb: str, role: str, data: bytes, namespace: str, by: str = "", **body: str) -> bytes:
+        """A command with a signed document in it."""
+        signature = sshsig.sign(data, self.people.of(by or role), namespace)
+        return self.envelope(verb, role, {"document": data.decode(), "sig": signature, **body})
+
+    def hold(self, record: CallRecord, until_ns: int, **other: Any) -> bytes:
+        """The command that `linetap hold wrap` and `linetap command sign` make of it."""
+        key_age = age.encrypt(b"an inner key", [keys.new_identity().recipient])
+        fields: dict[str, Any] = {
+            "call_id": record.call_id, "unit": UNIT,
+            "record_sha256": hashlib.sha256(sealed.public_json(record)).hexdigest(),
+            "key_sha256": hashlib.sha256(key_age).hexdigest(),
+            "from_epoch": "", "to": "", "made_at": START,
+            "case": "2026-117", "basis": "Civil Procedure Act 344", "until": rfc3339(until_ns),
+        }  # fmt: skip
+        by = other.pop("by", "")
+        data = hold.encode(hold.Hold(**{**fields, **other}))
+        return self.signed("hold", "vault", data, hold.NAMESPACE, by, key_age=base64.b64encode(key_age).decode())
+
+    def tell_time(self, role: str, utc_ns: int | None = None, challenge: str | None = None) -> Answer:
+        utc = rfc3339(self.clock.utc_ns() if utc_ns is None else utc_ns)
+        body = {"challenge": challenge or self.upkeep.time.challenge, "utc": utc}
+        return self.command(self.envelope("time", role, body))
+
+
+def midnight(at_ns: int, days: int) -> int:
+    """24:00 in Seoul of the day `days` after that of `at_ns`."""
+    seoul = 9 * 3600 * NS_PER_S
+    return ((at_ns + seoul) // DAY + days + 1) * DAY - seoul
+
+
+Make = Callable[[], Keeper]
+MS = NS_PER_MS

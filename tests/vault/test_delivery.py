@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ack` and `resend`: what the desk's word does to a unit, and that nobody else's does anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from keeping_rig import Keeper
+
+from linetap.broker.message import unarmored
+from linetap.clock import rfc3339
+from linetap.desk.ingest import database
+from linetap.desk.ingest.judge import Report
+from linetap.desk.ingest.store import Store
+from linetap.evidence import signers
+from linetap.evidence.command import Answer
+from linetap.recorder.vault import segments
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap.records import CallEvent
+
+
+@pytest.fixture
+def unit(tmp_path: Path, run_dir: Path) -> Keeper:
+    unit = Keeper(tmp_path, run_dir)
+    unit.upkeep.time.tick()
+    unit.take_roles()
+    for n in range(20):
+        at = rfc3339(unit.clock.utc_ns() + n)
+        unit.report(CallEvent(seq=0, event="started", at=at, unit="", call_id=f"call-{n}", line=1))
+    return unit
+
+
+def ack(unit: Keeper, through: object, **more: Any) -> bytes:
+    return unit.envelope("ack", "desk", {"through": str(through), "origin": unit.outbox.origin}, **more)
+
+
+def test_only_a_desk_confirms(unit: Keeper) -> None:
+    assert unit.command(ack(unit, 7)).done
+    assert unit.upkeep.delivery.state.confirmed == unit.outbox.confirmed == 7
+    for by in ("vault", "operator", "stranger"):
+        assert unit.command(ack(unit, 9, by=by)).code == "command_signer"
+    assert unit.command(unit.envelope("ack", "vault", {})).code == "command_role"
+    assert unit.outbox.confirmed == 7
+
+
+@pytest.mark.parametrize(
+    ("through", "code"),
+    [("0", "command_malformed"), ("-1", "command_malformed"), ("7 ", "command_malformed"), ("", "command_malformed"),
+     ("٧", "command_malformed"), ("9" * 19, "command_malformed"), ("21", "ack_unknown")],
+)  # fmt: skip
+def test_what_cannot_be_confirmed(unit: Keeper, through: str, code: str) -> None:
+    assert unit.command(ack(unit, through)).code == code
+    assert unit.outbox.confirmed == 0
+
+
+def test_it_does_not_go_back(unit: Keeper) -> None:
+    assert unit.command(ack(unit, 9)).done
+    assert unit.command(ack(unit, 4)).text == "everything up to 9 is confirmed"
+
+
+def test_the_events_of_another_key_are_not_these(unit: Keeper) -> None:
+    body = {"through": "5", "origin": "SHA256:another"}
+    assert unit.command(unit.envelope("ack", "desk", body)).code == "ack_origin"
+
+
+def test_a_resend_is_told_to_the_reporter(unit: Keeper) -> None:
+    body = {"from": "3", "to": "8", "origin": unit.outbox.origin}
+    assert unit.command(unit.envelope("resend", "desk", body)).done
+    state = unit.upkeep.delivery.state
+    assert (state.resend, state.resend_from, state.resend_to) == (unit.counter, 3, 8)
+    assert unit.command(unit.envelope("resend", "desk", {**body, "to": "2"})).code == "command_malformed"
+    assert unit.upkeep.delivery.state is state
+
+
+class TestGone:
+    """A desk that has lost its memory asks for what was let go on its own word."""
+
+    @pytest.fixture
+    def trimmed(self, unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> Keeper:
+        monkeypatch.setattr("linetap.recorder.vault.outbox.REMEMBERED", 5)
+        monkeypatch.setattr("linetap.recorder.vault.outbox.SEGMENT_BYTES", (2048, 2048))
+        unit.restart()
+        for n in range(20, 40):
+            at = rfc3339(unit.clock.utc_ns() + n)
+            unit.report(CallEvent(seq=0, event="started", at=at, unit="", call_id=f"call-{n}", line=1))
+        return unit
+
+    def resend(self, unit: Keeper, first: int, last: int) -> Answer:
+        body = {"from": str(first), "to": str(last), "origin": unit.outbox.origin}
+        return unit.command(unit.envelope("resend", "desk", body))
+
+    def there(self, unit: Keeper) -> list[int]:
+        return [seq for seq, _, _ in OutboxReader(unit.vault / "outbox").from_seq(1, 1000)]
+
+    def words(self, unit: Keeper) -> list[tuple[int, int]]:
+        found = OutboxReader(unit.vault / "outbox").from_seq(1, 1000)
+        events = [json.loads(payload) for _, payload, _ in found]
+        return [(event["from"], event["to"]) for event in events if event["event"] == "dropped"]
+
+    def test_what_was_let_go(self, trimmed: Keeper) -> None:
+        assert trimmed.command(ack(trimmed, 40)).done
+        first = self.there(trimmed)[0]
+        assert first > 20
+        for _ in range(3):
+            assert self.resend(trimmed, 1, 40).done
+        assert self.words(trimmed) == [(1, first - 1)]
+        assert trimmed.outbox.last_seq == 42, "and that nothing of it can be told anew"
+        assert self.resend(trimmed, first, 40).done
+        assert self.words(trimmed) == [(1, first - 1)], "what is here is sent, and nothing said"
+
+    def test_what_is_damaged(self, trimmed: Keeper) -> None:
+        """One event in the middle, by one bit of the card."""
+        path = segments.path_of(trimmed.vault / "outbox", segments.first_seqs(trimmed.vault / "outbox")[1])
+        data = bytearray(path.read_bytes())
+        data[100] ^= 1
+        path.write_bytes(bytes(data))
+        missing = sorted(set(range(1, 41)) - set(self.there(trimmed)))
+        assert len(missing) == 1
+        assert self.resend(trimmed, missing[0], missing[0]).done
+        assert self.words(trimmed) == [(missing[0], missing[0])]
+
+    def test_what_is_damaged_at_the_end(self, trimmed: Keeper) -> None:
+        """Nothing is said of events that are still to come."""
+        folder = trimmed.vault / "outbox"
+        path = segments.path_of(folder, segments.first_seqs(folder)[-1])
+        last = list(segments.read(path))[-1]
+        data = bytearray(path.read_bytes())
+        data[last.start + 100] ^= 1
+        path.write_bytes(bytes(data))
+        assert self.resend(trimmed, 40, 50).done
+        assert self.words(trimmed) == [(40, 40)]
+
+    def test_what_has_never_been_is_not_gone(self, trimmed: Keeper) -> None:
+        assert self.resend(trimmed, 41, 50).code == "ack_unknown"
+        assert self.resend(trimmed, 40, 50).done
+        assert self.words(trimmed) == []
+
+    def test_a_desk_without_a_memory_is_whole_again(self, trimmed: Keeper, tmp_path: Path) -> None:
+        assert trimmed.command(ack(trimmed, 40)).done
+        engine = database.open_writer(f"sqlite:///{tmp_path / 'new.db'}")
+        named = signers.parse((tmp_path / "allowed_signers").read_text())
+        group = (trimmed.config.unit, trimmed.outbox.origin)
+
+        def tell() -> dict[tuple[str, str], int]:
+            found = OutboxReader(trimmed.vault / "outbox").from_seq(1, 1000)
+            now_ns = trimmed.clock.utc_ns()
+            reports = [Report(group[0], payload, unarmored(sig), now_ns) for _, payload, sig in found]
+            return Store(engine).write(reports, named)
+
+        assert tell() == {group: 0}
+        assert self.resend(trimmed, 1, self.there(trimmed)[0] - 1).done
+        assert tell() == {group: 42}
+        engine.dispose()
+
+
+def test_who_is_named_as_desk(unit: Keeper) -> None:
+    assert unit.upkeep.delivery.state.desk
+    unit.restart()
+    assert unit.upkeep.delivery.state.desk
+    (unit.vault / "roles.json").unlink()
+    unit.restart()
+    assert not unit.upkeep.delivery.state.desk
+
+
+class TestLight:
+    """Said once a second for years: nothing may grow by it."""
+
+    def test_no_leaf_and_no_file(self, unit: Keeper) -> None:
+        saved, leaves = (unit.vault / "commands.json").read_bytes(), unit.log.size
+        first = ack(unit, 3)
+        assert unit.command(first).done
+        assert unit.command(first).code == "command_repeated"
+        assert unit.log.size == leaves
+        assert (unit.vault / "commands.json").read_bytes() == saved
+
+    def test_its_counter_is_kept_with_the_next_that_is(self, unit: Keeper) -> None:
+        """A command of weight that is older than the last `ack` stays too old after a restart."""
+        body = {"challenge": unit.upkeep.time.challenge, "utc": rfc3339(unit.clock.utc_ns())}
+        old = unit.envelope("time", "desk", body)
+        assert unit.command(ack(unit, 3)).done
+        assert unit.command(old).code == "command_repeated"
+        assert unit.command(unit.envelope("time", "desk", body)).done
+        unit.restart()
+        assert unit.command(old).code == "command_repeated"
+
+    def test_what_was_confirmed_is_known_after_a_restart(self, unit: Keeper) -> None:
+        assert unit.command(ack(unit, 12)).done
+        unit.restart()
+        assert unit.upkeep.delivery.state.confirmed == 12
+
+    def test_a_disk_that_takes_nothing_forgets_nothing(self, unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        unit.give(ack(unit, 12))
+        with monkeypatch.context() as patch:
+            patch.setattr("linetap.recorder.vault.outbox.files.write_atomically", refuse)
+            unit.tick()
+        assert unit.outbox.confirmed == 0
+        unit.tick()
+        assert unit.answer().done
+        assert unit.outbox.confirmed == 12
+
+
+def test_the_state_is_what_a_reporter_reads(unit: Keeper) -> None:
+    unit.command(ack(unit, 5))
+    state = unit.upkeep.delivery.state
+    assert msgspec.json.decode(msgspec.json.encode(state)) == {
+        "desk": True, "confirmed": 5, "resend": 0, "resend_from": 0, "resend_to": 0,
+    }  # fmt: skip

@@ -1,0 +1,605 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal piece by piece: its frames, its ticks, its thread, and recoveries that have it hard."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyrage
+import pytest
+from agereader import opened
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from epoch_rig import Authority
+from linetap.clock import SYSTEM, Clock, ManualClock
+from linetap.desk import callfolder, verify
+from linetap.errors import DeviceFault
+from linetap.evidence import age, au, g711, index, keys, sealed, sshsig
+from linetap.recorder.ports import AudioSource, CallNote
+from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault import files
+from linetap.recorder.vault.journal import frames, recovery, store
+from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State, Tick, next_seam
+from linetap.recorder.vault.journal.journal import Journal
+from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.writer import VaultWriter
+from linetap.records import Caller, CallRecord, Mark
+from linetap.ring import I16, RATE_HZ, Stretch
+from sealing_rig import run
+from unit_rig import Unit, make_unit
+
+CALL_ID = "20261124T225600.123Z-L01"
+OTHER_ID = "20261124T225601.456Z-L02"
+FIRST = 1000
+NUMBER = "01012345678"
+CODES = np.random.default_rng(5).integers(0, 127, 2_000_000).astype(np.uint8)
+AUDIO: I16 = g711.decode(CODES)
+
+
+class Source:
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        assert line in (1, 2)
+        return Stretch(AUDIO[first:end].copy(), [])
+
+
+class NoRing:
+    """As it is after a power cut."""
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        raise DeviceFault("ring_absent", f"line {line}, {first} to {end}")
+
+
+class Recorder:
+    """The vault's side of one, in the steps that a test takes."""
+
+    def __init__(self, unit: Unit, source: AudioSource | None = None, clock: Clock | None = None) -> None:
+        self.unit = unit
+        key = keys.load_unit_key(Path(unit.config.key).read_bytes())
+        self.vault_path = unit.config.vault_path
+        self.vault_path.mkdir(exist_ok=True)
+        outbox = Outbox(
+            self.vault_path / "outbox",
+            "floor-03",
+            lambda data: sshsig.sign(data, key, "linetap-event"),
+            "origin",
+            1 << 22,
+        )
+        clock = clock or ManualClock(sealed.call_ns(CALL_ID))
+        self.journal = Journal(self.vault_path, 2, source or Source(), clock)
+        self.vault = VaultWriter(
+            unit.config, source or Source(), outbox, lambda data: sshsig.sign(data, key, "linetap-record"), clock,
+            UnitKey(Path(unit.config.key)).open_log(unit.config, clock), self.journal,
+        )  # fmt: skip
+
+    def begin(self, call_id: str = CALL_ID, line: int = 1) -> None:
+        """Through the gate, and not a sample yet."""
+        self.note(call_id, line)
+        self.vault.open(call_id, line, FIRST)
+        assert self.vault.step()
+        self.journal.step()
+
+    def note(self, call_id: str = CALL_ID, line: int = 1, **more: object) -> None:
+        record = CallRecord(
+            call_id=call_id, unit="floor-03", line=line, direction="in", disposition="recorded",
+            answered_at="2026-11-24T22:56:00.123Z", caller=Caller(number=NUMBER),
+        )  # fmt: skip
+        note = CallNote(msgspec.structs.replace(record, **more), FIRST, sealed.call_ns(CALL_ID))
+        self.vault.note(call_id, note)
+
+    def talk(self, seconds: float, call_id: str = CALL_ID, begin: float = 0.0) -> None:
+        """In the journal every quarter of a second; the vault's thread does not get round to it."""
+        for tick in range(round(begin * 4) + 1, round(seconds * 4) + 1):
+            self.vault.permit(call_id, FIRST + tick * RATE_HZ // 4)
+            self.journal.step()
+
+    def folder(self, call_id: str = CALL_ID) -> Path:
+        return self.vault_path / sealed.call_path(call_id)
+
+    def record(self, call_id: str = CALL_ID) -> CallRecord:
+        """As sealed; nothing is wrong with it."""
+        verdict = verify.verify_call(self.folder(call_id), callfolder.load_signers(self.unit.signers))
+        assert verdict.good, list(verdict.lines())
+        assert verdict.record is not None
+        return verdict.record
+
+    def heard(self, call_id: str = CALL_ID) -> bytes:
+        """By the recipe that every user is given, with stock `age` alone."""
+        recipe = (
+            f"age -d -i {self.unit.epoch} key.age | age -d -i {self.unit.custodian} > {self.unit.folder}/call.key;"
+            f" for p in audio.*.age; do age -d -i {self.unit.folder}/call.key $p; done"
+        )
+        stream = run(["sh", "-c", recipe], cwd=self.folder(call_id)).stdout
+        assert stream.startswith(au.HEADER)
+        return stream[len(au.HEADER) :]
+
+    def events(self) -> list[str]:
+        lines = b"".join(
+            path.read_bytes() for path in sorted((self.vault_path / "outbox").glob("*.events"))
+        ).splitlines()
+        return [json.loads(json.loads(line[16:])["payload"])["event"] for line in lines]
+
+
+def after_cut(recorder: Recorder) -> Recorder:
+    """The next boot: RAM is empty."""
+    for path in recorder.unit.config.run_path.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    return Recorder(recorder.unit, NoRing())
+
+
+@pytest.fixture
+def unit(tmp_path: Path, run_dir: Path) -> Unit:
+    return make_unit(tmp_path, run_dir)
+
+
+# --- frames -----------------------------------------------------------------------------------------------------
+
+
+def filled(generation: int, count: int, size: int = 40) -> bytes:
+    entries: list[list[Entry]] = [[Tick(CALL_ID, n, 1, bytes([n]) * size)] for n in range(count)]
+    return b"".join(frames.encode(generation, n, entry) for n, entry in enumerate(entries))
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_frame_that_is_changed_anywhere_is_not_taken_nor_what_follows_it(data: st.DataObject) -> None:
+    whole = filled(7, 5)
+    each = len(whole) // 5
+    at = data.draw(st.integers(0, len(whole) - 1))
+    changed = bytearray(whole)
+    changed[at] ^= data.draw(st.integers(1, 255))
+    found, before = frames.read(bytes(changed)), frames.read(whole[: at // each * each])
+    assert (found.frames if found else []) == (before.frames if before else [])
+
+
+def test_an_old_frame_that_happens_to_lie_right_behind_a_new_one_is_not_taken() -> None:
+    old, new = filled(7, 4), filled(9, 2)
+    found = frames.read(new + old[len(new) :])
+    assert found is not None
+    assert (found.generation, len(found.frames)) == (9, 2)
+
+
+def test_a_frame_of_another_number_is_not_taken() -> None:
+    found = frames.read(frames.encode(7, 0, [Snapshot()]) + frames.encode(7, 2, [Over(CALL_ID)]))
+    assert found is not None
+    assert found.frames == [[Snapshot()]]
+
+
+def test_of_a_frame_written_twice_the_remains_of_the_first_are_not_taken() -> None:
+    """A write that failed has left its whole frame, and the next attempt was shorter."""
+    begin, tried = filled(3, 1), frames.encode(3, 1, [Over(CALL_ID), Over(OTHER_ID)])
+    again = frames.encode(3, 1, [Over(CALL_ID)])
+    found = frames.read(begin + again + (begin + tried)[len(begin + again) :])
+    assert found is not None
+    assert found.frames[1:] == [[Over(CALL_ID)]]
+
+
+def test_files_take_turns_and_the_one_before_stays_whole(tmp_path: Path) -> None:
+    journal = store.Store(tmp_path / "journal", 4096)
+    journal.begin([Snapshot()])
+    for number in range(100):
+        entries: list[Entry] = [Tick(CALL_ID, number, 1, bytes(100))]
+        if not journal.append(entries):
+            journal.begin([Snapshot(), *entries])
+        found = [
+            entry.first
+            for run_ in store.read(tmp_path / "journal")
+            for frame in run_.frames
+            for entry in frame
+            if isinstance(entry, Tick)
+        ]
+        assert found == list(range(number + 1 - len(found), number + 1))
+        assert len(found) >= min(number + 1, 4096 // 220)
+    assert {path.stat().st_size for path in (tmp_path / "journal").iterdir()} == {4096}
+
+
+def test_seams_are_where_chunks_end() -> None:
+    writer, taken, seams = age.AgeWriter([keys.new_identity().recipient]), 0, []
+    writer.write(au.HEADER)
+    while taken < 300_000:
+        taken += 1
+        if writer.write(b"x"):  # one sample too many is what makes a chunk go
+            seams.append(taken - 1)
+    assert seams == [next_seam(0), next_seam(next_seam(0)), next_seam(150_000), next_seam(200_000)]
+
+
+# --- what a tick is ---------------------------------------------------------------------------------------------
+
+
+def test_files_of_a_series_open_with_stock_age_and_share_no_keystream(tmp_path: Path) -> None:
+    identity = keys.new_identity()
+    (tmp_path / "key").write_text(keys.identity_file(identity, "2026-11-24T00:00:00Z"))
+    series = age.AgeSeries([identity.recipient])
+    tails = set()
+    for size in (1, 2000, age.CHUNK_BYTES):
+        for _ in range(3):
+            data = series.seal(bytes(size))
+            tails.add(data[age.payload_offset(data) :])
+            assert run(["age", "-d", "-i", str(tmp_path / "key")], stdin=data).stdout == bytes(size)
+            assert pyrage.decrypt(data, [pyrage.x25519.Identity.from_str(identity.secret)]) == bytes(size)
+            assert opened(data, identity.secret) == (bytes(size), True)
+    assert len(tails) == 9
+    for size in (0, age.CHUNK_BYTES + 1):
+        with pytest.raises(ValueError, match="of a series"):
+            series.seal(bytes(size))
+
+
+def test_nothing_personal_and_no_audio_is_in_the_clear(unit: Unit) -> None:
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.note(dialled="0212345678", smdr="0212345678 ...")
+    recorder.talk(2)
+    raw = b"".join(path.read_bytes().rstrip(b"\0") for path in sorted(recorder.journal.folder.iterdir()))
+    assert CALL_ID.encode() in raw
+    assert NUMBER.encode() not in raw
+    assert b"0212345678" not in raw
+    assert not any(CODES[FIRST + at : FIRST + at + 12].tobytes() in raw for at in range(0, 16_000, 4))
+
+
+# --- recoveries -------------------------------------------------------------------------------------------------
+
+
+def test_chunks_and_ticks_join_and_open_with_stock_age_alone(unit: Unit) -> None:
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.talk(10)
+    assert recorder.vault.step()
+    recorder.talk(21.75, begin=10)
+    assert recorder.vault.step()
+    again = after_cut(recorder)
+    assert again.vault.step()
+    record = again.record()
+    assert again.heard() == CODES[FIRST : FIRST + 174_000].tobytes()
+    assert record.ended_by == "power"
+    assert record.ended_at == "2026-11-24T22:56:21.873Z"
+    assert record.duration_s == 21.75
+    assert record.audio is not None
+    assert [(gap.at_s, gap.ms, gap.cause) for gap in record.audio.gaps] == [(21.75, 1000.0, "power")]
+    assert record.retention is not None
+    assert again.events() == ["ended", "sealed"]
+
+
+def test_the_last_word_of_the_call_is_what_is_sealed_with_it(unit: Unit) -> None:
+    clock = ManualClock(sealed.call_ns(CALL_ID))
+    recorder = Recorder(unit, clock=clock)
+    recorder.begin()
+    recorder.talk(1)
+    recorder.note(dialled="7777")
+    clock.advance(1_000_000_000)
+    recorder.talk(2, begin=1)
+    again = after_cut(recorder)
+    assert again.vault.step()
+    again.record()
+    again.heard()
+    opened_meta = run(["age", "-d", "-i", f"{unit.folder}/call.key", str(again.folder() / sealed.META)])
+    meta = json.loads(opened_meta.stdout)
+    assert (meta["dialled"], meta["caller"]["number"]) == ("7777", NUMBER)
+
+
+def test_a_call_before_its_gate_has_a_record_and_no_audio(unit: Unit) -> None:
+    recorder = Recorder(unit)
+    assert recorder.vault.step()
+    recorder.note(disposition="missed", answered_at=None)
+    recorder.note(OTHER_ID, 2, disposition="missed")
+    recorder.journal.step()
+    again = after_cut(recorder)
+    assert again.vault.step()
+    assert [again.record(call_id).disposition for call_id in (CALL_ID, OTHER_ID)] == ["missed", "discarded"]
+    assert {again.record(call_id).why for call_id in (CALL_ID, OTHER_ID)} == {"power"}
+    assert again.events() == ["missed", "sealed", "ended", "sealed"]
+
+
+def test_a_call_that_was_over_is_not_said_to_have_been_cut_off(unit: Unit) -> None:
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.talk(3)
+    record = CallRecord(
+        call_id=CALL_ID, unit="floor-03", line=1, ended_by="on_hook", ended_at="2026-11-24T22:56:03.123Z",
+        duration_s=3.0,
+    )  # fmt: skip
+    recorder.vault.close(CALL_ID, FIRST + 3 * RATE_HZ, record)
+    recorder.journal.step()
+    again = after_cut(recorder)
+    assert again.vault.step()
+    told = again.record()
+    assert (told.ended_by, told.ended_at, told.recovered) == ("on_hook", "2026-11-24T22:56:03.123Z", True)
+    assert told.audio is not None
+    assert (told.audio.samples, told.audio.gaps) == (3 * RATE_HZ, [])
+
+
+def test_a_call_that_is_sealed_and_destroyed_does_not_come_back(unit: Unit) -> None:
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.vault.close(CALL_ID, FIRST + 4000, CallRecord(call_id=CALL_ID, unit="floor-03", line=1))
+    assert recorder.vault.step()
+    recorder.journal.step()
+    for path in recorder.folder().iterdir():
+        path.unlink()
+    again = after_cut(recorder)
+    assert again.vault.step()
+    assert list(again.folder().iterdir()) == []
+
+
+def test_what_neither_chunk_nor_journal_holds_any_more_is_a_gap(unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vault's disk has taken nothing for longer than the journal is long."""
+    monkeypatch.setattr(store, "SHARE_BYTES", 100_000)
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.talk(40)
+    again = after_cut(recorder)
+    assert again.vault.step()
+    record = again.record()
+    assert record.audio is not None
+    assert record.audio.samples == 40 * RATE_HZ
+    lost, last = record.audio.gaps
+    assert (lost.at_s, lost.cause, last.at_s) == (0.0, "power", 40.0)
+    samples = round(lost.ms * 8)
+    assert 5 * RATE_HZ < 40 * RATE_HZ - samples < 25 * RATE_HZ
+    assert again.heard() == bytes([g711.SILENCE]) * samples + CODES[FIRST + samples : FIRST + 40 * RATE_HZ].tobytes()
+
+
+def test_a_disk_that_takes_nothing_is_asked_again_and_no_new_call_is_taken_meanwhile(
+    unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.talk(5)
+    again = after_cut(recorder)
+    with monkeypatch.context() as broken:
+        broken.setattr(files, "sync_file_system", _fails)
+        assert not again.vault.step()
+        again.vault.open(OTHER_ID, 2, FIRST)
+        assert not again.vault.step()
+    assert again.vault.refused() == "disk_error"
+    assert again.vault.step()
+    assert again.vault.refused() is None
+    assert again.heard() == CODES[FIRST : FIRST + 5 * RATE_HZ].tobytes()
+    assert again.folder(OTHER_ID).exists()
+
+
+def _fails(path: Path) -> None:
+    raise OSError(5, "Input/output error", str(path))
+
+
+def test_a_recorder_killed_while_it_recovers_leaves_the_rest_to_the_next(
+    unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.begin(OTHER_ID, 2)
+    recorder.talk(3)
+    recorder.talk(3, OTHER_ID)
+    killed = after_cut(recorder)
+    with monkeypatch.context() as death:
+        death.setattr(recovery.Recovery, "seal", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            killed.vault.step()
+    again = Recorder(unit, NoRing())  # RAM is as the killed one left it
+    assert again.vault.step()
+    for call_id in (CALL_ID, OTHER_ID):
+        assert again.record(call_id).ended_by == "power"
+        assert again.heard(call_id) == CODES[FIRST : FIRST + 3 * RATE_HZ].tobytes()
+
+
+def _dies(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_damaged_call_is_left_as_it_is_and_the_others_are_sealed(
+    unit: Unit, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.begin(OTHER_ID, 2)
+    recorder.talk(20)
+    recorder.talk(3, OTHER_ID)
+    assert recorder.vault.step()
+    (recorder.folder() / "audio.001.age").rename(recorder.folder() / "audio.002.age")
+    again = after_cut(recorder)
+    assert again.vault.step()
+    assert "vault_damaged" in caplog.text
+    assert sorted(path.name for path in again.folder().iterdir()) == ["audio.002.age", "key.age"]
+    assert again.record(OTHER_ID).ended_by == "power"
+
+
+def test_a_gap_is_in_the_journal_before_its_silence_is_on_disk(unit: Unit) -> None:
+    """The vault's thread came too late for what the journal still had, and power fails right behind its chunk."""
+    ring = Forgetful()
+    recorder = Recorder(unit, ring)
+    recorder.begin()
+    recorder.talk(20)
+    ring.oldest = FIRST + 12_000
+    assert recorder.vault.step()
+    again = after_cut(recorder)
+    assert again.vault.step()
+    audio = again.record().audio
+    assert audio is not None
+    assert [(gap.at_s, gap.ms, gap.cause) for gap in audio.gaps[:1]] == [(0.0, 1500.0, "ring_overtaken")]
+    silence = bytes([g711.SILENCE]) * 12_000
+    assert again.heard() == silence + CODES[FIRST + 12_000 : FIRST + 20 * RATE_HZ].tobytes()
+
+
+class Forgetful(Source):
+    """A ring that has been overwritten up to `oldest`."""
+
+    oldest = 0
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        found = super().stretch(line, first, end)
+        lost = min(max(self.oldest - first, 0), end - first)
+        found.samples[:lost] = 0
+        return Stretch(found.samples, [(first, lost, "ring_overtaken")] if lost else [])
+
+
+def test_audio_without_its_key_is_left_as_it_is(unit: Unit, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.talk(20)
+    assert recorder.vault.step()
+    (recorder.folder() / sealed.KEY).unlink()
+    again = after_cut(recorder)
+    assert again.vault.step()
+    assert "vault_damaged" in caplog.text
+    assert [path.name for path in again.folder().iterdir()] == ["audio.001.age"]
+
+
+def test_audio_of_whose_gate_the_journal_never_heard_keeps_its_key(
+    unit: Unit, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The journal could not be written for longer than a chunk. Nobody knows K's public half any more."""
+    recorder = Recorder(unit)
+    recorder.vault.step()
+    recorder.note()
+    recorder.journal.step()
+    recorder.vault.open(CALL_ID, 1, FIRST)
+    assert recorder.vault.step()
+    recorder.vault.permit(CALL_ID, FIRST + 20 * RATE_HZ)
+    assert recorder.vault.step()
+    again = after_cut(recorder)
+    assert again.vault.step()
+    assert "vault_damaged" in caplog.text
+    assert sorted(path.name for path in again.folder().iterdir()) == ["audio.001.age", "key.age"]
+
+
+def test_a_recorder_that_was_killed_goes_on_and_the_journal_begins_anew(unit: Unit) -> None:
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.talk(10)
+    assert recorder.vault.step()
+    second = Recorder(unit)
+    assert second.vault.step()
+    assert not (second.folder() / sealed.RECORD).exists()
+    second.talk(12, begin=10)
+    third = after_cut(second)
+    assert third.vault.step()
+    assert third.heard() == CODES[FIRST : FIRST + 12 * RATE_HZ].tobytes()
+    assert third.record().direction == "in"  # known from the first one's journal: nobody has told the second
+
+
+# --- its own thread ---------------------------------------------------------------------------------------------
+
+
+class Bell(Source):
+    """Rings when the journal has come for audio."""
+
+    def __init__(self) -> None:
+        self.rung = threading.Semaphore(0)
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        self.rung.release()
+        return super().stretch(line, first, end)
+
+
+def test_the_thread_comes_by_itself_and_once_more_at_the_end(unit: Unit) -> None:
+    bell = Bell()
+    recorder = Recorder(unit, bell, SYSTEM)
+    recorder.begin()
+    recorder.journal.start()
+    for quarter in (1, 2, 3):
+        recorder.vault.permit(CALL_ID, FIRST + quarter * 1000)
+        assert bell.rung.acquire(timeout=30)
+    recorder.vault.permit(CALL_ID, FIRST + 5000)
+    recorder.journal.stop(30)
+    again = after_cut(recorder)
+    assert again.vault.step()
+    assert again.heard() == CODES[FIRST : FIRST + 5000].tobytes()
+
+
+def test_a_journal_that_cannot_be_written_is_told_of_once_and_catches_up(
+    unit: Unit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.talk(1)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", _fails)
+        recorder.talk(6, begin=1)
+    assert recorder.journal.trouble is not None
+    assert caplog.text.count("journal_failed") == 1
+    recorder.talk(7, begin=6)
+    assert recorder.journal.trouble is None
+    again = after_cut(recorder)
+    assert again.vault.step()
+    assert again.heard() == CODES[FIRST : FIRST + 7 * RATE_HZ].tobytes()
+
+
+def test_snapshots_name_every_open_call_and_no_other() -> None:
+    state = State(CALL_ID, CallRecord(call_id=CALL_ID, unit="u", line=1), 0, 0)
+    other = State(OTHER_ID, CallRecord(call_id=OTHER_ID, unit="u", line=2), 0, 0)
+    old = frames.Run(1, [[Snapshot(), state], [Tick(CALL_ID, 0, 5, b"a"), Tick(CALL_ID, 5, 5, b"b")], [other]])
+    new = frames.Run(2, [[Snapshot(), state, Tick(CALL_ID, 5, 7, b"c")]])
+    (found,) = recovery.found_calls([old, new])
+    assert [(t.first, t.sealed) for t in recovery.following(found.ticks, 0)] == [(0, b"a"), (5, b"c")]
+    assert [t.first for t in recovery.following(found.ticks, 3)] == [5]
+
+
+def indexed(unit: Unit, identity: Path) -> list[index.Entry]:
+    """What whoever has the key finds in the index, by stock age, each segment's on its own."""
+    found = []
+    for path in sorted((unit.config.vault_path / index.FOLDER).rglob("*.age")):
+        done = run(["age", "-d", "-i", str(identity), str(path)])
+        assert done.returncode == 0, path
+        found += index.decode(done.stdout)
+    return found
+
+
+def test_a_call_that_a_power_cut_has_ended_is_found_by_its_number(unit: Unit, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.publish(authority.make("2027-01-01", 60))
+    unit = replace(unit, config=authority.commissioned(unit.config), epoch=authority.identity("2027-01-24"))
+    clock = ManualClock(sealed.call_ns(CALL_ID))
+    recorder = Recorder(unit, clock=clock)
+    recorder.begin()
+    recorder.note(direction="out", dialled="0212345678", caller=None)  # known a second later
+    recorder.note(OTHER_ID, 2)  # never passes its gate
+    clock.advance(1_000_000_000)
+    recorder.talk(2)
+    again = after_cut(recorder)
+    assert again.vault.step()
+    assert again.record().recovered
+    (entry,) = indexed(unit, authority.identity("2027-01-24.index"))
+    assert (entry.call_id, entry.number, entry.direction) == (CALL_ID, "0212345678", "out")
+
+
+def test_a_call_that_was_sealed_and_not_told_of_yet_is_in_the_index_after_a_power_cut(unit: Unit) -> None:
+    """Its record is there and the journal does not know it: what the index has of it stands there, once or twice."""
+    recorder = Recorder(unit)
+    recorder.begin()
+    recorder.talk(1)
+    journal = [path.read_bytes() for path in sorted(recorder.journal.folder.iterdir())]
+    record = CallRecord(call_id=CALL_ID, unit="floor-03", line=1, direction="in", caller=Caller(number=NUMBER))
+    recorder.vault.close(CALL_ID, FIRST + RATE_HZ, msgspec.structs.replace(record, ended_at="2026-11-24T22:56:01.123Z"))
+    assert recorder.vault.step()
+    for path, data in zip(sorted(recorder.journal.folder.iterdir()), journal, strict=True):
+        path.write_bytes(data)
+    for path in (unit.config.vault_path / index.FOLDER).rglob("*.age"):
+        path.unlink()
+    again = after_cut(recorder)
+    assert again.vault.step()
+    assert [(entry.call_id, entry.number) for entry in indexed(unit, unit.epoch)] == [(CALL_ID, NUMBER)]
+
+
+def test_a_marked_call_after_a_power_cut_says_that_its_class_is_pending(unit: Unit, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.publish(authority.make("2027-01-01", 60))
+    unit = replace(unit, config=authority.commissioned(unit.config), epoch=authority.identity("2027-01-24"))
+    clock = ManualClock(sealed.call_ns(CALL_ID))
+    recorder = Recorder(unit, clock=clock)
+    recorder.begin()
+    recorder.note(marks=[Mark(0.5, "abuse")])
+    clock.advance(1_000_000_000)
+    recorder.talk(2)
+    (recorder.folder() / sealed.NEXT_KEY).write_bytes(b"of an ending that the power cut short")
+    again = after_cut(recorder)
+    assert again.vault.step()
+    said = again.record().retention
+    assert said is not None
+    assert (said.class_, said.epoch, said.class_pending) == ("marked", "2027-01-24", True)
+    assert len(again.heard()) == 2 * RATE_HZ

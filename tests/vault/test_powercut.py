@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Power fails at any file call of the vault, and of the recovery from that: all that must be there is, and once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cut_rig
+import msgspec
+import numpy as np
+import pytest
+from agereader import opened
+from cut_rig import HOLES, STEP_FRAMES, Mark, NoSource, Unit, at
+from powercut import Deed, Disk, build_shim, deeds, watched
+
+from linetap.desk import callfolder, verify
+from linetap.desk import open as opening
+from linetap.evidence import au, g711, keys, sealed
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap.records import CallRecord
+from linetap.ring import RATE_HZ
+from unit_rig import make_unit
+
+CUTS, CUTS_AGAIN = 40, 8
+SOAK_CUTS, SOAK_CUTS_AGAIN, SOAK_LIVES = 1000, 200, 4
+SECONDS, SOAK_SECONDS = 60, 230
+TIMEOUT_S = 300
+
+
+@dataclass
+class Tally:
+    """What the table at the end says."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    lost_ms: list[float] = field(default_factory=list)  # captured at the cut and not kept, of calls cut off
+    parts: int = 0
+
+    def __str__(self) -> str:
+        lost = sorted(self.lost_ms) or [0.0]
+        rows = {
+            **self.counts,
+            "parts from the journal": self.parts,
+            "lost at the end, median ms": round(lost[len(lost) // 2]),
+            "lost at the end, most ms": round(lost[-1]),
+        }
+        return "\n".join(f"{name:48} {number:>10}" for name, number in rows.items())
+
+
+@dataclass
+class World:
+    """A unit, the log of its life, and where its disks are laid out."""
+
+    folder: Path
+    unit: Unit
+    shim: Path
+    secrets: dict[str, str]  # epoch, custodian
+    signers: Path
+    tally: Tally = field(default_factory=Tally)
+    keys: dict[bytes, str] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, folder: Path) -> World:
+        made = make_unit(folder, folder / "life.run", lines=cut_rig.LINES)
+        config = at(made.config, folder / "life")
+        (folder / "config.json").write_bytes(msgspec.json.encode(config))
+        secrets = {
+            name: keys.parse_identity_file((folder / f"{name}.txt").read_text())[0].secret
+            for name in ("epoch", "custodian")
+        }
+        return cls(folder, Unit(config), build_shim(folder), secrets, made.signers)
+
+    def live(self, seconds: int, seed: int) -> list[Deed]:
+        """A life of the lines under the shim, all that was done to the disk in it."""
+        root = self.folder / "life"
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.rmtree(f"{root}.run", ignore_errors=True)
+        root.mkdir()
+        return self._watched(root, "live", str(seconds), str(seed))
+
+    def recover_watched(self, folders: list[Path]) -> list[Deed]:
+        return self._watched(self.folder / "cut", "recover", *map(str, folders))
+
+    def _watched(self, root: Path, what: str, *more: str) -> list[Deed]:
+        log = self.folder / "log"
+        log.unlink(missing_ok=True)
+        command = [sys.executable, cut_rig.__file__, what, str(self.folder / "config.json"), *more]
+        env = watched(self.shim, root, log) | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, env=env, capture_output=True, timeout=TIMEOUT_S, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return list(deeds(log))
+
+    def recover(self, folder: Path) -> None:
+        writer, _ = Unit(at(self.unit.config, folder)).writer(NoSource())
+        assert writer.step()
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    folder = Path("/dev/shm") / f"linetap-powercut-{os.getpid()}"
+    folder.mkdir()
+    yield World.make(folder)
+    shutil.rmtree(folder)
+
+
+def test_a_power_cut_costs_the_last_second_and_nothing_else(world: World) -> None:
+    _cut_and_check(world, SECONDS, 1, CUTS, CUTS_AGAIN)
+    assert world.tally.counts["calls cut off, recorded"] > CUTS
+
+
+@pytest.mark.soak
+def test_a_thousand_power_cuts(world: World) -> None:
+    world.tally = Tally()
+    for seed in range(SOAK_LIVES):
+        _cut_and_check(world, SOAK_SECONDS, 100 + seed, SOAK_CUTS // SOAK_LIVES, SOAK_CUTS_AGAIN // SOAK_LIVES)
+    print(f"\n{world.tally}")
+
+
+def _cut_and_check(world: World, seconds: int, seed: int, cuts: int, again: int) -> None:
+    chance = random.Random(seed)
+    done = world.live(seconds, seed)
+    cut_root = world.folder / "cut"
+    cut_root.mkdir()
+    points = sorted(chance.sample(range(len(done) // 20, len(done)), cuts))
+    twice = set(chance.sample(points, again))
+    disk, marks = Disk(world.folder / "life"), _Marks()
+    begun = 0
+    second: list[tuple[Path, Mark]] = []
+    for point in points:
+        for deed in done[begun:point]:
+            disk.do(deed)
+            marks.do(deed)
+        begun = point
+        folder = cut_root / str(point)
+        disk.after_cut(chance, folder)
+        if point in twice:
+            second.append((folder, marks.last))
+            continue
+        world.recover(folder)
+        _check(world, folder, marks.last)
+        shutil.rmtree(folder)
+    for folder, mark in _cut_during_recovery(world, second, chance):
+        world.recover(folder)
+        _check(world, folder, mark)
+        world.tally.counts["cuts during the recovery"] += 1
+    shutil.rmtree(cut_root)
+
+
+def _cut_during_recovery(
+    world: World, found: list[tuple[Path, Mark]], chance: random.Random
+) -> Iterator[tuple[Path, Mark]]:
+    """The same folders, as another cut in the middle of their recovery leaves them."""
+    disks = {folder: Disk(folder, as_it_is=True) for folder, _ in found}
+    done = world.recover_watched([folder for folder, _ in found])
+    for folder, mark in found:
+        prefix = f"{folder}/".encode()
+        inodes = set[int]()
+        own = []
+        for deed in done:
+            if deed.one.startswith(prefix) or deed.one == str(folder).encode():
+                inodes.add(deed.inode)
+            elif deed.kind not in "WT" or deed.inode not in inodes | disks[folder].inodes:
+                continue
+            own.append(deed)
+        for deed in own[: chance.randrange(len(own))]:
+            disks[folder].do(deed)
+        shutil.rmtree(folder)
+        shutil.rmtree(f"{folder}.run")
+        again = folder.with_name(f"{folder.name}-again")
+        disks[folder].after_cut(chance, again)
+        yield again, mark
+
+
+class _Marks:
+    """The newest mark that the life had written."""
+
+    def __init__(self) -> None:
+        self.last = Mark(0)
+        self._inode = -1
+
+    def do(self, deed: Deed) -> None:
+        if deed.kind == "C" and deed.one.endswith(b"/life/marks"):
+            self._inode = deed.inode
+        elif deed.kind == "W" and deed.inode == self._inode:
+            self.last = msgspec.json.decode(deed.one, type=Mark)
+
+
+# --- what must be true after a cut --------------------------------------------------------------------------------
+
+
+def _check(world: World, folder: Path, mark: Mark) -> None:
+    vault = folder / "vault"
+    world.tally.counts["cuts"] += 1
+    records = {}
+    for path in callfolder.calls(vault) if vault.exists() else []:
+        verdict = verify.verify_call(path, callfolder.load_signers(world.signers))
+        assert verdict.good, list(verdict.lines())
+        assert verdict.record is not None
+        records[path.name] = verdict.record
+        assert path == vault / sealed.call_path(path.name)
+    for call_id in mark.known:
+        assert call_id in records, f"{call_id} is gone"
+    for call_id, record in records.items():
+        _check_call(world, vault, record, mark)
+        assert (call_id in mark.sealed) <= (record.ended_by == "on_hook" and not record.recovered)
+    _check_events(vault, records)
+
+
+def _check_call(world: World, vault: Path, record: CallRecord, mark: Mark) -> None:
+    call_id = record.call_id
+    if record.audio is None:
+        assert mark.gates.get(call_id, mark.frame) >= mark.frame, f"{call_id} had passed its gate"
+        assert record.disposition != "recorded"
+        assert "power" in (record.why, record.ended_by) or record.ended_by == "on_hook"
+        world.tally.counts["calls without audio"] += 1
+        return
+    path = vault / sealed.call_path(call_id)
+    secret = _secret_of(world, path)
+    audio, short = b"", 0
+    for part in record.audio.parts:
+        plain, _ = opened((path / part.file).read_bytes(), secret)
+        audio += plain
+        short += part.samples < 60_000
+    assert audio.startswith(au.HEADER)
+    kept = np.frombuffer(audio[len(au.HEADER) :], np.uint8)
+    gaps = [gap for gap in record.audio.gaps if gap.cause != "power"]
+    power = [gap for gap in record.audio.gaps if gap.cause == "power"]
+    first = mark.permitted[call_id][0] if call_id in mark.permitted else _first_frame(kept, record)
+    end = first + len(kept)
+    assert np.array_equal(kept, _CODES[record.line][first:end])
+    assert [(round(g.at_s * RATE_HZ), round(g.ms * 8)) for g in gaps] == _holes(first, end)
+    if call_id in mark.permitted and mark.gates[call_id] < mark.frame:
+        assert end >= mark.permitted[call_id][1], f"{mark.permitted[call_id][1] - end} samples were lost"
+    meta, whole = opened((path / sealed.META).read_bytes(), secret)
+    assert whole
+    assert json.loads(meta)["caller"]["number"] == "01012345678"
+    if record.ended_by == "power":
+        assert [round(gap.at_s * RATE_HZ) for gap in power] == [len(kept)]
+        assert power[0].ms <= 1000
+        world.tally.counts["calls cut off, recorded"] += 1
+        world.tally.lost_ms.append((mark.frame + STEP_FRAMES - end) / 8)
+        world.tally.parts += short
+    else:
+        assert all(gap.ms <= 1000 for gap in power)
+        world.tally.counts["calls that had ended" + (", sealed afterwards" if record.recovered else "")] += 1
+    if world.tally.counts["calls cut off, recorded"] % 100 == 1 and record.recovered:
+        _check_with_stock_age(world, path, kept)
+
+
+def _check_with_stock_age(world: World, path: Path, kept: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+    output = world.folder / "opened.wav"
+    for name in ("opened.wav", "opened.json"):
+        (world.folder / name).unlink(missing_ok=True)
+    identities = [world.folder / "epoch.txt", world.folder / "custodian.txt"]
+    checked = opening.checked_call(path, callfolder.load_signers(world.signers))
+    call = opening.open_call(checked, identities, None, output)
+    assert call.samples == len(kept)
+    assert np.array_equal(np.frombuffer(output.read_bytes()[44:], "<i2"), g711.decode(kept))
+    assert call.record["caller"]["number"] == "01012345678"
+    world.tally.counts["opened with stock age"] += 1
+
+
+def _secret_of(world: World, path: Path) -> str:
+    data = (path / sealed.KEY).read_bytes()
+    if data not in world.keys:
+        inner, _ = opened(data, world.secrets["epoch"])
+        world.keys[data] = opened(inner, world.secrets["custodian"])[0].decode().strip()
+    return world.keys[data]
+
+
+def _with_holes(line: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    codes = cut_rig.codes(line, SOAK_SECONDS * RATE_HZ)
+    for at_frame, frames in HOLES:
+        codes[at_frame : at_frame + frames] = g711.SILENCE
+    return codes
+
+
+_CODES = {line: _with_holes(line) for line in range(1, cut_rig.LINES + 1)}
+
+
+def _holes(first: int, end: int) -> list[tuple[int, int]]:
+    """(sample, samples) from the recording's first."""
+    cut = [(max(frame, first), min(frame + frames, end)) for frame, frames in HOLES]
+    return [(a - first, b - a) for a, b in cut if a < b]
+
+
+def _first_frame(kept: np.ndarray[tuple[int], np.dtype[np.uint8]], record: CallRecord) -> int:
+    """Where on the line the recording begins, by what is in it: more than a hole holds."""
+    line, start = _CODES[record.line].tobytes(), kept[: max(frames for _, frames in HOLES) + 100].tobytes()
+    place = line.find(start)
+    assert place >= 0
+    return place
+
+
+def _check_events(vault: Path, records: dict[str, CallRecord]) -> None:
+    """Each call has one end and one seal, and the seal names the record that is there."""
+    found = OutboxReader(vault / "outbox").from_seq(1, 100_000)
+    events = [json.loads(payload) for _, payload, _ in found]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    told = Counter((event["call_id"], event["event"]) for event in events)
+    assert max(told.values(), default=0) <= 1
+    for call_id in records:
+        assert told[call_id, "sealed"] == 1
+    for event in events:
+        if event["event"] == "sealed":
+            digest = callfolder.digest(vault / sealed.call_path(event["call_id"]) / sealed.RECORD)
+            assert event["record_sha256"] == digest.sha256

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes requirements.lock: what pyproject.toml asks for, at exact versions, with the hashes of what pip would fetch.
+
+One package a line, `setuptools` first: build.sh installs that line by itself, for what has to be built. The hashes
+are those for CPython 3.13 on amd64 and arm64. Run it as `.venv/bin/python tools/lock.py` when a dependency changes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements.lock"
+NOT_HERE = "pi"  # the one extra that only a Raspberry Pi can build
+ARM64 = [f"--platform=manylinux_{glibc}_aarch64" for glibc in ("2_17", "2_26", "2_27", "2_28", "2_31", "2_34")]
+LIMIT_S = 600
+
+
+def main() -> int:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)
+    wanted = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+    for extra, packages in project["project"]["optional-dependencies"].items():
+        wanted += packages if extra != NOT_HERE else []
+    hashes: dict[str, set[str]] = {}
+    native = resolve(wanted)
+    for item in native:
+        hashes.setdefault(name_of(item), set()).add(hash_of(item))
+    for item in native:
+        if not item["download_info"]["url"].endswith(("-none-any.whl", ".tar.gz")):
+            arm64 = resolve([name_of(item)], "--no-deps", "--only-binary=:all:", "--target=unused", *ARM64)
+            hashes[name_of(item)] |= {hash_of(found) for found in arm64}
+    names = sorted(hashes, key=lambda name: (not name.startswith("setuptools=="), name))
+    lines = [" ".join([name, *(f"--hash=sha256:{digest}" for digest in sorted(hashes[name]))]) for name in names]
+    LOCK.write_text("# Made by tools/lock.py from pyproject.toml.\n" + "\n".join(lines) + "\n")
+    return 0
+
+
+def resolve(wanted: list[str], *options: str) -> list[dict[str, Any]]:
+    """What pip would install, as its installation report has it; nothing is installed."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report=-"]
+    found = subprocess.run([*command, *options, *wanted], stdout=subprocess.PIPE, timeout=LIMIT_S, check=True)
+    items: list[dict[str, Any]] = json.loads(found.stdout)["install"]
+    return items
+
+
+def name_of(item: dict[str, Any]) -> str:
+    return f"{item['metadata']['name'].lower()}=={item['metadata']['version']}"
+
+
+def hash_of(item: dict[str, Any]) -> str:
+    digest: str = item["download_info"]["archive_info"]["hashes"]["sha256"]
+    return digest
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes docs/schemas: a JSON Schema of every payload, made from the types that encode it. docs/asyncapi.yaml adds
+what a type cannot say. Run it as `.venv/bin/python tools/schemas.py` when one of them changes; a test compares.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+from linetap.evidence.command import Answer, Envelope
+from linetap.evidence.unitlog import Head
+from linetap.records import Alert, CallEvent
+from linetap.reporter.discovery import Discovery
+from linetap.reporter.health import Health
+from linetap.reporter.messages import LineReport, Status
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schemas"
+KINDS: tuple[type[msgspec.Struct], ...] = (
+    Status, LineReport, CallEvent, Health, Alert, Head, Answer, Envelope, Discovery,
+)  # fmt: skip
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def files() -> dict[str, str]:
+    """Name of the file -> its text."""
+    made = {}
+    for kind in KINDS:
+        _, components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+        schema = components.pop(kind.__name__)
+        schema = {"$schema": DIALECT, **schema} | ({"$defs": components} if components else {})
+        made[f"{kind.__name__}.json"] = json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+    return made
+
+
+def main() -> int:
+    FOLDER.mkdir(exist_ok=True)
+    made = files()
+    for old in FOLDER.glob("*.json"):
+        if old.name not in made:
+            old.unlink()
+    for name, text in made.items():
+        (FOLDER / name).write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
