@@ -177,7 +177,7 @@ def test_a_unit_that_dies_and_comes_back_finds_the_cable_as_it_was(tmp_path: Pat
     config = write_config(tmp_path, run_dir)
     arguments = (8000, "S16_LE", 2)
     with (
-        JackCable(tmp_path / "jack", 2, 8000) as cable,
+        JackCable(tmp_path / "jack", 2, 8000, patient=False) as cable,
         exchange(cable, config, tmp_path / "calls.toml", tmp_path / "log") as process,
     ):
         script = Path(__file__).with_name("simple_unit.py")

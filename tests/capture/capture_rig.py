@@ -45,20 +45,22 @@ def until[T](what: Callable[[], T | None], doing: str, limit_s: float = LIMIT_S)
 
 
 @contextmanager
-def cable_in_ram(rate_hz: int) -> Iterator[JackCable]:
+def cable_in_ram(rate_hz: int, patient: bool = True) -> Iterator[JackCable]:
     """Eight channels in a folder of its own, for the tests of a module to share: starting it takes a second."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-test-", dir="/dev/shm"))
     try:
-        with laid_cable(folder, 8, rate_hz) as cable:
+        with laid_cable(folder, 8, rate_hz, patient=patient) as cable:
             yield cable
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def laid_cable(folder: Path, channels: int, rate_hz: int, survives: bool = True) -> Iterator[JackCable]:
+def laid_cable(
+    folder: Path, channels: int, rate_hz: int, survives: bool = True, patient: bool = True
+) -> Iterator[JackCable]:
     """A cable whose far end is playing, and is still playing at the end where it is to survive."""
-    with JackCable(folder, channels, rate_hz) as cable:
+    with JackCable(folder, channels, rate_hz, patient=patient) as cable:
         ready = folder / "ready"
         log = (folder / "far_end.log").open("wb")
         command = [sys.executable, str(HERE / "far_end.py"), str(rate_hz), str(channels), str(ready)]

@@ -20,7 +20,7 @@ LATE_S = 4  # without a journal it is more; that it is less than one second is f
 
 @pytest.mark.timeout(200)
 def test_the_next_boot_seals_the_call_up_to_the_last_second(tmp_path: Path) -> None:
-    with World(tmp_path, SCRIPT) as world:
+    with World(tmp_path, SCRIPT, patient=False) as world:
         capture = world.start("capture")
         tap = RingTap(world.run_dir, 0)
         recorder = world.start("recorder")

@@ -50,7 +50,8 @@ class Outcome:
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     folder = tmp_path_factory.mktemp("trouble")
     free_mb = shutil.disk_usage(folder).free >> 20
-    with World(folder, SCRIPT, {"reserve_mb = 256": f"reserve_mb = {free_mb - BALLAST_MB}"}) as world:
+    changes = {"reserve_mb = 256": f"reserve_mb = {free_mb - BALLAST_MB}"}
+    with World(folder, SCRIPT, changes, patient=False) as world:
         world.kill(world.broker)  # the broker is absent at the start
         for name in ("panel", "reporter"):
             world.start(name)

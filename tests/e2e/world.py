@@ -31,8 +31,8 @@ MOST_SLIPS = 10
 class World(Stage):
     """`with World(folder, script) as world:` the exchange runs, capture and recorder may be started."""
 
-    def __init__(self, folder: Path, script: Path, changes: dict[str, str] | None = None) -> None:
-        super().__init__(folder, lines=load_script(script).lines)
+    def __init__(self, folder: Path, script: Path, changes: dict[str, str] | None = None, patient: bool = True) -> None:
+        super().__init__(folder, lines=load_script(script).lines, patient=patient)
         self._script, self._changes = script, changes
 
     def __enter__(self) -> Self:

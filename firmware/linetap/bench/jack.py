@@ -7,6 +7,10 @@ end that made it: so a capture that is killed and started again finds the cable 
 opened and started both its directions first, else the unit's constructor or first read says "Input/output error".
 An exchange whose stream runs dry or over loses the cable when it prepares it again: let it fill its playback well
 ahead (periods=64 is 640 ms), and read its capture in time.
+
+By default jackd is patient: it waits for an end that this machine holds up, so that no period is lost between the two
+and only time is (docs/decisions/0057). But it waits for a killed one too, up to 10 s; who kills or stops an end takes
+an impatient cable, which passes over an end that is late, as a codec would.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -35,7 +40,8 @@ _SHM = Path("/dev/shm")
 class JackCable:
     """`with JackCable(folder, 8, 8000) as cable:`; give `cable.env` to both processes, and each its PCM names.
 
-    `unit_loop` is a capture PCM that hears the unit's own `unit_playback`, without an exchange: start playback first.
+    `patient`: whether it waits for an end that is late. `unit_loop` is a capture PCM that hears the unit's own
+    `unit_playback`, without an exchange: start playback first.
     DeviceFault `jack_absent` when there is no jackd, `jack_failed` when it does not come up (the line says its log).
     """
 
@@ -45,12 +51,15 @@ class JackCable:
     unit_capture = "unit_capture"
     unit_loop = "unit_loop"
 
-    def __init__(self, folder: Path, channels: int, rate_hz: int, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self, folder: Path, channels: int, rate_hz: int, *, patient: bool = True, clock: Clock = SYSTEM
+    ) -> None:
         if not 1 <= channels <= MAX_LINES or rate_hz not in (8000, 48000):
             raise ValueError(f"{channels} channels at {rate_hz} Hz; want 1 to {MAX_LINES} at 8000 or 48000")
         self._folder = folder
         self._channels = channels
         self._rate_hz = rate_hz
+        self._patient = patient
         self._clock = clock
         self._server = ""
         self._lock: IO[str] | None = None
@@ -74,6 +83,12 @@ class JackCable:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def held_up_ms(self) -> float:
+        """For how long this machine has kept the server from its work, as its log says: time in which nothing moved."""
+        said = self.log_path.read_text(errors="replace")
+        return sum(int(us) for us in re.findall(r"XRun = (\d+) usec", said)) / 1000
+
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._server, self._lock = _claim_name()
@@ -83,7 +98,9 @@ class JackCable:
         period = str(self._rate_hz * SLOT_MS // 1000)
         dummy = ["-d", "dummy", "-r", str(self._rate_hz), "-p", period, "-C", "1", "-P", "1"]
         # setpriv: a cable never outlives whoever laid it, however that ended.
-        command = ["setpriv", "--pdeathsig", "TERM", "jackd", "-n", self._server, *realtime, "-p", ports, *dummy]
+        waiting = ["--sync"] if self._patient else []
+        server = ["jackd", "-n", self._server, *realtime, *waiting, "-p", ports, *dummy]
+        command = ["setpriv", "--pdeathsig", "TERM", *server]
         with self.log_path.open("wb") as log:
             try:
                 self._process = subprocess.Popen(

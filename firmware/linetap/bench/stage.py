@@ -25,10 +25,12 @@ COMMAND_S = 60
 
 
 class Stage:
-    """`with Stage(folder, lines) as stage:`; `notices` is a folder of notices, `prepare` makes the rest."""
+    """`with Stage(folder, lines) as stage:`; `prepare` makes the rest. Not `patient` where capture is to be killed."""
 
-    def __init__(self, folder: Path, lines: int = 8, rate_hz: int = 8000, channels: int | None = None) -> None:
-        self.folder, self.lines, self.rate_hz = folder, lines, rate_hz
+    def __init__(
+        self, folder: Path, lines: int = 8, rate_hz: int = 8000, channels: int | None = None, patient: bool = True
+    ) -> None:
+        self.folder, self.lines, self.rate_hz, self._patient = folder, lines, rate_hz, patient
         self.channels = channels or lines
         self.config_path = folder / "unit.toml"
         self._stack = contextlib.ExitStack()
@@ -37,7 +39,8 @@ class Stage:
         with contextlib.ExitStack() as stack:
             self.run_dir = Path(tempfile.mkdtemp(prefix="linetap-", dir="/dev/shm"))
             stack.callback(shutil.rmtree, self.run_dir, ignore_errors=True)
-            self.cable = stack.enter_context(JackCable(self.run_dir / "jack", self.channels, self.rate_hz))
+            cable = JackCable(self.run_dir / "jack", self.channels, self.rate_hz, patient=self._patient)
+            self.cable = stack.enter_context(cable)
             self.children = stack.enter_context(Processes(self.folder / "logs", self.cable.env))
             self.broker, self.port = start_broker(self.children, self.folder / "broker")
             self._stack = stack.pop_all()
