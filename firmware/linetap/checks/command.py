@@ -47,11 +47,12 @@ def diagnose(config: Config, clock: Clock) -> list[Finding]:
 
 def with_unsteady(findings: list[Finding], reporter: Seen[ReporterState]) -> list[Finding]:
     """One look cannot see that something comes and goes; the reporter, which looks all the time, has."""
-    if reporter.status != "alive" or reporter.state is None:
+    state = reporter.word
+    if state is None:
         return findings
     found = {finding.check: finding for finding in findings}
     for check in checks.CHECKS:
-        if (alert := reporter.state.unsteady.get(check.id)) is not None:
+        if (alert := state.unsteady.get(check.id)) is not None:
             words = {name: getattr(alert, name) for name in Trouble.__struct_fields__}
             found[check.id] = Finding(check.id, check.led, alert.since, Trouble(**words), alert.changes)
     return [found[check.id] for check in checks.CHECKS if check.id in found]

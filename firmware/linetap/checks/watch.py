@@ -32,6 +32,11 @@ class Seen[S: ServiceState]:
     stuck: bool = False
 
     @property
+    def word(self) -> S | None:
+        """What it says now; None: it is not there to say it."""
+        return self.state if self.status == "alive" else None
+
+    @property
     def fault(self) -> str | None:
         """The code of the fault it suffers from, or that it ended with."""
         return self.state.fault.code if self.state is not None and self.state.fault is not None else None
