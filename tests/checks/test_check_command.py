@@ -49,16 +49,18 @@ reserve_mb = 0
 
 def test_nothing_runs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert called(config) == 1
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("critical codec_stalled: ")
-    assert "Card 1 gives no audio" in line
-    assert "카드 1" in line
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [
+        "critical capture_dead", "critical recorder_dead", "warning reporter_dead", "warning panel_dead",
+    ]  # fmt: skip
+    assert "Card 1: capture has stopped" in lines[0]
+    assert "카드 1" in lines[0]
 
 
 def test_as_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert called(config, "--json") == 1
-    (row,) = json.loads(capsys.readouterr().out)
-    assert (row["check"], row["severity"]) == ("codec_stalled", "critical")
+    row, *_ = json.loads(capsys.readouterr().out)
+    assert (row["check"], row["severity"]) == ("capture_dead", "critical")
 
 
 def test_all_well(

@@ -13,9 +13,12 @@ from linetap.checks import (
     battery_low,
     broker_unreachable,
     call_marked,
+    capture_dead,
     certificate_end,
     clipped,
     clock_distrusted,
+    codec_absent,
+    codec_mismatch,
     codec_stalled,
     command_refused,
     disk_forecast,
@@ -30,17 +33,22 @@ from linetap.checks import (
     long_call,
     mark_far,
     meter_absent,
+    not_recording,
     notice_doubtful,
     notice_not_heard,
     outbox_dropped,
     outbox_old,
+    panel_dead,
     policy_departs,
+    recorder_dead,
+    reporter_dead,
     short_loop,
     silent_off_hook,
     smdr_unmatched,
     stuck_off_hook,
     too_quiet,
     unit_opened,
+    version_mismatch,
 )
 from linetap.checks.damping import Damper
 from linetap.checks.frame import Check, Finding, Snapshot, Trouble, take_snapshot
@@ -52,7 +60,14 @@ __all__ = [
 ]  # fmt: skip
 
 CHECKS: tuple[Check, ...] = (
+    capture_dead.CHECK,
+    recorder_dead.CHECK,
+    codec_absent.CHECK,
+    codec_mismatch.CHECK,
     codec_stalled.CHECK,
+    not_recording.CHECK,
+    reporter_dead.CHECK,
+    panel_dead.CHECK,
     disk_full.CHECK,
     disk_forecast.CHECK,
     clock_distrusted.CHECK,
@@ -81,6 +96,7 @@ CHECKS: tuple[Check, ...] = (
     certificate_end.CHECK,
     outbox_old.CHECK,
     outbox_dropped.CHECK,
+    version_mismatch.CHECK,
     policy_departs.CHECK,
     command_refused.CHECK,
 )

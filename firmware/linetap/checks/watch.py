@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from linetap.clock import NS_PER_MS, Clock
 from linetap.config.schema import Config
-from linetap.records import CaptureState, RecorderState, ReporterState, ServiceState
+from linetap.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 from linetap.service import DEAD_AFTER_MS, StateReader
 
 GRACE_MS = 10_000  # from the watch's start: a service that has not spoken yet is starting; after it, dead
@@ -49,6 +49,7 @@ class Services:
     capture: Mapping[int, Seen[CaptureState]]
     recorder: Seen[RecorderState]
     reporter: Seen[ReporterState]
+    panel: Seen[PanelState] = Seen(None, "starting")
 
 
 @dataclass(slots=True)
@@ -101,6 +102,7 @@ class Watch:
             capture={card: self._see(f"capture@{card}", CaptureState) for card in cards},
             recorder=self._see("recorder", RecorderState),
             reporter=self._see("reporter", ReporterState),
+            panel=self._see("panel", PanelState),
         )
 
     def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:

@@ -6,9 +6,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from linetap.checks import CHECKS
+from linetap.checks import (
+    CHECKS,
+    capture_dead,
+    codec_absent,
+    codec_mismatch,
+    not_recording,
+    recorder_dead,
+    reporter_dead,
+)
 from linetap.checks.broker_unreachable import is_unreachable
-from linetap.checks.codec_stalled import gives_no_audio
+from linetap.checks.codec_stalled import gives_no_audio, has_stalled
 from linetap.checks.hook_disagree import disagreeing
 from linetap.checks.meter_absent import is_absent
 from linetap.checks.unit_opened import is_open
@@ -75,14 +83,15 @@ def _conditions(services: Services) -> Iterator[str]:
     if any(seen.status == "starting" for seen in everyone):
         yield "starting"
     for seen in capture:
-        if gives_no_audio(seen):
-            ended_well = seen.status == "dead" and seen.fault != "codec_stalled"
-            yield "capture_dead" if ended_well else "codec_stalled"
-        elif seen.fault is not None:
+        if has_stalled(seen) or codec_absent.is_absent(seen) or codec_mismatch.is_another(seen):
+            yield "codec_stalled"
+        elif capture_dead.is_dead(seen):
+            yield "capture_dead"
+        elif not_recording.has_fault(seen):
             yield "not_recording"
         yield from _of_meter(seen)
     yield from _of_recorder(services)
-    if reporter.status == "dead" or reporter.stuck:
+    if reporter_dead.is_dead(services):
         yield "reporter_dead"
     elif is_unreachable(reporter):
         yield "broker_unreachable"
@@ -99,14 +108,11 @@ def _of_meter(capture: Seen[CaptureState]) -> Iterator[str]:
 
 def _of_recorder(services: Services) -> Iterator[str]:
     recorder = services.recorder
-    # A recorder that has nothing to read cannot get on: only beside a capture that does is it stuck.
-    fed = any(not gives_no_audio(seen) and seen.moving_ns > 0 for seen in services.capture.values())
-    if recorder.status == "dead" or (recorder.stuck and fed):
+    if recorder_dead.is_dead(services):
         yield "recorder_dead"
     if recorder.status != "alive" or recorder.state is None:
         return
-    refused = recorder.state.recording_refused or recorder.fault
-    if refused is not None:
+    if (refused := not_recording.refuses(recorder)) is not None:
         yield "disk_full" if refused == "disk_full" else "not_recording"
     if recorder.state.full_in_days is not None:
         yield "disk_forecast"
