@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from linetap import __version__
 from linetap.clock import Clock
 from linetap.config.schema import Board, Card, Config, Keys, Line, Storage
 from linetap.records import (
@@ -74,7 +75,7 @@ def panel(**fields: Any) -> PanelState:
 
 def _filled[S: ServiceState](kind: type[S], **fields: Any) -> S:
     name = kind.__name__.removesuffix("State").lower()
-    about: dict[str, Any] = {"service": name, "version": "0", "pid": 1, "started_ns": 1, "mono_ns": 0}
+    about: dict[str, Any] = {"service": name, "version": __version__, "pid": 1, "started_ns": 1, "mono_ns": 0}
     return kind(**about | {"progress": 0} | fields)
 
 
