@@ -104,6 +104,7 @@ class CaptureState(ServiceState, kw_only=True):
     ring_locked: bool
     realtime: bool
     overruns: int = 0
+    overruns_lately: int = 0  # lately.py
     underruns: int = 0
     gap_ms: float = 0.0
     last_gap_ns: int | None = None  # monotonic
@@ -136,6 +137,16 @@ class RetentionTimeState(msgspec.Struct, kw_only=True):
     ahead_s: int = 0  # the machine's clock, of what can be explained: the vault role must confirm it
     behind_s: int = 0
     challenge: str = ""  # what a signed answer (command `time`) has to name
+
+
+class KernelClockState(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine's clock as the recorder sees it: adjtimex(2), and whether it has jumped."""
+
+    synced: bool
+    offset_ms: float
+    synced_ns: int | None = None  # monotonic, when it last was; None: not since the recorder's start
+    step_ms: int = 0  # the last jump, above 0 forward,
+    stepped_ns: int | None = None  # and when, monotonic; None: it has not jumped since the recorder's start
 
 
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +198,7 @@ class RecorderState(ServiceState, kw_only=True):
     recording_refused: str | None = None  # why new calls are not recorded, e.g. "disk_full"
     gap_ms: float = 0.0
     ring_lag_ms: float = 0.0
+    overtaken_ns: int | None = None  # monotonic, when audio last went from a ring unread; None: not since the start
     outbox_seq: int = 0
     outbox_dropped_to: int = 0  # the newest event that was let go for want of room, or that was found damaged
     disk_free_bytes: int = 0
@@ -198,6 +210,7 @@ class RecorderState(ServiceState, kw_only=True):
     smdr_unmatched: int = 0  # calls on our lines without a record, and recordings the PBX did not see
     key_list: KeyListState | None = None  # None: the configuration names none
     retention_time: RetentionTimeState | None = None
+    clock: KernelClockState | None = None
     full_in_days: int | None = None  # at the present rate the disk is full before the calls in it are over
     retention_days: int = 0  # of the default class
     delivery: DeliveryState = DeliveryState()

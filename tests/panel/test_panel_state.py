@@ -103,6 +103,8 @@ STALLED = capture(fault=Fault("codec_stalled", ""))
     ("capture_seen", "recorder_seen", "reporter_seen", "condition"),
     [
         (None, None, None, "ok"),
+        (alive(capture(overruns_lately=3)), None, None, "unit_check"),
+        (Seen(capture(fault=Fault("codec_absent", "")), "dead"), None, None, "codec_stalled"),
         (DEAD_CAPTURE, None, None, "capture_dead"),
         (None, DEAD_RECORDER, None, "recorder_dead"),
         (None, None, DEAD_REPORTER, "reporter_dead"),

@@ -18,6 +18,7 @@ from linetap.board import CardBoard
 from linetap.clock import NS_PER_MS, Clock
 from linetap.config.schema import Card
 from linetap.errors import DeviceFault
+from linetap.lately import Lately
 from linetap.records import CaptureState
 from linetap.ring import GAP_CAUSES, GAP_OVERRUN, GAP_RESTART, NS_PER_FRAME, SLOT_MS, UNDERRUN, RingWriter
 
@@ -93,6 +94,7 @@ class Loop:
         self._rarely = 8 * codec.period
         self._playback_restarted = False
         self._last_ns = 0
+        self._overruns = Lately()
         state.playback_offset_frames = self._offset + FILL_PERIODS * codec.period
 
     def start(self) -> None:
@@ -123,6 +125,9 @@ class Loop:
             )
         self._feed(room)
         return watched
+
+    def overruns_lately(self) -> int:
+        return self._overruns.count(self._clock.monotonic_ns())
 
     def _take(self, available: int, room: int, now_ns: int) -> None:
         self._last_ns = now_ns
@@ -204,6 +209,7 @@ class Loop:
         self._state.last_gap_ns = self._clock.monotonic_ns()
         if self._cause == GAP_OVERRUN:
             self._state.overruns += 1
+            self._overruns.note(self._clock.monotonic_ns())
         milliseconds = frames * NS_PER_FRAME / NS_PER_MS
         log.warning("%s: card %d lost %.1f ms", GAP_CAUSES[self._cause], self._card.number, milliseconds)
 

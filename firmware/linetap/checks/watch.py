@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other services as their state files show them: alive or dead, working or stuck. For panel, checks and reporter.
+"""The other services as their state files show them: alive or dead, working or stuck; and the machine beside them. For
+panel, checks and reporter.
 
 Nothing here asks a service anything, so nothing here can be held up by one.
 """
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from linetap.checks.machine import Machine, MachineWatch
 from linetap.clock import NS_PER_MS, Clock
 from linetap.config.schema import Config
 from linetap.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
@@ -84,17 +86,20 @@ def judge[S: ServiceState](
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at the state files of one unit again and again; remembers only when each service last got on."""
+    """Looks at the state files of one unit again and again; remembers only when each service last got on, and what
+    MachineWatch does."""
 
     config: Config
     clock: Clock
     grace_ms: int = GRACE_MS
     _started_ns: int = field(init=False)
+    _machine: MachineWatch = field(init=False)
     _progress: dict[str, _Progress] = field(init=False, default_factory=dict)
     _readers: dict[str, StateReader[Any]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._started_ns = self.clock.monotonic_ns()
+        self._machine = MachineWatch(self.clock)
 
     def look(self) -> Services:
         cards = sorted({line.card for line in self.config.line})
@@ -104,6 +109,9 @@ class Watch:
             reporter=self._see("reporter", ReporterState),
             panel=self._see("panel", PanelState),
         )
+
+    def machine(self) -> Machine:
+        return self._machine.look()
 
     def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
         now_ns = self.clock.monotonic_ns()

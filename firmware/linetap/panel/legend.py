@@ -114,6 +114,12 @@ CONDITIONS = {
         "회선 계측기가 응답하지 않습니다. 녹음은 계속됩니다.",
         "A line meter is silent; recording goes on.",
     ),
+    "unit_check": Condition(
+        "on",
+        "blink 2",
+        "기기 점검이 필요합니다(전원, 온도, 디스크). 녹음은 계속됩니다.",
+        "The unit needs a look: supply, heat, disk; recording goes on.",
+    ),
     "disk_forecast": Condition(
         "on",
         "blink 6",

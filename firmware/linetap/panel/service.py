@@ -34,7 +34,7 @@ class Panel:
 
     def tick(self) -> Shown:
         """DeviceFault when the LEDs can no longer be driven."""
-        before, now = self._shown, shown(self._watch.look(), self._clock.monotonic_ns())
+        before, now = self._shown, shown(self._watch.look(), self._clock.monotonic_ns(), self._watch.machine())
         self._shown = now
         self._ticks += 1
         now_ms = self._clock.monotonic_ns() // NS_PER_MS

@@ -11,13 +11,20 @@ from linetap.checks import (
     capture_dead,
     codec_absent,
     codec_mismatch,
+    disk_errors,
+    disk_worn,
     not_recording,
+    overruns,
     recorder_dead,
     reporter_dead,
+    temperature_high,
+    throttled,
+    under_voltage,
 )
 from linetap.checks.broker_unreachable import is_unreachable
 from linetap.checks.codec_stalled import gives_no_audio, has_stalled
 from linetap.checks.hook_disagree import disagreeing
+from linetap.checks.machine import Machine
 from linetap.checks.meter_absent import is_absent
 from linetap.checks.unit_opened import is_open
 from linetap.checks.watch import Seen, Services
@@ -64,9 +71,9 @@ class Shown:
         return f"{looked_for}{CONDITIONS[self.condition].en} Lines: {ACTIVITIES[self.activity].en}."
 
 
-def shown(services: Services, now_ns: int = 0) -> Shown:
+def shown(services: Services, now_ns: int = 0, machine: Machine = Machine()) -> Shown:  # noqa: B008 - frozen
     """A defined pattern for whatever the state files say, and whatever they leave unsaid. `now_ns`: monotonic."""
-    stand = set(_conditions(services)) or {"ok"}
+    stand = {*_conditions(services), *_of_machine(machine)} or {"ok"}
     standing = tuple(name for name in CONDITIONS if name in stand)
     recorder = services.recorder
     identify = recorder.status == "alive" and recorder.state is not None and now_ns < recorder.state.identify_until_ns
@@ -89,6 +96,8 @@ def _conditions(services: Services) -> Iterator[str]:
             yield "capture_dead"
         elif not_recording.has_fault(seen):
             yield "not_recording"
+        if overruns.too_many(seen):
+            yield "unit_check"
         yield from _of_meter(seen)
     yield from _of_recorder(services)
     if reporter_dead.is_dead(services):
@@ -104,6 +113,12 @@ def _of_meter(capture: Seen[CaptureState]) -> Iterator[str]:
         yield "meter_absent"
     if disagreeing(capture):
         yield "line_check"
+
+
+def _of_machine(machine: Machine) -> Iterator[str]:
+    slow = temperature_high.is_hot(machine) or throttled.is_slowed(machine)
+    if slow or under_voltage.is_low(machine) or disk_errors.damaged(machine) or disk_worn.is_worn(machine):
+        yield "unit_check"
 
 
 def _of_recorder(services: Services) -> Iterator[str]:
