@@ -98,6 +98,17 @@ def test_reporter_and_panel_see_no_audio_and_the_others_no_network(unit: Guest) 
         assert alone == (service != "linetap-reporter"), service
 
 
+@pytest.mark.parametrize("service", ["linetap-recorder", "linetap-reporter"])
+def test_who_looks_at_the_machine_sees_it_from_within_its_sandbox(unit: Guest, service: str) -> None:
+    """There everything is read-only, and the vault is not called so."""
+    said = as_seen_by(unit, service, "linetap", "check", "--config", "/etc/linetap/unit.toml")
+    assert said, "it ran at all"
+    unseen = said.rpartition("not on this machine: ")[2] if "not on this machine" in said else ""
+    assert "memory_low" not in unseen
+    assert "vault_read_only" not in said
+    assert "_dead" not in said
+
+
 def test_the_signing_key_is_the_recorders_alone(unit: Guest) -> None:
     assert unit.run("stat", "-c", "%U %a", "/etc/linetap/unit.key") == "root 600"
     for service in SERVICES:
