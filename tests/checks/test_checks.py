@@ -13,29 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ill_unit import ill_unit
 from linetap.checks import CHECKS, Alert, Check, Finding, Snapshot, Watch, run, take_snapshot
 from linetap.checks.command import diagnose, print_json, print_lines
 from linetap.checks.frame import MB
-from linetap.checks.machine import Machine, Wear
 from linetap.checks.watch import DEAD_NS, Seen, Services
 from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap.log import code_of
 from linetap.panel.legend import table
-from linetap.records import (
-    CaptureState,
-    Fault,
-    KernelClockState,
-    KeyListState,
-    MeterState,
-    OutboxState,
-    RecorderState,
-    RefusedState,
-    RetentionTimeState,
-)
+from linetap.records import Fault, RecorderState, RefusedState, RetentionTimeState
 from linetap.reporter.journal import Journal
 from linetap.reporter.messages import Topics
 from linetap.reporter.telemetry import Alerts
-from state_files import Unit, capture, panel, recorder, reporter, suffering, unit
+from state_files import Unit, capture, recorder, reporter, unit
 
 RESERVE = 100 * MB
 ALERT_FIELDS = set(Alert.__struct_fields__)
@@ -217,30 +207,7 @@ def test_the_alert_is_the_contracts() -> None:
 
 
 def all_that_there_is() -> list[Finding]:
-    """Of a unit on which every check stands."""
-    worst = MeterState(connected=False, tamper=True, disagreeing=[1, 2])
-    captures = {
-        1: Seen(capture(meter=worst, overruns_lately=30), "alive", 60 * NS_PER_S),
-        2: Seen[CaptureState](None, "dead"),
-    }
-    for card, code in enumerate(("codec_absent", "codec_mismatch", "codec_stalled"), 3):
-        captures[card] = Seen(capture(card, fault=Fault(code, "")), "dead")
-    figures = {"smdr_unmatched": 3, "full_in_days": 41, "retention_days": 60, "key_list": KeyListState()}
-    figures |= {"outbox_dropped_to": 7, "recording_refused": "disk_error", "version": "1"}
-    figures |= {"refused_commands": RefusedState(1, "command_signer"), "departures": ["record_and_flag"]}
-    time = RetentionTimeState(ahead_s=86_400 * 400)
-    figures |= {"overtaken_ns": 0, "mono_ns": 900 * NS_PER_S, "started_ns": 0}
-    figures |= {"clock": KernelClockState(synced=False, offset_ms=0.0, step_ms=-3000, stepped_ns=0)}
-    state = suffering(*(check.id for check in CHECKS), retention_time=time, **figures)
-    told = reporter(False, certificate_until="1970-01-01T00:00:00.000Z", outbox=OutboxState(oldest_s=1e6))
-    services = Services(
-        captures, Seen(state, "alive", stuck=True), Seen(told, "alive", stuck=True), Seen(panel(), "dead")
-    )
-    machine = Machine(
-        temperature_c=90.0, under_voltage=True, throttled=0xF, memory_total_kb=1000, memory_available_kb=10,
-        disk_errors={"mmcblk0p2": 3}, disks={"mmcblk0": Wear(110, 3)},
-    )  # fmt: skip
-    return run(Snapshot(services, 0, 0, RESERVE, "/vault", 0, machine, read_only=True))
+    return run(ill_unit())
 
 
 def test_every_check_says_what_to_do_in_both_languages() -> None:
