@@ -82,6 +82,7 @@ class ServiceState(msgspec.Struct, kw_only=True):
     mono_ns: int  # monotonic, when this was written
     progress: int
     fault: Fault | None = None
+    leaving: bool = False  # it ends to start again with another configuration, and will be back
 
 
 class MeterState(msgspec.Struct, kw_only=True):

@@ -17,7 +17,7 @@ from ill_unit import ill_unit
 from linetap.checks import CHECKS, Alert, Check, Finding, Snapshot, Watch, run, take_snapshot
 from linetap.checks.command import diagnose, print_json, print_lines
 from linetap.checks.frame import MB
-from linetap.checks.watch import DEAD_NS, Seen, Services
+from linetap.checks.watch import DEAD_NS, GRACE_MS, Seen, Services
 from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap.log import code_of
 from linetap.panel.legend import table
@@ -25,7 +25,7 @@ from linetap.records import Fault, RecorderState, RefusedState, RetentionTimeSta
 from linetap.reporter.journal import Journal
 from linetap.reporter.messages import Topics
 from linetap.reporter.telemetry import Alerts
-from state_files import Unit, capture, recorder, reporter, unit
+from state_files import DEATHS, Unit, capture, recorder, reporter, unit
 
 RESERVE = 100 * MB
 ALERT_FIELDS = set(Alert.__struct_fields__)
@@ -185,6 +185,16 @@ class TestCodecStalled:
             floor.unit.states["capture@1"] = capture(started_ns=1000 + attempt)
             floor.pass_ms(2000)
             assert [finding.check for finding in floor.standing] == ["capture_dead"]
+
+    def test_who_starts_again_with_another_configuration_is_not_dead_for_a_while(self, run_dir: Path) -> None:
+        floor = Floor(run_dir)
+        floor.pass_ms(2000)
+        for state in floor.unit.states.values():
+            state.leaving = True
+        floor.pass_ms(250)
+        floor.unit.kill(*floor.unit.states)
+        assert floor.pass_ms(GRACE_MS - 250) == set()
+        assert floor.pass_ms(500) == DEATHS
 
     def test_the_card_is_named(self, run_dir: Path) -> None:
         floor = Floor(run_dir, cards=3)

@@ -17,7 +17,8 @@ from linetap.config.schema import Config
 from linetap.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 from linetap.service import DEAD_AFTER_MS, StateReader
 
-GRACE_MS = 10_000  # from the watch's start: a service that has not spoken yet is starting; after it, dead
+GRACE_MS = 10_000  # from the watch's start: a service that has not spoken yet is starting; after it, dead. So long too
+# after a service has said that it starts again.
 DEAD_NS = DEAD_AFTER_MS * NS_PER_MS
 
 Status = Literal["starting", "alive", "dead"]
@@ -77,6 +78,8 @@ def judge[S: ServiceState](
     """Pure: what a state file says at `now_ns`. `moved_ns`, `since_ns`: when its progress last grew, and since when."""
     if state is None:
         return Seen(None, "dead" if grace_over else "starting")
+    if state.leaving and 0 <= now_ns - state.mono_ns < GRACE_MS * NS_PER_MS:
+        return Seen(state, "starting")
     if abs(now_ns - state.mono_ns) >= DEAD_NS:  # a time stamp ahead of the clock is as wrong as an old one
         return Seen(state, "dead")
     stuck = moved_ns is not None and now_ns - moved_ns >= DEAD_NS
