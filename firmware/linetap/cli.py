@@ -60,6 +60,11 @@ COMMANDS = {
     ),
     "notice": Command("notices.command", "the spoken notices", 'import hall.wav --text "이 통화는 녹음됩니다."'),
     "config": Command("commission.command", "make or check a configuration", "check unit.toml"),
+    "provision": Command(
+        "provision.command",
+        "one file for a unit's card, and what it makes of it",
+        "pack unit.toml ca.pem -o linetap.toml",
+    ),
     "tones": Command(
         "commission.tones", "the tones of a PBX", "learn --name pbx busy=busy.wav ringback=ringback.wav -o profile.toml"
     ),

@@ -7,8 +7,9 @@ stopped after an error says `emergency_ro` while the flag for read-only is not s
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from linetap.checks import machine
 
@@ -24,12 +25,15 @@ def is_read_only(folder: Path, root: Path | None = None) -> bool | None:
             lines = file.read(_FILE_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return None
-    place, nearest, options = PurePosixPath(folder.resolve()), PurePosixPath(), ""
+    place, nearest, options = os.path.realpath(folder) + "/", "", ""
     for line in lines:
         here, _, system = line.partition(" - ")
-        if len(fields := here.split(" ")) < 6 or len(of_system := system.split(" ")) < 3:
+        if len(fields := here.split(" ", 5)) < 6 or len(of_system := system.split(" ", 2)) < 3:
             continue
-        point = PurePosixPath(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4]))
-        if place.is_relative_to(point) and len(point.parts) >= len(nearest.parts):  # a later one lies on top
+        point = fields[4]
+        if "\\" in point:
+            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
+        point = point.rstrip("/") + "/"
+        if place.startswith(point) and len(point) >= len(nearest):  # a later one lies on top
             nearest, options = point, of_system[2]
-    return not CLOSED.isdisjoint(options.split(",")) if nearest.parts else None
+    return not CLOSED.isdisjoint(options.split(",")) if nearest else None
