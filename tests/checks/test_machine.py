@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from linetap.checks.machine import DIP_S, EVERY_S, Machine, MachineWatch, Wear, read_machine
+from linetap.checks import machine
+from linetap.checks.machine import DIP_S, EVERY_S, FIND_EVERY_S, Machine, MachineWatch, Wear
 from linetap.checks.mounts import is_read_only
 from linetap.clock import NS_PER_S, ManualClock
 from machine_rig import PI, THROTTLED, VOLTAGE, lay
+
+
+def read_machine(root: Path) -> Machine:
+    return machine.read_machine(root, machine.find(root))
 
 
 def test_a_pi(tmp_path: Path) -> None:
@@ -61,6 +66,15 @@ def test_it_is_read_once_a_second_and_a_dip_is_remembered(tmp_path: Path) -> Non
     assert watch.look().under_voltage is True
     clock.advance(EVERY_S * NS_PER_S)
     assert watch.look().under_voltage is False
+
+
+def test_a_disk_that_comes_later_is_found(tmp_path: Path) -> None:
+    clock = ManualClock(monotonic_ns=NS_PER_S)
+    watch = MachineWatch(clock, tmp_path)
+    assert watch.look() == Machine()
+    lay(tmp_path, {"sys/fs/ext4/sda1/errors_count": "1\n"})
+    clock.advance(FIND_EVERY_S * NS_PER_S)
+    assert watch.look().disk_errors == {"sda1": 1}
 
 
 ROOT_LINE = "22 1 179:2 / / rw,relatime shared:1 - ext4 /dev/mmcblk0p2 rw\n"

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 
 from linetap.checks.machine import Machine
-from linetap.checks.mounts import is_read_only
 from linetap.checks.watch import Services, Watch
 from linetap.clock import Clock, rfc3339
 from linetap.config.schema import Config
@@ -101,7 +100,7 @@ def take_snapshot(config: Config, watch: Watch, clock: Clock) -> Snapshot:
         vault=config.vault,
         utc_ns=clock.utc_ns(),
         machine=watch.machine(),
-        read_only=is_read_only(config.vault_path),
+        read_only=watch.read_only(),
     )
 
 

@@ -2,14 +2,14 @@
 """The computer itself as the kernel's files show it: heat, supply, memory, disks. Any of our users may read them.
 
 What this machine has not is None or empty, and never a fault. A firmware's or a driver's file is asked once a second,
-however often somebody looks.
+however often somebody looks; which files there are, more rarely, since that costs more than to read them.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from linetap.clock import NS_PER_S, Clock
 
 ROOT = Path("/")
 EVERY_S = 1
+FIND_EVERY_S = 10
 DIP_S = 300  # the driver polls the supply every 2 s and forgets: a dip is told for so long
 _MOST = 16  # files of a kind
 _FILE_BYTES = 64 << 10
@@ -52,20 +53,35 @@ class Machine:
         return None if self.throttled is None else bool(self.throttled & _SLOWED)
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where this machine has what. The temperature is the processor's: other zones mean other limits."""
+
+    throttled: Path | None
+    voltage: Path | None  # of raspberrypi-hwmon, in every kernel; `throttled` is in the vendor's alone
+    temperature: Path | None
+    errors: tuple[Path, ...]
+    disks: tuple[Path, ...]
+
+
 class MachineWatch:
     """Reads no more often than once in EVERY_S, and remembers a dip of the supply for DIP_S."""
 
     def __init__(self, clock: Clock, root: Path | None = None) -> None:
         self._clock, self._root = clock, root
         self._machine: Machine | None = None
-        self._read_ns = 0
+        self._read_ns = self._found_ns = 0
+        self._files: Files | None = None
         self._dip_ns: int | None = None
 
     def look(self) -> Machine:
         now_ns = self._clock.monotonic_ns()
         if self._machine is None or now_ns - self._read_ns >= EVERY_S * NS_PER_S:
             self._read_ns = now_ns
-            self._machine = self._with_dip(read_machine(self._root or ROOT), now_ns)
+            root = self._root or ROOT
+            if self._files is None or now_ns - self._found_ns >= FIND_EVERY_S * NS_PER_S:
+                self._files, self._found_ns = find(root), now_ns
+            self._machine = self._with_dip(read_machine(root, self._files), now_ns)
         return self._machine
 
     def _with_dip(self, machine: Machine, now_ns: int) -> Machine:
@@ -76,43 +92,33 @@ class MachineWatch:
         return replace(machine, under_voltage=now_ns - self._dip_ns < DIP_S * NS_PER_S)
 
 
-def read_machine(root: Path) -> Machine:
+def find(root: Path) -> Files:
     """`root`: where /proc and /sys are."""
-    throttled = next(
-        (_number(path, 16) for path in _found(root, "sys/bus/platform/devices/*:firmware/get_throttled")), None
+    zones, sensors = _all(root, "sys/class/thermal/thermal_zone*"), _all(root, "sys/class/hwmon/hwmon*")
+    return Files(
+        throttled=next(iter(_all(root, "sys/bus/platform/devices/*:firmware/get_throttled")), None),
+        voltage=next((it / "in0_lcrit_alarm" for it in sensors if _text(it / "name").strip() == "rpi_volt"), None),
+        temperature=next((it / "temp" for it in zones if _text(it / "type").strip() == "cpu-thermal"), None),
+        errors=_all(root, "sys/fs/ext4/*/errors_count"),
+        disks=_all(root, "sys/block/mmcblk[0-9]"),
     )
+
+
+def read_machine(root: Path, files: Files) -> Machine:
+    throttled = _number(files.throttled, 16)
+    alarm, milli = _number(files.voltage), _number(files.temperature)
+    under_voltage = None if throttled is None else bool(throttled & _UNDER_VOLTAGE)
     memory = _text(root / "proc/meminfo")
-    celsius = _temperature(root)
     return Machine(
-        temperature_c=celsius,
-        under_voltage=_under_voltage(root, throttled),
+        temperature_c=None if milli is None else milli / 1000,
+        under_voltage=under_voltage if alarm is None else alarm != 0,
         throttled=throttled,
         memory_total_kb=_after(r"^MemTotal: +(\d+)", memory),
         memory_available_kb=_after(r"^MemAvailable: +(\d+)", memory),
         stalled_percent=_stalled(_text(root / "proc/pressure/memory")),
-        disk_errors={
-            path.parent.name: count
-            for path in _found(root, "sys/fs/ext4/*/errors_count")
-            if (count := _number(path)) is not None
-        },
-        disks={path.name: wear for path in _found(root, "sys/block/mmcblk[0-9]") if (wear := _wear(path / "device"))},
+        disk_errors={path.parent.name: n for path in files.errors if (n := _number(path)) is not None},
+        disks={path.name: wear for path in files.disks if (wear := _wear(path / "device"))},
     )
-
-
-def _temperature(root: Path) -> float | None:
-    """The processor's: others may be there, and mean other limits."""
-    for zone in _found(root, "sys/class/thermal/thermal_zone*"):
-        if _text(zone / "type").strip() == "cpu-thermal" and (milli := _number(zone / "temp")) is not None:
-            return milli / 1000
-    return None
-
-
-def _under_voltage(root: Path, throttled: int | None) -> bool | None:
-    """By the driver raspberrypi-hwmon, which is in every kernel; the firmware's own file is in the vendor's alone."""
-    for sensor in _found(root, "sys/class/hwmon/hwmon*"):
-        if _text(sensor / "name").strip() == "rpi_volt" and (alarm := _number(sensor / "in0_lcrit_alarm")) is not None:
-            return alarm != 0
-    return None if throttled is None else bool(throttled & _UNDER_VOLTAGE)
 
 
 def _wear(device: Path) -> Wear | None:
@@ -132,11 +138,13 @@ def _after(pattern: str, text: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _found(root: Path, pattern: str) -> Iterator[Path]:
-    return iter(sorted(itertools.islice(root.glob(pattern), _MOST)))
+def _all(root: Path, pattern: str) -> tuple[Path, ...]:
+    return tuple(sorted(itertools.islice(root.glob(pattern), _MOST)))
 
 
-def _number(path: Path, base: int = 10) -> int | None:
+def _number(path: Path | None, base: int = 10) -> int | None:
+    if path is None:
+        return None
     try:
         return int(_text(path), base)
     except ValueError:

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from linetap.checks.machine import Machine, MachineWatch
-from linetap.clock import NS_PER_MS, Clock
+from linetap.checks.mounts import is_read_only
+from linetap.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap.config.schema import Config
 from linetap.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 from linetap.service import DEAD_AFTER_MS, StateReader
 
 GRACE_MS = 10_000  # from the watch's start: a service that has not spoken yet is starting; after it, dead. So long too
 # after a service has said that it starts again.
+MOUNTS_EVERY_S = 10
 DEAD_NS = DEAD_AFTER_MS * NS_PER_MS
 
 Status = Literal["starting", "alive", "dead"]
@@ -89,14 +91,16 @@ def judge[S: ServiceState](
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at the state files of one unit again and again; remembers only when each service last got on, and what
-    MachineWatch does."""
+    """Looks at the state files of one unit again and again; remembers only when each service last got on, and
+    what the machine said a moment ago."""
 
     config: Config
     clock: Clock
     grace_ms: int = GRACE_MS
     _started_ns: int = field(init=False)
     _machine: MachineWatch = field(init=False)
+    _mounts_ns: int | None = field(init=False, default=None)
+    _read_only: bool | None = field(init=False, default=None)
     _progress: dict[str, _Progress] = field(init=False, default_factory=dict)
     _readers: dict[str, StateReader[Any]] = field(init=False, default_factory=dict)
     _cards: list[int] = field(init=False)
@@ -120,6 +124,13 @@ class Watch:
 
     def machine(self) -> Machine:
         return self._machine.look()
+
+    def read_only(self) -> bool | None:
+        """Of the vault's file system, looked at now and then: that nothing can be written the recorder says at once."""
+        now_ns = self.clock.monotonic_ns()
+        if self._mounts_ns is None or now_ns - self._mounts_ns >= MOUNTS_EVERY_S * NS_PER_S:
+            self._mounts_ns, self._read_only = now_ns, is_read_only(self.config.vault_path)
+        return self._read_only
 
     def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
         now_ns = self.clock.monotonic_ns()
