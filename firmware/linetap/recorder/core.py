@@ -15,6 +15,8 @@ from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.recorder.signals.ears import Ears
 from linetap.recorder.signals.event import Event
 from linetap.recorder.signals.health.linehealth import LineHealth
+from linetap.recorder.walk.sight import sight_of
+from linetap.recorder.walk.turn import Sight
 from linetap.records import LineState
 from linetap.ring import Batch
 
@@ -67,6 +69,15 @@ class Recorder:
         states = [state for card in self._cards.values() for state in card.line_states()]
         return sorted(states, key=lambda state: state.line)
 
+    def put_on_trial(self, line: int | None) -> None:
+        """The line that a walk test asks for; none of the others is."""
+        for each in self._around.lines:
+            each.memory.on_trial = each.config.number == line
+
+    def sight(self, line: int, mono_s: float) -> Sight:
+        """What a walk test sees of this line."""
+        return next(found for card in self._cards.values() if (found := card.sight(line, mono_s)) is not None)
+
     def calls_in_progress(self) -> set[str]:
         return {memory.call.call_id for memory in self.memories().values() if memory.call}
 
@@ -97,6 +108,15 @@ class _Card:
     def line_states(self) -> list[LineState]:
         health = self.health
         return [line.line_state(health.troubles(index) if health else []) for index, line in enumerate(self.lines)]
+
+    def sight(self, number: int, mono_s: float) -> Sight | None:
+        for index, line in enumerate(self.lines):
+            if line.config.number == number:
+                health = self.health
+                return sight_of(
+                    line, health.reading(index) if health else None, health.troubles(index) if health else [], mono_s
+                )
+        return None
 
     def forget(self) -> None:
         self.ears = Ears(self._profiles)
