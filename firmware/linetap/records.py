@@ -74,7 +74,7 @@ RECORDER_SOCKET = "recorder.sock"
 
 
 class StartWalk(msgspec.Struct, frozen=True, tag="start_walk", tag_field="verb"):
-    """A walk test of these lines; of all, where none is named. `Refused` comes back where there can be none."""
+    """A walk test of these lines; of all, where none is named. `Walking` comes back, or `Refused`."""
 
     by: WalkBy
     lines: list[int] = []
@@ -82,6 +82,12 @@ class StartWalk(msgspec.Struct, frozen=True, tag="start_walk", tag_field="verb")
 
 class StopWalk(msgspec.Struct, frozen=True, tag="stop_walk", tag_field="verb"):
     """The one that runs ends here, with a report on what was done of it."""
+
+
+class Walking(msgspec.Struct, frozen=True, tag="walking", tag_field="verb"):
+    """Which one was started, or stopped, by the time it began."""
+
+    began_at: str
 
 
 RecorderCommand = StartWalk | StopWalk

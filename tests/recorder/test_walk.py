@@ -19,7 +19,7 @@ from linetap.evidence.walk import WalkReport
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.walk.walk import ALL_S, SHOWN_S
-from linetap.records import CallRecord, PlayNotice, Refused, StartWalk, StopWalk
+from linetap.records import CallRecord, PlayNotice, StartWalk, StopWalk
 from unit_rig import Unit, make_unit
 
 SOON = Recording(answer_timeout_s=2, answer_unheard_s=4)
@@ -86,9 +86,9 @@ def test_the_report_is_signed_as_stock_openssh_checks_it(walked: Walked, unit: U
     walked.walk_all(2)
     path, report = report_of(unit.config)
     assert report.passed
-    command = ["ssh-keygen", "-Y", "verify", "-f", unit.signers, "-I", "floor-03", "-n", walk.NAMESPACE, "-s"]
-    command.append(path.with_name(path.name + walk.SIGNATURE_SUFFIX))
-    subprocess.run(command, input=path.read_bytes(), check=True, timeout=60, capture_output=True)
+    signature = path.with_name(path.name + walk.SIGNATURE_SUFFIX)
+    command = f"ssh-keygen -Y verify -f {unit.signers} -I floor-03 -n {walk.NAMESPACE} -s {signature}"
+    subprocess.run(command.split(), input=path.read_bytes(), check=True, timeout=60, capture_output=True)
     assert b'"passed":true' in path.read_bytes()
 
 
@@ -221,8 +221,7 @@ def test_all_of_it_has_an_end(walked: Walked) -> None:
     ],
 )
 def test_what_cannot_be_is_refused(walked: Walked, message: StartWalk | StopWalk, why: str) -> None:
-    (answer,) = walked.ask(message)
-    assert msgspec.json.decode(answer, type=Refused).why == why
+    assert walked.ask(message) == [why]
     assert walked.walk is None
 
 
@@ -230,9 +229,9 @@ def test_there_is_one_at_a_time_and_nonsense_starts_none(walked: Walked) -> None
     walked.wires[0].lifts = False
     assert walked.ask(StartWalk("button", [1])) == []
     (answer,) = walked.ask(StartWalk("terminal"))
-    assert b"going on already" in answer
+    assert "going on already" in answer
     (answer,) = walked.ask(PlayNotice(1, "ko", 0))  # type: ignore[arg-type]
-    assert b"not a command" in answer
+    assert "not a command" in answer
     assert walked.walk is not None
     assert (walked.walk.by, walked.walk.line) == ("button", 1)
 

@@ -24,8 +24,10 @@ from linetap.records import (
     CaptureCommand,
     PlayNotice,
     RecorderCommand,
+    Refused,
     StartWalk,
     WalkedLine,
+    Walking,
     WalkState,
     WalkStep,
 )
@@ -118,14 +120,15 @@ class Walked:
             self.turn()
         raise AssertionError(f"it never came to it: {what}")
 
-    def ask(self, command: RecorderCommand) -> list[bytes]:
-        """As panel and terminal do. What came back: a refusal, or nothing."""
+    def ask(self, command: RecorderCommand) -> list[str]:
+        """As panel and terminal do. The refusal that came back, or nothing."""
         caller = Caller(self.config.run_path / RECORDER_SOCKET)
         try:
             caller.send(msgspec.json.encode(command))
             self.turn()  # it is let in
             self.turn()  # and heard
-            return caller.answers()
+            answers = [msgspec.json.decode(data, type=Refused | Walking) for data in caller.answers()]
+            return [answer.why for answer in answers if isinstance(answer, Refused)]
         finally:
             caller.close()
 

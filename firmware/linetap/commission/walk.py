@@ -16,7 +16,17 @@ from linetap.config import load_config
 from linetap.config.schema import Config
 from linetap.errors import BadInput, DeviceFault, Refusal
 from linetap.evidence.walk import FOLDER
-from linetap.records import RECORDER_SOCKET, RecorderState, Refused, StartWalk, StopWalk, WalkedLine, WalkState
+from linetap.records import (
+    RECORDER_SOCKET,
+    RecorderCommand,
+    RecorderState,
+    Refused,
+    StartWalk,
+    StopWalk,
+    WalkedLine,
+    Walking,
+    WalkState,
+)
 from linetap.service import StateReader, alive
 from linetap.sockets import Caller
 
@@ -57,37 +67,35 @@ class _Walker:
         self._states = StateReader(config.run_path, "recorder", RecorderState)
 
     def walk(self, lines: list[int]) -> int:
-        before = self._seen()
-        self._recorder.send(msgspec.json.encode(StartWalk("terminal", lines)))
+        began_at = self._ask(StartWalk("terminal", lines))
         try:
-            now = self._until_new(before.began_at if before else "")
-            self._follow(now.began_at)
+            self._follow(began_at)
         except KeyboardInterrupt:
             with contextlib.suppress(DeviceFault):
                 self._recorder.send(msgspec.json.encode(StopWalk()))
             raise
-        return self._last(now.began_at)
+        return self._last(began_at)
 
     def stop(self) -> int:
-        before = self._seen()
-        running = before.began_at if before is not None and before.ended_by is None else None
-        self._recorder.send(msgspec.json.encode(StopWalk()))
+        began_at = self._ask(StopWalk())
         for _ in range(round(ANSWER_S / _LOOK_S)):
-            self._raise_refusal()
             now = self._seen()
-            if now is not None and now.began_at == running and now.ended_by is not None:
-                return self._last(now.began_at)
+            if now is not None and now.began_at == began_at and now.ended_by is not None:
+                break
+            self._clock.sleep(_LOOK_S)
+        return self._last(began_at)
+
+    def _ask(self, command: RecorderCommand) -> str:
+        """When the walk test that is meant began."""
+        self._recorder.send(msgspec.json.encode(command))
+        for _ in range(round(ANSWER_S / _LOOK_S)):
+            for data in self._recorder.answers():
+                answer: Refused | Walking = msgspec.json.decode(data, type=Refused | Walking)
+                if isinstance(answer, Refused):
+                    raise Refusal(f"the recorder refuses: {answer.why}")
+                return answer.began_at
             self._clock.sleep(_LOOK_S)
         raise DeviceFault("recorder_silent", f"the recorder has not answered within {ANSWER_S:g} s; see its log")
-
-    def _until_new(self, before: str) -> WalkState:
-        for _ in range(round(ANSWER_S / _LOOK_S)):
-            self._raise_refusal()
-            now = self._seen()
-            if now is not None and now.began_at != before:
-                return now
-            self._clock.sleep(_LOOK_S)
-        raise DeviceFault("recorder_silent", f"the recorder has not begun within {ANSWER_S:g} s; see its log")
 
     def _follow(self, began_at: str) -> None:
         """Until it is over. Its bounds are the recorder's; one that is dead for long ends it here."""
@@ -120,10 +128,6 @@ class _Walker:
     def _seen(self) -> WalkState | None:
         state = self._states.read()
         return state.walk if state is not None and alive(state, self._clock) else None
-
-    def _raise_refusal(self) -> None:
-        for answer in self._recorder.answers():
-            raise Refusal(f"the recorder refuses: {msgspec.json.decode(answer, type=Refused).why}")
 
 
 def _first(walked: WalkedLine, said: str) -> str:

@@ -129,13 +129,25 @@ CONDITIONS = {
     "ok": Condition("on", "off", "정상입니다.", "All is well."),
 }
 
+# In a walk test CALL tells of the test alone, so that RUN and FAULT hide nothing: first what it waits for, then for a
+# moment what came of a line, and at the end the worst of all.
+WALK = {
+    "walk_lift": Activity("blink 1", "회선 시험: 다음 회선의 수화기를 드십시오", "walk test: lift the next line"),
+    "walk_dial": Activity("blink 2", "회선 시험: 1을 한 번 누르십시오", "walk test: press 1, once"),
+    "walk_down": Activity("blink 3", "회선 시험: 말하고 내려놓으십시오", "walk test: say a few words, hang up"),
+    "walk_green": Activity("blink 4", "회선 시험: 정상", "walk test: the line is good"),
+    "walk_yellow": Activity("blink 5", "회선 시험: 점검 필요", "walk test: the line wants a look"),
+    "walk_red": Activity("blink 6", "회선 시험: 불합격", "walk test: the line has failed"),
+    "walk_wait": Activity("wink", "회선 시험: 기다리십시오", "walk test: wait"),
+}
+
 ACTIVITIES = {
     "recording": Activity("on", "녹음 중", "recording"),
     "notice": Activity("slow", "안내 방송 중", "a notice is playing"),
     "ringing": Activity("fast", "호출 중", "ringing or dialling"),
     "off_hook": Activity("flash", "통화 중, 녹음 안 함", "in use, not recorded"),
     "idle": Activity("off", "대기 중", "idle"),
-}
+} | WALK
 
 # Somebody looks for this unit: all LEDs flicker together for a second, then show for five what they show anyway, so
 # that no fault is hidden for longer than that. Five, because the longest blink code takes 4.4.

@@ -14,7 +14,7 @@ from linetap.checks.meter_absent import is_absent
 from linetap.checks.unit_opened import is_open
 from linetap.checks.watch import Seen, Services
 from linetap.panel.legend import ACTIVITIES, CONDITIONS, IDENTIFY, IDENTIFY_EN, IDENTIFY_KO
-from linetap.records import CaptureState, ServiceState
+from linetap.records import CaptureState, ServiceState, WalkState
 
 # What a line is doing -> an activity of the legend.
 _LINE = {
@@ -122,9 +122,20 @@ def _activity(services: Services) -> str:
     recorder = services.recorder
     if recorder.status != "alive" or recorder.state is None:
         return "idle"
+    if recorder.state.walk is not None and (walks := _walk(recorder.state.walk)) is not None:
+        return walks
     heard: set[int] = set()
     for seen in services.capture.values():
         if seen.state is not None and seen.status == "alive" and not gives_no_audio(seen):
             heard.update(seen.state.lines)
     doing = {_LINE[line.state] for line in recorder.state.lines if line.line in heard and line.state in _LINE}
     return next((name for name in ACTIVITIES if name in doing), "idle")
+
+
+def _walk(walk: WalkState) -> str | None:
+    """What came of the line before is shown for a moment while the next one is asked for already."""
+    if walk.shows is not None and walk.step in (None, "free", "lift"):
+        return f"walk_{walk.shows}"
+    if walk.step is None:
+        return None
+    return f"walk_{walk.step}" if walk.step in ("lift", "dial", "down") else "walk_wait"

@@ -22,7 +22,7 @@ from linetap.recorder.core import Recorder
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.verdict import worst
 from linetap.recorder.walk.walk import Walk
-from linetap.records import RECORDER_SOCKET, CallRecord, RecorderCommand, Refused, StartWalk, WalkState
+from linetap.records import RECORDER_SOCKET, CallRecord, RecorderCommand, Refused, StartWalk, Walking, WalkState
 from linetap.sockets import Listener
 
 PANEL_USER = "linetap-panel"  # systemd/sysusers.d
@@ -92,10 +92,12 @@ class Guide:
         counted = False
         for peer, data in self._listener.poll():
             why = self._obey(data)
-            counted |= why is None
             if why is not None:
                 log.warning("walk_refused: %s", why)
                 _answer(peer, Refused(0, why))
+            elif self.walk is not None:
+                counted = True
+                _answer(peer, Walking(rfc3339(self.walk.began_ns)))
         return counted
 
     def _obey(self, data: bytes) -> str | None:
@@ -137,6 +139,6 @@ class Guide:
         return self._clock.monotonic_ns() / NS_PER_S, self._clock.utc_ns()
 
 
-def _answer(peer: socket.socket, refused: Refused) -> None:
+def _answer(peer: socket.socket, answer: Refused | Walking) -> None:
     with contextlib.suppress(OSError):  # the asker has gone or does not read
-        peer.send(msgspec.json.encode(refused))
+        peer.send(msgspec.json.encode(answer))
