@@ -157,6 +157,18 @@ IDENTIFY_MS, BETWEEN_MS = 1000, 5000
 IDENTIFY_KO = "관리자가 이 장비를 찾고 있습니다. 저절로 끝납니다."
 IDENTIFY_EN = "Somebody at the desk looks for this unit; it ends by itself."
 
+# FAULT, where somebody has pressed the button since: still lit, and quiet. Whatever is new blinks again.
+CALM_PATTERN = "wink"
+CALM_KO = "단추로 확인한 장애가 남아 있습니다. 새 장애는 다시 깜박입니다."
+CALM_EN = "what stands was acknowledged; anything new blinks again."
+
+# The button, by how long it is pressed. All LEDs are lit for the first three seconds; from the tenth all blink slowly.
+BUTTON = (
+    ("짧게: 장애 확인, CALL이 현장 번호를 셉니다.", "short: acknowledges, and CALL counts the site number."),
+    ("3초: 회선 시험을 시작하거나 끝냅니다.", "3 s: begins a walk test, or ends it."),
+)
+RELEASE_PATTERN = "slow"
+
 # Not a state of the unit but of the panel, which cannot show that it is not there.
 ALL_DARK_KO = "셋 다 꺼짐: panel 서비스가 돌지 않습니다. 설정과 로그를 확인하십시오."
 ALL_DARK_EN = "all three dark: the panel itself does not run; check the configuration and the log."
@@ -179,6 +191,8 @@ def table() -> str:
     for name, activity in ACTIVITIES.items():
         rows.append(f"CALL {_both(activity.call)}  {name}: {activity.ko} / {activity.en}")
     rows.append(f"RUN CALL FAULT {_both(IDENTIFY_PATTERN)}  {IDENTIFY}: {IDENTIFY_KO} / {IDENTIFY_EN}")
+    rows.append(f"FAULT {_both(CALM_PATTERN)}: {CALM_KO} / {CALM_EN}")
+    rows += [f"{ko} / {en}" for ko, en in BUTTON]
     rows.append(f"{ALL_DARK_KO} / {ALL_DARK_EN}")
     return "\n".join(rows)
 

@@ -13,7 +13,7 @@ from linetap.checks.hook_disagree import disagreeing
 from linetap.checks.meter_absent import is_absent
 from linetap.checks.unit_opened import is_open
 from linetap.checks.watch import Seen, Services
-from linetap.panel.legend import ACTIVITIES, CONDITIONS, IDENTIFY, IDENTIFY_EN, IDENTIFY_KO
+from linetap.panel.legend import ACTIVITIES, CALM_PATTERN, CONDITIONS, IDENTIFY, IDENTIFY_EN, IDENTIFY_KO
 from linetap.records import CaptureState, ServiceState, WalkState
 
 # What a line is doing -> an activity of the legend.
@@ -33,6 +33,8 @@ class Shown:
     activity: str
     standing: tuple[str, ...]
     identify: bool = False
+    marks: frozenset[str] = frozenset()  # what stands, line by line: what somebody may have seen already
+    calm: bool = False  # and has
 
     @property
     def unit_state(self) -> str:
@@ -43,7 +45,8 @@ class Shown:
     @property
     def patterns(self) -> dict[str, str]:
         condition = CONDITIONS[self.condition]
-        return {"run": condition.run, "call": ACTIVITIES[self.activity].call, "fault": condition.fault}
+        fault = CALM_PATTERN if self.calm and condition.fault != "off" else condition.fault
+        return {"run": condition.run, "call": ACTIVITIES[self.activity].call, "fault": fault}
 
     @property
     def meaning_ko(self) -> str:
@@ -62,7 +65,17 @@ def shown(services: Services, now_ns: int = 0) -> Shown:
     standing = tuple(name for name in CONDITIONS if name in stand)
     recorder = services.recorder
     identify = recorder.status == "alive" and recorder.state is not None and now_ns < recorder.state.identify_until_ns
-    return Shown(standing[0], _activity(services), standing, identify)
+    return Shown(standing[0], _activity(services), standing, identify, _marks(services, stand))
+
+
+def _marks(services: Services, stand: set[str]) -> frozenset[str]:
+    """Of lines each trouble of its own: a second line at fault is not the first one's."""
+    recorder = services.recorder
+    lines = recorder.state.lines if recorder.status == "alive" and recorder.state is not None else []
+    of_lines = {f"{code} {line.line}" for line in lines for code in line.troubles if _LED.get(code) in stand}
+    cards = [seen.state for seen in services.capture.values() if seen.status == "alive" and seen.state is not None]
+    of_lines |= {f"hook_disagree {line}" for card in cards if card.meter is not None for line in card.meter.disagreeing}
+    return frozenset(of_lines | (stand - {"ok", "starting"}))
 
 
 def _conditions(services: Services) -> Iterator[str]:
