@@ -40,6 +40,7 @@ EventKind = Literal[
 Colour = Literal["green", "yellow", "red"]
 WalkStep = Literal["free", "lift", "dial", "notice", "down", "seal"]
 WalkBy = Literal["button", "terminal"]
+RemovalState = Literal["ending", "ready"]
 WalkEnd = Literal["done", "stopped", "time_limit"]
 
 
@@ -84,13 +85,21 @@ class StopWalk(msgspec.Struct, frozen=True, tag="stop_walk", tag_field="verb"):
     """The one that runs ends here, with a report on what was done of it."""
 
 
+class PrepareRemoval(msgspec.Struct, frozen=True, tag="prepare_removal", tag_field="verb"):
+    """Somebody wants to pull the disk: calls end now, no new one is recorded; the state says when that is done."""
+
+
+class CancelRemoval(msgspec.Struct, frozen=True, tag="cancel_removal", tag_field="verb"):
+    """The disk stays where it is: calls are recorded again."""
+
+
 class Walking(msgspec.Struct, frozen=True, tag="walking", tag_field="verb"):
     """Which one was started, or stopped, by the time it began."""
 
     began_at: str
 
 
-RecorderCommand = StartWalk | StopWalk
+RecorderCommand = StartWalk | StopWalk | PrepareRemoval | CancelRemoval
 
 
 # --- state files in run_dir, rewritten a few times a second ------------------------------------------------
@@ -269,6 +278,7 @@ class RecorderState(ServiceState, kw_only=True):
     config_pending: str | None = None  # SHA-256 of the configuration that waits for a moment without a call
     departures: list[str] = []  # where the configuration records what is not recorded by default
     walk: WalkState | None = None
+    removal: RemovalState | None = None  # somebody wants to pull the disk; ready: all calls are sealed
 
 
 class ReporterState(ServiceState, kw_only=True):

@@ -146,7 +146,7 @@ def asked(run_dir: Path) -> Iterator[Listener]:
     listener.close()
 
 
-def commands(asked: Listener) -> list[StartWalk | StopWalk]:
+def commands(asked: Listener) -> list[RecorderCommand]:
     """Whoever has called is let in first, and heard then."""
     found = [data for _ in range(3) for _, data in asked.poll()]
     return [msgspec.json.decode(data, type=RecorderCommand) for data in found]

@@ -184,7 +184,14 @@ def test_one_dead_card_of_two_is_a_fault_and_the_other_cards_calls_are_still_sho
 
 def test_every_condition_of_the_legend_can_be_reached() -> None:
     mark = next(mark for mark in test_each_condition.pytestmark if mark.name == "parametrize")  # type: ignore[attr-defined]
-    assert {case[-1] for case in mark.args[1]} == CONDITIONS.keys()
+    assert {case[-1] for case in mark.args[1]} | {"removing", "pull", "removal_failed"} == CONDITIONS.keys()
+
+
+@pytest.mark.parametrize("removal", ["removing", "pull", "removal_failed"])
+def test_a_disk_that_is_to_be_pulled(removal: str) -> None:
+    now = shown(well(), 0, removal)
+    assert (now.condition, "ok" in now.standing) == (removal, False)
+    assert now.marks == ({removal} if removal == "removal_failed" else set())
 
 
 @pytest.mark.parametrize(

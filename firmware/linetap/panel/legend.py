@@ -77,6 +77,12 @@ class Activity:
 
 # The worst first: of several, the first is shown; when it is cured, the next.
 CONDITIONS = {
+    "pull": Condition(
+        "flash", "flash", "디스크를 뽑아도 됩니다. 녹음되지 않습니다.", "The disk may be pulled; nothing is recorded."
+    ),
+    "removing": Condition(
+        "slow", "slow", "디스크를 뽑을 준비 중입니다. 기다리십시오.", "The disk is being made ready to be pulled; wait."
+    ),
     "config_wrong": Condition(
         "off", "fast", "설정이 잘못되었습니다. 로그를 확인하십시오.", "The configuration is wrong; see the log."
     ),
@@ -101,6 +107,12 @@ CONDITIONS = {
     "starting": Condition("slow", "off", "시작하는 중입니다.", "Starting."),
     "reporter_dead": Condition(
         "on", "blink 3", "reporter 서비스가 멈췄습니다. 녹음은 계속됩니다.", "reporter is dead; recording goes on."
+    ),
+    "removal_failed": Condition(
+        "on",
+        "blink 1",
+        "디스크를 뽑을 수 없습니다. 녹음은 계속됩니다.",
+        "The disk cannot be pulled; recording goes on.",
     ),
     "line_fault": Condition(
         "on", "slow", "회선에 장애가 있습니다. 다른 회선은 녹음됩니다.", "A line is at fault; the others are recorded."
@@ -166,6 +178,7 @@ CALM_EN = "what stands was acknowledged; anything new blinks again."
 BUTTON = (
     ("짧게: 장애 확인, CALL이 현장 번호를 셉니다.", "short: acknowledges, and CALL counts the site number."),
     ("3초: 회선 시험을 시작하거나 끝냅니다.", "3 s: begins a walk test, or ends it."),
+    ("10초: 디스크를 뽑을 준비를 합니다.", "10 s: makes the disk ready to be pulled."),
 )
 RELEASE_PATTERN = "slow"
 

@@ -12,9 +12,18 @@ from linetap.config.schema import Config
 from linetap.errors import DeviceFault
 from linetap.panel.acknowledged import Acknowledged
 from linetap.panel.button import Press
+from linetap.panel.removal import Removal
 from linetap.panel.sitenumber import SiteNumber
 from linetap.panel.state import Shown
-from linetap.records import RECORDER_SOCKET, RecorderCommand, StartWalk, StopWalk, WalkState
+from linetap.records import (
+    RECORDER_SOCKET,
+    CancelRemoval,
+    PrepareRemoval,
+    RecorderCommand,
+    StartWalk,
+    StopWalk,
+    WalkState,
+)
 from linetap.sockets import Caller
 
 log = logging.getLogger("linetap.panel")
@@ -23,6 +32,7 @@ log = logging.getLogger("linetap.panel")
 class Presses:
     def __init__(self, config: Config) -> None:
         self._site, self._acknowledged = SiteNumber(config.site_number), Acknowledged()
+        self.removal = Removal(config.run_path, lambda: self._ask(CancelRemoval()))
         self._recorder = Caller(config.run_path / RECORDER_SOCKET)
 
     def shown(self, now: Shown) -> Shown:
@@ -38,11 +48,15 @@ class Presses:
         if press == "short":
             self._site.show(now_ms)
             self._acknowledged.take(now.marks)
+            self.removal.acknowledge()
             if now.marks:
                 log.info("acknowledged: %s", ", ".join(sorted(now.marks)))
         elif press == "walk":
             running = walk is not None and walk.ended_by is None
             self._ask(StopWalk() if running else StartWalk("button"))
+        else:
+            self.removal.begin(now_ms)
+            self._ask(PrepareRemoval())
 
     def close(self) -> None:
         self._recorder.close()

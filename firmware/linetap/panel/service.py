@@ -37,9 +37,11 @@ class Panel:
     def tick(self) -> Shown:
         """DeviceFault when the LEDs can no longer be driven."""
         before, services = self._shown, self._watch.look()
-        now = self._presses.shown(shown(services, self._clock.monotonic_ns()))
+        now_ms = self._clock.monotonic_ns() // NS_PER_MS
+        removal = self._presses.removal.look(services.recorder, now_ms)
+        now = self._presses.shown(shown(services, self._clock.monotonic_ns(), removal))
         self._ticks += 1
-        now_ms, pressed = self._clock.monotonic_ns() // NS_PER_MS, self._board.button()
+        pressed = self._board.button()
         if (press := self._button.let_go(pressed, now_ms)) is not None:
             recorder = services.recorder.state
             self._presses.act(press, now, recorder.walk if recorder is not None else None, now_ms)

@@ -59,9 +59,10 @@ class Shown:
         return f"{looked_for}{CONDITIONS[self.condition].en} Lines: {ACTIVITIES[self.activity].en}."
 
 
-def shown(services: Services, now_ns: int = 0) -> Shown:
-    """A defined pattern for whatever the state files say, and whatever they leave unsaid. `now_ns`: monotonic."""
-    stand = set(_conditions(services)) or {"ok"}
+def shown(services: Services, now_ns: int = 0, removal: str | None = None) -> Shown:
+    """A defined pattern for whatever the state files say, and whatever they leave unsaid. `now_ns`: monotonic;
+    `removal`: a condition of the legend, while the disk is to be pulled."""
+    stand = set(_conditions(services)) | ({removal} if removal else set()) or {"ok"}
     standing = tuple(name for name in CONDITIONS if name in stand)
     recorder = services.recorder
     identify = recorder.status == "alive" and recorder.state is not None and now_ns < recorder.state.identify_until_ns
@@ -75,7 +76,7 @@ def _marks(services: Services, stand: set[str]) -> frozenset[str]:
     of_lines = {f"{code} {line.line}" for line in lines for code in line.troubles if _LED.get(code) in stand}
     cards = [seen.state for seen in services.capture.values() if seen.status == "alive" and seen.state is not None]
     of_lines |= {f"hook_disagree {line}" for card in cards if card.meter is not None for line in card.meter.disagreeing}
-    return frozenset(of_lines | (stand - {"ok", "starting"}))
+    return frozenset(of_lines | (stand - {"ok", "starting", "removing", "pull"}))
 
 
 def _conditions(services: Services) -> Iterator[str]:

@@ -17,15 +17,28 @@ from linetap.recorder import checkpoint
 from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.recorder.calls.retention import default_class
 from linetap.recorder.core import Recorder
+from linetap.recorder.door import Door
 from linetap.recorder.follow import Cards
 from linetap.recorder.pulse import Pulse
+from linetap.recorder.removal import Removal
 from linetap.recorder.smdr.follow import start_smdr
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.guide import Guide
-from linetap.records import CallRecord, CaptureState, ClockRecord, Fault, RecorderState
+from linetap.records import (
+    CallRecord,
+    CancelRemoval,
+    CaptureState,
+    ClockRecord,
+    Fault,
+    PrepareRemoval,
+    RecorderCommand,
+    RecorderState,
+    Refused,
+    Walking,
+)
 from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, alive, credential, read_state, start_logging
 
 WAIT_MS = 100
@@ -92,6 +105,8 @@ class Service:
         self.vault.take_walks(key.signer(walk.NAMESPACE))
         self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
         around.ended.append(self.guide.call_over)
+        self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.untold)
+        self.door = Door(config.run_path)
         self.vault.start()
 
     def turn(self) -> None:
@@ -112,7 +127,8 @@ class Service:
                 self._remember()
         if self.smdr is not None and self.smdr.turn():
             self._remember()
-        if self.guide.turn():
+        asked = self.door.serve(self._obey)
+        if self.guide.turn() or asked:
             self._remember()
         self.cards.log_refusals()
         self._pulse.turn()
@@ -128,6 +144,17 @@ class Service:
             cards=cursors, lines=self.core.memories(), jobs=jobs, smdr=smdr, walk=self.guide.walk
         )
         checkpoint.save(self._config.run_path, moment)
+
+    def _obey(self, command: RecorderCommand) -> Refused | Walking | None:
+        match command:
+            case PrepareRemoval():
+                self.guide.stop()
+                self.removal.begin()
+            case CancelRemoval():
+                self.removal.cancel()
+            case _:
+                return self.guide.obey(command)
+        return None
 
     def _look_at_learned(self) -> None:
         stamp = learned.stamp(self._learned)
@@ -146,7 +173,7 @@ class Service:
         state.refused_commands = self._upkeep.commands.refused
         state.identify_until_ns = self._upkeep.effects.identify.until_ns
         state.config_pending = self._upkeep.change.pending
-        state.walk = self.guide.state()
+        state.walk, state.removal = self.guide.state(), self.removal.state()
         state.key_list = self.vault.epochs.state(self._clock.utc_ns())
         state.retention_time, state.full_in_days = self._upkeep.time.state(), self._upkeep.full_in_days
         state.gap_ms, state.written_bytes = round(self.vault.gap_ms, 3), self.vault.written_bytes
@@ -183,7 +210,7 @@ class Service:
             self.vault.close(orphan.call_id, self.vault.written_until(orphan.call_id), record)
 
     def end(self) -> None:
-        self.guide.close()
+        self.door.close()
         if self.smdr is not None:
             self.smdr.end()
         self._pulse.stop("asked" if self.vault.failure is None else "failure")

@@ -85,6 +85,7 @@ class VaultWriter:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._refused: str | None = None
+        self._closed: str | None = None
         self._failure: BaseException | None = None
         self._journal = journal
         self._recovered = journal is None
@@ -113,7 +114,15 @@ class VaultWriter:
     # --- from the main thread ---------------------------------------------------------------------------
 
     def refused(self) -> str | None:
-        return self._refused
+        return self._closed or self._refused
+
+    def close_to_calls(self, why: str | None) -> None:
+        """From now on no new call is recorded, for this reason, whatever the disk says; None: they are again."""
+        self._closed = why
+
+    def being_recorded(self) -> set[str]:
+        """Calls that are being recorded, or wait to be sealed."""
+        return set(self._recordings)
 
     @property
     def failure(self) -> BaseException | None:

@@ -7,12 +7,8 @@ fault, since nobody could show otherwise that it no longer is.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
 from collections.abc import Callable
-
-import msgspec
 
 from linetap import __version__
 from linetap.clock import NS_PER_S, Clock, rfc3339
@@ -22,10 +18,7 @@ from linetap.recorder.core import Recorder
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.verdict import worst
 from linetap.recorder.walk.walk import Walk
-from linetap.records import RECORDER_SOCKET, CallRecord, RecorderCommand, Refused, StartWalk, Walking, WalkState
-from linetap.sockets import Listener
-
-PANEL_USER = "linetap-panel"  # systemd/sysusers.d
+from linetap.records import CallRecord, Refused, StartWalk, StopWalk, Walking, WalkState
 
 log = logging.getLogger("linetap.recorder")
 
@@ -46,8 +39,6 @@ class Guide:
         """`held`: calls that wait for their SMDR line. `walk`: what an earlier recorder was at."""
         self._config, self._sha256, self._clock = config, config_sha256, clock
         self._core, self._vault, self._held = core, vault, held
-        self._listener = Listener(config.run_path / RECORDER_SOCKET, PANEL_USER)
-        self._decoder = msgspec.json.Decoder(RecorderCommand)
         self.walk = walk
         if walk is not None and not walk.fits(config):
             log.error("walk_lost: the configuration has other lines now; start the walk test again")
@@ -55,10 +46,9 @@ class Guide:
 
     def turn(self) -> bool:
         """Whether the checkpoint has to be written before the next turn."""
-        asked = self._serve()
         walk = self.walk
         if walk is None:
-            return asked
+            return False
         mono_s, utc_ns = self._now()
         before = walk.ended_by, walk.told, walk.asked
         if walk.ended_by is None:
@@ -69,7 +59,12 @@ class Guide:
         elif walk.is_past(mono_s):
             self.walk = None
         self._core.put_on_trial(walk.asked)
-        return asked or self.walk is None or before != (walk.ended_by, walk.told, walk.asked)
+        return self.walk is None or before != (walk.ended_by, walk.told, walk.asked)
+
+    @property
+    def untold(self) -> bool:
+        """There is a walk test whose report the vault has not been given."""
+        return self.walk is not None and not self.walk.told
 
     def call_over(self, record: CallRecord) -> None:
         if self.walk is not None and self.walk.turn is not None:
@@ -78,41 +73,31 @@ class Guide:
     def state(self) -> WalkState | None:
         return self.walk.state(self._now()[0]) if self.walk is not None else None
 
-    def close(self) -> None:
-        self._listener.close()
-
     def _look(self, walk: Walk, mono_s: float, utc_ns: int) -> None:
         turn = walk.turn
         if turn is not None and turn.step == "seal" and turn.call_id not in self._vault.closing() | self._held():
             turn.sealed()
         walk.look(self._config, lambda line: self._core.sight(line, mono_s), mono_s, utc_ns)
 
-    def _serve(self) -> bool:
-        """Whether anybody has said anything that counts."""
-        counted = False
-        for peer, data in self._listener.poll():
-            why = self._obey(data)
-            if why is not None:
-                log.warning("walk_refused: %s", why)
-                _answer(peer, Refused(0, why))
-            elif self.walk is not None:
-                counted = True
-                _answer(peer, Walking(rfc3339(self.walk.began_ns)))
-        return counted
-
-    def _obey(self, data: bytes) -> str | None:
-        try:
-            command = self._decoder.decode(data)
-        except msgspec.DecodeError as error:
-            return f"not a command: {error}"
+    def obey(self, command: StartWalk | StopWalk) -> Refused | Walking:
+        """What the asker is told."""
         running = self.walk is not None and self.walk.ended_by is None
         if isinstance(command, StartWalk):
-            return "a walk test is going on already" if running else self._start(command)
-        if self.walk is None or not running:
-            return "no walk test is going on"
+            why = "a walk test is going on already" if running else self._start(command)
+        else:
+            why = None if self.stop() else "no walk test is going on"
+        if why is not None:
+            return Refused(0, why)
+        assert self.walk is not None
+        return Walking(rfc3339(self.walk.began_ns))
+
+    def stop(self) -> bool:
+        """Whether there was one to be ended."""
+        if self.walk is None or self.walk.ended_by is not None:
+            return False
         mono_s, utc_ns = self._now()
         self.walk.end("stopped", self._config, mono_s, utc_ns)
-        return None
+        return True
 
     def _start(self, command: StartWalk) -> str | None:
         known = {line.number for line in self._config.line}
@@ -137,8 +122,3 @@ class Guide:
 
     def _now(self) -> tuple[float, int]:
         return self._clock.monotonic_ns() / NS_PER_S, self._clock.utc_ns()
-
-
-def _answer(peer: socket.socket, answer: Refused | Walking) -> None:
-    with contextlib.suppress(OSError):  # the asker has gone or does not read
-        peer.send(msgspec.json.encode(answer))
