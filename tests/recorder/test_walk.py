@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sounds import busy, digits
 from walk_rig import Walked, Wire
 
 from linetap.config.schema import Config, Recording
@@ -101,6 +102,33 @@ def test_a_test_call_is_opened_like_any_other(walked: Walked, unit: Unit) -> Non
     folder = unit.config.vault_path / sealed.call_path(call_id)
     audio = subprocess.run(["sh", "-c", recipe], cwd=folder, check=True, timeout=60, capture_output=True).stdout
     assert audio.startswith(b".snd")
+
+
+@pytest.mark.parametrize(("digit", "codes"), [("1", []), ("", ["no_digit"])])
+def test_an_exchange_that_gives_busy_tone_is_answer_enough(
+    tmp_path: Path, run_dir: Path, digit: str, codes: list[str]
+) -> None:
+    """It does so before the unit's usual time is over: with one digit, and to whoever dials none."""
+    unit = make_unit(tmp_path, run_dir, lines=1)
+    with Walked(unit.config, [Wire(digit=digit, busy_after_s=2.5)]) as walked:
+        walked.turn()
+        found = walked.walk_all()[1]
+    assert found.found == codes
+    assert found.call_id is not None
+    record = record_of(unit.config, found.call_id)
+    assert (record.answered_by, record.disposition) == ("tone", "recorded")
+
+
+def test_busy_tone_is_nobodys_answer_where_no_walk_asks(tmp_path: Path, run_dir: Path) -> None:
+    unit = make_unit(tmp_path, run_dir, lines=1)
+    wire = Wire(digit="", off_hook=[(1, 9)])
+    wire.say(2.0, digits("1"))
+    wire.say(2.5, busy(7.0))
+    with Walked(unit.config, [wire]) as walked:
+        walked.until(lambda: walked.frame / 8000 > 11, "the call has come and gone")
+        walked.until(lambda: not walked.service.vault.unfinished(), "it is sealed")
+    (ended,) = [event for event in events(unit.config) if event["event"] == "ended"]
+    assert (ended["disposition"], ended["why"]) == ("unanswered", "busy")
 
 
 def test_a_walk_that_hears_the_notice_ends_the_fault_of_a_line(walked: Walked, unit: Unit) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from sounds import dial, digits
+from sounds import busy, dial, digits
 
 from linetap.capture.commands import socket_path
 from linetap.clock import NS_PER_S, ManualClock
@@ -50,6 +50,7 @@ class Wire:
     noise: float = 8.0  # rms
     digit: str = "1"  # empty: none is dialled
     lifts: bool = True
+    busy_after_s: float | None = None  # of the handset's lifting the exchange gives busy tone
     off_hook: list[tuple[float, float]] = field(default_factory=list)  # besides
     rings: list[tuple[float, float]] = field(default_factory=list)
     lifted_at: float | None = None
@@ -71,6 +72,8 @@ class Wire:
         elif step == "lift" and self.lifts and self.lifted_at is None:
             self.lifted_at = t
             self.say(t, dial(1.0))
+            if self.busy_after_s is not None:
+                self.say(t + self.busy_after_s, busy(60.0))
         elif step == "dial" and self.digit and not any(len(samples) < 8000 for _, samples in self.sounds):
             self.say(t, digits(self.digit))
         elif step == "down" and t - self.asked_at >= 1.0:

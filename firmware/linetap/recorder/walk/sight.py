@@ -19,7 +19,7 @@ def sight_of(line: LineCalls, reading: Reading | None, troubles: list[str], mono
         outgoing=call is not None and call.direction == "out",
         dialled=len(call.dialled) if call else 0,
         announced=call is not None and bool(call.notices),
-        heard=call is not None and any(notice.proof != "none" for notice in call.notices),
+        heard=call is not None and (memory.state == "tone_end" or any(each.proof != "none" for each in call.notices)),
         passing=memory.state == "passing",
         on_hook=reading.on_hook if reading else None,
         volts=reading.volts if reading else None,

@@ -4,7 +4,8 @@
     free    the line is in use, or rings: a call that is not ours goes on, and is waited for
     lift    it is idle, and somebody is asked to lift its handset
     dial    the test call has begun: one digit is asked for
-    notice  the unit takes the call for answered after its usual time, plays the notice and listens for it
+    notice  the unit takes the call for answered after its usual time, or when the exchange gives busy tone, plays the
+            notice and listens for it
     down    a few words, and the handset down
     seal    the call is over, and the vault's thread seals it
 
@@ -38,7 +39,7 @@ class Sight:
     outgoing: bool = False
     dialled: int = 0  # digits
     announced: bool = False  # a notice was begun
-    heard: bool = False  # and has been judged
+    heard: bool = False  # and has been judged, or will be when the handset is down
     passing: bool = False  # the call is not announced: exempt, or discarded
     on_hook: bool | None = None
     volts: float | None = None
