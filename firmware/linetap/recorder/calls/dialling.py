@@ -38,8 +38,8 @@ def dials_anew(line: LineContext, event: Event) -> None:
 
 
 def progress(line: LineContext, event: Event) -> None:
-    """Ringback: the other side rings, and the time to its answer begins anew. Busy: there is none to wait for. On a line
-    that a walk test asks for it is answer enough: nobody is there whom the notice could reach by mistake."""
+    """Ringback: the other side rings, and the time to its answer begins anew. Busy: there is none to wait for. Where a
+    walk test asks for the line it is answer enough: nobody is there whom the notice could reach by mistake."""
     call = line.call
     if event.text == "ringback":
         call.ringback_over, call.tone = False, ""
