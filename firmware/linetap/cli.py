@@ -69,6 +69,7 @@ COMMANDS = {
         "commission.tones", "the tones of a PBX", "learn --name pbx busy=busy.wav ringback=ringback.wav -o profile.toml"
     ),
     "line": Command("commission.learn", "measure a line of a running unit", "learn 3 --config unit.toml"),
+    "walk": Command("commission.walk", "walk test: lift each line in turn", "--config /etc/linetap/unit.toml"),
     "check": Command("checks.command", "the self-diagnosis", "--config unit.toml"),
     "keygen": Command(
         "desk.keygen",

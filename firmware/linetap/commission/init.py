@@ -17,7 +17,8 @@ from linetap.desk import privatefile
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import keylist, keys
 
-NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-certificate")  # what a unit signs
+# What a unit signs.
+NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-certificate", "linetap-walk")
 SIGNERS = "allowed_signers"
 _LINE_LIMIT_BYTES = 64 * 1024
 _PROJECT = Path(__file__).resolve().parents[3]  # of a clone; an installed linetap is told with options
