@@ -211,6 +211,12 @@ format = "panasonic"
 # time_is = "end"
 # kinds = "I=in O=out"
 
+[panel]
+# The LEDs' brightness by night, in percent, and when night is, in retention.zone; the same twice: never.
+night_from = "20:00"
+night_to = "06:00"
+night_percent = 20
+
 [home_assistant]
 # Whether the unit tells Home Assistant (MQTT device discovery) of its lines, alerts and storage. docs/broker.md.
 discovery = false

@@ -14,6 +14,7 @@ from linetap.errors import LinetapError
 from linetap.panel.blink import Blinker
 from linetap.panel.button import Button
 from linetap.panel.legend import STEP_MS
+from linetap.panel.night import Night
 from linetap.panel.presses import Presses
 from linetap.panel.state import Shown, shown
 from linetap.records import Fault, PanelState
@@ -30,6 +31,7 @@ class Panel:
         self._watch = Watch(config, clock, grace_ms)
         self._file = StateFile(config.run_path, "panel", clock)
         self._blinker, self._button, self._presses = Blinker(), Button(), Presses(config)
+        self._night = Night(config.panel, config.retention.zone)
         self._started_ns = clock.monotonic_ns()
         self._ticks = 0
         self._shown: Shown | None = None
@@ -50,6 +52,7 @@ class Panel:
         leds = self._blinker.leds(now.patterns, now_ms, self._button.held_ms(pressed, now_ms), now.identify)
         if not pressed and (lit := self._presses.call_lit(now_ms)) is not None:
             leds["call"] = lit
+        self._board.dim(self._night.percent(self._clock.utc_ns()))
         self._board.show(leds)
         if now != before or self._file.due():
             self._file.write(self._state(now, leds))
