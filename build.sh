@@ -9,6 +9,7 @@ readonly PACKAGES=(
   libasound2-dev libasound2-plugins jackd2       # sound without a sound card
   mosquitto mosquitto-clients
   age openssh-client openssl sigsum-go espeak-ng ffmpeg sox jq unzip shellcheck
+  chrony                               # takes the configuration we ship, and never this machine's clock
   systemd                              # the units are run by it in a namespace of their own
   promtool                             # 16 MB, 85 MB installed: whether Prometheus takes our rules and figures
   minimodem multimon-ng libspandsp2t64 # what the detectors are held against

@@ -275,7 +275,7 @@ class ClockRecord(msgspec.Struct, kw_only=True):
 
     synced: bool
     source: Literal["ntp", "none"] | msgspec.UnsetType = msgspec.UNSET  # who keeps it; unset in a replay
-    offset_ms: float | None = None
+    offset_ms: float | None = None  # above 0 it was behind; None: nobody measured it
     drift_ppm: float | None = None  # CaptureState.drift_ppm; None: it has not run for ten minutes
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 
 from linetap.checks import Snapshot
-from linetap.clock import NS_PER_S, kernel_clock, rfc3339
+from linetap.clock import NS_PER_S, rfc3339
 from linetap.records import ConfirmedBy, RecorderState
 from linetap.reporter.outgoing import Outgoing
+from linetap.timekeeping import clock_quality
 
 _TEMPERATURE = "class/thermal/thermal_zone0/temp"  # thousandths of a degree
 _THROTTLED = "devices/platform/soc/soc:firmware/get_throttled"  # Raspberry Pi firmware, hexadecimal, 0 = never
@@ -52,7 +53,7 @@ def health(snapshot: Snapshot, events: Outgoing, alerts: int, sys: Path = Path("
     captures = [seen.state for seen in services.capture.values() if seen.status == "alive" and seen.state]
     dead = [f"capture@{card}" for card, seen in services.capture.items() if seen.status == "dead"]
     dead += ["recorder"] if services.recorder.status == "dead" else []
-    synced, offset_ms = kernel_clock()
+    synced, offset_ms = clock_quality()
     lines = recorder.lines if recorder else []
     return Health(
         at=rfc3339(snapshot.utc_ns),
