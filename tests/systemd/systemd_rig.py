@@ -17,7 +17,7 @@ from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap.evidence import command as envelopes
 from linetap.evidence import keys, sshsig
 from linetap.evidence.command import Command
-from linetap.records import RecorderState, ServiceState
+from linetap.records import CallRecord, Gap, RecorderState, ServiceState
 from unit_rig import save_notice, spoken
 
 LINES = 2
@@ -127,6 +127,12 @@ def all_reported(guest: Guest) -> list[str]:
     assert sorted(told) == list(range(1, max(told) + 1)), "a report is missing"
     assert set(seen) == set(told.values()), "a report came in two spellings"
     return seen
+
+
+def lost(record: CallRecord) -> list[Gap]:
+    """Gaps of whatever cause but one: capture gets no real time here, and a machine that stands still overruns it."""
+    assert record.audio is not None
+    return [gap for gap in record.audio.gaps if gap.cause != "overrun"]
 
 
 def state_of[S: ServiceState](guest: Guest, name: str, kind: type[S]) -> S:
