@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import Guest, guest, until, why_not
-from systemd_rig import CONFIG, SERVICES, lay_cable, make_unit, obeyed, state_of
+from systemd_rig import CONFIG, SERVICES, lay_cable, lost, make_unit, obeyed, start, state_of
 
 from linetap.evidence import document, keys, sealed, sshsig
 from linetap.evidence.roles import Person, Roles
@@ -21,12 +21,16 @@ from linetap.log import message_id
 from linetap.records import CallRecord, RecorderState
 
 WORST_EXPOSURE = 1.2
-NUMBER = "01047116328"
-# Line 1 is called every 12 s.
-SCRIPT = "lines = 2\nduration_s = 300.0\n" + "".join(
-    f'[[call]]\nline = 1\nstart_s = {1.0 + 12 * n}\ndirection = "in"\nrings = 2\ntalk_s = 3.0\n'
-    f'caller_id = {{ kind = "bell202", number = "{NUMBER}" }}\n'
-    for n in range(20)
+NUMBER, DIALLED = "01047116328", "0269185543"
+# Line 1 is called every 12 s; line 2 calls somebody once.
+SCRIPT = (
+    "lines = 2\nduration_s = 300.0\n"
+    + "".join(
+        f'[[call]]\nline = 1\nstart_s = {1.0 + 12 * n}\ndirection = "in"\nrings = 2\ntalk_s = 3.0\n'
+        f'caller_id = {{ kind = "bell202", number = "{NUMBER}" }}\n'
+        for n in range(20)
+    )
+    + f'[[call]]\nline = 2\nstart_s = 2.0\ndirection = "out"\ndigits = "{DIALLED}"\nrings = 1\ntalk_s = 4.0\n'
 )
 KILL_AFTER_2_S = "[Service]\nWatchdogSec=2\n"
 
@@ -124,7 +128,7 @@ def test_who_lives_without_working_is_started_anew_and_goes_on_with_the_call(uni
     until(lambda: unit.run("cat", path, check=False) != "", "the call is sealed")
     record = msgspec.json.decode(unit.run("cat", path), type=CallRecord)
     assert record.audio is not None
-    assert (record.ended_by, record.audio.gaps) == ("on_hook", [])
+    assert (record.ended_by, lost(record)) == ("on_hook", [])
 
 
 def recorded(unit: Guest) -> str | None:
@@ -159,9 +163,25 @@ def test_the_journal_has_codes_to_look_for_and_nobodys_number(unit: Guest) -> No
     until(lambda: unit.run(*seek) != "", "the broker's absence is in the journal")
     unit.run("systemctl", "start", "mosquitto.service")
     assert json.loads(unit.run(*seek).splitlines()[0])["_SYSTEMD_UNIT"] == "linetap-reporter.service"
+    until(
+        lambda: unit.run("find", "/var/lib/linetap/vault", "-path", f"*-L02/{sealed.RECORD}") != "", "both have called"
+    )
     said = unit.run("journalctl", "-o", "export", "-u", "linetap-*")
     assert f"-L{1:02d}" in said, "calls are named"
     assert NUMBER not in said
+    assert DIALLED not in said
+
+
+def test_the_log_is_bounded_on_disk_and_in_ram_and_so_is_whoever_repeats_himself(unit: Guest) -> None:
+    """By journald's own word: SD_MESSAGE_JOURNAL_USAGE."""
+    usage = unit.run("journalctl", "-o", "json", "MESSAGE_ID=ec387f577b844b8fa948f33cad9a75e6").splitlines()
+    most = {each["JOURNAL_NAME"]: int(each["MAX_USE"]) for each in map(json.loads, usage)}
+    assert most == {"Runtime Journal": 16 << 20, "System Journal": 64 << 20}
+    start(unit, "chatter", "sh", "-c", "seq 20000", user="root")
+    until(lambda: unit.property("chatter", "SubState") != "running", "all of it is said")
+    unit.run("journalctl", "--sync")
+    kept = len(unit.run("journalctl", "-u", "chatter", "-o", "cat").splitlines())
+    assert 500 <= kept < 4000, "500 in half a minute, times what journald allows where there is much room"
 
 
 @pytest.mark.parametrize("service", SERVICES)
