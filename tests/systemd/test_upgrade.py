@@ -17,8 +17,8 @@ from linetap.board.wires import RELAYS_AT
 from linetap.evidence import sealed
 from linetap.records import CallRecord, RecorderState
 
-# A call of some 25 s on line 1, during which all three are restarted; a pause for capture; then a call every 7 s, on both
-# lines in turn.
+# A call of some 25 s on line 1, during which all three are restarted; a pause for capture; then a call every 7 s, on
+# both lines in turn.
 LONG_S, NOTICE_S = 20.0, 3.0
 _CALL = '[[call]]\nline = {line}\nstart_s = {start}\ndirection = "in"\nrings = 1\ntalk_s = {talk}\n'
 SCRIPT = "lines = 2\nduration_s = 400.0\n" + "".join(

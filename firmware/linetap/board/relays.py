@@ -35,14 +35,15 @@ class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 def note_path(run_dir: Path, card: int) -> Path:
-    """No .json: nobody's state."""
-    return run_dir / f"relays-{card}"
+    """In capture's own folder, beside its ring: nobody else may say which pins are driven."""
+    return run_dir / "audio" / f"relays-{card}"
 
 
 def leave_note(run_dir: Path, card: int, note: Note) -> None:
     """Before the first relay can be closed."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_atomically(note_path(run_dir, card), msgspec.json.encode(note))
+    path = note_path(run_dir, card)
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    write_atomically(path, msgspec.json.encode(note))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
