@@ -13,6 +13,7 @@ from guest import Guest, until
 
 from linetap.bench.jack import JackCable, alsa_configuration
 from linetap.bench.stage import linetap
+from linetap.board.wires import RELAYS_AT
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap.evidence import command as envelopes
 from linetap.evidence import keys, sshsig
@@ -127,6 +128,12 @@ def all_reported(guest: Guest) -> list[str]:
     assert sorted(told) == list(range(1, max(told) + 1)), "a report is missing"
     assert set(seen) == set(told.values()), "a report came in two spellings"
     return seen
+
+
+def relays(unit: Guest) -> list[int]:
+    """Of both lines, 1 = driven."""
+    said = unit.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", "/run/linetap/wires-1")
+    return [int(word) for word in said.split()]
 
 
 def lost(record: CallRecord) -> list[Gap]:

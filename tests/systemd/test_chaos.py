@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from guest import Guest, guest, until, why_not
-from systemd_rig import SERVICES, all_reported, lay_cable, make_unit, start, start_unit, state_of
+from systemd_rig import SERVICES, all_reported, lay_cable, make_unit, relays, start, start_unit, state_of
 
 from linetap.clock import NS_PER_S, SYSTEM
 from linetap.evidence import sealed
@@ -58,6 +58,7 @@ def _chaos(seconds: float, chance: random.Random) -> None:
             start_unit(unit)
             done = _disturb(unit, seconds, chance)
             until(lambda: unit.property("exchange", "SubState") != "running", "the script is over", 90)
+            assert unit.property("exchange", "Result") == "success", unit.run("journalctl", "-u", "exchange", "-n", "5")
             until(lambda: _at_rest(unit), "all services work again, and every call has ended")
             _count(unit, seconds, done)
     finally:
@@ -100,6 +101,7 @@ def _count(unit: Guest, seconds: float, done: Counter[str]) -> None:
         lambda: "FAILED" not in unit.run("linetap", "verify", "/var/lib/linetap/vault", "--signers", "/tmp/signers"),
         "the vault verifies",
     )
+    assert relays(unit) == [0] * len(LINES), "no line is in use, and none is touched"
     paths = unit.run("find", "/var/lib/linetap/vault", "-name", sealed.RECORD).split()
     records = [msgspec.json.decode(unit.run("cat", path), type=CallRecord) for path in sorted(paths)]
     expected = round(seconds / CALL_EVERY_S)

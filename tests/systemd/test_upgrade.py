@@ -11,9 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from guest import Guest, guest, until, why_not
-from systemd_rig import SERVICES, all_reported, lay_cable, lost, make_unit, start_unit, state_of
+from systemd_rig import SERVICES, all_reported, lay_cable, lost, make_unit, relays, start_unit, state_of
 
-from linetap.board.wires import RELAYS_AT
 from linetap.evidence import sealed
 from linetap.records import CallRecord, RecorderState
 
@@ -62,11 +61,6 @@ def record_of(unit: Guest, call_id: str) -> CallRecord:
     path = f"/var/lib/linetap/vault/{sealed.call_path(call_id)}/{sealed.RECORD}"
     until(lambda: unit.run("cat", path, check=False) != "", "the call is sealed")
     return msgspec.json.decode(unit.run("cat", path), type=CallRecord)
-
-
-def relays(unit: Guest) -> list[int]:
-    said = unit.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", "/run/linetap/wires-1")
-    return [int(word) for word in said.split()]
 
 
 def test_an_upgrade_in_mid_call_costs_no_sample_and_no_event(unit: Guest) -> None:
