@@ -16,7 +16,7 @@ from linetap.bench.stage import linetap
 from linetap.board.wires import RELAYS_AT
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap.evidence import command as envelopes
-from linetap.evidence import keys, sshsig
+from linetap.evidence import keys, sealed, sshsig
 from linetap.evidence.command import Command
 from linetap.records import CallRecord, Gap, RecorderState, ServiceState
 from unit_rig import save_notice, spoken
@@ -130,9 +130,26 @@ def all_reported(guest: Guest) -> list[str]:
     return seen
 
 
-def relays(unit: Guest) -> list[int]:
+def pid_of(guest: Guest, service: str) -> str:
+    return guest.property(service, "MainPID")
+
+
+def recorded(guest: Guest) -> str | None:
+    """A call that is being recorded."""
+    lines = state_of(guest, "recorder", RecorderState).lines
+    return next((line.call_id for line in lines if line.state == "recording"), None)
+
+
+def record_of(guest: Guest, call_id: str) -> CallRecord:
+    """Once the call is sealed."""
+    path = f"/var/lib/linetap/vault/{sealed.call_path(call_id)}/{sealed.RECORD}"
+    until(lambda: guest.run("cat", path, check=False) != "", "the call is sealed")
+    return msgspec.json.decode(guest.run("cat", path), type=CallRecord)
+
+
+def relays(guest: Guest) -> list[int]:
     """Of both lines, 1 = driven."""
-    said = unit.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", "/run/linetap/wires-1")
+    said = guest.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", "/run/linetap/wires-1")
     return [int(word) for word in said.split()]
 
 

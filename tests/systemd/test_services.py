@@ -9,16 +9,27 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import Guest, guest, until, why_not
-from systemd_rig import CONFIG, SERVICES, lay_cable, lost, make_unit, obeyed, start, state_of
+from systemd_rig import (
+    CONFIG,
+    SERVICES,
+    lay_cable,
+    lost,
+    make_unit,
+    obeyed,
+    pid_of,
+    record_of,
+    recorded,
+    start,
+    state_of,
+)
 
 from linetap.evidence import document, keys, sealed, sshsig
 from linetap.evidence.roles import Person, Roles
 from linetap.log import message_id
-from linetap.records import CallRecord, RecorderState
+from linetap.records import RecorderState
 
 WORST_EXPOSURE = 1.2
 NUMBER, DIALLED = "01047116328", "0269185543"
@@ -56,10 +67,6 @@ def unit() -> Iterator[Guest]:
             yield made
     finally:
         shutil.rmtree(folder)
-
-
-def pid_of(unit: Guest, service: str) -> str:
-    return unit.property(service, "MainPID")
 
 
 def as_seen_by(unit: Guest, service: str, *words: str) -> str:
@@ -102,6 +109,15 @@ def test_reporter_and_panel_see_no_audio_and_the_others_no_network(unit: Guest) 
         assert alone == (service != "linetap-reporter"), service
 
 
+def test_who_has_pins_has_a_folder_for_their_library(unit: Guest) -> None:
+    """Without one `import lgpio` fails in a sandbox, and a unit that works here would be dead on a Pi."""
+    for service in ("linetap-capture@1", "linetap-panel"):
+        environment = unit.run("sh", "-c", f"tr '\\0' '\\n' </proc/{pid_of(unit, service)}/environ").splitlines()
+        folder = dict(word.split("=", 1) for word in environment)["LG_WD"]
+        assert as_seen_by(unit, service, "sh", "-c", f"test -w {folder} && echo yes") == "yes"
+        assert as_seen_by(unit, service, "sh", "-c", "test -w / && echo yes") == "", "or no folder were needed"
+
+
 def test_the_signing_key_is_the_recorders_alone(unit: Guest) -> None:
     assert unit.run("stat", "-c", "%U %a", "/etc/linetap/unit.key") == "root 600"
     for service in SERVICES:
@@ -124,17 +140,8 @@ def test_who_lives_without_working_is_started_anew_and_goes_on_with_the_call(uni
     unit.run("kill", "-STOP", before)
     until(lambda: pid_of(unit, "linetap-recorder") not in (before, "0"), "the watchdog has bitten")
     assert unit.property("linetap-recorder", "NRestarts") == "1"
-    path = f"/var/lib/linetap/vault/{sealed.call_path(str(call_id))}/{sealed.RECORD}"
-    until(lambda: unit.run("cat", path, check=False) != "", "the call is sealed")
-    record = msgspec.json.decode(unit.run("cat", path), type=CallRecord)
-    assert record.audio is not None
+    record = record_of(unit, str(call_id))
     assert (record.ended_by, lost(record)) == ("on_hook", [])
-
-
-def recorded(unit: Guest) -> str | None:
-    """The call that is being recorded."""
-    lines = state_of(unit, "recorder", RecorderState).lines
-    return next((line.call_id for line in lines if line.state == "recording"), None)
 
 
 def test_a_command_changes_the_configuration_between_two_calls(unit: Guest) -> None:

@@ -8,13 +8,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from guest import Guest, guest, until, why_not
-from systemd_rig import SERVICES, all_reported, lay_cable, lost, make_unit, relays, start_unit, state_of
-
-from linetap.evidence import sealed
-from linetap.records import CallRecord, RecorderState
+from systemd_rig import (
+    SERVICES,
+    all_reported,
+    lay_cable,
+    lost,
+    make_unit,
+    pid_of,
+    record_of,
+    recorded,
+    relays,
+    start_unit,
+)
 
 # A call of some 25 s on line 1, during which all three are restarted; a pause for capture; then a call every 7 s, on
 # both lines in turn.
@@ -45,22 +52,6 @@ def unit() -> Iterator[Guest]:
             yield made
     finally:
         shutil.rmtree(folder)
-
-
-def pid_of(unit: Guest, service: str) -> str:
-    return unit.property(service, "MainPID")
-
-
-def recorded(unit: Guest) -> str | None:
-    """A call that is being recorded."""
-    lines = state_of(unit, "recorder", RecorderState).lines
-    return next((line.call_id for line in lines if line.state == "recording"), None)
-
-
-def record_of(unit: Guest, call_id: str) -> CallRecord:
-    path = f"/var/lib/linetap/vault/{sealed.call_path(call_id)}/{sealed.RECORD}"
-    until(lambda: unit.run("cat", path, check=False) != "", "the call is sealed")
-    return msgspec.json.decode(unit.run("cat", path), type=CallRecord)
 
 
 def test_an_upgrade_in_mid_call_costs_no_sample_and_no_event(unit: Guest) -> None:
