@@ -21,6 +21,7 @@ import alsaaudio
 import numpy as np
 
 from linetap.bench.jack import JackCable
+from linetap.board import Levels
 from linetap.board.simulated import SimulatedCard
 from linetap.clock import SYSTEM
 from linetap.records import CaptureState, RecorderState, ServiceState
@@ -43,7 +44,8 @@ def main() -> None:
     capture = alsaaudio.PCM(alsaaudio.PCM_CAPTURE, device=JackCable.unit_capture, **shape)
     playback = alsaaudio.PCM(alsaaudio.PCM_PLAYBACK, device=JackCable.unit_playback, **shape)
     rng = np.random.default_rng(7)
-    audio, stamps, levels = [], [], []
+    audio, stamps = [], []
+    levels: list[Levels] = []
     for i in range(4 + round(seconds * 100)):
         notice = np.zeros((period, int(channels)), dtype)
         notice[:, int(notice_channel) :] = (rng.integers(-NOTICE_PEAK, NOTICE_PEAK, period) << shift)[:, None]
