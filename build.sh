@@ -12,6 +12,7 @@ readonly PACKAGES=(
   chrony                               # takes the configuration we ship, and never this machine's clock
   systemd                              # the units are run by it in a namespace of their own
   promtool                             # 16 MB, 85 MB installed: whether Prometheus takes our rules and figures
+  python3-moto                         # 12 MB: a store of S3's protocol for the second copy
   minimodem multimon-ng libspandsp2t64 # what the detectors are held against
   asterisk-core-sounds-en-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav
 )

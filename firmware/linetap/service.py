@@ -120,13 +120,14 @@ class StateReader[S: ServiceState]:
 
     def __init__(self, run_dir: Path, name: str, kind: type[S]) -> None:
         self._run_dir, self._name, self._kind = run_dir, name, kind
+        self._path = str(run_dir / f"{name}.json")
         self._seen: tuple[int, int] | None = None  # inode and time: each writing is a file of its own
         self._state: S | None = None
 
     def read(self) -> S | None:
         """Not to be changed: it is given out again."""
         try:
-            found = (self._run_dir / f"{self._name}.json").stat()
+            found = os.stat(self._path)
         except OSError:
             return None
         seen = (found.st_ino, found.st_mtime_ns)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.board.simulated import SimulatedCard, SimulatedPanel, leds_shown, press_button
+from linetap.board.simulated import SimulatedCard, SimulatedPanel, brightness_shown, leds_shown, press_button
 from linetap.board.wires import ARMED_MS, CAPACITY_MS, Wires, wires_path
 from linetap.clock import NS_PER_MS
 from linetap.errors import DeviceFault
@@ -178,6 +178,9 @@ def test_the_simulated_panel(run_dir: Path) -> None:
     panel = SimulatedPanel(run_dir)
     panel.show({"run": True, "call": True, "fault": False})
     assert leds_shown(run_dir) == {"run": True, "call": True, "fault": False}
+    assert brightness_shown(run_dir) == 100
+    panel.dim(20)
+    assert brightness_shown(run_dir) == 20
     assert not panel.button()
     press_button(run_dir, True)
     assert panel.button()

@@ -26,6 +26,7 @@ from unit_rig import save_notice, spoken
 LIMIT_S = 60
 PERIOD = 80
 MOST_SLIPS = 10
+FILL_MS = 300  # a machine that is busy may keep the exchange waiting for so long
 
 
 class World(Stage):
@@ -40,7 +41,7 @@ class World(Stage):
         try:
             save_notice(self.folder / "notices" / "ko.wav", spoken(1.0))
             self.config = self.prepare(self.folder / "notices", self._changes)
-            self.exchange = self.start_exchange(self._script, self.folder / "exchange", self.folder / "voices")
+            self.exchange = self.start_exchange(self._script, self.folder / "exchange", self.folder / "voices", FILL_MS)
         except BaseException:
             self._stack.close()
             raise

@@ -199,6 +199,6 @@ def test_exposure(unit: Guest, service: str) -> None:
 
 
 def test_the_units_hold_together(unit: Guest) -> None:
-    files = "linetap*.service linetap*.timer linetap.target"
+    files = "*linetap*.service linetap*.timer linetap*.path linetap.target"
     done = unit.run("sh", "-c", f"cd /etc/systemd/system && systemd-analyze verify {files} 2>&1")
     assert done == ""

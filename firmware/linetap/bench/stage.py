@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from linetap.bench.broker import start_broker
+from linetap.bench.cable import Cable
 from linetap.bench.jack import JackCable
 from linetap.bench.processes import Child, ChildFailed, Processes
 from linetap.config import Config, load_config
@@ -66,9 +67,11 @@ class Stage:
         self.config_path.write_text(text + more)
         return load_config(self.config_path)
 
-    def start_exchange(self, script: Path, log: Path | None = None, voices: Path | None = None) -> Child:
+    def start_exchange(
+        self, script: Path, log: Path | None = None, voices: Path | None = None, fill_ms: int = Cable.fill_ms
+    ) -> Child:
         """The exchange, waiting for the services. Only then may capture start."""
-        options = ["--wait-services", str(READY_S)]
+        options = ["--wait-services", str(READY_S), "--fill-ms", str(fill_ms)]
         options += ["--log", str(log)] if log else []
         options += ["--voices", str(voices)] if voices else []
         exchange = self.start("bench", "--script", str(script), *options)

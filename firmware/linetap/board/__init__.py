@@ -69,6 +69,10 @@ class PanelBoard(Protocol):
         """All of UNIT_LEDS, lit or dark."""
         ...
 
+    def dim(self, percent: int) -> None:
+        """How bright what is lit is from the next `show` on: 1 to 100; at first 100."""
+        ...
+
     def button(self) -> bool:
         """Whether it is pressed now."""
         ...

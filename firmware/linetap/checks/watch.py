@@ -86,22 +86,28 @@ class Watch:
     _started_ns: int = field(init=False)
     _progress: dict[str, _Progress] = field(init=False, default_factory=dict)
     _readers: dict[str, StateReader[Any]] = field(init=False, default_factory=dict)
+    _cards: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self._started_ns = self.clock.monotonic_ns()
+        self._cards = sorted({line.card for line in self.config.line})
 
     def look(self) -> Services:
-        cards = sorted({line.card for line in self.config.line})
         return Services(
-            capture={card: self._see(f"capture@{card}", CaptureState) for card in cards},
-            recorder=self._see("recorder", RecorderState),
+            capture={card: self._see(f"capture@{card}", CaptureState) for card in self._cards},
+            recorder=self.look_at_recorder(),
             reporter=self._see("reporter", ReporterState),
         )
 
+    def look_at_recorder(self) -> Seen[RecorderState]:
+        """It alone, for whoever asks more often than for all."""
+        return self._see("recorder", RecorderState)
+
     def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
         now_ns = self.clock.monotonic_ns()
-        reader: StateReader[S] = self._readers.setdefault(name, StateReader(self.config.run_path, name, kind))
-        state = reader.read()
+        if name not in self._readers:
+            self._readers[name] = StateReader(self.config.run_path, name, kind)
+        state: S | None = self._readers[name].read()
         progress = self._progress.setdefault(name, _Progress())
         if state is not None:
             progress.note(state)

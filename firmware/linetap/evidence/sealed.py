@@ -7,7 +7,7 @@ The recorder that writes a call and the desk that checks it both take it from he
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import PurePosixPath
 
 import msgspec
@@ -45,7 +45,7 @@ def call_time(call_id: str) -> datetime:
     try:
         if match is None:
             raise ValueError
-        return datetime.strptime(match[1], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(match[1])
     except ValueError:
         raise BadInput(f"not a call id: {call_id!r}, 20261124T225600.123Z-L03 would be right") from None
 

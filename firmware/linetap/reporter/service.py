@@ -148,12 +148,12 @@ class Reporter:
         connected = self._link.connected
         if connected and now_ns >= self._lines_ns:
             self._lines_ns = now_ns + LINES_EVERY_MS * NS_PER_MS
-            services = self._watch.look()
+            recorder = self._watch.look_at_recorder()
             now = rfc3339(self._clock.utc_ns())
-            for message in self._lines.changed(services, now, now_ns, pace(self._queue_length())):
+            for message in self._lines.changed(recorder, now, now_ns, pace(self._queue_length())):
                 self._link.publish(message)
-            if services.recorder.state is not None:
-                self._again.hear(services.recorder.state.delivery, self._feed.delivered_seq)
+            if recorder.state is not None:
+                self._again.hear(recorder.state.delivery, self._feed.delivered_seq)
         if now_ns < self._look_ns:
             return
         self._look_ns = now_ns + LOOK_EVERY_MS * NS_PER_MS

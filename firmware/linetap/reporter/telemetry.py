@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import msgspec
 
 from linetap.broker.message import Message
-from linetap.checks import Finding, Services
+from linetap.checks import Finding
+from linetap.checks.watch import Seen
 from linetap.clock import NS_PER_MS, NS_PER_S
-from linetap.records import Severity
+from linetap.records import RecorderState, Severity
 from linetap.reporter.messages import HEALTH_EVERY_S, LineReport, Topics, report_of
 
 Kind = tuple[Severity, bool] | None  # of what stands; None: nothing does
@@ -49,19 +50,18 @@ class Lines:
         """The broker may know nothing: tell everything."""
         self._told.clear()
 
-    def changed(self, services: Services, now: str, now_ns: int, pace: Pace = FULL) -> list[Message]:
+    def changed(self, recorder: Seen[RecorderState], now: str, now_ns: int, pace: Pace = FULL) -> list[Message]:
         """`now`: RFC 3339; `now_ns`: monotonic."""
         apart_ns = pace.line_ms * NS_PER_MS
         messages = []
-        for n, report in sorted(self._seen(services, now).items()):
+        for n, report in sorted(self._seen(recorder, now).items()):
             told, told_ns = self._told.get(n, (None, now_ns - apart_ns))
             if report != told and now_ns - told_ns >= apart_ns:
                 self._told[n] = (report, now_ns)
                 messages.append(self._topics.line(n, report))
         return messages
 
-    def _seen(self, services: Services, now: str) -> dict[int, LineReport]:
-        recorder = services.recorder
+    def _seen(self, recorder: Seen[RecorderState], now: str) -> dict[int, LineReport]:
         if recorder.status == "dead":
             # Without a recorder nobody knows what a line does, and nothing of it is recorded.
             self._dead_since = self._dead_since or now

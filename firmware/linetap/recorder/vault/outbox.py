@@ -294,6 +294,9 @@ class OutboxReader:
         """(seq, payload, armored SSHSIG) of at most `most` events from `seq` on, in order; from the oldest that is
         still there when that one has gone. Damaged events are left out, and show as a hole."""
         found: list[tuple[int, bytes, str]] = []
+        first, offset, wanted = self._next
+        if wanted == seq and self._is_all(first, offset, seq):
+            return found
         firsts = segments.first_seqs(self._folder)
         begin = max((i for i, first in enumerate(firsts) if first <= seq), default=0)
         for first in firsts[begin:]:
@@ -308,6 +311,9 @@ class OutboxReader:
 
     def last_seq(self) -> int:
         """Of the newest event; 0 when there has been none."""
+        newest, offset, last = self._last
+        if self._is_all(newest, offset, last + 1):
+            return last
         firsts = segments.first_seqs(self._folder)
         if not firsts:
             return 0
@@ -323,13 +329,18 @@ class OutboxReader:
     def size_bytes(self) -> int:
         return sum(self._size(first) for first in segments.first_seqs(self._folder))
 
+    def _is_all(self, first: int, offset: int, following: int) -> bool:
+        """Whether a segment still ends at `offset`, and none begins with the event `following`. Asked ten times a
+        second, and nearly always so: two looks at a file instead of one at the folder."""
+        return bool(offset) and self._size(first) == offset and not self._size(following)
+
     def _offset(self, first: int, seq: int) -> int:
         known, offset, wanted = self._next
         return offset if (known, wanted) == (first, seq) and self._size(first) >= offset else 0
 
     def _size(self, first: int) -> int:
         try:
-            return segments.path_of(self._folder, first).stat().st_size
+            return os.stat(f"{self._folder}/{segments.name_of(first)}").st_size
         except FileNotFoundError:
             return 0
 

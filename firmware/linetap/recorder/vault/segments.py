@@ -54,8 +54,12 @@ def encode(entry: Entry) -> bytes:
     return b"%06x %08x %s%s" % (len(body), zlib.crc32(body), body, OPEN)
 
 
+def name_of(first_seq: int) -> str:
+    return f"{first_seq:012d}{SUFFIX}"
+
+
 def path_of(folder: Path, first_seq: int) -> Path:
-    return folder / f"{first_seq:012d}{SUFFIX}"
+    return folder / name_of(first_seq)
 
 
 def first_seqs(folder: Path) -> list[int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The journal's own thread: every 250 ms one write and one sync for all lines together, while a call is open.
+"""The journal's own thread: every 400 ms one write and one sync for all lines together, while a call is open.
 
 It fetches its audio from the ring as the vault's thread does, and waits neither for that one nor for the main thread.
 A disk that takes nothing is told of once, and asked again: what could not be written is fetched again, as long as
@@ -22,7 +22,7 @@ from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State,
 from linetap.recorder.vault.journal.store import Store, file_bytes
 from linetap.recorder.vault.recording import Recording
 
-EVERY_NS = 250 * NS_PER_MS
+EVERY_NS = 400 * NS_PER_MS
 FOLDER = "journal"
 MOST_SAMPLES = 1 << 20  # of all lines in one write; the next one follows at once
 
@@ -181,7 +181,7 @@ class Journal:
 
 
 def _sealed(news: list[News]) -> list[Tick]:
-    """Of all lines in one go: a call of numpy's costs more than a quarter of a second of a line."""
+    """Of all lines in one go: a call of numpy's costs more than 400 ms of a line."""
     if not news:
         return []
     mulaw = g711.encode(np.concatenate([samples for each in news for samples in each.samples])).tobytes()
