@@ -115,6 +115,7 @@ def _count(unit: Guest, seconds: float, done: Counter[str]) -> None:
     lost_ms = sum(gap.ms for each in records for gap in (each.audio.gaps if each.audio else []))
     print(f"done: {', '.join(f'{count} x {what}' for what, count in sorted(done.items()))}")
     print(f"calls: {expected * len(LINES)} made, {len(records)} records, {whole} of them without a gap;")
+    print(f"they are {dict(Counter(f'{each.disposition} {each.why or str()}'.strip() for each in records))};")
     print(f"gaps: {dict(causes)}, {lost_ms:.0f} ms in all; events: {len(set(seen))}, none missing, {len(seen)} arrived")
 
 
