@@ -68,6 +68,8 @@ COMMANDS = {
     "tones": Command(
         "commission.tones", "the tones of a PBX", "learn --name pbx busy=busy.wav ringback=ringback.wav -o profile.toml"
     ),
+    "relays": Command("board.relays", "open a card's notice relays, whatever became of its capture", "open --card 1"),
+    "idle": Command("commission.idle", "wait until no line is in use", "--config unit.toml --within 3600"),
     "line": Command("commission.learn", "measure a line of a running unit", "learn 3 --config unit.toml"),
     "walk": Command("commission.walk", "walk test: lift each line in turn", "--config /etc/linetap/unit.toml"),
     "check": Command("checks.command", "the self-diagnosis", "--config unit.toml"),

@@ -181,10 +181,10 @@ class RetentionTimeState(msgspec.Struct, kw_only=True):
 
 
 class KernelClockState(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine's clock as the recorder sees it: adjtimex(2), and whether it has jumped."""
+    """The machine's clock as the recorder sees it, and whether it has jumped."""
 
     synced: bool
-    offset_ms: float
+    offset_ms: float | None  # None: nobody measures it
     synced_ns: int | None = None  # monotonic, when it last was; None: not since the recorder's start
     step_ms: int = 0  # the last jump, above 0 forward,
     stepped_ns: int | None = None  # and when, monotonic; None: it has not jumped since the recorder's start
@@ -363,7 +363,7 @@ class ClockRecord(msgspec.Struct, kw_only=True):
 
     synced: bool
     source: Literal["ntp", "none"] | msgspec.UnsetType = msgspec.UNSET  # who keeps it; unset in a replay
-    offset_ms: float | None = None
+    offset_ms: float | None = None  # above 0 it was behind; None: nobody measured it
     drift_ppm: float | None = None  # CaptureState.drift_ppm; None: it has not run for ten minutes
 
 

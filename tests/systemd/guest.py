@@ -32,9 +32,13 @@ class Guest:
         self._pid = 0
 
     def install(self) -> None:
-        """The units, users and folders as the image has them."""
+        """The units, users and folders as the image has them.
+
+        Not sysctl.d and system.conf.d: this machine's kernel and its watchdog are no guest's.
+        """
         for name, place in (
             ("", "etc/systemd/system"), ("sysusers.d", "etc/sysusers.d"), ("tmpfiles.d", "etc/tmpfiles.d"),
+            ("journald.conf.d", "etc/systemd/journald.conf.d"),
         ):  # fmt: skip
             target = self.root / place
             target.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,7 @@ class SimulatedCard:
         self._wires.relays[:] = 0
 
     def levels(self, until_ns: int) -> Levels:
+        self._wires.arm(until_ns // NS_PER_MS)
         return self._wires.take(until_ns // NS_PER_MS)
 
     def relay(self, index: int, closed: bool) -> None:

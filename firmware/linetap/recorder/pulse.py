@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from linetap.clock import NS_PER_MS, NS_PER_S, Clock, kernel_clock
+from linetap.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap.evidence.unitlog import Kind
 from linetap.records import KernelClockState
+from linetap.timekeeping import clock_quality
 
 HEARTBEAT_S = 3600
 STEP_MS = 500  # slewing never moves the clock so far between two turns
@@ -27,12 +28,12 @@ class Pulse:
         log: TakesLeaves,
         version: str,
         config_sha256: str,
-        kernel: Callable[[], tuple[bool, float]] = kernel_clock,
+        quality: Callable[[], tuple[bool, float | None]] = clock_quality,
     ) -> None:
         self._clock, self._log = clock, log
         self._utc_minus_mono = clock.utc_ns() - clock.monotonic_ns()
         self._beat_ns = clock.monotonic_ns()
-        self._kernel = kernel
+        self._quality = quality
         self._synced_ns: int | None = None
         self._step_ms, self._stepped_ns = 0, None
         now = clock.utc_ns()
@@ -51,7 +52,7 @@ class Pulse:
             self._log.log_leaf("heartbeat", utc)
 
     def clock_state(self) -> KernelClockState:
-        synced, offset_ms = self._kernel()
+        synced, offset_ms = self._quality()
         if synced:
             self._synced_ns = self._clock.monotonic_ns()
         return KernelClockState(

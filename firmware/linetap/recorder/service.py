@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from linetap import __version__, learned
-from linetap.clock import SYSTEM, Clock, kernel_clock
+from linetap.clock import SYSTEM, Clock
 from linetap.config import Config, change, config_sha256
 from linetap.errors import LinetapError
 from linetap.evidence import sealed, walk
@@ -40,6 +40,7 @@ from linetap.records import (
     Walking,
 )
 from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, alive, credential, read_state, start_logging
+from linetap.timekeeping import clock_quality
 
 WAIT_MS = 100
 IDLE_MS = 1000  # so little of the rings is not followed yet: nothing comes, or nothing waits
@@ -194,7 +195,7 @@ class Service:
         return self.smdr.join.held_calls() if self.smdr is not None else set()
 
     def _clock_record(self, line: int) -> ClockRecord:
-        synced, offset_ms = kernel_clock()
+        synced, offset_ms = clock_quality()
         card = next(each.card for each in self._config.line if each.number == line)
         capture = read_state(self._config.run_path, f"capture@{card}", CaptureState)
         drift_ppm = capture.drift_ppm if capture is not None and alive(capture, self._clock) else None
