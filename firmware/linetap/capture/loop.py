@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from statistics import median_low
 from typing import Protocol
 
 from linetap.board import CardBoard
@@ -266,7 +265,7 @@ class Loop:
         self._shifts.append(self._base + captured - played + self._offset)
         improved = len(self._shifts) == SHIFTS_KEPT and not self._player.busy
         if improved or (self._shift_wanted and len(self._shifts) >= SHIFTS_NEEDED):
-            self._player.set_shift(median_low(self._shifts), self._playback_restarted)
+            self._player.set_shift(sorted(self._shifts)[(len(self._shifts) - 1) // 2], self._playback_restarted)
             self._shift_wanted = self._playback_restarted = False
             if improved:
                 self._shifts.clear()

@@ -15,7 +15,7 @@ from linetap.config import check_config
 from linetap.config.schema import UnitId
 from linetap.desk import privatefile
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import keylist, keys
+from linetap.evidence import keylist, keys, publickeys
 
 # What a unit signs.
 NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-certificate", "linetap-walk")
@@ -85,7 +85,7 @@ def _check(args: argparse.Namespace) -> None:
     recipients = [("--custodian", text) for text in args.custodian] + [("--epoch", args.epoch)]
     for option, text in recipients:
         try:
-            keys.decode_recipient(text)
+            publickeys.decode_recipient(text)
         except LinetapError as error:
             problems.append(f"{option}: {error}")
     if (args.authority is None) != (args.key_list is None):
