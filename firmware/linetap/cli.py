@@ -213,7 +213,12 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
 def _serve(args: argparse.Namespace) -> int:
     from linetap.config import load_config
 
-    config = load_config(args.config)
+    try:
+        config = load_config(args.config)
+    except BadInput as error:
+        if args.command != "panel":
+            raise
+        return int(import_module("linetap.panel.wrong").run(args.config.absolute(), error))
     if args.command == "capture":
         if args.card not in [card.number for card in config.card]:
             raise BadInput(f"{args.config}: there is no card {args.card}; --card names one that is there")

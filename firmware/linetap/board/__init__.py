@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from linetap.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less; what opens the relays of a dead capture, no configuration
-    from linetap.config.schema import Config
+    from linetap.config.schema import Board, Config
     from linetap.records import MeterState
     from linetap.ring import I16, Bits
 
@@ -114,12 +114,17 @@ def _open_pins(config: Config, card: int, clock: Clock) -> CardBoard:
 
 def open_panel(config: Config) -> PanelBoard:
     """The unit's LEDs and button. DeviceFault or BadInput where they cannot be what the configuration says."""
-    if config.board.kind == "simulated":
+    return panel_of(config.board, config.run_path)
+
+
+def panel_of(board: Board, run_dir: Path) -> PanelBoard:
+    """The same of a board alone."""
+    if board.kind == "simulated":
         from linetap.board.simulated_panel import SimulatedPanel
 
-        return SimulatedPanel(config.run_path)
+        return SimulatedPanel(run_dir)
     from linetap.board.gpio import import_gpio
     from linetap.board.hardware_panel import HardwarePanel
     from linetap.board.pins import load_pins
 
-    return HardwarePanel(import_gpio(), load_pins(Path(config.board.pins)))
+    return HardwarePanel(import_gpio(), load_pins(Path(board.pins)))
