@@ -42,7 +42,7 @@ class Guest:
         ):  # fmt: skip
             target = self.root / place
             target.mkdir(parents=True, exist_ok=True)
-            for source in (_UNITS / name).glob("linetap*"):
+            for source in (_UNITS / name).glob("*linetap*"):
                 (shutil.copytree if source.is_dir() else shutil.copy)(source, target / source.name)
 
     def write(self, path: str, text: str | bytes, mode: int = 0o644) -> None:

@@ -31,7 +31,7 @@ _CABLE = f"""[Service]
 Environment=ALSA_CONFIG_PATH=/etc/linetap/asound.conf JACK_DEFAULT_SERVER={SERVER} JACK_NO_START_SERVER=1
 Environment=JACK_NO_AUDIO_RESERVATION=1
 """
-_COMMAND = """#!/bin/sh
+COMMAND = """#!/bin/sh
 export PYTHONPATH=/opt/linetap/firmware OPENBLAS_NUM_THREADS=1
 exec /opt/linetap/.venv/bin/python -m linetap "$@"
 """
@@ -65,7 +65,7 @@ def make_unit(guest: Guest, folder: Path, script: str, notice_s: float = 1.0) ->
     guest.write("/etc/linetap/tls.key", "", 0o600)
     guest.write("/etc/linetap/calls.toml", script)
     guest.write("/etc/linetap/asound.conf", alsa_configuration(LINES))
-    guest.write("/usr/bin/linetap", _COMMAND, 0o755)
+    guest.write("/usr/bin/linetap", COMMAND, 0o755)
     guest.write("/etc/systemd/system/linetap-capture@.service.d/90-cable.conf", _CABLE)
     return people
 
