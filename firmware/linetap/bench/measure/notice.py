@@ -42,9 +42,9 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
         for number in range(2):
             stage.children.start(f"busy-{number}", [sys.executable, "-c", "while True: pass"])
         exchange.process.wait(READY_S + EVERY_S * (ROUNDS + 2))
-        records = _records(stage.folder / "vault")
+        records = records_of(stage.folder / "vault")
     played, lines = read_played(folder / "exchange")
-    written = [_late_ms(record) for record in records if record.notice]
+    written = [late_ms(record) for record in records if record.notice]
     heard = _heard_late_ms(script_path, played, lines, short.samples)
     return [
         _row("notice: first sample at hook edge + 35 + 500 ms", written, "by the ring's frames, as the record says"),
@@ -70,12 +70,14 @@ def _script() -> str:
     return f"lines = {LINES}\nseed = 3\n" + "".join(calls)
 
 
-def _records(vault: Path) -> list[CallRecord]:
+def records_of(vault: Path) -> list[CallRecord]:
+    """All that are sealed."""
     found = sorted(vault.glob(f"[0-9]*/*/*/*/{sealed.RECORD}"))
     return [msgspec.json.decode(path.read_bytes(), type=CallRecord) for path in found]
 
 
-def _late_ms(record: CallRecord) -> float:
+def late_ms(record: CallRecord) -> float:
+    """Of the notice's first sample, behind hook edge, debounce and delay."""
     assert record.notice is not None
     assert record.off_hook_at is not None
     waited = (parse_rfc3339(record.notice.started_at) - parse_rfc3339(record.off_hook_at)) / 1e6
