@@ -39,13 +39,14 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
         records = records_of(folder / "vault")
     late = sorted(abs(late_ms(record)) for record in records if record.notice)
     gaps = [gap for record in records if record.audio for gap in record.audio.gaps]
+    causes = ", ".join(sorted({gap.cause for gap in gaps})) or "none"
     method = (
         f"{LINES} lines on a card of {LINES} channels, {MINUTES:g} min, two busy loops beside it, {len(late)} notices"
     )
     return [
         Row(name="32 busy lines: overruns of ALSA's ring", figure=capture.overruns, unit="", target=0, method=method),
         Row(name="32 busy lines: gaps in recordings", figure=len(gaps), unit="", target=0,
-            method=f"of {len(records)} calls, whatever the cause: " + (", ".join({gap.cause for gap in gaps}) or "none")),
+            method=f"of {len(records)} calls, by cause: {causes}"),
         Row(name="32 busy lines: the notice that began latest", figure=late[-1] if late else float("inf"), unit="ms",
             target=LATE_MS, method="from hook edge + 35 + 500 ms, by the record; either side"),
     ]  # fmt: skip
