@@ -12,6 +12,7 @@ readonly PACKAGES=(
   systemd                              # the units are run by it in a namespace of their own
   promtool                             # 16 MB, 85 MB installed: whether Prometheus takes our rules and figures
   python3-moto                         # 12 MB: a store of S3's protocol for the second copy
+  ngspice device-tree-compiler         # 15 MB: the front end is simulated from its drawing; the overlay is compiled
   minimodem multimon-ng libspandsp2t64 # what the detectors are held against
   asterisk-core-sounds-en-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav
 )
@@ -148,7 +149,7 @@ side_by_side() {
 # First what has to keep time: the calls of three minutes are nearly all waiting. Then what only computes, on both cores.
 all_pytests() {
   local folder ignored=() status=0
-  local computing=(evidence signals vault broker mosquitto reporter)
+  local computing=(evidence signals vault broker mosquitto reporter hardware)
   for folder in e2e desk "${computing[@]}"; do ignored+=(--ignore "tests/$folder"); done
   mkdir -p build
   side_by_side tests/e2e "${ignored[@]}" || status=$?

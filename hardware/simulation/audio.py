@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is heard and what is played: response, loss, balance, and the level of the notice."""
+
+from __future__ import annotations
+
+from math import log10
+
+from simulation.corners import all_to_one_side
+from simulation.finding import Finding, over
+from simulation.netlist import Netlist
+from simulation.spice import Deck, Supply, run
+
+# An exchange and a telephone of 600 ohm, 10 V of an off-hook loop between them.
+LOOP = ["Vdc x 0 10", "Vac y x dc 0 ac 1", "Rexchange y /TIP1 600", "Rphone /TIP1 /RING1 600", "Rearth /RING1 0 1u"]
+HALF = 0.5  # of the exchange's volt, where nothing is bridged
+SWEEP = ".ac dec 40 300 3400"
+PLAYING = Supply(relay=3.3)
+DRIVE_V, REFERENCE_V = 1.5, 0.7746  # rms; 1 mW in 600 ohm
+
+
+def _corners(netlist: Netlist) -> list[Netlist]:
+    return [netlist, all_to_one_side(netlist, -1), all_to_one_side(netlist, 1)]
+
+
+def response(netlist: Netlist) -> list[Finding]:
+    """RX against its own level at 1 kHz, and how much of the line's voltage RX is."""
+    measures = [
+        ".meas ac least min vdb(/RX1) from=300 to=3400",
+        ".meas ac most max vdb(/RX1) from=300 to=3400",
+        ".meas ac at_1k find vdb(/RX1) at=1000",
+        ".meas ac line find vdb(/TIP1) at=1000",
+    ]
+    found = [run(Deck(each, [*LOOP, SWEEP], measures)) for each in _corners(netlist)]
+    ripple = [each[end] - each["at_1k"] for each in found for end in ("least", "most")]
+    return [
+        over("Audio, 300-3400 Hz against 1 kHz", ripple, "dB", least=-0.5, most=0.5),
+        over(
+            "Receive gain, RX against the line",
+            [each["at_1k"] - each["line"] for each in found],
+            "dB",
+            least=-9,
+            most=-6,
+        ),
+    ]
+
+
+def insertion(netlist: Netlist) -> list[Finding]:
+    """What the telephone loses by our being there."""
+    measures = [".meas ac least min vdb(/TIP1) from=300 to=3400"]
+
+    def loss(supply: Supply) -> list[float]:
+        found = (run(Deck(each, [*LOOP, SWEEP], measures, supply)) for each in _corners(netlist))
+        return [20 * log10(HALF) - each["least"] for each in found]
+
+    return [
+        over("Insertion loss, listening", loss(Supply()), "dB", most=0.1),
+        over("Insertion loss, while the notice plays", loss(PLAYING), "dB", most=2.5),
+    ]
+
+
+def balance(netlist: Netlist) -> list[Finding]:
+    """Both wires moved alike: how little of it becomes a signal between them (47 CFR 68.310), or in RX.
+
+    RX is at two parts of the receive path against each other at the ends of their tolerance.
+    """
+    drive = ["Vac y 0 dc 0 ac 1", "Rtip y /TIP1 300", "Rring y /RING1 300", "Epair pair 0 /TIP1 /RING1 1"]
+    skew = netlist.scaled({"R118": 1.01, "R119": 1.01, "R120": 0.99, "R121": 0.99, "C106": 1.2, "C107": 0.8})
+    skew = skew.scaled({"R122": 1.001, "R123": 0.999, "R124": 1.001, "R125": 0.999, "R126": 0.999, "R127": 1.001})
+
+    def decibels(node: str, supply: Supply) -> list[float]:
+        measures = [f".meas ac most max vdb({node}) from=300 to=3400"]
+        return [-run(Deck(each, [*drive, SWEEP], measures, supply))["most"] for each in (netlist, skew)]
+
+    return [
+        over("Longitudinal balance, listening (model only)", decibels("pair", Supply()), "dB", least=60),
+        over("Longitudinal balance, while the notice plays (model only)", decibels("pair", PLAYING), "dB", least=60),
+        over("Common mode in RX, below the line's (model only)", decibels("/RX1", Supply()), "dB", least=60),
+    ]
+
+
+def notice(netlist: Netlist) -> list[Finding]:
+    """Full drive of 1.5 Vrms behind the amplifier, a telephone and an exchange of 600 ohm, so 300 ohm together."""
+    lines = [
+        "Rexchange /TIP1 /RING1 600",
+        "Rphone /TIP1 /RING1 600",
+        "Rearth /RING1 0 1u",
+        "Vtx /TX1 0 dc 0 ac 1",
+        SWEEP,
+    ]
+    measures = [".meas ac line find vm(/TIP1) at=1000", ".meas ac amplifier find vm(/Line1/do) at=1000"]
+    corners = _corners(netlist)
+
+    def level(each: Netlist, supply: Supply) -> float:
+        found = run(Deck(each, lines, measures, supply))
+        return 20 * log10(found["line"] / found["amplifier"] * DRIVE_V / REFERENCE_V)
+
+    return [
+        over(
+            "Notice at full drive into 300 ohm", [level(each, PLAYING) for each in corners], "dBm", least=-10, most=-6
+        ),
+        over("The same with the relay open", [level(each, Supply()) for each in corners], "dBm", most=-70),
+    ]
