@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Draws hardware/: the schematics from circuit/, and from them, where KiCad is installed, the netlist and the pictures.
+"""Draws hardware/: schematics, parts and nets from circuit/, and where KiCad is installed, its netlist and pictures.
 
 Run it as `.venv/bin/python tools/draw.py` when hardware/circuit/ changes; tests hold everything together.
 """
@@ -15,12 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 HARDWARE = ROOT / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
-from drawing import kicad  # noqa: E402
+from drawing import bom, kicad  # noqa: E402
 from drawing.project import Circuit, files  # noqa: E402
 
 
 def main() -> int:
-    for name, text in files(Circuit()).items():
+    circuit = Circuit()
+    for name, text in (files(circuit) | {bom.BOM: bom.bom(circuit), bom.NETS: bom.nets(circuit)}).items():
         (HARDWARE / name).write_text(text)
     if not shutil.which("kicad-cli"):
         print("kicad-cli is not installed: netlist and pictures are left as they are (Debian's package kicad)")

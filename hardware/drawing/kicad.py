@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import tempfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 from drawing.schematic import PROJECT
 from linetap.errors import Refusal
@@ -30,6 +32,30 @@ def spice_netlist(folder: Path) -> str:
         path = Path(scratch) / "exported.cir"
         _kicad("sch", "export", "netlist", "--format", "spice", "-o", str(path), _root(folder))
         return committed(path.read_text())
+
+
+def nets(folder: Path) -> dict[str, list[tuple[str, str]]]:
+    """Net -> its (reference, pin number), as KiCad finds them; without the pins that are open on purpose."""
+    with tempfile.TemporaryDirectory(prefix="linetap-nets-") as scratch:
+        path = Path(scratch) / "exported.xml"
+        _kicad("sch", "export", "netlist", "--format", "kicadxml", "-o", str(path), _root(folder))
+        found = ElementTree.parse(path).getroot().iter("net")
+        joined = {net.attrib["name"]: sorted(_nodes(net)) for net in found}
+    return {name: nodes for name, nodes in joined.items() if not name.startswith("unconnected-")}
+
+
+def _nodes(net: ElementTree.Element) -> list[tuple[str, str]]:
+    return [(node.attrib["ref"], node.attrib["pin"]) for node in net.iter("node")]
+
+
+def parts(folder: Path) -> set[tuple[str, str, str]]:
+    """(reference, value, maker's number) of all that is to be bought."""
+    with tempfile.TemporaryDirectory(prefix="linetap-bom-") as scratch:
+        path = Path(scratch) / "exported.csv"
+        fields = "Reference,Value,Number"
+        _kicad("sch", "export", "bom", "--fields", fields, "--labels", fields, "-o", str(path), _root(folder))
+        with path.open(newline="") as file:
+            return {(row["Reference"], row["Value"], row["Number"]) for row in csv.DictReader(file)}
 
 
 def pictures(folder: Path, into: Path) -> None:

@@ -33,6 +33,20 @@ def test_the_rules_hold_and_the_export_is_the_committed_netlist(tmp_path: Path) 
     assert kicad.spice_netlist(folder) == (HARDWARE / kicad.NETLIST).read_text(), "tools/draw.py"
 
 
+def test_kicad_finds_the_same_nets_and_parts(tmp_path: Path) -> None:
+    """So that what is tested of the tables, where KiCad is not installed, is true of the drawing."""
+    folder, circuit = drawn(tmp_path), Circuit()
+    assert kicad.nets(folder) == circuit.nets()
+    bought = {
+        (part.reference(base), part.kind.value, part.kind.number)
+        for sheet in circuit.sheets.values()
+        for _, base in circuit.instances(sheet.name)
+        for part in sheet.parts()
+        if part.kind.fitted
+    }
+    assert kicad.parts(folder) == bought
+
+
 def test_a_pin_that_is_forgotten_breaks_a_rule(tmp_path: Path) -> None:
     folder = drawn(tmp_path, ("panel.sheet", "oe=GND clr=+3V3 vcc=+3V3", "oe=nowhere clr=+3V3 vcc=+3V3"))
     with pytest.raises(Refusal, match="pin_not_driven"):
