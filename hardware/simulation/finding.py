@@ -32,7 +32,7 @@ class Finding:
 
     def result(self) -> str:
         """Three digits: what another release of the simulator would also say."""
-        low, high = f"{self.low:.3g}", f"{self.high:.3g}"
+        low, high = _digits(self.low), _digits(self.high)
         if low == high:
             return f"{low} {self.unit}"
         if self.least == -inf and self.low >= 0:
@@ -43,6 +43,10 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.what}: {self.result()}, asked {self.limit()}"
+
+
+def _digits(value: float) -> str:
+    return "0" if abs(value) < 1e-3 else f"{value:.3g}"
 
 
 def over(what: str, values: list[float], unit: str, *, least: float = -inf, most: float = inf) -> Finding:
