@@ -15,13 +15,18 @@ ROOT = Path(__file__).resolve().parent.parent
 HARDWARE = ROOT / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
-from drawing import bom, kicad  # noqa: E402
+from drawing import bom, kicad, picture  # noqa: E402
 from drawing.project import Circuit, files  # noqa: E402
 
 
 def main() -> int:
     circuit = Circuit()
-    for name, text in (files(circuit) | {bom.BOM: bom.bom(circuit), bom.NETS: bom.nets(circuit)}).items():
+    others = {
+        bom.BOM: bom.bom(circuit),
+        bom.NETS: bom.nets(circuit),
+        "line.svg": picture.svg(circuit.sheets["line"], 1),
+    }
+    for name, text in (files(circuit) | others).items():
         (HARDWARE / name).write_text(text)
     if not shutil.which("kicad-cli"):
         print("kicad-cli is not installed: netlist and pictures are left as they are (Debian's package kicad)")

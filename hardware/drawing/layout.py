@@ -25,6 +25,7 @@ class Label:
     x: int
     y: int
     side: str
+    on_wire: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _row(layout: Layout, row: list[Part], shapes: list[Shape], x: int, y: int, o
             assert last is not None
             gap = max(2, round(len(last) * LETTER + 1))
             layout.wires.append((x, y, x + gap, y))
-            layout.labels.append(Label(last, x, y, "right"))
+            layout.labels.append(Label(last, x, y, "right", on_wire=True))
             x += gap
         else:
             x += _room(part, form, "right", outer) + 1

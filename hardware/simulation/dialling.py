@@ -43,6 +43,34 @@ def hook_latency(netlist: Netlist) -> list[Finding]:
     ]
 
 
+def answer(netlist: Netlist) -> list[Finding]:
+    """A handset lifted in the middle of a burst, which the exchange rings on for 200 ms: at the start and the end of
+    what it may ring with.
+    """
+    lifted, rings_until = 0.6, 0.8
+    decks = []
+    for corner in (netlist, all_to_one_side(netlist, -1), all_to_one_side(netlist, 1)):
+        for hertz, peak in ((15.3, 57), (20, 106), (68, 212)):
+            lines = [
+                f"Vring b 0 sin(-48 {peak} {hertz} 0.2)",
+                f"Bfeed c 0 V = time < {rings_until} ? V(b) : -48",
+                "Rring c /RING1 400", "Rtip 0 /TIP1 400", *_telephone([(lifted, 1.4)]), ".tran 0.5m 1.2 0 0.5m",
+            ]  # fmt: skip
+            measures = [
+                f".meas tran off when v(/HOOK1)=1.65 fall=last td={lifted}",
+                ".meas tran stays max v(/HOOK1) from=1.0 to=1.2",
+                f".meas tran early min v(/HOOK1) from=0.1 to={lifted}",
+            ]
+            decks.append(Deck(corner, lines, measures))
+    found = run_all(decks)
+    after = [(each["off"] - rings_until) * 1000 for each in found]
+    return [
+        over("HOOK pin: answered in a burst, off-hook after the last of the ringing", after, "ms", most=75),
+        over("HOOK pin: the burst before it, the pin at its lowest", [each["early"] for each in found], "V", least=2.5),
+        over("HOOK pin: the call after it, the pin at its highest", [each["stays"] for each in found], "V", most=0.8),
+    ]
+
+
 def pulses(netlist: Netlist) -> list[Finding]:
     """A zero at 10 pulses a second, 60 ms open and 40 ms closed: the meter's VM follows, the pin cannot."""
     breaks = [0.6 + i / 10 for i in range(10)]

@@ -81,12 +81,21 @@ def metering(netlist: Netlist) -> list[Finding]:
         return errors | {"24 from 12": read[24] - read[12], "48 from 40": read[48] - read[40]}
 
     ends = worst(netlist, _of_levels(netlist), measure)
+    unplugged = worst(netlist, _of_levels(netlist), _unplugged)["reads"]
     errors = [value for name, three in ends.items() if name.startswith("at ") for value in three]
     return [
         over("Meter: error from -56 to 56 V, nothing learned", errors, "V", least=-3, most=3),
+        over("Meter: a line that is not there reads", list(unplugged), "V", least=-3, most=3),
         over("Meter: 24 V PBX on-hook, above 12 V off-hook by", list(ends["24 from 12"]), "V", least=10),
         over("Meter: 48 V on-hook, above a short loop's 40 V by", list(ends["48 from 40"]), "V", least=6),
     ]
+
+
+def _unplugged(netlist: Netlist, supply: Supply) -> dict[str, float]:
+    """Both wires open; below 3 V there is no line."""
+    lines = ["Rt /TIP1 0 1e12", "Rr /RING1 0 1e12", ".tran 1m 0.1 0 1m"]
+    found = run(Deck(netlist, lines, [".meas tran v find v(/VM1) at=0.09"], supply))
+    return {"reads": (found["v"] - MIDDLE_V) * VOLTS_A_VOLT}
 
 
 def _of_levels(netlist: Netlist) -> list[Wrong]:

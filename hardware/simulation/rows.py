@@ -15,6 +15,7 @@ ROWS: dict[str, Callable[[Netlist], list[Finding]]] = {
     "metering": levels.metering,
     "ringing": ringing.ringing,
     "hook_latency": dialling.hook_latency,
+    "answer": dialling.answer,
     "pulses": dialling.pulses,
     "flash": dialling.flash,
     "relay": dialling.relay,

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hardware_rig import copied
 
+from drawing import picture
 from drawing.project import LINES, Circuit, files
 from drawing.tables import Part
 from linetap.errors import BadInput
@@ -19,6 +21,15 @@ CIRCUIT = Circuit()
 @pytest.mark.parametrize("name", sorted(files(CIRCUIT)))
 def test_what_is_committed_is_what_the_tables_draw(name: str) -> None:
     assert (HARDWARE / name).read_text() == files(CIRCUIT)[name], "tools/draw.py"
+
+
+def test_the_picture_shows_every_part_and_net_of_the_line() -> None:
+    sheet = CIRCUIT.sheets["line"]
+    text = (HARDWARE / picture.NAME).read_text()
+    assert text == picture.svg(sheet, 1), "tools/draw.py"
+    told = {element.text for element in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}text")}
+    assert {part.reference(1) for part in sheet.parts()} <= told
+    assert {net for part in sheet.parts() for net in part.nets.values()} <= told
 
 
 def test_every_net_goes_somewhere() -> None:
