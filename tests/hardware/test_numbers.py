@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 import pytest
 from hardware_rig import findings
@@ -18,7 +19,8 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 def stated() -> dict[str, tuple[str, str]]:
     """Figure -> (asked, worst found), as the document has them."""
     text = (HARDWARE / "README.md").read_text().partition("| Figure | asked |")[2]
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines()[2:] if line.startswith("|")]
+    lines = takewhile(lambda line: line.startswith("|"), text.splitlines()[2:])
+    rows = [line.strip("| ").split(" | ") for line in lines]
     return {what: (asked, found) for what, asked, found in rows}
 
 
