@@ -61,6 +61,8 @@ def run(deck: Deck) -> dict[str, float]:
             done = subprocess.run(
                 ["ngspice", "-b", path.name], cwd=folder, capture_output=True, text=True, timeout=MOST_S, check=False
             )
+        except FileNotFoundError:
+            raise Refusal("ngspice is not installed; ./build.sh setup installs it") from None
         except subprocess.TimeoutExpired:
             raise Refusal(f"ngspice has not come to an end in {MOST_S} s") from None
     found = {name: nan if value == "failed" else float(value) for name, value in MEASURED.findall(done.stdout)}
