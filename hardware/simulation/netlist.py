@@ -14,7 +14,7 @@ NETLIST = HARDWARE / "linetap.cir"
 MODELS = HARDWARE / "circuit" / "models.lib"
 MOST_BYTES = 4 << 20
 UNITS = {"": 1.0, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "Meg": 1e6}
-VALUE = re.compile(r"([0-9.]+)(p|n|u|m|k|Meg|)")
+VALUE = re.compile(r"([0-9.]+(?:e[-+][0-9]+)?)(p|n|u|m|k|Meg|)")  # an exponent where a value was scaled
 ELEMENT = re.compile(r"X?([A-Z]+)([0-9]+)")
 
 

@@ -15,6 +15,7 @@ FREQUENCIES_HZ = (15.3, 17.0, 20.0, 25.0, 68.0)  # ringer types A and B of 47 CF
 VOLTS_RMS = (40.0, 75.0, 110.0, 150.0)
 BATTERIES_V = (42.0, 48.0, 56.0)
 ENDS = list(product((15.3, 68.0), (40.0, 150.0), (42.0, 56.0)))
+SEEN_S = 0.2  # by then a burst is known
 STARTS_S, BURST_S, END_S = 0.4, 0.6, 1.6
 
 
@@ -48,7 +49,10 @@ def _findings(combinations: list[tuple[Netlist, float, float, float]]) -> list[F
             "V",
             least=2.5,
         ),
-        over("Ringing seen after", seen, "ms", most=200),
+        over("Ringing seen after", seen, "ms", most=SEEN_S * 1000),
+        over(
+            "Ringing: the pin RINGING at its lowest in a burst, once seen", [e["steady"] for e in found], "V", least=2.5
+        ),
         over("Ringing over, seen after", over_after, "ms", most=500),
     ]
 
@@ -69,6 +73,7 @@ def _deck(netlist: Netlist, hertz: float, volts: float, battery: float) -> Deck:
         f".meas tran dc_tip avg i(Vtip) from={STARTS_S + 0.1} to={STARTS_S + 0.1 + periods:.6f}",
         f".meas tran hook min v(/HOOK1) from={STARTS_S} to={END_S}",
         f".meas tran seen when v(/RINGING1)=1.65 rise=1 td={STARTS_S}",
+        f".meas tran steady min v(/RINGING1) from={STARTS_S + SEEN_S} to={STARTS_S + BURST_S}",
         f".meas tran gone when v(/RINGING1)=1.65 fall=last td={STARTS_S}",
     ]
     return Deck(netlist, lines, measures)

@@ -38,6 +38,8 @@ MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
     "a short delay hears ringing as a lifted handset": (value("C103", "10n"), ringing.ends_of_ringing, "HOOK pin"),
     "a slow ring detector": (value("R117", "1.5Meg"), ringing.ends_of_ringing, "Ringing seen"),
     "a ring detector that never lets go": (gone("R116"), ringing.ends_of_ringing, "Ringing over"),
+    "a ring detector without its capacitor": (gone("C105"), ringing.ends_of_ringing, "once seen"),
+    "talk in the meter's samples": (gone("C102"), audio.talk, "3 kHz"),
     "the diode of the delay turned": (turned("D104"), dialling.hook_latency, "on-hook after"),
     "a filter in the sense path that swallows pulses": (value("C101", "2.2u"), dialling.pulses, "ten breaks"),
     "the relay driver shorted": (joined("Q101", "+3V3", "/Line1/kd", "GND"), dialling.relay, "not armed"),
