@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from math import log10
+from math import log10, nan
 
 from simulation.corners import all_to_one_side
 from simulation.finding import Finding, over
@@ -95,7 +95,8 @@ def notice(netlist: Netlist) -> list[Finding]:
 
     def level(each: Netlist, supply: Supply) -> float:
         found = run(Deck(each, lines, measures, supply))
-        return 20 * log10(found["line"] / found["amplifier"] * DRIVE_V / REFERENCE_V)
+        driven = found["line"] > 0 and found["amplifier"] > 0
+        return 20 * log10(found["line"] / found["amplifier"] * DRIVE_V / REFERENCE_V) if driven else nan
 
     return [
         over(

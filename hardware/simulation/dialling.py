@@ -22,15 +22,16 @@ def _telephone(closed: list[tuple[float, float]]) -> list[str]:
 
 
 def hook_latency(netlist: Netlist) -> list[Finding]:
-    """One lifted handset, as drawn and with all delays at their ends."""
-    corners = [netlist, all_to_one_side(netlist, -1), all_to_one_side(netlist, 1)]
+    """One lifted handset, as drawn and with all delays at their ends, in the cold and in the heat of a closet."""
+    ends = [all_to_one_side(netlist, -1), all_to_one_side(netlist, 1)]
+    corners = [(netlist, 27), *((each, celsius) for each in ends for celsius in (-20, 60))]
     lines = [*EXCHANGE, *_telephone([(0.5, 1.0)]), ".tran 0.5m 1.4 0 0.5m"]
     measures = [
         ".meas tran off when v(/HOOK1)=1.65 fall=1 td=0.4",
         ".meas tran on when v(/HOOK1)=1.65 rise=last td=0.4",
         ".meas tran ringing max v(/RINGING1) from=0.4 to=1.4",
     ]
-    found = run_all(Deck(each, lines, measures) for each in corners)
+    found = run_all(Deck(each, lines, measures, celsius=celsius) for each, celsius in corners)
     return [
         over("HOOK pin: off-hook after", [(each["off"] - 0.5) * 1000 for each in found], "ms", least=35, most=75),
         over("HOOK pin: on-hook after", [(each["on"] - 1.0) * 1000 for each in found], "ms", most=5),
@@ -125,9 +126,16 @@ def relay(netlist: Netlist) -> list[Finding]:
     # A pin that nothing drives may still leak a microampere.
     floating = [*lines, *load, "Rleak +3V3 floating 3Meg"]
     found["pin floating"] = run(Deck(netlist.renamed("/RELAY1", "floating"), floating, measures))
+    falling = ["Vpin pin 0 pwl(0 3.3 10m 3.3 10.001m 0)", ".tran 10u 40m 0 10u"]
+    kick = run(
+        Deck(
+            netlist.renamed("/RELAY1", "pin"), [*lines[:2], *falling], [".meas tran v max v(/Line1/kd) from=9m to=40m"]
+        )
+    )
     opened = [each["v"] for name, each in found.items() if name != "closed"]
     return [
         over("Relay: commanded and armed, of 1 V behind the contact", [found["closed"]["v"]], "V", least=0.99),
         over("Relay: pin low, pin floating, or not armed, of 1 V behind the contact", opened, "V", most=0.01),
+        over("Relay: at its driver, which stands 20 V, when it opens", [kick["v"]], "V", most=10),
         over("Relay: coil", [-found["closed"]["i"] * 1000], "mA", most=50),
     ]

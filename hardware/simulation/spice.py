@@ -39,12 +39,13 @@ class Deck:
     lines: Sequence[str]
     measures: Sequence[str]
     supply: Supply = field(default_factory=Supply)
+    celsius: float = 27.0
 
     def text(self) -> str:
         """Loads stand for what hangs on the pins: the Pi, the meter, the codec."""
         at = self.supply
         return "\n".join([
-            "linetap", ".save all", f'.include "{MODELS}"', OPTIONS, self.netlist.text(),
+            "linetap", ".save all", f".temp {self.celsius}", f'.include "{MODELS}"', OPTIONS, self.netlist.text(),
             f"V3 +3V3 0 {at.v3}", f"V5 +5V 0 {at.v5}", f"Vref VREF 0 {at.vref}",
             f"Vcoil COIL 0 {at.coil}", f"Vrelay /RELAY1 0 {at.relay}",
             "Rhook /HOOK1 0 100k", "Rringing /RINGING1 0 100k", "Rrx /RX1 0 100k",

@@ -43,6 +43,7 @@ MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
     "the diode of the delay turned": (turned("D104"), dialling.hook_latency, "on-hook after"),
     "a filter in the sense path that swallows pulses": (value("C101", "2.2u"), dialling.pulses, "ten breaks"),
     "the relay driver shorted": (joined("Q101", "+3V3", "/Line1/kd", "GND"), dialling.relay, "not armed"),
+    "no diode at the relay's coil": (gone("D108"), dialling.relay, "at its driver"),
     "no pull-down at the relay's driver": (gone("R134"), dialling.relay, "pin floating"),
     "a small capacitor in the receive path": (value("C106", "4.7n"), audio.response, "against 1 kHz"),
     "a small burden": (value("R122", "22"), audio.response, "Receive gain"),
