@@ -16,7 +16,7 @@ from linetap.errors import Refusal
 from simulation.netlist import MODELS, Netlist
 
 MOST_S = 60  # of a run, which takes one; a circuit that does not converge is not waited for
-MEASURED = re.compile(r"^(\w+)\s*=\s*([-+0-9.eE]+|failed)", re.MULTILINE)
+MEASURED = re.compile(r"^(\w+)\s*=\s*([-+]?[0-9][0-9.eE+-]*|[-+]?nan|[-+]?inf|failed)", re.MULTILINE)
 OPTIONS = ".options method=gear gmin=1e-14 abstol=1e-13 reltol=1e-3"
 
 

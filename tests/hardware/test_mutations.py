@@ -50,6 +50,8 @@ MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
     "a grounded winding in the place of the split burden": (value("R123", "1m"), audio.balance, "RX"),
     "a notice path on one wire only": (value("R130", "10Meg"), audio.notice, "full drive"),
     "the notice loads the line": (value("R129", "10"), audio.insertion, "while the notice plays"),
+    "half a ring detector": (gone("U106"), ringing.ends_of_ringing, "Ringing seen"),
+    "no notice amplifier": (gone("U109"), audio.notice, "full drive"),
     "a small notice capacitor": (value("C110", "100n"), audio.notice, "full drive"),
     "no thyristor": (gone("D101"), surge.surge, "at the thyristor"),
     "no clamp at the notice driver": (gone("D107"), surge.surge, "notice driver"),
