@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from math import log10, nan
+from math import log10, nan, sqrt
 
+from drawing.tables import load_kinds
 from simulation.corners import all_to_one_side
 from simulation.finding import Finding, over
 from simulation.netlist import Netlist
@@ -15,6 +16,7 @@ LOOP = ["Vdc x 0 10", "Vac y x dc 0 ac 1", "Rexchange y /TIP1 600", "Rphone /TIP
 HALF = 0.5  # of the exchange's volt, where nothing is bridged
 SWEEP = ".ac dec 40 300 3400"
 PLAYING = Supply(relay=3.3)
+LOW = Supply(relay=3.3, v5=4.75)
 FULL_V, REFERENCE_V = 1.0, 0.7746  # rms: what the DAC gives at most, 1.5 V behind the amplifier; 1 mW in 600 ohm
 
 
@@ -37,6 +39,14 @@ def response(netlist: Netlist) -> list[Finding]:
         over("Audio, 300-3400 Hz against 1 kHz", ripple, "dB", least=-0.5, most=0.5),
         over("Receive gain, RX against the line", gain, "dB", least=-9, most=-6),
     ]
+
+
+def rest(netlist: Netlist) -> list[Finding]:
+    """RX with nothing on the line, the amplifier's offset to both sides: it is multiplied by a hundred."""
+    offset_v = load_kinds()["opamp"].offset_mv / 1000
+    corners = [netlist, *(netlist.given({"U108": f"off={sign * offset_v:.4g}"}) for sign in (-1, 1))]
+    found = [run(Deck(each, [*LOOP, ".tran 1m 50m"], [".meas tran rx find v(/RX1) at=40m"])) for each in corners]
+    return [over("RX at rest, of 3.3 V", [each["rx"] for each in found], "V", least=1.4, most=1.9)]
 
 
 def talk(netlist: Netlist) -> list[Finding]:
@@ -92,9 +102,13 @@ def notice(netlist: Netlist) -> list[Finding]:
         line = run(Deck(each, lines, measures, supply))["line"]
         return 20 * log10(line / REFERENCE_V) if line > 0 else nan
 
+    drive = [*load, f"Vtx /TX1 0 sin(0 {FULL_V * sqrt(2):.4f} 1000)", ".tran 10u 80m 0 10u"]
+    ends = [".meas tran low min v(/Line1/do) from=60m to=80m", ".meas tran high max v(/Line1/do) from=60m to=80m"]
+    swings = [run(Deck(each, drive, ends, LOW)) for each in corners]
+    room = [min(each["low"], LOW.v5 - each["high"]) for each in swings]
+    played, silent = ([level(each, supply) for each in corners] for supply in (PLAYING, Supply()))
     return [
-        over(
-            "Notice at full drive into 300 ohm", [level(each, PLAYING) for each in corners], "dBm", least=-10, most=-6
-        ),
-        over("The same with the relay open", [level(each, Supply()) for each in corners], "dBm", most=-70),
+        over("Notice at full drive into 300 ohm", played, "dBm", least=-10, most=-6),
+        over("Notice at full drive: what is left of 4.75 V above and below it", room, "V", least=0.1),
+        over("Notice at full drive, the relay open", silent, "dBm", most=-70),
     ]

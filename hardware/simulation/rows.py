@@ -20,6 +20,7 @@ ROWS: dict[str, Callable[[Netlist], list[Finding]]] = {
     "flash": dialling.flash,
     "relay": dialling.relay,
     "response": audio.response,
+    "rest": audio.rest,
     "talk": audio.talk,
     "insertion": audio.insertion,
     "balance": audio.balance,
