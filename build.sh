@@ -9,6 +9,7 @@ readonly PACKAGES=(
   libasound2-dev libasound2-plugins jackd2       # sound without a sound card
   mosquitto mosquitto-clients
   age openssh-client openssl sigsum-go espeak-ng ffmpeg sox jq unzip shellcheck
+  chrony                               # takes the configuration we ship, and never this machine's clock
   systemd                              # the units are run by it in a namespace of their own
   promtool                             # 16 MB, 85 MB installed: whether Prometheus takes our rules and figures
   python3-moto                         # 12 MB: a store of S3's protocol for the second copy
@@ -135,25 +136,28 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
-# One pytest beside another; what the first one said comes last.
+# Two pytests beside one another, each with the arguments of an array of that name; what the first one said comes last.
 side_by_side() {
+  local -n first=$1 second=$2
   local log=build/beside.log beside status=0
-  "$BIN/pytest" "$1" >"$log" 2>&1 </dev/null &
+  "$BIN/pytest" "${first[@]}" >"$log" 2>&1 </dev/null &
   beside=$!
-  "$BIN/pytest" "${@:2}" || status=$?
+  "$BIN/pytest" "${second[@]}" || status=$?
   wait "$beside" || status=$?
   cat "$log"
   return "$status"
 }
 
-# First what has to keep time: the calls of three minutes are nearly all waiting. Then what only computes, on both cores.
+# First what has to keep time: calls of three minutes and a booting machine are nearly all waiting. Then what computes,
+# on both cores.
 all_pytests() {
-  local folder ignored=() status=0
-  local computing=(evidence signals vault broker mosquitto reporter hardware)
-  for folder in e2e desk "${computing[@]}"; do ignored+=(--ignore "tests/$folder"); done
+  local folder status=0 others=()
+  local waiting=(tests/e2e tests/systemd) desk=(tests/desk)
+  local computing=(tests/evidence tests/signals tests/vault tests/broker tests/mosquitto tests/reporter tests/hardware)
+  for folder in "${waiting[@]}" "${desk[@]}" "${computing[@]}"; do others+=("--ignore=$folder"); done
   mkdir -p build
-  side_by_side tests/e2e "${ignored[@]}" || status=$?
-  side_by_side tests/desk "${computing[@]/#/tests/}" || status=$?
+  side_by_side waiting others || status=$?
+  side_by_side desk computing || status=$?
   return "$status"
 }
 

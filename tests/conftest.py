@@ -17,12 +17,19 @@ from hypothesis import settings
 
 from broker import Broker
 from bundle_rig import BundleRig
+from linetap.checks import machine
 from release_rig import Desk
 from reporter_rig import Floor
 
 # No assertion on time: a machine that is busy with something else is no failure.
 settings.register_profile("linetap", deadline=None)
 settings.load_profile("linetap")
+
+
+@pytest.fixture(autouse=True)
+def _no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's unit has no heat, supply or disks of its own: how the machine is that runs it must not matter."""
+    monkeypatch.setattr(machine, "ROOT", Path("/nowhere"))
 
 
 @pytest.fixture

@@ -9,11 +9,22 @@ from typing import Any
 
 import msgspec
 
+from linetap import __version__
 from linetap.clock import Clock
 from linetap.config.schema import Board, Card, Config, Keys, Line, Storage
-from linetap.records import CaptureState, LineState, LineStatus, RecorderState, ReporterState, ServiceState
+from linetap.records import (
+    CaptureState,
+    LineState,
+    LineStatus,
+    PanelState,
+    RecorderState,
+    ReporterState,
+    ServiceState,
+)
 from linetap.service import write_atomically
 
+# Checks that say that a service is away. Beside them stands what is still true of what it said.
+DEATHS = {"capture_dead", "recorder_dead", "reporter_dead", "panel_dead"}
 KINDS = (CaptureState, RecorderState, ReporterState)
 
 
@@ -58,13 +69,18 @@ def reporter(connected: bool = True, **fields: Any) -> ReporterState:
     return _filled(ReporterState, connected=connected, session="s", **fields)
 
 
+def panel(**fields: Any) -> PanelState:
+    return _filled(PanelState, unit_state="ok", leds={}, **fields)
+
+
 def _filled[S: ServiceState](kind: type[S], **fields: Any) -> S:
-    about: dict[str, Any] = {"service": kind.__name__, "version": "0", "pid": 1, "started_ns": 1, "mono_ns": 0}
+    name = kind.__name__.removesuffix("State").lower()
+    about: dict[str, Any] = {"service": name, "version": __version__, "pid": 1, "started_ns": 1, "mono_ns": 0}
     return kind(**about | {"progress": 0} | fields)
 
 
 class Unit:
-    """Three services that write their state files every time they are told to, until they are killed."""
+    """Four services that write their state files every time they are told to, until they are killed."""
 
     def __init__(self, run_dir: Path, clock: Clock) -> None:
         self.run_dir, self.clock = run_dir, clock
@@ -72,6 +88,7 @@ class Unit:
             "capture@1": capture(),
             "recorder": recorder("idle", "idle"),
             "reporter": reporter(),
+            "panel": panel(),
         }
         self.stalled: set[str] = set()
         self._writing = threading.Lock()  # a test writes at once what its thread writes from time to time

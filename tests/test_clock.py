@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, from_utc_ns, parse_rfc3339, rfc3339
+from linetap.clock import (
+    NS_PER_MS,
+    NS_PER_S,
+    SYSTEM,
+    ManualClock,
+    compact,
+    from_utc_ns,
+    kernel_clock,
+    parse_rfc3339,
+    rfc3339,
+    said_by_kernel,
+)
 
 MOMENT = "2026-11-24T22:56:00.123Z"
 LAST_NS = 253_402_300_799 * NS_PER_S  # the end of the year 9999
@@ -64,3 +75,20 @@ def test_system_clock_is_the_machines() -> None:
     assert abs(now[1] - before[1]) < 60 * NS_PER_S
     SYSTEM.sleep(0.01)
     assert SYSTEM.monotonic_ns() - now[0] >= 10 * NS_PER_MS
+
+
+PLL, NANO, UNSYNC = 0x0001, 0x2000, 0x0040
+
+
+def test_the_kernel_knows_an_offset_only_where_it_steers_by_offsets() -> None:
+    assert said_by_kernel(0, -1_500_000, PLL | NANO) == (True, -1.5)
+    assert said_by_kernel(0, 1500, PLL) == (True, 1.5)
+    assert said_by_kernel(0, 0, NANO) == (True, None)  # as chronyd leaves it: its 0 is no measurement
+    assert said_by_kernel(5, 0, UNSYNC) == (False, None)
+    assert said_by_kernel(-1, 0, 0) == (False, None)
+
+
+def test_this_machines_kernel_answers() -> None:
+    synced, offset_ms = kernel_clock()
+    assert isinstance(synced, bool)
+    assert offset_ms is None or abs(offset_ms) <= 500  # adjtimex(2): more is not taken

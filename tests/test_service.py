@@ -233,6 +233,24 @@ def test_who_began_before_the_configuration_was_replaced_is_outdated(tmp_path: P
     assert [files["recorder"].outdated, files["panel"].outdated, later.outdated] == [True, False, False]
 
 
+def test_who_is_outdated_says_that_it_will_be_back(run_dir: Path) -> None:
+    clock = ManualClock()
+    file = StateFile(run_dir, "panel", clock)
+    file.write(state(1))
+    clock.advance(NS_PER_MS)
+    ask_to_start_again(run_dir, clock, ["panel"])
+    before = read_state(run_dir, "panel", PanelState)
+    file.write(state(2))
+    after = read_state(run_dir, "panel", PanelState)
+    assert before is not None
+    assert after is not None
+    assert (before.leaving, after.leaving) == (False, True)
+    StateFile(run_dir, "panel", clock).write(state(3))
+    successor = read_state(run_dir, "panel", PanelState)
+    assert successor is not None
+    assert not successor.leaving
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b'{"at_ns": "x", "services": []}'])
 def test_a_damaged_word_about_the_configuration_ends_nobody(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "renewed").write_bytes(damage)

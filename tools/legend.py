@@ -2,23 +2,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes what is printed of LEDs and checks: hardware/panel-label.svg, and docs/operations.md between its marks.
 
-Run it as `.venv/bin/python tools/legend.py` when panel/legend.py or checks/ change; a test holds them together.
+Run it as `.venv/bin/python tools/legend.py` when panel/legend.py, checks/ or docs/alerts.toml change; tests hold them
+together.
 """
 
 from __future__ import annotations
 
+import sys
+import tomllib
 from pathlib import Path
 
-from linetap.checks import CHECKS
+from linetap.checks import CHECKS, run
 from linetap.panel.label import page, svg
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tests"))  # what a check says it says of a unit: the tests have one on which all stand
+
+from ill_unit import ill_unit  # noqa: E402
+
 LABEL = ROOT / "hardware" / "panel-label.svg"
 DOCUMENT = ROOT / "docs" / "operations.md"
+ALERTS = ROOT / "docs" / "alerts.toml"
+
+type Entries = dict[str, dict[str, str]]  # code -> cause, check, cure
 
 
 def document() -> str:
-    return with_part(with_part(DOCUMENT.read_text(), "legend", page()), "checks", checks())
+    text = DOCUMENT.read_text()
+    for name, part in (("legend", page()), ("checks", checks()), ("alerts", alerts()), ("desk", desk())):
+        text = with_part(text, name, part)
+    return text
+
+
+def entries(of: str) -> Entries:
+    """`of`: unit or desk."""
+    found: Entries = tomllib.loads(ALERTS.read_text())[of]
+    return found
 
 
 def with_part(text: str, name: str, part: str) -> str:
@@ -32,6 +51,30 @@ def checks() -> str:
     """The code is the same in the alert's topic, in the log and here."""
     rows = [f"| `{each.id}` | {each.severity} | `{each.led}` | {each.clears} |" for each in CHECKS]
     return "\n".join(["| Check | at worst | LED | clears |", "|---|---|---|---|", *rows, ""])
+
+
+def alerts() -> str:
+    """Of each check what it tells the person in the closet, and what lies behind it."""
+    said = {finding.check: finding.trouble for finding in run(ill_unit())}
+    written = entries("unit")
+    parts = []
+    for check in CHECKS:
+        it = said[check.id]
+        told = f"{it.text_ko} {it.action_ko}\n\n{it.text_en} {_sentence(it.action_en)}"
+        parts.append(f"#### `{check.id}`\n\n{told}\n\n{_entry(written[check.id])}")
+    return "\n".join(parts)
+
+
+def desk() -> str:
+    return "\n".join(f"#### `{code}`\n\n{_entry(entry)}" for code, entry in entries("desk").items())
+
+
+def _entry(entry: dict[str, str]) -> str:
+    return f"* **Cause** {entry['cause']}\n* **Check** {entry['check']}\n* **Cure** {entry['cure']}\n"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def main() -> None:

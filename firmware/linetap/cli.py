@@ -60,10 +60,18 @@ COMMANDS = {
     ),
     "notice": Command("notices.command", "the spoken notices", 'import hall.wav --text "이 통화는 녹음됩니다."'),
     "config": Command("commission.command", "make or check a configuration", "check unit.toml"),
+    "provision": Command(
+        "provision.command",
+        "one file for a unit's card, and what it makes of it",
+        "pack unit.toml ca.pem -o linetap.toml",
+    ),
     "tones": Command(
         "commission.tones", "the tones of a PBX", "learn --name pbx busy=busy.wav ringback=ringback.wav -o profile.toml"
     ),
+    "relays": Command("board.relays", "open a card's notice relays, whatever became of its capture", "open --card 1"),
+    "idle": Command("commission.idle", "wait until no line is in use", "--config unit.toml --within 3600"),
     "line": Command("commission.learn", "measure a line of a running unit", "learn 3 --config unit.toml"),
+    "walk": Command("commission.walk", "walk test: lift each line in turn", "--config /etc/linetap/unit.toml"),
     "check": Command("checks.command", "the self-diagnosis", "--config unit.toml"),
     "keygen": Command(
         "desk.keygen",
@@ -205,7 +213,12 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
 def _serve(args: argparse.Namespace) -> int:
     from linetap.config import load_config
 
-    config = load_config(args.config)
+    try:
+        config = load_config(args.config)
+    except BadInput as error:
+        if args.command != "panel":
+            raise
+        return int(import_module("linetap.panel.wrong").run(args.config.absolute(), error))
     if args.command == "capture":
         if args.card not in [card.number for card in config.card]:
             raise BadInput(f"{args.config}: there is no card {args.card}; --card names one that is there")

@@ -88,12 +88,18 @@ def parse_rfc3339(text: str) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def kernel_clock() -> tuple[bool, float]:
-    """What the kernel says of CLOCK_REALTIME, adjtimex(2): synchronised, offset in ms."""
+def kernel_clock() -> tuple[bool, float | None]:
+    """What the kernel says of CLOCK_REALTIME, adjtimex(2): synchronised, offset in ms; None where it measures none."""
     timex = ctypes.create_string_buffer(256)  # all zero: modes 0 only reads
-    unsynchronised = 5  # TIME_ERROR
-    nanoseconds = 0x2000  # STA_NANO: the offset is not in microseconds
     answer = ctypes.CDLL(None).adjtimex(timex)
     _, offset, _, _, _, status = struct.unpack_from("@Iqqqqi", timex)
+    return said_by_kernel(answer, offset, status)
+
+
+def said_by_kernel(answer: int, offset: int, status: int) -> tuple[bool, float | None]:
+    """By adjtimex's return value and two of its fields."""
+    unsynchronised = 5  # TIME_ERROR
+    steered = 0x0001  # STA_PLL: somebody gives the kernel offsets; else its 0 means nothing
+    nanoseconds = 0x2000  # STA_NANO: the offset is not in microseconds
     offset_ms = offset / (1e6 if status & nanoseconds else 1e3)
-    return answer not in (-1, unsynchronised), round(offset_ms, 6)
+    return answer not in (-1, unsynchronised), round(offset_ms, 6) if status & steered else None

@@ -34,7 +34,14 @@ EventKind = Literal[
     "destroyed",
     "dropped",
     "rebuilt",
+    "tested",
+    "walked",
 ]
+Colour = Literal["green", "yellow", "red"]
+WalkStep = Literal["free", "lift", "dial", "notice", "down", "seal"]
+WalkBy = Literal["button", "terminal"]
+RemovalState = Literal["ending", "ready"]
+WalkEnd = Literal["done", "stopped", "time_limit"]
 
 
 # --- recorder -> capture and back, over run_dir/capture@N.sock -----------------------------------------
@@ -62,6 +69,39 @@ class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="verb"):
 CaptureCommand = PlayNotice | StopNotice
 
 
+# --- panel and terminal -> recorder, over run_dir/recorder.sock ------------------------------------------------
+
+RECORDER_SOCKET = "recorder.sock"
+
+
+class StartWalk(msgspec.Struct, frozen=True, tag="start_walk", tag_field="verb"):
+    """A walk test of these lines; of all, where none is named. `Walking` comes back, or `Refused`."""
+
+    by: WalkBy
+    lines: list[int] = []
+
+
+class StopWalk(msgspec.Struct, frozen=True, tag="stop_walk", tag_field="verb"):
+    """The one that runs ends here, with a report on what was done of it."""
+
+
+class PrepareRemoval(msgspec.Struct, frozen=True, tag="prepare_removal", tag_field="verb"):
+    """Somebody wants to pull the disk: calls end now, no new one is recorded; the state says when that is done."""
+
+
+class CancelRemoval(msgspec.Struct, frozen=True, tag="cancel_removal", tag_field="verb"):
+    """The disk stays where it is: calls are recorded again."""
+
+
+class Walking(msgspec.Struct, frozen=True, tag="walking", tag_field="verb"):
+    """Which one was started, or stopped, by the time it began."""
+
+    began_at: str
+
+
+RecorderCommand = StartWalk | StopWalk | PrepareRemoval | CancelRemoval
+
+
 # --- state files in run_dir, rewritten a few times a second ------------------------------------------------
 
 
@@ -82,6 +122,7 @@ class ServiceState(msgspec.Struct, kw_only=True):
     mono_ns: int  # monotonic, when this was written
     progress: int
     fault: Fault | None = None
+    leaving: bool = False  # it ends to start again with another configuration, and will be back
 
 
 class MeterState(msgspec.Struct, kw_only=True):
@@ -104,6 +145,7 @@ class CaptureState(ServiceState, kw_only=True):
     ring_locked: bool
     realtime: bool
     overruns: int = 0
+    overruns_lately: int = 0  # lately.py
     underruns: int = 0
     gap_ms: float = 0.0
     last_gap_ns: int | None = None  # monotonic
@@ -136,6 +178,16 @@ class RetentionTimeState(msgspec.Struct, kw_only=True):
     ahead_s: int = 0  # the machine's clock, of what can be explained: the vault role must confirm it
     behind_s: int = 0
     challenge: str = ""  # what a signed answer (command `time`) has to name
+
+
+class KernelClockState(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine's clock as the recorder sees it, and whether it has jumped."""
+
+    synced: bool
+    offset_ms: float | None  # None: nobody measures it
+    synced_ns: int | None = None  # monotonic, when it last was; None: not since the recorder's start
+    step_ms: int = 0  # the last jump, above 0 forward,
+    stepped_ns: int | None = None  # and when, monotonic; None: it has not jumped since the recorder's start
 
 
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +232,38 @@ class RefusedState(msgspec.Struct, frozen=True):
     mono_ns: int = 0  # monotonic, of the last
 
 
+class WalkedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a walk test has found of one line. None: not measured, or there is no meter."""
+
+    line: int
+    colour: Colour
+    found: list[str] = []  # codes, the worst first; none: all is as it should be
+    at: str = ""  # when it was judged
+    on_hook_v: float | None = None  # signed
+    off_hook_v: float | None = None
+    level_dbm0: float | None = None  # of the loudest half second that was not the notice's
+    digit: bool = False  # one was heard
+    proof: str | None = None  # of the notice, as the two below
+    score: float | None = None
+    echo_db: float | None = None
+    call_id: str | None = None  # the test call
+    record_sha256: str | None = None  # of its record.json; None: it is not sealed
+
+
+class WalkState(msgspec.Struct, frozen=True, kw_only=True):
+    """A walk test as it stands, and for a minute after its end."""
+
+    began_at: str
+    by: WalkBy
+    line: int | None = None  # the one that it is at
+    step: WalkStep | None = None
+    left_s: int = 0  # for this line
+    waiting: list[int] = []
+    lines: list[WalkedLine] = []
+    shows: Colour | None = None  # for a moment after each line, and after the end: the worst of all
+    ended_by: WalkEnd | None = None
+
+
 class RecorderState(ServiceState, kw_only=True):
     unit: str
     lines: list[LineState]
@@ -187,6 +271,7 @@ class RecorderState(ServiceState, kw_only=True):
     recording_refused: str | None = None  # why new calls are not recorded, e.g. "disk_full"
     gap_ms: float = 0.0
     ring_lag_ms: float = 0.0
+    overtaken_ns: int | None = None  # monotonic, when audio last went from a ring unread; None: not since the start
     outbox_seq: int = 0
     outbox_dropped_to: int = 0  # the newest event that was let go for want of room, or that was found damaged
     disk_free_bytes: int = 0
@@ -198,6 +283,7 @@ class RecorderState(ServiceState, kw_only=True):
     smdr_unmatched: int = 0  # calls on our lines without a record, and recordings the PBX did not see
     key_list: KeyListState | None = None  # None: the configuration names none
     retention_time: RetentionTimeState | None = None
+    clock: KernelClockState | None = None
     full_in_days: int | None = None  # at the present rate the disk is full before the calls in it are over
     retention_days: int = 0  # of the default class
     delivery: DeliveryState = DeliveryState()
@@ -205,6 +291,8 @@ class RecorderState(ServiceState, kw_only=True):
     identify_until_ns: int = 0  # monotonic: somebody looks for this unit
     config_pending: str | None = None  # SHA-256 of the configuration that waits for a moment without a call
     departures: list[str] = []  # where the configuration records what is not recorded by default
+    walk: WalkState | None = None
+    removal: RemovalState | None = None  # somebody wants to pull the disk; ready: all calls are sealed
 
 
 class ReporterState(ServiceState, kw_only=True):
@@ -275,7 +363,7 @@ class ClockRecord(msgspec.Struct, kw_only=True):
 
     synced: bool
     source: Literal["ntp", "none"] | msgspec.UnsetType = msgspec.UNSET  # who keeps it; unset in a replay
-    offset_ms: float | None = None
+    offset_ms: float | None = None  # above 0 it was behind; None: nobody measured it
     drift_ppm: float | None = None  # CaptureState.drift_ppm; None: it has not run for ten minutes
 
 
@@ -353,3 +441,9 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     began_at: str | None = None
     answered_at: str | None = None
     ended_at: str | None = None
+    colour: Colour | None = None  # of a line, after its test call
+    found: list[str] = []  # what a walk test found of it, as codes
+    green: list[int] = []  # all lines of a walk test, by what came of them
+    yellow: list[int] = []
+    red: list[int] = []
+    document_sha256: str | None = None  # of the report on a walk test

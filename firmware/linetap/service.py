@@ -91,12 +91,13 @@ class StateFile:
     def write(self, state: ServiceState, idle: bool = False) -> None:
         """`idle`: there is no work, so that no progress is no fault."""
         state.mono_ns = self._clock.monotonic_ns()
-        write_atomically(self._path, msgspec.json.encode(state))
-        self._supervisor.tell(state, idle)
-        self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
         with contextlib.suppress(OSError, msgspec.MsgspecError):  # there is none, as a rule
             renewed = msgspec.json.decode(self._renewed.read_bytes(), type=_Renewed)
             self.outdated = self._name in renewed.services and renewed.at_ns > self._began_ns
+        state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
+        write_atomically(self._path, msgspec.json.encode(state))
+        self._supervisor.tell(state, idle)
+        self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
 
     def due(self) -> bool:
         return self._clock.monotonic_ns() >= self._due_ns

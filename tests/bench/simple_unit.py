@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plainest unit there can be on a cable: records audio and levels for a while, plays a notice, closes a relay.
 
-`python simple_unit.py OUT.npz RUN_DIR RATE FORMAT CHANNELS SECONDS NOTICE_CHANNEL RELAY_FROM_S RELAY_TO_S`
+`python simple_unit.py OUT.npz RUN_DIR RATE FORMAT CHANNELS SECONDS NOTICE_CHANNEL RELAY_FROM_S RELAY_TO_S [ALIVE_S]`
 The notice (noise of a fixed seed) plays on NOTICE_CHANNEL and those after it all the time; only its relay and the next
 one's are closed for a while.
 OUT holds `audio` int16 (channels, samples), `mono_ns` of each period's first sample, `hook`, `ring`, `polarity` bool
 (lines, ms), `volts` (lines, periods).
+After ALIVE_S its board is not asked any more, as if it stood still; the notice and its relay go on.
 Once it captures it says so in the state files that an exchange waits for.
 """
 
@@ -20,6 +21,7 @@ import alsaaudio
 import numpy as np
 
 from linetap.bench.jack import JackCable
+from linetap.board import Levels
 from linetap.board.simulated import SimulatedCard
 from linetap.clock import SYSTEM
 from linetap.records import CaptureState, RecorderState, ServiceState
@@ -31,6 +33,7 @@ NOTICE_PEAK = 8000
 def main() -> None:
     out, run_dir, rate, sample_format, channels = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:6]
     seconds, notice_channel, relay_from, relay_to = (float(value) for value in sys.argv[6:10])
+    alive_s = float(sys.argv[10]) if len(sys.argv) > 10 else seconds
     period = int(rate) // 100
     shape = {
         "rate": int(rate), "channels": int(channels), "periodsize": period, "periods": 50,
@@ -41,7 +44,8 @@ def main() -> None:
     capture = alsaaudio.PCM(alsaaudio.PCM_CAPTURE, device=JackCable.unit_capture, **shape)
     playback = alsaaudio.PCM(alsaaudio.PCM_PLAYBACK, device=JackCable.unit_playback, **shape)
     rng = np.random.default_rng(7)
-    audio, stamps, levels = [], [], []
+    audio, stamps = [], []
+    levels: list[Levels] = []
     for i in range(4 + round(seconds * 100)):
         notice = np.zeros((period, int(channels)), dtype)
         notice[:, int(notice_channel) :] = (rng.integers(-NOTICE_PEAK, NOTICE_PEAK, period) << shift)[:, None]
@@ -55,7 +59,7 @@ def main() -> None:
             say_up(run_dir, int(rate), sample_format, int(channels))
         audio.append(np.frombuffer(data, dtype).reshape(period, int(channels)).T >> shift)
         stamps.append(now_ns - 10_000_000)
-        levels.append(board.levels(now_ns))
+        levels.append(board.levels(now_ns) if (i - 4) / 100 <= alive_s else levels[-1])
         for channel in range(int(notice_channel), min(int(notice_channel) + 2, int(channels))):
             board.relay(channel, relay_from <= (i - 4) / 100 < relay_to)
     np.savez(

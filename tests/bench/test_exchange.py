@@ -209,6 +209,20 @@ def test_a_unit_that_dies_and_comes_back_finds_the_cable_as_it_was(tmp_path: Pat
     assert (seen["audio"][1, -4000:].astype(float) ** 2).mean() > 1e5  # the notice of the second one comes back too
 
 
+def test_the_notice_of_a_unit_that_stands_still_leaves_the_line(tmp_path: Path, run_dir: Path) -> None:
+    """Its relay is still driven; the card's one-shot lets go of it, and the exchange hears no more."""
+    (tmp_path / "calls.toml").write_text("lines = 2\nduration_s = 30.0\n")
+    config = write_config(tmp_path, run_dir)
+    with (
+        JackCable(tmp_path / "jack", 2, 8000) as cable,
+        exchange(cable, config, tmp_path / "calls.toml", tmp_path / "log"),
+    ):
+        seen = simple_unit(cable, tmp_path / "seen.npz", run_dir, 8000, "S16_LE", 2, 4.0, 1, 0, 5, 1.0)
+    loud = (seen["audio"][1].astype(float).reshape(-1, 4000) ** 2).mean(axis=1)  # of every half second
+    assert loud[:3].max() > 1e5
+    assert loud[-1] < loud[:3].max() / 1000
+
+
 def test_an_under_run_is_told_and_leaves_cable_and_echo_as_they_were(tmp_path: Path, run_dir: Path) -> None:
     (tmp_path / "calls.toml").write_text(
         "lines = 2\nduration_s = 2.5\n" + call(start_s=0.0, direction="out", hold_s=2.4)

@@ -8,6 +8,30 @@ from collections.abc import Callable
 from linetap.clock import NS_PER_MS, ManualClock
 
 
+class FakePwm:
+    """As the module's: after `stop` the pin is low, whatever it was; a second one on a pin is an error."""
+
+    def __init__(self, gpio: FakeGpio, channel: int) -> None:
+        if channel in gpio.duties:
+            raise RuntimeError("A PWM object already exists for this GPIO channel")
+        self._gpio, self._channel = gpio, channel
+        gpio.duties[channel] = 0.0
+
+    def start(self, duty_percent: float, /) -> None:
+        self.ChangeDutyCycle(duty_percent)
+
+    def ChangeDutyCycle(self, duty_percent: float, /) -> None:
+        if not 0 <= duty_percent <= 100:
+            raise ValueError("dutycycle must have a value from 0.0 to 100.0")
+        if self._channel in self._gpio.busy:
+            raise RuntimeError("GPIO not allocated")
+        self._gpio.duties[self._channel] = duty_percent
+
+    def stop(self) -> None:
+        del self._gpio.duties[self._channel]
+        self._gpio.outputs[self._channel] = 0
+
+
 class FakeGpio:
     BCM, IN, OUT, BOTH, PUD_UP, PUD_DOWN = 11, 1, 0, 33, 22, 21
 
@@ -19,6 +43,7 @@ class FakeGpio:
         self.levels = dict.fromkeys(range(28), 0)
         self.pulls: dict[int, int] = {}
         self.outputs: dict[int, int] = {}
+        self.duties: dict[int, float] = {}  # percent, of the pins that are dimmed
         self.cleaned: list[int] = []
         self._callbacks: dict[int, Callable[[int], None]] = {}
         self._queue: list[tuple[int, int]] = []
@@ -50,6 +75,11 @@ class FakeGpio:
             raise RuntimeError("GPIO not allocated")
         assert channel in self.outputs, f"GPIO{channel} was not set up"
         self.outputs[channel] = value
+
+    def PWM(self, channel: int, hz: float, /) -> FakePwm:
+        assert channel in self.outputs, f"GPIO{channel} was not set up"
+        assert hz >= 100, "somebody sees it"
+        return FakePwm(self, channel)
 
     def add_event_detect(self, channel: int, edge: int, *, callback: Callable[[int], None]) -> None:
         assert edge == self.BOTH

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fake_gpio import FakeGpio
@@ -168,6 +170,38 @@ def test_panel() -> None:
     assert panel.button()
     panel.close()
     assert gpio.outputs == {6: 0, 7: 0, 8: 0}
+
+
+def test_a_dimmed_panel() -> None:
+    gpio = FakeGpio(ManualClock())
+    panel = HardwarePanel(gpio, load_pins(TABLE))
+    panel.dim(20)
+    panel.show({"run": True, "call": False, "fault": True})
+    assert gpio.duties == {6: 20, 7: 0, 8: 20}
+    panel.show({"run": True, "call": True, "fault": False})
+    assert gpio.duties == {6: 20, 7: 20, 8: 0}
+    panel.dim(100)
+    panel.show({"run": True, "call": True, "fault": False})
+    assert (gpio.duties, gpio.outputs) == ({}, {6: 1, 7: 1, 8: 0})
+    panel.dim(1)
+    panel.show({"run": True, "call": True, "fault": False})
+    panel.close()
+    assert (gpio.duties, gpio.outputs) == ({}, {6: 0, 7: 0, 8: 0})
+
+
+def test_dimmed_leds_that_are_lit_by_a_low_pin(tmp_path: Path) -> None:
+    table = tmp_path / "pins.toml"
+    text = TABLE.read_text()
+    high = 'fault = 8\nactive = "high"'
+    assert high in text
+    table.write_text(text.replace(high, high.replace("high", "low")))
+    gpio = FakeGpio(ManualClock())
+    panel = HardwarePanel(gpio, load_pins(table))
+    panel.dim(20)
+    panel.show({"run": True, "call": False, "fault": False})
+    assert gpio.duties == {6: 80, 7: 100, 8: 100}
+    panel.close()
+    assert gpio.outputs == {6: 1, 7: 1, 8: 1}
 
 
 def test_without_the_module_the_line_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from linetap.board import open_card, open_panel
 from linetap.board.hardware import HardwareCard
 from linetap.board.hardware_panel import HardwarePanel
 from linetap.board.pins import card_wiring, check_pins, load_pins
+from linetap.board.relays import open_relays
 from linetap.board.simulated import SimulatedCard, SimulatedPanel
 from linetap.clock import ManualClock
 from linetap.config.schema import Board, Config, Line
@@ -54,6 +55,16 @@ def test_hardware(run_dir: Path, gpio: FakeGpio) -> None:
     panel = open_panel(on_hardware(run_dir))
     assert isinstance(panel, HardwarePanel)
     assert gpio.outputs == {16: 0, 17: 0, 6: 0, 7: 0, 8: 0}
+
+
+def test_how_its_relays_are_opened_is_written_down_before_one_can_be_closed(run_dir: Path, gpio: FakeGpio) -> None:
+    gpio.busy = {17}
+    with pytest.raises(DeviceFault, match="GPIO17"):
+        open_card(on_hardware(run_dir), 1)
+    gpio.busy = set()
+    gpio.outputs = {16: 1, 17: 1}
+    open_relays(run_dir, 1)
+    assert gpio.outputs == {16: 0, 17: 0}
 
 
 def test_hardware_that_is_not_there_is_a_fault(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

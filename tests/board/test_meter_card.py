@@ -28,7 +28,7 @@ from linetap.clock import NS_PER_MS, SYSTEM, ManualClock
 from linetap.config.numbers import MeterNumbers
 from linetap.config.schema import Board, Card, Config, Keys, Line
 from linetap.errors import BadInput
-from linetap.records import CaptureState, LineState, LineStatus, MeterState, RecorderState
+from linetap.records import CaptureState, LineState, LineStatus, MeterState, RecorderState, WalkedLine, WalkState
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
 from linetap.service import write_atomically
 
@@ -216,6 +216,23 @@ def test_lights_follow_the_recorder_and_show_its_death(run_dir: Path) -> None:
     rig.clock.advance(2000 * NS_PER_MS)
     lights.show()
     assert rig.meter.lights == [5, 5, 5]
+
+
+def test_lights_tell_of_a_walk_test_and_hide_no_call(run_dir: Path) -> None:
+    rig = CardRig(run_dir, volts_at(*[IDLE] * 4), 4, Pins(4))
+    lights = LineLights(rig.config, 1, rig.card, rig.clock)
+    doing: tuple[LineStatus, ...] = ("fault", "recording", "idle", "off_hook")
+    lines = [LineState(line=10 + i, state=state, since=WHEN) for i, state in enumerate(doing)]
+    walked = [WalkedLine(line=10, colour="red"), WalkedLine(line=11, colour="green")]
+    for step, shown in (("dial", [9, 4, 1, 6]), ("notice", [9, 4, 1, 3]), ("free", [9, 4, 1, 3])):
+        walk = WalkState(began_at=WHEN, by="button", line=13, step=step, lines=walked)  # type: ignore[arg-type]
+        state = RecorderState(
+            service="recorder", version="1", pid=1, started_ns=0, mono_ns=rig.clock.monotonic_ns(), progress=1,
+            unit="test", lines=lines, config_sha256="", walk=walk,
+        )  # fmt: skip
+        write_atomically(run_dir / "recorder.json", msgspec.json.encode(state))
+        lights.show()
+        assert rig.meter.lights == shown
 
 
 class SteadyCodec:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.board.simulated import SimulatedCard, SimulatedPanel, leds_shown, press_button
-from linetap.board.wires import CAPACITY_MS, Wires, wires_path
+from linetap.board.simulated import SimulatedCard, SimulatedPanel, brightness_shown, leds_shown, press_button
+from linetap.board.wires import ARMED_MS, CAPACITY_MS, Wires, wires_path
 from linetap.clock import NS_PER_MS
 from linetap.errors import DeviceFault
 
@@ -178,6 +178,9 @@ def test_the_simulated_panel(run_dir: Path) -> None:
     panel = SimulatedPanel(run_dir)
     panel.show({"run": True, "call": True, "fault": False})
     assert leds_shown(run_dir) == {"run": True, "call": True, "fault": False}
+    assert brightness_shown(run_dir) == 100
+    panel.dim(20)
+    assert brightness_shown(run_dir) == 20
     assert not panel.button()
     press_button(run_dir, True)
     assert panel.button()
@@ -185,3 +188,15 @@ def test_the_simulated_panel(run_dir: Path) -> None:
     assert not panel.button()
     panel.close()
     assert not any(leds_shown(run_dir).values())
+
+
+def test_a_board_that_stands_still_drops_its_relays(run_dir: Path) -> None:
+    """As the real card's one-shot: a stopped process opens nothing, and need not."""
+    card = SimulatedCard(run_dir, 1, 2)
+    exchange = Wires.attach(wires_path(run_dir, 1))
+    card.levels(NOW_MS * NS_PER_MS)
+    card.relay(1, True)
+    assert exchange.closed(NOW_MS + ARMED_MS - 1).tolist() == [False, True]
+    assert exchange.closed(NOW_MS + ARMED_MS).tolist() == [False, False]
+    card.levels((NOW_MS + ARMED_MS) * NS_PER_MS)
+    assert exchange.closed(NOW_MS + ARMED_MS).tolist() == [False, True]

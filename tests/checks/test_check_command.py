@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from linetap.checks import command
+from linetap.checks import command, machine
 from linetap.clock import SYSTEM
 from linetap.errors import BadInput
 from linetap.evidence import keys
+from machine_rig import PI, lay
 from state_files import Unit
 
 RECIPIENT = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"  # the age project's example
@@ -49,16 +50,34 @@ reserve_mb = 0
 
 def test_nothing_runs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert called(config) == 1
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("critical codec_stalled: ")
-    assert "Card 1 gives no audio" in line
-    assert "카드 1" in line
+    *lines, unseen = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [
+        "critical capture_dead", "critical recorder_dead", "warning reporter_dead", "warning panel_dead",
+    ]  # fmt: skip
+    assert "Card 1: capture has stopped" in lines[0]
+    assert "카드 1" in lines[0]
+    assert unseen.endswith(
+        "not on this machine: vault_read_only, disk_errors, disk_worn, under_voltage, temperature_high, throttled, "
+        "memory_low"
+    )
+
+
+def test_what_is_there_is_looked_at(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(tmp_path, PI | {"proc/self/mountinfo": "22 1 0:2 / / rw - ext4 /dev/y rw,emergency_ro\n"})
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    assert called(config) == 1
+    said = capsys.readouterr().out
+    assert "not on this machine" not in said
+    for line in ("critical vault_read_only: ", "critical disk_errors: ", "mmcblk0p3: 7", "critical disk_worn: "):
+        assert line in said
 
 
 def test_as_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert called(config, "--json") == 1
-    (row,) = json.loads(capsys.readouterr().out)
-    assert (row["check"], row["severity"]) == ("codec_stalled", "critical")
+    row, *_ = json.loads(capsys.readouterr().out)
+    assert (row["check"], row["severity"]) == ("capture_dead", "critical")
 
 
 def test_all_well(

@@ -13,7 +13,7 @@ from linetap.clock import NS_PER_S
 from linetap.panel.legend import CONDITIONS
 from linetap.recorder.signals.health.linehealth import CODES
 from linetap.records import KeyListState, MeterState, RecorderState
-from state_files import capture, recorder, reporter, suffering
+from state_files import DEATHS, capture, recorder, reporter, suffering
 
 GIB = 1 << 30
 OF_LINES = (
@@ -38,7 +38,7 @@ def unit(
 
 
 def told(snapshot: Snapshot, standing: list[Finding] | None = None) -> list[str]:
-    return [finding.check for finding in run(snapshot, standing or []) if finding.check != "codec_stalled"]
+    return [finding.check for finding in run(snapshot, standing or []) if finding.check not in DEATHS]
 
 
 @pytest.mark.parametrize("code", OF_LINES)

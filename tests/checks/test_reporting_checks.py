@@ -13,7 +13,7 @@ from linetap.checks.watch import Seen, Services, Status
 from linetap.clock import NS_PER_S, rfc3339
 from linetap.panel.state import shown
 from linetap.records import DeliveryState, Fault, OutboxState, ReporterState
-from state_files import capture, recorder, reporter
+from state_files import DEATHS, capture, recorder, reporter
 
 NOW_NS = 1_800_000_000 * NS_PER_S  # 2027-01-15T08:00:00Z
 DAY_NS = 86_400 * NS_PER_S
@@ -27,7 +27,8 @@ def unit(status: Status = "alive", said: ReporterState | None = None, **of_recor
 
 
 def stands(snapshot: Snapshot, before: list[Finding] | None = None) -> list[tuple[str, str]]:
-    return [(finding.check, finding.trouble.severity) for finding in run(snapshot, before or [])]
+    standing = run(snapshot, before or [])
+    return [(finding.check, finding.trouble.severity) for finding in standing if finding.check not in DEATHS]
 
 
 AWAY = reporter(False, broker="broker.example:8883")

@@ -88,6 +88,21 @@ class TestOrder:
             for engine in (straight, crooked):
                 engine.dispose()
 
+    def test_a_walk_test_is_kept_and_changes_nothing_of_its_call(self, engine: Engine, teller: Teller) -> None:
+        teller.call(7)
+        write(engine, teller.reports(), teller)
+        before = told(engine)
+        teller.tell("tested", 7, colour="yellow", found=["no_digit"])
+        teller.tell("walked", call_id=None, line=None, green=[2], yellow=[1], document_sha256="ab" * 32)
+        write(engine, teller.reports(6), teller)
+        assert told(engine) == before
+        last = [json.loads(row["payload"]) for row in rows(engine, tables.events)][-2:]
+        assert [(event["event"], event.get("colour"), event.get("yellow")) for event in last] == [
+            ("tested", "yellow", None),
+            ("walked", None, [1]),
+        ]
+        assert origin(engine)["through"] == 7
+
     def test_a_call(self, engine: Engine, teller: Teller) -> None:
         teller.call(7)
         write(engine, teller.reports(), teller)

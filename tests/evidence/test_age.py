@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap.errors import BadInput
-from linetap.evidence import age, keys
+from linetap.evidence import age, keys, publickeys
 from sealing_rig import noise, run
 
 SIZES = [0, 1, 65535, 65536, 65537, 131072, 200000]
@@ -54,7 +54,7 @@ def test_any_pieces_give_the_same_plaintext_in_whole_chunks(pieces: list[int]) -
 
 def test_every_recipient_opens_it_and_nobody_else(tmp_path: Path) -> None:
     others = [keys.new_identity() for _ in range(5)]
-    raw = keys.decode_recipient(others[4].recipient)
+    raw = publickeys.decode_recipient(others[4].recipient)
     sealed = age.encrypt(b"hello", [*(identity.recipient for identity in others[:4]), raw])
     for identity in others:
         assert stock_age_opens(sealed, tmp_path, identity) == (0, b"hello")

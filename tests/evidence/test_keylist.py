@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from epoch_rig import Authority
 from linetap.errors import BadInput
-from linetap.evidence import keylist, keys
+from linetap.evidence import keylist, keys, publickeys
 from linetap.evidence.keylist import (
     DaysMissing,
     Epoch,
@@ -77,7 +77,7 @@ def without(*places: int) -> Callable[[KeyList], KeyList]:
     return lambda made: replace(made, epochs=[one for n, one in enumerate(made.epochs) if n not in places])
 
 
-LOW_ORDER = keys.encode_recipient(bytes(32))
+LOW_ORDER = publickeys.encode_recipient(bytes(32))
 SECRET = "AGE-SECRET-KEY-1" + "Q" * 58
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap.errors import BadInput
-from linetap.evidence import bech32, keys
+from linetap.evidence import bech32, keys, publickeys
 from sealing_rig import run
 
 GOOD = keys.new_identity()
@@ -29,7 +29,7 @@ def test_bech32_notices_every_mistyped_character(at: int, character: str) -> Non
     if wrong == text:
         return
     with pytest.raises(BadInput):
-        keys.decode_recipient(wrong)
+        publickeys.decode_recipient(wrong)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_bech32_notices_every_mistyped_character(at: int, character: str) -> Non
 )
 def test_recipient_that_is_none_says_why(text: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        keys.decode_recipient(text)
+        publickeys.decode_recipient(text)
 
 
 def test_no_error_quotes_a_secret() -> None:
@@ -58,7 +58,7 @@ def test_no_error_quotes_a_secret() -> None:
     assert GOOD.secret[20:40] not in str(error.value)
     assert GOOD.secret[20:40] not in repr(GOOD)
     with pytest.raises(BadInput) as error:
-        keys.decode_recipient(GOOD.secret)
+        publickeys.decode_recipient(GOOD.secret)
     assert GOOD.secret[20:40] not in str(error.value)
 
 

@@ -29,6 +29,7 @@ class Room:
         self.run_dir = run_dir
         self.clock = ManualClock(monotonic_ns=100 * NS_PER_S)
         self.unit = Unit(run_dir, self.clock)
+        self.unit.kill("panel")  # that one is real here
         self.panel = Panel(unit(run_dir), SimulatedPanel(run_dir), self.clock, grace_ms)
 
     def pass_ms(self, ms: int) -> list[str]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,16 @@ from linetap.checks.watch import Seen, Services, judge
 from linetap.clock import NS_PER_MS, NS_PER_S
 from linetap.panel.legend import ACTIVITIES, CONDITIONS, PATTERNS
 from linetap.panel.state import shown
-from linetap.records import CaptureState, Fault, LineStatus, MeterState, RecorderState, ReporterState, ServiceState
+from linetap.records import (
+    CaptureState,
+    Fault,
+    LineStatus,
+    MeterState,
+    RecorderState,
+    ReporterState,
+    ServiceState,
+    WalkState,
+)
 from state_files import capture, recorder, reporter, suffering
 
 NOW_NS = 1000 * NS_PER_S
@@ -103,6 +112,8 @@ STALLED = capture(fault=Fault("codec_stalled", ""))
     ("capture_seen", "recorder_seen", "reporter_seen", "condition"),
     [
         (None, None, None, "ok"),
+        (alive(capture(overruns_lately=3)), None, None, "unit_check"),
+        (Seen(capture(fault=Fault("codec_absent", "")), "dead"), None, None, "codec_stalled"),
         (DEAD_CAPTURE, None, None, "capture_dead"),
         (None, DEAD_RECORDER, None, "recorder_dead"),
         (None, None, DEAD_REPORTER, "reporter_dead"),
@@ -175,4 +186,32 @@ def test_one_dead_card_of_two_is_a_fault_and_the_other_cards_calls_are_still_sho
 
 def test_every_condition_of_the_legend_can_be_reached() -> None:
     mark = next(mark for mark in test_each_condition.pytestmark if mark.name == "parametrize")  # type: ignore[attr-defined]
-    assert {case[-1] for case in mark.args[1]} == CONDITIONS.keys()
+    assert {case[-1] for case in mark.args[1]} | {"removing", "pull", "removal_failed"} == CONDITIONS.keys()
+
+
+@pytest.mark.parametrize("removal", ["removing", "pull", "removal_failed"])
+def test_a_disk_that_is_to_be_pulled(removal: str) -> None:
+    now = shown(well(), 0, removal)
+    assert (now.condition, "ok" in now.standing) == (removal, False)
+    assert now.marks == ({removal} if removal == "removal_failed" else set())
+
+
+@pytest.mark.parametrize(
+    ("walk", "activity"),
+    [
+        ({"step": "lift"}, "walk_lift"),
+        ({"step": "dial"}, "walk_dial"),
+        ({"step": "down"}, "walk_down"),
+        ({"step": "notice"}, "walk_wait"),
+        ({"step": "free"}, "walk_wait"),
+        ({"step": "lift", "shows": "yellow"}, "walk_yellow"),
+        ({"step": "dial", "shows": "yellow"}, "walk_dial"),  # whoever walks is at the next line already
+        ({"shows": "red", "ended_by": "done"}, "walk_red"),
+        ({}, "recording"),
+    ],
+)
+def test_a_walk_test_is_told_by_call_alone(walk: dict[str, Any], activity: str) -> None:
+    state = recorder("recording", "fault", walk=WalkState(began_at="", by="button", **walk))
+    now = shown(Services(well().capture, alive(state), well().reporter))
+    assert (now.activity, now.condition) == (activity, "line_fault")
+    assert now.patterns["run"] == "on"

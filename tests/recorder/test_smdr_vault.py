@@ -143,6 +143,7 @@ def test_the_service_joins_what_comes_over_the_port(unit: Unit, cable: Cable, ca
     turn_until(service, lambda service: bool(joined(service).memory().pending))
     assert service.smdr is not None
     service.smdr._port.stop()  # as the kernel does for a process that is killed
+    service.door.close()
     service.vault.stop(5)
     assert sealed_events(config) == []
 

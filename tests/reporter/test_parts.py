@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from linetap.broker.message import armored, unarmored
 from linetap.checks import Finding, Snapshot, Trouble
+from linetap.checks.machine import Machine
 from linetap.checks.watch import Seen, Services
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.evidence import keys, sshsig
 from linetap.evidence.command import LIMIT_BYTES
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
-from linetap.records import CallEvent, DeliveryState, LineStatus, RecorderState
+from linetap.records import CallEvent, DeliveryState, KernelClockState, LineStatus, RecorderState
 from linetap.reporter import inbox as inbox_module
 from linetap.reporter.again import LONGEST_S, PATIENCE_S, PROBE, Again
 from linetap.reporter.feed import CURSOR_EVERY_S, REFUSED_PAUSE_S, WINDOW, Cursor, Feed
@@ -392,28 +393,25 @@ def test_an_alert_is_said_when_it_gets_worse_and_reworded_seldom() -> None:
     assert told([], 99) == []
 
 
-def snapshot(state: RecorderState | None, free: int | None = 1100) -> Snapshot:
-    return Snapshot(services(state, "alive" if state else "dead"), free, 2000, 100, "/vault", 0)
+def snapshot(state: RecorderState | None, free: int | None = 1100, machine: Machine = Machine()) -> Snapshot:  # noqa: B008
+    return Snapshot(services(state, "alive" if state else "dead"), free, 2000, 100, "/vault", 0, machine)
 
 
-def test_health_knows_what_it_knows(tmp_path: Path) -> None:
+def test_health_knows_what_it_knows() -> None:
     state = recorder("idle", "recording", "fault", written_bytes=1000)
     state.started_ns, state.mono_ns = 0, 86_400 * NS_PER_S
-    sensors = {
-        "class/thermal/thermal_zone0/temp": "48312\n",
-        "devices/platform/soc/soc:firmware/get_throttled": "50005\n",
-    }
-    for path, text in sensors.items():
-        (tmp_path / path).parent.mkdir(parents=True)
-        (tmp_path / path).write_text(text)
-    said = health(snapshot(state), Outgoing(3, 9, 5, "desk", 4096, 12.5), 2, tmp_path)
+    state.clock = KernelClockState(synced=True, offset_ms=-0.25)
+    pi = Machine(temperature_c=48.312, throttled=0x50005)
+    said = health(snapshot(state, machine=pi), Outgoing(3, 9, 5, "desk", 4096, 12.5), 2)
+    assert (said.clock_synced, said.clock_offset_ms) == (True, -0.25)
     assert (said.temperature_c, said.throttled, said.storage_days_left) == (48.312, True, 1.0)
     assert (said.lines_in_use, said.lines, said.queue_length, said.services_dead) == (1, 3, 3, "")
     assert (said.unconfirmed, said.confirmed_by, said.outbox_bytes, said.outbox_oldest_s) == (5, "desk", 4096, 12.5)
     message = Topics("u").health(said)
     assert (message.retain, message.expiry_s) == (True, HEALTH_EXPIRY_S)
 
-    blind = health(snapshot(None, None), Outgoing(0, 0, 0, "broker", 0, None), 0, tmp_path / "none")
+    blind = health(snapshot(None, None), Outgoing(0, 0, 0, "broker", 0, None), 0)
+    assert (blind.clock_synced, blind.clock_offset_ms) == (False, None)
     assert (blind.temperature_c, blind.throttled, blind.storage_days_left) == (None, None, None)
     assert blind.services_dead == "recorder"
     assert (blind.config_sha256, blind.departures) == (None, "")

@@ -384,3 +384,30 @@ def test_whatever_comes_in_numbers_stay_numbers(volts: float | None, value: int,
         rig.health.follow(gap_batch(2, 0, rig.frame, 77, 0, 0, "overrun"), np.array([use, False]))
     kept = [*vars(rig.health).values(), *vars(rig.health._calls).values()]
     assert all(np.isfinite(numbers).all() for numbers in kept if isinstance(numbers, np.ndarray))
+
+
+# --- one half second, as a walk test reads it ----------------------------------------------------------------
+
+
+def test_the_last_half_second_is_told_as_it_was() -> None:
+    rig = Rig()
+    assert rig.health.reading(0) is None
+    rig.pass_s(0.5, audio=-30.0)
+    found = rig.health.reading(0)
+    assert found is not None
+    assert (found.on_hook, found.volts) == (True, -48.0)
+    assert found.level_dbm0 == pytest.approx(-30.0, abs=1.0)
+    rig.pass_s(0.5, volts=LOOP, use=True, notice=True)
+    assert rig.health.reading(0) == (False, -8.0, None), "a notice's level is not the line's"
+    rig.pass_s(0.3, use=False)
+    rig.pass_s(0.2, volts=None, use=True)
+    found = rig.health.reading(0)
+    assert found is not None
+    assert (found.on_hook, found.volts) == (None, None), "the hook has moved, and not all of it was measured"
+
+
+def test_behind_a_hole_there_is_no_half_second() -> None:
+    rig = Rig()
+    rig.pass_s(0.5)
+    rig.health.follow(gap_batch(2, 0, 0, 800, 0, 0, "overrun"), np.zeros(2, np.bool_))
+    assert rig.health.reading(0) is None

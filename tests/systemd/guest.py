@@ -32,13 +32,17 @@ class Guest:
         self._pid = 0
 
     def install(self) -> None:
-        """The units, users and folders as the image has them."""
+        """The units, users and folders as the image has them.
+
+        Not sysctl.d and system.conf.d: this machine's kernel and its watchdog are no guest's.
+        """
         for name, place in (
             ("", "etc/systemd/system"), ("sysusers.d", "etc/sysusers.d"), ("tmpfiles.d", "etc/tmpfiles.d"),
+            ("journald.conf.d", "etc/systemd/journald.conf.d"),
         ):  # fmt: skip
             target = self.root / place
             target.mkdir(parents=True, exist_ok=True)
-            for source in (_UNITS / name).glob("linetap*"):
+            for source in (_UNITS / name).glob("*linetap*"):
                 (shutil.copytree if source.is_dir() else shutil.copy)(source, target / source.name)
 
     def write(self, path: str, text: str | bytes, mode: int = 0o644) -> None:

@@ -13,35 +13,38 @@ from guest import Guest, until
 
 from linetap.bench.jack import JackCable, alsa_configuration
 from linetap.bench.stage import linetap
+from linetap.board.wires import RELAYS_AT
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap.evidence import command as envelopes
-from linetap.evidence import keys, sshsig
+from linetap.evidence import keys, sealed, sshsig
 from linetap.evidence.command import Command
-from linetap.records import ServiceState
+from linetap.records import CallRecord, Gap, RecorderState, ServiceState
 from unit_rig import save_notice, spoken
 
 LINES = 2
 SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "linetap-panel")
 SERVER = "guest"
+PATIENT_MS = "15000"  # a capture that stands still holds up the exchange too
+SEEN = "/run/seen.jsonl"
 CONFIG = "/var/lib/linetap/config/unit.toml"
 _CABLE = f"""[Service]
 Environment=ALSA_CONFIG_PATH=/etc/linetap/asound.conf JACK_DEFAULT_SERVER={SERVER} JACK_NO_START_SERVER=1
 Environment=JACK_NO_AUDIO_RESERVATION=1
 """
-_COMMAND = """#!/bin/sh
+COMMAND = """#!/bin/sh
 export PYTHONPATH=/opt/linetap/firmware OPENBLAS_NUM_THREADS=1
 exec /opt/linetap/.venv/bin/python -m linetap "$@"
 """
 
 
-def make_unit(guest: Guest, folder: Path, script: str) -> dict[str, Ed25519PrivateKey]:
+def make_unit(guest: Guest, folder: Path, script: str, notice_s: float = 1.0) -> dict[str, Ed25519PrivateKey]:
     """Before `boot`: /etc/linetap with all that a unit has, /usr/bin/linetap, and what lays the cable. The keys of its
     authority and of an operator."""
     custodian = linetap("keygen", "custodian", "-o", folder / "custodian.txt").strip()
     epoch = linetap("keygen", "epoch", "-o", folder / "epoch.txt").strip()
     etc = guest.root / "etc/linetap"
     etc.mkdir(parents=True)
-    save_notice(etc / "notices" / "ko.wav", spoken(1.0))
+    save_notice(etc / "notices" / "ko.wav", spoken(notice_s))
     linetap(
         "config", "init", "floor-03", "--lines", LINES, "--custodian", custodian, "--epoch", epoch,
         "--board", "simulated", "--notices", etc / "notices", "-o", etc / "unit.toml",
@@ -62,7 +65,7 @@ def make_unit(guest: Guest, folder: Path, script: str) -> dict[str, Ed25519Priva
     guest.write("/etc/linetap/tls.key", "", 0o600)
     guest.write("/etc/linetap/calls.toml", script)
     guest.write("/etc/linetap/asound.conf", alsa_configuration(LINES))
-    guest.write("/usr/bin/linetap", _COMMAND, 0o755)
+    guest.write("/usr/bin/linetap", COMMAND, 0o755)
     guest.write("/etc/systemd/system/linetap-capture@.service.d/90-cable.conf", _CABLE)
     return people
 
@@ -83,30 +86,13 @@ def obeyed(guest: Guest, verb: str, role: str, key: Ed25519PrivateKey, body: dic
 
 def lay_cable(guest: Guest) -> None:
     """jackd and the exchange, as capture's user, so that they may share memory."""
-    start(
-        guest,
-        "jackd",
-        "jackd",
-        "-n",
-        SERVER,
-        "-r",
-        "-p",
-        "64",
-        "-d",
-        "dummy",
-        "-r",
-        "8000",
-        "-p",
-        "80",
-        "-C",
-        "1",
-        "-P",
-        "1",
-    )
+    backend = ("-d", "dummy", "-r", "8000", "-p", "80", "-C", "1", "-P", "1")
+    start(guest, "jackd", "jackd", "-n", SERVER, "-r", "-p", "64", *backend)
     until(lambda: f"jack_{SERVER}_" in guest.run("ls", "/dev/shm"), "jackd is up")
     start(
         guest, "exchange", "/usr/bin/linetap", "bench", "--config", "/etc/linetap/unit.toml", "--script",
-        "/etc/linetap/calls.toml", "--wait-services", "60", "--voices", "/run/linetap/voices",
+        "/etc/linetap/calls.toml", "--wait-services", "60", "--stalled-ms", PATIENT_MS,
+        "--voices", "/run/linetap/voices",
         "--playback-pcm", JackCable.exchange_playback, "--capture-pcm", JackCable.exchange_capture,
     )  # fmt: skip
     until(lambda: "ready:" in guest.run("journalctl", "-u", "exchange", "-o", "cat"), "the exchange is ready")
@@ -119,6 +105,58 @@ def start(guest: Guest, name: str, *command: str, user: str = "linetap-capture")
         "systemd-run", "--quiet", f"--unit={name}", f"--uid={user}", "--gid=linetap", "-p", "LimitRTPRIO=70",
         "-p", "LimitMEMLOCK=infinity", *(f"--setenv={word}" for word in environment), *command,
     )  # fmt: skip
+
+
+def start_unit(guest: Guest) -> None:
+    """The broker, somebody who listens to it, and the four services."""
+    guest.run("systemctl", "start", "mosquitto.service")
+    start(guest, "listener", "sh", "-c", f"mosquitto_sub -q 1 -t linetap/v1/+/call >{SEEN}", user="root")
+    guest.run("systemctl", "start", "linetap.target", *(f"{name}.service" for name in SERVICES))
+
+
+def events(guest: Guest) -> list[str]:
+    """What has reached the broker so far, as it came."""
+    return guest.run("cat", SEEN).splitlines()
+
+
+def all_reported(guest: Guest) -> list[str]:
+    """Once the newest event is at the broker: every one is there, and what came twice is the same to the byte."""
+    newest = state_of(guest, "recorder", RecorderState).outbox_seq
+    until(lambda: newest in {json.loads(text)["seq"] for text in events(guest)}, "every event has reached the broker")
+    seen = events(guest)
+    told = {json.loads(text)["seq"]: text for text in seen}
+    assert sorted(told) == list(range(1, max(told) + 1)), "a report is missing"
+    assert set(seen) == set(told.values()), "a report came in two spellings"
+    return seen
+
+
+def pid_of(guest: Guest, service: str) -> str:
+    return guest.property(service, "MainPID")
+
+
+def recorded(guest: Guest) -> str | None:
+    """A call that is being recorded."""
+    lines = state_of(guest, "recorder", RecorderState).lines
+    return next((line.call_id for line in lines if line.state == "recording"), None)
+
+
+def record_of(guest: Guest, call_id: str) -> CallRecord:
+    """Once the call is sealed."""
+    path = f"/var/lib/linetap/vault/{sealed.call_path(call_id)}/{sealed.RECORD}"
+    until(lambda: guest.run("cat", path, check=False) != "", "the call is sealed")
+    return msgspec.json.decode(guest.run("cat", path), type=CallRecord)
+
+
+def relays(guest: Guest) -> list[int]:
+    """Of both lines, 1 = driven."""
+    said = guest.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", "/run/linetap/wires-1")
+    return [int(word) for word in said.split()]
+
+
+def lost(record: CallRecord) -> list[Gap]:
+    """Gaps of whatever cause but one: capture gets no real time here, and a machine that stands still overruns it."""
+    assert record.audio is not None
+    return [gap for gap in record.audio.gaps if gap.cause != "overrun"]
 
 
 def state_of[S: ServiceState](guest: Guest, name: str, kind: type[S]) -> S:

@@ -152,7 +152,7 @@ class TestSelfTest:
         for second in range(15):  # nobody else lives here
             unit.clock.advance(NS_PER_S)
             unit.tick()
-            assert second < 10 or "codec_stalled" in self.found(unit)
+            assert second < 10 or "capture_dead" in self.found(unit)
         states = Unit(unit.config.run_path, unit.clock)
         states.states["recorder"] = suffering("line_cut")
         for _ in range(4):

@@ -182,7 +182,8 @@ def test_the_authority_stays_who_it_is(unit: Changed) -> None:
 def test_a_table_that_nobody_has_thought_about_is_fixed() -> None:
     """Whoever adds one to the schema decides here whether a command may change it."""
     assert set(Config.__struct_fields__) - set(change.CHANGEABLE) == {
-        "unit", "key", "vault", "run_dir", "notices", "learned", "board", "keys", "card", "broker", "home_assistant",
+        "unit", "site_number", "key", "vault", "run_dir", "notices", "learned", "board", "keys", "card", "broker",
+        "home_assistant",
     }  # fmt: skip
 
 

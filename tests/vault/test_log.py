@@ -19,7 +19,7 @@ from linetap.evidence.merkle import Tree
 from linetap.recorder.pulse import HEARTBEAT_S, Pulse
 from linetap.recorder.vault.folder import seal_without_audio
 from linetap.recorder.vault.log import UnitLog
-from linetap.records import Audio, CallRecord, Gap, NoticeRecord
+from linetap.records import Audio, CallRecord, Gap, KernelClockState, NoticeRecord
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, noise, record, run
 
 OTHER = "20261125T010000.000Z-L03"
@@ -197,7 +197,11 @@ class _Noted(list[tuple[str, dict[str, object]]]):
 
 def test_the_pulse_of_a_recorder() -> None:
     clock, noted = ManualClock(parse_rfc3339(NOW)), _Noted()
-    pulse = Pulse(clock, noted, "1.2", "ab" * 32)
+    kernel = iter([(False, 1.5), (True, 0.25), (False, 0.0)])
+    pulse = Pulse(clock, noted, "1.2", "ab" * 32, lambda: next(kernel))
+    assert pulse.clock_state() == KernelClockState(synced=False, offset_ms=1.5)
+    synced_ns = clock.monotonic_ns()
+    assert pulse.clock_state().synced_ns == synced_ns
     for _ in range(2 * HEARTBEAT_S // 10 + 5):
         clock.advance(10 * NS_PER_S)
         pulse.turn()
@@ -205,6 +209,8 @@ def test_the_pulse_of_a_recorder() -> None:
     pulse.turn()
     clock.step_utc(400 * NS_PER_MS)
     pulse.turn()
+    now = pulse.clock_state()
+    assert (now.synced, now.synced_ns, now.step_ms, now.stepped_ns) == (False, synced_ns, -3000, clock.monotonic_ns())
     pulse.stop("asked")
     assert noted == [
         ("start", {"version": "1.2"}), ("config", {"sha256": "ab" * 32}), ("heartbeat", {}), ("heartbeat", {}),

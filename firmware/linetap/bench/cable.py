@@ -21,11 +21,15 @@ DRY = -32  # -EPIPE: playback ran dry, or capture ran over; pyalsaaudio has prep
 
 @dataclass(frozen=True)
 class Cable:
-    """PCM names of the exchange's end. `fill_ms` of playback delay the echo and bridge a stall of that length."""
+    """PCM names of the exchange's end. `fill_ms` of playback delay the echo and bridge a stall of that length.
+
+    Without a period for `stalled_ms` the cable is dead; a unit's end that stands still looks the same to JACK.
+    """
 
     playback_pcm: str
     capture_pcm: str
     fill_ms: int = 80
+    stalled_ms: int = 2000
 
 
 class CableEnd:

@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fill-ms", type=int, default=Cable.fill_ms, metavar="MS", help="playback kept ahead; delays the echo"
     )
     parser.add_argument(
+        "--stalled-ms", type=int, default=Cable.stalled_ms, metavar="MS", help="without a period so long it gives up"
+    )
+    parser.add_argument(
         "--playback-pcm", default=JackCable.exchange_playback, metavar="PCM", help="of the exchange's end"
     )
     parser.add_argument(
@@ -65,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--config is missing: only --render does without a unit")
     if not 20 <= args.fill_ms <= 400:
         raise BadInput(f"--fill-ms {args.fill_ms}: 20 to 400 would be right")
+    if not 100 <= args.stalled_ms <= 60000:
+        raise BadInput(f"--stalled-ms {args.stalled_ms}: 100 to 60000 would be right")
     return play(args, load_config(args.config), script, voices)
 
 
@@ -79,7 +84,7 @@ def _replay_command(script: Script, unit: Path, audio: Path, events: Path) -> st
 def play(args: argparse.Namespace, config: Config, script: Script, voices: Voices) -> int:
     stop = Stop()
     log = start_logging("bench")
-    cable = Cable(args.playback_pcm, args.capture_pcm, args.fill_ms)
+    cable = Cable(args.playback_pcm, args.capture_pcm, args.fill_ms, args.stalled_ms)
     exchange = Exchange(config, script, voices, cable)
     played_log = None if args.log is None else PlayedLog(args.log, exchange.played)
     gc.freeze()

@@ -26,7 +26,6 @@ from linetap.config.schema import Config
 from linetap.errors import BadInput, DeviceFault
 from linetap.ring import I16, RATE_HZ, SLOT_MS
 
-STALLED_MS = 2000
 JUMP_NS = 2 * NS_PER_MS  # the cable's clock has left its line
 
 log = logging.getLogger("linetap.bench")
@@ -81,10 +80,11 @@ class Exchange:
             self._end.wait(100)
             if self._exchange_periods():
                 heard_ns = self._clock.monotonic_ns()
-            elif self._clock.monotonic_ns() - heard_ns > STALLED_MS * NS_PER_MS:
+            elif self._clock.monotonic_ns() - heard_ns > self._cable.stalled_ms * NS_PER_MS:
                 self._end.abandon()
                 self._stalled = True
-                raise DeviceFault("cable_stalled", f"{self._cable.capture_pcm}: no period for {STALLED_MS} ms")
+                text = f"{self._cable.capture_pcm}: no period for {self._cable.stalled_ms} ms"
+                raise DeviceFault("cable_stalled", text)
             if self._feed.begins_at is None and may_begin():
                 self.played.script_sample = self._feed.begin() * self._factor
             self._align()
@@ -137,7 +137,7 @@ class Exchange:
 
     def _put(self, notices: I16 | None, length: int) -> None:
         block = self._feed.take(length)
-        closed = self._wires.relays != 0
+        closed = self._wires.closed(self._clock.monotonic_ns() // NS_PER_MS)
         if notices is not None and closed.any() and notices.any():
             back = notices * self._gains * closed[:, None]
             block = np.clip(block + np.rint(back), -32768, 32767).astype(np.int16)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from linetap.clock import SYSTEM, Clock
-from linetap.config.schema import Config
 
-if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less
+if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less; what opens the relays of a dead capture, no configuration
+    from linetap.config.schema import Board, Config
     from linetap.records import MeterState
     from linetap.ring import I16, Bits
 
@@ -69,6 +69,10 @@ class PanelBoard(Protocol):
         """All of UNIT_LEDS, lit or dark."""
         ...
 
+    def dim(self, percent: int) -> None:
+        """How bright what is lit is from the next `show` on: 1 to 100; at first 100."""
+        ...
+
     def button(self) -> bool:
         """Whether it is pressed now."""
         ...
@@ -88,26 +92,39 @@ def open_card(config: Config, card: int, clock: Clock = SYSTEM) -> CardBoard:
 
 
 def _open_pins(config: Config, card: int, clock: Clock) -> CardBoard:
+    """With a note of how its relays are opened when capture no longer can."""
+    from linetap.board.relays import Note, leave_note
+
+    lines = len(config.lines_of(card))
     if config.board.kind == "simulated":
         from linetap.board.simulated import SimulatedCard
+        from linetap.board.wires import RELAYS_AT, wires_path
 
-        return SimulatedCard(config.run_path, card, len(config.lines_of(card)))
+        wires = str(wires_path(config.run_path.absolute(), card))
+        leave_note(config.run_path, card, Note(wires=wires, at=RELAYS_AT, relays=lines))
+        return SimulatedCard(config.run_path, card, lines)
     from linetap.board.gpio import import_gpio
     from linetap.board.hardware import HardwareCard
     from linetap.board.pins import card_wiring, load_pins
 
-    pins = load_pins(Path(config.board.pins))
-    return HardwareCard(import_gpio(), card_wiring(config, card, pins), clock)
+    wiring, gpio = card_wiring(config, card, load_pins(Path(config.board.pins))), import_gpio()
+    leave_note(config.run_path, card, Note(pins=list(wiring.relay), open_level=int(not wiring.relay_active_high)))
+    return HardwareCard(gpio, wiring, clock)
 
 
 def open_panel(config: Config) -> PanelBoard:
     """The unit's LEDs and button. DeviceFault or BadInput where they cannot be what the configuration says."""
-    if config.board.kind == "simulated":
+    return panel_of(config.board, config.run_path)
+
+
+def panel_of(board: Board, run_dir: Path) -> PanelBoard:
+    """The same of a board alone."""
+    if board.kind == "simulated":
         from linetap.board.simulated_panel import SimulatedPanel
 
-        return SimulatedPanel(config.run_path)
+        return SimulatedPanel(run_dir)
     from linetap.board.gpio import import_gpio
     from linetap.board.hardware_panel import HardwarePanel
     from linetap.board.pins import load_pins
 
-    return HardwarePanel(import_gpio(), load_pins(Path(config.board.pins)))
+    return HardwarePanel(import_gpio(), load_pins(Path(board.pins)))

@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from functools import partial
 
 from linetap.board import UNIT_LEDS
-from linetap.board.gpio import Gpio, begin, claim, releasing, told
+from linetap.board.gpio import Gpio, Pwm, begin, claim, releasing, told
 from linetap.board.pins import PinTable
+from linetap.errors import DeviceFault
+
+DIMMED_HZ = 200
+FULL_PERCENT = 100
 
 
 class HardwarePanel:
@@ -20,6 +24,8 @@ class HardwarePanel:
         self._pins: dict[str, int] = {name: getattr(table.led, name) for name in UNIT_LEDS}
         self._button, self._pressed = table.button.pin, int(table.button.active == "high")
         self._claimed: list[int] = []
+        self._percent = FULL_PERCENT
+        self._dimmed: dict[int, tuple[Pwm, bool]] = {}  # by pin: what switches it, and whether it is lit
         with releasing(self):
             begin(gpio)
             for pin in self._pins.values():
@@ -32,7 +38,34 @@ class HardwarePanel:
     def show(self, leds: Mapping[str, bool]) -> None:
         for name, pin in self._pins.items():
             with told(pin):
-                self._gpio.output(pin, self._dark ^ int(leds[name]))
+                if self._percent == FULL_PERCENT:
+                    self._gpio.output(pin, self._dark ^ int(leds[name]))
+                else:
+                    self._show_dimmed(pin, leds[name])
+
+    def dim(self, percent: int) -> None:
+        if percent != self._percent:
+            self._percent = percent
+            self._stop_dimming()
+
+    def _show_dimmed(self, pin: int, lit: bool) -> None:
+        pwm, was_lit = self._dimmed.get(pin, (None, None))
+        if lit == was_lit:
+            return
+        duty = self._percent if lit else 0
+        duty = FULL_PERCENT - duty if self._dark else duty
+        if pwm is None:
+            pwm = self._gpio.PWM(pin, DIMMED_HZ)
+            pwm.start(duty)
+        else:
+            pwm.ChangeDutyCycle(duty)
+        self._dimmed[pin] = (pwm, lit)
+
+    def _stop_dimming(self) -> None:
+        for pin, (pwm, _) in self._dimmed.items():
+            with told(pin):
+                pwm.stop()
+        self._dimmed.clear()
 
     def button(self) -> bool:
         with told(self._button):
@@ -40,6 +73,8 @@ class HardwarePanel:
 
     def close(self) -> None:
         """Dark: a panel that has ended shows nothing it cannot stand for."""
+        with contextlib.suppress(DeviceFault):
+            self._stop_dimming()
         for pin in self._claimed:
             if pin != self._button:
                 with contextlib.suppress(Exception):

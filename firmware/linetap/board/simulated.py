@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from linetap.board import Levels
-from linetap.board.simulated_panel import SimulatedPanel, leds_shown, press_button
+from linetap.board.simulated_panel import SimulatedPanel, brightness_shown, leds_shown, press_button
 from linetap.board.wires import Wires, wires_path
 from linetap.clock import NS_PER_MS
 from linetap.records import MeterState
 
-__all__ = ["SimulatedCard", "SimulatedPanel", "Wires", "leds_shown", "press_button", "wires_path"]
+__all__ = ["SimulatedCard", "SimulatedPanel", "Wires", "brightness_shown", "leds_shown", "press_button", "wires_path"]
 
 
 class SimulatedCard:
@@ -31,6 +31,7 @@ class SimulatedCard:
         self._wires.relays[:] = 0
 
     def levels(self, until_ns: int) -> Levels:
+        self._wires.arm(until_ns // NS_PER_MS)
         return self._wires.take(until_ns // NS_PER_MS)
 
     def relay(self, index: int, closed: bool) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 from linetap.board import UNIT_LEDS
 
 _BUTTON = len(UNIT_LEDS)
+_DARKER = _BUTTON + 1  # by so many percent than full
+_BYTES = _DARKER + 1
 
 
 class SimulatedPanel:
-    """Four bytes on tmpfs: run, call, fault, button."""
+    """Five bytes on tmpfs: run, call, fault, button, brightness."""
 
     def __init__(self, run_dir: Path) -> None:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -23,6 +25,9 @@ class SimulatedPanel:
     def show(self, leds: Mapping[str, bool]) -> None:
         for i, name in enumerate(UNIT_LEDS):
             self._bytes[i] = leds[name]
+
+    def dim(self, percent: int) -> None:
+        self._bytes[_DARKER] = 100 - percent
 
     def button(self) -> bool:
         return self._bytes[_BUTTON] != 0
@@ -43,6 +48,15 @@ def leds_shown(run_dir: Path) -> dict[str, bool]:
         memory.close()
 
 
+def brightness_shown(run_dir: Path) -> int:
+    """Percent."""
+    memory = _panel_bytes(run_dir)
+    try:
+        return 100 - memory[_DARKER]
+    finally:
+        memory.close()
+
+
 def press_button(run_dir: Path, pressed: bool) -> None:
     memory = _panel_bytes(run_dir)
     memory[_BUTTON] = pressed
@@ -52,7 +66,7 @@ def press_button(run_dir: Path, pressed: bool) -> None:
 def _panel_bytes(run_dir: Path) -> mmap.mmap:
     fd = os.open(run_dir / "panel.leds", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
-        os.posix_fallocate(fd, 0, _BUTTON + 1)
-        return mmap.mmap(fd, _BUTTON + 1)
+        os.posix_fallocate(fd, 0, _BYTES)
+        return mmap.mmap(fd, _BYTES)
     finally:
         os.close(fd)

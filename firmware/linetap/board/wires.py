@@ -23,11 +23,13 @@ from linetap.board import PERIOD_MS, Levels
 from linetap.errors import DeviceFault
 from linetap.ring import I16, MAX_LINES, Bits
 
+ARMED_MS = 1000  # as the card's one-shot: without a sign of life for so long every relay drops
 CAPACITY_MS = 1 << 14  # 16 s: how far ahead plus how far behind the exchange and the board may be of each other
 
 _MAGIC = b"LTWIRE1\0"
 _HEADER = np.dtype([("magic", "S8"), ("lines", "u4"), ("capacity_ms", "u4")])
-_RELAYS_AT = 64
+_ARMED_AT = 32
+RELAYS_AT = 64
 _SAMPLES_AT = 4096
 _HOOK, _RING, _POLARITY = np.uint64(1 << 16), np.uint64(1 << 17), np.uint64(1 << 18)
 _VOLTS = np.uint64(0xFFFF)
@@ -39,7 +41,10 @@ def wires_path(run_dir: Path, card: int) -> Path:
 
 
 class Wires:
-    """Samples by millisecond of CLOCK_MONOTONIC; `relays` is uint8 (lines,), 1 = closed, live in both processes."""
+    """Samples by millisecond of CLOCK_MONOTONIC; `relays` is uint8 (lines,), 1 = driven, live in both processes.
+
+    Whether a driven relay is closed is another question: `closed`.
+    """
 
     def __init__(self, path: Path, lines: int) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -48,7 +53,8 @@ class Wires:
         finally:
             os.close(fd)
         self.lines = lines
-        self.relays: npt.NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8, lines, _RELAYS_AT)
+        self.relays: npt.NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8, lines, RELAYS_AT)
+        self._armed_ms = np.frombuffer(self._memory, np.int64, 1, _ARMED_AT)
         flat = np.frombuffer(self._memory, np.uint64, lines * CAPACITY_MS, _SAMPLES_AT)
         self._samples = flat.reshape(lines, CAPACITY_MS)
 
@@ -131,8 +137,17 @@ class Wires:
         volts = (words & _VOLTS).astype(np.uint16).view(np.int16)
         return (words & _HOOK) != 0, (words & _RING) != 0, (words & _POLARITY) != 0, volts
 
+    def arm(self, now_ms: int) -> None:
+        """The board lives: what the edges on the meter's line do for the real card's RELAY_ARM."""
+        self._armed_ms[0] = now_ms
+
+    def closed(self, now_ms: int) -> npt.NDArray[np.bool_]:
+        """bool (lines,): the relays that are driven, of a board that was alive within the last ARMED_MS."""
+        driven: npt.NDArray[np.bool_] = self.relays != 0
+        return driven if now_ms - int(self._armed_ms[0]) < ARMED_MS else np.zeros_like(driven)
+
     def close(self) -> None:
-        del self.relays, self._samples
+        del self.relays, self._samples, self._armed_ms
         with contextlib.suppress(BufferError):  # somebody still holds an array of it; the process's end unmaps it
             self._memory.close()
 

@@ -8,10 +8,12 @@ Capture is opened non-blocking: a blocking read of a device that has died hangs 
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
+import importlib.util
+import re
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from linetap.config.schema import Card
@@ -140,12 +142,18 @@ def complain_of_difference(name: str, card: Card, info: dict[str, Any]) -> None:
 
 def require_pyalsaaudio(version: str | None = None) -> None:
     """DeviceFault `pyalsaaudio_old` below 0.11 and where there is none."""
-    try:
-        found = version or importlib.metadata.version("pyalsaaudio")
-    except importlib.metadata.PackageNotFoundError:
-        found = "0"
+    found = version or _installed()
     numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
     if numbers < OLDEST:
         raise DeviceFault(
             "pyalsaaudio_old", f"pyalsaaudio {found}: at least 0.11 is needed, older ones hide lost audio"
         )
+
+
+def _installed() -> str:
+    """By the folder that an installation leaves beside the module: importlib.metadata would cost each card 2 MB."""
+    module = importlib.util.find_spec("alsaaudio")
+    if module is None or module.origin is None:
+        return "0"
+    names = (path.name for path in Path(module.origin).parent.glob("pyalsaaudio-*-info"))
+    return next((match[1] for name in names if (match := re.match(r"pyalsaaudio-([0-9.]*[0-9])", name))), "0")

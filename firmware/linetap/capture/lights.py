@@ -36,5 +36,18 @@ class LineLights:
         if self._card is None:
             return
         state = read_state(self._run_dir, "recorder", RecorderState)
-        shown = {line.line: _SHOWN[line.state] for line in state.lines} if state and alive(state, self._clock) else {}
+        shown = _shown(state) if state and alive(state, self._clock) else {}
         self._card.lights([LEDS.index(shown.get(number, "fault")) for number in self._lines])
+
+
+def _shown(state: RecorderState) -> dict[int, str]:
+    """By line. In a walk test a line in use is shown as such all the same, but for the one that is asked for."""
+    shown = {line.line: _SHOWN[line.state] for line in state.lines}
+    if state.walk is None:
+        return shown
+    for walked in state.walk.lines:
+        if shown.get(walked.line) in ("idle", "fault"):
+            shown[walked.line] = walked.colour
+    if state.walk.line is not None and state.walk.step in ("lift", "dial", "down"):
+        shown[state.walk.line] = "asked"
+    return shown

@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from statistics import median_low
 from typing import Protocol
 
 from linetap.board import CardBoard
 from linetap.clock import NS_PER_MS, Clock
 from linetap.config.schema import Card
 from linetap.errors import DeviceFault
+from linetap.lately import Lately
 from linetap.records import CaptureState
 from linetap.ring import GAP_CAUSES, GAP_OVERRUN, GAP_RESTART, NS_PER_FRAME, SLOT_MS, UNDERRUN, RingWriter
 
@@ -93,6 +93,7 @@ class Loop:
         self._rarely = 8 * codec.period
         self._playback_restarted = False
         self._last_ns = 0
+        self._overruns = Lately()
         state.playback_offset_frames = self._offset + FILL_PERIODS * codec.period
 
     def start(self) -> None:
@@ -123,6 +124,9 @@ class Loop:
             )
         self._feed(room)
         return watched
+
+    def overruns_lately(self) -> int:
+        return self._overruns.count(self._clock.monotonic_ns())
 
     def _take(self, available: int, room: int, now_ns: int) -> None:
         self._last_ns = now_ns
@@ -204,6 +208,7 @@ class Loop:
         self._state.last_gap_ns = self._clock.monotonic_ns()
         if self._cause == GAP_OVERRUN:
             self._state.overruns += 1
+            self._overruns.note(self._clock.monotonic_ns())
         milliseconds = frames * NS_PER_FRAME / NS_PER_MS
         log.warning("%s: card %d lost %.1f ms", GAP_CAUSES[self._cause], self._card.number, milliseconds)
 
@@ -260,7 +265,7 @@ class Loop:
         self._shifts.append(self._base + captured - played + self._offset)
         improved = len(self._shifts) == SHIFTS_KEPT and not self._player.busy
         if improved or (self._shift_wanted and len(self._shifts) >= SHIFTS_NEEDED):
-            self._player.set_shift(median_low(self._shifts), self._playback_restarted)
+            self._player.set_shift(sorted(self._shifts)[(len(self._shifts) - 1) // 2], self._playback_restarted)
             self._shift_wanted = self._playback_restarted = False
             if improved:
                 self._shifts.clear()

@@ -80,6 +80,7 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
                 if loop.turn():
                     commands.serve(loop.written)
                 if file.due():
+                    state.overruns_lately = loop.overruns_lately()
                     file.write(state)
                     lights.show()
 

@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
+from linetap.checks.days import STEPS_DAYS, days_en, step_of
 from linetap.checks.frame import Check, Snapshot, Trouble
+from linetap.checks.heard import of_reporter
 from linetap.clock import NS_PER_S, parse_rfc3339
-from linetap.records import Severity
+from linetap.records import ReporterState, Severity
 
-STEPS_DAYS = (1, 7, 30)  # before its end; in the last it is critical
 _DAY_NS = 86_400 * NS_PER_S
 
 
-def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
-    reporter = snapshot.services.reporter
-    if reporter.status != "alive" or reporter.state is None:
-        return standing
-    until = reporter.state.certificate_until
+@of_reporter
+def look(snapshot: Snapshot, reporter: ReporterState) -> Trouble | None:
+    until = reporter.certificate_until
     if until is None:
         return None
     left_ns = parse_rfc3339(until) - snapshot.utc_ns
@@ -26,14 +25,13 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
             f"기기의 TLS 인증서가 {day}에 끝났습니다. 서버가 이 기기를 받지 않습니다. 녹음은 계속됩니다.",
             f"The unit's TLS certificate ended on {day}: no broker takes it in. Recording goes on.",
         )
-    step = next((days for days in STEPS_DAYS if left_ns <= days * _DAY_NS), None)
+    step = step_of(left_ns / _DAY_NS)
     if step is None:
         return None
-    days_en = "1 day" if step == 1 else f"{step} days"
     return _trouble(
         "critical" if step == STEPS_DAYS[0] else "warning",
         f"기기의 TLS 인증서가 {step}일 안에 끝납니다 ({day}).",
-        f"The unit's TLS certificate ends within {days_en}, on {day}.",
+        f"The unit's TLS certificate ends within {days_en(step)}, on {day}.",
     )
 
 

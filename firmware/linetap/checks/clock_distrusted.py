@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Trouble
+from linetap.checks.heard import of_recorder
+from linetap.records import RecorderState
 
 _DAY_S = 86_400
 
 
-def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
-    recorder = snapshot.services.recorder
-    if recorder.status != "alive" or recorder.state is None:
-        return standing
-    time = recorder.state.retention_time
+@of_recorder
+def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
+    time = recorder.retention_time
     if time is None or not (time.ahead_s or time.behind_s):
         return None
     if time.ahead_s:

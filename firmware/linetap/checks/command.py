@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -29,42 +30,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status: 0 all is well, 1 something stands. BadInput for a configuration that cannot be used."""
-    findings = diagnose(load_config(args.config), SYSTEM)
-    (print_json if args.json else print_lines)(findings, sys.stdout)
+    findings, unseen = diagnose(load_config(args.config), SYSTEM)
+    if args.json:
+        print_json(findings, sys.stdout)
+    else:
+        print_lines(findings, sys.stdout, unseen)
     return 1 if findings else 0
 
 
-def diagnose(config: Config, clock: Clock) -> list[Finding]:
-    """Looks for as long as it takes to tell a service that works from one that only lives; about two seconds."""
+def diagnose(config: Config, clock: Clock) -> tuple[list[Finding], list[str]]:
+    """What stands, and the checks for which this machine has nothing to look at.
+
+    Looks for as long as it takes to tell a service that works from one that only lives; about two seconds."""
     watch = Watch(config, clock, grace_ms=0)
     end_ns = clock.monotonic_ns() + DEAD_NS + _LOOK_EVERY_NS
     while clock.monotonic_ns() < end_ns:
         watch.look()
         clock.sleep(_LOOK_EVERY_NS / NS_PER_S)
     snapshot = take_snapshot(config, watch, clock)
-    return with_unsteady(checks.run(snapshot), snapshot.services.reporter)
+    unseen = [check.id for check in checks.CHECKS if not check.is_here(snapshot)]
+    return with_unsteady(checks.run(snapshot), snapshot.services.reporter), unseen
 
 
 def with_unsteady(findings: list[Finding], reporter: Seen[ReporterState]) -> list[Finding]:
     """One look cannot see that something comes and goes; the reporter, which looks all the time, has."""
-    if reporter.status != "alive" or reporter.state is None:
+    state = reporter.word
+    if state is None:
         return findings
     found = {finding.check: finding for finding in findings}
     for check in checks.CHECKS:
-        if (alert := reporter.state.unsteady.get(check.id)) is not None:
+        if (alert := state.unsteady.get(check.id)) is not None:
             words = {name: getattr(alert, name) for name in Trouble.__struct_fields__}
             found[check.id] = Finding(check.id, check.led, alert.since, Trouble(**words), alert.changes)
     return [found[check.id] for check in checks.CHECKS if check.id in found]
 
 
-def print_lines(findings: list[Finding], out: TextIO) -> None:
-    """One line a finding."""
+def print_lines(findings: list[Finding], out: TextIO, unseen: Sequence[str] = ()) -> None:
+    """One line a finding, and one for what cannot be seen here."""
     for finding in findings:
         it = finding.trouble
         said = f"{it.text_ko} {it.action_ko} / {it.text_en} {it.action_en}"
         out.write(f"{it.severity} {finding.check}: {said}\n")
     if not findings:
         out.write("이상 없음 / all is well\n")
+    if unseen:
+        out.write(f"이 기기에 없어 보지 않음 / not on this machine: {', '.join(unseen)}\n")
 
 
 def print_json(findings: list[Finding], out: TextIO) -> None:

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Trouble
+from linetap.checks.heard import of_recorder
 from linetap.clock import NS_PER_S
+from linetap.records import RecorderState
 
 STANDS_S = 3600
 
 
-def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
-    recorder = snapshot.services.recorder
-    if recorder.status != "alive" or recorder.state is None:
-        return standing
-    last = recorder.state.refused_commands
-    if not last.count or recorder.state.mono_ns - last.mono_ns >= STANDS_S * NS_PER_S:
+@of_recorder
+def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
+    last = recorder.refused_commands
+    if not last.count or recorder.mono_ns - last.mono_ns >= STANDS_S * NS_PER_S:
         return None
     # Code and role are words of this program's and of the signed roles: nobody can put a text of his own here.
     by_ko = f"역할 {last.role}" if last.role else "서명 확인 안 됨"

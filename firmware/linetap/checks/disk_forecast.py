@@ -6,19 +6,20 @@ The recorder reckons with what comes a day and with what goes on each day to com
 
 from __future__ import annotations
 
+from linetap.checks.days import days_en
 from linetap.checks.frame import Check, Snapshot, Trouble
+from linetap.checks.heard import of_recorder
+from linetap.records import RecorderState
 
 CHECK_ID = "disk_forecast"
 
 
-def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
-    recorder = snapshot.services.recorder
-    if recorder.status != "alive" or recorder.state is None:
-        return standing
-    full, kept = recorder.state.full_in_days, recorder.state.retention_days
+@of_recorder
+def look(snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
+    full, kept = recorder.full_in_days, recorder.retention_days
     if full is None:
         return None
-    days = "1 day" if full == 1 else f"{full} days"
+    days = days_en(full)
     return Trouble(
         severity="warning",
         text_ko=f"지금처럼 녹음하면 {full}일 뒤에 저장 공간이 찹니다 (보존 기간 {kept}일).",

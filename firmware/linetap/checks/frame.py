@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from linetap.checks.machine import Machine
 from linetap.checks.watch import Services, Watch
 from linetap.clock import Clock, rfc3339
 from linetap.config.schema import Config
@@ -28,6 +29,8 @@ class Snapshot:
     reserve_bytes: int
     vault: str
     utc_ns: int
+    machine: Machine = field(default_factory=Machine)
+    read_only: bool | None = None  # the vault's file system; None: the kernel does not say
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +73,7 @@ class Check:
     led: str  # a state of panel/legend.py
     clears: str
     look: Callable[[Snapshot, Trouble | None], Trouble | None]
+    is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it looks at
     of_a_call: bool = False  # it ends with the call: each time it comes is news, and nothing damps it
 
 
@@ -95,6 +99,8 @@ def take_snapshot(config: Config, watch: Watch, clock: Clock) -> Snapshot:
         reserve_bytes=config.storage.reserve_mb * MB,
         vault=config.vault,
         utc_ns=clock.utc_ns(),
+        machine=watch.machine(),
+        read_only=watch.read_only(),
     )
 
 

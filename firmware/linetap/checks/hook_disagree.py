@@ -11,8 +11,8 @@ from linetap.records import CaptureState
 
 def disagreeing(capture: Seen[CaptureState]) -> list[int]:
     """Also the panel's word for it."""
-    state = capture.state
-    return state.meter.disagreeing if capture.status == "alive" and state is not None and state.meter else []
+    state = capture.word
+    return state.meter.disagreeing if state is not None and state.meter else []
 
 
 def _lines(snapshot: Snapshot, _code: str) -> Lines | None:

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
+from linetap.checks.days import days_en, step_of
 from linetap.checks.frame import Check, Snapshot, Trouble
-from linetap.records import Severity
+from linetap.checks.heard import of_recorder
+from linetap.records import RecorderState, Severity
 
-STEPS_DAYS = (1, 7, 30)  # before the longest class no longer fits
 
-
-def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
-    recorder = snapshot.services.recorder
-    if recorder.status != "alive" or recorder.state is None:
-        return standing
-    key_list = recorder.state.key_list
+@of_recorder
+def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
+    key_list = recorder.key_list
     if key_list is None:
         return None
     left = key_list.fits_days
@@ -29,14 +27,14 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
             f"키 목록이 {key_list.last_day}에 끝나 가장 긴 보존 등급의 통화를 예비(overflow) 키로 봉인합니다.",
             f"The key list ends on {key_list.last_day}: calls of the longest class are sealed to the overflow epoch.",
         )
-    step = next((days for days in STEPS_DAYS if left <= days), None)
+    step = step_of(left)
     if step is None:
         return None
-    days = "1 day" if step == 1 else f"{step} days"
+    within = days_en(step)
     return _trouble(
         "warning",
         f"{step}일 안에 키 목록({key_list.last_day}까지)에 가장 긴 보존 등급의 날이 없어집니다.",
-        f"Within {days} the key list, which ends on {key_list.last_day}, has no day for the longest class any more.",
+        f"Within {within} the key list, which ends on {key_list.last_day}, has no day for the longest class any more.",
     )
 
 

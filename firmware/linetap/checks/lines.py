@@ -17,10 +17,10 @@ Lines = Sequence[int]
 
 def with_trouble(snapshot: Snapshot, code: str) -> Lines | None:
     """The lines that have it, in order; None when nobody knows."""
-    recorder = snapshot.services.recorder
-    if recorder.status != "alive" or recorder.state is None:
+    recorder = snapshot.services.recorder.word
+    if recorder is None:
         return None
-    return sorted(line.line for line in recorder.state.lines if code in line.troubles)
+    return sorted(line.line for line in recorder.lines if code in line.troubles)
 
 
 def of_lines(

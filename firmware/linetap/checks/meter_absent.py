@@ -12,8 +12,8 @@ CHECK_ID = "meter_absent"
 
 def is_absent(capture: Seen[CaptureState]) -> bool:
     """Also the panel's word for it. A capture that is dead is told as such."""
-    state = capture.state
-    return capture.status == "alive" and state is not None and state.meter is not None and not state.meter.connected
+    state = capture.word
+    return state is not None and state.meter is not None and not state.meter.connected
 
 
 def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:

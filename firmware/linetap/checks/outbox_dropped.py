@@ -7,16 +7,16 @@ from linetap.checks.frame import Check, Snapshot, Trouble
 
 
 def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
-    recorder, reporter = snapshot.services.recorder, snapshot.services.reporter
-    if recorder.status != "alive" or recorder.state is None:
+    recorder, reporter = snapshot.services.recorder.word, snapshot.services.reporter.word
+    if recorder is None:
         return standing
-    dropped_to, delivery = recorder.state.outbox_dropped_to, recorder.state.delivery
+    dropped_to, delivery = recorder.outbox_dropped_to, recorder.delivery
     if dropped_to == 0:
         return None
     if delivery.desk:
         through = delivery.confirmed
-    elif reporter.status == "alive" and reporter.state is not None:
-        through = reporter.state.delivered_seq
+    elif reporter is not None:
+        through = reporter.delivered_seq
     else:
         return standing
     if through >= dropped_to:

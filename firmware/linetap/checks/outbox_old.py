@@ -14,10 +14,10 @@ _HOURS = (1, 2, 4, 8, 12, 24)  # said in steps, so that an alert is not publishe
 
 
 def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
-    reporter = snapshot.services.reporter
-    if reporter.status != "alive" or reporter.state is None or reporter.state.outbox is None:
+    reporter = snapshot.services.reporter.word
+    if reporter is None or reporter.outbox is None:
         return standing
-    outbox = reporter.state.outbox
+    outbox = reporter.outbox
     if outbox.oldest_s is None or outbox.oldest_s < WARN_S:
         return None
     hours = max(step for step in _HOURS if step * 3600 <= outbox.oldest_s)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Trouble
+from linetap.checks.heard import of_recorder
+from linetap.records import RecorderState
 
 _KO = {
     "record_and_flag": "안내 방송을 하지 못한 통화도 녹음합니다 (on_notice_failure)",
@@ -15,11 +17,9 @@ _EN = {
 }
 
 
-def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
-    recorder = snapshot.services.recorder
-    if recorder.status != "alive" or recorder.state is None:
-        return standing
-    found = [code for code in recorder.state.departures if code in _EN]
+@of_recorder
+def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
+    found = [code for code in recorder.departures if code in _EN]
     if not found:
         return None
     return Trouble(

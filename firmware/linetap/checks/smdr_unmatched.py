@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Trouble
+from linetap.checks.heard import of_recorder
+from linetap.records import RecorderState
 
 
-def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
-    recorder = snapshot.services.recorder
-    if recorder.status != "alive" or recorder.state is None:
-        return standing
-    count = recorder.state.smdr_unmatched
+@of_recorder
+def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
+    count = recorder.smdr_unmatched
     if not count:
         return None
     return Trouble(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap.checks.frame import Check, Snapshot, Trouble
+from linetap.checks.cards import of_cards
 from linetap.checks.watch import Seen
 from linetap.records import CaptureState
 
@@ -15,20 +15,14 @@ def is_open(capture: Seen[CaptureState]) -> bool:
     return capture.state is not None and capture.state.meter is not None and capture.state.meter.tamper
 
 
-def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
-    opened = [card for card, seen in snapshot.services.capture.items() if is_open(seen)]
-    if not opened:
-        return None
-    cards = ", ".join(str(card) for card in opened)
-    return Trouble(
-        severity="critical",
-        text_ko=f"기기의 뚜껑이 열려 있습니다 (카드 {cards}).",
-        text_en=f"The housing is open (card {cards}).",
-        action_ko="누가 왜 열었는지 확인하고 드라이버로 뚜껑 나사를 모두 조이십시오.",
-        action_en="Find out who opened it and why, then close the lid and tighten all its screws with a screwdriver.",
-    )
-
-
-CHECK = Check(
-    id=CHECK_ID, severity="critical", led=CHECK_ID, clears="when the tamper switch is closed again", look=look
-)  # fmt: skip
+CHECK = of_cards(
+    CHECK_ID,
+    severity="critical",
+    led=CHECK_ID,
+    clears="when the tamper switch is closed again",
+    text_ko="기기의 뚜껑이 열려 있습니다 (카드 {cards}).",
+    text_en="The housing is open (card {cards}).",
+    action_ko="누가 왜 열었는지 확인하고 드라이버로 뚜껑 나사를 모두 조이십시오.",
+    action_en="Find out who opened it and why, then close the lid and tighten all its screws with a screwdriver.",
+    is_ill=is_open,
+)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other services as their state files show them: alive or dead, working or stuck. For panel, checks and reporter.
+"""The other services as their state files show them: alive or dead, working or stuck; and the machine beside them. For
+panel, checks and reporter.
 
 Nothing here asks a service anything, so nothing here can be held up by one.
 """
@@ -10,12 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from linetap.clock import NS_PER_MS, Clock
+from linetap.checks.machine import Machine, MachineWatch
+from linetap.checks.mounts import is_read_only
+from linetap.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap.config.schema import Config
-from linetap.records import CaptureState, RecorderState, ReporterState, ServiceState
+from linetap.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 from linetap.service import DEAD_AFTER_MS, StateReader
 
-GRACE_MS = 10_000  # from the watch's start: a service that has not spoken yet is starting; after it, dead
+GRACE_MS = 10_000  # from the watch's start: a service that has not spoken yet is starting; after it, dead. So long too
+# after a service has said that it starts again.
+MOUNTS_EVERY_S = 10
 DEAD_NS = DEAD_AFTER_MS * NS_PER_MS
 
 Status = Literal["starting", "alive", "dead"]
@@ -32,6 +37,11 @@ class Seen[S: ServiceState]:
     stuck: bool = False
 
     @property
+    def word(self) -> S | None:
+        """What it says now; None: it is not there to say it."""
+        return self.state if self.status == "alive" else None
+
+    @property
     def fault(self) -> str | None:
         """The code of the fault it suffers from, or that it ended with."""
         return self.state.fault.code if self.state is not None and self.state.fault is not None else None
@@ -44,6 +54,7 @@ class Services:
     capture: Mapping[int, Seen[CaptureState]]
     recorder: Seen[RecorderState]
     reporter: Seen[ReporterState]
+    panel: Seen[PanelState] = Seen(None, "starting")
 
 
 @dataclass(slots=True)
@@ -69,6 +80,8 @@ def judge[S: ServiceState](
     """Pure: what a state file says at `now_ns`. `moved_ns`, `since_ns`: when its progress last grew, and since when."""
     if state is None:
         return Seen(None, "dead" if grace_over else "starting")
+    if state.leaving and 0 <= now_ns - state.mono_ns < GRACE_MS * NS_PER_MS:
+        return Seen(state, "starting")
     if abs(now_ns - state.mono_ns) >= DEAD_NS:  # a time stamp ahead of the clock is as wrong as an old one
         return Seen(state, "dead")
     stuck = moved_ns is not None and now_ns - moved_ns >= DEAD_NS
@@ -78,18 +91,23 @@ def judge[S: ServiceState](
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at the state files of one unit again and again; remembers only when each service last got on."""
+    """Looks at the state files of one unit again and again; remembers only when each service last got on, and
+    what the machine said a moment ago."""
 
     config: Config
     clock: Clock
     grace_ms: int = GRACE_MS
     _started_ns: int = field(init=False)
+    _machine: MachineWatch = field(init=False)
+    _mounts_ns: int | None = field(init=False, default=None)
+    _read_only: bool | None = field(init=False, default=None)
     _progress: dict[str, _Progress] = field(init=False, default_factory=dict)
     _readers: dict[str, StateReader[Any]] = field(init=False, default_factory=dict)
     _cards: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self._started_ns = self.clock.monotonic_ns()
+        self._machine = MachineWatch(self.clock)
         self._cards = sorted({line.card for line in self.config.line})
 
     def look(self) -> Services:
@@ -97,11 +115,22 @@ class Watch:
             capture={card: self._see(f"capture@{card}", CaptureState) for card in self._cards},
             recorder=self.look_at_recorder(),
             reporter=self._see("reporter", ReporterState),
+            panel=self._see("panel", PanelState),
         )
 
     def look_at_recorder(self) -> Seen[RecorderState]:
         """It alone, for whoever asks more often than for all."""
         return self._see("recorder", RecorderState)
+
+    def machine(self) -> Machine:
+        return self._machine.look()
+
+    def read_only(self) -> bool | None:
+        """Of the vault's file system, looked at now and then: that nothing can be written the recorder says at once."""
+        now_ns = self.clock.monotonic_ns()
+        if self._mounts_ns is None or now_ns - self._mounts_ns >= MOUNTS_EVERY_S * NS_PER_S:
+            self._mounts_ns, self._read_only = now_ns, is_read_only(self.config.vault_path)
+        return self._read_only
 
     def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
         now_ns = self.clock.monotonic_ns()

@@ -15,9 +15,10 @@ from linetap.config import check_config
 from linetap.config.schema import UnitId
 from linetap.desk import privatefile
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import keylist, keys
+from linetap.evidence import keylist, keys, publickeys
 
-NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-certificate")  # what a unit signs
+# What a unit signs.
+NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-certificate", "linetap-walk")
 SIGNERS = "allowed_signers"
 _LINE_LIMIT_BYTES = 64 * 1024
 _PROJECT = Path(__file__).resolve().parents[3]  # of a clone; an installed linetap is told with options
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     fresh = output.with_name(f".{output.name}.new")
     new = [path for path in (fresh, *beside) if not path.exists()]
     try:
-        _write_beside(args.unit, *beside)
+        write_beside(args.unit, *beside)
         _write(fresh, render(_plan(args, key_path.name)))
         check_config(fresh)
     except LinetapError as error:
@@ -64,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write_beside(unit: str, key: Path, public: Path, signers: Path) -> None:
+def write_beside(unit: str, key: Path, public: Path, signers: Path) -> None:
+    """The unit's key, made where there is none, its public half, and the line by which others trust it."""
     line = _unit_key(key)
     _write(public, f"{line} {unit}\n")
     trusted = f'{unit} namespaces="{",".join(NAMESPACES)}" {line}'
@@ -83,7 +85,7 @@ def _check(args: argparse.Namespace) -> None:
     recipients = [("--custodian", text) for text in args.custodian] + [("--epoch", args.epoch)]
     for option, text in recipients:
         try:
-            keys.decode_recipient(text)
+            publickeys.decode_recipient(text)
         except LinetapError as error:
             problems.append(f"{option}: {error}")
     if (args.authority is None) != (args.key_list is None):

@@ -90,6 +90,8 @@ _HEAD = """\
 
 # The unit's name in every report and record: 2 to 40 of a-z, 0-9 and -.
 unit = {unit}
+# The site's number, 1 to 9999: the CALL LED counts it out, digit by digit, when the button is pressed shortly.
+# site_number = 117
 # Its Ed25519 signing key, as OpenSSH writes it (0600). Its public half lies beside it.
 key = {key}
 # Where sealed calls, reports and the log are kept, and the folder on tmpfs where the services meet.
@@ -208,6 +210,12 @@ format = "panasonic"
 # duration = "HH:MM'SS"
 # time_is = "end"
 # kinds = "I=in O=out"
+
+[panel]
+# The LEDs' brightness by night, in percent, and when night is, in retention.zone; the same twice: never.
+night_from = "20:00"
+night_to = "06:00"
+night_percent = 20
 
 [home_assistant]
 # Whether the unit tells Home Assistant (MQTT device discovery) of its lines, alerts and storage. docs/broker.md.

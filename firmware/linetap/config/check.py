@@ -14,15 +14,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from linetap import keylistfile
 from linetap.config import columns
 from linetap.config.load import Source
 from linetap.config.locate import Path as KeyPath
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import keylist
-from linetap.evidence.keys import decode_recipient, load_unit_key
+from linetap.evidence import publickeys
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MAX_KEY_BYTES = 1 << 16
@@ -156,7 +154,7 @@ def _keys(config: Config, source: Source) -> None:
     for at, text in wanted:
         try:
             if text is not UNSET:
-                decode_recipient(text)
+                publickeys.decode_recipient(text)
         except LinetapError as error:
             source.add(at, f"{at[1]}: {error}")
     if (keys.authority is None) != (keys.key_list is None):
@@ -164,13 +162,16 @@ def _keys(config: Config, source: Source) -> None:
         source.add(("keys", there), f"keys.{there} is of no use without keys.{missing}")
     try:
         if isinstance(keys.authority, str):
-            keylist.authority_key(keys.authority)
+            publickeys.authority(keys.authority)
     except LinetapError as error:
         source.add(("keys", "authority"), f"keys.authority: {error}")
 
 
 def _key_list(config: Config, source: Source) -> None:
     """A service starts with a list that it cannot take, and seals to the overflow epoch; here it is an error."""
+    from linetap import keylistfile
+    from linetap.evidence import keylist
+
     keys: Keys | UnsetType = config.keys
     if keys is UNSET or source.problems or keys.key_list is None or keys.authority is None:
         return
@@ -221,6 +222,8 @@ def _pattern(config: Config, source: Source) -> None:
 
 
 def _key_file(config: Config, source: Source) -> None:
+    from linetap.evidence.keys import load_unit_key
+
     try:
         with Path(config.key).open("rb") as file:
             load_unit_key(file.read(MAX_KEY_BYTES))

@@ -27,11 +27,12 @@ class Source:
         """BadInput when it cannot be read or is not TOML at all."""
         self.path = path
         try:
-            raw = path.read_bytes()
+            with path.open("rb") as file:
+                raw = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from None
         if len(raw) > MAX_BYTES:
-            raise BadInput(f"{path}: {len(raw)} bytes; a configuration has at most {MAX_BYTES}")
+            raise BadInput(f"{path}: more than {MAX_BYTES} bytes; that is no configuration")
         try:
             text = raw.decode()
             self.data = tomllib.loads(text)

@@ -113,6 +113,17 @@ class HomeAssistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     discovery: bool = False  # the broker has to permit it: systemd/mosquitto/acl
 
 
+HourMinute = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Hours in retention.zone. Where both are the same there is no night."""
+
+    night_from: HourMinute = "20:00"
+    night_to: HourMinute = "06:00"
+    night_percent: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
 class Smdr(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the PBX prints of its calls. Without a port nothing waits for it."""
 
@@ -134,6 +145,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The whole of one unit, as read and checked. Paths are absolute."""
 
     unit: UnitId
+    site_number: Annotated[int, Meta(ge=1, le=9999)] | None = None  # what CALL counts out when the button is pressed
     key: str = "unit.key"
     vault: str = "/var/lib/linetap/vault"
     run_dir: str = "/run/linetap"
@@ -148,6 +160,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     broker: Broker = Broker()
     storage: Storage = Storage()
     smdr: Smdr = Smdr()
+    panel: Panel = Panel()
     home_assistant: HomeAssistant = HomeAssistant()
     profile: list[Profile] = []
 

@@ -27,7 +27,7 @@ from linetap.desk.unwrap import KEY_LIMIT_BYTES, outer_layer, require_folder
 from linetap.desk.verify import verify_call
 from linetap.errors import BadInput, LinetapError, Refusal
 from linetap.evidence import age, au, g711, sealed
-from linetap.evidence.keys import decode_recipient
+from linetap.evidence.publickeys import decode_recipient
 from linetap.evidence.release import NotReleased
 from linetap.evidence.signers import Signer
 from linetap.records import PERSONAL_FIELDS, CallRecord

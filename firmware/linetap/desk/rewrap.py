@@ -17,7 +17,7 @@ from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
 from linetap.desk.unwrap import KEY_LIMIT_BYTES, outer_layer, require_folder
 from linetap.errors import BadInput, LinetapError, Refusal
-from linetap.evidence import age, hold, keys, sealed
+from linetap.evidence import age, hold, publickeys, sealed
 from linetap.evidence.hold import Hold, Rewrap
 from linetap.records import CallRecord
 
@@ -89,7 +89,7 @@ def _write(
     signer = None if args.key is None else signed.load_key(args.key)
     stockage.check_identity_file(args.identity)
     try:
-        keys.decode_recipient(to)
+        publickeys.decode_recipient(to)
     except LinetapError as error:
         raise BadInput(f"--to: {error}") from None
     folder: Path = args.output or Path("holds") / source.record.call_id

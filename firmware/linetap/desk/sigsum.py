@@ -20,9 +20,9 @@ from linetap.desk.callfolder import load_private_key
 from linetap.desk.verifylog import LogCheck
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import leaflog, sealed, sigsum
-from linetap.evidence.keys import KEY_BYTES
 from linetap.evidence.leaflog import LEAVES
 from linetap.evidence.merkle import Tree
+from linetap.evidence.publickeys import KEY_BYTES
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import Leaf
 from linetap.recorder.vault.files import write_atomically

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from linetap.errors import BadInput, Refusal
-from linetap.evidence.keys import KEY_BYTES, decode_recipient
+from linetap.evidence.publickeys import KEY_BYTES, decode_recipient
 
 CHUNK_BYTES = 64 * 1024
 TAG_BYTES = 16

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from linetap.evidence import bech32
 from linetap.evidence.age import AgeWriter
-from linetap.evidence.keys import KEY_BYTES, SECRET_PREFIX, encode_recipient
+from linetap.evidence.publickeys import KEY_BYTES, SECRET_PREFIX, encode_recipient
 
 _RANDOM = Path("/dev/urandom")  # unlike os.urandom it fills a buffer that is there already
 

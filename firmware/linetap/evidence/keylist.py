@@ -15,15 +15,13 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from msgspec import Meta
 
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import keys, sshsig
+from linetap.evidence import keys, publickeys, sshsig
 
 NAMESPACE = "linetap-keylist"
 LIST_LIMIT_BYTES = 4 << 20  # 20 years of days
@@ -181,7 +179,7 @@ def _require_usable(key_list: KeyList) -> None:
     probe = X25519PrivateKey.generate()
     for name, text in named:
         try:
-            public = keys.decode_recipient(text)
+            public = publickeys.decode_recipient(text)
         except BadInput as error:
             raise Malformed(f"{name}: {error}") from None
         try:
@@ -195,13 +193,7 @@ def _require_usable(key_list: KeyList) -> None:
 
 def authority_key(line: str) -> Ed25519PublicKey:
     """The key of an `ssh-ed25519 AAAA... comment` line; BadInput if it is none."""
-    try:
-        key = load_ssh_public_key(line.strip().encode("ascii"))
-    except (ValueError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, Ed25519PublicKey):
-        raise BadInput("not an authority's public key: the line of its .pub file, ssh-ed25519 AAAA..., would be right")
-    return key
+    return Ed25519PublicKey.from_public_bytes(publickeys.authority(line))
 
 
 def end_of(day: date, zone: str) -> datetime:

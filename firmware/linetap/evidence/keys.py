@@ -7,7 +7,6 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -22,11 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from linetap.errors import BadInput
 from linetap.evidence import bech32
-
-RECIPIENT_PREFIX = "age"
-SECRET_PREFIX = "age-secret-key-"
-KEY_BYTES = 32
-SSH_ED25519 = b"ssh-ed25519"
+from linetap.evidence.publickeys import SECRET_PREFIX, SSH_ED25519, decode, encode_recipient, ssh_string
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +38,11 @@ def new_identity() -> AgeIdentity:
     return AgeIdentity(encode_recipient(key.public_key().public_bytes_raw()), secret)
 
 
-def encode_recipient(public: bytes) -> str:
-    """`age1...` of 32 bytes."""
-    return bech32.encode(RECIPIENT_PREFIX, public)
-
-
-@lru_cache(maxsize=256)  # public keys alone: what is none raises, and is not kept
-def decode_recipient(text: str) -> bytes:
-    """The 32 bytes of `age1...`; BadInput says what is wrong with the text."""
-    if text.upper().startswith(SECRET_PREFIX.upper()):
-        raise BadInput("this is a private age identity (AGE-SECRET-KEY-1...): a recipient age1... belongs here")
-    if text.startswith(RECIPIENT_PREFIX.upper()):
-        raise BadInput(f"not an age recipient: {text!r} should be in lower case")
-    return _decode(text, RECIPIENT_PREFIX, f"not an age recipient: {text!r}: ", "age1...")
-
-
 def decode_secret(text: str) -> AgeIdentity:
     """The identity of an `AGE-SECRET-KEY-1...` line. The text is never quoted in an error."""
-    raw = _decode(text, SECRET_PREFIX, "not an age identity: ", "AGE-SECRET-KEY-1...")
+    raw = decode(text, SECRET_PREFIX, "not an age identity: ", "AGE-SECRET-KEY-1...")
     public = X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()
     return AgeIdentity(encode_recipient(public), text.upper())
-
-
-def _decode(text: str, prefix: str, complaint: str, wanted: str) -> bytes:
-    try:
-        found, data = bech32.decode(text)
-    except bech32.Bech32Error as error:
-        raise BadInput(f"{complaint}{error}; {wanted} would be right") from None
-    if found != prefix:
-        raise BadInput(f"{complaint}{wanted} would be right")
-    if len(data) != KEY_BYTES:
-        raise BadInput(f"{complaint}it holds {len(data)} bytes, {KEY_BYTES} would be right")
-    return data
 
 
 def identity_file(identity: AgeIdentity, created: str) -> str:
@@ -138,8 +106,3 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     """`SHA256:...` as ssh-keygen -l prints it."""
     digest = hashlib.sha256(public_blob(key)).digest()
     return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
-
-
-def ssh_string(data: bytes) -> bytes:
-    """RFC 4251 section 5: a length of four bytes, then the bytes."""
-    return len(data).to_bytes(4, "big") + data

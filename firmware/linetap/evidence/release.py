@@ -16,7 +16,7 @@ import msgspec
 from linetap.clock import NS_PER_S, parse_rfc3339
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import document, sealed, sshsig
-from linetap.evidence.keys import decode_recipient
+from linetap.evidence.publickeys import decode_recipient
 from linetap.evidence.roles import NAME_LIMIT, Person, Roles
 
 NAMESPACE = "linetap-release"

@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from linetap.errors import BadInput
-from linetap.evidence.keys import KEY_BYTES, SSH_ED25519, public_blob, ssh_string
+from linetap.evidence.keys import public_blob
+from linetap.evidence.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
 from linetap.evidence.sshsig import SignatureFault, check
 
 _TOKEN = re.compile(r'(?:[^\s"]|"[^"]*")+')

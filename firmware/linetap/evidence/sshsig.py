@@ -18,7 +18,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from linetap.errors import Refusal
-from linetap.evidence.keys import KEY_BYTES, SSH_ED25519, public_blob, ssh_string
+from linetap.evidence.keys import public_blob
+from linetap.evidence.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
 
 _MAGIC = b"SSHSIG"
 _VERSION = 1

@@ -34,6 +34,7 @@ Kind = Literal[
     "copy",  # the desk has one of a call: record_sha256
     "destruction",  # one call is gone from the vault: call_id; or the key of an epoch is, says the desk: epoch, sha256
     "command",  # somebody known has signed it: verb, role, counter, code
+    "walk",  # a walk test: sha256 of its report
     "start",
     "stop",
     "clock_step",  # ms, forward or back
@@ -48,7 +49,7 @@ class Leaf(msgspec.Struct, kw_only=True):
     at: str
     call_id: str | None = None
     record_sha256: str | None = None
-    sha256: str | None = None  # of a document: the configuration, a certificate, a command
+    sha256: str | None = None  # of a document: the configuration, a certificate, a command, a report
     sigsum: str | None = None
 
 

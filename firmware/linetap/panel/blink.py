@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from linetap.panel.legend import BETWEEN_MS, IDENTIFY_MS, IDENTIFY_PATTERN, lit
+from linetap.panel.button import WALK_MS, meaning
+from linetap.panel.legend import BETWEEN_MS, IDENTIFY_MS, IDENTIFY_PATTERN, RELEASE_PATTERN, lit
 
-LAMP_TEST_MS = 3000  # a button that sticks must not hide a fault for longer
+LAMP_TEST_MS = WALK_MS  # a button that sticks must not hide a fault for longer
 
 
 class Blinker:
@@ -15,22 +16,22 @@ class Blinker:
 
     def __init__(self) -> None:
         self._began: dict[str, tuple[str, int]] = {}
-        self._pressed_ms: int | None = None
         self._identify_ms: int | None = None
 
-    def leds(self, patterns: Mapping[str, str], now_ms: int, pressed: bool, identify: bool = False) -> dict[str, bool]:
-        """Which LEDs are lit now. All are while the button is pressed, for LAMP_TEST_MS at most; all flicker together
-        for a second in six while `identify`."""
+    def leds(
+        self, patterns: Mapping[str, str], now_ms: int, held_ms: int | None = None, identify: bool = False
+    ) -> dict[str, bool]:
+        """Which LEDs are lit now. All are while the button is pressed (for `held_ms` now), for LAMP_TEST_MS at most;
+        all blink slowly where letting it go would prepare the removal; all flicker together for a second in six while
+        `identify`."""
         flickers = self._flickers(now_ms, identify)
         for name, pattern in (dict.fromkeys(patterns, IDENTIFY_PATTERN) if flickers else patterns).items():
             if name not in self._began or self._began[name][0] != pattern:
                 self._began[name] = (pattern, now_ms)
-        if not pressed:
-            self._pressed_ms = None
-        elif self._pressed_ms is None:
-            self._pressed_ms = now_ms
-        if self._pressed_ms is not None and now_ms - self._pressed_ms < LAMP_TEST_MS:
+        if held_ms is not None and held_ms < LAMP_TEST_MS:
             return dict.fromkeys(patterns, True)
+        if held_ms is not None and meaning(held_ms) == "removal":
+            return dict.fromkeys(patterns, lit(RELEASE_PATTERN, held_ms))
         return {name: lit(pattern, now_ms - began) for name, (pattern, began) in self._began.items()}
 
     def _flickers(self, now_ms: int, identify: bool) -> bool:

@@ -11,6 +11,10 @@ from linetap.panel.legend import (
     ACTIVITIES,
     ALL_DARK_EN,
     ALL_DARK_KO,
+    BUTTON,
+    CALM_EN,
+    CALM_KO,
+    CALM_PATTERN,
     CONDITIONS,
     IDENTIFY_EN,
     IDENTIFY_KO,
@@ -28,15 +32,25 @@ _BAR_MM = 15.0
 _ROW_MM = 4.05
 _TOP_MM = 13.0
 _CALLS_MM = _TOP_MM + len(CONDITIONS) * _ROW_MM + 1.5
-HEIGHT_MM = _CALLS_MM + len(ACTIVITIES) * _ROW_MM + 15.4
-_ALL_FLICKER_KO = f"셋 다 함께 {PATTERN_NAMES_KO[IDENTIFY_PATTERN]}: {IDENTIFY_KO}"
-_ALL_FLICKER_EN = f"all three {IDENTIFY_PATTERN} together: {IDENTIFY_EN}"
+_NOTES = (
+    f"FAULT {PATTERN_NAMES_KO[CALM_PATTERN]}: {CALM_KO}",
+    f"FAULT {CALM_PATTERN}: {CALM_EN}",
+    f"셋 다 함께 {PATTERN_NAMES_KO[IDENTIFY_PATTERN]}: {IDENTIFY_KO}",
+    f"all three {IDENTIFY_PATTERN} together: {IDENTIFY_EN}",
+    ALL_DARK_KO,
+    ALL_DARK_EN,
+    *(f"단추 {ko} / button, {en}" for ko, en in BUTTON),
+)
+_NOTE_MM = 3.2
+HEIGHT_MM = _CALLS_MM + len(ACTIVITIES) * _ROW_MM + 2.6 + len(_NOTES) * _NOTE_MM
 _COLOURS = {"run": "#00843d", "call": "#0057b8", "fault": "#c8102e"}  # as the LEDs; what is told does not hang on it
 
 
 def svg() -> str:
     """One file, whole. A pattern is drawn as it goes on for three seconds: filled is lit."""
     rows = "".join(_rows())
+    first = HEIGHT_MM - 2.8 - (len(_NOTES) - 1) * _NOTE_MM
+    notes = "".join(_text(4, first + n * _NOTE_MM, note, 2.1) for n, note in enumerate(_NOTES))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH_MM}mm" height="{HEIGHT_MM:g}mm" '
         f'viewBox="0 0 {WIDTH_MM} {HEIGHT_MM:g}" font-family="Noto Sans KR, Noto Sans CJK KR, sans-serif">\n'
@@ -44,9 +58,7 @@ def svg() -> str:
         f"{_text(4, 6.5, 'linetap', 4.2, bold=True)}"
         f"{_text(22, 6.5, '통화 녹음 장치 / telephone recorder', 2.6)}"
         f"{_heads()}{rows}"
-        f"{_text(4, HEIGHT_MM - 12.4, _ALL_FLICKER_KO, 2.1)}{_text(4, HEIGHT_MM - 9.2, _ALL_FLICKER_EN, 2.1)}"
-        f"{_text(4, HEIGHT_MM - 6.0, ALL_DARK_KO, 2.1)}{_text(4, HEIGHT_MM - 2.8, ALL_DARK_EN, 2.1)}"
-        "</svg>\n"
+        f"{notes}</svg>\n"
     )
 
 
@@ -57,7 +69,7 @@ def page() -> str:
     lines += [f"| {_named(it.run)} | {_named(it.fault)} | {it.ko} | {it.en} |" for it in CONDITIONS.values()]
     lines += ["", "| CALL | | |", "|---|---|---|"]
     lines += [f"| {_named(it.call)} | {it.ko} | {it.en} |" for it in ACTIVITIES.values()]
-    return "\n".join([*lines, "", _ALL_FLICKER_KO, "", _ALL_FLICKER_EN, "", ALL_DARK_KO, "", ALL_DARK_EN, ""])
+    return "\n".join([*lines, *(line for note in _NOTES for line in ("", note)), ""])
 
 
 def _heads() -> str:

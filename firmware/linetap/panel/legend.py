@@ -77,6 +77,12 @@ class Activity:
 
 # The worst first: of several, the first is shown; when it is cured, the next.
 CONDITIONS = {
+    "pull": Condition(
+        "flash", "flash", "디스크를 뽑아도 됩니다. 녹음되지 않습니다.", "The disk may be pulled; nothing is recorded."
+    ),
+    "removing": Condition(
+        "slow", "slow", "디스크를 뽑을 준비 중입니다. 기다리십시오.", "The disk is being made ready to be pulled; wait."
+    ),
     "config_wrong": Condition(
         "off", "fast", "설정이 잘못되었습니다. 로그를 확인하십시오.", "The configuration is wrong; see the log."
     ),
@@ -102,6 +108,12 @@ CONDITIONS = {
     "reporter_dead": Condition(
         "on", "blink 3", "reporter 서비스가 멈췄습니다. 녹음은 계속됩니다.", "reporter is dead; recording goes on."
     ),
+    "removal_failed": Condition(
+        "on",
+        "blink 1",
+        "디스크를 뽑을 수 없습니다. 녹음은 계속됩니다.",
+        "The disk cannot be pulled; recording goes on.",
+    ),
     "line_fault": Condition(
         "on", "slow", "회선에 장애가 있습니다. 다른 회선은 녹음됩니다.", "A line is at fault; the others are recorded."
     ),
@@ -113,6 +125,12 @@ CONDITIONS = {
         "blink 4",
         "회선 계측기가 응답하지 않습니다. 녹음은 계속됩니다.",
         "A line meter is silent; recording goes on.",
+    ),
+    "unit_check": Condition(
+        "on",
+        "blink 2",
+        "기기 점검이 필요합니다(전원, 온도, 디스크). 녹음은 계속됩니다.",
+        "The unit needs a look: supply, heat, disk; recording goes on.",
     ),
     "disk_forecast": Condition(
         "on",
@@ -129,13 +147,25 @@ CONDITIONS = {
     "ok": Condition("on", "off", "정상입니다.", "All is well."),
 }
 
+# In a walk test CALL tells of the test alone, so that RUN and FAULT hide nothing: first what it waits for, then for a
+# moment what came of a line, and at the end the worst of all.
+WALK = {
+    "walk_lift": Activity("blink 1", "회선 시험: 다음 회선의 수화기를 드십시오", "walk test: lift the next line"),
+    "walk_dial": Activity("blink 2", "회선 시험: 1을 한 번 누르십시오", "walk test: press 1, once"),
+    "walk_down": Activity("blink 3", "회선 시험: 말하고 내려놓으십시오", "walk test: say a few words, hang up"),
+    "walk_green": Activity("blink 4", "회선 시험: 정상", "walk test: the line is good"),
+    "walk_yellow": Activity("blink 5", "회선 시험: 점검 필요", "walk test: the line wants a look"),
+    "walk_red": Activity("blink 6", "회선 시험: 불합격", "walk test: the line has failed"),
+    "walk_wait": Activity("wink", "회선 시험: 기다리십시오", "walk test: wait"),
+}
+
 ACTIVITIES = {
     "recording": Activity("on", "녹음 중", "recording"),
     "notice": Activity("slow", "안내 방송 중", "a notice is playing"),
     "ringing": Activity("fast", "호출 중", "ringing or dialling"),
     "off_hook": Activity("flash", "통화 중, 녹음 안 함", "in use, not recorded"),
     "idle": Activity("off", "대기 중", "idle"),
-}
+} | WALK
 
 # Somebody looks for this unit: all LEDs flicker together for a second, then show for five what they show anyway, so
 # that no fault is hidden for longer than that. Five, because the longest blink code takes 4.4.
@@ -144,6 +174,19 @@ IDENTIFY_PATTERN = "flicker"
 IDENTIFY_MS, BETWEEN_MS = 1000, 5000
 IDENTIFY_KO = "관리자가 이 장비를 찾고 있습니다. 저절로 끝납니다."
 IDENTIFY_EN = "Somebody at the desk looks for this unit; it ends by itself."
+
+# FAULT, where somebody has pressed the button since: still lit, and quiet. Whatever is new blinks again.
+CALM_PATTERN = "wink"
+CALM_KO = "단추로 확인한 장애가 남아 있습니다. 새 장애는 다시 깜박입니다."
+CALM_EN = "what stands was acknowledged; anything new blinks again."
+
+# The button, by how long it is pressed. All LEDs are lit for the first three seconds; from the tenth all blink slowly.
+BUTTON = (
+    ("짧게: 장애 확인, CALL이 현장 번호를 셉니다.", "short: acknowledges, and CALL counts the site number."),
+    ("3초: 회선 시험을 시작하거나 끝냅니다.", "3 s: begins a walk test, or ends it."),
+    ("10초: 디스크를 뽑을 준비를 합니다.", "10 s: makes the disk ready to be pulled."),
+)
+RELEASE_PATTERN = "slow"
 
 # Not a state of the unit but of the panel, which cannot show that it is not there.
 ALL_DARK_KO = "셋 다 꺼짐: panel 서비스가 돌지 않습니다. 설정과 로그를 확인하십시오."
@@ -167,6 +210,8 @@ def table() -> str:
     for name, activity in ACTIVITIES.items():
         rows.append(f"CALL {_both(activity.call)}  {name}: {activity.ko} / {activity.en}")
     rows.append(f"RUN CALL FAULT {_both(IDENTIFY_PATTERN)}  {IDENTIFY}: {IDENTIFY_KO} / {IDENTIFY_EN}")
+    rows.append(f"FAULT {_both(CALM_PATTERN)}: {CALM_KO} / {CALM_EN}")
+    rows += [f"{ko} / {en}" for ko, en in BUTTON]
     rows.append(f"{ALL_DARK_KO} / {ALL_DARK_EN}")
     return "\n".join(rows)
 

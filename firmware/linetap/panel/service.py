@@ -12,7 +12,10 @@ from linetap.clock import NS_PER_MS, SYSTEM, Clock
 from linetap.config.schema import Config
 from linetap.errors import LinetapError
 from linetap.panel.blink import Blinker
+from linetap.panel.button import Button
 from linetap.panel.legend import STEP_MS
+from linetap.panel.night import Night
+from linetap.panel.presses import Presses
 from linetap.panel.state import Shown, shown
 from linetap.records import Fault, PanelState
 from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
@@ -27,18 +30,29 @@ class Panel:
         self._board, self._clock = board, clock
         self._watch = Watch(config, clock, grace_ms)
         self._file = StateFile(config.run_path, "panel", clock)
-        self._blinker = Blinker()
+        self._blinker, self._button, self._presses = Blinker(), Button(), Presses(config)
+        self._night = Night(config.panel, config.retention.zone)
         self._started_ns = clock.monotonic_ns()
         self._ticks = 0
         self._shown: Shown | None = None
 
     def tick(self) -> Shown:
         """DeviceFault when the LEDs can no longer be driven."""
-        before, now = self._shown, shown(self._watch.look(), self._clock.monotonic_ns())
-        self._shown = now
-        self._ticks += 1
+        before, services = self._shown, self._watch.look()
         now_ms = self._clock.monotonic_ns() // NS_PER_MS
-        leds = self._blinker.leds(now.patterns, now_ms, self._board.button(), now.identify)
+        removal = self._presses.removal.look(services.recorder, now_ms)
+        now = self._presses.shown(shown(services, self._clock.monotonic_ns(), removal, self._watch.machine()))
+        self._ticks += 1
+        pressed = self._board.button()
+        if (press := self._button.let_go(pressed, now_ms)) is not None:
+            recorder = services.recorder.state
+            self._presses.act(press, now, recorder.walk if recorder is not None else None, now_ms)
+            now = self._presses.shown(now)
+        self._shown = now
+        leds = self._blinker.leds(now.patterns, now_ms, self._button.held_ms(pressed, now_ms), now.identify)
+        if not pressed and (lit := self._presses.call_lit(now_ms)) is not None:
+            leds["call"] = lit
+        self._board.dim(self._night.percent(self._clock.utc_ns()))
         self._board.show(leds)
         if now != before or self._file.due():
             self._file.write(self._state(now, leds))
@@ -48,6 +62,9 @@ class Panel:
     def outdated(self) -> bool:
         """The configuration is another one now."""
         return self._file.outdated
+
+    def close(self) -> None:
+        self._presses.close()
 
     def end(self, error: LinetapError) -> None:
         """The last state file says what the panel ended with."""
@@ -90,5 +107,6 @@ def run(config: Config, clock: Clock = SYSTEM) -> int:
             panel.end(error)
             raise
         finally:
+            panel.close()
             board.close()
     return START_AGAIN if panel.outdated and not stop.requested else 0

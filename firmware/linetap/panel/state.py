@@ -6,15 +6,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from linetap.checks import CHECKS
+from linetap.checks import (
+    CHECKS,
+    capture_dead,
+    codec_absent,
+    codec_mismatch,
+    disk_errors,
+    disk_worn,
+    not_recording,
+    overruns,
+    recorder_dead,
+    reporter_dead,
+    temperature_high,
+    throttled,
+    under_voltage,
+)
 from linetap.checks.broker_unreachable import is_unreachable
-from linetap.checks.codec_stalled import gives_no_audio
+from linetap.checks.codec_stalled import gives_no_audio, has_stalled
 from linetap.checks.hook_disagree import disagreeing
+from linetap.checks.machine import Machine
 from linetap.checks.meter_absent import is_absent
 from linetap.checks.unit_opened import is_open
 from linetap.checks.watch import Seen, Services
-from linetap.panel.legend import ACTIVITIES, CONDITIONS, IDENTIFY, IDENTIFY_EN, IDENTIFY_KO
-from linetap.records import CaptureState, ServiceState
+from linetap.panel.legend import ACTIVITIES, CALM_PATTERN, CONDITIONS, IDENTIFY, IDENTIFY_EN, IDENTIFY_KO
+from linetap.records import CaptureState, ServiceState, WalkState
 
 # What a line is doing -> an activity of the legend.
 _LINE = {
@@ -33,6 +48,8 @@ class Shown:
     activity: str
     standing: tuple[str, ...]
     identify: bool = False
+    marks: frozenset[str] = frozenset()  # what stands, line by line: what somebody may have seen already
+    calm: bool = False  # and has
 
     @property
     def unit_state(self) -> str:
@@ -43,7 +60,8 @@ class Shown:
     @property
     def patterns(self) -> dict[str, str]:
         condition = CONDITIONS[self.condition]
-        return {"run": condition.run, "call": ACTIVITIES[self.activity].call, "fault": condition.fault}
+        fault = CALM_PATTERN if self.calm and condition.fault != "off" else condition.fault
+        return {"run": condition.run, "call": ACTIVITIES[self.activity].call, "fault": fault}
 
     @property
     def meaning_ko(self) -> str:
@@ -56,13 +74,29 @@ class Shown:
         return f"{looked_for}{CONDITIONS[self.condition].en} Lines: {ACTIVITIES[self.activity].en}."
 
 
-def shown(services: Services, now_ns: int = 0) -> Shown:
-    """A defined pattern for whatever the state files say, and whatever they leave unsaid. `now_ns`: monotonic."""
-    stand = set(_conditions(services)) or {"ok"}
+def shown(
+    services: Services,
+    now_ns: int = 0,
+    removal: str | None = None,
+    machine: Machine = Machine(),  # noqa: B008 - frozen
+) -> Shown:
+    """A defined pattern for whatever the state files say, and whatever they leave unsaid. `now_ns`: monotonic;
+    `removal`: a condition of the legend, while the disk is to be pulled."""
+    stand = {*_conditions(services), *_of_machine(machine), *([removal] if removal else [])} or {"ok"}
     standing = tuple(name for name in CONDITIONS if name in stand)
     recorder = services.recorder
     identify = recorder.status == "alive" and recorder.state is not None and now_ns < recorder.state.identify_until_ns
-    return Shown(standing[0], _activity(services), standing, identify)
+    return Shown(standing[0], _activity(services), standing, identify, _marks(services, stand))
+
+
+def _marks(services: Services, stand: set[str]) -> frozenset[str]:
+    """Of lines each trouble of its own: a second line at fault is not the first one's."""
+    recorder = services.recorder
+    lines = recorder.state.lines if recorder.status == "alive" and recorder.state is not None else []
+    of_lines = {f"{code} {line.line}" for line in lines for code in line.troubles if _LED.get(code) in stand}
+    cards = [seen.state for seen in services.capture.values() if seen.status == "alive" and seen.state is not None]
+    of_lines |= {f"hook_disagree {line}" for card in cards if card.meter is not None for line in card.meter.disagreeing}
+    return frozenset(of_lines | (stand - {"ok", "starting", "removing", "pull"}))
 
 
 def _conditions(services: Services) -> Iterator[str]:
@@ -75,14 +109,17 @@ def _conditions(services: Services) -> Iterator[str]:
     if any(seen.status == "starting" for seen in everyone):
         yield "starting"
     for seen in capture:
-        if gives_no_audio(seen):
-            ended_well = seen.status == "dead" and seen.fault != "codec_stalled"
-            yield "capture_dead" if ended_well else "codec_stalled"
-        elif seen.fault is not None:
+        if has_stalled(seen) or codec_absent.is_absent(seen) or codec_mismatch.is_another(seen):
+            yield "codec_stalled"
+        elif capture_dead.is_dead(seen):
+            yield "capture_dead"
+        elif not_recording.has_fault(seen):
             yield "not_recording"
+        if overruns.too_many(seen):
+            yield "unit_check"
         yield from _of_meter(seen)
     yield from _of_recorder(services)
-    if reporter.status == "dead" or reporter.stuck:
+    if reporter_dead.is_dead(services):
         yield "reporter_dead"
     elif is_unreachable(reporter):
         yield "broker_unreachable"
@@ -97,16 +134,19 @@ def _of_meter(capture: Seen[CaptureState]) -> Iterator[str]:
         yield "line_check"
 
 
+def _of_machine(machine: Machine) -> Iterator[str]:
+    slow = temperature_high.is_hot(machine) or throttled.is_slowed(machine)
+    if slow or under_voltage.is_low(machine) or disk_errors.damaged(machine) or disk_worn.is_worn(machine):
+        yield "unit_check"
+
+
 def _of_recorder(services: Services) -> Iterator[str]:
     recorder = services.recorder
-    # A recorder that has nothing to read cannot get on: only beside a capture that does is it stuck.
-    fed = any(not gives_no_audio(seen) and seen.moving_ns > 0 for seen in services.capture.values())
-    if recorder.status == "dead" or (recorder.stuck and fed):
+    if recorder_dead.is_dead(services):
         yield "recorder_dead"
     if recorder.status != "alive" or recorder.state is None:
         return
-    refused = recorder.state.recording_refused or recorder.fault
-    if refused is not None:
+    if (refused := not_recording.refuses(recorder)) is not None:
         yield "disk_full" if refused == "disk_full" else "not_recording"
     if recorder.state.full_in_days is not None:
         yield "disk_forecast"
@@ -122,9 +162,20 @@ def _activity(services: Services) -> str:
     recorder = services.recorder
     if recorder.status != "alive" or recorder.state is None:
         return "idle"
+    if recorder.state.walk is not None and (walks := _walk(recorder.state.walk)) is not None:
+        return walks
     heard: set[int] = set()
     for seen in services.capture.values():
         if seen.state is not None and seen.status == "alive" and not gives_no_audio(seen):
             heard.update(seen.state.lines)
     doing = {_LINE[line.state] for line in recorder.state.lines if line.line in heard and line.state in _LINE}
     return next((name for name in ACTIVITIES if name in doing), "idle")
+
+
+def _walk(walk: WalkState) -> str | None:
+    """What came of the line before is shown for a moment while the next one is asked for already."""
+    if walk.shows is not None and walk.step in (None, "free", "lift"):
+        return f"walk_{walk.shows}"
+    if walk.step is None:
+        return None
+    return f"walk_{walk.step}" if walk.step in ("lift", "dial", "down") else "walk_wait"

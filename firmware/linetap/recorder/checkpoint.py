@@ -15,6 +15,7 @@ import msgspec
 from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.smdr.join import SmdrMemory
 from linetap.recorder.vault.jobs import Job
+from linetap.recorder.walk.walk import Walk
 from linetap.service import write_atomically
 
 NAME = "recorder.checkpoint"
@@ -35,6 +36,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     lines: dict[int, LineMemory] = {}
     jobs: list[Job] = []
     smdr: SmdrMemory | None = None  # calls that wait for their line, and the day's account
+    walk: Walk | None = None
 
 
 _ENCODER = msgspec.msgpack.Encoder()

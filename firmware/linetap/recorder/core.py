@@ -10,13 +10,16 @@ import numpy as np
 
 from linetap.config import profile_of
 from linetap.learned import Learned
+from linetap.recorder.calls.gate import stop_notice
 from linetap.recorder.calls.line import LineCalls
 from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.recorder.signals.ears import Ears
 from linetap.recorder.signals.event import Event
 from linetap.recorder.signals.health.linehealth import LineHealth
+from linetap.recorder.walk.sight import sight_of
+from linetap.recorder.walk.turn import Sight
 from linetap.records import LineState
-from linetap.ring import Batch
+from linetap.ring import Batch, gap_batch
 
 IN_USE = ("voice", "digit")  # what shows that somebody is at a line that is off-hook
 
@@ -46,6 +49,11 @@ class Recorder:
         for line in self._cards[card].lines:
             line.cut_off(at, why)
 
+    def end_calls(self, why: str) -> None:
+        """All calls end with what was followed by now, whatever the lines do."""
+        for card in self._cards.values():
+            card.end_calls(why)
+
     def forget(self, card: int) -> None:
         """The card's ring was replaced: its frames begin anew, and calls in progress end with what is written."""
         self._cards[card].forget()
@@ -67,6 +75,15 @@ class Recorder:
         states = [state for card in self._cards.values() for state in card.line_states()]
         return sorted(states, key=lambda state: state.line)
 
+    def put_on_trial(self, line: int | None) -> None:
+        """The line that a walk test asks for; none of the others is."""
+        for each in self._around.lines:
+            each.memory.on_trial = each.config.number == line
+
+    def sight(self, line: int, mono_s: float) -> Sight:
+        """What a walk test sees of this line."""
+        return next(found for card in self._cards.values() if (found := card.sight(line, mono_s)) is not None)
+
     def calls_in_progress(self) -> set[str]:
         return {memory.call.call_id for memory in self.memories().values() if memory.call}
 
@@ -83,10 +100,12 @@ class _Card:
             for config, profile in zip(configs, self._profiles, strict=True)
         ]
         self.ears = Ears(self._profiles)
+        self._last: Batch | None = None
         self.health = LineHealth(configs, self._profiles, around.learned) if examine else None
 
     def follow(self, batch: Batch) -> None:
         heard = self.ears.follow(batch)
+        self._last = batch
         for index, line in enumerate(self.lines):
             line.follow(batch, index, heard[index])
         if self.health is None:
@@ -97,6 +116,25 @@ class _Card:
     def line_states(self) -> list[LineState]:
         health = self.health
         return [line.line_state(health.troubles(index) if health else []) for index, line in enumerate(self.lines)]
+
+    def end_calls(self, why: str) -> None:
+        last = self._last
+        if last is None:
+            return
+        end = last.frame + last.frames
+        at = gap_batch(len(self.lines), last.seq, end, 0, last.mono_ns, last.utc_ns_at(end), why)
+        for line in self.lines:
+            stop_notice(line)
+            line.cut_off(at, why)
+
+    def sight(self, number: int, mono_s: float) -> Sight | None:
+        for index, line in enumerate(self.lines):
+            if line.config.number == number:
+                health = self.health
+                return sight_of(
+                    line, health.reading(index) if health else None, health.troubles(index) if health else [], mono_s
+                )
+        return None
 
     def forget(self) -> None:
         self.ears = Ears(self._profiles)

@@ -39,6 +39,7 @@ class CardFollower:
         self.reader: RingReader | None = None
         self.next_frame = 0
         self.replaced = False
+        self.overtaken_ns: int | None = None  # monotonic, when audio last went before it was read here
         self._resumed: CardCursor | None = None  # where an earlier recorder was: what lies before is heard again
 
     def attach(self) -> None:
@@ -87,6 +88,10 @@ class CardFollower:
         batch = self.reader.read(min(BATCH_SLOTS, before) if before > 0 else BATCH_SLOTS)
         if batch is None:
             return None
+        if batch.gap == "ring_overtaken":
+            self.overtaken_ns = self._clock.monotonic_ns()
+            lost_ms = batch.frames * 1000 // RATE_HZ
+            log.error("ring_overtaken: card %d: %d ms went before they were read", self.card, lost_ms)
         if before > 0 and self.reader.cursor <= batch.seq + before:
             return batch, True
         self._resumed = None
@@ -97,7 +102,10 @@ class CardFollower:
         with self._lock:
             if self.reader is None:
                 raise OSError(f"card {self.card} has no ring")
-            return self.reader.stretch(self._line_numbers.index(line), first, end)
+            found = self.reader.stretch(self._line_numbers.index(line), first, end)
+        if any(cause == "ring_overtaken" for _, _, cause in found.gaps):
+            self.overtaken_ns = self._clock.monotonic_ns()
+        return found
 
     def cursor(self) -> CardCursor | None:
         if self.reader is None:
@@ -142,6 +150,11 @@ class Cards:
 
     def stop(self, line: int) -> None:
         self._callers[self._card_of[line]].send(msgspec.json.encode(StopNotice(line)))
+
+    @property
+    def overtaken_ns(self) -> int | None:
+        """Monotonic, when audio of any card last went before it was read; None: never."""
+        return max((n for f in self.followers.values() if (n := f.overtaken_ns) is not None), default=None)
 
     def log_refusals(self) -> None:
         """A refused notice shows by not beginning; why stands in the log."""

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap.evidence.unitlog import Kind
+from linetap.records import KernelClockState
+from linetap.timekeeping import clock_quality
 
 HEARTBEAT_S = 3600
 STEP_MS = 500  # slewing never moves the clock so far between two turns
@@ -17,10 +20,22 @@ class TakesLeaves(Protocol):
 
 
 class Pulse:
-    def __init__(self, clock: Clock, log: TakesLeaves, version: str, config_sha256: str) -> None:
+    _stepped_ns: int | None
+
+    def __init__(
+        self,
+        clock: Clock,
+        log: TakesLeaves,
+        version: str,
+        config_sha256: str,
+        quality: Callable[[], tuple[bool, float | None]] = clock_quality,
+    ) -> None:
         self._clock, self._log = clock, log
         self._utc_minus_mono = clock.utc_ns() - clock.monotonic_ns()
         self._beat_ns = clock.monotonic_ns()
+        self._quality = quality
+        self._synced_ns: int | None = None
+        self._step_ms, self._stepped_ns = 0, None
         now = clock.utc_ns()
         log.log_leaf("start", now, version=version)
         log.log_leaf("config", now, sha256=config_sha256)
@@ -31,9 +46,19 @@ class Pulse:
         self._utc_minus_mono = utc - mono
         if abs(step_ms) >= STEP_MS:
             self._log.log_leaf("clock_step", utc, ms=step_ms)
+            self._step_ms, self._stepped_ns = step_ms, mono
         if mono - self._beat_ns >= HEARTBEAT_S * NS_PER_S:
             self._beat_ns = mono
             self._log.log_leaf("heartbeat", utc)
+
+    def clock_state(self) -> KernelClockState:
+        synced, offset_ms = self._quality()
+        if synced:
+            self._synced_ns = self._clock.monotonic_ns()
+        return KernelClockState(
+            synced=synced, offset_ms=offset_ms, synced_ns=self._synced_ns,
+            step_ms=self._step_ms, stepped_ns=self._stepped_ns,
+        )  # fmt: skip
 
     def stop(self, why: str) -> None:
         """`why`: the code of what ended it, or "asked"."""

@@ -8,24 +8,39 @@ from pathlib import Path
 from typing import Literal
 
 from linetap import __version__, learned
-from linetap.clock import SYSTEM, Clock, kernel_clock
+from linetap.clock import SYSTEM, Clock
 from linetap.config import Config, change, config_sha256
 from linetap.errors import LinetapError
-from linetap.evidence import sealed
+from linetap.evidence import sealed, walk
 from linetap.notices import load_notices
 from linetap.recorder import checkpoint
 from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.recorder.calls.retention import default_class
 from linetap.recorder.core import Recorder
+from linetap.recorder.door import Door
 from linetap.recorder.follow import Cards
 from linetap.recorder.pulse import Pulse
+from linetap.recorder.removal import Removal
 from linetap.recorder.smdr.follow import start_smdr
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import CallRecord, CaptureState, ClockRecord, Fault, RecorderState
+from linetap.recorder.walk.guide import Guide
+from linetap.records import (
+    CallRecord,
+    CancelRemoval,
+    CaptureState,
+    ClockRecord,
+    Fault,
+    PrepareRemoval,
+    RecorderCommand,
+    RecorderState,
+    Refused,
+    Walking,
+)
 from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, alive, credential, read_state, start_logging
+from linetap.timekeeping import clock_quality
 
 WAIT_MS = 100
 IDLE_MS = 1000  # so little of the rings is not followed yet: nothing comes, or nothing waits
@@ -88,6 +103,11 @@ class Service:
         self._adopt_orphans()
         self._pulse = Pulse(clock, self.vault, __version__, state.config_sha256)
         self._upkeep = self.vault.keep_up(config_file=config_file)
+        self.vault.take_walks(key.signer(walk.NAMESPACE))
+        self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
+        around.ended.append(self.guide.call_over)
+        self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.untold)
+        self.door = Door(config.run_path)
         self.vault.start()
 
     def turn(self) -> None:
@@ -108,6 +128,9 @@ class Service:
                 self._remember()
         if self.smdr is not None and self.smdr.turn():
             self._remember()
+        asked = self.door.serve(self._obey)
+        if self.guide.turn() or asked:
+            self._remember()
         self.cards.log_refusals()
         self._pulse.turn()
         if self._state_file.due():
@@ -118,8 +141,21 @@ class Service:
         cursors = {n: cursor for n, f in self.cards.followers.items() if (cursor := f.cursor())}
         jobs = self.vault.unfinished()
         smdr = self.smdr.join.memory() if self.smdr is not None else None
-        moment = checkpoint.Checkpoint(cards=cursors, lines=self.core.memories(), jobs=jobs, smdr=smdr)
+        moment = checkpoint.Checkpoint(
+            cards=cursors, lines=self.core.memories(), jobs=jobs, smdr=smdr, walk=self.guide.walk
+        )
         checkpoint.save(self._config.run_path, moment)
+
+    def _obey(self, command: RecorderCommand) -> Refused | Walking | None:
+        match command:
+            case PrepareRemoval():
+                self.guide.stop()
+                self.removal.begin()
+            case CancelRemoval():
+                self.removal.cancel()
+            case _:
+                return self.guide.obey(command)
+        return None
 
     def _look_at_learned(self) -> None:
         stamp = learned.stamp(self._learned)
@@ -138,9 +174,11 @@ class Service:
         state.refused_commands = self._upkeep.commands.refused
         state.identify_until_ns = self._upkeep.effects.identify.until_ns
         state.config_pending = self._upkeep.change.pending
+        state.walk, state.removal = self.guide.state(), self.removal.state()
         state.key_list = self.vault.epochs.state(self._clock.utc_ns())
         state.retention_time, state.full_in_days = self._upkeep.time.state(), self._upkeep.full_in_days
         state.gap_ms, state.written_bytes = round(self.vault.gap_ms, 3), self.vault.written_bytes
+        state.clock, state.overtaken_ns = self._pulse.clock_state(), self.cards.overtaken_ns
         state.ring_lag_ms = max(f.lag_ms() for f in self.cards.followers.values())
         state.disk_free_bytes, state.disk_total_bytes = self.vault.free_bytes()
         if self.smdr is not None:
@@ -150,12 +188,14 @@ class Service:
 
     def _quiet(self) -> bool:
         """No line is in use, and no call waits to be sealed: its class is that of the configuration it began with."""
-        held = self.smdr is not None and self.smdr.join.held_calls()
         idle = all(line.state in ("idle", "fault") for line in self._state.lines)
-        return idle and not held and not self.vault.unfinished() and not self.core.calls_in_progress()
+        return idle and not self._held_calls() and not self.vault.unfinished() and not self.core.calls_in_progress()
+
+    def _held_calls(self) -> set[str]:
+        return self.smdr.join.held_calls() if self.smdr is not None else set()
 
     def _clock_record(self, line: int) -> ClockRecord:
-        synced, offset_ms = kernel_clock()
+        synced, offset_ms = clock_quality()
         card = next(each.card for each in self._config.line if each.number == line)
         capture = read_state(self._config.run_path, f"capture@{card}", CaptureState)
         drift_ppm = capture.drift_ppm if capture is not None and alive(capture, self._clock) else None
@@ -164,8 +204,7 @@ class Service:
 
     def _adopt_orphans(self) -> None:
         """Recordings without a memory of their call are sealed with what is known."""
-        waiting = self.smdr.join.held_calls() if self.smdr is not None else set()
-        for orphan in self.vault.orphans(self.core.calls_in_progress() | waiting):
+        for orphan in self.vault.orphans(self.core.calls_in_progress() | self._held_calls()):
             record = CallRecord(
                 call_id=orphan.call_id, unit=self._config.unit, line=orphan.line, ended_by="power",
                 why="recorder_lost_memory",
@@ -173,6 +212,7 @@ class Service:
             self.vault.close(orphan.call_id, self.vault.written_until(orphan.call_id), record)
 
     def end(self) -> None:
+        self.door.close()
         if self.smdr is not None:
             self.smdr.end()
         self._pulse.stop("asked" if self.vault.failure is None else "failure")

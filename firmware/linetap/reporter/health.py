@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from linetap.checks import Snapshot
-from linetap.clock import NS_PER_S, kernel_clock, rfc3339
+from linetap.clock import NS_PER_S, rfc3339
 from linetap.records import ConfirmedBy, RecorderState
 from linetap.reporter.outgoing import Outgoing
 
-_TEMPERATURE = "class/thermal/thermal_zone0/temp"  # thousandths of a degree
-_THROTTLED = "devices/platform/soc/soc:firmware/get_throttled"  # Raspberry Pi firmware, hexadecimal, 0 = never
 _FORECAST_AFTER_S = 600  # a forecast from less is a guess
 _DAY_S = 86_400
 
@@ -46,13 +42,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     alerts: int  # that stand, as they are told
 
 
-def health(snapshot: Snapshot, events: Outgoing, alerts: int, sys: Path = Path("/sys")) -> Health:
-    services = snapshot.services
-    recorder = services.recorder.state if services.recorder.status == "alive" else None
-    captures = [seen.state for seen in services.capture.values() if seen.status == "alive" and seen.state]
+def health(snapshot: Snapshot, events: Outgoing, alerts: int) -> Health:
+    services, machine = snapshot.services, snapshot.machine
+    recorder = services.recorder.word
+    captures = [state for seen in services.capture.values() if (state := seen.word)]
     dead = [f"capture@{card}" for card, seen in services.capture.items() if seen.status == "dead"]
-    dead += ["recorder"] if services.recorder.status == "dead" else []
-    synced, offset_ms = kernel_clock()
+    dead += [name for name in ("recorder", "panel") if getattr(services, name).status == "dead"]
+    # The recorder's word: the reporter's sandbox takes no adjtimex(2), and every clock would look unkept.
+    clock = recorder.clock if recorder else None
     lines = recorder.lines if recorder else []
     return Health(
         at=rfc3339(snapshot.utc_ns),
@@ -63,10 +60,10 @@ def health(snapshot: Snapshot, events: Outgoing, alerts: int, sys: Path = Path("
         gap_ms=recorder.gap_ms if recorder else 0.0,
         capture_gap_ms=round(sum(capture.gap_ms for capture in captures), 3),
         overruns=sum(capture.overruns for capture in captures),
-        clock_synced=synced,
-        clock_offset_ms=offset_ms if synced else None,
-        temperature_c=_number(sys / _TEMPERATURE, 10, 1000),
-        throttled=None if (word := _number(sys / _THROTTLED, 16)) is None else word != 0,
+        clock_synced=clock is not None and clock.synced,
+        clock_offset_ms=clock.offset_ms if clock is not None and clock.synced else None,
+        temperature_c=machine.temperature_c,
+        throttled=None if machine.throttled is None else machine.throttled != 0,
         queue_length=events.queue_length,
         outbox_seq=events.outbox_seq,
         outbox_bytes=events.outbox_bytes,
@@ -90,10 +87,3 @@ def _days_left(recorder: RecorderState | None, free: int | None, reserve: int) -
     if seconds < _FORECAST_AFTER_S:
         return None
     return round(max(0, free - reserve) / (recorder.written_bytes / seconds) / _DAY_S, 1)
-
-
-def _number(path: Path, base: int, divisor: int = 1) -> float | None:
-    try:
-        return int(path.read_text(), base) / divisor
-    except (OSError, ValueError):
-        return None

@@ -15,6 +15,7 @@ import msgspec
 
 from linetap.bench.measure import (
     accuracy,
+    boot,
     busy,
     capture,
     ears,
@@ -38,6 +39,7 @@ FOLDER = PROJECT / "build" / "bench"
 VOICES = PROJECT / "build" / "voices"
 MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "replay": replay.measure,
+    "boot": boot.measure,
     "busy": busy.measure,
     "capture": capture.measure,
     "notice": notice.measure,

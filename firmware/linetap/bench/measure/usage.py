@@ -36,6 +36,19 @@ def pss_mb(pid: int) -> float:
     return 0.0
 
 
+def private_mb(pid: int, but: str) -> float:
+    """Pages that nobody else has, and that another process of its kind would have again, MiB; without the mappings of
+    a file that has `but` in its name."""
+    kib, counts = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        first, *rest = line.split()
+        if not first.endswith(":"):  # a mapping begins
+            counts = but not in rest[-1]
+        elif counts and first in ("Private_Clean:", "Private_Dirty:"):
+            kib += int(rest[0])
+    return kib / 1024
+
+
 def resident_mb(pid: int) -> float:
     """All of it that is in RAM, what it shares with others included, MiB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)

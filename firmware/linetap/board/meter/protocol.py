@@ -19,7 +19,7 @@ STATUS_EVERY_MS = 250
 BEAT_EVERY_MS = 100
 RELAY_EXPIRY_MS = 500
 TAMPER, POWER_FAIL = 0x01, 0x02
-LEDS = ("dark", "idle", "ringing", "call", "recording", "fault")
+LEDS = ("dark", "idle", "ringing", "call", "recording", "fault", "asked", "green", "yellow", "red")
 EDGES = ("hook", "ring", "pulse")
 
 HEADER = struct.Struct("<BH")  # type, sequence
@@ -64,7 +64,7 @@ BEATEN = _frame("beaten", 0x05, "meter", "<QQ", "stamp of the beat, at_us when i
 BEAT = _frame("beat", 0x81, "linetap", "<Q", "stamp: CLOCK_MONOTONIC when it was sent, ns")
 LIGHTS = _frame(
     "lights", 0x82, "linetap", "<B", "channels",
-    "a channel: uint8 (0 dark, 1 idle, 2 ringing, 3 call, 4 recording, 5 fault)",
+    "a channel: uint8 (0 dark, 1 idle, 2 ringing, 3 call, 4 recording, 5 fault, 6 asked, 7 green, 8 yellow, 9 red)",
 )  # fmt: skip
 LIMITS = _frame(
     "limits", 0x83, "linetap", "<B", "channels", "a channel: uint16 off-hook below, uint16 on-hook above, 0.01 V"

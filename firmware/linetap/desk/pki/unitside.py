@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, _clock: Clock) -> int:
         signer = keys.load_unit_key(read_small(Path(config.key), _KEY_LIMIT_BYTES))
     except BadInput as error:
         raise BadInput(str(error) if config.key in str(error) else f"{config.key}: {error}") from None
-    tls = _tls_key(key_path(config), args.new_key)
+    tls = tls_key(key_path(config), args.new_key)
     privatefile.write(args.output, request.make(config.unit, tls, signer))
     args.output.chmod(0o644)
     sys.stdout.write(f"{config.unit} {keys.fingerprint(signer.public_key())}\n")
@@ -51,7 +51,7 @@ def key_path(config: Config) -> Path:
     return Path(config.broker.key) if config.broker.key is not None else Path(config.key).with_name("tls.key")
 
 
-def _tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
+def tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
     """The key at `path`, made where there is none or another is wanted. What is there stays until that is written."""
     if path.exists() and not new:
         return _load(path)

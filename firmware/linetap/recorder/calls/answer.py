@@ -24,7 +24,7 @@ def answered(line: LineContext, event: Event, by: AnsweredBy) -> None:
         pass_by(line, event, "exempt", "line_exempt")
     elif skip := reason_to_skip(line.policy, call.dialled, call.internal_by is not None):
         pass_by(line, event, "skipped", skip)
-    elif line.memory.deaf_since_ns is not None:
+    elif line.memory.deaf_since_ns is not None and not (line.memory.on_trial and call.direction == "out"):
         pass_by(line, event, "discarded", "notice_not_heard")
     elif why := line.around.vault.refused():
         pass_by(line, event, "discarded", why)

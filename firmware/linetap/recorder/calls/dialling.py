@@ -38,11 +38,14 @@ def dials_anew(line: LineContext, event: Event) -> None:
 
 
 def progress(line: LineContext, event: Event) -> None:
-    """Ringback: the other side rings, and the time to its answer begins anew. Busy: there is none to wait for."""
+    """Ringback: the other side rings, and the time to its answer begins anew. Busy: there is none to wait for. Where a
+    walk test asks for the line it is answer enough: nobody is there whom the notice could reach by mistake."""
     call = line.call
     if event.text == "ringback":
         call.ringback_over, call.tone = False, ""
         _expect_answer(line, event)
+    elif event.text in NO_ANSWER and line.memory.on_trial and call.direction == "out":
+        answer(line, event, "tone")
     elif event.text in NO_ANSWER or event.text == "dial":
         call.tone = event.text
         line.memory.deadline = None

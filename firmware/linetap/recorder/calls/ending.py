@@ -105,5 +105,7 @@ def end(
     record.retention = retention_of(line.around.config, call.ended_ns, call.line, disposition, call.is_marked)
     line.report("missed" if disposition == "missed" else "ended", event.at)
     line.around.vault.close(call.call_id, end_frame, record, call.withheld)
+    for hears in line.around.ended:
+        hears(record)
     line.memory.call, line.memory.playing, line.memory.heard = None, None, []
     line.go("held" if event.name == "loop_break" else "idle", event.at)

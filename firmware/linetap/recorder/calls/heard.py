@@ -55,11 +55,15 @@ def prove_notice(line: LineContext, until: int) -> None:
 
 
 def count_deafness(line: LineContext) -> None:
-    """At a call's end: so many running whose notice nobody heard, and the line is at fault until it is learnt anew."""
+    """At a call's end: so many running whose notice nobody heard, and the line is at fault until it is learnt anew, or
+    a walk test, whose call alone is announced on such a line, has heard all of it."""
     memory = line.memory
     proofs = {notice.proof for notice in line.call.notices}
     if proofs & {"full", "partial"}:
         memory.deaf_calls = 0
+        if memory.deaf_since_ns is not None and "full" in proofs:
+            memory.deaf_since_ns = None
+            line.around.vault.remember_fault(line.config.number, None)
     elif "absent" in proofs:
         memory.deaf_calls += 1
         if memory.deaf_calls >= line.policy.deaf_calls and memory.deaf_since_ns is None:

@@ -16,7 +16,7 @@ from linetap.recorder.calls.call import Call, Key, State
 from linetap.recorder.ports import AudioSource, CapturePort, VaultPort
 from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.recorder.signals.notice.played import PlayedNotice
-from linetap.records import ClockRecord
+from linetap.records import CallRecord, ClockRecord
 
 if TYPE_CHECKING:
     from linetap.recorder.calls.context import LineContext
@@ -36,6 +36,7 @@ class LineMemory(msgspec.Struct):
     near_digit_dbm0: float | None = None  # level of digits that were certainly dialled here
     deaf_calls: int = 0  # running, whose notice was played and not heard
     deaf_since_ns: int | None = None  # the line is at fault
+    on_trial: bool = False  # a walk test asks for it: what it dials is announced even so
 
     def of_another_ring(self) -> LineMemory:
         """What is true of the line itself, whichever ring its frames are of."""
@@ -56,3 +57,4 @@ class Surroundings:
     clock_record: Callable[[int], ClockRecord]  # of a line
     learned: dict[int, Learned] = field(default_factory=dict)  # by line
     lines: list[LineContext] = field(default_factory=list)  # of all cards: two of them may be one internal call
+    ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # who wants to hear of each call's end

@@ -7,6 +7,7 @@ from __future__ import annotations
 import msgspec
 
 from linetap.evidence.unitlog import Kind
+from linetap.evidence.walk import WalkReport
 from linetap.records import CallEvent, CallRecord, Gap, Retention
 
 
@@ -53,7 +54,13 @@ class LogLeaf(msgspec.Struct, frozen=True, tag="log_leaf"):
     fields: dict[str, str | int | float | list[str] | None] = {}
 
 
-Job = Report | Open | Close | LineFault | Keep | LogLeaf
+class Walked(msgspec.Struct, frozen=True, tag="walked"):
+    """A walk test is over, and its test calls are sealed by the jobs before this one."""
+
+    report: WalkReport
+
+
+Job = Report | Open | Close | LineFault | Keep | LogLeaf | Walked
 
 
 class OpenCall(msgspec.Struct):

@@ -24,12 +24,13 @@ from linetap.config.schema import Config
 from linetap.errors import Refusal
 from linetap.evidence import sealed
 from linetap.evidence.unitlog import Kind
+from linetap.evidence.walk import WalkReport
 from linetap.recorder.ports import AudioSource, CallNote, Stretches, last_note
 from linetap.recorder.vault import files, linefaults
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import Sign, seal_without_audio
 from linetap.recorder.vault.index import Index
-from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report
+from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report, Walked
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.journal.recovery import found_calls, recover
@@ -39,6 +40,7 @@ from linetap.recorder.vault.recording import Recording, open_calls
 from linetap.recorder.vault.retentiontime import kernel_synced, this_boot
 from linetap.recorder.vault.told import ended_event, sealed_event
 from linetap.recorder.vault.upkeep import Upkeep
+from linetap.recorder.vault.walks import Walks
 from linetap.records import CallEvent, CallRecord
 from linetap.ring import RATE_HZ
 
@@ -83,12 +85,14 @@ class VaultWriter:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._refused: str | None = None
+        self._closed: str | None = None
         self._failure: BaseException | None = None
         self._journal = journal
         self._recovered = journal is None
         self.written_bytes = 0
         self.gap_ms = 0.0
         self.upkeep: Upkeep | None = None  # a replay destroys nothing
+        self._walks: Walks | None = None  # and nobody walks in it
         self._resume()
 
     def keep_up(
@@ -103,10 +107,22 @@ class VaultWriter:
         )
         return self.upkeep
 
+    def take_walks(self, sign: Sign) -> None:
+        """Before `start`: there will be walk tests. `sign`: bytes -> armored SSHSIG of namespace linetap-walk."""
+        self._walks = Walks(self._config.vault_path, sign, self._log, self._append)
+
     # --- from the main thread ---------------------------------------------------------------------------
 
     def refused(self) -> str | None:
-        return self._refused
+        return self._closed or self._refused
+
+    def close_to_calls(self, why: str | None) -> None:
+        """From now on no new call is recorded, for this reason, whatever the disk says; None: they are again."""
+        self._closed = why
+
+    def being_recorded(self) -> set[str]:
+        """Calls that are being recorded, or wait to be sealed."""
+        return set(self._recordings)
 
     @property
     def failure(self) -> BaseException | None:
@@ -143,6 +159,14 @@ class VaultWriter:
     def log_leaf(self, kind: Kind, at_ns: int, **fields: str | int | float | list[str] | None) -> None:
         """A leaf of the unit's log, of something that was at `at_ns` (UTC)."""
         self._put(LogLeaf(kind, rfc3339(at_ns), fields))
+
+    def walked(self, report: WalkReport) -> None:
+        """A walk test is over, and its test calls were closed before this."""
+        self._put(Walked(report))
+
+    def closing(self) -> set[str]:
+        """Calls that are over and not sealed yet."""
+        return {job.call_id for job in self.unfinished() if isinstance(job, Close)}
 
     def unfinished(self) -> list[Job]:
         """Jobs not done yet, in order: the checkpoint keeps them."""
@@ -278,6 +302,9 @@ class VaultWriter:
                 self._log.append(kind, at=at, **fields)
             case LineFault(line, since_ns):
                 linefaults.write(self._config.vault_path, line, since_ns)
+            case Walked(report):
+                assert self._walks is not None
+                self._walks.take(report)
 
     def _append(self, event: CallEvent) -> None:
         if not self._outbox.has(event):

@@ -17,7 +17,7 @@ from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.signals.health import rules
-from linetap.recorder.signals.health.block import F32, FRAMES, SLOTS, Lines, Meter
+from linetap.recorder.signals.health.block import F32, FRAMES, SLOTS, Block, Lines, Meter
 from linetap.recorder.signals.health.call import CallHealth
 from linetap.recorder.signals.health.limits import Limits
 from linetap.recorder.signals.health.rules import LASTING, Use
@@ -36,6 +36,15 @@ class _Piece(NamedTuple):
     noticed: Bits  # (lines, slots)
 
 
+class Reading(NamedTuple):
+    """One line's last whole half second. `on_hook` None: the hook has moved in it; `volts` None: not known, or they did
+    not stand still; `level_dbm0` None: a notice was on the line, or its audio is not heard at all."""
+
+    on_hook: bool | None
+    volts: float | None
+    level_dbm0: float | None
+
+
 class LineHealth:
     def __init__(self, lines: Sequence[Line], profiles: Sequence[Profile], learned: Mapping[int, Learned]) -> None:
         """The lines of one card and their profiles, in the order of its ring; `learned` by line number."""
@@ -52,6 +61,7 @@ class LineHealth:
         self._active: Lines = np.zeros(len(lines), np.bool_)
         self._waiting: list[_Piece] = []
         self._slots = 0
+        self._read: list[Reading] = []
 
     def learn(self, learned: Mapping[int, Learned]) -> None:
         """Judge by this from now on; what stands goes once the line is well by it."""
@@ -86,9 +96,13 @@ class LineHealth:
             told.add("too_quiet")
         return [code for code in CODES if code in told]
 
+    def reading(self, index: int) -> Reading | None:
+        """Of the line at `index`; None before the first half second, and behind a hole."""
+        return self._read[index] if self._read else None
+
     def _drop(self) -> None:
         """A hole in the audio: half a second must be whole."""
-        self._waiting, self._slots = [], 0
+        self._waiting, self._slots, self._read = [], 0, []
         self._begin()
 
     def _begin(self) -> None:
@@ -117,6 +131,7 @@ class LineHealth:
         )  # fmt: skip
         noticed = piece.noticed[:, :SLOTS].any(axis=1)
         use = Use(self._used_all, ~self._used_any, self._active, noticed, self._audible)
+        self._read = _readings(block, use)
         ill, well = rules.conditions(block, use, limits, self._rest_v)
         self._rest_v[:] = rules.sink(self._rest_v, block, use, limits)
         self._last(ill, well)
@@ -129,3 +144,15 @@ class LineHealth:
         self._well_s[:] = np.where(ill, 0, self._well_s + _SECONDS * well)
         stays = (self._ill > 0) & (self._well_s < self._limits.clear_s)
         self._ill[:] = (self._ill_s >= self._lasts) | stays
+
+
+def _readings(block: Block, use: Use) -> list[Reading]:
+    rows = zip(
+        use.on.tolist(), use.off.tolist(), block.still.tolist(), block.volts.tolist(),
+        (use.audible & ~use.noticed).tolist(), block.level_dbm0.tolist(),
+        strict=True,
+    )  # fmt: skip
+    return [
+        Reading(on if on or off else None, volts if still else None, level if heard else None)
+        for on, off, still, volts, heard, level in rows
+    ]

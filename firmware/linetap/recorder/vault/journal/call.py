@@ -11,7 +11,7 @@ import msgspec
 from linetap.clock import NS_PER_S
 from linetap.evidence import age, au, sealed
 from linetap.evidence.index import Piece
-from linetap.evidence.keys import decode_recipient
+from linetap.evidence.publickeys import decode_recipient
 from linetap.recorder.ports import AudioSource, CallNote
 from linetap.recorder.vault.gaps import gap_of, joined
 from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, State, Tick, next_seam

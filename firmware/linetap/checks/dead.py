@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of the services of which there is one: what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from linetap.checks.frame import Check, Snapshot, Trouble
+from linetap.checks.watch import Seen, Services
+from linetap.records import ServiceState, Severity
+
+
+def of_service(
+    name: str,
+    *,
+    severity: Severity,
+    led: str,
+    text_ko: str,
+    text_en: str,
+    seen: Callable[[Services], Seen[ServiceState]],
+    is_dead: Callable[[Services], bool],
+) -> Check:
+    """The check `<name>_dead`. Where the service left a fault, its code is said: `text_en` (code)."""
+
+    def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
+        if not is_dead(snapshot.services):
+            return None
+        fault = seen(snapshot.services).fault
+        code = f" ({fault})" if fault is not None else ""
+        return Trouble(
+            severity=severity,
+            text_ko=text_ko + code,
+            text_en=text_en + code,
+            action_ko=f"저절로 다시 시작합니다. 그대로면 systemctl status linetap-{name} 명령으로 이유를 보십시오.",
+            action_en=f"It is started again by itself. If it stays dead, see why: systemctl status linetap-{name}",
+        )
+
+    return Check(id=f"{name}_dead", severity=severity, led=led, clears="when it works again", look=look)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a file system takes anything any more.
+
+Not by statvfs(2): in a service's own view of the files (ProtectSystem=) everything is read-only, and an ext4 that has
+stopped after an error says `emergency_ro` while the flag for read-only is not set (measured, decision 0059).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from linetap.checks import machine
+
+CLOSED = {"ro", "emergency_ro", "shutdown"}  # options of the file system itself, behind the dash in mountinfo
+_FILE_BYTES = 256 << 10
+
+
+def is_read_only(folder: Path, root: Path | None = None) -> bool | None:
+    """Of the file system that `folder` is on, or will be on; None: the kernel does not say. See proc_pid_mountinfo(5).
+    `root`: where /proc is."""
+    try:
+        with ((root or machine.ROOT) / "proc/self/mountinfo").open("rb") as file:
+            lines = file.read(_FILE_BYTES).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    place, nearest, options = os.path.realpath(folder) + "/", "", ""
+    for line in lines:
+        here, _, system = line.partition(" - ")
+        if len(fields := here.split(" ", 5)) < 6 or len(of_system := system.split(" ", 2)) < 3:
+            continue
+        point = fields[4]
+        if "\\" in point:
+            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
+        point = point.rstrip("/") + "/"
+        if place.startswith(point) and len(point) >= len(nearest):  # a later one lies on top
+            nearest, options = point, of_system[2]
+    return not CLOSED.isdisjoint(options.split(",")) if nearest else None

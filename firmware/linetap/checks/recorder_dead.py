@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""recorder_dead: the recorder does not run, or lives and follows nothing although there is audio."""
+
+from __future__ import annotations
+
+from linetap.checks.codec_stalled import gives_no_audio
+from linetap.checks.dead import of_service
+from linetap.checks.watch import Services
+
+
+def is_dead(services: Services) -> bool:
+    """Also the panel's word for it. A recorder that has nothing to read cannot get on: only beside a capture that does
+    is it stuck."""
+    fed = any(not gives_no_audio(seen) and seen.moving_ns > 0 for seen in services.capture.values())
+    return services.recorder.status == "dead" or (services.recorder.stuck and fed)
+
+
+CHECK = of_service(
+    "recorder",
+    severity="critical",
+    led="recorder_dead",
+    text_ko="recorder 서비스가 멈췄습니다. 링 버퍼보다 오래 멈추면 통화를 잃습니다.",
+    text_en="The recorder has stopped. What is said while it is away longer than the ring is long is lost.",
+    seen=lambda services: services.recorder,
+    is_dead=is_dead,
+)

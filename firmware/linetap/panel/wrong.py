@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The panel of a unit whose configuration cannot be used: the one thing it then has to show.
+
+Of that file the board alone is looked for, by as much of it as can be read; where even that cannot be, the table of
+pins that lies beside it counts, as `provision` and `config init` lay it. When the file is another one, systemd starts
+the panel anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+from linetap import __version__
+from linetap.board import UNIT_LEDS, PanelBoard, panel_of
+from linetap.clock import NS_PER_MS, SYSTEM, Clock
+from linetap.config.load import Source
+from linetap.config.schema import Board, Config
+from linetap.errors import BadInput, LinetapError
+from linetap.panel.blink import Blinker
+from linetap.panel.legend import STEP_MS
+from linetap.panel.state import Shown
+from linetap.records import Fault, PanelState
+from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
+
+RUN_DIR = "/run/linetap"
+WRONG = Shown("config_wrong", "idle", ("config_wrong",))
+
+log = logging.getLogger("linetap.panel")
+
+
+def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
+    """Until it is told to stop, or the file is another. `why` again where there is no board to show it on."""
+    stop = Stop()
+    board, run_dir = _what_can_be_read(file)
+    try:
+        panel = panel_of(board, run_dir)
+    except LinetapError:
+        raise why from None
+    start_logging("panel")
+    log.error("%s: %s", why.code, why)
+    with InstanceLock(run_dir, "panel"):
+        try:
+            return _show(file, why, panel, stop, StateFile(run_dir, "panel", clock), clock)
+        finally:
+            panel.close()
+
+
+def _show(file: Path, why: BadInput, panel: PanelBoard, stop: Stop, state: StateFile, clock: Clock) -> int:
+    blinker, began_ns, was, ticks = Blinker(), clock.monotonic_ns(), _seen(file), 0
+    while not stop.requested:
+        if _seen(file) != was:
+            return START_AGAIN
+        leds = blinker.leds(WRONG.patterns, clock.monotonic_ns() // NS_PER_MS)
+        panel.show(leds)
+        ticks += 1
+        if state.due():
+            state.write(_state(why, leds, ticks, began_ns))
+        clock.sleep(STEP_MS / 1000)
+    return 0
+
+
+def _what_can_be_read(file: Path) -> tuple[Board, Path]:
+    """The board, its pins by an absolute path, and where the state file goes. What is wrong has its default."""
+    try:
+        found = Source(file).partial(Config)
+        board, run_dir = found.board, found.run_dir
+    except BadInput:
+        board, run_dir = Board(), RUN_DIR
+    return msgspec.structs.replace(board, pins=str(file.parent / board.pins)), Path(run_dir)
+
+
+def _seen(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _state(why: BadInput, leds: dict[str, bool], ticks: int, began_ns: int) -> PanelState:
+    return PanelState(
+        service="panel",
+        version=__version__,
+        pid=os.getpid(),
+        started_ns=began_ns,
+        mono_ns=0,
+        progress=ticks,
+        fault=Fault(why.code, str(why)),
+        unit_state=WRONG.unit_state,
+        leds={name: leds[name] for name in UNIT_LEDS},
+        patterns=WRONG.patterns,
+        meaning_ko=WRONG.meaning_ko,
+        meaning_en=WRONG.meaning_en,
+    )

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap provision pack|apply`: one file for a unit's card, and what the unit makes of it at boot."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+
+from linetap.config.load import Source
+from linetap.desk import wipe
+from linetap.errors import BadInput, LinetapError
+from linetap.provision import order, pack
+from linetap.provision.lay import lay, take_certificate
+from linetap.recorder.vault import files
+
+DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
+_WRONG = f"""{order.NAME}: 이 파일에 잘못이 있어 아무것도 바꾸지 않았습니다. 고쳐서 다시 넣어 주십시오.
+{order.NAME}: something in this file is wrong, and nothing was changed. Put it right, and start the unit again.
+
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    pack.add_arguments(verbs.add_parser("pack", help="one file of all that a unit is to know"))
+    apply = verbs.add_parser("apply", help="on the unit, at boot: take what is on the card")
+    apply.add_argument("boot", type=Path, metavar="DIR", help="the boot partition")
+    apply.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
+    apply.add_argument("--run", type=Path, default=Path("/run"), metavar="DIR", help="default %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 where nothing was on the card, too."""
+    return pack.run(args) if args.verb == "pack" else apply(args.boot, args.etc, args.run)
+
+
+def apply(boot: Path, etc: Path, run_dir: Path) -> int:
+    """What was wrong stands in linetap-error.txt too: whoever wrote the file has the card, and no terminal."""
+    (boot / ERROR).unlink(missing_ok=True)
+    path = boot / order.NAME
+    try:
+        said = take_certificate(etc, boot) or ""
+        if path.exists():
+            said += lay(order.read(Source(path)), etc, run_dir, boot)
+            wipe.wipe(path)
+    except (LinetapError, OSError) as error:
+        told = str(error).replace(f"{boot}/", "")
+        with contextlib.suppress(OSError):
+            files.write_atomically(boot / ERROR, f"{_WRONG}{told}\n".encode())
+        raise BadInput(told) from None
+    if said:
+        files.write_atomically(boot / DONE, said.encode())
+        sys.stdout.write(said)
+    return 0

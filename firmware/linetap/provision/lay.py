@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An order carried out: the configuration and what it names under /etc, keys made here, a request for a certificate.
+
+Nothing of it is in force before all of it has been checked where it will lie; then unit.toml comes last.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from linetap.clock import SYSTEM, rfc3339
+from linetap.commission.init import SIGNERS, write_beside
+from linetap.config import Config, check_config, config_sha256, load_config
+from linetap.desk import privatefile
+from linetap.desk.deskfolder import read_small
+from linetap.desk.pki import request, unitside
+from linetap.errors import BadInput
+from linetap.evidence import keys
+from linetap.provision import network
+from linetap.provision.order import NAME, UNIT, Network, Order
+from linetap.recorder.vault import files
+
+KEY = "unit.key"
+SSH_KEYS = "linetap-ssh/authorized_keys"  # below /run: gone with the next boot
+_LIMIT_BYTES = 64 * 1024
+_READABLE = 0o644  # by all services; there is no secret in it
+
+
+def lay(order: Order, etc: Path, run: Path, boot: Path) -> str:
+    """What was done, for a person. BadInput: nothing of the order is in force, but the unit's own key may be there."""
+    home = etc / "linetap"
+    home.mkdir(parents=True, exist_ok=True)
+    _check(order, home)
+    _lay_network(order.network, etc)
+    for name in sorted(order.files, key=lambda name: name == UNIT):
+        _lay(home / name, order.files[name].encode())
+    _let_in(order.ssh_key, run)
+    config = load_config(home / UNIT)
+    signer = keys.load_unit_key((home / KEY).read_bytes())
+    tls = unitside.tls_key(unitside.key_path(config), new=False)
+    files.write_atomically(boot / f"{config.unit}.request", request.make(config.unit, tls, signer))
+    return (
+        f"unit {config.unit}, {len(config.line)} lines, configuration {config_sha256(config)}\n"
+        f"key {keys.fingerprint(signer.public_key())}; the request for its certificate is {config.unit}.request\n"
+        f"{rfc3339(SYSTEM.utc_ns())}\n"
+    )
+
+
+def take_certificate(etc: Path, boot: Path) -> str | None:
+    """UNIT.pem from the card into the place that the configuration names. None where there is none.
+
+    Whether it is this unit's, and in time, the reporter says as of any other: a check and an alert are behind it.
+    """
+    if not (etc / "linetap" / UNIT).exists():
+        return None
+    config = load_config(etc / "linetap" / UNIT)
+    found = boot / f"{config.unit}.pem"
+    if not found.exists() or config.broker.certificate is None:
+        return None
+    _lay(Path(config.broker.certificate), read_small(found, _LIMIT_BYTES))
+    found.unlink()
+    return f"certificate of {config.unit} taken\n"
+
+
+def _lay(path: Path, data: bytes) -> None:
+    """Where a link points to: unit.toml is one to where a signed command may replace it (systemd/README.md)."""
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old = path if path.exists() else None
+    files.write_atomically(path, data, like=old)
+    if old is None:
+        path.chmod(_READABLE)
+
+
+def _check(order: Order, home: Path) -> None:
+    """The configuration as it will be, with everything beside it."""
+    staging = home / ".new"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(mode=0o700)
+    try:
+        for name, text in order.files.items():
+            (staging / name).write_text(text, encoding="utf-8")
+        config = load_config(staging / UNIT)
+        _check_paths(config, staging)
+        _check_name(config.unit, home)
+        write_beside(config.unit, home / KEY, home / f"{KEY}.pub", home / SIGNERS)
+        os.link(home / KEY, staging / KEY)
+        check_config(staging / UNIT)
+    except BadInput as error:
+        raise BadInput(str(error).replace(f"{staging}/", f"{NAME}: ")) from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check_paths(config: Config, staging: Path) -> None:
+    if Path(config.key) != staging / KEY:
+        raise BadInput(f'{NAME}: {UNIT}: key is not "{KEY}", which the unit makes beside it')
+
+
+def _check_name(unit: str, home: Path) -> None:
+    """A unit stays who it is: its log, its outbox and its certificate carry its name."""
+    if (home / UNIT).exists() and (now := load_config(home / UNIT).unit) != unit:
+        raise BadInput(f"{NAME}: {UNIT}: this is unit {now}, not {unit}; the card of {unit}, or a new image, is wanted")
+
+
+def _lay_network(wanted: Network, etc: Path) -> None:
+    found = network.files_of(wanted)
+    for path in network.ALL:
+        if path in found:
+            (etc / path).parent.mkdir(parents=True, exist_ok=True)
+            files.write_atomically(etc / path, found[path].encode())
+        else:
+            (etc / path).unlink(missing_ok=True)
+
+
+def _let_in(key: str | None, run: Path) -> None:
+    path = run / SSH_KEYS
+    path.unlink(missing_ok=True)
+    if key is not None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        privatefile.write(path, f"restrict,pty {key.strip()}\n".encode())

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap provision pack`: the files of one unit, and how it reaches the network, as one linetap.toml."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from linetap.config.load import Source
+from linetap.desk import privatefile
+from linetap.desk.deskfolder import read_small
+from linetap.errors import BadInput
+from linetap.provision import order
+
+_LIMIT_BYTES = 256 * 1024  # a key list of 400 days has 60 kB
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="unit.toml, and all that it names but keys")
+    parser.add_argument("--address", metavar="10.1.2.3/24", help="DHCP where nothing is said")
+    parser.add_argument("--gateway", metavar="10.1.2.1")
+    parser.add_argument("--dns", action="append", default=[], metavar="10.1.2.1")
+    parser.add_argument("--ntp", action="append", default=[], metavar="HOST", help="time servers")
+    parser.add_argument("--vlan", type=int, metavar="N")
+    parser.add_argument("--wifi", nargs=2, metavar=("SSID", "PASSPHRASE"))
+    parser.add_argument("--ssh-key", metavar="LINE", help="lets its holder in, until the next boot")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar=order.NAME, help="must not exist")
+
+
+def run(args: argparse.Namespace) -> int:
+    files = {path.name: _text(path) for path in args.files}
+    if len(files) < len(args.files):
+        raise BadInput("two of the files have one name")
+    text = render(files, _network(args), args.ssh_key)
+    privatefile.write(args.output, text.encode())
+    try:
+        order.read(Source(args.output))
+    except BadInput:
+        args.output.unlink()
+        raise
+    sys.stdout.write(f"{args.output}: for the boot partition of the card; whoever has it may read what is in it\n")
+    return 0
+
+
+def render(files: dict[str, str], network: dict[str, object], ssh_key: str | None) -> str:
+    """unit.toml last: it is the longest."""
+    out = ["# What a linetap unit takes from its card at the next boot, once; then it is gone from it.\n"]
+    if ssh_key is not None:
+        out.append(f"ssh_key = {json.dumps(ssh_key)}\n")
+    if network:
+        out.append("\n[network]\n")
+        out += [f"{key} = {_value(value)}\n" for key, value in network.items()]
+    out.append("\n[files]\n")
+    for name in sorted(files, key=lambda name: (name == order.UNIT, name)):
+        out.append(f"{json.dumps(name)} = {_value(files[name])}\n")
+    return "".join(out)
+
+
+def _network(args: argparse.Namespace) -> dict[str, object]:
+    wifi = None if args.wifi is None else {"ssid": args.wifi[0], "passphrase": args.wifi[1]}
+    said = {
+        "address": args.address, "gateway": args.gateway, "dns": args.dns, "ntp": args.ntp, "vlan": args.vlan,
+        "wifi": wifi,
+    }  # fmt: skip
+    return {key: value for key, value in said.items() if value not in (None, [])}
+
+
+def _value(value: object) -> str:
+    """TOML. Text of several lines as it is, so that a person can read it, where TOML lets it."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, str) and "\n" in value and "'''" not in value and value.replace("\n", "").isprintable():
+        return f"'''\n{value}'''"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_small(path, _LIMIT_BYTES).decode()
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not text in UTF-8") from None

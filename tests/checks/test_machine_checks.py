@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checks of the machine, its clock, and what was lost for want of time: where they begin and end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from linetap.checks import Finding, Snapshot, run
+from linetap.checks.machine import Machine, Wear
+from linetap.checks.watch import Seen, Services, Status
+from linetap.clock import NS_PER_S
+from linetap.panel.state import shown
+from linetap.records import KernelClockState
+from state_files import DEATHS, capture, recorder, reporter
+
+GIB = 1 << 30
+MEMORY_KB = 1_000_000
+
+
+def unit(
+    read_only: bool | None = None,
+    status: Status = "alive",
+    of_capture: dict[str, Any] | None = None,
+    of_recorder: dict[str, Any] | None = None,
+    **of_machine: Any,
+) -> Snapshot:
+    captures = {1: Seen(capture(**of_capture or {}), status, 60 * NS_PER_S)}
+    services = Services(captures, Seen(recorder("idle", **of_recorder or {}), status), Seen(reporter(), "alive"))
+    return Snapshot(services, GIB, 2 * GIB, 0, "/vault", 0, Machine(**of_machine), read_only)
+
+
+def stands(snapshot: Snapshot, before: list[Finding] | None = None) -> list[tuple[str, str]]:
+    standing = run(snapshot, before or [])
+    return [(it.check, it.trouble.severity) for it in standing if it.check not in DEATHS]
+
+
+def severities(check: str, *snapshots: Snapshot) -> list[str | None]:
+    """What it was, one look after the other."""
+    standing: list[Finding] = []
+    told: list[str | None] = []
+    for snapshot in snapshots:
+        standing = run(snapshot, standing)
+        told.append(next((it.trouble.severity for it in standing if it.check == check), None))
+    return told
+
+
+def test_a_machine_that_says_nothing_is_well() -> None:
+    assert stands(unit()) == []
+
+
+def test_heat_begins_at_the_limits_and_ends_below_them() -> None:
+    hot = [unit(temperature_c=celsius) for celsius in (79.9, 80, 84.9, 85, 80.1, 79.9, 75.1, 74.9)]
+    assert severities("temperature_high", *hot) == [
+        None, "warning", "warning", "critical", "critical", "warning", "warning", None,
+    ]  # fmt: skip
+
+
+def percent(left: float, stalled: float = 0.0) -> Snapshot:
+    return unit(memory_total_kb=MEMORY_KB, memory_available_kb=round(MEMORY_KB * left / 100), stalled_percent=stalled)
+
+
+def test_memory_begins_at_its_limits_and_ends_above_them() -> None:
+    told = severities("memory_low", *(percent(left) for left in (8, 7.9, 3, 2.9, 11.9, 12)))
+    assert told == [None, "warning", "warning", "critical", "warning", None]
+
+
+def test_everybody_waits_for_memory() -> None:
+    assert severities("memory_low", percent(50, 9.9), percent(50, 10), percent(50, 9.9)) == [None, "warning", None]
+
+
+@pytest.mark.parametrize(
+    ("figures", "check", "severity"),
+    [
+        ({"under_voltage": True}, "under_voltage", "critical"),
+        ({"throttled": 0x50004}, "throttled", "warning"),
+        ({"throttled": 0x8}, "throttled", "warning"),
+        ({"disk_errors": {"vda": 0, "mmcblk0p3": 2}}, "disk_errors", "critical"),
+        ({"disks": {"mmcblk0": Wear(90, 1)}}, "disk_worn", "warning"),
+        ({"disks": {"mmcblk0": Wear(110, 1)}}, "disk_worn", "critical"),
+        ({"disks": {"mmcblk0": Wear(10, 2)}}, "disk_worn", "warning"),
+        ({"disks": {"mmcblk0": Wear(10, 1), "mmcblk1": Wear(0, 3)}}, "disk_worn", "critical"),
+        ({"temperature_c": 80.0}, "temperature_high", "warning"),
+    ],
+)
+def test_what_the_machine_says_is_told_and_on_the_leds(figures: dict[str, Any], check: str, severity: str) -> None:
+    snapshot = unit(**figures)
+    assert stands(snapshot) == [(check, severity)]
+    assert shown(snapshot.services, machine=snapshot.machine).condition == "unit_check"
+    assert shown(snapshot.services).condition == "ok"
+    assert stands(unit(), run(snapshot)) == []
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"under_voltage": False}, {"throttled": 0x50001}, {"throttled": 0}, {"disk_errors": {"vda": 0}},
+        {"disks": {"mmcblk0": Wear(80, 1)}}, {"temperature_c": 79.9},
+    ],
+)  # fmt: skip
+def test_what_is_no_fault(figures: dict[str, Any]) -> None:
+    snapshot = unit(**figures)
+    assert stands(snapshot) == []
+    assert shown(snapshot.services, machine=snapshot.machine).condition == "ok"
+
+
+def test_a_vault_that_takes_nothing() -> None:
+    assert stands(unit(read_only=True)) == [("vault_read_only", "critical")]
+    assert stands(unit(read_only=False)) == stands(unit(read_only=None)) == []
+
+
+class TestOverruns:
+    def test_one_is_none_and_many_are_worse(self) -> None:
+        some = [unit(of_capture={"overruns_lately": n}) for n in (2, 3, 29, 30, 2)]
+        assert severities("overruns", *some) == [None, "warning", "warning", "critical", None]
+        assert [shown(each.services).condition for each in some] == ["ok", *["unit_check"] * 3, "ok"]
+
+    def test_a_capture_that_is_away_says_nothing_new_and_cures_nothing(self) -> None:
+        many = unit(of_capture={"overruns_lately": 3})
+        assert stands(unit(status="dead", of_capture={"overruns_lately": 3})) == []
+        assert stands(unit(status="dead"), run(many)) == [("overruns", "warning")]
+
+
+def after_s(seconds: float, status: Status = "alive", **fields: Any) -> Snapshot:
+    """The recorder's word so long after its start."""
+    about = {"started_ns": 0, "mono_ns": round(seconds * NS_PER_S), **fields}
+    return unit(status=status, of_recorder=about)
+
+
+def test_what_went_from_the_ring_unread_is_told_for_an_hour() -> None:
+    told = [after_s(s, overtaken_ns=100 * NS_PER_S) for s in (100, 3699, 3700)]
+    assert severities("ring_overtaken", *told) == ["critical", "critical", None]
+    assert stands(after_s(100, overtaken_ns=None)) == []
+
+
+class TestClock:
+    UNKEPT = KernelClockState(synced=False, offset_ms=0.0)
+    KEPT = KernelClockState(synced=True, offset_ms=0.1)
+
+    def test_one_that_nobody_keeps_is_told_after_a_while(self) -> None:
+        told = severities("clock_unsynced", *(after_s(s, clock=self.UNKEPT) for s in (0, 899, 900)))
+        assert told == [None, None, "warning"]
+
+    def test_it_counts_from_when_it_was_last_kept(self) -> None:
+        lost = KernelClockState(synced=False, offset_ms=0.0, synced_ns=5000 * NS_PER_S)
+        assert severities("clock_unsynced", *(after_s(s, clock=lost) for s in (5899, 5900))) == [None, "warning"]
+
+    def test_a_recorder_that_starts_anew_does_not_clear_it(self) -> None:
+        told = [after_s(900, clock=self.UNKEPT), after_s(1, clock=self.UNKEPT), after_s(1, "dead", clock=self.KEPT)]
+        assert severities("clock_unsynced", *told, after_s(2, clock=self.KEPT)) == ["warning"] * 3 + [None]
+
+    @pytest.mark.parametrize(("step_ms", "says"), [(-3000, "3.0 s back"), (700, "0.7 s forward")])
+    def test_a_jump_is_told_for_an_hour(self, step_ms: int, says: str) -> None:
+        jumped = KernelClockState(synced=True, offset_ms=0.0, step_ms=step_ms, stepped_ns=10 * NS_PER_S)
+        assert severities("clock_stepped", *(after_s(s, clock=jumped) for s in (10, 3609, 3610))) == [
+            "warning", "warning", None,
+        ]  # fmt: skip
+        (found,) = run(after_s(10, clock=jumped))
+        assert says in found.trouble.text_en
+
+    def test_a_recorder_that_says_nothing_of_it_is_none_of_these(self) -> None:
+        assert stands(after_s(5000)) == []

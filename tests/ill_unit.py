@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit on which every check stands: for tests of what all of them say, and for tools/legend.py."""
+
+from __future__ import annotations
+
+from linetap.checks import CHECKS, Snapshot
+from linetap.checks.machine import Machine, Wear
+from linetap.checks.watch import Seen, Services
+from linetap.clock import NS_PER_S
+from linetap.records import (
+    CaptureState,
+    Fault,
+    KernelClockState,
+    KeyListState,
+    MeterState,
+    OutboxState,
+    RefusedState,
+    RetentionTimeState,
+)
+from state_files import capture, panel, recorder, reporter
+
+
+def ill_unit() -> Snapshot:
+    """Its recorder has been up for a quarter of an hour."""
+    worst = MeterState(connected=False, tamper=True, disagreeing=[1])
+    captures = {1: Seen(capture(meter=worst, overruns_lately=30), "alive", 60 * NS_PER_S)}
+    captures[2] = Seen[CaptureState](None, "dead")
+    for card, code in enumerate(("codec_absent", "codec_mismatch", "codec_stalled"), 3):
+        captures[card] = Seen(capture(card, fault=Fault(code, "")), "dead")
+    state = recorder(
+        "idle", "idle", version="1", started_ns=0, mono_ns=900 * NS_PER_S, overtaken_ns=0,
+        clock=KernelClockState(synced=False, offset_ms=0.0, step_ms=-3000, stepped_ns=0),
+        retention_time=RetentionTimeState(ahead_s=86_400 * 400), key_list=KeyListState(),
+        refused_commands=RefusedState(1, "command_signer"), departures=["record_and_flag"],
+        recording_refused="disk_error", outbox_dropped_to=7, smdr_unmatched=3, full_in_days=41, retention_days=60,
+    )  # fmt: skip
+    state.lines[0].troubles = [check.id for check in CHECKS]
+    told = reporter(False, certificate_until="1970-01-01T00:00:00.000Z", outbox=OutboxState(oldest_s=1e6))
+    machine = Machine(
+        temperature_c=90.0, under_voltage=True, throttled=0xF, memory_total_kb=1000, memory_available_kb=10,
+        disk_errors={"mmcblk0p2": 3}, disks={"mmcblk0": Wear(110, 3)},
+    )  # fmt: skip
+    services = Services(
+        captures, Seen(state, "alive", stuck=True), Seen(told, "alive", stuck=True), Seen(panel(), "dead")
+    )
+    return Snapshot(services, 0, 0, 100 << 20, "/var/lib/linetap/vault", 0, machine, read_only=True)

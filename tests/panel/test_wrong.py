@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A configuration that cannot be used is shown on the LEDs, by a panel process, until it is another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from config_file import text
+from linetap.board.simulated import leds_shown
+from linetap.clock import NS_PER_S, SYSTEM
+from linetap.panel import wrong
+from linetap.panel.legend import CONDITIONS
+from linetap.records import PanelState
+from linetap.service import START_AGAIN, read_state
+from state_files import unit
+
+LIMIT_S = 30
+
+
+@contextmanager
+def panel(file: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "linetap", "panel", "--config", str(file)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=LIMIT_S)
+
+
+def until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = SYSTEM.monotonic_ns() + LIMIT_S * NS_PER_S
+    while not true():
+        assert process.poll() is None, process.communicate()[1]
+        assert SYSTEM.monotonic_ns() < deadline
+        SYSTEM.sleep(0.01)
+
+
+def shows_it(run_dir: Path) -> bool:
+    state = read_state(run_dir, "panel", PanelState)
+    return state is not None and state.meaning_en.startswith(CONDITIONS["config_wrong"].en)
+
+
+def test_an_error_in_it_is_shown_until_the_file_is_another(run_dir: Path) -> None:
+    file = run_dir / "unit.toml"
+    good = text(msgspec.structs.replace(unit(run_dir), vault=str(run_dir / "vault")))
+    file.write_text("speed = 3\n" + good)
+    with panel(file) as process:
+        until(lambda: shows_it(run_dir), process)
+        seen: set[tuple[bool, bool, bool]] = set()
+
+        def blinks() -> bool:
+            leds = leds_shown(run_dir)
+            seen.add((leds["run"], leds["call"], leds["fault"]))
+            return len(seen) > 1
+
+        until(blinks, process)
+        assert seen == {(False, False, True), (False, False, False)}
+        state = read_state(run_dir, "panel", PanelState)
+        assert state is not None
+        assert state.fault is not None
+        assert "unknown key speed" in state.fault.text
+        file.with_suffix(".new").write_text(good)
+        file.with_suffix(".new").rename(file)
+        assert process.wait(LIMIT_S) == START_AGAIN
+    assert not any(leds_shown(run_dir).values())
+
+
+@pytest.mark.parametrize("content", [None, "\x00", "[board\n", 'board = "x"\nrun_dir = 3\n', "[board]\npins = 7\n"])
+def test_where_nothing_of_it_can_be_read_the_pins_beside_it_count(
+    tmp_path: Path, content: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On this machine there are no pins: the error stays what it was."""
+    file = tmp_path / "unit.toml"
+    if content is not None:
+        file.write_text(content)
+    board, run_dir = wrong._what_can_be_read(file)
+    assert (board.kind, board.pins, str(run_dir)) == ("hardware", str(tmp_path / "pins.toml"), "/run/linetap")
+    monkeypatch.setattr("linetap.panel.wrong.RUN_DIR", str(tmp_path))
+    with panel(file) as process:
+        assert process.wait(LIMIT_S) == 2
+        assert process.stderr is not None
+        assert str(file) in process.stderr.read()

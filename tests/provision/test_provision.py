@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A card that makes a unit: packed from real files, taken at the next boot, wiped; and every card that is wrong."""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from linetap import cli
+from linetap.config import load_config
+from linetap.desk.pki import request
+from linetap.evidence import keys
+from pki_rig import Pki
+from sealing_rig import run as run_tool
+
+CUSTODIAN = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z"
+EPOCH = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+SSH_KEY = keys.public_line(keys.new_unit_key().public_key(), "engineer")
+
+
+@dataclass(frozen=True)
+class Card:
+    """The desk's folder with what is packed, and a unit's /etc, /run and boot partition."""
+
+    root: Path
+    desk: Path
+    boot: Path
+    etc: Path
+    run: Path
+
+    @classmethod
+    def new(cls, root: Path) -> Card:
+        card = cls(root, *(root / name for name in ("desk", "boot", "etc", "run")))
+        for folder in (card.desk, card.boot, card.etc, card.run):
+            folder.mkdir()
+        card.configure()
+        return card
+
+    def configure(self, unit: str = "floor-03", old: str = "", new: str = "") -> None:
+        words = ["--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--board", "simulated", "--notices", "x"]
+        output = self.desk / "unit.toml"
+        assert cli.main(["config", "init", unit, *words, "--force", "-o", str(output)]) == 0
+        text = output.read_text().replace('host = "localhost"', 'host = "broker.city.example"')
+        for key, name in (("ca", "ca.pem"), ("certificate", "tls.pem"), ("key", "tls.key")):
+            text = text.replace(f'# {key} = "{name}"', f'{key} = "{name}"')
+        output.write_text(text.replace(old, new) if old else text)
+
+    def pack(self, *more: str) -> int:
+        (self.boot / "linetap.toml").unlink(missing_ok=True)
+        (self.desk / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+        files = [str(self.desk / name) for name in ("ca.pem", "unit.toml")]
+        return cli.main(["provision", "pack", *files, *more, "-o", str(self.boot / "linetap.toml")])
+
+    def start(self) -> int:
+        """What the unit does at boot."""
+        return cli.main(["provision", "apply", str(self.boot), "--etc", str(self.etc), "--run", str(self.run)])
+
+    def on_card(self) -> set[str]:
+        return {path.name for path in self.boot.iterdir()}
+
+    @property
+    def home(self) -> Path:
+        return self.etc / "linetap"
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Card:
+    return Card.new(tmp_path)
+
+
+def test_a_card_becomes_a_unit_and_is_wiped(card: Card, capsys: pytest.CaptureFixture[str]) -> None:
+    assert card.pack("--address", "10.1.2.3/24", "--gateway", "10.1.2.1", "--dns", "10.1.2.1", "--ntp", "ntp.city") == 0
+    capsys.readouterr()
+    assert card.start() == 0
+    assert capsys.readouterr().out.startswith("unit floor-03, 8 lines, configuration ")
+    config = load_config(card.home / "unit.toml")
+    assert (config.unit, len(config.line), config.broker.host) == ("floor-03", 8, "broker.city.example")
+    assert (card.home / "unit.toml").read_text() == (card.desk / "unit.toml").read_text()
+    assert (card.home / "ca.pem").read_text() == (card.desk / "ca.pem").read_text()
+    assert stat.S_IMODE((card.home / "unit.toml").stat().st_mode) == 0o644
+    assert stat.S_IMODE((card.home / "unit.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((card.home / "tls.key").stat().st_mode) == 0o600
+    wire = (card.etc / "systemd/network/10-linetap.network").read_text()
+    assert "Address=10.1.2.3/24\nGateway=10.1.2.1\nDNS=10.1.2.1\n" in wire
+    assert (card.etc / "chrony/sources.d/linetap.sources").read_text() == "server ntp.city iburst\n"
+    assert card.on_card() == {"linetap-done.txt", "floor-03.request"}
+    assert not list(card.home.glob(".*"))
+
+
+def test_the_request_on_the_card_makes_a_certificate_that_comes_back_by_card(card: Card, tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "authority")
+    assert card.pack() == 0
+    assert card.start() == 0
+    asked = card.boot / "floor-03.request"
+    assert request.check(asked.read_bytes()).unit == "floor-03"
+    assert pki.run("unit", str(asked), "-o", str(card.boot / "floor-03.pem")) == 0
+    assert card.start() == 0
+    assert card.on_card() == {"linetap-done.txt", "floor-03.request"}
+    (tls,) = card.home.glob("tls.pem")
+    assert "OK" in run_tool(["openssl", "verify", "-CAfile", str(pki.ca), str(tls)]).stdout.decode()
+
+
+def test_a_second_card_changes_the_unit_and_keeps_its_keys(card: Card) -> None:
+    assert (card.pack("--vlan", "120"), card.start()) == (0, 0)
+    made = {name: (card.home / name).read_bytes() for name in ("unit.key", "tls.key")}
+    assert (card.etc / "systemd/network/20-linetap-vlan.netdev").exists()
+    card.configure(old="notice_delay_ms = 500", new="notice_delay_ms = 700")
+    assert (card.pack(), card.start()) == (0, 0)
+    assert load_config(card.home / "unit.toml").recording.notice_delay_ms == 700
+    assert made == {name: (card.home / name).read_bytes() for name in made}
+    assert not (card.etc / "systemd/network/20-linetap-vlan.netdev").exists(), "of the order before"
+
+
+def test_a_configuration_that_a_command_may_replace_stays_one(card: Card) -> None:
+    kept = card.root / "config" / "unit.toml"
+    card.home.mkdir()
+    (card.home / "unit.toml").symlink_to(kept)
+    assert (card.pack(), card.start()) == (0, 0)
+    kept.chmod(0o640)
+    card.configure(old="notice_delay_ms = 500", new="notice_delay_ms = 700")
+    assert (card.pack(), card.start()) == (0, 0)
+    assert (card.home / "unit.toml").is_symlink()
+    assert load_config(card.home / "unit.toml").recording.notice_delay_ms == 700
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
+
+
+def test_without_a_card_nothing_happens(card: Card) -> None:
+    assert card.start() == 0
+    assert card.on_card() == set()
+    assert not card.home.exists()
+
+
+def test_ssh_for_one_boot_only_where_a_key_is_given(card: Card) -> None:
+    let_in = card.run / "linetap-ssh" / "authorized_keys"
+    assert (card.pack("--ssh-key", SSH_KEY), card.start()) == (0, 0)
+    assert let_in.read_text() == f"restrict,pty {SSH_KEY}\n"
+    assert (card.pack(), card.start()) == (0, 0)
+    assert not let_in.exists()
+
+
+def test_wifi_of_the_card(card: Card) -> None:
+    assert (card.pack("--wifi", "시청 3층", "p4ss phrase"), card.start()) == (0, 0)
+    text = (card.etc / "wpa_supplicant/wpa_supplicant-wlan0.conf").read_text()
+    assert 'ssid="시청 3층"' in text
+    assert 'psk="p4ss phrase"' in text
+    assert "Name=wlan0" in (card.etc / "systemd/network/10-linetap.network").read_text()
+
+
+def written(card: Card, text: str | bytes) -> None:
+    (card.boot / "linetap.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+UNIT = "[files]\n\"unit.toml\" = '''\n{}'''\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "linetap.toml:1: files is missing"),
+        (b"\x00\xff\xfe binary", "linetap.toml:1: byte 1 is not UTF-8"),
+        ("[files\n", "linetap.toml:1: not TOML"),
+        ("#" * (1 << 20) + "\n", "more than 1048576 bytes; that is no configuration"),
+        ("[files]\n", 'linetap.toml:1: files: there is no "unit.toml"'),
+        ('[files]\n"unit.toml" = ""\n"unit.key" = "x"\n', "linetap.toml:3: files: unit.key is made by the unit itself"),
+        ('[files]\n"unit.toml" = ""\n"../x" = "x"\n', "linetap.toml:3: files: '../x' is no name"),
+        (UNIT.format("unit = 3\n"), "linetap.toml: unit.toml:1: unit = 3"),
+        ('[files]\n"unit.toml" = ""\n[network]\naddress = "10.1"\ngateway = "x"\n', "linetap.toml:4: network.address"),
+        ('[files]\n"unit.toml" = ""\n[network]\naddress = "10.1.2.3/8"\n', "address and gateway go together"),
+        ('[files]\n"unit.toml" = ""\n[network]\nvlan = 5000\n', "linetap.toml:4: network.vlan = 5000"),
+        ('ssh_key = "ssh-rsa AAAA"\n[files]\n"unit.toml" = ""\n', "linetap.toml:1: ssh_key: the one line of a .pub"),
+        ('speed = 3\n[files]\n"unit.toml" = ""\n', "linetap.toml:1: unknown key speed"),
+    ],
+    ids=[
+        "empty", "binary", "cut short", "huge", "no configuration", "a key", "a path", "wrong type", "no address",
+        "no gateway", "vlan", "ssh-rsa", "unknown key",
+    ],
+)  # fmt: skip
+def test_a_wrong_file_changes_nothing_and_is_explained_beside_it(card: Card, text: str | bytes, said: str) -> None:
+    written(card, text)
+    before = (card.boot / "linetap.toml").read_bytes()
+    assert card.start() == 2
+    assert said in (card.boot / "linetap-error.txt").read_text()
+    assert (card.boot / "linetap.toml").read_bytes() == before
+    assert not (card.home / "unit.toml").exists()
+    assert not list(card.etc.rglob("*.network"))
+
+
+def test_forty_lines_are_too_many(card: Card) -> None:
+    line = "\n[[line]]\nnumber = {}\nchannel = {}\n"
+    card.configure(old="\n[[line]]\nnumber = 1\n", new=line.format(40, 40) + "\n[[line]]\nnumber = 1\n")
+    assert card.pack() == 0
+    assert card.start() == 2
+    assert "linetap.toml: unit.toml:" in (card.boot / "linetap-error.txt").read_text()
+
+
+def test_what_was_wrong_is_forgotten_when_it_is_right(card: Card) -> None:
+    written(card, "[files\n")
+    assert card.start() == 2
+    assert (card.pack(), card.start()) == (0, 0)
+    assert "linetap-error.txt" not in card.on_card()
+
+
+def test_another_units_card_is_refused(card: Card) -> None:
+    assert (card.pack(), card.start()) == (0, 0)
+    before = (card.home / "unit.toml").read_bytes()
+    card.configure(unit="floor-04")
+    assert (card.pack(), card.start()) == (0, 2)
+    assert "this is unit floor-03, not floor-04" in (card.boot / "linetap-error.txt").read_text()
+    assert (card.home / "unit.toml").read_bytes() == before
+    assert (card.boot / "linetap.toml").exists()
+
+
+def test_what_is_packed_is_what_was_given(card: Card) -> None:
+    """Also text that a literal string of TOML cannot hold."""
+    (card.desk / "ca.pem").write_text("unused")
+    for text in ("it's '''three''' quotes\n", "a\ttab\n", "one line", "한글\n\n끝\n"):
+        (card.desk / "odd.txt").write_text(text)
+        (card.boot / "linetap.toml").unlink(missing_ok=True)
+        files = [str(card.desk / name) for name in ("odd.txt", "unit.toml")]
+        assert cli.main(["provision", "pack", *files, "-o", str(card.boot / "linetap.toml")]) == 0
+        found = tomllib.loads((card.boot / "linetap.toml").read_text())
+        assert found["files"] == {"odd.txt": text, "unit.toml": (card.desk / "unit.toml").read_text()}

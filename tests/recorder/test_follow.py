@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recorder that is slower than the ring is long: it goes on, and says when audio last went unread."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from linetap.clock import NS_PER_S, ManualClock
+from linetap.recorder.follow import Cards
+from linetap.ring import NS_PER_FRAME, SLOT_FRAMES, RingWriter
+from state_files import unit
+
+LINES = 2
+
+
+def write(ring: RingWriter, slots: int) -> None:
+    bits, levels = np.zeros((LINES, 10), np.bool_), np.zeros(LINES, np.int16)
+    for _ in range(slots):
+        at_ns = ring.next_frame * NS_PER_FRAME
+        ring.write(
+            np.zeros((LINES, SLOT_FRAMES), np.int16), bits, bits, bits, levels, levels.astype(np.uint32),
+            levels.astype(np.int32), at_ns, at_ns, 0,
+        )  # fmt: skip
+
+
+def test_what_went_before_it_was_read_is_dated(run_dir: Path) -> None:
+    clock = ManualClock(monotonic_ns=100 * NS_PER_S)
+    with closing(RingWriter(run_dir, 1, [1, 2], 1, 8000)) as ring:
+        cards = Cards(unit(run_dir, LINES), clock, {})
+        cards.wait(0)
+        follower = cards.followers[1]
+        write(ring, 50)
+        assert follower.read() is not None
+        assert cards.overtaken_ns is None
+        clock.advance(NS_PER_S)
+        write(ring, 200)
+        found = follower.read()
+        assert found is not None
+        assert found[0].gap == "ring_overtaken"
+        assert cards.overtaken_ns == 101 * NS_PER_S
+
+
+def test_so_is_what_the_vault_fetches_too_late(run_dir: Path) -> None:
+    clock = ManualClock(monotonic_ns=100 * NS_PER_S)
+    with closing(RingWriter(run_dir, 1, [1, 2], 1, 8000)) as ring:
+        cards = Cards(unit(run_dir, LINES), clock, {})
+        cards.wait(0)
+        write(ring, 50)
+        assert cards.stretch(2, 0, 50 * SLOT_FRAMES).gaps == []
+        assert cards.overtaken_ns is None
+        write(ring, 200)
+        assert cards.stretch(2, 0, 50 * SLOT_FRAMES).gaps == [(0, 50 * SLOT_FRAMES, "ring_overtaken")]
+        assert cards.overtaken_ns == 100 * NS_PER_S

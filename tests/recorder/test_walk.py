@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Walk tests over a recorder with a live ring: good lines and bad, calls in earnest, kills, and who may start one."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sounds import busy, digits
+from walk_rig import Walked, Wire
+
+from linetap.config.schema import Config, Recording
+from linetap.evidence import sealed, walk
+from linetap.evidence.leaflog import LEAVES, lines_of
+from linetap.evidence.walk import WalkReport
+from linetap.recorder.vault import linefaults
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.walk.walk import ALL_S, SHOWN_S
+from linetap.records import CallRecord, PlayNotice, StartWalk, StopWalk
+from unit_rig import Unit, make_unit
+
+SOON = Recording(answer_timeout_s=2, answer_unheard_s=4)
+
+
+@pytest.fixture
+def unit(tmp_path: Path, run_dir: Path) -> Unit:
+    return make_unit(tmp_path, run_dir, lines=4, recording=SOON)
+
+
+@pytest.fixture
+def walked(unit: Unit) -> Iterator[Walked]:
+    """Four good lines, which a test spoils before they are asked for."""
+    with Walked(unit.config, [Wire() for _ in range(4)]) as made:
+        made.turn()
+        yield made
+
+
+def report_of(config: Config) -> tuple[Path, WalkReport]:
+    (path,) = (config.vault_path / walk.FOLDER).glob("*.json")
+    return path, walk.decode(path.read_bytes())
+
+
+def events(config: Config) -> list[dict[str, Any]]:
+    reader = OutboxReader(config.vault_path / "outbox")
+    return [msgspec.json.decode(payload) for _, payload, _ in reader.from_seq(1, 10_000)]
+
+
+def record_of(config: Config, call_id: str) -> CallRecord:
+    path = config.vault_path / sealed.call_path(call_id) / sealed.RECORD
+    return msgspec.json.decode(path.read_bytes(), type=CallRecord)
+
+
+def test_a_walk_over_lines_good_and_bad(walked: Walked, unit: Unit) -> None:
+    walked.wires[1].battery_v, walked.wires[1].lifts = 0.0, False
+    walked.wires[2].echo_db = -120.0
+    walked.wires[3].digit = ""
+    found = walked.walk_all()
+    assert {n: (line.colour, line.found) for n, line in found.items()} == {
+        1: ("green", []),
+        2: ("red", ["line_cut"]),
+        3: ("red", ["notice_absent"]),
+        4: ("yellow", ["no_digit"]),
+    }
+    assert (found[1].on_hook_v, found[1].off_hook_v) == (-48.0, -8.0)
+    path, report = report_of(unit.config)
+    assert (report.passed, report.ended_by, report.by, report.unit) == (False, "done", "terminal", "floor-03")
+    for line in report.lines:
+        if line.call_id is not None:
+            made = record_of(unit.config, line.call_id)
+            assert (made.disposition, made.direction, made.ended_by) == ("recorded", "out", "on_hook")
+            assert made.notice is not None
+            assert line.record_sha256 is not None
+    told = [event for event in events(unit.config) if event["event"] in ("tested", "walked")]
+    assert [(event["line"], event["colour"]) for event in told[:-1]] == [(1, "green"), (3, "red"), (4, "yellow")]
+    assert (told[-1]["green"], told[-1]["yellow"], told[-1]["red"]) == ([1], [4], [2, 3])
+    sha256 = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True, timeout=60).stdout[:64]
+    assert told[-1]["document_sha256"] == sha256
+    leaves = [msgspec.json.decode(line) for line in lines_of(unit.config.vault_path / "log" / LEAVES)]
+    assert [leaf["sha256"] for leaf in leaves if leaf["kind"] == "walk"] == [sha256]
+
+
+def test_the_report_is_signed_as_stock_openssh_checks_it(walked: Walked, unit: Unit) -> None:
+    walked.walk_all(2)
+    path, report = report_of(unit.config)
+    assert report.passed
+    signature = path.with_name(path.name + walk.SIGNATURE_SUFFIX)
+    command = f"ssh-keygen -Y verify -f {unit.signers} -I floor-03 -n {walk.NAMESPACE} -s {signature}"
+    subprocess.run(command.split(), input=path.read_bytes(), check=True, timeout=60, capture_output=True)
+    assert b'"passed":true' in path.read_bytes()
+
+
+def test_a_test_call_is_opened_like_any_other(walked: Walked, unit: Unit) -> None:
+    call_id = walked.walk_all(1)[1].call_id
+    assert call_id is not None
+    recipe = (
+        f"age -d -i {unit.epoch} key.age | age -d -i {unit.custodian} > call.key && age -d -i call.key audio.001.age"
+    )
+    folder = unit.config.vault_path / sealed.call_path(call_id)
+    audio = subprocess.run(["sh", "-c", recipe], cwd=folder, check=True, timeout=60, capture_output=True).stdout
+    assert audio.startswith(b".snd")
+
+
+@pytest.mark.parametrize(("digit", "codes"), [("1", []), ("", ["no_digit"])])
+def test_an_exchange_that_gives_busy_tone_is_answer_enough(
+    tmp_path: Path, run_dir: Path, digit: str, codes: list[str]
+) -> None:
+    """It does so before the unit's usual time is over: with one digit, and to whoever dials none."""
+    unit = make_unit(tmp_path, run_dir, lines=1)
+    with Walked(unit.config, [Wire(digit=digit, busy_after_s=2.5)]) as walked:
+        walked.turn()
+        found = walked.walk_all()[1]
+    assert found.found == codes
+    assert found.call_id is not None
+    record = record_of(unit.config, found.call_id)
+    assert (record.answered_by, record.disposition) == ("tone", "recorded")
+
+
+def test_busy_tone_is_nobodys_answer_where_no_walk_asks(tmp_path: Path, run_dir: Path) -> None:
+    unit = make_unit(tmp_path, run_dir, lines=1)
+    wire = Wire(digit="", off_hook=[(1, 9)])
+    wire.say(2.0, digits("1"))
+    wire.say(2.5, busy(7.0))
+    with Walked(unit.config, [wire]) as walked:
+        walked.until(lambda: walked.frame / 8000 > 11, "the call has come and gone")
+        walked.until(lambda: not walked.service.vault.unfinished(), "it is sealed")
+    (ended,) = [event for event in events(unit.config) if event["event"] == "ended"]
+    assert (ended["disposition"], ended["why"]) == ("unanswered", "busy")
+
+
+def test_a_walk_that_hears_the_notice_ends_the_fault_of_a_line(walked: Walked, unit: Unit) -> None:
+    """And one that does not hear it leaves it: the line's other calls are still discarded."""
+    for line in (1, 2):
+        linefaults.write(unit.config.vault_path, line, 1)
+    walked.restart()
+    walked.wires[1].echo_db = -120.0
+    found = walked.walk_all(1, 2)
+    assert (found[1].colour, found[2].found) == ("green", ["notice_absent"])
+    assert [line.troubles for line in walked.service.core.line_states()[:2]] == [[], ["notice_not_heard"]]
+    assert set(linefaults.load(unit.config.vault_path)) == {2}
+
+
+def test_a_call_in_earnest_on_a_faulty_line_is_discarded_as_ever(walked: Walked, unit: Unit) -> None:
+    """Somebody dials a number on the line just as the walk asks for it."""
+    linefaults.write(unit.config.vault_path, 1, 1)
+    walked.restart()
+    walked.wires[0].digit = "12345"
+    walked.ask(StartWalk("button", [1]))
+    walked.until(lambda: walked.walk is not None and walked.walk.step == "free", "the call is not taken for a test")
+    walked.until(lambda: walked.service.core.line_states()[0].state == "off_hook", "it is passed by")
+    walked.wires[0].lifted_at = None
+    walked.until(lambda: walked.walk is not None and walked.walk.step == "lift", "the line is asked for again")
+    walked.wires[0].lifts = False
+    walked.ask(StopWalk())
+    walked.until(walked.over, "it is told")
+    assert walked.walk is not None
+    assert walked.walk.lines[0].call_id is None
+    (ended,) = [event for event in events(unit.config) if event["event"] == "ended"]
+    assert (ended["disposition"], ended["why"]) == ("discarded", "notice_not_heard")
+
+
+def test_a_call_that_comes_in_goes_on_untouched(walked: Walked, unit: Unit) -> None:
+    """It rings at the line that is asked for: the call is answered, announced, recorded, and no test of anything."""
+    wire = walked.wires[0]
+    wire.lifts = False
+    walked.ask(StartWalk("terminal", [1]))
+    t = walked.frame / 8000
+    wire.rings, wire.off_hook = [(t + 1, t + 2)], [(t + 3, t + 9)]
+    walked.until(lambda: walked.walk is not None and walked.walk.step == "free", "the line is in use")
+    walked.until(lambda: walked.walk is not None and walked.walk.step == "lift", "and free again")
+    wire.lifts = True
+    walked.until(walked.over, "the walk test is over")
+    _, report = report_of(unit.config)
+    (line,) = report.lines
+    assert line.colour == "green"
+    (real,) = [
+        event for event in events(unit.config) if event["event"] == "sealed" and event["call_id"] != line.call_id
+    ]
+    made = record_of(unit.config, real["call_id"])
+    assert (made.direction, made.disposition, made.duration_s) == ("in", "recorded", 6.0)
+
+
+def test_the_other_lines_calls_are_nobodys_business(walked: Walked, unit: Unit) -> None:
+    t = walked.frame / 8000
+    walked.wires[3].rings, walked.wires[3].off_hook = [(t + 1, t + 2)], [(t + 2.5, t + 8)]
+    assert walked.walk_all(1)[1].colour == "green"
+    walked.until(lambda: walked.service.core.line_states()[3].state == "idle", "it has ended")
+    walked.until(lambda: not walked.service.vault.unfinished(), "and is sealed")
+    records = [event for event in events(unit.config) if event["event"] == "sealed" and event["line"] == 4]
+    assert [event["disposition"] for event in records] == ["recorded"]
+
+
+def test_a_line_that_is_in_use_is_not_asked_for(walked: Walked) -> None:
+    wire = walked.wires[0]
+    wire.lifted_at, wire.lifts = 0.0, False
+    walked.until(lambda: walked.service.core.line_states()[0].state != "idle", "somebody is calling")
+    walked.ask(StartWalk("terminal", [1]))
+    walked.until(walked.over, "the walk does not wait for ever")
+    assert walked.walk is not None
+    assert walked.walk.lines[0].found == ["in_use"]
+    assert walked.service.core.line_states()[0].call_id is not None, "and the call goes on"
+
+
+@pytest.mark.parametrize("step", ["lift", "dial", "notice", "down", "seal"])
+def test_a_recorder_that_is_killed_goes_on_with_it(walked: Walked, unit: Unit, step: str) -> None:
+    walked.ask(StartWalk("terminal", [1, 2]))
+    walked.until(lambda: walked.walk is not None and walked.walk.step == step, step)
+    walked.restart()
+    walked.until(walked.over, "the walk test is over")
+    _, report = report_of(unit.config)
+    assert [(line.line, line.colour) for line in report.lines] == [(1, "green"), (2, "green")]
+    assert [event["event"] for event in events(unit.config)].count("walked") == 1
+
+
+def test_what_was_not_reached_is_said(walked: Walked, unit: Unit) -> None:
+    walked.wires[1].lifts = False
+    walked.ask(StartWalk("button"))
+    walked.until(lambda: walked.walk is not None and walked.walk.line == 2, "line 2 is asked for")
+    walked.ask(StopWalk())
+    walked.until(walked.over, "it is told")
+    _, report = report_of(unit.config)
+    assert (report.ended_by, report.passed, report.by) == ("stopped", False, "button")
+    said = [(line.line, line.found) for line in report.lines]
+    assert said == [(1, []), (2, ["not_lifted"]), (3, ["not_reached"]), (4, ["not_reached"])]
+
+
+def test_all_of_it_has_an_end(walked: Walked) -> None:
+    for wire in walked.wires:
+        wire.lifts = False
+    walked.ask(StartWalk("button"))
+    walked.until(lambda: walked.walk is not None and walked.walk.line == 1, "it has begun")
+    walked.clock.advance((ALL_S + 1) * 10**9)
+    walked.turn()
+    assert walked.walk is not None
+    assert (walked.walk.ended_by, len(walked.walk.lines)) == ("time_limit", 4)
+    walked.until(walked.over, "it is told")
+    walked.clock.advance((SHOWN_S + 1) * 10**9)
+    walked.until(lambda: walked.walk is None, "it is shown no longer")
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (StartWalk("terminal", [1, 9]), "there is no line 9"),
+        (StopWalk(), "no walk test is going on"),
+    ],
+)
+def test_what_cannot_be_is_refused(walked: Walked, message: StartWalk | StopWalk, why: str) -> None:
+    assert walked.ask(message) == [why]
+    assert walked.walk is None
+
+
+def test_there_is_one_at_a_time_and_nonsense_starts_none(walked: Walked) -> None:
+    walked.wires[0].lifts = False
+    assert walked.ask(StartWalk("button", [1])) == []
+    (answer,) = walked.ask(StartWalk("terminal"))
+    assert "going on already" in answer
+    (answer,) = walked.ask(PlayNotice(1, "ko", 0))  # type: ignore[arg-type]
+    assert "not a command" in answer
+    assert walked.walk is not None
+    assert (walked.walk.by, walked.walk.line) == ("button", 1)
+
+
+def test_a_walk_of_a_line_that_is_no_longer_there_is_given_up(walked: Walked) -> None:
+    walked.wires[2].lifts = False
+    walked.ask(StartWalk("button", [3]))
+    assert walked.service.guide.walk is not None
+    walked.service.guide.walk.waiting.append(9)
+    walked.until(lambda: walked.walk is not None and walked.walk.line == 3, "it has begun")
+    walked.service._remember()
+    walked.restart()
+    assert walked.walk is None

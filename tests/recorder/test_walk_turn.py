@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A line's turn as tables: what is seen, the step it leads to, and what is said of the line in the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from linetap.config.numbers import HealthNumbers
+from linetap.recorder.walk.turn import CALL_S, SEAL_S, WAIT_S, Sight, Turn
+from linetap.recorder.walk.verdict import RED, colour_of, judge, not_reached, worst
+from linetap.records import CallRecord, NoticeRecord, WalkedLine, WalkStep
+
+CALL = "20261125T225601.710Z-L03"
+AT = "2026-11-25T22:56:30.000Z"
+IDLE = Sight(0.0, on_hook=True, volts=-48.0, level_dbm0=-68.0)
+LIFTED = Sight(0.0, idle=False, call_id=CALL, outgoing=True, on_hook=False, volts=-8.0, level_dbm0=-13.0)
+DIALLED = replace(LIFTED, dialled=1)
+PLAYED = replace(DIALLED, announced=True, level_dbm0=None)
+HEARD = replace(PLAYED, heard=True)
+RINGS = Sight(0.0, idle=False, call_id="20261125T225600.000Z-L03")
+
+
+def turn_of(*sights: Sight, every_s: float = 1.0) -> Turn:
+    turn = Turn(line=3, began_s=0.0)
+    for n, seen in enumerate(sights):
+        turn.look(replace(seen, mono_s=n * every_s))
+        turn = msgspec.msgpack.decode(msgspec.msgpack.encode(turn), type=Turn)  # as a restart has it
+    return turn
+
+
+def record(**changes: object) -> CallRecord:
+    notice = NoticeRecord(id="ko", started_at=AT, proof="full", score=1.0, level_db=-6.0)
+    facts = {"dialled": "1", "notice": notice, "notices": [notice], "disposition": "recorded"}
+    return CallRecord(call_id=CALL, unit="floor-03", line=3, **facts | changes)  # type: ignore[arg-type]
+
+
+def walked(made: CallRecord | None = None, exempt: bool = False, seen: Sight = HEARD) -> WalkedLine:
+    """Of a turn that went well, but for this."""
+    turn = turn_of(IDLE, LIFTED, DIALLED, PLAYED, seen)
+    turn.call_over(made or record(), 9.0)
+    turn.sealed()
+    assert turn.over
+    return judge(turn, exempt, HealthNumbers(), AT)
+
+
+@pytest.mark.parametrize(
+    ("sights", "step"),
+    [
+        ((IDLE,), "lift"),
+        ((IDLE, LIFTED), "dial"),
+        ((IDLE, LIFTED, DIALLED), "notice"),
+        ((IDLE, LIFTED, replace(LIFTED, announced=True)), "notice"),  # the digit did not come in time
+        ((IDLE, LIFTED, DIALLED, HEARD), "down"),
+        ((IDLE, replace(LIFTED, passing=True)), "down"),
+        ((RINGS,), "free"),
+        ((IDLE, RINGS), "free"),
+        ((IDLE, RINGS, IDLE), "lift"),
+        ((LIFTED,), "free"),  # it was in use before anybody was asked
+        ((LIFTED, DIALLED), "free"),
+        ((IDLE, LIFTED, replace(LIFTED, dialled=2)), "free"),  # somebody dials in earnest
+        ((IDLE, LIFTED, replace(LIFTED, dialled=2), replace(LIFTED, dialled=3), IDLE), "lift"),
+        ((IDLE, LIFTED, replace(LIFTED, call_id=CALL + "-2")), "free"),
+    ],
+)
+def test_steps(sights: tuple[Sight, ...], step: WalkStep) -> None:
+    turn = turn_of(*sights)
+    assert (turn.step, turn.over) == (step, False)
+    assert (turn.call_id is None) == (step in ("free", "lift"))
+
+
+def test_a_good_line() -> None:
+    found = walked()
+    assert (found.colour, found.found, found.call_id) == ("green", [], CALL)
+    assert (found.on_hook_v, found.off_hook_v, found.level_dbm0) == (-48.0, -8.0, -13.0)
+    assert (found.digit, found.proof, found.echo_db) == (True, "full", -6.0)
+
+
+@pytest.mark.parametrize(
+    ("made", "codes"),
+    [
+        (record(dialled=None), ["no_digit"]),
+        (record(notice=NoticeRecord(id="ko", started_at=AT, proof="partial")), ["notice_partial"]),
+        (record(notice=NoticeRecord(id="ko", started_at=AT, proof="absent")), ["notice_absent"]),
+        (record(notice=NoticeRecord(id="ko", started_at=AT)), ["notice_absent"]),  # put down before it was judged
+        (record(notice=None, disposition="discarded", dialled=None), ["not_recorded", "notice_not_played", "no_digit"]),
+    ],
+)
+def test_what_the_record_says_of_the_line(made: CallRecord, codes: list[str]) -> None:
+    found = walked(made)
+    assert (found.colour, found.found) == (colour_of(codes), codes)
+    assert found.colour != "green"
+
+
+@pytest.mark.parametrize(
+    ("seen", "codes", "colour"),
+    [
+        (replace(HEARD, troubles=["battery_low"]), ["battery_low"], "yellow"),
+        (replace(HEARD, troubles=["hum", "line_short"]), ["line_short", "hum"], "red"),
+        (replace(HEARD, troubles=["long_call", "notice_not_heard"]), [], "green"),  # not of the wires
+    ],
+)
+def test_what_the_line_suffers_from(seen: Sight, codes: list[str], colour: str) -> None:
+    found = walked(seen=seen)
+    assert (found.found, found.colour) == (codes, colour)
+
+
+@pytest.mark.parametrize(("level", "codes"), [(-50.0, ["too_quiet"]), (-75.0, ["silent"]), (-30.0, []), (None, [])])
+def test_the_loudest_half_second_is_judged(level: float | None, codes: list[str]) -> None:
+    turn = turn_of(IDLE, replace(LIFTED, level_dbm0=level), replace(DIALLED, level_dbm0=level), HEARD)
+    turn.call_over(record(), 9.0)
+    assert judge(turn, False, HealthNumbers(), AT).found == codes
+
+
+def test_an_exempt_line_has_neither_notice_nor_digit() -> None:
+    made = record(disposition="exempt", notice=None, dialled=None)
+    assert walked(made, exempt=True, seen=replace(LIFTED, passing=True)).colour == "green"
+    assert walked(made, exempt=False).colour == "red"
+
+
+def test_a_line_without_battery_is_not_waited_for() -> None:
+    for before in (IDLE, RINGS):
+        turn = turn_of(before, replace(before, troubles=["line_cut"]))
+        assert turn.over
+        assert judge(turn, False, HealthNumbers(), AT).found == ["line_cut"]
+
+
+@pytest.mark.parametrize(
+    ("sights", "until_s", "codes"),
+    [
+        ([IDLE], WAIT_S, ["not_lifted"]),
+        ([RINGS], WAIT_S, ["in_use"]),
+        ([IDLE, LIFTED], 1 + CALL_S, ["not_put_down"]),
+        ([IDLE, LIFTED, DIALLED, HEARD], 1 + CALL_S, ["not_put_down"]),
+        ([IDLE, LIFTED, replace(LIFTED, dialled=2)], WAIT_S, ["not_lifted"]),
+    ],
+)
+def test_each_turn_has_its_end(sights: list[Sight], until_s: float, codes: list[str]) -> None:
+    turn = turn_of(*sights)
+    turn.look(replace(sights[-1], mono_s=until_s - 0.5))
+    assert not turn.over
+    turn.look(replace(sights[-1], mono_s=until_s))
+    assert turn.over
+    found = judge(turn, False, HealthNumbers(), AT)
+    assert (found.colour, found.found) == ("red", codes)
+
+
+def test_a_seal_that_does_not_come_is_not_waited_for_for_ever() -> None:
+    turn = turn_of(IDLE, LIFTED, DIALLED, HEARD)
+    turn.call_over(record(), 9.0)
+    turn.look(replace(IDLE, mono_s=9.0 + SEAL_S - 1))
+    assert (turn.step, turn.over) == ("seal", False)
+    turn.look(replace(IDLE, mono_s=9.0 + SEAL_S))
+    assert turn.over
+
+
+def test_the_end_of_another_call_is_none_of_its_business() -> None:
+    turn = turn_of(IDLE, LIFTED)
+    turn.call_over(msgspec.structs.replace(record(), call_id=CALL + "-2"), 5.0)
+    assert turn.record is None
+    turn.sealed()
+    assert not turn.over
+
+
+def test_the_worst_line_counts() -> None:
+    lines = [WalkedLine(line=1, colour="green"), WalkedLine(line=2, colour="yellow")]
+    assert worst(lines) == "yellow"
+    assert worst([*lines, not_reached(3, AT)]) == "red"
+    assert {"not_reached", "line_cut", "line_short"} <= RED

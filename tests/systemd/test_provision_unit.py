@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A card in a machine that systemd has started: taken by the unit that ships, once, before the services."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from guest import Guest, guest, why_not
+from systemd_rig import COMMAND, CONFIG
+
+from linetap.bench.stage import linetap
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+CARD, UNIT = "/boot/firmware", "provision-linetap.service"
+
+
+def test_a_card_is_taken_and_a_wrong_one_fails_nothing_but_itself() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
+    try:
+        with guest(folder) as made:
+            made.write("/usr/bin/linetap", COMMAND, 0o755)
+            (made.root / "etc/linetap").mkdir()
+            (made.root / "etc/linetap/unit.toml").symlink_to(CONFIG)
+            made.boot()
+            _take(made, _packed(folder))
+    finally:
+        shutil.rmtree(folder)
+
+
+def _packed(folder: Path) -> str:
+    custodian = linetap("keygen", "custodian", "-o", folder / "custodian.txt").strip()
+    epoch = linetap("keygen", "epoch", "-o", folder / "epoch.txt").strip()
+    linetap(
+        "config", "init", "floor-03", "--lines", 2, "--custodian", custodian, "--epoch", epoch, "--board", "simulated",
+        "--notices", "/etc/linetap/notices", "-o", folder / "unit.toml",
+    )  # fmt: skip
+    linetap("provision", "pack", folder / "unit.toml", "--address", "10.1.2.3/24", "--gateway", "10.1.2.1",
+            "-o", folder / "linetap.toml")  # fmt: skip
+    return (folder / "linetap.toml").read_text()
+
+
+def _take(made: Guest, card: str) -> None:
+    made.run("systemctl", "start", UNIT)
+    assert made.property(UNIT, "ConditionResult") == "no", "there is no card"
+    made.run("mkdir", "-p", CARD)
+    made.run("mount", "-t", "tmpfs", "card", CARD)
+    _write(made, "[files\n")
+    made.run("systemctl", "start", UNIT, check=False)
+    assert made.property(UNIT, "Result") == "exit-code"
+    assert "not TOML" in made.run("cat", f"{CARD}/linetap-error.txt")
+    _write(made, card)
+    made.run("systemctl", "start", UNIT)
+    assert made.property(UNIT, "Result") == "success"
+    assert set(made.run("ls", CARD).split()) == {"linetap-done.txt", "floor-03.request"}
+    assert made.run("readlink", "/etc/linetap/unit.toml") == CONFIG
+    assert "floor-03" in made.run("linetap", "config", "check", "/etc/linetap/unit.toml")
+    assert "Address=10.1.2.3/24" in made.run("cat", "/etc/systemd/network/10-linetap.network")
+    assert made.run("sh", "-c", f"systemd-analyze verify /etc/systemd/system/{UNIT} 2>&1") == ""
+
+
+def _write(made: Guest, text: str) -> None:
+    made.run("sh", "-c", f"cat >{CARD}/linetap.toml <<'END'\n{text}END\n")

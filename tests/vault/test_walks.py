@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports on walk tests in the vault: what is told twice is told alike, and what is not sealed has no hash."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from keeping_rig import Keeper
+
+from linetap.errors import BadInput
+from linetap.evidence import sealed, walk
+from linetap.evidence.leaflog import LEAVES, lines_of
+from linetap.evidence.walk import WalkReport
+from linetap.recorder.vault import walks
+from linetap.recorder.vault.files import sha256
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.walks import Walks
+from linetap.records import WalkedLine
+
+BEGAN, ENDED = "2026-11-24T03:00:00.000Z", "2026-11-24T03:05:00.000Z"
+
+
+@pytest.fixture
+def keeper(tmp_path: Path, run_dir: Path) -> Keeper:
+    return Keeper(tmp_path, run_dir)
+
+
+def taker(keeper: Keeper) -> Walks:
+    return Walks(keeper.vault, keeper.key.signer(walk.NAMESPACE), keeper.log, keeper.report)
+
+
+def report(*lines: WalkedLine, **changes: Any) -> WalkReport:
+    facts: dict[str, Any] = {"unit": "floor-03", "version": "0", "config_sha256": "", "by": "terminal"}
+    facts |= {"began_at": BEGAN, "ended_at": ENDED, "ended_by": "done", "passed": True, "lines": list(lines)}
+    return WalkReport(**facts | changes)
+
+
+def events(keeper: Keeper) -> list[dict[str, Any]]:
+    reader = OutboxReader(keeper.vault / "outbox")
+    return [json.loads(payload) for _, payload, _ in reader.from_seq(1, 1000)]
+
+
+def leaves(keeper: Keeper) -> list[dict[str, Any]]:
+    return [leaf for line in lines_of(keeper.vault / "log" / LEAVES) if (leaf := json.loads(line))["kind"] == "walk"]
+
+
+def test_what_is_taken_twice_is_there_once(keeper: Keeper) -> None:
+    call = keeper.call()
+    told = report(WalkedLine(line=1, colour="green", at=ENDED, call_id=call.call_id))
+    taker(keeper).take(told)
+    (path,) = (keeper.vault / walk.FOLDER).glob("*.json")
+    before = path.read_bytes()
+    keeper.restart()
+    taker(keeper).take(told)
+    assert path.read_bytes() == before
+    assert [event["event"] for event in events(keeper)] == ["tested", "walked"]
+    assert [leaf["sha256"] for leaf in leaves(keeper)] == [sha256(path)] == [events(keeper)[1]["document_sha256"]]
+
+
+def test_only_what_is_sealed_has_a_hash(keeper: Keeper) -> None:
+    call = keeper.call()
+    lines = [WalkedLine(line=1, colour="green", call_id=call.call_id), WalkedLine(line=2, colour="red", call_id=None)]
+    lines.append(WalkedLine(line=3, colour="red", call_id="20261124T030100.000Z-L03"))
+    taker(keeper).take(report(*lines))
+    (path,) = (keeper.vault / walk.FOLDER).glob("*.json")
+    found = [line.record_sha256 for line in walk.decode(path.read_bytes()).lines]
+    assert found == [sha256(keeper.vault / sealed.call_path(call.call_id) / sealed.RECORD), None, None]
+
+
+def test_the_oldest_reports_go(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walks, "MOST_REPORTS", 2)
+    for day in (21, 22, 23):
+        taker(keeper).take(report(began_at=f"2026-11-{day}T03:00:00.000Z", ended_at=f"2026-11-{day}T03:05:00.000Z"))
+    left = sorted(path.name[:8] for path in (keeper.vault / walk.FOLDER).iterdir())
+    assert left == ["20261122", "20261122", "20261123", "20261123"]
+    assert len(leaves(keeper)) == 3, "the log forgets none"
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"unit":1}', b"\xff"])
+def test_what_is_no_report(damage: bytes) -> None:
+    with pytest.raises(BadInput):
+        walk.decode(damage)
+
+
+def test_a_report_has_one_spelling() -> None:
+    data = walk.encode(report())
+    assert walk.decode(data) == report()
+    with pytest.raises(BadInput):
+        walk.decode(msgspec.json.format(data))
