@@ -29,6 +29,10 @@
 #define METER_LED_CALL 3u
 #define METER_LED_RECORDING 4u
 #define METER_LED_FAULT 5u
+#define METER_LED_ASKED 6u
+#define METER_LED_GREEN 7u
+#define METER_LED_YELLOW 8u
+#define METER_LED_RED 9u
 #define METER_EDGE_HOOK 0u
 #define METER_EDGE_RING 1u
 #define METER_EDGE_PULSE 2u
@@ -75,7 +79,7 @@
 #define METER_BEAT_BYTES 8u
 #define METER_BEAT_OFFSET_STAMP 0u
 
-/* lights, from linetap: channels; a channel: uint8 (0 dark, 1 idle, 2 ringing, 3 call, 4 recording, 5 fault) */
+/* lights, from linetap: channels; a channel: uint8 (0 dark, 1 idle, 2 ringing, 3 call, 4 recording, 5 fault, 6 asked, 7 green, 8 yellow, 9 red) */
 #define METER_LIGHTS 0x82u
 #define METER_LIGHTS_BYTES 1u
 #define METER_LIGHTS_OFFSET_CHANNELS 0u
