@@ -13,6 +13,7 @@ readonly PACKAGES=(
   systemd                              # the units are run by it in a namespace of their own
   promtool                             # 16 MB, 85 MB installed: whether Prometheus takes our rules and figures
   python3-moto                         # 12 MB: a store of S3's protocol for the second copy
+  ngspice device-tree-compiler         # 15 MB: the front end is simulated from its drawing; the overlay is compiled
   minimodem multimon-ng libspandsp2t64 # what the detectors are held against
   asterisk-core-sounds-en-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav
 )
@@ -152,7 +153,7 @@ side_by_side() {
 all_pytests() {
   local folder status=0 others=()
   local waiting=(tests/e2e tests/systemd) desk=(tests/desk)
-  local computing=(tests/evidence tests/signals tests/vault tests/broker tests/mosquitto tests/reporter)
+  local computing=(tests/evidence tests/signals tests/vault tests/broker tests/mosquitto tests/reporter tests/hardware)
   for folder in "${waiting[@]}" "${desk[@]}" "${computing[@]}"; do others+=("--ignore=$folder"); done
   mkdir -p build
   side_by_side waiting others || status=$?

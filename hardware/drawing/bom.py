@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be bought for a card, and the whole card's nets, as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from drawing.project import Circuit
+
+BOM = "bom.csv"
+NETS = "linetap.nets"
+COLUMNS = ("count", "value", "rating", "maker", "number", "second source", "lifecycle", "references")
+
+
+def bom(circuit: Circuit) -> str:
+    """A part a line; rating is the one that matters."""
+    references: dict[str, list[str]] = {}
+    for sheet in circuit.sheets.values():
+        for _, base in circuit.instances(sheet.name):
+            for part in sheet.parts():
+                if part.kind.fitted:
+                    references.setdefault(part.kind_name, []).append(part.reference(base))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for name, found in references.items():
+        kind = circuit.kinds[name]
+        fixed = (kind.value, kind.rating, kind.maker, kind.number, kind.second, kind.lifecycle)
+        writer.writerow((len(found), *fixed, " ".join(found)))
+    return text.getvalue()
+
+
+def nets(circuit: Circuit) -> str:
+    """A net a line: its name, then reference.pin of all that hangs on it."""
+    head = "# SPDX-License-Identifier: Apache-2.0\n# The nets of a card (tools/draw.py). KiCad finds the same.\n"
+    lines = (f"{net}: {' '.join('.'.join(node) for node in nodes)}\n" for net, nodes in circuit.nets().items())
+    return head + "".join(lines)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What kicad-cli makes of the drawing. It is not needed to build or test linetap."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import tempfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+from drawing.schematic import PROJECT
+from linetap.errors import Refusal
+from simulation.netlist import committed
+
+NETLIST = "linetap.cir"
+MOST_S = 120
+
+
+def rules(folder: Path) -> str:
+    """KiCad's last word on its electrical rules. Refusal with its report when one is broken, warnings included."""
+    with tempfile.TemporaryDirectory(prefix="linetap-erc-") as scratch:
+        report = Path(scratch) / "erc.rpt"
+        said = _kicad(
+            "sch", "erc", "--severity-all", "--exit-code-violations", "-o", str(report), _root(folder), report=report
+        )
+    return next((line for line in said.splitlines() if line.startswith("Found ")), "Found nothing to say")
+
+
+def spice_netlist(folder: Path) -> str:
+    with tempfile.TemporaryDirectory(prefix="linetap-netlist-") as scratch:
+        path = Path(scratch) / "exported.cir"
+        _kicad("sch", "export", "netlist", "--format", "spice", "-o", str(path), _root(folder))
+        return committed(path.read_text())
+
+
+def nets(folder: Path) -> dict[str, list[tuple[str, str]]]:
+    """Net -> its (reference, pin number), as KiCad finds them; without the pins that are open on purpose."""
+    with tempfile.TemporaryDirectory(prefix="linetap-nets-") as scratch:
+        path = Path(scratch) / "exported.xml"
+        _kicad("sch", "export", "netlist", "--format", "kicadxml", "-o", str(path), _root(folder))
+        found = ElementTree.parse(path).getroot().iter("net")
+        joined = {net.attrib["name"]: sorted(_nodes(net)) for net in found}
+    return {name: nodes for name, nodes in joined.items() if not name.startswith("unconnected-")}
+
+
+def _nodes(net: ElementTree.Element) -> list[tuple[str, str]]:
+    return [(node.attrib["ref"], node.attrib["pin"]) for node in net.iter("node")]
+
+
+def parts(folder: Path) -> set[tuple[str, str, str]]:
+    """(reference, value, maker's number) of all that is to be bought."""
+    with tempfile.TemporaryDirectory(prefix="linetap-bom-") as scratch:
+        path = Path(scratch) / "exported.csv"
+        fields = "Reference,Value,Number"
+        _kicad("sch", "export", "bom", "--fields", fields, "--labels", fields, "-o", str(path), _root(folder))
+        with path.open(newline="") as file:
+            return {(row["Reference"], row["Value"], row["Number"]) for row in csv.DictReader(file)}
+
+
+def pictures(folder: Path, into: Path) -> None:
+    """linetap.pdf with all sheets, and an SVG each."""
+    _kicad("sch", "export", "pdf", "-o", str(into / f"{PROJECT}.pdf"), _root(folder))
+    _kicad("sch", "export", "svg", "-o", str(into), _root(folder))
+
+
+def _root(folder: Path) -> str:
+    return str(folder / f"{PROJECT}.kicad_sch")
+
+
+def _kicad(*arguments: str, report: Path | None = None) -> str:
+    done = subprocess.run(
+        ["kicad-cli", *arguments], capture_output=True, text=True, timeout=MOST_S, check=False, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        more = report.read_text() if report and report.exists() else done.stderr
+        raise Refusal(f"kicad-cli {' '.join(arguments[:3])} ended with {done.returncode}:\n{more[:4000]}")
+    return done.stdout

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a part looks like: where its pins are and which strokes it has.
+
+Lengths in steps of 2.54 mm, the grid on which KiCad connects; x to the right, y down, as on the sheet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drawing.tables import Kind, Pin
+
+OUT = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
+ANGLE = {"left": 0, "right": 180, "top": 270, "bottom": 90}  # of a pin: from its end towards the body
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPin:
+    """A pin's end against the part's middle, and how long its stroke is."""
+
+    pin: Pin
+    at: tuple[int, int]
+    length: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    pins: tuple[PlacedPin, ...]
+    strokes: tuple[tuple[Point, ...], ...]
+    left: int
+    right: int
+    top: int
+    bottom: int
+    names_shown: bool
+
+
+TWO_ENDED: dict[str, tuple[float, tuple[tuple[Point, ...], ...]]] = {  # length of a pin, strokes
+    "R": (1.0, (((-1, -0.4), (1, -0.4), (1, 0.4), (-1, 0.4), (-1, -0.4)),)),
+    "F": (1.0, (((-1, -0.3), (1, -0.3), (1, 0.3), (-1, 0.3), (-1, -0.3)), ((-1, 0), (1, 0)))),
+    "L": (1.0, (((-1, 0), (-0.7, -0.5), (-0.3, 0), (0, -0.5), (0.3, 0), (0.7, -0.5), (1, 0)),)),
+    "C": (1.75, (((-0.25, -0.8), (-0.25, 0.8)), ((0.25, -0.8), (0.25, 0.8)))),
+    "D": (1.4, (((-0.6, -0.6), (-0.6, 0.6), (0.6, 0), (-0.6, -0.6)), ((0.6, -0.6), (0.6, 0.6)))),
+    "TVS": (1.4, (((-0.6, -0.6), (-0.6, 0.6), (0.6, -0.6), (0.6, 0.6), (-0.6, -0.6)),)),
+}
+
+
+def shape(kind: Kind) -> Shape:
+    pins = kind.pin_rows()
+    if kind.symbol in TWO_ENDED:
+        length, strokes = TWO_ENDED[kind.symbol]
+        ends = (PlacedPin(pins[0], (-2, 0), length), PlacedPin(pins[1], (2, 0), length))
+        return Shape(ends, strokes, 2, 2, 1, 1, names_shown=False)
+    if kind.symbol == "flag":
+        return Shape(
+            (PlacedPin(pins[0], (0, 1), 0.5),), (((-0.5, 0), (0.5, 0), (0, 0.5), (-0.5, 0)),), 1, 1, 1, 1, False
+        )
+    return _amp(pins) if kind.symbol == "amp" else _box(pins)
+
+
+def _amp(pins: list[Pin]) -> Shape:
+    """A triangle; a single input is in its middle."""
+    inputs = [pin for pin in pins if pin.side == "left"]
+    at = {"right": (4, 0), "top": (-1, -3), "bottom": (-1, 3)}
+    ends = [PlacedPin(pin, at[pin.side], 1.0 if pin.side == "right" else 0.9) for pin in pins if pin.side != "left"]
+    rows = (0,) if len(inputs) == 1 else (-1, 1)
+    ends += [PlacedPin(pin, (-4, y), 1.0) for pin, y in zip(inputs, rows, strict=True)]
+    return Shape(tuple(ends), (((-3, -3), (-3, 3), (3, 0), (-3, -3)),), 4, 4, 3, 3, names_shown=True)
+
+
+def _box(pins: list[Pin]) -> Shape:
+    sides = {side: [pin for pin in pins if pin.side == side] for side in OUT}
+    deep = max(len(sides["left"]), len(sides["right"]), 1)
+    text = max((len(pin.name) for pin in sides["left"]), default=0) + max(
+        (len(pin.name) for pin in sides["right"]), default=0
+    )
+    half = max(2, -(-text // 4) + 1)
+    top = deep // 2 + 1
+    ends = [PlacedPin(pin, (-half - 1, i - deep // 2), 1.0) for i, pin in enumerate(sides["left"])]
+    ends += [PlacedPin(pin, (half + 1, i - deep // 2), 1.0) for i, pin in enumerate(sides["right"])]
+    bottom = deep - deep // 2
+    corners: tuple[Point, ...] = ((-half, -top), (half, -top), (half, bottom), (-half, bottom), (-half, -top))
+    return Shape(tuple(ends), (corners,), half + 1, half + 1, top, bottom, names_shown=True)

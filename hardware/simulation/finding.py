@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One figure of the front end against its requirement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`low` and `high` are the worst that was found, in `unit`; both must lie within `least` and `most`."""
+
+    what: str
+    low: float
+    high: float
+    unit: str
+    least: float = -inf
+    most: float = inf
+
+    @property
+    def holds(self) -> bool:
+        """A figure that could not be measured (nan) holds nothing."""
+        return self.least <= self.low <= self.high <= self.most
+
+    def limit(self) -> str:
+        if self.least == -inf:
+            return f"<= {self.most:g} {self.unit}"
+        if self.most == inf:
+            return f">= {self.least:g} {self.unit}"
+        return f"{self.least:g} to {self.most:g} {self.unit}"
+
+    def result(self) -> str:
+        """Three digits: what another release of the simulator would also say."""
+        low, high = _digits(self.low), _digits(self.high)
+        if low == high:
+            return f"{low} {self.unit}"
+        if self.least == -inf and self.low >= 0:
+            return f"{high} {self.unit}"
+        if self.most == inf:
+            return f"{low} {self.unit}"
+        return f"{low} to {high} {self.unit}"
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.result()}, asked {self.limit()}"
+
+
+def _digits(value: float) -> str:
+    return "0" if abs(value) < 1e-3 else f"{value:.3g}"
+
+
+def over(what: str, values: list[float], unit: str, *, least: float = -inf, most: float = inf) -> Finding:
+    """From single values; one nan among them is the whole's."""
+    if any(value != value for value in values):
+        return Finding(what, float("nan"), float("nan"), unit, least, most)
+    return Finding(what, min(values), max(values), unit, least, most)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands still: the load on an idle line, the hook window, and how well the meter sees a voltage."""
+
+from __future__ import annotations
+
+from simulation.corners import Wrong, all_to_one_side, all_wrongs, worst
+from simulation.finding import Finding, over
+from simulation.netlist import Netlist
+from simulation.spice import Deck, Supply, run
+
+MEGOHM = 1e6
+VOLTS_A_VOLT = 161.0  # of the line for one of VM
+MIDDLE_V = 1.65
+FED_V = 24.0  # half a battery: what both wires have against ground
+PAIR = ["Et /TIP1 m d 0 0.5", "Er m /RING1 d 0 0.5", f"Vm m 0 -{FED_V}"]  # V(d) is tip against ring
+RAMP_S = 4.0
+
+
+def dc_load(netlist: Netlist) -> list[Finding]:
+    """47 CFR 68.312: an idle line must not see us. Resistances at their low end, both polarities."""
+    low = all_to_one_side(netlist, -1)
+    pair = ("Vt /TIP1 m {half}", "Vr m /RING1 {half}", "Rm m 0 1e12")
+    leads = ("Vt /TIP1 0 {whole}", "Rr /RING1 0 1e12"), ("Vt /RING1 0 {whole}", "Rr /TIP1 0 1e12")
+
+    def resistance(lines: tuple[str, ...], volts: float) -> float:
+        around = [line.format(half=volts / 2, whole=volts) for line in lines]
+        found = run(Deck(low, [*around, ".tran 10m 1"], [".meas tran i find i(Vt) at=1"]))
+        return abs(volts / found["i"]) / MEGOHM
+
+    across = {volts: [resistance(pair, volts), resistance(pair, -volts)] for volts in (100, 200)}
+    to_earth = [resistance(lead, volts) for lead in leads for volts in (100, -100, 200, -200)]
+    return [
+        over("On-hook resistance, tip to ring, 100 V", across[100], "Mohm", least=5),
+        over("On-hook resistance, tip to ring, 200 V", across[200], "Mohm", least=0.03),
+        over("On-hook resistance, a lead to earth, 100 and 200 V", to_earth, "Mohm", least=5),
+    ]
+
+
+def hook_window(netlist: Netlist) -> list[Finding]:
+    """The comparators alone: a slow ramp down and up again, in both polarities, every part at its worst end."""
+    volts = {0.0: 40, 1.0: 8, 2.0: 40, 2.1: -40, 2.2: -40, 3.2: -8, 4.2: -40}
+    wave = " ".join(f"{turn * RAMP_S} {level}" for turn, level in volts.items())
+    lines = [f"Vd d 0 pwl({wave})", *PAIR, f".tran 2m {4.2 * RAMP_S} 0 4m"]
+    measures = [
+        f".meas tran {name} find v(d) when v(/Line1/W)={MIDDLE_V} {edge} td={start * RAMP_S}"
+        for name, edge, start in (
+            ("off", "rise=1", 0.1),
+            ("on", "fall=1", 0.1),
+            ("off_r", "rise=1", 2.2),
+            ("on_r", "fall=1", 2.2),
+        )
+    ]
+
+    def measure(changed: Netlist, supply: Supply) -> dict[str, float]:
+        return {name: abs(value) for name, value in run(Deck(changed, lines, measures, supply)).items()}
+
+    ends = worst(netlist, _of_levels(netlist), measure)
+    return [
+        over("HOOK pin: off-hook below", [*ends["off"], *ends["off_r"]], "V", least=16, most=25),
+        over("HOOK pin: on-hook above", [*ends["on"], *ends["on_r"]], "V", least=16, most=25),
+        over(
+            "HOOK pin: hysteresis",
+            [ends["on" + r][i] - ends["off" + r][i] for r in ("", "_r") for i in range(3)],
+            "V",
+            least=5,
+        ),
+    ]
+
+
+def metering(netlist: Netlist) -> list[Finding]:
+    """What the meter reads of a steady line against the truth, before `linetap line learn` has taken offsets away."""
+    levels = (-56, -48, 0, 6, 12, 24, 40, 48, 56)
+    wave = " ".join(f"{i / 10:g} {level} {i / 10 + 0.09:g} {level}" for i, level in enumerate(levels))
+    lines = [f"Vd d 0 pwl({wave})", *PAIR, ".tran 1m 0.9 0 1m"]
+    measures = [f".meas tran v{i} find v(/VM1) at={i / 10 + 0.08:g}" for i in range(len(levels))]
+
+    def measure(changed: Netlist, supply: Supply) -> dict[str, float]:
+        found = run(Deck(changed, lines, measures, supply))
+        read = {level: (found[f"v{i}"] - MIDDLE_V) * VOLTS_A_VOLT for i, level in enumerate(levels)}
+        errors = {f"at {level}": value - level for level, value in read.items()}
+        return errors | {"24 from 12": read[24] - read[12], "48 from 40": read[48] - read[40]}
+
+    ends = worst(netlist, _of_levels(netlist), measure)
+    unplugged = worst(netlist, _of_levels(netlist), _unplugged)["reads"]
+    errors = [value for name, three in ends.items() if name.startswith("at ") for value in three]
+    return [
+        over("Meter: error from -56 to 56 V, nothing learned", errors, "V", least=-3, most=3),
+        over("Meter: a line that is not there reads", list(unplugged), "V", least=-3, most=3),
+        over("Meter: 24 V PBX on-hook, above 12 V off-hook by", list(ends["24 from 12"]), "V", least=10),
+        over("Meter: 48 V on-hook, above a short loop's 40 V by", list(ends["48 from 40"]), "V", least=6),
+    ]
+
+
+def _unplugged(netlist: Netlist, supply: Supply) -> dict[str, float]:
+    """Both wires open; below 3 V there is no line."""
+    lines = ["Rt /TIP1 0 1e12", "Rr /RING1 0 1e12", ".tran 1m 0.1 0 1m"]
+    found = run(Deck(netlist, lines, [".meas tran v find v(/VM1) at=0.09"], supply))
+    return {"reads": (found["v"] - MIDDLE_V) * VOLTS_A_VOLT}
+
+
+def _of_levels(netlist: Netlist) -> list[Wrong]:
+    """What can move a threshold or a reading; the rest of the circuit cannot."""
+    resistors = {f"R{i}" for i in (*range(101, 112), *range(901, 907))}
+    amplifiers = {"U101", "U102", "U103", "U901", "U902", "U903"}
+    return [each for each in all_wrongs(netlist) if each.name in resistors | amplifiers or each.kind == "rail"]

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SPICE netlist as KiCad exports it from the drawing, an element a line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from linetap.errors import BadInput
+
+HARDWARE = Path(__file__).resolve().parent.parent
+NETLIST = HARDWARE / "linetap.cir"
+MODELS = HARDWARE / "circuit" / "models.lib"
+MOST_BYTES = 4 << 20
+UNITS = {"": 1.0, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "Meg": 1e6}
+VALUE = re.compile(r"([0-9.]+(?:e[-+][0-9]+)?)(p|n|u|m|k|Meg|)")  # an exponent where a value was scaled
+ELEMENT = re.compile(r"X?([A-Z]+)([0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """`what` is a resistor's or capacitor's value or the name of a subcircuit; `more` are its parameters."""
+
+    reference: str
+    nodes: tuple[str, ...]
+    what: str
+    subcircuit: bool
+    more: str = ""
+
+    @property
+    def sheet(self) -> int:
+        """1 to 8 for a line; the hundreds of the reference."""
+        matched = ELEMENT.fullmatch(self.reference)
+        assert matched
+        return int(matched[2]) // 100
+
+    @property
+    def value(self) -> float:
+        """In ohm or farad."""
+        matched = VALUE.fullmatch(self.what)
+        if not matched:
+            raise BadInput(f"{self.reference}: {self.what!r} is no value")
+        return float(matched[1]) * UNITS[matched[2]]
+
+    def text(self) -> str:
+        return " ".join([("X" if self.subcircuit else "") + self.reference, *self.nodes, self.what, self.more]).rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Netlist:
+    elements: dict[str, Element]
+
+    @classmethod
+    def read(cls, path: Path = NETLIST) -> Netlist:
+        """BadInput names the line that is no element."""
+        text = path.read_bytes()[:MOST_BYTES].decode()
+        found: dict[str, Element] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            if line and line[0] not in ".*":
+                words = line.split()
+                matched = ELEMENT.fullmatch(words[0])
+                if not matched or len(words) < 4:
+                    raise BadInput(f"{path}:{number}: {line[:60]!r} is no element")
+                reference = words[0].removeprefix("X") if words[0][0] == "X" else words[0]
+                found[reference] = Element(reference, tuple(words[1:-1]), words[-1], words[0][0] == "X")
+        return cls(found)
+
+    def line(self, number: int = 1) -> Netlist:
+        """One front end and the references."""
+        return Netlist({name: each for name, each in self.elements.items() if each.sheet in (number, 9)})
+
+    def text(self) -> str:
+        return "\n".join(each.text() for each in self.elements.values())
+
+    def scaled(self, factors: dict[str, float]) -> Netlist:
+        return self._with({ref: f"{self.elements[ref].value * factor:.9g}" for ref, factor in factors.items()})
+
+    def replaced(self, reference: str, what: str) -> Netlist:
+        return self._with({reference: what})
+
+    def rewired(self, reference: str, *nodes: str) -> Netlist:
+        return Netlist(self.elements | {reference: replace(self.elements[reference], nodes=nodes)})
+
+    def renamed(self, net: str, name: str) -> Netlist:
+        """The net cut off from whatever drives it by its old name."""
+        nodes = {
+            ref: tuple(name if node == net else node for node in each.nodes) for ref, each in self.elements.items()
+        }
+        return Netlist({ref: replace(each, nodes=nodes[ref]) for ref, each in self.elements.items()})
+
+    def given(self, parameters: dict[str, str]) -> Netlist:
+        """Subcircuits with parameters of their own."""
+        changed = {ref: replace(self.elements[ref], more=text) for ref, text in parameters.items()}
+        return Netlist(self.elements | changed)
+
+    def without(self, reference: str) -> Netlist:
+        return Netlist({name: each for name, each in self.elements.items() if name != reference})
+
+    def _with(self, what: dict[str, str]) -> Netlist:
+        return Netlist(self.elements | {ref: replace(self.elements[ref], what=text) for ref, text in what.items()})
+
+
+def committed(exported: str) -> str:
+    """KiCad's export without what depends on the machine, in an order that no change of the drawing shuffles."""
+    lines = [line for line in exported.splitlines() if line and line[0] not in ".*"]
+    lines.sort(key=lambda line: (_sheet_and_name(line), line))
+    head = [
+        "* SPDX-License-Identifier: Apache-2.0",
+        "* Exported by KiCad from linetap.kicad_sch (tools/draw.py). Not written by hand.",
+    ]
+    return "\n".join([*head, *lines, ".end"]) + "\n"
+
+
+def _sheet_and_name(line: str) -> tuple[int, str, int]:
+    matched = ELEMENT.fullmatch(line.split()[0])
+    if not matched:
+        raise BadInput(f"KiCad exported {line[:60]!r}, which is no element")
+    return int(matched[2]) // 100, matched[1], int(matched[2])

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every requirement by its name: what tests run, and what the table in hardware/README.md is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from simulation import audio, dialling, levels, ringing, surge
+from simulation.finding import Finding
+from simulation.netlist import Netlist
+
+ROWS: dict[str, Callable[[Netlist], list[Finding]]] = {
+    "dc_load": levels.dc_load,
+    "hook_window": levels.hook_window,
+    "metering": levels.metering,
+    "ringing": ringing.ringing,
+    "hook_latency": dialling.hook_latency,
+    "answer": dialling.answer,
+    "pulses": dialling.pulses,
+    "flash": dialling.flash,
+    "relay": dialling.relay,
+    "response": audio.response,
+    "rest": audio.rest,
+    "talk": audio.talk,
+    "insertion": audio.insertion,
+    "balance": audio.balance,
+    "notice": audio.notice,
+    "surge": surge.surge,
+}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of ngspice in batch: a deck in, measurements out."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import nan
+from pathlib import Path
+
+from linetap.errors import Refusal
+from simulation.netlist import MODELS, Netlist
+
+MOST_S = 60  # of a run, which takes one; a circuit that does not converge is not waited for
+MEASURED = re.compile(r"^(\w+)\s*=\s*([-+]?[0-9][0-9.eE+-]*|[-+]?nan|[-+]?inf|failed)", re.MULTILINE)
+OPTIONS = ".options method=gear gmin=1e-14 abstol=1e-13 reltol=1e-3"
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """In volts; the rails of the card. `relay` is what the Pi's pin gives."""
+
+    v3: float = 3.3
+    v5: float = 5.0
+    vref: float = 3.3
+    coil: float = 5.0
+    relay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deck:
+    """`lines` are what is around the card: exchange, telephone, analysis; `measures` what .meas is to tell."""
+
+    netlist: Netlist
+    lines: Sequence[str]
+    measures: Sequence[str]
+    supply: Supply = field(default_factory=Supply)
+    celsius: float = 27.0
+
+    def text(self) -> str:
+        """Loads stand for what hangs on the pins: the Pi, the meter, the codec."""
+        at = self.supply
+        return "\n".join([
+            "linetap", ".save all", f".temp {self.celsius}", f'.include "{MODELS}"', OPTIONS, self.netlist.text(),
+            f"V3 +3V3 0 {at.v3}", f"V5 +5V 0 {at.v5}", f"Vref VREF 0 {at.vref}",
+            f"Vcoil COIL 0 {at.coil}", f"Vrelay /RELAY1 0 {at.relay}",
+            "Rhook /HOOK1 0 100k", "Rringing /RINGING1 0 100k", "Rrx /RX1 0 100k",
+            *self.lines, *self.measures, ".end", "",
+        ])  # fmt: skip
+
+
+def run(deck: Deck) -> dict[str, float]:
+    """What each .meas gave, nan for what it did not find. Refusal when ngspice does not come to an end."""
+    with tempfile.TemporaryDirectory(prefix="linetap-spice-") as folder:
+        path = Path(folder) / "deck.cir"
+        path.write_text(deck.text())
+        try:
+            done = subprocess.run(
+                ["ngspice", "-b", path.name], cwd=folder, capture_output=True, text=True, timeout=MOST_S, check=False
+            )
+        except FileNotFoundError:
+            raise Refusal("ngspice is not installed; ./build.sh setup installs it") from None
+        except subprocess.TimeoutExpired:
+            raise Refusal(f"ngspice has not come to an end in {MOST_S} s") from None
+    found = {name: nan if value == "failed" else float(value) for name, value in MEASURED.findall(done.stdout)}
+    names = [line.split()[2] for line in deck.measures]
+    if not any(name in found for name in names):
+        raise Refusal("ngspice measured nothing: " + " / ".join((done.stdout + done.stderr).splitlines()[-3:]))
+    return {name: found.get(name.lower(), nan) for name in names}
+
+
+def run_all(decks: Iterable[Deck]) -> list[dict[str, float]]:
+    """In their order, as many at a time as the smallest machine that builds this has cores."""
+    return each(run, decks)
+
+
+def each[A, B](work: Callable[[A], B], over: Iterable[A]) -> list[B]:
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(work, over))

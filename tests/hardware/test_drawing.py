@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The schematics, the netlist and the circuit's tables say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hardware_rig import copied
+
+from drawing import picture
+from drawing.project import LINES, Circuit, files
+from drawing.tables import Part
+from linetap.errors import BadInput
+from simulation.netlist import HARDWARE, Netlist
+
+CIRCUIT = Circuit()
+
+
+@pytest.mark.parametrize("name", sorted(files(CIRCUIT)))
+def test_what_is_committed_is_what_the_tables_draw(name: str) -> None:
+    assert (HARDWARE / name).read_text() == files(CIRCUIT)[name], "tools/draw.py"
+
+
+def test_the_picture_shows_every_part_and_net_of_the_line() -> None:
+    sheet = CIRCUIT.sheets["line"]
+    text = (HARDWARE / picture.NAME).read_text()
+    assert text == picture.svg(sheet, 1), "tools/draw.py"
+    told = {element.text for element in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}text")}
+    assert {part.reference(1) for part in sheet.parts()} <= told
+    assert {net for part in sheet.parts() for net in part.nets.values()} <= told
+
+
+def test_every_net_goes_somewhere() -> None:
+    """KiCad finds that too; this finds it where KiCad is not installed."""
+    assert not [net for net, nodes in CIRCUIT.nets().items() if len(nodes) < 2]
+
+
+def test_the_netlist_is_that_of_the_tables() -> None:
+    """Without KiCad: each simulated part is there with its value and its nets, and nothing else is."""
+    expected: dict[str, tuple[tuple[str, ...], str]] = {}
+    names = {node: net for net, nodes in CIRCUIT.nets().items() for node in nodes}
+    for sheet in CIRCUIT.sheets.values():
+        for _, base in CIRCUIT.instances(sheet.name):
+            for part in sheet.parts():
+                if sheet.simulated:
+                    reference = part.reference(base)
+                    nodes = tuple(names[reference, pin.number] for pin in part.kind.pin_rows())
+                    expected[reference] = (nodes, part.kind.spice or _as_spice(part))
+    found = {name: (each.nodes, each.what) for name, each in Netlist.read().elements.items()}
+    assert found == expected
+
+
+def _as_spice(part: Part) -> str:
+    return part.kind.value.replace("M", "Meg")
+
+
+def test_eight_front_ends_are_one() -> None:
+    def of_line(number: int) -> set[tuple[str, tuple[str, ...], str]]:
+        def plain(net: str) -> str:
+            inner = f"/Line{number}/"
+            if net.startswith(inner):
+                return net.removeprefix(inner)
+            return net.removesuffix(str(number)) if net.startswith("/") else net
+
+        line = (each for each in Netlist.read().elements.values() if each.sheet == number)
+        return {(each.reference[:-3] + each.reference[-2:], tuple(map(plain, each.nodes)), each.what) for each in line}
+
+    assert all(of_line(number) == of_line(1) for number in range(2, LINES + 1))
+    assert len(of_line(1)) > 70
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("R11 r10k +3V3 W", "R11 r11k +3V3 W"), "R11: r11k is not in parts.toml"),
+        (("R11 r10k +3V3 W", "R11 r10k +3V3"), "R11: 1 nets for the 2 pins of r10k"),
+        (("R11 r10k +3V3 W", "R12 r10k +3V3 W"), "R12 stands in line"),
+        (("R11 r10k +3V3 W", "R11x r10k +3V3 W"), "'R11x' is no reference"),
+        (("R11 r10k +3V3 W", "R11 r10k 3=W"), "R11: r10k has no pin 3"),
+        (("[Protection]", "Protection"), "no reference such as"),
+    ],
+)
+def test_a_wrong_row_is_named_with_its_line(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+    folder = copied(tmp_path, ("line.sheet", *change))
+    with pytest.raises(BadInput, match=r"line\.sheet:\d+: ") as refusal:
+        Circuit(folder)
+    if change[0] != "[Protection]":
+        assert told in str(refusal.value)
+
+
+def test_a_part_with_an_unknown_key(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"\[r62k\].*tolerance"):
+        Circuit(
+            copied(
+                tmp_path,
+                (
+                    "parts.toml",
+                    'off = 0.1\nrating = "0.1 %, 25 ppm/K, 0603"\nmaker = "Susumu"\nnumber = "RG1608P-623-B-T5"',
+                    "tolerance = 1",
+                ),
+            )
+        )

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What KiCad says of the drawing. Where it is not installed, the committed netlist is simulated all the same."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hardware_rig import copied
+
+from drawing import kicad
+from drawing.project import Circuit, files
+from linetap.errors import Refusal
+from simulation.netlist import HARDWARE
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("kicad-cli"), reason="kicad-cli is not installed: the drawing is not compared with a fresh export"
+)
+
+
+def drawn(folder: Path, *changes: tuple[str, str, str]) -> Path:
+    circuit = folder / "circuit"
+    circuit.mkdir()
+    for name, text in files(Circuit(copied(circuit, *changes))).items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_the_rules_hold_and_the_export_is_the_committed_netlist(tmp_path: Path) -> None:
+    folder = drawn(tmp_path)
+    assert kicad.rules(folder) == "Found 0 violations"
+    assert kicad.spice_netlist(folder) == (HARDWARE / kicad.NETLIST).read_text(), "tools/draw.py"
+
+
+def test_kicad_finds_the_same_nets_and_parts(tmp_path: Path) -> None:
+    """So that what is tested of the tables, where KiCad is not installed, is true of the drawing."""
+    folder, circuit = drawn(tmp_path), Circuit()
+    assert kicad.nets(folder) == circuit.nets()
+    bought = {
+        (part.reference(base), part.kind.value, part.kind.number)
+        for sheet in circuit.sheets.values()
+        for _, base in circuit.instances(sheet.name)
+        for part in sheet.parts()
+        if part.kind.fitted
+    }
+    assert kicad.parts(folder) == bought
+
+
+def test_a_pin_that_is_forgotten_breaks_a_rule(tmp_path: Path) -> None:
+    folder = drawn(tmp_path, ("panel.sheet", "oe=GND clr=+3V3 vcc=+3V3", "oe=nowhere clr=+3V3 vcc=+3V3"))
+    with pytest.raises(Refusal, match="pin_not_driven"):
+        kicad.rules(folder)
+
+
+def test_a_supply_that_nothing_feeds_breaks_a_rule(tmp_path: Path) -> None:
+    folder = drawn(tmp_path, ("connectors.sheet", "FLG1 pwr_flag PI3V3\n", ""))
+    with pytest.raises(Refusal, match="power_pin_not_driven"):
+        kicad.rules(folder)

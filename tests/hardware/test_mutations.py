@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A drawing with one wrong part must fail its own row: what these find, a reviewer need not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hardware_rig import front_end
+
+from simulation import audio, dialling, levels, ringing, surge
+from simulation.finding import Finding
+from simulation.netlist import Netlist
+
+Row = Callable[[Netlist], list[Finding]]
+
+
+def value(reference: str, what: str) -> Callable[[Netlist], Netlist]:
+    return lambda netlist: netlist.replaced(reference, what)
+
+
+def gone(reference: str) -> Callable[[Netlist], Netlist]:
+    return lambda netlist: netlist.without(reference)
+
+
+def turned(reference: str) -> Callable[[Netlist], Netlist]:
+    return lambda netlist: netlist.rewired(reference, *reversed(netlist.elements[reference].nodes))
+
+
+def joined(reference: str, *nodes: str) -> Callable[[Netlist], Netlist]:
+    return lambda netlist: netlist.rewired(reference, *nodes)
+
+
+MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
+    "a sense resistor of 499 kohm": (value("R101", "499k"), levels.dc_load, "a lead to earth"),
+    "a hysteresis of 649k leaves the window": (value("R108", "649k"), levels.hook_window, "on-hook above"),
+    "sense wires exchanged at one resistor": (joined("R103", "/Line1/t", "/Line1/s2"), levels.metering, "error"),
+    "a short delay hears ringing as a lifted handset": (value("C103", "10n"), ringing.ends_of_ringing, "HOOK pin"),
+    "a slow ring detector": (value("R117", "1.5Meg"), ringing.ends_of_ringing, "Ringing seen"),
+    "a ring detector that never lets go": (gone("R116"), ringing.ends_of_ringing, "Ringing over"),
+    "a ring detector without its capacitor": (gone("C105"), ringing.ends_of_ringing, "once seen"),
+    "talk in the meter's samples": (gone("C102"), audio.talk, "3 kHz"),
+    "the diode of the delay turned": (turned("D104"), dialling.hook_latency, "on-hook after"),
+    "a filter in the sense path that swallows pulses": (value("C101", "2.2u"), dialling.pulses, "ten breaks"),
+    "the relay driver shorted": (joined("Q101", "+3V3", "/Line1/kd", "GND"), dialling.relay, "not armed"),
+    "no diode at the relay's coil": (gone("D108"), dialling.relay, "at its driver"),
+    "no pull-down at the relay's driver": (gone("R134"), dialling.relay, "pin floating"),
+    "a small capacitor in the receive path": (value("C106", "4.7n"), audio.response, "against 1 kHz"),
+    "a receive amplifier without its middle": (gone("R126"), audio.rest, "at rest"),
+    "a small burden": (value("R122", "22"), audio.response, "Receive gain"),
+    "a grounded winding in the place of the split burden": (value("R123", "1m"), audio.balance, "RX"),
+    "a notice path on one wire only": (value("R130", "10Meg"), audio.notice, "full drive"),
+    "the notice loads the line": (value("R129", "10"), audio.insertion, "while the notice plays"),
+    "half a ring detector": (gone("U106"), ringing.ends_of_ringing, "Ringing seen"),
+    "a notice amplifier without its middle": (gone("R907"), audio.notice, "left of"),
+    "no notice amplifier": (gone("U109"), audio.notice, "full drive"),
+    "a small notice capacitor": (value("C110", "100n"), audio.notice, "full drive"),
+    "no thyristor": (gone("D101"), surge.surge, "at the thyristor"),
+    "no clamp at the notice driver": (gone("D107"), surge.surge, "notice driver"),
+    "no clamp at the measuring amplifier": (gone("D102"), surge.surge, "measuring amplifier"),
+    "no clamp at the burden": (lambda n: n.without("D105").without("D106"), surge.surge, "receive burden"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_wrong_part_fails_its_row(name: str) -> None:
+    mutate, row, what = MUTATIONS[name]
+    found = [each for each in row(mutate(front_end())) if what in each.what]
+    assert found, f"no finding is called {what!r}"
+    assert not all(each.holds for each in found), [str(each) for each in found]
+
+
+@pytest.mark.parametrize("row", [ringing.ends_of_ringing])
+def test_the_short_row_holds_for_the_drawing(row: Row) -> None:
+    assert all(each.holds for each in row(front_end()))

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Draws hardware/: schematics, parts and nets from circuit/, and where KiCad is installed, its netlist and pictures.
+
+Run it as `.venv/bin/python tools/draw.py` when hardware/circuit/ changes; tests hold everything together.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HARDWARE = ROOT / "hardware"
+sys.path.insert(0, str(HARDWARE))
+
+from drawing import bom, kicad, picture  # noqa: E402
+from drawing.project import Circuit, files  # noqa: E402
+
+
+def main() -> int:
+    circuit = Circuit()
+    others = {
+        bom.BOM: bom.bom(circuit),
+        bom.NETS: bom.nets(circuit),
+        "line.svg": picture.svg(circuit.sheets["line"], 1),
+    }
+    for name, text in (files(circuit) | others).items():
+        (HARDWARE / name).write_text(text)
+    if not shutil.which("kicad-cli"):
+        print("kicad-cli is not installed: netlist and pictures are left as they are (Debian's package kicad)")
+        return 1
+    pictures = ROOT / "build" / "hardware"
+    pictures.mkdir(parents=True, exist_ok=True)
+    print(kicad.rules(HARDWARE))
+    (HARDWARE / kicad.NETLIST).write_text(kicad.spice_netlist(HARDWARE))
+    kicad.pictures(HARDWARE, pictures)
+    print(f"PDF and SVG are in {pictures}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
