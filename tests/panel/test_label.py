@@ -40,5 +40,7 @@ def test_every_meaning_stands_on_the_label_and_within_its_edges() -> None:
     for text in whole.iter(f"{SVG}text"):
         assert 0 < float(text.get("x", "")) < WIDTH_MM
         assert 0 < float(text.get("y", "")) < HEIGHT_MM
+        wide = 0.53 * float(text.get("font-size", "")) * len(text.text or "") if (text.text or "").isascii() else 0
+        assert float(text.get("x", "")) + wide <= WIDTH_MM, text.text
     bars = [box for box in whole.iter(f"{SVG}rect") if box.get("fill") != "white"]
     assert all(float(box.get("x", "")) + float(box.get("width", "")) <= WIDTH_MM for box in bars)

@@ -26,7 +26,7 @@ from linetap.panel.legend import (
     lit,
 )
 
-WIDTH_MM = 148
+WIDTH_MM = 158
 _SHOWN_MS = 3000  # as long as the longest pattern takes
 _BAR_MM = 15.0
 _ROW_MM = 4.05
