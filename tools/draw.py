@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HARDWARE = ROOT / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
-from drawing import bom, kicad, picture  # noqa: E402
+from drawing import bom, kicad, picture, wiring  # noqa: E402
 from drawing.project import Circuit, files  # noqa: E402
 
 
@@ -25,6 +25,8 @@ def main() -> int:
         bom.BOM: bom.bom(circuit),
         bom.NETS: bom.nets(circuit),
         "line.svg": picture.svg(circuit.sheets["line"], 1),
+        wiring.PICTURE: wiring.svg(circuit.kinds["rj21"]),
+        wiring.DOCUMENT: wiring.document((HARDWARE / wiring.DOCUMENT).read_text(), circuit.kinds["rj21"]),
     }
     for name, text in (files(circuit) | others).items():
         (HARDWARE / name).write_text(text)
