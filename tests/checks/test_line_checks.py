@@ -20,7 +20,7 @@ OF_LINES = (
     *CODES, "notice_not_heard", "notice_doubtful", "call_marked", "mark_far", "long_call",
 )  # fmt: skip
 BY_ID = {check.id: check for check in CHECKS}
-CRITICAL = {"line_cut", "line_short", "silent_off_hook", "notice_not_heard"}
+CRITICAL = {"line_cut", "line_short", "silent_off_hook", "sound_on_hook", "notice_not_heard"}
 OF_THE_DESK = {"call_marked", "mark_far", "long_call"}
 
 

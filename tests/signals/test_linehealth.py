@@ -187,7 +187,7 @@ def test_a_short_loop_talks_at_40_volts(seen: bool) -> None:
 def test_caller_id_on_hook_is_no_short_loop() -> None:
     rig = Rig()
     rig.pass_s(10)
-    assert rig.pass_s(60, audio=tone(-20, 60, 1300)) == []
+    assert "short_loop" not in rig.pass_s(60, audio=tone(-20, 60, 1300))
 
 
 def test_ringing_is_no_voltage() -> None:
@@ -219,6 +219,28 @@ def test_silence_is_a_trouble_off_hook_only_and_not_of_an_exempt_line() -> None:
     assert Rig().pass_s(60, BATTERY, dead) == []
     assert Rig(exempt=True).pass_s(60, LOOP, dead, use=True) == []
     assert Rig().pass_s(60, LOOP, -68.0, use=True) == []
+
+
+def test_talk_on_a_line_that_is_on_hook() -> None:
+    rig = Rig()
+    assert rig.pass_s(12, None, speech(-20.0, 12)) == []
+    assert rig.pass_s(18, None, speech(-20.0, 18)) == ["sound_on_hook"]
+    assert rig.pass_s(20, None) == ["sound_on_hook"], "somebody listens"
+    assert rig.pass_s(60, None) == []
+    rig.pass_s(60, None, speech(-20.0, 60))
+    assert rig.pass_s(5, None, speech(-20.0, 5), use=True) == [], "its hook is seen"
+
+
+def test_what_an_idle_line_brings_is_no_talk() -> None:
+    """A caller's number between the rings, a neighbour's leak, hum, the notice of the unit itself."""
+    rig = Rig()
+    for _ in range(4):
+        assert rig.pass_s(2, None, tone(-20.0, 2, 25.0), ring=True) == []
+        assert rig.pass_s(1, None, tone(-14.0, 1, 1200.0, 2200.0)) == []
+        assert rig.pass_s(3, None) == []
+    assert rig.pass_s(120, None, speech(-52.0, 120)) == []
+    assert rig.pass_s(60, None, speech(-20.0, 60), notice=True) == []
+    assert "sound_on_hook" not in rig.pass_s(60, None, tone(-30.0, 60, 60.0, 180.0))
 
 
 def test_a_cut_line_is_not_silent_besides() -> None:
@@ -270,7 +292,7 @@ def test_speech_that_clips_again_and_again() -> None:
 def test_a_howler_and_loud_speech_do_not_clip() -> None:
     assert Rig().pass_s(60, LOOP, tone(6.0, 60, 1400, 2060), use=True, active=True) == []
     assert Rig().pass_s(60, LOOP, speech(-12.0, 60), use=True) == []
-    assert Rig().pass_s(60, BATTERY, speech(4.0, 60)) == []
+    assert Rig().pass_s(60, BATTERY, speech(4.0, 60)) == ["sound_on_hook"]
 
 
 def test_a_call_that_is_too_faint_throughout_is_told_at_its_end() -> None:
@@ -321,7 +343,7 @@ def test_a_long_call_is_not_stuck_while_somebody_speaks_now_and_then() -> None:
 def test_codes_come_in_their_order() -> None:
     rig = Rig(KNOWN)
     assert rig.pass_s(61, 36.0, tone(-37.0, 61, 60.0)) == ["line_reversed", "battery_low", "hum"]
-    assert len(set(CODES)) == len(CODES) == 11
+    assert len(set(CODES)) == len(CODES) == 12
 
 
 @pytest.mark.parametrize("scenario", ["demo", "eight_busy"])

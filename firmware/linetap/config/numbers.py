@@ -179,6 +179,7 @@ class HealthNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     sound_dbm0: float = -45.0  # ours: above is somebody, or the exchange; a worn line's noise is below
     silent_dbm0: float = -72.0  # ours: below is no telephone line, only a codec; a quiet line has -68
     silent_s: float = 20.0  # ours: off-hook; the exchange gives dial tone at once
+    on_hook_share: float = 0.3  # ours: of the last half minute on-hook there was a sound; a talk has 0.5 and more
     hum_dbm0: float = -40.0  # ours: of the mains and its harmonics; 26 dB below speech is heard in every pause
     hum_alone_db: float = 6.0  # ours: in a pause there is little else, music always is more than that
     hum_s: float = 40.0  # ours: without a break; a voice stays on no harmonic

@@ -35,6 +35,7 @@ class Limits:
         self.short_s, self.reversed_s, self.battery_s = each("short_s"), each("reversed_s"), each("battery_s")
         self.short_loop_s, self.short_loop_drop_v = each("short_loop_s"), each("short_loop_drop_v")
         self.sound_dbm0, self.silent_dbm0, self.silent_s = each("sound_dbm0"), each("silent_dbm0"), each("silent_s")
+        self.on_hook_share = each("on_hook_share")
         self.hum_dbm0, self.hum_alone_db, self.hum_s = each("hum_dbm0"), each("hum_alone_db"), each("hum_s")
         self.stuck_s = each("stuck_s")
         self.clip_at: NDArray[np.int32] = each("clip_at").astype(np.int32)

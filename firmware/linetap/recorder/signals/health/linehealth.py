@@ -53,6 +53,7 @@ class LineHealth:
         self._meter = Meter(len(lines))
         self._ill_s, self._well_s, self._ill = np.zeros((3, len(LASTING), len(lines)), np.float32)
         self._rest_v: F32 = np.zeros(len(lines), np.float32)
+        self._share: F32 = np.zeros(len(lines), np.float32)  # of the time on-hook in which there was a sound
         self._was_used: Lines = np.zeros(len(lines), np.bool_)
         self._calls = CallHealth(len(lines))
         self.learn(learned)
@@ -132,7 +133,8 @@ class LineHealth:
         noticed = piece.noticed[:, :SLOTS].any(axis=1)
         use = Use(self._used_all, ~self._used_any, self._active, noticed, self._audible)
         self._read = _readings(block, use)
-        ill, well = rules.conditions(block, use, limits, self._rest_v)
+        self._share[:] = rules.sounding(self._share, block, use, limits, self._rest_v)
+        ill, well = rules.conditions(block, use, limits, self._rest_v, self._share)
         self._rest_v[:] = rules.sink(self._rest_v, block, use, limits)
         self._last(ill, well)
         over = self._was_used & use.on

@@ -11,9 +11,10 @@ from linetap.recorder.signals.health.block import F32, HUM_SECONDS, SECONDS, Blo
 from linetap.recorder.signals.health.limits import Limits
 
 LASTING = (
-    "line_cut", "line_short", "line_reversed", "battery_low", "battery_24v", "short_loop", "silent_off_hook", "hum",
-    "stuck_off_hook",
+    "line_cut", "line_short", "line_reversed", "battery_low", "battery_24v", "short_loop", "silent_off_hook",
+    "sound_on_hook", "hum", "stuck_off_hook",
 )  # fmt: skip
+ON_HOOK_S = 30.0  # over so long it is asked how much of it had a sound
 REST_SINKS_V = 0.01  # a block: what a line has at rest is its highest voltage of the last minutes
 
 
@@ -36,7 +37,7 @@ def lasts(limits: Limits) -> F32:
     """(troubles, lines): how long each must have been."""
     return np.stack([
         limits.cut_s, limits.short_s, limits.reversed_s, limits.battery_s, limits.battery_s, limits.short_loop_s,
-        limits.silent_s, limits.hum_s, limits.stuck_s,
+        limits.silent_s, np.full_like(limits.silent_s, SECONDS), limits.hum_s, limits.stuck_s,
     ])  # fmt: skip
 
 
@@ -48,16 +49,25 @@ def sink(rest_v: F32, block: Block, use: Use, limits: Limits) -> F32:
     return rest
 
 
-def conditions(block: Block, use: Use, limits: Limits, rest_v: F32) -> tuple[Lines, Lines]:
+def sounding(share: F32, block: Block, use: Use, limits: Limits, rest_v: F32) -> F32:
+    """How much of the last half minute on-hook had a sound, from what it was; a hook that is seen begins it anew."""
+    dropped = block.still & (np.abs(block.volts) < rest_v - limits.short_loop_drop_v)  # told as a short loop
+    known = use.on & block.calm & use.audible & ~use.noticed & ~dropped
+    moved: F32 = share + np.float32(SECONDS / ON_HOOK_S) * (_sound(block, limits) - share)
+    now: F32 = np.where(known, moved, share)
+    return np.where(use.off, np.float32(0), now)
+
+
+def conditions(block: Block, use: Use, limits: Limits, rest_v: F32, share: F32) -> tuple[Lines, Lines]:
     """(ill, well), each (troubles, lines); what is neither leaves things as they are."""
-    rows = [*_of_voltage(block, use, limits, rest_v), *_of_audio(block, use, limits)]
+    rows = [*_of_voltage(block, use, limits, rest_v), *_of_audio(block, use, limits, share)]
     return np.stack([ill for ill, _ in rows]), np.stack([well for _, well in rows])
 
 
 def _of_voltage(block: Block, use: Use, limits: Limits, rest_v: F32) -> list[tuple[Lines, Lines]]:
     """Where there is no meter, every one of them is neither."""
     still, volts = block.still, np.abs(block.volts)
-    sound = block.level_dbm0 >= np.maximum(limits.sound_dbm0, block.hum_dbm0 + limits.margin_db)
+    sound = _sound(block, limits)
     quiet = ~sound
     cut = still & (volts < limits.cut_v)
     fed = block.metered & ~(still & (volts < limits.cut_v + limits.margin_v))  # one that rings has a battery
@@ -84,7 +94,13 @@ def _of_voltage(block: Block, use: Use, limits: Limits, rest_v: F32) -> list[tup
     ]
 
 
-def _of_audio(block: Block, use: Use, limits: Limits) -> list[tuple[Lines, Lines]]:
+def _sound(block: Block, limits: Limits) -> Lines:
+    """Somebody, or the exchange: neither a line's noise nor hum."""
+    sound: Lines = block.level_dbm0 >= np.maximum(limits.sound_dbm0, block.hum_dbm0 + limits.margin_db)
+    return sound
+
+
+def _of_audio(block: Block, use: Use, limits: Limits, share: F32) -> list[tuple[Lines, Lines]]:
     cut = block.still & (np.abs(block.volts) < limits.cut_v)  # told already; nothing can be heard on it
     level, hum = block.level_dbm0, block.hum_dbm0
     known = block.hum_known & use.audible
@@ -93,6 +109,7 @@ def _of_audio(block: Block, use: Use, limits: Limits) -> list[tuple[Lines, Lines
             use.off & ~cut & (level < limits.silent_dbm0) & ~use.noticed & use.audible,
             (level >= limits.silent_dbm0 + limits.margin_db) | cut,
         ),
+        (use.on & (share >= limits.on_hook_share), use.off | (share < limits.on_hook_share / 3)),
         # Under speech nothing is said of it; music has parts at the mains' harmonics, but never little else.
         (
             known & (hum >= limits.hum_dbm0) & (level <= hum + limits.hum_alone_db),
