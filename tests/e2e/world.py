@@ -26,7 +26,7 @@ from unit_rig import save_notice, spoken
 LIMIT_S = 60
 PERIOD = 80
 MOST_SLIPS = 10
-FILL_MS = 300  # a machine that is busy may keep the exchange waiting for so long
+FILL_MS = 120  # a busy machine may keep the exchange waiting; a notice that comes back after 200 is not heard
 
 
 class World(Stage):

@@ -19,7 +19,7 @@ from linetap.service import read_state
 LINES = 32
 MINUTES = float(os.environ.get("LINETAP_LOAD_MINUTES", "2"))  # the full one is 30
 LATE_MS = 100.0
-FILL_MS = 300
+FILL_MS = 120  # a notice counts as heard when it comes back within 200
 
 
 def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
@@ -39,12 +39,16 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
         records = records_of(folder / "vault")
     late = sorted(abs(late_ms(record)) for record in records if record.notice)
     gaps = [gap for record in records if record.audio for gap in record.audio.gaps]
+    lost = [record for record in records if record.disposition != "recorded"]
+    why = ", ".join(sorted({f"{record.disposition} {record.why}" for record in lost})) or "none"
     causes = ", ".join(sorted({gap.cause for gap in gaps})) or "none"
     method = (
         f"{LINES} lines on a card of {LINES} channels, {MINUTES:g} min, two busy loops beside it, {len(late)} notices"
     )
     return [
         Row(name="32 busy lines: overruns of ALSA's ring", figure=capture.overruns, unit="", target=0, method=method),
+        Row(name="32 busy lines: calls that were not recorded", figure=len(lost), unit="", target=0,
+            method=f"of {len(records)}: {why}"),
         Row(name="32 busy lines: gaps in recordings", figure=len(gaps), unit="", target=0,
             method=f"of {len(records)} calls, by cause: {causes}"),
         Row(name="32 busy lines: the notice that began latest", figure=late[-1] if late else float("inf"), unit="ms",
