@@ -15,7 +15,7 @@ import msgspec
 
 from linetap.config.schema import Config
 
-CHANGEABLE = ("line", "recording", "retention", "storage", "smdr", "profile")
+CHANGEABLE = ("line", "recording", "retention", "storage", "smdr", "profile", "panel")
 # A zone moves every midnight at which calls end; a clock that is believed after a longer pause ends them early.
 FIXED = ("retention.zone", "retention.largest_gap_days", "smdr.port")
 FIXED_OF_A_LINE = re.compile(r"line \d+\.(number|card|channel)")
