@@ -62,7 +62,7 @@ class LineHealth:
         self._active: Lines = np.zeros(len(lines), np.bool_)
         self._waiting: list[_Piece] = []
         self._slots = 0
-        self._read: list[Reading] = []
+        self._read: tuple[Block, Use] | None = None
 
     def learn(self, learned: Mapping[int, Learned]) -> None:
         """Judge by this from now on; what stands goes once the line is well by it."""
@@ -99,15 +99,25 @@ class LineHealth:
 
     def reading(self, index: int) -> Reading | None:
         """Of the line at `index`; None before the first half second, and behind a hole."""
-        return self._read[index] if self._read else None
+        if self._read is None:
+            return None
+        block, use = self._read
+        on, off, heard = bool(use.on[index]), bool(use.off[index]), bool(use.audible[index] & ~use.noticed[index])
+        return Reading(
+            on if on or off else None,
+            float(block.volts[index]) if block.still[index] else None,
+            float(block.level_dbm0[index]) if heard else None,
+        )
 
     def _drop(self) -> None:
         """A hole in the audio: half a second must be whole."""
-        self._waiting, self._slots, self._read = [], 0, []
+        self._waiting, self._slots, self._read = [], 0, None
         self._begin()
 
     def _begin(self) -> None:
-        self._used_all[:], self._used_any[:], self._active[:] = True, False, False
+        """Anew, and not over what was: the last half second's `Use` still speaks of that."""
+        lines = len(self._lines)
+        self._used_all, self._used_any, self._active = (np.full(lines, now, np.bool_) for now in (True, False, False))
 
     def _take(self) -> None:
         """All whole half seconds that wait; what is left over waits on."""
@@ -132,9 +142,10 @@ class LineHealth:
         )  # fmt: skip
         noticed = piece.noticed[:, :SLOTS].any(axis=1)
         use = Use(self._used_all, ~self._used_any, self._active, noticed, self._audible)
-        self._read = _readings(block, use)
-        self._share[:] = rules.sounding(self._share, block, use, limits, self._rest_v)
-        ill, well = rules.conditions(block, use, limits, self._rest_v, self._share)
+        self._read = block, use
+        sound = rules.sound(block, limits)
+        self._share[:] = rules.sounding(self._share, sound, block, use, limits, self._rest_v)
+        ill, well = rules.conditions(block, use, limits, sound, self._rest_v, self._share)
         self._rest_v[:] = rules.sink(self._rest_v, block, use, limits)
         self._last(ill, well)
         over = self._was_used & use.on
@@ -146,15 +157,3 @@ class LineHealth:
         self._well_s[:] = np.where(ill, 0, self._well_s + _SECONDS * well)
         stays = (self._ill > 0) & (self._well_s < self._limits.clear_s)
         self._ill[:] = (self._ill_s >= self._lasts) | stays
-
-
-def _readings(block: Block, use: Use) -> list[Reading]:
-    rows = zip(
-        use.on.tolist(), use.off.tolist(), block.still.tolist(), block.volts.tolist(),
-        (use.audible & ~use.noticed).tolist(), block.level_dbm0.tolist(),
-        strict=True,
-    )  # fmt: skip
-    return [
-        Reading(on if on or off else None, volts if still else None, level if heard else None)
-        for on, off, still, volts, heard, level in rows
-    ]

@@ -49,25 +49,30 @@ def sink(rest_v: F32, block: Block, use: Use, limits: Limits) -> F32:
     return rest
 
 
-def sounding(share: F32, block: Block, use: Use, limits: Limits, rest_v: F32) -> F32:
+def sound(block: Block, limits: Limits) -> Lines:
+    """Somebody, or the exchange: neither a line's noise nor hum."""
+    found: Lines = block.level_dbm0 >= np.maximum(limits.sound_dbm0, block.hum_dbm0 + limits.margin_db)
+    return found
+
+
+def sounding(share: F32, sound: Lines, block: Block, use: Use, limits: Limits, rest_v: F32) -> F32:
     """How much of the last half minute on-hook had a sound, from what it was; a hook that is seen begins it anew."""
     dropped = block.still & (np.abs(block.volts) < rest_v - limits.short_loop_drop_v)  # told as a short loop
     known = use.on & block.calm & use.audible & ~use.noticed & ~dropped
-    moved: F32 = share + np.float32(SECONDS / ON_HOOK_S) * (_sound(block, limits) - share)
+    moved: F32 = share + np.float32(SECONDS / ON_HOOK_S) * (sound - share)
     now: F32 = np.where(known, moved, share)
     return np.where(use.off, np.float32(0), now)
 
 
-def conditions(block: Block, use: Use, limits: Limits, rest_v: F32, share: F32) -> tuple[Lines, Lines]:
+def conditions(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F32, share: F32) -> tuple[Lines, Lines]:
     """(ill, well), each (troubles, lines); what is neither leaves things as they are."""
-    rows = [*_of_voltage(block, use, limits, rest_v), *_of_audio(block, use, limits, share)]
+    rows = [*_of_voltage(block, use, limits, sound, rest_v), *_of_audio(block, use, limits, share)]
     return np.stack([ill for ill, _ in rows]), np.stack([well for _, well in rows])
 
 
-def _of_voltage(block: Block, use: Use, limits: Limits, rest_v: F32) -> list[tuple[Lines, Lines]]:
+def _of_voltage(block: Block, use: Use, limits: Limits, sound: Lines, rest_v: F32) -> list[tuple[Lines, Lines]]:
     """Where there is no meter, every one of them is neither."""
     still, volts = block.still, np.abs(block.volts)
-    sound = _sound(block, limits)
     quiet = ~sound
     cut = still & (volts < limits.cut_v)
     fed = block.metered & ~(still & (volts < limits.cut_v + limits.margin_v))  # one that rings has a battery
@@ -92,12 +97,6 @@ def _of_voltage(block: Block, use: Use, limits: Limits, rest_v: F32) -> list[tup
         (at_rest & pbx & quiet, (at_rest & ~pbx) | limits.on_hook_known),
         (high & lifted & sound, limits.off_hook_known | (alive & use.off & (volts < limits.hook_v))),
     ]
-
-
-def _sound(block: Block, limits: Limits) -> Lines:
-    """Somebody, or the exchange: neither a line's noise nor hum."""
-    sound: Lines = block.level_dbm0 >= np.maximum(limits.sound_dbm0, block.hum_dbm0 + limits.margin_db)
-    return sound
 
 
 def _of_audio(block: Block, use: Use, limits: Limits, share: F32) -> list[tuple[Lines, Lines]]:
