@@ -346,8 +346,6 @@ class OutboxReader:
 
     def _committed(self, first: int, offset: int, newest: bool) -> Iterator[Frame]:
         """Frames that are committed, or that others follow. None where the segment has just been dropped."""
-        if newest and offset and self._size(first) == offset:
-            return
         waiting: Frame | None = None
         try:
             for frame in segments.read(segments.path_of(self._folder, first), offset):
