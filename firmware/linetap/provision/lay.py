@@ -15,7 +15,7 @@ from linetap.commission.init import SIGNERS, write_beside
 from linetap.config import Config, check_config, config_sha256, load_config
 from linetap.desk import privatefile
 from linetap.desk.deskfolder import read_small
-from linetap.desk.pki import request, unitside
+from linetap.desk.pki import unitside
 from linetap.errors import BadInput
 from linetap.evidence import keys
 from linetap.provision import network
@@ -38,12 +38,11 @@ def lay(order: Order, etc: Path, run: Path, boot: Path) -> str:
         _lay(home / name, order.files[name].encode())
     _let_in(order.ssh_key, run)
     config = load_config(home / UNIT)
-    signer = keys.load_unit_key((home / KEY).read_bytes())
-    tls = unitside.tls_key(unitside.key_path(config), new=False)
-    files.write_atomically(boot / f"{config.unit}.request", request.make(config.unit, tls, signer))
+    asked, signer = unitside.make_request(config)
+    files.write_atomically(boot / f"{config.unit}.request", asked)
     return (
         f"unit {config.unit}, {len(config.line)} lines, configuration {config_sha256(config)}\n"
-        f"key {keys.fingerprint(signer.public_key())}; the request for its certificate is {config.unit}.request\n"
+        f"key {keys.fingerprint(signer)}; the request for its certificate is {config.unit}.request\n"
         f"{rfc3339(SYSTEM.utc_ns())}\n"
     )
 
@@ -106,13 +105,12 @@ def _check_name(unit: str, home: Path) -> None:
 
 
 def _lay_network(wanted: Network, etc: Path) -> None:
-    found = network.files_of(wanted)
-    for path in network.ALL:
-        if path in found:
-            (etc / path).parent.mkdir(parents=True, exist_ok=True)
-            files.write_atomically(etc / path, found[path].encode())
-        else:
+    for path, text in network.files_of(wanted).items():
+        if text is None:
             (etc / path).unlink(missing_ok=True)
+        else:
+            (etc / path).parent.mkdir(parents=True, exist_ok=True)
+            files.write_atomically(etc / path, text.encode())
 
 
 def _let_in(key: str | None, run: Path) -> None:

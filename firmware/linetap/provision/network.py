@@ -8,30 +8,18 @@ from linetap.provision.order import Network, Wifi
 WIRE, AIR = "end0 eth0 en*", "wlan0"
 
 
-def files_of(network: Network) -> dict[str, str]:
-    """Path below /etc -> text. All of them, each time: none of an earlier order stays."""
+def files_of(network: Network) -> dict[str, str | None]:
+    """Path below /etc -> text. All of them, each time: None is one that must not be left of an earlier order."""
     vlan = None if network.vlan is None else f"vlan{network.vlan}"
     name = AIR if network.wifi is not None else WIRE
-    found = {"systemd/network/10-linetap.network": _network(name, network, vlan)}
-    if vlan is not None:
-        found["systemd/network/20-linetap-vlan.netdev"] = (
-            f"[NetDev]\nName={vlan}\nKind=vlan\n\n[VLAN]\nId={network.vlan}\n"
-        )
-        found["systemd/network/20-linetap-vlan.network"] = _network(vlan, network, None)
-    if network.wifi is not None:
-        found[f"wpa_supplicant/wpa_supplicant-{AIR}.conf"] = _wifi(network.wifi)
-    if network.ntp:
-        found["chrony/sources.d/linetap.sources"] = "".join(f"server {server} iburst\n" for server in network.ntp)
-    return found
-
-
-ALL = (
-    "systemd/network/10-linetap.network",
-    "systemd/network/20-linetap-vlan.netdev",
-    "systemd/network/20-linetap-vlan.network",
-    f"wpa_supplicant/wpa_supplicant-{AIR}.conf",
-    "chrony/sources.d/linetap.sources",
-)
+    netdev = f"[NetDev]\nName={vlan}\nKind=vlan\n\n[VLAN]\nId={network.vlan}\n"
+    return {
+        "systemd/network/10-linetap.network": _network(name, network, vlan),
+        "systemd/network/20-linetap-vlan.netdev": vlan and netdev,
+        "systemd/network/20-linetap-vlan.network": vlan and _network(vlan, network, None),
+        f"wpa_supplicant/wpa_supplicant-{AIR}.conf": _wifi(network.wifi) if network.wifi is not None else None,
+        "chrony/sources.d/linetap.sources": "".join(f"server {host} iburst\n" for host in network.ntp) or None,
+    }
 
 
 def _network(name: str, network: Network, vlan: str | None) -> str:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from linetap.clock import Clock
@@ -35,15 +36,20 @@ def run(args: argparse.Namespace, _clock: Clock) -> int:
     """The key's fingerprint on standard output: whoever enrols the unit compares it."""
     config = load_config(args.config)
     signed.require_free(args.output)
+    made, signer = make_request(config, args.new_key)
+    privatefile.write(args.output, made)
+    args.output.chmod(0o644)
+    sys.stdout.write(f"{config.unit} {keys.fingerprint(signer)}\n")
+    return 0
+
+
+def make_request(config: Config, new_key: bool = False) -> tuple[bytes, Ed25519PublicKey]:
+    """The request, and the signing key that it names. The TLS key is made where there is none, or another is wanted."""
     try:
         signer = keys.load_unit_key(read_small(Path(config.key), _KEY_LIMIT_BYTES))
     except BadInput as error:
         raise BadInput(str(error) if config.key in str(error) else f"{config.key}: {error}") from None
-    tls = tls_key(key_path(config), args.new_key)
-    privatefile.write(args.output, request.make(config.unit, tls, signer))
-    args.output.chmod(0o644)
-    sys.stdout.write(f"{config.unit} {keys.fingerprint(signer.public_key())}\n")
-    return 0
+    return request.make(config.unit, _tls_key(key_path(config), new_key), signer), signer.public_key()
 
 
 def key_path(config: Config) -> Path:
@@ -51,7 +57,7 @@ def key_path(config: Config) -> Path:
     return Path(config.broker.key) if config.broker.key is not None else Path(config.key).with_name("tls.key")
 
 
-def tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
+def _tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
     """The key at `path`, made where there is none or another is wanted. What is there stays until that is written."""
     if path.exists() and not new:
         return _load(path)
