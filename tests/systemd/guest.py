@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,10 +25,11 @@ _ENTER = Path(__file__).with_name("enter.sh")
 
 
 class Guest:
-    """`root` is its root folder as this process sees it, before `boot`; then everything goes through `run`."""
+    """`root` is its root folder as this process sees it, before `boot`; then everything goes through `run`. `folder` is
+    for what belongs to it and is not in it, as its people's keys."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root, self.folder = root, folder
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
@@ -93,15 +95,23 @@ _UP = ("running", "degraded")
 
 
 @contextlib.contextmanager
-def guest(folder: Path) -> Iterator[Guest]:
-    """Installed and not yet booted; `folder` must be on tmpfs."""
+def guest() -> Iterator[Guest]:
+    """Installed and not yet booted, in RAM."""
+    folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
+    try:
+        yield from _laid(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _laid(folder: Path) -> Iterator[Guest]:
     over = folder / "over"
     root = folder / "root"
     for name in (over / "upper", over / "work", root):
         name.mkdir(parents=True)
     layers = f"lowerdir=/,upperdir={over}/upper,workdir={over}/work"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(root)], check=True, timeout=LIMIT_S)
-    made = Guest(root)
+    made = Guest(root, folder)
     try:
         made.install()
         yield made

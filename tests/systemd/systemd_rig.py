@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -37,9 +36,11 @@ exec /opt/linetap/.venv/bin/python -m linetap "$@"
 """
 
 
-def make_unit(guest: Guest, folder: Path, script: str, notice_s: float = 1.0) -> dict[str, Ed25519PrivateKey]:
+def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed25519PrivateKey]:
     """Before `boot`: /etc/linetap with all that a unit has, /usr/bin/linetap, and what lays the cable. The keys of its
     authority and of an operator."""
+    folder = guest.folder / "keys"
+    folder.mkdir()
     custodian = linetap("keygen", "custodian", "-o", folder / "custodian.txt").strip()
     epoch = linetap("keygen", "epoch", "-o", folder / "epoch.txt").strip()
     etc = guest.root / "etc/linetap"

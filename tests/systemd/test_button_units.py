@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -28,25 +25,20 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 @pytest.fixture(scope="module")
 def unit() -> Iterator[Guest]:
     """Its disk is a file system of its own; `KEPT` shows what is left on it."""
-    folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
-    try:
-        with guest(folder) as made:
-            (folder / "keys").mkdir()
-            make_unit(made, folder / "keys", SCRIPT)
-            made.boot()
-            for command in (
-                "mkdir -p /run/disk /run/kept && mount -t tmpfs -o mode=755 tmpfs /run/disk",
-                f"cp -a {DISK}/. /run/disk && mount --bind /run/disk {DISK} && mount --bind /run/disk {KEPT}",
-                "umount -l /run/disk",
-            ):
-                made.run("sh", "-c", command)
-            lay_cable(made)
-            units = [f"{name}.service" for name in SERVICES]
-            made.run("systemctl", "enable", *units, "linetap_removal.path")
-            made.run("systemctl", "start", "mosquitto.service", "linetap.target", "linetap_removal.path", *units)
-            yield made
-    finally:
-        shutil.rmtree(folder)
+    with guest() as made:
+        make_unit(made, SCRIPT)
+        made.boot()
+        for command in (
+            "mkdir -p /run/disk /run/kept && mount -t tmpfs -o mode=755 tmpfs /run/disk",
+            f"cp -a {DISK}/. /run/disk && mount --bind /run/disk {DISK} && mount --bind /run/disk {KEPT}",
+            "umount -l /run/disk",
+        ):
+            made.run("sh", "-c", command)
+        lay_cable(made)
+        units = [f"{name}.service" for name in SERVICES]
+        made.run("systemctl", "enable", *units, "linetap_removal.path")
+        made.run("systemctl", "start", "mosquitto.service", "linetap.target", "linetap_removal.path", *units)
+        yield made
 
 
 def button(unit: Guest, pressed: bool) -> None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
-import tempfile
 from collections import Counter
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -48,21 +45,16 @@ def test_chaos_for_as_long_as_asked() -> None:
 
 
 def _chaos(seconds: float, chance: random.Random) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
-    try:
-        with guest(folder) as unit:
-            (folder / "keys").mkdir()
-            make_unit(unit, folder / "keys", script(seconds))
-            unit.boot()
-            lay_cable(unit)
-            start_unit(unit)
-            done = _disturb(unit, seconds, chance)
-            until(lambda: unit.property("exchange", "SubState") != "running", "the script is over", 90)
-            assert unit.property("exchange", "Result") == "success", unit.run("journalctl", "-u", "exchange", "-n", "5")
-            until(lambda: _at_rest(unit), "all services work again, and every call has ended")
-            _count(unit, seconds, done)
-    finally:
-        shutil.rmtree(folder)
+    with guest() as unit:
+        make_unit(unit, script(seconds))
+        unit.boot()
+        lay_cable(unit)
+        start_unit(unit)
+        done = _disturb(unit, seconds, chance)
+        until(lambda: unit.property("exchange", "SubState") != "running", "the script is over", 90)
+        assert unit.property("exchange", "Result") == "success", unit.run("journalctl", "-u", "exchange", "-n", "5")
+        until(lambda: _at_rest(unit), "all services work again, and every call has ended")
+        _count(unit, seconds, done)
 
 
 def _disturb(unit: Guest, seconds: float, chance: random.Random) -> Counter[str]:

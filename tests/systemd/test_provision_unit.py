@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,16 +16,12 @@ CARD, UNIT = "/boot/firmware", "provision-linetap.service"
 
 
 def test_a_card_is_taken_and_a_wrong_one_fails_nothing_but_itself() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
-    try:
-        with guest(folder) as made:
-            made.write("/usr/bin/linetap", COMMAND, 0o755)
-            (made.root / "etc/linetap").mkdir()
-            (made.root / "etc/linetap/unit.toml").symlink_to(CONFIG)
-            made.boot()
-            _take(made, _packed(folder))
-    finally:
-        shutil.rmtree(folder)
+    with guest() as made:
+        made.write("/usr/bin/linetap", COMMAND, 0o755)
+        (made.root / "etc/linetap").mkdir()
+        (made.root / "etc/linetap/unit.toml").symlink_to(CONFIG)
+        made.boot()
+        _take(made, _packed(made.folder))
 
 
 def _packed(folder: Path) -> str:

@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -54,20 +51,13 @@ PEOPLE: dict[str, Ed25519PrivateKey] = {}
 
 @pytest.fixture(scope="module")
 def unit() -> Iterator[Guest]:
-    folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
-    try:
-        with guest(folder) as made:
-            (folder / "keys").mkdir()
-            PEOPLE.update(make_unit(made, folder / "keys", SCRIPT))
-            made.write("/etc/systemd/system/linetap-recorder.service.d/90-soon.conf", KILL_AFTER_2_S)
-            made.boot()
-            lay_cable(made)
-            made.run(
-                "systemctl", "start", "mosquitto.service", "linetap.target", *(f"{name}.service" for name in SERVICES)
-            )
-            yield made
-    finally:
-        shutil.rmtree(folder)
+    with guest() as made:
+        PEOPLE.update(make_unit(made, SCRIPT))
+        made.write("/etc/systemd/system/linetap-recorder.service.d/90-soon.conf", KILL_AFTER_2_S)
+        made.boot()
+        lay_cable(made)
+        made.run("systemctl", "start", "mosquitto.service", "linetap.target", *(f"{name}.service" for name in SERVICES))
+        yield made
 
 
 def as_seen_by(unit: Guest, service: str, *words: str) -> str:

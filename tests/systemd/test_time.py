@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,16 +19,12 @@ SHIPPED = Path(__file__).parents[2] / "systemd" / "chrony" / "linetap.conf"
 
 @pytest.fixture(scope="module")
 def unit() -> Iterator[Guest]:
-    folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
-    try:
-        with guest(folder) as made:
-            # -x: the guest's clock is this machine's, and stays as it is. Without a network it has itself to believe.
-            made.write("/etc/default/chrony", 'DAEMON_OPTS="-x"\n')
-            made.write("/etc/chrony/chrony.conf", SHIPPED.read_text() + "local stratum 10\n")
-            made.boot()
-            yield made
-    finally:
-        shutil.rmtree(folder)
+    with guest() as made:
+        # -x: the guest's clock is this machine's, and stays as it is. Without a network it has itself to believe.
+        made.write("/etc/default/chrony", 'DAEMON_OPTS="-x"\n')
+        made.write("/etc/chrony/chrony.conf", SHIPPED.read_text() + "local stratum 10\n")
+        made.boot()
+        yield made
 
 
 def test_what_chronyd_says_reaches_the_recorder_and_nobody_outside(unit: Guest, tmp_path: Path) -> None:

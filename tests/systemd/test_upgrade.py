@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from guest import Guest, guest, until, why_not
@@ -41,17 +38,12 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def unit() -> Iterator[Guest]:
-    folder = Path(tempfile.mkdtemp(prefix="linetap-guest-", dir="/dev/shm"))
-    try:
-        with guest(folder) as made:
-            (folder / "keys").mkdir()
-            make_unit(made, folder / "keys", SCRIPT, NOTICE_S)
-            made.boot()
-            lay_cable(made)
-            start_unit(made)
-            yield made
-    finally:
-        shutil.rmtree(folder)
+    with guest() as made:
+        make_unit(made, SCRIPT, NOTICE_S)
+        made.boot()
+        lay_cable(made)
+        start_unit(made)
+        yield made
 
 
 def test_an_upgrade_in_mid_call_costs_no_sample_and_no_event(unit: Guest) -> None:
