@@ -212,6 +212,7 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
 
 def _serve(args: argparse.Namespace) -> int:
     from linetap.config import load_config
+    from linetap.config.named import require_card
 
     try:
         config = load_config(args.config)
@@ -220,8 +221,7 @@ def _serve(args: argparse.Namespace) -> int:
             raise
         return int(import_module("linetap.panel.wrong").run(args.config.absolute(), error))
     if args.command == "capture":
-        if args.card not in [card.number for card in config.card]:
-            raise BadInput(f"{args.config}: there is no card {args.card}; --card names one that is there")
+        require_card(config, args.config, args.card)
         return int(_module(COMMANDS["capture"]).run(config, args.card))
     if args.command == "recorder":
         return int(_module(COMMANDS["recorder"]).run(config, config_file=args.config.absolute()))

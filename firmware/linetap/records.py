@@ -4,6 +4,8 @@
 Field names of CallRecord, CallEvent and the MQTT payloads are fixed by the contract: adding is free,
 changing one needs a word in CHANGELOG.md. Times are RFC 3339 UTC text in what leaves the unit and
 monotonic nanoseconds in what stays on it.
+
+One file, however long: it is the vocabulary of four processes, and is read as one.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ AnsweredBy = Literal["hook", "polarity", "tone", "timeout"]
 InternalBy = Literal["dialled", "caller", "ring", "smdr"]  # what says that a call is internal
 EndedBy = Literal["on_hook", "tone", "loop_break", "time_limit", "power"]
 LineStatus = Literal["idle", "ringing", "dialling", "notice", "recording", "off_hook", "fault"]
+FREE: tuple[LineStatus, ...] = ("idle", "fault")  # of a line that nobody uses; one at fault records nothing either
 ConfirmedBy = Literal["desk", "broker"]  # whose word counts: a broker's where the roles name no desk
 Severity = Literal["warning", "critical"]
 EventKind = Literal[

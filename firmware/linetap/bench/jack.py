@@ -111,7 +111,7 @@ class JackCable:
                 raise DeviceFault("jack_absent", "setpriv: not installed; run ./build.sh setup") from None
         try:
             self._wait_until_ready()
-        except BaseException:
+        except BaseException:  # Ctrl-C too must leave no server behind; it goes on its way
             self.__exit__()
             raise
         return self

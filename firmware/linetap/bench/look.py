@@ -11,7 +11,16 @@ import msgspec
 from linetap.board.simulated import leds_shown
 from linetap.clock import SYSTEM, Clock
 from linetap.config import Config
-from linetap.records import CallRecord, CaptureState, LineState, PanelState, RecorderState, ReporterState, ServiceState
+from linetap.records import (
+    FREE,
+    CallRecord,
+    CaptureState,
+    LineState,
+    PanelState,
+    RecorderState,
+    ReporterState,
+    ServiceState,
+)
 from linetap.service import alive, read_state
 
 SERVICES: dict[str, type[ServiceState]] = {
@@ -38,7 +47,7 @@ class Look:
     @property
     def idle(self) -> bool:
         """No call anywhere; a line that nothing feeds any more is at fault, and idle all the same."""
-        return bool(self.lines) and all(line.state in ("idle", "fault") and not line.call_id for line in self.lines)
+        return bool(self.lines) and all(line.state in FREE and not line.call_id for line in self.lines)
 
 
 class Looker:

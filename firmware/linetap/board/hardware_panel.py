@@ -7,13 +7,12 @@ import contextlib
 from collections.abc import Mapping
 from functools import partial
 
-from linetap.board import UNIT_LEDS
+from linetap.board import FULL_PERCENT, UNIT_LEDS
 from linetap.board.gpio import Gpio, Pwm, begin, claim, releasing, told
 from linetap.board.pins import PinTable
 from linetap.errors import DeviceFault
 
 DIMMED_HZ = 200
-FULL_PERCENT = 100
 
 
 class HardwarePanel:

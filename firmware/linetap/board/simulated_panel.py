@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from linetap.board import UNIT_LEDS
+from linetap.board import FULL_PERCENT, UNIT_LEDS
 
 _BUTTON = len(UNIT_LEDS)
 _DARKER = _BUTTON + 1  # by so many percent than full
@@ -27,7 +27,7 @@ class SimulatedPanel:
             self._bytes[i] = leds[name]
 
     def dim(self, percent: int) -> None:
-        self._bytes[_DARKER] = 100 - percent
+        self._bytes[_DARKER] = FULL_PERCENT - percent
 
     def button(self) -> bool:
         return self._bytes[_BUTTON] != 0
@@ -52,7 +52,7 @@ def brightness_shown(run_dir: Path) -> int:
     """Percent."""
     memory = _panel_bytes(run_dir)
     try:
-        return 100 - memory[_DARKER]
+        return FULL_PERCENT - memory[_DARKER]
     finally:
         memory.close()
 

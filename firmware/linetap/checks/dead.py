@@ -10,6 +10,11 @@ from linetap.checks.watch import Seen, Services
 from linetap.records import ServiceState, Severity
 
 
+def is_gone(seen: Seen[ServiceState]) -> bool:
+    """Dead, or alive and without doing its work."""
+    return seen.status == "dead" or seen.stuck
+
+
 def of_service(
     name: str,
     *,
@@ -18,12 +23,14 @@ def of_service(
     text_ko: str,
     text_en: str,
     seen: Callable[[Services], Seen[ServiceState]],
-    is_dead: Callable[[Services], bool],
+    is_dead: Callable[[Services], bool] | None = None,
 ) -> Check:
-    """The check `<name>_dead`. Where the service left a fault, its code is said: `text_en` (code)."""
+    """The check `<name>_dead`; `is_dead` where that is another question than `is_gone`. Where the service left a fault,
+    its code is said: `text_en` (code)."""
 
     def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
-        if not is_dead(snapshot.services):
+        dead = is_gone(seen(snapshot.services)) if is_dead is None else is_dead(snapshot.services)
+        if not dead:
             return None
         fault = seen(snapshot.services).fault
         code = f" ({fault})" if fault is not None else ""

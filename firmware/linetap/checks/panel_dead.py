@@ -4,12 +4,6 @@
 from __future__ import annotations
 
 from linetap.checks.dead import of_service
-from linetap.checks.watch import Services
-
-
-def is_dead(services: Services) -> bool:
-    return services.panel.status == "dead" or services.panel.stuck
-
 
 CHECK = of_service(
     "panel",
@@ -18,5 +12,4 @@ CHECK = of_service(
     text_ko="panel 서비스가 멈췄습니다. LED가 꺼져 있어도 녹음은 계속됩니다.",
     text_en="The panel has stopped. The LEDs are dark, and recording goes on.",
     seen=lambda services: services.panel,
-    is_dead=is_dead,
 )

@@ -4,13 +4,6 @@
 from __future__ import annotations
 
 from linetap.checks.dead import of_service
-from linetap.checks.watch import Services
-
-
-def is_dead(services: Services) -> bool:
-    """Also the panel's word for it."""
-    return services.reporter.status == "dead" or services.reporter.stuck
-
 
 CHECK = of_service(
     "reporter",
@@ -19,5 +12,4 @@ CHECK = of_service(
     text_ko="reporter 서비스가 멈췄습니다. 녹음은 계속되고 보고는 기기에 쌓입니다.",
     text_en="The reporter has stopped. Recording goes on, and reports wait in the unit.",
     seen=lambda services: services.reporter,
-    is_dead=is_dead,
 )

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from linetap.clock import NS_PER_S, SYSTEM, Clock
 from linetap.config import Config, load_config
+from linetap.config.named import require_card
 from linetap.errors import BadInput, Refusal
-from linetap.records import RecorderState
+from linetap.records import FREE, RecorderState
 from linetap.service import alive, read_state
 
 EXAMPLE = "example: linetap idle --config /etc/linetap/unit.toml --card 1 --within 3600"
 LOOK_EVERY_S = 0.2
 HOLDS_S = 3.0  # who has just hung up often lifts the handset again, and a burst of ringing may be the first of a call
 MOST_S = 7 * 86400
-FREE = ("idle", "fault")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.within <= MOST_S:
         raise BadInput(f"--within {args.within}: 0 to {MOST_S} seconds")
     config = load_config(args.config)
-    if args.card is not None and args.card not in [card.number for card in config.card]:
-        raise BadInput(f"{args.config}: there is no card {args.card}; --card names one that is there")
+    if args.card is not None:
+        require_card(config, args.config, args.card)
     wait_for_idle(config, args.card, args.within, SYSTEM)
     sys.stdout.write("쓰는 회선 없음 / no line is in use\n")
     return 0

@@ -14,6 +14,7 @@ from linetap.clock import SYSTEM, Clock, rfc3339
 from linetap.commission.learn_steps import Line
 from linetap.commission.learn_tape import Tape
 from linetap.config import Config, load_config, profile_of, schema
+from linetap.config.named import require_lines
 from linetap.errors import BadInput, Refusal
 from linetap.learned import Learned
 from linetap.notices import load_notices
@@ -42,10 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status 0. Refusal (1) when the line did not do what was asked: nothing is written then."""
     config = load_config(args.config)
-    line = next((line for line in config.line if line.number == args.line), None)
-    if line is None:
-        known = ", ".join(str(number) for number in sorted(line.number for line in config.line))
-        raise BadInput(f"{args.config}: there is no line {args.line}; there are {known}")
+    require_lines(config, args.config, [args.line])
+    line = next(line for line in config.line if line.number == args.line)
     for name, value in (("--wait-s", args.wait_s), ("--digit-s", args.digit_s)):
         if not 0 <= value <= 3600:
             raise BadInput(f"{name} {value:g}: 0 to 3600 would be right")

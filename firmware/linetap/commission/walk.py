@@ -13,8 +13,9 @@ import msgspec
 from linetap.clock import NS_PER_S, SYSTEM, Clock, compact, parse_rfc3339
 from linetap.commission.walk_texts import COLOURS, asked, judged
 from linetap.config import load_config
+from linetap.config.named import require_lines
 from linetap.config.schema import Config
-from linetap.errors import BadInput, DeviceFault, Refusal
+from linetap.errors import DeviceFault, Refusal
 from linetap.evidence.walk import FOLDER
 from linetap.records import (
     RECORDER_SOCKET,
@@ -48,9 +49,7 @@ def run(args: argparse.Namespace) -> int:
     Ctrl-C ends the walk test too; what was done of it is reported.
     """
     config = load_config(args.config)
-    if unknown := set(args.line) - {line.number for line in config.line}:
-        known = ", ".join(str(number) for number in sorted(line.number for line in config.line))
-        raise BadInput(f"{args.config}: there is no line {min(unknown)}; there are {known}")
+    require_lines(config, args.config, args.line)
     recorder = Caller(config.run_path / RECORDER_SOCKET)
     try:
         walker = _Walker(config, recorder, SYSTEM)

@@ -62,7 +62,7 @@ class AccessLog:
             deed = Deed(self, entry, lock)
             try:
                 yield deed
-            except BaseException as error:
+            except BaseException as error:  # Ctrl-C too is written down; it goes on its way
                 deed.ended(error)
                 raise
 
@@ -97,7 +97,7 @@ class AccessLog:
         log = leaflog.LeafLog(self.folder)
         try:
             _require_own_head(self.folder, log.tree)
-        except BaseException:
+        except BaseException:  # whatever it was goes on its way, and leaves no file open
             log.close()
             raise
         return log

@@ -228,7 +228,7 @@ def _removed_on_error(paths: list[Path]) -> Iterator[None]:
     ours = [path for path in paths if not path.exists()]
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C too must leave no clear audio behind; it goes on its way
         for path in ours:
             path.unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, LinetapError):

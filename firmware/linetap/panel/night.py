@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+from linetap.board import FULL_PERCENT
 from linetap.clock import from_utc_ns
 from linetap.config.schema import Panel
-
-FULL_PERCENT = 100
 
 
 class Night:

@@ -63,7 +63,7 @@ class Removal:
             if now_ms - self._wanted_ms >= UNMOUNTED_MS:
                 self._fail("nobody has unmounted it: linetap_removal.path is not enabled")
             return
-        sealed = recorder.status == "alive" and recorder.state is not None and recorder.state.removal == "ready"
+        sealed = recorder.word is not None and recorder.word.removal == "ready"
         if not sealed and recorder.status == "alive" and now_ms - asked_ms < SEALED_MS:
             return
         try:

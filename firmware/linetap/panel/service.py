@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-
-from linetap import __version__
 from linetap.board import UNIT_LEDS, PanelBoard, open_panel
 from linetap.checks.watch import GRACE_MS, Watch
 from linetap.clock import NS_PER_MS, SYSTEM, Clock
@@ -17,6 +14,7 @@ from linetap.panel.legend import STEP_MS
 from linetap.panel.night import Night
 from linetap.panel.presses import Presses
 from linetap.panel.state import Shown, shown
+from linetap.panel.told import state_of
 from linetap.records import Fault, PanelState
 from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
 
@@ -73,19 +71,7 @@ class Panel:
         self._file.write(last)
 
     def _state(self, now: Shown, leds: dict[str, bool]) -> PanelState:
-        return PanelState(
-            service="panel",
-            version=__version__,
-            pid=os.getpid(),
-            started_ns=self._started_ns,
-            mono_ns=0,
-            progress=self._ticks,
-            unit_state=now.unit_state,
-            leds=leds,
-            patterns=now.patterns,
-            meaning_ko=now.meaning_ko,
-            meaning_en=now.meaning_en,
-        )
+        return state_of(now, leds, self._ticks, self._started_ns)
 
 
 def run(config: Config, clock: Clock = SYSTEM) -> int:

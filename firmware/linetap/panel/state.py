@@ -16,13 +16,13 @@ from linetap.checks import (
     not_recording,
     overruns,
     recorder_dead,
-    reporter_dead,
     temperature_high,
     throttled,
     under_voltage,
 )
 from linetap.checks.broker_unreachable import is_unreachable
 from linetap.checks.codec_stalled import gives_no_audio, has_stalled
+from linetap.checks.dead import is_gone
 from linetap.checks.hook_disagree import disagreeing
 from linetap.checks.machine import Machine
 from linetap.checks.meter_absent import is_absent
@@ -84,17 +84,17 @@ def shown(
     `removal`: a condition of the legend, while the disk is to be pulled."""
     stand = {*_conditions(services), *_of_machine(machine), *([removal] if removal else [])} or {"ok"}
     standing = tuple(name for name in CONDITIONS if name in stand)
-    recorder = services.recorder
-    identify = recorder.status == "alive" and recorder.state is not None and now_ns < recorder.state.identify_until_ns
+    recorder = services.recorder.word
+    identify = recorder is not None and now_ns < recorder.identify_until_ns
     return Shown(standing[0], _activity(services), standing, identify, _marks(services, stand))
 
 
 def _marks(services: Services, stand: set[str]) -> frozenset[str]:
     """Of lines each trouble of its own: a second line at fault is not the first one's."""
-    recorder = services.recorder
-    lines = recorder.state.lines if recorder.status == "alive" and recorder.state is not None else []
+    recorder = services.recorder.word
+    lines = recorder.lines if recorder is not None else []
     of_lines = {f"{code} {line.line}" for line in lines for code in line.troubles if _LED.get(code) in stand}
-    cards = [seen.state for seen in services.capture.values() if seen.status == "alive" and seen.state is not None]
+    cards = [card for seen in services.capture.values() if (card := seen.word) is not None]
     of_lines |= {f"hook_disagree {line}" for card in cards if card.meter is not None for line in card.meter.disagreeing}
     return frozenset(of_lines | (stand - {"ok", "starting", "removing", "pull"}))
 
@@ -119,7 +119,7 @@ def _conditions(services: Services) -> Iterator[str]:
             yield "unit_check"
         yield from _of_meter(seen)
     yield from _of_recorder(services)
-    if reporter_dead.is_dead(services):
+    if is_gone(reporter):
         yield "reporter_dead"
     elif is_unreachable(reporter):
         yield "broker_unreachable"
@@ -159,16 +159,16 @@ def _of_recorder(services: Services) -> Iterator[str]:
 
 def _activity(services: Services) -> str:
     """Of the lines whose audio is coming in and whose recorder lives: an old word is never shown as a call."""
-    recorder = services.recorder
-    if recorder.status != "alive" or recorder.state is None:
+    recorder = services.recorder.word
+    if recorder is None:
         return "idle"
-    if recorder.state.walk is not None and (walks := _walk(recorder.state.walk)) is not None:
+    if recorder.walk is not None and (walks := _walk(recorder.walk)) is not None:
         return walks
     heard: set[int] = set()
     for seen in services.capture.values():
-        if seen.state is not None and seen.status == "alive" and not gives_no_audio(seen):
-            heard.update(seen.state.lines)
-    doing = {_LINE[line.state] for line in recorder.state.lines if line.line in heard and line.state in _LINE}
+        if seen.word is not None and not gives_no_audio(seen):
+            heard.update(seen.word.lines)
+    doing = {_LINE[line.state] for line in recorder.lines if line.line in heard and line.state in _LINE}
     return next((name for name in ACTIVITIES if name in doing), "idle")
 
 

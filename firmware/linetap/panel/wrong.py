@@ -9,13 +9,11 @@ the panel anew.
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import msgspec
 
-from linetap import __version__
-from linetap.board import UNIT_LEDS, PanelBoard, panel_of
+from linetap.board import PanelBoard, panel_of
 from linetap.clock import NS_PER_MS, SYSTEM, Clock
 from linetap.config.load import Source
 from linetap.config.schema import Board, Config
@@ -23,7 +21,8 @@ from linetap.errors import BadInput, LinetapError
 from linetap.panel.blink import Blinker
 from linetap.panel.legend import STEP_MS
 from linetap.panel.state import Shown
-from linetap.records import Fault, PanelState
+from linetap.panel.told import state_of
+from linetap.records import Fault
 from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
 
 RUN_DIR = "/run/linetap"
@@ -58,7 +57,7 @@ def _show(file: Path, why: BadInput, panel: PanelBoard, stop: Stop, state: State
         panel.show(leds)
         ticks += 1
         if state.due():
-            state.write(_state(why, leds, ticks, began_ns))
+            state.write(state_of(WRONG, leds, ticks, began_ns, Fault(why.code, str(why))))
         clock.sleep(STEP_MS / 1000)
     return 0
 
@@ -79,20 +78,3 @@ def _seen(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns
-
-
-def _state(why: BadInput, leds: dict[str, bool], ticks: int, began_ns: int) -> PanelState:
-    return PanelState(
-        service="panel",
-        version=__version__,
-        pid=os.getpid(),
-        started_ns=began_ns,
-        mono_ns=0,
-        progress=ticks,
-        fault=Fault(why.code, str(why)),
-        unit_state=WRONG.unit_state,
-        leds={name: leds[name] for name in UNIT_LEDS},
-        patterns=WRONG.patterns,
-        meaning_ko=WRONG.meaning_ko,
-        meaning_en=WRONG.meaning_en,
-    )

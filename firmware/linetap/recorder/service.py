@@ -28,6 +28,7 @@ from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.guide import Guide
 from linetap.records import (
+    FREE,
     CallRecord,
     CancelRemoval,
     CaptureState,
@@ -188,7 +189,7 @@ class Service:
 
     def _quiet(self) -> bool:
         """No line is in use, and no call waits to be sealed: its class is that of the configuration it began with."""
-        idle = all(line.state in ("idle", "fault") for line in self._state.lines)
+        idle = all(line.state in FREE for line in self._state.lines)
         return idle and not self._held_calls() and not self.vault.unfinished() and not self.core.calls_in_progress()
 
     def _held_calls(self) -> set[str]:

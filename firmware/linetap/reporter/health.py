@@ -7,7 +7,7 @@ import msgspec
 
 from linetap.checks import Snapshot
 from linetap.clock import NS_PER_S, rfc3339
-from linetap.records import ConfirmedBy, RecorderState
+from linetap.records import FREE, ConfirmedBy, RecorderState
 from linetap.reporter.outgoing import Outgoing
 
 _FORECAST_AFTER_S = 600  # a forecast from less is a guess
@@ -70,7 +70,7 @@ def health(snapshot: Snapshot, events: Outgoing, alerts: int) -> Health:
         outbox_oldest_s=events.oldest_s,
         unconfirmed=events.unconfirmed,
         confirmed_by=events.confirmed_by,
-        lines_in_use=sum(line.state not in ("idle", "fault") for line in lines),
+        lines_in_use=sum(line.state not in FREE for line in lines),
         lines=len(lines),
         config_sha256=recorder.config_sha256 if recorder else None,
         config_pending=recorder.config_pending if recorder else None,

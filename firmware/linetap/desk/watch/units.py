@@ -16,7 +16,7 @@ import msgspec
 
 from linetap.clock import NS_PER_S
 from linetap.desk.said import Sentence, Status, Word
-from linetap.records import LineStatus, Severity
+from linetap.records import FREE, LineStatus, Severity
 from linetap.reporter.messages import HEALTH_EXPIRY_S
 
 TOPICS = tuple(f"linetap/v1/+/{kind}" for kind in ("status", "health", "line/+", "alert/+"))
@@ -73,7 +73,7 @@ class Unit:
 
     @property
     def calls(self) -> int:
-        return sum(line.state not in ("idle", "fault") for line in self.lines.values())
+        return sum(line.state not in FREE for line in self.lines.values())
 
     def judged(self, now_ns: int) -> Standing:
         """Of a unit that is away nobody knows more than that."""

@@ -5,6 +5,8 @@ Audio is not handed over: the ring is the queue. The main thread says up to whic
 to go, and this thread fetches from the ring what is still to be written. A disk that stalls for less than the
 ring is long costs nothing. Below the reserve new calls are refused and the open ones go on; when even the
 reserve is gone the work stays in the queue until there is room, and what the ring could not hold is a gap.
+
+Longer than others: it is one queue with two sides, and who reads a side has to see the other.
 """
 
 from __future__ import annotations
