@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from linetap.checks import CHECKS, Snapshot
 from linetap.checks.machine import Machine, Wear
+from linetap.checks.mounts import Mount
 from linetap.checks.watch import Seen, Services
 from linetap.clock import NS_PER_S
 from linetap.records import (
@@ -43,4 +44,4 @@ def ill_unit() -> Snapshot:
     services = Services(
         captures, Seen(state, "alive", stuck=True), Seen(told, "alive", stuck=True), Seen(panel(), "dead")
     )
-    return Snapshot(services, 0, 0, 100 << 20, "/var/lib/linetap/vault", 0, machine, read_only=True)
+    return Snapshot(services, 0, 0, 100 << 20, "/var/lib/linetap/vault", 0, machine, mount=Mount(True, True))

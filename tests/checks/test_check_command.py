@@ -57,8 +57,8 @@ def test_nothing_runs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Card 1: capture has stopped" in lines[0]
     assert "카드 1" in lines[0]
     assert unseen.endswith(
-        "not on this machine: vault_read_only, disk_errors, disk_worn, under_voltage, temperature_high, throttled, "
-        "memory_low"
+        "not on this machine: data_lost, vault_read_only, disk_errors, disk_worn, under_voltage, temperature_high, "
+        "throttled, memory_low"
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from linetap.checks import machine
 from linetap.checks.machine import DIP_S, EVERY_S, FIND_EVERY_S, Machine, MachineWatch, Wear
-from linetap.checks.mounts import is_read_only
+from linetap.checks.mounts import LOST, Mount, mount_of
 from linetap.clock import NS_PER_S, ManualClock
 from machine_rig import PI, THROTTLED, VOLTAGE, lay
 
@@ -99,18 +99,25 @@ ROOT_LINE = "22 1 179:2 / / rw,relatime shared:1 - ext4 /dev/mmcblk0p2 rw\n"
     ],
 )  # fmt: skip
 def test_whether_the_vault_takes_anything(tmp_path: Path, mountinfo: str, expected: bool | None) -> None:
-    assert is_read_only(Path("/vault/2026"), lay(tmp_path, {"proc/self/mountinfo": mountinfo})) is expected
+    found = mount_of(Path("/vault/2026"), lay(tmp_path, {"proc/self/mountinfo": mountinfo}))
+    assert found == (None if expected is None else Mount(read_only=expected))
+
+
+def test_ram_in_the_place_of_a_partition(tmp_path: Path) -> None:
+    line = f"30 22 0:9 / /vault rw - tmpfs {LOST} rw,size=400m\n"
+    assert mount_of(Path("/vault"), lay(tmp_path, {"proc/self/mountinfo": ROOT_LINE + line})) == Mount(lost=True)
 
 
 def test_a_mount_point_with_a_blank(tmp_path: Path) -> None:
     line = "30 22 0:3 / /the\\040vault rw - ext4 /dev/x ro\n"
-    assert is_read_only(Path("/the vault"), lay(tmp_path, {"proc/self/mountinfo": ROOT_LINE + line})) is True
+    found = mount_of(Path("/the vault"), lay(tmp_path, {"proc/self/mountinfo": ROOT_LINE + line}))
+    assert found == Mount(read_only=True)
 
 
 def test_without_mountinfo_nobody_knows(tmp_path: Path) -> None:
-    assert is_read_only(Path("/vault"), tmp_path) is None
+    assert mount_of(Path("/vault"), tmp_path) is None
 
 
 def test_the_machine_that_this_runs_on_can_be_read() -> None:
     assert read_machine(Path("/")).memory_total_kb
-    assert is_read_only(Path("/dev/shm"), Path("/")) is False
+    assert mount_of(Path("/dev/shm"), Path("/")) == Mount()

@@ -9,6 +9,7 @@ import pytest
 
 from linetap.checks import Finding, Snapshot, run
 from linetap.checks.machine import Machine, Wear
+from linetap.checks.mounts import Mount
 from linetap.checks.watch import Seen, Services, Status
 from linetap.clock import NS_PER_S
 from linetap.panel.state import shown
@@ -20,7 +21,7 @@ MEMORY_KB = 1_000_000
 
 
 def unit(
-    read_only: bool | None = None,
+    mount: Mount | None = None,
     status: Status = "alive",
     of_capture: dict[str, Any] | None = None,
     of_recorder: dict[str, Any] | None = None,
@@ -28,7 +29,7 @@ def unit(
 ) -> Snapshot:
     captures = {1: Seen(capture(**of_capture or {}), status, 60 * NS_PER_S)}
     services = Services(captures, Seen(recorder("idle", **of_recorder or {}), status), Seen(reporter(), "alive"))
-    return Snapshot(services, GIB, 2 * GIB, 0, "/vault", 0, Machine(**of_machine), read_only)
+    return Snapshot(services, GIB, 2 * GIB, 0, "/vault", 0, Machine(**of_machine), mount)
 
 
 def stands(snapshot: Snapshot, before: list[Finding] | None = None) -> list[tuple[str, str]]:
@@ -106,8 +107,9 @@ def test_what_is_no_fault(figures: dict[str, Any]) -> None:
 
 
 def test_a_vault_that_takes_nothing() -> None:
-    assert stands(unit(read_only=True)) == [("vault_read_only", "critical")]
-    assert stands(unit(read_only=False)) == stands(unit(read_only=None)) == []
+    assert stands(unit(mount=Mount(read_only=True))) == [("vault_read_only", "critical")]
+    assert stands(unit(mount=Mount(lost=True))) == [("data_lost", "critical")]
+    assert stands(unit(mount=Mount())) == stands(unit(mount=None)) == []
 
 
 class TestOverruns:

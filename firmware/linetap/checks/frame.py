@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.checks.machine import Machine
+from linetap.checks.mounts import Mount
 from linetap.checks.watch import Services, Watch
 from linetap.clock import Clock, rfc3339
 from linetap.config.schema import Config
@@ -30,7 +31,7 @@ class Snapshot:
     vault: str
     utc_ns: int
     machine: Machine = field(default_factory=Machine)
-    read_only: bool | None = None  # the vault's file system; None: the kernel does not say
+    mount: Mount | None = None  # the vault's file system; None: the kernel does not say
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +101,7 @@ def take_snapshot(config: Config, watch: Watch, clock: Clock) -> Snapshot:
         vault=config.vault,
         utc_ns=clock.utc_ns(),
         machine=watch.machine(),
-        read_only=watch.read_only(),
+        mount=watch.mount(),
     )
 
 

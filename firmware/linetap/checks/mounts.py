@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a file system takes anything any more.
+"""The file system that something is on: whether it takes anything any more, and whether it outlives the power.
 
 Not by statvfs(2): in a service's own view of the files (ProtectSystem=) everything is read-only, and an ext4 that has
 stopped after an error says `emergency_ro` while the flag for read-only is not set (measured, decision 0059).
@@ -9,23 +9,31 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from linetap.checks import machine
 
 CLOSED = {"ro", "emergency_ro", "shutdown"}  # options of the file system itself, behind the dash in mountinfo
+LOST = "linetap-lost"  # what the image mounts in the place of a data partition that cannot be
 _FILE_BYTES = 256 << 10
 
 
-def is_read_only(folder: Path, root: Path | None = None) -> bool | None:
-    """Of the file system that `folder` is on, or will be on; None: the kernel does not say. See proc_pid_mountinfo(5).
+@dataclass(frozen=True, slots=True)
+class Mount:
+    read_only: bool = False
+    lost: bool = False  # RAM, in the place of what cannot be mounted
+
+
+def mount_of(folder: Path, root: Path | None = None) -> Mount | None:
+    """The file system that `folder` is on, or will be on; None: the kernel does not say. See proc_pid_mountinfo(5).
     `root`: where /proc is."""
     try:
         with ((root or machine.ROOT) / "proc/self/mountinfo").open("rb") as file:
             lines = file.read(_FILE_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return None
-    place, nearest, options = os.path.realpath(folder) + "/", "", ""
+    place, nearest, found = os.path.realpath(folder) + "/", "", Mount()
     for line in lines:
         here, _, system = line.partition(" - ")
         if len(fields := here.split(" ", 5)) < 6 or len(of_system := system.split(" ", 2)) < 3:
@@ -35,5 +43,6 @@ def is_read_only(folder: Path, root: Path | None = None) -> bool | None:
             point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
         point = point.rstrip("/") + "/"
         if place.startswith(point) and len(point) >= len(nearest):  # a later one lies on top
-            nearest, options = point, of_system[2]
-    return not CLOSED.isdisjoint(options.split(",")) if nearest else None
+            nearest = point
+            found = Mount(not CLOSED.isdisjoint(of_system[2].split(",")), of_system[1] == LOST)
+    return found if nearest else None

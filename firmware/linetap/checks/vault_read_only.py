@@ -9,7 +9,7 @@ CHECK_ID = "vault_read_only"
 
 
 def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
-    if not snapshot.read_only:
+    if snapshot.mount is None or not snapshot.mount.read_only:
         return None
     return Trouble(
         severity="critical",
@@ -26,5 +26,5 @@ CHECK = Check(
     led="not_recording",
     clears="when the file system is mounted for writing again",
     look=look,
-    is_here=lambda snapshot: snapshot.read_only is not None,
+    is_here=lambda snapshot: snapshot.mount is not None,
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from linetap.checks.machine import Machine, MachineWatch
-from linetap.checks.mounts import is_read_only
+from linetap.checks.mounts import Mount, mount_of
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap.config.schema import Config
 from linetap.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
@@ -100,7 +100,7 @@ class Watch:
     _started_ns: int = field(init=False)
     _machine: MachineWatch = field(init=False)
     _mounts_ns: int | None = field(init=False, default=None)
-    _read_only: bool | None = field(init=False, default=None)
+    _mount: Mount | None = field(init=False, default=None)
     _progress: dict[str, _Progress] = field(init=False, default_factory=dict)
     _readers: dict[str, StateReader[Any]] = field(init=False, default_factory=dict)
     _cards: list[int] = field(init=False)
@@ -125,12 +125,12 @@ class Watch:
     def machine(self) -> Machine:
         return self._machine.look()
 
-    def read_only(self) -> bool | None:
-        """Of the vault's file system, looked at now and then: that nothing can be written the recorder says at once."""
+    def mount(self) -> Mount | None:
+        """The vault's file system, looked at now and then: that nothing can be written the recorder says at once."""
         now_ns = self.clock.monotonic_ns()
         if self._mounts_ns is None or now_ns - self._mounts_ns >= MOUNTS_EVERY_S * NS_PER_S:
-            self._mounts_ns, self._read_only = now_ns, is_read_only(self.config.vault_path)
-        return self._read_only
+            self._mounts_ns, self._mount = now_ns, mount_of(self.config.vault_path)
+        return self._mount
 
     def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
         now_ns = self.clock.monotonic_ns()
