@@ -16,6 +16,7 @@ from linetap.board.simulated import SimulatedPanel, leds_shown, press_button
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
 from linetap.panel.blink import LAMP_TEST_MS
 from linetap.panel.service import Panel
+from linetap.provision import CARD_WRONG
 from linetap.records import Fault, PanelState
 from linetap.service import START_AGAIN, ask_to_start_again
 from state_files import Unit, recorder, reporter, unit
@@ -52,6 +53,18 @@ def test_all_well(run_dir: Path) -> None:
     assert set(room.pass_ms(3000)) == {"R"}
     assert room.state().unit_state == "ok"
     assert room.state().leds == {"run": True, "call": False, "fault": False}
+
+
+def test_a_wrong_card_is_on_the_leds_until_the_next_one(run_dir: Path) -> None:
+    """Beside the services' own folder, as `provision apply` leaves it before that is there."""
+    (run_dir / "linetap").mkdir()
+    room = Room(run_dir / "linetap")
+    (run_dir / CARD_WRONG).touch()
+    room.pass_ms(3000)
+    assert room.state().unit_state == "config_wrong"
+    (run_dir / CARD_WRONG).unlink()
+    room.pass_ms(1000)
+    assert room.state().unit_state == "ok"
 
 
 @pytest.mark.parametrize(

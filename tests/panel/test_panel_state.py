@@ -191,7 +191,7 @@ def test_every_condition_of_the_legend_can_be_reached() -> None:
 
 @pytest.mark.parametrize("removal", ["removing", "pull", "removal_failed"])
 def test_a_disk_that_is_to_be_pulled(removal: str) -> None:
-    now = shown(well(), 0, removal)
+    now = shown(well(), 0, (removal,))
     assert (now.condition, "ok" in now.standing) == (removal, False)
     assert now.marks == ({removal} if removal == "removal_failed" else set())
 

@@ -15,6 +15,7 @@ from linetap.panel.night import Night
 from linetap.panel.presses import Presses
 from linetap.panel.state import Shown, shown
 from linetap.panel.told import state_of
+from linetap.provision import CARD_WRONG
 from linetap.records import Fault, PanelState
 from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
 
@@ -30,6 +31,7 @@ class Panel:
         self._file = StateFile(config.run_path, "panel", clock)
         self._blinker, self._button, self._presses = Blinker(), Button(), Presses(config)
         self._night = Night(config.panel, config.retention.zone)
+        self._card_wrong = config.run_path.with_name(CARD_WRONG)
         self._started_ns = clock.monotonic_ns()
         self._ticks = 0
         self._shown: Shown | None = None
@@ -38,8 +40,11 @@ class Panel:
         """DeviceFault when the LEDs can no longer be driven."""
         before, services = self._shown, self._watch.look()
         now_ms = self._clock.monotonic_ns() // NS_PER_MS
-        removal = self._presses.removal.look(services.recorder, now_ms)
-        now = self._presses.shown(shown(services, self._clock.monotonic_ns(), removal, self._watch.machine()))
+        removal: str | None = self._presses.removal.look(services.recorder, now_ms)
+        also = {removal} if removal else set()
+        if self._card_wrong.exists():
+            also.add("config_wrong")
+        now = self._presses.shown(shown(services, self._clock.monotonic_ns(), also, self._watch.machine()))
         self._ticks += 1
         pressed = self._board.button()
         if (press := self._button.let_go(pressed, now_ms)) is not None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from linetap.checks import (
@@ -77,12 +77,12 @@ class Shown:
 def shown(
     services: Services,
     now_ns: int = 0,
-    removal: str | None = None,
+    also: Collection[str] = (),
     machine: Machine = Machine(),  # noqa: B008 - frozen
 ) -> Shown:
     """A defined pattern for whatever the state files say, and whatever they leave unsaid. `now_ns`: monotonic;
-    `removal`: a condition of the legend, while the disk is to be pulled."""
-    stand = {*_conditions(services), *_of_machine(machine), *([removal] if removal else [])} or {"ok"}
+    `also`: conditions of the legend that no service knows of."""
+    stand = {*_conditions(services), *_of_machine(machine), *also} or {"ok"}
     standing = tuple(name for name in CONDITIONS if name in stand)
     recorder = services.recorder.word
     identify = recorder is not None and now_ns < recorder.identify_until_ns

@@ -11,7 +11,7 @@ from pathlib import Path
 from linetap.config.load import Source
 from linetap.desk import wipe
 from linetap.errors import BadInput, LinetapError
-from linetap.provision import order, pack
+from linetap.provision import CARD_WRONG, order, pack
 from linetap.provision.lay import lay, take_certificate
 from linetap.recorder.vault import files
 
@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
 def apply(boot: Path, etc: Path, run_dir: Path) -> int:
     """What was wrong stands in linetap-error.txt too: whoever wrote the file has the card, and no terminal."""
-    (boot / ERROR).unlink(missing_ok=True)
+    for old in (boot / ERROR, run_dir / CARD_WRONG):
+        old.unlink(missing_ok=True)
     path = boot / order.NAME
     try:
         said = take_certificate(etc, boot) or ""
@@ -49,6 +50,8 @@ def apply(boot: Path, etc: Path, run_dir: Path) -> int:
         told = str(error).replace(f"{boot}/", "")
         with contextlib.suppress(OSError):
             files.write_atomically(boot / ERROR, f"{_WRONG}{told}\n".encode())
+        with contextlib.suppress(OSError):
+            (run_dir / CARD_WRONG).touch()
         raise BadInput(told) from None
     if said:
         files.write_atomically(boot / DONE, said.encode())
