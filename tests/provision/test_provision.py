@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import tomllib
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ from linetap import cli
 from linetap.config import load_config
 from linetap.desk.pki import request
 from linetap.evidence import keys
+from linetap.provision import CARD_WRONG
 from pki_rig import Pki
 from sealing_rig import run as run_tool
 
 CUSTODIAN = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z"
 EPOCH = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+PINS = Path(__file__).parents[2] / "hardware/pins.toml"
+AUTHORITY = keys.public_line(keys.new_unit_key().public_key())
 SSH_KEY = keys.public_line(keys.new_unit_key().public_key(), "engineer")
 
 
@@ -224,3 +228,27 @@ def test_what_is_packed_is_what_was_given(card: Card) -> None:
         assert cli.main(["provision", "pack", *files, "-o", str(card.boot / "linetap.toml")]) == 0
         found = tomllib.loads((card.boot / "linetap.toml").read_text())
         assert found["files"] == {"odd.txt": text, "unit.toml": (card.desk / "unit.toml").read_text()}
+
+
+def test_what_the_order_does_not_bring_is_what_lies_there(card: Card, capsys: pytest.CaptureFixture[str]) -> None:
+    """The image's pins and notices; a unit.toml for an image names them as they lie on the unit."""
+    words = ["--image", "--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--force"]
+    assert cli.main(["config", "init", "floor-03", *words, "-o", str(card.desk / "unit.toml")]) == 0
+    assert card.pack() == 0
+    capsys.readouterr()
+    assert card.start() == 2
+    assert "board.pins: " in (card.boot / "linetap-error.txt").read_text()
+    assert (card.run / CARD_WRONG).exists()
+    shutil.copy(PINS, card.home / "pins.toml")
+    assert card.start() == 0
+    config = load_config(card.home / "unit.toml")
+    assert not (card.run / CARD_WRONG).exists()
+    assert (config.board.kind, config.board.pins) == ("hardware", str(card.home / "pins.toml"))
+    assert not list(card.home.glob(".*"))
+
+
+def test_a_key_list_for_an_image_lies_beside_its_unit(card: Card, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--image", "--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--authority", AUTHORITY]
+    words += ["--key-list", str(card.run / "keylist.json"), "-o", str(card.desk / "other.toml")]
+    assert cli.main(["config", "init", "floor-03", *words]) == 2
+    assert "beside it would be right" in capsys.readouterr().err

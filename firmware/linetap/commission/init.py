@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--board", choices=("hardware", "simulated"), default="hardware", help="default %(default)s")
     parser.add_argument("--pins", type=Path, metavar="FILE", help="the table of pins, default that of the project")
     parser.add_argument("--notices", metavar="DIR", help="default: those of the set-up, else `notices` beside the file")
+    parser.add_argument("--image", action="store_true", help="for a card: pins and notices are the image's")
     parser.add_argument("--vault", default="/var/lib/linetap/vault", metavar="DIR", help="default %(default)s")
     parser.add_argument("--run-dir", default="/run/linetap", metavar="DIR", help="on tmpfs, default %(default)s")
     parser.add_argument("--broker-port", type=int, default=8883, metavar="N", help="of the broker, default %(default)s")
@@ -53,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     fresh = output.with_name(f".{output.name}.new")
     new = [path for path in (fresh, *beside) if not path.exists()]
     try:
+        if args.image:
+            _write(output.with_name(_SHIPPED_PINS.name), _SHIPPED_PINS.read_text())  # so that it can be checked here
         write_beside(args.unit, *beside)
         _write(fresh, render(_plan(args, key_path.name)))
         check_config(fresh)
@@ -96,6 +99,10 @@ def _check(args: argparse.Namespace) -> None:
         problems.append(f"--authority: {error}")
     if args.epoch in args.custodian:
         problems.append("--epoch: is a custodian's key too; opening a call must take two people")
+    if args.image and (args.pins or args.notices or args.board != "hardware"):
+        problems.append("--image: brings pins and notices, and is for hardware")
+    if args.image and args.key_list and args.key_list.absolute().parent != args.output.absolute().parent:
+        problems.append(f"--key-list {args.key_list}: goes onto the card with unit.toml, so beside it would be right")
     if args.output.name in ("unit.key", "unit.key.pub", SIGNERS):
         problems.append(f"-o {args.output}: that name is taken by what lies beside it; unit.toml would be right")
     if not args.output.absolute().parent.is_dir():
@@ -109,7 +116,8 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _plan(args: argparse.Namespace, key: str) -> Plan:
-    """Options name paths as the shell does, from here; the file names them from where it is."""
+    """Options name paths as the shell does, from here; the file names them from where it is, and on a card all lie
+    beside one another."""
     pins = _SHIPPED_PINS if args.pins is None else args.pins.absolute()
     shipped = str(_SHIPPED_NOTICES) if _SHIPPED_NOTICES.is_dir() else "notices"
     return Plan(
@@ -118,16 +126,20 @@ def _plan(args: argparse.Namespace, key: str) -> Plan:
         custodians=tuple(args.custodian),
         epoch=args.epoch,
         key=key,
-        notices=shipped if args.notices is None else str(Path(args.notices).absolute()),
+        notices="notices" if args.image else shipped if args.notices is None else str(Path(args.notices).absolute()),
         board=args.board,
-        pins=str(pins) if args.board == "hardware" else "pins.toml",
+        pins=str(pins) if args.board == "hardware" and not args.image else "pins.toml",
         vault=str(Path(args.vault).absolute()),
         run_dir=str(Path(args.run_dir).absolute()),
         learned=str(Path(args.vault).absolute().parent / "learned"),
         broker_port=args.broker_port,
         authority=_authority(args.authority),
-        key_list=None if args.key_list is None else str(args.key_list.absolute()),
+        key_list=_key_list(args.key_list, args.image),
     )
+
+
+def _key_list(path: Path | None, beside: bool) -> str | None:
+    return None if path is None else path.name if beside else str(path.absolute())
 
 
 def _authority(text: str | None) -> str | None:

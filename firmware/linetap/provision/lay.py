@@ -6,7 +6,6 @@ Nothing of it is in force before all of it has been checked where it will lie; t
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -85,7 +84,9 @@ def _check(order: Order, home: Path) -> None:
         _check_paths(config, staging)
         _check_name(config.unit, home)
         write_beside(config.unit, home / KEY, home / f"{KEY}.pub", home / SIGNERS)
-        os.link(home / KEY, staging / KEY)
+        for there in home.iterdir():  # what is here already: the key, the image's pins and notices, an earlier order's
+            if there != staging and there.name not in order.files:
+                (staging / there.name).symlink_to(there)
         check_config(staging / UNIT)
     except BadInput as error:
         raise BadInput(str(error).replace(f"{staging}/", f"{NAME}: ")) from None
