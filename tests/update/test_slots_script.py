@@ -39,6 +39,7 @@ def test_a_new_version_is_tried_and_kept(boot: Boot) -> None:
     assert boot.kernel == "kernel 0.1.0", "nobody has said that it is to be tried"
     boot.call("set-primary", "b")
     assert boot.call("get-primary") == "a"
+    assert (boot.boot / "tryboot").exists() != boot.pi, "a firmware that forgets leaves none behind"
     boot.reboots()
     assert (boot.kernel, boot.call("get-current"), boot.call("get-primary")) == ("kernel 0.2.0", "b", "a")
     boot.call("trial")

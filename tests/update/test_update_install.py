@@ -91,6 +91,7 @@ def test_an_older_one_is_not_installed(rig: Rig) -> None:
     rig.want(msgspec.structs.replace(WANTED, version="0.0.9"))
     rig.install()
     assert rig.outcome() == ("failed", "update_older")
+    assert rig.fetched == 0
     assert "0.1.0" in rig.state.text
 
 
