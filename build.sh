@@ -18,6 +18,12 @@ readonly PACKAGES=(
   minimodem multimon-ng libspandsp2t64 # what the detectors are held against
   asterisk-core-sounds-en-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav
 )
+readonly IMAGE_PACKAGES=( # only for `image` and `hil`
+  mmdebstrap arch-test qemu-user-binfmt debian-archive-keyring            # Debian's packages for another architecture
+  squashfs-tools cryptsetup-bin dosfstools mtools e2fsprogs fdisk     # what a card is made of, without mounting any
+  cpio zstd xz-utils bmap-tools binutils kmod device-tree-compiler rauc
+)
+readonly HIL_PACKAGES=(qemu-system-arm nmap iproute2)
 readonly PYTHON=/usr/bin/python3 # Debian's own: the wheels of requirements.lock are for 3.13
 readonly BIN=.venv/bin
 readonly STAMP=.venv/installed
@@ -53,7 +59,7 @@ as_root() {
 
 missing_packages() {
   local package
-  for package in "${PACKAGES[@]}"; do
+  for package in "$@"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || printf '%s\n' "$package"
   done
 }
@@ -74,7 +80,7 @@ allow_daemons() {
 
 install_packages() {
   local missing log
-  mapfile -t missing < <(missing_packages)
+  mapfile -t missing < <(missing_packages "$@")
   [ "${#missing[@]}" -gt 0 ] || return 0
   command -v apt-get >/dev/null || fail "missing: ${missing[*]}; this installs them on Debian 13 only"
   [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || fail "missing: ${missing[*]}; run this as root, or install sudo"
@@ -121,7 +127,7 @@ make_notices() {
 }
 
 setup() {
-  install_packages
+  install_packages "${PACKAGES[@]}"
   install_python
   make_notices
   say "ready: $BIN/linetap"
@@ -175,6 +181,18 @@ run_tests() {
   [ "${#FAILED[@]}" -eq 0 ] || fail "failed: ${FAILED[*]}"
 }
 
+# The machine is slow, and one at a time: what it is asked for, it does in its own time.
+run_hil() {
+  local some=(-m hil)
+  case ${1:-} in
+    '') ;;
+    --quick) some=(-m "hil and quick") ;;
+    *) bad_usage "hil [--quick]: $1 is neither" ;;
+  esac
+  [ -e build/image/linetap.img ] || as_root image/build.sh
+  PYTHONPATH=tests/hil exec "$BIN/pytest" "${some[@]}" -p hil_table --timeout=1500 tests/hil
+}
+
 command=${1:-help}
 [ "$#" -eq 0 ] || shift
 case $command in
@@ -197,7 +215,16 @@ case $command in
     setup
     LINETAP_SOAK_MINUTES=$minutes exec "$BIN/pytest" -m soak --timeout="$((minutes * 60 + 600))"
     ;;
-  image | hil) bad_usage "there is no image yet: image and hil have nothing to build or start" ;;
+  image)
+    setup
+    install_packages "${IMAGE_PACKAGES[@]}"
+    as_root image/build.sh
+    ;;
+  hil)
+    setup
+    install_packages "${IMAGE_PACKAGES[@]}" "${HIL_PACKAGES[@]}"
+    run_hil "$@"
+    ;;
   help | -h | --help) usage ;;
   *)
     usage >&2

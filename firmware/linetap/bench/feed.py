@@ -8,7 +8,6 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.signal import firwin
 
 from linetap.bench.timeline import PER_MS, Timeline
 from linetap.board.wires import Wires
@@ -29,6 +28,8 @@ class Interpolator:
     """8 kHz to `factor` x 8 kHz, streaming: a polyphase low-pass at 3.9 kHz. Delays by TAPS / 2 samples (1.5 ms)."""
 
     def __init__(self, factor: int, lines: int) -> None:
+        from scipy.signal import firwin  # an exchange at 8 kHz needs none
+
         taps = firwin(TAPS * factor, 3900, fs=RATE_HZ * factor, window=("kaiser", 7.0)) * factor
         self._phases: npt.NDArray[np.float64] = taps.reshape(TAPS, factor)[::-1]
         self._past = np.zeros((lines, TAPS - 1))

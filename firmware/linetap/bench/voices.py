@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy.signal import butter, resample_poly, sosfilt
 
 from linetap.bench.synth import rms_of
 from linetap.errors import DeviceFault
@@ -83,6 +82,8 @@ def _speak(text: str, voice: tuple[str, int, int], scratch: Path) -> tuple[I16, 
 
 
 def _band_limited(samples: I16, rate_hz: int) -> I16:
+    from scipy.signal import butter, resample_poly, sosfilt  # what was spoken before is only read
+
     divisor = int(np.gcd(rate_hz, RATE_HZ))
     speech = resample_poly(samples.astype(np.float64), RATE_HZ // divisor, rate_hz // divisor)
     speech = sosfilt(butter(4, BAND_HZ, "bandpass", fs=RATE_HZ, output="sos"), speech)

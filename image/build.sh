@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The card of a unit, from Debian's packages and this commit, into build/image/. As root, no loop device, no container.
+# `./build.sh image` calls it with the tools installed. LINETAP_MIRROR: where Debian's packages are, if not where this
+# machine has its own from.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly OUT=build/image
+readonly WORK=$OUT/work # what is left of a build that ended early is no use to the next
+readonly ROOT=$WORK/root KIT=$WORK/kit CARD=$WORK/card
+VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+COMMIT=$(git rev-parse --short=12 HEAD)
+[ -z "$(git status --porcelain)" ] || COMMIT+=-changed
+readonly VERSION COMMIT SOURCE_DATE_EPOCH
+export SOURCE_DATE_EPOCH LC_ALL=C.UTF-8 TZ=UTC
+
+say() { printf '%s %4d s  %s\n' image: "$SECONDS" "$*"; }
+fail() {
+  printf 'image: %s\n' "$*" >&2
+  exit 1
+}
+
+# shellcheck source=image/layout.sh
+. image/layout.sh
+# shellcheck source=image/steps/packages.sh
+. image/steps/packages.sh
+# shellcheck source=image/steps/root.sh
+. image/steps/root.sh
+# shellcheck source=image/steps/boot.sh
+. image/steps/boot.sh
+# shellcheck source=image/steps/card.sh
+. image/steps/card.sh
+
+rm -rf --one-file-system "$WORK"
+mkdir -p "$WORK" "$CARD"
+run_foreign
+write_sources
+unpack_kit
+install_packages
+lay_python
+lay_files
+enable_units
+strip_root
+pack_initramfs
+pack_slot
+fill_boot
+write_card
+list_contents
+compress
+rm -rf --one-file-system "$WORK"
+say "done: $(du -h "$OUT/linetap.img.xz" | cut -f1) $OUT/linetap.img.xz"

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What is in an image: every package with its version, as a list for people and as SPDX 2.3 for tools.
+
+`python3 image/contents.py --status DPKG_STATUS --modules DIST_PACKAGES ...`; the same input, the same bytes. Known
+holes are no part of it, since they change by the day: a scanner reads them off the package URLs, and where Debian's
+tracker can be reached (`--tracker FILE`, its data/json) those of this day are listed in the manifest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.parser import BytesParser
+from pathlib import Path
+from typing import Any
+
+SUITE = "trixie"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Package:
+    name: str
+    version: str
+    source: str  # what the tracker and a licence search know it by
+    url: str
+    homepage: str = "NOASSERTION"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("status", "modules", "manifest", "sbom"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("version", "commit"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--epoch", type=int, required=True, help="SOURCE_DATE_EPOCH")
+    parser.add_argument("--tracker", type=Path, help="the security tracker's JSON")
+    args = parser.parse_args()
+    packages = sorted({*of_debian(args.status), *of_python(args.modules)})
+    args.manifest.write_text(manifest(packages, args.version, args.commit) + holes(packages, args.tracker))
+    made = datetime.fromtimestamp(args.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    args.sbom.write_text(json.dumps(spdx(packages, args.version, args.commit, made), indent=1, sort_keys=True) + "\n")
+    return 0
+
+
+def of_debian(status: Path) -> list[Package]:
+    found = []
+    for paragraph in status.read_text(encoding="utf-8").split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
+        if fields.get("Status") == "install ok installed":
+            name, version = fields["Package"], fields["Version"]
+            source = fields.get("Source", name).split(" ")[0]
+            url = f"pkg:deb/debian/{name}@{version.replace('+', '%2B')}?arch={fields['Architecture']}&distro={SUITE}"
+            found.append(Package(name, version, source, url, fields.get("Homepage", "NOASSERTION")))
+    return found
+
+
+def of_python(modules: Path) -> list[Package]:
+    """What no package of Debian's has brought: dist-info of wheels."""
+    found = []
+    for metadata in modules.glob("*.dist-info/METADATA"):
+        if (metadata.parent / "INSTALLER").exists():  # pip's; Debian's packages leave it out
+            fields = BytesParser().parsebytes(metadata.read_bytes(), headersonly=True)
+            name, version = fields["Name"], fields["Version"]
+            found.append(Package(f"python:{name}", version, name, f"pkg:pypi/{name.lower()}@{version}"))
+    return found
+
+
+def manifest(packages: list[Package], version: str, commit: str) -> str:
+    lines = [f"linetap {version} ({commit})", ""]
+    return "\n".join(lines + [f"{package.name} {package.version}" for package in packages]) + "\n"
+
+
+def holes(packages: list[Package], tracker: Path | None) -> str:
+    """Open ones of this suite, by source package, in the tracker's words."""
+    if tracker is None:
+        return ""
+    known: dict[str, Any] = json.loads(tracker.read_text())
+    lines = []
+    for source in sorted({package.source for package in packages}):
+        for hole, facts in sorted(known.get(source, {}).items()):
+            here = facts.get("releases", {}).get(SUITE, {})
+            if here.get("status") == "open":
+                lines.append(f"{hole} {source} {here.get('urgency', 'not said')}")
+    return "\nknown and open:\n" + "\n".join(lines or ["none"]) + "\n"
+
+
+def spdx(packages: list[Package], version: str, commit: str, made: str) -> dict[str, Any]:
+    entries = [
+        {
+            "SPDXID": f"SPDXRef-{index}", "name": each.name, "versionInfo": each.version, "homepage": each.homepage,
+            "downloadLocation": "NOASSERTION", "licenseConcluded": "NOASSERTION", "licenseDeclared": "NOASSERTION",
+            "copyrightText": "NOASSERTION", "filesAnalyzed": False, "sourceInfo": f"source package {each.source}",
+            "externalRefs": [
+                {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": each.url}
+            ],
+        }
+        for index, each in enumerate(packages)
+    ]  # fmt: skip
+    return {
+        "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
+        "name": f"linetap-image-{version}", "documentNamespace": f"urn:linetap:image:{version}:{commit}",
+        "creationInfo": {"created": made, "creators": ["Tool: linetap image/contents.py"]},
+        "packages": entries,
+        "relationships": [
+            {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": each["SPDXID"]}
+            for each in entries
+        ],
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What starts a slot: initramfs, kernel and device trees, which lie in its root so that an update brings them too; then
+# the root itself with its tree of hashes, and the folder of the boot partition that begins it.
+
+readonly LIBRARIES=usr/lib/aarch64-linux-gnu
+
+pack_initramfs() {
+  local tree=$WORK/initramfs kernel module file
+  say "initramfs"
+  kernel=$(basename "$ROOT"/usr/lib/modules/*)
+  mkdir -p "$tree/bin" "$tree/lib" "$tree/modules" "$tree/late"
+  cp "$KIT/usr/bin/busybox" "$tree/bin/"
+  cp "$ROOT/usr/sbin/dmsetup" "$tree/bin/dmsetup"
+  copy_libraries "$tree" "$tree/bin/dmsetup"
+  install -m 755 image/initramfs/init "$tree/init"
+  sed -e 's/#.*//' -e '/^ *$/d' image/initramfs/modules.txt | while read -r module; do
+    modprobe -d "$PWD/$ROOT/usr/.." -S "$kernel" --show-depends "$module" || fail "the kernel has no module $module"
+  done | sed -n 's/^insmod //p' | awk '!seen[$1]++ {print $1}' >"$WORK/modules"
+  [ -s "$WORK/modules" ] || fail "no modules for the initramfs"
+  while read -r file; do
+    module=$(basename "${file%.xz}")
+    case $file in *.xz) xz -dc "$file" >"$tree/modules/$module" ;; *) cp "$file" "$tree/modules/$module" ;; esac
+    printf '/modules/%s\n' "$module"
+  done <"$WORK/modules" >"$tree/modules/order"
+  pack_cpio "$tree" "$WORK/initramfs.img"
+}
+
+# The same to the byte whenever it is made, whoever's files they are here.
+pack_cpio() {
+  find "$1" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+  (cd "$1" && find . -print0 | LC_ALL=C sort -z | cpio --quiet --null --create --format=newc --owner=0:0 --reproducible) |
+    zstd --quiet -15 -T0 >"$2"
+}
+
+# What a program is linked with, from the root, and what that is.
+copy_libraries() {
+  local tree=$1 name
+  readelf -d "$2" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | while read -r name; do
+    [ ! -e "$tree/lib/$name" ] || continue
+    cp --dereference "$ROOT/$LIBRARIES/$name" "$tree/lib/$name"
+    copy_libraries "$tree" "$tree/lib/$name"
+  done
+}
+
+# A slot is the squashfs, a block that dm-verity does not use, and its tree of hashes.
+pack_slot() {
+  local begin=$ROOT/usr/lib/linetap/boot kernel size
+  kernel=$(basename "$ROOT"/usr/lib/modules/*)
+  mkdir -p "$begin/overlays"
+  mv "$ROOT/boot/vmlinuz-$kernel" "$begin/vmlinuz"
+  cp "$WORK/initramfs.img" "$begin/initramfs"
+  cp "$ROOT/usr/lib/linux-image-$kernel/broadcom"/bcm271[12]-rpi-*.dtb "$begin/"
+  rm -rf "$ROOT/usr/lib/linux-image-$kernel"
+  for overlay in hardware/overlay/*.dts image/boot/*.dts; do
+    dtc -q -@ -I dts -O dtb -o "$begin/overlays/$(basename "$overlay" .dts).dtbo" "$overlay"
+  done
+  printf 'Overlays of this slot.\n' >"$begin/overlays/README" # without it the firmware looks elsewhere
+  chmod -R u=rwX,go=rX "$begin"
+  say "slot: squashfs and hashes"
+  mksquashfs "$ROOT" "$WORK/slot.img" -quiet -no-progress -noappend -comp zstd -Xcompression-level 12 -b 256K \
+    -no-exports >"$WORK/squashfs.log" # its times are SOURCE_DATE_EPOCH
+  size=$(stat -c %s "$WORK/slot.img")
+  blocks=$(((size + 4095) / 4096))
+  truncate -s $((blocks * 4096)) "$WORK/slot.img"
+  salt=$(sha256sum "$WORK/slot.img" | cut -d' ' -f1)
+  hash=$(veritysetup format "$WORK/slot.img" "$WORK/slot.img" --hash-offset=$((blocks * 4096)) --data-blocks="$blocks" \
+    --salt="$salt" --uuid="$VERITY_ID" | sed -n 's/^Root hash:[[:space:]]*//p')
+  [ "$hash" ] || fail "veritysetup gave no root hash"
+  [ "$(stat -c %s "$WORK/slot.img")" -le $((SLOT_MIB * 1024 * 1024)) ] || fail "the root does not fit into a slot"
+  cmdline "$blocks" "$hash" "$salt" >"$WORK/cmdline.txt"
+}
+
+# One line, without the slot: where it is written to, says which it is.
+cmdline() {
+  printf '%s linetap.verity=%s:%s:%s\n' "$(sed -e 's/#.*//' image/boot/cmdline.txt | paste -sd' ' | sed -e 's/  */ /g' -e 's/^ //')" "$@"
+}
+
+fill_boot() {
+  local slot
+  cp "$KIT"/usr/lib/raspi-firmware/{start4.elf,fixup4.dat} "$CARD/"
+  cp "$KIT/usr/share/doc/raspi-firmware/copyright" "$CARD/LICENCE.raspi-firmware"
+  mkdir -p "$CARD/a" "$CARD/b"
+  cp -r "$ROOT"/usr/lib/linetap/boot/. "$CARD/a/"
+  printf '%s linetap.slot=a\n' "$(cat "$WORK/cmdline.txt")" >"$CARD/a/cmdline.txt"
+  for slot in a b; do sed "s/@SLOT@/$slot/" image/boot/config.txt >"$CARD/$slot.txt"; done
+  cp "$CARD/a.txt" "$CARD/config.txt"
+  rm "$CARD/a.txt" "$CARD/b.txt"
+}

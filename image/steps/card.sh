@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# The card itself: five partitions, put together without mounting anything; what is in it, and packed.
+
+write_card() {
+  local image=$OUT/linetap.img at=1 boot=$WORK/boot.img
+  say "card"
+  find "$CARD" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
+  truncate -s "${BOOT_MIB}M" "$boot"
+  mkfs.vfat --invariant -F 32 -n LINETAP -i "$BOOT_SERIAL" "$boot" >/dev/null
+  (cd "$CARD" && find . -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs -I{} mcopy -spm -i "$OLDPWD/$boot" {} ::)
+  extended "$WORK/state.img" "$STATE_MIB" linetap-state "$STATE_ID"
+  extended "$WORK/data.img" "$DATA_MIB" linetap-data "$DATA_ID"
+  rm -f "$image"
+  truncate -s "$((1 + BOOT_MIB + 2 * SLOT_MIB + STATE_MIB + DATA_MIB + 1))M" "$image"
+  sfdisk --quiet "$image" <<END
+label: gpt
+label-id: $DISK_ID
+first-lba: 2048
+start=1MiB, size=${BOOT_MIB}MiB, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7, uuid=$BOOT_ID, name=linetap-boot
+size=${SLOT_MIB}MiB, type=linux, uuid=$A_ID, name=linetap-a
+size=${SLOT_MIB}MiB, type=linux, uuid=$B_ID, name=linetap-b
+size=${STATE_MIB}MiB, type=linux, uuid=$STATE_ID, name=linetap-state
+size=${DATA_MIB}MiB, type=linux, uuid=$DATA_ID, name=linetap-data
+END
+  lay "$boot" "$image" $at
+  lay "$WORK/slot.img" "$image" $((at += BOOT_MIB))
+  lay "$WORK/state.img" "$image" $((at += 2 * SLOT_MIB))
+  lay "$WORK/data.img" "$image" $((at += STATE_MIB))
+  cp --sparse=always "$WORK/slot.img" "$OUT/slot.img"
+  cp "$WORK/cmdline.txt" "$OUT/slot.cmdline"
+}
+
+lay() { dd if="$1" of="$2" bs=1M seek="$3" conv=notrunc,sparse status=none; }
+
+# ext4 that grows to a terabyte, and stops writing when it finds itself damaged.
+extended() {
+  mke2fs -q -b 4096 -t ext4 -L "$3" -U "$4" -e remount-ro -m 0 -O metadata_csum,64bit -J size=8 \
+    -E "hash_seed=$4,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,resize=268435456" "$1" "${2}M"
+}
+
+list_contents() {
+  "$PYTHON" image/contents.py --status "$WORK/packages/status" --modules "$MODULES" --version "$VERSION" \
+    --commit "$COMMIT" --epoch "$SOURCE_DATE_EPOCH" --manifest "$OUT/manifest.txt" --sbom "$OUT/sbom.spdx.json"
+}
+
+compress() {
+  say "compressing"
+  bmaptool --quiet create --output "$OUT/linetap.img.bmap" "$OUT/linetap.img"
+  xz -T0 -2 --keep --force "$OUT/linetap.img"
+  (cd "$OUT" && sha256sum linetap.img.xz linetap.img linetap.img.bmap slot.img slot.cmdline manifest.txt \
+    sbom.spdx.json >SHA256SUMS)
+}

@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# The root: linetap and what Debian has not, our files, who may start what, and nothing that is not needed.
+
+readonly PYTHON=/usr/bin/python3 BIN=.venv/bin
+readonly MODULES=$ROOT/usr/lib/python3/dist-packages
+
+lay_python() {
+  local wheels=$WORK/wheels
+  say "linetap, and the wheels that Debian has not"
+  mkdir -p "$wheels" "$KIT/src"
+  rm -rf build/lib build/bdist.* # of an earlier wheel: what is no more would be in this one
+  "$BIN/pip" --quiet wheel --no-deps --no-build-isolation --wheel-dir "$wheels" .
+  "$BIN/pip" --quiet download --no-deps --no-build-isolation --no-binary :all: --require-hashes --dest "$WORK" \
+    -r <(grep '^pyalsaaudio==' requirements.lock)
+  tar -xf "$WORK"/pyalsaaudio-*.tar.gz -C "$KIT/src" --strip-components=1
+  chroot "$KIT" /usr/bin/busybox sh -c 'cd /src && CFLAGS="-O2 -g0" python3 setup.py --quiet bdist_wheel' >"$WORK/wheel.log" 2>&1 ||
+    { tail -n 15 "$WORK/wheel.log" >&2; fail "pyalsaaudio could not be built"; }
+  cp "$KIT"/src/dist/*.whl "$wheels"
+  local pip=("$BIN/pip" --quiet install --no-deps --no-compile --no-index --target "$MODULES" --only-binary :all:)
+  pip+=(--python-version 3.13 --platform linux_aarch64 --platform manylinux2014_aarch64)
+  "$BIN/pip" --quiet download --no-deps --require-hashes --only-binary :all: --python-version 3.13 \
+    --platform manylinux2014_aarch64 --dest "$wheels" -r image/pi.lock
+  "${pip[@]}" "$wheels"/*.whl
+  rm -rf "${MODULES:?}/bin" "${MODULES:?}/linetap/bench" # the exchange is no part of a unit
+  find "$MODULES" -name direct_url.json -delete
+  install -D -m 755 image/linetap "$ROOT/usr/bin/linetap"
+}
+
+# As systemd/README.md says where each goes.
+lay_files() {
+  local name
+  cp -r --no-dereference --preserve=links,mode image/root/. "$ROOT/"
+  find systemd -maxdepth 1 -name '*linetap*' -exec cp -r -t "$ROOT/etc/systemd/system" {} +
+  for name in sysusers.d tmpfiles.d sysctl.d; do install -D -m 644 -t "$ROOT/etc/$name" "systemd/$name"/*; done
+  for name in journald.conf.d system.conf.d; do install -D -m 644 -t "$ROOT/etc/systemd/$name" "systemd/$name"/*; done
+  install -D -m 644 -t "$ROOT/etc/udev/rules.d" systemd/udev/*
+  install -D -m 644 systemd/chrony/linetap.conf "$ROOT/etc/chrony/chrony.conf"
+  install -D -m 644 -t "$ROOT/etc/linetap" hardware/pins.toml
+  install -D -m 644 -t "$ROOT/etc/linetap/notices" build/notices/*
+  ln -s /state/config/unit.toml "$ROOT/etc/linetap/unit.toml"
+  mkdir -p "$ROOT/state" "$ROOT/boot/firmware" "$ROOT/var/lib/linetap"
+  printf 'ID=linetap\nVERSION=%s\nCOMMIT=%s\n' "$VERSION" "$COMMIT" >"$ROOT/usr/lib/linetap/release"
+  chmod -R go-w,a+rX "$ROOT/etc/systemd" "$ROOT/usr/lib/linetap"
+}
+
+enable_units() {
+  local systemctl=(systemctl --quiet "--root=$ROOT")
+  # The same numbers in every version: what lies on the data partition belongs to them.
+  systemd-sysusers "--root=$PWD/$ROOT" 2>"$WORK/sysusers.log" || fail "$(tail -n 3 "$WORK/sysusers.log")"
+  "${systemctl[@]}" enable linetap.target linetap-{recorder,reporter,panel}.service linetap-capture@1.service \
+    linetap-clock.timer linetap_removal.path provision-linetap.service data-linetap.service ssh-linetap.service \
+    systemd-networkd.service systemd-resolved.service nftables.service chrony.service
+  "${systemctl[@]}" mask getty@.service serial-getty@.service console-getty.service container-getty@.service \
+    ssh.service ssh.socket systemd-hibernate.service systemd-suspend.service ctrl-alt-del.target \
+    systemd-machine-id-commit.service e2scrub_all.timer e2scrub_reap.service systemd-firstboot.service
+  "${systemctl[@]}" set-default multi-user.target
+}
+
+# Read-only from here on: what would be made at every boot is made now, by this machine and not emulated.
+strip_root() {
+  local kernel
+  kernel=$(basename "$ROOT"/usr/lib/modules/*)
+  say "kernel $kernel"
+  depmod -b "$PWD/$ROOT/usr" "$kernel"
+  rm -rf "$ROOT"/usr/lib/python3.13/{ensurepip,idlelib,turtledemo,tkinter} "$ROOT"/usr/share/{doc,man,info,locale}/*
+  find "$ROOT/usr/lib/python3" "$ROOT/usr/lib/python3.13" -depth -name __pycache__ -exec rm -rf {} +
+  "$PYTHON" -m compileall -q -j 2 -s "$ROOT" -p / --invalidation-mode unchecked-hash \
+    "$ROOT/usr/lib/python3" "$ROOT/usr/lib/python3.13" >"$WORK/compileall.log" || true # a package's own bad examples
+  # Nobody has a password, and no program gives more rights than whoever starts it has.
+  find "$ROOT/usr" -xdev -type f -perm /6000 -exec chmod ug-s {} +
+  sed -i -E 's/^([^:]+):[^:]*:.*/\1:*:19000:0:99999:7:::/' "$ROOT/etc/shadow"
+  install -D -m 644 "$ROOT/var/lib/dpkg/status" "$WORK/packages/status"
+  rm -rf "${ROOT:?}"/var/* "${ROOT:?}"/boot/initrd* "${ROOT:?}"/boot/System.map* "${ROOT:?}"/boot/config-* "${ROOT:?}"/run/* \
+    "${ROOT:?}"/tmp/* "$ROOT"/etc/ssh/ssh_host_* "$ROOT"/etc/{passwd,group,shadow,gshadow,subuid,subgid}- "$ROOT"/etc/.pwd.lock \
+    "$ROOT"/etc/apt "$ROOT"/etc/fstab
+  : >"$ROOT/etc/machine-id" # made at the first boot, and not taken for a first boot of the system's
+  printf 'linetap\n' >"$ROOT/etc/hostname"
+  printf '127.0.0.1 localhost\n::1 localhost\n' >"$ROOT/etc/hosts"
+  ln -sf ../run/systemd/resolve/resolv.conf "$ROOT/etc/resolv.conf"
+  cp image/fstab "$ROOT/etc/fstab"
+}

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A line of JSON in, a line of JSON out, over a port of the emulated machine; one at a time."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def port() -> Path:
+    for _ in range(600):
+        for name in Path("/sys/class/virtio-ports").glob("*/name"):
+            if name.read_text().strip() == "hil":
+                return Path("/dev") / name.parent.name
+        time.sleep(0.1)
+    sys.exit("there is no port hil")
+
+
+def carried_out(request: dict[str, Any]) -> dict[str, Any]:
+    if "write" in request:
+        path = Path(request["write"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(request["data"]))
+        return {"rc": 0}
+    try:
+        limit_s = request.get("limit_s", 60)
+        done = subprocess.run(
+            request["run"], capture_output=True, timeout=limit_s, stdin=subprocess.DEVNULL, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        return {"rc": 124, "out": (error.stdout or b"").decode(errors="replace"), "err": "timed out"}
+    except OSError as error:
+        return {"rc": 127, "out": "", "err": str(error)}
+    said = {"out": done.stdout.decode(errors="replace"), "err": done.stderr.decode(errors="replace")}
+    return {"rc": done.returncode, **said}
+
+
+def answer(asked: bytes) -> bytes:
+    try:
+        request = json.loads(asked)
+    except ValueError:
+        return b""
+    return json.dumps({"id": request.get("id"), **carried_out(request)}).encode() + b"\n"
+
+
+with port().open("r+b", buffering=0) as line:
+    data = b""
+    while True:
+        more = line.read(65536)
+        if not more:
+            time.sleep(0.1)  # nobody is at the other end
+            continue
+        data += more
+        while b"\n" in data:
+            asked, data = data.split(b"\n", 1)
+            reply = answer(asked)
+            while reply:
+                reply = reply[line.write(reply) :]

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between the exchange's wires and the pins of gpio-sim: hook levels one way, relays the other.
+
+`python3 header.py unit.toml /sys/.../gpiochipN`: what a line card does to the header of a Pi.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from linetap.board.pins import card_wiring, load_pins
+from linetap.board.wires import Wires, wires_path
+from linetap.config import load_config
+
+config, chip = load_config(Path(sys.argv[1])), Path(sys.argv[2])
+wiring = card_wiring(config, 1, load_pins(Path("/etc/linetap/pins.toml")))
+lines = len(config.lines_of(1))
+wires = Wires.attach_or_create(wires_path(config.run_path, 1), lines)
+pulls = [chip / f"sim_gpio{pin}" / "pull" for pin in wiring.hook]
+relays = [chip / f"sim_gpio{pin}" / "value" for pin in wiring.relay]
+level = {wiring.hook_active_high: "pull-up", not wiring.hook_active_high: "pull-down"}
+was: list[bool | None] = [None] * lines
+while True:
+    now_ms = time.monotonic_ns() // 1_000_000
+    hook = wires.take(now_ms).hook[:, -1]
+    for row in range(lines):
+        if was[row] != hook[row]:
+            was[row] = bool(hook[row])
+            pulls[row].write_text(level[bool(hook[row])])
+        wires.relays[row] = int(relays[row].read_text()) == int(wiring.relay_active_high)
+    wires.arm(now_ms)
+    time.sleep(0.005)

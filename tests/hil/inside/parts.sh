@@ -1,0 +1,15 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# snd-aloop as codec (device 1) and line (device 0); gpio-sim as the header of a Pi.
+set -eu
+modprobe snd-aloop index=0 id=Loopback pcm_substreams=1
+modprobe gpio-sim
+mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+chip=/sys/kernel/config/gpio-sim/header
+mkdir -p $chip/bank0
+echo 28 >$chip/bank0/num_lines
+echo pinctrl-bcm2711 >$chip/bank0/label
+echo 1 >$chip/live
+name=$(cat $chip/bank0/chip_name)
+printf 'RPI_LGPIO_CHIP=%s\nRPI_LGPIO_REVISION=c03114\n' "${name#gpiochip}" >/run/hil/gpio.env
+echo "/sys/devices/platform/$(cat $chip/dev_name)/$name" >/run/hil/gpio.path

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit made of the image: its card written by an office on this machine, a broker beside it, calls on its lines."""
+
+from __future__ import annotations
+
+import base64
+import io
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from machine import Machine
+
+from linetap.bench.stage import linetap
+from linetap.board.pins import load_pins
+from linetap.evidence import sealed
+from linetap.records import CallRecord, RecorderState, ServiceState
+from pki_rig import Pki
+
+UNIT = "floor-03"
+PROJECT = Path(__file__).resolve().parents[2]
+HOST = "10.0.2.2"  # this machine's loopback, as the emulated one sees it
+BOOT = "/boot/firmware"
+VAULT = "/var/lib/linetap/vault"
+FILL_MS = 120  # a slow machine; a notice counts as heard when it comes back within 200
+SETTLED_S = 120
+PINS = load_pins(PROJECT / "hardware/pins.toml")
+
+
+@dataclass(frozen=True)
+class Office:
+    """Where cards are written: the people's keys, the authority."""
+
+    folder: Path
+    pki: Pki
+
+    @classmethod
+    def new(cls, folder: Path) -> Office:
+        folder.mkdir()
+        return cls(folder, Pki(folder / "authority", "--network", "10.0.0.0/8"))
+
+    def card(self, *network: str, lines: int = 8, port: int = 8883, changes: dict[str, str] | None = None) -> bytes:
+        """linetap.toml of a unit whose codec is the emulated machine's."""
+        custodian = linetap("keygen", "custodian", "-o", self.folder / "custodian.txt").strip()
+        epoch = linetap("keygen", "epoch", "-o", self.folder / "epoch.txt").strip()
+        path = self.folder / "unit.toml"
+        linetap("config", "init", UNIT, "--image", "--lines", lines, "--custodian", custodian, "--epoch", epoch,
+                "--broker-port", port, "-o", path)  # fmt: skip
+        text = path.read_text()
+        for old, new in {
+            'host = "localhost"': f'host = "{HOST}"', '# ca = "ca.pem"': 'ca = "ca.pem"',
+            '# certificate = "tls.pem"': 'certificate = "tls.pem"', '# key = "tls.key"': 'key = "tls.key"',
+            **(changes or {}),
+        }.items():  # fmt: skip
+            assert old in text, old
+            text = text.replace(old, new)
+        path.write_text("\n".join(_pcm(line) for line in text.splitlines()) + "\n")
+        linetap("provision", "pack", path, self.pki.ca, *network, "-o", self.folder / "linetap.toml")
+        return (self.folder / "linetap.toml").read_bytes()
+
+    def certificate(self, request: bytes) -> bytes:
+        asked, answer = self.folder / f"{UNIT}.request", self.folder / f"{UNIT}.pem"
+        asked.write_bytes(request)
+        assert self.pki.run("unit", str(asked), "-o", str(answer)) == 0
+        return answer.read_bytes()
+
+
+def _pcm(line: str) -> str:
+    for way in ("capture_pcm", "playback_pcm"):
+        if line.startswith(f"{way} = "):
+            return f'{way} = "hw:Loopback,1,0"'
+    return line
+
+
+def certify(machine: Machine, office: Office) -> None:
+    """What an engineer does with the card in a reader, done in the running machine."""
+    pem = office.certificate(machine.read(f"{BOOT}/{UNIT}.request"))
+    machine.write(f"{BOOT}/{UNIT}.pem", pem)
+    machine.run("systemctl", "restart", "provision-linetap.service")
+    machine.run("systemctl", "restart", "linetap-reporter.service")
+
+
+def state_of[S: ServiceState](machine: Machine, name: str, kind: type[S]) -> S:
+    return msgspec.json.decode(machine.run("cat", f"/run/linetap/{name}.json"), type=kind)
+
+
+def pin(machine: Machine, number: int) -> int:
+    """What is driven onto a pin of the header."""
+    return int(machine.run("sh", "-c", f"cat $(cat /run/hil/gpio.path)/sim_gpio{number}/value"))
+
+
+def lit(machine: Machine, led: str) -> bool:
+    return pin(machine, getattr(PINS.led, led)) == 1
+
+
+def start_lines(machine: Machine, script: str) -> None:
+    """The exchange and the header's wires, in the machine; it begins when capture and recorder are up."""
+    machine.run("systemctl", "stop", "exchange", "header", check=False)
+    machine.run("systemctl", "reset-failed", "exchange", "header", check=False)
+    machine.write("/run/hil/calls.toml", script.encode())
+    config = machine.read("/etc/linetap/unit.toml").decode().replace('kind = "hardware"', 'kind = "simulated"')
+    machine.write("/run/hil/bench.toml", config.encode())
+    own = ["systemd-run", "--quiet", "--setenv=PYTHONPATH=/run/hil/python", "--setenv=OPENBLAS_NUM_THREADS=1"]
+    machine.run(
+        *own, "--unit=exchange", "-p", "Nice=-5", "/usr/bin/python3", "-m", "linetap", "bench", "--config",
+        "/run/hil/bench.toml", "--script", "/run/hil/calls.toml", "--wait-services", "90", "--voices",
+        "/run/hil/voices", "--fill-ms", str(FILL_MS), "--stalled-ms", "20000",
+        "--playback-pcm", "hw:Loopback,0,0", "--capture-pcm", "hw:Loopback,0,0",
+    )  # fmt: skip
+    machine.until(lambda: "ready:" in machine.run("journalctl", "-u", "exchange", "-o", "cat"), "the exchange is ready")
+    machine.run(
+        *own, "--unit=header", "sh", "-c",
+        "exec /usr/bin/python3 /run/hil/header.py /run/hil/bench.toml $(cat /run/hil/gpio.path)",
+    )  # fmt: skip
+
+
+def played(machine: Machine, limit_s: float) -> None:
+    """Until the exchange has hung up for good, and every line is idle."""
+    machine.until(lambda: machine.run("systemctl", "is-active", "exchange", check=False) != "active", "all is played",
+                  limit_s)  # fmt: skip
+    machine.until(lambda: idle(machine), "every line is idle", SETTLED_S)
+
+
+def idle(machine: Machine) -> bool:
+    return all(line.state == "idle" for line in state_of(machine, "recorder", RecorderState).lines)
+
+
+def call_ids(machine: Machine) -> set[str]:
+    """Of the calls in the vault."""
+    return set(machine.run("sh", "-c", f"cd {VAULT} && ls -d 2*/*/*/*/ 2>/dev/null | xargs -rn1 basename").split())
+
+
+def one_call(machine: Machine) -> str:
+    """A call on line 1, and its id once it is in the vault."""
+    before = call_ids(machine)
+    start_lines(machine, short_calls(1))
+    played(machine, 120)
+    machine.until(lambda: call_ids(machine) - before, "the call is in the vault")
+    (made,) = call_ids(machine) - before
+    return made
+
+
+def record_of(machine: Machine, call_id: str) -> CallRecord:
+    return msgspec.json.decode(
+        machine.run("cat", f"{VAULT}/{sealed.call_path(call_id)}/{sealed.RECORD}"), type=CallRecord
+    )
+
+
+def checked(machine: Machine) -> str:
+    """What `linetap check` says."""
+    return machine.run("linetap", "check", "--config", "/etc/linetap/unit.toml", check=False)
+
+
+def vault(machine: Machine, into: Path) -> Path:
+    """A copy of the unit's vault, here."""
+    machine.run("sync")
+    data = machine.run("sh", "-c", f"tar -C {VAULT} -cf - --exclude=journal . | base64 -w0")
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(data))) as tar:
+        tar.extractall(into, filter="data")
+    return into
+
+
+def records(folder: Path) -> list[CallRecord]:
+    found = sorted(folder.glob(f"[0-9]*/*/*/*/{sealed.RECORD}"))
+    return [msgspec.json.decode(path.read_bytes(), type=CallRecord) for path in found]
+
+
+def short_calls(count: int, lines: int = 8, talk_s: float = 6.0) -> str:
+    """A script of `count` calls, one after another around the lines: in and out by turns."""
+    text = f'lines = {lines}\nseed = 3\nlanguage = "ko"\n'
+    for n in range(count):
+        start_s = 1.0 + n * 2.5 + (n // lines) * 14
+        way = 'direction = "in"' if n % 2 == 0 else f'direction = "out"\ndigits = "021234567{n % 10}"'
+        text += f"\n[[call]]\nline = {n % lines + 1}\nstart_s = {start_s}\n{way}\nrings = 1\n"
+        text += f"talk_s = {talk_s}\ndense_dbm0 = -30.0\n"
+    return text

