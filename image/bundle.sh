@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # A signed update from a slot's root and what starts it:
-#   image/bundle.sh VERSION slot.img slot.cmdline config.txt OUT.raucb [CERTIFICATE KEY]
+#   image/bundle.sh VERSION slot.img slot.cmdline config.txt OUT.raucb CERTIFICATE KEY
 # slot.cmdline is the kernel's command line without the slot, config.txt the firmware's with @SLOT@ for its letter
-# (image/boot/config.txt). Without a key, one for development is made in build/update-key/; its certificate is then the
-# keyring of the image. The signature and its salt are new each time; what is signed is not.
+# (image/boot/config.txt).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -13,21 +12,13 @@ fail() {
   exit 2
 }
 
-[ "$#" -eq 5 ] || [ "$#" -eq 7 ] ||
-  fail "usage: bundle.sh VERSION slot.img slot.cmdline config.txt OUT.raucb [CERTIFICATE KEY]"
-version=$1 root=$2 cmdline=$3 config=$4 out=$5
+[ "$#" -eq 7 ] || fail "usage: bundle.sh VERSION slot.img slot.cmdline config.txt OUT.raucb CERTIFICATE KEY"
+version=$1 root=$2 cmdline=$3 config=$4 out=$5 certificate=$6 key=$7
 [[ $version =~ ^(0|[1-9][0-9]{0,4})(\.(0|[1-9][0-9]{0,4})){2}$ ]] || fail "$version is no version; 0.2.0 would be right"
-for file in "$root" "$cmdline" "$config"; do [ -s "$file" ] || fail "$file: there is nothing there"; done
+for file in "$root" "$cmdline" "$config" "$certificate" "$key"; do [ -s "$file" ] || fail "$file: there is nothing there"; done
 grep -q '^os_prefix=@SLOT@/$' "$config" || fail "$config: no line os_prefix=@SLOT@/, by which a slot is known"
 [ "$(wc -l <"$cmdline")" -le 1 ] || fail "$cmdline: more than one line"
 [ ! -e "$out" ] || fail "$out is there already"
-
-certificate=${6:-$here/../build/update-key/certificate.pem} key=${7:-$here/../build/update-key/key.pem}
-if [ "$#" -eq 5 ] && [ ! -s "$certificate" ]; then
-  mkdir -p "$(dirname "$key")"
-  (umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 7300 \
-    -subj '/O=linetap/CN=linetap development' -keyout "$key" -out "$certificate" 2>/dev/null)
-fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

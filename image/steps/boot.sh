@@ -77,13 +77,12 @@ cmdline() {
 }
 
 fill_boot() {
-  local slot
   cp "$KIT"/usr/lib/raspi-firmware/{start4.elf,fixup4.dat} "$CARD/"
   cp "$KIT/usr/share/doc/raspi-firmware/copyright" "$CARD/LICENCE.raspi-firmware"
   mkdir -p "$CARD/a" "$CARD/b"
   cp -r "$ROOT"/usr/lib/linetap/boot/. "$CARD/a/"
   printf '%s linetap.slot=a\n' "$(cat "$WORK/cmdline.txt")" >"$CARD/a/cmdline.txt"
-  for slot in a b; do sed "s/@SLOT@/$slot/" image/boot/config.txt >"$CARD/$slot.txt"; done
-  cp "$CARD/a.txt" "$CARD/config.txt"
-  rm "$CARD/a.txt" "$CARD/b.txt"
+  # The same twice: what the firmware reads, and what makes the folder a slot (usr/lib/linetap/slots).
+  sed "s/@SLOT@/a/" image/boot/config.txt >"$CARD/a/config.txt"
+  cp "$CARD/a/config.txt" "$CARD/config.txt"
 }

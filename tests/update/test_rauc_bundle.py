@@ -131,7 +131,7 @@ def test_what_cannot_be_bundled_is_said_in_one_line(words: str, named: str, plac
     for name in ("slot.img", "slot.cmdline", "config.txt"):
         shutil.copy(place / name, tmp_path)
     (tmp_path / "empty").touch()
-    command = [str(IMAGE / "bundle.sh"), *words.split()]
+    command = [str(IMAGE / "bundle.sh"), *words.split(), str(place / "ours.pem"), str(place / "ours.key")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 2
     assert named in done.stderr
