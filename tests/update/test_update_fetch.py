@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from https_server import HOST, Answer, Server
 
+from https_server import HOST, Answer, Server
 from linetap.broker.backoff import Patience
 from linetap.broker.tls import tls_context
 from linetap.clock import ManualClock

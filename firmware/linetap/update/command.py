@@ -24,7 +24,7 @@ from linetap.update.install import Fetch, Install, Told, failed
 from linetap.update.judge import red
 from linetap.update.rauc import Rauc
 from linetap.update.state import load, save
-from linetap.update.trial import Trial
+from linetap.update.trial import PATIENCE_S, Trial
 from linetap.update.wish import Wish, folder_of
 
 EXAMPLE = "example: linetap update show --config /etc/linetap/unit.toml"
@@ -42,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         verb = verbs.add_parser(name, help=help_, epilog=EXAMPLE)
         verb.add_argument("--config", type=Path, required=True, metavar="unit.toml")
+        if name == "trial":
+            verb.add_argument("--within", type=int, default=PATIENCE_S, metavar="S", help="to be well; %(default)s")
         if name == "stick":
             verb.add_argument("device", metavar="sda1", help="its partition, as the kernel names it")
 
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             with InstanceLock(config.run_path, "update"):
                 Install(config, Rauc(), _fetcher(config), _looker(config), SYSTEM).run()
         case "trial":
-            Trial(folder_of(config), Rauc(), _looker(config), SYSTEM).run()
+            Trial(folder_of(config), Rauc(), _looker(config), SYSTEM, args.within).run()
         case "stick":
             _take_stick(config, args.device)
     return 0

@@ -27,9 +27,17 @@ log = logging.getLogger("linetap.update")
 
 
 class Trial:
-    def __init__(self, folder: Path, machine: Machine, look: Callable[[], list[str]], clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        machine: Machine,
+        look: Callable[[], list[str]],
+        clock: Clock,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         """`look`: what is red now, judge.red."""
         self._folder, self._machine, self._look, self._clock = folder, machine, look, clock
+        self._patience_s = patience_s
 
     def run(self) -> None:
         """UpdateFault: nothing can be said of the slots."""
@@ -55,7 +63,7 @@ class Trial:
         self._end(msgspec.structs.replace(about, step="done", at=at, code="", text="", slot=slots.current))
 
     def _wait_until_well(self, before: set[str]) -> None:
-        end_ns = self._clock.monotonic_ns() + PATIENCE_S * NS_PER_S
+        end_ns = self._clock.monotonic_ns() + round(self._patience_s * NS_PER_S)
         well_since_ns: int | None = None
         while True:
             new, now_ns = sorted(set(self._look()) - before), self._clock.monotonic_ns()
@@ -64,7 +72,7 @@ class Trial:
                 return
             if now_ns >= end_ns:
                 told = ", ".join(new) or "nothing lasting"
-                raise UpdateFault("update_self_test", f"not well within {PATIENCE_S} s: {told}")
+                raise UpdateFault("update_self_test", f"not well within {self._patience_s:g} s: {told}")
             self._clock.sleep(LOOK_EVERY_S)
 
     def _end(self, found: UpdateState) -> None:
