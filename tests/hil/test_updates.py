@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from machine import COMMAND_S, PROJECT, Machine
-from rig import HOST, Office, call_ids, certify, one_call, record_of, state_of, vault
+from rig import BOOT, HOST, Office, call_ids, certify, one_call, record_of, state_of, vault
 
 from https_server import Server
 from linetap.bench.stage import linetap
@@ -109,6 +109,7 @@ def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Updated]:
         machine.more = ["-device", "qemu-xhci"]
         machine.put("linetap.toml", office.card(authority=(line, office.folder / "keylist.json")))
         machine.boot()
+        machine.until(lambda: "linetap-done.txt" in machine.run("ls", BOOT), "the card is taken", LIMIT_S)
         certify(machine, office)
         made = Updated(machine, office, folder, people)
         named = [Person("the operator", "operator", keys.public_line(people["operator"].public_key()))]
