@@ -88,15 +88,15 @@ class StateFile:
         self._began_ns = clock.monotonic_ns()
         self.outdated = False
 
-    def write(self, state: ServiceState, idle: bool = False) -> None:
-        """`idle`: there is no work, so that no progress is no fault."""
+    def write(self, state: ServiceState, idle: bool = False, in_spite: bool = False) -> None:
+        """`idle`: there is no work, so that no progress is no fault; `in_spite` of the fault it tells it works."""
         state.mono_ns = self._clock.monotonic_ns()
         with contextlib.suppress(OSError, msgspec.MsgspecError):  # there is none, as a rule
             renewed = msgspec.json.decode(self._renewed.read_bytes(), type=_Renewed)
             self.outdated = self._name in renewed.services and renewed.at_ns > self._began_ns
         state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
         write_atomically(self._path, msgspec.json.encode(state))
-        self._supervisor.tell(state, idle)
+        self._supervisor.tell(state, idle, in_spite)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
 
     def due(self) -> bool:

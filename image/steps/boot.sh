@@ -58,7 +58,7 @@ pack_slot() {
   printf 'Overlays of this slot.\n' >"$begin/overlays/README" # without it the firmware looks elsewhere
   chmod -R u=rwX,go=rX "$begin"
   say "slot: squashfs and hashes"
-  mksquashfs "$ROOT" "$WORK/slot.img" -quiet -no-progress -noappend -comp zstd -Xcompression-level 12 -b 256K \
+  mksquashfs "$ROOT" "$WORK/slot.img" -quiet -no-progress -noappend -comp zstd -Xcompression-level 12 -b 64K \
     -no-exports >"$WORK/squashfs.log" # its times are SOURCE_DATE_EPOCH
   size=$(stat -c %s "$WORK/slot.img")
   blocks=$(((size + 4095) / 4096))
