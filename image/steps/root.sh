@@ -74,6 +74,7 @@ strip_root() {
   local kernel
   kernel=$(basename "$ROOT"/usr/lib/modules/*)
   say "kernel $kernel"
+  find "$ROOT/usr/lib/modules" -name '*.ko.xz' -exec xz --decompress -T1 {} + # squashfs packs them as well, and opens faster
   depmod -b "$PWD/$ROOT/usr" "$kernel"
   rm -rf "$ROOT"/usr/lib/python3.13/{ensurepip,idlelib,turtledemo,tkinter} "$ROOT"/usr/share/{doc,man,info,locale}/*
   find "$ROOT/usr/lib/python3" "$ROOT/usr/lib/python3.13" -depth -name __pycache__ -exec rm -rf {} +
