@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -24,6 +24,8 @@ from linetap.clock import SYSTEM
 
 START_S = 10.0
 HOST = "127.0.0.1"
+MOSQUITTO_21 = Path(__file__).parents[1] / "build" / "mosquitto21"
+PROGRAMS = {"2.0": Path("mosquitto"), "2.1": MOSQUITTO_21 / "mosquitto"}
 
 
 def free_port() -> int:
@@ -45,8 +47,9 @@ def until[T](what: Callable[[], T], limit_s: float = 15.0, why: str = "") -> T:
 @dataclass
 class Broker:
     """Not running until started. `options`: further lines of its configuration; `saves`: with every change, and not
-    in half an hour, as Mosquitto does by itself."""
+    in half an hour, as Mosquitto does by itself. The fixture `edition` says which Mosquitto."""
 
+    edition: ClassVar[str] = "2.0"
     folder: Path
     options: tuple[str, ...] = ()
     saves: bool = True
@@ -58,7 +61,7 @@ class Broker:
         conf = self.folder / "mosquitto.conf"
         conf.write_text(self._configuration())
         with (self.folder / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen(["mosquitto", "-c", str(conf)], stdout=log, stderr=log)
+            self.process = subprocess.Popen([str(PROGRAMS[self.edition]), "-c", str(conf)], stdout=log, stderr=log)
         until(self._listens, START_S, f"mosquitto does not listen: {self.folder}/mosquitto.log")
         return self
 

@@ -28,6 +28,8 @@ WRONG_DAYS = {"has expired": -500, "is not yet valid": 365}
 DESKS = {"": "seoul", "has expired": "busan", "is not yet valid": "daegu"}
 REFUSED = ("the broker says", "reset by peer", "Broken pipe", "EOF occurred")
 
+pytestmark = pytest.mark.usefixtures("edition")
+
 
 @dataclass
 class Meeting:

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pki_rig import Pki
 from shipped_broker import Client, ShippedBroker
 
 MANY = 1100
 LINE = "linetap/v1/floor-03/line/{}"
 ALL = {LINE.format(n) for n in range(MANY)}
+
+pytestmark = pytest.mark.usefixtures("edition")
 
 
 def test_nothing_is_cut(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ BEYOND = ["", "call/1", "line", "line/1/x", "cmd", "cmd/time/x", "config", "stat
 REFUSED = "Not authorized"
 MINE, THEIRS = "linetap/v1/floor-03", "linetap/v1/floor-04"
 
+pytestmark = pytest.mark.usefixtures("edition")
+
 
 @dataclass(frozen=True)
 class Floors:

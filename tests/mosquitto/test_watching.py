@@ -20,6 +20,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "desk.md"
 STATUS = json.dumps({"state": "online", "session": "a", "version": "0", "since": "2026-11-24T22:56:00.123Z"}).encode()
 TIMEOUT_S = 20
 
+pytestmark = pytest.mark.usefixtures("edition")
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ShippedBroker, Pki]]:

@@ -15,6 +15,8 @@ from shipped_broker import Client, ShippedBroker, ask, context, is_let_in, is_le
 
 HEARD = ("Success", "No matching subscribers")
 
+pytestmark = pytest.mark.usefixtures("edition")
+
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
