@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -47,13 +47,13 @@ def until[T](what: Callable[[], T], limit_s: float = 15.0, why: str = "") -> T:
 @dataclass
 class Broker:
     """Not running until started. `options`: further lines of its configuration; `saves`: with every change, and not
-    in half an hour, as Mosquitto does by itself. The fixture `edition` says which Mosquitto."""
+    in half an hour, as Mosquitto does by itself."""
 
-    edition: ClassVar[str] = "2.0"
     folder: Path
     options: tuple[str, ...] = ()
     saves: bool = True
     port: int = field(default_factory=free_port)
+    edition: str = "2.0"  # of PROGRAMS
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:

@@ -47,13 +47,11 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="module", params=PROGRAMS)
-def edition(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every Mosquitto of the module is of this edition: Debian's, and the next one where somebody has unpacked it."""
+def edition(request: pytest.FixtureRequest) -> str:
+    """Of Mosquitto: Debian's, and the next one where somebody has unpacked it."""
     if request.param == "2.1" and not MOSQUITTO_21.exists():
         pytest.skip("no Mosquitto 2.1 here: tools/mosquitto21.sh build/mosquitto21")
-    before, Broker.edition = Broker.edition, request.param
-    yield request.param
-    Broker.edition = before
+    return str(request.param)
 
 
 @pytest.fixture

@@ -21,8 +21,6 @@ TOPIC = b"linetap/v1/floor-03/cmd/ack"  # to the desk under no topic of a unit's
 FORBIDDEN = bytes.fromhex("900400010087")  # SUBACK
 TOO_MUCH, UNASKED = "the broker sends more than was agreed", "the broker sends what nobody asked for"
 
-pytestmark = pytest.mark.usefixtures("edition")
-
 
 def publication(mid: int, qos: int = 1, payload: bytes = b"x" * 100) -> bytes:
     body = len(TOPIC).to_bytes(2) + TOPIC + (mid.to_bytes(2) if qos else b"") + b"\x00" + payload
@@ -39,8 +37,8 @@ FLOOD = b"".join(map(publication, range(1, 2000)))
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with Broker(tmp_path_factory.mktemp("broker")) as running:
+def broker(tmp_path_factory: pytest.TempPathFactory, edition: str) -> Iterator[Broker]:
+    with Broker(tmp_path_factory.mktemp("broker"), edition=edition) as running:
         yield running
 
 

@@ -21,18 +21,16 @@ SITE = ("broker:mqtt.site-a.example", "broker:127.0.0.2")
 EVENTS = 60  # more than are in flight at a time
 REFUSED = ("host name verification failed", "certificate verify failed")  # as 2.0 says it, and 2.1
 
-pytestmark = pytest.mark.usefixtures("edition")
-
 
 class Tree:
     """One unit below, one desk above."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, edition: str) -> None:
         self.pki = Pki(root / "authority")
         port = free_port()
         pairs = [self.pki.host("127.0.0.1", name="city"), self.pki.host("127.0.0.2", "127.0.0.1", name="site")]
-        self.city = ShippedBroker(root / "city", port=port, pki=self.pki, pair=pairs[0], names=(SITE,))
-        self.site = ShippedBroker(root / "site", pki=self.pki, pair=pairs[1], above=port)
+        self.city = ShippedBroker(root / "city", port=port, pki=self.pki, pair=pairs[0], names=(SITE,), edition=edition)
+        self.site = ShippedBroker(root / "site", pki=self.pki, pair=pairs[1], above=port, edition=edition)
         self.key = keys.new_unit_key()
         self.pki.unit("floor-03")
         self.pki.desk("seoul")
@@ -60,8 +58,8 @@ def is_on_disk(broker: ShippedBroker, payload: bytes) -> bool:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    made = Tree(tmp_path)
+def tree(tmp_path: Path, edition: str) -> Iterator[Tree]:
+    made = Tree(tmp_path, edition)
     with made.city, made.site:
         yield made
 
@@ -115,9 +113,9 @@ def test_the_city_was_away(tree: Tree) -> None:
         desk.until(lambda: desk.hears(f"{FLOOR}/line/1").payload == b"recording")
 
 
-def test_a_city_of_another_name_gets_nothing(tmp_path: Path) -> None:
+def test_a_city_of_another_name_gets_nothing(tmp_path: Path, edition: str) -> None:
     """Whoever sits on the city's address with another broker's certificate: the bridge checks the name."""
-    tree = Tree(tmp_path)
+    tree = Tree(tmp_path, edition)
     tree.city.pair = tree.pki.host("127.0.0.9", name="other")
     with tree.city, tree.site, tree.unit() as unit:
         assert unit.publish(f"{FLOOR}/call") == "Success"

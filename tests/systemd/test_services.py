@@ -206,6 +206,20 @@ def test_a_log_is_bounded_and_so_is_whoever_repeats_himself(unit: Guest, namespa
     assert 500 <= kept < 4000, "500 in half a minute, times what journald allows where there is much room"
 
 
+def test_a_journald_that_died_comes_back_with_the_next_line(unit: Guest) -> None:
+    """Of a service that runs: systemd itself does not start that journald again, its socket does."""
+
+    def absences() -> int:
+        said = unit.run(*LOG, "-o", "cat", "LINETAP_CODE=broker_absent", check=False)
+        return said.count("broker_absent: ")
+
+    before = absences()
+    unit.run("systemctl", "kill", "-s", "KILL", "systemd-journald@linetap.service")
+    unit.run("systemctl", "stop", "mosquitto.service")
+    until(lambda: absences() > before, "the broker's absence is in the journal")
+    unit.run("systemctl", "start", "mosquitto.service")
+
+
 def test_the_services_log_is_all_that_is_on_the_disk(unit: Guest) -> None:
     machine = unit.run("cat", "/etc/machine-id")
     assert unit.run("ls", "/var/log/journal") == f"{machine}.linetap"
