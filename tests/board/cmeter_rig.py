@@ -16,7 +16,8 @@ from typing import Self
 import numpy as np
 from meter_rig import START_NS
 
-from linetap.bench.meter import Meter, VoltsAt
+from linetap.bench.meter import Meter
+from linetap.bench.wirevolts import VoltsAt
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.frames import Deframer
 from linetap.clock import NS_PER_MS

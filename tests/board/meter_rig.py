@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from linetap.bench.meter import NONE, Faults, Meter, VoltsAt
+from linetap.bench.meter import NONE, Faults, Measures, Meter
+from linetap.bench.wirevolts import VoltsAt
 from linetap.board import PERIOD_MS, Levels
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
@@ -61,17 +61,10 @@ def ringing(battery: float, rms: float, hz: float, begin: float, end: float, pha
     return wave
 
 
-class Heard(Protocol):
-    """A meter, as the cable knows it."""
-
-    def sent_until(self, now_ns: int) -> bytes: ...
-    def hear(self, data: bytes, now_ns: int) -> None: ...
-
-
 class Cable:
     """The reader's port: a meter at its other end, or nobody."""
 
-    def __init__(self, meter: Heard, clock: ManualClock) -> None:
+    def __init__(self, meter: Measures, clock: ManualClock) -> None:
         self.meter = meter
         self._clock = clock
         self.open = True

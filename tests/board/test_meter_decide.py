@@ -216,6 +216,14 @@ def test_the_answer_does_not_depend_on_how_the_samples_are_cut(seed: int, pieces
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("pieces", [(1,), (5,), (40,), (1000, 77)])
+def test_a_line_that_comes_back_within_a_piece_had_hung_up(pieces: tuple[int, ...]) -> None:
+    """Dead for a second and 20 ms: whoever reads in large pieces sees it too."""
+    volts = np.repeat([-48.0, -8.0, 0.0, -8.0], [100, 300, 1020, 200])
+    hook = decided(volts, pieces=pieces)[0]
+    assert changes(hook) == [(100, True), (1400, False), (1520, True)]  # off-hook again once its voltage stays
+
+
 @settings(max_examples=60)
 @given(volts=st.lists(st.integers(-32768, 32767), min_size=1, max_size=300))
 def test_no_voltage_is_too_strange(volts: list[int]) -> None:
