@@ -4,7 +4,7 @@
 
 `.venv/bin/python hardware/meterbuild.py host build/meter/host` makes the program that tests drive, with this machine's
 gcc; `... part build/meter/meter.elf` that of an STM32G071RB, with Debian's gcc-arm-none-eabi, and says how much flash,
-memory and stack it takes.
+memory and stack it takes; `... emulated` the tests' program for the part's core, which QEMU runs.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ METER = Path(__file__).resolve().parent / "meter"
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wno-sign-conversion", "-Werror")
 SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 PART_GCC, PART_SIZE = "arm-none-eabi-gcc", "arm-none-eabi-size"
-PART_ONLY = ("-mcpu=cortex-m0plus", "-mthumb", "-Os", "-ffreestanding", "-ffunction-sections", "-fdata-sections",
-             "-fno-common", "-fstack-usage", "-fcallgraph-info=su")  # fmt: skip
-LINKED = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--fatal-warnings", "-T", str(METER / "stm32g0" / "link.ld"))
+PART_CORE = ("-mcpu=cortex-m0plus", "-mthumb")
+PART_ONLY = ("-O2", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-fstack-usage",
+             "-fcallgraph-info=su")  # fmt: skip
+LINKED = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
+BARE = sorted((METER / "bare").glob("*.c"))
+EMULATOR = "qemu-system-arm"
 EXCEPTION_BYTES = 32  # what the processor itself puts on the stack for an interrupt (ARMv6-M)
 LIBRARY_BYTES = 64  # ours: for each function of libgcc, which says nothing of its stack; its division takes 40
 TIMEOUT_S = 120
@@ -43,7 +46,7 @@ class Size:
 
 
 def sources(machine: str, folder: Path = METER) -> list[Path]:
-    """The meter itself and its `machine`: host or stm32g0."""
+    """The meter itself and its `machine`: host, stm32g0 or emulated."""
     return sorted([*folder.glob("*.c"), *(folder / machine).glob("*.c")])
 
 
@@ -59,19 +62,37 @@ def part_compiler() -> str | None:
 
 def build_part(program: Path) -> Size:
     """BadInput where the compiler is not there. What does not fit the part is the linker's error."""
+    graph = _linked(program, [*sources("stm32g0"), *BARE], METER / "stm32g0" / "link.ld")
+    text, data, bss = map(int, _run([PART_SIZE, str(program)]).splitlines()[1].split()[:3])
+    deepest = Stack(graph)
+    return Size(text + data, data + bss, deepest.below("reset") + EXCEPTION_BYTES + deepest.below("usart1"))
+
+
+def build_emulated(program: Path) -> Path:
+    """The host's program for the part's core, as QEMU's microbit runs it: `emulator` is how."""
+    _linked(program, [*sources("emulated"), METER / "host" / "words.c", *BARE], METER / "emulated" / "link.ld")
+    return program
+
+
+def emulator(program: Path) -> list[str]:
+    quiet = ["-display", "none", "-serial", "none", "-monitor", "none", "-nodefaults"]
+    hosted = ["-semihosting-config", "enable=on,target=native"]
+    return [EMULATOR, "-M", "microbit", *quiet, *hosted, "-kernel", str(program)]
+
+
+def _linked(program: Path, files: Sequence[Path], script: Path) -> str:
+    """The calls of all of it, with what each function takes of the stack."""
     if part_compiler() is None:
         raise BadInput(f"{PART_GCC} is not there; Debian has it in gcc-arm-none-eabi")
     with tempfile.TemporaryDirectory() as scratch:
         objects, graph = [], ""
-        for source in sources("stm32g0"):
+        for source in files:
             made = Path(scratch) / f"{source.stem}.o"
-            _run([PART_GCC, *STRICT, *PART_ONLY, "-c", "-o", str(made), str(source)])
+            _run([PART_GCC, *STRICT, *PART_CORE, *PART_ONLY, "-c", "-o", str(made), str(source)])
             objects.append(str(made))
             graph += made.with_suffix(".ci").read_text()
-        _run([PART_GCC, *PART_ONLY[:2], *LINKED, "-o", str(program), *objects, "-lgcc"])
-    text, data, bss = map(int, _run([PART_SIZE, str(program)]).splitlines()[1].split()[:3])
-    deepest = Stack(graph)
-    return Size(text + data, data + bss, deepest.below("reset") + EXCEPTION_BYTES + deepest.below("usart1"))
+        _run([PART_GCC, *PART_CORE, *LINKED, "-T", str(script), "-o", str(program), *objects, "-lgcc"])
+    return graph
 
 
 class Stack:
@@ -110,13 +131,13 @@ def _run(command: Sequence[str]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the meter's program.")
-    parser.add_argument("what", choices=["host", "part"])
+    parser.add_argument("what", choices=["host", "emulated", "part"])
     parser.add_argument("program", type=Path, help="where to write it")
     args = parser.parse_args()
     args.program.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if args.what == "host":
-            build_host(args.program)
+        if args.what != "part":
+            (build_host if args.what == "host" else build_emulated)(args.program)
             return 0
         size = build_part(args.program)
     except LinetapError as error:

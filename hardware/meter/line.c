@@ -3,9 +3,7 @@
    sample at a time; tests hold the two together, edge for edge. */
 #include "line.h"
 
-#include "ringing.h"
-
-_Static_assert(METER_RING_WINDOW_MS <= LINE_PAST && METER_FALL_MS <= LINE_PAST && LINE_PAST < 256, "the ring");
+_Static_assert(METER_RING_WINDOW_MS < WINDOW_PAST && METER_FALL_MS < WINDOW_PAST && WINDOW_PAST < 255, "the window");
 _Static_assert(METER_NO_LINE_MS < UINT16_MAX && METER_BREAK_MAX_MS + METER_LIFT_MIN_MS < UINT16_MAX, "the counts");
 _Static_assert(METER_LIFT_MIN_MS < 255 && METER_MAKE_MIN_MS < 255 && METER_OPEN_MIN_MS < 255, "the counts");
 
@@ -13,11 +11,6 @@ const struct limits LINE_LIMITS = {METER_OFF_BELOW, METER_ON_ABOVE, METER_FALL, 
 
 static int16_t size_of(int16_t volts) {
     return (int16_t)(volts < 0 ? -volts : volts);
-}
-
-static int16_t back(const struct line *line, unsigned samples) {
-    const unsigned at = line->at + LINE_PAST - samples;
-    return line->past[at >= LINE_PAST ? at - LINE_PAST : at];
 }
 
 static int16_t clamped(int16_t volts) {
@@ -33,10 +26,7 @@ void line_begin(struct line *line) {
 static void start(struct line *line, int16_t volts) {
     const int16_t size = size_of(volts);
     const int32_t middle = ((int32_t)line->limits.off_below + line->limits.on_above) / 2;
-    for (unsigned i = 0; i < LINE_PAST; i++) {
-        line->past[i] = volts;
-    }
-    line->at = 0;
+    window_begin(&line->window, volts);
     line->loop = line->hook = size >= line->limits.no_line && size < middle;
     line->ring = false;
     line->contrary = 0;
@@ -49,13 +39,13 @@ static void start(struct line *line, int16_t volts) {
 static bool fell_or_stays(const struct line *line, int16_t size) {
     int16_t highest = 0;
     for (unsigned i = 1; i <= METER_FALL_MS; i++) {
-        const int16_t before = size_of(back(line, i));
+        const int16_t before = size_of(window_back(&line->window, i));
         highest = before > highest ? before : highest;
     }
     if ((int32_t)highest - size >= line->limits.fall) {
         return true;
     }
-    const int32_t moved = (int32_t)size - size_of(back(line, METER_STEADY_MS));
+    const int32_t moved = (int32_t)size - size_of(window_back(&line->window, METER_STEADY_MS));
     return (moved < 0 ? -moved : moved) * 1000 < (int32_t)size * (int32_t)METER_STEADY_PERMILLE;
 }
 
@@ -113,9 +103,8 @@ unsigned line_sample(struct line *line, int16_t volts, struct change changes[LIN
     if (follow_hook(line, &ago)) {
         changes[found++] = (struct change){METER_EDGE_HOOK, line->hook, ago};
     }
-    line->past[line->at] = volts;
-    line->at = (uint8_t)(line->at + 1 == LINE_PAST ? 0 : line->at + 1);
-    const bool rings = ringing(line->past, LINE_PAST, line->at);
+    window_push(&line->window, volts);
+    const bool rings = window_rings(&line->window);
     if (rings != line->ring) {
         line->ring = rings;
         changes[found++] = (struct change){METER_EDGE_RING, rings, 0};

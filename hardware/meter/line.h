@@ -7,8 +7,7 @@
 #include <stdint.h>
 
 #include "protocol.h"
-
-#define LINE_PAST METER_STEADY_MS /* the longest that is looked back */
+#include "window.h"
 
 /* Hundredths of a volt, without sign. */
 struct limits {
@@ -20,8 +19,7 @@ struct limits {
 
 struct line {
     struct limits limits;
-    int16_t past[LINE_PAST]; /* a ring; `at` is the oldest, where the next one goes */
-    uint8_t at;
+    struct window window;
     bool started;
     bool loop;         /* by the last voltage that said anything */
     bool hook;         /* what lasted */

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+import pytest
 from meter_rig import START_NS
 
 from linetap.bench.meter import Meter
@@ -22,7 +24,7 @@ from linetap.board.meter import protocol as wire
 from linetap.board.meter.frames import Deframer
 from linetap.clock import NS_PER_MS
 from linetap.ring import I16
-from meterbuild import build_host
+from meterbuild import EMULATOR, PART_GCC, build_emulated, build_host, emulator
 
 LINES = wire.MOST_CHANNELS
 LOOP_CLOSED = 32768  # the tamper loop's code: half
@@ -35,10 +37,22 @@ Frame = tuple[int, int, bytes]  # type, sequence, payload
 _folder = TemporaryDirectory(prefix="linetap-meter-")
 
 
+Command = Sequence[str]
+
+
 @cache
-def program() -> Path:
+def program() -> Command:
     """Compiled once a run."""
-    return build_host(Path(_folder.name) / "host")
+    return [str(build_host(Path(_folder.name) / "host"))]
+
+
+@cache
+def emulated() -> Command:
+    """The same for the part's core, in an emulator; skipped where there is none."""
+    for tool in (PART_GCC, EMULATOR):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed: what is compiled for the part's core is not run")
+    return emulator(build_emulated(Path(_folder.name) / "emulated.elf"))
 
 
 @dataclass
@@ -60,10 +74,10 @@ class CMeter:
     """`Meter` of bench.meter, as far as a cable is concerned."""
 
     def __init__(
-        self, program: Path, volts: VoltsAt, now_ns: int = START_NS, boot: int = 1, beginning_us: int = 0
+        self, command: Command, volts: VoltsAt, now_ns: int = START_NS, boot: int = 1, beginning_us: int = 0
     ) -> None:
         self._volts = volts
-        self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.tamper_code, self.power_failing = LOOP_CLOSED, False
         self.answers = Answers()
         self.restart(now_ns, boot, beginning_us)
@@ -152,9 +166,9 @@ class CMeter:
                 self.answers.lamps.append((at_us, data[0], data[1]))
 
 
-def said_by_c(volts: I16, told: Iterable[bytes] = (), boot: int = 1, built: Path | None = None) -> list[Frame]:
+def said_by_c(volts: I16, told: Iterable[bytes] = (), boot: int = 1, command: Command | None = None) -> list[Frame]:
     """All frames of samples 1, 2, ... int16 (8, n), 0.01 V, once it was told `told`."""
-    with CMeter(built or program(), lambda _first, n: np.zeros((LINES, n), np.int16), boot=boot) as meter:
+    with CMeter(command or program(), lambda _first, n: np.zeros((LINES, n), np.int16), boot=boot) as meter:
         for data in told:
             meter.told(data, 0)
         meter.samples(1, _padded(volts))

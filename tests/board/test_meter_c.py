@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cmeter_rig import LINES, edges_of, payloads, said_by_bench, said_by_c
+from cmeter_rig import LINES, edges_of, emulated, payloads, said_by_bench, said_by_c
 from meter_rig import Wave, hundredths, ringing, steps
 
 from linetap.board.meter import protocol as wire
@@ -114,6 +114,13 @@ def test_the_same_lines_are_the_same_frames(card: str) -> None:
     compare(made_of(waves), [limits(*learnt)] if learnt else [])
 
 
+@pytest.mark.parametrize("card", CARDS)
+def test_compiled_for_the_parts_core_it_says_the_same(card: str) -> None:
+    waves, learnt = CARDS[card]
+    told = [limits(*learnt), *[encode(wire.BEAT, i, 0xC0DB_0000 + i) for i in range(100)]]
+    assert said_by_c(made_of(waves), told, command=emulated()) == said_by_c(made_of(waves), told)
+
+
 def test_what_is_dialled_is_in_the_edges() -> None:
     """Ten breaks, each as long as it was: what the two agree about is also true."""
     found = compare(made_of([dialled(0.06, 0.04)]))
@@ -158,7 +165,9 @@ MUTATIONS = {
     "a bounce is a lifted handset": ("line.c", "METER_MAKE_MIN_MS : METER_LIFT_MIN_MS", "1u : 1u", "calls"),
     "an edge is dated when it is known": ("line.c", "*ago = (uint8_t)(line->contrary - 1u)", "*ago = 0", "calls"),
     "a cut wire is off-hook": ("line.c", "&& fell_or_stays(line, size)", "&& (fell_or_stays(line, size) || true)", CUT),
-    "a step rings": ("ringing.c", "&& below", "|| below", "calls"),
+    "a step rings": ("window.c", "&& below", "|| below", "ringing"),
+    "a mean of another window": ("window.c", "sum += volts - window_back(window, METER_RING_WINDOW_MS)",
+                                 "sum += volts - window_back(window, WINDOW_PAST)", "ringing"),
     "ringing is pulses": ("line.c", "!rings && line->loop", "line->loop", "ringing"),
     "a dead line keeps its call": ("line.c", " || line->dead > METER_NO_LINE_MS", "", CUT),
 }  # fmt: skip
@@ -175,5 +184,5 @@ def test_a_wrong_program_is_found(name: str, tmp_path: Path) -> None:
     waves, learnt = CARDS[card]
     volts, told = made_of(waves), [limits(*learnt)] if learnt else []
     bench, _ = said_by_bench(volts, told)
-    ours = said_by_c(volts, told, built=build_host(tmp_path / "host", folder))
+    ours = said_by_c(volts, told, command=[str(build_host(tmp_path / "host", folder))])
     assert edges_of(ours, len(MS)) != edges_of(bench, len(MS))

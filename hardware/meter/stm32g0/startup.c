@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From reset to main, and where each interrupt goes. What is not expected stops the part: the watchdog begins it anew. */
-#include <stddef.h>
 #include <stdint.h>
 
 #include "registers.h"
@@ -11,8 +10,6 @@ int main(void);
 void usart1(void);
 void reset(void);
 void stopped(void);
-void *memcpy(void *to, const void *from, size_t length);
-void *memset(void *at, int byte, size_t length);
 
 typedef void (*handler)(void);
 
@@ -42,19 +39,4 @@ void reset(void) {
 void stopped(void) {
     for (;;) {
     }
-}
-
-/* The two that the compiler may call without being asked. */
-void *memcpy(void *to, const void *from, size_t length) {
-    for (size_t i = 0; i < length; i++) {
-        ((volatile uint8_t *)to)[i] = ((const uint8_t *)from)[i];
-    }
-    return to;
-}
-
-void *memset(void *at, int byte, size_t length) {
-    for (size_t i = 0; i < length; i++) {
-        ((volatile uint8_t *)at)[i] = (uint8_t)byte;
-    }
-    return at;
 }

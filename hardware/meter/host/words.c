@@ -1,33 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The meter as a program: a test gives it samples and bytes with their times on standard input, and it answers on
-   standard output what it would have sent, switched and lit. Nothing here looks at a clock. */
+/* The meter as a program: a test gives it samples and bytes with their times, and it answers what it would have sent,
+   switched and lit. Nothing here looks at a clock. */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "../bytes.h"
 #include "../meter.h"
 #include "../port.h"
 #include "../scale.h"
+#include "io.h"
 
-#define MOST_HEARD 65535u
 #define MOST_ROOM 1000000u
 
 static size_t room = MOST_ROOM; /* what the UART's queue takes until the next word about it */
 static bool bounded;
 
-static void fail(const char *why) {
-    fprintf(stderr, "meter-host: %s\n", why);
-    exit(2);
-}
-
 static void answer(uint8_t kind, const uint8_t *bytes, size_t length) {
     uint8_t head[3] = {kind};
     put16(head + 1, (uint16_t)length);
-    if (fwrite(head, 1, sizeof head, stdout) != sizeof head || fwrite(bytes, 1, length, stdout) != length) {
-        fail("nobody reads the answers");
-    }
+    io_write(head, sizeof head);
+    io_write(bytes, length);
 }
 
 size_t port_room(void) {
@@ -36,7 +29,7 @@ size_t port_room(void) {
 
 void port_put(const uint8_t *bytes, size_t length) {
     if (length > room) {
-        fail("more was put than there was room for");
+        io_fail("more was put than there was room for");
     }
     if (bounded) {
         room -= length;
@@ -54,8 +47,8 @@ void port_lamps(uint8_t green, uint8_t red) {
 }
 
 static void take(uint8_t *bytes, size_t length) {
-    if (fread(bytes, 1, length, stdin) != length) {
-        fail("the input ends within a word");
+    if (!io_read(bytes, length)) {
+        io_fail("the input ends within a word");
     }
 }
 
@@ -81,18 +74,16 @@ static void sample(void) {
 }
 
 static void hear(void) {
-    static uint8_t bytes[MOST_HEARD];
-    uint8_t word[8 + 2];
+    uint8_t word[8 + 2], byte;
     take(word, sizeof word);
-    const size_t length = get16(word + 8);
-    take(bytes, length);
-    for (size_t i = 0; i < length; i++) {
-        meter_hear(bytes[i], get64(word));
+    for (unsigned left = get16(word + 8); left > 0; left--) {
+        take(&byte, 1);
+        meter_hear(byte, get64(word));
     }
 }
 
 int main(void) {
-    for (int kind; (kind = getchar()) != EOF;) {
+    for (uint8_t kind; io_read(&kind, 1);) {
         uint8_t word[4];
         switch (kind) {
         case 'B': /* boot */
@@ -112,11 +103,12 @@ int main(void) {
             break;
         case '.': /* everything up to here has been done */
             answer('.', word, 0);
-            fflush(stdout);
+            io_flush();
             break;
         default:
-            fail("unknown word");
+            io_fail("unknown word");
         }
     }
+    io_flush();
     return 0;
 }
