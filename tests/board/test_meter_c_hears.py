@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from cmeter_rig import AT_A_TIME, LINES, LOOP_CLOSED, CMeter, payloads, program
-from meter_rig import START_NS, MeterRig, edges, steps, volts_at
 
+from cmeter_rig import AT_A_TIME, LINES, LOOP_CLOSED, CMeter, payloads, program
 from linetap.bench.meter import Meter
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.frames import Deframer, encode
 from linetap.clock import NS_PER_MS
 from linetap.ring import I16
+from meter_rig import START_NS, MeterRig, edges, steps, volts_at
 
 IDLE_ROW = [-4800] * LINES
 CALL = steps((0, -48), (1, -8), (2, -48))

@@ -10,9 +10,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from cmeter_rig import CMeter, program
-from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at
 
+from cmeter_rig import CMeter, program
 from linetap import learned
 from linetap.bench.meter import Measures, Meter, MeterOnPty
 from linetap.bench.wirevolts import VoltsAt, WireVolts
@@ -33,6 +32,7 @@ from linetap.errors import BadInput
 from linetap.records import CaptureState, LineState, LineStatus, MeterState, RecorderState, WalkedLine, WalkState
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
 from linetap.service import write_atomically
+from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at
 
 LIMIT_S = 20.0
 WHEN = "2026-11-24T22:56:00.123Z"

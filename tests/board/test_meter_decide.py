@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from meter_rig import NUMBERS, PLAIN, Wave, hundredths, ringing, steps
 
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
 from linetap.learned import Learned
 from linetap.ring import Bits
+from meter_rig import NUMBERS, PLAIN, Wave, hundredths, ringing, steps
 
 WHEN = "2026-11-24T22:56:00.123Z"
 

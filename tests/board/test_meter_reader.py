@@ -5,6 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+from linetap.bench.meter import Faults
+from linetap.board.meter import protocol as wire
+from linetap.board.meter.frames import encode
+from linetap.board.meter.limits import LimitArrays
+from linetap.board.meter.reader import GONE_MS, SILENT_MS
+from linetap.clock import NS_PER_MS
 from meter_rig import (
     BATCH_MS,
     BEHIND_MS,
@@ -17,13 +24,6 @@ from meter_rig import (
     steps,
     volts_at,
 )
-
-from linetap.bench.meter import Faults
-from linetap.board.meter import protocol as wire
-from linetap.board.meter.frames import encode
-from linetap.board.meter.limits import LimitArrays
-from linetap.board.meter.reader import GONE_MS, SILENT_MS
-from linetap.clock import NS_PER_MS
 
 CALL = steps((0, -48), (1, -8), (2, -48))
 IDLE = steps((0, -48))

@@ -16,7 +16,6 @@ from typing import Self
 
 import numpy as np
 import pytest
-from meter_rig import START_NS
 
 from linetap.bench.meter import Meter
 from linetap.bench.wirevolts import VoltsAt
@@ -24,6 +23,7 @@ from linetap.board.meter import protocol as wire
 from linetap.board.meter.frames import Deframer
 from linetap.clock import NS_PER_MS
 from linetap.ring import I16
+from meter_rig import START_NS
 from meterbuild import EMULATOR, PART_GCC, build_emulated, build_host, emulator
 
 LINES = wire.MOST_CHANNELS
