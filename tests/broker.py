@@ -24,6 +24,8 @@ from linetap.clock import SYSTEM
 
 START_S = 10.0
 HOST = "127.0.0.1"
+MOSQUITTO_21 = Path(__file__).parents[1] / "build" / "mosquitto21"
+PROGRAMS = {"2.0": Path("mosquitto"), "2.1": MOSQUITTO_21 / "mosquitto"}
 
 
 def free_port() -> int:
@@ -51,6 +53,7 @@ class Broker:
     options: tuple[str, ...] = ()
     saves: bool = True
     port: int = field(default_factory=free_port)
+    edition: str = "2.0"  # of PROGRAMS
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
@@ -58,7 +61,7 @@ class Broker:
         conf = self.folder / "mosquitto.conf"
         conf.write_text(self._configuration())
         with (self.folder / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen(["mosquitto", "-c", str(conf)], stdout=log, stderr=log)
+            self.process = subprocess.Popen([str(PROGRAMS[self.edition]), "-c", str(conf)], stdout=log, stderr=log)
         until(self._listens, START_S, f"mosquitto does not listen: {self.folder}/mosquitto.log")
         return self
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from broker import Broker
+from broker import MOSQUITTO_21, PROGRAMS, Broker
 from bundle_rig import BundleRig
 from linetap.checks import machine
 from release_rig import Desk
@@ -44,6 +44,14 @@ def run_dir() -> Iterator[Path]:
 def broker(tmp_path: Path) -> Iterator[Broker]:
     with Broker(tmp_path / "broker", options=("max_queued_messages 100000",)) as running:
         yield running
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def edition(request: pytest.FixtureRequest) -> str:
+    """Of Mosquitto: Debian's, and the next one where somebody has unpacked it."""
+    if request.param == "2.1" and not MOSQUITTO_21.exists():
+        pytest.skip("no Mosquitto 2.1 here: tools/mosquitto21.sh build/mosquitto21")
+    return str(request.param)
 
 
 @pytest.fixture

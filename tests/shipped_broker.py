@@ -19,12 +19,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from broker import HOST, START_S, Broker, Heard, until
+from broker import HOST, MOSQUITTO_21, START_S, Broker, Heard, until
 from pki_rig import Pair, Pki
 
 SHIPPED = Path(__file__).parents[1] / "systemd" / "mosquitto"
 # What Debian's own /etc/mosquitto/mosquitto.conf says, which reads conf.d.
-_DEBIAN = "pid_file {0}/pid\npersistence true\npersistence_location {0}/\nlog_dest stderr\ninclude_dir {0}/conf.d\n"
+_DEBIAN = "pid_file {0}/pid\npersistence_location {0}/\nlog_dest stderr\ninclude_dir {0}/conf.d\n"
+_PERSISTENCE = {"2.0": "persistence true\n", "2.1": ""}  # linetap.conf says which to take away, and why
+_FOR_21 = "#2.1 "
 _ANSWER_S = 15.0
 
 
@@ -48,9 +50,12 @@ class ShippedBroker(Broker):
         shutil.copy(self.pair.key, kept / "broker.key")
         self._place("acl", kept / "acl")
         self._place("linetap.conf", read / "linetap.conf")
-        kind = "city" if self.above is None else "bridge"
-        self._place(f"{kind}.conf", read / f"linetap_{kind}.conf")
-        return ("user root\n" if os.getuid() == 0 else "") + _DEBIAN.format(self.folder)
+        if self.above is not None:
+            self._place("bridge.conf", read / "linetap_bridge.conf")
+        elif self.edition == "2.0":
+            self._place("city.conf", read / "linetap_city.conf")
+        user = "user root\n" if os.getuid() == 0 else ""
+        return user + _PERSISTENCE[self.edition] + _DEBIAN.format(self.folder)
 
     def take_revocations(self) -> None:
         shutil.copy(self.pki.crl, self.folder / "linetap" / "crl.pem")
@@ -66,14 +71,28 @@ class ShippedBroker(Broker):
 
     def _place(self, name: str, to: Path) -> None:
         text = (SHIPPED / name).read_text()
+        if self.edition == "2.1":
+            text = for_21(text)
         for old, new in (
             ("/etc/mosquitto/linetap/", f"{self.folder}/linetap/"),
+            ("plugin /usr/", f"plugin {MOSQUITTO_21}/usr/"),
             ("listener 8883", f"listener {self.port} {HOST}"),
             ("mqtt.city.example:8883", f"{HOST}:{self.above}"),
             *self.names,
         ):
             text = text.replace(old, new)
         to.write_text(text)
+
+
+def for_21(text: str) -> str:
+    """As linetap.conf says it: its #2.1 lines in the place of those right above them, up to a comment."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith(_FOR_21) and not lines[-1].startswith(_FOR_21):
+            while lines[-1] and not lines[-1].startswith("#"):
+                lines.pop()
+        lines.append(line)
+    return "".join(f"{line.removeprefix(_FOR_21)}\n" for line in lines)
 
 
 class Client:

@@ -113,7 +113,7 @@ def test_help_loads_no_library() -> None:
     [
         ("recorder", {"scipy", "rich", "pyrage", "paho", "alsaaudio"}),
         ("capture", {"scipy", "rich", "pyrage", "paho"}),
-        ("reporter", {"scipy", "rich", "pyrage", "alsaaudio"}),
+        ("reporter", {"scipy", "rich", "pyrage", "alsaaudio", "http", "email"}),
         ("panel", {"scipy", "pyrage", "paho", "alsaaudio"}),
     ],
 )

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the table of figures in hardware/README.md from a simulation of the drawing; it takes a minute.
+"""Writes the figures of a simulation of the drawing: the table in hardware/README.md, what a multimeter should say in
+commissioning.md, and what the simulated unit goes by in board/frontend.py. It takes a minute.
 
-Run it as `.venv/bin/python tools/hardware_numbers.py` when hardware/circuit/ changes; a test holds the two together.
+Run it as `.venv/bin/python tools/hardware_numbers.py` when hardware/circuit/ changes; tests hold all of them together.
 """
 
 from __future__ import annotations
@@ -14,11 +15,21 @@ from pathlib import Path
 HARDWARE = Path(__file__).resolve().parent.parent / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
+from simulation import bench_steps  # noqa: E402
 from simulation.finding import Finding  # noqa: E402
 from simulation.netlist import Netlist  # noqa: E402
 from simulation.rows import ROWS  # noqa: E402
 
-DOCUMENT = HARDWARE / "README.md"
+DOCUMENT, COMMISSIONING = HARDWARE / "README.md", HARDWARE / "commissioning.md"
+FRONTEND = HARDWARE.parent / "firmware" / "linetap" / "board" / "frontend.py"
+FIGURES = {
+    "HOOK_OFF_BELOW_V": "HOOK pin: off-hook below",
+    "HOOK_ON_ABOVE_V": "HOOK pin: on-hook above",
+    "HOOK_OFF_AFTER_MS": "HOOK pin: off-hook after",
+    "RING_SEEN_MS": "Ringing seen after",
+    "RING_OVER_MS": "Ringing over, seen after",
+    "NEIGHBOUR_DB": "A notice in the neighbour's RX, below its own (model only)",
+}  # fmt: skip
 BEGIN, END = "<!-- tools/hardware_numbers.py begins -->", "<!-- tools/hardware_numbers.py ends -->"
 
 
@@ -27,16 +38,43 @@ def table(findings: Iterable[Finding]) -> str:
     return "\n".join(["| Figure | asked | worst found |", "|---|---|---|", *rows, ""])
 
 
-def with_table(document: str, findings: Iterable[Finding]) -> str:
+def frontend(findings: Iterable[Finding]) -> str:
+    """board/frontend.py. KeyError for a figure that no row finds any more."""
+    found = {each.what: each for each in findings}
+    lines = [
+        "# SPDX-License-Identifier: Apache-2.0",
+        '"""What the front end does, by its simulation. Written by tools/hardware_numbers.py, never by hand."""',
+        "",
+        "from math import inf",
+        "from typing import NamedTuple",
+        "",
+        "",
+        "class Figure(NamedTuple):",
+        '    """Worst found, from `low` to `high`, and what is asked: from `least` to `most`."""',
+        "",
+        *(f"    {name}: float" for name in ("low", "high", "least", "most")),
+        "",
+        "",
+    ]
+    for name, what in FIGURES.items():
+        each = found[what]
+        values = ", ".join(f"{value:.3g}" for value in (each.low, each.high, each.least, each.most))
+        lines.append(f"{name} = Figure({values})  # {what}")
+    return "\n".join([*lines, ""])
+
+
+def with_table(document: str, rows: str) -> str:
     before, _, rest = document.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table(findings)}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{rows}\n{END}{after}"
 
 
 def main() -> int:
     netlist = Netlist.read().line()
     findings = [each for row in ROWS.values() for each in row(netlist)]
-    DOCUMENT.write_text(with_table(DOCUMENT.read_text(), findings))
+    DOCUMENT.write_text(with_table(DOCUMENT.read_text(), table(findings)))
+    COMMISSIONING.write_text(with_table(COMMISSIONING.read_text(), bench_steps.table(findings)))
+    FRONTEND.write_text(frontend(findings))
     broken = [str(each) for each in findings if not each.holds]
     print("\n".join(broken) or f"{len(findings)} figures, all within what is asked")
     return 1 if broken else 0

@@ -12,14 +12,17 @@ import struct
 from pathlib import Path
 
 from linetap.board.meter import protocol
-from linetap.board.meter.protocol import EDGES, FRAMES, LEDS, Frame
+from linetap.board.meter.decide import FALL_MS, STEADY_MS
+from linetap.board.meter.protocol import COLOURS, EDGES, FRAMES, LAMPS, LEDS, Frame
+from linetap.config.numbers import MeterNumbers
+from linetap.config.profile import KR_PSTN
 
 HEADER = Path(__file__).resolve().parent.parent / "hardware" / "meter" / "protocol.h"
 GUARD = "LINETAP_METER_PROTOCOL_H"
 CONSTANTS = (
     "VERSION", "BAUD", "END", "ESC", "ESC_END", "ESC_ESC", "MOST_CHANNELS", "SAMPLE_US", "SAMPLES_A_FRAME",
     "MOST_SAMPLES", "HELLO_EVERY_MS", "STATUS_EVERY_MS", "BEAT_EVERY_MS", "RELAY_EXPIRY_MS", "TAMPER", "POWER_FAIL",
-    "MOST_BODY",
+    "MOST_BODY", "LAMPS_EXPIRY_MS", "LAMP_STEP_MS", "LAMP_GREEN", "LAMP_RED",
 )  # fmt: skip
 
 
@@ -34,8 +37,15 @@ def header() -> str:
         f"#define METER_HEADER_BYTES {protocol.HEADER.size}u",
         f"#define METER_CRC_BYTES {protocol.CRC.size}u",
         "",
+        "/* What a voltage means, by the default profile (linetap/config/numbers.py); volts are in hundredths. */",
+        *(f"#define METER_{name} {value}u" for name, value in line_numbers().items()),
+        "",
         *(f"#define METER_LED_{name.upper()} {i}u" for i, name in enumerate(LEDS)),
         *(f"#define METER_EDGE_{name.upper()} {i}u" for i, name in enumerate(EDGES)),
+        "",
+        "/* By METER_LED_..., a rhythm's first step in bit 0. */",
+        f"#define METER_LAMP_COLOURS {{{', '.join(str(COLOURS[LAMPS[led][0]]) for led in LEDS)}}}",
+        f"#define METER_LAMP_RHYTHMS {{{', '.join(f'0x{int(LAMPS[led][1][::-1], 2):02x}' for led in LEDS)}}}",
     ]
     for frame in FRAMES:
         lines += [
@@ -46,6 +56,28 @@ def header() -> str:
         lines += [f"#define METER_{frame.name.upper()}_BYTES {frame.size}u"]
         lines += [f"#define METER_{frame.name.upper()}_OFFSET_{name} {at}u" for name, at in offsets(frame)]
     return "\n".join([*lines, "", "#endif", ""])
+
+
+def line_numbers() -> dict[str, int]:
+    """What the meter makes of its samples by, until `limits` come: the profile's, in hundredths and thousandths."""
+    numbers = MeterNumbers()
+    return {
+        "OFF_BELOW": round(numbers.off_below_v * 100),
+        "ON_ABOVE": round(numbers.on_above_v * 100),
+        "FALL": round(numbers.fall_v * 100),
+        "NO_LINE": round(KR_PSTN.no_line_v * 100),
+        "FALL_MS": FALL_MS,
+        "STEADY_MS": STEADY_MS,
+        "STEADY_PERMILLE": round(numbers.steady_share * 1000),
+        "NO_LINE_MS": numbers.no_line_ms,
+        "LIFT_MIN_MS": numbers.lift_min_ms,
+        "MAKE_MIN_MS": numbers.make_min_ms,
+        "BREAK_MAX_MS": numbers.break_max_ms,
+        "OPEN_MIN_MS": numbers.open_min_ms,
+        "RING_PEAK": round(numbers.ring_peak_v * 100),
+        "RING_WINDOW_MS": numbers.ring_window_ms,
+        "RING_SHARE_MS": numbers.ring_share_ms,
+    }
 
 
 def offsets(frame: Frame) -> list[tuple[str, int]]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The services' log: systemd's journal in its own protocol, where that is what listens; standard error elsewhere.
 
-A line that begins with a code (`broker_absent: ...`) has it as a field and a MESSAGE_ID made of it, so that
-`journalctl LINETAP_CODE=broker_absent` finds every one. Standard error under systemd is a stream: a journal that stands
-still would hold up capture with it. A datagram that nobody takes is lost instead, and counted in the next.
+A line that begins with a code (`broker_absent: ...`) has it as a field and a MESSAGE_ID made of it, so that `journalctl
+--namespace=linetap LINETAP_CODE=broker_absent` finds every one. Standard error under systemd is a stream: a journal
+that stands still would hold up capture with it. A datagram that nobody takes is lost instead, and counted in the next.
 """
 
 from __future__ import annotations

@@ -18,12 +18,12 @@ class Supervisor:
         self._address = "\0" + address[1:] if address.startswith("@") else address  # an abstract socket's name
         self._progress: int | None = None
 
-    def tell(self, state: ServiceState, idle: bool) -> None:
+    def tell(self, state: ServiceState, idle: bool, in_spite: bool = False) -> None:
         """READY=1 with the first word, WATCHDOG=1 when there was progress since the last one or nothing to do.
 
-        A service that lives without working is not fed, and systemd starts it anew.
+        A service that lives without working is not fed, and systemd starts it anew. `in_spite`: it works, fault or not.
         """
-        if not self._address or state.fault is not None:
+        if not self._address or (state.fault is not None and not in_spite):
             return
         if self._progress is None:
             self._send("READY=1")

@@ -20,8 +20,29 @@
 #define METER_TAMPER 1u
 #define METER_POWER_FAIL 2u
 #define METER_MOST_BODY 177u
+#define METER_LAMPS_EXPIRY_MS 1000u
+#define METER_LAMP_STEP_MS 125u
+#define METER_LAMP_GREEN 1u
+#define METER_LAMP_RED 2u
 #define METER_HEADER_BYTES 3u
 #define METER_CRC_BYTES 4u
+
+/* What a voltage means, by the default profile (linetap/config/numbers.py); volts are in hundredths. */
+#define METER_OFF_BELOW 1600u
+#define METER_ON_ABOVE 2500u
+#define METER_FALL 800u
+#define METER_NO_LINE 300u
+#define METER_FALL_MS 5u
+#define METER_STEADY_MS 100u
+#define METER_STEADY_PERMILLE 50u
+#define METER_NO_LINE_MS 1000u
+#define METER_LIFT_MIN_MS 27u
+#define METER_MAKE_MIN_MS 12u
+#define METER_BREAK_MAX_MS 200u
+#define METER_OPEN_MIN_MS 3u
+#define METER_RING_PEAK 3000u
+#define METER_RING_WINDOW_MS 66u
+#define METER_RING_SHARE_MS 8u
 
 #define METER_LED_DARK 0u
 #define METER_LED_IDLE 1u
@@ -36,6 +57,10 @@
 #define METER_EDGE_HOOK 0u
 #define METER_EDGE_RING 1u
 #define METER_EDGE_PULSE 2u
+
+/* By METER_LED_..., a rhythm's first step in bit 0. */
+#define METER_LAMP_COLOURS {0, 1, 1, 3, 1, 2, 3, 1, 3, 2}
+#define METER_LAMP_RHYTHMS {0x00, 0x01, 0x55, 0xff, 0xff, 0x55, 0x55, 0x0f, 0x0f, 0x0f}
 
 /* hello, from meter: version, channels, sample_us, boot (random), firmware major, minor, patch */
 #define METER_HELLO 0x01u
@@ -84,7 +109,7 @@
 #define METER_LIGHTS_BYTES 1u
 #define METER_LIGHTS_OFFSET_CHANNELS 0u
 
-/* limits, from linetap: channels; a channel: uint16 off-hook below, uint16 on-hook above, 0.01 V */
+/* limits, from linetap: channels; a channel: uint16 off-hook below, uint16 on-hook above; then again a channel: uint16 fall, uint16 no line below; 0.01 V */
 #define METER_LIMITS 0x83u
 #define METER_LIMITS_BYTES 1u
 #define METER_LIMITS_OFFSET_CHANNELS 0u

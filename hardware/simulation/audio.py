@@ -112,3 +112,23 @@ def notice(netlist: Netlist) -> list[Finding]:
         over("Notice at full drive: what is left of 4.75 V above and below it", room, "V", least=0.1),
         over("Notice at full drive, the relay open", silent, "dBm", most=-70),
     ]
+
+
+def neighbour(_netlist: Netlist) -> list[Finding]:
+    """A notice on line 1 as line 2 hears it, of what line 1 itself hears: what they share are references and rails.
+
+    Two front ends, so it is read from the drawing whatever front end is asked about.
+    """
+    both = Netlist.read().line(1, 2)
+    lines = [
+        *("Rexchange /TIP1 /RING1 600", "Rphone /TIP1 /RING1 600", "Rearth /RING1 0 1u"),
+        *("Rexchange2 /TIP2 /RING2 600", "Rphone2 /TIP2 /RING2 600", "Rearth2 /RING2 0 1u"),
+        *("Vrelay2 /RELAY2 0 0", "Vtx2 /TX2 0 0", "Rrx2 /RX2 0 100k"),
+        *("Rhook2 /HOOK2 0 100k", "Rringing2 /RINGING2 0 100k"),
+        f"Vtx /TX1 0 dc 0 ac {FULL_V}",
+        SWEEP,
+    ]
+    measures = [".meas ac own min vdb(/RX1) from=300 to=3400", ".meas ac other max vdb(/RX2) from=300 to=3400"]
+    found = run(Deck(both, lines, measures, PLAYING))
+    below = found["own"] - found["other"]
+    return [over("A notice in the neighbour's RX, below its own (model only)", [below], "dB", least=60)]

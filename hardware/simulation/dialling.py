@@ -13,7 +13,7 @@ TELEPHONE_OHM = 200
 METER_LIMIT_V = 1.65 + 21 / 161  # between off-hook and on-hook, as the meter would have learned it
 
 
-def _telephone(closed: list[tuple[float, float]]) -> list[str]:
+def telephone(closed: list[tuple[float, float]]) -> list[str]:
     """A loop that is closed from and to, in seconds."""
     points = ["0 0"]
     for start, stop in closed:
@@ -25,7 +25,7 @@ def hook_latency(netlist: Netlist) -> list[Finding]:
     """One lifted handset, as drawn and with all delays at their ends, in the cold and in the heat of a closet."""
     ends = [all_to_one_side(netlist, -1), all_to_one_side(netlist, 1)]
     corners = [(netlist, 27), *((each, celsius) for each in ends for celsius in (-20, 60))]
-    lines = [*EXCHANGE, *_telephone([(0.5, 1.0)]), ".tran 0.5m 1.4 0 0.5m"]
+    lines = [*EXCHANGE, *telephone([(0.5, 1.0)]), ".tran 0.5m 1.4 0 0.5m"]
     measures = [
         ".meas tran off when v(/HOOK1)=1.65 fall=1 td=0.4",
         ".meas tran on when v(/HOOK1)=1.65 rise=last td=0.4",
@@ -55,7 +55,7 @@ def answer(netlist: Netlist) -> list[Finding]:
             lines = [
                 f"Vring b 0 sin(-48 {peak} {hertz} 0.2)",
                 f"Bfeed c 0 V = time < {rings_until} ? V(b) : -48",
-                "Rring c /RING1 400", "Rtip 0 /TIP1 400", *_telephone([(lifted, 1.4)]), ".tran 0.5m 1.2 0 0.5m",
+                "Rring c /RING1 400", "Rtip 0 /TIP1 400", *telephone([(lifted, 1.4)]), ".tran 0.5m 1.2 0 0.5m",
             ]  # fmt: skip
             measures = [
                 f".meas tran off when v(/HOOK1)=1.65 fall=last td={lifted}",
@@ -76,7 +76,7 @@ def pulses(netlist: Netlist) -> list[Finding]:
     """A zero at 10 pulses a second, 60 ms open and 40 ms closed: the meter's VM follows, the pin cannot."""
     breaks = [0.6 + i / 10 for i in range(10)]
     closed = [(0.3, breaks[0]), *((at + 0.06, at + 0.1) for at in breaks[:-1]), (breaks[-1] + 0.06, 2.2)]
-    lines = [*EXCHANGE, *_telephone(closed), ".tran 0.2m 2.6 0 0.2m"]
+    lines = [*EXCHANGE, *telephone(closed), ".tran 0.2m 2.6 0 0.2m"]
     level = f"v(/VM1)={METER_LIMIT_V:.5f}"
     measures = [f".meas tran open{i} when {level} rise={i} td=0.55" for i in range(1, 11)]
     measures += [f".meas tran shut{i} when {level} fall={i} td=0.55" for i in range(1, 11)]
@@ -106,7 +106,7 @@ def flash(netlist: Netlist) -> list[Finding]:
     longer = []
     for corner in (netlist, all_to_one_side(netlist, -1), all_to_one_side(netlist, 1)):
         for length in (0.3, 1.0):
-            lines = [*EXCHANGE, *_telephone([(0.3, 1.0), (1.0 + length, 2.6)]), ".tran 0.5m 2.6 0 0.5m"]
+            lines = [*EXCHANGE, *telephone([(0.3, 1.0), (1.0 + length, 2.6)]), ".tran 0.5m 2.6 0 0.5m"]
             found = run(Deck(corner, lines, measures))
             longer.append((found["shut"] - found["open"] - length) * 1000)
     return [over("HOOK pin: a flash of 300 or 1000 ms is longer by", longer, "ms", least=30, most=75)]

@@ -41,6 +41,16 @@ class Finding:
             return f"{low} {self.unit}"
         return f"{low} to {high} {self.unit}"
 
+    def expected(self) -> str:
+        """What somebody who measures may find: the worst, from and to, or the end that counts."""
+        if self.low == self.high:
+            return f"about {_digits(self.low)} {self.unit}"
+        if self.least == -inf and self.low >= 0:
+            return f"{_digits(self.low)} to {_digits(self.high)} {self.unit}"
+        if self.most == inf:
+            return f"above {_digits(self.least)} {self.unit}"
+        return self.result()
+
     def __str__(self) -> str:
         return f"{self.what}: {self.result()}, asked {self.limit()}"
 

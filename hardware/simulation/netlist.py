@@ -66,9 +66,10 @@ class Netlist:
                 found[reference] = Element(reference, tuple(words[1:-1]), words[-1], words[0][0] == "X")
         return cls(found)
 
-    def line(self, number: int = 1) -> Netlist:
-        """One front end and the references."""
-        return Netlist({name: each for name, each in self.elements.items() if each.sheet in (number, 9)})
+    def line(self, *numbers: int) -> Netlist:
+        """Front ends, the first where none is named, and the references."""
+        wanted = {*(numbers or (1,)), 9}
+        return Netlist({name: each for name, each in self.elements.items() if each.sheet in wanted})
 
     def text(self) -> str:
         return "\n".join(each.text() for each in self.elements.values())

@@ -25,5 +25,6 @@ ROWS: dict[str, Callable[[Netlist], list[Finding]]] = {
     "insertion": audio.insertion,
     "balance": audio.balance,
     "notice": audio.notice,
+    "neighbour": audio.neighbour,
     "surge": surge.surge,
 }

@@ -64,7 +64,7 @@ pack_slot() {
 seal_slot() {
   local size blocks salt hash
   say "slot: squashfs and hashes"
-  mksquashfs "$ROOT" "$WORK/slot.img" -quiet -no-progress -noappend -comp zstd -Xcompression-level "$1" -b 256K \
+  mksquashfs "$ROOT" "$WORK/slot.img" -quiet -no-progress -noappend -comp zstd -Xcompression-level "$1" -b 64K \
     -no-exports >"$WORK/squashfs.log" # its times are SOURCE_DATE_EPOCH
   size=$(stat -c %s "$WORK/slot.img")
   blocks=$(((size + 4095) / 4096))

@@ -44,6 +44,20 @@ lay_files() {
   chmod -R go-w,a+rX "$ROOT/etc/systemd" "$ROOT/usr/lib/linetap"
 }
 
+# What Debian starts and no unit needs: places to log in, what a root that can be written wants done at its first start,
+# a kernel's windows for its developers.
+readonly NOT_HERE=(
+  getty@.service serial-getty@.service console-getty.service container-getty@.service ssh.service ssh.socket
+  systemd-logind.service systemd-hostnamed.socket systemd-creds.socket ctrl-alt-del.target wpa_supplicant.service
+  systemd-hibernate.service systemd-suspend.service systemd-rfkill.socket systemd-pstore.service
+  ldconfig.service systemd-update-done.service systemd-journal-catalog-update.service systemd-hwdb-update.service
+  systemd-firstboot.service systemd-machine-id-commit.service systemd-sysusers.service systemd-network-generator.service
+  systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-tpm2-setup.service systemd-tpm2-setup-early.service
+  systemd-udev-load-credentials.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount
+  dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount
+  modprobe@drm.service modprobe@fuse.service modprobe@efi_pstore.service e2scrub_all.timer e2scrub_reap.service
+)
+
 enable_units() {
   local systemctl=(systemctl --quiet "--root=$ROOT")
   # The same numbers in every version: what lies on the data partition belongs to them.
@@ -51,9 +65,7 @@ enable_units() {
   "${systemctl[@]}" enable linetap.target linetap-{recorder,reporter,panel}.service linetap-capture@1.service \
     linetap-clock.timer linetap_removal.path linetap_update.path linetap_good.service linetap_overdue.timer provision-linetap.service data-linetap.service ssh-linetap.service \
     systemd-networkd.service systemd-resolved.service nftables.service chrony.service
-  "${systemctl[@]}" mask getty@.service serial-getty@.service console-getty.service container-getty@.service \
-    ssh.service ssh.socket systemd-hibernate.service systemd-suspend.service ctrl-alt-del.target \
-    systemd-machine-id-commit.service e2scrub_all.timer e2scrub_reap.service systemd-firstboot.service
+  "${systemctl[@]}" mask "${NOT_HERE[@]}"
   "${systemctl[@]}" set-default multi-user.target
 }
 
@@ -62,6 +74,7 @@ strip_root() {
   local kernel
   kernel=$(basename "$ROOT"/usr/lib/modules/*)
   say "kernel $kernel"
+  find "$ROOT/usr/lib/modules" -name '*.ko.xz' -exec xz --decompress -T1 {} + # squashfs packs them as well, and opens faster
   depmod -b "$PWD/$ROOT/usr" "$kernel"
   rm -rf "$ROOT"/usr/lib/python3.13/{ensurepip,idlelib,turtledemo,tkinter} "$ROOT"/usr/share/{doc,man,info,locale}/*
   find "$ROOT/usr/lib/python3" "$ROOT/usr/lib/python3.13" -depth -name __pycache__ -exec rm -rf {} +

@@ -18,10 +18,12 @@ from bench_rig import LIMIT_S, exchange, simple_unit, write_config
 from scipy.signal import correlate
 from scripts import call
 
+from linetap.bench.exchange import LEAK, beside
 from linetap.bench.feed import Interpolator
 from linetap.bench.jack import JackCable
 from linetap.bench.playedlog import Played, read_played
 from linetap.bench.scenarios import main as scenarios_main
+from linetap.board import frontend
 from linetap.board.simulated import Wires, wires_path
 from linetap.clock import SYSTEM
 
@@ -295,3 +297,10 @@ def test_scenarios_need_a_name_and_minutes(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(sys, "argv", ["scenarios", "eight_busy", "ten"])
     assert scenarios_main() == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_a_notice_leaks_into_the_lines_beside_it_and_no_further() -> None:
+    """By what the drawing's table asks of a card."""
+    played = np.array([[0.0, 1000.0], [0.0, 0.0], [0.0, 0.0], [500.0, 0.0]])
+    assert (LEAK * beside(played)).tolist() == [[0, 0], [0, 1], [0.5, 0], [0, 0]]
+    assert pytest.approx(10 ** (-frontend.NEIGHBOUR_DB.least / 20)) == LEAK

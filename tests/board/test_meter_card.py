@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at
 
+from cmeter_rig import CMeter, program
 from linetap import learned
-from linetap.bench.meter import Meter, MeterOnPty, VoltsAt, WireVolts
+from linetap.bench.meter import Measures, Meter, MeterOnPty
+from linetap.bench.wirevolts import VoltsAt, WireVolts
 from linetap.board import CardBoard, Levels, open_card
 from linetap.board.meter.card import MeteredCard, MeterRelays
 from linetap.board.meter.decide import Decider
@@ -31,6 +32,7 @@ from linetap.errors import BadInput
 from linetap.records import CaptureState, LineState, LineStatus, MeterState, RecorderState, WalkedLine, WalkState
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
 from linetap.service import write_atomically
+from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at
 
 LIMIT_S = 20.0
 WHEN = "2026-11-24T22:56:00.123Z"
@@ -311,7 +313,7 @@ def test_the_ring_has_every_edge_where_it_was(run_dir: Path) -> None:
     assert rig.clock.monotonic_ns() - newest <= 100 * NS_PER_MS
 
 
-def turned_until(port: MeterOnPty, what: Callable[[], bool], doing: str) -> None:
+def turned_until[M: Measures](port: MeterOnPty[M], what: Callable[[], bool], doing: str) -> None:
     deadline = SYSTEM.monotonic_ns() + round(LIMIT_S * 1e9)
     while SYSTEM.monotonic_ns() < deadline:
         port.turn()
@@ -322,7 +324,9 @@ def turned_until(port: MeterOnPty, what: Callable[[], bool], doing: str) -> None
 
 
 @contextmanager
-def on_a_terminal(run_dir: Path) -> Iterator[tuple[MeterOnPty, CardBoard, Wires]]:
+def on_a_terminal[M: Measures](
+    run_dir: Path, made: Callable[[VoltsAt], M]
+) -> Iterator[tuple[MeterOnPty[M], CardBoard, Wires]]:
     """A simulated card of two lines with its meter, on a real terminal with the real clock; line 1 is off-hook."""
     config = unit(run_dir, port=str(run_dir / "meter-1"))
     board = open_card(config, 1)
@@ -331,9 +335,12 @@ def on_a_terminal(run_dir: Path) -> Iterator[tuple[MeterOnPty, CardBoard, Wires]
     shape = np.ones((2, 16_000), np.bool_)
     hook = shape * np.array([[True], [False]])
     wires.put(now_ms - 500, hook, ~shape, ~shape, np.where(hook, -800, -4800))
-    meter = Meter(WireVolts(wires), 2, SYSTEM.monotonic_ns())
-    with closing(MeterOnPty(meter, run_dir / "meter-1")) as port, closing(board), closing(wires):
+    with closing(MeterOnPty(made(WireVolts(wires)), run_dir / "meter-1")) as port, closing(board), closing(wires):
         yield port, board, wires
+
+
+def simulated(volts: VoltsAt) -> Meter:
+    return Meter(volts, 2, SYSTEM.monotonic_ns())
 
 
 def seen(board: CardBoard) -> bool:
@@ -344,7 +351,7 @@ def seen(board: CardBoard) -> bool:
 
 
 def test_unplugged_and_plugged_in_again(run_dir: Path) -> None:
-    with on_a_terminal(run_dir) as (port, board, _):
+    with on_a_terminal(run_dir, simulated) as (port, board, _):
         meter = board.meter
         assert meter is not None
         turned_until(port, lambda: seen(board), "the meter is heard")
@@ -356,7 +363,7 @@ def test_unplugged_and_plugged_in_again(run_dir: Path) -> None:
 
 
 def test_a_meter_that_nobody_reads_and_one_that_reads_nothing_hold_up_nobody(run_dir: Path) -> None:
-    with on_a_terminal(run_dir) as (port, board, _):
+    with on_a_terminal(run_dir, simulated) as (port, board, _):
         turned_until(port, lambda: seen(board), "the meter is heard")
         assert isinstance(board, MeteredCard)
         for _ in range(3000):
@@ -365,6 +372,24 @@ def test_a_meter_that_nobody_reads_and_one_that_reads_nothing_hold_up_nobody(run
             port.meter._queue.append((0, bytes(1000)))
         port.turn()  # more than a terminal holds, too
         turned_until(port, lambda: seen(board), "the meter is heard again")
+
+
+def test_the_program_of_a_real_meter_is_heard_and_missed(run_dir: Path) -> None:
+    """linetap's own serial port and reader at one end, what C makes of it at the other."""
+    with ExitStack() as stack:
+
+        def compiled(volts: VoltsAt) -> CMeter:
+            return stack.enter_context(CMeter(program(), volts, SYSTEM.monotonic_ns()))
+
+        port, board, _ = stack.enter_context(on_a_terminal(run_dir, compiled))
+        assert isinstance(board, MeteredCard)
+        turned_until(port, lambda: seen(board), "it is heard")
+        board.lights([4, 1])
+        turned_until(port, lambda: [lit[1:] for lit in port.meter.answers.lamps[-1:]] == [(1, 0)], "a lamp is lit")
+        port.unplug()
+        turned_until(port, lambda: not seen(board), "it is missed")
+        port.plug()
+        turned_until(port, lambda: seen(board), "it is heard again")
 
 
 def test_no_meter_at_the_port(run_dir: Path) -> None:
@@ -402,3 +427,16 @@ def test_the_simulated_meter_rings_as_an_exchange_does(run_dir: Path) -> None:
     assert int(volts.min()) in range(-15500, -15200)
     wires.put(1000, on, none, none, np.full((1, 200), -800))
     assert (WireVolts(wires)(1000, 200) == hundredths(-8)).all()
+
+
+@pytest.mark.parametrize(("on", "off"), [(48, 8), (24, 6), (48, 40), (-48, -40)])
+def test_the_simulated_meter_measures_what_the_wires_have(on: int, off: int, run_dir: Path) -> None:
+    """And of a contact that bounces, what its loop has then; whatever voltages those are."""
+    wires = Wires.create(run_dir / "w", 1)
+    hook = np.repeat([0, 1, 0, 1, 0, 1, 0], [100, 100, 100, 3, 2, 100, 100]).astype(np.bool_)[None]
+    lifted = np.repeat([0, 1, 0, 1, 1, 1, 0], [100, 100, 100, 3, 2, 100, 100]).astype(np.bool_)[None]
+    none = np.zeros_like(hook)
+    wires.put(1000, hook, none, none, np.where(lifted, off * 100, on * 100))
+    measured = WireVolts(wires)
+    found = np.concatenate([measured(1000 + at, 5) for at in range(0, hook.shape[1], 5)], axis=1)
+    assert (found == np.where(hook, off * 100, on * 100)).all()

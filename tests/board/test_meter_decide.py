@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from meter_rig import NUMBERS, PLAIN, Wave, hundredths, ringing, steps
 
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
 from linetap.learned import Learned
 from linetap.ring import Bits
+from meter_rig import NUMBERS, PLAIN, Wave, hundredths, ringing, steps
 
 WHEN = "2026-11-24T22:56:00.123Z"
 
@@ -214,6 +214,14 @@ def test_the_answer_does_not_depend_on_how_the_samples_are_cut(seed: int, pieces
     volts = np.repeat(random.choice([-48, -8, -20, 0, 8, -100, 60, -14], 40), lengths).astype(np.float64)
     for one, other in zip(decided(volts, pieces=(1,)), decided(volts, pieces=tuple(pieces)), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("pieces", [(1,), (5,), (40,), (1000, 77)])
+def test_a_line_that_comes_back_within_a_piece_had_hung_up(pieces: tuple[int, ...]) -> None:
+    """Dead for a second and 20 ms: whoever reads in large pieces sees it too."""
+    volts = np.repeat([-48.0, -8.0, 0.0, -8.0], [100, 300, 1020, 200])
+    hook = decided(volts, pieces=pieces)[0]
+    assert changes(hook) == [(100, True), (1400, False), (1520, True)]  # off-hook again once its voltage stays
 
 
 @settings(max_examples=60)

@@ -97,11 +97,22 @@ def test_the_document_has_the_same_frames() -> None:
 
 
 def test_the_document_has_the_same_numbers() -> None:
-    rows = dict(re.findall(r"^\| ([A-Z_]+) \| ([^|]+?) \|", DOCUMENT.read_text(), re.M))
+    rows = dict(re.findall(r"^\| ([A-Z_]+) \| ([0-9a-fx ]+?) \|", DOCUMENT.read_text(), re.M))
     for name, text in rows.items():
         assert int(text.replace(" ", ""), 0) == getattr(wire, name), name
     want = "VERSION BAUD END ESC ESC_END ESC_ESC MOST_CHANNELS SAMPLE_US SAMPLES_A_FRAME MOST_SAMPLES HELLO_EVERY_MS"
-    assert set(rows) == {*want.split(), "STATUS_EVERY_MS", "BEAT_EVERY_MS", "RELAY_EXPIRY_MS"}
+    more = "STATUS_EVERY_MS BEAT_EVERY_MS RELAY_EXPIRY_MS LAMPS_EXPIRY_MS LAMP_STEP_MS"
+    assert set(rows) == {*want.split(), *more.split()}
     text = DOCUMENT.read_text()
     for bits in (wire.bits_per_second(8), wire.bits_per_second(8, escaped=True)):
         assert f"{bits:,} bit/s".replace(",", " ") in text
+
+
+def test_the_document_has_the_same_lamps() -> None:
+    words = {"11111111": "", "11110000": ", slow", "10101010": ", fast", "10000000": ", one flash a second"}
+    section = DOCUMENT.read_text().partition("## Lamps")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (\w+) \| (\w[^|]*?) \| .* / .* \|$", section, re.M)
+    want = [(led, colour + words.get(rhythm, "")) for led, (colour, rhythm) in wire.LAMPS.items()]
+    assert rows == want
+    assert list(wire.LAMPS) == list(wire.LEDS)
+    assert len({wire.LAMPS[led] for led in wire.LEDS}) == len(wire.LEDS)

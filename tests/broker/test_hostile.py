@@ -37,8 +37,8 @@ FLOOD = b"".join(map(publication, range(1, 2000)))
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with Broker(tmp_path_factory.mktemp("broker")) as running:
+def broker(tmp_path_factory: pytest.TempPathFactory, edition: str) -> Iterator[Broker]:
+    with Broker(tmp_path_factory.mktemp("broker"), edition=edition) as running:
         yield running
 
 

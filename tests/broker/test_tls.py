@@ -63,8 +63,8 @@ class Authorities:
 
 
 @pytest.fixture(scope="module")
-def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authorities:
-    root = tmp_path_factory.mktemp("authorities")
+def authorities(tmp_path_factory: pytest.TempPathFactory, edition: str) -> Authorities:
+    root = tmp_path_factory.mktemp(f"authorities-{edition}")
     pki, stranger = Pki(root / "ours"), Pki(root / "stranger", "--network", "127.0.0.0/8", "--name", "linetap")
     asking, revoked = Asking.new(UNIT), pki.crl.read_bytes()
     brokers, own = {}, {}
@@ -80,14 +80,17 @@ def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authorities:
 
 @pytest.fixture(scope="module", params=["reporter", "ingest"])
 def meeting(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, authorities: Authorities
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    authorities: Authorities,
+    edition: str,
 ) -> Iterator[Meeting]:
     pki = authorities.pki
     place = tmp_path_factory.mktemp(request.param)
     run_dir = Path(tempfile.mkdtemp(prefix="linetap-test-", dir="/dev/shm"))
     files = [str(place / name) for name in ("ca.pem", "tls.pem", "tls.key")]
     to = BrokerConfig(host=HOST, port=free_port(), keepalive_s=5, ca=files[0], certificate=files[1], key=files[2])
-    broker = ShippedBroker(place / "broker", port=to.port, pki=pki, pair=authorities.brokers[""])
+    broker = ShippedBroker(place / "broker", port=to.port, pki=pki, pair=authorities.brokers[""], edition=edition)
 
     def publish(topic: str, payload: bytes, sig: str) -> None:
         with Client(broker.port, pki, authorities.own["reporter", ""]) as unit:

@@ -52,3 +52,11 @@ def test_who_uses_no_key_does_not_load_what_uses_keys(service: str) -> None:
     code = f"import sys, linetap.{service}.service, linetap.config; print('cryptography' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_who_only_checks_a_signature_loads_no_formats_of_keys_and_no_certificates() -> None:
+    """3 MB of the reporter's 40."""
+    names = {"cryptography.hazmat.primitives.serialization", "cryptography.x509"}
+    code = f"import sys, linetap.reporter.service, linetap.config; print({names} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "set()"

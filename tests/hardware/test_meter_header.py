@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from linetap.board.meter import protocol
 from simulation.netlist import HARDWARE
 
 HEADER = HARDWARE / "meter" / "protocol.h"
+DOCUMENT = HARDWARE / "meter-protocol.md"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,20 @@ int main(void) {{
     said = subprocess.run([str(built)], check=True, capture_output=True, text=True, timeout=60).stdout.split()
     assert protocol.HELLO.head.unpack(bytes.fromhex(said[0])) == (1, 8, 1000, 0x44332211, 1, 2, 3)
     assert [int(word) for word in said[1:]] == [protocol.HELLO.code, protocol.BAUD, protocol.MOST_BODY]
+
+
+def test_the_document_has_the_same_numbers(tool: ModuleType) -> None:
+    """Volts in hundredths there and in volts here."""
+    rows = re.findall(
+        r"^\| ([A-Z_, ]+) \| ([\d V,ms]+) \|", DOCUMENT.read_text().partition("## What an edge is")[2], re.M
+    )
+    found = {
+        name: int(value.split()[0]) * (100 if value.endswith("V") else 1)
+        for names, values in rows
+        for name, value in zip(names.split(", "), values.split(", "), strict=True)
+    }
+    assert {**found, "NO_LINE_MS": 1000} == tool.line_numbers()
+    assert f"NO_LINE_MS, {tool.line_numbers()['NO_LINE_MS']} ms" in DOCUMENT.read_text()
 
 
 def test_every_field_has_an_offset(tool: ModuleType) -> None:

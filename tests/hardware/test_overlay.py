@@ -1,23 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The overlay compiles without a word, applies to a tree, and has the pins of pins.toml."""
+"""The overlays compile without a word, apply to a tree, and have the pins of pins.toml.
+
+Always to a tree that has what they name and no more; to the kernel's own where `tools/kernel_trees.py` has put them.
+"""
 
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from linetap.board.pins import load_pins
+from linetap.board.pins import PinTable, load_pins
 from simulation.netlist import HARDWARE
 
-SOURCE = HARDWARE / "overlay" / "linetap.dts"
-PULLS = {"up": 2, "down": 1}
-BASE = """
-/dts-v1/;
+TREES = HARDWARE.parent / "build" / "trees"
+PULLS = {2: "up", 1: "down"}  # as brcm,pull has them
+GROUPS = ("hook", "relay", "led", "button")
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """`gpio`, `i2c`: the nodes that the overlay names, by their label in the board's tree."""
+
+    overlay: str
+    tree: str
+    gpio: str
+    i2c: str
+    base: str
+
+
+BOARDS = {
+    "Pi 4": Board("linetap", "bcm2711-rpi-4-b", "gpio", "i2c1", """/dts-v1/;
 / { compatible = "raspberrypi,4-model-b", "brcm,bcm2711", "brcm,bcm2835";
-  soc { gpio: gpio { }; i2c1: i2c { status = "disabled"; }; }; };
-"""  # what a Pi's tree has of that which the overlay names
+  soc { gpio: gpio { }; i2c1: i2c { status = "disabled"; }; }; };"""),
+    "Pi 5": Board("linetap-pi5", "bcm2712-rpi-5-b", "rp1_gpio", "rp1_i2c1", """/dts-v1/;
+/ { compatible = "raspberrypi,5-model-b", "brcm,bcm2712";
+  rp1 { rp1_gpio: pinctrl { }; rp1_i2c1: i2c { status = "disabled"; }; }; };"""),
+}  # fmt: skip
 
 
 def run(*command: str) -> str:
@@ -27,48 +48,95 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@dataclass(frozen=True, slots=True)
+class Merged:
+    board: Board
+    tree: Path
+
+    def node(self, label: str) -> str:
+        """Path of a node by its label."""
+        return run("fdtget", str(self.tree), "/__symbols__", label).strip()
+
+    def words(self, node: str, name: str, kind: str = "s") -> list[str]:
+        return run("fdtget", "-t", kind, str(self.tree), node, name).split()
+
+    def has(self, node: str, name: str) -> bool:
+        return name in run("fdtget", "-p", str(self.tree), node).split()
+
+    def pins(self, group: str) -> list[int]:
+        node = self.node(f"linetap_{group}")
+        if self.has(node, "brcm,pins"):
+            return [int(word) for word in self.words(node, "brcm,pins", "u")]
+        return [int(word.removeprefix("gpio")) for word in self.words(node, "pins")]
+
+    def pull(self, group: str) -> str:
+        node = self.node(f"linetap_{group}")
+        if self.has(node, "brcm,pull"):
+            return PULLS[int(self.words(node, "brcm,pull", "u")[0])]
+        (found,) = [way for way in ("up", "down") if self.has(node, f"bias-pull-{way}")]
+        return found
+
+    def is_input(self, group: str) -> bool:
+        node = self.node(f"linetap_{group}")
+        if self.has(node, "brcm,function"):
+            return self.words(node, "brcm,function", "u") == ["0"]
+        given = run("fdtget", "-p", str(self.tree), node).split()
+        return self.words(node, "function") == ["gpio"] and "input-enable" in given and "output" not in " ".join(given)
+
+
+@pytest.fixture(scope="module", params=[(name, real) for name in BOARDS for real in (False, True)], ids=str)
+def merged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Merged:
+    name, real = request.param
+    board = BOARDS[name]
     folder = tmp_path_factory.mktemp("overlay")
-    (folder / "base.dts").write_text(BASE)
-    run("dtc", "-@", "-I", "dts", "-O", "dtb", "-o", f"{folder}/base.dtb", f"{folder}/base.dts")
-    run("dtc", "-@", "-I", "dts", "-O", "dtb", "-o", f"{folder}/linetap.dtbo", str(SOURCE))
-    run("fdtoverlay", "-i", f"{folder}/base.dtb", "-o", f"{folder}/merged.dtb", f"{folder}/linetap.dtbo")
-    return folder / "merged.dtb"
+    base = TREES / f"{board.tree}.dtb"
+    if real and not base.exists():
+        pytest.skip("build/trees has no tree of the kernel: tools/kernel_trees.py fetches it")
+    if not real:
+        base = folder / "base.dtb"
+        (folder / "base.dts").write_text(board.base)
+        run("dtc", "-@", "-I", "dts", "-O", "dtb", "-o", str(base), f"{folder}/base.dts")
+    source = HARDWARE / "overlay" / f"{board.overlay}.dts"
+    run("dtc", "-@", "-I", "dts", "-O", "dtb", "-o", f"{folder}/linetap.dtbo", str(source))
+    run("fdtoverlay", "-i", str(base), "-o", f"{folder}/merged.dtb", f"{folder}/linetap.dtbo")
+    return Merged(board, folder / "merged.dtb")
 
 
-def cells(tree: Path, node: str, name: str) -> list[int]:
-    return [int(cell) for cell in run("fdtget", "-t", "u", str(tree), node, name).split()]
+@pytest.fixture(scope="module")
+def table() -> PinTable:
+    return load_pins(HARDWARE / "pins.toml")
 
 
-def test_the_pins_are_those_of_the_table(merged: Path) -> None:
-    table = load_pins(HARDWARE / "pins.toml")
-    groups = {
-        "hook": table.hook.pins,
-        "relay": table.relay.pins,
-        "led": [table.led.run, table.led.call, table.led.fault],
-        "button": [table.button.pin],
-    }
-    for group, pins in groups.items():
-        assert cells(merged, f"/soc/gpio/linetap_{group}", "brcm,pins") == pins
+def test_the_pins_are_those_of_the_table(merged: Merged, table: PinTable) -> None:
+    assert merged.pins("hook") == table.hook.pins
+    assert merged.pins("relay") == table.relay.pins
+    assert merged.pins("led") == [table.led.run, table.led.call, table.led.fault]
+    assert merged.pins("button") == [table.button.pin]
 
 
-def test_an_input_is_pulled_to_its_idle_side_and_no_relay_is_driven(merged: Path) -> None:
-    table = load_pins(HARDWARE / "pins.toml")
-    idle = {"hook": table.hook.active, "relay": table.relay.active, "button": table.button.active}
-    for group, active in idle.items():
-        pull = PULLS["down" if active == "high" else "up"]
-        assert cells(merged, f"/soc/gpio/linetap_{group}", "brcm,pull") == [pull]
-        assert cells(merged, f"/soc/gpio/linetap_{group}", "brcm,function") == [0]
+def test_an_input_is_pulled_to_its_idle_side_and_no_relay_is_driven(merged: Merged, table: PinTable) -> None:
+    active = {"hook": table.hook.active, "relay": table.relay.active, "button": table.button.active}
+    for group, level in active.items():
+        assert merged.pull(group) == ("down" if level == "high" else "up")
+        assert merged.is_input(group)
 
 
-def test_no_pin_of_a_kernel_driver_is_touched(merged: Path) -> None:
-    reserved = load_pins(HARDWARE / "pins.toml").reserved
-    touched = {pin for group in ("hook", "relay", "led", "button")
-               for pin in cells(merged, f"/soc/gpio/linetap_{group}", "brcm,pins")}  # fmt: skip
+def test_every_group_is_in_force(merged: Merged) -> None:
+    """By the controller's own state: a group that nobody names is never set."""
+    named = merged.words(merged.node(merged.board.gpio), "pinctrl-0", "u")
+    assert named == [merged.words(merged.node(f"linetap_{group}"), "phandle", "u")[0] for group in GROUPS]
+
+
+def test_no_pin_of_a_kernel_driver_is_touched(merged: Merged, table: PinTable) -> None:
+    reserved = table.reserved
+    touched = {pin for group in GROUPS for pin in merged.pins(group)}
     assert not touched & {*reserved.i2c, *reserved.meter_uart, *reserved.smdr_uart}
 
 
-def test_the_clock_is_on_the_bus(merged: Path) -> None:
-    assert run("fdtget", str(merged), "/soc/i2c", "status").strip() == "okay"
-    assert run("fdtget", str(merged), "/soc/i2c/rtc@52", "compatible").strip() == "microcrystal,rv3028"
+def test_the_clock_is_on_the_bus(merged: Merged, table: PinTable) -> None:
+    bus = merged.node(merged.board.i2c)
+    assert merged.words(bus, "status") == ["okay"]
+    assert merged.words(f"{bus}/rtc@52", "compatible") == ["microcrystal,rv3028"]
+    if merged.board.overlay == "linetap-pi5":
+        assert merged.pins("i2c") == table.reserved.i2c
+        assert merged.words(bus, "pinctrl-0", "u") == merged.words(merged.node("linetap_i2c"), "phandle", "u")

@@ -98,9 +98,8 @@ class Machine:
             "-chardev", f"socket,id=qmp,path={self.sockets}/qmp,server=on,wait=off", "-mon", "qmp,mode=control",
             "-netdev", self.net, "-device", "virtio-net-pci,netdev=net,romfile=", *self.more,
         ]  # fmt: skip
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=(self.folder / "qemu.log").open("ab")
-        )
+        with (self.folder / "qemu.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def qmp(self, command: str, **arguments: Any) -> None:
         """What a hand does to a machine: plugs and unplugs."""
@@ -145,9 +144,8 @@ class Machine:
 
     def _connect(self) -> None:
         self._hang_up()
-        line = socket.socket(socket.AF_UNIX)
-        line.connect(f"{self.sockets}/agent")
-        self._agent = line
+        self._agent = socket.socket(socket.AF_UNIX)
+        self._agent.connect(f"{self.sockets}/agent")
 
     def _hang_up(self) -> None:
         if self._agent is not None:
@@ -195,7 +193,7 @@ class Machine:
                     return
             except (AssertionError, msgspec.MsgspecError) as error:
                 why = f": {error}"
-            SYSTEM.sleep(0.5)
+            SYSTEM.sleep(1.0)  # a question costs the machine something
         raise AssertionError(f"not within {limit_s} s: {what}{why}\n{self.last_words(10)}")
 
     def cut(self) -> None:

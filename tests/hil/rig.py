@@ -76,18 +76,24 @@ class Office:
 
 
 def _pcm(line: str) -> str:
-    for way in ("capture_pcm", "playback_pcm"):
-        if line.startswith(f"{way} = "):
-            return f'{way} = "hw:Loopback,1,0"'
+    """The codec of the emulated machine, which has a tenth of a Pi's processor: 8 kHz."""
+    for key, value in (
+        ("capture_pcm", '"hw:Loopback,1,0"'),
+        ("playback_pcm", '"hw:Loopback,1,0"'),
+        ("rate_hz", "8000"),
+    ):
+        if line.startswith(f"{key} = "):
+            return f"{key} = {value}"
     return line
 
 
 def certify(machine: Machine, office: Office) -> None:
     """What an engineer does with the card in a reader, done in the running machine."""
+    machine.until(lambda: f"{UNIT}.request" in machine.run("ls", BOOT), "the card is taken")
     pem = office.certificate(machine.read(f"{BOOT}/{UNIT}.request"))
     machine.write(f"{BOOT}/{UNIT}.pem", pem)
     machine.run("systemctl", "restart", "provision-linetap.service")
-    machine.run("systemctl", "restart", "linetap-reporter.service")
+    machine.run("systemctl", "--no-block", "restart", "linetap-reporter.service")
 
 
 def state_of[S: ServiceState](machine: Machine, name: str, kind: type[S]) -> S:

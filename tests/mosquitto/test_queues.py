@@ -13,9 +13,9 @@ LINE = "linetap/v1/floor-03/line/{}"
 ALL = {LINE.format(n) for n in range(MANY)}
 
 
-def test_nothing_is_cut(tmp_path: Path) -> None:
+def test_nothing_is_cut(tmp_path: Path, edition: str) -> None:
     pki = Pki(tmp_path / "authority")
-    with ShippedBroker(tmp_path / "broker", pki=pki, pair=pki.host("127.0.0.1")) as broker:
+    with ShippedBroker(tmp_path / "broker", pki=pki, pair=pki.host("127.0.0.1"), edition=edition) as broker:
         away, newcomer = pki.desk("seoul"), pki.unit("floor-03")
         with Client(broker.port, pki, away, clean=False) as desk:
             desk.subscribe("linetap/v1/#")
@@ -32,10 +32,10 @@ def test_nothing_is_cut(tmp_path: Path) -> None:
             assert all(one.retained for one in desk.heard)
 
 
-def test_the_citys_broker_does_not_save_with_every_change(tmp_path: Path) -> None:
+def test_the_citys_broker_does_not_save_with_every_change(tmp_path: Path, edition: str) -> None:
     """Its file has to be read behind the common one, which says otherwise: Mosquitto reads conf.d by name."""
     pki = Pki(tmp_path / "authority")
-    with ShippedBroker(tmp_path / "broker", pki=pki, pair=pki.host("127.0.0.1")) as broker:
+    with ShippedBroker(tmp_path / "broker", pki=pki, pair=pki.host("127.0.0.1"), edition=edition) as broker:
         with Client(broker.port, pki, pki.unit("floor-03")) as unit:
             for n in range(100):
                 assert unit.publish(LINE.format(n), retain=True) == "No matching subscribers"

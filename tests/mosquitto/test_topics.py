@@ -31,9 +31,10 @@ class Floors:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ShippedBroker, Pki]]:
+def running(tmp_path_factory: pytest.TempPathFactory, edition: str) -> Iterator[tuple[ShippedBroker, Pki]]:
     pki = Pki(tmp_path_factory.mktemp("authority"))
-    with ShippedBroker(tmp_path_factory.mktemp("broker"), pki=pki, pair=pki.host("127.0.0.1")) as broker:
+    place = tmp_path_factory.mktemp("broker")
+    with ShippedBroker(place, pki=pki, pair=pki.host("127.0.0.1"), edition=edition) as broker:
         for unit in ("floor-03", "floor-04", "seoul"):
             pki.unit(unit)
         pki.desk("seoul")

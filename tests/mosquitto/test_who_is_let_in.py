@@ -17,13 +17,14 @@ HEARD = ("Success", "No matching subscribers")
 
 
 @pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    return Pki(tmp_path_factory.mktemp("authority"))
+def pki(tmp_path_factory: pytest.TempPathFactory, edition: str) -> Pki:
+    return Pki(tmp_path_factory.mktemp(f"authority-{edition}"))
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory, pki: Pki) -> Iterator[ShippedBroker]:
-    with ShippedBroker(tmp_path_factory.mktemp("broker"), pki=pki, pair=pki.host("127.0.0.1")) as running:
+def broker(tmp_path_factory: pytest.TempPathFactory, pki: Pki, edition: str) -> Iterator[ShippedBroker]:
+    place = tmp_path_factory.mktemp("broker")
+    with ShippedBroker(place, pki=pki, pair=pki.host("127.0.0.1"), edition=edition) as running:
         yield running
 
 
@@ -56,12 +57,12 @@ def test_nobody_before_or_after_the_time(broker: ShippedBroker, pki: Pki, days: 
     )
 
 
-def test_nobody_who_was_revoked(tmp_path: Path) -> None:
+def test_nobody_who_was_revoked(tmp_path: Path, edition: str) -> None:
     """Not by a ticket of TLS either, which openssl takes without a look at the list: a reload forgets all tickets."""
     pki = Pki(tmp_path / "authority")
     pair = pki.unit("floor-03")
     lost, other = context(pki, pair), context(pki, pki.unit("floor-04"))
-    with ShippedBroker(tmp_path / "broker", pki=pki, pair=pki.host("127.0.0.1")) as broker:
+    with ShippedBroker(tmp_path / "broker", pki=pki, pair=pki.host("127.0.0.1"), edition=edition) as broker:
         ticket = ask(broker.port, lost).ticket
         assert ask(broker.port, lost, ticket).by_ticket
         ticket = ask(broker.port, lost).ticket

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -46,6 +47,17 @@ def until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
 def shows_it(run_dir: Path) -> bool:
     state = read_state(run_dir, "panel", PanelState)
     return state is not None and state.meaning_en.startswith(CONDITIONS["config_wrong"].en)
+
+
+def test_systemd_is_told_that_the_panel_works(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would be ended and started again every few seconds, with dark LEDs in between."""
+    (run_dir / "unit.toml").write_text("speed = 3\n" + text(unit(run_dir)))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"{run_dir}/notify")
+        systemd.settimeout(LIMIT_S)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"{run_dir}/notify")
+        with panel(run_dir / "unit.toml"):
+            assert [systemd.recv(64) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
 
 
 def test_an_error_in_it_is_shown_until_the_file_is_another(run_dir: Path) -> None:

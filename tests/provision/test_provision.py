@@ -90,6 +90,8 @@ def test_a_card_becomes_a_unit_and_is_wiped(card: Card, capsys: pytest.CaptureFi
     assert stat.S_IMODE((card.home / "tls.key").stat().st_mode) == 0o600
     wire = (card.etc / "systemd/network/10-linetap.network").read_text()
     assert "Address=10.1.2.3/24\nGateway=10.1.2.1\nDNS=10.1.2.1\n" in wire
+    assert stat.S_IMODE((card.etc / "systemd/network/10-linetap.network").stat().st_mode) == 0o644
+    assert stat.S_IMODE((card.etc / "chrony/sources.d/linetap.sources").stat().st_mode) == 0o644
     assert (card.etc / "chrony/sources.d/linetap.sources").read_text() == "server ntp.city iburst\n"
     assert card.on_card() == {"linetap-done.txt", "floor-03.request"}
     assert not list(card.home.glob(".*"))

@@ -42,6 +42,7 @@ from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Aler
 from state_files import capture, recorder, reporter
 
 NOW = "2026-11-24T22:56:00.000Z"
+NOW_NS = parse_rfc3339(NOW)
 
 
 class Shelf:
@@ -330,20 +331,20 @@ BUSY: list[LineStatus] = ["ringing", "notice", "recording", "idle"]
 class TestLines:
     def test_only_changes(self) -> None:
         lines = Lines(Topics("u"), [1, 2])
-        both = lines.changed(seen(recorder("idle", "idle", "ringing")), NOW, 0)
+        both = lines.changed(seen(recorder("idle", "idle", "ringing")), NOW_NS, 0)
         assert [message.topic for message in both] == ["linetap/v1/u/line/1", "linetap/v1/u/line/2"]
-        assert lines.changed(seen(recorder("idle", "idle")), NOW, 0) == []
-        (one,) = lines.changed(seen(recorder("idle", "notice")), NOW, 0)
+        assert lines.changed(seen(recorder("idle", "idle")), NOW_NS, 0) == []
+        (one,) = lines.changed(seen(recorder("idle", "notice")), NOW_NS, 0)
         assert json.loads(one.payload)["state"] == "notice"
         lines.forget()
-        assert len(lines.changed(seen(recorder("idle", "notice")), NOW, 0)) == 2
+        assert len(lines.changed(seen(recorder("idle", "notice")), NOW_NS, 0)) == 2
 
     def test_a_recorder_that_has_not_spoken_yet_is_waited_for(self) -> None:
         lines = Lines(Topics("u"), [1])
-        assert lines.changed(seen(None, "starting"), NOW, 0) == []
-        (dead,) = lines.changed(seen(None, "dead"), NOW, 0)
+        assert lines.changed(seen(None, "starting"), NOW_NS, 0) == []
+        (dead,) = lines.changed(seen(None, "dead"), NOW_NS, 0)
         assert json.loads(dead.payload) == {"state": "fault", "since": NOW, "call_id": None}
-        assert lines.changed(seen(recorder("recording"), "dead"), "later", 0) == []
+        assert lines.changed(seen(recorder("recording"), "dead"), NOW_NS + NS_PER_S, 0) == []
 
     def test_behind_a_long_queue_only_the_newest_state_now_and_then(self) -> None:
         """What a broker may not know is told at once all the same."""
@@ -354,7 +355,7 @@ class TestLines:
             found = []
             for _ in range(seconds * 10):
                 state = recorder(next(states), "idle")
-                for message in lines.changed(seen(state), NOW, clock.monotonic_ns(), pace(queue)):
+                for message in lines.changed(seen(state), NOW_NS, clock.monotonic_ns(), pace(queue)):
                     found.append(message.topic[-1])
                     assert json.loads(message.payload)["state"] == state.lines[int(message.topic[-1]) - 1].state
                 clock.sleep(0.1)
@@ -369,9 +370,10 @@ class TestLines:
 
     def test_the_last_state_of_a_line_that_has_come_to_rest_is_told(self) -> None:
         lines = Lines(Topics("u"), [1])
-        for state, at_s in ((BUSY[0], 0), (BUSY[-1], 1)):
-            lines.changed(seen(recorder(state)), NOW, at_s * NS_PER_S, THINNED)
-        (last,) = lines.changed(seen(recorder("idle")), NOW, THINNED.line_ms * 1_000_000, THINNED)
+        busy, at_rest = recorder(BUSY[0]), recorder("idle")
+        for state, at_s in ((busy, 0), (at_rest, 1)):
+            lines.changed(seen(state), NOW_NS, at_s * NS_PER_S, THINNED)
+        (last,) = lines.changed(seen(at_rest), NOW_NS, THINNED.line_ms * 1_000_000, THINNED)
         assert json.loads(last.payload)["state"] == "idle"
 
 

@@ -184,8 +184,8 @@ class TestEvents:
     def test_reporter_killed_in_mid_stream(self, floor: Floor, desk: Desk) -> None:
         for _ in range(3):
             process = floor.reporter()
-            floor.events(200)
             heard = len(seqs(desk))
+            floor.events(200)
             until(lambda: len(seqs(desk)) > heard + 50)  # noqa: B023 - asked before it changes
             process.kill()
             process.wait(10)

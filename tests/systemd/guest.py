@@ -41,6 +41,7 @@ class Guest:
         for name, place in (
             ("", "etc/systemd/system"), ("sysusers.d", "etc/sysusers.d"), ("tmpfiles.d", "etc/tmpfiles.d"),
             ("journald.conf.d", "etc/systemd/journald.conf.d"),
+            ("journald@linetap.conf.d", "etc/systemd/journald@linetap.conf.d"),
         ):  # fmt: skip
             target = self.root / place
             target.mkdir(parents=True, exist_ok=True)
@@ -56,8 +57,8 @@ class Guest:
 
     def boot(self) -> None:
         command = [
-            "unshare", "--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--net", "--cgroup",
-            str(_ENTER), str(self.root), str(_PROJECT),
+            "unshare", "--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--net",
+            str(_ENTER), str(self.root), str(_PROJECT), self.folder.name,
         ]  # fmt: skip
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -89,6 +90,17 @@ class Guest:
                     os.kill(self._pid, signal.SIGKILL)  # with process 1 goes everything
             self._process.kill()
             self._process.wait(LIMIT_S)
+            until(self._remove_groups, "its control groups are empty")
+
+    def _remove_groups(self) -> bool:
+        """Where this machine shows them: nothing else would end them."""
+        mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+        tops = [Path(words[1]) / self.folder.name for words in mounts if words[2] == "cgroup2"]
+        for top in (each for each in tops if each.is_dir()):
+            for folder, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):  # somebody in it is still dying
+                    os.rmdir(folder)
+        return not any(top.is_dir() for top in tops)
 
 
 _UP = ("running", "degraded")

@@ -25,6 +25,7 @@ SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "lineta
 SERVER = "guest"
 PATIENT_MS = "15000"  # a capture that stands still holds up the exchange too
 SEEN = "/run/seen.jsonl"
+LOG = ("journalctl", "--namespace=linetap")  # what the services say
 CONFIG = "/var/lib/linetap/config/unit.toml"
 _CABLE = f"""[Service]
 Environment=ALSA_CONFIG_PATH=/etc/linetap/asound.conf JACK_DEFAULT_SERVER={SERVER} JACK_NO_START_SERVER=1

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import Guest, guest, until, why_not
 from systemd_rig import (
     CONFIG,
+    LOG,
     SERVICES,
     lay_cable,
     lost,
@@ -19,7 +20,6 @@ from systemd_rig import (
     pid_of,
     record_of,
     recorded,
-    start,
     state_of,
 )
 
@@ -149,7 +149,7 @@ def test_who_lives_without_working_is_started_anew_and_goes_on_with_the_call(uni
 
 def deaths(unit: Guest) -> int:
     """How often the reporter has said that somebody died."""
-    said = unit.run("journalctl", "-o", "cat", "LINETAP_CODE=recorder_dead", "LINETAP_CODE=capture_dead", check=False)
+    said = unit.run(*LOG, "-o", "cat", "LINETAP_CODE=recorder_dead", "LINETAP_CODE=capture_dead", check=False)
     return said.count(": critical: ")
 
 
@@ -176,29 +176,55 @@ def test_a_command_changes_the_configuration_between_two_calls(unit: Guest) -> N
 
 def test_the_journal_has_codes_to_look_for_and_nobodys_number(unit: Guest) -> None:
     unit.run("systemctl", "stop", "mosquitto.service")
-    seek = ("journalctl", "-o", "json", "LINETAP_CODE=broker_absent", f"MESSAGE_ID={message_id('broker_absent')}")
+    seek = (*LOG, "-o", "json", "LINETAP_CODE=broker_absent", f"MESSAGE_ID={message_id('broker_absent')}")
     until(lambda: unit.run(*seek) != "", "the broker's absence is in the journal")
     unit.run("systemctl", "start", "mosquitto.service")
     assert json.loads(unit.run(*seek).splitlines()[0])["_SYSTEMD_UNIT"] == "linetap-reporter.service"
     until(
         lambda: unit.run("find", "/var/lib/linetap/vault", "-path", f"*-L02/{sealed.RECORD}") != "", "both have called"
     )
-    said = unit.run("journalctl", "-o", "export", "-u", "linetap-*")
+    said = unit.run("journalctl", "--namespace=+linetap", "-o", "export", "-u", "linetap-*")
     assert f"-L{1:02d}" in said, "calls are named"
+    assert "Started linetap-recorder.service" in said, "systemd's own words, which are in the machine's log"
     assert NUMBER not in said
     assert DIALLED not in said
 
 
-def test_the_log_is_bounded_on_disk_and_in_ram_and_so_is_whoever_repeats_himself(unit: Guest) -> None:
-    """By journald's own word: SD_MESSAGE_JOURNAL_USAGE."""
-    usage = unit.run("journalctl", "-o", "json", "MESSAGE_ID=ec387f577b844b8fa948f33cad9a75e6").splitlines()
-    most = {each["JOURNAL_NAME"]: int(each["MAX_USE"]) for each in map(json.loads, usage)}
-    assert most == {"Runtime Journal": 16 << 20, "System Journal": 64 << 20}
-    start(unit, "chatter", "sh", "-c", "seq 20000", user="root")
-    until(lambda: unit.property("chatter", "SubState") != "running", "all of it is said")
-    unit.run("journalctl", "--sync")
-    kept = len(unit.run("journalctl", "-u", "chatter", "-o", "cat").splitlines())
+@pytest.mark.parametrize(
+    ("namespace", "most"), [("", {"Runtime Journal": 16 << 20}), ("linetap", {"System Journal": 32 << 20})]
+)
+def test_a_log_is_bounded_and_so_is_whoever_repeats_himself(unit: Guest, namespace: str, most: dict[str, int]) -> None:
+    """The machine's in RAM, the services' on the disk. By journald's own word: SD_MESSAGE_JOURNAL_USAGE."""
+    log = ("journalctl", f"--namespace={namespace}")
+    usage = unit.run(*log, "-o", "json", "MESSAGE_ID=ec387f577b844b8fa948f33cad9a75e6").splitlines()
+    assert {each["JOURNAL_NAME"]: int(each["MAX_USE"]) for each in map(json.loads, usage)} == most
+    name = f"chatter-{namespace}"
+    said = ("systemd-run", "--quiet", "--wait", f"--unit={name}", "-p", f"LogNamespace={namespace}")
+    unit.run(*said, "sh", "-c", "seq 20000")
+    unit.run(*log, "--sync")
+    kept = len(unit.run(*log, "-u", name, "-o", "cat").splitlines())
     assert 500 <= kept < 4000, "500 in half a minute, times what journald allows where there is much room"
+
+
+def test_a_journald_that_died_comes_back_with_the_next_line(unit: Guest) -> None:
+    """Of a service that runs: systemd itself does not start that journald again, its socket does."""
+
+    def absences() -> int:
+        said = unit.run(*LOG, "-o", "cat", "LINETAP_CODE=broker_absent", check=False)
+        return said.count("broker_absent: ")
+
+    before = absences()
+    unit.run("systemctl", "kill", "-s", "KILL", "systemd-journald@linetap.service")
+    unit.run("systemctl", "stop", "mosquitto.service")
+    until(lambda: absences() > before, "the broker's absence is in the journal")
+    unit.run("systemctl", "start", "mosquitto.service")
+
+
+def test_the_services_log_is_all_that_is_on_the_disk(unit: Guest) -> None:
+    machine = unit.run("cat", "/etc/machine-id")
+    assert unit.run("ls", "/var/log/journal") == f"{machine}.linetap"
+    assert unit.run("ls", "/run/log/journal") == machine
+    assert unit.run("journalctl", "-o", "cat", "LINETAP_SERVICE=recorder", check=False) in ("", "-- No entries --")
 
 
 @pytest.mark.parametrize("service", SERVICES)

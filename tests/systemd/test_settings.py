@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import configparser
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,10 @@ def test_systemd_knows_the_watchdogs_words() -> None:
         assert b"\0Manager\0" in words
         assert f"\0{name}\0".encode() in words, name
     assert 0 < int(found["Manager"]["RuntimeWatchdogSec"]) < WATCHDOG_S
+
+
+@pytest.mark.skipif(shutil.which("udevadm") is None, reason="there is no udevadm here")
+def test_udev_takes_the_rules() -> None:
+    words = ["udevadm", "verify", "--resolve-names=never", str(SYSTEMD / "udev" / "70-linetap.rules")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -149,7 +149,7 @@ def test_an_operators_word_becomes_another_version(unit: Guest) -> None:
     found = said(unit)
     assert found is not None
     assert (found.step, found.code, found.text, found.slot) == ("trying", "", "", "b"), unit.run(
-        "journalctl", "-u", "rauc", "-u", "linetap_update", "-o", "cat"
+        "journalctl", "--namespace=+linetap", "-u", "rauc", "-u", "linetap_update", "-o", "cat"
     )
     assert "capture_dead" in found.before, "nothing but the recorder runs here"
     until(lambda: unit.property("linetap_update", "ActiveState") == "inactive", "all is done")

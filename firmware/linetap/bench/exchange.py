@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from linetap.bench.cable import DRY, Cable, CableEnd
 from linetap.bench.feed import Anchor, AudioFeed, LevelFeed
@@ -20,6 +21,7 @@ from linetap.bench.playedlog import Played, PlayedLog
 from linetap.bench.script import Script
 from linetap.bench.timeline import PER_MS, Timeline
 from linetap.bench.voices import Voices
+from linetap.board.frontend import NEIGHBOUR_DB
 from linetap.board.wires import Wires, wires_path
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap.config.schema import Config
@@ -27,6 +29,7 @@ from linetap.errors import BadInput, DeviceFault
 from linetap.ring import I16, RATE_HZ, SLOT_MS
 
 JUMP_NS = 2 * NS_PER_MS  # the cable's clock has left its line
+LEAK = 10 ** (-NEIGHBOUR_DB.least / 20)  # of a notice into the lines beside it: what is asked, as no board is the model
 
 log = logging.getLogger("linetap.bench")
 
@@ -140,6 +143,7 @@ class Exchange:
         closed = self._wires.closed(self._clock.monotonic_ns() // NS_PER_MS)
         if notices is not None and closed.any() and notices.any():
             back = notices * self._gains * closed[:, None]
+            back += LEAK * beside(back)
             block = np.clip(block + np.rint(back), -32768, 32767).astype(np.int16)
         if not self._wrote(block):
             self._underran(block)
@@ -192,6 +196,14 @@ class Exchange:
         if begins is None:
             return False
         return self._written - self._fill_frames >= (begins + self._duration) * self._factor
+
+
+def beside(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """For each line what its two neighbours have."""
+    sums = np.zeros_like(lines)
+    sums[1:] += lines[:-1]
+    sums[:-1] += lines[1:]
+    return sums
 
 
 def _start_of(anchor: tuple[int, int], rate_hz: int) -> int:

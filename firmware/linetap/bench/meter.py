@@ -14,51 +14,20 @@ import select
 import signal
 import tty
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from linetap.bench.levels import RINGING_HZ, SHAKE_PEAK_V
+from linetap.bench.meterlines import MeterLines
+from linetap.bench.wirevolts import VoltsAt, WireVolts
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.frames import Deframer, encode
 from linetap.board.wires import Wires
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
-from linetap.ring import I16, Bits
 
-ON_HOOK, OFF_HOOK = -4800, -800
-OFF_BELOW = 2100
 WAITS_S = 0.002
-
-VoltsAt = Callable[[int, int], I16]
-
-
-class WireVolts:
-    """The volts of simulated wires, with what the exchange gives only as bits: ringing and a contact's bounce."""
-
-    def __init__(self, wires: Wires) -> None:
-        self._wires = wires
-        self._open = np.full((wires.lines, 1), ON_HOOK, np.int64)
-        self._closed = np.full((wires.lines, 1), OFF_HOOK, np.int64)
-
-    def __call__(self, first_ms: int, n: int) -> I16:
-        """Int16 (lines, n), 0.01 V, from millisecond `first_ms` on."""
-        hook, ring, _, given = self._wires.samples(first_ms + n, n)
-        volts = given.astype(np.int64)
-        low = np.abs(volts) < OFF_BELOW
-        bounces = (hook != low) & ~ring & (volts != 0)
-        volts = np.where(bounces & hook, self._closed, np.where(bounces, self._open, volts))
-        self._remember(given, low & ~ring & (given != 0), ~low & ~ring)
-        at_s = np.arange(first_ms, first_ms + n) / 1000
-        swing = SHAKE_PEAK_V * 100 * np.sin(2 * np.pi * RINGING_HZ * at_s) / abs(ON_HOOK)
-        return np.clip(np.rint(volts + ring * np.abs(volts) * swing), -26_500, 26_500).astype(np.int16)
-
-    def _remember(self, given: I16, low: Bits, high: Bits) -> None:
-        for kept, there in ((self._closed, low), (self._open, high)):
-            rows = np.flatnonzero(there[:, -1])
-            kept[rows, 0] = given[rows, -1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +43,7 @@ class Faults:
 
 
 NONE = Faults()
+_HEARD = {frame.code: frame for frame in wire.FRAMES if frame.sender == "linetap"}
 
 
 class Meter:
@@ -90,18 +60,22 @@ class Meter:
         self.lights: list[int] = []
         self.limits: list[tuple[int, int]] = []
         self.beats = 0
-        self._relays, self._relays_until_us = 0, 0
+        self._relays_until_us = 0
+        self._beat_us = beginning_us
         self._frames = Deframer()
         self.restart(now_ns, beginning_us)
 
     def restart(self, now_ns: int, beginning_us: int = 0) -> None:
-        """As after a brown-out: its clock begins again."""
+        """As after a brown-out: its clock begins again, and what it was told is gone."""
         self._began_ns, self._beginning_us = now_ns, beginning_us
         self._boot = int(self._random.integers(1 << 32))
         self._sequence = 0
         self._next = beginning_us // wire.SAMPLE_US + 1  # the next sample
         self._hello_us = self._status_us = beginning_us
-        self._off_hook: list[bool] | None = None
+        self._flags: int | None = None
+        self._lines = MeterLines(self._channels)
+        self.lights = []
+        self._relays = 0
         self._queue: deque[tuple[int, bytes]] = deque()
         self._frames.forget()
 
@@ -115,6 +89,12 @@ class Meter:
     def relays(self, now_ns: int) -> int:
         """Mask of the closed ones: what was commanded opens by itself."""
         return self._relays if self.us_at(now_ns) < self._relays_until_us else 0
+
+    def lamps(self, now_ns: int) -> list[str]:
+        """What the line lamps show: what was told, or a fault where linetap has fallen silent."""
+        stale = self.us_at(now_ns) >= self._beat_us + wire.LAMPS_EXPIRY_MS * 1000
+        told = [wire.LEDS[led] if led < len(wire.LEDS) else "dark" for led in self.lights]
+        return ["fault" if stale and led != "dark" else led for led in told]
 
     def sent_until(self, now_ns: int) -> bytes:
         """What has left it since it was last asked."""
@@ -136,25 +116,18 @@ class Meter:
         span = self._volts(times_ms[0], times_ms[-1] - times_ms[0] + 1)
         volts = span[:, [at - times_ms[0] for at in times_ms]]
         last_us = (first + n - 1) * wire.SAMPLE_US
+        for sample, channel, edge, level in self._lines.push(first, volts):
+            self._send(last_us, wire.EDGE, sample * wire.SAMPLE_US, channel, edge, level)
         if last_us >= self._hello_us:
-            self._hello_us += wire.HELLO_EVERY_MS * 1000
+            self._hello_us = _next(last_us, wire.HELLO_EVERY_MS)
             self._send(last_us, wire.HELLO, wire.VERSION, self._channels, wire.SAMPLE_US, self._boot, 1, 0, 0)
-        if last_us >= self._status_us:
-            self._status_us += wire.STATUS_EVERY_MS * 1000
-            self._send(last_us, wire.STATUS, self.tamper * wire.TAMPER | self.power_fail * wire.POWER_FAIL)
-        self._edges(first, volts, last_us)
+        flags = self.tamper * wire.TAMPER | self.power_fail * wire.POWER_FAIL
+        if last_us >= self._status_us or flags != self._flags:
+            if last_us >= self._status_us:
+                self._status_us = _next(last_us, wire.STATUS_EVERY_MS)
+            self._flags = flags
+            self._send(last_us, wire.STATUS, flags)
         self._send(last_us, wire.SAMPLES, first * wire.SAMPLE_US, n, len(volts), each=volts.T.astype("<i2").tobytes())
-
-    def _edges(self, first: int, volts: npt.NDArray[np.int16], last_us: int) -> None:
-        low = np.abs(volts.astype(np.int32)) < OFF_BELOW
-        for channel, row in enumerate(low.tolist()):
-            before = row[0] if self._off_hook is None else self._off_hook[channel]
-            for i, level in enumerate(row):
-                if level != before:
-                    at_us = (first + i) * wire.SAMPLE_US
-                    self._send(last_us, wire.EDGE, at_us, channel, wire.EDGES.index("hook"), level)
-                before = level
-        self._off_hook = low[:, -1].tolist()
 
     def _send(self, us: int, frame: wire.Frame, *fields: int, each: bytes = b"") -> None:
         faults, random = self._faults, self._random
@@ -176,24 +149,40 @@ class Meter:
         """What linetap sent has arrived."""
         self._measure_until(now_ns)
         for code, _, payload in self._frames.feed(data):
+            frame = _HEARD.get(code)
+            if frame is None or len(payload) < frame.size:
+                continue
             us = self.us_at(now_ns + int(self._random.random() * self._faults.deaf_ms * NS_PER_MS))
-            if code == wire.BEAT.code:
+            fields = frame.head.unpack_from(payload)
+            if frame is wire.BEAT:
                 self.beats += 1
-                self._send(us, wire.BEATEN, *wire.BEAT.head.unpack(payload), us)
-            elif code == wire.LIGHTS.code:
-                self.lights = list(payload[1:])
-            elif code == wire.LIMITS.code:
-                pairs = np.frombuffer(payload, "<u2", offset=1).reshape(-1, 2)
-                self.limits = [(int(low), int(high)) for low, high in pairs]
-            elif code == wire.RELAYS.code:
-                self._relays, expiry_ms = wire.RELAYS.head.unpack(payload)
-                self._relays_until_us = us + expiry_ms * 1000
+                self._beat_us = us
+                self._send(us, wire.BEATEN, *fields, us)
+            elif frame is wire.LIGHTS and len(payload) > fields[0]:
+                self.lights = list(payload[1 : 1 + fields[0]])
+            elif frame is wire.LIMITS:
+                self.limits = self._lines.tell(payload) or self.limits
+            elif frame is wire.RELAYS:
+                self._relays, expiry_ms = fields
+                self._relays_until_us = us + min(expiry_ms, wire.RELAY_EXPIRY_MS) * 1000
 
 
-class MeterOnPty:
+def _next(now_us: int, every_ms: int) -> int:
+    """The next whole multiple."""
+    return (now_us // (every_ms * 1000) + 1) * every_ms * 1000
+
+
+class Measures(Protocol):
+    """A meter, whoever it is: bytes to it, and what has left it by a moment of CLOCK_MONOTONIC."""
+
+    def hear(self, data: bytes, now_ns: int) -> None: ...
+    def sent_until(self, now_ns: int) -> bytes: ...
+
+
+class MeterOnPty[M: Measures]:
     """A meter behind `port`, a link to the terminal that stands for its serial adapter."""
 
-    def __init__(self, meter: Meter, port: Path, clock: Clock = SYSTEM) -> None:
+    def __init__(self, meter: M, port: Path, clock: Clock = SYSTEM) -> None:
         self.meter = meter
         self._port = port
         self._clock = clock

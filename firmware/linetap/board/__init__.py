@@ -84,15 +84,15 @@ class PanelBoard(Protocol):
 def open_card(config: Config, card: int, clock: Clock = SYSTEM) -> CardBoard:
     """The board of card number `card`. DeviceFault or BadInput where it cannot be what the configuration says."""
     if not any(each.number == card and each.meter_port for each in config.card):
-        return _open_pins(config, card, clock)
+        return _open_pins(config, card, clock, metered=False)
     from linetap.board.meter.open import open_metered
     from linetap.board.pins import HEADER_CARD
 
     by_meter = config.board.kind == "hardware" and card != HEADER_CARD
-    return open_metered(config, card, None if by_meter else _open_pins(config, card, clock), clock)
+    return open_metered(config, card, None if by_meter else _open_pins(config, card, clock, metered=True), clock)
 
 
-def _open_pins(config: Config, card: int, clock: Clock) -> CardBoard:
+def _open_pins(config: Config, card: int, clock: Clock, metered: bool) -> CardBoard:
     """With a note of how its relays are opened when capture no longer can."""
     from linetap.board.relays import Note, leave_note
 
@@ -103,6 +103,10 @@ def _open_pins(config: Config, card: int, clock: Clock) -> CardBoard:
 
         wires = str(wires_path(config.run_path.absolute(), card))
         leave_note(config.run_path, card, Note(wires=wires, at=RELAYS_AT, relays=lines))
+        if metered:
+            from linetap.board.simulated_pins import SimulatedPins
+
+            return SimulatedPins(config.run_path, card, lines)
         return SimulatedCard(config.run_path, card, lines)
     from linetap.board.gpio import import_gpio
     from linetap.board.hardware import HardwareCard

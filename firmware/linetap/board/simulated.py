@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card without a card: levels and relays over `Wires`.
+"""A card without a card and without a meter: levels and relays over `Wires`.
 
-It imitates the meter, which samples every line at 1 kHz: what the exchange puts on a line (bounce, ringing that
-shakes the hook comparator, an unplugged line) arrives as it would from one.
+It imitates a meter all the same, which samples every line at 1 kHz: what the exchange puts on a line (bounce, ringing
+that shakes the hook comparator, an unplugged line) arrives as it would from one. Ringing is as late as the detector of
+the drawing is at worst, and as late over.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from linetap.board import Levels
+import numpy as np
+
+from linetap.board import PERIOD_MS, Levels
+from linetap.board.frontend import RING_OVER_MS, RING_SEEN_MS
 from linetap.board.simulated_panel import SimulatedPanel, brightness_shown, leds_shown, press_button
 from linetap.board.wires import Wires, wires_path
 from linetap.clock import NS_PER_MS
 from linetap.records import MeterState
+from linetap.ring import Bits
 
 __all__ = ["SimulatedCard", "SimulatedPanel", "Wires", "brightness_shown", "leds_shown", "press_button", "wires_path"]
+
+_SEEN_MS, _OVER_MS = round(RING_SEEN_MS.high), round(RING_OVER_MS.high)
 
 
 class SimulatedCard:
@@ -31,8 +38,21 @@ class SimulatedCard:
         self._wires.relays[:] = 0
 
     def levels(self, until_ns: int) -> Levels:
-        self._wires.arm(until_ns // NS_PER_MS)
-        return self._wires.take(until_ns // NS_PER_MS)
+        until_ms = until_ns // NS_PER_MS
+        self._wires.arm(until_ms)
+        levels = self._wires.take(until_ms)
+        return Levels(levels.hook, self._detected(until_ms), levels.polarity, levels.volts)
+
+    def _detected(self, until_ms: int) -> Bits:
+        """Ringing that has lasted for _SEEN_MS, and _OVER_MS beyond its end: bool (lines, PERIOD_MS)."""
+        _, ring, _, _ = self._wires.samples(until_ms, PERIOD_MS + _OVER_MS + _SEEN_MS)
+        if not ring.any():
+            return ring[:, -PERIOD_MS:]
+        ms = np.arange(1, ring.shape[1] + 1)
+        lasts = ms - np.maximum.accumulate(np.where(ring, 0, ms), axis=1) > _SEEN_MS
+        last = np.maximum.accumulate(np.where(lasts, ms, -_OVER_MS - 1), axis=1)
+        found: Bits = (ms - last <= _OVER_MS)[:, -PERIOD_MS:]
+        return found
 
     def relay(self, index: int, closed: bool) -> None:
         self._wires.relays[index] = closed

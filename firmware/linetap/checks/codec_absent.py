@@ -23,12 +23,12 @@ CHECK = of_cards(
     text_ko="카드 {cards}의 코덱이 없습니다. 그 카드의 통화는 녹음되지 않습니다.",
     text_en="Card {cards}: the codec is not there. The calls of that card are not recorded.",
     action_ko=(
-        "코덱의 케이블을 다시 꽂으십시오. 그대로면 카드를 교체하십시오. 있는 코덱은 arecord -l, 이유는 journalctl -u "
-        "{units} 명령으로 봅니다."
+        "코덱의 케이블을 다시 꽂으십시오. 그대로면 카드를 교체하십시오. 있는 코덱은 arecord -l, 이유는 "
+        "journalctl --namespace=+linetap -u {units} 명령으로 봅니다."
     ),
     action_en=(
         "Plug the codec's cable in again. If it stays, replace the card. arecord -l shows the codecs that are there, "
-        "journalctl -u {units} why."
+        "journalctl --namespace=+linetap -u {units} why."
     ),
     is_ill=is_absent,
 )

@@ -27,12 +27,12 @@ CHECK = of_cards(
         "are not recorded."
     ),
     action_ko=(
-        "코덱을 바꾸었는지 확인하십시오. 무엇이 다른지는 journalctl -u {units} 명령으로 보고, 원래 코덱을 꽂거나 "
-        "unit.toml의 [[card]]를 고치십시오."
+        "코덱을 바꾸었는지 확인하십시오. 무엇이 다른지는 journalctl --namespace=+linetap -u {units} "
+        "명령으로 보고, 원래 코덱을 꽂거나 unit.toml의 [[card]]를 고치십시오."
     ),
     action_en=(
-        "Find out whether the codec was changed. journalctl -u {units} says what differs: plug in the right one, or "
-        "set [[card]] in unit.toml."
+        "Find out whether the codec was changed. journalctl --namespace=+linetap -u {units} says what differs: plug "
+        "in the right one, or set [[card]] in unit.toml."
     ),
     is_ill=is_another,
 )

@@ -28,8 +28,14 @@ CHECK = of_cards(
     clears=f"when every card has given audio for {STEADY_MS // 1000} s without a halt",
     text_ko="카드 {cards}에서 소리가 들어오지 않아 통화를 녹음하지 못합니다.",
     text_en="Card {cards} gives no audio: its calls are not recorded.",
-    action_ko="코덱의 케이블과 전원을 확인하고, 계속되면 카드를 교체하십시오. 로그: journalctl -u {units}",
-    action_en="Check the codec's cable and supply; if it goes on, replace the card. Log: journalctl -u {units}",
+    action_ko=(
+        "코덱의 케이블과 전원을 확인하고, 계속되면 카드를 교체하십시오. 로그: "
+        "journalctl --namespace=+linetap -u {units}"
+    ),
+    action_en=(
+        "Check the codec's cable and supply; if it goes on, replace the card. Log: "
+        "journalctl --namespace=+linetap -u {units}"
+    ),
     is_ill=has_stalled,
     steady=True,
 )

@@ -36,6 +36,8 @@ class Damper:
         """What is to be told as standing, in the order of the checks. `now_ns`: monotonic."""
         found = {finding.check: finding for finding in standing}
         for check, memory in self._memories.items():
+            if check not in found and memory.is_empty:
+                continue
             steady = memory.judge(found.pop(check, None), now_ns)
             if steady is not None:
                 found[check] = steady
@@ -57,6 +59,11 @@ class _Memory:
         self._since = ""
         self._worded: Trouble | None = None  # of what is held, and when
         self._worded_ns = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """All is well, and has been for long: as nearly every check is at nearly every look."""
+        return self._now is None and self.held is None and not self._changes
 
     def judge(self, finding: Finding | None, now_ns: int) -> Finding | None:
         before, self._now = self._now, finding

@@ -35,8 +35,14 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
         severity="critical",
         text_ko=f"장애로 통화를 녹음하지 못합니다 ({codes}).",
         text_en=f"Calls are not recorded for a fault ({codes}).",
-        action_ko="디스크와 카드의 연결을 확인하십시오. 이유는 로그에 있습니다: journalctl -u 'linetap-*' -p err",
-        action_en="Check that disk and cards are connected. Why is in the log: journalctl -u 'linetap-*' -p err",
+        action_ko=(
+            "디스크와 카드의 연결을 확인하십시오. 이유는 로그에 있습니다: "
+            "journalctl --namespace=+linetap -u 'linetap-*' -p err"
+        ),
+        action_en=(
+            "Check that disk and cards are connected. Why is in the log: "
+            "journalctl --namespace=+linetap -u 'linetap-*' -p err"
+        ),
     )
 
 

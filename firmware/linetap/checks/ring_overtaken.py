@@ -20,8 +20,14 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
         severity="critical",
         text_ko="녹음 처리가 늦어 읽기 전에 덮어쓴 소리가 있습니다. 그 자리는 녹음에 빈 구간으로 남습니다.",
         text_en="The recorder fell so far behind that audio was lost unread. The recordings have gaps there.",
-        action_ko="디스크와 프로세서가 바쁜 이유를 찾으십시오: linetap check, journalctl -u linetap-recorder",
-        action_en="Find out what kept disk or processor busy: linetap check, journalctl -u linetap-recorder",
+        action_ko=(
+            "디스크와 프로세서가 바쁜 이유를 찾으십시오: linetap check, "
+            "journalctl --namespace=+linetap -u linetap-recorder"
+        ),
+        action_en=(
+            "Find out what kept disk or processor busy: linetap check, "
+            "journalctl --namespace=+linetap -u linetap-recorder"
+        ),
     )
 
 

@@ -63,12 +63,12 @@ def _key_list(plan: Plan) -> str:
 
 
 def _card(plan: Plan, number: int) -> str:
-    """On hardware ALSA's own numbers, to be looked up; simulated, the names that the exchange gives its cable."""
+    """On hardware the name that udev gives the codec; simulated, the names that the exchange gives its cable."""
     simulated = plan.board == "simulated"
     return _CARD.format(
         number=number,
-        capture=_text("unit_capture" if simulated else f"hw:{number - 1},0"),
-        playback=_text("unit_playback" if simulated else f"hw:{number - 1},0"),
+        capture=_text("unit_capture" if simulated else f"hw:linetap{number},0"),
+        playback=_text("unit_playback" if simulated else f"hw:linetap{number},0"),
         rate_hz=8000 if simulated else 48000,
     )
 
@@ -261,8 +261,9 @@ discovery = false
 """
 
 _CARDS = """
-# One a line card: one codec, one clock. `arecord -l` names the codecs; what a codec is must be what stands here, or
-# capture does not start. rate_hz is 8000 or 48000, format "S16_LE" or "S32_LE", channels 1 to 32.
+# One a line card: one codec, one clock. linetapN is what udev calls card N's (systemd/README.md), and capture of card N
+# may open no other; `arecord -l` shows it. What a codec is must be what stands here, or capture does not start.
+# rate_hz is 8000 or 48000, format "S16_LE" or "S32_LE", channels 1 to 32.
 """
 
 _CARD = """
@@ -278,7 +279,7 @@ buffer_ms = 200
 ring_s = 180
 playback_offset_ms = 0.0
 # The line meter's serial port; without one the HOOK pins alone decide.
-# meter_port = "/dev/serial0"
+# meter_port = "/dev/linetap/card{number}/meter"
 """
 
 _LINES = """

@@ -139,6 +139,11 @@ def whole_chunks(payload_bytes: int) -> int:
     return payload_bytes // SEALED_CHUNK_BYTES
 
 
+def kept_bytes(offset: int, file_bytes: int) -> int:
+    """The size of a file without what follows its last whole chunk; `offset` from `payload_offset`."""
+    return offset + whole_chunks(file_bytes - offset) * SEALED_CHUNK_BYTES
+
+
 def plaintext_size(payload_bytes: int) -> int:
     """Bytes of plaintext in a payload of that size that was finished or cut at the end of a chunk."""
     rest = payload_bytes % SEALED_CHUNK_BYTES

@@ -9,7 +9,7 @@ or over the network, is of no account. There is no verb that plays, silences, li
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -18,7 +18,9 @@ from msgspec import Meta
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import document, sshsig
-from linetap.evidence.roles import Roles
+
+if TYPE_CHECKING:  # who only carries commands knows no roles
+    from linetap.evidence.roles import Roles
 
 NAMESPACE = "linetap-command"
 LIMIT_BYTES = document.LIMIT_BYTES  # of an envelope

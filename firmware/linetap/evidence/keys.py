@@ -11,13 +11,6 @@ from dataclasses import dataclass, field
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_ssh_private_key,
-)
 
 from linetap.errors import BadInput
 from linetap.evidence import bech32
@@ -75,11 +68,16 @@ def new_unit_key() -> Ed25519PrivateKey:
 
 def unit_key_file(key: Ed25519PrivateKey) -> bytes:
     """The key in OpenSSH's private format, without a passphrase: a unit starts with nobody beside it."""
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
     return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
 
 
 def load_unit_key(data: bytes) -> Ed25519PrivateKey:
     """The key of an OpenSSH private key file; BadInput if it is none, has a passphrase or is of another kind."""
+    # 1 MB with all its formats, which who only checks a signature does not need.
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
     try:
         key = load_ssh_private_key(data, None)
     except TypeError:
@@ -93,7 +91,7 @@ def load_unit_key(data: bytes) -> Ed25519PrivateKey:
 
 def public_line(key: Ed25519PublicKey, comment: str = "") -> str:
     """`ssh-ed25519 AAAA... comment`, as in a .pub file, without the line's end."""
-    line = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
+    line = f"{SSH_ED25519.decode()} {base64.b64encode(public_blob(key)).decode('ascii')}"
     return f"{line} {comment}" if comment else line
 
 

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, au
+from linetap.evidence import au
 from linetap.records import PERSONAL_FIELDS, SUITE, CallRecord
 
 RECORD = "record.json"
@@ -95,8 +95,3 @@ def require_suite(data: bytes) -> None:
     if named != SUITE:
         found = f"of suite {named[:40]!r}" if named else "of no suite"
         raise UnknownSuite(f"the record is {found}, this version knows {SUITE!r} alone")
-
-
-def kept_bytes(offset: int, file_bytes: int) -> int:
-    """The size of a part without what follows its last whole chunk; `offset` from age.payload_offset."""
-    return offset + age.whole_chunks(file_bytes - offset) * age.SEALED_CHUNK_BYTES

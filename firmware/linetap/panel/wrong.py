@@ -57,7 +57,8 @@ def _show(file: Path, why: BadInput, panel: PanelBoard, stop: Stop, state: State
         panel.show(leds)
         ticks += 1
         if state.due():
-            state.write(state_of(WRONG, leds, ticks, began_ns, Fault(why.code, str(why))))
+            told = state_of(WRONG, leds, ticks, began_ns, Fault(why.code, str(why)))
+            state.write(told, in_spite=True)  # showing it is what there is to do
         clock.sleep(STEP_MS / 1000)
     return 0
 

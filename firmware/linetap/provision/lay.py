@@ -112,6 +112,8 @@ def _lay_network(wanted: Network, etc: Path) -> None:
         else:
             (etc / path).parent.mkdir(parents=True, exist_ok=True)
             files.write_atomically(etc / path, text.encode())
+            if path not in network.SECRET:
+                (etc / path).chmod(_READABLE)  # networkd and chronyd are users of their own
 
 
 def _let_in(key: str | None, run: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from linetap.provision.order import Network, Wifi
 
+SECRET = ("wpa_supplicant/wpa_supplicant-wlan0.conf",)
 WIRE, AIR = "end0 eth0 en*", "wlan0"
 
 

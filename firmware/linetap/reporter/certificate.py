@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography import x509
-
 from linetap.clock import NS_PER_S, rfc3339
 
 _LIMIT_BYTES = 1 << 20
@@ -35,6 +33,8 @@ class Certificate:
 
 
 def _end(path: Path) -> str:
+    from cryptography import x509  # 1 MB, where there is a certificate
+
     with path.open("rb") as file:
         first = x509.load_pem_x509_certificate(file.read(_LIMIT_BYTES))
     return rfc3339(round(first.not_valid_after_utc.timestamp()) * NS_PER_S)

@@ -93,14 +93,15 @@ class Feed:
         self._paused_until_ns = 0
         self._judged = False
         self._next = cursor.place.seq + 1
+        self.last_seq = 0  # of the newest event, as `send` or `look` saw it last
 
     @property
     def delivered_seq(self) -> int:
         return self._cursor.place.seq
 
-    @property
-    def last_seq(self) -> int:
-        return self._outbox.last_seq()
+    def look(self) -> None:
+        """Once a turn: each look is two at the disk's folder."""
+        self.last_seq = self._outbox.last_seq()
 
     def resume_at(self, seq: int) -> None:
         """The next to be sent is `seq`. What is in flight may be acknowledged or not, it no longer counts."""
@@ -114,12 +115,14 @@ class Feed:
     def send(self, publish: Callable[[bytes, str], int], window: int = WINDOW) -> int:
         """Fills the window. `publish`: payload, signature -> message id. How many were sent."""
         room = window - len(self._flying)
+        self.look()
         if not self._judged:
             self._judge()
         if room <= 0 or not self._judged or self._clock.monotonic_ns() < self._paused_until_ns:
             return 0
-        again = self._send_again(publish, room if self._next > self._outbox.last_seq() else (room + 1) // 2)
-        entries = self._outbox.from_seq(self._next, room - again) if room > again else []
+        again = self._send_again(publish, room if self._next > self.last_seq else (room + 1) // 2)
+        new = room > again and self._next <= self.last_seq
+        entries = self._outbox.from_seq(self._next, room - again) if new else []
         for seq, payload, sig in entries:
             self._flying[publish(payload, sig)] = _InFlight(seq, hashlib.sha256(payload).hexdigest())
             self._next = seq + 1
@@ -134,7 +137,7 @@ class Feed:
 
     def _judge(self) -> None:
         """Once there is something in the outbox: an empty one may be a vault that is not mounted yet."""
-        if not self._outbox.last_seq():
+        if not self.last_seq:
             return
         self._judged = True
         if not self._cursor.belongs_to(self._outbox):

@@ -13,7 +13,7 @@ from linetap.broker.link import Receipt
 from linetap.checks import Damper, Finding, Snapshot, Watch, take_snapshot
 from linetap.checks.frame import MB
 from linetap.checks.watch import Seen
-from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock, rfc3339
+from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap.config import Config
 from linetap.errors import LinetapError
 from linetap.recorder.vault.outbox import OutboxReader
@@ -118,6 +118,8 @@ class Reporter:
         if self._link.connected:
             self._feed.send(lambda payload, sig: self._link.publish(self._topics.call(payload, sig)))
             self._copies.send(self._link.publish)
+        else:
+            self._feed.look()
         self._cursor.save()
         self._state.progress += 1
 
@@ -149,8 +151,8 @@ class Reporter:
         if connected and now_ns >= self._lines_ns:
             self._lines_ns = now_ns + LINES_EVERY_MS * NS_PER_MS
             recorder = self._watch.look_at_recorder()
-            now = rfc3339(self._clock.utc_ns())
-            for message in self._lines.changed(recorder, now, now_ns, pace(self._queue_length())):
+            utc_ns = self._clock.utc_ns()
+            for message in self._lines.changed(recorder, utc_ns, now_ns, pace(self._queue_length())):
                 self._link.publish(message)
             if recorder.state is not None:
                 self._again.hear(recorder.state.delivery, self._feed.delivered_seq)

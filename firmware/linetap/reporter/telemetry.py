@@ -14,7 +14,7 @@ import msgspec
 from linetap.broker.message import Message
 from linetap.checks import Finding
 from linetap.checks.watch import Seen
-from linetap.clock import NS_PER_MS, NS_PER_S
+from linetap.clock import NS_PER_MS, NS_PER_S, rfc3339
 from linetap.records import RecorderState, Severity
 from linetap.reporter.messages import HEALTH_EVERY_S, LineReport, Topics, report_of
 
@@ -45,26 +45,35 @@ class Lines:
         self._numbers = sorted(numbers)
         self._told: dict[int, tuple[LineReport, int]] = {}  # and when, monotonic
         self._dead_since: str | None = None
+        self._all_told_of: RecorderState | None = None
 
     def forget(self) -> None:
         """The broker may know nothing: tell everything."""
         self._told.clear()
+        self._all_told_of = None
 
-    def changed(self, recorder: Seen[RecorderState], now: str, now_ns: int, pace: Pace = FULL) -> list[Message]:
-        """`now`: RFC 3339; `now_ns`: monotonic."""
+    def changed(self, recorder: Seen[RecorderState], utc_ns: int, now_ns: int, pace: Pace = FULL) -> list[Message]:
+        """`now_ns`: monotonic."""
+        if recorder.status != "dead" and recorder.state is self._all_told_of:  # it is written less often than looked at
+            return []
         apart_ns = pace.line_ms * NS_PER_MS
-        messages = []
-        for n, report in sorted(self._seen(recorder, now).items()):
+        messages, all_told = [], recorder.status != "dead"
+        for n, report in sorted(self._seen(recorder, utc_ns).items()):
             told, told_ns = self._told.get(n, (None, now_ns - apart_ns))
-            if report != told and now_ns - told_ns >= apart_ns:
+            if report == told:
+                continue
+            if now_ns - told_ns >= apart_ns:
                 self._told[n] = (report, now_ns)
                 messages.append(self._topics.line(n, report))
+            else:
+                all_told = False
+        self._all_told_of = recorder.state if all_told else None
         return messages
 
-    def _seen(self, recorder: Seen[RecorderState], now: str) -> dict[int, LineReport]:
+    def _seen(self, recorder: Seen[RecorderState], utc_ns: int) -> dict[int, LineReport]:
         if recorder.status == "dead":
             # Without a recorder nobody knows what a line does, and nothing of it is recorded.
-            self._dead_since = self._dead_since or now
+            self._dead_since = self._dead_since or rfc3339(utc_ns)
             return dict.fromkeys(self._numbers, LineReport("fault", self._dead_since, None))
         self._dead_since = None
         if recorder.state is None:

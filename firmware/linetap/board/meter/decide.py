@@ -47,23 +47,29 @@ class Decider:
         self._sign = np.zeros((lines, 1), np.bool_)
         self._past: Int16 = np.zeros((lines, 0), np.int16)
         self._keep = max(self._n.ring_window_ms, STEADY_MS)
+        self._steady_permille = round(self._n.steady_share * 1000)  # whole numbers: a meter in C divides alike
         self._ring_out = np.zeros((lines, self.delay_ms), np.bool_)
+        self.at_once: tuple[Bits, Bits] = (np.zeros((lines, 0), np.bool_), np.zeros((lines, 0), np.bool_))
 
     def restart(self) -> None:
         """A hole: what the lines were is not known to be still so."""
         self._started = False
 
     def push(self, volts: I16) -> tuple[Bits, Bits, Bits]:
-        """Samples int16 (lines, n), 0.01 V; hook, ring and polarity, bool (lines, n), of `delay_ms` before them."""
+        """Samples int16 (lines, n), 0.01 V; hook, ring and polarity, bool (lines, n), of `delay_ms` before them.
+
+        `at_once` is then what these samples themselves say, lasting or not: loop and ring, bool (lines, n).
+        """
+        volts = np.maximum(volts, -32767)
         if not self._started:
             self._start(volts)
         n = volts.shape[1]
-        volts = np.maximum(volts, -32767)
         signed = np.concatenate([self._past, volts], axis=1)
         self._past = signed[:, -self._keep :]
         ring = self._ringing(signed, n)
         size = np.abs(signed)
         hook = self._hook_bits(size, n)
+        self.at_once = hook, ring
         turned = self._polarity_bits(volts, size[:, -n:], ring)
         rings = np.concatenate([self._ring_out, ring], axis=1)
         self._ring_out = rings[:, n:]
@@ -72,7 +78,7 @@ class Decider:
     def _start(self, volts: I16) -> None:
         """As the first sample says, but where it says nothing: there it is as it was."""
         first = volts[:, :1]
-        size = np.abs(np.maximum(first, -32767))
+        size = np.abs(first)
         alive = size >= self.limits.no_line
         self._raw = np.where(alive, size < self.limits.middle, False)
         self._sign = np.where(alive, (first > 0) != self.limits.reversed, self._sign)
@@ -95,7 +101,8 @@ class Decider:
         recent = size[:, -n - FALL_MS : -1]  # what it was up to FALL_MS ago, the highest
         highest = np.maximum.reduce([recent[:, i : i + n] for i in range(FALL_MS)])
         fell = highest - now >= limits.fall
-        steady = np.abs(now - size[:, -n - STEADY_MS : -STEADY_MS]) < now * self._n.steady_share
+        moved = np.abs(now - size[:, -n - STEADY_MS : -STEADY_MS]).astype(np.int32)
+        steady = moved * 1000 < now.astype(np.int32) * self._steady_permille
         low &= fell | steady
         self._dead(alive, high)
         return self._held(low, high)
@@ -120,13 +127,11 @@ class Decider:
             self._dead_ms = [0] * len(self._dead_ms)
             return
         for line, row in enumerate(alive):
-            last = np.flatnonzero(row)
-            if len(last):
-                self._dead_ms[line] = n - 1 - int(last[-1])
-                continue
-            if self._dead_ms[line] + n > limit:
-                high[line, max(0, limit - self._dead_ms[line]) :] = True
-            self._dead_ms[line] += n
+            there = np.flatnonzero(row)
+            until = int(there[0]) if len(there) else n
+            if self._dead_ms[line] + until > limit:
+                high[line, max(0, limit - self._dead_ms[line]) : until] = True
+            self._dead_ms[line] = n - 1 - int(there[-1]) if len(there) else self._dead_ms[line] + n
 
     def _ringing(self, signed: Int16, n: int) -> Bits:
         """An alternating voltage: beyond the peak to both sides of the mean, within the window."""

@@ -22,6 +22,25 @@ TAMPER, POWER_FAIL = 0x01, 0x02
 LEDS = ("dark", "idle", "ringing", "call", "recording", "fault", "asked", "green", "yellow", "red")
 EDGES = ("hook", "ring", "pulse")
 
+# A lamp is green or red, and yellow where both are lit; a rhythm has eight steps, 1 is lit.
+LAMPS_EXPIRY_MS = 1000  # without a beat for so long linetap is dead, and what it said of the lines is stale
+LAMP_STEP_MS = 125
+LAMP_GREEN, LAMP_RED = 0x01, 0x02
+_STEADY, _SLOW, _FAST, _WINK = "11111111", "11110000", "10101010", "10000000"
+LAMPS: dict[str, tuple[str, str]] = {
+    "dark": ("none", "00000000"),
+    "idle": ("green", _WINK),
+    "ringing": ("green", _FAST),
+    "call": ("yellow", _STEADY),
+    "recording": ("green", _STEADY),
+    "fault": ("red", _FAST),
+    "asked": ("yellow", _FAST),
+    "green": ("green", _SLOW),
+    "yellow": ("yellow", _SLOW),
+    "red": ("red", _SLOW),
+}
+COLOURS = {"none": 0, "green": LAMP_GREEN, "red": LAMP_RED, "yellow": LAMP_GREEN | LAMP_RED}
+
 HEADER = struct.Struct("<BH")  # type, sequence
 CRC = struct.Struct("<I")  # CRC-32 (IEEE 802.3) of header and payload
 
@@ -67,8 +86,10 @@ LIGHTS = _frame(
     "a channel: uint8 (0 dark, 1 idle, 2 ringing, 3 call, 4 recording, 5 fault, 6 asked, 7 green, 8 yellow, 9 red)",
 )  # fmt: skip
 LIMITS = _frame(
-    "limits", 0x83, "linetap", "<B", "channels", "a channel: uint16 off-hook below, uint16 on-hook above, 0.01 V"
-)
+    "limits", 0x83, "linetap", "<B", "channels",
+    "a channel: uint16 off-hook below, uint16 on-hook above; then again a channel: uint16 fall, uint16 no line below;"
+    " 0.01 V",
+)  # fmt: skip
 RELAYS = _frame("relays", 0x84, "linetap", "<IH", "mask of the closed ones, expiry_ms: open when it is over")
 
 FRAMES = (HELLO, SAMPLES, EDGE, STATUS, BEATEN, BEAT, LIGHTS, LIMITS, RELAYS)

@@ -29,6 +29,8 @@ ECHO_MAX_MS = 2000  # a beat that comes back later is another's
 BEHIND_MAX_MS = 1500  # levels of so long ago are forgotten
 BACK_MAX_MS = 1000  # samples from so long before the last ones: the meter began anew, and nobody heard its hello
 
+_LOOP_EDGES = (wire.EDGES.index("hook"), wire.EDGES.index("pulse"))
+
 log = logging.getLogger("linetap.meter")
 
 
@@ -173,10 +175,11 @@ class Reader:
         self._tell_limits()
 
     def _tell_limits(self) -> None:
-        pairs = np.zeros((max(self._channels) + 1, 2), "<u2")
+        pairs = np.zeros((2, max(self._channels) + 1, 2), "<u2")
         for channel, line in zip(self._channels, self._decider.limits.lines, strict=True):
-            pairs[channel] = round(line.off_below_v * 100), round(line.on_above_v * 100)
-        self.tell(wire.LIMITS, len(pairs), each=pairs.tobytes())
+            volts = ((line.off_below_v, line.on_above_v), (line.fall_v, line.no_line_v))
+            pairs[:, channel] = np.round(np.array(volts) * 100)
+        self.tell(wire.LIMITS, pairs.shape[1], each=pairs.tobytes())
 
     def _samples(self, payload: bytes, fields: tuple[int, ...]) -> None:
         at_us, samples, channels = fields
@@ -209,7 +212,7 @@ class Reader:
 
     def _edge(self, _payload: bytes, fields: tuple[int, ...]) -> None:
         at_us, channel, edge, level = fields
-        if edge == wire.EDGES.index("hook") and channel in self._rows:
+        if edge in _LOOP_EDGES and channel in self._rows:
             self._store.edge(at_us // wire.SAMPLE_US, self._rows[channel], bool(level))
 
     def _status(self, _payload: bytes, fields: tuple[int, ...]) -> None:

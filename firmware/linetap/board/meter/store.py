@@ -72,7 +72,7 @@ class Store:
         """A hole's samples: as before it, but for what the meter's edges say."""
         limits = self._decider.limits
         filled = np.repeat(self._volts[:, [(first - 1) % CAPACITY]], end - first, axis=1)
-        for sample, row, off_hook in self._edges:
+        for sample, row, off_hook in sorted(self._edges):  # what is only told once it has lasted comes late
             if first <= sample < end:
                 filled[row, sample - first :] = (limits.off_hook if off_hook else limits.on_hook)[row, 0]
         return filled

@@ -64,7 +64,7 @@ class PartFile:
                 offset = age.payload_offset(file.read(age.HEADER_LIMIT_BYTES))
             except age.NotAge:  # killed within the header: nothing counts
                 return part
-        part._size = file_bytes if whole else sealed.kept_bytes(offset, file_bytes)
+        part._size = file_bytes if whole else age.kept_bytes(offset, file_bytes)
         part._count(age.plaintext_size(part._size - offset))
         part.samples = part.durable_samples
         return part

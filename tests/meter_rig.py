@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from linetap.bench.meter import NONE, Faults, Meter, VoltsAt
+from linetap.bench.meter import NONE, Faults, Measures, Meter
+from linetap.bench.wirevolts import VoltsAt
 from linetap.board import PERIOD_MS, Levels
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
@@ -63,7 +64,7 @@ def ringing(battery: float, rms: float, hz: float, begin: float, end: float, pha
 class Cable:
     """The reader's port: a meter at its other end, or nobody."""
 
-    def __init__(self, meter: Meter, clock: ManualClock) -> None:
+    def __init__(self, meter: Measures, clock: ManualClock) -> None:
         self.meter = meter
         self._clock = clock
         self.open = True

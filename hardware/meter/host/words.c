@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The meter as a program: a test gives it samples and bytes with their times, and it answers what it would have sent,
+   switched and lit. Nothing here looks at a clock. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bytes.h"
+#include "../meter.h"
+#include "../port.h"
+#include "../scale.h"
+#include "io.h"
+
+#define MOST_ROOM 1000000u
+
+static size_t room = MOST_ROOM; /* what the UART's queue takes until the next word about it */
+static bool bounded;
+
+static void answer(uint8_t kind, const uint8_t *bytes, size_t length) {
+    uint8_t head[3] = {kind};
+    put16(head + 1, (uint16_t)length);
+    io_write(head, sizeof head);
+    io_write(bytes, length);
+}
+
+size_t port_room(void) {
+    return room;
+}
+
+void port_put(const uint8_t *bytes, size_t length) {
+    if (length > room) {
+        io_fail("more was put than there was room for");
+    }
+    if (bounded) {
+        room -= length;
+    }
+    answer('F', bytes, length);
+}
+
+void port_relays(uint8_t closed) {
+    answer('R', &closed, 1);
+}
+
+void port_lamps(uint8_t green, uint8_t red) {
+    const uint8_t lit[2] = {green, red};
+    answer('L', lit, sizeof lit);
+}
+
+static void take(uint8_t *bytes, size_t length) {
+    if (!io_read(bytes, length)) {
+        io_fail("the input ends within a word");
+    }
+}
+
+/* The code that reads as so many hundredths of a volt: a code is less than a hundredth. */
+static uint16_t code_of(int16_t volts) {
+    const int64_t scaled = (int64_t)volts * 65536;
+    const int64_t half = scaled < 0 ? -(SCALE_SPAN / 2) : SCALE_SPAN / 2;
+    const int64_t code = (scaled + half) / SCALE_SPAN + SCALE_ZERO;
+    return (uint16_t)(code < 0 ? 0 : code > UINT16_MAX ? UINT16_MAX : code);
+}
+
+/* at_us, eight times 0.01 V, the tamper loop's code, whether the supply is going. */
+static void sample(void) {
+    uint8_t word[8 + 2 * METER_MOST_CHANNELS + 2 + 1];
+    struct measured measured;
+    take(word, sizeof word);
+    for (unsigned i = 0; i < METER_MOST_CHANNELS; i++) {
+        measured.lines[i] = code_of((int16_t)get16(word + 8 + 2 * i));
+    }
+    measured.tamper = get16(word + 8 + 2 * METER_MOST_CHANNELS);
+    measured.power_failing = word[sizeof word - 1] != 0;
+    meter_sample(&measured, get64(word));
+}
+
+static void hear(void) {
+    uint8_t word[8 + 2], byte;
+    take(word, sizeof word);
+    for (unsigned left = get16(word + 8); left > 0; left--) {
+        take(&byte, 1);
+        meter_hear(byte, get64(word));
+    }
+}
+
+int main(void) {
+    for (uint8_t kind; io_read(&kind, 1);) {
+        uint8_t word[4];
+        switch (kind) {
+        case 'B': /* boot */
+            take(word, 4);
+            meter_start(get32(word));
+            break;
+        case 'S':
+            sample();
+            break;
+        case 'H':
+            hear();
+            break;
+        case 'Q': /* the queue takes so many bytes from now on */
+            take(word, 2);
+            room = get16(word);
+            bounded = true;
+            break;
+        case '.': /* everything up to here has been done */
+            answer('.', word, 0);
+            io_flush();
+            break;
+        default:
+            io_fail("unknown word");
+        }
+    }
+    io_flush();
+    return 0;
+}

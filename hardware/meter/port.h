@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the meter asks of the machine it runs on. What the machine has to give it are the calls of meter.h. */
+#ifndef LINETAP_METER_PORT_H
+#define LINETAP_METER_PORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* How many bytes the UART's queue takes now. */
+size_t port_room(void);
+
+/* Into that queue; never more than port_room(). */
+void port_put(const uint8_t *bytes, size_t length);
+
+/* Bit 0 is line 1; set is closed. Only a card without RELAY pins of its own has them here. */
+void port_relays(uint8_t closed);
+
+/* The line lamps, bit 0 line 1; both lit is yellow. */
+void port_lamps(uint8_t green, uint8_t red);
+
+#endif

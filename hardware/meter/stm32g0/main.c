@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "machine.h"
+#include "registers.h"
+
+#include "../crc.h"
+
+#define NEAR 0x80000000u
+#define HEARD_AT_ONCE 64u /* bytes: then it is looked whether a sample is due */
+
+static uint64_t now_us; /* at the last look */
+
+/* The 32 bits of `clock_us` as what they are of 64; asked at least every 35 minutes. */
+static uint64_t whole(uint32_t us) {
+    const uint32_t ahead = us - (uint32_t)now_us;
+    return ahead < NEAR ? now_us + ahead : now_us - (uint32_t)-ahead;
+}
+
+static uint32_t boot_number(void) {
+    uint32_t made_of[5] = {UNIQUE_ID(0), UNIQUE_ID(1), UNIQUE_ID(2), adc_noise(), clock_us()};
+    return crc32((const uint8_t *)made_of, sizeof made_of);
+}
+
+static void hear(void) {
+    uint8_t byte;
+    uint32_t at_us;
+    for (unsigned i = 0; i < HEARD_AT_ONCE && uart_get(&byte, &at_us); i++) {
+        meter_hear(byte, whole(at_us));
+    }
+}
+
+int main(void) {
+    struct measured measured;
+    clock_begin();
+    pins_begin();
+    adc_begin();
+    meter_start(boot_number());
+    uart_begin();
+    watchdog_begin();
+    now_us = clock_us();
+    uint64_t next_us = (now_us / METER_SAMPLE_US + 1u) * METER_SAMPLE_US;
+    for (;;) {
+        now_us = whole(clock_us());
+        if (now_us < next_us) {
+            hear();
+            continue;
+        }
+        adc_read(&measured);
+        meter_sample(&measured, next_us);
+        watchdog_feed();
+        next_us += METER_SAMPLE_US;
+        if (whole(clock_us()) > next_us + METER_SAMPLE_US) { /* too late for one: the next has its own time */
+            next_us = (whole(clock_us()) / METER_SAMPLE_US + 1u) * METER_SAMPLE_US;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pins of ../../circuit/meter.sheet. PB8 to PB15 are the relays of a card that comes by USB, which is not drawn. */
+#include "machine.h"
+#include "registers.h"
+
+#include "../port.h"
+
+#define POWER_FAIL 1u /* PB1, low when the supply goes */
+#define LAMP_CLOCK 3u
+#define LAMP_LATCH 4u
+#define LAMP_DATA 5u
+#define RELAY_1 8u
+
+static void mode(uint32_t port, unsigned pin, uint32_t what) {
+    GPIO_MODER(port) = (GPIO_MODER(port) & ~(3u << 2 * pin)) | what << 2 * pin;
+}
+
+static void drive(unsigned pin, bool high) {
+    GPIO_BSRR(GPIOB) = 1u << (high ? pin : pin + 16u);
+}
+
+void pins_begin(void) {
+    RCC_IOPENR |= 7u;
+    GPIO_BSRR(GPIOB) = 0xffffu << 16; /* before any is an output: no relay closes for a moment */
+    for (unsigned pin = 0; pin < 8; pin++) {
+        mode(GPIOB, RELAY_1 + pin, 1u);
+    }
+    mode(GPIOB, LAMP_CLOCK, 1u);
+    mode(GPIOB, LAMP_LATCH, 1u);
+    mode(GPIOB, LAMP_DATA, 1u);
+    mode(GPIOB, POWER_FAIL, 0u);
+    mode(GPIOA, 9, 2u);
+    mode(GPIOA, 10, 2u);
+    GPIO_AFRH(GPIOA) = (GPIO_AFRH(GPIOA) & ~0xff0u) | 0x110u; /* USART1 */
+    GPIO_PUPDR(GPIOA) = (GPIO_PUPDR(GPIOA) & ~(3u << 20)) | 1u << 20; /* a Pi that is not there says nothing */
+}
+
+bool pins_power_failing(void) {
+    return (GPIO_IDR(GPIOB) >> POWER_FAIL & 1u) == 0;
+}
+
+void port_relays(uint8_t closed) {
+    GPIO_BSRR(GPIOB) = (uint32_t)closed << RELAY_1 | (uint32_t)(uint8_t)~closed << (RELAY_1 + 16u);
+}
+
+/* Two registers in a chain: what goes in first comes to the far end, which is red of line 8. */
+void port_lamps(uint8_t green, uint8_t red) {
+    const uint32_t lit = (uint32_t)red << 8 | green;
+    for (unsigned bit = 16; bit-- > 0;) {
+        drive(LAMP_DATA, lit >> bit & 1u);
+        drive(LAMP_CLOCK, true);
+        drive(LAMP_CLOCK, false);
+    }
+    drive(LAMP_LATCH, true);
+    drive(LAMP_LATCH, false);
+}

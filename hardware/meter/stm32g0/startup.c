@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From reset to main, and where each interrupt goes. What is not expected stops the part: the watchdog begins it anew. */
+#include <stdint.h>
+
+#include "registers.h"
+
+extern uint32_t data_from[], data_begin[], data_end[], bss_begin[], bss_end[], stack_top[];
+
+int main(void);
+void usart1(void);
+void reset(void);
+void stopped(void);
+
+typedef void (*handler)(void);
+
+struct vectors {
+    uint32_t *stack;
+    handler exceptions[15];
+    handler interrupts[32];
+};
+
+__attribute__((used, section(".vectors"))) const struct vectors VECTORS = {
+    .stack = stack_top,
+    .exceptions = {reset, stopped, stopped, [10] = stopped, [13] = stopped, [14] = stopped},
+    .interrupts = {[USART1_IRQ] = usart1},
+};
+
+void reset(void) {
+    for (uint32_t *to = data_begin, *from = data_from; to < data_end;) {
+        *to++ = *from++;
+    }
+    for (uint32_t *at = bss_begin; at < bss_end;) {
+        *at++ = 0;
+    }
+    main();
+    stopped();
+}
+
+void stopped(void) {
+    for (;;) {
+    }
+}

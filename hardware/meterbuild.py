@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the meter's program from hardware/meter.
+
+`.venv/bin/python hardware/meterbuild.py host build/meter/host` makes the program that tests drive, with this machine's
+gcc; `... part build/meter/meter.elf` that of an STM32G071RB, with Debian's gcc-arm-none-eabi, and says how much flash,
+memory and stack it takes; `... emulated` the tests' program for the part's core, which QEMU runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap.errors import BadInput, LinetapError
+
+METER = Path(__file__).resolve().parent / "meter"
+STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wno-sign-conversion", "-Werror")
+SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+PART_GCC, PART_SIZE = "arm-none-eabi-gcc", "arm-none-eabi-size"
+PART_CORE = ("-mcpu=cortex-m0plus", "-mthumb")
+PART_ONLY = ("-O2", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-fstack-usage",
+             "-fcallgraph-info=su")  # fmt: skip
+LINKED = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
+BARE = sorted((METER / "bare").glob("*.c"))
+EMULATOR = "qemu-system-arm"
+EXCEPTION_BYTES = 32  # what the processor itself puts on the stack for an interrupt (ARMv6-M)
+LIBRARY_BYTES = 64  # ours: for each function of libgcc, which says nothing of its stack; its division takes 40
+TIMEOUT_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Bytes. `stack` is the deepest way from reset, with the interrupt on top of it; nothing here calls itself."""
+
+    flash: int
+    memory: int
+    stack: int
+
+
+def sources(machine: str, folder: Path = METER) -> list[Path]:
+    """The meter itself and its `machine`: host, stm32g0 or emulated."""
+    return sorted([*folder.glob("*.c"), *(folder / machine).glob("*.c")])
+
+
+def build_host(program: Path, folder: Path = METER) -> Path:
+    """With both sanitizers: what C leaves undefined ends the program."""
+    _run(["gcc", *STRICT, *SANITIZED, "-o", str(program), *map(str, sources("host", folder))])
+    return program
+
+
+def part_compiler() -> str | None:
+    return shutil.which(PART_GCC)
+
+
+def build_part(program: Path) -> Size:
+    """BadInput where the compiler is not there. What does not fit the part is the linker's error."""
+    graph = _linked(program, [*sources("stm32g0"), *BARE], METER / "stm32g0" / "link.ld")
+    text, data, bss = map(int, _run([PART_SIZE, str(program)]).splitlines()[1].split()[:3])
+    deepest = Stack(graph)
+    return Size(text + data, data + bss, deepest.below("reset") + EXCEPTION_BYTES + deepest.below("usart1"))
+
+
+def build_emulated(program: Path) -> Path:
+    """The host's program for the part's core, as QEMU's microbit runs it: `emulator` is how."""
+    _linked(program, [*sources("emulated"), METER / "host" / "words.c", *BARE], METER / "emulated" / "link.ld")
+    return program
+
+
+def emulator(program: Path) -> list[str]:
+    quiet = ["-display", "none", "-serial", "none", "-monitor", "none", "-nodefaults"]
+    hosted = ["-semihosting-config", "enable=on,target=native"]
+    return [EMULATOR, "-M", "microbit", *quiet, *hosted, "-kernel", str(program)]
+
+
+def _linked(program: Path, files: Sequence[Path], script: Path) -> str:
+    """The calls of all of it, with what each function takes of the stack."""
+    if part_compiler() is None:
+        raise BadInput(f"{PART_GCC} is not there; Debian has it in gcc-arm-none-eabi")
+    with tempfile.TemporaryDirectory() as scratch:
+        objects, graph = [], ""
+        for source in files:
+            made = Path(scratch) / f"{source.stem}.o"
+            _run([PART_GCC, *STRICT, *PART_CORE, *PART_ONLY, "-c", "-o", str(made), str(source)])
+            objects.append(str(made))
+            graph += made.with_suffix(".ci").read_text()
+        _run([PART_GCC, *PART_CORE, *LINKED, "-T", str(script), "-o", str(program), *objects, "-lgcc"])
+    return graph
+
+
+class Stack:
+    """The calls of a program with what each function takes, as gcc's -fcallgraph-info=su writes them."""
+
+    def __init__(self, graph: str) -> None:
+        self._bytes: dict[str, int] = {}
+        self._calls: dict[str, list[str]] = {}
+        for title, label in re.findall(r'node: \{ title: "([^"]+)" label: "([^"]*)"', graph):
+            took = re.search(r"(\d+) bytes \((\w+)\)", label)
+            if took:
+                if took[2] != "static":
+                    raise BadInput(f"{title}: its stack is {took[2]}; nobody can say how deep it is")
+                self._bytes[title] = int(took[1])
+        for caller, called in re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', graph):
+            if called == "__indirect_call":
+                raise BadInput(f"{caller} calls through a pointer; nobody can say how deep its stack is")
+            self._calls.setdefault(caller, []).append(called)
+
+    def below(self, function: str, above: Sequence[str] = ()) -> int:
+        """Bytes of `function` and the deepest of what it calls. BadInput where it calls itself."""
+        if function not in self._bytes:
+            return LIBRARY_BYTES
+        if function in above:
+            raise BadInput(f"{function} calls itself")
+        deepest = (self.below(each, [*above, function]) for each in self._calls.get(function, []))
+        return self._bytes[function] + max(deepest, default=0)
+
+
+def _run(command: Sequence[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        raise BadInput(f"{command[0]} failed: {done.stderr.strip()[:2000]}")
+    return done.stdout
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the meter's program.")
+    parser.add_argument("what", choices=["host", "emulated", "part"])
+    parser.add_argument("program", type=Path, help="where to write it")
+    args = parser.parse_args()
+    args.program.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if args.what != "part":
+            (build_host if args.what == "host" else build_emulated)(args.program)
+            return 0
+        size = build_part(args.program)
+    except LinetapError as error:
+        print(f"meterbuild.py: {error}", file=sys.stderr)
+        return 2
+    print(f"flash {size.flash} of 131072 bytes, memory {size.memory} of 32768, stack {size.stack} at most")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

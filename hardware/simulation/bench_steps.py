@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a multimeter has to say of a card before it hangs on a line, with what the simulation found for each reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from simulation.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`what` is a figure of the table in README.md; `where` names the pins of the drawing, line 1's."""
+
+    where: str
+    en: str
+    ko: str
+    what: str
+
+
+STEPS = (
+    Step("J2, 1 and 26", "unplugged, no supply: resistance", "전원과 회선 없이: 저항",
+         "On-hook resistance, tip to ring, 100 V"),
+    Step("J2, 1 or 26, and GND", "the same to ground", "접지와의 저항",
+         "On-hook resistance, a lead to earth, 100 and 200 V"),
+    Step("`linetap line learn 1`", "supplied, nothing on the line: volts it shows", "회선 없이 표시되는 전압",
+         "Meter: a line that is not there reads"),
+    Step("`linetap line learn 1`", "48 V through 1 kohm on J2: shown, less what the multimeter says there",
+         "J2에 1 kohm을 거쳐 48 V: 표시값과 멀티미터의 차이", "Meter: error from -56 to 56 V, nothing learned"),
+    Step("HOOK1 (J1, GPIO9)", "that voltage turned down: the pin goes low below", "전압을 내릴 때 핀이 0 V가 되는 전압",
+         "HOOK pin: off-hook below"),
+    Step("HOOK1 (J1, GPIO9)", "and up again: the pin goes high above", "다시 올릴 때 핀이 3.3 V가 되는 전압",
+         "HOOK pin: on-hook above"),
+    Step("RX1, at the codec", "supplied, nothing on the line", "회선 없이 RX1의 전압", "RX at rest, of 3.3 V"),
+    Step("K101's coil", "closed: current", "닫힌 릴레이의 코일 전류", "Relay: coil"),
+)  # fmt: skip
+
+
+def table(findings: Iterable[Finding]) -> str:
+    """Markdown. KeyError for a figure that no row finds any more."""
+    found = {each.what: each for each in findings}
+    rows = [f"| {step.where} | {step.en} / {step.ko} | {found[step.what].expected()} |" for step in STEPS]
+    return "\n".join(["| At / 위치 | Measured / 측정 | Expected / 기준 |", "|---|---|---|", *rows, ""])

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the line to the edges: what the drawing's front end gives the meter's pin, read by the meter's own program."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hardware_rig import front_end
+
+from cmeter_rig import LINES, edges_of, said_by_c
+from linetap.ring import I16
+from simulation.corners import all_to_one_side
+from simulation.dialling import EXCHANGE, telephone
+from simulation.levels import MIDDLE_V, VOLTS_A_VOLT
+from simulation.netlist import Netlist
+from simulation.spice import Deck, run
+
+RINGS = [
+    "Vring b 0 sin(-48 106 20 0.3)",
+    "Bfeed c 0 V = time < 0.9 ? V(b) : -48",
+    "Rring c /RING1 400",
+    "Rtip 0 /TIP1 400",
+]
+
+SETTLED_MS = 100  # until then the simulated circuit is being switched on
+
+
+def read(netlist: Netlist, around: list[str], ms: int) -> I16:
+    """Line 1 as the meter samples it, int16 (8, ms), 0.01 V; the other lines are on-hook."""
+    measures = [f".meas tran v{at} find v(/VM1) at={at / 1000}" for at in range(1, ms + 1)]
+    found = run(Deck(netlist, [*around, f".tran 0.2m {(ms + 1) / 1000} 0 0.2m"], measures))
+    line = (np.array(list(found.values())) - MIDDLE_V) * VOLTS_A_VOLT * 100
+    rows = np.full((LINES, ms), -4800, np.int16)
+    rows[0] = np.rint(line).astype(np.int16)
+    rows[0, :SETTLED_MS] = rows[0, SETTLED_MS]
+    return rows
+
+
+def edges(volts: I16) -> list[tuple[int, str, bool]]:
+    found = edges_of(said_by_c(volts), volts.shape[1])
+    assert {channel for _, channel, _, _ in found} <= {0}
+    return [(at, which, level) for at, _, which, level in found]
+
+
+@pytest.mark.parametrize("side", [0, -1, 1], ids=["as drawn", "parts fast", "parts slow"])
+def test_a_three_is_three_breaks(side: int) -> None:
+    """Ten pulses a second, 60 ms open and 40 ms closed."""
+    breaks = [0.5, 0.6, 0.7]
+    closed = [(0.2, 0.5), (0.56, 0.6), (0.66, 0.7), (0.76, 1.2)]
+    netlist = all_to_one_side(front_end(), side) if side else front_end()
+    found = edges(read(netlist, [*EXCHANGE, *telephone(closed)], 1100))
+    hook = [(at, level) for at, which, level in found if which == "hook"]
+    want = [(200, True)] + [
+        (round(at * 1000) + after, level) for at in breaks for after, level in ((0, False), (60, True))
+    ]
+    assert [level for _, level in hook] == [level for _, level in want]
+    assert max(abs(at - true) for (at, _), (true, _) in zip(hook, want, strict=True)) <= 3
+
+
+def test_ringing_is_ringing_and_nobody_has_answered() -> None:
+    found = edges(read(front_end(), [*RINGS, "Rphone /TIP1 /RING1 1e6"], 1100))
+    (on, _), (off, _) = [(at, level) for at, which, level in found if which == "ring"]
+    assert 300 < on <= 370
+    assert 900 < off <= 970
+    assert not [each for each in found if each[1] == "hook"]
+
+
+def test_a_sense_path_that_is_too_slow_shows() -> None:
+    """The same three on a drawing with a wrong capacitor: what is found here would be found of the drawing."""
+    around = [*EXCHANGE, *telephone([(0.2, 0.5), (0.56, 0.6), (0.66, 0.7), (0.76, 1.2)])]
+    found = edges(read(front_end().replaced("C101", "2.2u"), around, 1100))
+    assert len([each for each in found if each[1] == "hook"]) < 7

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Capture opens what udev has named as its own card's and nothing else: the kernel refuses before a driver is asked, so
+that nodes without a driver behind them will do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from guest import Guest, guest, until, why_not
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+REFUSED, NO_DRIVER = "Operation not permitted", "No such device"
+MAJOR = 116  # of sound; minors are so high that no machine has them
+OPENED = (("", "20-opened.conf"), ("1", "30-header.conf"))
+KINDS = ("control", "capture", "playback", "meter")
+# What is open to a unit hangs on no program: one that only waits takes the place of capture.
+WAITING = "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/sleep infinity\nExecStopPost=\nWatchdogSec=0\n"
+
+
+@pytest.fixture(scope="module")
+def unit() -> Iterator[Guest]:
+    """Two cards' devices, and their captures."""
+    with guest() as made:
+        made.write("/etc/systemd/system/linetap-capture@.service.d/90-waiting.conf", WAITING)
+        made.boot()
+        for card in (1, 2):
+            plug(made, card, first=100 * card)
+        node(made, "gpio", 250)
+        made.run("systemctl", "start", "linetap-capture@1", "linetap-capture@2")
+        yield made
+
+
+def plug(unit: Guest, card: int, first: int) -> None:
+    """As the kernel and udev do: nodes of these minors, and links to them."""
+    for minor, kind in enumerate(KINDS, first):
+        node(unit, f"card{card}/{kind}", minor)
+
+
+def node(unit: Guest, name: str, minor: int) -> None:
+    path = f"/dev/kernel-{minor}"
+    unit.run("mkdir", "-p", str(Path(f"/dev/linetap/{name}").parent))
+    unit.run("mknod", path, "c", str(MAJOR), str(minor))
+    unit.run("ln", "-sfn", path, f"/dev/linetap/{name}")
+
+
+def opened(unit: Guest, card: int, path: str) -> str:
+    """What the kernel says to root itself, in that capture's control group."""
+    group = unit.property(f"linetap-capture@{card}", "ControlGroup")
+    opening = f"exec 2>&1; echo $$ >/sys/fs/cgroup{group}/cgroup.procs && exec 3<>{path}"
+    return unit.run("sh", "-c", opening, check=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_card_is_open_to_its_own_capture_alone(unit: Guest, kind: str) -> None:
+    for card, other in ((1, 2), (2, 1)):
+        assert NO_DRIVER in opened(unit, card, f"/dev/linetap/card{card}/{kind}")
+        assert REFUSED in opened(unit, card, f"/dev/linetap/card{other}/{kind}")
+
+
+def test_the_header_is_card_1s(unit: Guest) -> None:
+    assert NO_DRIVER in opened(unit, 1, "/dev/linetap/gpio")
+    assert REFUSED in opened(unit, 2, "/dev/linetap/gpio")
+
+
+def test_what_nobody_has_named_is_open_to_none(unit: Guest) -> None:
+    node(unit, "stray", 252)
+    for card in (1, 2):
+        assert REFUSED in opened(unit, card, "/dev/linetap/stray")
+
+
+def test_a_codec_that_comes_back_under_another_number_is_open_to_the_next_capture(unit: Guest) -> None:
+    was = unit.run("readlink", "/dev/linetap/card2/capture")
+    plug(unit, 2, first=210)
+    assert REFUSED in opened(unit, 2, "/dev/linetap/card2/capture"), "it is looked up at the start"
+    unit.run("kill", "-KILL", unit.property("linetap-capture@2", "MainPID"))
+    until(lambda: unit.property("linetap-capture@2", "NRestarts") == "1", "it is started again")
+    until(lambda: unit.property("linetap-capture@2", "SubState") == "running", "it runs again")
+    assert NO_DRIVER in opened(unit, 2, "/dev/linetap/card2/capture")
+    assert REFUSED in opened(unit, 2, was)
+
+
+def test_udev_gives_the_names_that_the_unit_allows() -> None:
+    rules = (SYSTEMD / "udev" / "70-linetap.rules").read_text()
+    given = {name.replace("$env{LINETAP_CARD}", "%i") for name in re.findall(r'SYMLINK\+="(\S+)"', rules)}
+    units = [SYSTEMD / f"linetap-capture@{card}.service.d" / name for card, name in OPENED]
+    allowed = {name for path in units for name in re.findall(r"^DeviceAllow=/dev/(\S+) rw$", path.read_text(), re.M)}
+    assert given == allowed
+    assert "char-" not in "".join(path.read_text() for path in units)

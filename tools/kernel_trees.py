@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fetches the device trees of the Pi 4 and the Pi 5 from the image's kernel into build/trees, for tests/hardware.
+
+Run it as `.venv/bin/python tools/kernel_trees.py`: apt fetches the package of Debian's kernel that has them (5 MB) into
+a folder of its own, and nothing is installed. `build/trees/version` says which it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TREES = ROOT / "build" / "trees"
+NAMES = ("bcm2711-rpi-4-b.dtb", "bcm2712-rpi-5-b.dtb")
+SUITE, MAIN = "trixie-backports", "trixie"
+KEYS = "/usr/share/keyrings/debian-archive-keyring.pgp"
+META = "linux-image-arm64"
+LIMIT_S = 600
+
+
+def main() -> int:
+    TREES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="linetap-trees-") as scratch:
+        kernel = fetched(Path(scratch))
+        unpacked = Path(scratch) / "unpacked"
+        run("dpkg-deb", "-x", str(kernel), str(unpacked))
+        for name in NAMES:
+            (found,) = unpacked.rglob(f"broadcom/{name}")
+            shutil.copy(found, TREES / name)
+        (TREES / "version").write_text("_".join(kernel.stem.split("_")[:2]) + "\n")
+    print((TREES / "version").read_text().strip(), *NAMES)
+    return 0
+
+
+def run(*command: str, cwd: Path | None = None) -> str:
+    return subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S).stdout
+
+
+def mirror() -> str:
+    """Where this machine's own apt has Debian from."""
+    found = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages")
+    return next(
+        uri for uri, name in (line.split() for line in found.splitlines() if " " in line.strip()) if name == MAIN
+    )
+
+
+def fetched(scratch: Path) -> Path:
+    """The package with the trees of the kernel that the suite's own name stands for."""
+    for folder in ("lists/partial", "archives/partial", "state"):
+        (scratch / folder).mkdir(parents=True)
+    (scratch / "sources.list").write_text(f"deb [arch=arm64 signed-by={KEYS}] {mirror()} {SUITE} main\n")
+    (scratch / "state" / "status").touch()
+    options = {
+        "Dir::Etc::SourceList": scratch / "sources.list",
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": scratch / "lists",
+        "Dir::State::status": scratch / "state" / "status",
+        "Dir::Cache": scratch,
+        "APT::Architecture": "arm64",
+        "APT::Architectures": "arm64",
+        "APT::Sandbox::User": "root",
+        "Acquire::Retries": 3,
+    }
+    given = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+
+    def apt(command: str, *words: str) -> str:
+        return run(command, *given, *words, cwd=scratch)
+
+    apt("apt-get", "update", "-q")
+    image = needed(apt("apt-cache", "depends", "--important", META), "linux-image-")
+    trees = needed(apt("apt-cache", "depends", "--important", image), "linux-base-")
+    apt("apt-get", "download", "-q", trees)
+    (found,) = scratch.glob(f"{trees}_*.deb")
+    return found
+
+
+def needed(depends: str, prefix: str) -> str:
+    (found,) = [line.split()[-1] for line in depends.splitlines() if line.strip().startswith(f"Depends: {prefix}")]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
