@@ -55,11 +55,16 @@ def make_root(folder: Path, version: str) -> bytes:
 
 
 def make_bundle(
-    folder: Path, version: str, signer: Signer, format_: str = "verity", compatible: str = "linetap"
+    folder: Path,
+    version: str,
+    signer: Signer,
+    format_: str = "verity",
+    compatible: str = "linetap",
+    kernel: bool = True,
 ) -> Path:
     """By image/bundle.sh; `compatible` of another product: what that product's own script would make."""
     image, cmdline, config = (folder / name for name in ("slot.img", "slot.cmdline", "config.txt"))
-    image.write_bytes(make_root(folder, version))
+    image.write_bytes(make_root(folder, version if kernel else ""))
     cmdline.write_text(f"{CMDLINE}\n")
     config.write_text(CONFIG)
     script = IMAGE / "bundle.sh"

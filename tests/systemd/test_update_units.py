@@ -28,6 +28,7 @@ UPDATE, BOOT, PROC = "/var/lib/linetap/update", "/boot/firmware", "/var/proc"
 WHERE = f"[Manager]\nDefaultEnvironment=LINETAP_PROC={PROC} LINETAP_BOOT={BOOT}\n"
 # Whatever would start the machine anew is noted instead. And unsquashfs, which RAUC runs for the manifest of a bundle
 # of this format alone, gives files away.
+LOOPS = "mknod /dev/loop-control c 10 237 && for n in $(seq 0 15); do mknod /dev/loop$n b 7 $n; done"
 FAKE = "[Service]\nEnvironment=PATH=/var/fake:/usr/sbin:/usr/bin\nCapabilityBoundingSet=CAP_CHOWN CAP_FOWNER\n"
 SCRIPT_OF_CALLS = "lines = 2\nduration_s = 1.0\n"
 UNITS = [
@@ -50,6 +51,7 @@ def unit() -> Iterator[Guest]:
         _lay_slots(made)
         _lay_certificates(made)
         made.boot()
+        made.run("sh", "-c", LOOPS)
         made.run("systemctl", "start", "linetap-recorder.service", "linetap_update.path")
         yield made
 
@@ -57,10 +59,12 @@ def unit() -> Iterator[Guest]:
 def _lay_slots(made: Guest) -> None:
     """Slot a runs, by the command line that it is said to have."""
     ours, stranger = Signer.new(made.folder, "ours"), Signer.new(made.folder, "stranger")
-    for name, version, signer in (("new", "0.2.0", ours), ("old", "0.0.9", ours), ("strange", "0.3.0", stranger)):
+    for name, version, signer in (
+        ("new", "0.2.0", ours), ("old", "0.0.9", ours), ("strange", "0.3.0", stranger), ("hollow", "0.4.0", ours),
+    ):  # fmt: skip
         folder = made.folder / name
         folder.mkdir()
-        bundle = make_bundle(folder, version, signer, "plain")
+        bundle = make_bundle(folder, version, signer, "plain", kernel=name != "hollow")
         made.write(f"/var/served/{name}.raucb", bundle.read_bytes())
     conf = system_conf("/etc/rauc/keyring.pem", "/var/slots", f"{UPDATE}/rauc", "/usr/lib/linetap/slots")
     made.write("/etc/rauc/system.conf", conf)
@@ -200,6 +204,17 @@ def test_a_strangers_bundle_is_refused_in_one_line(unit: Guest) -> None:
     until(lambda: unit.run("ls", UPDATE).split() == ["rauc", "state.json"], "nothing of it stays")
 
 
+def test_what_fails_while_it_is_written_leaves_no_slot_and_one_line(unit: Guest) -> None:
+    """The hook finds no kernel in the root."""
+    by_stick(unit, "hollow", "0.4.0")
+    until(lambda: "0.4.0" in str(said(unit)) and step(unit) == "failed", "it is refused")
+    found = said(unit)
+    assert found is not None
+    assert found.code == "update_install"
+    assert found.text.endswith("Failed updating slot rootfs.0: failed to run slot hook: Child process exited with code 1")
+    assert unit.run("env", f"LINETAP_PROC={PROC}", "/usr/lib/linetap/slots", "get-state", "a") == "bad"
+
+
 def test_nobody_but_root_has_rauc_do_anything(unit: Guest) -> None:
     """A reporter that was taken over could have it take an older version, or switch slots: as Debian ships it."""
     for user in ("linetap-reporter", "linetap-recorder"):
@@ -212,4 +227,6 @@ def test_an_older_version_is_refused_by_rauc_itself_too(unit: Guest) -> None:
     before = unit.run("sha256sum", "/var/slots/a.img")
     said_by = unit.run("sh", "-c", "rauc install /var/served/old.raucb 2>&1 || true")
     assert "0.0.9" in said_by
+    by_stick(unit, "old", "0.0.9")
+    until(lambda: "0.0.9" in str(said(unit)), "it is refused")
     assert unit.run("sha256sum", "/var/slots/a.img") == before

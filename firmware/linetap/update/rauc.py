@@ -95,11 +95,12 @@ def _run(code: str, limit_s: float, *words: str) -> str:
     except OSError as error:
         raise UpdateFault(code, f"{what}: {error.strerror}") from None
     if done.returncode:
-        raise UpdateFault(code, f"{what}: {_why(done.stderr) or _why(done.stdout) or f'status {done.returncode}'}")
+        raise UpdateFault(code, f"{what}: {_why(done.stdout, done.stderr) or f'status {done.returncode}'}")
     return done.stdout
 
 
-def _why(text: str) -> str:
-    """The last line that says something."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return "".join(each if each.isprintable() else " " for each in lines[-1])[:_LONGEST_TEXT] if lines else ""
+def _why(out: str, err: str) -> str:
+    """Its daemon's own word; where that did not come so far, the last line that says something."""
+    lines = [line.strip() for line in (out + "\n" + err).splitlines() if line.strip()]
+    told = [line.partition("LastError: ")[2] for line in lines if "LastError: " in line] or lines
+    return "".join(each if each.isprintable() else " " for each in told[-1])[:_LONGEST_TEXT] if told else ""
