@@ -211,7 +211,7 @@ def test_what_fails_while_it_is_written_leaves_no_slot_and_one_line(unit: Guest)
     found = said(unit)
     assert found is not None
     assert found.code == "update_install"
-    assert found.text.endswith("Failed updating slot rootfs.0: failed to run slot hook: Child process exited with code 1")
+    assert found.text.endswith("slot rootfs.0: failed to run slot hook: Child process exited with code 1")
     assert unit.run("env", f"LINETAP_PROC={PROC}", "/usr/lib/linetap/slots", "get-state", "a") == "bad"
 
 
