@@ -33,7 +33,7 @@ compatible=linetap
 version=$version
 
 [bundle]
-format=${LINETAP_BUNDLE_FORMAT:-verity}
+format=${LINETAP_BUNDLE_FORMAT:-plain}
 
 [hooks]
 filename=hook.sh

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundles made by the shipped script and signed by somebody, and the shipped RAUC configuration over files as slots.
 
-This kernel may have no dm-verity: what is installed here is of the format that needs none. The image's is verity, and
-the emulated machine installs that.
+This kernel may have no dm-verity, and what is shipped needs none.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def make_bundle(
     folder: Path,
     version: str,
     signer: Signer,
-    format_: str = "verity",
+    format_: str = "plain",
     compatible: str = "linetap",
     kernel: bool = True,
 ) -> Path:
@@ -84,10 +83,9 @@ def make_bundle(
 
 
 def system_conf(keyring: Path | str, slots: Path | str, data: Path | str, backend: Path | str) -> str:
-    """The shipped one, with these paths and the other format."""
+    """The shipped one, with these paths."""
     text = (IMAGE / "root" / "etc" / "rauc" / "system.conf").read_text()
     for old, new in (
-        ("bundle-formats=verity", "bundle-formats=plain verity"),
         ("/etc/rauc/keyring.pem", str(keyring)),
         ("/dev/disk/by-partlabel/linetap-a", f"{slots}/a.img"),
         ("/dev/disk/by-partlabel/linetap-b", f"{slots}/b.img"),

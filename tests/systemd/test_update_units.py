@@ -26,10 +26,11 @@ from slots_rig import why_not as no_rauc
 HOST, PORT = "127.0.0.1", 8443
 UPDATE, BOOT, PROC = "/var/lib/linetap/update", "/boot/firmware", "/var/proc"
 WHERE = f"[Manager]\nDefaultEnvironment=LINETAP_PROC={PROC} LINETAP_BOOT={BOOT}\n"
-# Whatever would start the machine anew is noted instead. And unsquashfs, which RAUC runs for the manifest of a bundle
-# of this format alone, gives files away.
+# Whatever would start the machine anew is noted instead.
+# As a codec that is absent keeps its capture: linetap.target waits for it, and nothing here may wait for that.
+NEVER = "[Service]\nType=notify\nTimeoutStartSec=infinity\nExecStart=/bin/sleep infinity\n"
 LOOPS = "mknod /dev/loop-control c 10 237 && for n in $(seq 0 15); do mknod /dev/loop$n b 7 $n; done"
-FAKE = "[Service]\nEnvironment=PATH=/var/fake:/usr/sbin:/usr/bin\nCapabilityBoundingSet=CAP_CHOWN CAP_FOWNER\n"
+FAKE = "[Service]\nEnvironment=PATH=/var/fake:/usr/sbin:/usr/bin\n"
 SCRIPT_OF_CALLS = "lines = 2\nduration_s = 1.0\n"
 UNITS = [
     "linetap_update.path", "linetap_update.service", "linetap_good.service", "linetap_overdue.timer",
@@ -50,9 +51,14 @@ def unit() -> Iterator[Guest]:
         PEOPLE.update(make_unit(made, SCRIPT_OF_CALLS))
         _lay_slots(made)
         _lay_certificates(made)
+        made.write("/etc/systemd/system/never.service", NEVER)
+        made.write(
+            "/etc/systemd/system/linetap.target.d/90-never.conf", "[Unit]\nWants=never.service\nAfter=never.service\n"
+        )
         made.boot()
         made.run("sh", "-c", LOOPS)
         made.run("systemctl", "start", "linetap-recorder.service", "linetap_update.path")
+        made.run("systemctl", "start", "--no-block", "linetap.target", "linetap_good.service")
         yield made
 
 
@@ -64,7 +70,7 @@ def _lay_slots(made: Guest) -> None:
     ):  # fmt: skip
         folder = made.folder / name
         folder.mkdir()
-        bundle = make_bundle(folder, version, signer, "plain", kernel=name != "hollow")
+        bundle = make_bundle(folder, version, signer, kernel=name != "hollow")
         made.write(f"/var/served/{name}.raucb", bundle.read_bytes())
     conf = system_conf("/etc/rauc/keyring.pem", "/var/slots", f"{UPDATE}/rauc", "/usr/lib/linetap/slots")
     made.write("/etc/rauc/system.conf", conf)

@@ -62,16 +62,22 @@ def take(top: Path, config: Config, machine: Machine) -> Wish | None:
     bundle, folder = found[0], wish.folder_of(config)
     if bundle.is_symlink() or not bundle.is_file() or not 0 < bundle.stat().st_size <= LARGEST_BYTES:
         raise UpdateFault("update_stick", f"{bundle.name}: a file of at most {LARGEST_BYTES >> 20} MB would be right")
-    info = machine.info(bundle)
-    if info.version == running:
-        return None
-    require_fit(info, running)
-    sha256 = files.sha256(bundle)
+    sha256, copy = files.sha256(bundle), folder / wish.FROM_STICK
     known = state.load(folder)
     if known is not None and known.sha256 == sha256 and (known.step != "failed" or known.code in TRIED):
         return None
     require_room(folder, bundle.stat().st_size, config)
-    size = _copy(bundle, folder / wish.FROM_STICK)
+    size = _copy(bundle, copy)
+    try:
+        info = machine.info(copy)  # RAUC believes no file system on which it cannot keep others away
+        if info.version != running:
+            require_fit(info, running)
+    except UpdateFault:
+        copy.unlink()
+        raise
+    if info.version == running:
+        copy.unlink()
+        return None
     wanted = Wish(version=info.version, sha256=sha256, size=size)
     files.write_atomically(folder / wish.STICK, msgspec.json.encode(wanted))
     return wanted
