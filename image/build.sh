@@ -32,6 +32,8 @@ fail() {
 . image/steps/boot.sh
 # shellcheck source=image/steps/card.sh
 . image/steps/card.sh
+# shellcheck source=image/steps/update.sh
+. image/steps/update.sh
 
 rm -rf --one-file-system "$WORK"
 mkdir -p "$WORK" "$CARD"
@@ -41,6 +43,7 @@ unpack_kit
 install_packages
 lay_python
 lay_files
+trust_signer
 enable_units
 strip_root
 pack_initramfs
@@ -48,6 +51,7 @@ pack_slot
 fill_boot
 write_card
 list_contents
+write_bundle
 compress
 rm -rf --one-file-system "$WORK"
 say "done: $(du -h "$OUT/linetap.img.xz" | cut -f1) $OUT/linetap.img.xz"

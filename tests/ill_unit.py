@@ -17,6 +17,7 @@ from linetap.records import (
     OutboxState,
     RefusedState,
     RetentionTimeState,
+    UpdateState,
 )
 from state_files import capture, panel, recorder, reporter
 
@@ -34,6 +35,10 @@ def ill_unit() -> Snapshot:
         retention_time=RetentionTimeState(ahead_s=86_400 * 400), key_list=KeyListState(),
         refused_commands=RefusedState(1, "command_signer"), departures=["record_and_flag"],
         recording_refused="disk_error", outbox_dropped_to=7, smdr_unmatched=3, full_in_days=41, retention_days=60,
+        update=UpdateState(
+            step="failed", version="0.2.0", sha256="", by="command", at="1970-01-01T00:00:00.000Z",
+            code="update_self_test",
+        ),
     )  # fmt: skip
     state.lines[0].troubles = [check.id for check in CHECKS]
     told = reporter(False, certificate_until="1970-01-01T00:00:00.000Z", outbox=OutboxState(oldest_s=1e6))

@@ -65,6 +65,9 @@ COMMANDS = {
         "one file for a unit's card, and what it makes of it",
         "pack unit.toml ca.pem -o linetap.toml",
     ),
+    "update": Command(
+        "update.command", "another version: installed, tried, kept or not", "show --config /etc/linetap/unit.toml"
+    ),
     "tones": Command(
         "commission.tones", "the tones of a PBX", "learn --name pbx busy=busy.wav ringback=ringback.wav -o profile.toml"
     ),

@@ -45,6 +45,8 @@ WalkStep = Literal["free", "lift", "dial", "notice", "down", "seal"]
 WalkBy = Literal["button", "terminal"]
 RemovalState = Literal["ending", "ready"]
 WalkEnd = Literal["done", "stopped", "time_limit"]
+UpdateStep = Literal["fetching", "installing", "waiting", "trying", "done", "failed"]
+UpdateBy = Literal["command", "stick"]
 
 
 # --- recorder -> capture and back, over run_dir/capture@N.sock -----------------------------------------
@@ -267,6 +269,24 @@ class WalkState(msgspec.Struct, frozen=True, kw_only=True):
     ended_by: WalkEnd | None = None
 
 
+class UpdateState(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an update of the unit is, or what became of the last one. `waiting`: for a moment without a call;
+    `trying`: the new version has to show that it is well."""
+
+    step: UpdateStep
+    version: str
+    sha256: str  # of the bundle
+    by: UpdateBy
+    at: str  # when it came to this step
+    code: str = ""  # of one that failed: UpdateFault's
+    text: str = ""
+    size: int = 0  # bytes
+    fetched: int = 0
+    starts: int = 0  # how often it was begun: a bundle that ends whoever installs it is not tried for ever
+    slot: str = ""  # that is tried
+    before: list[str] = []  # what was red before the try: a check, and its line if it is of one
+
+
 class RecorderState(ServiceState, kw_only=True):
     unit: str
     lines: list[LineState]
@@ -296,6 +316,7 @@ class RecorderState(ServiceState, kw_only=True):
     departures: list[str] = []  # where the configuration records what is not recorded by default
     walk: WalkState | None = None
     removal: RemovalState | None = None  # somebody wants to pull the disk; ready: all calls are sealed
+    update: UpdateState | None = None  # None: there was never one
 
 
 class ReporterState(ServiceState, kw_only=True):

@@ -45,7 +45,7 @@ copy_libraries() {
 
 # A slot is the squashfs, a block that dm-verity does not use, and its tree of hashes.
 pack_slot() {
-  local begin=$ROOT/usr/lib/linetap/boot kernel size
+  local begin=$ROOT/usr/lib/linetap/boot kernel overlay
   kernel=$(basename "$ROOT"/usr/lib/modules/*)
   mkdir -p "$begin/overlays"
   mv "$ROOT/boot/vmlinuz-$kernel" "$begin/vmlinuz"
@@ -57,8 +57,14 @@ pack_slot() {
   done
   printf 'Overlays of this slot.\n' >"$begin/overlays/README" # without it the firmware looks elsewhere
   chmod -R u=rwX,go=rX "$begin"
+  seal_slot 12
+}
+
+# $ROOT as it is: slot.img and cmdline.txt in $WORK. Zstandard's level is what differs in a test, which has no time.
+seal_slot() {
+  local size blocks salt hash
   say "slot: squashfs and hashes"
-  mksquashfs "$ROOT" "$WORK/slot.img" -quiet -no-progress -noappend -comp zstd -Xcompression-level 12 -b 64K \
+  mksquashfs "$ROOT" "$WORK/slot.img" -quiet -no-progress -noappend -comp zstd -Xcompression-level "$1" -b 64K \
     -no-exports >"$WORK/squashfs.log" # its times are SOURCE_DATE_EPOCH
   size=$(stat -c %s "$WORK/slot.img")
   blocks=$(((size + 4095) / 4096))
@@ -77,13 +83,12 @@ cmdline() {
 }
 
 fill_boot() {
-  local slot
   cp "$KIT"/usr/lib/raspi-firmware/{start4.elf,fixup4.dat} "$CARD/"
   cp "$KIT/usr/share/doc/raspi-firmware/copyright" "$CARD/LICENCE.raspi-firmware"
   mkdir -p "$CARD/a" "$CARD/b"
   cp -r "$ROOT"/usr/lib/linetap/boot/. "$CARD/a/"
   printf '%s linetap.slot=a\n' "$(cat "$WORK/cmdline.txt")" >"$CARD/a/cmdline.txt"
-  for slot in a b; do sed "s/@SLOT@/$slot/" image/boot/config.txt >"$CARD/$slot.txt"; done
-  cp "$CARD/a.txt" "$CARD/config.txt"
-  rm "$CARD/a.txt" "$CARD/b.txt"
+  # The same twice: what the firmware reads, and what makes the folder a slot (usr/lib/linetap/slots).
+  sed "s/@SLOT@/a/" image/boot/config.txt >"$CARD/a/config.txt"
+  cp "$CARD/a/config.txt" "$CARD/config.txt"
 }

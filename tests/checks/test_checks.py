@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ill_unit import ill_unit
-from linetap.checks import CHECKS, Alert, Check, Finding, Snapshot, Watch, run, take_snapshot
+from linetap.checks import CHECKS, Alert, Check, Finding, Snapshot, Trouble, Watch, run, take_snapshot, update_failed
 from linetap.checks.command import diagnose, print_json, print_lines
 from linetap.checks.frame import MB
 from linetap.checks.watch import DEAD_NS, GRACE_MS, Seen, Services
 from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap.log import code_of
 from linetap.panel.legend import table
-from linetap.records import Fault, RecorderState, RefusedState, RetentionTimeState
+from linetap.records import Fault, RecorderState, RefusedState, RetentionTimeState, UpdateState, UpdateStep
 from linetap.reporter.journal import Journal
 from linetap.reporter.messages import Topics
 from linetap.reporter.telemetry import Alerts
@@ -286,6 +286,28 @@ def test_what_is_recorded_beyond_the_default_is_never_silent(which: str) -> None
     assert which.removeprefix("record_and_flag") in found.trouble.text_en
     assert found.trouble.severity == "warning"
     assert not told_of("policy_departs", departures=[])
+
+
+class TestUpdateFailed:
+    def said(self, step: UpdateStep, code: str = "") -> Trouble | None:
+        update = UpdateState(step=step, version="0.2.0", sha256="", by="stick", at="", code=code)
+        found = told_of("update_failed", update=update)
+        return found[0].trouble if found else None
+
+    @pytest.mark.parametrize("code", [*update_failed._EN, "update_of_another_kind"])
+    def test_it_says_which_and_why_in_both_languages(self, code: str) -> None:
+        trouble = self.said("failed", code)
+        assert trouble is not None
+        for text in (trouble.text_ko, trouble.text_en):
+            assert "0.2.0" in text
+            assert f"({code})" in text
+        assert trouble.severity == "warning"
+        assert update_failed._KO.keys() == update_failed._EN.keys()
+
+    def test_one_that_is_on_its_way_or_done_is_none(self) -> None:
+        for step in ("fetching", "installing", "waiting", "trying", "done"):
+            assert self.said(step) is None
+        assert not told_of("update_failed", update=None)
 
 
 def test_all_well_is_said() -> None:

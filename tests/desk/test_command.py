@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -245,6 +246,12 @@ def test_what_does_not_fit_is_said_before_a_unit_has_to(office: Office) -> None:
         ("self_test --role desk --seconds 5", "--seconds does not belong here"),
         ("config --role operator --document unit.toml", "--replaces is missing"),
         ("config --role desk --document unit.toml --replaces 0", "config is for operator"),
+        ("update --role operator", "--bundle is missing"),
+        ("update --role operator --bundle update.raucb", "linetap-0.2.0.raucb would be right"),
+        ("update --role operator --bundle linetap-0.2.raucb", "linetap-0.2.0.raucb would be right"),
+        ("update --role operator --bundle linetap-0.2.0.raucb --url http://x/y", "would be right"),
+        ("update --role operator --bundle linetap-0.2.0.raucb", "No such file"),
+        ("update --role desk --bundle linetap-0.2.0.raucb", "update is for operator"),
     ],
 )
 def test_each_verb_takes_its_own(words: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -253,6 +260,30 @@ def test_each_verb_takes_its_own(words: str, named: str, tmp_path: Path, capsys:
     more = ["--unit", UNIT, "--key", str(key), "-o", str(tmp_path / "x.command")]
     assert cli.main(["command", "sign", *more, "--verb", *words.split()]) == 2
     assert named in capsys.readouterr().err
+
+
+def test_of_an_update_size_and_hash_are_signed(tmp_path: Path) -> None:
+    key, bundle, made = (tmp_path / name for name in ("any.key", "linetap-0.2.0.raucb", "update.command"))
+    key.write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    bundle.write_bytes(b"a bundle")
+    words = [
+        "--unit",
+        UNIT,
+        "--key",
+        str(key),
+        "-o",
+        str(made),
+        "--bundle",
+        str(bundle),
+        "--url",
+        "https://x.example/y",
+    ]
+    assert cli.main(["command", "sign", "--verb", "update", "--role", "operator", *words]) == 0
+    command = json.loads(json.loads(made.read_text())["command"])
+    assert command["body"] == {
+        "version": "0.2.0", "sha256": hashlib.sha256(b"a bundle").hexdigest(), "size": "8",
+        "url": "https://x.example/y",
+    }  # fmt: skip
 
 
 def test_without_a_recorder_nothing_waits_for_ever(office: Office, run_dir: Path) -> None:

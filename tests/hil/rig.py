@@ -40,13 +40,21 @@ class Office:
         folder.mkdir()
         return cls(folder, Pki(folder / "authority", "--network", "10.0.0.0/8"))
 
-    def card(self, *network: str, lines: int = 8, port: int = 8883, changes: dict[str, str] | None = None) -> bytes:
-        """linetap.toml of a unit whose codec is the emulated machine's."""
+    def card(
+        self,
+        *network: str,
+        lines: int = 8,
+        port: int = 8883,
+        changes: dict[str, str] | None = None,
+        authority: tuple[str, Path] | None = None,
+    ) -> bytes:
+        """linetap.toml of a unit whose codec is the emulated machine's. `authority`: its key's line, its key list."""
         custodian = linetap("keygen", "custodian", "-o", self.folder / "custodian.txt").strip()
         epoch = linetap("keygen", "epoch", "-o", self.folder / "epoch.txt").strip()
         path = self.folder / "unit.toml"
         linetap("config", "init", UNIT, "--image", "--lines", lines, "--custodian", custodian, "--epoch", epoch,
-                "--broker-port", port, "-o", path)  # fmt: skip
+                "--broker-port", port, "-o", path,
+                *(("--authority", authority[0], "--key-list", authority[1]) if authority else ()))  # fmt: skip
         text = path.read_text()
         for old, new in {
             'host = "localhost"': f'host = "{HOST}"', '# ca = "ca.pem"': 'ca = "ca.pem"',
@@ -56,7 +64,8 @@ class Office:
             assert old in text, old
             text = text.replace(old, new)
         path.write_text("\n".join(_codec(line) for line in text.splitlines()) + "\n")
-        linetap("provision", "pack", path, self.pki.ca, *network, "-o", self.folder / "linetap.toml")
+        named = (authority[1], f"{authority[1]}.sig") if authority else ()
+        linetap("provision", "pack", path, self.pki.ca, *named, *network, "-o", self.folder / "linetap.toml")
         return (self.folder / "linetap.toml").read_bytes()
 
     def certificate(self, request: bytes) -> bytes:

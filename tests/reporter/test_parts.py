@@ -21,7 +21,15 @@ from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.evidence import keys, sshsig
 from linetap.evidence.command import LIMIT_BYTES
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
-from linetap.records import CallEvent, DeliveryState, KernelClockState, LineStatus, RecorderState
+from linetap.records import (
+    CallEvent,
+    DeliveryState,
+    KernelClockState,
+    LineStatus,
+    RecorderState,
+    UpdateState,
+    UpdateStep,
+)
 from linetap.reporter import inbox as inbox_module
 from linetap.reporter.again import LONGEST_S, PATIENCE_S, PROBE, Again
 from linetap.reporter.feed import CURSOR_EVERY_S, REFUSED_PAUSE_S, WINDOW, Cursor, Feed
@@ -424,6 +432,15 @@ def test_health_says_which_configuration_and_where_it_departs() -> None:
     said = health(snapshot(state), Outgoing(0, 0, 0, "desk", 0, None), 0)
     assert (said.config_sha256, said.config_pending) == (state.config_sha256, "new")
     assert said.departures == "record_and_flag record_emergency"
+
+
+def test_health_says_how_far_an_update_is() -> None:
+    def said(step: UpdateStep) -> str:
+        update = UpdateState(step=step, version="0.2.0", sha256="", by="command", at="")
+        return health(snapshot(recorder("idle", update=update)), Outgoing(0, 0, 0, "desk", 0, None), 0).update
+
+    assert [said("waiting"), said("failed"), said("done")] == ["waiting 0.2.0", "", ""]
+    assert health(snapshot(None), Outgoing(0, 0, 0, "desk", 0, None), 0).update == ""
 
 
 def test_what_is_not_confirmed_has_an_age(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from keeping_rig import DAY, UNIT, Keeper, midnight
 
 from linetap.checks import Finding, Trouble
 from linetap.clock import NS_PER_S, rfc3339
+from linetap.evidence import command as envelopes
 from linetap.evidence import document, keylist, sshsig
 from linetap.evidence.command import HERE, LIMIT_BYTES, MAY, Envelope
 from linetap.recorder.vault.commands import A_TICK, MOST_ANSWERS
@@ -73,7 +74,6 @@ class TestEnvelope:
             ("command_role", unit.envelope("hold", "desk", {})),
             ("command_role", unit.envelope("roles", "vault", {})),
             ("command_role", unit.envelope("time", "operator", body)),
-            ("command_not_here", unit.envelope("update", "operator", {})),
             ("command_expired", unit.envelope("time", "desk", body, expires=past)),
             ("command_malformed", unit.envelope("time", "desk", body, expires="tomorrow")),
             ("command_malformed", unit.envelope("time", "desk", {"utc": past})),
@@ -229,13 +229,17 @@ class TestRefused:
         assert "<6>recorder" in record.getMessage(), "the defect is in what was sent"
 
 
+OF_A_BODY = [
+    "document", "sig", "key_age", "challenge", "utc", "origin", "through", "from", "to", "seconds", "replaces",
+    "version", "sha256", "size", "url",
+]  # fmt: skip
+
+
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     verb=st.sampled_from(sorted(HERE)),
     body=st.dictionaries(
-        st.sampled_from(
-            ["document", "sig", "key_age", "challenge", "utc", "origin", "through", "from", "to", "seconds", "replaces"]
-        ),
+        st.sampled_from(OF_A_BODY),
         st.text(max_size=60),
         max_size=4,
     ),
@@ -256,7 +260,13 @@ def test_no_verb_can_silence_listen_or_shorten() -> None:
     }  # fmt: skip
     assert set(HERE) == {
         "time", "hold", "destroy", "roles", "key_list", "ack", "resend", "fetch", "identify", "self_test", "config",
+        "update",
     }  # fmt: skip
+
+
+def test_a_verb_of_a_later_version_is_said_to_be_one(unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envelopes, "HERE", ("roles",))
+    assert unit.command(unit.envelope("update", "operator", {})).code == "command_not_here"
 
 
 def test_without_an_authority_nobody_commands(run_dir: Path) -> None:

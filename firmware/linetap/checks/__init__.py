@@ -60,6 +60,7 @@ from linetap.checks import (
     too_quiet,
     under_voltage,
     unit_opened,
+    update_failed,
     vault_read_only,
     version_mismatch,
 )
@@ -123,6 +124,7 @@ CHECKS: tuple[Check, ...] = (
     outbox_old.CHECK,
     outbox_dropped.CHECK,
     version_mismatch.CHECK,
+    update_failed.CHECK,
     policy_departs.CHECK,
     command_refused.CHECK,
 )

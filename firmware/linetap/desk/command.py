@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import re
 from pathlib import Path
 
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock, parse_rfc3339, rfc3339
@@ -13,7 +14,10 @@ from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import sealed, sshsig
 from linetap.evidence.command import HERE, LIGHT, MAY, Command
+from linetap.recorder.vault import files
 from linetap.recorder.vault.identify import LONGEST_S
+from linetap.update import wish
+from linetap.update.release import PATTERN
 
 _EXPIRES_DAYS = 7
 _DAY_NS = 86_400 * NS_PER_S
@@ -25,7 +29,9 @@ _SIGN = (
     "          linetap command sign --verb identify --role desk --unit floor-03 --seconds 120 --key desk.key"
     " -o identify.command\n"
     "          linetap command sign --verb config --role operator --unit floor-03 --document unit.toml"
-    " --replaces 5f0c... --key operator.key -o config.command"
+    " --replaces 5f0c... --key operator.key -o config.command\n"
+    "          linetap command sign --verb update --role operator --unit floor-03 --bundle linetap-0.2.0.raucb"
+    " --key operator.key -o update.command"
 )
 
 
@@ -49,6 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sign.add_argument(
         "--replaces", metavar="SHA256", help="of `config`: what is in effect, as health and `linetap command state` say"
     )
+    sign.add_argument(
+        "--bundle", type=Path, metavar="FILE", help="of `update`: linetap-VERSION.raucb; its size and hash are signed"
+    )
+    sign.add_argument("--url", metavar="URL", help="of `update`: where it lies; beside the broker, if nothing is said")
     sign.add_argument("--expires", metavar="TIME", help=f"RFC 3339, default in {_EXPIRES_DAYS} days")
     sign.add_argument("--counter", type=int, metavar="N", help="grows with each of the role; default the milliseconds")
     sign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
@@ -85,17 +95,19 @@ def make(args: argparse.Namespace, now_ns: int) -> bytes:
     return made
 
 
-# What of these options a verb takes; of the others a document alone. --utc may be left out.
+# What of these options a verb takes; of the others a document alone.
 _TAKES: dict[str, tuple[str, ...]] = {
     "time": ("challenge", "utc"), "identify": ("seconds",), "self_test": (), "config": ("document", "replaces"),
+    "update": ("bundle", "url"),
 }  # fmt: skip
+_OPTIONAL = ("utc", "url")  # may be left out
 
 
 def _body(args: argparse.Namespace, now_ns: int) -> dict[str, str]:
     takes = _TAKES.get(args.verb, ("document",))
-    for name in ("document", "challenge", "utc", "seconds", "replaces"):
+    for name in ("document", "challenge", "utc", "seconds", "replaces", "bundle", "url"):
         given = getattr(args, name) is not None
-        if (name in takes) != given and not (name == "utc" and name in takes):
+        if (name in takes) != given and not (name in _OPTIONAL and name in takes):
             words = " and ".join(f"--{each}" for each in takes) or "none of these"
             raise BadInput(f"--{name} {'does not belong here' if given else 'is missing'}: {args.verb} takes {words}")
     if args.verb == "time":
@@ -104,6 +116,8 @@ def _body(args: argparse.Namespace, now_ns: int) -> dict[str, str]:
         return {"seconds": str(args.seconds)}
     if args.verb == "config":
         return {"document": _text(args.document), "replaces": args.replaces}
+    if args.verb == "update":
+        return _update_body(args.bundle, args.url)
     return _document_body(args) if takes else {}
 
 
@@ -112,6 +126,19 @@ def _document_body(args: argparse.Namespace) -> dict[str, str]:
     if args.verb == "hold":
         body["key_age"] = base64.b64encode(_bytes(args.document.with_name(sealed.KEY))).decode("ascii")
     return body
+
+
+def _update_body(bundle: Path, url: str | None) -> dict[str, str]:
+    found = re.fullmatch(r"linetap-(.*)\.raucb", bundle.name)
+    if found is None or re.search(PATTERN, found[1]) is None:
+        raise BadInput(f"{bundle}: linetap-0.2.0.raucb would be right: its version is in its name")
+    if url is not None:
+        wish.check_url(url)
+    size = bundle.stat().st_size
+    if not 0 < size <= wish.LARGEST_BYTES:
+        raise BadInput(f"{bundle}: {size} bytes; 1 to {wish.LARGEST_BYTES} would be right")
+    body = {"version": found[1], "sha256": files.sha256(bundle), "size": str(size)}
+    return body if url is None else {**body, "url": url}
 
 
 def _text(path: Path) -> str:

@@ -26,14 +26,17 @@ NAMESPACE = "linetap-command"
 LIMIT_BYTES = document.LIMIT_BYTES  # of an envelope
 AUTHORITY, VAULT, DESK = "authority", "vault", "desk"
 
-# Who may say what. Those that are not in HERE are for a later version of the unit.
+# Who may say what. One that is not in HERE would be for a later version of the unit.
 MAY: dict[str, tuple[str, ...]] = {
     "identify": (DESK,), "self_test": (DESK,), "ack": (DESK,), "resend": (DESK,), "fetch": (DESK,),
     "config": ("operator",), "update": ("operator",),
     "time": (DESK, VAULT), "hold": (VAULT,), "destroy": (VAULT,),
     "roles": (AUTHORITY,), "key_list": (AUTHORITY,),
 }  # fmt: skip
-HERE = ("time", "hold", "destroy", "roles", "key_list", "ack", "resend", "fetch", "identify", "self_test", "config")
+HERE = (
+    "time", "hold", "destroy", "roles", "key_list", "ack", "resend", "fetch", "identify", "self_test", "config",
+    "update",
+)  # fmt: skip
 # Said every second, and nothing comes of saying one twice: no leaf of its own, no counter on disk before it is done.
 LIGHT = ("ack", "resend", "fetch")
 

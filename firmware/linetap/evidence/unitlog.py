@@ -35,6 +35,7 @@ Kind = Literal[
     "destruction",  # one call is gone from the vault: call_id; or the key of an epoch is, says the desk: epoch, sha256
     "command",  # somebody known has signed it: verb, role, counter, code
     "walk",  # a walk test: sha256 of its report
+    "update",  # what became of one: version, sha256 of its bundle, by, code (done, or why not)
     "start",
     "stop",
     "clock_step",  # ms, forward or back

@@ -37,6 +37,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     lines: int
     config_sha256: str | None  # of the effective configuration
     config_pending: str | None  # of the one that waits for a moment without a call
+    update: str  # how far one is that is on its way, and its version
     departures: str  # what it records that is not recorded by default; names with a blank between
     services_dead: str  # names with a blank between
     alerts: int  # that stand, as they are told
@@ -74,10 +75,16 @@ def health(snapshot: Snapshot, events: Outgoing, alerts: int) -> Health:
         lines=len(lines),
         config_sha256=recorder.config_sha256 if recorder else None,
         config_pending=recorder.config_pending if recorder else None,
+        update=_update(recorder),
         departures=" ".join(recorder.departures) if recorder else "",
         services_dead=" ".join(dead),
         alerts=alerts,
     )
+
+
+def _update(recorder: RecorderState | None) -> str:
+    found = recorder.update if recorder is not None else None
+    return "" if found is None or found.step in ("done", "failed") else f"{found.step} {found.version}"
 
 
 def _days_left(recorder: RecorderState | None, free: int | None, reserve: int) -> float | None:

@@ -31,6 +31,7 @@ from linetap.recorder.vault.identify import Identify
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.retentiontime import RetentionTime
 from linetap.recorder.vault.selftest import SelfTest
+from linetap.recorder.vault.update import Update
 
 CERTIFICATE_NAMESPACE = "linetap-certificate"
 ROLES = "roles.json"  # in the vault, its signature beside it
@@ -57,11 +58,12 @@ class Effects:
         delivery: Delivery,
         change: ConfigChange,
         copies: Copies,
+        update: Update,
         clock: Clock,
     ) -> None:
         self._config, self._vault = config, config.vault_path
         self._log, self._holds, self._time, self._epochs, self._clock = unit_log, holds, time, epochs, clock
-        self._delivery, self._change, self._copies = delivery, change, copies
+        self._delivery, self._change, self._copies, self._update = delivery, change, copies, update
         self.identify, self.self_test = Identify(clock), SelfTest(config, clock)
         line = config.keys.authority
         self._authority: Ed25519PublicKey | None = keylist.authority_key(line) if line else None
@@ -99,7 +101,10 @@ class Effects:
             case "self_test":
                 return self.self_test.run(command)
             case "config":
+                self._update.require_settled()
                 return self._change.asked(command)
+            case "update":
+                return self._update.asked(command)
             case "fetch":
                 return self._copies.asked(command, at)
             case "key_list":

@@ -30,6 +30,7 @@ from linetap.recorder.vault.rebuild import Rebuild
 from linetap.recorder.vault.retentiontime import RetentionTime, kernel_synced, this_boot
 from linetap.recorder.vault.stored import Stored
 from linetap.recorder.vault.trim import Trim
+from linetap.recorder.vault.update import Update
 from linetap.records import CallEvent, CallRecord
 
 FORECAST_EVERY_S = 60
@@ -63,8 +64,9 @@ class Upkeep:
         self.delivery = Delivery(outbox, OutboxReader(vault / "outbox"), self._rebuild)
         self.change = ConfigChange(config, config_file, unit_log, clock)
         copies = Copies(vault, unit, unit_log, report)
+        self.update = Update(config, unit_log)
         self.effects = Effects(
-            config, unit_log, self.holds, self.time, epochs, self.delivery, self.change, copies, clock
+            config, unit_log, self.holds, self.time, epochs, self.delivery, self.change, copies, self.update, clock
         )  # fmt: skip
         self.commands = Commands(vault, config.run_path, unit, unit_log, self.effects, clock)
         self._index_end = IndexEnd(vault, config.retention.zone)
@@ -112,6 +114,7 @@ class Upkeep:
             self._trim.want()
         self._index_end.tick(now_ns)
         self._rebuild.tick()
+        self.update.tick()
 
     def _look_at_room(self, busy: bool, free: int, total: int) -> None:
         reserve, mono_ns = self._config.storage.reserve_mb << 20, self._clock.monotonic_ns()

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`update`: another version is wanted. The recorder says so in a file of the vault, root does it, and what came of it
+stands in the log.
+
+What is signed is version, size and hash: where the bundle comes from is of no account, and its own signature (RAUC) is
+looked at by root.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from linetap.config import Config
+from linetap.errors import BadInput
+from linetap.evidence.command import Command, CommandFault, fields
+from linetap.recorder.vault import files
+from linetap.recorder.vault.log import UnitLog
+from linetap.records import UpdateState
+from linetap.update import release, state, wish
+from linetap.update.wish import Wish
+
+TOLD = "update.told"  # in the vault: which outcome stands in the log, whose older leaves nobody looks through again
+
+
+class Update:
+    """For the vault's thread; `state` may be read by any."""
+
+    def __init__(self, config: Config, unit_log: UnitLog) -> None:
+        self._config, self._log = config, unit_log
+        self._folder, self._stamp = wish.folder_of(config), state.stamp(wish.folder_of(config))
+        self.state: UpdateState | None = state.load(self._folder)
+        self._told: UpdateState | None = None
+
+    def asked(self, command: Command) -> str:
+        """OSError: it is asked again."""
+        wanted = self._read(command)
+        running = release.running()
+        if running is None:
+            raise CommandFault("update_not_here", "this machine was not made from an image: it takes no update")
+        if release.is_older(wanted.version, running):
+            raise CommandFault("update_older", f"version {wanted.version} is older than {running}, which runs")
+        self.require_settled()
+        if wanted.version == running:
+            return f"version {running} runs already"
+        files.write_atomically(self._config.vault_path / wish.WISH, msgspec.json.encode(wanted))
+        return f"version {wanted.version} from {wanted.url}, then tried when no call is in progress; {running} runs"
+
+    def require_settled(self) -> None:
+        """CommandFault while a version is on trial: what is changed now, the old one may have to read again."""
+        self._look()
+        if self.state is not None and self.state.step == "trying":
+            raise CommandFault("update_on_trial", f"version {self.state.version} is on trial: in some minutes again")
+
+    def tick(self) -> None:
+        """OSError: it is tried again."""
+        self._look()
+        now = self.state
+        if now is None or now is self._told or now.step not in ("done", "failed"):
+            return
+        told, known = f"{now.at} {now.sha256}".encode(), self._config.vault_path / TOLD
+        if _content(known) != told:
+            outcome = now.code or now.step
+            self._log.append("update", at=now.at, version=now.version, sha256=now.sha256, by=now.by, code=outcome)
+            files.write_atomically(known, told)
+        self._told = now
+
+    def _look(self) -> None:
+        stamp = state.stamp(self._folder)
+        if stamp != self._stamp:
+            self._stamp, self.state = stamp, state.load(self._folder)
+
+    def _read(self, command: Command) -> Wish:
+        optional = ("url",) if "url" in command.body else ()
+        version, sha256, size, *url = fields(command, "version", "sha256", "size", *optional)
+        try:
+            if not (size.isascii() and size.isdecimal() and len(size) <= 12):
+                raise BadInput("size: a number of bytes would be right")
+            # As it is read again: what root would not take is not written.
+            found = url[0] if url else wish.usual_url(self._config, version)
+            wanted = msgspec.convert({"version": version, "sha256": sha256, "size": int(size), "url": found}, Wish)
+            wish.check_url(found)
+        except (BadInput, msgspec.ValidationError) as error:
+            raise CommandFault("command_malformed", str(error)) from None
+        return wanted
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A signed update from a slot's root and what starts it:
+#   image/bundle.sh VERSION slot.img slot.cmdline config.txt OUT.raucb CERTIFICATE KEY
+# slot.cmdline is the kernel's command line without the slot, config.txt the firmware's with @SLOT@ for its letter
+# (image/boot/config.txt).
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+fail() {
+  printf 'bundle.sh: %s\n' "$*" >&2
+  exit 2
+}
+
+[ "$#" -eq 7 ] || fail "usage: bundle.sh VERSION slot.img slot.cmdline config.txt OUT.raucb CERTIFICATE KEY"
+version=$1 root=$2 cmdline=$3 config=$4 out=$5 certificate=$6 key=$7
+[[ $version =~ ^(0|[1-9][0-9]{0,4})(\.(0|[1-9][0-9]{0,4})){2}$ ]] || fail "$version is no version; 0.2.0 would be right"
+for file in "$root" "$cmdline" "$config" "$certificate" "$key"; do [ -s "$file" ] || fail "$file: there is nothing there"; done
+grep -q '^os_prefix=@SLOT@/$' "$config" || fail "$config: no line os_prefix=@SLOT@/, by which a slot is known"
+[ "$(wc -l <"$cmdline")" -le 1 ] || fail "$cmdline: more than one line"
+[ ! -e "$out" ] || fail "$out is there already"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/content"
+cp --reflink=auto --sparse=always "$root" "$work/content/root.img"
+install -m 644 "$cmdline" "$work/content/cmdline.txt"
+install -m 644 "$config" "$work/content/config.txt"
+install -m 755 "$here/hook.sh" "$work/content/hook.sh"
+cat >"$work/content/manifest.raucm" <<END
+[update]
+compatible=linetap
+version=$version
+
+[bundle]
+format=${LINETAP_BUNDLE_FORMAT:-verity}
+
+[hooks]
+filename=hook.sh
+
+[image.rootfs]
+filename=root.img
+hooks=post-install
+END
+rauc bundle --cert="$certificate" --key="$key" "$work/content" "$out"

@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Updates: whom a unit trusts to sign one, and the one that this build is. LINETAP_UPDATE_CERTIFICATE and
+# LINETAP_UPDATE_KEY name the signer's; without them a key for development is made, once, in build/update-key/.
+
+readonly MADE=build/update-key
+readonly CERTIFICATE=${LINETAP_UPDATE_CERTIFICATE:-$MADE/certificate.pem} KEY=${LINETAP_UPDATE_KEY:-$MADE/key.pem}
+
+trust_signer() {
+  if [ ! -s "$CERTIFICATE" ]; then
+    [ "$CERTIFICATE" = "$MADE/certificate.pem" ] || fail "$CERTIFICATE: there is no certificate"
+    mkdir -p "$MADE"
+    (umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 7300 \
+      -subj '/O=linetap/CN=linetap development' -keyout "$MADE/key.pem" -out "$CERTIFICATE" 2>/dev/null)
+  fi
+  install -D -m 644 "$CERTIFICATE" "$ROOT/etc/rauc/keyring.pem"
+}
+
+# Not in SHA256SUMS: its signature and salt are new each time; what is signed is not.
+write_bundle() {
+  say "update"
+  rm -f "$OUT"/linetap-*.raucb
+  image/bundle.sh "$VERSION" "$OUT/slot.img" "$OUT/slot.cmdline" image/boot/config.txt \
+    "$OUT/linetap-$VERSION.raucb" "$CERTIFICATE" "$KEY" >"$WORK/bundle.log" 2>&1 || fail "$(tail -n 3 "$WORK/bundle.log")"
+}

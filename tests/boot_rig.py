@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A boot partition in a folder, and the shipped script on it; `starts` is what the firmware does, or whoever starts
+the emulated machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+IMAGE = Path(__file__).resolve().parents[1] / "image"
+SCRIPT, HOOK = IMAGE / "root" / "usr" / "lib" / "linetap" / "slots", IMAGE / "hook.sh"
+LIMIT_S = 60
+CONFIG = "os_prefix=@SLOT@/\narm_64bit=1\nkernel=vmlinuz\n"
+CMDLINE = "console=tty1 linetap.verity=1:2:3"
+
+
+def files(version: str) -> dict[str, str]:
+    """Of a slot's folder; @SLOT@ for its letter."""
+    config, cmdline = f"# {version}\n{CONFIG}", f"{CMDLINE} linetap.slot=@SLOT@\n"
+    return {"config.txt": config, "cmdline.txt": cmdline, "vmlinuz": f"kernel {version}"}
+
+
+class Boot:
+    def __init__(self, root: Path, pi: bool) -> None:
+        """The Pi's firmware remembers the try itself and says so in the device tree; else a file on the card does."""
+        self.root, self.boot, self.proc, self.pi = root, root / "boot", root / "proc", pi
+        self.bin = root / "bin"
+        for folder in (self.boot, self.proc, self.bin):
+            folder.mkdir()
+        (self.bin / "systemctl").write_text(f'#!/bin/sh\necho "$@" >>{root}/systemctl\n')
+        (self.bin / "systemctl").chmod(0o755)
+        self.lay("a", "0.1.0")
+        (self.boot / "config.txt").write_bytes((self.boot / "a" / "config.txt").read_bytes())
+        self.flag = False
+        self.starts()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        paths = {"LINETAP_BOOT": str(self.boot), "LINETAP_PROC": str(self.proc)}
+        return {**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", **paths}
+
+    def lay(self, slot: str, version: str) -> None:
+        """As the image has it, or as the hook has laid it."""
+        (self.boot / slot).mkdir(exist_ok=True)
+        for name, text in files(version).items():
+            (self.boot / slot / name).write_text(text.replace("@SLOT@", slot))
+
+    def call(self, *words: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [SCRIPT, *words], env=self.environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        return (done.stdout or done.stderr).strip()
+
+    def reboots(self) -> None:
+        """By the script's own `reboot`."""
+        self.call("reboot")
+        said = (self.root / "systemctl").read_text().splitlines()[-1]
+        self.flag = said.endswith("--reboot-argument=0 tryboot")
+        assert self.flag or said == "reboot"
+        self.starts()
+
+    def power_cut(self) -> None:
+        self.flag = False
+        self.starts()
+
+    def starts(self) -> None:
+        """One start: whichever file counts names a folder, and that folder's cmdline.txt is the kernel's."""
+        once = self.flag if self.pi else (self.boot / "tryboot").exists()
+        self.flag = False
+        if not self.pi:
+            (self.boot / "tryboot").unlink(missing_ok=True)
+        text = (self.boot / ("tryboot.txt" if once else "config.txt")).read_text()
+        prefix = [line for line in text.splitlines() if line.startswith("os_prefix=")]
+        assert len(prefix) == 1, text
+        folder = self.boot / prefix[0].removeprefix("os_prefix=")
+        assert (folder / "vmlinuz").exists(), "a start without a kernel"
+        self.kernel = (folder / "vmlinuz").read_text()
+        (self.proc / "cmdline").write_text((folder / "cmdline.txt").read_text())
+        if self.pi:
+            loader = self.proc / "device-tree" / "chosen" / "bootloader"
+            loader.mkdir(parents=True, exist_ok=True)
+            (loader / "tryboot").write_bytes(int(once).to_bytes(4, "big"))

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Another version, to its end: kept when it is well, left by itself when it is not, and every call is where it was. One
+machine, from test to test; what is tried next is made of the image that runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from machine import COMMAND_S, PROJECT, Machine
+from rig import BOOT, HOST, Office, call_ids, certify, one_call, record_of, state_of, vault
+
+from https_server import Server
+from linetap.bench.stage import linetap
+from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
+from linetap.evidence import command as envelopes
+from linetap.evidence import document, keys, sshsig
+from linetap.evidence.command import Command
+from linetap.evidence.roles import Person, Roles
+from linetap.records import RecorderState, UpdateState
+
+pytestmark = pytest.mark.hil
+UNIT, CONFIG = "floor-03", "/etc/linetap/unit.toml"
+STATE, VAULT = "/var/lib/linetap/update/state.json", "/var/lib/linetap/vault"
+LIMIT_S = 600  # to fetch, write and read 180 MB in an emulated machine
+MAKE_S = 400
+NO_SYSTEMD = "rm usr/lib/systemd/systemd"  # its kernel panics
+NO_RECORDER = "sed -i 's|^ExecStart=.*|ExecStart=/bin/false|' etc/systemd/system/linetap-recorder.service"
+
+
+@dataclass
+class Updated:
+    machine: Machine
+    office: Office
+    folder: Path
+    people: dict[str, Ed25519PrivateKey]
+    calls: list[str] = field(default_factory=list)
+
+    def bundle(self, version: str, change: str = ":") -> Path:
+        made = self.folder / f"linetap-{version}.raucb"
+        script = str(PROJECT / "tests" / "hil" / "next_version.sh")
+        subprocess.run(["nice", script, version, str(made), change], check=True, capture_output=True, timeout=MAKE_S)
+        return made
+
+    def stick(self, bundle: Path) -> None:
+        """Put in."""
+        image = self.folder / "stick.img"
+        image.unlink(missing_ok=True)
+        subprocess.run(["truncate", "-s", "400M", image], check=True, timeout=COMMAND_S)
+        subprocess.run(["mkfs.vfat", image], check=True, capture_output=True, timeout=COMMAND_S)
+        subprocess.run(["mcopy", "-i", image, bundle, "::"], check=True, timeout=COMMAND_S)
+        self.machine.qmp("blockdev-add", driver="raw", **{"node-name": "stick", "read-only": True},
+                         file={"driver": "file", "filename": str(image)})  # fmt: skip
+        self.machine.qmp("device_add", driver="usb-storage", drive="stick", id="stick")
+
+    def obeyed(self, verb: str, role: str, body: dict[str, str]) -> dict[str, object]:
+        now_ns = SYSTEM.utc_ns()
+        command = Command(
+            unit=UNIT, verb=verb, role=role, counter=now_ns // NS_PER_MS, body=body,
+            expires=rfc3339(now_ns + 3600 * NS_PER_S),
+        )  # fmt: skip
+        made = envelopes.seal(command, lambda text: sshsig.sign(text, self.people[role], envelopes.NAMESPACE))
+        self.machine.write("/run/one.command", made)
+        said = self.machine.run("linetap", "command", "apply", "/run/one.command", "--config", CONFIG, "--wait", "60")
+        found: dict[str, object] = json.loads(said)
+        return found
+
+    def state(self) -> UpdateState:
+        return msgspec.json.decode(self.machine.read(STATE), type=UpdateState)
+
+    def reaches(self, *steps: str) -> UpdateState:
+        self.machine.until(lambda: self.state().step in steps, f"the update is {steps}", LIMIT_S)
+        return self.state()
+
+    def starts_again(self) -> None:
+        """By itself; and then somebody is there again."""
+        assert self.machine.ended(LIMIT_S), self.machine.last_words()
+        self.machine.boot()
+
+    def runs(self) -> tuple[str, str]:
+        """Slot and version."""
+        version = self.machine.run("sed", "-n", "s/^VERSION=//p", "/usr/lib/linetap/release")
+        return self.machine.run("/usr/lib/linetap/slots", "get-current"), version
+
+    def has_every_call(self) -> None:
+        self.machine.until(lambda: state_of(self.machine, "recorder", RecorderState).lines, "the recorder works")
+        assert set(self.calls) <= call_ids(self.machine)
+        for call_id in self.calls:
+            assert record_of(self.machine, call_id).disposition == "recorded"
+
+    def call(self) -> None:
+        self.calls.append(one_call(self.machine))
+
+
+@pytest.fixture(scope="module")
+def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Updated]:
+    folder = tmp_path_factory.mktemp("updates")
+    office = Office.new(folder / "office")
+    people = _people(office)
+    line = keys.public_line(people["authority"].public_key())
+    with Machine(folder) as machine:
+        machine.more = ["-device", "qemu-xhci"]
+        machine.put("linetap.toml", office.card(authority=(line, office.folder / "keylist.json")))
+        machine.boot()
+        machine.until(lambda: "linetap-done.txt" in machine.run("ls", BOOT), "the card is taken", LIMIT_S)
+        certify(machine, office)
+        made = Updated(machine, office, folder, people)
+        named = [Person("the operator", "operator", keys.public_line(people["operator"].public_key()))]
+        text = document.encode(Roles(1, named, []))
+        body = {"document": text.decode(), "sig": sshsig.sign(text, people["authority"], "linetap-roles")}
+        machine.until(lambda: state_of(machine, "recorder", RecorderState).lines, "the recorder works")
+        assert made.obeyed("roles", "authority", body)["done"]
+        made.call()
+        yield made
+
+
+def _people(office: Office) -> dict[str, Ed25519PrivateKey]:
+    """An authority that has signed a key list, and an operator."""
+    authority = office.folder / "authority.key"
+    linetap("keygen", "authority", "-o", authority)
+    keeper = linetap("keygen", "custodian", "-o", office.folder / "keeper.txt").strip()
+    linetap(
+        "keygen", "epochs", "--from", rfc3339(SYSTEM.utc_ns())[:10], "--days", 100, "--authority", authority,
+        "--all-on-one-medium", office.folder / "epochs", "-o", office.folder / "keylist.json", "--custodian", keeper,
+    )  # fmt: skip
+    return {"authority": keys.load_unit_key(authority.read_bytes()), "operator": keys.new_unit_key()}
+
+
+def test_a_good_one_is_kept(unit: Updated) -> None:
+    """update good: fetched over TLS, installed, tried, kept; every call is where it was"""
+    bundle = unit.bundle("0.2.0")
+    data = bundle.read_bytes()
+    pair = unit.office.pki.host(HOST, name="updates")
+    with Server(unit.office.pki, pair, data) as server:
+        told = unit.obeyed("update", "operator", {
+            "version": "0.2.0", "size": str(len(data)), "sha256": hashlib.sha256(data).hexdigest(),
+            "url": f"https://{HOST}:{server.port}/linetap-0.2.0.raucb",
+        })  # fmt: skip
+        assert told["done"], told
+        assert unit.machine.ended(LIMIT_S), unit.machine.last_words()
+    unit.machine.boot()
+    assert unit.runs() == ("b", "0.2.0")
+    found = unit.reaches("done", "failed")
+    assert (found.step, found.code, found.text) == ("done", "", "")
+    unit.has_every_call()
+    unit.call()
+    unit.machine.cut()
+    unit.machine.boot()
+    assert unit.runs() == ("b", "0.2.0"), "it is what starts"
+    unit.has_every_call()
+
+
+def test_one_that_panics_is_left(unit: Updated) -> None:
+    """update that does not start: the machine is back in the old version by itself, and says so"""
+    unit.stick(unit.bundle("0.3.0", NO_SYSTEMD))
+    assert unit.machine.ended(LIMIT_S), unit.machine.last_words()
+    unit.machine.start()
+    assert unit.machine.ended(LIMIT_S), "the panic ends it"
+    unit.machine.boot()
+    assert unit.runs() == ("b", "0.2.0")
+    found = unit.reaches("done", "failed")
+    assert (found.version, found.code, found.by) == ("0.3.0", "update_fell_back", "stick")
+    unit.machine.until(lambda: "update_failed" in unit.machine.run("linetap", "check", "--config", CONFIG, check=False),
+                       "the check says so")  # fmt: skip
+    unit.has_every_call()
+
+
+def test_one_that_is_not_well_is_left(unit: Updated) -> None:
+    """update whose self-test fails: tried, and left by itself; the calls of before are there"""
+    unit.stick(unit.bundle("0.4.0", NO_RECORDER))
+    unit.starts_again()
+    assert unit.runs() == ("a", "0.4.0")
+    unit.starts_again()
+    assert unit.runs() == ("b", "0.2.0")
+    found = unit.reaches("done", "failed")
+    assert (found.version, found.code) == ("0.4.0", "update_self_test")
+    assert "recorder_dead" in found.text
+    unit.has_every_call()
+    unit.call()
+
+
+def test_a_power_cut_in_the_middle(unit: Updated, tmp_path: Path) -> None:
+    """a power cut while a slot is written: the old version starts, and the update goes on by itself to its end"""
+    unit.stick(unit.bundle("0.5.0"))
+    unit.reaches("installing")
+    unit.machine.cut()
+    unit.machine.boot()
+    assert unit.runs() == ("b", "0.2.0")
+    unit.starts_again()
+    assert unit.runs() == ("a", "0.5.0")
+    assert unit.reaches("done", "failed").step == "done"
+    unit.has_every_call()
+    unit.machine.run("systemctl", "stop", "linetap-recorder")
+    signers = tmp_path / "allowed_signers"
+    signers.write_bytes(unit.machine.read("/etc/linetap/allowed_signers"))
+    linetap("verify", vault(unit.machine, tmp_path / "vault"), "--signers", signers)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server of bundles on the loopback that wants a unit's certificate, and fails in the ways that networks and servers
+have."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from pki_rig import Pair, Pki
+
+HOST = "127.0.0.1"
+
+
+class Answer:
+    """What is said to one request: by default the bundle from where it was asked for."""
+
+    def __init__(
+        self, status: int | None = None, cut_at: int | None = None, total: int | None = None, ranges: bool = True,
+        begins: int | None = None,
+    ) -> None:  # fmt: skip
+        self.status, self.cut_at, self.total, self.ranges, self.begins = status, cut_at, total, ranges, begins
+
+
+class Server:
+    """`answers`: for the first requests, one after the other; then the bundle. `asked`: the Range of each."""
+
+    def __init__(self, pki: Pki, pair: Pair, bundle: bytes) -> None:
+        self.bundle, self.answers, self.asked = bundle, list[Answer](), list[str | None]()
+        self.paths = list[str]()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        context.load_verify_locations(pki.ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+        self._server = _Listening((HOST, 0), _handler(self))
+        self._server.context = context
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Listening(ThreadingHTTPServer):
+    """Each connection's TLS in its own thread: whoever is not let in keeps nobody else out."""
+
+    context: ssl.SSLContext
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        with self.context.wrap_socket(request, server_side=True) as safe:
+            super().finish_request(safe, client_address)
+
+    def handle_error(self, *_: object) -> None:
+        """A stranger, or one who has hung up: the test says whether that was meant."""
+
+
+def _handler(server: Server) -> Callable[..., BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            answer = server.answers.pop(0) if server.answers else Answer()
+            asked = self.headers.get("Range")
+            server.asked.append(asked)
+            server.paths.append(self.path)
+            self.close_connection = True
+            if answer.status is not None:
+                self.send_error(answer.status)
+                return
+            begins = int(asked.removeprefix("bytes=").rstrip("-")) if asked and answer.ranges else 0
+            data = server.bundle[begins:]
+            self.send_response(206 if begins else 200)
+            total = answer.total if answer.total is not None else len(server.bundle)
+            if begins:
+                told = begins if answer.begins is None else answer.begins
+                self.send_header("Content-Range", f"bytes {told}-{total - 1}/{total}")
+            self.send_header("Content-Length", str(total - begins))
+            self.end_headers()
+            self.wfile.write(data if answer.cut_at is None else data[: answer.cut_at])
+
+        def log_message(self, *_: object) -> None:
+            """To nobody."""
+
+    return Handler

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles made by the shipped script and signed by somebody, and the shipped RAUC configuration over files as slots.
+
+This kernel may have no dm-verity: what is installed here is of the format that needs none. The image's is verity, and
+the emulated machine installs that.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from boot_rig import CMDLINE, CONFIG, IMAGE
+
+LIMIT_S = 120
+SLOT_BYTES = 2 << 20
+
+
+def why_not() -> str | None:
+    """Why no bundle can be made here."""
+    return None if shutil.which("rauc") and shutil.which("mksquashfs") else "there is no rauc or no mksquashfs here"
+
+
+@dataclass(frozen=True)
+class Signer:
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def new(cls, folder: Path, name: str) -> Signer:
+        made = cls(folder / f"{name}.pem", folder / f"{name}.key")
+        words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        words += ["-days", "30", "-subj", f"/O=linetap/CN={name}"]
+        words += ["-keyout", str(made.key), "-out", str(made.certificate)]
+        subprocess.run(words, check=True, capture_output=True, timeout=LIMIT_S)
+        return made
+
+
+def make_root(folder: Path, version: str) -> bytes:
+    """A squashfs with what starts it; no kernel in it where `version` is empty."""
+    tree, image = folder / "tree", folder / "tree.img"
+    shutil.rmtree(tree, ignore_errors=True)
+    boot = tree / "usr" / "lib" / "linetap" / "boot"
+    (boot / "overlays").mkdir(parents=True)
+    (boot / "overlays" / "README").write_text("Overlays of this slot.\n")
+    (tree / "rest").write_bytes(os.urandom(64 << 10))  # less than a block is no bundle to RAUC
+    if version:
+        (boot / "vmlinuz").write_text(f"kernel {version}")
+    words = ["mksquashfs", str(tree), str(image), "-quiet", "-no-progress", "-noappend", "-all-root"]
+    subprocess.run(words, check=True, capture_output=True, timeout=LIMIT_S)
+    return image.read_bytes()
+
+
+def make_bundle(
+    folder: Path,
+    version: str,
+    signer: Signer,
+    format_: str = "verity",
+    compatible: str = "linetap",
+    kernel: bool = True,
+) -> Path:
+    """By image/bundle.sh; `compatible` of another product: what that product's own script would make."""
+    image, cmdline, config = (folder / name for name in ("slot.img", "slot.cmdline", "config.txt"))
+    image.write_bytes(make_root(folder, version if kernel else ""))
+    cmdline.write_text(f"{CMDLINE}\n")
+    config.write_text(CONFIG)
+    script = IMAGE / "bundle.sh"
+    if compatible != "linetap":
+        script = folder / "bundle.sh"
+        script.write_text((IMAGE / "bundle.sh").read_text().replace("compatible=linetap", f"compatible={compatible}"))
+        script.chmod(0o755)
+        shutil.copy(IMAGE / "hook.sh", folder)
+    out = folder / f"linetap-{version}.raucb"
+    out.unlink(missing_ok=True)
+    done = subprocess.run(
+        [script, version, image, cmdline, config, out, signer.certificate, signer.key], capture_output=True, text=True,
+        timeout=LIMIT_S, check=False, env={**os.environ, "LINETAP_BUNDLE_FORMAT": format_},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def system_conf(keyring: Path | str, slots: Path | str, data: Path | str, backend: Path | str) -> str:
+    """The shipped one, with these paths and the other format."""
+    text = (IMAGE / "root" / "etc" / "rauc" / "system.conf").read_text()
+    for old, new in (
+        ("bundle-formats=verity", "bundle-formats=plain verity"),
+        ("/etc/rauc/keyring.pem", str(keyring)),
+        ("/dev/disk/by-partlabel/linetap-a", f"{slots}/a.img"),
+        ("/dev/disk/by-partlabel/linetap-b", f"{slots}/b.img"),
+        ("/var/lib/linetap/update/rauc", str(data)),
+        ("/usr/lib/linetap/slots", str(backend)),
+    ):
+        assert old in text, old
+        text = text.replace(old, new)
+    return text

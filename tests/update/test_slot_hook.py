@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the hook of every bundle lays on the boot partition, from a root that was really written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from boot_rig import CMDLINE, CONFIG, HOOK, LIMIT_S, Boot
+from slots_rig import make_root
+from slots_rig import why_not as no_rauc
+
+
+def why_not() -> str | None:
+    return "only root can mount a root" if os.geteuid() != 0 else no_rauc()
+
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+
+class Bundle:
+    """Mounted by RAUC, and the slot that it has just written."""
+
+    def __init__(self, root: Path) -> None:
+        self.boot = Boot(root, pi=False)
+        self.folder, self.slot = root / "bundle", root / "slot.img"
+        self.folder.mkdir()
+        (self.folder / "hook.sh").symlink_to(HOOK)
+        (self.folder / "cmdline.txt").write_text(f"{CMDLINE}\n")
+        (self.folder / "config.txt").write_text(CONFIG)
+        self.slot.write_bytes(make_root(root, "0.2.0"))
+
+    def hook(self, slot: str = "b", code: int = 0) -> str:
+        names = {"RAUC_SLOT_BOOTNAME": slot, "RAUC_SLOT_DEVICE": str(self.slot)}
+        done = subprocess.run(
+            [self.folder / "hook.sh", "slot-post-install"], env={**self.boot.environment, **names},
+            capture_output=True, text=True, timeout=LIMIT_S, check=False,
+        )  # fmt: skip
+        assert (done.returncode != 0) == (code != 0), done.stdout + done.stderr
+        return done.stderr.strip()
+
+    def text(self, name: str) -> str:
+        return (self.boot.boot / "b" / name).read_text()
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return Bundle(tmp_path)
+
+
+def test_a_slot_is_its_roots_kernel_and_its_own_letter(bundle: Bundle) -> None:
+    bundle.hook()
+    assert bundle.text("vmlinuz") == "kernel 0.2.0"
+    assert bundle.text("overlays/README") != ""
+    assert bundle.text("cmdline.txt") == f"{CMDLINE} linetap.slot=b\n"
+    assert bundle.text("config.txt").startswith("os_prefix=b/\n")
+    bundle.boot.call("set-primary", "b")
+    bundle.boot.reboots()
+    assert (bundle.boot.kernel, bundle.boot.call("get-current")) == ("kernel 0.2.0", "b")
+
+
+def test_what_was_there_before_is_gone(bundle: Bundle) -> None:
+    bundle.boot.lay("b", "0.0.1")
+    (bundle.boot.boot / "b" / "old.dtb").write_text("")
+    bundle.boot.call("set-state", "b", "bad")
+    bundle.hook()
+    assert not (bundle.boot.boot / "b" / "old.dtb").exists()
+
+
+def test_a_slot_that_counts_is_not_touched(bundle: Bundle) -> None:
+    assert "in use" in bundle.hook("a", code=1)
+    assert "no slot" in bundle.hook("c", code=1)
+    assert (bundle.boot.boot / "a" / "vmlinuz").read_text() == "kernel 0.1.0"
+
+
+@pytest.mark.parametrize("defect", ["no root", "no kernel", "no config"])
+def test_cut_short_it_leaves_no_slot(bundle: Bundle, defect: str) -> None:
+    match defect:
+        case "no root":
+            bundle.slot.write_bytes(bytes(100_000))
+        case "no kernel":
+            bundle.slot.write_bytes(make_root(bundle.boot.root, ""))
+        case _:
+            (bundle.folder / "config.txt").unlink()
+    bundle.hook(code=1)
+    assert bundle.boot.call("get-state", "b") == "bad"
+    assert "empty" in bundle.boot.call("set-primary", "b", code=1)
+    assert str(bundle.boot.root) not in Path("/proc/mounts").read_text()

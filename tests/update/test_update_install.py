@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what is wanted to the reboot that tries it: in order, once, between two calls, and on from where a cut was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from update_rig import BUNDLE, SHA256, WANTED, Rig
+
+from linetap.clock import NS_PER_S
+from linetap.commission.idle import HOLDS_S
+from linetap.records import UpdateState
+from linetap.update import install as installing
+from linetap.update import release, state, wish
+from linetap.update.fault import UpdateFault
+from linetap.update.rauc import Info
+from linetap.update.wish import Wish
+
+
+@pytest.fixture
+def rig(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    (run_dir / "release").write_text("NAME=linetap\nVERSION=0.1.0\n")
+    monkeypatch.setattr(release, "RELEASE", run_dir / "release")
+    return Rig(run_dir)
+
+
+def test_it_is_fetched_installed_and_tried(rig: Rig) -> None:
+    rig.red = lambda _: ["line_cut 2"]
+    rig.want()
+    rig.install()
+    assert rig.machine.calls == ["info", "install", "try_other", "reboot"]
+    assert rig.machine.current == "b"
+    found = rig.state
+    assert (found.step, found.version, found.by, found.slot, found.before) == (
+        "trying", "0.2.0", "command", "b", ["line_cut 2"],
+    )  # fmt: skip
+    assert not rig.path.exists()
+    assert rig.bundles() == []
+
+
+def test_one_from_a_stick_is_not_fetched(rig: Rig) -> None:
+    rig.from_stick(msgspec.structs.replace(WANTED, url=None))
+    rig.install()
+    assert (rig.fetched, rig.state.step, rig.state.by) == (0, "trying", "stick")
+    assert rig.bundles() == []
+    assert not (rig.folder / wish.STICK).exists()
+
+
+def test_a_line_in_use_keeps_the_old_version(rig: Rig) -> None:
+    seen: list[tuple[float, str]] = []
+    rig.clock.doing = lambda s: "recording" if s < 500 else "idle"
+    rig.clock.passes = lambda s: seen.append((s, rig.state.step))
+    rig.want()
+    rig.install()
+    assert {step for s, step in seen if s < 500 + HOLDS_S} == {"waiting"}
+    assert rig.machine.current == "b"
+
+
+def test_a_line_that_is_never_idle_is_said_and_not_cut(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installing, "WAIT_DAYS", 0.01)
+    rig.clock.doing = lambda _: "recording"
+    rig.want()
+    rig.install()
+    assert rig.outcome() == ("failed", "update_busy")
+    assert "line 1 is in use" in rig.state.text
+    assert "try_other" not in rig.machine.calls
+    assert not rig.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("info", "code"),
+    [
+        (Info("toaster", "0.2.0"), "update_other_product"),
+        (Info("linetap", "0.3.0"), "update_other_version"),
+        (Info("linetap", "newest"), "update_other_version"),
+    ],
+)
+def test_a_bundle_that_is_another_is_not_installed(rig: Rig, info: Info, code: str) -> None:
+    rig.machine.bundle = info
+    rig.want()
+    rig.install()
+    assert rig.outcome() == ("failed", code)
+    assert rig.machine.calls == ["info"]
+    assert rig.bundles() == []
+
+
+def test_an_older_one_is_not_installed(rig: Rig) -> None:
+    rig.machine.bundle = Info("linetap", "0.0.9")
+    rig.want(msgspec.structs.replace(WANTED, version="0.0.9"))
+    rig.install()
+    assert rig.outcome() == ("failed", "update_older")
+    assert rig.fetched == 0
+    assert "0.1.0" in rig.state.text
+
+
+@pytest.mark.parametrize("call", ["info", "install", "try_other"])
+def test_what_rauc_says_is_what_is_said(rig: Rig, call: str) -> None:
+    rig.machine.faults[call] = UpdateFault("update_install", "rauc install: the reason")
+    rig.want()
+    rig.install()
+    assert rig.outcome() == ("failed", "update_install")
+    assert rig.state.text == "rauc install: the reason"
+    assert "reboot" not in rig.machine.calls
+    assert not rig.path.exists()
+    assert rig.bundles() == []
+
+
+def test_the_version_that_runs_is_not_installed_again(rig: Rig) -> None:
+    rig.from_stick(msgspec.structs.replace(WANTED, version="0.1.0", url=None))
+    rig.install()
+    assert rig.machine.calls == []
+    assert rig.bundles() == []
+    assert state.load(rig.folder) is None
+
+
+def test_a_machine_that_is_no_image_takes_none(rig: Rig) -> None:
+    release.RELEASE.unlink()
+    rig.want()
+    rig.install()
+    assert rig.outcome() == ("failed", "update_not_here")
+
+
+def test_where_there_is_no_room_nothing_is_fetched(rig: Rig) -> None:
+    storage = msgspec.structs.replace(rig.config.storage, reserve_mb=1 << 30)
+    rig.config = msgspec.structs.replace(rig.config, storage=storage)
+    rig.want()
+    rig.install()
+    assert rig.outcome() == ("failed", "update_no_room")
+    assert rig.fetched == 0
+
+
+def test_the_slot_that_is_the_way_back_is_not_written(rig: Rig) -> None:
+    rig.machine.current = "b"
+    rig.want()
+    rig.install()
+    assert rig.outcome() == ("failed", "update_on_trial")
+    assert rig.machine.calls == []
+
+
+def test_a_trial_is_waited_for(rig: Rig) -> None:
+    rig.want()
+    rig.install()
+    rig.want(msgspec.structs.replace(WANTED, version="0.3.0"))
+    rig.machine.bundle = Info("linetap", "0.3.0")
+
+    def kept_after_a_minute(s: float) -> None:
+        if s >= 60 and rig.state.step == "trying" and rig.state.version == "0.2.0":
+            rig.machine.primary = "b"
+            state.save(rig.folder, msgspec.structs.replace(rig.state, step="done"))
+
+    rig.clock.passes = kept_after_a_minute
+    rig.install()
+    assert (rig.state.version, rig.state.step, rig.machine.current) == ("0.3.0", "trying", "a")
+
+
+def test_the_operators_word_comes_before_the_sticks(rig: Rig) -> None:
+    rig.from_stick(msgspec.structs.replace(WANTED, version="0.1.5", url=None))
+    rig.want()
+    rig.install()
+    assert (rig.state.version, rig.state.by) == ("0.2.0", "command")
+    assert (rig.folder / wish.STICK).exists(), "it is looked at after the trial"
+
+
+def test_another_version_may_be_wanted_while_one_waits(rig: Rig) -> None:
+    rig.clock.doing = lambda s: "recording" if s < 200 else "idle"
+
+    def wanted_anew(s: float) -> None:
+        if 100 < s < 101:
+            rig.want(msgspec.structs.replace(WANTED, version="0.3.0"))
+            rig.machine.bundle = Info("linetap", "0.3.0")
+
+    rig.clock.passes = wanted_anew
+    rig.want()
+    rig.install()
+    assert rig.machine.calls == ["info", "install", "info", "install", "try_other", "reboot"]
+    assert rig.state.version == "0.3.0"
+
+
+def test_one_that_came_while_another_failed_is_not_lost(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tired(Exception):
+        pass
+
+    second = msgspec.structs.replace(WANTED, version="0.3.0")
+
+    def install(_bundle: Path) -> None:
+        if rig.machine.bundle.version == "0.3.0":
+            raise Tired
+        rig.want(second)
+        rig.machine.bundle = Info("linetap", "0.3.0")
+        raise UpdateFault("update_install", "no")
+
+    monkeypatch.setattr(rig.machine, "install", install)
+    rig.want()
+    with pytest.raises(Tired):
+        rig.install()
+    assert wish.read(rig.path) == second
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"version":"0.2.0"}', b"\xff" * 5000, b'{"url":1}'])
+def test_what_is_no_wish_goes(rig: Rig, text: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    rig.want(text)
+    rig.install()
+    assert not rig.path.exists()
+    assert rig.machine.calls == []
+    assert "update_wish: " in caplog.text
+
+
+def test_a_link_in_the_recorders_folder_is_not_followed(rig: Rig) -> None:
+    elsewhere = rig.config.vault_path.parent / "elsewhere"
+    elsewhere.write_bytes(msgspec.json.encode(WANTED))
+    rig.path.symlink_to(elsewhere)
+    rig.install()
+    assert rig.machine.calls == []
+    assert elsewhere.exists()
+    assert not rig.path.is_symlink()
+
+
+class Cut(BaseException):
+    """The power."""
+
+
+class TestPower:
+    @pytest.mark.parametrize("at", ["info", "install", "try_other", "reboot"])
+    def test_the_next_start_goes_on(self, rig: Rig, at: str) -> None:
+        """Each call cut short once. The slot that starts is the old one until somebody has kept the new one."""
+        original = getattr(rig.machine, at)
+
+        def cut(*_: object) -> None:
+            raise Cut
+
+        setattr(rig.machine, at, cut)
+        rig.want()
+        with pytest.raises(Cut):
+            rig.install()
+        assert rig.machine.primary == "a"
+        setattr(rig.machine, at, original)
+        if at == "reboot":
+            rig.trial()
+            assert rig.outcome() == ("failed", "update_fell_back"), "nobody knows that it was not even tried"
+            return
+        rig.install()
+        assert (rig.state.step, rig.machine.current) == ("trying", "b")
+        assert rig.fetched == 1, "what is here is not fetched again"
+
+    def test_while_it_waits_it_is_not_installed_again(self, rig: Rig) -> None:
+        def cut(s: float) -> None:
+            if s > 30:
+                raise Cut
+
+        rig.clock.doing, rig.clock.passes = lambda _: "recording", cut
+        rig.want()
+        with pytest.raises(Cut):
+            rig.install()
+        rig.clock.doing, rig.clock.passes = lambda _: "idle", lambda _: None
+        rig.install()
+        assert rig.machine.calls.count("install") == 1
+        assert rig.state.step == "trying"
+
+    def test_what_always_ends_it_is_given_up(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        def cut(_bundle: Path) -> Info:
+            raise Cut
+
+        monkeypatch.setattr(rig.machine, "info", cut)
+        rig.want()
+        for _ in range(installing.MOST_STARTS):
+            with pytest.raises(Cut):
+                rig.install()
+        rig.install()
+        assert rig.outcome() == ("failed", "update_gave_up")
+        assert not rig.path.exists()
+
+    def test_a_bundle_that_the_cut_has_spoiled_is_fetched_again(self, rig: Rig) -> None:
+        (rig.folder / wish.FETCHED).write_bytes(BUNDLE[:-1] + b"?")
+        rig.want()
+        rig.install()
+        assert (rig.fetched, rig.state.step) == (1, "trying")
+
+
+def test_how_far_it_is_stands_on_the_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[UpdateState] = []
+
+    def fetch(_wanted: Wish, into: Path, tell: installing.Told) -> None:
+        for size in (1000, 2000, 3000):
+            rig.clock.advance(installing.TELL_EVERY_S * NS_PER_S)
+            tell(size, "")
+            told.append(rig.state)
+        tell(3000, "connection reset")
+        told.append(rig.state)
+        into.write_bytes(BUNDLE)
+
+    monkeypatch.setattr(rig, "fetch", fetch)
+    rig.want()
+    rig.install()
+    assert [(each.step, each.fetched, each.text) for each in told] == [
+        ("fetching", 1000, ""), ("fetching", 2000, ""), ("fetching", 3000, ""), ("fetching", 3000, "connection reset"),
+    ]  # fmt: skip
+    assert {each.size for each in told} == {len(BUNDLE)}
+    assert {each.sha256 for each in told} == {SHA256}

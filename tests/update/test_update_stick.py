@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A USB stick: one bundle at its top is copied and wanted; anything else is left alone, or said in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from update_rig import BUNDLE, SHA256, WANTED, Rig
+
+from linetap.errors import BadInput
+from linetap.records import UpdateState
+from linetap.update import release, state, stick, wish
+from linetap.update.fault import UpdateFault
+from linetap.update.rauc import Info
+from linetap.update.wish import Wish
+
+NAME = "linetap-0.2.0.raucb"
+
+
+@pytest.fixture
+def rig(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    (run_dir / "release").write_text("VERSION=0.1.0\n")
+    monkeypatch.setattr(release, "RELEASE", run_dir / "release")
+    return Rig(run_dir)
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    (tmp_path / NAME).write_bytes(BUNDLE)
+    (tmp_path / "holiday.jpg").write_bytes(b"")
+    return tmp_path
+
+
+def fault(rig: Rig, top: Path) -> UpdateFault:
+    with pytest.raises(UpdateFault) as raised:
+        stick.take(top, rig.config, rig.machine)
+    assert not (rig.folder / wish.STICK).exists()
+    return raised.value
+
+
+def test_one_bundle_is_copied_and_wanted(rig: Rig, top: Path) -> None:
+    wanted = stick.take(top, rig.config, rig.machine)
+    assert wanted == Wish(version="0.2.0", sha256=SHA256, size=len(BUNDLE)) == wish.read(rig.folder / wish.STICK)
+    assert (rig.folder / wish.FROM_STICK).read_bytes() == BUNDLE
+    (top / NAME).unlink()  # the stick is free
+    rig.install()
+    assert (rig.state.step, rig.state.by) == ("trying", "stick")
+
+
+def test_a_stick_with_something_else_is_nothing(rig: Rig, top: Path) -> None:
+    (top / NAME).rename(top / "other.raucb")
+    (top / "folder").mkdir()
+    (top / "folder" / NAME).write_bytes(BUNDLE)
+    assert stick.take(top, rig.config, rig.machine) is None
+    assert rig.machine.calls == []
+
+
+def test_two_are_one_too_many(rig: Rig, top: Path) -> None:
+    (top / "linetap-0.3.0.raucb").write_bytes(BUNDLE)
+    assert fault(rig, top).code == "update_stick"
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "empty"])
+def test_what_is_no_file_is_none(rig: Rig, top: Path, kind: str) -> None:
+    (top / NAME).unlink()
+    match kind:
+        case "folder":
+            (top / NAME).mkdir()
+        case "link":
+            (top / NAME).symlink_to("/etc/shadow")
+        case _:
+            (top / NAME).write_bytes(b"")
+    assert fault(rig, top).code == "update_stick"
+
+
+@pytest.mark.parametrize(
+    ("info", "code"),
+    [(Info("linetap", "0.0.9"), "update_older"), (Info("toaster", "0.2.0"), "update_other_product")],
+)
+def test_signature_and_version_decide(rig: Rig, top: Path, info: Info, code: str) -> None:
+    rig.machine.bundle = info
+    assert fault(rig, top).code == code
+    rig.machine.faults["info"] = UpdateFault("update_signature", "rauc info: no")
+    assert fault(rig, top).code == "update_signature"
+
+
+def test_the_version_that_runs_is_nothing_new(rig: Rig, top: Path) -> None:
+    rig.machine.bundle = Info("linetap", "0.1.0")
+    assert stick.take(top, rig.config, rig.machine) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "again"),
+    [
+        ("failed", "update_self_test", False),
+        ("failed", "update_fell_back", False),
+        ("failed", "update_install", False),
+        ("failed", "update_busy", True),
+        ("failed", "update_no_room", True),
+        ("trying", "", False),
+        ("waiting", "", False),
+    ],
+)
+def test_one_that_stays_in_does_not_start_the_machine_again_and_again(
+    rig: Rig, top: Path, step: str, code: str, again: bool
+) -> None:
+    old = UpdateState(step="failed", version="0.2.0", sha256=SHA256, by="stick", at="", code=code)
+    state.save(rig.folder, msgspec.structs.replace(old, step=step))
+    assert (stick.take(top, rig.config, rig.machine) is not None) is again
+
+
+def test_where_there_is_no_room_nothing_is_copied(rig: Rig, top: Path) -> None:
+    storage = msgspec.structs.replace(rig.config.storage, reserve_mb=1 << 30)
+    rig.config = msgspec.structs.replace(rig.config, storage=storage)
+    assert fault(rig, top).code == "update_no_room"
+    assert rig.bundles() == []
+
+
+def test_one_that_changes_as_it_is_copied_is_not_installed(rig: Rig, top: Path) -> None:
+    stick.take(top, rig.config, rig.machine)
+    (rig.folder / wish.FROM_STICK).write_bytes(BUNDLE[:-1] + b"?")
+    rig.install()
+    assert rig.outcome() == ("failed", "update_sha256")
+    assert WANTED.sha256 == SHA256
+
+
+@pytest.mark.parametrize("name", ["null", "../etc/passwd", "", ".", "nothing9"])
+def test_only_a_block_device_is_mounted(name: str) -> None:
+    with pytest.raises(BadInput, match="no block device"):
+        stick.device(name)

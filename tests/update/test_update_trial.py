@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""After the boot: what is well is kept, what is not goes back, and nothing that was ill before counts against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from update_rig import WANTED, Rig
+
+from linetap.update import release, state
+from linetap.update.fault import UpdateFault
+from linetap.update.trial import HOLDS_S, PATIENCE_S
+
+
+@pytest.fixture
+def rig(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    (run_dir / "release").write_text("VERSION=0.1.0\n")
+    monkeypatch.setattr(release, "RELEASE", run_dir / "release")
+    made = Rig(run_dir)
+    made.red = lambda _: ["broker_unreachable"]
+    made.want()
+    made.install()
+    assert made.machine.current == "b"
+    made.machine.calls.clear()
+    return made
+
+
+def test_a_version_that_is_well_is_kept(rig: Rig) -> None:
+    began = rig.clock.seconds
+    rig.trial()
+    assert rig.outcome() == ("done", "")
+    assert (rig.state.version, rig.state.slot, rig.machine.primary) == ("0.2.0", "b", "b")
+    assert rig.machine.calls == ["keep"]
+    assert rig.clock.seconds - began >= HOLDS_S, "one that dies at once is well for a moment"
+
+
+def test_it_has_time_to_start(rig: Rig) -> None:
+    began = rig.clock.seconds
+    rig.red = lambda s: ["recorder_dead", "capture_dead"] if s - began < 120 else []
+    rig.trial()
+    assert rig.outcome() == ("done", "")
+
+
+def test_one_that_comes_and_goes_is_not_well(rig: Rig) -> None:
+    rig.red = lambda s: ["capture_dead"] if round(s) % 10 < 5 else []
+    rig.trial()
+    assert rig.outcome() == ("failed", "update_self_test")
+
+
+def test_a_version_that_is_not_well_goes_back_by_itself(rig: Rig) -> None:
+    began = rig.clock.seconds
+    rig.red = lambda _: ["broker_unreachable", "line_short 3"]
+    rig.trial()
+    assert rig.outcome() == ("failed", "update_self_test")
+    assert rig.state.text.endswith(": line_short 3"), "what was red before is not the new version's"
+    assert rig.machine.calls == ["reboot"]
+    assert (rig.machine.current, rig.machine.primary) == ("a", "a")
+    assert PATIENCE_S <= rig.clock.seconds - began < PATIENCE_S + 60
+    rig.trial()
+    assert rig.outcome() == ("failed", "update_self_test"), "the old one says why it runs again"
+
+
+def test_one_that_never_came_so_far_is_said_by_the_old_one(rig: Rig) -> None:
+    """Power, panic, watchdog: the firmware has started the old one."""
+    rig.machine.current = "a"
+    rig.trial()
+    assert rig.outcome() == ("failed", "update_fell_back")
+    assert rig.machine.calls == []
+
+
+def test_one_that_cannot_be_kept_goes_back(rig: Rig) -> None:
+    rig.machine.faults["keep"] = UpdateFault("update_keep", "rauc status: no room on /boot/firmware")
+    rig.trial()
+    assert rig.outcome() == ("failed", "update_keep")
+    assert rig.machine.current == "a"
+
+
+def test_a_word_that_it_is_kept_is_not_enough(rig: Rig) -> None:
+    rig.machine.keep = lambda: None  # type: ignore[method-assign]
+    rig.trial()
+    assert rig.outcome() == ("failed", "update_keep")
+    assert rig.machine.current == "a"
+
+
+def test_a_trial_of_which_the_disk_knows_nothing_is_judged_all_the_same(rig: Rig) -> None:
+    (rig.folder / state.STATE).write_bytes(b"?")
+    rig.red = lambda _: []
+    rig.trial()
+    assert rig.outcome() == ("done", "")
+    assert rig.machine.primary == "b"
+
+
+def test_power_between_the_boot_loaders_word_and_ours(rig: Rig) -> None:
+    """It was to be tried, and the disk still says that it waits: it is judged, and then no longer waits."""
+    state.save(rig.folder, msgspec.structs.replace(rig.state, step="waiting", before=[], slot=""))
+    rig.trial()
+    assert rig.outcome() == ("failed", "update_self_test"), "what was red before stands nowhere"
+    assert rig.machine.current == "a"
+
+
+def test_an_ordinary_boot_changes_nothing(rig: Rig) -> None:
+    rig.trial()
+    before = (rig.folder / state.STATE).read_bytes()
+    rig.machine.calls.clear()
+    rig.red = lambda _: ["capture_dead"]
+    rig.trial()
+    assert (rig.folder / state.STATE).read_bytes() == before
+    assert rig.machine.calls == []
+
+
+def test_old_and_new_by_turns(rig: Rig) -> None:
+    rig.trial()
+    (release.RELEASE).write_text("VERSION=0.2.0\n")
+    rig.machine.bundle = msgspec.structs.replace(rig.machine.bundle, version="0.3.0")
+    rig.want(msgspec.structs.replace(WANTED, version="0.3.0"))
+    rig.install()
+    assert (rig.state.version, rig.state.slot, rig.machine.current) == ("0.3.0", "a", "a")
+    rig.trial()
+    assert (rig.outcome(), rig.machine.primary) == (("done", ""), "a")

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit with two slots in manual time: what RAUC and the boot loader would do is kept in a few fields, and their calls
+are noted. What they really do: test_rauc_bundle.py, test_slots_script.py and tests/systemd.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from linetap.clock import NS_PER_S, ManualClock
+from linetap.config import Config
+from linetap.recorder.vault import files
+from linetap.records import LineStatus, UpdateState
+from linetap.service import write_atomically
+from linetap.update import state, wish
+from linetap.update.fault import UpdateFault
+from linetap.update.install import Install
+from linetap.update.rauc import Info, Slots
+from linetap.update.trial import Trial
+from linetap.update.wish import Wish
+from state_files import recorder, unit
+
+BUNDLE = b"a bundle" * 1000
+SHA256 = hashlib.sha256(BUNDLE).hexdigest()
+URL = "https://broker.city.example/linetap/linetap-0.2.0.raucb"
+WANTED = Wish(version="0.2.0", sha256=SHA256, size=len(BUNDLE), url=URL)
+
+
+class Told(ManualClock):
+    """While somebody waits the recorder goes on to say what its lines do, by the seconds since the start."""
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(utc_ns=1_800_000_000 * NS_PER_S, monotonic_ns=NS_PER_S)
+        self._run_dir = run_dir
+        self.doing: Callable[[float], LineStatus] = lambda _: "idle"
+        self.passes: Callable[[float], None] = lambda _: None
+
+    @property
+    def seconds(self) -> float:
+        return (self.monotonic_ns() - NS_PER_S) / NS_PER_S
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self.passes(self.seconds)
+        said = recorder(self.doing(self.seconds), "idle", mono_ns=self.monotonic_ns())
+        write_atomically(self._run_dir / "recorder.json", msgspec.json.encode(said))
+
+
+@dataclass
+class FakeMachine:
+    current: str = "a"
+    primary: str = "a"
+    tried: bool = False
+    bundle: Info = field(default_factory=lambda: Info("linetap", "0.2.0"))
+    faults: dict[str, UpdateFault] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def info(self, bundle: Path) -> Info:
+        assert files.sha256(bundle) == SHA256, "nothing is looked at before its hash is right"
+        self._called("info")
+        return self.bundle
+
+    def install(self, bundle: Path) -> None:
+        assert bundle.exists()
+        self._called("install")
+
+    def slots(self) -> Slots:
+        if "slots" in self.faults:
+            raise self.faults["slots"]
+        return Slots(self.current, self.primary)
+
+    def try_other(self) -> None:
+        self._called("try_other")
+        self.tried = True
+
+    def keep(self) -> None:
+        self._called("keep")
+        self.primary = self.current
+
+    def reboot(self) -> None:
+        """As the firmware does: what is tried starts once."""
+        self._called("reboot")
+        self.current = ("b" if self.primary == "a" else "a") if self.tried else self.primary
+        self.tried = False
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.faults:
+            raise self.faults[name]
+
+
+class Rig:
+    def __init__(self, run_dir: Path) -> None:
+        self.clock = Told(run_dir)
+        self.config: Config = unit(run_dir, reserve_mb=0)
+        self.config.vault_path.mkdir()
+        self.folder = wish.folder_of(self.config)
+        self.folder.mkdir()
+        self.machine = FakeMachine()
+        self.red: Callable[[float], list[str]] = lambda _: []
+        self.served = BUNDLE
+        self.fetched = 0
+
+    @property
+    def path(self) -> Path:
+        return self.config.vault_path / wish.WISH
+
+    def want(self, wanted: Wish | bytes = WANTED) -> None:
+        self.path.write_bytes(wanted if isinstance(wanted, bytes) else msgspec.json.encode(wanted))
+
+    def from_stick(self, wanted: Wish, bundle: bytes = BUNDLE) -> None:
+        (self.folder / wish.FROM_STICK).write_bytes(bundle)
+        (self.folder / wish.STICK).write_bytes(msgspec.json.encode(wanted))
+
+    def fetch(self, wanted: Wish, into: Path, told: Callable[[int, str], None]) -> None:
+        assert wanted.url is not None
+        self.fetched += 1
+        told(0, "no answer yet")
+        into.write_bytes(self.served)
+
+    def install(self) -> None:
+        Install(self.config, self.machine, self.fetch, lambda: self.red(self.clock.seconds), self.clock).run()
+
+    def trial(self) -> None:
+        Trial(self.folder, self.machine, lambda: self.red(self.clock.seconds), self.clock).run()
+
+    @property
+    def state(self) -> UpdateState:
+        found = state.load(self.folder)
+        assert found is not None
+        return found
+
+    def outcome(self) -> tuple[str, str]:
+        return self.state.step, self.state.code
+
+    def bundles(self) -> list[str]:
+        return sorted(path.name for path in self.folder.glob("*.raucb*"))
