@@ -50,8 +50,8 @@ pack_slot() {
   mkdir -p "$begin/overlays"
   mv "$ROOT/boot/vmlinuz-$kernel" "$begin/vmlinuz"
   cp "$WORK/initramfs.img" "$begin/initramfs"
-  cp "$ROOT/usr/lib/linux-image-$kernel/broadcom"/bcm271[12]-rpi-*.dtb "$begin/"
-  rm -rf "$ROOT/usr/lib/linux-image-$kernel"
+  cp "$ROOT/usr/lib/modules/$kernel/dtb/broadcom"/bcm271[12]-rpi-*.dtb "$begin/"
+  rm -rf "$ROOT/usr/lib/modules/$kernel/dtb" "$ROOT/usr/lib/linux-image-$kernel"
   for overlay in hardware/overlay/*.dts image/boot/*.dts; do
     dtc -q -@ -I dts -O dtb -o "$begin/overlays/$(basename "$overlay" .dts).dtbo" "$overlay"
   done

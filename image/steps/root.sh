@@ -33,7 +33,7 @@ lay_files() {
   cp -r --no-dereference --preserve=links,mode image/root/. "$ROOT/"
   find systemd -maxdepth 1 -name '*linetap*' -exec cp -r -t "$ROOT/etc/systemd/system" {} +
   for name in sysusers.d tmpfiles.d sysctl.d; do install -D -m 644 -t "$ROOT/etc/$name" "systemd/$name"/*; done
-  for name in journald.conf.d system.conf.d; do install -D -m 644 -t "$ROOT/etc/systemd/$name" "systemd/$name"/*; done
+  for name in journald.conf.d journald@linetap.conf.d system.conf.d; do install -D -m 644 -t "$ROOT/etc/systemd/$name" "systemd/$name"/*; done
   install -D -m 644 -t "$ROOT/etc/udev/rules.d" systemd/udev/*
   install -D -m 644 systemd/chrony/linetap.conf "$ROOT/etc/chrony/chrony.conf"
   install -D -m 644 -t "$ROOT/etc/linetap" hardware/pins.toml

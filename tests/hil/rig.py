@@ -63,7 +63,7 @@ class Office:
         }.items():  # fmt: skip
             assert old in text, old
             text = text.replace(old, new)
-        path.write_text("\n".join(_pcm(line) for line in text.splitlines()) + "\n")
+        path.write_text("\n".join(_codec(line) for line in text.splitlines()) + "\n")
         named = (authority[1], f"{authority[1]}.sig") if authority else ()
         linetap("provision", "pack", path, self.pki.ca, *named, *network, "-o", self.folder / "linetap.toml")
         return (self.folder / "linetap.toml").read_bytes()
@@ -75,16 +75,11 @@ class Office:
         return answer.read_bytes()
 
 
-def _pcm(line: str) -> str:
-    """The codec of the emulated machine, which has a tenth of a Pi's processor: 8 kHz."""
-    for key, value in (
-        ("capture_pcm", '"hw:Loopback,1,0"'),
-        ("playback_pcm", '"hw:Loopback,1,0"'),
-        ("rate_hz", "8000"),
-    ):
-        if line.startswith(f"{key} = "):
-            return f"{key} = {value}"
-    return line
+def _codec(line: str) -> str:
+    """The emulated machine's, which has a tenth of a Pi's processor: 8 kHz."""
+    own = {"capture_pcm": '"hw:linetap1,0,0"', "playback_pcm": '"hw:linetap1,0,0"', "rate_hz": "8000"}
+    key = line.split(" = ")[0]
+    return f"{key} = {own[key]}" if key in own else line
 
 
 def certify(machine: Machine, office: Office) -> None:
@@ -121,7 +116,7 @@ def start_lines(machine: Machine, script: str) -> None:
         *own, "--unit=exchange", "-p", "Nice=-5", "/usr/bin/python3", "-m", "linetap", "bench", "--config",
         "/run/hil/bench.toml", "--script", "/run/hil/calls.toml", "--wait-services", "90", "--voices",
         "/run/hil/voices", "--fill-ms", str(FILL_MS), "--stalled-ms", "20000",
-        "--playback-pcm", "hw:Loopback,0,0", "--capture-pcm", "hw:Loopback,0,0",
+        "--playback-pcm", "hw:linetap1,1,0", "--capture-pcm", "hw:linetap1,1,0",
     )  # fmt: skip
     machine.until(lambda: "ready:" in machine.run("journalctl", "-u", "exchange", "-o", "cat"), "the exchange is ready")
     machine.run(

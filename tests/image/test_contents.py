@@ -66,7 +66,8 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path, modules: Path) -> N
 def test_holes_of_the_day_by_source_package(tmp_path: Path, modules: Path) -> None:
     status = tmp_path / "status"
     status.write_text(
-        "Package: libssl3t64\nStatus: install ok installed\nArchitecture: arm64\nSource: openssl (3.5)\nVersion: 3.5-1\n\n"
+        "Package: libssl3t64\nStatus: install ok installed\nArchitecture: arm64\nSource: openssl (3.5)\n"
+        "Version: 3.5-1\n\n"
         "Package: gone\nStatus: deinstall ok config-files\nArchitecture: arm64\nVersion: 1\n\n"
     )
     tracker = tmp_path / "tracker.json"

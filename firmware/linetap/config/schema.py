@@ -26,8 +26,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """One line card: one codec, one clock, one capture process."""
 
     number: Annotated[int, Meta(ge=1, le=4)] = 1
-    capture_pcm: str = "hw:0,0"
-    playback_pcm: str = "hw:0,0"
+    capture_pcm: str = "hw:linetap1,0"  # as udev names it: systemd/README.md
+    playback_pcm: str = "hw:linetap1,0"
     rate_hz: Literal[8000, 48000] = 48000
     format: Literal["S16_LE", "S32_LE"] = "S16_LE"
     channels: Annotated[int, Meta(ge=1, le=32)] = 8

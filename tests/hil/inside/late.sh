@@ -5,3 +5,5 @@ mount -t tmpfs -o nosuid,nodev,mode=0755,size=64m tmpfs /new/run
 cp -a /hil /new/run/hil
 mkdir -p /new/run/systemd/system
 cp -a /hil/units/. /new/run/systemd/system/
+mkdir -p /new/run/udev/rules.d
+cp /hil/69-hil.rules /new/run/udev/rules.d/

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# snd-aloop as codec (device 1) and line (device 0); gpio-sim as the header of a Pi.
+# snd-aloop as codec (device 0) and line (device 1); gpio-sim as the header of a Pi.
 set -eu
 modprobe snd-aloop index=0 id=Loopback pcm_substreams=1
 modprobe gpio-sim
