@@ -40,6 +40,13 @@ def test_it_is_fetched_installed_and_tried(rig: Rig) -> None:
     assert rig.bundles() == []
 
 
+def test_what_comes_and_goes_was_there_before(rig: Rig) -> None:
+    rig.red = lambda s: ["codec_absent"] if round(s / installing.LOOKS_EVERY_S) % 2 else ["capture_dead"]
+    rig.want()
+    rig.install()
+    assert rig.state.before == ["capture_dead", "codec_absent"]
+
+
 def test_one_from_a_stick_is_not_fetched(rig: Rig) -> None:
     rig.from_stick(msgspec.structs.replace(WANTED, url=None))
     rig.install()

@@ -31,6 +31,10 @@ from linetap.update.wish import Wish
 MOST_STARTS = 5
 TELL_EVERY_S = 5
 WAIT_DAYS = 7  # for a pause: a line that is never idle is somebody's business by then
+LOOKS, LOOKS_EVERY_S = (
+    5,
+    3,
+)  # what comes and goes, as the faults of a codec that is tried again and again, was there before
 LOOK_AGAIN_S = 60  # whether another version is wanted meanwhile
 TRIAL_S = 1800  # longer than a trial may take (systemd/linetap_overdue.timer)
 _MB = 1 << 20
@@ -154,6 +158,8 @@ class Install:
 
     def _wait_for_pause(self, wanted: Wish, path: Path) -> None:
         self._step("waiting")
+        self._state = msgspec.structs.replace(self._state, before=self._reds(LOOKS))
+        state.save(self._folder, self._state)
         end_ns = self._clock.monotonic_ns() + WAIT_DAYS * 86_400 * NS_PER_S
         while True:
             try:
@@ -165,12 +171,20 @@ class Install:
                 raise _AnotherIsWanted
 
     def _try(self, wanted: Wish, path: Path) -> None:
-        before = self._look()
+        before = self._reds(1)
         slot = self._machine.slots().other
         self._machine.try_other()
         self._step("trying", slot=slot, before=before)
         _forget(path, wanted)
         self._machine.reboot()
+
+    def _reds(self, looks: int) -> list[str]:
+        """What was red at any of so many looks, or of the looks before."""
+        found = {*self._state.before, *self._look()}
+        for _ in range(looks - 1):
+            self._clock.sleep(LOOKS_EVERY_S)
+            found |= {*self._look()}
+        return sorted(found)
 
     def _wait_for_trial(self) -> None:
         """What runs may be on trial still: the slot that it would fall back to is not written."""
