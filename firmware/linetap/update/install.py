@@ -31,10 +31,7 @@ from linetap.update.wish import Wish
 MOST_STARTS = 5
 TELL_EVERY_S = 5
 WAIT_DAYS = 7  # for a pause: a line that is never idle is somebody's business by then
-LOOKS, LOOKS_EVERY_S = (
-    5,
-    3,
-)  # what comes and goes, as the faults of a codec that is tried again and again, was there before
+LOOKS, LOOKS_EVERY_S = 5, 3  # before a trial: a codec that is tried again has two faults by turns
 LOOK_AGAIN_S = 60  # whether another version is wanted meanwhile
 TRIAL_S = 1800  # longer than a trial may take (systemd/linetap_overdue.timer)
 _MB = 1 << 20
