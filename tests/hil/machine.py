@@ -234,7 +234,6 @@ def _overlay(folder: Path) -> bytes:
     shutil.copytree(_HERE / "inside", hil, symlinks=True, ignore=shutil.ignore_patterns("late.sh", "__pycache__"))
     skip = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(PROJECT / "firmware/linetap", hil / "python/linetap", ignore=skip)
-    shutil.copytree(PROJECT / "build/voices", hil / "voices")
     listed = subprocess.run(["find", ".", "-print0"], cwd=folder, capture_output=True, check=True, timeout=COMMAND_S)
     command = ["cpio", "--quiet", "--null", "--create", "--format=newc", "--owner=0:0"]
     done = subprocess.run(command, cwd=folder, input=listed.stdout, capture_output=True, check=True, timeout=COMMAND_S)

@@ -113,16 +113,21 @@ def start_lines(machine: Machine, script: str) -> None:
     machine.write("/run/hil/bench.toml", config.encode())
     own = ["systemd-run", "--quiet", "--setenv=PYTHONPATH=/run/hil/python", "--setenv=OPENBLAS_NUM_THREADS=1"]
     machine.run(
+        *own, "--unit=header", "sh", "-c",
+        "exec /usr/bin/python3 /run/hil/header.py /run/hil/bench.toml $(cat /run/hil/gpio.path)",
+    )  # fmt: skip
+    machine.until(lambda: "ready" in _said(machine, "header"), "the header is wired")
+    machine.run(
         *own, "--unit=exchange", "-p", "Nice=-5", "/usr/bin/python3", "-m", "linetap", "bench", "--config",
         "/run/hil/bench.toml", "--script", "/run/hil/calls.toml", "--wait-services", "90", "--voices",
         "/run/hil/voices", "--fill-ms", str(FILL_MS), "--stalled-ms", "20000",
         "--playback-pcm", "hw:linetap1,1,0", "--capture-pcm", "hw:linetap1,1,0",
     )  # fmt: skip
-    machine.until(lambda: "ready:" in machine.run("journalctl", "-u", "exchange", "-o", "cat"), "the exchange is ready")
-    machine.run(
-        *own, "--unit=header", "sh", "-c",
-        "exec /usr/bin/python3 /run/hil/header.py /run/hil/bench.toml $(cat /run/hil/gpio.path)",
-    )  # fmt: skip
+    machine.until(lambda: "ready:" in _said(machine, "exchange"), "the exchange is ready")
+
+
+def _said(machine: Machine, name: str) -> str:
+    return machine.run("journalctl", "-u", name, "-o", "cat", "--since", "-10min")
 
 
 def played(machine: Machine, limit_s: float) -> None:

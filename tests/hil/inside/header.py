@@ -22,6 +22,7 @@ pulls = [chip / f"sim_gpio{pin}" / "pull" for pin in wiring.hook]
 relays = [chip / f"sim_gpio{pin}" / "value" for pin in wiring.relay]
 level = {wiring.hook_active_high: "pull-up", not wiring.hook_active_high: "pull-down"}
 was: list[bool | None] = [None] * lines
+print("ready", flush=True)
 while True:
     now_ms = time.monotonic_ns() // 1_000_000
     hook = wires.take(now_ms).hook[:, -1]
