@@ -33,7 +33,7 @@ def test_the_meter_may_go_and_come_and_the_pbx_prints_afterwards(tmp_path: Path)
     tty.setraw(theirs)
     changes = {
         '# meter_port = "/dev/linetap/card1/meter"': f'meter_port = "{tmp_path}/meter"',
-        '# port = "/dev/ttyAMA4"': f'port = "{os.ttyname(theirs)}"',
+        '# port = "/dev/linetap/smdr"': f'port = "{os.ttyname(theirs)}"',
     }
     with World(tmp_path, SCRIPT, changes) as world:
         meter = _start_meter(world)

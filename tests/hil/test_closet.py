@@ -54,7 +54,7 @@ def closet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Closet]:
     broker = ShippedBroker(folder / "broker", pki=office.pki, pair=office.pki.host(HOST))
     with broker, Machine(folder) as machine:
         found = Closet(machine, broker, machine.sockets / "smdr")
-        card = office.card(port=broker.port, changes={'# port = "/dev/ttyAMA4"': 'port = "/dev/ttyUSB0"'})
+        card = office.card(port=broker.port, changes={'# port = "/dev/linetap/smdr"': 'port = "/dev/linetap/smdr"'})
         machine.put("linetap.toml", card)
         machine.more = ["-device", "qemu-xhci", "-chardev", f"socket,id=smdr,path={found.pbx},server=on,wait=off"]
         machine.more += ["-device", "usb-serial,chardev=smdr,id=cable"]

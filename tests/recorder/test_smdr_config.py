@@ -21,7 +21,7 @@ def test_what_is_written_are_the_defaults(site: Site) -> None:
 
 
 def test_another_pbx_as_the_comments_show_it(site: Site) -> None:
-    site.edit('# port = "/dev/ttyAMA4"', 'port = "/dev/ttyAMA4"')
+    site.edit('# port = "/dev/linetap/smdr"', 'port = "/dev/ttyAMA4"')
     site.edit('format = "panasonic"', 'format = "columns"')
     for key in ("columns", "date", "time", "duration", "time_is", "kinds"):
         site.edit(f"\n# {key} = ", f"\n{key} = ")

@@ -19,19 +19,21 @@ MAJOR = 116  # of sound; minors are so high that no machine has them
 OPENED = (("", "20-opened.conf"), ("1", "30-header.conf"))
 KINDS = ("control", "capture", "playback", "meter")
 # What is open to a unit hangs on no program: one that only waits takes the place of capture.
-WAITING = "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/sleep infinity\nExecStopPost=\nWatchdogSec=0\n"
+WAITING = "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/sleep infinity\nExecStopPost=\nWatchdogSec=0\nLoadCredential=\n"
 
 
 @pytest.fixture(scope="module")
 def unit() -> Iterator[Guest]:
     """Two cards' devices, and their captures."""
     with guest() as made:
-        made.write("/etc/systemd/system/linetap-capture@.service.d/90-waiting.conf", WAITING)
+        for service in ("linetap-capture@", "linetap-recorder"):
+            made.write(f"/etc/systemd/system/{service}.service.d/90-waiting.conf", WAITING)
         made.boot()
         for card in (1, 2):
             plug(made, card, first=100 * card)
         node(made, "gpio", 250)
-        made.run("systemctl", "start", "linetap-capture@1", "linetap-capture@2")
+        node(made, "smdr", 260)
+        made.run("systemctl", "start", "linetap-capture@1", "linetap-capture@2", "linetap-recorder")
         yield made
 
 
@@ -48,9 +50,9 @@ def node(unit: Guest, name: str, minor: int) -> None:
     unit.run("ln", "-sfn", path, f"/dev/linetap/{name}")
 
 
-def opened(unit: Guest, card: int, path: str) -> str:
-    """What the kernel says to root itself, in that capture's control group."""
-    group = unit.property(f"linetap-capture@{card}", "ControlGroup")
+def opened(unit: Guest, by: int | str, path: str) -> str:
+    """What the kernel says to root itself, in the control group of that card's capture, or of a service."""
+    group = unit.property(f"linetap-capture@{by}" if isinstance(by, int) else by, "ControlGroup")
     opening = f"exec 2>&1; echo $$ >/sys/fs/cgroup{group}/cgroup.procs && exec 3<>{path}"
     return unit.run("sh", "-c", opening, check=False)
 
@@ -84,10 +86,28 @@ def test_a_codec_that_comes_back_under_another_number_is_open_to_the_next_captur
     assert REFUSED in opened(unit, 2, was)
 
 
+def test_the_pbxs_port_is_the_recorders_alone(unit: Guest) -> None:
+    assert NO_DRIVER in opened(unit, "linetap-recorder", "/dev/linetap/smdr")
+    for card in (1, 2):
+        assert REFUSED in opened(unit, card, "/dev/linetap/smdr")
+        for kind in KINDS:
+            assert REFUSED in opened(unit, "linetap-recorder", f"/dev/linetap/card{card}/{kind}")
+
+
+def test_a_pbxs_cable_that_comes_back_under_another_number_is_open_to_the_next_recorder(unit: Guest) -> None:
+    node(unit, "smdr", 261)
+    assert REFUSED in opened(unit, "linetap-recorder", "/dev/linetap/smdr")
+    was = unit.property("linetap-recorder", "MainPID")
+    unit.run("systemctl", "start", "linetap_smdr.service")  # as udev asks for it
+    until(lambda: unit.property("linetap-recorder", "MainPID") not in (was, "0"), "there is another recorder")
+    assert NO_DRIVER in opened(unit, "linetap-recorder", "/dev/linetap/smdr")
+
+
 def test_udev_gives_the_names_that_the_unit_allows() -> None:
     rules = (SYSTEMD / "udev" / "70-linetap.rules").read_text()
     given = {name.replace("$env{LINETAP_CARD}", "%i") for name in re.findall(r'SYMLINK\+="(\S+)"', rules)}
     units = [SYSTEMD / f"linetap-capture@{card}.service.d" / name for card, name in OPENED]
+    units.append(SYSTEMD / "linetap-recorder.service.d/20-opened.conf")
     allowed = {name for path in units for name in re.findall(r"^DeviceAllow=/dev/(\S+) rw$", path.read_text(), re.M)}
     assert given == allowed
     assert "char-" not in "".join(path.read_text() for path in units)

@@ -191,7 +191,7 @@ outbox_mb = 1024
 # a call that has ended waits wait_s for it, and the PBX's clock, of this zone, may be wrong by tolerance_s. A line that
 # has neither is known by the number dialled or calling alone; where no line has any, trunk 01 is line 1 besides.
 # Without a port nothing waits.
-# port = "/dev/ttyAMA4"
+# port = "/dev/linetap/smdr"
 # 1200, 2400, 4800 or 9600.
 baud = 9600
 wait_s = 15
