@@ -28,7 +28,6 @@ IMAGE = PROJECT / "build/image/linetap.img"
 CARD_MIB = 3072
 BOOT_OFFSET = 1 << 20
 BOOT_LIMIT_S, COMMAND_S = 240, 120
-_FIRST_LINE = 1 << 16
 _HERE = Path(__file__).parent
 
 

@@ -127,7 +127,8 @@ def start_lines(machine: Machine, script: str) -> None:
 
 
 def _said(machine: Machine, name: str) -> str:
-    return machine.run("journalctl", "-u", name, "-o", "cat", "--since", "-10min")
+    """Since it was last started: an earlier one was ready, too."""
+    return machine.run("journalctl", "-I", "-u", name, "-o", "cat")
 
 
 def played(machine: Machine, limit_s: float) -> None:

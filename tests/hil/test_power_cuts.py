@@ -36,14 +36,14 @@ def test_ten_power_cuts_in_mid_call(machine: Machine, tmp_path: Path) -> None:
     machine.run("systemctl", "stop", "linetap-recorder")
     kept = vault(machine, tmp_path / "vault")
     found = {record.call_id: record for record in records(kept)}
-    assert len(cut) >= 3 * CUTS - CUTS
+    assert len(cut) >= 2 * CUTS
     assert cut <= set(found), f"not kept: {sorted(cut - set(found))}"
     for call in cut:
         assert found[call].ended_by == "power"
         assert found[call].disposition == "recorded"
     signers = tmp_path / "allowed_signers"
     signers.write_bytes(machine.read("/etc/linetap/allowed_signers"))
-    assert "OK" in linetap("verify", kept, "--signers", signers).splitlines()[-1] or True
+    linetap("verify", kept, "--signers", signers)  # ends with 1, which is a failure here, where a thing is damaged
 
 
 def test_a_kernel_that_stops_starts_again(machine: Machine, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_kernel_that_stops_starts_again(machine: Machine, tmp_path: Path) -> N
     assert machine.run("cat", "/sys/class/watchdog/watchdog0/state") == "active"
     machine.write("/run/hang.sh", b"kill -STOP 1\n")
     machine.run("sh", "/run/hang.sh")
-    machine.until(lambda: "power on" in machine.console.read_text() and _again(machine), "the watchdog resets it", 120)
+    machine.until(lambda: _again(machine), "the watchdog resets it", 120)
 
 
 def _again(machine: Machine) -> bool:
