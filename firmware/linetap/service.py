@@ -127,22 +127,29 @@ def _read(path: str) -> bytes:
         os.close(fd)
 
 
+def stamp(path: Path | str) -> tuple[int, int] | None:
+    """Inode and time: another one after each writing, since each is a file of its own. None: it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 class StateReader[S: ServiceState]:
     """The same, for whoever looks more often than it is written: the file is read where it is another than before."""
 
     def __init__(self, run_dir: Path, name: str, kind: type[S]) -> None:
         self._run_dir, self._name, self._kind = run_dir, name, kind
         self._path = str(run_dir / f"{name}.json")
-        self._seen: tuple[int, int] | None = None  # inode and time: each writing is a file of its own
+        self._seen: tuple[int, int] | None = None
         self._state: S | None = None
 
     def read(self) -> S | None:
         """Not to be changed: it is given out again."""
-        try:
-            found = os.stat(self._path)
-        except OSError:
+        seen = stamp(self._path)
+        if seen is None:
             return None
-        seen = (found.st_ino, found.st_mtime_ns)
         if seen != self._seen:
             self._state, self._seen = read_state(self._run_dir, self._name, self._kind), seen
         return self._state

@@ -254,3 +254,15 @@ def test_a_key_list_for_an_image_lies_beside_its_unit(card: Card, capsys: pytest
     words += ["--key-list", str(card.run / "keylist.json"), "-o", str(card.desk / "other.toml")]
     assert cli.main(["config", "init", "floor-03", *words]) == 2
     assert "beside it would be right" in capsys.readouterr().err
+
+
+def test_a_table_of_pins_that_lies_there_is_kept_and_a_failed_start_leaves_none(card: Card) -> None:
+    words = ["--image", "--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--force"]
+    pins, output = card.desk / "pins.toml", str(card.desk / "unit.toml")
+    pins.write_text("[led\n")
+    assert cli.main(["config", "init", "floor-03", *words, "-o", output]) == 2
+    assert pins.read_text() == "[led\n"
+    pins.unlink()
+    (card.desk / ".unit.toml.new").mkdir()  # cannot be written
+    assert cli.main(["config", "init", "floor-03", *words, "-o", output]) == 2
+    assert not pins.exists()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from linetap.board import PERIOD_MS, Levels
 from linetap.board.frontend import RING_OVER_MS, RING_SEEN_MS
@@ -23,6 +24,13 @@ from linetap.ring import Bits
 __all__ = ["SimulatedCard", "SimulatedPanel", "Wires", "brightness_shown", "leds_shown", "press_button", "wires_path"]
 
 _SEEN_MS, _OVER_MS = round(RING_SEEN_MS.high), round(RING_OVER_MS.high)
+
+
+def lasted_ms(levels: Bits) -> npt.NDArray[np.int64]:
+    """For how many milliseconds each level (lines, n) has been on by then; 0 where it is off."""
+    ms = np.arange(1, levels.shape[1] + 1)
+    since: npt.NDArray[np.int64] = ms - np.maximum.accumulate(np.where(levels, 0, ms), axis=1)
+    return since
 
 
 class SimulatedCard:
@@ -49,7 +57,7 @@ class SimulatedCard:
         if not ring.any():
             return ring[:, -PERIOD_MS:]
         ms = np.arange(1, ring.shape[1] + 1)
-        lasts = ms - np.maximum.accumulate(np.where(ring, 0, ms), axis=1) > _SEEN_MS
+        lasts = lasted_ms(ring) > _SEEN_MS
         last = np.maximum.accumulate(np.where(lasts, ms, -_OVER_MS - 1), axis=1)
         found: Bits = (ms - last <= _OVER_MS)[:, -PERIOD_MS:]
         return found

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from linetap.board import PERIOD_MS, Levels
 from linetap.board.frontend import HOOK_OFF_AFTER_MS, HOOK_OFF_BELOW_V, HOOK_ON_ABOVE_V
-from linetap.board.simulated import SimulatedCard
+from linetap.board.simulated import SimulatedCard, lasted_ms
 from linetap.clock import NS_PER_MS
 from linetap.ring import NO_VOLTS, Bits
 
@@ -33,10 +33,8 @@ class SimulatedPins(SimulatedCard):
     def levels(self, until_ns: int) -> Levels:
         self._wires.arm(until_ns // NS_PER_MS)
         hook, _, _, volts = self._wires.samples(until_ns // NS_PER_MS, _LOOK_MS)
-        within = self._within(hook, volts)
-        ms = np.arange(1, _LOOK_MS + 1)
-        since = ms - np.maximum.accumulate(np.where(within, 0, ms), axis=1)
-        pins: Bits = since[:, -PERIOD_MS:] > self._after_ms  # on-hook passes within a millisecond
+        since_ms = lasted_ms(self._within(hook, volts))
+        pins: Bits = since_ms[:, -PERIOD_MS:] > self._after_ms  # on-hook passes within a millisecond
         none = np.zeros_like(pins)
         return Levels(pins, none, none, np.full(len(pins), NO_VOLTS, np.int16))
 

@@ -52,10 +52,11 @@ def run(args: argparse.Namespace) -> int:
     if not args.force and (there := next((path for path in (output, *beside) if path.exists()), None)):
         raise BadInput(f"{there}: exists; another folder, or --force, which keeps an existing key, would be right")
     fresh = output.with_name(f".{output.name}.new")
-    new = [path for path in (fresh, *beside) if not path.exists()]
+    pins = output.with_name(_SHIPPED_PINS.name)
+    new = [path for path in (fresh, *beside, pins) if not path.exists()]
     try:
-        if args.image:
-            _write(output.with_name(_SHIPPED_PINS.name), _SHIPPED_PINS.read_text())  # so that it can be checked here
+        if args.image and pins in new:
+            _write(pins, _SHIPPED_PINS.read_text())  # as on the unit, so that it can be checked here
         write_beside(args.unit, *beside)
         _write(fresh, render(_plan(args, key_path.name)))
         check_config(fresh)
@@ -118,28 +119,40 @@ def _check(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace, key: str) -> Plan:
     """Options name paths as the shell does, from here; the file names them from where it is, and on a card all lie
     beside one another."""
-    pins = _SHIPPED_PINS if args.pins is None else args.pins.absolute()
-    shipped = str(_SHIPPED_NOTICES) if _SHIPPED_NOTICES.is_dir() else "notices"
     return Plan(
         unit=args.unit,
         lines=args.lines,
         custodians=tuple(args.custodian),
         epoch=args.epoch,
         key=key,
-        notices="notices" if args.image else shipped if args.notices is None else str(Path(args.notices).absolute()),
+        notices=_notices(args),
         board=args.board,
-        pins=str(pins) if args.board == "hardware" and not args.image else "pins.toml",
+        pins=_pins(args),
         vault=str(Path(args.vault).absolute()),
         run_dir=str(Path(args.run_dir).absolute()),
         learned=str(Path(args.vault).absolute().parent / "learned"),
         broker_port=args.broker_port,
         authority=_authority(args.authority),
-        key_list=_key_list(args.key_list, args.image),
+        key_list=_key_list(args),
     )
 
 
-def _key_list(path: Path | None, beside: bool) -> str | None:
-    return None if path is None else path.name if beside else str(path.absolute())
+def _notices(args: argparse.Namespace) -> str:
+    if args.notices is not None:
+        return str(Path(args.notices).absolute())
+    return "notices" if args.image or not _SHIPPED_NOTICES.is_dir() else str(_SHIPPED_NOTICES)
+
+
+def _pins(args: argparse.Namespace) -> str:
+    if args.image or args.board != "hardware":
+        return _SHIPPED_PINS.name
+    return str(_SHIPPED_PINS if args.pins is None else args.pins.absolute())
+
+
+def _key_list(args: argparse.Namespace) -> str | None:
+    if args.key_list is None:
+        return None
+    return str(args.key_list.name if args.image else args.key_list.absolute())
 
 
 def _authority(text: str | None) -> str | None:

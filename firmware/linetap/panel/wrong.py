@@ -23,7 +23,7 @@ from linetap.panel.legend import STEP_MS
 from linetap.panel.state import Shown
 from linetap.panel.told import state_of
 from linetap.records import Fault
-from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
+from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, stamp, start_logging
 
 RUN_DIR = "/run/linetap"
 WRONG = Shown("config_wrong", "idle", ("config_wrong",))
@@ -49,9 +49,9 @@ def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
 
 
 def _show(file: Path, why: BadInput, panel: PanelBoard, stop: Stop, state: StateFile, clock: Clock) -> int:
-    blinker, began_ns, was, ticks = Blinker(), clock.monotonic_ns(), _seen(file), 0
+    blinker, began_ns, was, ticks = Blinker(), clock.monotonic_ns(), stamp(file), 0
     while not stop.requested:
-        if _seen(file) != was:
+        if stamp(file) != was:
             return START_AGAIN
         leds = blinker.leds(WRONG.patterns, clock.monotonic_ns() // NS_PER_MS)
         panel.show(leds)
@@ -71,11 +71,3 @@ def _what_can_be_read(file: Path) -> tuple[Board, Path]:
     except BadInput:
         board, run_dir = Board(), RUN_DIR
     return msgspec.structs.replace(board, pins=str(file.parent / board.pins)), Path(run_dir)
-
-
-def _seen(file: Path) -> tuple[int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns

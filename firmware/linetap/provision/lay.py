@@ -112,7 +112,7 @@ def _lay_network(wanted: Network, etc: Path) -> None:
         else:
             (etc / path).parent.mkdir(parents=True, exist_ok=True)
             files.write_atomically(etc / path, text.encode())
-            if path not in network.SECRET:
+            if path != network.SECRET:
                 (etc / path).chmod(_READABLE)  # networkd and chronyd are users of their own
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from linetap.provision.order import Network, Wifi
 
-SECRET = ("wpa_supplicant/wpa_supplicant-wlan0.conf",)
 WIRE, AIR = "end0 eth0 en*", "wlan0"
+SECRET = f"wpa_supplicant/wpa_supplicant-{AIR}.conf"  # a passphrase is in it
 
 
 def files_of(network: Network) -> dict[str, str | None]:
@@ -18,7 +18,7 @@ def files_of(network: Network) -> dict[str, str | None]:
         "systemd/network/10-linetap.network": _network(name, network, vlan),
         "systemd/network/20-linetap-vlan.netdev": vlan and netdev,
         "systemd/network/20-linetap-vlan.network": vlan and _network(vlan, network, None),
-        f"wpa_supplicant/wpa_supplicant-{AIR}.conf": _wifi(network.wifi) if network.wifi is not None else None,
+        SECRET: _wifi(network.wifi) if network.wifi is not None else None,
         "chrony/sources.d/linetap.sources": "".join(f"server {host} iburst\n" for host in network.ntp) or None,
     }
 

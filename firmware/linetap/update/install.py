@@ -22,9 +22,9 @@ from linetap.errors import BadInput, Refusal
 from linetap.recorder.vault import files
 from linetap.records import UpdateBy, UpdateState, UpdateStep
 from linetap.service import remove_quietly
-from linetap.update import release, state, wish
+from linetap.update import state, wish
 from linetap.update.fault import UpdateFault
-from linetap.update.judge import require_fit, require_newer
+from linetap.update.judge import require_fit, require_newer, require_running
 from linetap.update.rauc import Info, Slots
 from linetap.update.wish import Wish
 
@@ -99,9 +99,7 @@ class Install:
                 step="fetching", version=wanted.version, sha256=wanted.sha256, by=by, at="", size=wanted.size
             )
         try:
-            running = release.running()
-            if running is None:
-                raise UpdateFault("update_not_here", f"{release.RELEASE}: this machine was not made from an image")
+            running = require_running()
             if wanted.version == running:
                 log.info("update_not_needed: version %s runs", running)
                 self._clear(by)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a bundle is for this unit, and whether a new version is well. Pure."""
+"""Whether a machine takes updates, whether a bundle is for it, and whether a new version is well."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from linetap.checks import Finding
+from linetap.update import release
 from linetap.update.fault import UpdateFault
 from linetap.update.rauc import Info
 from linetap.update.release import PATTERN, is_older
@@ -18,6 +19,14 @@ ALSO_RED = ("reporter_dead", "panel_dead", "broker_unreachable")
 
 # A bundle that ended so is not taken again by being left in its socket: each time would be a reboot.
 TRIED = ("update_install", "update_fell_back", "update_self_test", "update_keep", "update_gave_up")
+
+
+def require_running() -> str:
+    """The version that runs. UpdateFault where this machine was not made from an image."""
+    running = release.running()
+    if running is None:
+        raise UpdateFault("update_not_here", f"{release.RELEASE}: this machine was not made from an image")
+    return running
 
 
 def require_fit(info: Info, running: str, wanted: str | None = None) -> None:

@@ -33,12 +33,3 @@ def load(folder: Path) -> UpdateState | None:
 def save(folder: Path, state: UpdateState) -> None:
     """The folder's group (it is setgid, tmpfiles.d) may read it: the recorder does."""
     files.write_atomically(folder / STATE, msgspec.json.encode(state))
-
-
-def stamp(folder: Path) -> tuple[int, int] | None:
-    """Another one after each `save`, for one stat(2)."""
-    try:
-        found = (folder / STATE).stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns

@@ -20,10 +20,10 @@ import msgspec
 from linetap.config import Config
 from linetap.errors import BadInput
 from linetap.recorder.vault import files
-from linetap.update import release, state, wish
+from linetap.update import state, wish
 from linetap.update.fault import UpdateFault
 from linetap.update.install import Machine, require_room
-from linetap.update.judge import TRIED, require_fit
+from linetap.update.judge import TRIED, require_fit, require_running
 from linetap.update.wish import LARGEST_BYTES, Wish
 
 PATTERN = "linetap-*.raucb"
@@ -56,9 +56,7 @@ def take(top: Path, config: Config, machine: Machine) -> Wish | None:
         return None
     if len(found) > 1:
         raise UpdateFault("update_stick", f"{found[0].name} and {found[1].name}: one {PATTERN} would be right")
-    running = release.running()
-    if running is None:
-        raise UpdateFault("update_not_here", f"{release.RELEASE}: this machine was not made from an image")
+    running = require_running()
     bundle, folder = found[0], wish.folder_of(config)
     if bundle.is_symlink() or not bundle.is_file() or not 0 < bundle.stat().st_size <= LARGEST_BYTES:
         raise UpdateFault("update_stick", f"{bundle.name}: a file of at most {LARGEST_BYTES >> 20} MB would be right")

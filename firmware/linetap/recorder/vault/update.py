@@ -18,7 +18,10 @@ from linetap.evidence.command import Command, CommandFault, fields
 from linetap.recorder.vault import files
 from linetap.recorder.vault.log import UnitLog
 from linetap.records import UpdateState
-from linetap.update import release, state, wish
+from linetap.service import stamp
+from linetap.update import state, wish
+from linetap.update.fault import UpdateFault
+from linetap.update.judge import require_newer, require_running
 from linetap.update.wish import Wish
 
 TOLD = "update.told"  # in the vault: which outcome stands in the log, whose older leaves nobody looks through again
@@ -29,18 +32,19 @@ class Update:
 
     def __init__(self, config: Config, unit_log: UnitLog) -> None:
         self._config, self._log = config, unit_log
-        self._folder, self._stamp = wish.folder_of(config), state.stamp(wish.folder_of(config))
+        self._folder = wish.folder_of(config)
+        self._stamp = stamp(self._folder / state.STATE)
         self.state: UpdateState | None = state.load(self._folder)
         self._told: UpdateState | None = None
 
     def asked(self, command: Command) -> str:
         """OSError: it is asked again."""
         wanted = self._read(command)
-        running = release.running()
-        if running is None:
-            raise CommandFault("update_not_here", "this machine was not made from an image: it takes no update")
-        if release.is_older(wanted.version, running):
-            raise CommandFault("update_older", f"version {wanted.version} is older than {running}, which runs")
+        try:
+            running = require_running()
+            require_newer(wanted.version, running)
+        except UpdateFault as fault:
+            raise CommandFault(fault.code, str(fault)) from None
         self.require_settled()
         if wanted.version == running:
             return f"version {running} runs already"
@@ -67,9 +71,9 @@ class Update:
         self._told = now
 
     def _look(self) -> None:
-        stamp = state.stamp(self._folder)
-        if stamp != self._stamp:
-            self._stamp, self.state = stamp, state.load(self._folder)
+        seen = stamp(self._folder / state.STATE)
+        if seen != self._stamp:
+            self._stamp, self.state = seen, state.load(self._folder)
 
     def _read(self, command: Command) -> Wish:
         optional = ("url",) if "url" in command.body else ()
