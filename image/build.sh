@@ -16,11 +16,14 @@ COMMIT=$(git rev-parse --short=12 HEAD)
 readonly VERSION COMMIT SOURCE_DATE_EPOCH
 export SOURCE_DATE_EPOCH LC_ALL=C.UTF-8 TZ=UTC
 
-say() { printf '%s %4d s  %s\n' image: "$SECONDS" "$*"; }
+say() { printf 'image: %4d s  %s\n' "$SECONDS" "$*"; }
 fail() {
   printf 'image: %s\n' "$*" >&2
   exit 1
 }
+
+# Of the image: there is one.
+kernel() { basename "$ROOT"/usr/lib/modules/*; }
 
 # shellcheck source=image/layout.sh
 . image/layout.sh

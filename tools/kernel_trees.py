@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TREES = ROOT / "build" / "trees"
 NAMES = ("bcm2711-rpi-4-b.dtb", "bcm2712-rpi-5-b.dtb")
-SUITE, MAIN = "trixie-backports", "trixie"
+SUITE = "trixie-backports"
 KEYS = "/usr/share/keyrings/debian-archive-keyring.pgp"
 META = "linux-image-arm64"
 LIMIT_S = 600
@@ -41,19 +41,12 @@ def run(*command: str, cwd: Path | None = None) -> str:
     return subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S).stdout
 
 
-def mirror() -> str:
-    """Where this machine's own apt has Debian from."""
-    found = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages")
-    return next(
-        uri for uri, name in (line.split() for line in found.splitlines() if " " in line.strip()) if name == MAIN
-    )
-
-
 def fetched(scratch: Path) -> Path:
     """The package with the trees of the kernel that the suite's own name stands for."""
     for folder in ("lists/partial", "archives/partial", "state"):
         (scratch / folder).mkdir(parents=True)
-    (scratch / "sources.list").write_text(f"deb [arch=arm64 signed-by={KEYS}] {mirror()} {SUITE} main\n")
+    mirror = run(str(ROOT / "tools" / "mirror.sh")).strip()
+    (scratch / "sources.list").write_text(f"deb [arch=arm64 signed-by={KEYS}] {mirror} {SUITE} main\n")
     (scratch / "state" / "status").touch()
     options = {
         "Dir::Etc::SourceList": scratch / "sources.list",

@@ -20,10 +20,7 @@ fi
 target=$1
 [ ! -e "$target" ] || [ -x "$target/$MARK" ] || fail "$target is there, and is not what this makes"
 [ -r "$KEYS" ] || fail "there is no $KEYS; Debian's package debian-archive-keyring has it"
-# shellcheck disable=SC2016 # apt's own variables
-mirror=${2:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' |
-  grep '^http' | sort -u | head -n 1)}
-[ -n "$mirror" ] || fail "apt knows no mirror of Debian here; name one"
+mirror=${2:-$("$(dirname "$0")/mirror.sh")}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -6,22 +6,20 @@
 readonly LIBRARIES=usr/lib/aarch64-linux-gnu
 
 pack_initramfs() {
-  local tree=$WORK/initramfs kernel module file
+  local tree=$WORK/initramfs module file
   say "initramfs"
-  kernel=$(basename "$ROOT"/usr/lib/modules/*)
   mkdir -p "$tree/bin" "$tree/lib" "$tree/modules" "$tree/late"
   cp "$KIT/usr/bin/busybox" "$tree/bin/"
   cp "$ROOT/usr/sbin/dmsetup" "$tree/bin/dmsetup"
   copy_libraries "$tree" "$tree/bin/dmsetup"
   install -m 755 image/initramfs/init "$tree/init"
   sed -e 's/#.*//' -e '/^ *$/d' image/initramfs/modules.txt | while read -r module; do
-    modprobe -d "$PWD/$ROOT/usr/.." -S "$kernel" --show-depends "$module" || fail "the kernel has no module $module"
+    modprobe -d "$PWD/$ROOT" -S "$(kernel)" --show-depends "$module" || fail "the kernel has no module $module"
   done | sed -n 's/^insmod //p' | awk '!seen[$1]++ {print $1}' >"$WORK/modules"
   [ -s "$WORK/modules" ] || fail "no modules for the initramfs"
   while read -r file; do
-    module=$(basename "${file%.xz}")
-    case $file in *.xz) xz -dc "$file" >"$tree/modules/$module" ;; *) cp "$file" "$tree/modules/$module" ;; esac
-    printf '/modules/%s\n' "$module"
+    cp "$file" "$tree/modules/"
+    printf '/modules/%s\n' "$(basename "$file")"
   done <"$WORK/modules" >"$tree/modules/order"
   pack_cpio "$tree" "$WORK/initramfs.img"
 }
@@ -45,8 +43,8 @@ copy_libraries() {
 
 # A slot is the squashfs, a block that dm-verity does not use, and its tree of hashes.
 pack_slot() {
-  local begin=$ROOT/usr/lib/linetap/boot kernel overlay
-  kernel=$(basename "$ROOT"/usr/lib/modules/*)
+  local begin=$ROOT/usr/lib/linetap/boot overlay kernel
+  kernel=$(kernel)
   mkdir -p "$begin/overlays"
   mv "$ROOT/boot/vmlinuz-$kernel" "$begin/vmlinuz"
   cp "$WORK/initramfs.img" "$begin/initramfs"

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Debian's packages for arm64: into the image's root, and a second folder to build and to take single files from.
 
+readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.pgp
+
 # Programs of the image run on this machine by qemu's user emulation; a fresh machine has not registered it.
 run_foreign() {
   local handlers=/proc/sys/fs/binfmt_misc
@@ -9,26 +11,15 @@ run_foreign() {
   [ -e $handlers/qemu-aarch64 ] || cat /usr/lib/binfmt.d/qemu-aarch64.conf >$handlers/register
 }
 
-mirror() {
-  if [ "${LINETAP_MIRROR:-}" ]; then
-    printf '%s\n' "$LINETAP_MIRROR"
-  else
-    # shellcheck disable=SC2016 # apt's own variable
-    apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Codename: trixie' | head -n 1
-  fi
-}
-
 # Never this machine's own sources: what they bring besides would be in the image.
 write_sources() {
   local at suite
-  at=$(mirror)
-  [ "$at" ] || fail "where Debian's packages are is not known: set LINETAP_MIRROR"
+  at=$(tools/mirror.sh)
   for suite in trixie trixie-updates trixie-backports; do
     printf 'deb [signed-by=%s] %s %s main non-free-firmware\n' "$KEYRING" "$at" "$suite"
   done >"$WORK/debian.list"
   printf 'deb [signed-by=%s] %s-security trixie-security main\n' "$KEYRING" "$at" >>"$WORK/debian.list"
 }
-readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.pgp
 
 wanted() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' image/packages.txt | paste -sd,; }
 
@@ -60,8 +51,8 @@ readonly LEFT_OUT=(
 )
 readonly SLOW=(/usr/bin/py3compile /usr/sbin/depmod /usr/sbin/update-initramfs /usr/sbin/mkinitramfs)
 
-# Three programs that hooks of packages start dozens of times would take twice as long as all the rest, emulated; what
-# they make is made once, by this machine.
+# What hooks of packages start dozens of times would take twice as long as all the rest, emulated; what it makes is made
+# once, by this machine, or not wanted.
 install_packages() {
   local left=() pattern program set_aside="" put_back=""
   for pattern in "${LEFT_OUT[@]}"; do left+=("--dpkgopt=path-exclude=$pattern"); done

@@ -33,7 +33,9 @@ lay_files() {
   cp -r --no-dereference --preserve=links,mode image/root/. "$ROOT/"
   find systemd -maxdepth 1 -name '*linetap*' -exec cp -r -t "$ROOT/etc/systemd/system" {} +
   for name in sysusers.d tmpfiles.d sysctl.d; do install -D -m 644 -t "$ROOT/etc/$name" "systemd/$name"/*; done
-  for name in journald.conf.d journald@linetap.conf.d system.conf.d; do install -D -m 644 -t "$ROOT/etc/systemd/$name" "systemd/$name"/*; done
+  for name in journald.conf.d journald@linetap.conf.d system.conf.d; do
+    install -D -m 644 -t "$ROOT/etc/systemd/$name" "systemd/$name"/*
+  done
   install -D -m 644 -t "$ROOT/etc/udev/rules.d" systemd/udev/*
   install -D -m 644 systemd/chrony/linetap.conf "$ROOT/etc/chrony/chrony.conf"
   install -D -m 644 -t "$ROOT/etc/linetap" hardware/pins.toml
@@ -63,7 +65,8 @@ enable_units() {
   # The same numbers in every version: what lies on the data partition belongs to them.
   systemd-sysusers "--root=$PWD/$ROOT" 2>"$WORK/sysusers.log" || fail "$(tail -n 3 "$WORK/sysusers.log")"
   "${systemctl[@]}" enable linetap.target linetap-{recorder,reporter,panel}.service linetap-capture@1.service \
-    linetap-clock.timer linetap_removal.path linetap_update.path linetap_good.service linetap_overdue.timer provision-linetap.service data-linetap.service ssh-linetap.service \
+    linetap-clock.timer linetap_removal.path linetap_update.path linetap_good.service linetap_overdue.timer \
+    provision-linetap.service data-linetap.service ssh-linetap.service \
     systemd-networkd.service systemd-resolved.service nftables.service chrony.service
   "${systemctl[@]}" mask "${NOT_HERE[@]}"
   "${systemctl[@]}" set-default multi-user.target
@@ -71,11 +74,9 @@ enable_units() {
 
 # Read-only from here on: what would be made at every boot is made now, by this machine and not emulated.
 strip_root() {
-  local kernel
-  kernel=$(basename "$ROOT"/usr/lib/modules/*)
-  say "kernel $kernel"
+  say "kernel $(kernel)"
   find "$ROOT/usr/lib/modules" -name '*.ko.xz' -exec xz --decompress -T1 {} + # squashfs packs them as well, and opens faster
-  depmod -b "$PWD/$ROOT/usr" "$kernel"
+  depmod -b "$PWD/$ROOT/usr" "$(kernel)"
   rm -rf "$ROOT"/usr/lib/python3.13/{ensurepip,idlelib,turtledemo,tkinter} "$ROOT"/usr/share/{doc,man,info,locale}/*
   find "$ROOT/usr/lib/python3" "$ROOT/usr/lib/python3.13" -depth -name __pycache__ -exec rm -rf {} +
   "$PYTHON" -m compileall -q -j 2 -s "$ROOT" -p / --invalidation-mode unchecked-hash \
