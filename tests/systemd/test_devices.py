@@ -19,7 +19,10 @@ MAJOR = 116  # of sound; minors are so high that no machine has them
 OPENED = (("", "20-opened.conf"), ("1", "30-header.conf"))
 KINDS = ("control", "capture", "playback", "meter")
 # What is open to a unit hangs on no program: one that only waits takes the place of capture.
-WAITING = "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/sleep infinity\nExecStopPost=\nWatchdogSec=0\nLoadCredential=\n"
+WAITING = (
+    "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/sleep infinity\n"
+    "ExecStopPost=\nWatchdogSec=0\nLoadCredential=\n"
+)
 
 
 @pytest.fixture(scope="module")
