@@ -28,6 +28,9 @@ FIGURES = {
     "HOOK_OFF_AFTER_MS": "HOOK pin: off-hook after",
     "RING_SEEN_MS": "Ringing seen after",
     "RING_OVER_MS": "Ringing over, seen after",
+    "CAPTURED_DB": "Captured level, against the line's",
+    "ECHO_DB": "Notice in what is captured, against as it is played",
+    "RINGING_DBM0": "Ringing of 75 V at 20 Hz in what is captured, before it is cut off",
     "NEIGHBOUR_DB": "A notice in the neighbour's RX, below its own (model only)",
 }  # fmt: skip
 BEGIN, END = "<!-- tools/hardware_numbers.py begins -->", "<!-- tools/hardware_numbers.py ends -->"
