@@ -32,7 +32,7 @@ PERIOD_MS = 10
 # line 4 keeps its relay open.
 TEXT = (
     "lines = 4\nduration_s = 3.5\n[[line]]\nnumber = 2\nnoise_dbm0 = -60.0\necho_db = -9.0\n"
-    "[[line]]\nnumber = 3\ndeaf = true\n"
+    "[[line]]\nnumber = 3\ndeaf = true\nnoise_dbm0 = -90.0\nhum_dbm0 = -90.0\n"
     + call(start_s=0.1, rings=1, answer_in_burst_ms=400, talk_s=1.5, dense_dbm0=-15.0, bounce_ms=5)
 )
 RECORD_S, RELAY_FROM_S, RELAY_TO_S = 2.5, 0.5, 1.5
@@ -153,6 +153,12 @@ def test_the_echo_is_as_loud_and_as_late_as_a_hybrid_makes_it(heard: Heard) -> N
 
 def test_a_deaf_line_returns_nothing(heard: Heard) -> None:
     assert np.abs(heard.seen["audio"][2].astype(int)).max() < 100
+
+
+def test_a_notice_leaks_into_the_line_beside_it_as_the_drawing_says(heard: Heard) -> None:
+    """Of line 2 in the silent line 3, which is beside it; in line 1 there is too much else."""
+    second, third = heard.seen["audio"][1:3].astype(float)
+    assert third @ second / (second @ second) == pytest.approx(LEAK, rel=0.25)
 
 
 def test_an_open_relay_lets_nothing_through_while_others_are_closed(heard: Heard) -> None:
