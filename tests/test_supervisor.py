@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from linetap.clock import SYSTEM
+from linetap.clock import NS_PER_S, SYSTEM
 from linetap.records import Fault, ServiceState
 from linetap.service import StateFile, credential, write_atomically
 from linetap.supervisor import Supervisor
 
 
-def state(progress: int, fault: Fault | None = None) -> ServiceState:
-    return ServiceState(service="panel", version="0", pid=1, started_ns=1, mono_ns=1, progress=progress, fault=fault)
+def state(progress: int, fault: Fault | None = None, mono_ns: int = 1) -> ServiceState:
+    return ServiceState(
+        service="panel", version="0", pid=1, started_ns=1, mono_ns=mono_ns, progress=progress, fault=fault
+    )
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -42,6 +44,18 @@ def test_ready_once_and_then_fed_by_progress_alone(systemd: socket.socket) -> No
     for progress, idle in ((1, False), (2, False), (2, False), (2, True), (3, True)):
         supervisor.tell(state(progress), idle)
     assert heard(systemd) == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+
+
+def test_fed_four_times_in_what_systemd_waits(systemd: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "10000000")
+    supervisor = Supervisor()
+    for quarter in range(1, 81):  # of a second
+        supervisor.tell(state(quarter, mono_ns=quarter * NS_PER_S // 4), idle=False)
+    assert heard(systemd) == [b"READY=1"] + 7 * [b"WATCHDOG=1"]
+    supervisor.tell(state(80, mono_ns=30 * NS_PER_S), idle=False)  # it stands still: the next word is not a late one
+    supervisor.tell(state(80, mono_ns=33 * NS_PER_S), idle=False)
+    supervisor.tell(state(81, mono_ns=33 * NS_PER_S + 1), idle=False)
+    assert heard(systemd) == 2 * [b"WATCHDOG=1"]
 
 
 def test_a_fault_is_neither_ready_nor_food(systemd: socket.socket) -> None:

@@ -9,6 +9,8 @@ import socket
 
 from linetap.records import ServiceState
 
+_FEEDS = 4  # in the time after which systemd would lose patience; more only costs it time
+
 
 class Supervisor:
     """Without $NOTIFY_SOCKET there is nobody to tell."""
@@ -16,10 +18,12 @@ class Supervisor:
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address  # an abstract socket's name
+        self._every_ns = int(os.environ.get("WATCHDOG_USEC", "0")) * 1000 // _FEEDS
+        self._fed_ns = 0
         self._progress: int | None = None
 
     def tell(self, state: ServiceState, idle: bool, in_spite: bool = False) -> None:
-        """READY=1 with the first word, WATCHDOG=1 when there was progress since the last one or nothing to do.
+        """READY=1 with the first word, then WATCHDOG=1, when there was progress since the last or nothing to do.
 
         A service that lives without working is not fed, and systemd starts it anew. `in_spite`: it works, fault or not.
         """
@@ -27,9 +31,11 @@ class Supervisor:
             return
         if self._progress is None:
             self._send("READY=1")
-        elif idle or state.progress != self._progress:
+        elif state.mono_ns - self._fed_ns >= self._every_ns and (idle or state.progress != self._progress):
             self._send("WATCHDOG=1")
-        self._progress = state.progress
+        else:
+            return
+        self._progress, self._fed_ns = state.progress, state.mono_ns
 
     def _send(self, word: str) -> None:
         with (

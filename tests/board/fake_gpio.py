@@ -40,6 +40,7 @@ class FakeGpio:
         self.busy: set[int] = set()  # pins another program holds
         self.late_ms = 1  # of the edges that come from now on
         self.deaf = False  # edges are lost from now on
+        self.read = 0  # how often an input was
         self.levels = dict.fromkeys(range(28), 0)
         self.pulls: dict[int, int] = {}
         self.outputs: dict[int, int] = {}
@@ -68,6 +69,7 @@ class FakeGpio:
         if channel in self.busy:
             raise RuntimeError("GPIO not allocated")
         assert channel in self.pulls, f"GPIO{channel} was not set up"
+        self.read += 1
         return self.levels[channel]
 
     def output(self, channel: int, value: int, /) -> None:

@@ -16,7 +16,7 @@ from linetap.board.gpio import import_gpio
 from linetap.board.hardware import HardwareCard
 from linetap.board.hardware_panel import HardwarePanel
 from linetap.board.pins import CardWiring, load_pins
-from linetap.clock import NS_PER_S, ManualClock
+from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap.errors import DeviceFault
 from linetap.ring import NO_VOLTS
 
@@ -66,7 +66,7 @@ def test_an_edge_stands_at_the_millisecond_in_which_it_was_told() -> None:
     bench.gpio.drive(9, OFF_HOOK)
     bench.gpio.wait_ms(7)
     assert bench.hook() == "....######"  # 3 ms, and 1 ms late
-    assert bench.card._hooks[0]._edges == []
+    assert bench.card._hooks[0].edges == []
     bench.gpio.wait_ms(10)
     assert bench.hook() == "##########"
 
@@ -90,6 +90,20 @@ def test_a_lost_edge_is_put_right_within_a_period() -> None:
     bench.hook()
     bench.gpio.wait_ms(10)
     assert bench.hook() == "##########"
+
+
+def test_periods_that_are_asked_for_together_cost_one_reading_of_each_pin() -> None:
+    bench = Bench()
+    bench.gpio.wait_ms(40)
+    bench.gpio.drive(9, OFF_HOOK)
+    bench.gpio.deaf = True  # only what is read tells of what follows
+    bench.gpio.drive(10, OFF_HOOK)
+    before, now_ns = bench.gpio.read, bench.clock.monotonic_ns()
+    for ends_ms in (-30, -20, -10, 0):
+        assert not bench.card.levels(now_ns + ends_ms * NS_PER_MS).hook[1].any()
+    assert bench.gpio.read - before == len(HOOKS)
+    bench.gpio.wait_ms(10)
+    assert bench.card.levels(bench.clock.monotonic_ns()).hook[1].all()
 
 
 def test_a_period_read_late_does_not_show_what_came_after_it() -> None:
@@ -135,7 +149,7 @@ def test_an_open_input_that_never_stops_does_not_fill_memory() -> None:
     hook = bench.card._hooks[0]
     assert len(hook._noted) <= 256
     bench.hook()
-    assert len(hook._edges) <= 256
+    assert len(hook.edges) <= 256
 
 
 def test_a_pin_that_another_program_holds_is_named_and_the_rest_given_back() -> None:

@@ -177,7 +177,9 @@ class Machine:
         return str(answer["out"]).strip()
 
     def read(self, path: str) -> bytes:
-        return base64.b64decode(self.run("base64", "-w0", path))
+        answer = self.ask({"read": path})
+        assert answer["rc"] == 0, f"{path}: {answer['err']}"
+        return base64.b64decode(answer["data"])
 
     def write(self, path: str, data: bytes) -> None:
         self.ask({"write": path, "data": base64.b64encode(data).decode()})

@@ -92,12 +92,12 @@ def certify(machine: Machine, office: Office) -> None:
 
 
 def state_of[S: ServiceState](machine: Machine, name: str, kind: type[S]) -> S:
-    return msgspec.json.decode(machine.run("cat", f"/run/linetap/{name}.json"), type=kind)
+    return msgspec.json.decode(machine.read(f"/run/linetap/{name}.json"), type=kind)
 
 
 def pin(machine: Machine, number: int) -> int:
     """What is driven onto a pin of the header."""
-    return int(machine.run("sh", "-c", f"cat $(cat /run/hil/gpio.path)/sim_gpio{number}/value"))
+    return int(machine.read(f"{machine.read('/run/hil/gpio.path').decode().strip()}/sim_gpio{number}/value"))
 
 
 def lit(machine: Machine, led: str) -> bool:
@@ -133,9 +133,14 @@ def _said(machine: Machine, name: str) -> str:
 
 def played(machine: Machine, limit_s: float) -> None:
     """Until the exchange has hung up for good, and every line is idle."""
-    machine.until(lambda: machine.run("systemctl", "is-active", "exchange", check=False) != "active", "all is played",
-                  limit_s)  # fmt: skip
+    machine.until(lambda: not plays(machine), "all is played", limit_s)
     machine.until(lambda: idle(machine), "every line is idle", SETTLED_S)
+
+
+def plays(machine: Machine) -> bool:
+    """Whether the exchange is there: its control group is."""
+    answer = machine.ask({"read": "/sys/fs/cgroup/system.slice/exchange.service/cgroup.events"})
+    return bool(answer["rc"] == 0)
 
 
 def idle(machine: Machine) -> bool:
@@ -158,9 +163,7 @@ def one_call(machine: Machine) -> str:
 
 
 def record_of(machine: Machine, call_id: str) -> CallRecord:
-    return msgspec.json.decode(
-        machine.run("cat", f"{VAULT}/{sealed.call_path(call_id)}/{sealed.RECORD}"), type=CallRecord
-    )
+    return msgspec.json.decode(machine.read(f"{VAULT}/{sealed.call_path(call_id)}/{sealed.RECORD}"), type=CallRecord)
 
 
 def checked(machine: Machine) -> str:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hook inputs and relays of the card on the header, over `RPi.GPIO`.
 
-Edges come late (1 to 7 ms) and some never come, so the callback only notes them and every period reads the level
-itself: a lost edge is put right within one period. No pin carries ringing, polarity or voltage; those are the meter's.
+Edges come late (1 to 7 ms) and some never come, so the callback only notes them and the level itself is read besides,
+whenever periods are asked for: a lost edge is put right with the next of them. No pin carries ringing, polarity or
+voltage; those are the meter's.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class HardwareCard:
         self._relay_open = int(not wiring.relay_active_high)
         self._hooks: list[_HookPin] = []
         self._claimed: list[int] = []
+        self._clock, self._look_ns = clock, 0
+        self._steady: Levels | None = None  # what every period without an edge has
         with releasing(self):
             begin(gpio)
             for pin in wiring.relay:
@@ -49,15 +52,25 @@ class HardwareCard:
                 self._hooks.append(_HookPin(gpio, pin, int(wiring.hook_active_high), clock))
 
     def levels(self, until_ns: int) -> Levels:
-        """DeviceFault `gpio_lost` when a pin can no longer be read."""
+        """Not to be written into: periods without an edge share one. DeviceFault `gpio_lost` when a pin can no longer
+        be read."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._look_ns:  # periods come in fours, and all four were over when the first was asked for
+            self._look_ns = now_ns + PERIOD_MS * NS_PER_MS // 2
+            for pin in self._hooks:
+                with told(pin.pin):
+                    pin.look(now_ns)
+        if self._steady is not None and not any(pin.edges for pin in self._hooks):
+            return self._steady
         lines = len(self._hooks)
         none = np.zeros((lines, PERIOD_MS), np.bool_)
         hook = none.copy()
         ends = until_ns - NS_PER_MS * np.arange(PERIOD_MS - 1, -1, -1, dtype=np.int64)
         for row, pin in zip(hook, self._hooks, strict=True):
-            with told(pin.pin):
-                pin.fill(row, ends)
-        return Levels(hook, none, none, np.full(lines, NO_VOLTS, np.int16))
+            pin.fill(row, ends)
+        levels = Levels(hook, none, none, np.full(lines, NO_VOLTS, np.int16))
+        self._steady = levels if (hook == hook[:, -1:]).all() and not any(pin.edges for pin in self._hooks) else None
+        return levels
 
     def relay(self, index: int, closed: bool) -> None:
         """DeviceFault `gpio_lost` when the pin can no longer be driven."""
@@ -89,7 +102,7 @@ class _HookPin:
     def __init__(self, gpio: Gpio, pin: int, active: int, clock: Clock) -> None:
         self._gpio, self.pin, self._active, self._clock = gpio, pin, active, clock
         self._noted: deque[tuple[int, bool]] = deque(maxlen=MOST_EDGES)
-        self._edges: list[tuple[int, bool]] = []  # changes not yet given out, in time order
+        self.edges: list[tuple[int, bool]] = []  # changes not yet given out, in time order
         self._level = False  # before the first of them
         claim(pin, self._watch)
 
@@ -107,28 +120,28 @@ class _HookPin:
 
     def fill(self, row: np.ndarray[Any, np.dtype[np.bool_]], ends: np.ndarray[Any, np.dtype[np.int64]]) -> None:
         """`row`[k] = the level at `ends`[k] (ns). Edges after the last stay for the next period."""
-        self._collect()
-        if not self._edges:
+        if not self.edges:
             row[:] = self._level
             return
-        times = np.array([at for at, _ in self._edges], np.int64)
-        states = np.array([self._level, *(level for _, level in self._edges)], np.bool_)
+        times = np.array([at for at, _ in self.edges], np.int64)
+        states = np.array([self._level, *(level for _, level in self.edges)], np.bool_)
         row[:] = states[np.searchsorted(times, ends, side="left")]
         passed = int(np.searchsorted(times, ends[-1], side="left"))
         self._level = bool(states[passed])
-        del self._edges[:passed]
+        del self.edges[:passed]
 
-    def _collect(self) -> None:
+    def look(self, now_ns: int) -> None:
+        """Takes what was noted, and the level itself: edges may have been lost."""
         noted: list[tuple[int, bool]] = []
         while self._noted:
             noted.append(self._noted.popleft())
-        noted.append((self._clock.monotonic_ns(), self._read()))  # the level itself: edges may have been lost
-        last = self._edges[-1][1] if self._edges else self._level
+        noted.append((now_ns, self._read()))
+        last = self.edges[-1][1] if self.edges else self._level
         for at, level in noted:
             if level != last:
-                self._edges.append((max(at, self._edges[-1][0] if self._edges else at), level))
+                self.edges.append((max(at, self.edges[-1][0] if self.edges else at), level))
                 last = level
-        del self._edges[:-MOST_EDGES]
+        del self.edges[:-MOST_EDGES]
 
     def close(self) -> None:
         self._gpio.remove_event_detect(self.pin)

@@ -150,7 +150,7 @@ class Loop:
         for _ in range(frames // self._codec.period):
             data = self._codec.read()
             if data is None:
-                self._overrun()
+                self._overrun(prepared=True)
                 return False
             if keep:
                 self._held.append((self._position, data))
@@ -221,14 +221,16 @@ class Loop:
         self._position = 0
         self._settling, self._cause = True, cause
 
-    def _overrun(self) -> None:
-        """All that ALSA still held is lost; the stream starts anew."""
+    def _overrun(self, prepared: bool = False) -> None:
+        """All that ALSA still held is lost; the stream starts anew. `prepared`: it was a read that told of it, and one
+        more would already be of the new run."""
         if self._settling and self._held:
             self._settle()
         self._write_held()
         cause = self._cause if self._settling else GAP_OVERRUN  # a hole that has not been placed yet only grows
-        while self._codec.read() is not None and self._clock.monotonic_ns() - self._last_ns < STALL_MS * NS_PER_MS:
-            pass  # `read` prepares the stream when it says that it was over
+        until_ns = self._last_ns + STALL_MS * NS_PER_MS
+        while not prepared and self._clock.monotonic_ns() < until_ns:
+            prepared = self._codec.read() is None  # it prepares the stream when it says that it was over
         self._codec.restart_capture()
         self._begin_run(cause)
 

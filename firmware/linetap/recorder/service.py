@@ -112,21 +112,25 @@ class Service:
         self.vault.start()
 
     def turn(self) -> None:
-        """Wait for the doorbell, follow what is there, remember it."""
-        self.cards.wait(WAIT_MS)
+        """Wait for the doorbell, follow a batch of each card, remember it.
+
+        One batch, however many wait: who is behind still obeys, and still tells how far behind.
+        """
+        self.cards.wait(0 if any(follower.ready() for follower in self.cards.followers.values()) else WAIT_MS)
         for number, follower in self.cards.followers.items():
             if follower.replaced:
                 follower.replaced = False
                 self.core.forget(number)
                 self._adopt_orphans()
-            while follower.ready() and (found := follower.read()) is not None:
-                batch, again = found
-                if again:
-                    self.core.listen_again(number, batch)
-                    continue
-                self.core.follow(number, batch)
-                self._state.progress += 1
-                self._remember()
+            if not follower.ready() or (found := follower.read()) is None:
+                continue
+            batch, again = found
+            self._state.progress += 1
+            if again:
+                self.core.listen_again(number, batch)
+                continue
+            self.core.follow(number, batch)
+            self._remember()
         if self.smdr is not None and self.smdr.turn():
             self._remember()
         asked = self.door.serve(self._obey)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,17 +20,17 @@ wiring = card_wiring(config, 1, load_pins(Path("/etc/linetap/pins.toml")))
 lines = len(config.lines_of(1))
 wires = Wires.attach_or_create(wires_path(config.run_path, 1), lines)
 pulls = [chip / f"sim_gpio{pin}" / "pull" for pin in wiring.hook]
-relays = [chip / f"sim_gpio{pin}" / "value" for pin in wiring.relay]
+relays = [os.open(chip / f"sim_gpio{pin}" / "value", os.O_RDONLY) for pin in wiring.relay]
 level = {wiring.hook_active_high: "pull-up", not wiring.hook_active_high: "pull-down"}
+closed = b"1" if wiring.relay_active_high else b"0"
 was: list[bool | None] = [None] * lines
 print("ready", flush=True)
 while True:
     now_ms = time.monotonic_ns() // 1_000_000
-    hook = wires.take(now_ms).hook[:, -1]
-    for row in range(lines):
-        if was[row] != hook[row]:
-            was[row] = bool(hook[row])
-            pulls[row].write_text(level[bool(hook[row])])
-        wires.relays[row] = int(relays[row].read_text()) == int(wiring.relay_active_high)
+    for row, hook in enumerate(wires.take(now_ms).hook[:, -1].tolist()):
+        if was[row] != hook:
+            was[row] = hook
+            pulls[row].write_text(level[hook])
+        wires.relays[row] = os.pread(relays[row], 8, 0).strip() == closed
     wires.arm(now_ms)
-    time.sleep(0.005)
+    time.sleep(0.01)
