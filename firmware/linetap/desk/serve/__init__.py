@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk serve`: the desk in a browser."""
