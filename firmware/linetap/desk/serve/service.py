@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk serve`: listens, says where, and ends at SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator
+
+import msgspec
+import uvicorn
+
+from linetap.clock import SYSTEM, Clock
+from linetap.desk.ingest.database import open_reader
+from linetap.desk.serve import app, database
+from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.pages import Pages
+from linetap.desk.serve.people.people import People
+from linetap.desk.serve.settings import Settings
+from linetap.desk.serve.site import Site
+from linetap.errors import BadInput
+from linetap.service import start_logging
+
+MOST_AT_ONCE = 2000  # streams are open for hours
+KEEP_ALIVE_S = 30
+END_WITHIN_S = 3  # streams are cut off then
+BACKLOG = 256
+
+
+def run(settings: Settings, clock: Clock = SYSTEM) -> int:
+    start_logging("serve")
+    with listening(settings) as (at, settings), opened(settings, clock) as site:
+        sys.stderr.write(f"{settings.url}\n")
+        sys.stderr.flush()
+        asyncio.run(server(site).serve(sockets=[at]))
+    return 0
+
+
+@contextlib.contextmanager
+def listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
+    """The settings know the port then, and the URL of who has said none."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as at:
+        at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            at.bind((settings.host, settings.port))
+        except OSError as error:
+            raise BadInput(f"serve.listen {settings.host}:{settings.port}: {error.strerror}") from None
+        at.listen(BACKLOG)
+        port = at.getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = settings.url or f"{'http' if settings.certificate is None else 'https'}://{host}:{port}"
+        yield at, msgspec.structs.replace(settings, port=port, url=url)
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
+    with contextlib.ExitStack() as held:
+        own = database.open_own(settings.db)
+        held.callback(own.dispose)
+        desk = None
+        if settings.desk.db is not None:
+            desk = open_reader(settings.desk.db)
+            held.callback(desk.dispose)
+        yield Site(
+            settings=settings,
+            clock=clock,
+            own=own,
+            desk=desk,
+            people=People(own, settings, clock),
+            access=AccessTable(own, clock),
+            pages=Pages(settings.zone),
+        )
+
+
+def server(site: Site) -> uvicorn.Server:
+    """Without uvicorn's log of requests: a URL may have been typed with somebody's number in it."""
+    settings = site.settings
+    return uvicorn.Server(
+        uvicorn.Config(
+            app.make(site),
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MOST_AT_ONCE,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=END_WITHIN_S,
+            ssl_certfile=settings.certificate,
+            ssl_keyfile=None if settings.key is None else str(settings.key),
+        )
+    )
