@@ -11,6 +11,7 @@ from sqlalchemy import Engine, insert
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.ingest import tables
 
+EVIL = """<script>alert(1)</script>"'; DROP TABLE calls;--{{7*7}}%s"""  # no longer than a name may be
 START_NS = parse_rfc3339("2026-11-24T00:00:00Z")
 EMPTY: dict[str, Any] = {column.name: None for column in tables.calls.columns} | {"late": False}
 

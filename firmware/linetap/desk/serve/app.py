@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route as Way
 
 from linetap.desk.serve import errors, home
+from linetap.desk.serve.calls import routes as calls
 from linetap.desk.serve.gate import endpoint
 from linetap.desk.serve.limits import Bounded
 from linetap.desk.serve.people import routes as people
@@ -26,6 +27,7 @@ ROUTES: tuple[Route, ...] = join(
     (
         home.ROUTES,
         people.ROUTES,
+        calls.ROUTES,
     )
 )
 # What runs beside the pages, from start to end: each puts what it is into the site.
@@ -34,6 +36,7 @@ LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = ()
 
 def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
     site.pages.routes = routes
+    site.calls = calls.Calls.of(site)
 
     async def said(request: Request, error: Exception) -> Response:
         return errors.said(request, error, site)

@@ -32,5 +32,6 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     watch_idle_minutes: Annotated[int, Meta(ge=1, le=10080)] = 720  # of who has the role watch alone: a wall
     session_hours: Annotated[int, Meta(ge=1, le=168)] = 12
     working_hours: str = "08:00-19:00"  # Monday to Friday; what is seen at other times is counted in the review
+    lines: str | None = None  # CSV: unit,line,extension,department,from, as `linetap find --table` has it
     access_days: Annotated[int, Meta(ge=731, le=3660)] = 731  # two years
     oidc: OidcConfig | None = None
