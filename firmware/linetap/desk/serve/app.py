@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route as Way
 
 from linetap.desk.serve import errors, home
+from linetap.desk.serve.access import keeping
 from linetap.desk.serve.calls import routes as calls
 from linetap.desk.serve.gate import endpoint
 from linetap.desk.serve.limits import Bounded
@@ -31,7 +32,7 @@ ROUTES: tuple[Route, ...] = join(
     )
 )
 # What runs beside the pages, from start to end: each puts what it is into the site.
-LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = ()
+LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life,)
 
 
 def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:

@@ -15,7 +15,8 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap.desk.ingest.database import reason
 from linetap.desk.serve import secure
-from linetap.desk.serve.access.log import REFUSED
+from linetap.desk.serve.access.chain import ChainFault
+from linetap.desk.serve.access.log import REFUSED, SHOWN
 from linetap.desk.serve.client import address_of
 from linetap.desk.serve.people import sessions
 from linetap.desk.serve.people.who import Who
@@ -74,12 +75,12 @@ async def _require_own_form(request: Request, site: Site, secret: str) -> None:
         raise HTTPException(400, "csrf")
 
 
-async def _write(site: Site, who: Who | None, address: str, act: str, subject: Subject, outcome: str = "") -> None:
+async def _write(site: Site, who: Who | None, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
     """503 where it cannot be written: then nothing is shown."""
     try:
         name = "" if who is None else who.name
-        await (site.access.write(name, address, act, subject, outcome) if outcome
-               else site.access.write(name, address, act, subject))  # fmt: skip
-    except SQLAlchemyError as error:
-        log.error("access_log_away: %s; nothing is shown that would have to stand in it", reason(error))
+        await site.access.write(name, address, act, subject, outcome)
+    except (SQLAlchemyError, ChainFault) as error:
+        text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
+        log.error("access_log_away: %s; nothing is shown that would have to stand in it", text)
         raise HTTPException(503, "access_log_away") from None
