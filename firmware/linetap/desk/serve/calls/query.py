@@ -66,18 +66,16 @@ def state_of(row: Mapping[str, Any]) -> State:
 def statement(db: Connection, leg: Leg, cursor: Cursor | None, way: Way, most: int, fence: str | None) -> Select[Any]:
     """Up to `fence`, or to the end of the leg."""
     began, ties = calls.c.began_at, _ties(db)
-    wanted = select(calls).where(*_within(leg, cursor, way), *leg.rest)
+    wanted = select(calls).where(*leg.by, *_bounds(leg, cursor, way, fence), *leg.rest)
     if cursor is not None and cursor.unit is not None:
         own, its = tuple_(began, *ties), tuple_(cursor.began_at, cursor.unit, cursor.call_id)
         wanted = wanted.where(own < its if way == "older" else own > its)
-    if fence is not None:
-        wanted = wanted.where(began >= fence if way == "older" else began <= fence)
     return wanted.order_by(*(one.desc() if way == "older" else one.asc() for one in (began, *ties))).limit(most)
 
 
 def fence_statement(leg: Leg, cursor: Cursor | None, way: Way, most: int) -> Select[Any, Any]:
     """How far `most` rows of the index reach, and how many there are; of the index alone, no row is read for it."""
-    began = select(calls.c.began_at).where(*_within(leg, cursor, way))
+    began = select(calls.c.began_at).where(*leg.by, *_bounds(leg, cursor, way, None))
     ordered = began.order_by(calls.c.began_at.desc() if way == "older" else calls.c.began_at.asc())
     reached = ordered.limit(most).subquery()
     last = func.min if way == "older" else func.max
@@ -108,18 +106,21 @@ def _rows(db: Connection, wanted: Select[Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in db.execute(wanted).mappings()]
 
 
-def _within(leg: Leg, cursor: Cursor | None, way: Way) -> list[ColumnElement[bool]]:
-    """Always with a bound of the time: without one SQLite reads and sorts the whole table. Of a cursor within a moment
-    that whole moment."""
+def _bounds(leg: Leg, cursor: Cursor | None, way: Way, fence: str | None) -> list[ColumnElement[bool]]:
+    """One of each side, and always the lower one: without it SQLite reads and sorts the whole table, and of two it
+    gives the index the first it meets and walks over all between. Of a cursor within a moment that whole moment."""
+    low, high = [(leg.since, False)], [] if leg.until is None else [(leg.until, True)]  # time, and whether beyond it
+    if cursor is not None:
+        (high if way == "older" else low).append((cursor.began_at, cursor.unit is None))
+    if fence is not None:
+        (low if way == "older" else high).append((fence, False))
     began = calls.c.began_at
-    found = [*leg.by, began >= leg.since]
-    if leg.until is not None:
-        found.append(began < leg.until)
-    if cursor is None:
-        return found
-    if cursor.unit is None:
-        return [*found, began < cursor.began_at if way == "older" else began > cursor.began_at]
-    return [*found, began <= cursor.began_at if way == "older" else began >= cursor.began_at]
+    time, beyond = max(low)
+    found = [began > time if beyond else began >= time]
+    if high:
+        time, beyond = min(high, key=lambda one: (one[0], not one[1]))
+        found.append(began < time if beyond else began <= time)
+    return found
 
 
 def _ties(db: Connection) -> list[ColumnElement[str]]:
