@@ -17,6 +17,7 @@ from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap.desk.ingest import database, tables
 from linetap.desk.ingest.clear import clear
 from linetap.desk.ingest.heads import HeadReport
+from linetap.desk.ingest.outages import Outages
 from linetap.desk.ingest.register import Notice
 from linetap.desk.ingest.store import Store
 from linetap.evidence import hold, sealed, sshsig, unitlog
@@ -110,6 +111,9 @@ class CallsHouse:
     def serve(self, clock: ManualClock | None = None, **more: str) -> ServeSite:
         tables_of = DESK.format(copies=self.copies)
         return ServeSite(self.folder, clock or ManualClock(NOW_NS), 'lines = "lines.csv"', tables_of, **more)
+
+    def outages(self, now_ns: int) -> Outages:
+        return Outages(self.engine, ManualClock(now_ns, NS_PER_S))
 
     def _hear(self, at_ns: int, *units: str) -> None:
         for unit in units:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 from postgres_rig import Postgres
 from sqlalchemy import Connection, Engine, delete
 
+from linetap.bench.measure import callsmade
+from linetap.clock import rfc3339
 from linetap.desk.ingest import database, tables
 from linetap.desk.serve.calls import query
 from linetap.desk.serve.calls.keyset import Cursor, Way
@@ -255,3 +258,53 @@ class TestPlans:
         columns = {"ended_at": "open", "mark": "marked", "held_at": "held", "destroyed_at": "gone"}
         columns |= {name: name for name in ("line", "unit", "disposition")}
         return "calls_" + next((name for column, name in columns.items() if column in text), "began")
+
+
+@contextlib.contextmanager
+def counting(db: Connection) -> Iterator[Callable[[], int]]:
+    """How many steps of its machine SQLite takes within, to a hundred."""
+    driver, hundreds = db.connection.driver_connection, [0]
+    assert driver is not None
+
+    def counted() -> int:
+        hundreds[0] += 1
+        return 0
+
+    driver.set_progress_handler(counted, 100)
+    try:
+        yield lambda: hundreds[0] * 100
+    finally:
+        driver.set_progress_handler(None, 0)
+
+
+class TestWork:
+    """What a search costs does not grow with the table. In steps of SQLite's machine: no clock is asked."""
+
+    CALLS, ROWS, STEPS = 40_000, 400, 30_000
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def many(cls) -> Iterator[Connection]:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            callsmade.make(Path(folder) / "desk.db", cls.CALLS)
+            engine = database.open_reader(f"sqlite:///{folder}/desk.db")
+            with engine.connect() as db:
+                yield db
+            engine.dispose()
+
+    @pytest.mark.parametrize("name", MIX)
+    @pytest.mark.parametrize("way", ["older", "newer"])
+    def test_it_is_bounded(self, many: Connection, name: str, way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+        for setting, value in (("CHUNK", self.ROWS // 2), ("BUDGET", self.ROWS), ("LEAST", self.ROWS // 2)):
+            monkeypatch.setattr(query, setting, value)
+        made = dataclasses.replace(MIX[name], since=None, until=None)
+        middle = rfc3339((callsmade.FIRST_NS + callsmade.LAST_NS) // 2)
+        for cursor in (Cursor(way, middle), Cursor(way, middle, "floor-003", "x")):
+            with counting(many) as steps:
+                query.page(many, made, cursor)
+            assert steps() < self.STEPS
+
+    def test_what_it_is_held_against(self, many: Connection) -> None:
+        with counting(many) as steps:
+            many.exec_driver_sql("SELECT count(*) FROM calls WHERE gaps_ms > 0").scalar()
+        assert steps() > 2 * self.STEPS

@@ -32,7 +32,8 @@ FIELDS = (
 )  # fmt: skip
 _UNIT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _LONGEST = 200
-_LIKE_A_NUMBER = re.compile(r"[0-9][0-9 ()+-]{5,}[0-9]")
+_LIKE_A_NUMBER = re.compile(r"[0-9][0-9 ().+/-]{5,}[0-9]")
+_LIKE_A_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][0-9:.]{5,12}(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 
 ERRORS = {
     "time": N_("A time such as 2026-11-24 or 2026-11-24T13:00 would be right."),
@@ -79,11 +80,7 @@ def typed(query: Mapping[str, str]) -> dict[str, str]:
 
 def terms(query: Mapping[str, str]) -> str:
     """As the access log has it: whatever looks like a telephone number is masked, wherever it was typed."""
-    words = {name: text for name, text in typed(query).items() if name != "case"}
-    return " ".join(
-        f"{name}={_LIKE_A_NUMBER.sub(lambda found: masked(found[0]), text) if name not in ('from', 'to') else text}"
-        for name, text in words.items()
-    )
+    return " ".join(f"{name}={_unnumbered(text)}" for name, text in typed(query).items() if name != "case")
 
 
 def read(query: Mapping[str, str], house: House, zone: ZoneInfo) -> Form:
@@ -135,6 +132,10 @@ def _span(said: Mapping[str, str], zone: ZoneInfo, errors: dict[str, str]) -> tu
         errors["to"] = ERRORS["order"]
     since = rfc3339(ends["from"]) if "from" in ends else None
     return since, rfc3339(ends["to"] + 1) if "to" in ends else None
+
+
+def _unnumbered(text: str) -> str:
+    return text if _LIKE_A_TIME.fullmatch(text) else _LIKE_A_NUMBER.sub(lambda found: masked(found[0]), text)
 
 
 def _wrong(wanted: Wanted, errors: dict[str, str], name: str, code: str) -> Wanted:
