@@ -256,7 +256,7 @@ class TestPlans:
         """What leads is what the leg says."""
         text = " ".join(str(one) for one in leg.by)
         columns = {"ended_at": "open", "mark": "marked", "held_at": "held", "destroyed_at": "gone"}
-        columns |= {name: name for name in ("line", "unit", "disposition")}
+        columns |= {"line": "at_line", "unit": "unit", "disposition": "disposition"}
         return "calls_" + next((name for column, name in columns.items() if column in text), "began")
 
 

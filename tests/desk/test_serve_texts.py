@@ -17,7 +17,7 @@ from linetap.desk.serve import text
 from linetap.desk.serve.app import ROUTES
 
 SERVE = Path(str(files("linetap.desk.serve")))
-KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}  # gettext: of {% trans %}
+KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 
 def catalog() -> dict[str, tuple[str, ...]]:

@@ -18,9 +18,9 @@ from linetap.desk.serve.calls.keyset import Cursor, Way
 from linetap.desk.serve.calls.wanted import Leg, State, Wanted, legs
 
 SIZE = 50
-CHUNK = 4000  # rows that one statement may look at
-BUDGET = 8000  # rows for a page; one leg of a page with many gets its part of it, LEAST at least
-LEAST = 500
+CHUNK = 2000  # rows that one statement may look at
+BUDGET = 4000  # rows for a page; one leg of a page with many gets its part of it, LEAST at least
+LEAST = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import anyio.to_thread
+from markupsafe import Markup, escape
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -90,7 +91,7 @@ async def call(request: Request, site: Site) -> Response:
         raise HTTPException(404)
     return site.pages.page(
         request, "calls/call.html", story=found, row=found.row, state=query.state_of(found.row), lying=lying,
-        record=lying.record, hold=hold, words=words,
+        record=lying.record, hold=hold, words=words, fill=_fill,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         said=_said(site, request), **_whose(site, found.row),
     )  # fmt: skip
@@ -122,7 +123,7 @@ def _page(request: Request, site: Site, asked: Form, status: int = 200, **found:
     page: query.Page | None = found.get("page")
     return site.pages.page(
         request, "calls/search.html", status, asked=asked, typed=asked.typed, errors=asked.errors,
-        labels=LABELS, form=form, words=words, said=_said(site, request),
+        labels=LABELS, form=form, words=words, fill=_fill, said=_said(site, request),
         departments=house.lines.names(), buildings=house.places.buildings(),
         trunks=house.lines.have_trunks(asked.typed.get("extension", ""), asked.typed.get("department", "")),
         page=page, known=found.get("known"), state_of=query.state_of,
@@ -148,6 +149,11 @@ def _whose(site: Site, row: Mapping[str, Any]) -> dict[str, Any]:
     house: House = site.calls.house
     extension, department = house.lines.at_line(row["unit"], row["line"], parse_rfc3339(row["began_at"]))
     return {"place": house.place(row["unit"]), "extension": extension, "department": department}
+
+
+def _fill(text: str, **values: Any) -> Markup:
+    """A text with a time in it, which is an element and stays one; all else is escaped."""
+    return escape(text) % values
 
 
 def _said(site: Site, request: Request) -> Callable[[Mapping[str, str], str | None], str]:
