@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -32,7 +33,8 @@ BACKLOG = 256
 
 
 def run(settings: Settings, clock: Clock = SYSTEM) -> int:
-    start_logging("serve")
+    logging.getLogger("uvicorn.error").parent = start_logging("serve")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     with listening(settings) as (at, settings), opened(settings, clock) as site:
         sys.stderr.write(f"{settings.url}\n")
         sys.stderr.flush()
