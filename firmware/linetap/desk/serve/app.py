@@ -15,6 +15,7 @@ from starlette.routing import Route as Way
 
 from linetap.desk.serve import errors, home
 from linetap.desk.serve.access import keeping
+from linetap.desk.serve.access import routes as access
 from linetap.desk.serve.gate import endpoint
 from linetap.desk.serve.limits import Bounded
 from linetap.desk.serve.people import routes as people
@@ -27,6 +28,7 @@ ROUTES: tuple[Route, ...] = join(
     (
         home.ROUTES,
         people.ROUTES,
+        access.ROUTES,
     )
 )
 # What runs beside the pages, from start to end: each puts what it is into the site.
