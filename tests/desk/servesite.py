@@ -36,7 +36,7 @@ HOST = "127.0.0.1"
 
 
 @cache
-def _tls() -> tuple[Pair, Path]:
+def tls() -> tuple[Pair, Path]:
     """Made once for all sites."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-serve-tls-"))
     atexit.register(shutil.rmtree, folder)
@@ -53,7 +53,7 @@ class ServeSite:
     def __init__(self, folder: Path, clock: Clock = SYSTEM, more: str = "", tables: str = "") -> None:
         folder.mkdir(exist_ok=True)
         self.folder, self.config = folder, folder / "desk.toml"
-        pair, self.ca = _tls()
+        pair, self.ca = tls()
         (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
         self.config.write_text(
             f'{tables}\n[serve]\nlisten = "{HOST}:0"\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n{more}\n'

@@ -19,6 +19,7 @@ from linetap.desk.ingest.database import open_reader
 from linetap.desk.serve import app, database
 from linetap.desk.serve.access.log import AccessTable
 from linetap.desk.serve.pages import Pages
+from linetap.desk.serve.people.oidc import Oidc
 from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
 from linetap.desk.serve.site import Site
@@ -96,6 +97,7 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
             people=People(own, settings, clock),
             access=AccessTable(own, clock, load_key(credential(settings.log_key))),
             pages=Pages(settings.zone),
+            oidc=None if settings.oidc is None else Oidc(settings.oidc, clock, settings.url or ""),
         )
 
 
