@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import re
 import shutil
 import ssl
 import tempfile
@@ -35,7 +36,7 @@ HOST = "127.0.0.1"
 
 
 @cache
-def _tls() -> tuple[Pair, Path]:
+def tls() -> tuple[Pair, Path]:
     """Made once for all sites."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-serve-tls-"))
     atexit.register(shutil.rmtree, folder)
@@ -52,7 +53,7 @@ class ServeSite:
     def __init__(self, folder: Path, clock: Clock = SYSTEM, more: str = "", tables: str = "") -> None:
         folder.mkdir(exist_ok=True)
         self.folder, self.config = folder, folder / "desk.toml"
-        pair, self.ca = _tls()
+        pair, self.ca = tls()
         (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
         self.config.write_text(
             f'{tables}\n[serve]\nlisten = "{HOST}:0"\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n{more}\n'
@@ -112,6 +113,12 @@ class ServeSite:
         """A form of our own page, sent by who has a session."""
         token = secure.token_of(str(client.cookies.get(sessions.COOKIE)))
         return client.post(path, data={secure.FIELD: token, **fields}, headers={"origin": self.url})
+
+    def post_anew(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
+        """The form of the page at `path`, as a browser without a session would send it."""
+        found = re.search(r'name="csrf" content="(\w+)"', client.get(path).text)
+        assert found
+        return client.post(path, data={secure.FIELD: found[1], **fields}, headers={"origin": self.url})
 
     def context(self, browser: Browser, *roles: str, name: str = "", scheme: str = "light") -> BrowserContext:
         """A browser of somebody's own."""

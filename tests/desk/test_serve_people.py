@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import re
 import signal
 import subprocess
 import sys
@@ -39,15 +38,10 @@ def served(run_dir: Path, clock: ManualClock) -> Iterator[ServeSite]:
         yield served
 
 
-def form_token(client: httpx.Client, path: str = "/login") -> str:
-    found = re.search(r'name="csrf" content="(\w+)"', client.get(path).text)
-    assert found
-    return found[1]
-
-
-def log_in(served: ServeSite, client: httpx.Client, name: str = "kim", password: str = PASSWORD) -> httpx.Response:
-    fields = {secure.FIELD: form_token(client), "name": name, "password": password, "next": "/password"}
-    return client.post("/login", data=fields, headers={"origin": served.url})
+def log_in(
+    served: ServeSite, client: httpx.Client, name: str = "kim", password: str = PASSWORD, there: str = "/password"
+) -> httpx.Response:
+    return served.post_anew(client, "/login", name=name, password=password, next=there)
 
 
 def acts(served: ServeSite) -> list[tuple[str, str, str]]:
@@ -218,9 +212,7 @@ def test_the_token_of_another_session(served: ServeSite) -> None:
 
 def test_after_the_login_one_stays_on_this_site(served: ServeSite) -> None:
     for place in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb"):
-        client = served.client()
-        fields = {secure.FIELD: form_token(client), "name": "kim", "password": PASSWORD, "next": place}
-        answer = client.post("/login", data=fields, headers={"origin": served.url})
+        answer = log_in(served, served.client(), there=place)
         assert answer.headers["location"] == "/", place
 
 

@@ -30,7 +30,7 @@ def open_writer(text: str) -> Engine:
                 index.create(engine, checkfirst=True)  # of a later version than the table is of
         with engine.begin() as db:
             for name in SUPERSEDED:
-                db.execute(text(f"DROP INDEX IF EXISTS {name}"))
+                db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
     except SQLAlchemyError as error:
         raise BadInput(f"--db {_shown(url)}: {reason(error)}") from None
     return engine

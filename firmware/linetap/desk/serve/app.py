@@ -15,9 +15,11 @@ from starlette.routing import Route as Way
 
 from linetap.desk.serve import errors, home
 from linetap.desk.serve.access import keeping
+from linetap.desk.serve.access import routes as access
 from linetap.desk.serve.calls import routes as calls
 from linetap.desk.serve.gate import endpoint
 from linetap.desk.serve.limits import Bounded
+from linetap.desk.serve.people import oidcroutes
 from linetap.desk.serve.people import routes as people
 from linetap.desk.serve.route import Route, join
 from linetap.desk.serve.secure import Headers
@@ -28,6 +30,8 @@ ROUTES: tuple[Route, ...] = join(
     (
         home.ROUTES,
         people.ROUTES,
+        oidcroutes.ROUTES,
+        access.ROUTES,
         calls.ROUTES,
     )
 )

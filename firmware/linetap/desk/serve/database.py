@@ -23,11 +23,13 @@ def open_own(text: str) -> Engine:
 
     url = parse(text)
     engine = _engine(url)
-    try:
-        migrations.upgrade(engine)
-    except SQLAlchemyError as error:
-        engine.dispose()
-        raise BadInput(f"{_shown(url)}: {reason(error)}") from None
+    with contextlib.ExitStack() as failing:
+        failing.callback(engine.dispose)
+        try:
+            migrations.upgrade(engine)
+        except SQLAlchemyError as error:
+            raise BadInput(f"{_shown(url)}: {reason(error)}") from None
+        failing.pop_all()
     return engine
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from linetap.desk.ingest.database import open_reader
 from linetap.desk.serve import app, database
 from linetap.desk.serve.access.log import AccessTable
 from linetap.desk.serve.pages import Pages
+from linetap.desk.serve.people.oidc import Oidc
 from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
 from linetap.desk.serve.site import Site
@@ -32,7 +34,8 @@ BACKLOG = 256
 
 
 def run(settings: Settings, clock: Clock = SYSTEM) -> int:
-    start_logging("serve")
+    logging.getLogger("uvicorn.error").parent = start_logging("serve")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     with listening(settings) as (at, settings), opened(settings, clock) as site:
         sys.stderr.write(f"{settings.url}\n")
         sys.stderr.flush()
@@ -94,6 +97,7 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
             people=People(own, settings, clock),
             access=AccessTable(own, clock, load_key(credential(settings.log_key))),
             pages=Pages(settings.zone),
+            oidc=None if settings.oidc is None else Oidc(settings.oidc, clock, settings.url or ""),
         )
 
 

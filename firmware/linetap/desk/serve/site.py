@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from linetap.clock import Clock
 from linetap.desk.serve.access.log import AccessTable
 from linetap.desk.serve.pages import Pages
+from linetap.desk.serve.people.oidc import Oidc
 from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
 
@@ -26,5 +27,6 @@ class Site:
     people: People
     access: AccessTable
     pages: Pages
+    oidc: Oidc | None = None
     fleet: Any = None
     calls: Any = None

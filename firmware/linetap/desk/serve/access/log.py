@@ -15,7 +15,7 @@ from linetap.desk.serve.access.chain import ChainFault, Head
 from linetap.desk.serve.access.masking import without_numbers
 from linetap.desk.serve.database import writing
 from linetap.desk.serve.route import Subject
-from linetap.desk.serve.tables import access, access_head
+from linetap.desk.serve.tables import access, access_anchor, access_head
 
 SHOWN, REFUSED, DONE = "shown", "refused", "done"
 _TEXT_LIMIT, _CALLS_LIMIT = 300, 8000  # characters: nobody keeps a row out by a long word
@@ -74,8 +74,12 @@ def last_head(db: Connection) -> Head:
             raise ChainFault("access_head_bad", "the access log has rows and no head")
         return Head("head", 0, chain.NOTHING, "")
     head, _ = chain.read(found.head, found.sig, "head")
-    if last is not None and (last.seq, last.hash) != (head.seq, head.hash):
-        raise ChainFault("access_log_changed", f"the access log ends with row {last.seq}, its head with {head.seq}")
+    end: Any = last
+    if end is None and (gone := db.execute(select(access_anchor)).one_or_none()) is not None:
+        end = chain.read(gone.head, gone.sig, "anchor")[0]  # all rows were older than two years
+    if end is None or (end.seq, end.hash) != (head.seq, head.hash):
+        ends = "has no rows" if end is None else f"ends with row {end.seq}"
+        raise ChainFault("access_log_changed", f"the access log {ends}, its head has {head.seq}")
     return head
 
 

@@ -34,19 +34,16 @@ def verify(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
     anchor = _anchor(db, key)
     seq, before = (anchor.seq, anchor.hash) if anchor else (0, chain.NOTHING)
     wanted, rows = {one.seq: one for one in kept if one.seq > seq}, 0
-    result = db.execution_options(stream_results=True, yield_per=_AT_ONCE).execute(
-        select(access).order_by(access.c.seq)
-    )
-    for row in result.mappings():
-        if row["seq"] != seq + 1:
-            raise ChainFault("access_row_missing", f"row {seq + 1} of the access log is missing")
-        if chain.hash_of(dict(row), before) != row["hash"]:
-            raise ChainFault(
-                "access_row_changed", f"row {row['seq']} of the access log is not what it was, or not in its place"
-            )
-        seq, before, rows = row["seq"], row["hash"], rows + 1
-        if (one := wanted.pop(seq, None)) is not None and one.hash != before:
-            raise ChainFault("access_log_rewritten", f"the first {seq} rows are not those of the head of {one.at}")
+    streaming = db.execution_options(stream_results=True, yield_per=_AT_ONCE)
+    with streaming.execute(select(access).order_by(access.c.seq)) as result:
+        for row in result.mappings():
+            if row["seq"] != seq + 1:
+                raise ChainFault("access_row_missing", f"row {seq + 1} of the access log is missing")
+            if chain.hash_of(dict(row), before) != row["hash"]:
+                raise ChainFault("access_row_changed", f"row {row['seq']} is not what it was, or not in its place")
+            seq, before, rows = row["seq"], row["hash"], rows + 1
+            if (one := wanted.pop(seq, None)) is not None and one.hash != before:
+                raise ChainFault("access_log_rewritten", f"the first {seq} rows are not those of the head of {one.at}")
     if (seq, before) != (head.seq, head.hash):
         raise ChainFault("access_log_shortened", f"the access log ends with row {seq}, its head with {head.seq}")
     if wanted:
