@@ -238,7 +238,7 @@ class TestLogged:
     def test_before_it_is_shown(self, served: ServeSite, officer: httpx.Client, house: CallsHouse) -> None:
         officer.get(f"/calls/found?unit={UNIT}&line=2&case=2026-117&extension=010-1234-5678")
         last = self.last(served)
-        assert (last["person"], last["act"], last["reason"]) == ("officer", "search", "2026-117")
+        assert (last["person"], last["act"], last["case_number"]) == ("officer", "search", "2026-117")
         assert last["terms"] == f"unit={UNIT} line=2 extension=010-****-5678"
         officer.get(of(house, "plain"))
         last = self.last(served)

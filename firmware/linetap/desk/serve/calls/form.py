@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The search form: what was typed, what is meant by it, and what of it cannot be. Pure.
 
-Times are local in the desk's zone. Nothing here takes a telephone number: the desk's database has none (routes.py says
-it on the page), and one that is typed all the same does not reach the access log.
+Times are local in the desk's zone. No field takes a telephone number: the desk's database has none, and the page says
+where one is searched for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from linetap.desk.serve.calls.keyset import Cursor
 from linetap.desk.serve.calls.wanted import MOST_SEATS, STATES, State, Wanted
 from linetap.desk.serve.text import N_
 from linetap.errors import BadInput
-from linetap.mask import masked
 from linetap.records import Direction, Disposition
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -32,8 +31,6 @@ FIELDS = (
 )  # fmt: skip
 _UNIT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _LONGEST = 200
-_LIKE_A_NUMBER = re.compile(r"[0-9][0-9 ().+/-]{5,}[0-9]")
-_LIKE_A_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][0-9:.]{5,12}(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 
 ERRORS = {
     "time": N_("A time such as 2026-11-24 or 2026-11-24T13:00 would be right."),
@@ -79,8 +76,8 @@ def typed(query: Mapping[str, str]) -> dict[str, str]:
 
 
 def terms(query: Mapping[str, str]) -> str:
-    """As the access log has it: whatever looks like a telephone number is masked, wherever it was typed."""
-    return " ".join(f"{name}={_unnumbered(text)}" for name, text in typed(query).items() if name != "case")
+    """What the access log is given of a search; it masks what looks like a telephone number, wherever it was typed."""
+    return " ".join(f"{name}={text}" for name, text in typed(query).items() if name != "case")
 
 
 def read(query: Mapping[str, str], house: House, zone: ZoneInfo) -> Form:
@@ -132,10 +129,6 @@ def _span(said: Mapping[str, str], zone: ZoneInfo, errors: dict[str, str]) -> tu
         errors["to"] = ERRORS["order"]
     since = rfc3339(ends["from"]) if "from" in ends else None
     return since, rfc3339(ends["to"] + 1) if "to" in ends else None
-
-
-def _unnumbered(text: str) -> str:
-    return text if _LIKE_A_TIME.fullmatch(text) else _LIKE_A_NUMBER.sub(lambda found: masked(found[0]), text)
 
 
 def _wrong(wanted: Wanted, errors: dict[str, str], name: str, code: str) -> Wanted:
