@@ -201,7 +201,7 @@ def _id_token(provider: Provider) -> OpenIDCode:
         def exists_nonce(self, _nonce: str, _request: Any) -> bool:
             return False
 
-        def get_jwt_config(self, _grant: Any, _client: Any) -> dict[str, Any]:
+        def get_jwt_config(self, _grant: Any, _client: Any = None) -> dict[str, Any]:
             return {"key": provider.key, "alg": "RS256", "iss": provider.url, "exp": 300, "kid": "1"}
 
         def generate_user_info(self, user: str, _scope: str) -> UserInfo:
