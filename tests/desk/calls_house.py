@@ -50,10 +50,11 @@ def name_of(at_ns: int, line: int) -> str:
 class CallsHouse:
     """`names`: what the tests call its calls by -> call_id."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str = "") -> None:
+        """`url`: of another database than SQLite."""
         self.folder, self.copies = folder, folder / "copies"
         self.names: dict[str, str] = {}
-        self.engine = database.open_writer(f"sqlite:///{folder / 'desk.db'}")
+        self.engine = database.open_writer(url or f"sqlite:///{folder / 'desk.db'}")
         self.tellers = {unit: Teller(folder / unit, unit=unit) for unit in (UNIT, OTHER)}
         self.told: dict[str, int] = dict.fromkeys(self.tellers, 0)
         (folder / "allowed_signers").write_text("".join(teller.signer for teller in self.tellers.values()))
