@@ -22,6 +22,7 @@ from linetap.clock import rfc3339
 from linetap.desk.ingest import database, tables
 from linetap.desk.serve.calls import query
 from linetap.desk.serve.calls.keyset import Cursor, Way
+from linetap.desk.serve.calls.reading import Reading, Statement
 from linetap.desk.serve.calls.wanted import STATES, Leg, Seat, Wanted, legs
 from linetap.errors import BadInput
 
@@ -234,15 +235,16 @@ class TestPlans:
         db = unknown
         for leg in legs(MIX[name]):
             cursor = dataclasses.replace(cursor, way=way) if cursor is not None else None
-            look = self.plan(db, query.statement(db, leg, cursor, way, 50, at(1) if leg.rest else None))
+            reading = Reading(db, way)
+            look = self.plan(db, *reading.rows_asked(leg, cursor, 50, at(1) if leg.rest else None))
             assert self.index(look) == self.index_of(leg)
             if leg.rest:
-                fence = self.plan(db, query.fence_statement(leg, cursor, way, 100))
+                fence = self.plan(db, *reading.fence_asked(leg, cursor, 100))
                 assert self.index(fence) == self.index_of(leg)
                 assert all("COVERING INDEX" in step for step in fence if " calls " in step)
 
-    def plan(self, db: Connection, wanted: Any) -> list[str]:
-        made = wanted.compile(db.engine, compile_kwargs={"literal_binds": True})
+    def plan(self, db: Connection, wanted: Statement, values: dict[str, Any]) -> list[str]:
+        made = wanted.params(values).compile(db.engine, compile_kwargs={"literal_binds": True})
         steps = [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {made}")]
         assert not [step for step in steps if step.startswith("SCAN calls")]
         assert not [step for step in steps if "TEMP B-TREE" in step and "LAST" not in step]  # all rows would be sorted

@@ -27,7 +27,7 @@ from linetap.desk.serve.calls.keyset import Cursor
 from linetap.desk.serve.calls.wanted import Seat, Wanted
 
 CALLS = int(os.environ.get("LINETAP_SEARCH_CALLS", "1000000"))  # the full one is 10000000
-SEARCHES = 1500
+SEARCHES = 3000
 EVENTS_S = 680
 WARM_S = 5
 _DAY_NS = 86_400 * NS_PER_S

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
+from sqlalchemy import Connection
 
-from linetap.desk.ingest.tables import calls
 from linetap.desk.serve.calls.keyset import Cursor, Way
+from linetap.desk.serve.calls.reading import Reading
 from linetap.desk.serve.calls.wanted import Leg, State, Wanted, legs
 
 SIZE = 50
@@ -44,7 +44,8 @@ def page(db: Connection, wanted: Wanted, cursor: Cursor | None = None, size: int
     way: Way = cursor.way if cursor is not None else "older"
     parts = legs(wanted)
     budget = max(LEAST, BUDGET // max(1, len(parts)))
-    found = [_look(db, leg, cursor, way, size + 1, budget) for leg in parts]
+    reading = Reading(db, way)
+    found = [_look(reading, leg, cursor, size + 1, budget) for leg in parts]
     fence = _nearest([one.looked_to for one in found if one.looked_to is not None], way)
     rows = [row for one in found for row in one.rows if fence is None or not _is_beyond(row["began_at"], fence, way)]
     rows.sort(key=_key, reverse=way == "older")
@@ -63,70 +64,24 @@ def state_of(row: Mapping[str, Any]) -> State:
     return next((state for column, state in columns if row[column] is not None), "open")
 
 
-def statement(db: Connection, leg: Leg, cursor: Cursor | None, way: Way, most: int, fence: str | None) -> Select[Any]:
-    """Up to `fence`, or to the end of the leg."""
-    began, ties = calls.c.began_at, _ties(db)
-    wanted = select(calls).where(*leg.by, *_bounds(leg, cursor, way, fence), *leg.rest)
-    if cursor is not None and cursor.unit is not None:
-        own, its = tuple_(began, *ties), tuple_(cursor.began_at, cursor.unit, cursor.call_id)
-        wanted = wanted.where(own < its if way == "older" else own > its)
-    return wanted.order_by(*(one.desc() if way == "older" else one.asc() for one in (began, *ties))).limit(most)
-
-
-def fence_statement(leg: Leg, cursor: Cursor | None, way: Way, most: int) -> Select[Any, Any]:
-    """How far `most` rows of the index reach, and how many there are; of the index alone, no row is read for it."""
-    began = select(calls.c.began_at).where(*leg.by, *_bounds(leg, cursor, way, None))
-    ordered = began.order_by(calls.c.began_at.desc() if way == "older" else calls.c.began_at.asc())
-    reached = ordered.limit(most).subquery()
-    last = func.min if way == "older" else func.max
-    return select(last(reached.c.began_at), func.count())
-
-
 # --- one leg -------------------------------------------------------------------------------------------------
 
 
-def _look(db: Connection, leg: Leg, cursor: Cursor | None, way: Way, most: int, budget: int) -> _Found:
+def _look(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: int) -> _Found:
     rows: list[dict[str, Any]] = []
     at, looked = cursor, 0
     while leg.rest:
         chunk = min(CHUNK, budget - looked)
-        fence, count = db.execute(fence_statement(leg, at, way, chunk)).one()
+        fence, count = reading.fence(leg, at, chunk)
         fence = fence if count == chunk else None
-        rows += _rows(db, statement(db, leg, at, way, most - len(rows), fence))
+        rows += reading.rows(leg, at, most - len(rows), fence)
         looked += count
         if len(rows) == most or fence is None:
             return _Found(rows, None)
         if looked >= budget:
             return _Found(rows, fence)
-        at = Cursor(way, fence)
-    return _Found(_rows(db, statement(db, leg, at, way, most, None)), None)
-
-
-def _rows(db: Connection, wanted: Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in db.execute(wanted).mappings()]
-
-
-def _bounds(leg: Leg, cursor: Cursor | None, way: Way, fence: str | None) -> list[ColumnElement[bool]]:
-    """One of each side, and always the lower one: without it SQLite reads and sorts the whole table, and of two it
-    gives the index the first it meets and walks over all between. Of a cursor within a moment that whole moment."""
-    low, high = [(leg.since, False)], [] if leg.until is None else [(leg.until, True)]  # time, and whether beyond it
-    if cursor is not None:
-        (high if way == "older" else low).append((cursor.began_at, cursor.unit is None))
-    if fence is not None:
-        (low if way == "older" else high).append((fence, False))
-    began = calls.c.began_at
-    time, beyond = max(low)
-    found = [began > time if beyond else began >= time]
-    if high:
-        time, beyond = min(high, key=lambda one: (one[0], not one[1]))
-        found.append(began < time if beyond else began <= time)
-    return found
-
-
-def _ties(db: Connection) -> list[ColumnElement[str]]:
-    """By code point, as Python and SQLite compare: PostgreSQL's order is that of its own language."""
-    ties: list[ColumnElement[str]] = [calls.c.unit, calls.c.call_id]
-    return [one.collate("C") for one in ties] if db.dialect.name == "postgresql" else ties
+        at = Cursor(reading.way, fence)
+    return _Found(reading.rows(leg, at, most, None), None)
 
 
 # --- from legs to a page -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, or_
 
 from linetap.desk.ingest.tables import WHOLE_UNIT, calls
 from linetap.errors import BadInput
@@ -57,12 +57,18 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """`since` and `until` bound it; "" is before everything."""
+    """`since` and `until` bound it; "" is before everything. `values` are those of its place, which `by` and `rest`
+    name; legs of one search and one `shape` differ in nothing else."""
 
     by: list[ColumnElement[bool]]
     since: str
     until: str | None
     rest: list[ColumnElement[bool]] = field(default_factory=list)
+    values: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[str, ...]:
+        return tuple(self.values)
 
 
 def legs(wanted: Wanted) -> list[Leg]:
@@ -109,24 +115,24 @@ def _leg(wanted: Wanted, seat: Seat) -> Leg:
         by.append(calls.c.mark.is_not(None) if wanted.mark == "any" else calls.c.mark == wanted.mark)
     elif wanted.state in _RARE:
         by.append(_RARE[wanted.state])
-    match seat.unit, seat.line, _is_rare(wanted):
-        case "", None, _:
-            pass
-        case "", line, _:
-            rest.append(_line == line)
-        case unit, None, False:
-            by += [calls.c.unit == unit, WHOLE_UNIT]
-        case unit, line, False:
-            by += [calls.c.unit == unit, calls.c.line == line]
-        case unit, line, True:
-            rest += [_unit == unit, *([] if line is None else [_line == line])]
+    values: dict[str, object] = {}
+    unit, line = bindparam("unit", type_=Text), bindparam("line", type_=Integer)
+    leads = bool(seat.unit) and not by
+    if seat.unit:
+        values["unit"] = seat.unit
+        (by if leads else rest).append((calls.c.unit if leads else _unit) == unit)
+    if seat.line is not None:
+        values["line"] = seat.line
+        (by if leads else rest).append((calls.c.line if leads else _line) == line)
+    elif leads:
+        by.append(WHOLE_UNIT)
     if wanted.state is not None and (wanted.state != "destroyed" or wanted.mark is not None):
         rest += state_is(wanted.state)
     if wanted.disposition is not None:
         (rest if by else by).append((_disposition if by else calls.c.disposition) == wanted.disposition)
     if wanted.direction is not None:
         rest.append(calls.c.direction == wanted.direction)
-    return Leg(by, seat.since or "", seat.until, rest)
+    return Leg(by, seat.since or "", seat.until, rest, values)
 
 
 def _within(seat: Seat, wanted: Wanted) -> Seat | None:
