@@ -18,6 +18,7 @@ from linetap.clock import SYSTEM, Clock
 from linetap.desk.ingest.database import open_reader
 from linetap.desk.serve import app, database
 from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.limits import PunctualProtocol
 from linetap.desk.serve.pages import Pages
 from linetap.desk.serve.people.oidc import Oidc
 from linetap.desk.serve.people.people import People
@@ -107,7 +108,7 @@ def server(site: Site) -> Server:
     return Server(
         uvicorn.Config(
             app.make(site),
-            http="h11",
+            http=PunctualProtocol,
             ws="none",
             loop="asyncio",
             lifespan="on",

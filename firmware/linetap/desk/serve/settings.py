@@ -92,7 +92,7 @@ def _url(path: Path, text: str | None) -> str | None:
     url = urlsplit(text)
     if url.scheme != "https" or not url.hostname or url.path not in ("", "/") or url.query or url.username:
         raise BadInput(f"{path}: serve.url {text}: https://desk.city.example would be right")
-    return f"https://{url.netloc.lower()}"
+    return f"https://{url.netloc.lower().removesuffix(':443')}"  # as a browser has it in Origin
 
 
 def _hours(path: Path, text: str) -> tuple[time, time]:
