@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 from urllib.parse import quote
 
 import httpx
@@ -82,20 +83,25 @@ class TestInTheBrowser:
         page = plain.new_page()
         page.goto(f"{served.url}/calls")
         page.locator("#unit").fill(MANY)
-        page.get_by_role("button", name="찾기").click()
+        self.go(page, "button", "찾기")
         seen: list[str] = []
         for count in (50, 50, 20):
             found = page.locator("tbody th time").all_inner_texts()
             assert len(found) == count
             seen += found
             if count == 50:
-                page.get_by_role("link", name="더 이전").click()
+                self.go(page, "link", "더 이전")
         assert seen == sorted(set(seen), reverse=True)
         assert page.get_by_role("link", name="더 이전").count() == 0
-        page.get_by_role("link", name="더 최근").click()
+        self.go(page, "link", "더 최근")
         assert page.locator("tbody th time").all_inner_texts() == seen[50:100]
-        page.get_by_role("link", name="가장 최근").click()
+        self.go(page, "link", "가장 최근")
         assert page.locator("tbody th time").all_inner_texts() == seen[:50]
+
+    def go(self, page: Page, role: Literal["button", "link"], name: str) -> None:
+        """What is read behind it is of the next page."""
+        with page.expect_navigation():
+            page.get_by_role(role, name=name).click()
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_for_everybody(self, served: ServeSite, browser: Browser, house: CallsHouse, scheme: str) -> None:
