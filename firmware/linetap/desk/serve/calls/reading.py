@@ -15,8 +15,8 @@ from linetap.desk.ingest.tables import calls
 from linetap.desk.serve.calls.keyset import Cursor, Way
 from linetap.desk.serve.calls.wanted import Leg
 
-Statement = Select[Any] | Select[Any, Any]
-Asked = tuple[Statement, dict[str, Any]]  # with its values
+type Statement = Select[Any] | Select[Any, Any]  # the second is what SQLAlchemy 2.1 calls one of two columns
+type Asked = tuple[Statement, dict[str, Any]]  # with its values
 _MOST = bindparam("most", type_=Integer)
 _AT = ("at", "at_unit", "at_call")
 
