@@ -127,6 +127,20 @@ def _swap(engine: Engine) -> None:
             db.execute(update(access).where(access.c.seq == old).values(seq=new))
 
 
+def _rewrite(first: int, last: int) -> Callable[[Engine], None]:
+    """By who knows how a row is hashed, and has no key."""
+
+    def spoil(engine: Engine) -> None:
+        with writing(engine) as db:
+            before = db.execute(select(access.c.hash).where(access.c.seq == first - 1)).scalar_one()
+            for seq in range(first, last + 1):
+                row = dict(db.execute(select(access).where(access.c.seq == seq)).mappings().one()) | {"person": "lee"}
+                before = chain.hash_of(row, before)
+                db.execute(update(access).where(access.c.seq == seq).values(person="lee", hash=before))
+
+    return spoil
+
+
 def _execute(*statements: object) -> Callable[[Engine], None]:
     def spoil(engine: Engine) -> None:
         with writing(engine) as db:
@@ -159,6 +173,8 @@ SPOILED: dict[str, tuple[Callable[[Engine], None], str]] = {
         ),
         "access_row_changed",
     ),
+    "changed with a hash that fits": (_rewrite(3, 3), "access_row_changed"),
+    "changed from there to the end": (_rewrite(3, 5), "access_log_rewritten"),
     "no head": (_execute(delete(access_head)), "access_head_bad"),
     "another head": (_execute(update(access_head).values(head='{"kind":"head"}')), "access_head_bad"),
 }  # fmt: skip
