@@ -26,6 +26,7 @@ from linetap.desk.serve.access import chain, keeping
 from linetap.desk.serve.access.chain import ChainFault
 from linetap.desk.serve.access.log import AccessTable
 from linetap.desk.serve.access.masking import without_numbers
+from linetap.desk.serve.access.rekey import rekey
 from linetap.desk.serve.access.verify import verify
 from linetap.desk.serve.client import address_of
 from linetap.desk.serve.database import writing
@@ -127,6 +128,20 @@ def _swap(engine: Engine) -> None:
             db.execute(update(access).where(access.c.seq == old).values(seq=new))
 
 
+def _rewrite(first: int, last: int) -> Callable[[Engine], None]:
+    """By who knows how a row is hashed, and has no key."""
+
+    def spoil(engine: Engine) -> None:
+        with writing(engine) as db:
+            before = db.execute(select(access.c.hash).where(access.c.seq == first - 1)).scalar_one()
+            for seq in range(first, last + 1):
+                row = dict(db.execute(select(access).where(access.c.seq == seq)).mappings().one()) | {"person": "lee"}
+                before = chain.hash_of(row, before)
+                db.execute(update(access).where(access.c.seq == seq).values(person="lee", hash=before))
+
+    return spoil
+
+
 def _execute(*statements: object) -> Callable[[Engine], None]:
     def spoil(engine: Engine) -> None:
         with writing(engine) as db:
@@ -159,6 +174,8 @@ SPOILED: dict[str, tuple[Callable[[Engine], None], str]] = {
         ),
         "access_row_changed",
     ),
+    "changed with a hash that fits": (_rewrite(3, 3), "access_row_changed"),
+    "changed from there to the end": (_rewrite(3, 5), "access_log_rewritten"),
     "no head": (_execute(delete(access_head)), "access_head_bad"),
     "another head": (_execute(update(access_head).values(head='{"kind":"head"}')), "access_head_bad"),
 }  # fmt: skip
@@ -174,8 +191,8 @@ def test_what_somebody_changed_is_found(what: str, run_dir: Path, clock: ManualC
     table.engine.dispose()
 
 
-def test_rows_written_anew_by_who_has_no_key(table: AccessTable, clock: ManualClock) -> None:
-    """The chain can be made again by anybody; the head cannot, and an anchor of another key is none."""
+def test_nobody_goes_on_from_rows_of_who_has_no_key(table: AccessTable, clock: ManualClock) -> None:
+    """The chain can be made again by anybody, and signed with another key; ours must not be put to it."""
     fill(table)
     forger = AccessTable(table.engine, clock, keys.new_unit_key())
     with writing(table.engine) as db:
@@ -184,6 +201,27 @@ def test_rows_written_anew_by_who_has_no_key(table: AccessTable, clock: ManualCl
     fill(forger, 4)
     with table.engine.connect() as db:
         assert keys.fingerprint(verify(db).key) != keys.fingerprint(table.key.public_key())
+    with pytest.raises(ChainFault, match="access_head_foreign"):
+        fill(table, 1)
+    with pytest.raises(ChainFault, match="access_head_foreign"):
+        rekey(table, table.key.public_key())
+
+
+def test_another_key_once_all_is_whole_under_the_old_one(table: AccessTable, clock: ManualClock) -> None:
+    fill(table)
+    clock.advance((KEPT_DAYS + 1) * DAY_NS)
+    fill(table)
+    assert keeping.prune(table, KEPT_DAYS) == 5
+    new = AccessTable(table.engine, clock, keys.new_unit_key())
+    with pytest.raises(ChainFault, match="access_head_foreign"):
+        fill(new, 1)
+    assert rekey(new, table.key.public_key()) == 5
+    fill(new, 1)
+    with table.engine.connect() as db:
+        verdict = verify(db)
+    assert (verdict.rows, verdict.head.seq) == (7, 12)
+    with pytest.raises(ChainFault, match="access_head_foreign"):
+        fill(table, 1)
 
 
 def test_an_older_state_with_its_own_head_is_found_by_a_kept_one(
@@ -346,6 +384,22 @@ def test_what_cannot_be_written_is_not_shown(served: ServeSite, trouble: str) ->
     assert answer.status_code == 503
     assert "a call" not in answer.text
     assert asked == []
+
+
+def test_the_whole_of_it_with_postgresql(run_dir: Path, server: Postgres, clock: ManualClock) -> None:
+    with ServeSite(run_dir / "site", clock, more=f'db = "{server.url}"') as served:
+        accounts.add(served.site.access, "test", "kim", "김민지", ["auditor"], "correct horse battery", None)
+        client = served.client()
+        for name, password, status in (
+            ("kim", "wrong", 403), ("\0", "x", 403), ("k" * 9000, "x", 403), ("kim", "correct horse battery", 303),
+        ):  # fmt: skip
+            assert served.post_anew(client, "/login", name=name, password=password).status_code == status
+        for path in ("/", "/review", "/review/2026-10", "/review/2026-10/rows?person=a%00b"):
+            assert client.get(path).status_code == 200
+        assert served.post(client, "/review/2026-10", remark="nothing to say").status_code == 303
+        accounts.lock(served.site.access, "test", "kim", True)
+        assert client.get("/").status_code == 303
+        assert judged(served.site.own) == "whole"
 
 
 def test_no_login_that_is_not_written(served: ServeSite) -> None:

@@ -58,7 +58,7 @@ async def end(site: Site, who: Who, address: str) -> None:
 
 def _try(site: Site, name: str, address: str) -> _Tried:
     with writing(site.own) as db:
-        found = accounts.by_name(db, name)
+        found = accounts.by_name(db, name) if accounts.is_name(name) else None
         known = "" if found is None else name
         attempt = attempts.begin(db, name, address, site.clock.utc_ns())
         if attempt.tell:
