@@ -254,15 +254,24 @@ class TestPlans:
         self, unknown: Connection, name: str, way: Way, cursor: Cursor | None
     ) -> None:
         db = unknown
-        for leg in legs(MIX[name]):
+        parts = legs(MIX[name])
+        for leg in parts:
             cursor = dataclasses.replace(cursor, way=way) if cursor is not None else None
-            reading = Reading(db, way)
+            reading = Reading(db, way, whole=len(parts) == 1)
             look = self.plan(db, *reading.rows_asked(leg, cursor, 50, at(1) if leg.rest else None))
             assert self.index(look) == self.index_of(leg)
             if leg.rest:
                 fence = self.plan(db, *reading.fence_asked(leg, cursor, 100))
                 assert self.index(fence) == self.index_of(leg)
                 assert all("COVERING INDEX" in step for step in fence if " calls " in step)
+
+    def test_of_several_places_the_index_has_the_keys(self, unknown: Connection) -> None:
+        wanted = Wanted(seats=[Seat("floor-03", 1), Seat("floor-04", 2)], disposition="missed", direction="in")
+        reading, (leg, _) = Reading(unknown, "older", whole=False), legs(wanted)
+        (step,) = self.plan(unknown, *reading.rows_asked(leg, None, 50, at(1)))
+        assert step.startswith("SEARCH calls USING COVERING INDEX calls_at_line")  # and nothing is left to be sorted
+        (step,) = self.plan(unknown, reading.filled_asked([{"unit": "a", "call_id": "b"}]), {})
+        assert "(unit=? AND call_id=?)" in step
 
     def plan(self, db: Connection, wanted: Statement, values: dict[str, Any]) -> list[str]:
         made = wanted.params(values).compile(db.engine, compile_kwargs={"literal_binds": True})

@@ -166,7 +166,7 @@ calls = Table(
     Column("rebuilt", Boolean),  # something of it was told anew, from log and record
     Index("calls_began", "began_at"),
     # Behind the time of a search's index stand columns that are asked besides: a row that does not fit is not read.
-    Index("calls_at_line", "unit", "line", "began_at", "disposition", "direction"),
+    Index("calls_at_line", "unit", "line", "began_at", "call_id", "disposition", "direction"),
     Index("calls_disposition", "disposition", "began_at", "direction"),
 )
 

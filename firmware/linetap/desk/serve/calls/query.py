@@ -44,12 +44,13 @@ def page(db: Connection, wanted: Wanted, cursor: Cursor | None = None, size: int
     way: Way = cursor.way if cursor is not None else "older"
     parts = legs(wanted)
     budget = max(LEAST, BUDGET // max(1, len(parts)))
-    reading = Reading(db, way)
+    reading = Reading(db, way, whole=len(parts) == 1)
     found = [_look(reading, leg, cursor, size + 1, budget) for leg in parts]
     fence = _nearest([one.looked_to for one in found if one.looked_to is not None], way)
     rows = [row for one in found for row in one.rows if fence is None or not _is_beyond(row["began_at"], fence, way)]
     rows.sort(key=_key, reverse=way == "older")
     more, rows = len(rows) > size, rows[:size]
+    rows = rows if reading.whole else reading.filled(rows)
     if more:
         fence = None
     return _page(rows, way, cursor, more, fence)

@@ -5,8 +5,9 @@ department of sixty lines SQLAlchemy would else take longer than the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import batched
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, Text, bindparam, func, select, tuple_
@@ -18,6 +19,8 @@ from linetap.desk.serve.calls.wanted import Leg
 type Statement = Select[Any] | Select[Any, Any]  # the second is what SQLAlchemy 2.1 calls one of two columns
 type Asked = tuple[Statement, dict[str, Any]]  # with its values
 _MOST = bindparam("most", type_=Integer)
+_KEY = (calls.c.began_at, calls.c.unit, calls.c.call_id)
+_ROWS_AT_ONCE = 250
 _AT = ("at", "at_unit", "at_call")
 
 
@@ -59,8 +62,12 @@ class _Bounds:
 
 @dataclass(slots=True)
 class Reading:
+    """`whole`: rows are read whole. Of many legs most are found in vain, so their keys alone are read, from the index,
+    and then the rows of the page (`filled`)."""
+
     db: Connection
     way: Way
+    whole: bool
     _made: dict[tuple[object, ...], Statement] = field(default_factory=dict)
 
     def fence(self, leg: Leg, cursor: Cursor | None, most: int) -> tuple[str | None, int]:
@@ -72,6 +79,18 @@ class Reading:
         """Up to `fence`, or to the end of the leg."""
         found = self.db.execute(*self.rows_asked(leg, cursor, most, fence))
         return [dict(row) for row in found.mappings()]
+
+    def filled(self, keys: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The whole rows, in the order of `keys`; the ingest deletes none."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for some in batched(keys, _ROWS_AT_ONCE, strict=False):
+            for row in self.db.execute(self.filled_asked(some)).mappings():
+                found[row["unit"], row["call_id"]] = dict(row)
+        return [found[key["unit"], key["call_id"]] for key in keys]
+
+    def filled_asked(self, keys: Sequence[Mapping[str, Any]]) -> Statement:
+        named = [(key["unit"], key["call_id"]) for key in keys]
+        return select(calls).where(tuple_(calls.c.unit, calls.c.call_id).in_(named))
 
     def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> Asked:
         """Of the index alone: no row is read for it."""
@@ -101,7 +120,8 @@ class Reading:
 
     def _rows(self, leg: Leg, bounds: _Bounds, within: bool) -> Statement:
         order = [calls.c.began_at, *self._ties()]
-        wanted = select(calls).where(*leg.by, *bounds.conditions(), *leg.rest)
+        columns: Sequence[ColumnElement[Any]] = list(calls.c) if self.whole else _KEY
+        wanted = select(*columns).where(*leg.by, *bounds.conditions(), *leg.rest)
         if within:
             own, its = tuple_(*order), tuple_(*(bindparam(name, type_=Text) for name in _AT))
             wanted = wanted.where(own < its if self.way == "older" else own > its)
