@@ -270,8 +270,8 @@ class TestPlans:
         reading, (leg, _) = Reading(unknown, "older", whole=False), legs(wanted)
         (step,) = self.plan(unknown, *reading.rows_asked(leg, None, 50, at(1)))
         assert step.startswith("SEARCH calls USING COVERING INDEX calls_at_line")  # and nothing is left to be sorted
-        (step,) = self.plan(unknown, reading.filled_asked([{"unit": "a", "call_id": "b"}]), {})
-        assert "(unit=? AND call_id=?)" in step
+        steps = self.plan(unknown, reading.filled_asked([{"unit": "a", "call_id": "b"}]), {})
+        assert any("(unit=? AND call_id=?)" in step for step in steps)
 
     def plan(self, db: Connection, wanted: Statement, values: dict[str, Any]) -> list[str]:
         made = wanted.params(values).compile(db.engine, compile_kwargs={"literal_binds": True})
