@@ -106,6 +106,18 @@ def test_attempts_from_an_address_have_a_bound(served: ServeSite, monkeypatch: p
     assert statuses == [403] * 4 + [429] * 2
 
 
+def test_who_knows_the_password_uses_nothing_up(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A city hall comes to work at nine, from one address."""
+    monkeypatch.setitem(attempts.MOST, "address", 2)
+    client = served.client()
+    assert [log_in(served, served.client()).status_code for _ in range(4)] == [303] * 4
+    statuses = []
+    for password in ("guess", PASSWORD, "guess", "guess"):
+        statuses.append(log_in(served, client, password=password).status_code)
+        client.cookies.delete(sessions.COOKIE)
+    assert statuses == [403, 303, 403, 429]
+
+
 def test_a_session_locks_and_wants_its_own_password(served: ServeSite, clock: ManualClock) -> None:
     client = served.client()
     log_in(served, client)
