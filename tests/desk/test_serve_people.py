@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from linetap import cli
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.desk.serve import secure, settings
 from linetap.desk.serve.people import accounts, attempts, passwords, sessions
+from linetap.desk.serve.people.who import Who
 from linetap.desk.serve.tables import access, people
 from linetap.errors import BadInput
 
@@ -150,6 +152,23 @@ def test_a_page_that_asks_by_itself_is_nobody_who_sits_there(served: ServeSite, 
     assert client.get("/alive").status_code == 204
     clock.advance(half_ns)
     assert client.get("/alive").status_code == 401
+
+
+def test_a_stream_ends_with_what_it_was_begun_for(served: ServeSite, clock: ManualClock) -> None:
+    ask = served.site.people
+
+    def whose(token: str) -> Who:
+        found = asyncio.run(ask.who(token, deed=False))
+        assert found is not None
+        return found
+
+    first = whose(served.session("officer", name="kim"))
+    assert asyncio.run(ask.still(first))
+    accounts.give(served.site.access, "test", "kim", ["watch"])
+    assert not asyncio.run(ask.still(first))
+    second = whose(served.session(name="kim"))
+    clock.advance(served.site.settings.watch_idle_s * NS_PER_S)
+    assert not asyncio.run(ask.still(second)), "locked"
 
 
 def test_a_wall_stays_open_longer_and_a_session_has_an_absolute_end(served: ServeSite, clock: ManualClock) -> None:
