@@ -80,6 +80,18 @@ def test_from_name_and_password_to_a_session_and_out_again(served: ServeSite) ->
     assert acts(served)[1:] == [("kim", "login", "done"), ("kim", "logout", "done")]
 
 
+def test_a_session_that_was_there_before_is_not_the_one_of_the_login(served: ServeSite) -> None:
+    """Who puts a token of their own into somebody's browser does not have that somebody's session then."""
+    client = served.client("vault", name="evil")
+    planted = str(client.cookies[sessions.COOKIE])
+    answer = log_in(served, client)
+    assert answer.status_code == 303
+    assert f"{sessions.COOKIE}={planted}" not in answer.headers["set-cookie"]
+    other = served.client()
+    other.cookies.set(sessions.COOKIE, planted, domain=HOST)
+    assert other.get("/").status_code == 303
+
+
 @pytest.mark.parametrize(("name", "password"), [("kim", "wrong horse battery"), ("lee", PASSWORD), ("kim", "")])
 def test_what_does_not_fit_gets_one_answer(served: ServeSite, name: str, password: str) -> None:
     answer = log_in(served, served.client(), name, password)
