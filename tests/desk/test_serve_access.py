@@ -30,7 +30,7 @@ from linetap.desk.serve.access.rekey import rekey
 from linetap.desk.serve.access.verify import verify
 from linetap.desk.serve.client import address_of
 from linetap.desk.serve.database import writing
-from linetap.desk.serve.people import accounts
+from linetap.desk.serve.people import accounts, attempts
 from linetap.desk.serve.route import Route, Subject
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import access, access_anchor, access_head, metadata
@@ -265,6 +265,16 @@ def test_several_write_at_once(table: AccessTable, url: str, clock: ManualClock,
     with table.engine.connect() as db:
         assert verify(db).rows == 40
     other.engine.dispose()
+
+
+def test_attempts_at_once_are_counted_one_by_one(table: AccessTable) -> None:
+    def begin(_number: int) -> bool:
+        with writing(table.engine) as db:
+            return attempts.begin(db, "kim", "10.0.0.7", NOW_NS).allowed
+
+    with ThreadPoolExecutor(12) as pool:
+        allowed = list(pool.map(begin, range(36)))
+    assert allowed.count(True) == attempts.MOST["name"]
 
 
 def test_two_years_and_the_anchor_of_what_has_gone(table: AccessTable, clock: ManualClock) -> None:

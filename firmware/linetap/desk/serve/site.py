@@ -27,6 +27,6 @@ class Site:
     people: People
     access: AccessTable
     pages: Pages
+    oidc: Oidc | None = None
     fleet: Any = None
     calls: Any = None
-    oidc: Oidc | None = None

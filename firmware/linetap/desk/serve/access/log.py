@@ -7,13 +7,13 @@ from typing import Any
 
 import anyio.to_thread
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import Connection, Engine, delete, insert, select, text
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from linetap.clock import Clock, rfc3339
 from linetap.desk.serve.access import chain
 from linetap.desk.serve.access.chain import ChainFault, Head
 from linetap.desk.serve.access.masking import without_numbers
-from linetap.desk.serve.database import writing
+from linetap.desk.serve.database import one_at_a_time, writing
 from linetap.desk.serve.route import Subject
 from linetap.desk.serve.tables import access, access_anchor, access_head
 
@@ -65,8 +65,7 @@ class AccessTable:
 
 def last_head(db: Connection, key: Ed25519PublicKey) -> Head:
     """Nobody else appends until this transaction ends. ChainFault unless the rows end with a head that `key` signed."""
-    if db.dialect.name == "postgresql":
-        db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
+    one_at_a_time(db, _LOCK)
     found = db.execute(select(access_head)).one_or_none()
     last = db.execute(select(access.c.seq, access.c.hash).order_by(access.c.seq.desc()).limit(1)).one_or_none()
     if found is None:
