@@ -14,6 +14,7 @@ readonly PACKAGES=(
   promtool                             # 16 MB, 85 MB installed: whether Prometheus takes our rules and figures
   python3-moto                         # 12 MB: a store of S3's protocol for the second copy
   ngspice device-tree-compiler         # 15 MB: the front end is simulated from its drawing; the overlay is compiled
+  chromium fonts-noto-cjk              # 400 MB installed: the desk's pages are looked at in a browser
   rauc rauc-service squashfs-tools     # 0.4 MB, 1 MB installed: updates are bundled, checked and installed by it
   minimodem multimon-ng libspandsp2t64 # what the detectors are held against
   asterisk-core-sounds-en-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav

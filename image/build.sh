@@ -31,6 +31,8 @@ kernel() { basename "$ROOT"/usr/lib/modules/*; }
 . image/steps/packages.sh
 # shellcheck source=image/steps/root.sh
 . image/steps/root.sh
+# shellcheck source=image/steps/module.sh
+. image/steps/module.sh
 # shellcheck source=image/steps/boot.sh
 . image/steps/boot.sh
 # shellcheck source=image/steps/card.sh
@@ -45,6 +47,7 @@ write_sources
 unpack_kit
 install_packages
 lay_python
+lay_module
 lay_files
 trust_signer
 enable_units

@@ -28,6 +28,7 @@ class Package:
     source: str  # what the tracker and a licence search know it by
     url: str
     homepage: str = "NOASSERTION"
+    licence: str = "NOASSERTION"
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
     parser.add_argument("--epoch", type=int, required=True, help="SOURCE_DATE_EPOCH")
     parser.add_argument("--tracker", type=Path, help="the security tracker's JSON")
     args = parser.parse_args()
-    packages = sorted({*of_debian(args.status), *of_python(args.modules)})
+    packages = sorted({*of_debian(args.status), *of_python(args.modules), of_kernel(args.version)})
     args.manifest.write_text(manifest(packages, args.version, args.commit) + holes(packages, args.tracker))
     made = datetime.fromtimestamp(args.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     args.sbom.write_text(json.dumps(spdx(packages, args.version, args.commit, made), indent=1, sort_keys=True) + "\n")
@@ -69,6 +70,12 @@ def of_python(modules: Path) -> list[Package]:
     return found
 
 
+def of_kernel(version: str) -> Package:
+    """image/tryboot: what is linked with a kernel is under that kernel's licence."""
+    url = f"pkg:generic/linetap-tryboot@{version}"
+    return Package("kernel:linetap_tryboot", version, "linetap", url, licence="GPL-2.0-only")
+
+
 def manifest(packages: list[Package], version: str, commit: str) -> str:
     lines = [f"linetap {version} ({commit})", ""]
     return "\n".join(lines + [f"{package.name} {package.version}" for package in packages]) + "\n"
@@ -92,7 +99,7 @@ def spdx(packages: list[Package], version: str, commit: str, made: str) -> dict[
     entries = [
         {
             "SPDXID": f"SPDXRef-{index}", "name": each.name, "versionInfo": each.version, "homepage": each.homepage,
-            "downloadLocation": "NOASSERTION", "licenseConcluded": "NOASSERTION", "licenseDeclared": "NOASSERTION",
+            "downloadLocation": "NOASSERTION", "licenseConcluded": "NOASSERTION", "licenseDeclared": each.licence,
             "copyrightText": "NOASSERTION", "filesAnalyzed": False, "sourceInfo": f"source package {each.source}",
             "externalRefs": [
                 {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": each.url}

@@ -24,7 +24,9 @@ BROKEN_PIPE = 141  # as the shell counts a SIGPIPE
 BAD_INPUT = 2
 EXAMPLES = argparse.RawDescriptionHelpFormatter  # an example is copied, so it is not broken into lines
 # What a plain installation does not have -> the extra of pyproject.toml that brings it.
-EXTRAS = {"scipy": "bench", "rich": "bench", "RPi": "pi", "sqlalchemy": "desk"}
+EXTRAS = {"scipy": "bench", "rich": "bench", "RPi": "pi", "sqlalchemy": "desk"} | dict.fromkeys(
+    ("starlette", "uvicorn", "jinja2", "alembic", "argon2", "authlib", "httpx", "python_multipart", "babel"), "desk"
+)
 
 
 @dataclass(frozen=True, slots=True)

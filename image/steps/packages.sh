@@ -29,11 +29,11 @@ debootstrap() {
     { tail -n 15 "$WORK/mmdebstrap.log" >&2; fail "mmdebstrap failed"; }
 }
 
-# Unpacked, never configured: a compiler for the one wheel that needs one, the Pi's boot firmware, a static shell.
+# Unpacked, never configured: a compiler for the one wheel and the one module, the Pi's boot firmware, a static shell.
 unpack_kit() {
   say "the kit: compiler, boot firmware, busybox"
   debootstrap --variant=extract trixie "$KIT" \
-    --include=base-files,gcc,libc6-dev,python3-dev,python3-setuptools,python3-wheel,libasound2-dev,raspi-firmware,busybox-static
+    --include=base-files,gcc,libc6-dev,python3-dev,python3-setuptools,python3-wheel,libasound2-dev,raspi-firmware,busybox-static,make,linux-headers-arm64/trixie-backports
 }
 
 # What is in no unit: documents, other languages, and drivers of what no closet has. No driver, no way in.

@@ -58,6 +58,7 @@ readonly NOT_HERE=(
   systemd-udev-load-credentials.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount
   dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount
   modprobe@drm.service modprobe@fuse.service modprobe@efi_pstore.service e2scrub_all.timer e2scrub_reap.service
+  dracut-shutdown.service systemd-networkd-persistent-storage.service systemd-random-seed.service
 )
 
 enable_units() {

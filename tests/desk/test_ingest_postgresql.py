@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from calls_house import NOON_NS, NOW_NS, OTHER, CallsHouse
+from calls_house import UNIT as MAIN
 from copy_rig import DAY_NS, Units
 from postgres_rig import Postgres
 from sqlalchemy import Engine
@@ -17,14 +19,17 @@ from broker import Broker, until
 from ingest_rig import START_NS, UNIT, Ingesting, Teller, rows, trusted
 from kept_rig import Kept
 from linetap import cli
-from linetap.clock import NS_PER_S, ManualClock
+from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.desk.ingest import database, tables
 from linetap.desk.ingest.clear import Clearing
 from linetap.desk.ingest.holes import Holes
 from linetap.desk.ingest.judge import Report
 from linetap.desk.ingest.service import alone
 from linetap.desk.ingest.store import Store
+from linetap.desk.serve.calls import nothing
+from linetap.desk.serve.calls import story as calls_story
 from linetap.errors import AlreadyRunning
+from linetap.evidence import signers
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +132,21 @@ def test_search(engine: Engine, teller: Teller, server: Postgres, capsys: pytest
     words = ["desk", "calls", "--db", server.url, "--json", "--disposition", "recorded", "--from", "2026-11-24"]
     assert cli.main(words) == 0
     assert len(capsys.readouterr().out.splitlines()) == 6
+
+
+def test_what_the_pages_read(engine: Engine, server: Postgres, tmp_path: Path) -> None:
+    """When nobody heard a unit, what policy let pass, what is destroyed; and a call with its signatures."""
+    assert engine
+    house = CallsHouse(tmp_path, server.url)
+    house.fill()
+    with house.engine.connect() as db:
+        found = nothing.known(db, OTHER, 2, rfc3339(NOON_NS), rfc3339(NOON_NS + 5000 * NS_PER_S), NOW_NS)
+        assert (found.destroyed, [one.kind for one in found.away], found.whole) == (1, ["offline"], True)
+        known = signers.parse((tmp_path / "allowed_signers").read_text())
+        story = calls_story.read(db, MAIN, house.names["held"], known)
+    assert story is not None
+    assert (story.held, {one.check for one in story.events}) == (True, {"good"})
+    house.engine.dispose()
 
 
 def test_the_server_killed_while_events_flow(tmp_path: Path, run_dir: Path, server: Postgres, engine: Engine) -> None:

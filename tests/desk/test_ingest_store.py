@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
@@ -159,6 +159,23 @@ class TestOrder:
         assert (both["why"], both["line"], both["ended_at"]) == ("long", 3, "2026-11-24T22:54:59.000Z")
         assert callrow.row([heard])["rebuilt"] is False
 
+    def test_a_hold_that_has_ended_is_none(self) -> None:
+        """And what ended it is not why the call is what it is."""
+
+        def part(seq: int, event: str, why: str | None = None) -> callrow.Part:
+            at = f"2026-11-24T22:5{seq}:00.000Z"
+            told = Told(seq=seq, event=event, at=at, unit=UNIT, origin="a", prev="0" * 64, why=why)
+            return callrow.Part(told, at, False)
+
+        def said(*parts: callrow.Part) -> tuple[str | None, str | None]:
+            row = callrow.row(parts)
+            return row["held_at"], row["why"]
+
+        ended, held, over = part(1, "ended", "time_limit"), part(2, "held"), part(3, "held", "hold_ended")
+        assert said(ended, held) == (held.at, "time_limit")
+        assert said(over, held, ended) == (None, "time_limit")
+        assert said(ended, held, over, part(4, "held")) == ("2026-11-24T22:54:00.000Z", "time_limit")
+
 
 class TestHoles:
     def test_a_hole_and_its_filling(self, engine: Engine, teller: Teller) -> None:
@@ -277,6 +294,22 @@ def test_all_of_a_batch_or_nothing(engine: Engine, teller: Teller) -> None:
         db.execute(text("ALTER TABLE away RENAME TO calls"))
     write(engine, teller.reports(), teller)
     assert origin(engine)["through"] == 5
+
+
+def test_indexes_of_an_earlier_version_are_made_anew(tmp_path: Path) -> None:
+    """A search would be slow without the new ones, and every event dearer with the old ones beside them."""
+    url = f"sqlite:///{tmp_path / 'desk.db'}"
+    engine = database.open_writer(url)
+    with engine.begin() as db:
+        db.execute(text("DROP INDEX calls_at_line"))
+        db.execute(text("DROP TABLE outages"))
+        db.execute(text("CREATE INDEX calls_line ON calls (unit, line, began_at)"))
+    engine.dispose()
+    engine = database.open_writer(url)
+    there = {index["name"] for index in inspect(engine).get_indexes("calls")}
+    assert {index.name for index in tables.calls.indexes} == there
+    assert inspect(engine).has_table("outages")
+    engine.dispose()
 
 
 def test_a_commit_is_on_disk(engine: Engine) -> None:

@@ -15,6 +15,7 @@ CONTENTS = Path(__file__).parents[2] / "image/contents.py"
 DPKG = Path("/var/lib/dpkg/status")
 OUTPUTS = ("manifest.txt", "sbom.json")
 PURL = "pkg:pypi/rpi-lgpio@0.6"
+OURS = ["kernel:linetap_tryboot 1.2", "python:rpi-lgpio 0.6"]
 
 
 @pytest.fixture
@@ -48,8 +49,8 @@ def test_every_installed_package_of_this_machine(tmp_path: Path, modules: Path) 
     wanted = {line.removeprefix("installed ") for line in said.splitlines() if line.startswith("installed ")}
     lines = manifest.splitlines()
     assert lines[:2] == ["linetap 1.2 (abc)", ""]
-    assert {line for line in lines[2:] if not line.startswith("python:")} == wanted
-    assert [line for line in lines if line.startswith("python:")] == ["python:rpi-lgpio 0.6"]
+    assert {line for line in lines[2:] if not line.startswith(("python:", "kernel:"))} == wanted
+    assert [line for line in lines if line.startswith(("python:", "kernel:"))] == OURS
     assert len(sbom["packages"]) == len(lines) - 2
     assert sbom["creationInfo"]["created"] == "2023-11-14T22:13:20Z"
     assert PURL in {each["externalRefs"][0]["referenceLocator"] for each in sbom["packages"]}
@@ -77,5 +78,5 @@ def test_holes_of_the_day_by_source_package(tmp_path: Path, modules: Path) -> No
     tracker.write_text(json.dumps(holes))
     manifest, _ = listed(tmp_path, status, modules, "--tracker", str(tracker))
     assert manifest.splitlines()[2:] == [
-        "libssl3t64 3.5-1", "python:rpi-lgpio 0.6", "", "known and open:", "CVE-2026-1 openssl high",
+        OURS[0], "libssl3t64 3.5-1", OURS[1], "", "known and open:", "CVE-2026-1 openssl high",
     ]  # fmt: skip

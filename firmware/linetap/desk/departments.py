@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -34,6 +35,14 @@ class Row(msgspec.Struct, frozen=True):
     line: int | None
     extension: str
     department: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sat:
+    """Who sat at a line from when until when (UTC ns; None: still)."""
+
+    row: Row
+    until_ns: int | None
 
 
 class Departments:
@@ -75,6 +84,36 @@ class Departments:
         extension = entry.extension or (row.extension if row else "")
         row = row or _newest(self._of_extension.get((entry.unit, extension), []), at_ns)
         return extension, row.department if row else ""
+
+    def at_line(self, unit: str, line: int | None, at_ns: int) -> tuple[str, str]:
+        """The same where nothing is known but the line."""
+        row = _newest(self._of_line.get((unit, line or 0), []), at_ns)
+        return (row.extension, row.department) if row else ("", "")
+
+    def sat(self, extension: str = "", department: str = "") -> list[Sat]:
+        """At which lines they sat, of those that are named; a row of a line ends where the next of it begins."""
+        found = []
+        for rows in self._of_line.values():
+            ends = [*(row.from_ns for row in rows[1:]), None]
+            found += [
+                Sat(row, end)
+                for row, end in zip(rows, ends, strict=True)
+                if extension in ("", row.extension) and department in ("", row.department)
+            ]
+        return found
+
+    def have_trunks(self, extension: str = "", department: str = "") -> bool:
+        """Whether some of them sit behind a PBX, so that no line is theirs."""
+        return any(
+            extension in ("", row.extension) and department in ("", row.department)
+            for rows in self._of_extension.values()
+            for row in rows
+        )
+
+    def names(self) -> list[str]:
+        """The departments, in their order."""
+        rows = (row for rows in (*self._of_line.values(), *self._of_extension.values()) for row in rows)
+        return sorted({row.department for row in rows if row.department})
 
 
 def _newest(rows: list[Row], at_ns: int) -> Row | None:

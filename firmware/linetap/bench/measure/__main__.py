@@ -29,6 +29,7 @@ from linetap.bench.measure import (
     notice,
     proof,
     replay,
+    search,
 )
 from linetap.bench.measure.row import Row, table
 from linetap.clock import SYSTEM, rfc3339
@@ -54,6 +55,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "find": find.measure,
     "fetch": fetch.measure,
     "fleet": fleet.measure,
+    "search": search.measure,
 }
 
 

@@ -24,6 +24,7 @@ _TIMES = {
     "copied": "copied_at",
     "destroyed": "destroyed_at",
 }
+HOLD_ENDED = "hold_ended"
 # What a later event says counts for more than what an earlier one said.
 _FIELDS = ("line", "direction", "disposition", "duration_s", "notice", "mark", "gaps_ms", "why", "record_sha256")
 
@@ -46,6 +47,9 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
     ordered = sorted(parts, key=lambda part: (first[part.told.origin], part.told.origin, part.told.seq))
     found: dict[str, Any] = dict.fromkeys((*_TIMES.values(), *_FIELDS))
     for part in sorted(ordered, key=lambda part: not part.told.rebuilt):
+        if (part.told.event, part.told.why) == ("held", HOLD_ENDED):
+            found["held_at"] = None  # and its `why` is none of the call's
+            continue
         for name in _FIELDS:
             if (value := getattr(part.told, name)) is not None:
                 found[name] = value

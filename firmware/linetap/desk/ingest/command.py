@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest|calls|metrics`. None loads the database's library before it is asked for."""
+"""`linetap desk ingest|calls|metrics|serve`. None loads the database's library before it is asked for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from linetap.clock import SYSTEM, Clock
+from linetap.desk.serve import command as serving
 from linetap.records import Disposition
 
 _RAW = argparse.RawDescriptionHelpFormatter
@@ -55,9 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metrics.add_argument(
         "--listen", metavar="HOST:PORT", help="serve /metrics there, on the loopback, until SIGTERM; else print once"
     )
+    serving.add_actions(actions)
 
 
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+    if args.action in serving.ACTIONS:
+        return serving.run(args, clock)
     if args.action == "ingest":
         from linetap.desk.ingest import service, settings
 

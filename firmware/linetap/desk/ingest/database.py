@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from linetap.desk.ingest.tables import metadata
+from linetap.desk.ingest.tables import SUPERSEDED, metadata
 from linetap.errors import BadInput
 
 BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
@@ -28,6 +28,9 @@ def open_writer(text: str) -> Engine:
         for table in metadata.sorted_tables:
             for index in table.indexes:
                 index.create(engine, checkfirst=True)  # of a later version than the table is of
+        with engine.begin() as db:
+            for name in SUPERSEDED:
+                db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
     except SQLAlchemyError as error:
         raise BadInput(f"--db {_shown(url)}: {reason(error)}") from None
     return engine

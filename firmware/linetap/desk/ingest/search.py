@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap.clock import parse_rfc3339, rfc3339
 from linetap.desk.ingest import database
-from linetap.desk.ingest.tables import calls
+from linetap.desk.serve.calls import query
+from linetap.desk.serve.calls.wanted import Wanted
 from linetap.errors import BadInput
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -24,11 +25,11 @@ _HIGHEST_LIMIT = 100_000
 
 def run(args: argparse.Namespace) -> int:
     """0, also where nothing was found."""
-    wanted = query(args)
+    wanted = _wanted(args)
     engine = database.open_reader(args.db)
     try:
         with engine.connect() as db:
-            found = [dict(row) for row in db.execute(wanted).mappings()]
+            found = _newest(db, wanted, args.limit + 1)
     except SQLAlchemyError as error:
         raise BadInput(f"--db: {database.reason(error)}") from None
     finally:
@@ -40,24 +41,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def query(args: argparse.Namespace) -> Select[Any]:
-    """The newest first, and one more than is shown. BadInput for a time that is none."""
+def _wanted(args: argparse.Namespace) -> Wanted:
+    """BadInput for a time that is none."""
     if not 1 <= args.limit <= _HIGHEST_LIMIT:
         raise BadInput(f"--limit {args.limit}: 1 to {_HIGHEST_LIMIT} would be right")
-    wanted = select(calls)
-    for column, value in (
-        (calls.c.unit, args.unit),
-        (calls.c.line, args.line),
-        (calls.c.disposition, args.disposition),
-    ):
-        if value is not None:
-            wanted = wanted.where(column == value)
-    if args.since is not None:
-        wanted = wanted.where(calls.c.began_at >= _time(args.since, "--from"))
-    if args.until is not None:
-        wanted = wanted.where(calls.c.began_at < _time(args.until, "--to"))
-    order = (calls.c.began_at.desc(), calls.c.unit.desc(), calls.c.call_id.desc())
-    return wanted.order_by(*order).limit(args.limit + 1)
+    since = None if args.since is None else _time(args.since, "--from")
+    until = None if args.until is None else _time(args.until, "--to")
+    return Wanted(since=since, until=until, unit=args.unit, line=args.line, disposition=args.disposition)
+
+
+def _newest(db: Connection, wanted: Wanted, most: int) -> list[dict[str, Any]]:
+    """Page after page: nobody waits at a command as at a browser."""
+    found: list[dict[str, Any]] = []
+    page = query.page(db, wanted, None, most)
+    found += page.rows
+    while page.older is not None and len(found) < most:
+        page = query.page(db, wanted, page.older, most - len(found))
+        found += page.rows
+    return found
 
 
 def _time(text: str, option: str) -> str:
@@ -85,12 +86,6 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _state(row: Mapping[str, Any]) -> str:
     """The last that became of it; with a star, where some of it was told anew from the unit's log and records."""
-    words = (
-        ("destroyed_at", "gone"),
-        ("held_at", "held"),
-        ("copied_at", "copied"),
-        ("sealed_at", "sealed"),
-        ("ended_at", "ended"),
-    )
-    word = next((word for column, word in words if row[column] is not None), "open")
+    state = query.state_of(row)
+    word = "gone" if state == "destroyed" else state
     return f"{word}*" if row["rebuilt"] else word

@@ -23,6 +23,7 @@ from linetap.desk.ingest.heads import HeadReport
 from linetap.desk.ingest.holes import Holes, Missing
 from linetap.desk.ingest.judge import Report
 from linetap.desk.ingest.link import Link, Patience
+from linetap.desk.ingest.outages import Outages
 from linetap.desk.ingest.register import Arrival, Notice
 from linetap.desk.ingest.settings import Settings
 from linetap.desk.ingest.signersfile import SignersFile
@@ -85,6 +86,7 @@ class Ingest:
         self._confirmer = Confirmer(load_key(settings.key), clock) if settings.key is not None else None
         self._holes = Holes(engine, clock)
         self._clearing = Clearing(engine, clock)
+        self._outages = Outages(engine, clock)
         self._copying: Copying | None = None
         if settings.copy is not None and self._confirmer is not None:
             self._copying = begin(settings.copy, engine, signers, self._confirmer.say, clock)
@@ -139,6 +141,7 @@ class Ingest:
             self._store_them()
             missing = self._holes.look()
             self._clearing.look()
+            self._outages.look()
             self._say_all(missing)
         except SQLAlchemyError as error:
             self._due_ns = self._clock.monotonic_ns() + self._patience.database_ms * NS_PER_MS
@@ -158,6 +161,7 @@ class Ingest:
         """All that waits, in one transaction; acknowledged when it stands, and then confirmed."""
         reached: dict[Group, int] = {}
         if self._greeting:
+            self._outages.connected()
             self._store.connected()
             reached |= self._store.reached()
         if self._waiting:

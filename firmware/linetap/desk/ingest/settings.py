@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from linetap.config.load import Source
 from linetap.config.schema import Broker
+from linetap.desk.serve.config import ServeConfig
 from linetap.errors import BadInput
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -50,6 +51,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     key: str | None = None  # the desk's private one: without it nothing is confirmed and nothing is asked for
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
     copy: CopyConfig | None = None
+    serve: ServeConfig = ServeConfig()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +112,7 @@ def _read(path: Path) -> DeskConfig:
         key=_beside(path, config.key),
         db=_database_beside(path, config.db),
         copy=_copy_beside(path, config.copy),
+        serve=_serve_beside(path, config.serve),
     )
 
 
@@ -124,6 +127,12 @@ def _beside(path: Path, name: str | None) -> str | None:
 def _copy_beside(path: Path, copy: CopyConfig | None) -> CopyConfig | None:
     beside = {name: _beside(path, getattr(copy, name)) for name in ("incoming", "holds")} if copy else {}
     return copy and msgspec.structs.replace(copy, **beside)
+
+
+def _serve_beside(path: Path, serve: ServeConfig) -> ServeConfig:
+    oidc = serve.oidc and _all_beside(path, serve.oidc, "client_secret", "ca")
+    serve = _all_beside(path, serve, "certificate", "key", "log_key", "lines")
+    return msgspec.structs.replace(serve, oidc=oidc, db=_database_beside(path, serve.db))
 
 
 def _database_beside(path: Path, url: str | None) -> str | None:

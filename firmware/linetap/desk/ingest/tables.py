@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     or_,
 )
 
@@ -164,8 +165,40 @@ calls = Table(
     Column("late", Boolean, nullable=False),  # something of it came late
     Column("rebuilt", Boolean),  # something of it was told anew, from log and record
     Index("calls_began", "began_at"),
-    Index("calls_line", "unit", "line", "began_at"),
+    # Behind the time of a search's index stand columns that are asked besides: a row that does not fit is not read.
+    Index("calls_at_line", "unit", "line", "began_at", "call_id", "disposition", "direction"),
+    Index("calls_disposition", "disposition", "began_at", "direction"),
 )
+
+# True of every call, and said only by a search for a whole unit: SQLite's planner, which has no figures, would else
+# look for a line through all calls of its unit.
+WHOLE_UNIT = calls.c.unit != literal_column("''")
+Index(
+    "calls_unit",
+    calls.c.unit,
+    calls.c.began_at,
+    calls.c.disposition,
+    calls.c.direction,
+    sqlite_where=WHOLE_UNIT,
+    postgresql_where=WHOLE_UNIT,
+)
+
+# What few calls are: a search for one of these would else look through all the others. SQLite asks the condition
+# again of whatever it finds there, so its columns stand behind the time too.
+_RARE = {
+    "marked": (calls.c.mark.is_not(None), ["mark"]),
+    "held": (calls.c.held_at.is_not(None), ["held_at"]),
+    "gone": (calls.c.destroyed_at.is_not(None), ["destroyed_at"]),
+    "open": (
+        calls.c.ended_at.is_(None) & calls.c.sealed_at.is_(None) & calls.c.destroyed_at.is_(None),
+        ["ended_at", "sealed_at", "destroyed_at"],
+    ),
+}
+for _name, (_rare, _asked) in _RARE.items():
+    _columns = [calls.c.began_at, *(calls.c[name] for name in (*_asked, "unit", "line"))]
+    Index(f"calls_{_name}", *_columns, sqlite_where=_rare, postgresql_where=_rare)
+
+SUPERSEDED = ("calls_line",)  # indexes of earlier versions, which another does the work of
 
 # The few that something is still to be done about.
 _UNCOPIED = (
@@ -194,3 +227,20 @@ copies = Table(
 )
 _STANDING = copies.c.removed_at.is_(None)
 Index("copies_standing", copies.c.look_at, sqlite_where=_STANDING, postgresql_where=_STANDING)
+
+# When the desk did not hear a unit, or the unit said that it records nothing: by the desk's clock, from words that
+# nobody has signed (outages.py). Without them "no call" could not be told from "nobody knows".
+outages = Table(
+    "outages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("unit", Text, nullable=False),  # empty: the desk itself heard nothing
+    Column("kind", Text, nullable=False),  # before, offline, unheard, not_recording, desk
+    Column("why", Text, nullable=False),
+    Column("began_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("times", Integer, nullable=False),  # more than once: it came and went with less than a minute between
+    Index("outages_unit", "unit", "began_at"),
+)
+_NOT_OVER = outages.c.ended_at.is_(None)
+Index("outages_standing", outages.c.unit, sqlite_where=_NOT_OVER, postgresql_where=_NOT_OVER)

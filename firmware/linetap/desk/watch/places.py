@@ -39,6 +39,10 @@ class Places:
         found = _FLOOR.fullmatch(unit)
         return Place("", "") if found is None else Place(found[1] or "", found[2].lstrip("0") or "0")
 
+    def buildings(self) -> list[str]:
+        """Those of the file, in its order."""
+        return list(dict.fromkeys(place.building for place in self.named.values()))
+
     @classmethod
     def read(cls, path: Path) -> Self:
         """BadInput with the line of everything that is wrong."""

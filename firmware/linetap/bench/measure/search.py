@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a search takes in three years of a city's calls, while the ingest's own code stores events of 150 units."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.synchronize import Event as Signal
+from pathlib import Path
+
+from sqlalchemy import Connection, func, select
+
+from linetap.bench.measure import callsmade
+from linetap.bench.measure.row import Row
+from linetap.bench.measure.writing import write
+from linetap.clock import NS_PER_S, rfc3339
+from linetap.desk.ingest import database
+from linetap.desk.ingest.tables import events
+from linetap.desk.serve.calls import nothing, query
+from linetap.desk.serve.calls.keyset import Cursor
+from linetap.desk.serve.calls.wanted import Seat, Wanted
+
+CALLS = int(os.environ.get("LINETAP_SEARCH_CALLS", "1000000"))  # the full one is 10000000
+SEARCH_S = 60
+PAUSE_S = 0.05  # an office of twenty people asks no more often
+EVENTS_S = 680
+WARM_S = 5
+_DAY_NS = 86_400 * NS_PER_S
+
+
+def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
+    url = f"sqlite:///{folder / 'desk.db'}"
+    try:
+        began = time.monotonic()
+        callsmade.make(folder / "desk.db", CALLS)
+        made_s = time.monotonic() - began
+        return _searched(url, made_s)
+    finally:
+        for path in folder.glob("desk.db*"):
+            path.unlink()
+
+
+def _searched(url: str, made_s: float) -> list[Row]:
+    context = multiprocessing.get_context("spawn")
+    stop: Signal = context.Event()
+    writer = context.Process(target=write, args=(url, EVENTS_S, stop))
+    engine = database.open_reader(url)
+    writer.start()
+    try:
+        with engine.connect() as db:
+            time.sleep(WARM_S)
+            before, since = _stored(db), time.monotonic()
+            took_ms = _look(db)
+            stored_s = (_stored(db) - before) / (time.monotonic() - since)
+    finally:
+        stop.set()
+        writer.join(30)
+        engine.dispose()
+    return _rows(took_ms, stored_s, made_s)
+
+
+def _rows(took_ms: dict[str, list[float]], stored_s: float, made_s: float) -> list[Row]:
+    every = sorted(one for its in took_ms.values() for one in its)
+    slowest = sorted(((_at(its, 0.95), name) for name, its in took_ms.items()), reverse=True)[:4]
+    method = (
+        f"SQLite, {CALLS:,} calls of {callsmade.UNITS} units in 3 years, made in {made_s:.0f} s; {len(every)} searches"
+        f" of {len(took_ms)} kinds, {len(every) / SEARCH_S:.0f} a second, from the question to the rows; p95 of the"
+        " slowest kinds: "
+        + ", ".join(f"{name} {ms:.0f}" for ms, name in slowest)
+        + f" ms; highest {every[-1]:.0f} ms; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
+    )
+    return [
+        Row(name="search: a page of calls, p50", figure=statistics.median(every), unit="ms", target=50, method=method),
+        Row(name="search: a page of calls, p95", figure=_at(every, 0.95), unit="ms", target=50, method=method),
+        Row(name="search: events stored meanwhile", figure=stored_s, unit="/s", target=EVENTS_S * 0.98, at_most=False,
+            method="signed, judged, chained and committed by the ingest's own store, five times a second"),
+    ]  # fmt: skip
+
+
+def _at(times: list[float], part: float) -> float:
+    return sorted(times)[int(len(times) * part)]
+
+
+def _look(db: Connection) -> dict[str, list[float]]:
+    chance, took = random.Random(9), defaultdict(list)
+    kinds, end = _kinds(chance), time.monotonic() + SEARCH_S
+    while time.monotonic() < end:
+        for name, ask in kinds.items():
+            began = time.perf_counter_ns()
+            ask(db)
+            took[name].append((time.perf_counter_ns() - began) / 1e6)
+            time.sleep(PAUSE_S)
+    return took
+
+
+def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
+    """What an office asks, and what is worst to be asked: nothing to find, or one in thousands."""
+
+    def at() -> str:
+        return rfc3339(chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS))
+
+    def span(days: float) -> Wanted:
+        since = chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS)
+        return Wanted(since=rfc3339(since), until=rfc3339(since + round(days * _DAY_NS)))
+
+    def unit() -> str:
+        return callsmade.unit_name(chance.randrange(callsmade.UNITS))
+
+    def line() -> int:
+        return chance.randrange(1, callsmade.LINES + 1)
+
+    def seats(count: int) -> list[Seat]:
+        return [Seat(unit(), line()) for _ in range(count)]
+
+    def ask(made: Callable[[], Wanted], deep: bool = False) -> Callable[[Connection], object]:
+        return lambda db: query.page(db, made(), Cursor("older", at()) if deep else None)
+
+    def known(db: Connection) -> object:
+        week = span(7)
+        return nothing.known(db, unit(), line(), str(week.since), str(week.until), callsmade.LAST_NS)
+
+    return {
+        "newest": ask(Wanted),
+        "anywhere": ask(Wanted, deep=True),
+        "an hour": ask(lambda: span(1 / 24)),
+        "unit": ask(lambda: Wanted(unit=unit()), deep=True),
+        "line, a week": ask(lambda: replace(span(7), unit=unit(), line=line())),
+        "line, outgoing, recorded": ask(
+            lambda: Wanted(unit=unit(), line=line(), direction="out", disposition="recorded"), deep=True
+        ),
+        "department of 12": ask(lambda: Wanted(seats=seats(12)), deep=True),
+        "department of 60, missed": ask(lambda: replace(span(30), seats=seats(60), disposition="missed")),
+        "fax": ask(lambda: Wanted(disposition="fax"), deep=True),
+        "missed and outgoing: none": ask(lambda: Wanted(disposition="missed", direction="out")),
+        "a unit's discarded": ask(lambda: Wanted(unit=unit(), disposition="discarded"), deep=True),
+        "marks": ask(lambda: Wanted(mark="any"), deep=True),
+        "a line's marks": ask(lambda: Wanted(unit=unit(), line=line(), mark="abuse")),
+        "held": ask(lambda: Wanted(state="held")),
+        "in progress": ask(lambda: Wanted(state="open")),
+        "a unit's destroyed": ask(lambda: Wanted(unit=unit(), state="destroyed")),
+        "not copied": ask(lambda: Wanted(state="sealed")),
+        "line 7 of any unit": ask(lambda: Wanted(line=7, direction="unknown"), deep=True),
+        "why nothing": known,
+    }
+
+
+def _stored(db: Connection) -> int:
+    count = db.execute(select(func.count()).select_from(events)).scalar_one()
+    db.rollback()  # a reader that stays in its past would keep the writer's log from being taken in
+    return count

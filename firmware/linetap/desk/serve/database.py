@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""serve's own database by URL: SQLite in a file, or PostgreSQL. Never the ingest's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
+
+from linetap.desk.ingest.database import BUSY_MS, file_of, parse, reason
+from linetap.errors import BadInput
+
+_WRITES = "linetap_writes"
+
+
+def open_own(name: str) -> Engine:
+    """With its tables as they are now. BadInput for a URL that is none, and where nothing can be written."""
+    from linetap.desk.serve import migrations  # which need `writing`
+
+    url = parse(name)
+    engine = _engine(url)
+    with contextlib.ExitStack() as failing:
+        failing.callback(engine.dispose)
+        try:
+            migrations.upgrade(engine)
+        except SQLAlchemyError as error:
+            raise BadInput(f"{_shown(url)}: {reason(error)}") from None
+        failing.pop_all()
+    return engine
+
+
+def open_there(name: str) -> Engine:
+    """To be read only; BadInput where there is none, and nothing is made."""
+    url = parse(name)
+    if (path := file_of(url)) is not None and not path.is_file():
+        raise BadInput(f"{_shown(url)}: there is no file {path}; `linetap desk serve` makes it")
+    return _engine(url)
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes. SQLite takes the writer's place at its beginning: one that first reads and then finds
+    the place taken could only fail."""
+    with engine.connect().execution_options(**{_WRITES: True}) as db, db.begin():
+        yield db
+
+
+def one_at_a_time(db: Connection, number: int) -> None:
+    """Until this transaction ends. SQLite has one writer anyway."""
+    if db.dialect.name == "postgresql":
+        db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": number})
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        engine = create_engine(url, hide_parameters=True)
+    except NoSuchModuleError:
+        raise BadInput(f"{_shown(url)}: sqlite:///serve.db or postgresql+psycopg://user@host/serve is right") from None
+    except ModuleNotFoundError as error:
+        raise BadInput(f"{_shown(url)}: this needs {error.name}, which Debian has as python3-{error.name}") from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _as_we_need_it)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _as_we_need_it(connection: Any, _record: Any) -> None:
+    """FULL: what the access log has written must be there after a power cut. The driver begins no transaction of its
+    own: `_begin` does."""
+    connection.isolation_level = None
+    for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a page safe in a browser: its headers, and that a form was sent from our own page."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+# same-origin and not no-referrer: with that a browser sends `Origin: null` from our own forms.
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=(), payment=(), display-capture=()",
+    "Strict-Transport-Security": "max-age=63072000",
+    "Cache-Control": "no-store",
+}
+MOST_BODY_BYTES = 1 << 16
+FIELD, HEADER = "csrf", "x-csrf-token"
+
+
+class Headers:
+    """On every answer, whoever made it. A handler's own Cache-Control stays."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def token_of(secret: str) -> str:
+    """What a form carries; made of a cookie that no other site can read."""
+    return hmac.new(secret.encode("utf-8", "replace"), b"linetap form", hashlib.sha256).hexdigest()
+
+
+def is_token(found: object, secret: str) -> bool:
+    return isinstance(found, str) and hmac.compare_digest(found.encode(), token_of(secret).encode())
+
+
+def is_own_origin(headers: Mapping[str, str], own: str) -> bool:
+    """Every browser says where a POST comes from; what does not say it is none that we know."""
+    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return False
+    origin = headers.get("origin", "")
+    return bool(origin) and urlsplit(origin)[:2] == urlsplit(own)[:2]

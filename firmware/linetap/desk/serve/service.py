@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk serve`: listens, says where, and ends at SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import msgspec
+import uvicorn
+
+from linetap.clock import SYSTEM, Clock
+from linetap.desk.ingest.database import open_reader
+from linetap.desk.serve import app, database
+from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.limits import PunctualProtocol
+from linetap.desk.serve.pages import Pages
+from linetap.desk.serve.people.oidc import Oidc
+from linetap.desk.serve.people.people import People
+from linetap.desk.serve.settings import Settings
+from linetap.desk.serve.site import Site
+from linetap.desk.signed import load_key
+from linetap.errors import BadInput
+from linetap.service import credential, start_logging
+
+MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files
+KEEP_ALIVE_S = 30
+END_WITHIN_S = 3  # streams are cut off then
+BACKLOG = 256
+
+
+def run(settings: Settings, clock: Clock = SYSTEM) -> int:
+    logging.getLogger("uvicorn.error").parent = start_logging("serve")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    with listening(settings) as (at, settings), opened(settings, clock) as site:
+        sys.stderr.write(f"{settings.url}\n")
+        sys.stderr.flush()
+        asyncio.run(_until_told(server(site), at))
+    return 0
+
+
+class Server(uvicorn.Server):
+    """uvicorn takes the signals for itself and raises them again at its end, so that a service that was told to end
+    would seem to have died of it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _until_told(serving: Server, at: socket.socket) -> None:
+    """The second signal waits for nobody."""
+
+    def told() -> None:
+        serving.force_exit, serving.should_exit = serving.should_exit, True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told)
+    await serving.serve(sockets=[at])
+
+
+@contextlib.contextmanager
+def listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
+    """The settings know the port then, and the URL of who has said none."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as at:
+        at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            at.bind((settings.host, settings.port))
+        except OSError as error:
+            raise BadInput(f"serve.listen {settings.host}:{settings.port}: {error.strerror}") from None
+        at.listen(BACKLOG)
+        port = at.getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = settings.url or f"{'http' if settings.certificate is None else 'https'}://{host}:{port}"
+        yield at, msgspec.structs.replace(settings, port=port, url=url)
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
+    with contextlib.ExitStack() as held:
+        own = database.open_own(settings.db)
+        held.callback(own.dispose)
+        desk = None
+        if settings.desk.db is not None:
+            desk = open_reader(settings.desk.db)
+            held.callback(desk.dispose)
+        yield Site(
+            settings=settings,
+            clock=clock,
+            own=own,
+            desk=desk,
+            people=People(own, settings, clock),
+            access=AccessTable(own, clock, load_key(credential(settings.log_key))),
+            pages=Pages(settings.zone),
+            oidc=None if settings.oidc is None else Oidc(settings.oidc, clock, settings.url or ""),
+        )
+
+
+def server(site: Site) -> Server:
+    """Without uvicorn's log of requests: a URL may have been typed with somebody's number in it."""
+    settings = site.settings
+    return Server(
+        uvicorn.Config(
+            app.make(site),
+            http=PunctualProtocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MOST_AT_ONCE,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=END_WITHIN_S,
+            ssl_certfile=settings.certificate,
+            ssl_keyfile=None if settings.key is None else str(settings.key),
+        )
+    )

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every handler gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+
+from linetap.clock import Clock
+from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.pages import Pages
+from linetap.desk.serve.people.oidc import Oidc
+from linetap.desk.serve.people.people import People
+from linetap.desk.serve.settings import Settings
+
+
+@dataclass(slots=True)
+class Site:
+    """`desk`: the ingest's database, to be read only; None where none is configured. `own`: people, access log."""
+
+    settings: Settings
+    clock: Clock
+    own: Engine
+    desk: Engine | None
+    people: People
+    access: AccessTable
+    pages: Pages
+    oidc: Oidc | None = None
+    fleet: Any = None
+    calls: Any = None

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk's pages as people have them: uvicorn over https on a free port, somebody of a role, a real browser."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import re
+import shutil
+import ssl
+import tempfile
+import threading
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+import httpx
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+from sqlalchemy import insert, select
+
+from broker import until
+from linetap.clock import SYSTEM, Clock, rfc3339
+from linetap.desk.serve import secure, service, settings
+from linetap.desk.serve.database import writing
+from linetap.desk.serve.people import sessions
+from linetap.desk.serve.site import Site
+from linetap.desk.serve.tables import people
+from linetap.evidence import keys
+from pki_rig import Pair, Pki
+
+CHROMIUM = "/usr/bin/chromium"
+LIMIT_S = 30
+HOST = "127.0.0.1"
+
+
+@cache
+def tls() -> tuple[Pair, Path]:
+    """Made once for all sites."""
+    folder = Path(tempfile.mkdtemp(prefix="linetap-serve-tls-"))
+    atexit.register(shutil.rmtree, folder)
+    pki = Pki(folder / "made")
+    return pki.host(HOST, name="serve"), pki.ca
+
+
+class ServeSite:
+    """`folder` has desk.toml; `more` is put at the end of its [serve] table, `tables` (before it) is the rest of it.
+
+    `with ServeSite(tmp_path) as served: served.client("watch").get("/")`
+    """
+
+    def __init__(self, folder: Path, clock: Clock = SYSTEM, more: str = "", tables: str = "") -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder, self.config = folder, folder / "desk.toml"
+        pair, self.ca = tls()
+        (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
+        self.config.write_text(
+            f'{tables}\n[serve]\nlisten = "{HOST}:0"\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n{more}\n'
+        )
+        self.clock = clock
+        self.held = contextlib.ExitStack()
+        self.site: Site
+
+    def __enter__(self) -> Self:
+        at, told = self.held.enter_context(service.listening(settings.read(self.config)))
+        self.site = self.held.enter_context(service.opened(told, self.clock))
+        self.url = str(told.url)
+        self._server = service.server(self.site)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [at]})
+        self._thread.start()
+        self.held.callback(self._end)
+        until(lambda: self._server.started or not self._thread.is_alive(), LIMIT_S)
+        assert self._server.started
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.held.close()
+
+    def _end(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(LIMIT_S)
+        assert not self._thread.is_alive()
+
+    def session(self, *roles: str, name: str = "") -> str:
+        """The token of somebody who has just logged in, and who is made where there is no such person."""
+        name, now_ns = name or "-".join(roles) or "nobody", self.clock.utc_ns()
+        with writing(self.site.own) as db:
+            person = db.execute(select(people.c.id).where(people.c.name == name)).scalar()
+            if person is None:
+                now = rfc3339(now_ns)
+                made = db.execute(
+                    insert(people).values(
+                        name=name, shown=f"{name} 님", roles=",".join(sorted(roles)), locked=False,
+                        made_at=now, changed_at=now,
+                    )
+                )  # fmt: skip
+                person = int(made.inserted_primary_key[0])  # type: ignore[index]
+            return sessions.begin(db, person, HOST, self.site.settings, now_ns)
+
+    def client(self, *roles: str, name: str = "") -> httpx.Client:
+        """Somebody of these roles; without any, somebody who has not logged in. Its answers are not followed."""
+        client = httpx.Client(base_url=self.url, verify=self.trust(), timeout=LIMIT_S, headers={"accept": "text/html"})
+        self.held.callback(client.close)
+        if roles:
+            client.cookies.set(sessions.COOKIE, self.session(*roles, name=name), domain=HOST)
+        return client
+
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca))
+
+    def post(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
+        """A form of our own page, sent by who has a session."""
+        token = secure.token_of(str(client.cookies.get(sessions.COOKIE)))
+        return client.post(path, data={secure.FIELD: token, **fields}, headers={"origin": self.url})
+
+    def post_anew(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
+        """The form of the page at `path`, as a browser without a session would send it."""
+        found = re.search(r'name="csrf" content="(\w+)"', client.get(path).text)
+        assert found
+        return client.post(path, data={secure.FIELD: found[1], **fields}, headers={"origin": self.url})
+
+    def context(
+        self, browser: Browser, *roles: str, name: str = "", scheme: str = "light", script: bool = True
+    ) -> BrowserContext:
+        """A browser of somebody's own, closed with the site."""
+        context = browser.new_context(
+            ignore_https_errors=True,
+            locale="ko-KR",
+            color_scheme="dark" if scheme == "dark" else "light",
+            java_script_enabled=script,
+        )
+        context.set_default_timeout(LIMIT_S * 1000)
+        self.held.callback(_close, context)
+        if roles:
+            context.add_cookies(
+                [
+                    {
+                        "name": sessions.COOKIE,
+                        "value": self.session(*roles, name=name),
+                        "url": self.url,
+                        "secure": True,
+                        "httpOnly": True,
+                        "sameSite": "Strict",
+                    }
+                ]
+            )
+        return context
+
+    def page(self, browser: Browser, path: str, *roles: str, name: str = "", scheme: str = "light") -> Page:
+        page = self.context(browser, *roles, name=name, scheme=scheme).new_page()
+        page.goto(f"{self.url}{path}")
+        return page
+
+
+def _close(context: BrowserContext) -> None:
+    """Before the server ends, which waits for whoever is connected; the browser may have gone already."""
+    with contextlib.suppress(PlaywrightError):
+        context.close()
+
+
+def require_accessible(page: Page) -> None:
+    """axe-core finds nothing against WCAG 2.2 AA, and at 320 px nothing has to be scrolled sideways."""
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+    assert not found.violations_count, found.generate_report()
+    size = page.viewport_size
+    page.set_viewport_size({"width": 320, "height": 640})
+    wide: int = page.evaluate("document.scrollingElement.scrollWidth")
+    assert wide <= 320, f"{page.url}: {wide} px wide"
+    if size is not None:
+        page.set_viewport_size(size)
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's. One for a module: its start is most of what it costs."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`./build.sh bench search`, small: what it makes is what it says, and what it writes is stored."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Table, func, select
+
+from broker import until
+from linetap.bench.measure import callsmade, search
+from linetap.bench.measure.writing import write
+from linetap.desk.ingest import database
+from linetap.desk.ingest.tables import calls, events, set_aside
+
+
+def test_the_bench_measures_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("CALLS", 4000), ("SEARCH_S", 0.5), ("PAUSE_S", 0), ("WARM_S", 2)):
+        monkeypatch.setattr(search, name, value)
+    found = {row.name: row for row in search.measure(tmp_path, tmp_path, tmp_path)}
+    assert len(found) == 3
+    assert "searches of 19 kinds" in found["search: a page of calls, p95"].method
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ingests_store_takes_what_is_written(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'desk.db'}"
+    engine = database.open_writer(url)
+
+    def count(table: Table) -> int:
+        with engine.connect() as db:
+            return db.execute(select(func.count()).select_from(table)).scalar_one()
+
+    stop = multiprocessing.Event()
+    writer = threading.Thread(target=write, args=(url, 400, stop))
+    writer.start()
+    try:
+        until(lambda: count(events) > 3 * callsmade.UNITS)
+    finally:
+        stop.set()
+        writer.join(30)
+    assert not writer.is_alive()
+    assert count(set_aside) == 0
+    assert count(calls) >= callsmade.UNITS
+    engine.dispose()
+
+
+def test_three_years_of_calls(tmp_path: Path) -> None:
+    callsmade.make(tmp_path / "desk.db", 20_000)
+    engine = database.open_reader(f"sqlite:///{tmp_path / 'desk.db'}")
+    with engine.connect() as db:
+
+        def count(*wanted: object) -> int:
+            return db.execute(select(func.count()).select_from(calls).where(*wanted)).scalar_one()  # type: ignore[arg-type]
+
+        assert count() == 20_000
+        assert len(db.execute(select(calls.c.unit, calls.c.line).distinct()).all()) == callsmade.UNITS * callsmade.LINES
+        assert 11_500 < count(calls.c.destroyed_at.is_not(None)) < 12_500
+        assert count(calls.c.destroyed_at.is_not(None), calls.c.direction.is_not(None)) == 0
+        assert 5 < count(calls.c.mark.is_not(None)) < 60
+        assert count(calls.c.disposition == "missed", calls.c.direction == "out") == 0
+    engine.dispose()

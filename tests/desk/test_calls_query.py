@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The search against a plain reading of all rows, in both databases, and its way through the indexes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calls_rig import at, call, fill, recorded
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from postgres_rig import Postgres
+from sqlalchemy import Connection, Engine, delete
+
+from linetap.bench.measure import callsmade
+from linetap.clock import rfc3339
+from linetap.desk.ingest import database, tables
+from linetap.desk.serve.calls import query
+from linetap.desk.serve.calls.keyset import Cursor, Way
+from linetap.desk.serve.calls.reading import Reading, Statement
+from linetap.desk.serve.calls.wanted import STATES, Leg, Seat, Wanted, legs
+from linetap.errors import BadInput
+
+UNITS = ("floor-03", "floor-04", "a-1")
+DISPOSITIONS = ("recorded", "missed", "skipped", "fax", None)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        if request.param == "sqlite":
+            engine = database.open_writer(f"sqlite:///{folder}/desk.db")
+            yield engine
+            engine.dispose()
+            return
+        with Postgres() as server:
+            engine = database.open_writer(server.url)
+            yield engine
+            engine.dispose()
+
+
+times = st.integers(0, 5)  # few, so that several calls begin at the same moment
+
+
+@st.composite
+def a_call(draw: st.DrawFn) -> dict[str, Any]:
+    its = call(draw(st.sampled_from(UNITS)), draw(st.integers(1, 3)), draw(times))
+    return its | {
+        "call_id": its["call_id"] + draw(st.sampled_from(["", "-2", "~x", "가'; DROP TABLE calls --"])),
+        "direction": draw(st.sampled_from(["in", "out", None])),
+        "disposition": draw(st.sampled_from(DISPOSITIONS)),
+        "mark": draw(st.sampled_from([None, None, "abuse", "other"])),
+        **{
+            name: draw(st.sampled_from([None, at(90)]))
+            for name in ("ended_at", "sealed_at", "copied_at", "held_at", "destroyed_at")
+        },
+    }
+
+
+@st.composite
+def a_search(draw: st.DrawFn) -> Wanted:
+    def time(value: int | None) -> str | None:
+        return None if value is None else at(value)
+
+    some = st.sampled_from([None, None, 2, 4]).map(time)
+    seat = st.builds(Seat, st.sampled_from(UNITS), st.sampled_from([None, 1, 2]), some, some)
+    # Of one line there is one seat at a time: departments.py makes no others.
+    seats = st.lists(seat, max_size=4, unique_by=lambda one: one.unit)
+    return Wanted(
+        since=time(draw(st.sampled_from([None, None, 1, 3]))), until=time(draw(st.sampled_from([None, None, 3, 5]))),
+        unit=draw(st.sampled_from([None, None, None, *UNITS])), line=draw(st.sampled_from([None, None, 1, 2])),
+        seats=draw(st.none() | seats),
+        direction=draw(st.sampled_from([None, None, "in", "out"])),
+        disposition=draw(st.sampled_from([None, None, "recorded", "missed"])),
+        mark=draw(st.sampled_from([None] * 6 + ["any", "abuse"])),
+        state=draw(st.sampled_from([None] * 6 + [*STATES])),
+    )  # fmt: skip
+
+
+def fits(row: dict[str, Any], wanted: Wanted) -> bool:
+    """What the words of a search mean, said once more and plainly."""
+    seats = [Seat(row["unit"])] if wanted.seats is None else wanted.seats
+    return (
+        (wanted.since is None or row["began_at"] >= wanted.since)
+        and (wanted.until is None or row["began_at"] < wanted.until)
+        and wanted.unit in (None, row["unit"])
+        and wanted.line in (None, row["line"])
+        and any(
+            seat.unit == row["unit"]
+            and seat.line in (None, row["line"])
+            and (seat.since is None or row["began_at"] >= seat.since)
+            and (seat.until is None or row["began_at"] < seat.until)
+            for seat in seats
+        )
+        and wanted.direction in (None, row["direction"])
+        and wanted.disposition in (None, row["disposition"])
+        and (wanted.mark is None or (row["mark"] is not None and wanted.mark in ("any", row["mark"])))
+        and wanted.state in (None, query.state_of(row))
+    )
+
+
+def order(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["began_at"], row["unit"], row["call_id"]
+
+
+def walk(db: Connection, wanted: Wanted, size: int, way: Way = "older") -> list[list[dict[str, Any]]]:
+    """Page by page to the end; each token goes through its text."""
+    cursor = None if way == "older" else Cursor("newer", at(-1))
+    pages = []
+    for _ in range(10_000):
+        page = query.page(db, wanted, cursor, size)
+        pages.append(page.rows)
+        following = page.older if way == "older" else page.newer
+        if following is None:
+            return pages
+        cursor = Cursor.parse(following.token())
+    raise AssertionError("it does not end")
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(a_call(), max_size=60, unique_by=lambda row: (row["unit"], row["call_id"])),
+    wanted=a_search(),
+    size=st.integers(1, 7),
+    chunk=st.sampled_from([1, 3, 4000]),
+    way=st.sampled_from(["older", "newer"]),
+)
+def test_as_a_plain_reading_has_it(
+    engine: Engine, rows: list[dict[str, Any]], wanted: Wanted, size: int, chunk: int, way: Way
+) -> None:
+    """Whatever the size of a page, and in however many steps it is looked."""
+    with engine.begin() as db:
+        db.execute(delete(tables.calls))
+    fill(engine, rows)
+    with pytest.MonkeyPatch.context() as patch, engine.connect() as db:
+        for name, value in (("CHUNK", chunk), ("BUDGET", 2 * chunk), ("LEAST", chunk)):
+            patch.setattr(query, name, value)
+        pages = walk(db, wanted, size, way)
+    expected = sorted((row for row in rows if fits(row, wanted)), key=order, reverse=True)
+    found = [row for page in (pages if way == "older" else reversed(pages)) for row in page]
+    assert found == expected
+
+
+class TestPages:
+    @pytest.fixture
+    def db(self, tmp_path: Path) -> Iterator[Connection]:
+        engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
+        fill(engine, [recorded(seconds=second) for second in range(25)])
+        with engine.connect() as db:
+            yield db
+        engine.dispose()
+
+    def test_there_and_back(self, db: Connection) -> None:
+        first = query.page(db, Wanted(), None, 10)
+        second = query.page(db, Wanted(), first.older, 10)
+        third = query.page(db, Wanted(), second.older, 10)
+        assert [len(page.rows) for page in (first, second, third)] == [10, 10, 5]
+        assert first.newer is None
+        assert third.older is None
+        assert query.page(db, Wanted(), third.newer, 10).rows == second.rows
+        again = query.page(db, Wanted(), second.newer, 10)
+        assert again.rows == first.rows
+        assert again.newer is None
+        assert again.older == first.older
+
+    def test_what_comes_in_meanwhile_shifts_nothing(self, db: Connection) -> None:
+        first = query.page(db, Wanted(), None, 10)
+        fill(db.engine, [recorded(seconds=second + 0.5) for second in range(15, 40)])
+        second = query.page(db, Wanted(), first.older, 10)
+        assert [row["began_at"] for row in second.rows] == [at(14 - n) for n in range(10)]
+
+    @pytest.mark.parametrize("way", ["older", "newer"])
+    def test_of_one_moment_none_is_passed_over(self, db: Connection, way: Way) -> None:
+        rows = [recorded(f"tie-{n:02d}", line, 9000) for n in range(6) for line in (1, 2)]
+        fill(db.engine, rows)
+        pages = walk(db, Wanted(since=at(9000)), 5, way)
+        found = [order(row) for page in (pages if way == "older" else reversed(pages)) for row in page]
+        assert found == sorted(map(order, rows), reverse=True)
+
+    @pytest.mark.parametrize("way", ["older", "newer"])
+    def test_of_several_places_the_one_that_looked_least_far_counts(
+        self, db: Connection, monkeypatch: pytest.MonkeyPatch, way: Way
+    ) -> None:
+        """Twenty calls of one place in the time of five of another: a page must not pass over the twenty."""
+        for name in ("CHUNK", "BUDGET", "LEAST"):
+            monkeypatch.setattr(query, name, 4)
+        rows = [recorded("floor-04", 1, 5 * n) for n in range(5)] + [recorded("floor-05", 1, n) for n in range(20)]
+        fill(db.engine, rows)
+        wanted = Wanted(seats=[Seat("floor-04", 1), Seat("floor-05", 1)], direction="in")
+        pages = walk(db, wanted, 50, way)
+        found = [order(row) for page in (pages if way == "older" else reversed(pages)) for row in page]
+        assert found == sorted(map(order, rows), reverse=True)
+        assert len(pages) > 3
+
+    def test_how_far_it_has_looked(self, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("CHUNK", "BUDGET", "LEAST"):
+            monkeypatch.setattr(query, name, 5)
+        page = query.page(db, Wanted(direction="out"))
+        assert (page.rows, page.looked_to, page.older) == ([], at(20), Cursor("older", at(20)))
+        assert query.page(db, Wanted(direction="in")).looked_to == at(20)
+        assert query.page(db, Wanted(direction="in"), None, 3).looked_to is None
+
+    @pytest.mark.parametrize(
+        "token",
+        ["", "x", "older", "older~soon", "older~2026-11-24T00:00:00.000Z~A~b", "newer~2026-11-24T00:00:00.000Z~"],
+    )
+    def test_a_token_that_is_none(self, token: str) -> None:
+        with pytest.raises(BadInput):
+            Cursor.parse(token)
+
+    def test_too_many_places(self, db: Connection) -> None:
+        with pytest.raises(BadInput, match="at most 64"):
+            query.page(db, Wanted(seats=[Seat(f"unit-{n}") for n in range(65)]))
+
+
+MIX = {
+    "newest": Wanted(),
+    "span": Wanted(since=at(0), until=at(9)),
+    "unit": Wanted(unit="floor-03"),
+    "line": Wanted(unit="floor-03", line=1, since=at(0), until=at(9)),
+    "a line's way": Wanted(unit="floor-03", line=1, direction="out", disposition="recorded", state="copied"),
+    "a unit's disposition": Wanted(unit="floor-03", disposition="fax"),
+    "a line number anywhere": Wanted(line=3),
+    "disposition": Wanted(disposition="fax", direction="in"),
+    "direction": Wanted(direction="unknown"),
+    "marks": Wanted(mark="any"),
+    "a unit's marks": Wanted(unit="floor-03", line=1, mark="abuse", disposition="recorded"),
+    "a department": Wanted(seats=[Seat("floor-03", 1), Seat("floor-04", 2, at(0), at(9))], disposition="missed"),
+    **{state: Wanted(state=state) for state in STATES},
+    **{f"a unit's {state}": Wanted(unit="floor-03", line=2, state=state, disposition="recorded") for state in STATES},
+}
+
+
+@pytest.fixture(scope="module")
+def unknown() -> Iterator[Connection]:
+    """A database as the ingest makes it: nobody has run ANALYZE on it."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        engine = database.open_writer(f"sqlite:///{folder}/desk.db")
+        with engine.connect() as db:
+            yield db
+        engine.dispose()
+
+
+class TestPlans:
+    @pytest.mark.parametrize("name", MIX)
+    @pytest.mark.parametrize("way", ["older", "newer"])
+    @pytest.mark.parametrize("cursor", [None, Cursor("older", at(5)), Cursor("older", at(5), "floor-03", "x")])
+    def test_no_search_reads_the_whole_table(
+        self, unknown: Connection, name: str, way: Way, cursor: Cursor | None
+    ) -> None:
+        db = unknown
+        parts = legs(MIX[name])
+        for leg in parts:
+            cursor = dataclasses.replace(cursor, way=way) if cursor is not None else None
+            reading = Reading(db, way, whole=len(parts) == 1)
+            look = self.plan(db, *reading.rows_asked(leg, cursor, 50, at(1) if leg.rest else None))
+            assert self.index(look) == self.index_of(leg)
+            if leg.rest:
+                fence = self.plan(db, *reading.fence_asked(leg, cursor, 100))
+                assert self.index(fence) == self.index_of(leg)
+                assert all("COVERING INDEX" in step for step in fence if " calls " in step)
+
+    def test_of_several_places_the_index_has_the_keys(self, unknown: Connection) -> None:
+        wanted = Wanted(seats=[Seat("floor-03", 1), Seat("floor-04", 2)], disposition="missed", direction="in")
+        reading, (leg, _) = Reading(unknown, "older", whole=False), legs(wanted)
+        (step,) = self.plan(unknown, *reading.rows_asked(leg, None, 50, at(1)))
+        assert step.startswith("SEARCH calls USING COVERING INDEX calls_at_line")  # and nothing is left to be sorted
+        steps = self.plan(unknown, reading.filled_asked([{"unit": "a", "call_id": "b"}]), {})
+        assert any("(unit=? AND call_id=?)" in step for step in steps)
+
+    def plan(self, db: Connection, wanted: Statement, values: dict[str, Any]) -> list[str]:
+        made = wanted.params(values).compile(db.engine, compile_kwargs={"literal_binds": True})
+        steps = [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {made}")]
+        assert not [step for step in steps if step.startswith("SCAN calls")]
+        assert not [step for step in steps if "TEMP B-TREE" in step and "LAST" not in step]  # all rows would be sorted
+        return steps
+
+    def index(self, steps: list[str]) -> str:
+        (found,) = [step.split("INDEX ")[1].split()[0] for step in steps if step.startswith("SEARCH calls ")]
+        return found
+
+    def index_of(self, leg: Leg) -> str:
+        """What leads is what the leg says."""
+        text = " ".join(str(one) for one in leg.by)
+        columns = {"ended_at": "open", "mark": "marked", "held_at": "held", "destroyed_at": "gone"}
+        columns |= {"line": "at_line", "unit": "unit", "disposition": "disposition"}
+        return "calls_" + next((name for column, name in columns.items() if column in text), "began")
+
+
+@contextlib.contextmanager
+def counting(db: Connection) -> Iterator[Callable[[], int]]:
+    """How many steps of its machine SQLite takes within, to a hundred."""
+    driver, hundreds = db.connection.driver_connection, [0]
+    assert driver is not None
+
+    def counted() -> int:
+        hundreds[0] += 1
+        return 0
+
+    driver.set_progress_handler(counted, 100)
+    try:
+        yield lambda: hundreds[0] * 100
+    finally:
+        driver.set_progress_handler(None, 0)
+
+
+class TestWork:
+    """What a search costs does not grow with the table. In steps of SQLite's machine: no clock is asked."""
+
+    CALLS, ROWS, STEPS = 40_000, 400, 30_000
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def many(cls) -> Iterator[Connection]:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            callsmade.make(Path(folder) / "desk.db", cls.CALLS)
+            engine = database.open_reader(f"sqlite:///{folder}/desk.db")
+            with engine.connect() as db:
+                yield db
+            engine.dispose()
+
+    @pytest.mark.parametrize("name", MIX)
+    @pytest.mark.parametrize("way", ["older", "newer"])
+    def test_it_is_bounded(self, many: Connection, name: str, way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+        for setting, value in (("CHUNK", self.ROWS // 2), ("BUDGET", self.ROWS), ("LEAST", self.ROWS // 2)):
+            monkeypatch.setattr(query, setting, value)
+        made = dataclasses.replace(MIX[name], since=None, until=None)
+        middle = rfc3339((callsmade.FIRST_NS + callsmade.LAST_NS) // 2)
+        for cursor in (Cursor(way, middle), Cursor(way, middle, "floor-003", "x")):
+            with counting(many) as steps:
+                query.page(many, made, cursor)
+            assert steps() < self.STEPS
+
+    def test_what_it_is_held_against(self, many: Connection) -> None:
+        with counting(many) as steps:
+            many.exec_driver_sql("SELECT count(*) FROM calls WHERE gaps_ms > 0").scalar()
+        assert steps() > 2 * self.STEPS
