@@ -35,10 +35,10 @@ def main() -> int:
         return 1
     pictures = ROOT / "build" / "hardware"
     pictures.mkdir(parents=True, exist_ok=True)
-    print(kicad.rules(HARDWARE))
+    print(kicad.rules(HARDWARE, pictures / "erc.rpt"))
     (HARDWARE / kicad.NETLIST).write_text(kicad.spice_netlist(HARDWARE))
     kicad.pictures(HARDWARE, pictures)
-    print(f"PDF and SVG are in {pictures}")
+    print(f"PDF, SVG, PNG and the report on the rules are in {pictures}")
     return 0
 
 

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Writes the figures of a simulation of the drawing: the table in hardware/README.md, what a multimeter should say in
-commissioning.md, and what the simulated unit goes by in board/frontend.py. It takes a minute.
+commissioning.md, and what the simulated unit goes by in board/frontend.py. It takes half a minute.
 
 Run it as `.venv/bin/python tools/hardware_numbers.py` when hardware/circuit/ changes; tests hold all of them together.
+With `--wrong R122=22` it writes nothing: it says which figures one part of another value breaks.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 HARDWARE = Path(__file__).resolve().parent.parent / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
+from linetap.errors import BadInput, Refusal  # noqa: E402
 from simulation import bench_steps  # noqa: E402
 from simulation.finding import Finding  # noqa: E402
 from simulation.netlist import Netlist  # noqa: E402
@@ -28,6 +31,9 @@ FIGURES = {
     "HOOK_OFF_AFTER_MS": "HOOK pin: off-hook after",
     "RING_SEEN_MS": "Ringing seen after",
     "RING_OVER_MS": "Ringing over, seen after",
+    "CAPTURED_DB": "Captured level, against the line's",
+    "ECHO_DB": "Notice in what is captured, against as it is played",
+    "RINGING_DBM0": "Ringing of 75 V at 20 Hz in what is captured, before it is cut off",
     "NEIGHBOUR_DB": "A notice in the neighbour's RX, below its own (model only)",
 }  # fmt: skip
 BEGIN, END = "<!-- tools/hardware_numbers.py begins -->", "<!-- tools/hardware_numbers.py ends -->"
@@ -69,12 +75,33 @@ def with_table(document: str, rows: str) -> str:
     return f"{before}{BEGIN}\n\n{rows}\n{END}{after}"
 
 
-def main() -> int:
+def wrong_part(given: str, netlist: Netlist) -> Netlist:
+    """BadInput when there is no such part, or no such value."""
+    reference, _, value = given.partition("=")
+    if reference not in netlist.elements or netlist.elements[reference].subcircuit:
+        raise BadInput(f"{given}: no resistor or capacitor of line 1 or the references; R122=22 would be right")
+    changed = netlist.replaced(reference, value)
+    if changed.elements[reference].value <= 0:
+        raise BadInput(f"{given}: a value of nothing")
+    return changed
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--wrong", metavar="REF=VALUE", help="writes nothing, and says what this part breaks")
+    wrong = parser.parse_args(words).wrong
     netlist = Netlist.read().line()
-    findings = [each for row in ROWS.values() for each in row(netlist)]
-    DOCUMENT.write_text(with_table(DOCUMENT.read_text(), table(findings)))
-    COMMISSIONING.write_text(with_table(COMMISSIONING.read_text(), bench_steps.table(findings)))
-    FRONTEND.write_text(frontend(findings))
+    try:
+        netlist = wrong_part(wrong, netlist) if wrong else netlist
+        findings = [each for row in ROWS.values() for each in row(netlist)]
+    except (BadInput, Refusal) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not wrong:
+        DOCUMENT.write_text(with_table(DOCUMENT.read_text(), table(findings)))
+        COMMISSIONING.write_text(with_table(COMMISSIONING.read_text(), bench_steps.table(findings)))
+        FRONTEND.write_text(frontend(findings))
+        print(table(findings))
     broken = [str(each) for each in findings if not each.holds]
     print("\n".join(broken) or f"{len(findings)} figures, all within what is asked")
     return 1 if broken else 0

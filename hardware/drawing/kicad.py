@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,15 +16,15 @@ from simulation.netlist import committed
 
 NETLIST = "linetap.cir"
 MOST_S = 120
+RASTER = ("ffmpeg", "-v", "error", "-y", "-width", "1600")  # pixels; Debian's reads SVG
+ALIKE = re.compile(r"Line[2-8]$")  # as the first line
 
 
-def rules(folder: Path) -> str:
+def rules(folder: Path, report: Path) -> str:
     """KiCad's last word on its electrical rules. Refusal with its report when one is broken, warnings included."""
-    with tempfile.TemporaryDirectory(prefix="linetap-erc-") as scratch:
-        report = Path(scratch) / "erc.rpt"
-        said = _kicad(
-            "sch", "erc", "--severity-all", "--exit-code-violations", "-o", str(report), _root(folder), report=report
-        )
+    said = _kicad(
+        "sch", "erc", "--severity-all", "--exit-code-violations", "-o", str(report), _root(folder), report=report
+    )
     return next((line for line in said.splitlines() if line.startswith("Found ")), "Found nothing to say")
 
 
@@ -59,9 +60,16 @@ def parts(folder: Path) -> set[tuple[str, str, str]]:
 
 
 def pictures(folder: Path, into: Path) -> None:
-    """linetap.pdf with all sheets, and an SVG each."""
+    """linetap.pdf with all sheets, and each as SVG and, but for lines 2 to 8, as PNG.
+
+    CalledProcessError where ffmpeg reads no SVG.
+    """
     _kicad("sch", "export", "pdf", "-o", str(into / f"{PROJECT}.pdf"), _root(folder))
     _kicad("sch", "export", "svg", "-o", str(into), _root(folder))
+    for sheet in sorted(into.glob(f"{PROJECT}*.svg")):
+        if not ALIKE.search(sheet.stem):
+            drawn = [*RASTER, "-i", str(sheet), str(sheet.with_suffix(".png"))]
+            subprocess.run(drawn, check=True, timeout=MOST_S, stdin=subprocess.DEVNULL)
 
 
 def _root(folder: Path) -> str:

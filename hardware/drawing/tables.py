@@ -24,12 +24,14 @@ Symbol = Literal["R", "C", "D", "F", "TVS", "L", "amp", "box", "flag"]
 
 
 class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part of parts.toml. `off` is in percent of the value."""
+    """A part of parts.toml. `off` is in percent of the value; `full_v` is rms of a sine."""
 
     symbol: Symbol
     value: str
     off: Annotated[float, Meta(ge=0, le=50)] = 0.0
     offset_mv: Annotated[float, Meta(ge=0, le=50)] = 0.0
+    full_v: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    gain_db: Annotated[float, Meta(ge=-12, le=40)] = 0.0
     rating: str = ""
     maker: str = ""
     number: str = ""

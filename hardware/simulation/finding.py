@@ -9,7 +9,7 @@ from math import inf
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`low` and `high` are the worst that was found, in `unit`; both must lie within `least` and `most`."""
+    """`low` and `high` are the worst that was found, in `unit`; both must lie within `least` and `most`, if asked."""
 
     what: str
     low: float
@@ -24,6 +24,8 @@ class Finding:
         return self.least <= self.low <= self.high <= self.most
 
     def limit(self) -> str:
+        if self.least == -inf and self.most == inf:
+            return "-"
         if self.least == -inf:
             return f"<= {self.most:g} {self.unit}"
         if self.most == inf:
@@ -35,9 +37,9 @@ class Finding:
         low, high = _digits(self.low), _digits(self.high)
         if low == high:
             return f"{low} {self.unit}"
-        if self.least == -inf and self.low >= 0:
+        if self.least == -inf and self.most < inf and self.low >= 0:
             return f"{high} {self.unit}"
-        if self.most == inf:
+        if self.least > -inf and self.most == inf:
             return f"{low} {self.unit}"
         return f"{low} to {high} {self.unit}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from simulation import audio, dialling, levels, ringing, surge
+from simulation import audio, dialling, levels, playing, ringing, surge
 from simulation.finding import Finding
 from simulation.netlist import Netlist
 
@@ -20,11 +20,12 @@ ROWS: dict[str, Callable[[Netlist], list[Finding]]] = {
     "flash": dialling.flash,
     "relay": dialling.relay,
     "response": audio.response,
+    "ringing_heard": audio.ringing_heard,
     "rest": audio.rest,
     "talk": audio.talk,
     "insertion": audio.insertion,
     "balance": audio.balance,
-    "notice": audio.notice,
-    "neighbour": audio.neighbour,
+    "notice": playing.notice,
+    "neighbour": playing.neighbour,
     "surge": surge.surge,
 }

@@ -17,18 +17,20 @@ from simulation.netlist import MODELS, Netlist
 
 MOST_S = 60  # of a run, which takes one; a circuit that does not converge is not waited for
 MEASURED = re.compile(r"^(\w+)\s*=\s*([-+]?[0-9][0-9.eE+-]*|[-+]?nan|[-+]?inf|failed)", re.MULTILINE)
+HANGING = "singular matrix"
 OPTIONS = ".options method=gear gmin=1e-14 abstol=1e-13 reltol=1e-3"
 
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """In volts; the rails of the card. `relay` is what the Pi's pin gives."""
+    """In volts; the rails of the card. `relay` is what the Pi's pin gives, `ohm` what 3.3 V and 5 V come through."""
 
     v3: float = 3.3
     v5: float = 5.0
     vref: float = 3.3
     coil: float = 5.0
     relay: float = 0.0
+    ohm: float = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,11 @@ class Deck:
         at = self.supply
         return "\n".join([
             "linetap", ".save all", f".temp {self.celsius}", f'.include "{MODELS}"', OPTIONS, self.netlist.text(),
-            f"V3 +3V3 0 {at.v3}", f"V5 +5V 0 {at.v5}", f"Vref VREF 0 {at.vref}",
+            f"V3 v3 0 {at.v3}", f"Rv3 v3 +3V3 {at.ohm}", f"V5 v5 0 {at.v5}", f"Rv5 v5 +5V {at.ohm}",
+            f"Vref VREF 0 {at.vref}",
             f"Vcoil COIL 0 {at.coil}", f"Vrelay /RELAY1 0 {at.relay}",
-            "Rhook /HOOK1 0 100k", "Rringing /RINGING1 0 100k", "Rrx /RX1 0 100k",
+            "Rhook /HOOK1 0 100k", "Rringing /RINGING1 0 100k",
+            "Rrx /RX1 0 1Meg", "Crx /RX1 adc 1u", "Radc adc 0 10k", "Rtx /TX1 0 10k",
             *self.lines, *self.measures, ".end", "",
         ])  # fmt: skip
 
@@ -66,11 +70,17 @@ def run(deck: Deck) -> dict[str, float]:
             raise Refusal("ngspice is not installed; ./build.sh setup installs it") from None
         except subprocess.TimeoutExpired:
             raise Refusal(f"ngspice has not come to an end in {MOST_S} s") from None
+    if HANGING in done.stdout + done.stderr:  # a solution is found all the same, and is wrong by a decibel or ten
+        raise Refusal("ngspice: a node hangs nowhere: " + _line_of(HANGING, done.stdout + done.stderr))
     found = {name: nan if value == "failed" else float(value) for name, value in MEASURED.findall(done.stdout)}
     names = [line.split()[2] for line in deck.measures]
     if not any(name in found for name in names):
         raise Refusal("ngspice measured nothing: " + " / ".join((done.stdout + done.stderr).splitlines()[-3:]))
     return {name: found.get(name.lower(), nan) for name in names}
+
+
+def _line_of(word: str, said: str) -> str:
+    return next(line for line in said.splitlines() if word in line)
 
 
 def run_all(decks: Iterable[Deck]) -> list[dict[str, float]]:

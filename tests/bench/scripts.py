@@ -9,7 +9,7 @@ from linetap.bench.script import Script, load_script
 from linetap.bench.timeline import Timeline
 from linetap.bench.voices import Voices
 
-SILENT = "[[line]]\nnumber = 1\nnoise_dbm0 = -90.0\nhum_dbm0 = -90.0\n"
+SILENT = "[[line]]\nnumber = 1\nnoise_dbm0 = -90.0\nhum_dbm0 = -90.0\ncaptured_db = 0.0\n"  # as loud as on the line
 
 
 def script_of(folder: Path, text: str) -> Script:

@@ -12,6 +12,7 @@ from scripts import SILENT, call, timeline_of
 
 from linetap.bench import voices as voices_module
 from linetap.bench.voices import MADE_DBM0, Voices
+from linetap.board.frontend import CAPTURED_DB
 from linetap.errors import DeviceFault
 from linetap.evidence.g711 import FULL_SCALE_DBM0
 from linetap.ring import I16
@@ -96,11 +97,26 @@ def test_busy_cadence_after_the_far_end_has_gone(dialled: I16) -> None:
 
 
 def test_noise_and_hum_have_their_levels(tmp_path: Path) -> None:
-    noisy = timeline_of(tmp_path, "[[line]]\nnumber = 1\nnoise_dbm0 = -40.0\nhum_dbm0 = -90.0\n").audio(0, 80000)[0]
+    noisy = timeline_of(tmp_path, SILENT.replace("noise_dbm0 = -90", "noise_dbm0 = -40")).audio(0, 80000)[0]
     assert dbm0(noisy) == pytest.approx(-40, abs=0.2)
-    humming = timeline_of(tmp_path, "[[line]]\nnumber = 1\nnoise_dbm0 = -90.0\nhum_dbm0 = -30.0\n").audio(0, 80000)[0]
+    humming = timeline_of(tmp_path, SILENT.replace("hum_dbm0 = -90", "hum_dbm0 = -30")).audio(0, 80000)[0]
     assert dbm0(humming) == pytest.approx(-30, abs=0.2)
     assert near(peaks(humming, 3), [60, 180, 300], 0.5)
+
+
+def test_a_card_captures_its_lines_as_the_drawing_says(tmp_path: Path) -> None:
+    lines = "".join(f"[[line]]\nnumber = {n}\nnoise_dbm0 = -40.0\nhum_dbm0 = -90.0\n" for n in range(1, 9))
+    audio = timeline_of(tmp_path, lines, 8).audio(0, 80000)
+    levels = [dbm0(line) + 40 for line in audio]
+    assert (levels[0], levels[7]) == pytest.approx((CAPTURED_DB.low, CAPTURED_DB.high), abs=0.2)
+
+
+def test_ringing_fills_the_scale_and_is_cut_off(tmp_path: Path) -> None:
+    audio = timeline_of(tmp_path, call(rings=1, outcome="unanswered")).audio(0, 2200 * 8)[0]
+    burst = at(audio, 1050, 1950)
+    assert near(peaks(burst, 1), [20], 1)
+    assert (np.abs(burst.astype(int)) >= 32767).mean() > 0.9
+    assert dbm0(at(audio, 2050, 2150)) < -50
 
 
 def test_two_people_speak_in_turn_at_their_levels(tmp_path: Path) -> None:

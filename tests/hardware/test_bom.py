@@ -27,6 +27,15 @@ def test_each_row_can_be_ordered() -> None:
         assert row["lifecycle"] == "not checked" or re.search(r"20\d\d-\d\d-\d\d$", row["lifecycle"]), row
 
 
+def test_what_cannot_be_ordered_yet_is_known() -> None:
+    """A series or a choice of modules is no order number; README.md names these. Nothing may join them unseen."""
+    loose = re.compile(r"\b(type|series|variant)\b")
+    assert {row["value"] for row in ROWS if loose.search(row["number"])} == {"47n", "2.2u", "12 V to 5 V, 4 A", "LED"}
+    assert {row["value"] for row in ROWS if "to be found" in row["second source"]} == {"P3126"}
+    same = {row["value"] for row in ROWS if row["second source"].startswith(row["maker"])}
+    assert same == {"TLV1701", "STM32G071RB", "XU316"}
+
+
 def test_each_part_is_counted_once() -> None:
     references = [reference for row in ROWS for reference in row["references"].split()]
     assert len(references) == len(set(references)) == sum(int(row["count"]) for row in ROWS)

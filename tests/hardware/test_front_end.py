@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
-from hardware_rig import findings
+from hardware_rig import findings, front_end
 
+from drawing.tables import load_kinds
 from linetap.errors import Refusal
-from simulation import ringing
+from simulation import converters, playing, ringing
 from simulation.finding import Finding, over
 from simulation.netlist import Netlist, committed
 from simulation.rows import ROWS
@@ -45,6 +47,20 @@ def test_a_divider_is_half() -> None:
 def test_a_deck_that_ngspice_refuses_is_an_error() -> None:
     with pytest.raises(Refusal, match="ngspice measured nothing"):
         run(Deck(Netlist({}), ["Xnothing a b unknown_part", ".tran 1m 10m"], [".meas tran v find v(a) at=5m"]))
+
+
+def test_a_node_that_hangs_nowhere_is_an_error() -> None:
+    """ngspice goes on without an operating point of it, and what it then finds is wrong."""
+    with pytest.raises(Refusal, match=r"hangs nowhere: .*/line1/dc"):
+        playing.notice(front_end().without("U109"))
+
+
+def test_a_converter_without_its_gain_captures_too_little() -> None:
+    kind = load_kinds()["adc4"]
+    gain = next(each for each in findings("response") if each.what.startswith("Receive gain"))
+    bare = msgspec.structs.replace(kind, gain_db=0.0)
+    assert converters.captured_db() - converters.captured_db(bare) == pytest.approx(kind.gain_db)
+    assert gain.high + converters.captured_db(bare) < -3
 
 
 def test_an_export_is_kept_without_what_depends_on_the_machine() -> None:

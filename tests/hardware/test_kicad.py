@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hardware_rig import copied
 
 from drawing import kicad
-from drawing.project import Circuit, files
+from drawing.project import LINES, OTHERS, Circuit, files
 from linetap.errors import Refusal
 from simulation.netlist import HARDWARE
 
@@ -29,8 +30,22 @@ def drawn(folder: Path, *changes: tuple[str, str, str]) -> Path:
 
 def test_the_rules_hold_and_the_export_is_the_committed_netlist(tmp_path: Path) -> None:
     folder = drawn(tmp_path)
-    assert kicad.rules(folder) == "Found 0 violations"
+    assert kicad.rules(folder, folder / "erc.rpt") == "Found 0 violations"
     assert kicad.spice_netlist(folder) == (HARDWARE / kicad.NETLIST).read_text(), "tools/draw.py"
+
+
+def test_every_sheet_is_a_picture_and_a_page(tmp_path: Path) -> None:
+    folder = drawn(tmp_path)
+    into = tmp_path / "pictures"
+    into.mkdir()
+    kicad.pictures(folder, into)
+    once = {"linetap", "linetap-Line1", *(f"linetap-{name}" for name in OTHERS)}
+    sheets = once | {f"linetap-Line{i}" for i in range(1, LINES + 1)}
+    for suffix, magic, wanted in ((".svg", b"<?xml", sheets), (".png", b"\x89PNG", once)):
+        found = {path.stem: path.read_bytes() for path in into.glob(f"*{suffix}")}
+        assert set(found) == wanted
+        assert all(data.startswith(magic) and len(data) > 10_000 for data in found.values())
+    assert len(re.findall(rb"/Type /Page\b", (into / "linetap.pdf").read_bytes())) == len(sheets)
 
 
 def test_kicad_finds_the_same_nets_and_parts(tmp_path: Path) -> None:
@@ -50,10 +65,10 @@ def test_kicad_finds_the_same_nets_and_parts(tmp_path: Path) -> None:
 def test_a_pin_that_is_forgotten_breaks_a_rule(tmp_path: Path) -> None:
     folder = drawn(tmp_path, ("panel.sheet", "oe=GND clr=+3V3 vcc=+3V3", "oe=nowhere clr=+3V3 vcc=+3V3"))
     with pytest.raises(Refusal, match="pin_not_driven"):
-        kicad.rules(folder)
+        kicad.rules(folder, folder / "erc.rpt")
 
 
 def test_a_supply_that_nothing_feeds_breaks_a_rule(tmp_path: Path) -> None:
     folder = drawn(tmp_path, ("connectors.sheet", "FLG1 pwr_flag PI3V3\n", ""))
     with pytest.raises(Refusal, match="power_pin_not_driven"):
-        kicad.rules(folder)
+        kicad.rules(folder, folder / "erc.rpt")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from hardware_rig import front_end
 
-from simulation import audio, dialling, levels, ringing, surge
+from simulation import audio, dialling, levels, playing, ringing, surge
 from simulation.finding import Finding
 from simulation.netlist import Netlist
 
@@ -40,6 +40,7 @@ MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
     "a ring detector that never lets go": (gone("R116"), ringing.ends_of_ringing, "Ringing over"),
     "a ring detector without its capacitor": (gone("C105"), ringing.ends_of_ringing, "once seen"),
     "talk in the meter's samples": (gone("C102"), audio.talk, "3 kHz"),
+    "talk by the other wire": (gone("C101"), audio.talk, "3 kHz"),
     "the diode of the delay turned": (turned("D104"), dialling.hook_latency, "on-hook after"),
     "a filter in the sense path that swallows pulses": (value("C101", "2.2u"), dialling.pulses, "ten breaks"),
     "the relay driver shorted": (joined("Q101", "+3V3", "/Line1/kd", "GND"), dialling.relay, "not armed"),
@@ -48,13 +49,15 @@ MUTATIONS: dict[str, tuple[Callable[[Netlist], Netlist], Row, str]] = {
     "a small capacitor in the receive path": (value("C106", "4.7n"), audio.response, "against 1 kHz"),
     "a receive amplifier without its middle": (gone("R126"), audio.rest, "at rest"),
     "a small burden": (value("R122", "22"), audio.response, "Receive gain"),
+    "a burden that drives the converter beyond its scale": (value("R122", "330"), audio.response, "Captured level"),
+    "an echo that no proof finds": (value("C110", "22n"), playing.notice, "in what is captured"),
     "a grounded winding in the place of the split burden": (value("R123", "1m"), audio.balance, "RX"),
-    "a notice path on one wire only": (value("R130", "10Meg"), audio.notice, "full drive"),
+    "a notice path on one wire only": (value("R130", "10Meg"), playing.notice, "full drive"),
     "the notice loads the line": (value("R129", "10"), audio.insertion, "while the notice plays"),
     "half a ring detector": (gone("U106"), ringing.ends_of_ringing, "Ringing seen"),
-    "a notice amplifier without its middle": (gone("R907"), audio.notice, "left of"),
-    "no notice amplifier": (gone("U109"), audio.notice, "full drive"),
-    "a small notice capacitor": (value("C110", "100n"), audio.notice, "full drive"),
+    "a notice amplifier without its middle": (gone("R907"), playing.notice, "left of"),
+    "no notice amplifier": (value("R131", "10Meg"), playing.notice, "full drive"),
+    "a small notice capacitor": (value("C110", "100n"), playing.notice, "full drive"),
     "no thyristor": (gone("D101"), surge.surge, "at the thyristor"),
     "no clamp at the notice driver": (gone("D107"), surge.surge, "notice driver"),
     "no clamp at the measuring amplifier": (gone("D102"), surge.surge, "measuring amplifier"),

@@ -140,3 +140,13 @@ def test_the_clock_is_on_the_bus(merged: Merged, table: PinTable) -> None:
     if merged.board.overlay == "linetap-pi5":
         assert merged.pins("i2c") == table.reserved.i2c
         assert merged.words(bus, "pinctrl-0", "u") == merged.words(merged.node("linetap_i2c"), "phandle", "u")
+
+
+def test_the_kernel_still_has_no_uart_on_the_header_of_a_pi_5() -> None:
+    """hardware/README.md says why no overlay brings one. When this fails, linetap-pi5.dts can enable UARTs 0 and 2."""
+    tree = TREES / "bcm2712-rpi-5-b.dtb"
+    if not tree.exists():
+        pytest.skip("build/trees has no tree of the kernel: tools/kernel_trees.py fetches it")
+    labels = run("fdtget", "-p", str(tree), "/__symbols__").split()
+    assert "rp1_i2c1" in labels
+    assert not [label for label in labels if label.startswith("rp1_uart")]

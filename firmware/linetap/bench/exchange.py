@@ -13,15 +13,14 @@ from collections.abc import Callable
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from linetap.bench.cable import DRY, Cable, CableEnd
 from linetap.bench.feed import Anchor, AudioFeed, LevelFeed
+from linetap.bench.fronts import LEAK, Front, beside, fronts
 from linetap.bench.playedlog import Played, PlayedLog
-from linetap.bench.script import Script
+from linetap.bench.script import LineSetup, Script
 from linetap.bench.timeline import PER_MS, Timeline
 from linetap.bench.voices import Voices
-from linetap.board.frontend import NEIGHBOUR_DB
 from linetap.board.wires import Wires, wires_path
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap.config.schema import Config
@@ -29,7 +28,6 @@ from linetap.errors import BadInput, DeviceFault
 from linetap.ring import I16, RATE_HZ, SLOT_MS
 
 JUMP_NS = 2 * NS_PER_MS  # the cable's clock has left its line
-LEAK = 10 ** (-NEIGHBOUR_DB.least / 20)  # of a notice into the lines beside it: what is asked, as no board is the model
 
 log = logging.getLogger("linetap.bench")
 
@@ -45,8 +43,9 @@ class Exchange:
         _check_lines(script, numbers)
         self._clock = clock
         self._channels = [line.channel - 1 for line in lines]
-        self._setups = [script.setup(number) for number in numbers]
-        self._gains = np.array([0.0 if s.deaf else 10 ** (s.echo_db / 20) for s in self._setups])[:, None]
+        setups = [script.setup(number) for number in numbers]
+        gains = [_echo(setup, front) for setup, front in zip(setups, fronts(len(setups)), strict=True)]
+        self._gains = np.array(gains)[:, None]
         self._duration = script.duration_ms * PER_MS
         factor = card.rate_hz // RATE_HZ
         timeline = Timeline(script, voices, numbers)
@@ -139,12 +138,12 @@ class Exchange:
         return notices
 
     def _put(self, notices: I16 | None, length: int) -> None:
-        block = self._feed.take(length)
+        lines = self._feed.take(length).astype(np.float64)
         closed = self._wires.closed(self._clock.monotonic_ns() // NS_PER_MS)
         if notices is not None and closed.any() and notices.any():
-            back = notices * self._gains * closed[:, None]
-            back += LEAK * beside(back)
-            block = np.clip(block + np.rint(back), -32768, 32767).astype(np.int16)
+            lines += notices * self._gains * closed[:, None]
+        lines += LEAK * beside(lines)
+        block: I16 = np.clip(np.rint(lines), -32768, 32767).astype(np.int16)
         if not self._wrote(block):
             self._underran(block)
 
@@ -198,12 +197,10 @@ class Exchange:
         return self._written - self._fill_frames >= (begins + self._duration) * self._factor
 
 
-def beside(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """For each line what its two neighbours have."""
-    sums = np.zeros_like(lines)
-    sums[1:] += lines[:-1]
-    sums[:-1] += lines[1:]
-    return sums
+def _echo(setup: LineSetup, front: Front) -> float:
+    """Of a notice as played, what is captured of it."""
+    echo_db = front.echo_db if setup.echo_db is None else setup.echo_db
+    return 0.0 if setup.deaf else float(10 ** (echo_db / 20))
 
 
 def _start_of(anchor: tuple[int, int], rate_hz: int) -> int:

@@ -24,7 +24,12 @@ ToneName = Literal["dial", "ringback", "busy", "congestion", "unobtainable", "ca
 
 
 class LineSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The wire pair itself. `deaf`: a played notice does not come back, as on a line whose relay is not wired."""
+    """The wire pair itself, with levels as they are on it. `deaf`: a played notice does not come back, as on a line
+    whose relay is not wired.
+
+    What the card makes of it is the drawing's where it is not given: `captured_db` is what is captured against what is
+    on the line, `echo_db` what is captured of a notice against the notice as played.
+    """
 
     number: LineNumber
     noise_dbm0: Level = -68.0
@@ -32,7 +37,8 @@ class LineSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     on_hook_v: Annotated[float, Meta(ge=20, le=60)] = 48.0
     off_hook_v: Annotated[float, Meta(ge=3, le=40)] = 8.0
     reversed: bool = False  # tip and ring swapped
-    echo_db: Annotated[float, Meta(ge=-60, le=6)] = -6.0
+    captured_db: Annotated[float, Meta(ge=-20, le=6)] | None = None
+    echo_db: Annotated[float, Meta(ge=-60, le=6)] | None = None
     deaf: bool = False
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap.bench import callplay, synth, timing
+from linetap.bench.fronts import Front, fronts
 from linetap.bench.levels import Track, bounce, shake
 from linetap.bench.scriptkeys import LineSetup, Script
 from linetap.bench.synth import Hum, Noise, Sound
@@ -31,8 +32,11 @@ _NOISE, _CLICK, _BOUNCE, _DENSE = range(4)  # random streams of a line
 class LineTimeline:
     """One line. `start` of a sound and all audio positions are samples from the script's start."""
 
-    def __init__(self, setup: LineSetup, seed: int) -> None:
+    def __init__(self, setup: LineSetup, seed: int, front: Front) -> None:
         self.setup = setup
+        captured_db = front.captured_db if setup.captured_db is None else setup.captured_db
+        self._gain = 10 ** (captured_db / 20)
+        self._ringing_dbm0 = front.ringing_dbm0 - captured_db
         self._key = (seed, setup.number)
         self._sign = 1 if setup.reversed else -1
         self.hook, self.ring = Track(0), Track(0)
@@ -47,7 +51,7 @@ class LineTimeline:
         self._spans = None
 
     def audio(self, first: int, n: int) -> I16:
-        """int16 (n,) from sample `first` on."""
+        """int16 (n,) from sample `first` on, as it is captured: ringing is cut off at full scale."""
         if self._spans is None:
             self._spans = np.array([(start, start + sound.length) for start, sound in self._sounds], np.int64)
         out = np.zeros(n)
@@ -55,7 +59,7 @@ class LineTimeline:
             start, sound = self._sounds[i]
             a, b = max(start, first), min(start + sound.length, first + n)
             out[a - first : b - first] += sound.render(a - start, b - a)
-        return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
+        return np.clip(np.rint(out * self._gain), -32768, 32767).astype(np.int16)
 
     def off_hook(self, ms: int, bounce_ms: int, reversed_: bool = False) -> None:
         self._hook(ms, 1, bounce_ms)
@@ -84,8 +88,7 @@ class LineTimeline:
         self.ring.set(end_ms, 0)
         if shaken:
             shake(self.hook, ms, end_ms)
-        leak = [(synth.RINGING_HZ, synth.RINGING_LEAK_DBM0)]
-        self.add(ms, synth.Tones(leak, (end_ms - ms) * PER_MS))
+        self.add(ms, synth.Tones([(synth.RINGING_HZ, self._ringing_dbm0)], (end_ms - ms) * PER_MS))
 
     def dense(self, ms: int, end_ms: int, dbm0: float) -> None:
         self.add(ms, Noise((*self._key, _DENSE, ms), dbm0, (end_ms - ms) * PER_MS))
@@ -104,7 +107,10 @@ class Timeline:
     def __init__(self, script: Script, voices: Voices, numbers: list[int]) -> None:
         """DeviceFault `no_speech` when the script's people cannot be given a voice."""
         self.duration_ms = script.duration_ms
-        self.lines = [LineTimeline(script.setup(number), script.seed) for number in numbers]
+        self.lines = [
+            LineTimeline(script.setup(number), script.seed, front)
+            for number, front in zip(numbers, fronts(len(numbers)), strict=True)
+        ]
         by_number = dict(zip(numbers, self.lines, strict=True))
         for call in script.call:
             callplay.play(call, by_number[call.line], script.language, voices)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is played: the level of the notice on the line, in what is captured, and on the line beside it."""
+
+from __future__ import annotations
+
+from math import nan, sqrt
+
+from simulation.audio import PLAYING, SWEEP, corners_of
+from simulation.converters import DAC_FULL_V, REFERENCE_V, dac_most_v, decibels, full_db, of_adc, of_dac
+from simulation.finding import Finding, over
+from simulation.netlist import Netlist
+from simulation.spice import Deck, Supply, run
+
+LOW = Supply(relay=3.3, v5=4.75)
+# An exchange and a telephone of 600 ohm on a line, so 300 ohm together.
+LOAD = ["Rexchange /TIP1 /RING1 600", "Rphone /TIP1 /RING1 600", "Rearth /RING1 0 1u"]
+BESIDE = [
+    *("Rexchange2 /TIP2 /RING2 600", "Rphone2 /TIP2 /RING2 600", "Rearth2 /RING2 0 1u"),
+    *("Vrelay2 /RELAY2 0 0", "Vtx2 /TX2 0 0", "Rrx2 /RX2 0 1Meg", "Crx2 /RX2 adc2 1u", "Radc2 adc2 0 10k"),
+    *("Rhook2 /HOOK2 0 100k", "Rringing2 /RINGING2 0 100k"),
+]
+# Assumed: a metre of ribbon with one wire of each pair side by side, 50 pF; rails of 0.2 ohm; amplifiers whose supply
+# moves their input by 80 dB less. No board's copper is known.
+WIRES_BESIDE = "Cbeside /TIP1 /TIP2 50p"
+RAILS_OHM = 0.2
+REJECTION = {"U108": "psr=1e-4", "U208": "psr=1e-4", "U109": "psr=1e-4 rail=5", "U209": "psr=1e-4 rail=5"}
+
+
+def notice(netlist: Netlist) -> list[Finding]:
+    """Full drive into 300 ohm. What is asked of the echo: proofs look 20 dB down from where a line's is."""
+    lines = [*LOAD, f"Vtx /TX1 0 dc 0 ac {DAC_FULL_V}", SWEEP]
+    measures = [".meas ac line find vm(/TIP1) at=1000", ".meas ac rx find vm(/RX1) at=1000"]
+    corners = corners_of(netlist)
+
+    def levels(supply: Supply) -> list[tuple[float, float]]:
+        """dBm on the line, and dB of what was played in what is captured."""
+        found = [run(Deck(each, lines, measures, supply)) for each in corners]
+        return [(_db(each["line"]) - decibels(REFERENCE_V), _db(each["rx"]) - full_db()) for each in found]
+
+    drive = [*LOAD, f"Vtx /TX1 0 sin(0 {dac_most_v() * sqrt(2):.4f} 1000)", ".tran 10u 80m 0 10u"]
+    ends = [".meas tran low min v(/Line1/do) from=60m to=80m", ".meas tran high max v(/Line1/do) from=60m to=80m"]
+    swings = [run(Deck(each, drive, ends, LOW)) for each in corners]
+    room = [min(each["low"], LOW.v5 - each["high"]) for each in swings]
+    played, silent = levels(PLAYING), levels(Supply())
+    echo = of_adc(of_dac([captured for _, captured in played]))
+    return [
+        over("Notice at full drive into 300 ohm", of_dac([line for line, _ in played]), "dBm", least=-10, most=-6),
+        over("Notice in what is captured, against as it is played", echo, "dB", least=-20, most=0),
+        over("Notice at full drive: what is left of 4.75 V above and below it", room, "V", least=0.1),
+        over("Notice at full drive, the relay open", [line for line, _ in silent], "dBm", most=-70),
+    ]
+
+
+def _db(volts: float) -> float:
+    return decibels(volts) if volts > 0 else nan
+
+
+def neighbour(_netlist: Netlist) -> list[Finding]:
+    """A notice on line 1 as line 2 hears it, of what line 1 itself hears: by references, rails and wires.
+
+    Two front ends, so it is read from the drawing whatever front end is asked about.
+    """
+    both = Netlist.read().line(1, 2).given(REJECTION)
+    lines = [*LOAD, *BESIDE, WIRES_BESIDE, f"Vtx /TX1 0 dc 0 ac {DAC_FULL_V}", SWEEP]
+    measures = [".meas ac own min vdb(/RX1) from=300 to=3400", ".meas ac other max vdb(/RX2) from=300 to=3400"]
+    found = run(Deck(both, lines, measures, Supply(relay=3.3, ohm=RAILS_OHM)))
+    below = found["own"] - found["other"]
+    return [over("A notice in the neighbour's RX, below its own (model only)", [below], "dB", least=60)]
