@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from linetap.board.frontend import ECHO_DB
 from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.errors import BadInput
@@ -21,7 +20,7 @@ from linetap.recorder.replay.faxahead import FaxAhead
 from linetap.ring import I16, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, Stretch, gap_batch
 
 ECHO_FRAMES = RATE_HZ * 30 // 1000  # a real line returns the notice 30 ms later ...
-ECHO_GAIN = 10 ** ((ECHO_DB.low + ECHO_DB.high) / 40)  # ... and as far down as the middle of what the drawing gives
+ECHO_GAIN = 0.501  # ... and 6 dB down
 # A notice is to be off the line within 300 ms of a fax tone. The detector has it after 190, at the end of one of its
 # chunks of 8 slots; with two of them in a batch it is stopped after 270. That is slow going, so it is read ahead where.
 LIVE_SLOTS = 16
