@@ -11,8 +11,9 @@ from __future__ import annotations
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-# First bytes: CONNACK, PUBLISH of QoS 0 and 1 (with and without DUP and RETAIN), PUBACK, SUBACK, PINGRESP, DISCONNECT.
-_EXPECTED = frozenset((0x20, 0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B, 0x40, 0x90, 0xD0, 0xE0))
+# First bytes: CONNACK, PUBLISH of QoS 0 and 1 (with and without DUP and RETAIN), PUBACK, SUBACK, UNSUBACK,
+# PINGRESP, DISCONNECT.
+_EXPECTED = frozenset((0x20, 0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B, 0x40, 0x90, 0xB0, 0xD0, 0xE0))
 MOST_UNSENT = 1000  # packets that wait for a broker to read: each acknowledgement is one
 
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route as Way
 
 from linetap.desk.serve import errors, home
+from linetap.desk.serve.fleet import routes as fleet
 from linetap.desk.serve.gate import endpoint
 from linetap.desk.serve.limits import Bounded
 from linetap.desk.serve.people import routes as people
@@ -26,10 +27,11 @@ ROUTES: tuple[Route, ...] = join(
     (
         home.ROUTES,
         people.ROUTES,
+        fleet.ROUTES,
     )
 )
 # What runs beside the pages, from start to end: each puts what it is into the site.
-LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = ()
+LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (fleet.watched,)
 
 
 def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:

@@ -34,3 +34,5 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     working_hours: str = "08:00-19:00"  # Monday to Friday; what is seen at other times is counted in the review
     access_days: Annotated[int, Meta(ge=731, le=3660)] = 731  # two years
     oidc: OidcConfig | None = None
+    fleet_certificate: str | None = None  # for the broker, of a name that nobody else has, with its key
+    fleet_key: str | None = None

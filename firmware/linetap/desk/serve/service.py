@@ -16,10 +16,12 @@ from linetap.clock import SYSTEM, Clock
 from linetap.desk.ingest.database import open_reader
 from linetap.desk.serve import app, database
 from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.fleet.hub import Hub
 from linetap.desk.serve.pages import Pages
 from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
 from linetap.desk.serve.site import Site
+from linetap.desk.watch.settings import of_pages
 from linetap.errors import BadInput
 from linetap.service import start_logging
 
@@ -72,6 +74,7 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
             people=People(own, settings, clock),
             access=AccessTable(own, clock),
             pages=Pages(settings.zone),
+            fleet=Hub(of_pages(settings.desk), clock),
         )
 
 

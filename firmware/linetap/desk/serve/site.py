@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from linetap.clock import Clock
 from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.fleet.hub import Hub
 from linetap.desk.serve.pages import Pages
 from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
@@ -26,5 +27,5 @@ class Site:
     people: People
     access: AccessTable
     pages: Pages
-    fleet: Any = None
+    fleet: Hub
     calls: Any = None
