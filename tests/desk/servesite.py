@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import re
+import shutil
 import ssl
+import tempfile
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -23,11 +28,20 @@ from linetap.desk.serve.people import sessions
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import people
 from linetap.evidence import keys
-from pki_rig import Pki
+from pki_rig import Pair, Pki
 
 CHROMIUM = "/usr/bin/chromium"
 LIMIT_S = 30
 HOST = "127.0.0.1"
+
+
+@cache
+def _tls() -> tuple[Pair, Path]:
+    """Made once for all sites."""
+    folder = Path(tempfile.mkdtemp(prefix="linetap-serve-tls-"))
+    atexit.register(shutil.rmtree, folder)
+    pki = Pki(folder / "made")
+    return pki.host(HOST, name="serve"), pki.ca
 
 
 class ServeSite:
@@ -39,8 +53,7 @@ class ServeSite:
     def __init__(self, folder: Path, clock: Clock = SYSTEM, more: str = "", tables: str = "") -> None:
         folder.mkdir(exist_ok=True)
         self.folder, self.config = folder, folder / "desk.toml"
-        pki = Pki(folder / "tls")
-        pair, self.ca = pki.host(HOST, name="serve"), pki.ca
+        pair, self.ca = _tls()
         (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
         self.config.write_text(
             f'{tables}\n[serve]\nlisten = "{HOST}:0"\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n{more}\n'
@@ -87,17 +100,25 @@ class ServeSite:
 
     def client(self, *roles: str, name: str = "") -> httpx.Client:
         """Somebody of these roles; without any, somebody who has not logged in. Its answers are not followed."""
-        context = ssl.create_default_context(cafile=str(self.ca))
-        client = httpx.Client(base_url=self.url, verify=context, timeout=LIMIT_S, headers={"accept": "text/html"})
+        client = httpx.Client(base_url=self.url, verify=self.trust(), timeout=LIMIT_S, headers={"accept": "text/html"})
         self.held.callback(client.close)
         if roles:
             client.cookies.set(sessions.COOKIE, self.session(*roles, name=name), domain=HOST)
         return client
 
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca))
+
     def post(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
         """A form of our own page, sent by who has a session."""
         token = secure.token_of(str(client.cookies.get(sessions.COOKIE)))
         return client.post(path, data={secure.FIELD: token, **fields}, headers={"origin": self.url})
+
+    def post_anew(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
+        """The form of the page at `path`, as a browser without a session would send it."""
+        found = re.search(r'name="csrf" content="(\w+)"', client.get(path).text)
+        assert found
+        return client.post(path, data={secure.FIELD: found[1], **fields}, headers={"origin": self.url})
 
     def context(self, browser: Browser, *roles: str, name: str = "", scheme: str = "light") -> BrowserContext:
         """A browser of somebody's own."""

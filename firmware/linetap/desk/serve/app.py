@@ -14,6 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route as Way
 
 from linetap.desk.serve import errors, home
+from linetap.desk.serve.access import keeping
+from linetap.desk.serve.access import routes as access
 from linetap.desk.serve.fleet import routes as fleet
 from linetap.desk.serve.gate import endpoint
 from linetap.desk.serve.limits import Bounded
@@ -27,11 +29,12 @@ ROUTES: tuple[Route, ...] = join(
     (
         home.ROUTES,
         people.ROUTES,
+        access.ROUTES,
         fleet.ROUTES,
     )
 )
 # What runs beside the pages, from start to end: each puts what it is into the site.
-LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (fleet.watched,)
+LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life, fleet.watched)
 
 
 def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:

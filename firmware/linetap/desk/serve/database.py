@@ -8,37 +8,37 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
 from linetap.desk.ingest.database import BUSY_MS, file_of, parse, reason
-from linetap.desk.serve import tables
 from linetap.errors import BadInput
 
 _WRITES = "linetap_writes"
 
 
-def open_own(text: str, make: bool = True) -> Engine:
-    """BadInput for a URL that is none, where nothing can be written, and without `make` where there is none yet."""
+def open_own(text: str) -> Engine:
+    """With its tables as they are now. BadInput for a URL that is none, and where nothing can be written."""
+    from linetap.desk.serve import migrations  # which need `writing`
+
     url = parse(text)
-    shown = url.render_as_string(hide_password=True)
-    path = file_of(url)
-    if path is not None and not make and not path.is_file():
-        raise BadInput(f"{shown}: there is no file {path}; `linetap desk serve` makes it")
-    try:
-        engine = create_engine(url, hide_parameters=True)
-    except NoSuchModuleError:
-        raise BadInput(f"{shown}: sqlite:///serve.db or postgresql+psycopg://user@host/serve would be right") from None
-    except ModuleNotFoundError as error:
-        raise BadInput(f"{shown}: this needs {error.name}, which Debian has as python3-{error.name}") from None
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _as_we_need_it)
-        event.listen(engine, "begin", _begin)
-    try:
-        tables.metadata.create_all(engine)
-    except SQLAlchemyError as error:
-        engine.dispose()
-        raise BadInput(f"{shown}: {reason(error)}") from None
+    engine = _engine(url)
+    with contextlib.ExitStack() as failing:
+        failing.callback(engine.dispose)
+        try:
+            migrations.upgrade(engine)
+        except SQLAlchemyError as error:
+            raise BadInput(f"{_shown(url)}: {reason(error)}") from None
+        failing.pop_all()
     return engine
+
+
+def open_there(text: str) -> Engine:
+    """To be read only; BadInput where there is none, and nothing is made."""
+    url = parse(text)
+    if (path := file_of(url)) is not None and not path.is_file():
+        raise BadInput(f"{_shown(url)}: there is no file {path}; `linetap desk serve` makes it")
+    return _engine(url)
 
 
 @contextlib.contextmanager
@@ -47,6 +47,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
     the place taken could only fail."""
     with engine.connect().execution_options(**{_WRITES: True}) as db, db.begin():
         yield db
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        engine = create_engine(url, hide_parameters=True)
+    except NoSuchModuleError:
+        raise BadInput(f"{_shown(url)}: sqlite:///serve.db or postgresql+psycopg://user@host/serve is right") from None
+    except ModuleNotFoundError as error:
+        raise BadInput(f"{_shown(url)}: this needs {error.name}, which Debian has as python3-{error.name}") from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _as_we_need_it)
+        event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _as_we_need_it(connection: Any, _record: Any) -> None:
@@ -59,3 +72,7 @@ def _as_we_need_it(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)

@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap.desk.ingest.database import reason
-from linetap.desk.serve import secure
-from linetap.desk.serve.access.log import REFUSED
+from linetap.desk.serve import errors, secure
+from linetap.desk.serve.access.chain import ChainFault
+from linetap.desk.serve.access.log import REFUSED, SHOWN
 from linetap.desk.serve.client import address_of
 from linetap.desk.serve.people import sessions
 from linetap.desk.serve.people.who import Who
@@ -29,6 +30,20 @@ log = logging.getLogger("linetap.serve")
 
 
 def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response]]:
+    async def guarded(request: Request) -> Response:
+        """A fault becomes a page here: Starlette and uvicorn would print what is in it, which may be a number."""
+        try:
+            return await answer(request)
+        except HTTPException:
+            raise
+        except (SQLAlchemyError, ChainFault) as error:
+            text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
+            log.error("desk_database_away: %s; nothing is shown", text)
+            raise HTTPException(503) from None
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asks gets a page and no traceback
+            errors.tell(error)
+            raise HTTPException(500) from None
+
     async def answer(request: Request) -> Response:
         address = request.state.address = address_of(request, site.settings.proxies)
         token = request.cookies.get(sessions.COOKIE, "")
@@ -48,7 +63,7 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
             response.set_cookie(FORM_COOKIE, fresh, path="/", secure=True, httponly=True, samesite="strict")
         return response
 
-    return answer
+    return guarded
 
 
 async def _stopped(request: Request, route: Route, site: Site, who: Who | None, address: str) -> Response | None:
@@ -74,12 +89,6 @@ async def _require_own_form(request: Request, site: Site, secret: str) -> None:
         raise HTTPException(400, "csrf")
 
 
-async def _write(site: Site, who: Who | None, address: str, act: str, subject: Subject, outcome: str = "") -> None:
-    """503 where it cannot be written: then nothing is shown."""
-    try:
-        name = "" if who is None else who.name
-        await (site.access.write(name, address, act, subject, outcome) if outcome
-               else site.access.write(name, address, act, subject))  # fmt: skip
-    except SQLAlchemyError as error:
-        log.error("access_log_away: %s; nothing is shown that would have to stand in it", reason(error))
-        raise HTTPException(503, "access_log_away") from None
+async def _write(site: Site, who: Who | None, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
+    """Where it cannot be written, nothing is shown: the error becomes a 503."""
+    await site.access.write("" if who is None else who.name, address, act, subject, outcome)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,9 +33,7 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
         )
-        self._templates.policies["ext.i18n.trimmed"] = True
 
     def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
         """`template`: its path below templates/. What is put in is escaped."""
@@ -45,9 +44,8 @@ class Pages:
         chosen = text.words(language)
         may = who.roles if who is not None and not who.locked else frozenset()
         return self._templates.get_template(template).render(
-            _=chosen.gettext,
-            gettext=chosen.gettext,
-            ngettext=chosen.ngettext,
+            _=_filling(chosen.gettext),
+            ngettext=_filling(chosen.ngettext),
             language=language,
             languages=text.LANGUAGES,
             theme=self.theme(request),
@@ -82,3 +80,15 @@ class Pages:
 
     def local(self, utc_ns: int) -> datetime:
         return from_utc_ns(utc_ns).astimezone(self.zone)
+
+
+def _filling(translate: Callable[..., str]) -> Callable[..., str]:
+    """`_("Log in with %(name)s", name=...)`: what is filled in is escaped with all else. `ngettext` fills in `num`."""
+
+    def filled(*args: Any, **values: Any) -> str:
+        text = translate(*args)
+        if len(args) > 1:
+            values.setdefault("num", args[2])
+        return text % values if values else text
+
+    return filled

@@ -30,6 +30,7 @@ class Subject:
     terms: str = ""  # of a search or a unit; numbers in it are masked
     purpose: str = ""
     case: str = ""
+    remark: str = ""
 
 
 Handler = Callable[[Request, "Site"], Awaitable[Response]]

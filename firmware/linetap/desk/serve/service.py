@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -21,9 +23,10 @@ from linetap.desk.serve.pages import Pages
 from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
 from linetap.desk.serve.site import Site
+from linetap.desk.signed import load_key
 from linetap.desk.watch.settings import of_pages
 from linetap.errors import BadInput
-from linetap.service import start_logging
+from linetap.service import credential, start_logging
 
 MOST_AT_ONCE = 2000  # streams are open for hours
 KEEP_ALIVE_S = 30
@@ -32,12 +35,33 @@ BACKLOG = 256
 
 
 def run(settings: Settings, clock: Clock = SYSTEM) -> int:
-    start_logging("serve")
+    logging.getLogger("uvicorn.error").parent = start_logging("serve")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     with listening(settings) as (at, settings), opened(settings, clock) as site:
         sys.stderr.write(f"{settings.url}\n")
         sys.stderr.flush()
-        asyncio.run(server(site).serve(sockets=[at]))
+        asyncio.run(_until_told(server(site), at))
     return 0
+
+
+class Server(uvicorn.Server):
+    """uvicorn takes the signals for itself and raises them again at its end, so that a service that was told to end
+    would seem to have died of it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _until_told(serving: Server, at: socket.socket) -> None:
+    """The second signal waits for nobody."""
+
+    def told() -> None:
+        serving.force_exit, serving.should_exit = serving.should_exit, True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told)
+    await serving.serve(sockets=[at])
 
 
 @contextlib.contextmanager
@@ -72,16 +96,16 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
             own=own,
             desk=desk,
             people=People(own, settings, clock),
-            access=AccessTable(own, clock),
+            access=AccessTable(own, clock, load_key(credential(settings.log_key))),
             pages=Pages(settings.zone),
             fleet=Hub(of_pages(settings.desk), clock),
         )
 
 
-def server(site: Site) -> uvicorn.Server:
+def server(site: Site) -> Server:
     """Without uvicorn's log of requests: a URL may have been typed with somebody's number in it."""
     settings = site.settings
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             app.make(site),
             http="h11",

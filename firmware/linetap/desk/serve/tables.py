@@ -59,11 +59,30 @@ access = Table(
     Column("address", Text, nullable=False),
     Column("act", Text, nullable=False),
     Column("outcome", Text, nullable=False),  # shown, refused, done
-    Column("calls", Text, nullable=False),
-    Column("terms", Text, nullable=False),
+    Column("calls", Text, nullable=False),  # with spaces between
+    Column("terms", Text, nullable=False),  # of a search; numbers masked
     Column("purpose", Text, nullable=False),
-    Column("reason", Text, nullable=False),  # the case
+    Column("case_number", Text, nullable=False),
+    Column("remark", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Index("access_at", "at"),
     Index("access_person", "person", "at"),
+)
+
+# One row: how far the access log goes, signed.
+access_head = Table(
+    "access_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("head", Text, nullable=False),  # the exact text
+    Column("sig", Text, nullable=False),  # armored, as ssh-keygen reads it
+)
+
+# One row, once the oldest have gone: the last of those, signed, so that the rest still has a beginning.
+access_anchor = Table(
+    "access_anchor",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("head", Text, nullable=False),
+    Column("sig", Text, nullable=False),
 )

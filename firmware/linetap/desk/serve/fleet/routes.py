@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import anyio.to_thread
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -89,6 +90,7 @@ async def _page(request: Request, site: Site, template: str, only: str | None, *
         "counts": page.counts(units),
         "calls": sum(one["calls"] for one in units),
         "words": words,
+        "script_words": msgspec.json.encode(words).decode(),
         "leds": page.LED_LABELS,
         "away": AWAY,
         "zone": zone.key,

@@ -1,17 +1,135 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login, logout, and a session that wants the password again."""
+"""Login, logout, a session that wants the password again, and one's own password."""
 
 from __future__ import annotations
 
+import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from linetap.desk.serve.route import EVERYBODY, Route
+from linetap.desk.serve.home import local_path
+from linetap.desk.serve.people import accounts, login, passwords, sessions
+from linetap.desk.serve.people.who import Who, who_of
+from linetap.desk.serve.route import EVERYBODY, SIGNED_IN, Route
 from linetap.desk.serve.site import Site
+from linetap.desk.serve.text import N_
+from linetap.errors import BadInput
+
+WRONG = N_("Name and password do not fit.")
+WRONG_PASSWORD = N_("This is not the password.")
+TOO_MANY = N_("Too many attempts. Wait some minutes.")
+NOT_TWICE = N_("The two new passwords are not the same.")
+LENGTH = N_("A password has 12 to 200 characters.")
 
 
-async def login(request: Request, site: Site) -> Response:
-    return site.pages.page(request, "people/login.html")
+def _field(found: object) -> str:
+    return found if isinstance(found, str) else ""
 
 
-ROUTES: tuple[Route, ...] = (Route("/login", ("GET",), EVERYBODY, None, login),)
+async def login_page(request: Request, site: Site) -> Response:
+    return _login(request, site, local_path(request.query_params.get("next")))
+
+
+def _login(request: Request, site: Site, there: str, error: str = "", status: int = 200) -> Response:
+    oidc = site.settings.oidc.name if site.settings.oidc is not None else ""
+    return site.pages.page(request, "people/login.html", status, next=there, error=error, oidc=oidc)
+
+
+async def login_form(request: Request, site: Site) -> Response:
+    form = await request.form()
+    there = local_path(form.get("next"))
+    name, password = _field(form.get("name")).strip().lower(), _field(form.get("password"))
+    old = request.cookies.get(sessions.COOKIE, "")
+    try:
+        token = await login.by_password(site, name, password, request.state.address, old)
+    except login.TooMany:
+        return _login(request, site, there, TOO_MANY, 429)
+    if token is None:
+        return _login(request, site, there, WRONG, 403)
+    return keep(RedirectResponse(there, 303), token)
+
+
+def keep(response: Response, token: str) -> Response:
+    """Without an end of its own: it goes with the browser, and the server ends it anyway."""
+    response.set_cookie(sessions.COOKIE, token, path="/", secure=True, httponly=True, samesite="strict")
+    return response
+
+
+async def unlock_page(request: Request, site: Site) -> Response:
+    there, who = local_path(request.query_params.get("next")), request.state.who
+    if who is None or not who.locked:
+        return RedirectResponse("/login" if who is None else there, 303)
+    return await _unlock(request, site, who, there)
+
+
+async def _unlock(request: Request, site: Site, who: Who, there: str, error: str = "", status: int = 200) -> Response:
+    password = await anyio.to_thread.run_sync(login.has_password, site, who)
+    oidc = site.settings.oidc.name if site.settings.oidc is not None else ""
+    return site.pages.page(request, "people/unlock.html", status, next=there, error=error, password=password, oidc=oidc)
+
+
+async def unlock_form(request: Request, site: Site) -> Response:
+    form, who = await request.form(), request.state.who
+    there = local_path(form.get("next"))
+    if who is None:
+        return RedirectResponse("/login", 303)
+    try:
+        if await login.unlock(site, who, _field(form.get("password")), request.state.address):
+            return RedirectResponse(there, 303)
+    except login.TooMany:
+        return await _unlock(request, site, who, there, TOO_MANY, 429)
+    return await _unlock(request, site, who, there, WRONG_PASSWORD, 403)
+
+
+async def logout(request: Request, site: Site) -> Response:
+    if request.state.who is not None:
+        await login.end(site, request.state.who, request.state.address)
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(sessions.COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    return response
+
+
+async def alive(_request: Request, _site: Site) -> Response:
+    """What a page that lies open asks, so that it does not outlive its session."""
+    return Response(status_code=204)
+
+
+async def password_page(request: Request, site: Site) -> Response:
+    return site.pages.page(request, "people/password.html", error="")
+
+
+async def password_form(request: Request, site: Site) -> Response:
+    """Every session of theirs ends with it, and this browser gets a new one."""
+    form, who = await request.form(), who_of(request)
+    old, new = _field(form.get("password")), _field(form.get("new"))
+
+    def again(error: str, status: int) -> Response:
+        return site.pages.page(request, "people/password.html", status, error=error)
+
+    if new != _field(form.get("again")):
+        return again(NOT_TWICE, 400)
+    if not passwords.LEAST <= len(new) <= passwords.MOST:
+        return again(LENGTH, 400)
+    try:
+        if not await login.unlock(site, who, old, request.state.address):
+            return again(WRONG_PASSWORD, 403)
+        await anyio.to_thread.run_sync(accounts.set_password, site.access, who.name, who.name, new)
+        token = await login.by_password(site, who.name, new, request.state.address)
+    except login.TooMany:
+        return again(TOO_MANY, 429)
+    except BadInput:
+        return again(WRONG_PASSWORD, 403)
+    response = RedirectResponse("/", 303)
+    return keep(response, token) if token is not None else response
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("/login", ("GET",), EVERYBODY, None, login_page),
+    Route("/login", ("POST",), EVERYBODY, None, login_form),
+    Route("/unlock", ("GET",), EVERYBODY, None, unlock_page),
+    Route("/unlock", ("POST",), EVERYBODY, None, unlock_form),
+    Route("/logout", ("POST",), EVERYBODY, None, logout),
+    Route("/alive", ("GET",), SIGNED_IN, None, alive, background=True),
+    Route("/password", ("GET",), SIGNED_IN, None, password_page),
+    Route("/password", ("POST",), SIGNED_IN, None, password_form),
+)

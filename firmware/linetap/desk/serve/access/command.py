@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk access verify|head`: whether the access log is whole, and its head to be kept elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from linetap.errors import BadInput
+
+EXAMPLES = (
+    "examples: linetap desk access head --db sqlite:///serve.db > kept/2026-11.head\n"
+    "          linetap desk access verify --db sqlite:///serve.db --key serve.key.pub --head kept/2026-11.head"
+)
+_RAW = argparse.RawDescriptionHelpFormatter
+_MOST_BYTES = 1 << 16
+
+
+def add_action(actions: Any) -> None:
+    parser = actions.add_parser("access", help="the log of who saw what", epilog=EXAMPLES, formatter_class=_RAW)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    texts = {
+        "verify": "whether a row is changed, missing or out of place",
+        "head": "its signed end, to be kept elsewhere",
+    }
+    for verb, text in texts.items():
+        sub = verbs.add_parser(verb, help=text, description=text, epilog=EXAMPLES, formatter_class=_RAW)
+        sub.add_argument("--db", required=True, metavar="URL", help="of the pages, as serve.db in desk.toml")
+        if verb == "verify":
+            sub.add_argument("--key", type=Path, metavar="FILE.pub", help="the log's; without it no signer is trusted")
+            sub.add_argument(
+                "--head", type=Path, action="append", default=[], metavar="FILE", help="kept earlier; may be repeated"
+            )
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 whole; 1 not, or signed by nobody who is trusted."""
+    from sqlalchemy import select
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from linetap.desk.ingest.database import reason
+    from linetap.desk.serve import database
+    from linetap.desk.serve.tables import access_head
+
+    engine = database.open_there(args.db)
+    try:
+        with engine.connect() as db:
+            if args.verb == "verify":
+                return _verify(db, args)
+            found = db.execute(select(access_head)).one_or_none()
+    except SQLAlchemyError as error:
+        raise BadInput(f"--db: {reason(error)}") from None
+    finally:
+        engine.dispose()
+    if found is None:
+        raise BadInput("--db: nothing was written there yet")
+    sys.stdout.write(f"{found.head}\n{found.sig}")
+    return 0
+
+
+def _verify(db: Any, args: argparse.Namespace) -> int:
+    from linetap.desk.serve.access import chain, verify
+    from linetap.evidence import keys
+
+    kept = [_kept(path) for path in args.head]
+    verdict = verify.verify(db, [head for head, _ in kept])
+    trusted = None if args.key is None else _public(args.key)
+    print_ = keys.fingerprint(verdict.key)
+    for _, signer in kept:
+        if keys.fingerprint(signer) != print_:
+            raise chain.ChainFault("access_head_bad", f"--head: signed by {keys.fingerprint(signer)}, not by {print_}")
+    since = f", the rows up to {verdict.anchor.seq} went on {verdict.anchor.at}" if verdict.anchor else ""
+    sys.stdout.write(f"{verdict.rows} rows are whole, the last is {verdict.head.seq} of {verdict.head.at}{since}\n")
+    if trusted is None:
+        sys.stderr.write(f"consistent, signer not trusted: {print_}; --key FILE.pub would say whose it is\n")
+        return 1
+    if keys.fingerprint(trusted) != print_:
+        sys.stderr.write(f"--key {args.key}: the log is signed by another key, {print_}\n")
+        return 1
+    return 0
+
+
+def _kept(path: Path) -> tuple[Any, Any]:
+    from linetap.desk.serve.access import chain
+
+    head, _, sig = _text(path).partition("\n")
+    return chain.read(head, sig, "head")
+
+
+def _public(path: Path) -> Any:
+    from linetap.evidence import roles
+
+    return roles.public_key(_text(path).strip())
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: {error.strerror if isinstance(error, OSError) else 'not text'}") from None

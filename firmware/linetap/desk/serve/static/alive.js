@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// A page that lies open must not outlive its session: when that is locked or over, the page goes.
+const EVERY_MS = 15000;
+
+async function look() {
+  try {
+    const answer = await fetch("/alive", { headers: { accept: "text/plain" }, cache: "no-store" });
+    if (answer.status === 401 || answer.status === 403) location.reload();
+  } catch {
+    // The desk is not reached: what is shown was allowed when it was shown, and the next look decides.
+  }
+}
+
+setInterval(look, EVERY_MS);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) look();
+});

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every text of the pages has its Korean, and ko.po has no other."""
+
+from __future__ import annotations
+
+import ast
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po
+from jinja2.ext import babel_extract
+
+from linetap.desk.serve import text
+from linetap.desk.serve.app import ROUTES
+
+SERVE = Path(str(files("linetap.desk.serve")))
+KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+
+
+def catalog() -> dict[str, tuple[str, ...]]:
+    """msgid -> its Korean, one for each plural."""
+    with (SERVE / "locale/ko.po").open("rb") as file:
+        return {_first(one.id): tuple(_all(one.string)) for one in read_po(file) if one.id}
+
+
+def used() -> set[str]:
+    found = {route.menu for route in ROUTES if route.menu}
+    for path in SERVE.rglob("*.py"):
+        with path.open("rb") as file:
+            found |= {_first(message) for _, message, _, _ in extract("python", file, KEYWORDS)}
+    for path in SERVE.rglob("*.html"):
+        with path.open("rb") as file:
+            found |= {_first(message) for _, _, message, _ in babel_extract(file, list(KEYWORDS), [], {})}
+    return found - {""}
+
+
+def _all(message: Any) -> list[str]:
+    return [message] if isinstance(message, str) else [part for part in message or () if isinstance(part, str)]
+
+
+def _first(message: Any) -> str:
+    """Empty of a variable: what is in it is marked with N_ where it comes from."""
+    return next(iter(_all(message)), "")
+
+
+def test_every_text_has_its_korean() -> None:
+    known = catalog()
+    assert used() - known.keys() == set()
+    assert [key for key, value in known.items() if not all(value)] == []
+    assert known.keys() - used() == set()
+
+
+def test_what_is_filled_in_is_filled_in_by_both() -> None:
+    for english, korean in catalog().items():
+        for one in korean:
+            assert sorted(_names(english)) == sorted(_names(one)), english
+
+
+def _names(message: str) -> set[str]:
+    return {part.partition(")")[0] for part in message.split("%(")[1:]}
+
+
+def test_the_file_is_sorted() -> None:
+    lines = (SERVE / "locale/ko.po").read_text().splitlines()
+    ids = [ast.literal_eval(line.removeprefix("msgid ")) for line in lines if line.startswith("msgid ")]
+    assert ids == sorted(set(ids))
+
+
+@pytest.mark.parametrize(("asked", "word"), [("ko", "로그인"), ("en", "Log in"), ("xx", "로그인"), (None, "로그인")])
+def test_korean_unless_another_is_chosen(asked: str | None, word: str) -> None:
+    assert text.words(text.language_of(asked)).gettext("Log in") == word

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes docs/desk-roles.md from the table of routes. Run it as `.venv/bin/python tools/desk_roles.py` when one
+changes; a test holds the two together."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from linetap.desk.serve.app import ROUTES
+from linetap.desk.serve.people.accounts import ALONE, APART
+from linetap.desk.serve.route import ROLES, Route
+
+PAGE = Path(__file__).resolve().parent.parent / "docs/desk-roles.md"
+_HEAD = """# The desk's pages: who may what
+
+Made by tools/desk_roles.py from the table that the server itself goes by (`desk/serve/app.py`). What is not marked is
+refused, also to whoever types the address; a route that names no role keeps the server from starting. `Logged as` is
+the verb that stands in the access log before the answer is given; where there is none, nothing personal is shown.
+
+"""
+
+
+def page() -> str:
+    head = ["Page", "", *ROLES, "Logged as"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += [_line(route) for route in sorted(ROUTES, key=lambda route: (route.path, route.methods))]
+    apart = [f"* {_and(sorted(roles))}: at most one of these." for roles in sorted(APART, key=sorted)]
+    return (
+        _HEAD + "\n".join(lines) + "\n\nNot in one hand:\n\n" + "\n".join([f"* {ALONE}: no other role.", *apart]) + "\n"
+    )
+
+
+def _line(route: Route) -> str:
+    marks = ["everybody" if route.public else "x" if role in route.roles else "" for role in ROLES]
+    return "| " + " | ".join([f"`{route.path}`", " ".join(route.methods), *marks, route.act or ""]) + " |"
+
+
+def _and(words: list[str]) -> str:
+    return ", ".join(words)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
+    sys.exit(0)
