@@ -18,6 +18,7 @@ from linetap.bench.measure import (
     boot,
     busy,
     capture,
+    desk,
     ears,
     fetch,
     find,
@@ -54,6 +55,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "find": find.measure,
     "fetch": fetch.measure,
     "fleet": fleet.measure,
+    "desk": desk.measure,
 }
 
 

@@ -22,7 +22,8 @@ class Watcher:
         self._clock, self.broker = clock, f"{settings.broker.host}:{settings.broker.port}"
         self.units = Units(settings.places.named)
         self._link = Link(settings.broker, settings.client_id, TOPICS, clock, Patience(), session_s=0, sweep=True)
-        self._judge_ns = self._retained_ns = self._began_ns = 0
+        self._judge_ns = self._retained_ns = 0
+        self.began_ns = 0  # monotonic, of the connection
         self._swept = False
         self.connected = False
         self.told_all = False  # what the broker had retained
@@ -45,7 +46,7 @@ class Watcher:
                 case Connected():
                     self.connected, self.why = True, ""
                     self.told_all = self._swept = False
-                    self._retained_ns = self._began_ns = self._clock.monotonic_ns()
+                    self._retained_ns = self.began_ns = self._clock.monotonic_ns()
                     self.units.forget()
                     changes.append({"kind": "broker", "state": "connected"})
                 case Ended(why):
@@ -64,7 +65,7 @@ class Watcher:
         if self._swept and self.units.expected and not self.units.unheard:
             return True
         quiet = now_ns - self._retained_ns > QUIET_MS * NS_PER_MS
-        return quiet or now_ns - self._began_ns > TELL_MS * NS_PER_MS
+        return quiet or now_ns - self.began_ns > TELL_MS * NS_PER_MS
 
     @property
     def head(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import threading
 from collections import Counter
@@ -27,6 +28,8 @@ COUNT_MS = 1000  # how often is told how much is not shown
 MOST_STREAMS = 500
 MOST_OF_A_SESSION = 8
 END_S = 5.0
+
+log = logging.getLogger("linetap.serve")
 
 
 class Full(Exception):
@@ -139,7 +142,17 @@ class Hub:
             self._tell_units(now_ns)
         if self._desk.link != "live":
             self._tell_desk(link="live", why="")
+            self._log_complete()
         self._count(now_ns)
+
+    def _log_complete(self) -> None:
+        units = self._watcher.units
+        lines = sum(len(unit.lines) for unit in units.units.values())
+        took_ms = (self._clock.monotonic_ns() - self._watcher.began_ns) // NS_PER_MS
+        log.info(
+            "fleet_complete: %d units with %d lines, %d of the register's %d, %d ms after the connection",
+            len(units.units), lines, len(units.expected) - units.unheard, len(units.expected), took_ms,
+        )  # fmt: skip
 
     def _not_live(self) -> None:
         link = "reading" if self._watcher.connected else "away"
