@@ -74,7 +74,8 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """The broker has answered the sweep: before (Mosquitto) or soon after it, everything retained is here."""
+    """Everything retained is here: Mosquitto answers the second subscription when it has done with the first. Another
+    broker may be quicker with its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,6 @@ class Connection:
         self._why = ""
         self._abandoned = self._accepted = False
         self._subscription: int | None = None  # message id, until it is answered
-        self._sweep: int | None = None
         self._room = threading.BoundedSemaphore(terms.receive_maximum)  # of a sweep: no window of MQTT's holds it back
         self._lock = threading.Lock()
         self._unacknowledged: set[int] = set()
@@ -222,19 +222,17 @@ class Connection:
         if self._terms.sweep:
             handling = SubscribeOptions.RETAIN_DO_NOT_SEND
             retained = [(_the_same(one), SubscribeOptions(0)) for one in self._terms.topics]
-            _, self._sweep = self._client.subscribe(retained)
+            self._client.subscribe(retained)
         options = SubscribeOptions(_QOS, retainHandling=handling)
         _, self._subscription = self._client.subscribe([(one, options) for one in self._terms.topics])
         self._happenings.put((self, Connected(bool(flags.session_present), most)))
 
     def _on_subscribe(self, _c: mqtt.Client, _u: Any, mid: int, reasons: list[ReasonCode], _p: Any) -> None:
-        if mid == self._sweep:
-            self._sweep = None
-            self._happenings.put((self, Swept()))
         if mid != self._subscription:
             return
         self._subscription = None
         if self._terms.sweep:
+            self._happenings.put((self, Swept()))
             self._client.unsubscribe([_the_same(one) for one in self._terms.topics])
         for topic, reason in zip(self._terms.topics, reasons, strict=False):
             if reason.is_failure:

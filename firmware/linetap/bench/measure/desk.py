@@ -137,9 +137,9 @@ def _watch(children: Processes, folder: Path, city: Path, port: int, size: Size)
     config.write_text(
         f'[broker]\nhost = "{HOST}"\nport = {port}\nca = "{tls}/ca.pem"\ncertificate = "{tls}/desk-seoul.pem"\n'
         f'key = "{tls}/desk-seoul.key"\n[watch]\nplaces = "places.toml"\n'
-        f'certificate = "{tls}/desk-hall.pem"\nkey = "{tls}/desk-hall.key"\n'
+        f'certificate = "{tls}/desk-wall.pem"\nkey = "{tls}/desk-wall.key"\n'
         f'[serve]\nlisten = "{HOST}:{https}"\ncertificate = "{tls}/broker.pem"\nkey = "{tls}/broker.key"\n'
-        f'fleet_certificate = "{tls}/desk-wall.pem"\nfleet_key = "{tls}/desk-wall.key"\n'
+        f'fleet_certificate = "{tls}/desk-pages.pem"\nfleet_key = "{tls}/desk-pages.key"\n'
     )
     # A broker that writes to its disk with every change takes its time with what a thousand units say at once.
     watch = ["watch", "--config", str(config), "--once", "--json"]
