@@ -30,7 +30,7 @@ from linetap.service import credential, start_logging
 
 MOST_AT_ONCE = 2000  # streams are open for hours
 KEEP_ALIVE_S = 30
-END_WITHIN_S = 3  # streams are cut off then
+END_WITHIN_S = 3  # what has not ended then is cut off
 BACKLOG = 256
 
 

@@ -61,6 +61,7 @@ class Hub:
         self._count_ns = 0
         self._readers: dict[asyncio.Event, tuple[asyncio.AbstractEventLoop, str]] = {}
         self._stop = threading.Event()
+        self.leaving = False
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
 
     def __enter__(self) -> Self:
@@ -70,6 +71,11 @@ class Hub:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(END_S)
+
+    def let_go(self) -> None:
+        """The pages are about to end: so do the streams, each by itself."""
+        self.leaving = True
+        self._wake()
 
     # --- for who reads -----------------------------------------------------------------------------------------
 

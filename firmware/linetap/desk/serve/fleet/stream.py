@@ -26,7 +26,7 @@ async def events(
     else."""
     yield f"retry: {RETRY_MS}\n\n".encode()
     beat_ns = 0
-    while True:
+    while not hub.leaving:
         if clock.monotonic_ns() >= beat_ns:
             if not await still():
                 yield event("over", {})
