@@ -18,6 +18,7 @@ from typing import Self
 import httpx
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import insert, select
 
 from broker import until
@@ -36,7 +37,7 @@ HOST = "127.0.0.1"
 
 
 @cache
-def _tls() -> tuple[Pair, Path]:
+def tls() -> tuple[Pair, Path]:
     """Made once for all sites."""
     folder = Path(tempfile.mkdtemp(prefix="linetap-serve-tls-"))
     atexit.register(shutil.rmtree, folder)
@@ -53,7 +54,7 @@ class ServeSite:
     def __init__(self, folder: Path, clock: Clock = SYSTEM, more: str = "", tables: str = "") -> None:
         folder.mkdir(exist_ok=True)
         self.folder, self.config = folder, folder / "desk.toml"
-        pair, self.ca = _tls()
+        pair, self.ca = tls()
         (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
         self.config.write_text(
             f'{tables}\n[serve]\nlisten = "{HOST}:0"\ncertificate = "{pair.certificate}"\nkey = "{pair.key}"\n{more}\n'
@@ -120,12 +121,18 @@ class ServeSite:
         assert found
         return client.post(path, data={secure.FIELD: found[1], **fields}, headers={"origin": self.url})
 
-    def context(self, browser: Browser, *roles: str, name: str = "", scheme: str = "light") -> BrowserContext:
-        """A browser of somebody's own."""
+    def context(
+        self, browser: Browser, *roles: str, name: str = "", scheme: str = "light", script: bool = True
+    ) -> BrowserContext:
+        """A browser of somebody's own, closed with the site."""
         context = browser.new_context(
-            ignore_https_errors=True, locale="ko-KR", color_scheme="dark" if scheme == "dark" else "light"
+            ignore_https_errors=True,
+            locale="ko-KR",
+            color_scheme="dark" if scheme == "dark" else "light",
+            java_script_enabled=script,
         )
         context.set_default_timeout(LIMIT_S * 1000)
+        self.held.callback(_close, context)
         if roles:
             context.add_cookies(
                 [
@@ -145,6 +152,12 @@ class ServeSite:
         page = self.context(browser, *roles, name=name, scheme=scheme).new_page()
         page.goto(f"{self.url}{path}")
         return page
+
+
+def _close(context: BrowserContext) -> None:
+    """Before the server ends, which waits for whoever is connected; the browser may have gone already."""
+    with contextlib.suppress(PlaywrightError):
+        context.close()
 
 
 def require_accessible(page: Page) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from servesite import HOST, LIMIT_S, ServeSite
 from sqlalchemy import select
 
 from linetap import cli
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.desk.serve import secure, settings
-from linetap.desk.serve.people import accounts, attempts, sessions
+from linetap.desk.serve.people import accounts, attempts, passwords, sessions
 from linetap.desk.serve.tables import access, people
 from linetap.errors import BadInput
 
@@ -32,10 +33,21 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def served(run_dir: Path, clock: ManualClock) -> Iterator[ServeSite]:
+def served(run_dir: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServeSite]:
+    """With passwords that are quick to look at; one test is about how slow they really are."""
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
     with ServeSite(run_dir / "site", clock) as served:
         accounts.add(served.site.access, "test", "kim", "김민지", ["officer"], PASSWORD, None)
         yield served
+
+
+def test_a_password_costs_whoever_guesses_64_mib_and_three_passes() -> None:
+    stored = passwords.hashed(PASSWORD)
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert passwords.fits(stored, PASSWORD)
+    assert not passwords.fits(stored, PASSWORD + "x")
+    assert not passwords.fits(None, "nobody has this password"), "that of who has none"
+    assert not passwords.fits("no hash", PASSWORD)
 
 
 def log_in(

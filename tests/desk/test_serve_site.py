@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
-from servesite import ServeSite, chromium, require_accessible
+from servesite import LIMIT_S, ServeSite, chromium, require_accessible
+
+from linetap.desk.serve import limits
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +42,36 @@ def test_korean_first_and_in_the_dark_without_script(served: ServeSite, browser:
     page.get_by_role("button", name="Dark").click()
     assert page.locator("html").get_attribute("data-theme") == "dark"
     require_accessible(page)
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT"])
+@pytest.mark.parametrize("before", [b"", b"GET /alive HTTP/1.1\r\nhost: x\r\n\r\n"])
+def test_who_does_not_say_what_they_want_is_hung_up_on(
+    served: ServeSite, monkeypatch: pytest.MonkeyPatch, before: bytes, said: bytes
+) -> None:
+    monkeypatch.setattr(limits, "HEAD_S", 0.2)
+    with plain(served) as line:
+        if before:
+            line.sendall(before)
+            assert b" 401 " in line.recv(65536)
+            said = said or b"G"  # else it is a connection that is kept, as a browser does
+        line.sendall(said)
+        while line.recv(65536):
+            pass
+
+
+def test_a_body_that_does_not_come(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BODY_S", 0.2)
+    with plain(served) as line:
+        line.sendall(
+            b"POST /look HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n"
+            b"content-type: application/x-www-form-urlencoded\r\n\r\na="
+        )
+        assert line.recv(65536).startswith(b"HTTP/1.1 408 ")
+
+
+def plain(served: ServeSite) -> ssl.SSLSocket:
+    """A connection to it with nothing said yet; what waits on it waits LIMIT_S at most."""
+    host, port = served.url.removeprefix("https://").split(":")
+    line = socket.create_connection((host, int(port)), timeout=LIMIT_S)
+    return served.trust().wrap_socket(line, server_hostname=host)

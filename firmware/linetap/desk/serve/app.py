@@ -19,6 +19,7 @@ from linetap.desk.serve.access import routes as access
 from linetap.desk.serve.fleet import routes as fleet
 from linetap.desk.serve.gate import endpoint
 from linetap.desk.serve.limits import Bounded
+from linetap.desk.serve.people import oidcroutes
 from linetap.desk.serve.people import routes as people
 from linetap.desk.serve.route import Route, join
 from linetap.desk.serve.secure import Headers
@@ -29,6 +30,7 @@ ROUTES: tuple[Route, ...] = join(
     (
         home.ROUTES,
         people.ROUTES,
+        oidcroutes.ROUTES,
         access.ROUTES,
         fleet.ROUTES,
     )

@@ -19,6 +19,7 @@ TEXTS = {
     403: N_("Your roles do not let you see this."),
     404: N_("There is no such page."),
     405: N_("This page does not take that."),
+    408: N_("The request did not come whole in time."),
     413: N_("That is too much for one request."),
     429: N_("Too many attempts. Wait some minutes."),
     500: N_("A fault in the desk itself. It stands in the journal."),

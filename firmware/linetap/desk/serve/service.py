@@ -19,7 +19,9 @@ from linetap.desk.ingest.database import open_reader
 from linetap.desk.serve import app, database
 from linetap.desk.serve.access.log import AccessTable
 from linetap.desk.serve.fleet.hub import Hub
+from linetap.desk.serve.limits import PunctualProtocol
 from linetap.desk.serve.pages import Pages
+from linetap.desk.serve.people.oidc import Oidc
 from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
 from linetap.desk.serve.site import Site
@@ -46,7 +48,15 @@ def run(settings: Settings, clock: Clock = SYSTEM) -> int:
 
 class Server(uvicorn.Server):
     """uvicorn takes the signals for itself and raises them again at its end, so that a service that was told to end
-    would seem to have died of it."""
+    would seem to have died of it. The streams are asked to end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+        super().__init__(config)
+        self._site = site
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._site.fleet.let_go()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -99,6 +109,7 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
             access=AccessTable(own, clock, load_key(credential(settings.log_key))),
             pages=Pages(settings.zone),
             fleet=Hub(of_pages(settings.desk), clock),
+            oidc=None if settings.oidc is None else Oidc(settings.oidc, clock, settings.url or ""),
         )
 
 
@@ -108,7 +119,7 @@ def server(site: Site) -> Server:
     return Server(
         uvicorn.Config(
             app.make(site),
-            http="h11",
+            http=PunctualProtocol,
             ws="none",
             loop="asyncio",
             lifespan="on",
@@ -121,5 +132,6 @@ def server(site: Site) -> Server:
             timeout_graceful_shutdown=END_WITHIN_S,
             ssl_certfile=settings.certificate,
             ssl_keyfile=None if settings.key is None else str(settings.key),
-        )
+        ),
+        site,
     )

@@ -51,6 +51,8 @@ def read(path: Path) -> Settings:
         raise BadInput(f"{path}: serve.listen {serve.listen}: on the network by TLS only: serve.certificate is missing")
     if (serve.certificate is None) != (serve.key is None):
         raise BadInput(f"{path}: serve.certificate and serve.key go together")
+    if serve.oidc is not None and urlsplit(serve.oidc.issuer).scheme != "https":
+        raise BadInput(f"{path}: serve.oidc.issuer {serve.oidc.issuer}: https://id.city.example would be right")
     opens, closes = _hours(path, serve.working_hours)
     return Settings(
         host=host,
@@ -90,7 +92,7 @@ def _url(path: Path, text: str | None) -> str | None:
     url = urlsplit(text)
     if url.scheme != "https" or not url.hostname or url.path not in ("", "/") or url.query or url.username:
         raise BadInput(f"{path}: serve.url {text}: https://desk.city.example would be right")
-    return f"https://{url.netloc.lower()}"
+    return f"https://{url.netloc.lower().removesuffix(':443')}"  # as a browser has it in Origin
 
 
 def _hours(path: Path, text: str) -> tuple[time, time]:

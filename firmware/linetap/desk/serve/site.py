@@ -12,6 +12,7 @@ from linetap.clock import Clock
 from linetap.desk.serve.access.log import AccessTable
 from linetap.desk.serve.fleet.hub import Hub
 from linetap.desk.serve.pages import Pages
+from linetap.desk.serve.people.oidc import Oidc
 from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
 
@@ -28,4 +29,5 @@ class Site:
     access: AccessTable
     pages: Pages
     fleet: Hub
+    oidc: Oidc | None = None
     calls: Any = None

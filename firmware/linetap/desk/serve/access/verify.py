@@ -44,7 +44,9 @@ def verify(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
             seq, before, rows = row["seq"], row["hash"], rows + 1
             if (one := wanted.pop(seq, None)) is not None and one.hash != before:
                 raise ChainFault("access_log_rewritten", f"the first {seq} rows are not those of the head of {one.at}")
-    if (seq, before) != (head.seq, head.hash):
+    if seq == head.seq and before != head.hash:
+        raise ChainFault("access_log_rewritten", f"the head is not that of these {seq} rows")
+    if seq != head.seq:
         raise ChainFault("access_log_shortened", f"the access log ends with row {seq}, its head with {head.seq}")
     if wanted:
         one = max(wanted.values(), key=lambda head: head.seq)

@@ -8,7 +8,7 @@ from functools import cache
 import anyio
 import anyio.to_thread
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHash, VerificationError
 from argon2.low_level import Type
 
 from linetap.errors import BadInput
@@ -29,7 +29,7 @@ def fits(stored: str | None, password: str) -> bool:
     """As slow for somebody who is not there: how long it takes must not tell who has an account."""
     try:
         same = _HASHER.verify(stored or _nobodys(), password[: MOST + 1])
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHash):
         return False
     return same and stored is not None
 

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap.desk.serve.home import local_path
 from linetap.desk.serve.people import accounts, login, passwords, sessions
+from linetap.desk.serve.people.loginpage import keep, login_answer, oidc_name
 from linetap.desk.serve.people.who import Who, who_of
 from linetap.desk.serve.route import EVERYBODY, SIGNED_IN, Route
 from linetap.desk.serve.site import Site
@@ -27,12 +28,7 @@ def _field(found: object) -> str:
 
 
 async def login_page(request: Request, site: Site) -> Response:
-    return _login(request, site, local_path(request.query_params.get("next")))
-
-
-def _login(request: Request, site: Site, there: str, error: str = "", status: int = 200) -> Response:
-    oidc = site.settings.oidc.name if site.settings.oidc is not None else ""
-    return site.pages.page(request, "people/login.html", status, next=there, error=error, oidc=oidc)
+    return login_answer(request, site, local_path(request.query_params.get("next")))
 
 
 async def login_form(request: Request, site: Site) -> Response:
@@ -43,16 +39,10 @@ async def login_form(request: Request, site: Site) -> Response:
     try:
         token = await login.by_password(site, name, password, request.state.address, old)
     except login.TooMany:
-        return _login(request, site, there, TOO_MANY, 429)
+        return login_answer(request, site, there, TOO_MANY, 429)
     if token is None:
-        return _login(request, site, there, WRONG, 403)
+        return login_answer(request, site, there, WRONG, 403)
     return keep(RedirectResponse(there, 303), token)
-
-
-def keep(response: Response, token: str) -> Response:
-    """Without an end of its own: it goes with the browser, and the server ends it anyway."""
-    response.set_cookie(sessions.COOKIE, token, path="/", secure=True, httponly=True, samesite="strict")
-    return response
 
 
 async def unlock_page(request: Request, site: Site) -> Response:
@@ -64,8 +54,9 @@ async def unlock_page(request: Request, site: Site) -> Response:
 
 async def _unlock(request: Request, site: Site, who: Who, there: str, error: str = "", status: int = 200) -> Response:
     password = await anyio.to_thread.run_sync(login.has_password, site, who)
-    oidc = site.settings.oidc.name if site.settings.oidc is not None else ""
-    return site.pages.page(request, "people/unlock.html", status, next=there, error=error, password=password, oidc=oidc)
+    return site.pages.page(
+        request, "people/unlock.html", status, next=there, error=error, password=password, oidc=oidc_name(site)
+    )
 
 
 async def unlock_form(request: Request, site: Site) -> Response:

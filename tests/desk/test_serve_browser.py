@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Login, the locked session and the review, as people have them: by keyboard, in both languages, in every light.
+
+The clock is the site's own, so that a session locks when the test says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from servesite import ServeSite, chromium, require_accessible
+
+from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap.desk.serve.pages import LANGUAGE_COOKIE
+from linetap.desk.serve.people import accounts
+from linetap.desk.serve.route import Subject
+
+PASSWORD = "correct horse battery"
+complaints: list[str] = []
+LOOKS = [(language, scheme) for language in ("ko", "en") for scheme in ("light", "dark")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(autouse=True)
+def _no_complaints() -> Iterator[None]:
+    """A policy that was broken, a file that is missing: the browser's console has it."""
+    complaints.clear()
+    yield
+    assert complaints == []
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(parse_rfc3339("2026-10-07T01:00:00Z"), NS_PER_S)
+
+
+@pytest.fixture
+def served(run_dir: Path, clock: ManualClock) -> Iterator[ServeSite]:
+    with ServeSite(run_dir / "site", clock) as served:
+        accounts.add(served.site.access, "terminal:root", "kim", "김민지", ["officer"], PASSWORD, None)
+        yield served
+
+
+def open_page(served: ServeSite, browser: Browser, look: tuple[str, str], path: str, *roles: str) -> Page:
+    """In a language and a light."""
+    language, scheme = look
+    context = served.context(browser, *roles, scheme=scheme)
+    context.add_cookies(
+        [{"name": LANGUAGE_COOKIE, "value": language, "url": served.url, "secure": True, "sameSite": "Strict"}]
+    )
+    page = context.new_page()
+    page.on("console", _listen)
+    page.goto(f"{served.url}{path}")
+    return page
+
+
+def _listen(message: ConsoleMessage) -> None:
+    """Chromium also writes down each answer that is no success, which a wrong password is meant to be."""
+    if message.type == "error" and "status of 4" not in message.text:
+        complaints.append(message.text)
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.name || document.activeElement.textContent.trim()"))
+
+
+@pytest.mark.parametrize("look", LOOKS, ids="-".join)
+def test_the_login_for_everybody(served: ServeSite, browser: Browser, look: tuple[str, str]) -> None:
+    page = open_page(served, browser, look, "/login")
+    require_accessible(page)
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (dark == "rgb(255, 255, 255)") == (look[1] == "light")
+    page.get_by_label({"ko": "아이디", "en": "Name"}[look[0]]).fill("kim")
+    page.get_by_label({"ko": "비밀번호", "en": "Password"}[look[0]]).fill("wrong")
+    page.locator("form[action='/login'] button").click()
+    expect(page.get_by_role("alert")).to_have_text(
+        {"ko": "아이디 또는 비밀번호가 맞지 않습니다.", "en": "Name and password do not fit."}[look[0]]
+    )
+    require_accessible(page)
+
+
+def test_from_the_first_key_to_the_desk_without_a_mouse(served: ServeSite, browser: Browser) -> None:
+    page = open_page(served, browser, ("ko", "light"), "/")
+    walked = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        walked.append(focused(page))
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid", f"{walked[-1]}: the focus is not seen"
+    assert walked == ["본문 바로가기", "linetap 통화 녹음 데스크", "name", "password", "로그인"]
+    page.locator("#name").focus()
+    page.keyboard.type("kim")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("통화 녹음 데스크")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert focused(page).startswith("통화 녹음 데스크"), "the skip link leads to the content"
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+@pytest.mark.parametrize("look", LOOKS, ids="-".join)
+def test_a_page_that_lies_open_goes_when_its_session_locks(
+    served: ServeSite, browser: Browser, clock: ManualClock, look: tuple[str, str]
+) -> None:
+    page = open_page(served, browser, look, "/login")
+    page.clock.install()
+    page.goto(f"{served.url}/login?next=/password")
+    page.locator("#name").fill("kim")
+    page.locator("#password").fill(PASSWORD)
+    page.locator("form[action='/login'] button").click()
+    expect(page.locator("#again")).to_be_visible()
+    require_accessible(page)
+    clock.advance(served.site.settings.idle_s * NS_PER_S)
+    page.clock.run_for(60_000)
+    page.wait_for_url("**/unlock?next=%2Fpassword")
+    require_accessible(page)
+    page.locator("#password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/password")
+
+
+@pytest.mark.parametrize("look", LOOKS, ids="-".join)
+def test_the_review(served: ServeSite, browser: Browser, clock: ManualClock, look: tuple[str, str]) -> None:
+    for number in range(3):
+        subject = Subject(
+            calls=(f"20261007T010000.00{number}Z-L03",), terms="<script>alert(1)</script>", case="2026-117"
+        )
+        served.site.access.append("kim", "10.0.0.7", "view", subject)
+    clock.step_utc(parse_rfc3339("2026-11-02T01:00:00Z") - clock.utc_ns())
+    page = open_page(served, browser, look, "/review", "auditor")
+    require_accessible(page)
+    page.get_by_role("link", name="2026-10").click()
+    require_accessible(page)
+    page.get_by_role("link", name="kim", exact=True).click()
+    expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
+    require_accessible(page)
+    page.go_back()
+    page.locator("#remark").fill("이상 없음")
+    page.locator("main button").click()
+    expect(page.locator(".note.success")).to_contain_text("이상 없음")
+    expect(page.locator(".note.success")).to_contain_text("KST")
+    require_accessible(page)
+
+
+def test_forms_work_without_script(served: ServeSite, browser: Browser) -> None:
+    page = served.context(browser, script=False).new_page()
+    page.goto(f"{served.url}/login")
+    page.locator("#name").fill("kim")
+    page.locator("#password").fill(PASSWORD)
+    page.locator("form[action='/login'] button").click()
+    expect(page.locator("h1")).to_have_text("통화 녹음 데스크")
+    page.get_by_role("button", name="로그아웃").click()
+    expect(page.locator("#name")).to_be_visible()
+
+
+def test_at_twice_the_size(served: ServeSite, browser: Browser) -> None:
+    """WCAG 1.4.4: 200 % of 1280 px is a page of 640 px."""
+    page = open_page(served, browser, ("ko", "light"), "/", "auditor")
+    page.set_viewport_size({"width": 640, "height": 480})
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 640
+
+
+def test_no_script_of_another_gets_in(served: ServeSite, browser: Browser) -> None:
+    """The policy itself, in a browser: inline script and a string as markup are refused."""
+    page = served.page(browser, "/login")
+    page.evaluate(
+        """() => {
+          const script = document.createElement("script");
+          try { script.textContent = "window.inline = true"; } catch { window.refused = "script text"; }
+          document.body.append(script);
+          try { document.body.insertAdjacentHTML("beforeend", "<b>x</b>"); } catch { window.markup = "refused"; }
+        }"""
+    )
+    assert page.evaluate("window.inline") is None
+    assert page.evaluate("window.markup") == "refused"
