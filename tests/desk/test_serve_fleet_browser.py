@@ -175,10 +175,14 @@ def test_it_says_how_old_it_is(served: ServeSite, browser: Browser, broker: Brok
 
 def test_a_desk_that_is_gone_is_seen_on_the_page(browser: Browser, broker: Broker, tmp_path: Path) -> None:
     with fleet_site(tmp_path / "site", broker.port, PLACES) as served:
-        page = opened(served, browser)
+        logged_in = served.context(browser, "watch").storage_state()
+        context = browser.new_context(ignore_https_errors=True, storage_state=logged_in)  # outlives the desk
+        page = context.new_page()
+        with page.expect_response(lambda answer: "/fleet/events" in answer.url):
+            page.goto(f"{served.url}/fleet")
         expect(page.locator("#own")).to_be_hidden()
     expect(page.locator("#own")).to_contain_text("데스크의 소식이 없습니다")
-    page.context.close()
+    context.close()
 
 
 def test_the_filter_by_keyboard_and_without_script(served: ServeSite, browser: Browser, floor: Speaking) -> None:
