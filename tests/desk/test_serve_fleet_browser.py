@@ -18,6 +18,7 @@ from linetap.desk.serve.fleet.journal import Reader
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 PLACES = f'["{SCRIPT}"]\nmain-01 = 1\nmain-02 = 2\n["별관"]\nwest-01 = "<i>"\nwest-02 = 2\n'
+FAULTS: list[str] = []  # of pages, seen at the end of each test: nothing can be raised where a browser tells of them
 VISIBILITY = """state => {
   Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
   document.dispatchEvent(new Event("visibilitychange"));
@@ -50,12 +51,15 @@ def served(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(autouse=True)
-def _as_at_first(served: ServeSite, floor: Speaking) -> None:
+def _as_at_first(served: ServeSite, floor: Speaking) -> Iterator[None]:
+    FAULTS.clear()
     for unit in ("main-01", "main-02", "west-01"):
         floor.is_well(unit, 4, storage_days_left=30.5)
     for unit, check in (("main-01", "hum"), ("main-02", "hum"), ("main-02", "disk_full")):
         floor.say(unit, f"alert/{check}", b"")
     until(lambda: _fine(served) == 3, END_S)
+    yield
+    assert FAULTS == []
 
 
 def _fine(served: ServeSite) -> int:
@@ -77,8 +81,8 @@ def opened(served: ServeSite, browser: Browser, path: str = "/fleet", *roles: st
     """With the first beat of its stream there."""
     context = served.context(browser, *(roles or ("watch",)), scheme=scheme)
     page = context.new_page()
-    page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
-    page.on("pageerror", lambda error: pytest.fail(f"a fault in the script: {error}"))
+    page.on("dialog", lambda dialog: FAULTS.append(f"a dialog: {dialog.message}"))
+    page.on("pageerror", lambda error: FAULTS.append(f"in the script: {error}"))
     with page.expect_response(lambda answer: "/fleet/events" in answer.url):
         page.goto(f"{served.url}{path}")
     return page
