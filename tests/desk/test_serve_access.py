@@ -26,10 +26,11 @@ from linetap.desk.serve.access import chain, keeping
 from linetap.desk.serve.access.chain import ChainFault
 from linetap.desk.serve.access.log import AccessTable
 from linetap.desk.serve.access.masking import without_numbers
+from linetap.desk.serve.access.rekey import rekey
 from linetap.desk.serve.access.verify import verify
 from linetap.desk.serve.client import address_of
 from linetap.desk.serve.database import writing
-from linetap.desk.serve.people import accounts
+from linetap.desk.serve.people import accounts, attempts
 from linetap.desk.serve.route import Route, Subject
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import access, access_anchor, access_head, metadata
@@ -190,8 +191,8 @@ def test_what_somebody_changed_is_found(what: str, run_dir: Path, clock: ManualC
     table.engine.dispose()
 
 
-def test_rows_written_anew_by_who_has_no_key(table: AccessTable, clock: ManualClock) -> None:
-    """The chain can be made again by anybody; the head cannot, and an anchor of another key is none."""
+def test_nobody_goes_on_from_rows_of_who_has_no_key(table: AccessTable, clock: ManualClock) -> None:
+    """The chain can be made again by anybody, and signed with another key; ours must not be put to it."""
     fill(table)
     forger = AccessTable(table.engine, clock, keys.new_unit_key())
     with writing(table.engine) as db:
@@ -200,6 +201,27 @@ def test_rows_written_anew_by_who_has_no_key(table: AccessTable, clock: ManualCl
     fill(forger, 4)
     with table.engine.connect() as db:
         assert keys.fingerprint(verify(db).key) != keys.fingerprint(table.key.public_key())
+    with pytest.raises(ChainFault, match="access_head_foreign"):
+        fill(table, 1)
+    with pytest.raises(ChainFault, match="access_head_foreign"):
+        rekey(table, table.key.public_key())
+
+
+def test_another_key_once_all_is_whole_under_the_old_one(table: AccessTable, clock: ManualClock) -> None:
+    fill(table)
+    clock.advance((KEPT_DAYS + 1) * DAY_NS)
+    fill(table)
+    assert keeping.prune(table, KEPT_DAYS) == 5
+    new = AccessTable(table.engine, clock, keys.new_unit_key())
+    with pytest.raises(ChainFault, match="access_head_foreign"):
+        fill(new, 1)
+    assert rekey(new, table.key.public_key()) == 5
+    fill(new, 1)
+    with table.engine.connect() as db:
+        verdict = verify(db)
+    assert (verdict.rows, verdict.head.seq) == (7, 12)
+    with pytest.raises(ChainFault, match="access_head_foreign"):
+        fill(table, 1)
 
 
 def test_an_older_state_with_its_own_head_is_found_by_a_kept_one(
@@ -243,6 +265,16 @@ def test_several_write_at_once(table: AccessTable, url: str, clock: ManualClock,
     with table.engine.connect() as db:
         assert verify(db).rows == 40
     other.engine.dispose()
+
+
+def test_attempts_at_once_are_counted_one_by_one(table: AccessTable) -> None:
+    def begin(_number: int) -> bool:
+        with writing(table.engine) as db:
+            return attempts.begin(db, "kim", "10.0.0.7", NOW_NS).allowed
+
+    with ThreadPoolExecutor(12) as pool:
+        allowed = list(pool.map(begin, range(36)))
+    assert allowed.count(True) == attempts.MOST["name"]
 
 
 def test_two_years_and_the_anchor_of_what_has_gone(table: AccessTable, clock: ManualClock) -> None:
@@ -362,6 +394,22 @@ def test_what_cannot_be_written_is_not_shown(served: ServeSite, trouble: str) ->
     assert answer.status_code == 503
     assert "a call" not in answer.text
     assert asked == []
+
+
+def test_the_whole_of_it_with_postgresql(run_dir: Path, server: Postgres, clock: ManualClock) -> None:
+    with ServeSite(run_dir / "site", clock, more=f'db = "{server.url}"') as served:
+        accounts.add(served.site.access, "test", "kim", "김민지", ["auditor"], "correct horse battery", None)
+        client = served.client()
+        for name, password, status in (
+            ("kim", "wrong", 403), ("\0", "x", 403), ("k" * 9000, "x", 403), ("kim", "correct horse battery", 303),
+        ):  # fmt: skip
+            assert served.post_anew(client, "/login", name=name, password=password).status_code == status
+        for path in ("/", "/review", "/review/2026-10", "/review/2026-10/rows?person=a%00b"):
+            assert client.get(path).status_code == 200
+        assert served.post(client, "/review/2026-10", remark="nothing to say").status_code == 303
+        accounts.lock(served.site.access, "test", "kim", True)
+        assert client.get("/").status_code == 303
+        assert judged(served.site.own) == "whole"
 
 
 def test_no_login_that_is_not_written(served: ServeSite) -> None:

@@ -101,6 +101,7 @@ def test_somebody_who_is_locked_out(served: ServeSite) -> None:
     accounts.lock(served.site.access, "test", "kim", True)
     client = served.client()
     assert not came_in(client, at_provider(served, leave(client), "kim@city"))
+    assert last(served) == ("", "login_oidc", "refused")
 
 
 LIES: dict[str, Callable[[Provider], Lies]] = {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from linetap import cli
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.desk.serve import secure, settings
 from linetap.desk.serve.people import accounts, attempts, passwords, sessions
+from linetap.desk.serve.people.who import Who
 from linetap.desk.serve.tables import access, people
 from linetap.errors import BadInput
 
@@ -78,6 +80,18 @@ def test_from_name_and_password_to_a_session_and_out_again(served: ServeSite) ->
     assert acts(served)[1:] == [("kim", "login", "done"), ("kim", "logout", "done")]
 
 
+def test_a_session_that_was_there_before_is_not_the_one_of_the_login(served: ServeSite) -> None:
+    """Who puts a token of their own into somebody's browser does not have that somebody's session then."""
+    client = served.client("vault", name="evil")
+    planted = str(client.cookies[sessions.COOKIE])
+    answer = log_in(served, client)
+    assert answer.status_code == 303
+    assert f"{sessions.COOKIE}={planted}" not in answer.headers["set-cookie"]
+    other = served.client()
+    other.cookies.set(sessions.COOKIE, planted, domain=HOST)
+    assert other.get("/").status_code == 303
+
+
 @pytest.mark.parametrize(("name", "password"), [("kim", "wrong horse battery"), ("lee", PASSWORD), ("kim", "")])
 def test_what_does_not_fit_gets_one_answer(served: ServeSite, name: str, password: str) -> None:
     answer = log_in(served, served.client(), name, password)
@@ -104,6 +118,18 @@ def test_attempts_from_an_address_have_a_bound(served: ServeSite, monkeypatch: p
     client = served.client()
     statuses = [log_in(served, client, name=f"p{number}").status_code for number in range(6)]
     assert statuses == [403] * 4 + [429] * 2
+
+
+def test_who_knows_the_password_uses_nothing_up(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A city hall comes to work at nine, from one address."""
+    monkeypatch.setitem(attempts.MOST, "address", 2)
+    client = served.client()
+    assert [log_in(served, served.client()).status_code for _ in range(4)] == [303] * 4
+    statuses = []
+    for password in ("guess", PASSWORD, "guess", "guess"):
+        statuses.append(log_in(served, client, password=password).status_code)
+        client.cookies.delete(sessions.COOKIE)
+    assert statuses == [403, 303, 403, 429]
 
 
 def test_a_session_locks_and_wants_its_own_password(served: ServeSite, clock: ManualClock) -> None:
@@ -138,6 +164,23 @@ def test_a_page_that_asks_by_itself_is_nobody_who_sits_there(served: ServeSite, 
     assert client.get("/alive").status_code == 204
     clock.advance(half_ns)
     assert client.get("/alive").status_code == 401
+
+
+def test_a_stream_ends_with_what_it_was_begun_for(served: ServeSite, clock: ManualClock) -> None:
+    ask = served.site.people
+
+    def whose(token: str) -> Who:
+        found = asyncio.run(ask.who(token, deed=False))
+        assert found is not None
+        return found
+
+    first = whose(served.session("officer", name="kim"))
+    assert asyncio.run(ask.still(first))
+    accounts.give(served.site.access, "test", "kim", ["watch"])
+    assert not asyncio.run(ask.still(first))
+    second = whose(served.session(name="kim"))
+    clock.advance(served.site.settings.watch_idle_s * NS_PER_S)
+    assert not asyncio.run(ask.still(second)), "locked"
 
 
 def test_a_wall_stays_open_longer_and_a_session_has_an_absolute_end(served: ServeSite, clock: ManualClock) -> None:

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     if args.action == "people":
         return people.run(args, clock)
     if args.action == "access":
-        return access.run(args)
+        return access.run(args, clock)
     from linetap.desk.serve import service, settings
 
     return service.run(settings.read(args.config), clock)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
@@ -17,11 +17,11 @@ from linetap.errors import BadInput
 _WRITES = "linetap_writes"
 
 
-def open_own(text: str) -> Engine:
+def open_own(name: str) -> Engine:
     """With its tables as they are now. BadInput for a URL that is none, and where nothing can be written."""
     from linetap.desk.serve import migrations  # which need `writing`
 
-    url = parse(text)
+    url = parse(name)
     engine = _engine(url)
     with contextlib.ExitStack() as failing:
         failing.callback(engine.dispose)
@@ -33,9 +33,9 @@ def open_own(text: str) -> Engine:
     return engine
 
 
-def open_there(text: str) -> Engine:
+def open_there(name: str) -> Engine:
     """To be read only; BadInput where there is none, and nothing is made."""
-    url = parse(text)
+    url = parse(name)
     if (path := file_of(url)) is not None and not path.is_file():
         raise BadInput(f"{_shown(url)}: there is no file {path}; `linetap desk serve` makes it")
     return _engine(url)
@@ -47,6 +47,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
     the place taken could only fail."""
     with engine.connect().execution_options(**{_WRITES: True}) as db, db.begin():
         yield db
+
+
+def one_at_a_time(db: Connection, number: int) -> None:
+    """Until this transaction ends. SQLite has one writer anyway."""
+    if db.dialect.name == "postgresql":
+        db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": number})
 
 
 def _engine(url: URL) -> Engine:

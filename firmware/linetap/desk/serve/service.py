@@ -30,7 +30,7 @@ from linetap.desk.watch.settings import of_pages
 from linetap.errors import BadInput
 from linetap.service import credential, start_logging
 
-MOST_AT_ONCE = 2000  # streams are open for hours
+MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files
 KEEP_ALIVE_S = 30
 END_WITHIN_S = 3  # what has not ended then is cut off
 BACKLOG = 256

@@ -17,7 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from linetap.errors import Refusal
-from linetap.evidence import sshsig
+from linetap.evidence import keys, sshsig
 
 NAMESPACE = "linetap-access-table"
 NOTHING = "0" * 64
@@ -50,6 +50,16 @@ def hash_of(row: Mapping[str, Any], before: str) -> str:
 def signed(head: Head, key: Ed25519PrivateKey) -> dict[str, str]:
     text = msgspec.json.encode(head).decode()
     return {"head": text, "sig": sshsig.sign(text.encode(), key, NAMESPACE)}
+
+
+def own(text: str, sig: str, kind: str, key: Ed25519PublicKey) -> Head:
+    """As `read`, of what this very key has signed: to go on from another's would make its rows ours."""
+    head, signer = read(text, sig, kind)
+    if keys.public_blob(signer) != keys.public_blob(key):
+        raise ChainFault(
+            "access_head_foreign", f"the {kind} is signed by {keys.fingerprint(signer)}, which is not serve.log_key"
+        )
+    return head
 
 
 def read(text: str, sig: str, kind: str) -> tuple[Head, Ed25519PublicKey]:

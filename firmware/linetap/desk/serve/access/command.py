@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from linetap.clock import Clock
 from linetap.errors import BadInput
 
 EXAMPLES = (
@@ -22,11 +23,16 @@ def add_action(actions: Any) -> None:
     parser = actions.add_parser("access", help="the log of who saw what", epilog=EXAMPLES, formatter_class=_RAW)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     texts = {
+        "rekey": "go on with another key, once all is whole under the old one",
         "verify": "whether a row is changed, missing or out of place",
         "head": "its signed end, to be kept elsewhere",
     }
     for verb, text in texts.items():
         sub = verbs.add_parser(verb, help=text, description=text, epilog=EXAMPLES, formatter_class=_RAW)
+        if verb == "rekey":
+            sub.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="its serve.log_key is new")
+            sub.add_argument("--old", type=Path, required=True, metavar="FILE.pub", help="the key until now")
+            continue
         sub.add_argument("--db", required=True, metavar="URL", help="of the pages, as serve.db in desk.toml")
         if verb == "verify":
             sub.add_argument("--key", type=Path, metavar="FILE.pub", help="the log's, as `linetap keygen unit` has it")
@@ -35,7 +41,7 @@ def add_action(actions: Any) -> None:
             )
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, clock: Clock) -> int:
     """0 it goes on from a kept head; 1 it does not, or none was given."""
     from sqlalchemy import select
     from sqlalchemy.exc import SQLAlchemyError
@@ -44,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from linetap.desk.serve import database
     from linetap.desk.serve.tables import access_head
 
+    if args.verb == "rekey":
+        return _rekey(args, clock)
     engine = database.open_there(args.db)
     try:
         with engine.connect() as db:
@@ -57,6 +65,15 @@ def run(args: argparse.Namespace) -> int:
     if found is None:
         raise BadInput("--db: nothing was written there yet")
     sys.stdout.write(f"{found.head}\n{found.sig}")
+    return 0
+
+
+def _rekey(args: argparse.Namespace, clock: Clock) -> int:
+    from linetap.desk.serve.access.rekey import rekey
+    from linetap.desk.serve.people.command import opened
+
+    with opened(args.config, clock) as (table, _):
+        sys.stdout.write(f"{rekey(table, _public(args.old))} rows go on with another key\n")
     return 0
 
 

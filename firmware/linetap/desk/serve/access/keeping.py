@@ -56,9 +56,11 @@ def prune(table: AccessTable, days: int) -> int:
     """How many rows went."""
     now_ns = table.clock.utc_ns()
     with writing(table.engine) as db:
-        last_head(db)  # nobody appends meanwhile, and the end is what it was
+        last_head(db, table.key.public_key())  # nobody appends meanwhile, and the end is what it was
         found = db.execute(select(access_anchor)).one_or_none()
-        anchor = chain.read(found.head, found.sig, "anchor")[0] if found is not None else None
+        anchor = None
+        if found is not None:
+            anchor = chain.own(found.head, found.sig, "anchor", table.key.public_key())
         oldest = db.execute(select(access.c.at).order_by(access.c.seq).limit(1)).scalar()
         if oldest is None or (anchor is not None and parse_rfc3339(anchor.at) > now_ns - _DAY_NS):
             return 0

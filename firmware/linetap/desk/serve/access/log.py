@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import anyio.to_thread
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine, delete, insert, select, text
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from linetap.clock import Clock, rfc3339
 from linetap.desk.serve.access import chain
 from linetap.desk.serve.access.chain import ChainFault, Head
 from linetap.desk.serve.access.masking import without_numbers
-from linetap.desk.serve.database import writing
+from linetap.desk.serve.database import one_at_a_time, writing
 from linetap.desk.serve.route import Subject
 from linetap.desk.serve.tables import access, access_anchor, access_head
 
@@ -41,7 +41,7 @@ class AccessTable:
         self, db: Connection, person: str, address: str, act: str, subject: Subject, outcome: str = SHOWN
     ) -> Head:
         """In a transaction of `writing`, with what else must stand or not stand together with it."""
-        last = last_head(db)
+        last = last_head(db, self.key.public_key())
         now = rfc3339(self.clock.utc_ns())
         row = {
             "seq": last.seq + 1,
@@ -63,20 +63,19 @@ class AccessTable:
         return head
 
 
-def last_head(db: Connection) -> Head:
-    """Nobody else appends until this transaction ends. ChainFault where rows are there and no head of them."""
-    if db.dialect.name == "postgresql":
-        db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
+def last_head(db: Connection, key: Ed25519PublicKey) -> Head:
+    """Nobody else appends until this transaction ends. ChainFault unless the rows end with a head that `key` signed."""
+    one_at_a_time(db, _LOCK)
     found = db.execute(select(access_head)).one_or_none()
     last = db.execute(select(access.c.seq, access.c.hash).order_by(access.c.seq.desc()).limit(1)).one_or_none()
     if found is None:
         if last is not None:
             raise ChainFault("access_head_bad", "the access log has rows and no head")
         return Head("head", 0, chain.NOTHING, "")
-    head, _ = chain.read(found.head, found.sig, "head")
+    head = chain.own(found.head, found.sig, "head", key)
     end: Any = last
     if end is None and (gone := db.execute(select(access_anchor)).one_or_none()) is not None:
-        end = chain.read(gone.head, gone.sig, "anchor")[0]  # all rows were older than two years
+        end = chain.own(gone.head, gone.sig, "anchor", key)  # all rows were older than two years
     if end is None or (end.seq, end.hash) != (head.seq, head.hash):
         ends = "has no rows" if end is None else f"ends with row {end.seq}"
         raise ChainFault("access_log_changed", f"the access log {ends}, its head has {head.seq}")

@@ -27,12 +27,13 @@ from linetap.errors import Refusal
 SIGNED = "review_signed"
 SEARCHES, EXPORTS = ("search",), ("play", "export", "fetch", "bundle", "release")
 # Of who comes and goes, of accounts, and of the review itself; all other acts are of somebody's data.
-NOT_DATA = ("login", "logout", "unlock", "password", "people", "review")
+NOT_DATA = ("login", "logout", "unlock", "people", "review", "access")
 A_PAGE = 100
 REMARK_LIMIT = 300
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 _SATURDAY = 5
 _MOST_MONTHS = 36
+_AT_ONCE = 1000
 
 
 class NotSigned(Refusal):
@@ -100,7 +101,7 @@ def _back(month: str, first: str) -> Iterator[str]:
 def figures(db: Connection, span: Span, settings: Settings, pages: Pages) -> list[Figures]:
     people: dict[str, Figures] = {}
     wanted = select(access.c.person, access.c.at, access.c.act, access.c.outcome).where(_within(span))
-    with db.execution_options(stream_results=True, yield_per=1000).execute(wanted) as rows:
+    with db.execute(wanted.execution_options(yield_per=_AT_ONCE)) as rows:
         for row in rows:
             _count(people.setdefault(row.person, Figures(row.person)), row, settings, pages)
     return sorted(people.values(), key=lambda one: one.person)

@@ -40,6 +40,7 @@ ACTS = {
     "people_password": N_("Password changed"),
     "people_lock": N_("Account locked"),
     "people_unlock": N_("Account unlocked"),
+    "access_rekey": N_("Another key for this log"),
 }
 OUTCOMES = {"shown": N_("Shown"), "refused": N_("Refused"), "done": N_("Done")}
 
@@ -86,7 +87,8 @@ async def _month(
 
 
 async def rows(request: Request, site: Site) -> Response:
-    span, person, after = _span(request, site), request.query_params.get("person", ""), _number(request)
+    span, after = _span(request, site), _number(request)
+    person = request.query_params.get("person", "").replace("\0", "")
 
     def read() -> tuple[list[Any], int | None]:
         with site.own.connect() as db:

@@ -34,8 +34,8 @@ def verify(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
     anchor = _anchor(db, key)
     seq, before = (anchor.seq, anchor.hash) if anchor else (0, chain.NOTHING)
     wanted, rows = {one.seq: one for one in kept if one.seq > seq}, 0
-    streaming = db.execution_options(stream_results=True, yield_per=_AT_ONCE)
-    with streaming.execute(select(access).order_by(access.c.seq)) as result:
+    all_rows = select(access).order_by(access.c.seq).execution_options(yield_per=_AT_ONCE)
+    with db.execute(all_rows) as result:
         for row in result.mappings():
             if row["seq"] != seq + 1:
                 raise ChainFault("access_row_missing", f"row {seq + 1} of the access log is missing")

@@ -25,7 +25,7 @@ from linetap.desk.watch.watcher import TURN_S, Watcher
 
 JOIN_MS = 20  # what happens to a unit within this is one change
 COUNT_MS = 1000  # how often is told how much is not shown
-MOST_STREAMS = 500
+MOST_STREAMS = 300  # and room for who asks for a page: service.py has 500 connections
 MOST_OF_A_SESSION = 8
 END_S = 5.0
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
-from linetap.desk.serve.database import writing
+from linetap.desk.serve.database import one_at_a_time, writing
 from linetap.errors import BadInput
 
 _LOCK = 0x6C746D6967  # PostgreSQL: two that start together go one after the other
@@ -17,8 +17,7 @@ _LOCK = 0x6C746D6967  # PostgreSQL: two that start together go one after the oth
 def upgrade(engine: Engine, to: str = "head") -> None:
     """BadInput for a database that a later version has made."""
     with writing(engine) as db:
-        if db.dialect.name == "postgresql":
-            db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
+        one_at_a_time(db, _LOCK)
         try:
             command.upgrade(_config(db), to)
         except CommandError as error:

@@ -46,7 +46,7 @@ def add(
     table: AccessTable, by: str, name: str, shown: str, roles: Iterable[str], password: str | None, subject: str | None
 ) -> None:
     """BadInput where the name is taken or none. `password`, or at the OIDC provider's `subject`, or both."""
-    if _NAME.fullmatch(name) is None:
+    if not is_name(name):
         raise BadInput(f"name {name!r}: small letters, digits, . _ and -, 63 at most, would be right")
     if not shown or len(shown) > _SHOWN_LIMIT or not shown.isprintable():
         raise BadInput(f"--shown: 1 to {_SHOWN_LIMIT} printable characters would be right")
@@ -95,6 +95,11 @@ def set_password(table: AccessTable, by: str, name: str, password: str) -> None:
 def everybody(table: AccessTable) -> Sequence[Row[Any]]:
     with table.engine.connect() as db:
         return db.execute(select(people).order_by(people.c.name)).all()
+
+
+def is_name(text: str) -> bool:
+    """Whether there can be such an account."""
+    return _NAME.fullmatch(text) is not None
 
 
 def by_name(db: Connection, name: str) -> Row[Any] | None:

@@ -10,9 +10,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, func, insert, select
 
 from linetap.clock import NS_PER_S, rfc3339
+from linetap.desk.serve.database import one_at_a_time
 from linetap.desk.serve.tables import attempts
 
 WITHIN_S = 15 * 60
+_LOCK = 0x6C74747279  # PostgreSQL: else as many as come at once would all count as the first
 MOST = {"name": 10, "address": 50}  # a city hall may come from one address
 
 
@@ -25,6 +27,7 @@ class Try(NamedTuple):
 
 def begin(db: Connection, name: str, address: str, now_ns: int) -> Try:
     """Not allowed: the password is not to be looked at."""
+    one_at_a_time(db, _LOCK)
     db.execute(delete(attempts).where(attempts.c.at <= rfc3339(now_ns - WITHIN_S * NS_PER_S)))
     values = {"name": _key(name), "address": address}
     for kind, value in values.items():
@@ -47,9 +50,11 @@ def _add(db: Connection, kind: str, value: str, now_ns: int) -> None:
     db.execute(insert(attempts).values(kind=kind, value=value, at=rfc3339(now_ns)))
 
 
-def forgive(db: Connection, name: str) -> None:
-    """It was the right one. What came from the address stays: who guesses may have an account of their own."""
+def forgive(db: Connection, name: str, address: str) -> None:
+    """It was the right one. Of the address this one goes, not the others: who guesses may have an account too."""
     db.execute(delete(attempts).where(attempts.c.kind == "name", attempts.c.value == _key(name)))
+    mine = select(func.max(attempts.c.id)).where(attempts.c.kind == "address", attempts.c.value == address)
+    db.execute(delete(attempts).where(attempts.c.id == mine.scalar_subquery()))
 
 
 def _key(name: str) -> str:

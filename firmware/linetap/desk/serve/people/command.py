@@ -52,7 +52,7 @@ def add_action(actions: Any) -> None:
 def run(args: argparse.Namespace, clock: Clock) -> int:
     from linetap.desk.serve.people import accounts
 
-    with _table(args.config, clock) as (table, issuer):
+    with opened(args.config, clock) as (table, issuer):
         by = f"terminal:{_user()}"
         if args.verb == "add":
             subject, roles = args.subject, [role for role in args.roles.split(",") if role]
@@ -76,7 +76,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 
 @contextlib.contextmanager
-def _table(config: Path, clock: Clock) -> Iterator[tuple[Any, str | None]]:
+def opened(config: Path, clock: Clock) -> Iterator[tuple[Any, str | None]]:
+    """The access table, which has the database with it, and the OIDC provider's name."""
     from linetap.desk.serve import database, settings
     from linetap.desk.serve.access.log import AccessTable
     from linetap.desk.signed import load_key

@@ -42,9 +42,9 @@ async def unlock(site: Site, who: Who, password: str, address: str) -> bool:
     return await anyio.to_thread.run_sync(_unlock, site, who, right, address)
 
 
-async def by_person(site: Site, person: int, name: str, address: str, old: str = "") -> str | None:
-    """Of somebody whom another has identified."""
-    return await anyio.to_thread.run_sync(_begin, site, _Tried(person, name, None), True, address, "login_oidc", old)
+async def by_person(site: Site, person: int, name: str, address: str, act: str, old: str = "") -> str | None:
+    """Of somebody who was identified otherwise; `act` says how."""
+    return await anyio.to_thread.run_sync(_begin, site, _Tried(person, name, None), True, address, act, old)
 
 
 async def end(site: Site, who: Who, address: str) -> None:
@@ -58,7 +58,7 @@ async def end(site: Site, who: Who, address: str) -> None:
 
 def _try(site: Site, name: str, address: str) -> _Tried:
     with writing(site.own) as db:
-        found = accounts.by_name(db, name)
+        found = accounts.by_name(db, name) if accounts.is_name(name) else None
         known = "" if found is None else name
         attempt = attempts.begin(db, name, address, site.clock.utc_ns())
         if attempt.tell:
@@ -75,7 +75,8 @@ def _begin(site: Site, tried: _Tried, right: bool, address: str, act: str, old: 
         site.access.append_in(db, tried.name, address, act, Subject(), DONE if right else REFUSED)
         if not right:
             return None
-        attempts.forgive(db, tried.name)
+        if tried.stored is not None:
+            attempts.forgive(db, tried.name, address)
         if old:
             sessions.end(db, sessions.digest(old))
         return sessions.begin(db, tried.person, address, site.settings, site.clock.utc_ns())
@@ -85,7 +86,7 @@ def _unlock(site: Site, who: Who, right: bool, address: str) -> bool:
     with writing(site.own) as db:
         site.access.append_in(db, who.name, address, "unlock", Subject(), DONE if right else REFUSED)
         if right:
-            attempts.forgive(db, who.name)
+            attempts.forgive(db, who.name, address)
             sessions.unlock(db, who.session, site.clock.utc_ns())
     return right
 

@@ -45,7 +45,7 @@ async def back(request: Request, site: Site) -> Response:
     address = request.state.address
     token = None
     if arrived is not None and person is not None:
-        token = await login.by_person(site, person.id, person.name, address, arrived.old)
+        token = await login.by_person(site, person.id, person.name, address, "login_oidc", arrived.old)
     if arrived is None or token is None:
         await site.access.write("", address, "login_oidc", Subject(), REFUSED)
         return login_answer(request, site, "/", NOT_SO, 403)

@@ -105,7 +105,7 @@ async def password_form(request: Request, site: Site) -> Response:
         if not await login.unlock(site, who, old, request.state.address):
             return again(WRONG_PASSWORD, 403)
         await anyio.to_thread.run_sync(accounts.set_password, site.access, who.name, who.name, new)
-        token = await login.by_password(site, who.name, new, request.state.address)
+        token = await login.by_person(site, who.person, who.name, request.state.address, "login")
     except login.TooMany:
         return again(TOO_MANY, 429)
     except BadInput:
