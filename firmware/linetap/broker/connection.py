@@ -38,6 +38,7 @@ from linetap.broker.message import Message
 from linetap.config.schema import Broker
 
 _LOOP_S = 1.0
+_MOST_AT_ONCE = 64
 _ALERT = re.compile(r"\balert ([a-z ]+[a-z])")  # RFC 8446, 6.2, in openssl's words
 _QOS = 1
 _MOST_IN_FLIGHT = 65_535  # when the broker names none (MQTT 5, 3.2.2.3.3)
@@ -128,7 +129,7 @@ class Connection:
         self._room = threading.BoundedSemaphore(terms.receive_maximum)  # of a sweep: no window of MQTT's holds it back
         self._lock = threading.Lock()
         self._unacknowledged: set[int] = set()
-        client = Client(terms.client_id, terms.largest_packet_bytes)
+        client = Client(terms.client_id, terms.largest_packet_bytes, reads_ahead=terms.sweep)
         client.max_inflight_messages = 0  # whoever publishes counts, by what the broker allows
         if (will := terms.will) is not None:
             client.will_set(will.topic, will.payload, _QOS, will.retain, will.properties(PacketTypes.WILLMESSAGE))
@@ -181,7 +182,11 @@ class Connection:
         try:
             self._dial()
             while not self._abandoned:  # CONNECT leaves in the first round, not before
-                answer = self._client.loop(_LOOP_S)
+                answer = self._client.loop(0.0 if self._client.has_more else _LOOP_S)
+                for _ in range(_MOST_AT_ONCE):  # what is to be sent waits meanwhile
+                    if answer != MQTTErrorCode.MQTT_ERR_SUCCESS or not self._client.has_more:
+                        break
+                    answer = self._client.loop_read()
                 if answer != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     why = mqtt.error_string(answer)
                     break
