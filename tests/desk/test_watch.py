@@ -26,8 +26,8 @@ from linetap.config.schema import Broker as BrokerConfig
 from linetap.desk.watch import command, service
 from linetap.desk.watch.places import Place, Places
 from linetap.desk.watch.screen import Redrawn, Screen
-from linetap.desk.watch.service import Watcher
 from linetap.desk.watch.settings import Settings, settings
+from linetap.desk.watch.watcher import Watcher
 from linetap.errors import BadInput
 from linetap.records import LineStatus
 from linetap.reporter.messages import LineReport, Status, Topics

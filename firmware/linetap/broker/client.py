@@ -11,15 +11,19 @@ from __future__ import annotations
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-# First bytes: CONNACK, PUBLISH of QoS 0 and 1 (with and without DUP and RETAIN), PUBACK, SUBACK, PINGRESP, DISCONNECT.
-_EXPECTED = frozenset((0x20, 0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B, 0x40, 0x90, 0xD0, 0xE0))
+# First bytes: CONNACK, PUBLISH of QoS 0 and 1 (with and without DUP and RETAIN), PUBACK, SUBACK, UNSUBACK,
+# PINGRESP, DISCONNECT.
+_EXPECTED = frozenset((0x20, 0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B, 0x40, 0x90, 0xB0, 0xD0, 0xE0))
+_AHEAD_BYTES = 16 << 10
 MOST_UNSENT = 1000  # packets that wait for a broker to read: each acknowledgement is one
 
 
 class Client(mqtt.Client):
-    """`breach`: what the broker sent against the agreement, empty until then; the connection is lost with it."""
+    """`breach`: what the broker sent against the agreement, empty until then; the connection is lost with it.
+    `reads_ahead`: paho asks the kernel, or TLS, three times for each packet, which of thousands is half of the time.
+    Then whoever reads has to ask `has_more` too: select(2) does not know of it."""
 
-    def __init__(self, client_id: str, largest_packet_bytes: int) -> None:
+    def __init__(self, client_id: str, largest_packet_bytes: int, reads_ahead: bool = False) -> None:
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -28,7 +32,13 @@ class Client(mqtt.Client):
             manual_ack=True,
         )
         self._largest_packet_bytes = largest_packet_bytes
+        self._reads_ahead, self._ahead, self._at = reads_ahead, b"", 0
         self.breach = ""
+
+    @property
+    def has_more(self) -> bool:
+        """Something was read and not looked at."""
+        return self._at < len(self._ahead)
 
     def _sock_recv(self, bufsize: int) -> bytes:
         kind = self._in_packet["command"]
@@ -40,4 +50,11 @@ class Client(mqtt.Client):
             self.breach = "the broker reads nothing of what it asks for"
         if self.breach:
             raise ConnectionError(self.breach)
-        return super()._sock_recv(bufsize)
+        return self._from_ahead(bufsize) if self._reads_ahead else super()._sock_recv(bufsize)
+
+    def _from_ahead(self, bufsize: int) -> bytes:
+        if self._at == len(self._ahead):
+            self._ahead, self._at = super()._sock_recv(_AHEAD_BYTES), 0  # BlockingIOError: nothing more has come
+        taken = self._ahead[self._at : self._at + bufsize]
+        self._at += len(taken)
+        return taken

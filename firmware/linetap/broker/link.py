@@ -11,7 +11,17 @@ from collections import deque
 from dataclasses import dataclass
 
 from linetap.broker.backoff import Backoff, Patience
-from linetap.broker.connection import Acknowledged, Arrived, Connected, Connection, Ended, Happening, Terms, Unread
+from linetap.broker.connection import (
+    Acknowledged,
+    Arrived,
+    Connected,
+    Connection,
+    Ended,
+    Happening,
+    Swept,
+    Terms,
+    Unread,
+)
 from linetap.broker.message import Message
 from linetap.broker.tls import tls_context
 from linetap.clock import NS_PER_MS, Clock
@@ -30,7 +40,7 @@ class Receipt:
     refusal: str | None
 
 
-Told = Connected | Receipt | Arrived | Ended
+Told = Connected | Swept | Receipt | Arrived | Ended
 
 
 class Link(ABC):

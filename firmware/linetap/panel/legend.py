@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from linetap.checks import CHECKS
+from linetap.records import LineStatus
 
 STEP_MS = 100
 
@@ -166,6 +167,11 @@ ACTIVITIES = {
     "off_hook": Activity("flash", "통화 중, 녹음 안 함", "in use, not recorded"),
     "idle": Activity("off", "대기 중", "idle"),
 } | WALK
+
+# What a line does -> an activity.
+LINE_ACTIVITIES: dict[LineStatus, str] = {
+    "recording": "recording", "notice": "notice", "ringing": "ringing", "dialling": "ringing", "off_hook": "off_hook",
+}  # fmt: skip
 
 # Somebody looks for this unit: all LEDs flicker together for a second, then show for five what they show anyway, so
 # that no fault is hidden for longer than that. Five, because the longest blink code takes 4.4.

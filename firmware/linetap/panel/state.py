@@ -28,13 +28,17 @@ from linetap.checks.machine import Machine
 from linetap.checks.meter_absent import is_absent
 from linetap.checks.unit_opened import is_open
 from linetap.checks.watch import Seen, Services
-from linetap.panel.legend import ACTIVITIES, CALM_PATTERN, CONDITIONS, IDENTIFY, IDENTIFY_EN, IDENTIFY_KO
+from linetap.panel.legend import (
+    ACTIVITIES,
+    CALM_PATTERN,
+    CONDITIONS,
+    IDENTIFY,
+    IDENTIFY_EN,
+    IDENTIFY_KO,
+    LINE_ACTIVITIES,
+)
 from linetap.records import CaptureState, ServiceState, WalkState
 
-# What a line is doing -> an activity of the legend.
-_LINE = {
-    "recording": "recording", "notice": "notice", "ringing": "ringing", "dialling": "ringing", "off_hook": "off_hook",
-}  # fmt: skip
 CONFIG_FAULT = "bad_input"
 _LED = {check.id: check.led for check in CHECKS}  # what a line suffers from -> a condition of the legend
 
@@ -168,7 +172,8 @@ def _activity(services: Services) -> str:
     for seen in services.capture.values():
         if seen.word is not None and not gives_no_audio(seen):
             heard.update(seen.word.lines)
-    doing = {_LINE[line.state] for line in recorder.lines if line.line in heard and line.state in _LINE}
+    states = {line.state for line in recorder.lines if line.line in heard}
+    doing = {LINE_ACTIVITIES[state] for state in states if state in LINE_ACTIVITIES}
     return next((name for name in ACTIVITIES if name in doing), "idle")
 
 

@@ -2,7 +2,7 @@
 """Everybody a fleet needs, made in a folder: units and their keys, a desk that they obey, an authority for TLS.
 
     allowed_signers  desk.key            for `linetap desk ingest --signers --key`
-    tls/ca.pem crl.pem broker.pem broker.key desk-seoul.pem desk-wall.pem NAME.pem ... and their .key
+    tls/ca.pem crl.pem broker.pem broker.key desk-seoul.pem desk-wall.pem desk-pages.pem NAME.pem ... and their .key
 
 Keys of a simulation, made in bulk: the register that `linetap pki` keeps of every certificate is left out.
 """
@@ -30,7 +30,7 @@ from linetap.evidence.roles import Person, Roles
 
 NETWORK = "127.0.0.0/8"
 HOST = "127.0.0.1"
-DESKS = ("seoul", "wall")
+DESKS = ("seoul", "wall", "pages")
 
 
 @dataclass

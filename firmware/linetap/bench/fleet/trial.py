@@ -7,13 +7,9 @@ the desk's database; a state's way is from the moment in its payload to a subscr
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +22,7 @@ from sqlalchemy import func, select
 from linetap.bench.fleet.city import HOST
 from linetap.bench.fleet.command import BEGUN
 from linetap.bench.fleet.fleet import Standing
+from linetap.bench.fleet.shipped import READY_S, free_port, start_shipped, wait
 from linetap.bench.measure.usage import cpu_s
 from linetap.bench.processes import Child, ChildFailed, Processes
 from linetap.broker.tls import tls_context
@@ -35,11 +32,6 @@ from linetap.desk.ingest import database
 from linetap.desk.ingest.tables import events, set_aside
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.reporter.messages import LineReport
-
-SHIPPED = Path(__file__).parents[4] / "systemd" / "mosquitto"
-READY_S = 30.0
-# What Debian's own mosquitto.conf says, which reads conf.d.
-_DEBIAN = "pid_file {0}/pid\npersistence true\npersistence_location {0}/\nlog_dest stderr\ninclude_dir {0}/conf.d\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,7 @@ class Trial:
     def __init__(self, folder: Path, disks: Path, plan: Plan) -> None:
         """`folder`: broker, database, logs. `disks`: the units', in RAM, since they have one each."""
         self._folder, self._city, self._plan = folder, disks / "city", plan
-        self._port = _free_port()
+        self._port = free_port()
         self._out = Outcome()
         self._calm_ns = (0, 0)  # UTC
         self._seen: set[tuple[str, int]] = set()
@@ -105,7 +97,7 @@ class Trial:
                 fleet.stdin.write(b"\n")
                 fleet.stdin.close()
                 begun = BEGUN.encode()
-                _wait(lambda: begun in self._fleet_words.read_bytes(), children, "not begun", plan.settle_s + READY_S)
+                wait(lambda: begun in self._fleet_words.read_bytes(), children, "not begun", plan.settle_s + READY_S)
                 self._began_ns = SYSTEM.monotonic_ns()
                 self._calm(fleet)
                 self._until(plan.broker_killed_s)
@@ -143,27 +135,11 @@ class Trial:
             process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *command], stdin=subprocess.PIPE, stdout=out, stderr=err
             )
-        _wait(lambda: b"allowed_signers" in self._fleet_words.read_bytes(), children, "the fleet is not made")
+        wait(lambda: b"allowed_signers" in self._fleet_words.read_bytes(), children, "the fleet is not made")
         return process
 
     def _start_broker(self) -> Child:
-        folder, tls = self._folder / "mosquitto", self._city / "tls"
-        kept, read = folder / "linetap", folder / "conf.d"
-        for one in (kept, read):
-            one.mkdir(parents=True, exist_ok=True)
-        for name in ("ca.pem", "crl.pem", "broker.pem", "broker.key"):
-            shutil.copy(tls / name, kept / name)
-        for name, to in (
-            ("acl", kept / "acl"), ("linetap.conf", read / "linetap.conf"), ("city.conf", read / "linetap_city.conf")
-        ):  # fmt: skip
-            text = (SHIPPED / name).read_text().replace("/etc/mosquitto/linetap/", f"{kept}/")
-            to.write_text(text.replace("listener 8883", f"listener {self._port} {HOST}"))
-        user = "user root\n" if os.getuid() == 0 else ""
-        (folder / "mosquitto.conf").write_text(user + _DEBIAN.format(folder))
-        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin") or "mosquitto"
-        child = self._children.start("mosquitto", [program, "-c", str(folder / "mosquitto.conf")])
-        _wait(self._listens, self._children, "mosquitto does not listen")
-        return child
+        return start_shipped(self._children, self._folder / "mosquitto", self._city / "tls", self._port)
 
     def _start_ingest(self) -> Child:
         desk = self._folder / "desk.toml"
@@ -223,10 +199,6 @@ class Trial:
         child.process.wait(READY_S)
         self._children.children.remove(child)
 
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex((HOST, self._port)) == 0
-
     # --- what came of it -------------------------------------------------------------------------------------------
 
     @property
@@ -262,19 +234,3 @@ class Trial:
 
 def _subscribe(client: mqtt.Client, *_: object) -> None:
     client.subscribe("linetap/v1/+/line/+", 1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(what: Callable[[], bool], children: Processes, why: str, limit_s: float = READY_S) -> None:
-    """ChildFailed when the time is over."""
-    end_ns = SYSTEM.monotonic_ns() + round(limit_s * NS_PER_S)
-    while not what():
-        children.check()
-        if SYSTEM.monotonic_ns() > end_ns:
-            raise ChildFailed(f"{why} within {limit_s:g} s")
-        SYSTEM.sleep(0.05)

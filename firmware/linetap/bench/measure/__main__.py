@@ -18,6 +18,7 @@ from linetap.bench.measure import (
     boot,
     busy,
     capture,
+    desk,
     ears,
     fetch,
     find,
@@ -56,6 +57,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "fetch": fetch.measure,
     "fleet": fleet.measure,
     "search": search.measure,
+    "desk": desk.measure,
 }
 
 

@@ -39,10 +39,12 @@ class Link(link.Link):
         clock: Clock,
         patience: Patience,
         session_s: int = SESSION_S,
+        sweep: bool = False,
     ) -> None:
-        """BadInput for certificates that cannot be used. `session_s` 0: the broker keeps nothing for us."""
+        """BadInput for certificates that cannot be used. `session_s` 0: the broker keeps nothing for us. `sweep`: what
+        it has retained comes quickly (broker/connection.py); not for whoever must have it in its order."""
         super().__init__(broker, clock, patience, log)
-        self._agreed = Terms(client_id, tuple(topics), MOST_AT_ONCE, LARGEST_PACKET_BYTES, session_s)
+        self._agreed = Terms(client_id, tuple(topics), MOST_AT_ONCE, LARGEST_PACKET_BYTES, session_s, sweep=sweep)
 
     @property
     def has_room(self) -> bool:

@@ -17,6 +17,7 @@ from linetap.desk.serve import errors, home
 from linetap.desk.serve.access import keeping
 from linetap.desk.serve.access import routes as access
 from linetap.desk.serve.calls import routes as calls
+from linetap.desk.serve.fleet import routes as fleet
 from linetap.desk.serve.gate import endpoint
 from linetap.desk.serve.limits import Bounded
 from linetap.desk.serve.people import oidcroutes
@@ -33,10 +34,11 @@ ROUTES: tuple[Route, ...] = join(
         oidcroutes.ROUTES,
         access.ROUTES,
         calls.ROUTES,
+        fleet.ROUTES,
     )
 )
 # What runs beside the pages, from start to end: each puts what it is into the site.
-LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life,)
+LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life, fleet.watched)
 
 
 def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:

@@ -35,3 +35,5 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     lines: str | None = None  # CSV: unit,line,extension,department,from, as `linetap find --table` has it
     access_days: Annotated[int, Meta(ge=731, le=3660)] = 731  # two years
     oidc: OidcConfig | None = None
+    fleet_certificate: str | None = None  # for the broker, of a name that nobody else has, with its key
+    fleet_key: str | None = None

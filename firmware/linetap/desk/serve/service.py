@@ -18,6 +18,7 @@ from linetap.clock import SYSTEM, Clock
 from linetap.desk.ingest.database import open_reader
 from linetap.desk.serve import app, database
 from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.fleet.hub import Hub
 from linetap.desk.serve.limits import PunctualProtocol
 from linetap.desk.serve.pages import Pages
 from linetap.desk.serve.people.oidc import Oidc
@@ -25,12 +26,13 @@ from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
 from linetap.desk.serve.site import Site
 from linetap.desk.signed import load_key
+from linetap.desk.watch.settings import of_pages
 from linetap.errors import BadInput
 from linetap.service import credential, start_logging
 
 MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files
 KEEP_ALIVE_S = 30
-END_WITHIN_S = 3  # streams are cut off then
+END_WITHIN_S = 3  # what has not ended then is cut off
 BACKLOG = 256
 
 
@@ -46,7 +48,15 @@ def run(settings: Settings, clock: Clock = SYSTEM) -> int:
 
 class Server(uvicorn.Server):
     """uvicorn takes the signals for itself and raises them again at its end, so that a service that was told to end
-    would seem to have died of it."""
+    would seem to have died of it. The streams are asked to end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+        super().__init__(config)
+        self._site = site
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._site.fleet.let_go()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -98,6 +108,7 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
             people=People(own, settings, clock),
             access=AccessTable(own, clock, load_key(credential(settings.log_key))),
             pages=Pages(settings.zone),
+            fleet=Hub(of_pages(settings.desk), clock),
             oidc=None if settings.oidc is None else Oidc(settings.oidc, clock, settings.url or ""),
         )
 
@@ -121,5 +132,6 @@ def server(site: Site) -> Server:
             timeout_graceful_shutdown=END_WITHIN_S,
             ssl_certfile=settings.certificate,
             ssl_keyfile=None if settings.key is None else str(settings.key),
-        )
+        ),
+        site,
     )

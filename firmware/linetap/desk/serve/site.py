@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from linetap.clock import Clock
 from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.fleet.hub import Hub
 from linetap.desk.serve.pages import Pages
 from linetap.desk.serve.people.oidc import Oidc
 from linetap.desk.serve.people.people import People
@@ -27,6 +28,6 @@ class Site:
     people: People
     access: AccessTable
     pages: Pages
+    fleet: Hub
     oidc: Oidc | None = None
-    fleet: Any = None
     calls: Any = None

@@ -65,5 +65,12 @@ class Places:
         return cls(named)
 
 
+def floor_order(floor: str) -> tuple[bool, int, str]:
+    """For sorting: B2, B1, 1, 2, 10; what is no number comes last."""
+    found = re.fullmatch(r"(b?)(\d{1,3})f?", floor.lower())
+    number = 0 if found is None else -int(found[2]) if found[1] else int(found[2])
+    return found is None, number, floor
+
+
 def _is_short(text: str) -> bool:
     return text.isprintable() and len(text) <= MOST_CHARACTERS

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from linetap.config.schema import Broker
-from linetap.desk.ingest.settings import read
+from linetap.desk.ingest.settings import DeskConfig, read
 from linetap.desk.watch.places import Places
 from linetap.errors import BadInput
 
@@ -29,17 +30,41 @@ def settings(args: argparse.Namespace) -> Settings:
     """BadInput for what is missing or does not fit."""
     config, broker = read(args)
     own, places = config.watch, args.places or config.watch.places
-    if broker.certificate is not None:
-        another = "`linetap pki desk` makes another"
-        if own.certificate is None:
-            raise BadInput(f"{args.config}: [watch] certificate and key are missing: with the ingest's own the broker"
-                           f" would end its session and drop its queue; {another}")  # fmt: skip
-        if (name := _name(own.certificate)) == _name(broker.certificate):
-            raise BadInput(f"{own.certificate}: it has the ingest's name, {name!r}, by which the broker knows whose"
-                           f" session it is; {another}")  # fmt: skip
-        broker = msgspec.structs.replace(broker, certificate=own.certificate, key=own.key)
-    client_id = f"linetap-watch-{secrets.token_hex(4)}"  # several may watch
+    told = f"{args.config}: [watch] certificate"
+    broker = _named_otherwise(broker, {"ingest": broker}, own.certificate, own.key, told)
+    return _settings(broker, "watch", places)
+
+
+def of_pages(config: DeskConfig) -> Settings:
+    """Of `linetap desk serve`, which watches beside whoever does it on a terminal."""
+    broker, serve = config.broker, config.serve
+    others = {"ingest": broker, "terminal": msgspec.structs.replace(broker, certificate=config.watch.certificate)}
+    told = "[serve] fleet_certificate"
+    broker = _named_otherwise(broker, others, serve.fleet_certificate, serve.fleet_key, told)
+    return _settings(broker, "serve", config.watch.places)
+
+
+def _settings(broker: Broker, what: str, places: str | None) -> Settings:
+    client_id = f"linetap-{what}-{secrets.token_hex(4)}"  # several may watch
     return Settings(broker, client_id, Places.read(Path(places)) if places else Places())
+
+
+def _named_otherwise(
+    broker: Broker, others: Mapping[str, Broker], certificate: str | None, key: str | None, told: str
+) -> Broker:
+    """`told`: where the certificate would stand."""
+    if broker.certificate is None:
+        return broker
+    another = "`linetap pki desk` makes another"
+    if certificate is None:
+        raise BadInput(f"{told} and key are missing: with the ingest's own the broker would end its session and drop"
+                       f" its queue; {another}")  # fmt: skip
+    name = _name(certificate)
+    for who, other in others.items():
+        if other.certificate is not None and name == _name(other.certificate):
+            raise BadInput(f"{certificate}: it has the {who}'s name, {name!r}, by which the broker knows whose session"
+                           f" it is; {another}")  # fmt: skip
+    return msgspec.structs.replace(broker, certificate=certificate, key=key)
 
 
 def _name(path: str) -> str:

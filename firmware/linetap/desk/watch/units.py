@@ -48,6 +48,8 @@ class Alert(msgspec.Struct, frozen=True):
     since: Word
     text_ko: Sentence
     text_en: Sentence
+    action_ko: Sentence = ""
+    action_en: Sentence = ""
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -68,6 +70,7 @@ class Unit:
     lines: dict[int, Line] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
     good_until_ns: int = 0  # monotonic: until then it is not late
+    heard_ns: int | None = None  # monotonic, when it last said something; None: only what was retained is known
     standing: Standing = "unheard"
     told: bool = False  # how it stands
 
@@ -93,15 +96,20 @@ class Unit:
 class Units:
     def __init__(self, expected: Iterable[str] = ()) -> None:
         """`expected`: names of units that are missed where the broker has nothing of them."""
-        self._expected = dict.fromkeys(expected)
+        self.expected = dict.fromkeys(expected)
         self.bad = 0  # payloads that are none
         self.passed_over = 0  # beyond the bounds
         self.forget()
 
     def forget(self) -> None:
         """A broker tells anew what it has."""
-        self.units: dict[str, Unit] = {name: Unit(name) for name in self._expected}
+        self.units: dict[str, Unit] = {name: Unit(name) for name in self.expected}
         self._alerts = 0
+
+    @property
+    def unheard(self) -> int:
+        """Of those that are expected."""
+        return sum(self.units[name].status is None for name in self.expected)
 
     def take(
         self, topic: str, payload: bytes, now_ns: int, retained: bool = False, expiry_s: int | None = None
@@ -121,7 +129,8 @@ class Units:
         except (ValueError, RecursionError):
             self.bad += 1
             return None
-        if unit.name in self._expected or unit.status or unit.health or unit.lines or unit.alerts:
+        unit.heard_ns = unit.heard_ns if retained else now_ns
+        if unit.name in self.expected or unit.status or unit.health or unit.lines or unit.alerts:
             self.units[unit.name] = unit
         else:
             self.units.pop(unit.name, None)
@@ -148,10 +157,10 @@ class Units:
             return self._line(unit, int(found["line"]), payload)
         if found["health"] is None:
             return _status(unit, payload, 0 if retained else now_ns + GRACE_S * NS_PER_S)
-        unit.health = msgspec.json.decode(payload, type=Health) if payload else None
+        known, unit.health = unit.health, msgspec.json.decode(payload, type=Health) if payload else None
         left_s = HEALTH_EXPIRY_S if expiry_s is None else min(expiry_s, HEALTH_EXPIRY_S)
         unit.good_until_ns = now_ns + left_s * NS_PER_S if payload else now_ns
-        return None
+        return _health(unit.name, known, unit.health)
 
     def _alert(self, unit: Unit, check: str, payload: bytes) -> Change | None:
         alert = msgspec.json.decode(payload, type=Alert) if payload else None
@@ -178,6 +187,15 @@ class Units:
             return None
         told[key] = value
         return {**what, **msgspec.to_builtins(value)}
+
+
+def _health(unit: str, known: Health | None, now: Health | None) -> Change | None:
+    what: Change = {"unit": unit, "kind": "health"}
+    if now is None:
+        return None if known is None else {**what, "gone": True}
+    if known is not None and msgspec.structs.replace(known, at=now.at) == now:
+        return None
+    return {**what, **msgspec.to_builtins(now)}
 
 
 def _status(unit: Unit, payload: bytes, grace_ns: int) -> Change | None:

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet's pages in a real browser: they follow, they can be paused, they say how old they are, they are for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fleet_rig import END_S, Speaking, fleet_site
+from playwright.sync_api import Browser, Page, expect
+from servesite import ServeSite, chromium, require_accessible
+from watch_rig import LINE
+
+from broker import Broker, until
+from linetap.desk.serve.fleet import journal
+from linetap.desk.serve.fleet.journal import Reader
+
+SCRIPT = "<img src=x onerror=alert(1)>"
+PLACES = f'["{SCRIPT}"]\nmain-01 = 1\nmain-02 = 2\n["별관"]\nwest-01 = "<i>"\nwest-02 = 2\n'
+FAULTS: list[str] = []  # of pages, seen at the end of each test: nothing can be raised where a browser tells of them
+VISIBILITY = """state => {
+  Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with Broker(tmp_path_factory.mktemp("broker"), saves=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def floor(broker: Broker) -> Iterator[Speaking]:
+    speaking = Speaking(broker.port)
+    yield speaking
+    speaking.close()
+
+
+@pytest.fixture(scope="module")
+def served(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSite]:
+    with fleet_site(tmp_path_factory.mktemp("site"), broker.port, PLACES) as site:
+        yield site
+
+
+@pytest.fixture(autouse=True)
+def _as_at_first(served: ServeSite, floor: Speaking) -> Iterator[None]:
+    FAULTS.clear()
+    for unit in ("main-01", "main-02", "west-01"):
+        floor.is_well(unit, 4, storage_days_left=30.5)
+    for unit, check in (("main-01", "hum"), ("main-02", "hum"), ("main-02", "disk_full")):
+        floor.say(unit, f"alert/{check}", b"")
+    until(lambda: _fine(served) == 3, END_S)
+    yield
+    assert FAULTS == []
+
+
+def _fine(served: ServeSite) -> int:
+    _, desk, units = served.site.fleet.seen(Reader(False, "ko"))
+    idle = [one for one in units if all(line["state"] == "idle" for line in one["lines"].values())]
+    return sum(one["standing"] == "fine" for one in idle) if desk.link == "live" else 0
+
+
+def line(page: Page, unit: str, number: int) -> str:
+    state: str = page.locator(f'[data-unit="{unit}"] [data-line="{number}"]').get_attribute("data-state") or ""
+    return state
+
+
+def has(page: Page, unit: str, number: int, state: str) -> None:
+    expect(page.locator(f'[data-unit="{unit}"] [data-line="{number}"][data-state="{state}"]')).to_be_attached()
+
+
+def opened(served: ServeSite, browser: Browser, path: str = "/fleet", *roles: str, scheme: str = "light") -> Page:
+    """With the first beat of its stream there."""
+    context = served.context(browser, *(roles or ("watch",)), scheme=scheme)
+    page = context.new_page()
+    page.on("dialog", lambda dialog: FAULTS.append(f"a dialog: {dialog.message}"))
+    page.on("pageerror", lambda error: FAULTS.append(f"in the script: {error}"))
+    with page.expect_response(lambda answer: "/fleet/events" in answer.url):
+        page.goto(f"{served.url}{path}")
+    return page
+
+
+def test_it_follows_and_what_units_say_is_no_markup(served: ServeSite, browser: Browser, floor: Speaking) -> None:
+    page = opened(served, browser)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    floor.say("main-01", "line/3", {**LINE, "state": "recording", "call_id": SCRIPT})
+    has(page, "main-01", 3, "recording")
+    expect(page.locator('[data-unit="main-01"] [data-line="3"] [data-field="state"]')).to_have_text("녹음 중")
+    expect(page.locator('[data-unit="main-01"] [data-led="call"] [data-field="pattern"]')).to_have_text("켜짐")
+    floor.alerts("main-02", text_ko=SCRIPT, action_ko="나사를 조이십시오")
+    floor.alerts("main-02", "disk_full", severity="critical", text_ko="가득 찼습니다")
+    unit = page.locator('[data-unit="main-02"]')
+    expect(unit.locator(".alerts strong")).to_have_text(["가득 찼습니다", SCRIPT])
+    expect(unit.locator(".badge")).to_have_text("장애")
+    expect(unit).to_contain_text("나사를 조이십시오")
+    assert page.locator("section h2").all_inner_texts() == [SCRIPT, "별관"]
+    assert page.locator("main img, main i").count() == 0
+    assert page.evaluate("document.getAnimations().length") == 0
+    assert said == []
+    page.reload()  # the server makes the same of it as the script
+    expect(page.locator('[data-unit="main-02"] .alerts strong')).to_have_text(["가득 찼습니다", SCRIPT])
+    has(page, "main-01", 3, "recording")
+    page.context.close()
+
+
+def test_the_link_to_a_call_is_for_who_may_look_at_it(served: ServeSite, browser: Browser, floor: Speaking) -> None:
+    officer, watch = (opened(served, browser, "/fleet", role) for role in ("officer", "watch"))
+    floor.say("main-01", "line/1", {**LINE, "state": "recording", "call_id": "a/../b?c"})
+    for page in (officer, watch):
+        has(page, "main-01", 1, "recording")
+    link = officer.locator('[data-unit="main-01"] [data-line="1"] a')
+    assert link.get_attribute("href") == "/calls/main-01/a%2F..%2Fb%3Fc"
+    assert watch.locator('[data-unit="main-01"] [data-line="1"] a').count() == 0
+    for page in (officer, watch):
+        page.context.close()
+
+
+def test_paused_it_stays_and_then_catches_up(served: ServeSite, browser: Browser, floor: Speaking) -> None:
+    page = opened(served, browser)
+    page.locator("#pause").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#own")).to_contain_text("갱신을 멈췄습니다")
+    floor.say("main-01", "line/2", {**LINE, "state": "ringing"})
+    other = opened(served, browser)
+    has(other, "main-01", 2, "ringing")
+    assert line(page, "main-01", 2) == "idle"
+    page.keyboard.press("Enter")
+    has(page, "main-01", 2, "ringing")
+    expect(page.locator("#own")).to_be_hidden()
+    for one in (page, other):
+        one.context.close()
+
+
+def test_a_tab_that_was_hidden_is_right_again(
+    served: ServeSite, browser: Browser, floor: Speaking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So long that its place in the journal is gone: it gets all of it, once."""
+    monkeypatch.setattr(journal, "MOST_ENTRIES", 3)
+    page = opened(served, browser)
+    page.evaluate(VISIBILITY, "hidden")
+    other = opened(served, browser)
+    for n in (1, 2, 3, 4):
+        floor.say("west-01", f"line/{n}", {**LINE, "state": "notice"})
+        has(other, "west-01", n, "notice")
+    floor.say("west-01", "line/4", b"")
+    floor.is_well("new-07", 1)
+    expect(other.locator('[data-unit="new-07"]')).to_be_attached()
+    assert line(page, "west-01", 1) == "idle"
+    page.evaluate(VISIBILITY, "visible")
+    has(page, "west-01", 3, "notice")
+    expect(page.locator('[data-unit="new-07"] .badge')).to_have_text("정상")
+    expect(page.locator('[data-unit="west-01"] [data-line]')).to_have_count(3)
+    for topic in ("health", "line/1", "status"):
+        floor.say("new-07", topic, b"")
+    expect(page.locator('[data-unit="new-07"]')).to_have_count(0)
+    for one in (page, other):
+        one.context.close()
+
+
+def test_it_says_how_old_it_is(served: ServeSite, browser: Browser, broker: Broker) -> None:
+    page = opened(served, browser)
+    expect(page.locator("#desk")).to_contain_text("실시간")
+    broker.stop()
+    expect(page.locator("#desk")).to_contain_text("오래된 내용")
+    expect(page.locator('[data-unit="main-01"] .badge')).to_have_text("정상")  # as it was; that it is old stands above
+    broker.start()
+    expect(page.locator("#desk")).to_contain_text("실시간")
+    page.context.close()
+
+
+def test_a_desk_that_is_gone_is_seen_on_the_page(browser: Browser, broker: Broker, tmp_path: Path) -> None:
+    with fleet_site(tmp_path / "site", broker.port, PLACES) as served:
+        logged_in = served.context(browser, "watch").storage_state()
+        context = browser.new_context(ignore_https_errors=True, storage_state=logged_in)  # outlives the desk
+        page = context.new_page()
+        with page.expect_response(lambda answer: "/fleet/events" in answer.url):
+            page.goto(f"{served.url}/fleet")
+        expect(page.locator("#own")).to_be_hidden()
+    expect(page.locator("#own")).to_contain_text("데스크의 소식이 없습니다")
+    context.close()
+
+
+def test_the_filter_by_keyboard_and_without_script(served: ServeSite, browser: Browser, floor: Speaking) -> None:
+    page = opened(served, browser)
+    floor.alerts("main-02", text_ko="험이 큽니다")
+    page.get_by_label("장비, 건물, 층 또는 경보").focus()
+    page.keyboard.type("험이")
+    shown = page.locator(".unit[data-unit]:visible")
+    expect(shown).to_have_count(1)
+    expect(page.locator(".building:visible")).to_have_count(1)
+    page.keyboard.press("Control+A")
+    page.keyboard.press("Delete")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")  # all, at fault, never heard
+    expect(shown).to_have_count(1)
+    expect(shown).to_have_attribute("data-unit", "west-02")
+    page.context.close()
+    answer = served.client("watch").get("/fleet", params={"text": "험이", "standing": "warning"}).text
+    assert answer.count('class="unit"') == 5  # all, and the mould
+    assert answer.count("hidden>\n<h3>") == 3
+    assert 'value="험이"' in answer
+
+
+@pytest.mark.parametrize(("scheme", "language"), [("light", "한국어"), ("dark", "English")])
+def test_it_is_for_everybody(served: ServeSite, browser: Browser, floor: Speaking, scheme: str, language: str) -> None:
+    floor.alerts("main-02", "disk_full", severity="critical")
+    floor.say("main-01", "line/2", {**LINE, "state": "recording", "call_id": "c"})
+    page = opened(served, browser, "/fleet", "officer", scheme=scheme)
+    page.get_by_role("button", name=language).click()
+    for path in ("/fleet", "/fleet/unit/main-02", "/fleet/unit/west-02"):
+        page.goto(f"{served.url}{path}")
+        require_accessible(page)
+        assert page.locator("[aria-live], [role=status]").count() == 1
+    page.context.close()
+
+
+def test_a_unit_s_own_page_has_all_of_its_alerts(served: ServeSite, browser: Browser, floor: Speaking) -> None:
+    for n in range(7):
+        floor.alerts("west-01", f"a{n}", text_ko=f"경보 {n}")
+    page = opened(served, browser, "/fleet/unit/west-01")
+    expect(page.locator(".alerts li")).to_have_count(7)
+    floor.alerts("west-01", "a7", severity="critical", text_ko="경보 7")
+    expect(page.locator(".alerts strong").first).to_have_text("경보 7")
+    fleet = opened(served, browser)
+    expect(fleet.locator('[data-unit="west-01"] .more')).to_have_text("그 밖의 경보 4건")
+    for n in range(8):
+        floor.say("west-01", f"alert/a{n}", b"")
+    expect(page.locator(".alerts li")).to_have_count(0)
+    expect(fleet.locator('[data-unit="west-01"] .more')).to_have_text("")
+    for one in (page, fleet):
+        one.context.close()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet's pure parts: pictures, what is different in two of them, the journal, the LED mirror, the floors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from watch_rig import ALERT, AT, HEALTH, LINE, ONLINE
+
+from linetap.clock import NS_PER_S, rfc3339
+from linetap.desk.serve.fleet import journal, page
+from linetap.desk.serve.fleet.journal import Journal, Reader
+from linetap.desk.serve.fleet.picture import Picture, difference, picture
+from linetap.desk.watch.leds import shown
+from linetap.desk.watch.places import Place, floor_order
+from linetap.desk.watch.units import Unit, Units
+from linetap.panel.legend import CONDITIONS
+
+EVERYTHING, WATCH = Reader(True, "en"), Reader(False, "ko")
+CALL = "20261124T225600.123Z-L03"
+
+
+def of(*said: tuple[str, object]) -> Unit:
+    units = Units()
+    for topic, what in (("status", ONLINE), ("health", HEALTH), ("line/1", LINE), *said):
+        units.take(f"linetap/v1/main-03/{topic}", msgspec.json.encode(what), NS_PER_S)
+    return units.units["main-03"]
+
+
+def pictured(*said: tuple[str, object], now_s: int = 1) -> Picture:
+    return picture(of(*said), Place("Main", "3"), now_s * NS_PER_S, rfc3339)
+
+
+@pytest.mark.parametrize(
+    ("said", "condition", "activity"),
+    [
+        ((), "ok", "idle"),
+        ((("line/2", {**LINE, "state": "dialling"}),), "ok", "ringing"),
+        ((("line/2", {**LINE, "state": "ringing"}), ("line/3", {**LINE, "state": "recording"})), "ok", "recording"),
+        ((("alert/hum", ALERT),), "line_check", "idle"),
+        ((("alert/hum", ALERT), ("alert/disk_full", ALERT)), "disk_full", "idle"),
+        ((("line/2", {**LINE, "state": "fault"}),), "line_fault", "idle"),
+        ((("health", {**HEALTH, "services_dead": "capture@1 panel"}),), "capture_dead", "idle"),
+        ((("health", {**HEALTH, "recording_refused": "no_key"}),), "not_recording", "idle"),
+        ((("alert/call_marked", ALERT), ("alert/of_a_later_version", ALERT)), "ok", "idle"),
+    ],
+)
+def test_leds_are_those_of_the_legend(said: Any, condition: str, activity: str) -> None:
+    found = shown(of(*said))
+    assert (found.condition, found.activity) == (condition, activity)
+    assert found.patterns["fault"] == CONDITIONS[condition].fault
+
+
+def test_a_line_that_changes_is_a_line_and_not_the_unit() -> None:
+    before, now = pictured(), pictured(("line/2", {**LINE, "state": "ringing"}))
+    changed = difference(before, now, "main-03")
+    assert changed is not None
+    assert set(changed) == {"unit", "calls", "activity", "lines"}
+    assert set(changed["lines"]) == {"2"}
+    back = difference(now, before, "main-03")
+    assert back is not None
+    assert back["lines"] == {"2": None}
+    assert difference(now, now, "main-03") is None
+    assert difference(None, now, "main-03") == now
+    assert difference(now, None, "main-03") == {"unit": "main-03", "gone": True}
+
+
+def test_who_is_away_says_since_when_it_has_not_been_heard() -> None:
+    assert pictured()["heard"] == ""
+    late = pictured(now_s=1000)
+    assert (late["standing"], late["heard"]) == ("late", rfc3339(NS_PER_S))
+
+
+def test_a_reader_sees_what_its_role_and_its_language_let_it() -> None:
+    said = [(f"alert/c{n}", {**ALERT, "severity": "critical" if n == 9 else "warning"}) for n in range(10)]
+    fields = dict(pictured(("line/3", {**LINE, "state": "recording", "call_id": CALL}), *said))
+    everything, watch = journal.told(fields, EVERYTHING), journal.told(fields, WATCH)
+    assert everything["lines"]["3"]["call"] == CALL
+    assert CALL not in json.dumps(watch)
+    assert watch["lines"]["3"]["state"] == "recording"
+    assert (watch["alerts"][0]["severity"], watch["alerts"][0]["text"]) == ("critical", ALERT["text_ko"])
+    assert everything["alerts"][0]["text"] == ALERT["text_en"]
+    assert (len(watch["alerts"]), watch["more"]) == (journal.ALERTS_SHOWN, 6)
+    alone = journal.told(fields, Reader(False, "ko", "main-03"))
+    assert (len(alone["alerts"]), alone["more"]) == (10, 0)
+
+
+def test_the_journal_is_bounded_and_knows_what_it_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MOST_ENTRIES", 10)
+    kept = Journal("abcd")
+    for n in range(25):
+        kept.add("unit", {"unit": f"u-{n}"})
+    assert kept.number_of("abcd-25") == 25
+    assert kept.after(25) == []
+    assert [entry.fields["unit"] for entry in kept.after(22) or ()] == ["u-22", "u-23", "u-24"]
+    assert len(kept.after(15) or ()) == 10
+    assert kept.after(14) is None
+    for strange in ("abcd-26", "dcba-25", "", "abcd-", "abcd--1", "abcd-1e1", "abcd-²", "x" * 400, "abcd-" + "9" * 400):
+        assert kept.number_of(strange) is None
+
+
+def test_the_journal_is_bounded_by_what_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MOST_PARTS", 100)
+    kept = Journal("abcd")
+    for n in range(50):
+        kept.add("unit", {"unit": f"u-{n}", "alerts": [{}] * 48})
+    assert len(kept.after(48) or ()) == 2
+    assert kept.after(47) is None
+
+
+def test_an_event_is_of_one_line_whatever_a_unit_says() -> None:
+    kept = Journal("abcd")
+    kept.add("unit", dict(pictured(("alert/hum", {**ALERT, "text_en": "a\u2028id: x-1"}))))
+    entry = (kept.after(0) or [])[0]
+    assert [line.partition(b":")[0] for line in entry.event(EVERYTHING, "abcd").strip().split(b"\n")] == [
+        b"id", b"event", b"data"
+    ]  # fmt: skip
+    assert entry.event(Reader(True, "en", "another"), "abcd") == b""
+
+
+def test_floors_are_in_the_order_of_a_lift() -> None:
+    assert sorted(["10", "B1", "annex", "2", "1", "b2", "3f"], key=floor_order) == [
+        "b2", "B1", "1", "2", "3f", "10", "annex"
+    ]  # fmt: skip
+
+
+def test_a_time_that_is_none_is_shown_as_it_was_said() -> None:
+    assert page.moment(AT, ZoneInfo("Asia/Seoul")) == "2026-11-25 07:56:00"
+    for strange in ("", "yesterday", "9999-99-99T00:00:00Z", "<b>"):
+        assert page.moment(strange, ZoneInfo("Asia/Seoul")) == strange
