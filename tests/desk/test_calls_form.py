@@ -13,12 +13,12 @@ from calls_rig import EVIL
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linetap.desk.calls.wanted import Seat
 from linetap.desk.serve import settings
 from linetap.desk.serve.access.masking import without_numbers
 from linetap.desk.serve.calls import form
 from linetap.desk.serve.calls.form import Form
 from linetap.desk.serve.calls.house import House
-from linetap.desk.serve.calls.wanted import Seat
 from linetap.errors import BadInput
 
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -14,12 +14,12 @@ from sqlalchemy import delete, update
 
 from ingest_rig import trusted
 from linetap.clock import NS_PER_S, rfc3339
+from linetap.desk.calls import nothing
+from linetap.desk.calls.nothing import Known, Passed
 from linetap.desk.ingest import tables
 from linetap.desk.ingest.judge import Report
 from linetap.desk.ingest.register import Notice
 from linetap.desk.ingest.store import Store
-from linetap.desk.serve.calls import nothing
-from linetap.desk.serve.calls.nothing import Known, Passed
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ class TestNothing:
 
     def test_only_a_part_was_searched(self, officer: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("CHUNK", "BUDGET", "LEAST"):
-            monkeypatch.setattr("linetap.desk.serve.calls.query." + name, 40)
+            monkeypatch.setattr("linetap.desk.calls.query." + name, 40)
         said = self.said(officer, f"unit={MANY}&disposition=fax")
         assert "Nothing was found so far" in said
         assert 'rel="next"' in said

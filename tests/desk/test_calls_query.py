@@ -19,11 +19,11 @@ from sqlalchemy import Connection, Engine, delete
 
 from linetap.bench.measure import callsmade
 from linetap.clock import rfc3339
+from linetap.desk.calls import query
+from linetap.desk.calls.keyset import Cursor, Way
+from linetap.desk.calls.reading import Reading, Statement
+from linetap.desk.calls.wanted import STATES, Leg, Seat, Wanted, legs
 from linetap.desk.ingest import database, tables
-from linetap.desk.serve.calls import query
-from linetap.desk.serve.calls.keyset import Cursor, Way
-from linetap.desk.serve.calls.reading import Reading, Statement
-from linetap.desk.serve.calls.wanted import STATES, Leg, Seat, Wanted, legs
 from linetap.errors import BadInput
 
 UNITS = ("floor-03", "floor-04", "a-1")

@@ -20,13 +20,13 @@ from ingest_rig import START_NS, UNIT, Ingesting, Teller, rows, trusted
 from kept_rig import Kept
 from linetap import cli
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
+from linetap.desk.calls import nothing
 from linetap.desk.ingest import database, tables
 from linetap.desk.ingest.clear import Clearing
 from linetap.desk.ingest.holes import Holes
 from linetap.desk.ingest.judge import Report
 from linetap.desk.ingest.service import alone
 from linetap.desk.ingest.store import Store
-from linetap.desk.serve.calls import nothing
 from linetap.desk.serve.calls import story as calls_story
 from linetap.errors import AlreadyRunning
 from linetap.evidence import signers

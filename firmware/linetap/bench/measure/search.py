@@ -20,11 +20,11 @@ from linetap.bench.measure import callsmade
 from linetap.bench.measure.row import Row
 from linetap.bench.measure.writing import write
 from linetap.clock import NS_PER_S, rfc3339
+from linetap.desk.calls import nothing, query
+from linetap.desk.calls.keyset import Cursor
+from linetap.desk.calls.wanted import Seat, Wanted
 from linetap.desk.ingest import database
 from linetap.desk.ingest.tables import events
-from linetap.desk.serve.calls import nothing, query
-from linetap.desk.serve.calls.keyset import Cursor
-from linetap.desk.serve.calls.wanted import Seat, Wanted
 
 CALLS = int(os.environ.get("LINETAP_SEARCH_CALLS", "1000000"))  # the full one is 10000000
 SEARCH_S = 60

@@ -70,6 +70,6 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         from linetap.desk.ingest import metricsserver
 
         return metricsserver.run(args, clock)
-    from linetap.desk.ingest import search
+    from linetap.desk.calls import command as calls
 
-    return search.run(args)
+    return calls.run(args)

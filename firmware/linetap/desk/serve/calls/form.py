@@ -14,10 +14,10 @@ from typing import get_args
 from zoneinfo import ZoneInfo
 
 from linetap.clock import rfc3339
+from linetap.desk.calls.keyset import Cursor
+from linetap.desk.calls.wanted import MOST_SEATS, STATES, State, Wanted
 from linetap.desk.localmoment import last_ns, moment_ns
 from linetap.desk.serve.calls.house import House
-from linetap.desk.serve.calls.keyset import Cursor
-from linetap.desk.serve.calls.wanted import MOST_SEATS, STATES, State, Wanted
 from linetap.desk.serve.text import N_
 from linetap.errors import BadInput
 from linetap.records import Direction, Disposition

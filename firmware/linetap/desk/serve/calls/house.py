@@ -9,8 +9,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from linetap.clock import rfc3339
+from linetap.desk.calls.wanted import Seat
 from linetap.desk.departments import Departments
-from linetap.desk.serve.calls.wanted import Seat
 from linetap.desk.serve.settings import Settings
 from linetap.desk.watch.places import Place, Places
 from linetap.errors import BadInput

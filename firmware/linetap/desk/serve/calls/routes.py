@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap.clock import parse_rfc3339, rfc3339
+from linetap.desk.calls import nothing, query
 from linetap.desk.ingest.database import reason
 from linetap.desk.ingest.signersfile import SignersFile
-from linetap.desk.serve.calls import form, nothing, query, recordfile, story, words
+from linetap.desk.serve.calls import form, recordfile, story, words
 from linetap.desk.serve.calls.form import Form
 from linetap.desk.serve.calls.house import House
 from linetap.desk.serve.route import Route, Subject, subject_of_path

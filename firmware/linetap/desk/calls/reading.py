@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, Text, bindparam, func, select, tuple_
 
+from linetap.desk.calls.keyset import Cursor, Way
+from linetap.desk.calls.wanted import Leg
 from linetap.desk.ingest.tables import calls
-from linetap.desk.serve.calls.keyset import Cursor, Way
-from linetap.desk.serve.calls.wanted import Leg
 
 type Statement = Select[Any] | Select[Any, Any]  # the second is what SQLAlchemy 2.1 calls one of two columns
 type Asked = tuple[Statement, dict[str, Any]]  # with its values

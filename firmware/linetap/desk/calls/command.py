@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap.clock import parse_rfc3339, rfc3339
+from linetap.desk.calls import query
+from linetap.desk.calls.wanted import Wanted
 from linetap.desk.ingest import database
-from linetap.desk.serve.calls import query
-from linetap.desk.serve.calls.wanted import Wanted
 from linetap.errors import BadInput
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")

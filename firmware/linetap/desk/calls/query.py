@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from linetap.desk.serve.calls.keyset import Cursor, Way
-from linetap.desk.serve.calls.reading import Reading
-from linetap.desk.serve.calls.wanted import Leg, State, Wanted, legs
+from linetap.desk.calls.keyset import Cursor, Way
+from linetap.desk.calls.reading import Reading
+from linetap.desk.calls.wanted import Leg, State, Wanted, legs
 
 SIZE = 50
 CHUNK = 2000  # rows that one statement may look at
