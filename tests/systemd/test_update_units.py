@@ -33,8 +33,8 @@ LOOPS = "mknod /dev/loop-control c 10 237 && for n in $(seq 0 15); do mknod /dev
 FAKE = "[Service]\nEnvironment=PATH=/var/fake:/usr/sbin:/usr/bin\n"
 SCRIPT_OF_CALLS = "lines = 2\nduration_s = 1.0\n"
 UNITS = [
-    "linetap_update.path", "linetap_update.service", "linetap_good.service", "linetap_overdue.timer",
-    "linetap_overdue.service", "linetap_stick@sda1.service",
+    "linetap_update.path", "linetap_update.service", "linetap_good.service", "linetap_good.timer",
+    "linetap_overdue.timer", "linetap_overdue.service", "linetap_stick@sda1.service",
 ]  # fmt: skip
 
 pytestmark = [
