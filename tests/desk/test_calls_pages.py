@@ -58,7 +58,7 @@ def of(house: CallsHouse, name: str, unit: str = UNIT) -> str:
 class TestInTheBrowser:
     def test_by_keyboard_alone(self, served: ServeSite, browser: Browser) -> None:
         page = served.page(browser, "/calls", "officer")
-        page.get_by_label("장치", exact=True).focus()
+        page.get_by_label("기기", exact=True).focus()
         page.keyboard.type(UNIT)
         page.keyboard.press("Tab")
         page.keyboard.type("2")
@@ -70,7 +70,7 @@ class TestInTheBrowser:
             "녹음하지 않음: 정책에 따라 제외: 내부 통화",
             "녹음됨",
         ]
-        assert page.get_by_label("장치", exact=True).input_value() == UNIT
+        assert page.get_by_label("기기", exact=True).input_value() == UNIT
         page.get_by_role("link", name="2026-11-24 12:15:00 KST").focus()
         page.keyboard.press("Enter")
         page.wait_for_url("**/calls/main-03/**")

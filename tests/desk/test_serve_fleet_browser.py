@@ -192,7 +192,7 @@ def test_a_desk_that_is_gone_is_seen_on_the_page(browser: Browser, broker: Broke
 def test_the_filter_by_keyboard_and_without_script(served: ServeSite, browser: Browser, floor: Speaking) -> None:
     page = opened(served, browser)
     floor.alerts("main-02", text_ko="험이 큽니다")
-    page.get_by_label("장비, 건물, 층 또는 경보").focus()
+    page.get_by_label("기기, 건물, 층 또는 경보").focus()
     page.keyboard.type("험이")
     shown = page.locator(".unit[data-unit]:visible")
     expect(shown).to_have_count(1)
