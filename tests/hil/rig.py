@@ -163,7 +163,10 @@ def one_call(machine: Machine) -> str:
 
 
 def record_of(machine: Machine, call_id: str) -> CallRecord:
-    return msgspec.json.decode(machine.read(f"{VAULT}/{sealed.call_path(call_id)}/{sealed.RECORD}"), type=CallRecord)
+    """Once it is sealed."""
+    path = f"{VAULT}/{sealed.call_path(call_id)}/{sealed.RECORD}"
+    machine.until(lambda: machine.read(path), f"{call_id} is sealed")
+    return msgspec.json.decode(machine.read(path), type=CallRecord)
 
 
 def checked(machine: Machine) -> str:

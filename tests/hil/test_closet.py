@@ -57,7 +57,7 @@ def closet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Closet]:
         card = office.card(port=broker.port, changes={'# port = "/dev/linetap/smdr"': 'port = "/dev/linetap/smdr"'})
         machine.put("linetap.toml", card)
         machine.more = ["-device", "qemu-xhci", "-chardev", f"socket,id=smdr,path={found.pbx},server=on,wait=off"]
-        machine.more += ["-device", "usb-serial,chardev=smdr,id=cable"]
+        machine.more += ["-device", "usb-serial,chardev=smdr,id=cable,always-plugged=on"]
         machine.boot()
         certify(machine, office)
         machine.until(lambda: found.recorder.lines and found.reporter.connected, "it works")
@@ -82,7 +82,7 @@ def test_the_smdr_cable_is_pulled(closet: Closet) -> None:
     machine.qmp("device_del", id="cable")
     machine.until(lambda: not closet.recorder.smdr_connected, "the recorder has seen it")
     assert record_of(machine, one_call(machine)).disposition == "recorded"
-    machine.qmp("device_add", driver="usb-serial", chardev="smdr", id="cable")
+    machine.qmp("device_add", driver="usb-serial", chardev="smdr", id="cable", **{"always-plugged": True})
     machine.until(lambda: closet.recorder.smdr_connected, "the port is open again")
     before = _smdr_lines(closet)
     with socket.socket(socket.AF_UNIX) as pbx:
@@ -113,7 +113,7 @@ def test_the_disk_fills_up(closet: Closet) -> None:
     machine.until(lambda: closet.recorder.recording_refused == "disk_full", "it says so")
     machine.until(lambda: lit(machine, "fault"), "FAULT is lit")
     refused = record_of(machine, one_call(machine))
-    assert (refused.disposition, refused.why) == ("skipped", "disk_full")
+    assert (refused.disposition, refused.why) == ("discarded", "disk_full")
     machine.run("rm", "/var/lib/linetap/full")
     machine.until(lambda: closet.recorder.recording_refused is None, "there is room")
     assert record_of(machine, one_call(machine)).disposition == "recorded"
