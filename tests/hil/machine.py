@@ -124,9 +124,10 @@ class Machine:
         return next(line for line in text.splitlines() if line.startswith("os_prefix=")).split("=")[1].strip("/")
 
     def boot(self) -> None:
-        """Power on, until somebody inside answers."""
+        """Power on, until somebody inside answers and what is to be mounted is."""
         self.start()
         self.wait()
+        self.until(lambda: self.run("systemctl", "is-active", "sysinit.target", check=False) == "active", "it is up")
 
     def wait(self, limit_s: int = BOOT_LIMIT_S) -> None:
         end_ns = SYSTEM.monotonic_ns() + limit_s * NS_PER_S
@@ -182,7 +183,8 @@ class Machine:
         return base64.b64decode(answer["data"])
 
     def write(self, path: str, data: bytes) -> None:
-        self.ask({"write": path, "data": base64.b64encode(data).decode()})
+        answer = self.ask({"write": path, "data": base64.b64encode(data).decode()})
+        assert answer["rc"] == 0, f"{path}: {answer['err']}"
 
     def until(self, holds: Any, what: str, limit_s: float = COMMAND_S) -> None:
         """Asks again and again; a question that cannot be asked yet is not answered with yes."""

@@ -23,10 +23,7 @@ def port() -> Path:
 
 def carried_out(request: dict[str, Any]) -> dict[str, Any]:
     if "write" in request:
-        path = Path(request["write"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(request["data"]))
-        return {"rc": 0}
+        return written(Path(request["write"]), base64.b64decode(request["data"]))
     if "read" in request:
         return read(Path(request["read"]))
     try:
@@ -40,6 +37,15 @@ def carried_out(request: dict[str, Any]) -> dict[str, Any]:
         return {"rc": 127, "out": "", "err": str(error)}
     said = {"out": done.stdout.decode(errors="replace"), "err": done.stderr.decode(errors="replace")}
     return {"rc": done.returncode, **said}
+
+
+def written(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        return {"rc": 1, "err": str(error)}
+    return {"rc": 0}
 
 
 def read(path: Path) -> dict[str, Any]:
