@@ -104,8 +104,7 @@ def test_from_the_first_key_to_the_desk_without_a_mouse(served: ServeSite, brows
     expect(page.locator("h1")).to_have_text("통화 녹음 데스크")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert focused(page).startswith("통화 녹음 데스크"), "the skip link leads to the content"
-    assert page.evaluate("document.activeElement.id") == "main"
+    expect(page.locator("#main"), "the skip link leads to the content").to_be_focused()
 
 
 @pytest.mark.parametrize("look", LOOKS, ids="-".join)
