@@ -135,7 +135,7 @@ def played(machine: Machine, limit_s: float) -> None:
     """Until the exchange has hung up for good, every line is idle, and every call is sealed: that takes the disk."""
     machine.until(lambda: not plays(machine), "all is played", limit_s)
     machine.until(lambda: idle(machine), "every line is idle", SETTLED_S)
-    unsealed = f"cd {VAULT} && for d in 2*/*/*/*/; do [ -e $d{sealed.RECORD}.sig ] || echo $d; done"
+    unsealed = f"cd {VAULT} && for d in 2*/*/*/*/; do [ -e ${{d}}{sealed.RECORD}.sig ] || echo $d; done"
     machine.until(lambda: machine.run("sh", "-c", unsealed) == "", "every call is sealed", SETTLED_S)
 
 
