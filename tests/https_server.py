@@ -35,7 +35,7 @@ class Server:
         context.load_cert_chain(pair.certificate, pair.key)
         context.load_verify_locations(pki.ca)
         context.verify_mode = ssl.CERT_REQUIRED
-        self._server = _Listening((HOST, 0), _handler(self))
+        self._server = Listening((HOST, 0), _handler(self))
         self._server.context = context
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
@@ -53,7 +53,7 @@ class Server:
         self._server.server_close()
 
 
-class _Listening(ThreadingHTTPServer):
+class Listening(ThreadingHTTPServer):
     """Each connection's TLS in its own thread: whoever is not let in keeps nobody else out."""
 
     context: ssl.SSLContext

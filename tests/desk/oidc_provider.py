@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -25,6 +25,8 @@ from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core import OpenIDCode, UserInfo
 from authlib.oidc.core.models import AuthorizationCodeMixin
+
+from https_server import Listening
 
 HOST = "127.0.0.1"
 FORM = '<!doctype html><title>id</title><form method="post"><input name="sub"><button>in</button></form>'
@@ -126,7 +128,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         self.register_grant(_grant(self), [_id_token(self), CodeChallenge(required=True)])
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        self._http = _Listening((HOST, 0), _handler(self))
+        self._http = Listening((HOST, 0), _handler(self))
         self._http.context = context
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05})
         self.url = f"https://{HOST}:{self._http.server_address[1]}"
@@ -219,17 +221,6 @@ def _id_token(provider: Provider) -> OpenIDCode:
             return token
 
     return IdToken(require_nonce=True)
-
-
-class _Listening(ThreadingHTTPServer):
-    context: ssl.SSLContext
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        with self.context.wrap_socket(request, server_side=True) as safe:
-            super().finish_request(safe, client_address)
-
-    def handle_error(self, *_: object) -> None:
-        """A browser that hangs up early."""
 
 
 def _handler(provider: Provider) -> Callable[..., BaseHTTPRequestHandler]:

@@ -32,7 +32,7 @@ def open_writer(text: str) -> Engine:
             for name in SUPERSEDED:
                 db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
     except SQLAlchemyError as error:
-        raise BadInput(f"--db {_shown(url)}: {reason(error)}") from None
+        raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
     return engine
 
 
@@ -40,7 +40,7 @@ def open_reader(text: str) -> Engine:
     """BadInput where there is no such database: a search must not make an empty one."""
     url = parse(text)
     if (path := file_of(url)) is not None and not path.is_file():
-        raise BadInput(f"--db {_shown(url)}: there is no file {path}; `linetap desk ingest` makes it")
+        raise BadInput(f"--db {shown(url)}: there is no file {path}; `linetap desk ingest` makes it")
     return _engine(url)
 
 
@@ -52,7 +52,7 @@ def parse(text: str) -> URL:
     if url.get_backend_name() not in ("sqlite", "postgresql") or (
         url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
     ):
-        raise BadInput(f"--db {_shown(url)}: {_KINDS}")
+        raise BadInput(f"--db {shown(url)}: {_KINDS}")
     return url
 
 
@@ -88,17 +88,20 @@ def _add_columns(engine: Engine) -> None:
 
 
 def _engine(url: URL) -> Engine:
-    try:
-        engine = create_engine(url, hide_parameters=True)
-    except NoSuchModuleError:
-        raise BadInput(f"--db {_shown(url)}: {_KINDS}") from None
-    except ModuleNotFoundError as error:
-        raise BadInput(
-            f"--db {_shown(url)}: this needs {error.name}, which Debian has as python3-{error.name}"
-        ) from None
+    engine = connecting(url, f"--db {shown(url)}", _KINDS)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _as_we_need_it)
     return engine
+
+
+def connecting(url: URL, where: str, right: str) -> Engine:
+    """Not connected yet. BadInput, which begins with `where`, for a driver that is not known or not installed."""
+    try:
+        return create_engine(url, hide_parameters=True)
+    except NoSuchModuleError:
+        raise BadInput(f"{where}: {right}") from None
+    except ModuleNotFoundError as error:
+        raise BadInput(f"{where}: this needs {error.name}, which Debian has as python3-{error.name}") from None
 
 
 def _as_we_need_it(connection: Any, _record: Any) -> None:
@@ -108,5 +111,5 @@ def _as_we_need_it(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _shown(url: URL) -> str:
+def shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)

@@ -7,14 +7,15 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from linetap.desk.ingest.database import BUSY_MS, file_of, parse, reason
+from linetap.desk.ingest.database import BUSY_MS, connecting, file_of, parse, reason, shown
 from linetap.errors import BadInput
 
 _WRITES = "linetap_writes"
+_KINDS = "sqlite:///serve.db or postgresql+psycopg://user@host/serve is right"
 
 
 def open_own(name: str) -> Engine:
@@ -28,7 +29,7 @@ def open_own(name: str) -> Engine:
         try:
             migrations.upgrade(engine)
         except SQLAlchemyError as error:
-            raise BadInput(f"{_shown(url)}: {reason(error)}") from None
+            raise BadInput(f"{shown(url)}: {reason(error)}") from None
         failing.pop_all()
     return engine
 
@@ -37,7 +38,7 @@ def open_there(name: str) -> Engine:
     """To be read only; BadInput where there is none, and nothing is made."""
     url = parse(name)
     if (path := file_of(url)) is not None and not path.is_file():
-        raise BadInput(f"{_shown(url)}: there is no file {path}; `linetap desk serve` makes it")
+        raise BadInput(f"{shown(url)}: there is no file {path}; `linetap desk serve` makes it")
     return _engine(url)
 
 
@@ -56,12 +57,7 @@ def one_at_a_time(db: Connection, number: int) -> None:
 
 
 def _engine(url: URL) -> Engine:
-    try:
-        engine = create_engine(url, hide_parameters=True)
-    except NoSuchModuleError:
-        raise BadInput(f"{_shown(url)}: sqlite:///serve.db or postgresql+psycopg://user@host/serve is right") from None
-    except ModuleNotFoundError as error:
-        raise BadInput(f"{_shown(url)}: this needs {error.name}, which Debian has as python3-{error.name}") from None
+    engine = connecting(url, shown(url), _KINDS)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _as_we_need_it)
         event.listen(engine, "begin", _begin)
@@ -78,7 +74,3 @@ def _as_we_need_it(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
-
-
-def _shown(url: URL) -> str:
-    return url.render_as_string(hide_password=True)
