@@ -137,7 +137,7 @@ def test_the_lists_of_each(house: ReleaseHouse) -> None:
     def under(role: str) -> str:
         page = house.client(role).get("/release").text
         assert "<script>alert" not in page
-        return re.findall(r"<h2 id=\"(\w+)\"", page.partition(f">{request_id}<")[0])[-1]
+        return str(re.findall(r"<h2 id=\"(\w+)\"", page.partition(f">{request_id}<")[0])[-1])
 
     assert {role: under(role) for role in (LEGAL, "vault", "custodian", "officer", "auditor")} == {
         LEGAL: "mine", "vault": "open", "custodian": "open", "officer": "open", "auditor": "open",
