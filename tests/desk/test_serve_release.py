@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 from release_house import LEGAL, MANAGER, ReleaseHouse, refusal
 
+from linetap.desk.serve.release import words
 from linetap.evidence import g711
 from release_rig import KIM, PARK, Desk
 from sealing_rig import CALL_ID, TIMEOUT_S, noise
 
+ROOT = Path(__file__).parents[2]
 SAMPLES = 20_000
 
 
@@ -145,3 +147,13 @@ def test_the_lists_of_each(house: ReleaseHouse) -> None:
     assert refusal(house.close(request_id, "officer")) == "no_remark"
     assert house.close(request_id, "officer", remark="asked for the wrong call").status_code == 303
     assert under(LEGAL) == "closed"
+
+
+def test_the_page_names_every_code() -> None:
+    documents = "".join((ROOT / f"docs/{name}.md").read_text() for name in ("desk-release", "release", "commands"))
+    said = set(words.REFUSAL)
+    for path in (ROOT / "firmware/linetap/desk/serve/release").glob("*.py"):
+        said |= set(re.findall(r'(?:StepFault|NotReleased)\(\s*"([a-z_]+)"', path.read_text()))
+    assert len(said) > 40
+    assert {code for code in said if f"`{code}`" not in documents} == set()
+    assert said - words.REFUSAL.keys() == set()
