@@ -363,7 +363,7 @@ def test_a_desk_that_gives_nothing(
 ) -> None:  # fmt: skip
     own, ca = desk_server
     monkeypatch.setattr("sys.stdin", os.fdopen(os.memfd_create("ticket"), "w+"))
-    sys.stdin.write(f"{ticket}\n")  # type: ignore[attr-defined]
+    sys.stdin.write(f"{ticket}\n")
     sys.stdin.seek(0)
     assert main(words_of(desk, "--desk", url or own, "--ca", ca)) != 0
     sys.stdin.close()

@@ -216,6 +216,7 @@ async def end(request: Request, site: Site) -> Response:
 
 
 def _ended(request: Request, site: Site, closed: bool) -> Response:
+    request.state.csrf = ""  # a page from which nothing is asked any more
     response = site.page(request, "ended.html", closed=closed)
     response.background = BackgroundTask(site.end)
     return response

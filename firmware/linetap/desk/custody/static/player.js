@@ -5,6 +5,7 @@ const RATE = 8000;
 const LEAD_S = 0.05; // between a piece and its sound
 const AHEAD_S = 10; // that are fetched
 const STEP_S = 5;
+const STRIP = 8; // pixels of the canvas: the colour of what is there, above the loudest voice
 
 const player = document.getElementById("player");
 const [wave, at, clock, wall, toggle, speed, said] = ["wave", "at", "clock", "wall", "toggle", "speed", "said"].map(
@@ -135,15 +136,17 @@ function draw(now) {
   const x = (seconds) => (length ? (seconds / length) * width : 0);
   paint.clearRect(0, 0, width, height);
   for (const one of shape.moments.filter((each) => each.kind !== "mark")) {
-    paint.globalAlpha = one.kind === "notice" ? 0.25 : 0.6;
     paint.fillStyle = colour(one.kind === "notice" ? "--success" : "--warning");
-    paint.fillRect(x(one.from), 0, Math.max(2, x(one.to - one.from)), height);
+    const [left, wide] = [x(one.from), Math.max(2, x(one.to - one.from))];
+    paint.globalAlpha = 0.25;
+    paint.fillRect(left, 0, wide, height);
+    paint.globalAlpha = 1;
+    paint.fillRect(left, 0, wide, STRIP);
   }
-  paint.globalAlpha = 1;
   shape.peaks.forEach((peak, column) => {
     const left = (column / shape.peaks.length) * width;
     paint.fillStyle = left < x(now) ? before : after;
-    const tall = Math.max(1, (peak / 127) * (height - 8));
+    const tall = Math.max(1, (peak / 127) * (height - 3 * STRIP));
     paint.fillRect(left, (height - tall) / 2, Math.max(1, width / shape.peaks.length), tall);
   });
   paint.fillStyle = colour("--danger");
