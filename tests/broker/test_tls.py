@@ -163,6 +163,7 @@ def test_unusable_files_are_told_at_once(tmp_path: Path, authorities: Authoritie
         (BrokerConfig(ca=str(tmp_path / "none.pem")), "broker.ca"),
         (BrokerConfig(ca=str(rubbish)), "broker.ca"),
         (BrokerConfig(ca=ca, certificate=str(rubbish)), "broker.certificate"),
+        (BrokerConfig(ca=ca, certificate=str(tmp_path / "none.pem"), key=str(one.key)), "broker.certificate"),
         (BrokerConfig(ca=ca, certificate=str(one.certificate), key=str(other.key)), "broker.key"),
     ):
         with pytest.raises(BadInput, match=at):

@@ -97,6 +97,19 @@ def test_a_revoked_unit_stays_out_until_it_has_new_keys_and_then_comes_by_itself
     assert end(process) == 0
 
 
+def test_a_new_unit_waits_for_its_certificate(tmp_path: Path, run_dir: Path) -> None:
+    """It says so, does not end, and comes by itself: nobody is there to start it again when the answer comes."""
+    made = Enrolled(tmp_path, run_dir)
+    with made.broker, made.floor as floor:
+        floor.events(5)
+        process = floor.reporter()
+        floor.until(lambda: "broker.certificate and broker.key cannot be used: No such file" in floor.said())
+        assert process.poll() is None
+        made.enrol()
+        floor.reached(lambda state: state.connected and state.delivered_seq == 5)
+        assert end(process) == 0
+
+
 def test_it_says_why_it_is_refused(tmp_path: Path, run_dir: Path) -> None:
     """Mosquitto may hang up before its alert is read; this broker says why and waits."""
     made = Enrolled(tmp_path, run_dir)

@@ -50,7 +50,7 @@ class Link(ABC):
         """BadInput for certificates that cannot be used."""
         self._broker, self._clock, self._patience, self._log = broker, clock, patience, log
         self._at = f"{broker.host}:{broker.port}"
-        tls_context(broker)  # told at the start, while somebody is there to read it
+        self._require_files()  # told at the start, while somebody is there to read it
         self._backoff = Backoff(patience)
         self._happenings: queue.SimpleQueue[tuple[Connection, Happening]] = queue.SimpleQueue()
         self._connection: Connection | None = None
@@ -62,6 +62,10 @@ class Link(ABC):
         self._said = ""
         self._leaving = self._refused = False
         self.connected = False
+
+    def _require_files(self) -> None:
+        """BadInput for certificates that cannot be used."""
+        tls_context(self._broker)
 
     @abstractmethod
     def _terms(self) -> Terms:

@@ -11,8 +11,13 @@ from linetap.errors import BadInput
 from linetap.service import credential
 
 
+class CertificateAwaited(BadInput):
+    """There is no certificate yet: the authority has the request, which may take days."""
+
+
 def tls_context(broker: Broker) -> ssl.SSLContext | None:
-    """TLS 1.3 with the host's name checked, where `broker.ca` is set. BadInput for files that cannot be used."""
+    """TLS 1.3 with the host's name checked, where `broker.ca` is set. BadInput for files that cannot be
+    used, CertificateAwaited where it is the certificate that is not there."""
     if broker.ca is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -26,7 +31,9 @@ def tls_context(broker: Broker) -> ssl.SSLContext | None:
             context.load_cert_chain(broker.certificate, key, password=_no_password)
     except OSError as error:
         why = error.strerror if error.errno and not isinstance(error, ssl.SSLError) else "PEM would be right"
-        raise BadInput(f"{named[1]}: {named[0]} cannot be used: {why}") from None
+        gone = isinstance(error, FileNotFoundError) and named[0] != "broker.ca"
+        kind = CertificateAwaited if gone and not Path(str(broker.certificate)).exists() else BadInput
+        raise kind(f"{named[1]}: {named[0]} cannot be used: {why}") from None
     return context
 
 

@@ -5,6 +5,7 @@ old one may arrive after the birth of a new one, and is then known for what it i
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from linetap.broker import backoff, link
 from linetap.broker.connection import Terms, Unread
 from linetap.broker.link import Receipt
 from linetap.broker.message import Message
+from linetap.broker.tls import CertificateAwaited
 from linetap.clock import NS_PER_MS, Clock, rfc3339
 from linetap.config.schema import Broker
 from linetap.evidence.command import LIMIT_BYTES
@@ -41,6 +43,11 @@ class Link(link.Link):
         self._topics = Topics(unit)
         self._client_id = f"linetap-{unit}"
         self.session = self.since = ""
+
+    def _require_files(self) -> None:
+        """A new unit has no certificate until its request is answered: until then it reaches no broker, and waits."""
+        with contextlib.suppress(CertificateAwaited):
+            super()._require_files()
 
     def birth(self) -> Message:
         return self._status("online", self.since)
