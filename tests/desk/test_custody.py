@@ -59,7 +59,8 @@ def test_only_with_the_code_and_once(helper: Helper) -> None:
     assert stranger.post("/", data={"code": "AAAA-AAAA"}, headers=own).status_code == 403
     inside = helper.inside()
     assert helper.get(inside, "/").status_code == 200
-    assert "2026-117" in helper.get(inside, "/").text
+    for word in ("2026-117", "통화 내용 분쟁", helper.desk.requester.recipient):
+        assert word in helper.get(inside, "/").text
     second = stranger.post("/", data={"code": helper.site.door.code}, headers=own)
     assert second.status_code == 403
     assert "다른 브라우저" in second.text
@@ -342,6 +343,8 @@ def test_from_the_desk_by_a_ticket(desk: Desk, desk_server: tuple[str, Path]) ->
         assert said.read_text().startswith("http://127.0.0.1:"), said.read_text()
         assert Packages.ticket not in Path(f"/proc/{process.pid}/cmdline").read_text()
         assert len(folders() - before) == 1
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert limits.partition("Max core file size")[2].split()[:2] == ["0", "0"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(LIMIT_S) == 0
     assert folders() - before == set()

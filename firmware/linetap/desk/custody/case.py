@@ -22,9 +22,10 @@ from linetap.desk.custody.package import Package
 from linetap.desk.deskfolder import Desk
 from linetap.desk.opening import Unlocked, Wanted, json_path, open_call, require
 from linetap.desk.release import ask, files, gate
-from linetap.errors import BadInput
+from linetap.errors import BadInput, LinetapError
 from linetap.evidence import sealed
 from linetap.evidence.release import Request
+from linetap.evidence.roles import Purpose
 from linetap.records import CallRecord
 
 
@@ -68,6 +69,13 @@ class Case:
     def one_time_key(self) -> Path | None:
         """The file that `close` destroys."""
         return next((path for path in self.means.identities if files.key_request(path) == self.request.id), None)
+
+    def purpose(self) -> Purpose | None:
+        """As the roles in force have it; None where they do not know it, or are not in order."""
+        try:
+            return self.desk.roles(self.desk.access.entries()).purpose(self.request.purpose)
+        except LinetapError:
+            return None
 
     def heard(self, call_id: str) -> Heard | None:
         return self._heard.get(call_id)

@@ -162,6 +162,7 @@ function tick() {
     shown();
     if (run.whole && context.currentTime >= run.next) {
       pause();
+      seek(length);
       tell(texts.paused);
     }
   }
