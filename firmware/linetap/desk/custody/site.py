@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -45,7 +45,7 @@ class Site:
     url: str
     idle_s: float
     end: Callable[[], None] = lambda: None  # set by the service
-    done_ns: int = field(default=0)
+    done_ns: int = 0
 
     def __post_init__(self) -> None:
         self.touch()
