@@ -151,6 +151,7 @@ def test_from_the_code_to_the_requesters_files_by_keyboard(
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("도우미가 끝났습니다")
     require_accessible(page)
+    assert page.evaluate("getComputedStyle(document.querySelector('.note')).borderLeftWidth") == "4px"
     helper.thread.join(LIMIT_S)
     assert not helper.thread.is_alive()
     context.close()

@@ -170,10 +170,11 @@ async def alive(request: Request, site: Site) -> Response:  # noqa: ARG001
 
 
 async def static(request: Request) -> Response:
+    """Kept by the browser: the page that says that the helper has ended is shown when nobody answers any more."""
     name = str(request.path_params["name"])
     if name not in _STATIC:
         raise HTTPException(404)
-    return FileResponse(_STATIC[name] / name, headers={"Cache-Control": "no-cache"})
+    return FileResponse(_STATIC[name] / name, headers={"Cache-Control": "max-age=3600"})
 
 
 def _named(request: Request, site: Site) -> str:
