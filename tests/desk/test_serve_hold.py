@@ -6,6 +6,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -86,7 +87,7 @@ def test_from_the_form_to_the_units_word(house: ReleaseHouse, clock: ManualClock
     assert f"linetap command send {hold_id}.command --config desk.toml" in page
     teller = Teller(house.desk.root / "unit", unit=UNIT)
 
-    def tell(**more: str) -> None:
+    def tell(**more: Any) -> None:
         clock.step_utc(60 * NS_PER_S)
         teller.tell("held", at=rfc3339(clock.utc_ns()), call_id=CALL_ID, line=3, **more)
         Store(house.engine).write(teller.reports(), trusted(teller))

@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 from release_house import LEGAL, MANAGER, ReleaseHouse, refusal
 
+from linetap.desk.custody.fetch import fetched
+from linetap.desk.custody.package import unpack as helper_unpack
 from linetap.desk.serve.release import words
+from linetap.errors import Refusal
 from linetap.evidence import g711
 from release_rig import KIM, PARK, Desk
 from sealing_rig import CALL_ID, TIMEOUT_S, noise
@@ -131,6 +134,17 @@ def test_a_package_by_session_is_that_of_the_ticket(house: ReleaseHouse) -> None
         "allowed_signers",
     ]  # fmt: skip
     assert names[-1] == f"inner/{CALL_ID}.age"
+
+
+def test_the_custodians_helper_takes_it(house: ReleaseHouse, tmp_path: Path) -> None:
+    request_id = house.unwrapped()
+    ticket = house.ticket(request_id)
+    with fetched(house.served.url, house.served.ca, ticket) as source:
+        package = helper_unpack(source, tmp_path)
+    assert package.request.id == request_id
+    assert package.inner(CALL_ID).read_bytes().startswith(b"age-encryption.org/v1\n")
+    with pytest.raises(Refusal, match="401"), fetched(house.served.url, house.served.ca, ticket):
+        pass
 
 
 def test_the_lists_of_each(house: ReleaseHouse) -> None:
