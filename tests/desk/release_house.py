@@ -38,7 +38,7 @@ SIGNS = {LEGAL: PARK, MANAGER: KIM}  # the account's role -> whose key is on tha
 class ReleaseHouse:
     """`with house.served: house.ask()`; each person of a role is one account of that name."""
 
-    def __init__(self, desk: Desk, clock: Clock = SYSTEM, copied: bool = True) -> None:
+    def __init__(self, desk: Desk, clock: Clock = SYSTEM, copied: bool = True, more: str = "") -> None:
         self.desk, self.clock, self.folder = desk, clock, desk.root / "server"
         self.copies = desk.root / "copies"
         self.copies.mkdir()
@@ -47,7 +47,7 @@ class ReleaseHouse:
         for call in (desk.call, desk.other):
             self.know(call, copied)
         text = TABLES.format(signers=desk.rig.signers_file, copies=self.copies)
-        self.served = ServeSite(self.folder, clock, SERVE.format(root=desk.root), text)
+        self.served = ServeSite(self.folder, clock, f"{SERVE.format(root=desk.root)}\n{more}", text)
         self.clients: dict[str, httpx.Client] = {}
 
     def know(self, call: Path, copied: bool) -> None:

@@ -10,11 +10,13 @@ import sys
 import tarfile
 import wave
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from postgres_rig import Postgres
 from release_house import LEGAL, MANAGER, ReleaseHouse, refusal
 
 from linetap.desk.custody.fetch import fetched
@@ -22,7 +24,7 @@ from linetap.desk.custody.package import unpack as helper_unpack
 from linetap.desk.serve.release import words
 from linetap.errors import Refusal
 from linetap.evidence import g711
-from release_rig import KIM, PARK, Desk
+from release_rig import KIM, LEE, PARK, Desk
 from sealing_rig import CALL_ID, TIMEOUT_S, noise
 
 ROOT = Path(__file__).parents[2]
@@ -161,6 +163,29 @@ def test_the_lists_of_each(house: ReleaseHouse) -> None:
     assert refusal(house.close(request_id, "officer")) == "no_remark"
     assert house.close(request_id, "officer", remark="asked for the wrong call").status_code == 303
     assert under(LEGAL) == "closed"
+
+
+def test_the_same_in_postgresql_where_two_come_at_once(desk: Desk) -> None:
+    with Postgres() as server:
+        house = ReleaseHouse(desk, more=f'db = "{server.url}"')
+        with house.served:
+            request_id = house.keyed()
+            sigs = {name: house.signature(request_id, name) for name in (PARK, LEE)}
+            for name in sigs:
+                house.client(LEGAL, name)
+            with ThreadPoolExecutor() as pool:
+                answers = list(pool.map(lambda name: house.approve(request_id, LEGAL, sigs[name], name), sigs))
+            assert sorted(map(refusal, answers)) == ["303", "approvers_same_role"]
+            assert house.approve(request_id, MANAGER).status_code == 303
+            half = house.half(request_id)
+            assert house.bring(f"/release/{request_id}/unwrap", half, "vault").status_code == 303
+            ticket = house.ticket(request_id)
+            with ThreadPoolExecutor() as pool:
+                fetched_by = [answer.status_code for answer in pool.map(house.fetch, [ticket] * 4)]
+            assert sorted(fetched_by) == [200, 401, 401, 401]
+            assert house.asked() == f"{request_id[:5]}0002"
+            assert house.client("auditor").get("/release").status_code == 200
+        house.engine.dispose()
 
 
 def test_the_page_names_every_code() -> None:

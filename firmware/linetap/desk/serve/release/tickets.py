@@ -28,7 +28,8 @@ def take(db: Connection, ticket: str, now_ns: int) -> tuple[str, str] | None:
     found = db.execute(select(tickets).where(tickets.c.sha256 == _digest(ticket))).one_or_none()
     if found is None:
         return None
-    db.execute(delete(tickets).where(tickets.c.sha256 == found.sha256))
+    if db.execute(delete(tickets).where(tickets.c.sha256 == found.sha256)).rowcount != 1:
+        return None  # in PostgreSQL another may have taken it since it was read
     return (found.request, found.by) if now_ns < parse_rfc3339(found.ends_at) else None
 
 
