@@ -113,9 +113,9 @@ class CallsHouse:
             said = {"state": state, "session": "a", "version": "1", "since": "x"}
             self._write(Notice(unit, "status", json.dumps(said).encode(), NOON_NS + seconds * NS_PER_S))
 
-    def serve(self, clock: ManualClock | None = None, **more: str) -> ServeSite:
+    def serve(self, clock: ManualClock | None = None, more: str = "") -> ServeSite:
         tables_of = DESK.format(copies=self.copies)
-        return ServeSite(self.folder, clock or ManualClock(NOW_NS), 'lines = "lines.csv"', tables_of, **more)
+        return ServeSite(self.folder, clock or ManualClock(NOW_NS), f'lines = "lines.csv"\n{more}', tables_of)
 
     def outages(self, now_ns: int) -> Outages:
         return Outages(self.engine, ManualClock(now_ns, NS_PER_S))

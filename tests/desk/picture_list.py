@@ -100,6 +100,41 @@ SHOTS = (
         "officer",
         "One call: times, the proof of its notice, gaps, marks, copy, log, and each signature judged.",
     ),
+    Shot(
+        "release",
+        "/release",
+        "/release",
+        "approver-manager",
+        "Releases and holds: what is mine to do, what is under way, what is over.",
+    ),
+    Shot(
+        "release-ask",
+        "/release/ask/{unit}/{call_id:path}",
+        "/release/ask/main-03/{call}",
+        "officer",
+        "A request begins: a purpose of the signed list, a case, and the key of who shall hear it.",
+    ),
+    Shot(
+        "release-one",
+        "/release/{id}",
+        "/release/2026-0042",
+        "approver-manager",
+        "One request and how far it is: the second approval is missing, signed on the approver's own device.",
+    ),
+    Shot(
+        "hold-ask",
+        "/hold/ask/{unit}/{call_id:path}",
+        "/hold/ask/main-03/{call}",
+        "officer",
+        "A case needs a call longer than its day.",
+    ),
+    Shot(
+        "hold",
+        "/hold/{id}",
+        "/hold/H2026-0007",
+        "vault",
+        "A hold: the vault officer's two commands, and the signed one is brought here.",
+    ),
     Shot("review", "/review", "/review", "auditor", "The months of the access log, and which of them are signed."),
     Shot(
         "review-month",
@@ -124,6 +159,11 @@ NO_PAGE = {
     "/oidc": "leads to the provider",
     "/oidc/back": "leads back from it",
     "/fleet/events": "the stream",
+    "/release/{id}/request.json": "what the approvers sign",
+    "/release/{id}/vault": "what the vault officer takes along",
+    "/release/{id}/package": "what the custodian takes along",
+    "/hold/{id}/hold.command": "what the vault officer sends",
+    "/package": "the package, by ticket",
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import picture_release
 from calls_house import LINES, NOW_NS, OTHER, UNIT, CallsHouse
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fleet_rig import END_S, Speaking
@@ -38,7 +39,10 @@ annex-01 = 1
 annex-02 = 2
 """
 STANDINGS = {UNIT: "warning", OTHER: "warning", "main-b1": "fault", "annex-01": "offline", "annex-02": "unheard"}
-SHOWN = {"officer": "김민지", "watch": "종합상황실", "auditor": "한지우"}
+SHOWN = {
+    "officer": "김민지", "watch": "종합상황실", "auditor": "한지우", "custodian": "최은영", "vault": "오세훈",
+    "approver-legal": "이서연", "approver-manager": "박준호",
+}  # fmt: skip
 
 
 class Noon(ManualClock):
@@ -92,11 +96,13 @@ class PictureSite:
             house = House(folder / "desk")
             held.callback(house.engine.dispose)
             house.fill()
-            served = house.serve(Noon(NOW_NS))
+            picture_release.write_roles(folder / "desk")
+            served = house.serve(Noon(NOW_NS), picture_release.SERVE)
             text = served.config.read_text()
             served.config.write_text(f'{text}[broker]\nhost = "{HOST}"\nport = {broker.port}\n')
             _work(served.config)
             held.enter_context(served)
+            picture_release.ask(served.site, UNIT, house.names["marked"], NOW_NS)
             until(lambda: _standings(served) == STANDINGS, END_S)
             yield cls(served, house.names)
 

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For the pictures: a release that waits for its second approval, one that is over, and a hold that is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import insert
+
+from linetap.clock import NS_PER_S, rfc3339
+from linetap.desk.serve.database import writing
+from linetap.desk.serve.site import Site
+from linetap.desk.serve.tables import approvals, holds, requests
+from linetap.evidence import document, keys, sshsig
+from linetap.evidence.roles import Person, Purpose, Roles
+
+REQUEST, HOLD = "2026-0042", "H2026-0007"
+SERVE = 'roles = "roles.json"\nauthority = "authority.pub"'
+_DAY_NS = 86_400 * NS_PER_S
+_PURPOSES = [Purpose("dispute", "통화 내용에 대한 분쟁", "A caller disputes what was said", "통화녹음 지침 제12조")]
+_KEY = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
+
+
+def write_roles(folder: Path) -> None:
+    """What [serve] roles and authority name."""
+    authority, *others = (_key(name) for name in ("authority", "lee", "park"))
+    lines = [keys.public_line(key.public_key()) for key in others]
+    people = [Person("이서연", "legal", lines[0]), Person("박준호", "privacy", lines[1])]
+    data = document.encode(Roles(3, people, _PURPOSES))
+    (folder / "roles.json").write_bytes(data)
+    (folder / "roles.json.sig").write_bytes(sshsig.sign(data, authority, "linetap-roles").encode())
+    (folder / "authority.pub").write_text(keys.public_line(authority.public_key()) + "\n")
+
+
+def ask(site: Site, unit: str, call_id: str, now_ns: int) -> None:
+    common = {"unit": unit, "call_id": call_id, "record_sha256": hashlib.sha256(call_id.encode()).hexdigest()}
+    at = [rfc3339(now_ns - hours * 3600 * NS_PER_S) for hours in (30, 26, 22, 4)]
+    row = {
+        **common, "line": 1, "purpose": "dispute", "case_number": "2026-117", "requester": "정호", "recipient": _KEY,
+        "asked_by": "officer", "asked_at": at[0], "expires_at": rfc3339(now_ns + 5 * _DAY_NS), "one_time": _KEY,
+        "keyed_by": "custodian", "request": b"{}",
+    }  # fmt: skip
+    closed = {"closed_by": "custodian", "closed_at": at[3], "outcome": "given", "remark": ""}
+    signed = {"role": "approver-legal", "signer": "이서연", "signer_role": "legal", "sig": b"", "by": "approver-legal"}
+    with writing(site.own) as db:
+        db.execute(insert(requests).values(id=REQUEST, **row))
+        db.execute(insert(requests).values(id="2026-0041", **row, **closed))
+        db.execute(insert(approvals).values(request=REQUEST, at=at[2], **signed))
+        db.execute(insert(holds).values(
+            id=HOLD, **common, case_number="2026-118", basis="형사소송법 제199조", until=rfc3339(now_ns + 90 * _DAY_NS),
+            asked_by="officer", asked_at=at[1],
+        ))  # fmt: skip
+
+
+def _key(name: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
