@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest|calls|metrics|serve`. None loads the database's library before it is asked for."""
+"""`linetap desk ingest|calls|metrics|rebuild|serve`. None loads the database's library unasked."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _METRICS = (
     "examples: linetap desk metrics --db sqlite:///desk.db > /var/lib/prometheus/node-exporter/linetap.prom\n"
     "          linetap desk metrics --db sqlite:///desk.db --listen 127.0.0.1:9464"
 )
+_REBUILD = "example: linetap desk rebuild --config desk.toml --for 600"
 MOST = 200
 
 
@@ -56,6 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metrics.add_argument(
         "--listen", metavar="HOST:PORT", help="serve /metrics there, on the loopback, until SIGTERM; else print once"
     )
+    rebuild = actions.add_parser(
+        "rebuild", help="make the index again, from the units and the copies", epilog=_REBUILD, formatter_class=_RAW
+    )
+    rebuild.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="as the ingest has it")
+    rebuild.add_argument(
+        "--for", dest="for_s", type=int, default=600, metavar="SECONDS",
+        help="units are asked for so long at most, default %(default)s; 0: they are not asked",
+    )  # fmt: skip
+    rebuild.add_argument(
+        "--without-old", action="store_true", help="take over nothing of the old database, not even what only it has"
+    )
     serving.add_actions(actions)
 
 
@@ -70,6 +82,10 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         from linetap.desk.ingest import metricsserver
 
         return metricsserver.run(args, clock)
+    if args.action == "rebuild":
+        from linetap.desk.rebuild import command as rebuild
+
+        return rebuild.run(args, clock)
     from linetap.desk.calls import command as calls
 
     return calls.run(args)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,25 @@ def open_writer(text: str) -> Engine:
 
 def open_url(url: URL) -> Engine:
     engine = _engine(url)
-    try:
-        metadata.create_all(engine)
-        _add_columns(engine)
-        for table in metadata.sorted_tables:
-            for index in table.indexes:
-                index.create(engine, checkfirst=True)  # of a later version than the table is of
-        with engine.begin() as db:
-            for name in SUPERSEDED:
-                db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
-    except SQLAlchemyError as error:
-        raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
+    with contextlib.ExitStack() as failing:
+        failing.callback(engine.dispose)
+        try:
+            _make(engine)
+        except SQLAlchemyError as error:
+            raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
+        failing.pop_all()
     return engine
+
+
+def _make(engine: Engine) -> None:
+    metadata.create_all(engine)
+    _add_columns(engine)
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(engine, checkfirst=True)  # of a later version than the table is of
+    with engine.begin() as db:
+        for name in SUPERSEDED:
+            db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
 
 
 def open_reader(text: str) -> Engine:
