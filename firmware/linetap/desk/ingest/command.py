@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest|calls|metrics|rebuild|serve`. None loads the database's library unasked."""
+"""`linetap desk ingest|calls|metrics|rebuild|summary|serve`. None loads the database's library unasked."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _METRICS = (
     "          linetap desk metrics --db sqlite:///desk.db --listen 127.0.0.1:9464"
 )
 _REBUILD = "example: linetap desk rebuild --config desk.toml --for 600"
+_SUMMARY = "example: linetap desk summary --config desk.toml --day 2026-11-24"
 MOST = 200
 
 
@@ -68,6 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rebuild.add_argument(
         "--without-old", action="store_true", help="take over nothing of the old database, not even what only it has"
     )
+    summary = actions.add_parser(
+        "summary", help="what a day was, by mail, to a webhook or here", epilog=_SUMMARY, formatter_class=_RAW
+    )
+    summary.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [summary] table")
+    summary.add_argument("--day", metavar="DAY", help="in the zone of the table; default yesterday")
     serving.add_actions(actions)
 
 
@@ -82,6 +88,10 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         from linetap.desk.ingest import metricsserver
 
         return metricsserver.run(args, clock)
+    if args.action == "summary":
+        from linetap.desk.summary import command as summary
+
+        return summary.run(args, clock)
     if args.action == "rebuild":
         from linetap.desk.rebuild import command as rebuild
 

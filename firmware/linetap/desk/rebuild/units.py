@@ -104,9 +104,8 @@ def _for_events(signer: Signer) -> bool:
 
 def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:
     """Units that are online; and of which everything is here that their health names, by the key that got furthest."""
-    online: dict[str, int | None] = dict(
-        db.execute(select(units.c.unit, units.c.outbox_seq).where(_ONLINE)).tuples().all()
-    )
+    heard = db.execute(select(units.c.unit, units.c.outbox_seq).where(_ONLINE))
+    online: dict[str, int | None] = {row[0]: row[1] for row in heard}
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through)
     rows = db.execute(wanted.where(origins.c.through >= origins.c.newest).order_by(origins.c.through))
     furthest = {unit: (origin, through) for unit, origin, through in rows}
