@@ -18,6 +18,7 @@ from linetap.bench.measure import (
     boot,
     busy,
     capture,
+    custody,
     desk,
     ears,
     fetch,
@@ -58,6 +59,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "fleet": fleet.measure,
     "search": search.measure,
     "desk": desk.measure,
+    "custody": custody.measure,
 }
 
 
