@@ -157,6 +157,7 @@ def house(tmp_path: Path) -> Iterator[CallsHouse]:
         db.execute(insert(tables.unit_alerts), [
             {"unit": UNIT, "check": "smdr_unmatched", "severity": "warning", "since": at},
             {"unit": UNIT, "check": "disk_full", "severity": "critical", "since": at},
+            {"unit": "stranger", "check": "smdr_unmatched", "severity": "critical", "since": at},
         ])  # fmt: skip
         db.execute(insert(tables.alerts).values(unit=UNIT, origin="o", code="log_fork", first=1, last=2, since=at,
                                                 alerted_at=at))  # fmt: skip

@@ -31,9 +31,10 @@ def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int) -> dict[str,
     began = (calls.c.began_at >= since, calls.c.began_at < until)
     kinds = select(calls.c.disposition, func.count()).where(*began).group_by(calls.c.disposition)
     known = {row[0] or "open": row[1] for row in db.execute(kinds)}
-    standing = select(unit_alerts.c.severity, func.count()).group_by(unit_alerts.c.severity)
+    ours = unit_alerts.c.unit.in_(select(units.c.unit).where(units.c.named))  # whoever else reports could say anything
+    standing = select(unit_alerts.c.severity, func.count()).where(ours).group_by(unit_alerts.c.severity)
     new = select(alerts.c.code, func.count()).where(alerts.c.alerted_at >= since, alerts.c.alerted_at < until)
-    lacking = select(unit_alerts.c.unit).where(unit_alerts.c.check == _COVERAGE)
+    lacking = select(unit_alerts.c.unit).where(ours, unit_alerts.c.check == _COVERAGE)
     return {
         "day": day.isoformat(),
         "zone": zone.key,
