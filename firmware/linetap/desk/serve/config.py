@@ -35,6 +35,8 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     lines: str | None = None  # CSV: unit,line,extension,department,from, as `linetap find --table` has it
     metrics: str | None = None  # HOST:PORT of the loopback: figures for Prometheus
     access_days: Annotated[int, Meta(ge=731, le=3660)] = 731  # two years
+    roles: str | None = None  # roles.json as the authority signed it, its .sig beside it: releases and holds need it
+    authority: str | None = None  # the authority's .pub file
     oidc: OidcConfig | None = None
     fleet_certificate: str | None = None  # for the broker, of a name that nobody else has, with its key
     fleet_key: str | None = None

@@ -50,8 +50,10 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
             raise HTTPException(500) from None
         finally:
             site.figures.answers[route.path, request.method, status] += 1
+            await request.close()  # the files of a form
 
     async def answer(request: Request) -> Response:
+        request.state.site = site
         address = request.state.address = address_of(request, site.settings.proxies)
         token = request.cookies.get(sessions.COOKIE, "")
         who = request.state.who = await site.people.who(token, deed=not route.background) if token else None
