@@ -13,7 +13,8 @@ from calls_house import NOON_NS, NOW_NS, OTHER, CallsHouse
 from calls_house import UNIT as MAIN
 from copy_rig import DAY_NS, Units
 from postgres_rig import Postgres
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
+from sqlalchemy.exc import InternalError
 
 from broker import Broker, until
 from ingest_rig import START_NS, UNIT, Ingesting, Teller, rows, trusted
@@ -125,6 +126,16 @@ def test_one_writer(engine: Engine, server: Postgres) -> None:
         pass
     with alone(server.url):
         pass
+
+
+def test_a_reader_writes_nothing(engine: Engine, teller: Teller, server: Postgres) -> None:
+    Store(engine).write(teller.reports(), trusted(teller))
+    reader = database.open_reader(server.url)
+    for _ in range(2):  # the second time on a connection that was used
+        with pytest.raises(InternalError, match="read-only transaction"), reader.begin() as db:
+            db.execute(delete(tables.calls))
+    assert len(rows(reader, tables.calls)) == 6
+    reader.dispose()
 
 
 def test_search(engine: Engine, teller: Teller, server: Postgres, capsys: pytest.CaptureFixture[str]) -> None:

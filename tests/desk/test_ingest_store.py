@@ -365,3 +365,16 @@ class TestRegister:
         write(engine, teller.reports(), teller)
         self.said(engine, "health", b"", "stranger")
         assert {row["unit"]: row["named"] for row in rows(engine, tables.units)} == {UNIT: True, "stranger": False}
+
+
+def test_a_reader_writes_nothing(engine: Engine, teller: Teller, tmp_path: Path) -> None:
+    """The database refuses it, also where no ingest has it open."""
+    teller.call(0)
+    Store(engine).write(teller.reports(), trusted(teller))
+    engine.dispose()
+    reader = database.open_reader(f"sqlite:///{tmp_path / 'desk.db'}")
+    for statement in ("DELETE FROM calls", "CREATE TABLE other (n INTEGER)"):
+        with pytest.raises(OperationalError, match="readonly"), reader.begin() as db:
+            db.execute(text(statement))
+    assert len(rows(reader, tables.calls)) == 1
+    reader.dispose()

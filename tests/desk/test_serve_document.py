@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The five commands of docs/desk-serve.md, as they stand there; and the ones about the access log."""
+"""The six commands of docs/desk-serve.md, as they stand there; and the ones about the access log."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def blocks() -> list[list[str]]:
     return [[line.partition(" # ")[0].strip() for line in part.splitlines()] for part in parts]
 
 
-def test_set_up_in_five_commands(tmp_path: Path) -> None:
+def test_set_up_in_six_commands(tmp_path: Path) -> None:
     pki, desk, auditor = Pki(tmp_path), tmp_path / "desk", tmp_path / "auditor"
     desk.mkdir()
     auditor.mkdir()
     (desk / "desk.toml").touch()
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     setup, log = blocks()
-    assert len(setup) == 5
+    assert len(setup) == 6
 
     def command(line: str) -> str:
         for there, here in (
@@ -49,9 +49,9 @@ def test_set_up_in_five_commands(tmp_path: Path) -> None:
         )
         return done.returncode
 
-    assert [run(line) for line in setup[:4]] == [0] * 4
+    assert [run(line) for line in setup[:5]] == [0] * 5
     with subprocess.Popen(
-        ["bash", "-c", f"exec {command(setup[4])}"], cwd=desk, env=env, stderr=subprocess.PIPE, text=True
+        ["bash", "-c", f"exec {command(setup[5])}"], cwd=desk, env=env, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         try:

@@ -15,7 +15,7 @@ import pytest
 from fleet_rig import END_S, PLACES, Speaking, fleet_site
 from servesite import HOST as SITE_HOST
 from servesite import ServeSite
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from watch_rig import ALERT, AT, HEALTH, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
@@ -30,6 +30,7 @@ from linetap.desk.serve.fleet import journal, stream
 from linetap.desk.serve.fleet.hub import Hub
 from linetap.desk.serve.fleet.journal import Entry, Reader
 from linetap.desk.serve.people import sessions
+from linetap.desk.serve.tables import access as access_table
 from linetap.desk.serve.tables import sessions as session_table
 from linetap.desk.watch import units
 from linetap.desk.watch.places import Places
@@ -260,6 +261,18 @@ def test_which_call_it_is_is_told_to_who_may_look_at_calls(
     snapshot = Stream(client, "?unit=main-01")
     assert (CALL in json.dumps(snapshot.until("snapshot"))) == sees
     snapshot.close()
+
+
+def test_the_opening_of_a_page_is_a_view_and_what_its_stream_tells_is_none(served: ServeSite) -> None:
+    client = served.client("watch", name="kim")
+    for path in ("/fleet", "/fleet/unit/main-01"):
+        assert client.get(path).status_code == 200
+    listening = Stream(client)
+    listening.until("snapshot")
+    listening.close()
+    with served.site.own.connect() as db:
+        rows = db.execute(select(access_table.c.act, access_table.c.terms).where(access_table.c.person == "kim")).all()
+    assert [tuple(row) for row in rows] == [("view", ""), ("view", "main-01")]
 
 
 def test_who_has_no_part_in_it_sees_no_unit(served: ServeSite) -> None:

@@ -102,5 +102,10 @@ def public_blob(key: Ed25519PublicKey) -> bytes:
 
 def fingerprint(key: Ed25519PublicKey) -> str:
     """`SHA256:...` as ssh-keygen -l prints it."""
-    digest = hashlib.sha256(public_blob(key)).digest()
+    return fingerprint_of(public_blob(key))
+
+
+def fingerprint_of(blob: bytes) -> str:
+    """The same of a key as SSH writes it."""
+    digest = hashlib.sha256(blob).digest()
     return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")

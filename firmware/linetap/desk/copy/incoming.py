@@ -44,6 +44,20 @@ def require_whole(folder: Path, call: Call) -> None:
     sshsig.check(record, (folder / sealed.SIGNATURE).read_bytes(), sealed.RECORD_NAMESPACE)
 
 
+def read_record(data: bytes, call: Call) -> CallRecord:
+    """Damaged unless it is a record of this very call, and names no other files than a call has."""
+    try:
+        record = sealed.decode_record(data)
+    except msgspec.MsgspecError as error:
+        raise Damaged("copy_record", f"not a record: {error}") from None
+    if (record.unit, record.call_id) != (call.unit, call.call_id):
+        raise Damaged("copy_record", "it is of another call")
+    strange = [name for name in record.files if not fetch.is_file(name) or name in (sealed.RECORD, sealed.SIGNATURE)]
+    if strange:
+        raise Damaged("copy_record", f"it names {strange[0]!r}, which no call has")
+    return record
+
+
 class Incoming:
     """OSError in every method: the disk takes nothing, or has lost something."""
 
@@ -89,7 +103,7 @@ class Incoming:
     def _look(self) -> None:
         self.record = None
         if (self.folder / sealed.RECORD).exists():
-            self.record = self._read_record((self.folder / sealed.RECORD).read_bytes())
+            self.record = read_record((self.folder / sealed.RECORD).read_bytes(), self.call)
         wanted = [sealed.RECORD, sealed.SIGNATURE] if self.record is None else fetch.ordered(
             [sealed.RECORD, sealed.SIGNATURE, *self.record.files]
         )  # fmt: skip
@@ -117,21 +131,7 @@ class Incoming:
         if files.sha256(path) != named:
             raise Damaged("copy_changed", "its SHA-256 is another than the unit has signed")
         if name == sealed.RECORD:
-            self._read_record(path.read_bytes())
-
-    def _read_record(self, data: bytes) -> CallRecord:
-        try:
-            record = sealed.decode_record(data)
-        except msgspec.MsgspecError as error:
-            raise Damaged("copy_record", f"not a record: {error}") from None
-        if (record.unit, record.call_id) != (self.call.unit, self.call.call_id):
-            raise Damaged("copy_record", "it is of another call")
-        strange = [
-            name for name in record.files if not fetch.is_file(name) or name in (sealed.RECORD, sealed.SIGNATURE)
-        ]
-        if strange:
-            raise Damaged("copy_record", f"it names {strange[0]!r}, which no call has")
-        return record
+            read_record(path.read_bytes(), self.call)
 
     def _limit(self, name: str) -> int:
         """A broker can say what it likes: no file gets larger here than the record lets it be."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib
+import itertools
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl
 
+from linetap.clock import NS_PER_S
+from linetap.desk.copy.store import Stored
 from linetap.errors import BadInput
-from linetap.evidence import fetch, sealed
+from linetap.evidence import fetch, sealed, sshsig
 
 EXAMPLE = "s3://bucket/prefix?endpoint=https://s3.example would be right"
 _OPTIONS = {"endpoint", "region"}
@@ -83,6 +86,40 @@ class Bucket:
                 self._client.delete_object(Bucket=self._bucket, Key=key)
             if found.get("IsTruncated"):
                 raise OSError(f"{place}: there are more files than a call has")
+
+    def calls(self) -> Iterator[Stored | str]:
+        for place, found in itertools.groupby(self._objects(), lambda one: str(one["Key"]).rpartition("/")[0]):
+            its = {str(one["Key"]).rpartition("/")[2]: one for one in found}
+            name = place.removeprefix(self._prefix).strip("/")
+            unit, call_id = name.partition("/")[0], name.rpartition("/")[2]
+            try:
+                if f"{place}/" != self._place(unit, call_id) or not {sealed.RECORD, sealed.SIGNATURE} <= its.keys():
+                    yield name
+                    continue
+                record = self._begin_of(f"{place}/{sealed.RECORD}", sealed.RECORD_LIMIT_BYTES)
+                signature = self._begin_of(f"{place}/{sealed.SIGNATURE}", sshsig.SIGNATURE_LIMIT_BYTES)
+            except BadInput:
+                yield name
+                continue
+            at_ns = round(its[sealed.SIGNATURE]["LastModified"].timestamp()) * NS_PER_S
+            yield Stored(unit, call_id, frozenset(its), record, signature, at_ns)
+
+    def _objects(self) -> Iterator[dict[str, Any]]:
+        """In the order of their keys, a page at a time."""
+        more: dict[str, str] = {}
+        while True:
+            with self._told():
+                prefix = f"{self._prefix}/" if self._prefix else ""
+                found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
+            yield from found.get("Contents", ())
+            if not found.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": found["NextContinuationToken"]}
+
+    def _begin_of(self, key: str, most: int) -> bytes:
+        with self._told():
+            data: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(most + 1)
+        return data
 
     def _place(self, unit: str, call_id: str) -> str:
         return "/".join(filter(None, (self._prefix, unit, str(sealed.call_path(call_id))))) + "/"

@@ -5,17 +5,32 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from linetap.errors import BadInput
-from linetap.evidence import sealed
+from linetap.evidence import sealed, sshsig
 from linetap.recorder.vault import files
 from linetap.recorder.vault.destruction import prune
 
 _KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example would be right"
 _INCOMING = ".incoming"
+_A_DAY = "[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What lies in a store where a call should, as it is; nothing of it is proved. `at_ns`: when it was put there."""
+
+    unit: str
+    call_id: str
+    names: frozenset[str]
+    record: bytes
+    signature: bytes
+    at_ns: int
 
 
 class Store(Protocol):
@@ -28,6 +43,9 @@ class Store(Protocol):
 
     def remove(self, unit: str, call_id: str) -> None:
         """Nothing of the call is in the store any more."""
+
+    def calls(self) -> Iterator[Stored | str]:
+        """All that is there, in the order of its names; of what cannot be read its name alone."""
 
 
 def open_store(url: str, incoming: Path | None = None) -> Store:
@@ -78,8 +96,30 @@ class Tree:
                 files.sync_directory(place.parent)
         prune(self._place(unit, call_id).parent)
 
+    def calls(self) -> Iterator[Stored | str]:
+        """A link is none of ours: it could lead anywhere."""
+        for place in sorted(self._root.glob(f"[!.]*/{_A_DAY}/*")):
+            name = str(place.relative_to(self._root))
+            try:
+                unit, call_id = place.relative_to(self._root).parts[0], place.name
+                if place.is_symlink() or place != self._place(unit, call_id):
+                    yield name
+                    continue
+                names = frozenset(path.name for path in place.iterdir() if path.is_file() and not path.is_symlink())
+                record = _begin_of(place / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+                signature = _begin_of(place / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
+                yield Stored(unit, call_id, names, record, signature, place.stat().st_mtime_ns)
+            except (OSError, BadInput):
+                yield name
+
     def _place(self, unit: str, call_id: str) -> Path:
         return self._root / unit / sealed.call_path(call_id)
+
+
+def _begin_of(path: Path, most: int) -> bytes:
+    """All of it where it is as long as it may be; of a longer one so much that it is seen to be too long."""
+    with path.open("rb") as file:
+        return file.read(most + 1)
 
 
 def _sync(path: Path) -> None:

@@ -66,6 +66,12 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
     }
 
 
+def with_records(parts: Sequence[Part], records: Sequence[Part]) -> list[Part]:
+    """`records`: what proved documents say of the call. Its unit's own signed event of the kind says it better."""
+    told = {part.told.event for part in parts}
+    return [*(one for one in records if one.told.event not in told), *parts]
+
+
 def _time(text: str | None) -> list[str]:
     """In the form of the tables; none where it is none."""
     try:

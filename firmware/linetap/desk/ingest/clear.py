@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import Connection, Engine, or_, select, update
+from sqlalchemy import Connection, Engine, delete, or_, select, update
 
 from linetap.clock import NS_PER_S, Clock
-from linetap.desk.ingest.tables import calls, copies, events
+from linetap.desk.ingest.tables import calls, copies, events, from_record
 
 CLEARED = "cleared"  # in the place of an event's kind
 EVERY_S = 60
@@ -63,3 +63,4 @@ def clear_events(db: Connection, unit: str, call_id: str, at: str) -> None:
     db.execute(
         update(events).where(*mine).values(event=CLEARED, payload=b"", sig="", at=at, received_at=at, late=False)
     )
+    db.execute(delete(from_record).where(from_record.c.unit == unit, from_record.c.call_id == call_id))

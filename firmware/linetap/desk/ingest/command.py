@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest|calls|metrics|serve`. None loads the database's library before it is asked for."""
+"""`linetap desk ingest|calls|metrics|rebuild|summary|serve`. None loads the database's library unasked."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ _METRICS = (
     "examples: linetap desk metrics --db sqlite:///desk.db > /var/lib/prometheus/node-exporter/linetap.prom\n"
     "          linetap desk metrics --db sqlite:///desk.db --listen 127.0.0.1:9464"
 )
+_REBUILD = "example: linetap desk rebuild --config desk.toml --for 600"
+_SUMMARY = "example: linetap desk summary --config desk.toml --day 2026-11-24"
 MOST = 200
 
 
@@ -56,6 +58,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metrics.add_argument(
         "--listen", metavar="HOST:PORT", help="serve /metrics there, on the loopback, until SIGTERM; else print once"
     )
+    rebuild = actions.add_parser(
+        "rebuild", help="make the index again, from the units and the copies", epilog=_REBUILD, formatter_class=_RAW
+    )
+    rebuild.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="as the ingest has it")
+    rebuild.add_argument(
+        "--for", dest="for_s", type=int, default=600, metavar="SECONDS",
+        help="units are asked for so long at most, default %(default)s; 0: they are not asked",
+    )  # fmt: skip
+    rebuild.add_argument(
+        "--without-old", action="store_true", help="take over nothing of the old database, not even what only it has"
+    )
+    summary = actions.add_parser(
+        "summary", help="what a day was, by mail, to a webhook or here", epilog=_SUMMARY, formatter_class=_RAW
+    )
+    summary.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [summary] table")
+    summary.add_argument("--day", metavar="DAY", help="in the zone of the table; default yesterday")
     serving.add_actions(actions)
 
 
@@ -70,6 +88,14 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         from linetap.desk.ingest import metricsserver
 
         return metricsserver.run(args, clock)
+    if args.action == "summary":
+        from linetap.desk.summary import command as summary
+
+        return summary.run(args, clock)
+    if args.action == "rebuild":
+        from linetap.desk.rebuild import command as rebuild
+
+        return rebuild.run(args, clock)
     from linetap.desk.calls import command as calls
 
     return calls.run(args)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +21,40 @@ _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk would be righ
 
 def open_writer(text: str) -> Engine:
     """Makes tables and columns that are missing. BadInput for a URL that is none, and where nothing can be written."""
-    url = parse(text)
+    return open_url(parse(text))
+
+
+def open_url(url: URL) -> Engine:
     engine = _engine(url)
-    try:
-        metadata.create_all(engine)
-        _add_columns(engine)
-        for table in metadata.sorted_tables:
-            for index in table.indexes:
-                index.create(engine, checkfirst=True)  # of a later version than the table is of
-        with engine.begin() as db:
-            for name in SUPERSEDED:
-                db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
-    except SQLAlchemyError as error:
-        raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
+    with contextlib.ExitStack() as failing:
+        failing.callback(engine.dispose)
+        try:
+            _make(engine)
+        except SQLAlchemyError as error:
+            raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
+        failing.pop_all()
     return engine
 
 
+def _make(engine: Engine) -> None:
+    metadata.create_all(engine)
+    _add_columns(engine)
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(engine, checkfirst=True)  # of a later version than the table is of
+    with engine.begin() as db:
+        for name in SUPERSEDED:
+            db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
+
+
 def open_reader(text: str) -> Engine:
-    """BadInput where there is no such database: a search must not make an empty one."""
+    """The database refuses each write. BadInput where there is none: a search must not make an empty one."""
     url = parse(text)
     if (path := file_of(url)) is not None and not path.is_file():
         raise BadInput(f"--db {shown(url)}: there is no file {path}; `linetap desk ingest` makes it")
-    return _engine(url)
+    engine = connecting(url, f"--db {shown(url)}", _KINDS)
+    event.listen(engine, "connect", _to_read if engine.dialect.name == "sqlite" else _to_read_there)
+    return engine
 
 
 def parse(text: str) -> URL:
@@ -109,6 +122,19 @@ def _as_we_need_it(connection: Any, _record: Any) -> None:
     secure_delete: what is cleared (clear.py) does not stay in the file."""
     for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _to_read(connection: Any, _record: Any) -> None:
+    """Not mode=ro: a reader of WAL has to make the file in which readers say where they are, if it comes first."""
+    for pragma in (f"busy_timeout={BUSY_MS}", "query_only=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _to_read_there(connection: Any, _record: Any) -> None:
+    """PostgreSQL: default_transaction_read_only, for as long as this connection lives."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    connection.commit()
 
 
 def shown(url: URL) -> str:

@@ -24,7 +24,7 @@ Sample = tuple[Mapping[str, str], float]
 
 def text(db: Connection, now_ns: int) -> str:
     """The whole exposition; `now_ns` UTC."""
-    return "".join(_family(*family) for family in _families(db, now_ns))
+    return "".join(family(*each) for each in _families(db, now_ns))
 
 
 def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
@@ -110,7 +110,7 @@ def _calls(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
             yield {"unit": unit, "disposition": disposition or "open"}, count
 
 
-def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
+def family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
     lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
     for labels, value in samples:
         within = ",".join(f'{key}="{said.translate(_ESCAPES)}"' for key, said in labels.items())

@@ -12,6 +12,7 @@ import ipaddress
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -31,14 +32,14 @@ _TURN_S = 0.5
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """0. BadInput for a database that cannot be read, and an address that is none or not of the loopback."""
-    address = None if args.listen is None else _address(args.listen)
+    address = None if args.listen is None else address_of(args.listen, f"--listen {args.listen}")
     engine = database.open_reader(args.db)
     try:
         now = _read(engine, clock)
         if address is None:
             sys.stdout.write(now)
         else:
-            _serve(address, engine, clock)
+            _serve(address, lambda: _read(engine, clock))
     except SQLAlchemyError as error:
         raise BadInput(f"--db: {database.reason(error)}") from None
     finally:
@@ -51,21 +52,22 @@ def _read(engine: Engine, clock: Clock) -> str:
         return metrics.text(db, clock.utc_ns())
 
 
-def _address(text: str) -> tuple[str, int]:
+def address_of(text: str, where: str) -> tuple[str, int]:
+    """BadInput, which begins with `where`, for one that is none or not of the loopback."""
     host, _, port = text.rpartition(":")
     try:
         address, number = ipaddress.ip_address(host.strip("[]")), int(port)
     except ValueError:
-        raise BadInput(f"--listen {text}: 127.0.0.1:9464 would be right") from None
+        raise BadInput(f"{where}: 127.0.0.1:9464 would be right") from None
     if not address.is_loopback or not 0 <= number <= 65_535:
-        raise BadInput(f"--listen {text}: only on the loopback; 127.0.0.1:9464 would be right")
+        raise BadInput(f"{where}: only on the loopback; 127.0.0.1:9464 would be right")
     return str(address), number
 
 
-def _serve(address: tuple[str, int], engine: Engine, clock: Clock) -> None:
+def _serve(address: tuple[str, int], read: Callable[[], str]) -> None:
     stop = Stop()
     try:
-        server = Server(address, engine, clock)
+        server = Server(address, read)
     except OSError as error:
         raise BadInput(f"--listen {address[0]}:{address[1]}: {error.strerror}") from None
     with server:
@@ -81,10 +83,11 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], engine: Engine, clock: Clock) -> None:
+    def __init__(self, address: tuple[str, int], read: Callable[[], str]) -> None:
+        """`read`: the exposition; SQLAlchemyError is answered with 503."""
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        self.engine, self.clock = engine, clock
+        self.read = read
         self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
         super().__init__(address, Handler)
 
@@ -114,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         try:
-            body = _read(self.server.engine, self.server.clock).encode()
+            body = self.server.read().encode()
         except SQLAlchemyError as error:
             self.send_error(503, database.reason(error))
             return

@@ -76,12 +76,21 @@ class Ingest:
     """One turn every TURN_S, sooner when something comes."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, signers: SignersFile, clock: Clock, patience: Patience
+        self,
+        settings: Settings,
+        engine: Engine,
+        signers: SignersFile,
+        clock: Clock,
+        patience: Patience,
+        confirms: bool = True,
     ) -> None:
-        self._store, self._signers = Store(engine), signers
+        """`confirms`: not while an index is made again, which may be thrown away yet: a unit would let go of what it
+        has told. It asks, and that is all; nothing is called late then."""
+        self._store, self._signers = Store(engine, marks_late=confirms), signers
         self._clock, self._patience = clock, patience
         self._link = Link(settings.broker, settings.client_id, TOPICS, clock, patience)
         self._waiting: list[tuple[Arrived, Arrival | None]] = []  # not stored yet
+        self._confirms = confirms
         self._greeting = False  # the register does not know yet that a connection has begun
         self._confirmer = Confirmer(load_key(settings.key), clock) if settings.key is not None else None
         self._holes = Holes(engine, clock)
@@ -92,6 +101,10 @@ class Ingest:
             self._copying = begin(settings.copy, engine, signers, self._confirmer.say, clock)
         self._due_ns = 0
         self._trouble = ""
+
+    @property
+    def connected(self) -> bool:
+        return self._link.connected
 
     def turn(self) -> None:
         self._link.turn()
@@ -111,6 +124,11 @@ class Ingest:
                         self._copying.lost_connection()
         if self._clock.monotonic_ns() >= self._due_ns:
             self._work()
+
+    def ask(self, group: Group, first: int, last: int) -> None:
+        """For events that nothing here says are missing."""
+        if self._confirmer is not None and self._link.has_room:
+            self._link.publish(self._confirmer.resend(group, first, last))
 
     def end(self) -> None:
         self._link.close()
@@ -168,7 +186,7 @@ class Ingest:
             reached |= self._store.write([one for _, one in self._waiting if one is not None], self._signers.now())
         for arrived, _ in self._waiting:
             arrived.acknowledge()
-        if self._confirmer is not None:
+        if self._confirmer is not None and self._confirms:
             self._confirmer.stands(reached.items())
             for _, one in self._waiting:
                 if isinstance(one, Notice) and one.topic == "status":

@@ -14,6 +14,7 @@ from msgspec import Meta
 from linetap.config.load import Source
 from linetap.config.schema import Broker
 from linetap.desk.serve.config import ServeConfig
+from linetap.desk.summary.settings import SummaryConfig
 from linetap.errors import BadInput
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -52,6 +53,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
     copy: CopyConfig | None = None
     serve: ServeConfig = ServeConfig()
+    summary: SummaryConfig = SummaryConfig()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +115,7 @@ def _read(path: Path) -> DeskConfig:
         db=_database_beside(path, config.db),
         copy=_copy_beside(path, config.copy),
         serve=_serve_beside(path, config.serve),
+        summary=_all_beside(path, config.summary, "mail_password", "ca"),
     )
 
 

@@ -25,7 +25,7 @@ from linetap.desk.ingest.clear import clear_events
 from linetap.desk.ingest.heads import HeadReport
 from linetap.desk.ingest.judge import Event, Link, Report, Verdict
 from linetap.desk.ingest.register import Arrival, Names, Notice
-from linetap.desk.ingest.tables import calls, events, origins, set_aside, units
+from linetap.desk.ingest.tables import calls, events, from_record, origins, set_aside, units
 from linetap.evidence.signers import Signer
 
 MOST_SET_ASIDE = 1000  # of a unit that are kept; more are counted and said
@@ -36,8 +36,9 @@ log = logging.getLogger("linetap.ingest")
 
 
 class Store:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, marks_late: bool = True) -> None:
+        """`marks_late`: not where events are told again long after they were first here (`linetap desk rebuild`)."""
+        self._engine, self._marks_late = engine, marks_late
         self._names = Names()
 
     def write(self, batch: Sequence[Arrival], signers: list[Signer]) -> dict[Group, int]:
@@ -102,14 +103,14 @@ class Store:
                 verdict = judge.place(event, known)
                 if verdict.kind in judge.STORED:
                     known[event.told.seq] = Link(event.sha256, event.told.prev)
-                    rows.append(_event_row(event, judge.is_late(event, newest)))
+                    rows.append(_event_row(event, self._marks_late and judge.is_late(event, newest)))
                     newest = max(newest, event.told.seq)
                 elif verdict.kind != "double":
                     faults.append((event.report, verdict))
         self._set_aside(db, faults)
         if rows := [row for its in taken.values() for row in its]:
             db.execute(insert(events), rows)
-            _tell_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
+            tell_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
         through = {group: found[0] for group in groups for found in [before.get(group, (0, 0))]}
         return through | _advance(db, {group: its for group, its in taken.items() if its}, before)
 
@@ -205,7 +206,7 @@ def _event_row(event: Event, late: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
+def tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
     """Each anew, from all of its events. `names`: unit, call_id."""
     if not names:
         return
@@ -214,16 +215,22 @@ def _tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
         known = {
             (unit, name) for unit, name in db.execute(select(calls.c.unit, calls.c.call_id).where(_of(calls, some)))
         }
-        for (unit, call_id), found in _events_of(db, some).items():
+        records: dict[tuple[str, str], list[callrow.Part]] = defaultdict(list)
+        for row in db.execute(select(from_record).where(_of(from_record, some)).order_by(from_record.c.event.desc())):
+            records[row.unit, row.call_id].append(callrow.Part(judge.told(row.payload), row.at, late=False))
+        told = _events_of(db, some)
+        for unit, call_id in sorted(told.keys() | records.keys()):
+            found = told.get((unit, call_id), [])
             if not all(one.payload for one in found):  # a late one of a call that is cleared: it is not told again
                 mine = (calls.c.unit == unit, calls.c.call_id == call_id)
                 clear_events(db, unit, call_id, db.execute(select(calls.c.destroyed_at).where(*mine)).scalar_one())
                 continue
-            row = callrow.row([callrow.Part(judge.told(one.payload), one.at, one.late) for one in found])
+            parts = [callrow.Part(judge.told(one.payload), one.at, one.late) for one in found]
+            its = callrow.row(callrow.with_records(parts, records.get((unit, call_id), [])))
             if (unit, call_id) in known:
-                old.append({"of": unit, "by": call_id, **row})
+                old.append({"of": unit, "by": call_id, **its})
             else:
-                new.append({"unit": unit, "call_id": call_id, **row})
+                new.append({"unit": unit, "call_id": call_id, **its})
     if new:
         db.execute(insert(calls), new)
     if old:

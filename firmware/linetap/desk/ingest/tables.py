@@ -213,6 +213,18 @@ _UNCLEARED = calls.c.destroyed_at.is_not(None) & or_(
 Index("calls_uncopied", calls.c.unit, calls.c.began_at, sqlite_where=_UNCOPIED, postgresql_where=_UNCOPIED)
 Index("calls_uncleared", calls.c.destroyed_at, sqlite_where=_UNCLEARED, postgresql_where=_UNCLEARED)
 
+# Of calls whose own events are nowhere any more (`linetap desk rebuild`): a `sealed` made from the record that lies in
+# the store and was proved there, as the unit would tell it anew; a `held` from a hold. A signed one counts for more.
+from_record = Table(
+    "from_record",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("call_id", Text, primary_key=True),
+    Column("event", Text, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)
+
 # The second copy of a call, as it lies in the store.
 copies = Table(
     "copies",

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Way
 
-from linetap.desk.serve import errors, home
+from linetap.desk.serve import errors, figures, home
 from linetap.desk.serve.access import keeping
 from linetap.desk.serve.access import routes as access
 from linetap.desk.serve.calls import routes as calls
@@ -43,7 +43,7 @@ ROUTES: tuple[Route, ...] = join(
     )
 )
 # What runs beside the pages, from start to end: each puts what it is into the site.
-LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life, fleet.watched)
+LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life, fleet.watched, figures.life)
 
 
 def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:

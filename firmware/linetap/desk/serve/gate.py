@@ -32,18 +32,24 @@ log = logging.getLogger("linetap.serve")
 def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response]]:
     async def guarded(request: Request) -> Response:
         """A fault becomes a page here: Starlette and uvicorn would print what is in it, which may be a number."""
+        status = 500
         try:
-            return await answer(request)
-        except HTTPException:
+            response = await answer(request)
+            status = response.status_code
+            return response
+        except HTTPException as error:
+            status = error.status_code
             raise
         except (SQLAlchemyError, ChainFault) as error:
             text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
             log.error("desk_database_away: %s; nothing is shown", text)
+            status = 503
             raise HTTPException(503) from None
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asks gets a page and no traceback
             errors.tell(error)
             raise HTTPException(500) from None
         finally:
+            site.figures.answers[route.path, request.method, status] += 1
             await request.close()  # the files of a form
 
     async def answer(request: Request) -> Response:

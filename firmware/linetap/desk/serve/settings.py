@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap.desk.ingest import settings as desksettings
+from linetap.desk.ingest.metricsserver import address_of
 from linetap.desk.localmoment import zone_of
 from linetap.desk.serve.config import OidcConfig, ServeConfig
 from linetap.errors import BadInput
@@ -38,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     opens: time
     closes: time
     access_days: int
+    metrics: tuple[str, int] | None
     oidc: OidcConfig | None
     desk: desksettings.DeskConfig
 
@@ -70,6 +72,7 @@ def read(path: Path) -> Settings:
         opens=opens,
         closes=closes,
         access_days=serve.access_days,
+        metrics=None if serve.metrics is None else address_of(serve.metrics, f"{path}: serve.metrics {serve.metrics}"),
         oidc=serve.oidc,
         desk=desk,
     )

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine
 
 from linetap.clock import Clock
 from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.figures import Figures
 from linetap.desk.serve.fleet.hub import Hub
 from linetap.desk.serve.pages import Pages
 from linetap.desk.serve.people.oidc import Oidc
@@ -31,3 +32,4 @@ class Site:
     fleet: Hub
     oidc: Oidc | None = None
     calls: Any = None
+    figures: Figures = field(default_factory=Figures)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import anyio.to_thread
@@ -28,6 +29,7 @@ class AccessTable:
 
     def __init__(self, engine: Engine, clock: Clock, key: Ed25519PrivateKey) -> None:
         self.engine, self.clock, self.key = engine, clock, key
+        self.refused: Counter[str] = Counter()  # since the start, by act
 
     async def write(self, person: str, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
         """Stands when this returns. SQLAlchemyError or ChainFault: it does not, and nothing may be shown."""
@@ -58,6 +60,7 @@ class AccessTable:
         }
         head = Head("head", last.seq + 1, chain.hash_of(row, last.hash), now)
         db.execute(insert(access).values(**row, hash=head.hash))
+        self.refused[act] += outcome == REFUSED  # nobody else is here: `last_head`
         db.execute(delete(access_head))
         db.execute(insert(access_head).values(id=_ONLY, **chain.signed(head, self.key)))
         return head

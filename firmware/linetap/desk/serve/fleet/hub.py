@@ -86,6 +86,15 @@ class Hub:
         mine = (one for one in pictures if reader.unit in (None, one["unit"]))
         return id, desk, [told(dict(one), reader) for one in mine]
 
+    @property
+    def streams(self) -> int:
+        return len(self._readers)
+
+    def figures(self) -> tuple[str, Counter[str]]:
+        """The link, and how many units stand how."""
+        with self._lock:
+            return self._desk.link, Counter(one["standing"] for one in self._pictures.values())
+
     def number_of(self, id: str) -> int | None:
         with self._lock:
             return self._journal.number_of(id)

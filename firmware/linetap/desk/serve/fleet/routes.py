@@ -3,6 +3,9 @@
 
 Who sees units: whoever watches, answers for calls, holds them or checks the desk. An approver decides by what a request
 says and has no part in it. Which call a line is in is told to those alone who may look at calls.
+
+A page shows which line is in use now, so its opening is a view in the access log, with the unit where it is one. What
+the stream tells a page that is open is not written: it stands there who has opened it.
 """
 
 from __future__ import annotations
@@ -115,7 +118,7 @@ async def watched(site: Site) -> AsyncIterator[None]:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("/fleet", ("GET",), UNITS, None, fleet, menu=N_("Units")),
+    Route("/fleet", ("GET",), UNITS, "view", fleet, menu=N_("Units")),
     Route("/fleet/events", ("GET",), UNITS, None, events, background=True),
-    Route("/fleet/unit/{unit}", ("GET",), UNITS, None, unit),
+    Route("/fleet/unit/{unit}", ("GET",), UNITS, "view", unit),
 )

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only the desk has seen, and no unit could tell again: taken over from the old database, where it can be read.
+
+When nobody heard a unit, what was set aside, the alerts, signed heads that contradict each other, copies whose time is
+over. None of it is the index: it is not made from anything that is elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, insert, select
+
+from linetap.desk.ingest.tables import alerts, copies, heads, outages, set_aside, units
+from linetap.errors import Refusal
+from linetap.evidence import unitlog
+from linetap.evidence.signers import Signer
+
+_AT_ONCE = 500
+
+
+def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
+    """How many rows of each table. SQLAlchemyError: the old one cannot be read, and nothing was taken."""
+    taken: Counter[str] = Counter()
+    with old.connect() as source, new.begin() as db:
+        for table in (units, outages, alerts, set_aside, heads, copies):
+            rows = [row for found in _rows(source, table) if (row := _of_ours(table, found, signers)) is not None]
+            taken[table.name] = len(rows)
+            for at in range(0, len(rows), _AT_ONCE):
+                db.execute(insert(table), rows[at : at + _AT_ONCE])
+    return taken
+
+
+def _rows(source: Connection, table: Table) -> Iterator[dict[str, Any]]:
+    wanted = select(table).order_by(*table.primary_key)
+    if table is copies:
+        wanted = wanted.where(copies.c.removed_at.is_not(None))
+    for row in source.execute(wanted).mappings():
+        yield {name: value for name, value in row.items() if name != "id"}  # which the new one gives in the same order
+
+
+def _of_ours(table: Table, row: dict[str, Any], signers: list[Signer]) -> dict[str, Any] | None:
+    """None for a head that nobody has signed whom the file names: it is held against others as evidence."""
+    if table is units:
+        return row | {"state": None}  # the broker says it anew
+    if table is heads:
+        try:
+            unitlog.check_head(bytes(row["head"]), row["sig"].encode("utf-8"), signers)
+        except Refusal:
+            return None
+    return row

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nightly summary: its numbers, and its way over a real SMTP and a real HTTPS server, with and without luck."""
+
+from __future__ import annotations
+
+import contextlib
+import email
+import email.policy
+import json
+import re
+import socketserver
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calls_house import NOW_NS, UNIT, CallsHouse
+from servesite import tls
+from sqlalchemy import insert, update
+
+from linetap.clock import NS_PER_S, ManualClock, rfc3339
+from linetap.desk.ingest import command, tables
+from linetap.desk.summary import delivery
+
+HOST, LIMIT_S = "127.0.0.1", 30
+ROOT = Path(__file__).resolve().parents[2]
+DAY = "2026-11-24"
+
+
+class Smtp(socketserver.StreamRequestHandler):
+    """As much of RFC 5321, 3207 and 4954 as a client needs. `server.faults`: answers to RCPT, one a letter, before it
+    takes any."""
+
+    timeout = LIMIT_S
+    server: Any
+
+    def say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+    def handle(self) -> None:
+        if self.server.begins_with_tls:
+            self.secure()
+        self.say("220 here")
+        told = False
+        while line := self.rfile.readline(4096).decode().strip():
+            verb, _, rest = line.partition(" ")
+            match verb.upper():
+                case "EHLO":
+                    more = ["AUTH PLAIN"] if self.secured else ["STARTTLS"] * self.server.offers
+                    words = ["me", *more, "8BITMIME"]
+                    self.wfile.write("".join(f"250{'-' if n < len(words) - 1 else ' '}{word}\r\n"
+                                             for n, word in enumerate(words)).encode())  # fmt: skip
+                case "STARTTLS":
+                    self.say("220 go on")
+                    self.secure()
+                case "AUTH":
+                    self.server.logins.append(rest)
+                    self.say("235 you are")
+                case "RCPT" if self.server.faults and not told:
+                    told = True
+                    self.say(self.server.faults.pop(0))
+                case "DATA":
+                    self.say("354 write")
+                    lines = []
+                    while (text := self.rfile.readline(65_536)) not in (b".\r\n", b""):
+                        lines.append(text)
+                    self.server.letters.append(email.message_from_bytes(b"".join(lines), policy=email.policy.default))
+                    self.say("250 taken")
+                case "QUIT":
+                    self.say("221 bye")
+                    return
+                case _:
+                    self.say("250 yes")
+
+    secured = False
+
+    def secure(self) -> None:
+        self.request = self.server.context.wrap_socket(self.request, server_side=True)
+        self.rfile, self.wfile = self.request.makefile("rb"), self.request.makefile("wb", 0)
+        self.secured = True
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):
+            super().finish()
+            self.request.close()
+
+
+class Hook(BaseHTTPRequestHandler):
+    """`server.faults`: the first answers."""
+
+    timeout = LIMIT_S
+    server: Any
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        status = self.server.faults.pop(0) if self.server.faults else 204
+        if status == 204:
+            self.server.letters.append((self.headers["Content-Type"], json.loads(body)))
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Quiet(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that does not trust us hangs up in the handshake."""
+
+
+class Hooks(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def get_request(self) -> Any:
+        sock, address = super().get_request()
+        return self.context.wrap_socket(sock, server_side=True), address  # type: ignore[attr-defined]
+
+    def handle_error(self, *_: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serving(kind: Any, handler: Any, **more: Any) -> Iterator[Any]:
+    pair, _ = tls()
+    server = kind((HOST, 0), handler)
+    server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.context.load_cert_chain(pair.certificate, pair.key)
+    server.letters, server.logins, server.faults, server.begins_with_tls, server.offers = [], [], [], True, 1
+    vars(server).update(more)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join(LIMIT_S)
+        server.server_close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[CallsHouse]:
+    house = CallsHouse(tmp_path)
+    house.fill()
+    at = rfc3339(NOW_NS)
+    with house.engine.begin() as db:
+        db.execute(update(tables.units).where(tables.units.c.unit == UNIT).values(state="online", heard_at=at))
+        db.execute(insert(tables.unit_alerts), [
+            {"unit": UNIT, "check": "smdr_unmatched", "severity": "warning", "since": at},
+            {"unit": UNIT, "check": "disk_full", "severity": "critical", "since": at},
+            {"unit": "stranger", "check": "smdr_unmatched", "severity": "critical", "since": at},
+        ])  # fmt: skip
+        db.execute(insert(tables.alerts).values(unit=UNIT, origin="o", code="log_fork", first=1, last=2, since=at,
+                                                alerted_at=at))  # fmt: skip
+    yield house
+    house.engine.dispose()
+
+
+def configure(house: CallsHouse, **words: object) -> None:
+    lines = [f"{name} = {json.dumps(value)}" for name, value in {"pause_s": 60, "ca": str(tls()[1]), **words}.items()]
+    text = "\n".join(['db = "sqlite:///desk.db"', "[summary]", *lines])
+    (house.folder / "summary.toml").write_text(text)
+
+
+def run(house: CallsHouse, clock: ManualClock | None = None) -> int:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    args = parser.parse_args(["summary", "--config", str(house.folder / "summary.toml"), "--day", DAY])
+    return command.run(args, clock or ManualClock(NOW_NS, NS_PER_S))
+
+
+def test_the_numbers_and_nobody_in_them(house: CallsHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(house)
+    assert run(house) == 0
+    said = capsys.readouterr().out
+    with house.engine.connect() as db:
+        total = db.exec_driver_sql("SELECT count(*) FROM calls").scalar_one()
+        gone = db.exec_driver_sql("SELECT count(*) FROM calls WHERE destroyed_at IS NOT NULL").scalar_one()
+    assert min(total, gone) > 0
+    assert f"통화 calls: total {total}, " in said
+    assert f"교환기와 다른 장치 units that differ from the PBX: 1 ({UNIT})" in said
+    assert "현재 경보 alerts now: critical 1, warning 1" in said
+    assert "log_fork 1" in said
+    assert f"파기 destroyed: 통화 calls {gone}, " in said
+    assert f"고장 at fault: 1 ({UNIT})" in said
+    assert not re.search(r"\d{8}T|\d{2,3}-[\d*]{3,4}-\d{4}|200[123]|민원실|세무과", said)
+
+
+@pytest.mark.parametrize("kind", ["tls", "starttls"])
+def test_by_mail(house: CallsHouse, kind: str) -> None:
+    (house.folder / "word").write_text("secret\n")
+    with serving(Quiet, Smtp, begins_with_tls=kind == "tls") as server:
+        configure(house, mail_server=f"{HOST}:{server.server_address[1]}", mail_tls=kind, mail_from="desk@city.example",
+                  mail_to=["kim@city.example", "lee@city.example"], mail_user="desk", mail_password="word")  # fmt: skip
+        assert run(house) == 0
+        (letter,) = server.letters
+        assert len(server.logins) == 1
+    assert isinstance(letter, EmailMessage)
+    assert (letter["from"], letter["to"]) == ("desk@city.example", "kim@city.example, lee@city.example")
+    assert letter["subject"].startswith(f"linetap {DAY}: 통화 calls ")
+    assert f"{DAY} (Asia/Seoul)" in letter.get_content().splitlines()
+
+
+def test_by_webhook(house: CallsHouse) -> None:
+    with serving(Hooks, Hook) as server:
+        configure(house, webhook=f"https://{HOST}:{server.server_address[1]}/hook")
+        assert run(house) == 0
+        ((kind, found),) = server.letters
+    assert kind == "application/json"
+    assert (found["day"], found["zone"], found["units"]["at_fault"]) == (
+        DAY,
+        "Asia/Seoul",
+        {"count": 1, "units": [UNIT]},
+    )
+
+
+def test_a_failed_one_is_tried_again_later_each_time(house: CallsHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = ManualClock(NOW_NS, NS_PER_S)
+    with serving(Hooks, Hook, faults=[500, 302]) as server:
+        configure(house, webhook=f"https://{HOST}:{server.server_address[1]}/hook")
+        assert run(house, clock) == 0
+        assert len(server.letters) == 1
+    assert clock.monotonic_ns() - NS_PER_S == (60 + 120) * NS_PER_S
+    said = capsys.readouterr().err
+    assert "attempt 1 of 4: webhook: 500 Internal Server Error; again in 60 s" in said
+    assert "attempt 2 of 4: webhook: 302 Found; again in 120 s" in said, "a redirect is not followed"
+
+
+@pytest.mark.parametrize(("more", "why"), [
+    ({"faults": ["451 later", "550 nobody", "451 later"]}, r"1 of 2 were refused"),
+    ({"offers": 0, "begins_with_tls": False}, r"STARTTLS"),
+])  # fmt: skip
+def test_in_the_end_it_is_given_up_and_said(
+    house: CallsHouse, capsys: pytest.CaptureFixture[str], more: dict[str, Any], why: str
+) -> None:
+    with serving(Quiet, Smtp, **more) as server:
+        configure(house, mail_server=f"{HOST}:{server.server_address[1]}", attempts=3, mail_from="desk@city.example",
+                  mail_tls="tls" if "faults" in more else "starttls",
+                  mail_to=["a@b.example", "c@b.example"])  # fmt: skip
+        assert run(house) == 1
+        assert not server.logins
+    said = capsys.readouterr().err
+    assert said.count("summary_not_delivered") == 3
+    assert re.search(rf"attempt 3 of 3: .*{why}.*; given up", said)
+
+
+def test_a_server_that_is_not_the_named_one_gets_nothing(house: CallsHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(Hooks, Hook) as hook, serving(Quiet, Smtp) as mail:
+        for words in (
+            {"webhook": f"https://localhost:{hook.server_address[1]}/"},
+            {
+                "mail_server": f"localhost:{mail.server_address[1]}",
+                "mail_from": "a@b.example",
+                "mail_to": ["c@d.example"],
+            },
+        ):
+            configure(house, attempts=1, **words)
+            assert run(house) == 1
+        assert not hook.letters + mail.letters
+    assert capsys.readouterr().err.count("CERTIFICATE_VERIFY_FAILED") == 2
+
+
+@pytest.mark.parametrize(("words", "wanted"), [
+    ({"webhook": "http://chat.example/"}, "https://"), ({"mail_server": "mail"}, "mail.city.example:465"),
+    ({"mail_server": "mail:465"}, "mail_from and mail_to"), ({"mail_to": ["a@b\nBcc: c@d"]}, "mail_to"),
+])  # fmt: skip
+def test_what_cannot_be_is_refused_at_the_start(house: CallsHouse, words: dict[str, Any], wanted: str) -> None:
+    configure(house, **words)
+    with pytest.raises(ValueError, match=wanted):
+        run(house)
+
+
+def test_systemd_accepts_its_units() -> None:
+    units = [str(ROOT / "systemd/desk" / f"linetap-summary.{kind}") for kind in ("service", "timer")]
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True,
+                          timeout=LIMIT_S, check=False)  # fmt: skip
+    own = [line for line in done.stderr.splitlines() if "linetap-summary" in line and "not executable" not in line]
+    assert own == []
+    assert delivery.TIMEOUT_S * 2 * 10 < 3 * 3600, "all attempts fit into TimeoutStartSec but for their pauses"
