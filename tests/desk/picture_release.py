@@ -7,9 +7,10 @@ import hashlib
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from linetap.clock import NS_PER_S, rfc3339
+from linetap.desk.ingest.tables import calls
 from linetap.desk.serve.database import writing
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import approvals, holds, requests
@@ -35,8 +36,11 @@ def write_roles(folder: Path) -> None:
 
 
 def ask(site: Site, unit: str, call_id: str, now_ns: int) -> None:
-    common = {"unit": unit, "call_id": call_id, "record_sha256": hashlib.sha256(call_id.encode()).hexdigest()}
-    at = [rfc3339(now_ns - hours * 3600 * NS_PER_S) for hours in (30, 26, 22, 4)]
+    assert site.desk is not None
+    with site.desk.connect() as db:
+        digest = db.execute(select(calls.c.record_sha256).where(calls.c.call_id == call_id)).scalar_one()
+    common = {"unit": unit, "call_id": call_id, "record_sha256": digest}
+    at = [rfc3339(now_ns - hours * 3600 * NS_PER_S) for hours in (4, 3, 2, 1)]
     row = {
         **common, "line": 1, "purpose": "dispute", "case_number": "2026-117", "requester": "정호", "recipient": _KEY,
         "asked_by": "officer", "asked_at": at[0], "expires_at": rfc3339(now_ns + 5 * _DAY_NS), "one_time": _KEY,

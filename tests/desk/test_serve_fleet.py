@@ -241,7 +241,7 @@ def _main_02(hub: Hub) -> dict[str, Any]:
 # --- who sees what ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("role", "sees"), [("watch", False), ("officer", True), ("auditor", True)])
+@pytest.mark.parametrize(("role", "sees"), [("watch", False), ("officer", True), ("vault", True)])
 def test_which_call_it_is_is_told_to_who_may_look_at_calls(
     served: ServeSite, floor: Speaking, role: str, sees: bool
 ) -> None:

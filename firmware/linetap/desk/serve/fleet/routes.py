@@ -32,7 +32,8 @@ from linetap.desk.serve.route import Route
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.text import N_
 
-UNITS = frozenset({"watch", "officer", "vault", "custodian", "auditor"})
+# No auditor: who has seen something in a month cannot sign its review.
+UNITS = frozenset({"watch", "officer", "vault", "custodian"})
 CALLS = UNITS - {"watch"}
 MOST_CHARACTERS = 80  # of what is asked for
 AGAIN_S = "30"
