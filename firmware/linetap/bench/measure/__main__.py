@@ -19,6 +19,7 @@ from linetap.bench.measure import (
     busy,
     capture,
     desk,
+    deskload,
     ears,
     fetch,
     find,
@@ -58,6 +59,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "fleet": fleet.measure,
     "search": search.measure,
     "desk": desk.measure,
+    "desk-load": deskload.measure,
 }
 
 
