@@ -95,6 +95,11 @@ COMMANDS = {
         "check and open a call",
         "CALL_DIR --identity custodian.txt --inner inner.age --signers allowed_signers -o call.wav",
     ),
+    "custody": Command(
+        "desk.custody.command",
+        "the custodian's helper: hear a released call in memory, and give it on",
+        "--desk https://desk.city.example:8443 --ca ca.pem --identity custodian.txt --identity one-time.txt",
+    ),
     "find": Command(
         "desk.find",
         "the calls of a number",

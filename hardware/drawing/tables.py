@@ -36,6 +36,8 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     maker: str = ""
     number: str = ""
     second: str = ""
+    second_offset_mv: Annotated[float, Meta(ge=0, le=50)] = 0.0
+    second_spice: str = ""
     lifecycle: str = "not checked"
     spice: str = ""
     fitted: bool = True  # False: a flag or a mark of the drawing, nothing to buy

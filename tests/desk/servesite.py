@@ -162,6 +162,7 @@ def _close(context: BrowserContext) -> None:
 
 def require_accessible(page: Page) -> None:
     """axe-core finds nothing against WCAG 2.2 AA, and at 320 px nothing has to be scrolled sideways."""
+    page.wait_for_load_state()  # a page whose style sheet is still to come is another one
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
     assert not found.violations_count, found.generate_report()
     size = page.viewport_size

@@ -16,7 +16,7 @@ from jinja2.ext import babel_extract
 from linetap.desk.serve import text
 from linetap.desk.serve.app import ROUTES
 
-SERVE = Path(str(files("linetap.desk.serve")))
+SERVE, CUSTODY = (Path(str(files(f"linetap.desk.{name}"))) for name in ("serve", "custody"))
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 
@@ -28,10 +28,10 @@ def catalog() -> dict[str, tuple[str, ...]]:
 
 def used() -> set[str]:
     found = {route.menu for route in ROUTES if route.menu}
-    for path in SERVE.rglob("*.py"):
+    for path in (*SERVE.rglob("*.py"), *CUSTODY.rglob("*.py")):
         with path.open("rb") as file:
             found |= {_first(message) for _, message, _, _ in extract("python", file, KEYWORDS)}
-    for path in SERVE.rglob("*.html"):
+    for path in (*SERVE.rglob("*.html"), *CUSTODY.rglob("*.html")):
         with path.open("rb") as file:
             found |= {_first(message) for _, _, message, _ in babel_extract(file, list(KEYWORDS), [], {})}
     return found - {""}

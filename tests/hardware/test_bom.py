@@ -27,13 +27,30 @@ def test_each_row_can_be_ordered() -> None:
         assert row["lifecycle"] == "not checked" or re.search(r"20\d\d-\d\d-\d\d$", row["lifecycle"]), row
 
 
-def test_what_cannot_be_ordered_yet_is_known() -> None:
-    """A series or a choice of modules is no order number; README.md names these. Nothing may join them unseen."""
-    loose = re.compile(r"\b(type|series|variant)\b")
-    assert {row["value"] for row in ROWS if loose.search(row["number"])} == {"47n", "2.2u", "12 V to 5 V, 4 A", "LED"}
-    assert {row["value"] for row in ROWS if "to be found" in row["second source"]} == {"P3126"}
-    same = {row["value"] for row in ROWS if row["second source"].startswith(row["maker"])}
-    assert same == {"TLV1701", "STM32G071RB", "XU316"}
+def test_each_number_is_an_order_number() -> None:
+    """Not a series, nor a choice of modules."""
+    loose = re.compile(r"\b(type|series|variant)\b", re.IGNORECASE)
+    assert not [row for row in ROWS if loose.search(row["number"]) or not re.search(r"\d", row["number"])]
+
+
+def test_each_second_source_is_another_maker_or_none_with_the_reason() -> None:
+    """What has none is known by name: nothing may join them unseen."""
+    single = {row["value"] for row in ROWS if row["second source"].startswith("none")}
+    assert single == {"STM32G071RB", "XU316", "LTC4041"}
+    for row in ROWS:
+        second = row["second source"]
+        assert "to be found" not in second, row
+        if row["value"] in single:
+            assert re.match("none: single source; .+", second), row
+        else:
+            assert not second.startswith(row["maker"]), row
+            assert re.search(r"\d", second), row
+
+
+def test_the_comparator_has_the_pins_of_its_data_sheet() -> None:
+    """SBOS589D, the same for the second source: a comparator of another family has + and - the other way round."""
+    pins = {pin.name: pin.number for pin in CIRCUIT.kinds["comparator"].pin_rows()}
+    assert pins == {"inp": "1", "vn": "2", "inn": "3", "out": "4", "vp": "5"}
 
 
 def test_each_part_is_counted_once() -> None:

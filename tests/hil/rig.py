@@ -104,9 +104,8 @@ def lit(machine: Machine, led: str) -> bool:
     return pin(machine, getattr(PINS.led, led)) == 1
 
 
-def start_lines(machine: Machine, script: str, *, meter: bool = False) -> None:
-    """The exchange and the header's wires, in the machine; it begins when capture and recorder are up. `meter`: and
-    what measures the wires, at the other end of the meter's cable."""
+def start_lines(machine: Machine, script: str) -> None:
+    """The exchange and the header's wires, in the machine; it begins when capture and recorder are up."""
     machine.run("systemctl", "stop", "exchange", "header", check=False)
     machine.run("systemctl", "reset-failed", "exchange", "header", check=False)
     machine.write("/run/hil/calls.toml", script.encode())
@@ -118,11 +117,6 @@ def start_lines(machine: Machine, script: str, *, meter: bool = False) -> None:
         "exec /usr/bin/python3 /run/hil/header.py /run/hil/bench.toml $(cat /run/hil/gpio.path)",
     )  # fmt: skip
     machine.until(lambda: "ready" in _said(machine, "header"), "the header is wired")
-    if meter:
-        machine.run(
-            *own, "--unit=meter", "/usr/bin/python3", "/run/hil/meter.py", "/run/hil/bench.toml", "/dev/hil/meter"
-        )
-        machine.until(lambda: "ready" in _said(machine, "meter"), "the meter measures")
     machine.run(
         *own, "--unit=exchange", "-p", "Nice=-5", "/usr/bin/python3", "-m", "linetap", "bench", "--config",
         "/run/hil/bench.toml", "--script", "/run/hil/calls.toml", "--wait-services", "90", "--voices",
@@ -164,10 +158,10 @@ def call_ids(machine: Machine) -> set[str]:
     )
 
 
-def one_call(machine: Machine, lines: int = 8) -> str:
+def one_call(machine: Machine) -> str:
     """A call on line 1, and its id once it is in the vault."""
     before = call_ids(machine)
-    start_lines(machine, short_calls(1, lines))
+    start_lines(machine, short_calls(1))
     played(machine, 120)
     machine.until(lambda: call_ids(machine) - before, "the call is in the vault")
     (made,) = call_ids(machine) - before

@@ -7,8 +7,9 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from gdbstub import hang
 from machine import Machine
-from rig import Office, records, short_calls, start_lines, state_of, vault
+from rig import Office, one_call, record_of, records, short_calls, start_lines, state_of, vault
 
 from linetap.bench.stage import linetap
 from linetap.clock import SYSTEM
@@ -56,6 +57,20 @@ def test_a_kernel_that_stops_starts_again(machine: Machine, tmp_path: Path) -> N
     assert machine.ended(60), f"the panic ends nothing:\n{machine.last_words()}"
     machine.boot()
     assert machine.run("cat", "/sys/class/watchdog/watchdog0/state") == "active"
+
+
+def test_a_kernel_that_hangs_is_ended(machine: Machine, tmp_path: Path) -> None:
+    """a kernel that hangs, with no interrupt taken any more: the watchdog starts the unit again, and calls go on"""
+    machine.put("linetap.toml", Office.new(tmp_path / "office").card())
+    machine.more = ["-gdb", f"unix:{machine.sockets}/gdb,server=on,wait=off"]
+    machine.boot()
+    machine.until(lambda: state_of(machine, "recorder", RecorderState).lines, "the recorder works")
+    hang(machine.sockets / "gdb")
+    with pytest.raises(TimeoutError):
+        machine.ask({"run": ["true"]}, 3)
+    assert machine.ended(120), f"nothing ends it:\n{machine.last_words()}"
+    machine.boot()
+    assert record_of(machine, one_call(machine)).disposition == "recorded"
 
 
 def _recording(machine: Machine) -> set[str]:

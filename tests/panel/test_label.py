@@ -37,6 +37,7 @@ def test_every_meaning_stands_on_the_label_and_within_its_edges() -> None:
     said = {text.text for text in whole.iter(f"{SVG}text")}
     assert {text for state in CONDITIONS.values() for text in (state.ko, state.en)} <= said
     assert {text for activity in ACTIVITIES.values() for text in (activity.ko, activity.en)} <= said
+    assert any("270 V" in (text or "") and "Not approved" in (text or "") for text in said)
     for text in whole.iter(f"{SVG}text"):
         assert 0 < float(text.get("x", "")) < WIDTH_MM
         assert 0 < float(text.get("y", "")) < HEIGHT_MM

@@ -22,8 +22,7 @@ from agereader import opened
 from cut_rig import HOLES, STEP_FRAMES, Mark, NoSource, Unit, at
 from powercut import Deed, Disk, build_shim, deeds, watched
 
-from linetap.desk import callfolder, verify
-from linetap.desk import open as opening
+from linetap.desk import callfolder, opening, verify
 from linetap.evidence import au, g711, keys, sealed
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.records import CallRecord

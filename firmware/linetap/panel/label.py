@@ -42,6 +42,8 @@ _NOTES = (
     *(f"단추 {ko} / button, {en}" for ko, en in BUTTON),
 )
 _NOTE_MM = 3.2
+_DANGER_KO = "벨이 울릴 때 내부에 최대 약 270 V. 자격을 갖춘 사람만 여십시오. 승인받지 않은 장치입니다."
+_DANGER_EN = "Up to about 270 V inside while a line rings: qualified persons only. Not approved."
 HEIGHT_MM = _CALLS_MM + len(ACTIVITIES) * _ROW_MM + 2.6 + len(_NOTES) * _NOTE_MM
 _COLOURS = {"run": "#00843d", "call": "#0057b8", "fault": "#c8102e"}  # as the LEDs; what is told does not hang on it
 
@@ -57,6 +59,7 @@ def svg() -> str:
         f'<rect width="{WIDTH_MM}" height="{HEIGHT_MM:g}" fill="white"/>\n'
         f"{_text(4, 6.5, 'linetap', 4.2, bold=True)}"
         f"{_text(22, 6.5, '통화 녹음 장치 / telephone recorder', 2.6)}"
+        f"{_text(75, 4.6, _DANGER_KO, 2.0, bold=True)}{_text(75, 8.0, _DANGER_EN, 1.9, bold=True)}"
         f"{_heads()}{rows}"
         f"{notes}</svg>\n"
     )
@@ -65,7 +68,7 @@ def svg() -> str:
 def page() -> str:
     """The same in Markdown, for docs/operations.md."""
     lamps = ", ".join(f"{led.label} ({led.colour_ko} / {led.colour_en})" for led in LEDS.values())
-    lines = [lamps, "", "| RUN | FAULT | | |", "|---|---|---|---|"]
+    lines = [f"**{_DANGER_KO}**", "", f"**{_DANGER_EN}**", "", lamps, "", "| RUN | FAULT | | |", "|---|---|---|---|"]
     lines += [f"| {_named(it.run)} | {_named(it.fault)} | {it.ko} | {it.en} |" for it in CONDITIONS.values()]
     lines += ["", "| CALL | | |", "|---|---|---|"]
     lines += [f"| {_named(it.call)} | {it.ko} | {it.en} |" for it in ACTIVITIES.values()]

@@ -18,6 +18,7 @@ from linetap.bench.measure import (
     boot,
     busy,
     capture,
+    custody,
     desk,
     deskload,
     ears,
@@ -60,6 +61,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "search": search.measure,
     "desk": desk.measure,
     "desk-load": deskload.measure,
+    "custody": custody.measure,
 }
 
 

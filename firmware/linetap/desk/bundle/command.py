@@ -10,13 +10,14 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from linetap.clock import SYSTEM, Clock
 from linetap.desk import callfolder, deskfolder, privatefile
+from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
 from linetap.desk.bundle import container, facts, finish, layout
 from linetap.desk.bundle.beside import NotBundled
@@ -69,19 +70,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
-    desk = deskfolder.find(args, clock)
-    entry = Entry(verb="bundle", case=args.case)
+    sys.stdout.write(make(args, deskfolder.find(args, clock), Entry(verb="bundle", case=args.case)) + "\n")
+    return 0
+
+
+def make(
+    args: argparse.Namespace, desk: deskfolder.Desk | None, entry: Entry, may: Callable[[Deed], object] | None = None
+) -> str:
+    """Writes the zip; what it is. `may` raises where the step may not be taken."""
     ready = _prepared(args, entry)
     with deskfolder.deed(desk, entry) as step:
         if isinstance(ready, Exception):
             raise ready
+        if may is not None:
+            may(step)
         step.granted()
         with _new_file(args.output) as (file, temporary):
             _write(file, ready.sources)
             _require_good(temporary, ready.signers, args.tsa_ca)
     count = f"{len(args.calls)} calls, {len(ready.sources)} files"
-    sys.stdout.write(f"{args.output}: {count}, SHA-256 {sha256(args.output)}\n")
-    return 0
+    return f"{args.output}: {count}, SHA-256 {sha256(args.output)}"
 
 
 def _prepared(args: argparse.Namespace, entry: Entry) -> _Ready | LinetapError | OSError:

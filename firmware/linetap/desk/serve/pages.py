@@ -24,11 +24,11 @@ THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": t
 class Pages:
     """Every template has `_`, `ngettext`, `when`, `who` (None before the login), `menu`, `csrf`, `path`."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
+    def __init__(self, zone: ZoneInfo, package: str = "linetap.desk.serve") -> None:
         self.zone = zone
         self.routes: tuple[Route, ...] = ()  # of the whole site, for the menu
         self._templates = Environment(
-            loader=PackageLoader("linetap.desk.serve"),
+            loader=PackageLoader(package),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import ctypes
 import logging
-import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from linetap.clock import SYSTEM, Clock
 from linetap.desk.ingest.database import open_reader
 from linetap.desk.serve import app, database
 from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.ending import EndsQuietly, until_told
 from linetap.desk.serve.fleet.hub import Hub
 from linetap.desk.serve.limits import PunctualProtocol
 from linetap.desk.serve.pages import Pages
@@ -45,7 +45,7 @@ def run(settings: Settings, clock: Clock = SYSTEM) -> int:
     with listening(settings) as (at, settings), opened(settings, clock) as site:
         sys.stderr.write(f"{settings.url}\n")
         sys.stderr.flush()
-        asyncio.run(_until_told(server(site), at))
+        asyncio.run(until_told(server(site), at))
     return 0
 
 
@@ -56,9 +56,8 @@ def _bound_arenas() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
-class Server(uvicorn.Server):
-    """uvicorn takes the signals for itself and raises them again at its end, so that a service that was told to end
-    would seem to have died of it. The streams are asked to end before it waits for them."""
+class Server(EndsQuietly):
+    """The streams are asked to end before it waits for them."""
 
     def __init__(self, config: uvicorn.Config, site: Site) -> None:
         super().__init__(config)
@@ -67,21 +66,6 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._site.fleet.let_go()
         await super().shutdown(sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _until_told(serving: Server, at: socket.socket) -> None:
-    """The second signal waits for nobody."""
-
-    def told() -> None:
-        serving.force_exit, serving.should_exit = serving.should_exit, True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told)
-    await serving.serve(sockets=[at])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A package in a folder of its own in RAM (0700), gone at the end. All that lies there is encrypted or public."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap.desk import privatefile
+from linetap.desk.custody.tar import BadPackage, Source, members
+from linetap.desk.release import files
+from linetap.evidence.release import Request
+
+RAM = Path("/dev/shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    folder: Path
+    request: Request  # as it says of itself: the gate judges it before each step
+
+    @property
+    def request_file(self) -> Path:
+        return self.folder / "request.json"
+
+    def call(self, call_id: str) -> Path:
+        return self.folder / "calls" / call_id
+
+    def inner(self, call_id: str) -> Path:
+        return self.folder / "inner" / f"{call_id}.age"
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="linetap-custody-", dir=RAM) as made:
+        yield Path(made)
+
+
+def unpack(source: Source, folder: Path) -> Package:
+    """BadPackage, NotReleased where its request is none, OSError where it cannot be read or written."""
+    for name, content in members(source):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with privatefile.create(path) as file:
+            file.writelines(content)
+    return _complete(folder)
+
+
+def _complete(folder: Path) -> Package:
+    if not (folder / "request.json").exists():
+        raise BadPackage("there is no request.json in it")
+    package = Package(folder, files.load(folder / "request.json").request)
+    for call in package.request.calls:
+        if not package.call(call.call_id).is_dir():
+            raise BadPackage(f"{call.call_id}: the request names it, and it is not in the package")
+        if not package.inner(call.call_id).exists():
+            raise BadPackage(f"{call.call_id}: the vault officer's half is not in the package")
+    return package

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// When the helper has ended, what stands on an open page goes too.
+const EVERY_MS = 5000;
+
+async function look() {
+  try {
+    const answer = await fetch(`${document.body.dataset.room}/alive`, { cache: "no-store" });
+    if (answer.ok) return;
+  } catch {
+    // Nobody answers any more.
+  }
+  clearInterval(looking);
+  document.dispatchEvent(new Event("gone"));
+  document.getElementById("main").replaceChildren(document.getElementById("gone").content.cloneNode(true));
+}
+
+const looking = setInterval(look, EVERY_MS);
