@@ -45,6 +45,8 @@ usage() {
   cat <<'EOF'
 usage: ./build.sh COMMAND
   demo             install what is missing, then a minute of real calls on 8 simulated lines, sealed and opened
+  demo --desk [--minutes N] [--keep]
+                   the desk's pages in a browser, before such a unit and ten simulated ones, until Ctrl-C
   test             install what is missing, then lint, types and every test
   setup            only the installing, into .venv; a second run takes seconds
   bench            the benchmarks: a table, and JSON in build/bench/

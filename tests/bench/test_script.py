@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from scripts import call, script_of
 
+from linetap.bench.script import repeated
 from linetap.errors import BadInput
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -75,3 +76,17 @@ def test_what_is_no_script_is_one_error(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("path", sorted(SCENARIOS.rglob("*.toml")), ids=lambda path: path.stem)
 def test_the_scenarios_can_be_read(tmp_path: Path, path: Path) -> None:
     assert script_of(tmp_path, path.read_text()).call
+
+
+def test_one_after_the_other(tmp_path: Path) -> None:
+    text = "duration_s = 100.0\n" + call() + '[[smdr]]\nat_s = 50.0\ntext = "x"\n'
+    thrice = repeated(script_of(tmp_path, text), 3)
+    assert [one.start_s for one in thrice.call] == [1.0, 101.0, 201.0]
+    assert [one.at_s for one in thrice.smdr] == [50.0, 150.0, 250.0]
+    assert thrice.duration_ms == 300_000
+
+
+@pytest.mark.parametrize("times", [0, 865])
+def test_no_longer_than_a_day(tmp_path: Path, times: int) -> None:
+    with pytest.raises(BadInput, match=r"--repeat \d+: 1 to 864 would be right"):
+        repeated(script_of(tmp_path, "duration_s = 100.0\n" + call()), times)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calls_rig import EVIL
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from servesite import ServeSite
 from sqlalchemy import insert
 
@@ -20,7 +21,7 @@ from linetap.desk.ingest.heads import HeadReport
 from linetap.desk.ingest.outages import Outages
 from linetap.desk.ingest.register import Notice
 from linetap.desk.ingest.store import Store
-from linetap.evidence import hold, sealed, sshsig, unitlog
+from linetap.evidence import hold, keys, sealed, sshsig, unitlog
 from linetap.records import Audio, CallRecord, Gap, Mark, NoticeRecord, Part, Retention
 
 UNIT, OTHER = "main-03", "main-04"
@@ -55,12 +56,15 @@ class CallsHouse:
         self.folder, self.copies = folder, folder / "copies"
         self.names: dict[str, str] = {}
         self.engine = database.open_writer(url or f"sqlite:///{folder / 'desk.db'}")
-        self.tellers = {unit: Teller(folder / unit, unit=unit) for unit in (UNIT, OTHER)}
+        self.tellers = {unit: Teller(folder / unit, unit=unit, key=self.key_of(unit)) for unit in (UNIT, OTHER)}
         self.told: dict[str, int] = dict.fromkeys(self.tellers, 0)
         (folder / "allowed_signers").write_text("".join(teller.signer for teller in self.tellers.values()))
         (folder / "lines.csv").write_text(LINES)
         (folder / "places.toml").write_text(PLACES)
         self._hear(NOON_NS - 7200 * NS_PER_S, OTHER, UNIT)
+
+    def key_of(self, _unit: str) -> Ed25519PrivateKey:
+        return keys.new_unit_key()
 
     def fill(self) -> None:
         self.recorded("plain", UNIT, 1, 0)

@@ -32,6 +32,7 @@ from linetap.evidence import keys
 from pki_rig import Pair, Pki
 
 CHROMIUM = "/usr/bin/chromium"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LIMIT_S = 30
 HOST = "127.0.0.1"
 
@@ -163,7 +164,7 @@ def _close(context: BrowserContext) -> None:
 def require_accessible(page: Page) -> None:
     """axe-core finds nothing against WCAG 2.2 AA, and at 320 px nothing has to be scrolled sideways."""
     page.wait_for_load_state()  # a page whose style sheet is still to come is another one
-    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+    found = Axe().run(page, options={"runOnly": WCAG})
     assert not found.violations_count, found.generate_report()
     size = page.viewport_size
     page.set_viewport_size({"width": 320, "height": 640})

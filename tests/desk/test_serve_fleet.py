@@ -19,9 +19,10 @@ from sqlalchemy import delete
 from watch_rig import ALERT, AT, HEALTH, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
-from linetap.clock import SYSTEM
+from linetap.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
 from linetap.config.schema import Broker as BrokerConfig
 from linetap.desk.ingest.settings import DeskConfig
+from linetap.desk.serve import limits
 from linetap.desk.serve.config import ServeConfig
 from linetap.desk.serve.database import writing
 from linetap.desk.serve.fleet import hub as hubs
@@ -192,6 +193,50 @@ def test_a_flood_of_alerts_is_bounded_and_said(
     assert text.count("data-severity") <= 44 * journal.ALERTS_SHOWN
 
 
+def test_a_broker_that_is_killed_while_the_desk_is_off(broker: Broker, floor: Speaking, tmp_path: Path) -> None:
+    """It has forgotten what was retained. Who has told it anew is seen as it is, the others are missed."""
+    for unit in ("main-01", "main-02"):
+        floor.is_well(unit, 2)
+    with watching(broker.port, PLACES, tmp_path) as hub:
+        until(lambda: standings(hub).get("main-02") == "fine", END_S)
+        id = hub.seen(ALL)[0]
+    broker.kill()
+    broker.start()
+    back = Speaking(broker.port)
+    back.is_well("main-01", 2)
+    back.say("main-01", "line/2", {**LINE, "state": "recording", "call_id": CALL})
+    with watching(broker.port, PLACES, tmp_path) as hub:
+        until(lambda: link(hub) == "live", END_S)
+        assert standings(hub) == {"main-01": "fine", "main-02": "unheard", "main-b1": "unheard", "west-01": "unheard"}
+        assert hub.seen(ALL)[2][0]["lines"]["2"]["call"] == CALL
+        assert hub.number_of(id) is None  # a page that was open meanwhile gets all of it
+        back.is_well("main-02", 2)
+        until(lambda: standings(hub)["main-02"] == "fine", END_S)
+    back.close()
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_unit_whose_clock_is_a_day_off(served: ServeSite, floor: Speaking, days: int) -> None:
+    """Not late for that, and its times are shown as it says them."""
+    at = rfc3339(SYSTEM.utc_ns() + days * 86_400 * NS_PER_S)
+    floor.say("main-02", "status", {**ONLINE, "session": "b", "since": at})
+    floor.say("main-02", "health", {**HEALTH, "at": at})  # behind it: a birth alone is good for some seconds
+    floor.say("main-02", "line/2", {**LINE, "state": "ringing", "since": at})
+    hub = served.site.fleet
+    until(lambda: _main_02(hub)["lines"]["2"]["since"] == at, END_S)
+    assert (_main_02(hub)["standing"], _main_02(hub)["since"], _main_02(hub)["heard"]) == ("fine", at, "")
+    assert f'datetime="{at}"' in served.client("watch").get("/fleet").text
+    assert at[:10] not in hub.seen(ALL)[1].since  # the desk's own clock
+    floor.say("main-02", "status", {**OFFLINE, "session": "b", "since": at})
+    until(lambda: _main_02(hub)["standing"] == "offline", END_S)
+    heard = parse_rfc3339(_main_02(hub)["heard"])  # by the desk's clock too
+    assert abs(heard - SYSTEM.utc_ns()) < 3600 * NS_PER_S
+
+
+def _main_02(hub: Hub) -> dict[str, Any]:
+    return next(one for one in hub.seen(ALL)[2] if one["unit"] == "main-02")
+
+
 # --- who sees what ---------------------------------------------------------------------------------------------------
 
 
@@ -313,6 +358,32 @@ def test_a_browser_that_does_not_read_costs_nothing_and_ends_right(
         said += slow.recv(1 << 16)
     assert b"event: snapshot" in said.partition(b"event: unit")[2]
     assert said.count(b"event: unit") < 4 * 160
+    slow.close()
+
+
+def test_a_browser_that_never_reads_loses_its_place(
+    served: ServeSite, floor: Speaking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(limits, "TAKEN_S", 0.3)
+    hub = served.site.fleet
+    slow = _unread(served, served.session("watch", name="slow"))
+    other = Stream(served.client("watch"))
+    other.until("snapshot")
+    until(lambda: len(hub._readers) == 2, END_S)
+    long = {**ALERT, "text_ko": "가" * 400, "action_ko": "나" * 400}
+    four = [one["unit"] for one in hub.seen(ALL)[2]]
+    for n in range(1000):
+        for unit in four:
+            floor.tell(unit, f"alert/a{n % 4}", {**long, "line": n})
+        floor.say("main-02", "line/1", {**LINE, "since": f"round {n}"})
+        while other.until("unit").get("lines", {}).get("1", {}).get("since") != f"round {n}":
+            pass  # nobody waits for the one that does not read
+        if len(hub._readers) == 1:
+            break
+    assert len(hub._readers) == 1
+    assert len(hub._journal._entries) <= 20
+    other.close()
     slow.close()
 
 

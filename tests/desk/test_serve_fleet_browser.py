@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +165,42 @@ def test_a_tab_that_was_hidden_is_right_again(
     expect(page.locator('[data-unit="new-07"]')).to_have_count(0)
     for one in (page, other):
         one.context.close()
+
+
+def test_a_tab_that_was_hidden_for_an_hour_asks_once_for_what_it_lacks(
+    served: ServeSite, browser: Browser, floor: Speaking
+) -> None:
+    """How long that takes is the bench's to say. Here is what is fetched: nothing meanwhile, then the changes alone."""
+    page = served.context(browser, "watch").new_page()
+    page.clock.install()
+    with page.expect_response(lambda answer: "/fleet/events" in answer.url):
+        page.goto(f"{served.url}/fleet")
+    floor.say("west-01", "line/3", {**LINE, "state": "ringing"})
+    has(page, "west-01", 3, "ringing")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(served.url)))
+    page.evaluate(VISIBILITY, "hidden")
+    page.clock.run_for(3_600_000)
+    for n in (1, 2):
+        floor.say("west-01", f"line/{n}", {**LINE, "state": "notice"})
+    until(lambda: _state(served, "west-01", 2) == "notice", END_S)
+    assert [url for url in asked if url != "/alive"] == []
+    assert line(page, "west-01", 1) == "idle"
+    with page.expect_response(lambda answer: "/fleet/events" in answer.url):
+        page.evaluate(VISIBILITY, "visible")
+    for n in (1, 2):
+        has(page, "west-01", n, "notice")
+    (again,) = [url for url in asked if url != "/alive"]
+    assert re.fullmatch(r"/fleet/events\?after=\w+-\d+", again)
+    number = served.site.fleet.number_of(again.partition("=")[2])
+    assert number is not None
+    assert served.site.fleet.after(number) is not None, "it is told what is different, and not everything"
+    page.context.close()
+
+
+def _state(served: ServeSite, unit: str, number: int) -> str:
+    _, _, units = served.site.fleet.seen(Reader(False, "ko"))
+    return next(str(one["lines"][str(number)]["state"]) for one in units if one["unit"] == unit)
 
 
 def test_it_says_how_old_it_is(served: ServeSite, browser: Browser, broker: Broker) -> None:

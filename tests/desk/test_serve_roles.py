@@ -19,7 +19,10 @@ from linetap.desk.serve.site import Site
 from linetap.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = {"call_id": "20261124T225600.123Z-L03", "unit": "floor-03", "month": "2026-10", "path": "base.css"}
+SAMPLE = {
+    "call_id": "20261124T225600.123Z-L03", "unit": "floor-03", "month": "2026-10", "path": "base.css",
+    "id": "2026-0042",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

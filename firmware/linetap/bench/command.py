@@ -17,7 +17,7 @@ from linetap.bench.jack import JackCable
 from linetap.bench.madeunit import STARTS_AT, make_unit
 from linetap.bench.playedlog import PlayedLog
 from linetap.bench.render import render
-from linetap.bench.script import Script, load_script
+from linetap.bench.script import Script, load_script, repeated
 from linetap.bench.voices import Voices, default_folder
 from linetap.clock import NS_PER_S, SYSTEM
 from linetap.config import Config, load_config
@@ -32,6 +32,7 @@ READY = "ready"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="unit.toml", help="of the unit whose lines these are")
     parser.add_argument("--script", type=Path, required=True, metavar="calls.toml", help="what happens on them")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="so often, one after the other")
     parser.add_argument("--render", type=Path, metavar="DIR", help="write lines.wav and events.jsonl instead")
     parser.add_argument("--unit", action="store_true", help="with --render: and a unit to replay them on")
     parser.add_argument("--log", type=Path, metavar="DIR", help="keep every sample put on the lines")
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    script = load_script(args.script)
+    script = repeated(load_script(args.script), args.repeat)
     voices = Voices(args.voices)
     if args.render is not None:
         audio, events = render(script, voices, args.render)

@@ -10,13 +10,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 from linetap.bench.casefile import CaseFile, make_and_check
+from linetap.bench.demofolder import fresh, interruptible
 from linetap.bench.look import Look, Looker
 from linetap.bench.opening import Opened, open_and_check
 from linetap.bench.processes import Child, ChildFailed, Processes
@@ -33,12 +31,13 @@ from linetap.notices.defaults import make_default_notices
 PROJECT = Path(__file__).resolve().parents[3]
 SCRIPT = PROJECT / "tests" / "scenarios" / "demo.toml"
 FOLDER = PROJECT / "build" / "demo"
+DESK_FOLDER = PROJECT / "build" / "demo-desk"
+MOST_MINUTES = 240.0  # of --desk: what is recorded meanwhile takes 2 GB
 EXEMPT_LINE = 8
 LINES = 8
 SEALED_S = 20.0  # after the last on-hook
 LOOK_S = 0.1
 INTERRUPTED = 130
-MARKER = ".linetap-demo"  # only a folder that a demo made is thrown away
 
 
 def watch(config: Config, script: Path, children: Processes, exchange: Child) -> Look:
@@ -69,7 +68,7 @@ def _settled(look: Look, since_ns: int) -> bool:
 
 def demo(folder: Path, script: Path) -> int:
     """Exit status 0 when everything that should have been recorded was, and one recording was opened and is right."""
-    _fresh(folder)
+    fresh(folder)
     make_default_notices(folder / "notices")
     with Stage(folder, LINES) as stage:
         # the last table of the file is that of EXEMPT_LINE
@@ -117,46 +116,43 @@ def _tell(folder: Path, look: Look, opened: Opened, case: CaseFile, exchange: st
     print("\n".join(lines), flush=True)
 
 
-def _fresh(folder: Path) -> None:
-    if folder.exists() and not (folder / MARKER).exists():
-        raise BadInput(f"{folder}: exists and was not made by a demo; another --folder would be right")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / MARKER).touch()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a demo as Ctrl-C does; a second one does not stop the cleaning."""
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="linetap demo", description="A minute of real calls on this machine.")
-    parser.add_argument("--folder", type=Path, default=FOLDER, metavar="DIR", help="made anew (default %(default)s)")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help=f"made anew (default {FOLDER}, or {DESK_FOLDER})")
     parser.add_argument("--script", type=Path, default=SCRIPT, metavar="calls.toml")
+    parser.add_argument("--desk", action="store_true", help="the desk's pages, before this unit and ten simulated ones")
+    parser.add_argument(
+        "--minutes", type=float, metavar="N", help=f"with --desk: so long, or until Ctrl-C (default {MOST_MINUTES})"
+    )
+    parser.add_argument("--keep", action="store_true", help="with --desk: leave the folder there")
     args = parser.parse_args()
-    with _interruptible():
+    with interruptible():
         try:
-            return demo(args.folder.absolute(), args.script)
+            if args.desk:
+                return _desk(args)
+            if args.minutes is not None or args.keep:
+                raise BadInput("--minutes and --keep go with --desk")
+            return demo((args.folder or FOLDER).absolute(), args.script)
         except LinetapError as error:
             print(f"linetap demo: {error}", file=sys.stderr)
             return error.exit_status
         except KeyboardInterrupt:
             print("linetap demo: interrupted; nothing is left running", file=sys.stderr)
             return INTERRUPTED
+
+
+def _desk(args: argparse.Namespace) -> int:
+    """Ctrl-C is how it ends; a folder of one that failed is kept, for its logs."""
+    from linetap.bench.deskdemo import command
+
+    folder = (args.folder or DESK_FOLDER).absolute()
+    fresh(folder)
+    with contextlib.suppress(KeyboardInterrupt):
+        command.demo(folder, args.script, MOST_MINUTES if args.minutes is None else args.minutes, MOST_MINUTES)
+    if not args.keep:
+        shutil.rmtree(folder)
+    print(f"nothing is left running; {folder} is {'kept' if args.keep else 'removed'}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from linetap.bench.scriptkeys import Call, CallerId, LineSetup, Script
 from linetap.bench.timing import Times, keys_span, times_of
 from linetap.config.load import Source
 from linetap.config.locate import Path as KeyPath
+from linetap.errors import BadInput
 
-__all__ = ["Call", "LineSetup", "Script", "load_script"]
+__all__ = ["Call", "LineSetup", "Script", "load_script", "repeated"]
 
+LONGEST_S = 86_400
 PULSE_DIGITS = frozenset("0123456789")
 
 
@@ -28,6 +32,23 @@ def load_script(path: Path) -> Script:
     source.check()
     assert script is not None
     return script
+
+
+def repeated(script: Script, times: int) -> Script:
+    """So often, one after the other; what was expected of it once is left out. BadInput where it gets too long."""
+    each_s = script.duration_ms / 1000
+    if times < 1 or (times > 1 and times * each_s > LONGEST_S):
+        raise BadInput(f"--repeat {times}: 1 to {max(1, int(LONGEST_S / each_s))} would be right")
+    if times == 1:
+        return script
+    replace, begins_s = msgspec.structs.replace, [n * each_s for n in range(times)]
+    return replace(
+        script,
+        call=[replace(call, start_s=call.start_s + at_s) for at_s in begins_s for call in script.call],
+        smdr=[replace(line, at_s=line.at_s + at_s) for at_s in begins_s for line in script.smdr],
+        expect=[],
+        duration_s=times * each_s,
+    )
 
 
 def _check_lines(script: Script, source: Source) -> None:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -43,21 +44,27 @@ class Stage:
             cable = JackCable(self.run_dir / "jack", self.channels, self.rate_hz, patient=self._patient)
             self.cable = stack.enter_context(cable)
             self.children = stack.enter_context(Processes(self.folder / "logs", self.cable.env))
-            self.broker, self.port = start_broker(self.children, self.folder / "broker")
+            self.broker, self.port = self._start_broker()
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def prepare(self, notices: Path, changes: dict[str, str] | None = None, more: str = "") -> Config:
-        """Keys and configuration by the commands that an engineer types; then `changes` in its text, and `more`."""
+    def _start_broker(self) -> tuple[Child, int]:
+        return start_broker(self.children, self.folder / "broker")
+
+    def prepare(
+        self, notices: Path, changes: dict[str, str] | None = None, more: str = "", init: Sequence[object] = ()
+    ) -> Config:
+        """Keys and configuration by the commands that an engineer types; then `changes` in its text, and `more`.
+        `init`: further words for `linetap config init`."""
         custodian = linetap("keygen", "custodian", "-o", self.folder / "custodian.txt").strip()
         epoch = linetap("keygen", "epoch", "-o", self.folder / "epoch.txt").strip()
         linetap(
             "config", "init", UNIT, "--lines", self.lines, "--custodian", custodian, "--epoch", epoch,
             "--board", "simulated", "--notices", notices, "--vault", self.folder / "vault",
-            "--run-dir", self.run_dir, "--broker-port", self.port, "-o", self.config_path,
+            "--run-dir", self.run_dir, "--broker-port", self.port, "-o", self.config_path, *init,
         )  # fmt: skip
         text = self.config_path.read_text()
         for old, new in (changes or {}).items():
@@ -68,10 +75,11 @@ class Stage:
         return load_config(self.config_path)
 
     def start_exchange(
-        self, script: Path, log: Path | None = None, voices: Path | None = None, fill_ms: int = Cable.fill_ms
-    ) -> Child:
+        self, script: Path, log: Path | None = None, voices: Path | None = None, fill_ms: int = Cable.fill_ms,
+        repeat: int = 1,
+    ) -> Child:  # fmt: skip
         """The exchange, waiting for the services. Only then may capture start."""
-        options = ["--wait-services", str(READY_S), "--fill-ms", str(fill_ms)]
+        options = ["--wait-services", str(READY_S), "--fill-ms", str(fill_ms), "--repeat", str(repeat)]
         options += ["--log", str(log)] if log else []
         options += ["--voices", str(voices)] if voices else []
         exchange = self.start("bench", "--script", str(script), *options)

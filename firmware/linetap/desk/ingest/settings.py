@@ -131,7 +131,8 @@ def _copy_beside(path: Path, copy: CopyConfig | None) -> CopyConfig | None:
 
 def _serve_beside(path: Path, serve: ServeConfig) -> ServeConfig:
     oidc = serve.oidc and _all_beside(path, serve.oidc, "client_secret", "ca")
-    serve = _all_beside(path, serve, "certificate", "key", "log_key", "lines", "fleet_certificate", "fleet_key")
+    names = ("certificate", "key", "log_key", "lines", "roles", "authority", "fleet_certificate", "fleet_key")
+    serve = _all_beside(path, serve, *names)
     return msgspec.structs.replace(serve, oidc=oidc, db=_database_beside(path, serve.db))
 
 

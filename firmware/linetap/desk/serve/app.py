@@ -22,6 +22,8 @@ from linetap.desk.serve.gate import endpoint
 from linetap.desk.serve.limits import Bounded
 from linetap.desk.serve.people import oidcroutes
 from linetap.desk.serve.people import routes as people
+from linetap.desk.serve.release import holdroutes, ticketroute
+from linetap.desk.serve.release import routes as release
 from linetap.desk.serve.route import Route, join
 from linetap.desk.serve.secure import Headers
 from linetap.desk.serve.site import Site
@@ -35,6 +37,9 @@ ROUTES: tuple[Route, ...] = join(
         access.ROUTES,
         calls.ROUTES,
         fleet.ROUTES,
+        release.ROUTES,
+        ticketroute.ROUTES,
+        holdroutes.ROUTES,
     )
 )
 # What runs beside the pages, from start to end: each puts what it is into the site.

@@ -34,6 +34,8 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     working_hours: str = "08:00-19:00"  # Monday to Friday; what is seen at other times is counted in the review
     lines: str | None = None  # CSV: unit,line,extension,department,from, as `linetap find --table` has it
     access_days: Annotated[int, Meta(ge=731, le=3660)] = 731  # two years
+    roles: str | None = None  # roles.json as the authority signed it, its .sig beside it: releases and holds need it
+    authority: str | None = None  # the authority's .pub file
     oidc: OidcConfig | None = None
     fleet_certificate: str | None = None  # for the broker, of a name that nobody else has, with its key
     fleet_key: str | None = None

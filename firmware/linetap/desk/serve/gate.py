@@ -43,8 +43,11 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asks gets a page and no traceback
             errors.tell(error)
             raise HTTPException(500) from None
+        finally:
+            await request.close()  # the files of a form
 
     async def answer(request: Request) -> Response:
+        request.state.site = site
         address = request.state.address = address_of(request, site.settings.proxies)
         token = request.cookies.get(sessions.COOKIE, "")
         who = request.state.who = await site.people.who(token, deed=not route.background) if token else None

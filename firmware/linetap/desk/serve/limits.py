@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request has an end: so many bytes, and so many seconds until it is here whole. uvicorn has neither bound by itself:
-some hundred connections that say one byte a minute would keep everybody else out."""
+"""A request has an end: so many bytes, and so many seconds until it is here whole; and an answer is taken in time.
+uvicorn has none of these bounds by itself: some hundred connections that say or read one byte a minute would keep
+everybody else out."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from linetap.desk.serve.secure import MOST_BODY_BYTES
 
 HEAD_S = 15.0
 BODY_S = 15.0
+TAKEN_S = 60.0  # what lies ready for a browser, half a megabyte at most, and is not read
 
 
 class Bounded:
@@ -46,9 +48,11 @@ class Bounded:
 
 
 class PunctualProtocol(H11Protocol):
-    """Hangs up on who begins and has not said after HEAD_S what they want; between requests uvicorn has its limit."""
+    """Hangs up on who begins and has not said after HEAD_S what they want, and on who does not read what they asked
+    for; between requests uvicorn has its limit."""
 
     _due: TimerHandle | None = None
+    _unread: TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -63,7 +67,17 @@ class PunctualProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
+        self._is_read()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(TAKEN_S, self._drop)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_read()
 
     @property
     def _asks_nothing(self) -> bool:
@@ -82,3 +96,13 @@ class PunctualProtocol(H11Protocol):
     def _hang_up(self) -> None:
         self._due = None
         self.transport.close()
+
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _drop(self) -> None:
+        """Without waiting until the rest is read; a session's place among the streams is free then."""
+        self._unread = None
+        self.transport.abort()

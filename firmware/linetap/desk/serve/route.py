@@ -28,6 +28,7 @@ class Subject:
 
     calls: tuple[str, ...] = ()
     terms: str = ""  # of a search or a unit; numbers in it are masked
+    request: str = ""  # the id that this server gave it: nobody typed it, so it stands as it is
     purpose: str = ""
     case: str = ""
     remark: str = ""

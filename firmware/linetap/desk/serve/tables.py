@@ -6,7 +6,19 @@ Times are RFC 3339 UTC with milliseconds, so that their order is that of the tex
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -85,4 +97,89 @@ access_anchor = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("head", Text, nullable=False),
     Column("sig", Text, nullable=False),
+)
+
+# A request for a recording, as far as it has come. What counts is in `request` and `approvals`: signed files.
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", Text, primary_key=True),  # 2026-0042
+    Column("unit", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("record_sha256", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("case_number", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("recipient", Text, nullable=False),  # age1..., the requester's own
+    Column("asked_by", Text, nullable=False),  # names of accounts, as all `_by`
+    Column("asked_at", Text, nullable=False),
+    Column("expires_at", Text, nullable=False),
+    Column("one_time", Text),  # age1..., public
+    Column("keyed_by", Text),
+    Column("request", LargeBinary),  # request.json, the exact bytes that are signed
+    Column("inner_age", LargeBinary),  # closed to the one-time key and a custodian's
+    Column("unwrapped_by", Text),
+    Column("unwrapped_at", Text),
+    Column("closed_by", Text),
+    Column("closed_at", Text),
+    Column("outcome", Text),  # given, not_given
+    Column("remark", Text),
+    Index("requests_closed", "closed_at"),
+)
+
+# Two at most: each by another account's role and by another role of the roles file.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("request", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("role", Text, primary_key=True),  # of the account
+    Column("signer", Text, nullable=False),  # as the roles file has them
+    Column("signer_role", Text, nullable=False),
+    Column("sig", LargeBinary, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    UniqueConstraint("request", "signer_role"),
+)
+
+# One for each request; who reads this table has none.
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("request", Text, ForeignKey("requests.id"), primary_key=True),
+    Column("sha256", Text, nullable=False, unique=True),
+    Column("by", Text, nullable=False),
+    Column("ends_at", Text, nullable=False),
+)
+
+# A hold that is asked for, and the vault officer's signed command.
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", Text, primary_key=True),  # H2026-0001
+    Column("unit", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("record_sha256", Text, nullable=False),
+    Column("case_number", Text, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("until", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", Text, nullable=False),
+    Column("command", LargeBinary),
+    Column("signer", Text),
+    Column("command_expires", Text),
+    Column("command_by", Text),
+    Column("command_at", Text),
+    Column("closed_by", Text),
+    Column("closed_at", Text),
+    Column("remark", Text),
+)
+
+# One row: the newest roles file that was in force here, so that nobody lays an older one back.
+roles_seen = Table(
+    "roles_seen",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
 )

@@ -51,7 +51,7 @@ class AccessTable:
             "act": act,
             "outcome": outcome,
             "calls": _cut(" ".join(subject.calls), _CALLS_LIMIT),
-            "terms": _cut(without_numbers(subject.terms)),
+            "terms": _cut(" ".join(filter(None, (subject.request, without_numbers(subject.terms))))),
             "purpose": _cut(without_numbers(subject.purpose)),
             "case_number": _cut(subject.case),
             "remark": _cut(without_numbers(subject.remark)),

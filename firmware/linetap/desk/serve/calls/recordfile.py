@@ -34,7 +34,7 @@ class Found:
 def record(desk: DeskConfig, unit: str, call_id: str, sha256: str | None) -> Found:
     if desk.copy is None:
         return Found(None, "no_store")
-    folder = _folder(desk, unit, call_id)
+    folder = folder_of(desk, unit, call_id)
     if folder is None:
         return Found(None, "elsewhere" if urlsplit(desk.copy.store).scheme != "file" else "no_call_id")
     path = folder / sealed.RECORD
@@ -63,7 +63,7 @@ def command(desk: DeskConfig, unit: str, call_id: str, copied: bool) -> str:
     where the call's name is none of a call's."""
     if not _is_call_id(call_id):
         return ""
-    folder = (_folder(desk, unit, call_id) if copied else None) or f"VAULT/{sealed.call_path(call_id)}"
+    folder = (folder_of(desk, unit, call_id) if copied else None) or f"VAULT/{sealed.call_path(call_id)}"
     return f"linetap verify {shlex.quote(str(folder))} --signers allowed_signers"
 
 
@@ -71,7 +71,7 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _folder(desk: DeskConfig, unit: str, call_id: str) -> Path | None:
+def folder_of(desk: DeskConfig, unit: str, call_id: str) -> Path | None:
     if desk.copy is None or not _is_call_id(call_id):
         return None
     parts = urlsplit(desk.copy.store)

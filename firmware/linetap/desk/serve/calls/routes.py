@@ -3,36 +3,33 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import anyio.to_thread
 from markupsafe import Markup, escape
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap.clock import parse_rfc3339, rfc3339
 from linetap.desk.calls import nothing, query
-from linetap.desk.ingest.database import reason
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.serve.calls import form, recordfile, story, words
 from linetap.desk.serve.calls.form import Form
 from linetap.desk.serve.calls.house import House
+from linetap.desk.serve.people.who import who_of
+from linetap.desk.serve.reading import reading
+from linetap.desk.serve.release.call import may_be_asked
 from linetap.desk.serve.route import Route, Subject, subject_of_path
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.text import N_
 from linetap.evidence.signers import Signer
 
 MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"})
-
-log = logging.getLogger("linetap.serve")
 
 
 @dataclass(slots=True)
@@ -70,7 +67,7 @@ async def search(request: Request, site: Site) -> Response:
             return page, None
         return page, nothing.known(db, *one, asked.wanted.since, asked.wanted.until or rfc3339(now_ns), now_ns)
 
-    page, known = await _read(site, look)
+    page, known = await reading(site, look)
     return _page(request, site, asked, page=page, known=known)
 
 
@@ -87,7 +84,7 @@ async def call(request: Request, site: Site) -> Response:
         lying = recordfile.record(desk, unit, call_id, found.row["record_sha256"])
         return found, lying, recordfile.held(desk, call_id)
 
-    found, lying, hold = await _read(site, look)
+    found, lying, hold = await reading(site, look)
     if found is None:
         raise HTTPException(404)
     return site.pages.page(
@@ -95,28 +92,12 @@ async def call(request: Request, site: Site) -> Response:
         record=lying.record, hold=hold, words=words, fill=_fill,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         said=_said(site, request), **_whose(site, found.row),
+        may_ask="officer" in who_of(request).roles and may_be_asked(found.row),
     )  # fmt: skip
 
 
 async def subject_of_search(request: Request) -> Subject:
     return Subject(terms=form.terms(request.query_params), case=form.typed(request.query_params).get("case", ""))
-
-
-async def _read[T](site: Site, look: Callable[[Connection], T]) -> T:
-    """503 where the ingest's database cannot be read."""
-    if site.desk is None:
-        raise HTTPException(503, "desk_database_none")
-    engine = site.desk
-
-    def within() -> T:
-        with engine.connect() as db:
-            return look(db)
-
-    try:
-        return await anyio.to_thread.run_sync(within)
-    except SQLAlchemyError as error:
-        log.error("desk_database_away: %s", reason(error))
-        raise HTTPException(503, "desk_database_away") from None
 
 
 def _page(request: Request, site: Site, asked: Form, status: int = 200, **found: Any) -> Response:

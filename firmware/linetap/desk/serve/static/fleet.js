@@ -285,8 +285,13 @@ function look() {
   begin(last);
 }
 
-document.addEventListener("visibilitychange", () => (document.visibilityState === "hidden" ? end() : begin(last)));
-window.addEventListener("pageshow", (event) => event.persisted && begin(last));
+function comeBack() {
+  heardAt = Date.now(); // the silence was our own: `look` would take it for a lost connection, and ask twice
+  begin(last);
+}
+
+document.addEventListener("visibilitychange", () => (document.visibilityState === "hidden" ? end() : comeBack()));
+window.addEventListener("pageshow", (event) => event.persisted && comeBack());
 
 const pause = at("pause");
 pause.hidden = false;
@@ -298,8 +303,7 @@ pause.addEventListener("click", () => {
     showOwn("paused", Date.now());
   } else {
     showOwn("");
-    heardAt = Date.now();
-    begin(last);
+    comeBack();
   }
 });
 

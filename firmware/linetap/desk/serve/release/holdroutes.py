@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages of holds: an officer asks, the vault officer brings a signed command, the unit says that it holds.
+
+Nothing is sent from here: the pages' certificate only reads at the broker (systemd/mosquitto/acl).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Connection
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap.clock import rfc3339
+from linetap.desk.deskfolder import read_public
+from linetap.desk.serve.people.who import who_of
+from linetap.desk.serve.reading import reading
+from linetap.desk.serve.release import call as named
+from linetap.desk.serve.release import holdjudge, holdstore, judge, steps, store, words
+from linetap.desk.serve.release.answering import MAY, id_of, remark, said, subject_of, upload
+from linetap.desk.serve.release.rolesfile import in_force
+from linetap.desk.serve.release.steps import StepFault
+from linetap.desk.serve.route import Route, Subject, subject_of_path
+from linetap.desk.serve.site import Site
+from linetap.desk.serve.tables import holds
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import document
+from linetap.evidence.release import CASE_LIMIT, NotReleased
+
+FIELDS = ("case", "basis", "until")
+
+
+async def ask_page(request: Request, site: Site) -> Response:
+    row = await named.find(site, str(request.path_params["unit"]), str(request.path_params["call_id"]))
+    return await _ask(request, site, row, {})
+
+
+async def _ask(
+    request: Request, site: Site, row: Any, typed: dict[str, str], error: Exception | None = None
+) -> Response:
+    return site.pages.page(
+        request, "release/hold_ask.html", 200 if error is None else 409, row=row, typed=typed,
+        may=named.may_be_asked(row), zone=site.pages.zone.key,
+        error=None if error is None else said(site, request, error),
+    )  # fmt: skip
+
+
+async def ask(request: Request, site: Site) -> Response:
+    form, who, now_ns = await request.form(), who_of(request), site.clock.utc_ns()
+    row = await named.find(site, str(form.get("unit", "")), str(form.get("call_id", "")))
+    subject = Subject(calls=(row["call_id"],))
+    typed: dict[str, str] = {}
+    made: list[str] = []
+    try:
+        typed = {name: judge.typed(form.get(name)) for name in FIELDS}
+        call = named.require(row)
+        document.require_plain(typed["case"], "case", CASE_LIMIT)
+        document.require_plain(typed["basis"], "basis", holdjudge.TEXT_LIMIT)
+        until = holdjudge.end(typed["until"], site.pages.zone.key, now_ns)
+    except (Refusal, BadInput) as error:
+        await store.refused(request, site, "hold_ask", subject, error)
+        return await _ask(request, site, row, typed, error)
+
+    def do(db: Connection) -> Subject:
+        made.append(store.new_id(db, site, holds, "H"))
+        values = {
+            "id": made[0], "unit": call.unit, "call_id": call.named.call_id,
+            "record_sha256": call.named.record_sha256, "case_number": typed["case"], "basis": typed["basis"],
+            "until": until, "asked_by": who.name, "asked_at": rfc3339(now_ns),
+        }  # fmt: skip
+        holdstore.add(db, values)
+        return store.subject(values)
+
+    await store.deed(request, site, "hold_ask", subject, do)
+    return RedirectResponse(f"/hold/{made[0]}", 303)
+
+
+async def one(request: Request, site: Site) -> Response:
+    return await _one(request, site)
+
+
+async def _one(request: Request, site: Site, error: Exception | None = None) -> Response:
+    who, now_ns = who_of(request), site.clock.utc_ns()
+
+    def read() -> tuple[Any, dict[str, str]]:
+        with site.own.connect() as db:
+            row = holdstore.require(db, id_of(request))
+            names = {row[name] for name in ("asked_by", "command_by", "closed_by")} - {None}
+            return row, {name: store.shown(db, name) for name in names}
+
+    row, names = await anyio.to_thread.run_sync(read)
+    (asked,) = await reading(site, lambda db: holdstore.with_state(db, [row], now_ns))
+    expired = row["command_expires"] is not None and judge.is_over(row["command_expires"], now_ns)
+    return site.pages.page(
+        request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=words,
+        mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row),
+        error=None if error is None else said(site, request, error),
+    )  # fmt: skip
+
+
+def _wrap(row: Mapping[str, Any]) -> str:
+    """What was asked for, as a shell takes it, whatever is in it."""
+    said = {"--case": row["case_number"], "--basis": row["basis"], "--until": row["until"]}
+    words = " ".join(f"{name} {shlex.quote(value)}" for name, value in said.items())
+    return (
+        f"linetap hold wrap {shlex.quote(row['call_id'])} --identity EPOCH.txt --to age1... {words} --key officer.key"
+    )
+
+
+def _sign(row: Mapping[str, Any]) -> str:
+    document = shlex.quote(f"holds/{row['call_id']}/hold.json")
+    return (
+        f"linetap command sign --verb hold --role vault --unit {shlex.quote(row['unit'])} --document {document}"
+        f" --key officer.key -o {row['id']}.command"
+    )
+
+
+Values = Callable[[FormData, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+
+async def _step(request: Request, site: Site, act: str, values: Values) -> Response:
+    """`values`: what is kept of what was brought; a refusal says why not."""
+    form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
+
+    def read() -> Mapping[str, Any]:
+        with site.own.connect() as db:
+            return holdstore.require(db, id_of(request))
+
+    row = await anyio.to_thread.run_sync(read)
+    (asked,) = await reading(site, lambda db: holdstore.with_state(db, [row], now_ns))
+    try:
+        try:
+            if asked.state == "closed":
+                raise NotReleased("request_closed", f"{row['id']} was closed")
+            if asked.state not in ("command", "send"):
+                raise StepFault("step_done", f"{row['id']}: {asked.state}")
+            kept = await values(form, row)
+        except (Refusal, BadInput) as error:
+            await store.refused(request, site, act, subject, error)
+            raise
+        await store.deed(request, site, act, subject, lambda db: holdstore.change(db, row["id"], **kept))
+    except (Refusal, BadInput) as error:
+        return await _one(request, site, error)
+    return RedirectResponse(f"/hold/{row['id']}", 303)
+
+
+async def bring(request: Request, site: Site) -> Response:
+    who = who_of(request)
+
+    async def values(form: FormData, row: Mapping[str, Any]) -> dict[str, Any]:
+        data, now_ns = await upload(form), site.clock.utc_ns()
+        if row["asked_by"] == who.name:
+            raise StepFault("one_person_two_steps", f"{row['id']}: {who.name} has asked for it")
+        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        authority = read_public(Path(str(site.settings.desk.serve.authority)))
+        expires, signer = holdjudge.signed(data, row, roles, authority, now_ns)
+        return {"command": data, "signer": signer, "command_expires": expires, "command_by": who.name,
+                "command_at": rfc3339(now_ns)}  # fmt: skip
+
+    return await _step(request, site, "hold_command", values)
+
+
+async def close(request: Request, site: Site) -> Response:
+    """Not to be held after all; what the unit holds already it holds until the end of it."""
+
+    async def values(form: FormData, _row: Mapping[str, Any]) -> dict[str, Any]:
+        now = rfc3339(site.clock.utc_ns())
+        return {"remark": remark(form, needed=True), "closed_by": who_of(request).name, "closed_at": now}
+
+    return await _step(request, site, "hold_close", values)
+
+
+async def command_file(request: Request, site: Site) -> Response:
+    def read() -> Mapping[str, Any]:
+        with site.own.connect() as db:
+            return holdstore.require(db, id_of(request))
+
+    row = await anyio.to_thread.run_sync(read)
+    if row["command"] is None:
+        raise HTTPException(404)
+    headers = {"content-disposition": f'attachment; filename="{row["id"]}.command"'}
+    return Response(bytes(row["command"]), media_type="application/json", headers=headers)
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("/hold/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", ask_page, subject=subject_of_path),
+    Route("/hold/ask", ("POST",), steps.ASKS, None, ask),
+    Route("/hold/{id}", ("GET",), MAY, "hold_view", one, subject=subject_of),
+    Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring),
+    Route("/hold/{id}/hold.command", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),
+    Route("/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close),
+)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds that were asked for, and what the unit has said of them since, which the ingest has of signed events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, desc, insert, select, update
+from starlette.exceptions import HTTPException
+
+from linetap.clock import parse_rfc3339
+from linetap.desk.ingest import judge
+from linetap.desk.ingest.callrow import HOLD_ENDED
+from linetap.desk.ingest.tables import events
+from linetap.desk.serve.release.store import ID, MOST_OPEN
+from linetap.desk.serve.tables import holds
+
+State = Literal["command", "send", "held", "ended", "over", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`state`: what is to be done next, or how it is."""
+
+    row: Mapping[str, Any]
+    state: State
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("ended", "over", "closed")
+
+    def is_for(self, name: str, roles: frozenset[str]) -> bool:
+        return self.state in ("command", "send") and "vault" in roles and self.row["asked_by"] != name
+
+
+def require(db: Connection, hold_id: str) -> Mapping[str, Any]:
+    row = None
+    if ID.fullmatch(hold_id):
+        row = db.execute(select(holds).where(holds.c.id == hold_id)).mappings().first()
+    if row is None:
+        raise HTTPException(404)
+    return dict(row)
+
+
+def add(db: Connection, values: Mapping[str, Any]) -> None:
+    db.execute(insert(holds).values(**values))
+
+
+def change(db: Connection, hold_id: str, **values: Any) -> None:
+    db.execute(update(holds).where(holds.c.id == hold_id).values(**values))
+
+
+def listed(db: Connection) -> list[Mapping[str, Any]]:
+    """The newest first."""
+    return [dict(row) for row in db.execute(select(holds).order_by(desc(holds.c.asked_at)).limit(MOST_OPEN)).mappings()]
+
+
+def with_state(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int) -> list[Asked]:
+    """`desk`: the ingest's database."""
+    return [Asked(row, _state(desk, row, now_ns)) for row in rows]
+
+
+def _state(desk: Connection, row: Mapping[str, Any], now_ns: int) -> State:
+    if row["closed_at"] is not None:
+        return "closed"
+    if row["command_at"] is not None and (said := _said(desk, row)) is not None:
+        return said
+    if parse_rfc3339(row["until"]) <= now_ns:
+        return "over"
+    return "command" if row["command"] is None else "send"
+
+
+def _said(desk: Connection, row: Mapping[str, Any]) -> State | None:
+    """By the newest word of the unit that came here after the command was signed."""
+    wanted = select(events.c.payload).where(
+        events.c.unit == row["unit"], events.c.call_id == row["call_id"], events.c.event == "held",
+        events.c.received_at >= row["command_at"],
+    )  # fmt: skip
+    payload = desk.execute(wanted.order_by(desc(events.c.at), desc(events.c.seq)).limit(1)).scalar()
+    told = None if payload is None else judge.told(payload)
+    if told is None:
+        return None
+    return "ended" if told.why == HOLD_ENDED else "held"

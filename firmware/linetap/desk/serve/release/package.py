@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the custodian fetches: an uncompressed USTAR archive, streamed, so that a long call needs no memory here.
+
+request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.responses import StreamingResponse
+
+from linetap.desk import callfolder
+from linetap.desk.deskfolder import read_small
+from linetap.desk.serve.calls import recordfile
+from linetap.desk.serve.release.rolesfile import InForce
+from linetap.desk.serve.release.steps import Found, StepFault
+from linetap.desk.serve.site import Site
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import sealed
+
+_PIECE_BYTES = 1 << 16
+_SIGNERS_LIMIT_BYTES = 1 << 20
+_END = bytes(2 * tarfile.BLOCKSIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A small one as bytes, a file of a call as its path."""
+
+    name: str
+    size: int
+    content: bytes | Path
+
+
+def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
+    """StepFault where there is no second copy of the call to be had."""
+    row = found.row
+    folder = copy_of(site, found)
+    signers = site.settings.desk.signers
+    try:
+        names = sorted(callfolder.entries(folder))
+        files = [_file(folder / name, f"calls/{row['call_id']}/{name}") for name in names]
+        known = read_small(Path(signers), _SIGNERS_LIMIT_BYTES) if signers else b""
+    except (OSError, Refusal, BadInput):
+        raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
+    return [
+        *_request(found),
+        _bytes("roles.json", roles.data),
+        _bytes("roles.json.sig", roles.sig),
+        _bytes("allowed_signers", known),
+        *files,
+        _bytes(f"inner/{row['call_id']}.age", bytes(row["inner_age"])),
+    ]
+
+
+def for_the_vault(site: Site, found: Found) -> list[Member]:
+    """What `linetap unwrap` needs: no sound is in it."""
+    folder, call_id = copy_of(site, found), found.row["call_id"]
+    return _request(found) + [
+        _file(folder / name, f"calls/{call_id}/{name}") for name in (sealed.RECORD, sealed.KEY)
+    ]  # fmt: skip
+
+
+def copy_of(site: Site, found: Found) -> Path:
+    row, desk = found.row, site.settings.desk
+    lying = recordfile.record(desk, row["unit"], row["call_id"], row["record_sha256"])
+    folder = recordfile.folder_of(desk, row["unit"], row["call_id"])
+    if lying.why or folder is None:
+        raise StepFault(f"copy_{lying.why or 'elsewhere'}", f"{row['call_id']}: no second copy can be read here")
+    return folder
+
+
+def answer(members: Sequence[Member], name: str) -> StreamingResponse:
+    length = sum(tarfile.BLOCKSIZE + one.size + -one.size % tarfile.BLOCKSIZE for one in members) + len(_END)
+    headers = {"content-length": str(length), "content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(stream(members), media_type="application/x-tar", headers=headers)
+
+
+def stream(members: Sequence[Member]) -> Iterator[bytes]:
+    """OSError where a file is not as it was when its size was told: the answer ends short, and nobody takes it."""
+    for one in members:
+        info = tarfile.TarInfo(one.name)
+        info.size = one.size
+        yield info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+        if isinstance(one.content, bytes):
+            yield one.content
+        else:
+            yield from _pieces(one.content, one.size)
+        yield bytes(-one.size % tarfile.BLOCKSIZE)
+    yield _END
+
+
+def _pieces(path: Path, size: int) -> Iterator[bytes]:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        while size:
+            piece = file.read(min(size, _PIECE_BYTES))
+            if not piece:
+                raise OSError("a file of the second copy became shorter")
+            size -= len(piece)
+            yield piece
+
+
+def _request(found: Found) -> list[Member]:
+    signed = [_bytes(name, data) for name, data in sorted(found.signatures.items())]
+    return [_bytes("request.json", bytes(found.row["request"])), *signed]
+
+
+def _bytes(name: str, data: bytes) -> Member:
+    return Member(name, len(data), data)
+
+
+def _file(path: Path, name: str) -> Member:
+    return Member(name, path.stat(follow_symlinks=False).st_size, path)

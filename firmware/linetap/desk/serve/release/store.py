@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests in serve's own database. A change and its row of the access log stand together or not at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Connection, Table, desc, func, insert, or_, select, update
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from linetap.clock import rfc3339
+from linetap.desk.serve.access.log import DONE, REFUSED
+from linetap.desk.serve.database import one_at_a_time, writing
+from linetap.desk.serve.people.who import who_of
+from linetap.desk.serve.release.steps import Found
+from linetap.desk.serve.route import Subject
+from linetap.desk.serve.site import Site
+from linetap.desk.serve.tables import approvals, people, requests
+from linetap.errors import BadInput, Refusal
+
+MOST_OPEN, MOST_CLOSED = 500, 100  # on the list's page
+_LOCK = 0x6C7472656C
+ID = re.compile(r"H?20\d\d-\d{4,6}", re.ASCII)
+
+
+async def deed(
+    request: Request, site: Site, act: str, subject: Subject, do: Callable[[Connection], Subject | None]
+) -> None:
+    """`do` with its row in the access log. A refusal is a row too, and is raised. What `do` gives replaces the subject
+    where that was not known before: an id that was just made."""
+    who, address = who_of(request), request.state.address
+
+    def within() -> None:
+        with writing(site.own) as db:
+            one_at_a_time(db, _LOCK)
+            known = do(db)
+            site.access.append_in(db, who.name, address, act, known or subject, DONE)
+
+    try:
+        await anyio.to_thread.run_sync(within)
+    except (Refusal, BadInput) as error:
+        await refused(request, site, act, subject, error)
+        raise
+
+
+async def refused(request: Request, site: Site, act: str, subject: Subject, error: Exception) -> None:
+    said = replace(subject, remark=code_of(error))
+    await site.access.write(who_of(request).name, request.state.address, act, said, REFUSED)
+
+
+def code_of(error: Exception) -> str:
+    return str(getattr(error, "code", "bad_input"))
+
+
+def new_id(db: Connection, site: Site, table: Table, prefix: str = "") -> str:
+    """The next of this year, in the desk's zone."""
+    head = f"{prefix}{site.pages.local(site.clock.utc_ns()):%Y}-"
+    newest = db.execute(
+        select(table.c.id).where(table.c.id.startswith(head)).order_by(desc(func.length(table.c.id)), desc(table.c.id))
+    ).scalar()
+    number = int(str(newest).removeprefix(head)) + 1 if newest is not None else 1
+    return f"{head}{number:04d}"
+
+
+def read(db: Connection, request_id: str) -> Found | None:
+    row = db.execute(select(requests).where(requests.c.id == request_id)).mappings().first()
+    if row is None:
+        return None
+    signed = select(approvals).where(approvals.c.request == request_id).order_by(approvals.c.at, approvals.c.role)
+    return Found(dict(row), [dict(one) for one in db.execute(signed).mappings()])
+
+
+def require(db: Connection, request_id: str) -> Found:
+    found = read(db, request_id) if ID.fullmatch(request_id) else None
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def add(db: Connection, values: Mapping[str, Any]) -> None:
+    db.execute(insert(requests).values(**values))
+
+
+def change(db: Connection, request_id: str, **values: Any) -> None:
+    db.execute(update(requests).where(requests.c.id == request_id).values(**values))
+
+
+def approve(db: Connection, request_id: str, **values: Any) -> None:
+    db.execute(insert(approvals).values(request=request_id, **values))
+
+
+def listed(db: Connection, now_ns: int) -> tuple[list[Found], list[Found]]:
+    """The open ones, the oldest first; those that are closed or expired, the newest first. Each to its bound."""
+    now = rfc3339(now_ns)
+    over = or_(requests.c.closed_at.is_not(None), requests.c.expires_at <= now)
+    wanted = select(requests)
+    going = db.execute(wanted.where(~over).order_by(requests.c.expires_at).limit(MOST_OPEN)).mappings().all()
+    gone = db.execute(wanted.where(over).order_by(desc(requests.c.asked_at)).limit(MOST_CLOSED)).mappings().all()
+    return _with_approvals(db, going), _with_approvals(db, gone)
+
+
+def _with_approvals(db: Connection, rows: Sequence[Any]) -> list[Found]:
+    signed: dict[str, list[Mapping[str, Any]]] = {row["id"]: [] for row in rows}
+    for one in db.execute(select(approvals).where(approvals.c.request.in_(signed)).order_by(approvals.c.at)).mappings():
+        signed[one["request"]].append(dict(one))
+    return [Found(dict(row), signed[row["id"]]) for row in rows]
+
+
+def shown(db: Connection, name: str) -> str:
+    """What an account is called on pages."""
+    return str(db.execute(select(people.c.shown).where(people.c.name == name)).scalar() or name)
+
+
+def subject(row: Mapping[str, Any], remark: str = "") -> Subject:
+    """Of a request or a hold."""
+    return Subject(
+        calls=(row["call_id"],), request=row["id"], purpose=row.get("purpose", ""), case=row["case_number"],
+        remark=remark,
+    )  # fmt: skip

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which pictures there are of the desk's pages: a row for each page of the route table, and some in another look.
+
+A new page gets a row here, in the order in which docs/desk-pages.md shall show it; then tools/screenshots.py. What it
+shows has to be in picture_site.py. `{call}` in an address is filled in from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """`route`: its path in the table. `role`: who looks; empty before the login. `locked`: their session is."""
+
+    name: str  # of the file
+    route: str
+    address: str
+    role: str
+    says: str
+    scheme: Literal["light", "dark"] = "light"
+    wide: int = 960
+    locked: bool = False
+    live: bool = False  # its script opens the stream of units
+
+
+SHOTS = (
+    Shot("login", "/login", "/login", "", "Name and password, or the city's own login where one is configured."),
+    Shot(
+        "unlock",
+        "/unlock",
+        "/fleet",
+        "officer",
+        "After a quarter of an hour without a touch, before it goes on where it was.",
+        locked=True,
+    ),
+    Shot("home", "/", "/", "officer", "The first page: what one's roles have here."),
+    Shot(
+        "password",
+        "/password",
+        "/password",
+        "officer",
+        "One's own password; another session of the same person ends with a change.",
+    ),
+    Shot(
+        "fleet",
+        "/fleet",
+        "/fleet",
+        "officer",
+        "All units, live, building by building: lines, calls in progress, LEDs, alerts with their cure.",
+        live=True,
+    ),
+    Shot(
+        "fleet-dark",
+        "/fleet",
+        "/fleet?standing=fault",
+        "watch",
+        "The same in the dark, those at fault alone; a wall has no link to a call.",
+        scheme="dark",
+        live=True,
+    ),
+    Shot(
+        "unit",
+        "/fleet/unit/{unit}",
+        "/fleet/unit/main-03",
+        "officer",
+        "One unit with all of its alerts, its version and what keeps it from recording.",
+        live=True,
+    ),
+    Shot(
+        "calls",
+        "/calls",
+        "/calls",
+        "officer",
+        "The search of calls. No field takes a telephone number: the desk has none.",
+    ),
+    Shot(
+        "found",
+        "/calls/found",
+        "/calls/found?unit=main-03&from=2026-11-24",
+        "officer",
+        "What was found, and which calls were not recorded, and why.",
+    ),
+    Shot(
+        "nothing",
+        "/calls/found",
+        "/calls/found?unit=main-04&from=2026-11-24T12:40&to=2026-11-24T13:20",
+        "officer",
+        "Nothing, and which kind of nothing: here the unit was not heard.",
+        wide=320,
+    ),
+    Shot(
+        "call",
+        "/calls/{unit}/{call_id:path}",
+        "/calls/main-03/{call}",
+        "officer",
+        "One call: times, the proof of its notice, gaps, marks, copy, log, and each signature judged.",
+    ),
+    Shot("review", "/review", "/review", "auditor", "The months of the access log, and which of them are signed."),
+    Shot(
+        "review-month",
+        "/review/{month}",
+        "/review/2026-10",
+        "auditor",
+        "What each person did in a month, how much of it out of hours, and the sign-off.",
+    ),
+    Shot(
+        "review-rows",
+        "/review/{month}/rows",
+        "/review/2026-10/rows?person=kim",
+        "auditor",
+        "Every row behind a number: who, when, from where, whose and why.",
+    ),
+)
+
+# Addresses that answer GET and are no page.
+NO_PAGE = {
+    "/static/{path:path}": "style sheets and scripts",
+    "/alive": "an empty answer, for a page that lies open",
+    "/oidc": "leads to the provider",
+    "/oidc/back": "leads back from it",
+    "/fleet/events": "the stream",
+}
+
+
+class Verdict(msgspec.Struct):
+    """How many rules of axe-core."""
+
+    passed: int
+    violations: int
+    incomplete: int
+
+
+class Verdicts(msgspec.Struct):
+    version: str
+    of: dict[str, Verdict]

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A desk in the middle of a working day, always the same one: what the pictures of the pages are taken of."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from calls_house import LINES, NOW_NS, OTHER, UNIT, CallsHouse
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fleet_rig import END_S, Speaking
+from picture_list import Shot
+from playwright.sync_api import Browser, Page
+from servesite import ServeSite
+from sqlalchemy import select, update
+from watch_rig import ALERT, LINE, OFFLINE, ONLINE
+
+from broker import HOST, Broker, until
+from linetap.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
+from linetap.desk.ingest.clear import clear
+from linetap.desk.serve.access.log import AccessTable
+from linetap.desk.serve.database import writing
+from linetap.desk.serve.fleet.journal import Reader
+from linetap.desk.serve.people import accounts, command
+from linetap.desk.serve.route import Subject
+from linetap.desk.serve.tables import people, sessions
+
+MONTH_NS = parse_rfc3339("2026-10-06T00:30:00Z")
+PLACES = f"""["본관"]
+{UNIT} = 3
+{OTHER} = 4
+main-b1 = "B1"
+["별관"]
+annex-01 = 1
+annex-02 = 2
+"""
+STANDINGS = {UNIT: "warning", OTHER: "warning", "main-b1": "fault", "annex-01": "offline", "annex-02": "unheard"}
+SHOWN = {"officer": "김민지", "watch": "종합상황실", "auditor": "한지우"}
+
+
+class Noon(ManualClock):
+    """The time of day stands still; what is measured goes on."""
+
+    def monotonic_ns(self) -> int:
+        return SYSTEM.monotonic_ns()
+
+
+class House(CallsHouse):
+    def key_of(self, unit: str) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(unit.encode()).digest())
+
+    def fill(self) -> None:
+        rows = [line for line in LINES.splitlines(keepends=True) if "2003" not in line]
+        (self.folder / "lines.csv").write_text("".join(rows) + f"{UNIT},2,2003,여권팀,2026-01-01\n")
+        (self.folder / "places.toml").write_text(PLACES)
+        self.recorded("plain", UNIT, 1, 0)
+        self.recorded("marked", UNIT, 1, 600, mark="abuse", gaps_ms=40.0)
+        self.recorded("out", UNIT, 2, 900, direction="out")
+        self.passed("internal", UNIT, 2, 1200, "skipped", why="internal")
+        self.passed("discarded", UNIT, 2, 1300, "discarded", why="notice_failed")
+        self.passed("missed", UNIT, 3, 1500, "missed")
+        self.recorded("taxes", UNIT, 1, 7200)
+        self.recorded("gone", UNIT, 2, 100)
+        self.tell("destroyed", UNIT, self.names["gone"], 2, 9000, why="retention")
+        self._store()
+        with self.engine.begin() as db:
+            clear(db)
+        self._copy("marked")
+        self._head()
+        self.offline(OTHER, 3000, 4000)
+        self._hear(NOW_NS - NS_PER_S, UNIT, OTHER)
+
+
+@dataclass
+class PictureSite:
+    served: ServeSite
+    calls: dict[str, str]
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, folder: Path) -> Iterator[PictureSite]:
+        """`folder` is made; its name stands on the page of a call."""
+        with contextlib.ExitStack() as held:
+            broker = held.enter_context(Broker(folder / "broker", saves=False))
+            floor = Speaking(broker.port)
+            held.callback(floor.close)
+            _speak(floor)
+            (folder / "desk").mkdir()
+            house = House(folder / "desk")
+            held.callback(house.engine.dispose)
+            house.fill()
+            served = house.serve(Noon(NOW_NS))
+            text = served.config.read_text()
+            served.config.write_text(f'{text}[broker]\nhost = "{HOST}"\nport = {broker.port}\n')
+            _work(served.config)
+            held.enter_context(served)
+            until(lambda: _standings(served) == STANDINGS, END_S)
+            yield cls(served, house.names)
+
+    def open(self, browser: Browser, shot: Shot) -> Page:
+        """As it is when nothing on it changes any more."""
+        roles = (shot.role,) if shot.role else ()
+        context = self.served.context(
+            browser, *roles, name=f"{shot.role}-locked" if shot.locked else "", scheme=shot.scheme
+        )
+        if shot.locked:
+            self._lock(f"{shot.role}-locked")
+        page = context.new_page()
+        page.clock.set_fixed_time(NOW_NS / 1e9)
+        page.set_viewport_size({"width": shot.wide, "height": 640})
+        address = self.served.url + shot.address.format(call=self.calls["marked"])
+        if shot.live:
+            with page.expect_response(lambda answer: "/fleet/events" in answer.url):
+                page.goto(address)
+        else:
+            page.goto(address)
+        return page
+
+    def _lock(self, name: str) -> None:
+        with writing(self.served.site.own) as db:
+            person = select(people.c.id).where(people.c.name == name).scalar_subquery()
+            db.execute(update(sessions).where(sessions.c.person == person).values(locked=True))
+
+
+def _standings(served: ServeSite) -> dict[str, str]:
+    """Once the broker has told everything."""
+    _, desk, units = served.site.fleet.seen(Reader(True, "ko"))
+    return {one["unit"]: one["standing"] for one in units} if desk.link == "live" else {}
+
+
+def _speak(floor: Speaking) -> None:
+    """Everything retained before the desk listens, so that no moment of hearing is on a page."""
+    at = {"since": rfc3339(NOW_NS - 3600 * NS_PER_S)}
+    for unit in (UNIT, OTHER, "main-b1", "annex-01"):
+        floor.is_well(unit, 8, storage_days_left=312.4)
+        floor.say(unit, "status", {**ONLINE, **at})
+        for n in range(1, 9):
+            floor.say(unit, f"line/{n}", {**LINE, **at})
+    now = {"since": rfc3339(NOW_NS - 40 * NS_PER_S)}
+    for n, state in ((1, "recording"), (2, "notice"), (4, "ringing"), (6, "dialling")):
+        call = {"call_id": f"20261124T085920.{n}00Z-L0{n}"} if state != "ringing" else {}
+        floor.say(UNIT, f"line/{n}", {**LINE, **now, **call, "state": state})
+    texts = {
+        "severity": "critical", "line": 8, "text_ko": "8번 회선에 전압이 없습니다.", "text_en": "Line 8: no voltage.",
+        "action_ko": "단자반의 8번 쌍을 확인하십시오.", "action_en": "Look at pair 8 on the block.",
+    }  # fmt: skip
+    floor.say("main-b1", "alert/no_line", {**ALERT, **at, **texts})
+    floor.say("main-b1", "line/8", {**LINE, **at, "state": "fault"})
+    texts = {
+        "severity": "warning", "line": 5, "text_ko": "5번 회선에 험이 큽니다.", "text_en": "Line 5 hums.",
+        "action_ko": "접지와 차폐를 확인하십시오.", "action_en": "Look at earth and screen.",
+    }  # fmt: skip
+    for unit in (UNIT, OTHER):
+        floor.say(unit, "alert/hum", {**ALERT, **at, **texts})
+    floor.say("annex-01", "status", {**OFFLINE, **at})
+
+
+def _work(config: Path) -> None:
+    """Accounts, and a month in which two people worked; the month before it was signed."""
+    clock = ManualClock(MONTH_NS - 30 * 86_400 * NS_PER_S)
+    with command.opened(config, clock) as (table, _):
+        for name, shown in SHOWN.items():
+            accounts.add(table, "terminal:root", name, f"{shown} 님", [name], None, f"provider {name}")
+        table.append("kim", "10.20.3.7", "login", Subject())
+        clock.step_utc(MONTH_NS - clock.utc_ns())
+        for n in range(6):
+            clock.step_utc((2 if n < 5 else 9) * 3600 * NS_PER_S)
+            _one_day(table, n)
+
+
+def _one_day(table: AccessTable, n: int) -> None:
+    call = f"20261006T0{n}1500.000Z-L02"
+    table.append("kim", "10.20.3.7", "search", Subject(terms=f"unit={UNIT} from=2026-10-06", case=f"2026-11{n}"))
+    table.append("kim", "10.20.3.7", "view", Subject(calls=(call,), terms=UNIT, case=f"2026-11{n}"))
+    if n % 3 == 0:
+        table.append("choi", "10.20.3.9", "view", Subject(calls=(call,), terms=UNIT))

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hold from the form to the unit's signed word: the command is made with the real tools, and judged here."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from calls_rig import EVIL
+from release_house import NOW_NS, ReleaseHouse, refusal
+
+from ingest_rig import Teller, trusted
+from linetap.clock import NS_PER_S, ManualClock, rfc3339
+from linetap.desk import command, hold
+from linetap.desk.ingest.store import Store
+from linetap.evidence import keys
+from release_rig import HAN, KIM, Desk
+from sealing_rig import CALL_ID, UNIT
+
+OTHER_BASIS = "Criminal Procedure Act 215"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW_NS, NS_PER_S)
+
+
+@pytest.fixture
+def house(desk: Desk, clock: ManualClock) -> Iterator[ReleaseHouse]:
+    desk.clock.step_utc(NOW_NS - desk.clock.utc_ns())
+    house = ReleaseHouse(desk, clock)
+    with house.served:
+        yield house
+    house.engine.dispose()
+
+
+def ask(house: ReleaseHouse, **more: str) -> httpx.Response:
+    fields = {"unit": UNIT, "call_id": CALL_ID, "case": "2026-117", "basis": OTHER_BASIS, "until": "2027-06-30"} | more
+    return house.served.post(house.client("officer"), "/hold/ask", **fields)
+
+
+def asked(house: ReleaseHouse, **more: str) -> str:
+    answer = ask(house, **more)
+    assert answer.status_code == 303, refusal(answer)
+    return answer.headers["location"].rpartition("/")[2]
+
+
+def signed(house: ReleaseHouse, *, who: str = HAN, unit: str = UNIT, **more: str) -> bytes:
+    """By the very tools, at the vault officer's desk."""
+    desk = house.desk
+    fields = {"case": "2026-117", "basis": OTHER_BASIS, "until": "2027-06-30"} | more
+    folder, output = desk.root / "held", desk.root / "hold.command"
+    words = [word for name, value in fields.items() for word in (f"--{name}", value)]
+    status, _ = desk.run(
+        hold, "wrap", desk.call, "--identity", desk.rig.epoch_file, "--to", keys.new_identity().recipient, *words,
+        "--key", desk.root / who, "-o", folder, "--desk", desk.folder,
+    )  # fmt: skip
+    assert status == 0
+    assert desk.run(
+        command, "sign", "--verb", "hold", "--role", "vault", "--unit", unit, "--document", folder / "hold.json",
+        "--key", desk.root / HAN, "-o", output,
+    ) == (0, "")  # fmt: skip
+    data = output.read_bytes()
+    output.unlink()
+    for path in folder.iterdir():
+        path.unlink()
+    return data
+
+
+def bring(house: ReleaseHouse, hold_id: str, data: bytes, role: str = "vault", name: str = "") -> httpx.Response:
+    return house.bring(f"/hold/{hold_id}/command", data, role, name)
+
+
+def test_from_the_form_to_the_units_word(house: ReleaseHouse, clock: ManualClock) -> None:
+    hold_id = asked(house)
+    page = html.unescape(house.client("vault").get(f"/hold/{hold_id}").text)
+    assert f"--case 2026-117 --basis '{OTHER_BASIS}' --until 2027-06-30T15:00:00.000Z" in page
+    data = signed(house)
+    assert bring(house, hold_id, data).status_code == 303
+    vault = house.client("vault")
+    assert vault.get(f"/hold/{hold_id}/hold.command").content == data
+    page = vault.get(f"/hold/{hold_id}").text
+    assert f"linetap command send {hold_id}.command --config desk.toml" in page
+    teller = Teller(house.desk.root / "unit", unit=UNIT)
+
+    def tell(**more: Any) -> None:
+        clock.step_utc(60 * NS_PER_S)
+        teller.tell("held", at=rfc3339(clock.utc_ns()), call_id=CALL_ID, line=3, **more)
+        Store(house.engine).write(teller.reports(), trusted(teller))
+
+    def step() -> str:
+        page = house.client("auditor").get("/release").text
+        row = re.search(rf'/hold/{hold_id}">.*?<td>(.*?)</td>', page, re.DOTALL)
+        assert row
+        return row[1]
+
+    assert step() == "Brought to the unit"
+    tell()
+    assert step() == "Held by the unit"
+    assert refusal(bring(house, hold_id, data)) == "step_done"
+    tell(why="hold_ended")
+    assert step() == "The hold has ended"
+    done = [(who, act) for who, act, outcome, _ in house.log() if outcome == "done"]
+    assert done == [("officer", "hold_ask"), ("vault", "hold_command")]
+
+
+@pytest.mark.parametrize("field", ["case", "basis", "until"])
+def test_another_hold_than_was_asked_for(house: ReleaseHouse, field: str) -> None:
+    other = {"case": "2026-118", "basis": "Another", "until": "2027-07-01"}[field]
+    assert refusal(bring(house, asked(house), signed(house, **{field: other}))) == "hold_differs"
+
+
+def test_a_command_that_does_not_count(house: ReleaseHouse, clock: ManualClock) -> None:
+    hold_id = asked(house)
+    good = signed(house)
+    for data, code in (
+        (signed(house, who=KIM), "document_signature"),
+        (signed(house, unit="closet-4f"), "command_other_unit"),
+        (good.replace(b"2026-117", b"2026-118"), "command_unsigned"),
+        (b"\0\xff", "command_malformed"),
+        (b"", "bad_input"),
+        (b"x" * (1 << 16), "413"),
+        (b"[" * 50_000, "command_malformed"),
+    ):
+        assert refusal(bring(house, hold_id, data)) == code
+    desk = house.desk
+    output = desk.root / "self.command"
+    desk.run(
+        command, "sign", "--verb", "time", "--role", "vault", "--unit", UNIT, "--challenge", "5f0c", "--key",
+        desk.root / HAN, "-o", output,
+    )  # fmt: skip
+    assert refusal(bring(house, hold_id, output.read_bytes())) == "command_verb"
+    clock.step_utc(8 * 86_400 * NS_PER_S)
+    house.clients.clear()
+    assert refusal(bring(house, hold_id, good)) == "command_expired"
+    assert house.client("vault").get(f"/hold/{hold_id}/hold.command").status_code == 404
+
+
+def test_who_asks_does_not_bring_the_command(house: ReleaseHouse) -> None:
+    with_both = "officer,vault"
+    hold_id = house.served.post(
+        house.client(with_both, "han"), "/hold/ask", unit=UNIT, call_id=CALL_ID, case="2026-117", basis=OTHER_BASIS,
+        until="2027-06-30",
+    ).headers["location"].rpartition("/")[2]  # fmt: skip
+    assert refusal(bring(house, hold_id, signed(house), with_both, "han")) == "one_person_two_steps"
+    assert bring(house, hold_id, signed(house)).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"until": "2026-11-26"}, "hold_ended"), ({"until": "soon"}, "bad_input"), ({"until": ""}, "bad_input"),
+        ({"case": ""}, "bad_input"), ({"basis": "x" * 1001}, "bad_input"), ({"until": "9999-12-31"}, "bad_input"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked(house: ReleaseHouse, fields: dict[str, str], code: str) -> None:
+    assert refusal(ask(house, **fields)) == code
+
+
+def test_sql_and_script_come_back_as_they_were(house: ReleaseHouse) -> None:
+    hold_id = asked(house, case=EVIL, basis=EVIL)
+    page = house.client("vault").get(f"/hold/{hold_id}").text
+    assert "<script>alert" not in page
+    assert bring(house, hold_id, signed(house, case=EVIL, basis=EVIL)).status_code == 303
+    assert refusal(house.served.post(house.client("officer"), f"/hold/{hold_id}/close")) == "no_remark"
+    closed = house.served.post(house.client("officer"), f"/hold/{hold_id}/close", remark=EVIL)
+    assert closed.status_code == 303
+    assert refusal(bring(house, hold_id, b"{}")) == "request_closed"
+    assert house.client("vault").get("/hold/H2026-0999").status_code == 404
+    assert house.client("vault").get("/hold/2026-0001").status_code == 404

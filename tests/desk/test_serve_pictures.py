@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every page of the desk has its picture and its verdict by axe-core, and the same desk gives the same picture."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from picture_list import NO_PAGE, SHOTS, Verdicts
+from picture_site import PictureSite
+from servesite import chromium
+
+from linetap.desk.serve.app import ROUTES
+
+ROOT = Path(__file__).parents[2]
+HOW = "a row in tests/desk/picture_list.py, then tools/screenshots.py"
+
+
+@pytest.fixture(scope="module")
+def tool() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "tools/screenshots.py"))
+
+
+def test_each_page_has_a_picture() -> None:
+    pages = {route.path for route in ROUTES if "GET" in route.methods}
+    shown = {shot.route for shot in SHOTS}
+    missing, gone = pages - shown - NO_PAGE.keys(), (shown | NO_PAGE.keys()) - pages
+    assert not missing, f"no picture of {', '.join(sorted(missing))}: {HOW}"
+    assert not gone, f"no such page any more: {', '.join(sorted(gone))}: picture_list.py"
+    assert len({shot.name for shot in SHOTS}) == len(SHOTS)
+
+
+def test_what_is_kept_is_what_the_list_says(tool: dict[str, Any]) -> None:
+    files = {path.stem: path.stat().st_size for path in tool["PICTURES"].glob("*.png")}
+    assert files.keys() == {shot.name for shot in SHOTS}, f"docs/pictures: {HOW}"
+    assert sum(files.values()) <= tool["MOST_BYTES"]
+    verdicts = msgspec.json.decode(tool["VERDICTS"].read_bytes(), type=Verdicts)
+    assert {name: one.violations for name, one in verdicts.of.items()} == dict.fromkeys(files, 0)
+    assert min(one.passed for one in verdicts.of.values()) > 10
+    assert tool["PAGE"].read_text() == tool["page"](verdicts), "tools/screenshots.py writes docs/desk-pages.md"
+
+
+def test_a_second_picture_is_the_same(tool: dict[str, Any], tmp_path: Path) -> None:
+    taken = []
+    for time in ("first", "second"):
+        (tmp_path / time).mkdir()
+        with PictureSite.opened(tmp_path / time) as site, chromium() as browser:
+            for shot in (one for one in SHOTS if one.name in ("fleet", "review-month")):
+                assert tool["take"](site, browser, shot, tmp_path / time).violations == 0
+        taken.append({path.name: path.read_bytes() for path in (tmp_path / time).glob("*.png")})
+    assert taken[0].keys() == {"fleet.png", "review-month.png"}
+    assert taken[0] == taken[1]

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of the desk's pages, what axe-core says of them (docs/pictures/), and docs/desk-pages.md, which shows both.
+
+Run it as `.venv/bin/python tools/screenshots.py` when a page changes. tests/desk/picture_list.py says what is taken.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/desk")]
+
+from axe_playwright_python.base import AXE_SCRIPT  # noqa: E402
+from axe_playwright_python.sync_playwright import Axe  # noqa: E402
+from picture_list import SHOTS, Shot, Verdict, Verdicts  # noqa: E402
+from picture_site import PictureSite  # noqa: E402
+from playwright.sync_api import Browser, Page  # noqa: E402
+from servesite import WCAG, chromium  # noqa: E402
+
+from linetap.desk.serve.app import ROUTES  # noqa: E402
+from linetap.desk.serve.route import SIGNED_IN  # noqa: E402
+from linetap.errors import BadInput  # noqa: E402
+
+PICTURES, PAGE = ROOT / "docs/pictures", ROOT / "docs/desk-pages.md"
+VERDICTS = PICTURES / "axe.json"
+FOLDER = Path("/tmp/linetap-desk")  # always the same: it stands on the page of a call
+MOST_BYTES = 1_500_000  # of all pictures
+MOST_LOOKS = 10
+_DRAWN = """() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(
+  () => drawn(document.scrollingElement.scrollHeight))))"""
+_COLOURS = "split[a][b];[a]palettegen=max_colors=64:reserve_transparent=0[p];[b][p]paletteuse=dither=none"
+_PALETTE = (
+    "ffmpeg", "-v", "error", "-f", "png_pipe", "-i", "-", "-vf", _COLOURS, "-frames:v", "1", "-f", "image2pipe",
+    "-c:v", "png", "-",
+)  # fmt: skip
+_HEAD = """# The desk's pages
+
+Made by tools/screenshots.py: a desk in the middle of a working day, in Korean, as `linetap desk serve` shows it to
+Debian's Chromium. English, the dark and 320 px are there for every page; two of the pictures show them. Who may see
+what is [desk-roles.md](desk-roles.md). To walk through it: `./build.sh demo --desk`.
+"""
+_AXE = """
+## What axe-core says
+
+axe-core {version} with the rules of WCAG 2.0 to 2.2, A and AA, on the pages as they are shown above. `Left to a person`
+are rules of which it cannot judge; the tests walk by keyboard, at 320 px and at twice the size.
+
+| Picture | Address | Rules passed | Violations | Left to a person |
+|---|---|---|---|---|
+"""
+
+
+def take(site: PictureSite, browser: Browser, shot: Shot, to: Path) -> Verdict:
+    page = site.open(browser, shot)
+    _unroll(page, shot.wide)
+    (to / f"{shot.name}.png").write_bytes(_small(page.screenshot(animations="disabled")))
+    said = Axe().run(page, options={"runOnly": WCAG}).response
+    page.context.close()
+    return Verdict(*(len(said[name]) for name in ("passes", "violations", "incomplete")))
+
+
+def _unroll(page: Page, wide: int) -> None:
+    """A window as high as the page, drawn: units that are out of sight have no content, and a height that is a guess
+    (`content-visibility`), so that a picture of the full page would lack some of them now and then."""
+    for _ in range(MOST_LOOKS):
+        high: int = page.evaluate(_DRAWN)
+        if page.viewport_size == {"width": wide, "height": high}:
+            return
+        page.set_viewport_size({"width": wide, "height": high})
+    raise BadInput(f"{page.url}: its height does not come to rest")
+
+
+def _small(png: bytes) -> bytes:
+    """In 64 colours, a third of the size; by ffmpeg, which build.sh brings."""
+    made = subprocess.run(_PALETTE, input=png, capture_output=True, timeout=60, check=True)
+    return made.stdout
+
+
+def page(verdicts: Verdicts) -> str:
+    shown = "".join(
+        f"\n## `{shot.route}`{_look(shot)}\n\n{shot.says} {_who(shot)}\n\n![{shot.name}](pictures/{shot.name}.png)\n"
+        for shot in SHOTS
+    )
+    rows = (
+        f"| {shot.name} | `{shot.route}` | {one.passed} | {one.violations} | {one.incomplete} |\n"
+        for shot in SHOTS
+        if (one := verdicts.of.get(shot.name)) is not None
+    )
+    return _HEAD + shown + _AXE.format(version=verdicts.version) + "".join(rows)
+
+
+def _look(shot: Shot) -> str:
+    parts = (["dark"] if shot.scheme == "dark" else []) + ([f"{shot.wide} px"] if shot.wide < 640 else [])
+    return f", {', '.join(parts)}" if parts else ""
+
+
+def _who(shot: Shot) -> str:
+    route = next(route for route in ROUTES if route.path == shot.route and "GET" in route.methods)
+    if route.public:
+        return "Everybody sees it."
+    if route.roles == SIGNED_IN:
+        return "Seen by whoever is logged in."
+    return f"Seen by {', '.join(sorted(route.roles))}."
+
+
+def main() -> int:
+    """1 where a page breaks a rule, or the pictures get too large."""
+    if FOLDER.exists():
+        raise BadInput(f"{FOLDER}: exists; without it, it would be right")
+    PICTURES.mkdir(exist_ok=True)
+    for old in PICTURES.glob("*.png"):
+        old.unlink()
+    found = re.search(r"axe v([\d.]+)", AXE_SCRIPT)
+    verdicts = Verdicts("" if found is None else found[1], {})
+    FOLDER.mkdir()
+    try:
+        with PictureSite.opened(FOLDER) as site, chromium() as browser:
+            for shot in SHOTS:
+                verdicts.of[shot.name] = take(site, browser, shot, PICTURES)
+    finally:
+        shutil.rmtree(FOLDER)
+    VERDICTS.write_bytes(msgspec.json.format(msgspec.json.encode(verdicts)) + b"\n")
+    PAGE.write_text(page(verdicts))
+    size = sum(path.stat().st_size for path in PICTURES.glob("*.png"))
+    broken = [name for name, one in verdicts.of.items() if one.violations]
+    print(f"{len(SHOTS)} pictures, {size / 1e6:.2f} MB; violations: {', '.join(broken) or 'none'}")
+    return 1 if broken or size > MOST_BYTES else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except BadInput as error:
+        sys.exit(f"screenshots: {error}")
