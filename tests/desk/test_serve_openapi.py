@@ -123,7 +123,7 @@ def test_sql_and_script_in_whatever_is_asked(served: ServeSite, method: str, pat
 
 @pytest.mark.parametrize("path", [path for method, path in OPERATIONS if method == "post"])
 def test_a_form_that_is_too_large(served: ServeSite, path: str) -> None:
-    client: httpx.Client = served.client("auditor")
+    client: httpx.Client = served.client(roles_of("post", path)[0])
     answer = served.post(client, path.replace("{month}", "2026-10"), password="x" * secure.MOST_BODY_BYTES)
     assert answer.status_code == 413
     assert "413" in DOCUMENT["paths"][path]["post"]["responses"]

@@ -311,14 +311,16 @@ async def _found(request: Request, site: Site) -> Found:
 ROUTES: tuple[Route, ...] = (
     Route("/release", ("GET",), MAY, "request_list", overview, menu=N_("Releases and holds")),
     Route("/release/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", ask_page, subject=subject_of_path),
-    Route("/release/ask", ("POST",), steps.ASKS, None, ask),  # from here on the row is written with what is done
+    Route(
+        "/release/ask", ("POST",), steps.ASKS, None, ask, answers=(200, 303, 404, 409)
+    ),  # from here on the row is written with what is done
     Route("/release/{id}", ("GET",), MAY, "request_view", one, subject=subject_of),
     Route("/release/{id}/request.json", ("GET",), MAY - {"auditor"}, "request_view", request_json, subject=subject_of),
-    Route("/release/{id}/key", ("POST",), steps.KEEPS, None, key),
-    Route("/release/{id}/approve", ("POST",), steps.APPROVES, None, approve),
+    Route("/release/{id}/key", ("POST",), steps.KEEPS, None, key, answers=(200, 303, 404, 409)),
+    Route("/release/{id}/approve", ("POST",), steps.APPROVES, None, approve, answers=(200, 303, 404, 409)),
     Route("/release/{id}/vault", ("GET",), steps.UNWRAPS, "export", for_the_vault, subject=subject_of),
-    Route("/release/{id}/unwrap", ("POST",), steps.UNWRAPS, None, unwrap),
-    Route("/release/{id}/ticket", ("POST",), steps.KEEPS, None, ticket),
+    Route("/release/{id}/unwrap", ("POST",), steps.UNWRAPS, None, unwrap, answers=(200, 303, 404, 409)),
+    Route("/release/{id}/ticket", ("POST",), steps.KEEPS, None, ticket, answers=(200, 303, 404, 409)),
     Route("/release/{id}/package", ("GET",), steps.KEEPS, "export", packed, subject=subject_of),
-    Route("/release/{id}/close", ("POST",), MAY - {"auditor"}, None, close),
+    Route("/release/{id}/close", ("POST",), MAY - {"auditor"}, None, close, answers=(200, 303, 404, 409)),
 )
