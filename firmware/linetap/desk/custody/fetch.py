@@ -19,6 +19,7 @@ from linetap.errors import BadInput, Refusal
 
 _ANSWER_S = 60.0  # for a connection, and for each piece
 _TICKET = re.compile(r"[0-9A-Za-z._~+/=-]{8,200}")
+_CODE, _CODE_LIMIT_BYTES = re.compile(r"[a-z][a-z0-9_]{2,40}"), 64
 _REFUSED = {401: "the ticket is not known, was used, or is older than ten minutes", 403: "the ticket does not allow it"}
 
 
@@ -49,7 +50,8 @@ def fetched(url: str, ca: Path | None, ticket: str) -> Iterator[Source]:
         connection.request("GET", "/package", headers=headers)
         answer = connection.getresponse()
         if answer.status != 200:
-            why = _REFUSED.get(answer.status, answer.reason)
+            code = answer.read(_CODE_LIMIT_BYTES).decode("ascii", "replace").strip()
+            why = _REFUSED.get(answer.status) or (code if _CODE.fullmatch(code) else answer.reason)
             raise Refusal(f"{url}: the desk gives no package: {answer.status}: {why}")
         yield answer
     except (OSError, HTTPException) as error:

@@ -14,6 +14,7 @@ from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import holds, requests
 
 MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"})
+TAKES_PART = MAY - {"auditor"}
 REMARK_LIMIT = 300
 
 
