@@ -20,6 +20,7 @@ from linetap.bench.measure import (
     capture,
     custody,
     desk,
+    deskload,
     ears,
     fetch,
     find,
@@ -59,6 +60,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "fleet": fleet.measure,
     "search": search.measure,
     "desk": desk.measure,
+    "desk-load": deskload.measure,
     "custody": custody.measure,
 }
 

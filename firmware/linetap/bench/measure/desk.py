@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class Size:
     page_s: float
 
 
+type Watching[T] = Callable[[Processes, Path, Path, int, Size], T]
 SIZES = (Size(150, 8, 100, 1), Size(1000, 9, 150, 2))  # the second has 11,000 retained topics
 
 
@@ -73,7 +75,7 @@ def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
     rows = []
     for size in SIZES:
         with tempfile.TemporaryDirectory(prefix="linetap-desk-", dir="/dev/shm") as disks:
-            rows += _rows(size, _run(folder / str(size.units), Path(disks) / "city", size))
+            rows += _rows(size, run(folder / str(size.units), Path(disks) / "city", size, _watch))
     return rows
 
 
@@ -99,7 +101,8 @@ def _rows(size: Size, found: Found) -> list[Row]:
     ]  # fmt: skip
 
 
-def _run(folder: Path, city: Path, size: Size) -> Found:
+def run[T](folder: Path, city: Path, size: Size, watching: Watching[T]) -> T:
+    """`watching` is called when the fleet's calls have begun."""
     folder.mkdir(parents=True)
     port = free_port()
     words = ["--units", size.units, "--lines", size.lines, "--every", EVERY_S, "--for", 600, "--settle", MAKE_S]
@@ -115,7 +118,7 @@ def _run(folder: Path, city: Path, size: Size) -> Found:
             start_shipped(children, folder / "mosquitto", city / "tls", port)
             _go(fleet)
             wait(lambda: BEGUN.encode() in said.read_bytes(), children, "the calls have not begun", MAKE_S)
-            return _watch(children, folder, city, port, size)
+            return watching(children, folder, city, port, size)
         finally:
             fleet.send_signal(signal.SIGKILL)
             fleet.wait()
@@ -128,6 +131,19 @@ def _go(fleet: subprocess.Popen[bytes]) -> None:
 
 
 def _watch(children: Processes, folder: Path, city: Path, port: int, size: Size) -> Found:
+    desk, config, url = started(children, folder, city, port, size)
+    token = session(config, "wall", "watch")
+    read = _COMPLETE.search(desk.log.read_text())
+    assert read is not None
+    units, lines, heard, expected, ms = map(int, read.groups())
+    page_s, ways, cpu = _look(desk, url, token, size)
+    return Found(ms / 1000, (units, lines, heard, expected), page_s, ways, resident_mb(desk.process.pid), cpu)
+
+
+def started(
+    children: Processes, folder: Path, city: Path, port: int, size: Size, db: str = ""
+) -> tuple[Child, Path, str]:
+    """The pages, when they know the whole fleet; their desk.toml and URL. `db`: the ingest's, by URL."""
     config, https = folder / "desk.toml", free_port()
     tls = city / "tls"
     (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
@@ -135,7 +151,8 @@ def _watch(children: Processes, folder: Path, city: Path, port: int, size: Size)
         "".join(f'["{building}"]\n{"".join(units)}' for building, units in _places(size.units).items())
     )
     config.write_text(
-        f'[broker]\nhost = "{HOST}"\nport = {port}\nca = "{tls}/ca.pem"\ncertificate = "{tls}/desk-seoul.pem"\n'
+        (f'db = "{db}"\n' if db else "")
+        + f'[broker]\nhost = "{HOST}"\nport = {port}\nca = "{tls}/ca.pem"\ncertificate = "{tls}/desk-seoul.pem"\n'
         f'key = "{tls}/desk-seoul.key"\n[watch]\nplaces = "places.toml"\n'
         f'certificate = "{tls}/desk-wall.pem"\nkey = "{tls}/desk-wall.key"\n'
         f'[serve]\nlisten = "{HOST}:{https}"\ncertificate = "{tls}/broker.pem"\nkey = "{tls}/broker.key"\n'
@@ -144,14 +161,9 @@ def _watch(children: Processes, folder: Path, city: Path, port: int, size: Size)
     # A broker that writes to its disk with every change takes its time with what a thousand units say at once.
     watch = ["watch", "--config", str(config), "--once", "--json"]
     wait(lambda: _lines(watch) == size.units * size.lines, children, "the broker has not all lines", MAKE_S)
-    token = _session(config)
     desk = children.start("desk", [sys.executable, "-m", "linetap", "desk", "serve", "--config", str(config)])
     children.wait_for_text(desk, "fleet_complete", READY_S)
-    read = _COMPLETE.search(desk.log.read_text())
-    assert read is not None
-    units, lines, heard, expected, ms = map(int, read.groups())
-    page_s, ways, cpu = _look(desk, f"https://{HOST}:{https}", token, size)
-    return Found(ms / 1000, (units, lines, heard, expected), page_s, ways, resident_mb(desk.process.pid), cpu)
+    return desk, config, f"https://{HOST}:{https}"
 
 
 def _lines(watch: list[str]) -> int:
@@ -167,16 +179,14 @@ def _places(units: int) -> dict[str, list[str]]:
     return found
 
 
-def _session(config: Path) -> str:
-    """Somebody who watches, logged in already."""
+def session(config: Path, name: str, role: str) -> str:
+    """The token of somebody who is logged in already."""
     told, now_ns = settings.read(config), SYSTEM.utc_ns()
     engine, now = database.open_own(told.db), rfc3339(now_ns)
     try:
         with database.writing(engine) as db:
             made = db.execute(
-                insert(people).values(
-                    name="wall", shown="wall", roles="watch", locked=False, made_at=now, changed_at=now
-                )
+                insert(people).values(name=name, shown=name, roles=role, locked=False, made_at=now, changed_at=now)
             )
             (person,) = made.inserted_primary_key or (0,)
             return sessions.begin(db, int(person), HOST, told, now_ns)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from linetap.desk.ingest.tables import SUPERSEDED, metadata
 from linetap.errors import BadInput
 
 BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
-_WRITER = 0x6C696E65746170  # PostgreSQL: the number of the lock that the one writer holds
+_WRITER = 0x6C746170  # PostgreSQL: the number of the lock that the one writer of a schema holds
 _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk would be right"
 
 
@@ -26,13 +25,11 @@ def open_writer(text: str) -> Engine:
 
 def open_url(url: URL) -> Engine:
     engine = _engine(url)
-    with contextlib.ExitStack() as failing:
-        failing.callback(engine.dispose)
-        try:
-            _make(engine)
-        except SQLAlchemyError as error:
-            raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
-        failing.pop_all()
+    try:
+        _make(engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
     return engine
 
 
@@ -75,10 +72,13 @@ def file_of(url: URL) -> Path | None:
 
 
 def take_writers_place(connection: Connection) -> bool:
-    """PostgreSQL: until this connection ends. SQLite has a lock beside its file for it."""
+    """PostgreSQL: until this connection ends, and of its schema alone: another broker's ingest writes into another.
+    SQLite has a lock beside its file for it."""
     if connection.dialect.name != "postgresql":
         return True
-    taken = connection.execute(text("SELECT pg_try_advisory_lock(:n)"), {"n": _WRITER}).scalar()
+    taken = connection.execute(
+        text("SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))"), {"n": _WRITER}
+    ).scalar()
     connection.commit()  # the lock is the session's; an open transaction would hold up the server's housekeeping
     return bool(taken)
 

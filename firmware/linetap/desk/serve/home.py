@@ -56,6 +56,6 @@ def _keep(response: Response, cookie: str, value: str) -> None:
 
 ROUTES: tuple[Route, ...] = (
     Route("/", ("GET",), SIGNED_IN, None, home),
-    Route("/look", ("POST",), EVERYBODY, None, choose),
-    Route("/static/{path:path}", ("GET",), EVERYBODY, None, static),
+    Route("/look", ("POST",), EVERYBODY, None, choose, takes=("next", "language", "theme"), answers=(303, 400)),
+    Route("/static/{path:path}", ("GET",), EVERYBODY, None, static, answers=(200, 304)),
 )

@@ -49,6 +49,9 @@ async def subject_of_path(request: Request) -> Subject:
 class Route:
     """`act`: the verb that is written before the handler runs; None: nothing personal is seen there.
 
+    `takes`: what is asked in the URL, of a POST the fields of its form. `answers`: what the handler itself may say,
+    beside what the gate says before it; tools/desk_openapi.py writes both down, and a test holds the server to it.
+
     `menu`: the msgid under which the layout offers it to whoever may. `background`: what a page asks by itself, a
     stream for one, which is no sign that somebody sits there.
     """
@@ -61,6 +64,8 @@ class Route:
     subject: SubjectOf = subject_of_path
     menu: str | None = None
     background: bool = False
+    takes: tuple[str, ...] = ()
+    answers: tuple[int, ...] = (200,)
 
     def __post_init__(self) -> None:
         """BadInput for a row that says too little: what nobody was given must not be open to anybody."""

@@ -137,6 +137,16 @@ AUDITOR = frozenset({"auditor"})
 ROUTES: tuple[Route, ...] = (
     Route("/review", ("GET",), AUDITOR, "review", overview, subject=subject_of_review, menu=N_("Access review")),
     Route("/review/{month}", ("GET",), AUDITOR, "review", month, subject=subject_of_review),
-    Route("/review/{month}/rows", ("GET",), AUDITOR, "review", rows, subject=subject_of_review),
-    Route("/review/{month}", ("POST",), AUDITOR, None, sign),  # the row is written with what it says, or not at all
+    Route(
+        "/review/{month}/rows",
+        ("GET",),
+        AUDITOR,
+        "review",
+        rows,
+        subject=subject_of_review,
+        takes=("person", "after"),
+        answers=(200, 400),
+    ),
+    # The row is written with what it says, or not at all.
+    Route("/review/{month}", ("POST",), AUDITOR, None, sign, takes=("remark",), answers=(303, 409)),
 )

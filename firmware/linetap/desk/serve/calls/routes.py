@@ -166,6 +166,15 @@ LABELS = {
 }
 ROUTES: tuple[Route, ...] = (
     Route(BEGIN, ("GET",), MAY, None, begin, menu=N_("Calls")),
-    Route(FOUND, ("GET",), MAY, "search", search, subject=subject_of_search),
+    Route(
+        FOUND,
+        ("GET",),
+        MAY,
+        "search",
+        search,
+        subject=subject_of_search,
+        takes=(*form.FIELDS, "page"),
+        answers=(200, 400),
+    ),
     Route("/calls/{unit}/{call_id:path}", ("GET",), MAY, "view", call, subject=subject_of_path),
 )

@@ -119,7 +119,7 @@ async def watched(site: Site) -> AsyncIterator[None]:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("/fleet", ("GET",), UNITS, "view", fleet, menu=N_("Units")),
-    Route("/fleet/events", ("GET",), UNITS, None, events, background=True),
+    Route("/fleet", ("GET",), UNITS, "view", fleet, menu=N_("Units"), takes=("text", "standing")),
+    Route("/fleet/events", ("GET",), UNITS, None, events, background=True, takes=("after", "unit")),
     Route("/fleet/unit/{unit}", ("GET",), UNITS, "view", unit),
 )

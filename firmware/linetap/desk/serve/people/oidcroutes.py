@@ -60,6 +60,6 @@ def _person(site: Site, subject: str) -> Any:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("/oidc", ("GET",), EVERYBODY, None, leave),
-    Route(oidc.BACK, ("GET",), EVERYBODY, None, back),
+    Route("/oidc", ("GET",), EVERYBODY, None, leave, takes=("next",), answers=(302, 404, 503)),
+    Route(oidc.BACK, ("GET",), EVERYBODY, None, back, takes=("code", "state", "error"), answers=(200, 403, 404)),
 )

@@ -115,12 +115,22 @@ async def password_form(request: Request, site: Site) -> Response:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("/login", ("GET",), EVERYBODY, None, login_page),
-    Route("/login", ("POST",), EVERYBODY, None, login_form),
-    Route("/unlock", ("GET",), EVERYBODY, None, unlock_page),
-    Route("/unlock", ("POST",), EVERYBODY, None, unlock_form),
-    Route("/logout", ("POST",), EVERYBODY, None, logout),
-    Route("/alive", ("GET",), SIGNED_IN, None, alive, background=True),
+    Route("/login", ("GET",), EVERYBODY, None, login_page, takes=("next",)),
+    Route(
+        "/login", ("POST",), EVERYBODY, None, login_form, takes=("next", "name", "password"), answers=(303, 403, 429)
+    ),
+    Route("/unlock", ("GET",), EVERYBODY, None, unlock_page, takes=("next",), answers=(200, 303)),
+    Route("/unlock", ("POST",), EVERYBODY, None, unlock_form, takes=("next", "password"), answers=(303, 403, 429)),
+    Route("/logout", ("POST",), EVERYBODY, None, logout, answers=(303,)),
+    Route("/alive", ("GET",), SIGNED_IN, None, alive, background=True, answers=(204,)),
     Route("/password", ("GET",), SIGNED_IN, None, password_page),
-    Route("/password", ("POST",), SIGNED_IN, None, password_form),
+    Route(
+        "/password",
+        ("POST",),
+        SIGNED_IN,
+        None,
+        password_form,
+        takes=("password", "new", "again"),
+        answers=(303, 400, 403, 429),
+    ),
 )

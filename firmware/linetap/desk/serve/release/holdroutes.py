@@ -191,9 +191,9 @@ async def command_file(request: Request, site: Site) -> Response:
 
 ROUTES: tuple[Route, ...] = (
     Route("/hold/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", ask_page, subject=subject_of_path),
-    Route("/hold/ask", ("POST",), steps.ASKS, None, ask),
+    Route("/hold/ask", ("POST",), steps.ASKS, None, ask, answers=(200, 303, 404, 409)),
     Route("/hold/{id}", ("GET",), MAY, "hold_view", one, subject=subject_of),
-    Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring),
+    Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring, answers=(200, 303, 404, 409)),
     Route("/hold/{id}/hold.command", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),
-    Route("/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close),
+    Route("/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close, answers=(200, 303, 404, 409)),
 )
