@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import picture_release
 import pytest
 import schemathesis
-from calls_house import CallsHouse
+from calls_house import NOW_NS, UNIT, CallsHouse
 from calls_rig import EVIL
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import SearchStrategy
@@ -46,7 +47,9 @@ STREAM = "/fleet/events"
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSite]:
     house = CallsHouse(tmp_path_factory.mktemp("openapi"))
     house.fill()
-    with house.serve() as served:
+    picture_release.write_roles(house.folder)
+    with house.serve(more=picture_release.SERVE) as served:
+        picture_release.ask(served.site, UNIT, house.names["marked"], NOW_NS)
         yield served
     house.engine.dispose()
 

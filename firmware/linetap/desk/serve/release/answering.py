@@ -15,6 +15,7 @@ from linetap.desk.serve.tables import holds, requests
 
 MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"})
 TAKES_PART = MAY - {"auditor"}
+DONE_OR_NOT, FILE = (303, 404, 409), ("file",)
 REMARK_LIMIT = 300
 
 

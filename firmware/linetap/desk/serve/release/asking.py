@@ -24,6 +24,7 @@ from linetap.evidence.release import DEFAULT_DAYS, MOST_DAYS
 from linetap.evidence.roles import RolesFault
 
 FIELDS = ("purpose", "case", "requester", "recipient", "days")
+TAKES = ("unit", "call_id", *FIELDS)
 
 
 async def ask_page(request: Request, site: Site) -> Response:

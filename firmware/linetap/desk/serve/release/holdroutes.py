@@ -24,7 +24,7 @@ from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.reading import reading
 from linetap.desk.serve.release import call as named
 from linetap.desk.serve.release import holdjudge, holdstore, judge, steps, store, words
-from linetap.desk.serve.release.answering import MAY, id_of, remark, said, subject_of, upload
+from linetap.desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, id_of, remark, said, subject_of, upload
 from linetap.desk.serve.release.rolesfile import in_force
 from linetap.desk.serve.release.steps import StepFault
 from linetap.desk.serve.route import Route, Subject, subject_of_path
@@ -191,9 +191,11 @@ async def command_file(request: Request, site: Site) -> Response:
 
 ROUTES: tuple[Route, ...] = (
     Route("/hold/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", ask_page, subject=subject_of_path),
-    Route("/hold/ask", ("POST",), steps.ASKS, None, ask, answers=(200, 303, 404, 409)),
+    Route("/hold/ask", ("POST",), steps.ASKS, None, ask, takes=("unit", "call_id", *FIELDS), answers=DONE_OR_NOT),
     Route("/hold/{id}", ("GET",), MAY, "hold_view", one, subject=subject_of),
-    Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring, answers=(200, 303, 404, 409)),
+    Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=DONE_OR_NOT),
     Route("/hold/{id}/hold.command", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),
-    Route("/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close, answers=(200, 303, 404, 409)),
+    Route(
+        "/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close, takes=("remark",), answers=DONE_OR_NOT
+    ),
 )
