@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ def open_writer(text: str) -> Engine:
 
 def open_url(url: URL) -> Engine:
     engine = _engine(url)
-    try:
-        _make(engine)
-    except SQLAlchemyError as error:
-        engine.dispose()
-        raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
+    with contextlib.ExitStack() as failing:
+        failing.callback(engine.dispose)
+        try:
+            _make(engine)
+        except SQLAlchemyError as error:
+            raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
+        failing.pop_all()
     return engine
 
 
