@@ -54,4 +54,4 @@ def _members(site: Site, found: Found, by: str) -> list[package.Member]:
     return package.whole(site, found, now)
 
 
-ROUTES: tuple[Route, ...] = (Route("/package", ("GET",), EVERYBODY, None, fetch),)
+ROUTES: tuple[Route, ...] = (Route("/package", ("GET",), EVERYBODY, None, fetch, answers=(200, 401, 409)),)
