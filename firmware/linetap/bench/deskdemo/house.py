@@ -36,6 +36,8 @@ certificate = "pki/serve.pem"
 key = "pki/serve.key"
 log_key = "serve-log.key"
 lines = "lines.csv"
+roles = "roles.json"
+authority = "authority.pub"
 fleet_certificate = "pki/desk-{pages}.pem"
 fleet_key = "pki/desk-{pages}.key"
 """
@@ -43,12 +45,12 @@ fleet_key = "pki/desk-{pages}.key"
 # One account a role: name, as others read it, and what it is for.
 PEOPLE = (
     ("watch", "종합상황실", "all units, live"),
-    ("officer", "민원 담당 김민지", "units, search and calls"),
-    ("approver-legal", "법무 담당 이준호", "search and calls"),
-    ("approver-manager", "부서장 박서연", "search and calls"),
-    ("vault", "기록 보관 책임자 최도윤", "units, search and calls"),
-    ("custodian", "열람 책임자 정하은", "units, search and calls"),
-    ("auditor", "감사 담당 한지우", "the same, and the review of who saw what"),
+    ("officer", "민원 담당 김민지", "units, search and calls; asks for a release or a hold"),
+    ("approver-legal", "법무 담당 이준호", "search and calls; approves"),
+    ("approver-manager", "부서장 박서연", "search and calls; approves"),
+    ("vault", "기록 보관 책임자 최도윤", "units, search and calls; opens the outer layer"),
+    ("custodian", "열람 책임자 정하은", "units, search and calls; opens and gives out"),
+    ("auditor", "감사 담당 한지우", "search and calls, and the review of who saw what"),
 )
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another
 

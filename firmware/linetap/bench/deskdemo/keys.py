@@ -2,6 +2,7 @@
 """Everybody's keys and certificates, made as a city makes them: the authority, the desk, the broker, every unit.
 
 authority.key  keylist.json  roles.json  desk.key  serve-log.key  epochs/
+people/        the keys that two approvers and the vault officer sign with
 pki/           what `linetap pki` made, broker.pem, serve.pem and the two desks' beside it
 units/NAME/    unit.key  tls.pem  tls.key, of the simulated ones
 """
@@ -18,11 +19,13 @@ from linetap.clock import NS_PER_S, SYSTEM, from_utc_ns
 from linetap.desk import privatefile, signed
 from linetap.desk.pki import certificates, enrol, request
 from linetap.evidence import document, keys, roles
-from linetap.evidence.roles import Person, Roles
+from linetap.evidence.roles import Person, Purpose, Roles
 
 HOST = "127.0.0.1"
 INGEST, PAGES = "seoul", "pages"  # as the shipped acl of the broker has them
 LIST_DAYS = 470  # the longest class and 400
+SIGNERS = {"legal": "이준호", "manager": "박서연", "vault": "최도윤"}  # by their role in roles.json
+_DISPUTE = Purpose("dispute", "통화 내용에 대한 분쟁", "A caller disputes what was said", "통화녹음 지침 제12조")
 
 
 class DemoKeys:
@@ -45,13 +48,21 @@ class DemoKeys:
             "keygen", "epochs", "--from", first, "--days", LIST_DAYS, "--authority", folder / "authority.key",
             "--all-on-one-medium", folder / "epochs", "-o", self.key_list,
         )  # fmt: skip
-        said = document.encode(Roles(version=1, people=[Person("desk", "desk", desk)], purposes=[]))
+        said = document.encode(Roles(1, [Person("desk", "desk", desk), *self._signers()], [_DISPUTE]))
         signed.write(self.roles, said, signed.load_key(folder / "authority.key"), roles.NAMESPACE)
         linetap("pki", "init", self.pki, "--network", "127.0.0.0/8")
         for name in ("broker", "serve"):
             linetap("pki", "broker", HOST, "--dir", self.pki, "-o", self.pki / f"{name}.pem")
         for name in (INGEST, PAGES):
             linetap("pki", "desk", name, "--dir", self.pki, "-o", self.pki / f"desk-{name}.pem")
+
+    def _signers(self) -> list[Person]:
+        home = self.folder / "people"
+        home.mkdir()
+        return [
+            Person(name, role, linetap("keygen", "unit", "-o", home / f"{role}.key").strip())
+            for role, name in SIGNERS.items()
+        ]
 
     def enrol(self, unit: str) -> None:
         """A simulated one: its keys are made here, its certificate by the authority."""
