@@ -98,6 +98,7 @@ def test_it_opens_and_leaves_nothing_behind(demo: Demo) -> None:
         assert link
         of_the_record = text.words("ko").gettext("Handset lifted")  # which the second copy has, and no event
         until(lambda: of_the_record in officer.get(link[0]).text, LIMIT_S)
+        assert 'value="dispute"' in officer.get(link[0].replace("/calls/", "/release/ask/", 1)).text
     with contextlib.closing(demo.login("watch")) as watch:
         assert watch.get("/calls").status_code == 403
     before = demo.pids()
