@@ -15,7 +15,6 @@ import random
 import re
 import ssl
 import tempfile
-import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,7 @@ from linetap.bench.measure.row import Row
 from linetap.bench.measure.usage import cpu_s, resident_mb
 from linetap.bench.measure.writing import write
 from linetap.bench.processes import Processes
-from linetap.clock import rfc3339
+from linetap.clock import NS_PER_S, SYSTEM, rfc3339
 from linetap.desk.ingest import database
 from linetap.desk.ingest.tables import events
 from linetap.desk.serve.people import sessions
@@ -52,9 +51,9 @@ class Load:
     other: int = 0  # answers that were not the page
 
     async def page(self, client: httpx.AsyncClient, kind: str, path: str) -> str:
-        began = time.perf_counter_ns()
+        began = SYSTEM.monotonic_ns()
         answer = await client.get(path)
-        self.took_ms[kind].append((time.perf_counter_ns() - began) / 1e6)
+        self.took_ms[kind].append((SYSTEM.monotonic_ns() - began) / 1e6)
         self.other += answer.status_code != 200
         return answer.text
 
@@ -115,10 +114,10 @@ def _under_load(children: Processes, folder: Path, city: Path, port: int, size: 
     writer = context.Process(target=write, args=(url, EVENTS_S, stop))
     writer.start()
     try:
-        load, before, used_s, began = Load(), _stored(url), cpu_s(server.process.pid), time.monotonic()
+        load, before, used_s, began = Load(), _stored(url), cpu_s(server.process.pid), SYSTEM.monotonic_ns()
         trust = ssl.create_default_context(cafile=str(city / "tls" / "ca.pem"))
         asyncio.run(_ask(load, https, officer, trust))
-        load_s, stored = time.monotonic() - began, _stored(url) - before
+        load_s, stored = (SYSTEM.monotonic_ns() - began) / NS_PER_S, _stored(url) - before
         cpu = (cpu_s(server.process.pid) - used_s) / load_s * 100
         return Found(load, load_s, stored / load_s, resident_mb(server.process.pid), cpu)
     finally:

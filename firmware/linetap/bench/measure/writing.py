@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event as Signal
 
@@ -13,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.bench.measure import callsmade
 from linetap.broker.message import unarmored
-from linetap.clock import SYSTEM, compact, rfc3339
+from linetap.clock import NS_PER_S, SYSTEM, compact, rfc3339
 from linetap.desk.ingest import database
 from linetap.desk.ingest.judge import NAMESPACE, Report
 from linetap.desk.ingest.store import Store
@@ -58,9 +57,9 @@ def write(url: str, events_s: int, stop: Signal) -> None:
     units = [_Unit(callsmade.unit_name(number)) for number in range(callsmade.UNITS)]
     trusted = signers.parse("".join(f"{one.name} {keys.public_line(one.key.public_key())}\n" for one in units))
     engine = database.open_writer(url)
-    store, began, told = Store(engine), time.monotonic(), 0
+    store, began, told = Store(engine), SYSTEM.monotonic_ns(), 0
     while not stop.wait(TURN_S):
-        wanted = int((time.monotonic() - began) * events_s)
+        wanted = (SYSTEM.monotonic_ns() - began) * events_s // NS_PER_S
         store.write([units[n % len(units)].report() for n in range(told, wanted)], trusted)
         told = wanted
     engine.dispose()
