@@ -20,8 +20,7 @@ from linetap.desk.custody import routes
 from linetap.desk.custody.case import Case
 from linetap.desk.custody.door import Door
 from linetap.desk.custody.site import Look, Site
-from linetap.desk.serve.ending import EndsQuietly, until_told
-from linetap.desk.serve.limits import PunctualProtocol
+from linetap.desk.serve.ending import EndsQuietly, config, until_told
 from linetap.errors import BadInput
 
 HOST = "127.0.0.1"
@@ -64,19 +63,7 @@ def made(case: Case, clock: Clock, at: socket.socket, zone: ZoneInfo, idle_s: fl
 
 def server(site: Site) -> EndsQuietly:
     serving = _Server(
-        uvicorn.Config(
-            routes.make(site),
-            http=PunctualProtocol,
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=_MOST_AT_ONCE,
-            timeout_graceful_shutdown=1,
-        ),
+        config(routes.make(site), lifespan="off", limit_concurrency=_MOST_AT_ONCE, timeout_graceful_shutdown=1),
         site,
     )
 

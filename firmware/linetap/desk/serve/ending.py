@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a server of pages ends: at a signal, with status 0."""
+"""A server of pages: what uvicorn is told whoever serves, and how it ends: at a signal, with status 0."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import contextlib
 import signal
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
+
+from linetap.desk.serve.limits import PunctualProtocol
 
 
 class EndsQuietly(uvicorn.Server):
@@ -19,6 +23,21 @@ class EndsQuietly(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def config(app: ASGIApp, **more: Any) -> uvicorn.Config:
+    """Without uvicorn's log of requests: a URL may have been typed with somebody's number in it."""
+    return uvicorn.Config(
+        app,
+        http=PunctualProtocol,
+        ws="none",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        **more,
+    )
 
 
 async def until_told(serving: EndsQuietly, at: socket.socket) -> None:

@@ -18,9 +18,8 @@ from linetap.clock import SYSTEM, Clock
 from linetap.desk.ingest.database import open_reader
 from linetap.desk.serve import app, database
 from linetap.desk.serve.access.log import AccessTable
-from linetap.desk.serve.ending import EndsQuietly, until_told
+from linetap.desk.serve.ending import EndsQuietly, config, until_told
 from linetap.desk.serve.fleet.hub import Hub
-from linetap.desk.serve.limits import PunctualProtocol
 from linetap.desk.serve.pages import Pages
 from linetap.desk.serve.people.oidc import Oidc
 from linetap.desk.serve.people.people import People
@@ -108,19 +107,11 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
 
 
 def server(site: Site) -> Server:
-    """Without uvicorn's log of requests: a URL may have been typed with somebody's number in it."""
     settings = site.settings
     return Server(
-        uvicorn.Config(
+        config(
             app.make(site),
-            http=PunctualProtocol,
-            ws="none",
-            loop="asyncio",
             lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
             limit_concurrency=MOST_AT_ONCE,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=END_WITHIN_S,

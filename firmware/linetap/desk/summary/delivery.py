@@ -76,7 +76,7 @@ def _connected(config: SummaryConfig, host: str, port: int, trust: ssl.SSLContex
     server = smtplib.SMTP(host, port, timeout=TIMEOUT_S)
     try:
         server.starttls(context=trust)
-    except BaseException:
+    except BaseException:  # whatever it was goes on its way, and leaves no connection open
         server.close()
         raise
     return server

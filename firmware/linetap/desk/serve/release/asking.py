@@ -53,15 +53,12 @@ async def ask(request: Request, site: Site) -> Response:
     typed: dict[str, str] = {}
     made: list[str] = []
     try:
-        try:
-            typed = {name: judge.typed(form.get(name)) for name in FIELDS}
-            call = named.require(row)
-            roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-            asked = judge.asked(call.named, typed, roles, site.clock.utc_ns())
-        except (Refusal, BadInput) as error:
-            await store.refused(request, site, "request_ask", subject, error)
-            raise
+        typed = {name: judge.typed(form.get(name)) for name in FIELDS}
+        call = named.require(row)
+        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        asked = judge.asked(call.named, typed, roles, site.clock.utc_ns())
     except (Refusal, BadInput) as error:
+        await store.refused(request, site, "request_ask", subject, error)
         return await _ask(request, site, row, typed, error)
 
     def do(db: Connection) -> Subject:

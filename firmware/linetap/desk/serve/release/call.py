@@ -48,4 +48,8 @@ def require(row: Mapping[str, Any]) -> Call:
 
 
 def may_be_asked(row: Mapping[str, Any]) -> bool:
-    return row["destroyed_at"] is None and row["record_sha256"] is not None and row["disposition"] == "recorded"
+    try:
+        require(row)
+    except StepFault:
+        return False
+    return True

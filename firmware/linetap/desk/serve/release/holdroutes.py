@@ -128,12 +128,7 @@ Values = Callable[[FormData, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 async def _step(request: Request, site: Site, act: str, values: Values) -> Response:
     """`values`: what is kept of what was brought; a refusal says why not."""
     form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
-
-    def read() -> Mapping[str, Any]:
-        with site.own.connect() as db:
-            return holdstore.require(db, id_of(request))
-
-    row = await anyio.to_thread.run_sync(read)
+    row = await _row(request, site)
     (asked,) = await reading(site, lambda db: holdstore.with_state(db, [row], now_ns))
     try:
         try:
@@ -178,15 +173,19 @@ async def close(request: Request, site: Site) -> Response:
 
 
 async def command_file(request: Request, site: Site) -> Response:
-    def read() -> Mapping[str, Any]:
-        with site.own.connect() as db:
-            return holdstore.require(db, id_of(request))
-
-    row = await anyio.to_thread.run_sync(read)
+    row = await _row(request, site)
     if row["command"] is None:
         raise HTTPException(404)
     headers = {"content-disposition": f'attachment; filename="{row["id"]}.command"'}
     return Response(bytes(row["command"]), media_type="application/json", headers=headers)
+
+
+async def _row(request: Request, site: Site) -> Mapping[str, Any]:
+    def read() -> Mapping[str, Any]:
+        with site.own.connect() as db:
+            return holdstore.require(db, id_of(request))
+
+    return await anyio.to_thread.run_sync(read)
 
 
 ROUTES: tuple[Route, ...] = (
