@@ -70,6 +70,7 @@ class Broker:
         return (
             f"listener {self.port} {HOST}\nallow_anonymous true\n{user}persistence true\n"
             f"persistence_location {self.folder}/\n"
+            "max_queued_messages 300000\n"  # as shipped; of 1000 by default, what a slow reader is told is dropped
             + ("autosave_on_changes true\nautosave_interval 1\n" if self.saves else "")
             + "".join(f"{line}\n" for line in self.options)
         )

@@ -42,7 +42,7 @@ def run_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    with Broker(tmp_path / "broker", options=("max_queued_messages 100000",)) as running:
+    with Broker(tmp_path / "broker") as running:
         yield running
 
 
