@@ -8,12 +8,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from keeping_rig import Keeper
 
 from linetap.clock import compact
-from linetap.evidence import sealed
+from linetap.evidence import closing, sealed, sshsig
+from linetap.evidence.command import Answer
 from linetap.evidence.fetch import MOST_BYTES
+from linetap.evidence.keys import new_unit_key
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.records import CallRecord
@@ -127,3 +130,41 @@ class TestCopied:
         assert unit.destroyed() == [call.call_id]
         assert unit.command(window(unit, call.call_id)).code == "fetch_no_call"
         assert unit.command(copied(unit, call)).code == "fetch_no_call"
+
+
+class TestClose:
+    def ask(self, unit: Keeper, call_id: str, sha256: str = "ab" * 32) -> Answer:
+        return unit.command(unit.envelope("fetch", "desk", {"call_id": call_id, "close": sha256}))
+
+    def test_it_is_in_the_answer_and_proves_the_call(self, unit: Keeper, call: CallRecord) -> None:
+        size, digest = unit.log.size, hashlib.sha256(sealed.public_json(call)).hexdigest()
+        answer = self.ask(unit, call.call_id, digest)
+        assert answer.done
+        assert answer.closing is not None
+        head = closing.check(answer.closing, unit.config.unit, call.call_id, digest, None)
+        assert head.size == unit.log.size == size, "asking leaves no leaf"
+
+    def test_another_record_than_its_own(self, unit: Keeper, call: CallRecord) -> None:
+        answer = self.ask(unit, call.call_id)
+        assert (answer.code, answer.closing) == ("fetch_record", None)
+        assert self.ask(unit, call.call_id, "AB" * 32).code == "command_malformed"
+
+    def test_a_call_that_the_log_does_not_have(self, unit: Keeper, call: CallRecord) -> None:
+        unit.log.publish()
+        keys = unit.config.keys
+        call_id = f"{compact(unit.clock.utc_ns())}-L02"
+        record = msgspec.structs.replace(call, call_id=call_id, files={}, audio=None)
+        folder = CallFolder.create(unit.vault, call_id, keys.overflow_epoch, keys.custodians)
+        record = folder.seal(record, lambda data: sshsig.sign(data, new_unit_key(), sealed.RECORD_NAMESPACE))
+        digest = hashlib.sha256(sealed.public_json(record)).hexdigest()
+        assert self.ask(unit, call_id, digest).code == "fetch_not_logged"
+
+    def test_a_log_whose_hashes_are_gone(self, unit: Keeper, call: CallRecord) -> None:
+        digest = hashlib.sha256(sealed.public_json(call)).hexdigest()
+        (unit.vault / "log" / "tree.bin").write_bytes(b"")
+        assert self.ask(unit, call.call_id, digest).code == "fetch_not_logged"
+
+    def test_nothing_of_a_call_that_is_destroyed(self, unit: Keeper, call: CallRecord) -> None:
+        unit.passes(61)
+        digest = hashlib.sha256(sealed.public_json(call)).hexdigest()
+        assert self.ask(unit, call.call_id, digest).code == "fetch_no_call"

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock, parse_rfc3339
 from linetap.errors import Refusal
-from linetap.evidence import keys, sealed, unitlog
+from linetap.evidence import closing, keys, sealed, signers, unitlog
 from linetap.evidence.leaflog import LEAVES, TREE
 from linetap.evidence.merkle import Tree
 from linetap.recorder.pulse import HEARTBEAT_S, Pulse
@@ -216,3 +218,53 @@ def test_the_pulse_of_a_recorder() -> None:
         ("start", {"version": "1.2"}), ("config", {"sha256": "ab" * 32}), ("heartbeat", {}), ("heartbeat", {}),
         ("clock_step", {"ms": -3000}), ("stop", {"why": "asked"}),
     ]  # fmt: skip
+
+
+def test_a_close_far_back_is_found_and_proved(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond what is remembered, over many marks; also where the clock was put back in between."""
+    monkeypatch.setattr("linetap.recorder.vault.log.REMEMBERED", 2)
+    monkeypatch.setattr("linetap.evidence.leaflog._BLOCK_BYTES", 512)
+    ids = [f"20261124T{hour:02d}0000.000Z-L03" for hour in (9, 10, 14, 11, 12)]  # 14: its clock was hours ahead
+    for call_id in ids:
+        seal(rig, record(1000, call_id))
+        log = unit_log(rig, sealed_at(call_id))
+        log.close_call(call_id)
+        for minute in range(20):
+            log.append("heartbeat", at=f"{sealed_at(call_id)[:14]}{minute:02d}:00.000Z")
+        log.close()
+    log = unit_log(rig)
+    known = signers.parse(rig.signers_file.read_text())
+    for call_id in ids:
+        found = log.closing(call_id)
+        assert found is not None, call_id
+        data = (rig.vault / sealed.call_path(call_id) / sealed.RECORD).read_bytes()
+        head = closing.check(found, UNIT, call_id, hashlib.sha256(data).hexdigest(), known)
+        assert head.size == 5 * 21
+    assert log.closing(CALL_ID) is None
+    read = [0]
+    own = log._log.leaves
+
+    def counted(first: int) -> Iterator[bytes]:
+        for line in own(first):
+            read[0] += 1
+            yield line
+
+    monkeypatch.setattr(log._log, "leaves", counted)
+    assert log.closing(ids[-1]) is not None
+    assert read[0] < 30, "the search begins near it"
+
+
+def test_what_was_logged_a_moment_ago_is_under_a_head_at_once(rig: Rig) -> None:
+    log = unit_log(rig)
+    log.append("open", call_id=CALL_ID, line=3)
+    log.publish()
+    seal(rig, record(1000))
+    log.close_call(CALL_ID)
+    found = log.closing(CALL_ID)
+    assert found is not None
+    assert unitlog.decode_head(found.head.encode()).size == 2
+    assert (rig.vault / "log" / "head.json").read_text() == found.head
+
+
+def sealed_at(call_id: str) -> str:
+    return f"2026-11-24T{call_id[9:11]}:30:00.000Z"

@@ -18,6 +18,7 @@ from msgspec import Meta
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import document, sshsig
+from linetap.evidence.closing import Closing
 
 if TYPE_CHECKING:  # who only carries commands knows no roles
     from linetap.evidence.roles import Roles
@@ -84,6 +85,7 @@ class Outcome(msgspec.Struct, frozen=True):
     text: str
     findings: list[Found] | None = None
     config_sha256: str | None = None
+    closing: Closing | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +102,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[Found] | None = None  # of `self_test`, the worst first
     config_sha256: str | None = None  # of `config`: of the effective configuration that it will be
     granted: dict[str, str] | None = None  # the body of a fetch: the reporter sends what it asks for
+    closing: Closing | None = None  # of a fetch that asks for it
 
 
 def seal(command: Command, sign: object) -> bytes:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a `fetch` asks for: a window of a sealed call's files, or that its copy be noted. Pure; both ends take it.
+"""What a `fetch` asks for: a window of a sealed call's files, its close in the log, or that its copy be noted. Pure;
+both ends take it.
 
 A window begins in one file and goes on through those behind it, in the order of `FILES`, so that one signature and one
 round trip are enough for most calls. Nothing but the names of a sealed call can be asked for.
@@ -47,16 +48,28 @@ class Copied(msgspec.Struct, frozen=True, kw_only=True):
         return {"call_id": self.call_id, "copied": self.record_sha256}
 
 
-def asked(body: Mapping[str, str]) -> Window | Copied:
-    """What stands in a command's body; CommandFault where it is neither."""
+class Close(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer shall have the closing (closing.py) of the call whose record has this SHA-256."""
+
+    call_id: str
+    record_sha256: str
+
+    def body(self) -> dict[str, str]:
+        return {"call_id": self.call_id, "close": self.record_sha256}
+
+
+def asked(body: Mapping[str, str]) -> Window | Copied | Close:
+    """What stands in a command's body; CommandFault where it is none of these."""
     if not sealed.CALL_ID.fullmatch(body.get("call_id", "")):
         raise CommandFault("command_malformed", "call_id: a call id would be right")
-    if body.keys() == {"call_id", "copied"}:
-        if not _SHA256.fullmatch(body["copied"]):
-            raise CommandFault("command_malformed", "copied: the SHA-256 of record.json would be right")
-        return Copied(call_id=body["call_id"], record_sha256=body["copied"])
+    for name, kind in (("copied", Copied), ("close", Close)):
+        if body.keys() == {"call_id", name}:
+            if not _SHA256.fullmatch(body[name]):
+                raise CommandFault("command_malformed", f"{name}: the SHA-256 of record.json would be right")
+            return kind(call_id=body["call_id"], record_sha256=body[name])
     if body.keys() != {"call_id", "file", "from", "most"}:
-        raise CommandFault("command_malformed", "the body of fetch is call_id and copied, or call_id, file, from, most")
+        text = "the body of fetch is call_id and copied, call_id and close, or call_id, file, from, most"
+        raise CommandFault("command_malformed", text)
     if not is_file(body["file"]):
         raise CommandFault("command_malformed", "file: the name of one of a sealed call's would be right")
     if not (_NUMBER.fullmatch(body["from"]) and _NUMBER.fullmatch(body["most"])):

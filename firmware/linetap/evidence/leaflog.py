@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import batched
 from pathlib import Path
 
@@ -84,6 +84,11 @@ class LeafLog:
             if index >= first:
                 yield line
             index += 1
+
+    def near(self, earlier: Callable[[bytes], bool]) -> int:
+        """The index of a leaf not far behind which the first is that is not `earlier`, where they lie in that order."""
+        found = bisect_left(self._marks, True, key=lambda mark: not earlier(next(self.leaves(mark[0]), b"")))
+        return self._marks[max(0, found - 1)][0]
 
     def close(self) -> None:
         if self._leaves >= 0:

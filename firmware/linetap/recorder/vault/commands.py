@@ -145,7 +145,7 @@ class Commands:
             verb=command.verb if command else None,
             role=command.role if command else None,
             counter=command.counter if command else None,
-            findings=outcome.findings, config_sha256=outcome.config_sha256,
+            findings=outcome.findings, config_sha256=outcome.config_sha256, closing=outcome.closing,
             granted=command.body if command and code == "done" and command.verb == fetch.VERB else None,
         )  # fmt: skip
         answers = sorted(self._spool.glob(f"*{ANSWER}"), key=_age)

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap.clock import Clock, rfc3339
 from linetap.errors import Refusal
 from linetap.evidence import keys, sealed, sigsum, sshsig, unitlog
+from linetap.evidence.closing import Closing
+from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.leaflog import LeafLog
 from linetap.evidence.unitlog import Head, Kind, Leaf
 from linetap.recorder.vault import files
@@ -43,10 +45,9 @@ class UnitLog:
         self._folder = vault / unitlog.FOLDER
         self._log = LeafLog(self._folder)
         files.remove_temporary(self._folder)
-        self._known: dict[Identity, None] = {}
+        self._known: dict[Identity, int] = {}  # and which leaf it is
         self._open: dict[str, None] = {}  # calls with an open leaf and no close
-        for line in self._log.leaves(max(0, self._log.size - REMEMBERED)):
-            self._note(line)
+        self._note_all(max(0, self._log.size - REMEMBERED))
         self._made_good = False
         self._head_size = -1  # of the head on disk: not known to be whole at the start
 
@@ -105,6 +106,23 @@ class UnitLog:
         files.write_atomically(path.with_name(path.name + unitlog.SIGNATURE_SUFFIX), signature.encode("ascii"))
         self._head_size = tree.size
 
+    def closing(self, call_id: str) -> Closing | None:
+        """That the call is closed, under a signed head of now; None: no leaf says so."""
+        index = self._known.get(("close", call_id))
+        if index is None:
+            index = self._find_close(call_id)
+        if index is None:
+            return None
+        self.publish()
+        path, tree = self._folder / unitlog.HEAD, self._log.tree
+        inclusion = Inclusion(index, tree.size, tuple(tree.inclusion(index)))
+        return Closing(
+            leaf=next(self._log.leaves(index)).decode("utf-8"),
+            path=inclusion.encode().decode("ascii"),
+            head=path.read_text("utf-8"),
+            sig=path.with_name(path.name + unitlog.SIGNATURE_SUFFIX).read_text("ascii"),
+        )
+
     def close(self) -> None:
         self._log.close()
 
@@ -121,21 +139,39 @@ class UnitLog:
         if not new:
             return
         first = self._log.append_all(new)
-        for line in self._log.leaves(first):
-            self._note(line)
+        self._note_all(first)
 
-    def _note(self, line: bytes) -> None:
+    def _note_all(self, first: int) -> None:
+        for index, line in enumerate(self._log.leaves(first), first):
+            self._note(index, line)
+
+    def _note(self, index: int, line: bytes) -> None:
         leaf = _read(line)
         if leaf is None:
             log.error("log_damaged: %s: a leaf that is none", self._folder)
             return
-        self._known[_identity(leaf.kind, leaf.at, leaf.call_id or leaf.sha256)] = None
+        self._known[_identity(leaf.kind, leaf.at, leaf.call_id or leaf.sha256)] = index
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
         if leaf.call_id and leaf.kind == "open":
             self._open[leaf.call_id] = None
         elif leaf.call_id and leaf.kind == "close":
             self._open.pop(leaf.call_id, None)
+
+    def _find_close(self, call_id: str) -> int | None:
+        """Leaves lie in the order of time, but for a clock that was put back: what lies before is looked at last."""
+        name, began = call_id.encode("ascii"), rfc3339(sealed.call_ns(call_id))
+
+        def earlier(line: bytes) -> bool:
+            leaf = _read(line)
+            return leaf is not None and leaf.at < began
+
+        begin = self._log.near(earlier)
+        for first, end in ((begin, self._log.size), (0, begin)):
+            for index, line in zip(range(first, end), self._log.leaves(first), strict=False):
+                if name in line and (leaf := _read(line)) and (leaf.kind, leaf.call_id) == ("close", call_id):
+                    return index
+        return None
 
     def _make_good(self) -> None:
         """Once: calls that were sealed, and a power cut came before their close. In a log just begun: all calls."""
