@@ -16,18 +16,21 @@ from linetap.broker.connection import Arrived
 from linetap.broker.message import Message
 from linetap.clock import ManualClock, rfc3339
 from linetap.desk.copy.service import Copying, begin
+from linetap.desk.copy.store import closing_path
 from linetap.desk.ingest import database, tables
 from linetap.desk.ingest.settings import CopyConfig
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.ingest.store import Store
 from linetap.evidence import fetch, sealed, sshsig
+from linetap.evidence.closing import Closing
 from linetap.evidence.command import Answer
-from linetap.evidence.fetch import Copied, Window
+from linetap.evidence.fetch import Close, Copied, Window
+from linetap.recorder.vault.log import UnitLog
 from linetap.records import Audio, CallRecord, Part, Retention
 
 UNIT = "floor-03"
 DAY_NS = 86_400 * 10**9
-Asked = tuple[Window | Copied, bytes | None]
+Asked = tuple[Window | Copied | Close, bytes | None]
 
 
 class Units:
@@ -47,6 +50,8 @@ class Units:
         )
         self.changed: dict[str, bytes] = {}  # file -> what a broker makes of each of its blocks
         self.asked: list[Window | Copied] = []
+        self.closes_asked: list[str] = []
+        self.closings: dict[str, Closing] = {}  # call -> what it answers
         self.asked_ns: list[int] = []  # monotonic, of each
         with self.engine.begin() as db:
             db.execute(insert(tables.units).values(unit=UNIT, named=True, state="online", set_aside=0))
@@ -84,6 +89,16 @@ class Units:
         self.tell("sealed", call_id, disposition="recorded", record_sha256=digest)
         return record
 
+    def log(self, record: CallRecord) -> Closing:
+        """The call stands in the unit's log, and its closing is what the unit answers."""
+        log = UnitLog(self.vault, UNIT, self.teller.key, self.clock)
+        log.close_call(record.call_id)
+        found = log.closing(record.call_id)
+        log.close()
+        assert found is not None
+        self.closings[record.call_id] = found
+        return found
+
     def seal(self, folder: Path, record: bytes) -> None:
         (folder / "record.json").write_bytes(record)
         signature = sshsig.sign(record, self.teller.key, sealed.RECORD_NAMESPACE)
@@ -106,6 +121,10 @@ class Units:
             asked = [self._read(saying) for saying in self.copying.turn()]
             idle = 0 if asked else idle + 1
             for wanted, correlation in asked:
+                if isinstance(wanted, Close):
+                    self.closes_asked.append(wanted.call_id)
+                    self.copying.arrived(UNIT, self._closing(wanted, correlation))
+                    continue
                 self.asked.append(wanted)
                 self.asked_ns.append(self.clock.monotonic_ns())
                 if isinstance(wanted, Copied):
@@ -119,6 +138,13 @@ class Units:
             until(lambda: not self.copying._worker.busy or self.copying._worker._done.qsize())
             self.clock.advance(1_100_000_000)
         return blocks
+
+    def _closing(self, wanted: Close, correlation: bytes | None) -> Arrived:
+        """Of a unit that has none to give it is the answer of an earlier version."""
+        found = self.closings.get(wanted.call_id)
+        code = "command_malformed" if found is None else "done"
+        answer = Answer(unit=UNIT, at="", done=found is not None, code=code, text="", closing=found)
+        return arrived(msgspec.json.encode(answer), {}, correlation)
 
     def _blocks(self, wanted: Window, correlation: bytes | None) -> list[Arrived]:
         folder, left, found = self.folder_of(wanted.call_id), wanted.most, list[Arrived]()
@@ -146,6 +172,9 @@ class Units:
 
     def copy_of(self, record: CallRecord) -> Path:
         return self.store / UNIT / sealed.call_path(record.call_id)
+
+    def closing_of(self, record: CallRecord) -> Path:
+        return self.store / UNIT / closing_path(record.call_id)
 
     def is_copied(self, record: CallRecord) -> bool:
         """All of it, byte for byte."""

@@ -22,7 +22,7 @@ from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.desk.copy.store import open_store
 from linetap.desk.ingest import tables
 from linetap.errors import BadInput
-from linetap.evidence import sealed
+from linetap.evidence import closing, sealed
 
 SERVER = shutil.which("moto_server")
 pytestmark = [
@@ -74,8 +74,13 @@ def test_a_call_comes_whole_and_goes_whole(client: Any, endpoint: str, tmp_path:
     units = Units(tmp_path, clock, store=store, incoming=str(tmp_path / "incoming"))
     try:
         record, other = units.sealed_call(1, 300_000), units.sealed_call(2, days=90)
+        found = units.log(record)
         units.serve()
         place = f"desk/seoul/{UNIT}/{sealed.call_path(record.call_id)}/"
+        proof = f"desk/seoul/{UNIT}/closing/{sealed.call_path(record.call_id)}.json"
+        assert inside(client, proof) == {proof: closing.encode(found)}
+        listed = [*open_store(store, tmp_path / "incoming").calls()]
+        assert [getattr(one, "call_id", one) for one in listed] == [record.call_id, other.call_id]
         assert inside(client, place) == {
             f"{place}{name}": data for name, data in contents(units.folder_of(record.call_id)).items()
         }
@@ -84,6 +89,9 @@ def test_a_call_comes_whole_and_goes_whole(client: Any, endpoint: str, tmp_path:
         units.tell("started", "20270125T010000.000Z-L02", clock.utc_ns())
         units.serve()
         assert not inside(client, place)
+        assert not inside(client, proof)
+        units.copying._store.put_closing(UNIT, record.call_id, b"late")
+        assert not inside(client, proof), "a closing is beside a copy and nowhere else"
         assert len(inside(client)) == len(contents(units.folder_of(other.call_id)))
     finally:
         units.close()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from copy_rig import DAY_NS, UNIT, Units, arrived, contents
 
@@ -22,7 +23,8 @@ from linetap.desk.ingest import tables
 from linetap.desk.ingest.clear import Clearing
 from linetap.desk.ingest.store import Store
 from linetap.errors import BadInput
-from linetap.evidence import hold, keys, sealed, sshsig
+from linetap.evidence import closing, hold, keys, sealed, sshsig
+from linetap.evidence.command import Answer
 from linetap.evidence.fetch import BLOCK_BYTES, Copied, Window
 
 NOW_NS = parse_rfc3339("2026-11-25T01:00:00Z")
@@ -219,6 +221,152 @@ class TestBadBytes:
         record = units.sealed_call(1)
         units.serve()
         assert units.is_copied(record)
+
+
+class TestClosing:
+    """The proof from the unit's log, beside the copy."""
+
+    def test_it_is_asked_for_once_and_lies_beside_the_copy(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        found = units.log(record)
+        units.serve()
+        assert closing.decode(units.closing_of(record).read_bytes()) == found
+        assert units.is_copied(record), "in the call's folder is what was sealed and nothing else"
+        assert units.closes_asked == [record.call_id]
+        assert units.row(record, tables.copies)["closing_at"]
+        (head,) = rows(units.engine, tables.heads)
+        assert bytes(head["head"]) == found.head.encode()
+
+    def test_a_unit_that_has_none_to_give_is_copied_all_the_same(self, units: Units) -> None:
+        records = [units.sealed_call(n) for n in (1, 2)]
+        units.serve()
+        assert all(units.row(record)["copied_at"] for record in records)
+        asked = len(units.closes_asked)
+        assert 1 <= asked < 5
+        for record in records:
+            units.log(record)
+        units.clock.advance(1000 * NS_PER_S)
+        units.serve()
+        assert all(units.closing_of(record).exists() for record in records), "a later version has it for the old calls"
+
+    def test_a_unit_that_comes_back_is_asked_at_once(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.copying.status(UNIT, b"first")
+        units.serve()
+        units.log(record)
+        units.serve()
+        assert not units.closing_of(record).exists()
+        units.copying.status(UNIT, b"another version")
+        units.serve()
+        assert units.closing_of(record).exists()
+
+    def test_a_unit_that_refuses_is_asked_later_each_time(self, units: Units) -> None:
+        for n in range(20):
+            units.sealed_call(n, samples=10)
+        units.serve()
+        before, end_ns = len(units.closes_asked), units.clock.monotonic_ns() + 300 * NS_PER_S
+        while units.clock.monotonic_ns() < end_ns:
+            units.serve()
+        assert 2 <= len(units.closes_asked) - before <= 8, "each of them another call, and not one a second"
+
+    @pytest.mark.parametrize("field", ["leaf", "path", "head", "sig"])
+    def test_one_that_was_changed_on_the_way_is_not_kept(self, units: Units, field: str) -> None:
+        record = units.sealed_call(1)
+        good = units.log(record)
+        found = units.log(units.sealed_call(2))
+        units.closings[record.call_id] = msgspec.structs.replace(good, **{field: getattr(found, field)})
+        assert units.closings[record.call_id] != good
+        units.serve()
+        assert not units.closing_of(record).exists()
+        units.closings[record.call_id] = good
+        units.clock.advance(1000 * NS_PER_S)
+        units.serve()
+        assert closing.decode(units.closing_of(record).read_bytes()) == good
+
+    def test_one_by_a_stranger_is_not_kept(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        own, units.teller.key = units.teller.key, keys.new_unit_key()
+        units.log(record)
+        units.teller.key = own
+        units.serve()
+        assert not units.closing_of(record).exists()
+        assert units.is_copied(record)
+
+    def test_what_nobody_asked_for_is_passed_over(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        found = units.log(record)
+        answer = Answer(unit=UNIT, at="", done=True, code="done", text="", closing=found)
+        for correlation in (b"", b"guessed"):
+            units.copying.arrived(UNIT, arrived(msgspec.json.encode(answer), {}, correlation))
+        units.closings.clear()
+        units.serve()
+        assert not units.closing_of(record).exists()
+
+    @pytest.mark.parametrize("payload", [b"", b"{}", b"[" * 5000, b"\xff", b"x" * (1 << 20)])
+    def test_an_answer_that_is_none(self, units: Units, payload: bytes) -> None:
+        units.sealed_call(1)
+        units.serve()
+        units.clock.advance(1000 * NS_PER_S)
+        (saying,) = units.copying.turn()
+        units.copying.arrived(UNIT, arrived(payload, {}, saying.correlation))
+        assert [*units.copying.turn()] == []
+
+    def test_two_logs_of_one_unit_are_found_out(self, units: Units) -> None:
+        record, other = units.sealed_call(1), units.sealed_call(2)
+        units.log(record)
+        units.serve()
+        shutil.rmtree(units.vault / "log")
+        units.log(other)
+        units.serve()
+        units.clock.advance(1000 * NS_PER_S)
+        units.serve()
+        assert [row["code"] for row in rows(units.engine, tables.alerts)] == ["log_fork"]
+
+    def test_it_goes_with_its_copy(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.log(record)
+        units.serve()
+        assert units.closing_of(record).exists()
+        TestItsEnd().after(units, 61)
+        assert not units.copy_of(record).exists()
+        assert not (units.store / UNIT / "closing" / "2026").exists()
+
+    def test_one_that_comes_after_its_copy_is_gone_is_not_kept(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.serve()
+        shutil.rmtree(units.copy_of(record))
+        units.log(record)
+        units.clock.advance(1000 * NS_PER_S)
+        units.serve()
+        assert not (units.store / UNIT / "closing").exists()
+
+    def test_a_store_that_takes_nothing_is_tried_again(self, units: Units) -> None:
+        record = units.sealed_call(1)
+        units.log(record)
+        place = units.store / UNIT / "closing"
+        place.parent.mkdir()
+        place.write_bytes(b"a file where a folder should be")
+        units.serve()
+        assert not units.row(record, tables.copies)["closing_at"]
+        place.unlink()
+        units.clock.advance(31 * NS_PER_S)
+        units.serve()
+        assert units.closing_of(record).exists()
+
+    def test_not_in_hours_that_are_not_for_it(self, make: Callable[..., Units]) -> None:
+        units = make(day_kbit_s=0, night="20:00-06:00")
+        record = units.sealed_call(1)
+        units.log(record)
+        units.clock.advance(10 * 3600 * NS_PER_S)
+        units.serve()
+        assert units.closing_of(record).exists()
+        with units.engine.begin() as db:
+            db.execute(tables.copies.update().values(closing_at=None))
+        units.clock.advance(14 * 3600 * NS_PER_S)
+        asked = len(units.closes_asked)
+        units.serve()
+        assert len(units.closes_asked) == asked
 
 
 class TestItsEnd:

@@ -41,7 +41,7 @@ MOMENTS = {
     "calls": {"late"},
     "origins": {"heard_at"},
     "units": {"heard_at", "health_at", "outbox_seq"},
-    "copies": {"stored_at"},
+    "copies": {"stored_at", "closing_at"},
     "heads": {"id", "received_at"},
     "outages": {"id"},
     "alerts": {"id"},

@@ -19,9 +19,9 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl
 
 from linetap.clock import NS_PER_S
-from linetap.desk.copy.store import Stored
+from linetap.desk.copy.store import Stored, closing_path
 from linetap.errors import BadInput
-from linetap.evidence import fetch, sealed, sshsig
+from linetap.evidence import closing, fetch, sealed, sshsig
 
 EXAMPLE = "s3://bucket/prefix?endpoint=https://s3.example would be right"
 _OPTIONS = {"endpoint", "region"}
@@ -76,10 +76,19 @@ class Bucket:
                     )  # fmt: skip
         shutil.rmtree(folder)
 
+    def put_closing(self, unit: str, call_id: str, data: bytes) -> None:
+        md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode("ascii")
+        with self._told():
+            copy = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._place(unit, call_id), MaxKeys=1)
+            if copy.get("Contents"):
+                key = self._closing(unit, call_id)
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentMD5=md5)
+
     def remove(self, unit: str, call_id: str) -> None:
         shutil.rmtree(self.incoming / unit / call_id, ignore_errors=True)
         place = self._place(unit, call_id)
         with self._told():
+            self._client.delete_object(Bucket=self._bucket, Key=self._closing(unit, call_id))
             found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=place)
             keys = [each["Key"] for each in found.get("Contents", ())]  # a call has fewer files than a page
             for key in [f"{place}{sealed.KEY}", *keys]:
@@ -92,6 +101,8 @@ class Bucket:
             its = {str(one["Key"]).rpartition("/")[2]: one for one in found}
             name = place.removeprefix(self._prefix).strip("/")
             unit, call_id = name.partition("/")[0], name.rpartition("/")[2]
+            if name.startswith(f"{unit}/{closing.FOLDER}/"):
+                continue
             try:
                 if f"{place}/" != self._place(unit, call_id) or not {sealed.RECORD, sealed.SIGNATURE} <= its.keys():
                     yield name
@@ -123,6 +134,9 @@ class Bucket:
 
     def _place(self, unit: str, call_id: str) -> str:
         return "/".join(filter(None, (self._prefix, unit, str(sealed.call_path(call_id))))) + "/"
+
+    def _closing(self, unit: str, call_id: str) -> str:
+        return "/".join(filter(None, (self._prefix, unit, str(closing_path(call_id)))))
 
     @contextmanager
     def _told(self) -> Iterator[None]:

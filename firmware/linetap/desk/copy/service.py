@@ -17,16 +17,19 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from linetap.broker.connection import Arrived
-from linetap.broker.message import Message
+from linetap.broker.message import Message, unarmored
 from linetap.clock import NS_PER_S, Clock
 from linetap.desk.callfolder import Damaged
 from linetap.desk.copy import wanted
 from linetap.desk.copy.asking import Asking
+from linetap.desk.copy.closings import Closings
 from linetap.desk.copy.hours import Hours
 from linetap.desk.copy.incoming import Call, Incoming
 from linetap.desk.copy.store import Store, open_store
 from linetap.desk.copy.worker import Done, Job, Worker
+from linetap.desk.ingest import heads
 from linetap.desk.ingest.confirm import ANSWER_LIMIT_BYTES
+from linetap.desk.ingest.heads import HeadReport
 from linetap.desk.ingest.settings import CopyConfig
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.evidence import fetch
@@ -74,9 +77,14 @@ class Copying:
         self._to_note: list[Done] = []  # the database does not know of it yet
         self._look_ns = self._tidy_ns = self._store_ns = 0
         self._said: dict[str, str] = {}  # unit -> the last complaint
+        self._closings = Closings(signers, most_units, self._complain, clock)
+        self._to_ask: list[Message] = []
 
     def arrived(self, unit: str, message: Arrived) -> None:
         """Of `reply/fetch`: a block, or an answer. What nobody asked for is passed over."""
+        if (proved := self._closings.arrived(unit, message)) is not None:
+            self._worker.give(Job("close", proved[0], closing=proved[1]))
+            return
         asking = self._units.get(unit)
         if asking is None or asking.incoming is None or not message.correlation:
             return
@@ -110,6 +118,8 @@ class Copying:
             yield self._say(call.unit, fetch.VERB, copied.body())
         if now_ns < self._store_ns:
             return
+        to_ask, self._to_ask = self._to_ask, []
+        yield from to_ask
         kbit_s = self._hours.kbit_s(self._clock.utc_ns())
         for asking in self._units.values():
             if asking.stalled(now_ns):
@@ -126,10 +136,12 @@ class Copying:
         if asking.status != payload:
             asking.status = payload
             asking.begin_anew()
+            self._closings.begin_anew(unit)
 
     def lost_connection(self) -> None:
         for asking in self._units.values():
             asking.correlation = b""
+        self._closings.lost_connection()
 
     def end(self) -> None:
         self._worker.stop(STOP_S)
@@ -180,13 +192,20 @@ class Copying:
             for unit in sorted(online, key=lambda unit: self._asking(unit).asked_ns):
                 if room > 0 and self._asking(unit).incoming is None:
                     room -= self._begin(db, self._asking(unit), now_ns)
+            if now_ns >= self._store_ns and self._hours.kbit_s(self._clock.utc_ns()) != 0:
+                self._look_for_closings(db)
+
+    def _look_for_closings(self, db: Connection) -> None:
+        if self._worker.busy >= MOST_PUTS:
+            return
+        for wanted_close, unit, correlation in self._closings.look(db, self._under_way):
+            message = self._say(unit, fetch.VERB, wanted_close.body())
+            self._to_ask.append(replace(message, correlation=correlation))
 
     def _begin(self, db: Connection, asking: Asking, now_ns: int) -> bool:
-        under_way = {call.call_id for call in self._worker.calls_of(asking.unit)}
-        under_way |= {done.job.call.call_id for done in self._to_note if done.job.call.unit == asking.unit}
         if self._worker.busy >= MOST_PUTS or now_ns < max(asking.next_ns, self._store_ns):
             return False
-        call = wanted.next_call(db, asking.unit, asking.passed_over(now_ns) | under_way)
+        call = wanted.next_call(db, asking.unit, asking.passed_over(now_ns) | self._under_way(asking.unit))
         if call is None:
             return False
         folder = self._store.incoming / call.unit / call.call_id
@@ -200,6 +219,11 @@ class Copying:
             return False
         self._go_on(asking)
         return True
+
+    def _under_way(self, unit: str) -> set[str]:
+        """Calls that are with the store, or that the database does not know the end of yet."""
+        noted = (done.job.call for done in self._to_note)
+        return {call.call_id for call in (*self._worker.calls_of(unit), *noted) if call.unit == unit}
 
     def _go_on(self, asking: Asking) -> None:
         """A call that is all here goes into the store, and the unit is asked for its next."""
@@ -231,6 +255,9 @@ class Copying:
                     continue
                 if done.job.what == "put":
                     wanted.stored(db, done.job.call, done.job.until, now_ns)
+                elif done.job.what == "close":
+                    wanted.closed(db, done.job.call, now_ns)
+                    self._note_head(db, done.job, now_ns)
                 else:
                     wanted.removed(db, done.job.call, now_ns)
         for done in self._to_note:
@@ -240,9 +267,15 @@ class Copying:
                 self._store_away(done.fault)
             elif done.job.what == "put":
                 self._to_tell.append(done.job.call)
-            else:
+            elif done.job.what == "remove":
                 log.info("copy_removed: %s %s: its time is over", done.job.call.unit, done.job.call.call_id)
         self._to_note = []
+
+    def _note_head(self, db: Connection, job: Job, now_ns: int) -> None:
+        """A unit that shows one log to the custodians and another to the desk is found out by its own signatures."""
+        assert job.closing is not None
+        report = HeadReport(job.call.unit, job.closing.head.encode("utf-8"), unarmored(job.closing.sig), now_ns)
+        heads.note(db, report, self._signers.now())
 
     def _asking(self, unit: str) -> Asking:
         return self._units.setdefault(unit, Asking(unit))

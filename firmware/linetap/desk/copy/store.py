@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where copies lie: a tree, `<store>/<unit>/2026/11/24/<call_id>/`, as a vault has it. Chosen by URL."""
+"""Where copies lie: a tree, `<store>/<unit>/2026/11/24/<call_id>/`, as a vault has it. Chosen by URL.
+
+A call's folder holds what was sealed and nothing else; its closing lies in `<store>/<unit>/closing/2026/11/24/`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from linetap.errors import BadInput
-from linetap.evidence import sealed, sshsig
+from linetap.evidence import closing, sealed, sshsig
 from linetap.recorder.vault import files
 from linetap.recorder.vault.destruction import prune
 
@@ -40,6 +43,9 @@ class Store(Protocol):
 
     def put(self, unit: str, call_id: str, folder: Path) -> None:
         """`folder` has gone into the store, and is safe there when this returns."""
+
+    def put_closing(self, unit: str, call_id: str, data: bytes) -> None:
+        """The call's closing lies beside its copy, instead of one that may have been there; nothing without a copy."""
 
     def remove(self, unit: str, call_id: str) -> None:
         """Nothing of the call is in the store any more."""
@@ -89,7 +95,19 @@ class Tree:
         folder.rename(place)
         files.sync_directory(place.parent)
 
+    def put_closing(self, unit: str, call_id: str, data: bytes) -> None:
+        if not self._place(unit, call_id).exists():
+            return
+        path = self._root / unit / closing_path(call_id)
+        files.make_directories(self._root, path.parent)
+        files.write_atomically(path, data)
+
     def remove(self, unit: str, call_id: str) -> None:
+        proof = self._root / unit / closing_path(call_id)
+        if proof.exists():
+            proof.unlink()
+            files.sync_directory(proof.parent)
+            prune(proof.parent)
         for place in (self._place(unit, call_id), self.incoming / unit / call_id):
             if place.exists():
                 shutil.rmtree(place)
@@ -114,6 +132,11 @@ class Tree:
 
     def _place(self, unit: str, call_id: str) -> Path:
         return self._root / unit / sealed.call_path(call_id)
+
+
+def closing_path(call_id: str) -> PurePosixPath:
+    """Where the closing of a call lies below its unit: closing/2026/11/24/<call_id>.json."""
+    return PurePosixPath(closing.FOLDER) / f"{sealed.call_path(call_id)}{closing.SUFFIX}"
 
 
 def _begin_of(path: Path, most: int) -> bytes:

@@ -25,6 +25,7 @@ _COPIED = (
     .where(copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id, copies.c.removed_at.is_(None))
     .exists()
 )
+_UNCLOSED = (copies.c.removed_at.is_(None), copies.c.closing_at.is_(None))
 _OPEN = (
     calls.c.record_sha256.is_not(None),
     calls.c.sealed_at.is_not(None),
@@ -57,6 +58,23 @@ def untold(db: Connection) -> list[Call]:
         copies.c.removed_at.is_(None), units.c.state == "online", *_OPEN
     )
     return [Call(*row) for row in db.execute(wanted.limit(MOST_UNTOLD))]
+
+
+def units_unclosed(db: Connection) -> list[str]:
+    """Those that are online and have a copy here without its closing."""
+    found = select(units.c.unit).where(
+        units.c.state == "online", select(copies.c.unit).where(copies.c.unit == units.c.unit, *_UNCLOSED).exists()
+    )
+    return list(db.execute(found.order_by(units.c.unit)).scalars())
+
+
+def next_unclosed(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
+    """The newest copy: those of before the unit had this to give wait behind it. None of those that are passed over."""
+    mine = (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
+    found = select(copies.c.call_id, copies.c.record_sha256).join(calls, mine)
+    found = found.where(copies.c.unit == unit, *_UNCLOSED, calls.c.destroyed_at.is_(None))
+    rows = db.execute(found.order_by(copies.c.stored_at.desc()).limit(_A_LOOK + len(passed_over)))
+    return next((Call(unit, *row) for row in rows if row[0] not in passed_over), None)
 
 
 def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
@@ -96,6 +114,11 @@ def stored(db: Connection, call: Call, until: str | None, now_ns: int) -> None:
         unit=call.unit, call_id=call.call_id, record_sha256=call.record_sha256, until=text, look_at=text,
         stored_at=rfc3339(now_ns),
     ))  # fmt: skip
+
+
+def closed(db: Connection, call: Call, now_ns: int) -> None:
+    mine = (_mine(call), copies.c.record_sha256 == call.record_sha256)
+    db.execute(update(copies).where(*mine).values(closing_at=rfc3339(now_ns)))
 
 
 def removed(db: Connection, call: Call, now_ns: int) -> None:

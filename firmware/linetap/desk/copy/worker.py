@@ -15,16 +15,18 @@ import msgspec
 from linetap.desk.copy.incoming import Call, require_whole
 from linetap.desk.copy.store import Store
 from linetap.errors import Refusal
+from linetap.evidence.closing import Closing, encode
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`folder`: of a `put`. `until`: the call's end as its record has it."""
+    """`folder`: of a `put`. `until`: the call's end as its record has it. `closing`: of a `close`."""
 
-    what: Literal["put", "remove"]
+    what: Literal["put", "close", "remove"]
     call: Call
     folder: Path | None = None
     until: str | None = None
+    closing: Closing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,9 @@ class Worker:
                     assert job.folder is not None
                     require_whole(job.folder, job.call)
                     self._store.put(job.call.unit, job.call.call_id, job.folder)
+                elif job.what == "close":
+                    assert job.closing is not None
+                    self._store.put_closing(job.call.unit, job.call.call_id, encode(job.closing))
                 else:
                     self._store.remove(job.call.unit, job.call.call_id)
                 self._done.put(Done(job))
