@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from bundle_rig import SAMPLES, SECOND, BundleRig, members, unpacked
 from linetap.cli import main
 from linetap.desk import access
 from linetap.desk.bundle import command
-from linetap.evidence import keys, sealed
+from linetap.evidence import closing, keys, sealed
 from linetap.evidence.leaflog import LEAVES
 from linetap.recorder.vault.folder import seal_without_audio
 from linetap.records import CallRecord
@@ -115,6 +116,76 @@ def test_a_log_that_is_damaged_or_not_there(bundled: BundleRig, capsys: pytest.C
     assert "the log is not in order" in refused(bundled, capsys)
     shutil.rmtree(leaves.parent)
     assert "--log with the vault's would be right" in refused(bundled, capsys, status=2)
+
+
+@dataclass
+class Apart:
+    """Calls without their log, each with its closing."""
+
+    bundled: BundleRig
+    closings: list[str]
+
+    def options(self, *more: str) -> list[str]:
+        return [f"--closing={path}" for path in self.closings] + list(more)
+
+
+@pytest.fixture
+def apart(bundled: BundleRig) -> Apart:
+    log, found = bundled.rig.log(), []
+    for call_id in (CALL_ID, SECOND):
+        proof = log.closing(call_id)
+        assert proof is not None
+        found.append(str(bundled.root / f"{call_id}.json"))
+        Path(found[-1]).write_bytes(closing.encode(proof))
+    log.close()
+    (bundled.rig.vault / "log").rename(bundled.root / "log")
+    return Apart(bundled, found)
+
+
+def test_calls_by_their_closings_are_what_the_log_gives(apart: Apart) -> None:
+    bundled = apart.bundled
+    assert bundled.bundle(*apart.options()) == 0
+    assert bundled.verify(bundled.root / "case.zip") == 0
+    assert bundled.bundle(f"--log={bundled.root / 'log'}", name="by-log.zip") == 0
+    assert (bundled.root / "case.zip").read_bytes() == (bundled.root / "by-log.zip").read_bytes()
+
+
+def test_two_calls_under_two_heads(apart: Apart, capsys: pytest.CaptureFixture[str]) -> None:
+    bundled = apart.bundled
+    (bundled.root / "log").rename(bundled.rig.vault / "log")
+    log = bundled.rig.log()
+    log.append("heartbeat", at="2026-11-24T23:30:00.000Z")
+    proof = log.closing(SECOND)
+    log.close()
+    assert proof is not None
+    Path(apart.closings[1]).write_bytes(closing.encode(proof))
+    assert "[two_heads]" in refused(bundled, capsys, *apart.options())
+    assert bundled.bundle(*apart.options()[1:], calls=(SECOND,)) == 0
+
+
+def test_closings_that_do_not_fit(apart: Apart, capsys: pytest.CaptureFixture[str]) -> None:
+    bundled, log = apart.bundled, f"--log={apart.bundled.root / 'log'}"
+    first, second = apart.options()
+    assert "--log with the vault's would be right" in refused(bundled, capsys, first, status=2)
+    assert "one of each call" in refused(bundled, capsys, first, second, second, status=2)
+    strange = bundled.root / "strange.json"
+    strange.write_bytes(b"{}")
+    assert f"CALL_ID{closing.SUFFIX} would be right" in refused(bundled, capsys, f"--closing={strange}", status=2)
+    other = bundled.root / "20261124T225900.000Z-L09.json"
+    shutil.copy(apart.closings[0], other)
+    assert "none of these calls" in refused(bundled, capsys, *apart.options(f"--closing={other}"), status=2)
+    assert "No such file" in refused(bundled, capsys, first, f"--closing={bundled.root / SECOND}", status=2)
+    shutil.copy(apart.closings[0], apart.closings[1])
+    assert "[other_record]" in refused(bundled, capsys, first, second)
+    witness = f"--witness={bundled.root / 'heads' / 'closet-3f.json'}"
+    for more in ([witness], [f"--stamps={bundled.root / 'stamps'}", f"--tsa-ca={bundled.ca}"]):
+        assert "--log with it would be right" in refused(bundled, capsys, first, second, *more, status=2)
+    assert bundled.bundle(first, second, log, witness) == 0, "where the log is, it is what counts"
+
+
+def test_some_calls_by_closings_and_some_by_the_log(apart: Apart, capsys: pytest.CaptureFixture[str]) -> None:
+    (apart.bundled.root / "log").rename(apart.bundled.rig.vault / "log")
+    assert "of some calls of closet-3f only" in refused(apart.bundled, capsys, apart.options()[0], status=2)
 
 
 def test_a_call_outside_its_vault_with_the_log_named(bundled: BundleRig) -> None:

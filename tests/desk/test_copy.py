@@ -14,6 +14,7 @@ from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
 from linetap.bench.slowline import SlowLine
+from linetap.desk.copy.store import closing_path
 from linetap.desk.ingest import tables
 from linetap.evidence import sealed
 from linetap.evidence.leaflog import LEAVES
@@ -86,7 +87,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_every_sealed_call_is_copied_and_the_copy_proves_itself(ingest: Ingesting, floor: Kept, store: Path) -> None:
+def test_every_sealed_call_is_copied_and_the_copy_proves_itself(
+    ingest: Ingesting, floor: Kept, store: Path, tmp_path: Path
+) -> None:
+    """And its closing comes by itself, so that a bundle can be made in the store, where there is no log."""
     records = [floor.call(samples, parts=parts) for samples, parts in ((300_000, 3), (10, 1))]
     ingest.start()
     until(lambda: "session_" in ingest.said())
@@ -97,6 +101,15 @@ def test_every_sealed_call_is_copied_and_the_copy_proves_itself(ingest: Ingestin
         command = [sys.executable, "-m", "linetap", *words]
         found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         assert found.returncode == 0, found.stdout + found.stderr
+        proof = store / UNIT / closing_path(record.call_id)
+        until(proof.exists, 40)
+        bundle = tmp_path / f"{record.call_id}.zip"
+        words = ["bundle", str(place(store, record)), "--signers", str(floor.signers), "-o", str(bundle)]
+        for command in (words, ["verify", str(bundle), "--signers", str(floor.signers)]):
+            done = subprocess.run(
+                [sys.executable, "-m", "linetap", *command], capture_output=True, text=True, timeout=30, check=False
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
     leaves = (floor.config.vault_path / "log" / LEAVES).read_text()
     assert leaves.count('{"kind":"copy"') == len(records)
 

@@ -10,19 +10,26 @@ from pathlib import Path
 
 import pytest
 
-from linetap.evidence import keys, sealed
+from linetap.evidence import closing, keys, sealed
 from linetap.evidence.leaflog import LEAVES
 from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, Rig
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "log.md"
-HEAD, ROOT, CALLS = (text for text in re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[:3])
+BLOCKS = re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+HEAD, ROOT, CALLS = BLOCKS[:3]
+(CLOSING,) = (text for text in BLOCKS if "$CLOSING" in text)
 
 
-def shell(rig: Rig, script: str) -> int:
-    env = {**os.environ, "SIGNERS": str(rig.signers_file), "UNIT": UNIT}
-    command = ["bash", "-o", "pipefail", "-c", script]
+def shell(rig: Rig, script: str, where: Path | None = None, **more: Path) -> int:
+    env = {
+        **os.environ,
+        "SIGNERS": str(rig.signers_file),
+        "UNIT": UNIT,
+        **{name: str(path) for name, path in more.items()},
+    }
+    command = ["bash", "-e", "-o", "pipefail", "-c", script]
     return subprocess.run(
-        command, cwd=rig.vault, env=env, capture_output=True, timeout=TIMEOUT_S, check=False
+        command, cwd=where or rig.vault, env=env, capture_output=True, timeout=TIMEOUT_S, check=False
     ).returncode
 
 
@@ -49,3 +56,26 @@ def test_stock_tools_say_no(rig: Rig) -> None:
     assert shell(rig, CALLS) != 0
     rig.signers_file.write_text(f"{UNIT} {keys.public_line(keys.new_unit_key().public_key())}\n")
     assert shell(rig, HEAD) != 0
+
+
+def test_a_closing_is_checked_with_stock_tools(rig: Rig, tmp_path: Path) -> None:
+    log = rig.log()
+    found = log.closing(CALL_ID)
+    log.close()
+    assert found is not None
+    (tmp_path / "empty").mkdir()
+    path, call = tmp_path / "closing.json", rig.vault / sealed.call_path(CALL_ID)
+
+    def said() -> int:
+        return shell(rig, CLOSING, tmp_path / "empty", CLOSING=path, CALL=call)
+
+    good = closing.encode(found)
+    path.write_bytes(good)
+    assert said() == 0
+    for old, new in ((b"recorded", b"reborded"), (b'closet-3f\\",\\"size', b'closet-4f\\",\\"size')):
+        assert old in good
+        path.write_bytes(good.replace(old, new, 1))
+        assert said() != 0
+    path.write_bytes(good)
+    (call / "record.json").write_bytes(b"{}")
+    assert said() != 0

@@ -49,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--log", type=Path, action="append", default=[], metavar="DIR", help="default: of the vault the call lies in"
     )
     parser.add_argument(
+        "--closing", type=Path, action="append", default=[], metavar="FILE",
+        help="of a call whose log is elsewhere: what the desk keeps beside its copy; default: in the store it lies in",
+    )  # fmt: skip
+    parser.add_argument(
         "--witness", type=Path, action="append", default=[], metavar="FILE", help="heads/UNIT.json of linetap witness"
     )
     parser.add_argument("--stamps", type=Path, metavar="DIR", help="what linetap timestamp has written; with --tsa-ca")

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.desk import callfolder, cosigned
-from linetap.desk.bundle import exact, layout
+from linetap.desk.bundle import closings, exact, layout
 from linetap.desk.bundle.beside import NotBundled, documents, opened, small
 from linetap.desk.bundle.container import Source
 from linetap.desk.bundle.finish import CA_LIMIT_BYTES
@@ -52,7 +52,12 @@ def gather(args: argparse.Namespace, signers: list[Signer], chosen: list[tuple[P
         sources |= {layout.call(path.name, name): path / name for name in callfolder.entries(path)}
         sources |= documents(args, _record(verdict), path)
     witnesses = {cosigned.read(path, signers).unit: path for path in args.witness}
-    for unit, log in _logs(args, chosen, signers).items():
+    logs, closed = _logs(args, chosen, signers)
+    for unit, found in closed.items():
+        if unit in witnesses or args.stamps is not None:
+            raise BadInput(f"--witness, --stamps: {unit} has its log elsewhere: --log with it would be right")
+        sources |= closings.gather(unit, found, signers)
+    for unit, log in logs.items():
         ours = [verdict for _, verdict in chosen if _record(verdict).unit == unit]
         sources |= _of_log(args, log, witnesses.pop(unit, None), signers, ours)
     for unit in witnesses:
@@ -67,19 +72,35 @@ def _record(verdict: Verdict) -> CallRecord:
     return verdict.record
 
 
-def _logs(args: argparse.Namespace, chosen: list[tuple[Path, Verdict]], signers: list[Signer]) -> dict[str, Path]:
-    """Unit -> log folder: of --log, else of the vault that its calls lie in."""
+def _logs(
+    args: argparse.Namespace, chosen: list[tuple[Path, Verdict]], signers: list[Signer]
+) -> tuple[dict[str, Path], dict[str, list[tuple[Path, Verdict]]]]:
+    """Unit -> log folder, of --log, else of the vault that its calls lie in; of the other units each call's closing."""
     given = {cosigned.read_head(path / HEAD, signers).head.unit: path for path in args.log}
-    found: dict[str, Path] = {}
+    named = closings.given(args)
+    logs: dict[str, Path] = {}
+    closed: dict[str, list[tuple[Path, Verdict]]] = {}
     for path, verdict in chosen:
-        unit = _record(verdict).unit
+        unit, named_here = _record(verdict).unit, named.pop(path.name, None)
         vault = path.parents[len(sealed.call_path(path.name).parts) - 1]
-        folder = found.setdefault(unit, given.pop(unit, vault / unitlog.FOLDER))
-        if not (folder / HEAD).is_file():
-            raise BadInput(f"{path}: {folder} is no log of its unit: --log with the vault's would be right")
-    for unit in given:
+        log = given.get(unit, vault / unitlog.FOLDER)
+        if unit not in given and (closing := named_here or _stored(path, log)) is not None:
+            closed.setdefault(unit, []).append((closing, verdict))
+        elif (log / HEAD).is_file():
+            logs[unit] = log
+        else:
+            raise BadInput(f"{path}: {log} is no log of its unit: --log with the vault's would be right, or --closing")
+    for unit in given.keys() - logs.keys():
         raise BadInput(f"--log: of {unit}, of which there is no call")
-    return found
+    for call_id in named:
+        raise BadInput(f"--closing: of {call_id}, which is none of these calls")
+    for unit in logs.keys() & closed.keys():
+        raise BadInput(f"--closing: of some calls of {unit} only: --log with its log would be right")
+    return logs, closed
+
+
+def _stored(call_dir: Path, log: Path) -> Path | None:
+    return None if (log / HEAD).is_file() else closings.stored(call_dir)
 
 
 def _of_log(

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls whose unit's log is not here: each has its closing (evidence/closing.py), and the bundle is made from that."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from linetap.desk.bundle import layout
+from linetap.desk.bundle.beside import NotBundled, small
+from linetap.desk.bundle.container import Source
+from linetap.desk.copy.store import closing_path
+from linetap.desk.verdict import Verdict
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import closing, sealed
+from linetap.evidence.signers import Signer
+
+
+def given(args: argparse.Namespace) -> dict[str, Path]:
+    """Call id -> the file of --closing, which has its name."""
+    found: dict[str, Path] = {}
+    for path in args.closing:
+        call_id = path.name.removesuffix(closing.SUFFIX)
+        if sealed.CALL_ID.fullmatch(call_id) is None or call_id in found:
+            raise BadInput(f"--closing {path}: CALL_ID{closing.SUFFIX} would be right, one of each call")
+        found[call_id] = path
+    return found
+
+
+def stored(call_dir: Path) -> Path | None:
+    """Where a desk's store has it, of a call that lies there."""
+    unit = call_dir.parents[len(sealed.call_path(call_dir.name).parts) - 1]
+    path = unit / closing_path(call_dir.name)
+    return path if path.is_file() else None
+
+
+def gather(unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer]) -> dict[str, Source]:
+    """`chosen`: closing and verdict of each call of the unit. NotBundled unless each proves its call."""
+    sources: dict[str, Source] = {}
+    for path, verdict in chosen:
+        found = _proved(path, unit, verdict, signers)
+        head = layout.head(unit, layout.HEAD)
+        own: dict[str, Source] = {head: found.head.encode("utf-8"), head + layout.SIG: found.sig.encode("utf-8")}
+        if sources.get(head, own[head]) != own[head]:
+            text = f"two calls of {unit} under two heads: --log with its log, or a bundle of each, would be right"
+            raise NotBundled("two_heads", text)
+        own[layout.leaf(unit, verdict.name)] = found.leaf.encode("utf-8")
+        own[layout.path(unit, layout.HEAD, verdict.name)] = found.path.encode("utf-8")
+        sources |= own
+    return sources
+
+
+def _proved(path: Path, unit: str, verdict: Verdict, signers: list[Signer]) -> closing.Closing:
+    try:
+        found = closing.decode(small(path, closing.LIMIT_BYTES))
+        closing.check(found, unit, verdict.name, verdict.record_sha256 or "", signers)
+    except Refusal as error:
+        raise NotBundled(error.code, f"{path}: {error}") from None
+    return found
