@@ -7,16 +7,32 @@ A vault officer's signature (hold.json or rewrap.json beside it) stands for it i
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from linetap.desk.deskfolder import read_small
 from linetap.desk.release.gate import FoundCall
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import hold, sealed, sshsig
+from linetap.evidence.hold import Hold, Rewrap
 from linetap.evidence.release import NotReleased
 from linetap.evidence.roles import Roles
 
 DOCUMENTS = (hold.HOLD, hold.REWRAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """`name`: one of DOCUMENTS."""
+
+    name: str
+    document: bytes
+    sig: bytes
+    key_age: bytes
+
+    def members(self) -> dict[str, bytes]:
+        """As they lie in a folder of their own."""
+        return {sealed.KEY: self.key_age, self.name: self.document, f"{self.name}.sig": self.sig}
 
 
 def require_wrapped(folder: Path, call: FoundCall, key_age: bytes, roles: Roles) -> None:
@@ -26,14 +42,20 @@ def require_wrapped(folder: Path, call: FoundCall, key_age: bytes, roles: Roles)
         raise BadInput(f"{folder}: there is neither {' nor '.join(DOCUMENTS)} in it")
     data = read_small(path, hold.LIMIT_BYTES)
     armored = read_small(path.with_name(f"{path.name}.sig"), sshsig.SIGNATURE_LIMIT_BYTES)
+    judged(Wrapped(path.name, data, armored, key_age), str(path), call.call_id, call.sha256, roles)
+
+
+def judged(wrapped: Wrapped, where: str, call_id: str, record_sha256: str, roles: Roles) -> Hold | Rewrap:
+    """What the document says; NotReleased as above."""
     try:
-        person = roles.holder(sshsig.check(data, armored, hold.NAMESPACE))
-        document = hold.decode(data)
+        person = roles.holder(sshsig.check(wrapped.document, wrapped.sig, hold.NAMESPACE))
+        document = hold.decode(wrapped.document)
     except Refusal as error:
-        raise NotReleased("wrapped_not_signed", f"{path}: {error}") from None
+        raise NotReleased("wrapped_not_signed", f"{where}: {error}") from None
     if person is None or person.role != "vault":
-        raise NotReleased("wrapped_not_signed", f"{path}: not signed by anybody of role vault")
-    if document.record_sha256 != call.sha256:
-        raise NotReleased("record_differs", f"{path}: is of another call than {call.call_id}")
-    if document.key_sha256 != hashlib.sha256(key_age).hexdigest():
-        raise NotReleased("key_differs", f"{folder / sealed.KEY}: not the one that {path.name} names")
+        raise NotReleased("wrapped_not_signed", f"{where}: not signed by anybody of role vault")
+    if document.record_sha256 != record_sha256:
+        raise NotReleased("record_differs", f"{where}: is of another call than {call_id}")
+    if document.key_sha256 != hashlib.sha256(wrapped.key_age).hexdigest():
+        raise NotReleased("key_differs", f"{where}: names another {sealed.KEY} than the one beside it")
+    return document
