@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import picture_release
 from calls_house import LINES, NOW_NS, OTHER, UNIT, CallsHouse
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,6 +22,7 @@ from watch_rig import ALERT, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
 from linetap.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
+from linetap.desk.copy.store import closing_path
 from linetap.desk.ingest.clear import clear
 from linetap.desk.serve.access.log import AccessTable
 from linetap.desk.serve.database import writing
@@ -28,6 +30,8 @@ from linetap.desk.serve.fleet.journal import Reader
 from linetap.desk.serve.people import accounts, command
 from linetap.desk.serve.route import Subject
 from linetap.desk.serve.tables import people, sessions
+from linetap.evidence import closing, merkle, sealed, sshsig, unitlog
+from linetap.evidence.closing import Closing
 
 MONTH_NS = parse_rfc3339("2026-10-06T00:30:00Z")
 PLACES = f"""["본관"]
@@ -73,9 +77,26 @@ class House(CallsHouse):
         with self.engine.begin() as db:
             clear(db)
         self._copy("marked")
+        self._close("marked")
         self._head()
         self.offline(OTHER, 3000, 4000)
         self._hear(NOW_NS - NS_PER_S, UNIT, OTHER)
+
+    def _close(self, name: str) -> None:
+        """The proof from a log of one leaf."""
+        call_id, teller = self.names[name], self.tellers[UNIT]
+        digest = hashlib.sha256(
+            (self.copies / UNIT / sealed.call_path(call_id) / sealed.RECORD).read_bytes()
+        ).hexdigest()
+        leaf = msgspec.json.encode(
+            {"kind": "close", "at": rfc3339(NOW_NS), "call_id": call_id, "record_sha256": digest}
+        )
+        root = merkle.leaf_hash(leaf).hex()
+        head = unitlog.encode_head(unitlog.Head(unit=UNIT, size=1, root=root, at=rfc3339(NOW_NS), origin=teller.origin))
+        sig = sshsig.sign(head, teller.key, unitlog.HEAD_NAMESPACE)
+        path = self.copies / UNIT / closing_path(call_id)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(closing.encode(Closing(leaf=leaf.decode(), path="leaf 0 of 1\n", head=head.decode(), sig=sig)))
 
 
 @dataclass

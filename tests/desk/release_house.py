@@ -16,11 +16,12 @@ from sqlalchemy import insert, select
 
 import sealing_rig
 from linetap.clock import SYSTEM, Clock, parse_rfc3339, rfc3339
+from linetap.desk.copy.store import closing_path
 from linetap.desk.ingest import database, tables
 from linetap.desk.serve import secure
 from linetap.desk.serve.people import sessions
 from linetap.desk.serve.tables import access
-from linetap.evidence import keys, sealed
+from linetap.evidence import closing, keys, sealed
 from release_rig import KIM, NOW, PARK, Desk
 from sealing_rig import CALL_ID, UNIT
 
@@ -29,6 +30,7 @@ TABLES = """db = "sqlite:///desk.db"
 signers = "{signers}"
 [copy]
 store = "file://{copies}"
+holds = "{holds}"
 """
 SERVE = 'roles = "{root}/roles.json"\nauthority = "{root}/authority.pub"'
 LEGAL, MANAGER = "approver-legal", "approver-manager"
@@ -46,7 +48,8 @@ class ReleaseHouse:
         self.engine = database.open_writer(f"sqlite:///{self.folder / 'desk.db'}")
         for call in (desk.call, desk.other):
             self.know(call, copied)
-        text = TABLES.format(signers=desk.rig.signers_file, copies=self.copies)
+        self.holds = desk.root / "holds"
+        text = TABLES.format(signers=desk.rig.signers_file, copies=self.copies, holds=self.holds)
         self.served = ServeSite(self.folder, clock, f"{SERVE.format(root=desk.root)}\n{more}", text)
         self.clients: dict[str, httpx.Client] = {}
 
@@ -67,6 +70,18 @@ class ReleaseHouse:
         place = self.copies / UNIT / sealed.call_path(call.name)
         shutil.copytree(call, place)
         return place
+
+    def close_in_log(self, call: Path) -> Path:
+        """The call stands in its unit's log, and the ingest has put the closing beside the copy; the file."""
+        log = self.desk.rig.log()
+        log.publish()
+        found = log.closing(call.name)
+        log.close()
+        assert found is not None
+        path = self.copies / UNIT / closing_path(call.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(closing.encode(found))
+        return path
 
     def client(self, role: str, name: str = "") -> httpx.Client:
         name = name or role

@@ -58,6 +58,8 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "twice": (archive(GOOD, GOOD), "twice"),
     "too large": (sized("allowed_signers", (1 << 20) + 1), "at most"),
     "cut short": (archive(GOOD)[:600], "cut short"),
+    "a closing that is too large": (sized(f"closing/{CALL_ID}.json", (12 << 10) + 1), "at most"),
+    "a closing of no call": (archive(("closing/x.json", REG, b"x")), "does not belong"),
     "empty": (b"", "cut short"),
     "not a tar": (b"\x1f\x8b" + bytes(2000), "not a USTAR archive"),
     "no request": (bytes(1024), "no request.json"),

@@ -70,6 +70,11 @@ class Case:
         """The file that `close` destroys."""
         return next((path for path in self.means.identities if files.key_request(path) == self.request.id), None)
 
+    @property
+    def is_logged(self) -> bool:
+        """Whether there is something that may prove each call to stand in its unit's log; it is judged by `bundle`."""
+        return bool(self.means.logs) or len(self.package.closings()) == len(self.request.calls)
+
     def purpose(self) -> Purpose | None:
         """As the roles in force have it; None where they do not know it, or are not in order."""
         try:
@@ -122,6 +127,8 @@ class Case:
             bundle.add_arguments(parser)
             words = [f"--case={self.request.case}", f"--signers={self.means.signers}"]
             words += [f"--log={path}" for path in self.means.logs]
+            if not self.means.logs:
+                words += [f"--closing={path}" for path in self.package.closings()]
             words += [f"--output={self.means.output / self.request.id}.zip"]
             calls = [str(self.package.call(call.call_id)) for call in self.request.calls]
             entry = Entry(verb="bundle", case=self.request.case)

@@ -39,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--for", dest="recipient", default="", metavar="age1...", help="refuse a request for another key"
     )
     parser.add_argument(
-        "--log", type=Path, action="append", default=[], metavar="DIR", help="the unit's log, for the bundle"
+        "--log",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="the unit's log, for the bundle, where the package has no proof from it",
     )
     parser.add_argument(
         "-o", "--output", type=Path, default=Path(), metavar="DIR", help="for what is given on; default ."

@@ -12,6 +12,7 @@ from pathlib import Path
 from linetap.desk import privatefile
 from linetap.desk.custody.tar import BadPackage, Source, members
 from linetap.desk.release import files
+from linetap.evidence import closing
 from linetap.evidence.release import Request
 
 RAM = Path("/dev/shm")
@@ -31,6 +32,11 @@ class Package:
 
     def inner(self, call_id: str) -> Path:
         return self.folder / "inner" / f"{call_id}.age"
+
+    def closings(self) -> list[Path]:
+        """One of each call that the desk has one of."""
+        found = (self.folder / closing.FOLDER / f"{call.call_id}{closing.SUFFIX}" for call in self.request.calls)
+        return [path for path in found if path.exists()]
 
 
 @contextlib.contextmanager

@@ -29,12 +29,12 @@ async def request_json(request: Request, site: Site) -> Response:
 
 
 async def for_the_vault(request: Request, site: Site) -> Response:
-    """request.json with its signatures, record.json and key.age."""
+    """request.json with its signatures, record.json and key.age; a key that was wrapped anew."""
 
     def members(found: Found, now: InForce) -> list[package.Member]:
         found.require("unwrap", who_of(request).name, site.clock.utc_ns())
         judge.stands(found, now.roles, site.clock.utc_ns())
-        return package.for_the_vault(site, found)
+        return package.for_the_vault(site, found, now.roles)
 
     return await _packed(request, site, f"{id_of(request)}-vault.tar", members)
 

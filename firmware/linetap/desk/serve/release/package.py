@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the custodian fetches: an uncompressed USTAR archive, streamed, so that a long call needs no memory here.
 
-request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age.
+request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age,
+and where the ingest has it closing/ID.json.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from starlette.responses import StreamingResponse
 from linetap.desk import callfolder
 from linetap.desk.deskfolder import read_small
 from linetap.desk.serve.calls import recordfile
+from linetap.desk.serve.release import closings, wrappings
 from linetap.desk.serve.release.rolesfile import InForce
 from linetap.desk.serve.release.steps import Found, StepFault
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import sealed
+from linetap.evidence import closing, sealed
+from linetap.evidence.roles import Roles
 
 _PIECE_BYTES = 1 << 16
 _SIGNERS_LIMIT_BYTES = 1 << 20
@@ -46,8 +49,11 @@ def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
         names = sorted(callfolder.entries(folder))
         files = [_file(folder / name, f"calls/{row['call_id']}/{name}") for name in names]
         known = read_small(Path(signers), _SIGNERS_LIMIT_BYTES) if signers else b""
+        proof = closings.read(site, found)
     except (OSError, Refusal, BadInput):
         raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
+    name = f"{closing.FOLDER}/{row['call_id']}{closing.SUFFIX}"
+    closed = [_bytes(name, proof)] if proof else []
     return [
         *_request(found),
         _bytes("roles.json", roles.data),
@@ -55,15 +61,17 @@ def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
         _bytes("allowed_signers", known),
         *files,
         _bytes(f"inner/{row['call_id']}.age", bytes(row["inner_age"])),
+        *closed,
     ]
 
 
-def for_the_vault(site: Site, found: Found) -> list[Member]:
-    """What `linetap unwrap` needs: no sound is in it."""
+def for_the_vault(site: Site, found: Found, roles: Roles) -> list[Member]:
+    """What `linetap unwrap` needs, the key too that was wrapped anew: no sound is in it."""
     folder, call_id = copy_of(site, found), found.row["call_id"]
-    return _request(found) + [
-        _file(folder / name, f"calls/{call_id}/{name}") for name in (sealed.RECORD, sealed.KEY)
-    ]  # fmt: skip
+    members = [_file(folder / name, f"calls/{call_id}/{name}") for name in (sealed.RECORD, sealed.KEY)]
+    wrapped = wrappings.newest(site, found, roles)
+    anew = {} if wrapped is None else wrapped.members()
+    return _request(found) + members + [_bytes(f"holds/{call_id}/{name}", data) for name, data in anew.items()]
 
 
 def copy_of(site: Site, found: Found) -> Path:

@@ -27,6 +27,16 @@ WHO = {
     "command": N_("a vault officer"),
     "send": N_("a vault officer"),
 }
+PROOF = {
+    "missing": N_(
+        "The proof that this call stands in its unit's log is not here yet. The ingest asks for it by itself once the"
+        " unit is reached (docs/desk.md). Without it the evidence bundle needs the unit's log: linetap custody --log."
+    ),
+    "damaged": N_(
+        "The proof that this call stands in its unit's log was changed here, or is not by a signer that this desk"
+        " knows. No evidence bundle comes of it: take the unit's log, linetap custody --log."
+    ),
+}
 OUTCOME = {"given": N_("Given out"), "not_given": N_("Not given out")}
 REFUSAL = {
     "bad_input": N_("What was put in cannot be taken."),
