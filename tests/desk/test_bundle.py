@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,6 +195,17 @@ def test_a_call_outside_its_vault_with_the_log_named(bundled: BundleRig) -> None
     words = ["--signers", str(bundled.rig.signers_file), "-o", str(bundled.root / "case.zip")]
     assert main(["bundle", str(moved), *words]) == 2
     assert main(["bundle", str(moved), *words, "--log", str(bundled.rig.vault / "log")]) == 0
+
+
+def test_a_call_at_the_top_of_a_medium(bundled: BundleRig, capsys: pytest.CaptureFixture[str]) -> None:
+    """Less deep than a vault has it, so that there is no folder which a log could lie in."""
+    words = ["--signers", str(bundled.rig.signers_file), "-o", str(bundled.root / "case.zip")]
+    with tempfile.TemporaryDirectory(dir="/tmp") as medium:
+        moved = Path(medium, CALL_ID)
+        shutil.copytree(bundled.call(), moved)
+        assert main(["bundle", str(moved), *words]) == 2
+        assert f"{moved}: /log is no log of its unit: --log with" in capsys.readouterr().err
+        assert main(["bundle", str(moved), *words, "--log", str(bundled.rig.vault / "log")]) == 0
 
 
 def test_heads_that_do_not_cover_the_call(bundled: BundleRig, capsys: pytest.CaptureFixture[str]) -> None:

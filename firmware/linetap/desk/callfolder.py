@@ -52,6 +52,11 @@ def entries(call_dir: Path) -> set[str]:
     return names
 
 
+def home(call_dir: Path) -> Path:
+    """The vault, or the unit's folder in a store, where the call lies in one; the top of all of one less deep."""
+    return call_dir.joinpath(*len(sealed.call_path(call_dir.name).parts) * [".."]).resolve()
+
+
 def read(path: Path, limit_bytes: int) -> bytes:
     """A small file, whole; Damaged when it is missing or larger than it can honestly be."""
     with _open(path) as file:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from linetap.desk import callfolder
 from linetap.desk.bundle import layout
 from linetap.desk.bundle.beside import NotBundled, small
 from linetap.desk.bundle.container import Source
@@ -29,8 +30,7 @@ def given(args: argparse.Namespace) -> dict[str, Path]:
 
 def stored(call_dir: Path) -> Path | None:
     """Where a desk's store has it, of a call that lies there."""
-    unit = call_dir.parents[len(sealed.call_path(call_dir.name).parts) - 1]
-    path = unit / closing_path(call_dir.name)
+    path = callfolder.home(call_dir) / closing_path(call_dir.name)
     return path if path.is_file() else None
 
 

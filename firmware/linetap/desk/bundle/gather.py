@@ -19,7 +19,7 @@ from linetap.desk.verdict import Verdict
 from linetap.desk.verify import verify_call
 from linetap.desk.verifylog import LogCheck
 from linetap.errors import BadInput
-from linetap.evidence import leaflog, sealed, unitlog
+from linetap.evidence import leaflog, unitlog
 from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.leaflog import LEAVES, TREE, FileNodes
 from linetap.evidence.merkle import Tree
@@ -82,8 +82,7 @@ def _logs(
     closed: dict[str, list[tuple[Path, Verdict]]] = {}
     for path, verdict in chosen:
         unit, named_here = _record(verdict).unit, named.pop(path.name, None)
-        vault = path.parents[len(sealed.call_path(path.name).parts) - 1]
-        log = given.get(unit, vault / unitlog.FOLDER)
+        log = given.get(unit, callfolder.home(path) / unitlog.FOLDER)
         if unit not in given and (closing := named_here or _stored(path, log)) is not None:
             closed.setdefault(unit, []).append((closing, verdict))
         elif (log / HEAD).is_file():
