@@ -126,6 +126,8 @@ requests = Table(
     Column("outcome", Text),  # given, not_given
     Column("remark", Text),
     Index("requests_closed", "closed_at"),
+    Index("requests_asked", "asked_at", "id"),
+    Index("requests_expires", "expires_at", "id"),
 )
 
 # Two at most: each by another account's role and by another role of the roles file.
@@ -173,6 +175,7 @@ holds = Table(
     Column("closed_by", Text),
     Column("closed_at", Text),
     Column("remark", Text),
+    Index("holds_asked", "asked_at", "id"),
 )
 
 # One row: the newest roles file that was in force here, so that nobody lays an older one back.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from sqlalchemy import Connection, desc, insert, select, update
@@ -14,7 +15,7 @@ from linetap.clock import parse_rfc3339
 from linetap.desk.ingest import judge
 from linetap.desk.ingest.callrow import HOLD_ENDED
 from linetap.desk.ingest.tables import events
-from linetap.desk.serve.release.store import ID, MOST_OPEN
+from linetap.desk.serve.release.store import ID
 from linetap.desk.serve.tables import holds
 
 State = Literal["command", "send", "held", "ended", "over", "closed"]
@@ -31,8 +32,12 @@ class Asked:
     def is_over(self) -> bool:
         return self.state in ("ended", "over", "closed")
 
+    @property
+    def is_waiting(self) -> bool:
+        return self.state in ("command", "send")
+
     def is_for(self, name: str, roles: frozenset[str]) -> bool:
-        return self.state in ("command", "send") and "vault" in roles and self.row["asked_by"] != name
+        return self.is_waiting and "vault" in roles and self.row["asked_by"] != name
 
 
 def require(db: Connection, hold_id: str) -> Mapping[str, Any]:
@@ -52,14 +57,15 @@ def change(db: Connection, hold_id: str, **values: Any) -> None:
     db.execute(update(holds).where(holds.c.id == hold_id).values(**values))
 
 
-def listed(db: Connection) -> list[Mapping[str, Any]]:
-    """The newest first."""
-    return [dict(row) for row in db.execute(select(holds).order_by(desc(holds.c.asked_at)).limit(MOST_OPEN)).mappings()]
-
-
 def with_state(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int) -> list[Asked]:
     """`desk`: the ingest's database."""
     return [Asked(row, _state(desk, row, now_ns)) for row in rows]
+
+
+def to_do(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, most: int) -> list[Asked]:
+    """Of these the ones that wait for a vault officer; `most` and one, so that whoever asks knows of further ones."""
+    asked = (Asked(row, _state(desk, row, now_ns)) for row in rows)
+    return list(islice((one for one in asked if one.is_waiting), most + 1))
 
 
 def _state(desk: Connection, row: Mapping[str, Any], now_ns: int) -> State:

@@ -12,7 +12,16 @@ CLOSES = ("outcome", "remark")
 
 # Of a POST the access log has its row with what it does, in one transaction: so it names no act here.
 ROUTES: tuple[Route, ...] = (
-    Route("/release", ("GET",), MAY, "request_list", showing.overview, menu=N_("Releases and holds")),
+    Route(
+        "/release",
+        ("GET",),
+        MAY,
+        "request_list",
+        showing.overview,
+        menu=N_("Releases and holds"),
+        takes=("page",),
+        answers=(200, 400),
+    ),
     Route("/release/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", asking.ask_page, subject=subject_of_path),
     Route("/release/ask", ("POST",), steps.ASKS, None, asking.ask, takes=asking.TAKES, answers=DONE_OR_NOT),
     Route("/release/{id}", ("GET",), MAY, "request_view", showing.one, subject=subject_of),

@@ -3,38 +3,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio.to_thread
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.reading import reading
-from linetap.desk.serve.release import closings, holdstore, package, steps, store, words, wrappings
+from linetap.desk.serve.release import closings, holdstore, lists, package, steps, store, words, wrappings
 from linetap.desk.serve.release.answering import id_of, said
+from linetap.desk.serve.release.holdstore import Asked
+from linetap.desk.serve.release.lists import Mine, Page
 from linetap.desk.serve.release.rolesfile import in_force
 from linetap.desk.serve.release.steps import Found, StepFault
 from linetap.desk.serve.site import Site
+from linetap.errors import BadInput
 from linetap.evidence.roles import RolesFault
 
 
 async def overview(request: Request, site: Site) -> Response:
+    """All three lists with what is theirs to do; or, of a token, a page of one list."""
     who, now_ns = who_of(request), site.clock.utc_ns()
+    try:
+        place = lists.Place.parse(request.query_params["page"]) if request.query_params.get("page") else None
+        status = 200
+    except BadInput:
+        place, status = None, 400
 
-    def read() -> tuple[Any, Any]:
+    def read() -> tuple[dict[lists.List, Page], dict[str, list[Found]], Mine[Found], list[Mapping[str, Any]]]:
         with site.own.connect() as db:
-            return store.listed(db, now_ns), holdstore.listed(db)
+            wanted: tuple[lists.List, ...] = ("open", "closed", "holds") if place is None else (place.list,)
+            pages = {name: lists.page(db, name, now_ns, place) for name in wanted}
+            found: dict[str, list[Found]] = {
+                name: lists.founds(db, part.rows) for name, part in pages.items() if name != "holds"
+            }
+            if place is not None:
+                return pages, found, Mine(), []
+            mine = lists.requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
+            return pages, found, mine, lists.holds_to_do(db, who.name, now_ns) if "vault" in who.roles else []
 
-    (going, over), kept = await anyio.to_thread.run_sync(read)
-    holds = await reading(site, lambda db: holdstore.with_state(db, kept, now_ns)) if kept else []
-    mine = [one for one in going if one.is_for(who.name, who.roles, now_ns)]
+    pages, found, mine, to_do = await anyio.to_thread.run_sync(read)
+    kept, theirs = await _holds(site, pages.get("holds", Page()).rows, to_do, now_ns)
+    known = {one.row["id"] for one in mine.rows} | {one.row["id"] for one in theirs.rows}
+    found["open"] = [one for one in found.get("open", []) if one.row["id"] not in known]
     return site.pages.page(
-        request, "release/list.html", mine=mine, going=[one for one in going if one not in mine], over=over,
-        holds=[one for one in holds if not one.is_over],
-        holds_mine=[one for one in holds if one.is_for(who.name, who.roles)],
-        holds_over=[one for one in holds if one.is_over], now_ns=now_ns, words=words, most=store.MOST_CLOSED,
+        request, "release/list.html", status, pages=pages, found=found, mine=mine.rows, holds_mine=theirs.rows,
+        holds=[one for one in kept if one.row["id"] not in known], more=mine.more or theirs.more, place=place,
+        is_wrong=status == 400, now_ns=now_ns, words=words,
     )  # fmt: skip
+
+
+async def _holds(
+    site: Site, rows: Sequence[Mapping[str, Any]], to_do: Sequence[Mapping[str, Any]], now_ns: int
+) -> tuple[list[Asked], Mine[Asked]]:
+    """What the units have said of them; the ingest's database is asked only where there are any."""
+    if not rows and not to_do:
+        return [], Mine()
+
+    def look(desk: Connection) -> tuple[list[Asked], list[Asked]]:
+        return holdstore.with_state(desk, rows, now_ns), holdstore.to_do(desk, to_do, now_ns, lists.SIZE)
+
+    kept, theirs = await reading(site, look)
+    return kept, Mine(theirs[: lists.SIZE], len(theirs) > lists.SIZE or len(to_do) == lists.MOST_LOOKED)
 
 
 async def one(request: Request, site: Site) -> Response:

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import anyio.to_thread
-from sqlalchemy import Connection, Table, desc, func, insert, or_, select, update
+from sqlalchemy import Connection, Table, desc, func, insert, select, update
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from linetap.clock import rfc3339
 from linetap.desk.serve.access.log import DONE, REFUSED
 from linetap.desk.serve.database import one_at_a_time, writing
 from linetap.desk.serve.people.who import who_of
@@ -23,7 +22,6 @@ from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import approvals, people, requests
 from linetap.errors import BadInput, Refusal
 
-MOST_OPEN, MOST_CLOSED = 500, 100  # on the list's page
 _LOCK = 0x6C7472656C
 ID = re.compile(r"H?20\d\d-\d{4,6}", re.ASCII)
 
@@ -92,23 +90,6 @@ def change(db: Connection, request_id: str, **values: Any) -> None:
 
 def approve(db: Connection, request_id: str, **values: Any) -> None:
     db.execute(insert(approvals).values(request=request_id, **values))
-
-
-def listed(db: Connection, now_ns: int) -> tuple[list[Found], list[Found]]:
-    """The open ones, the oldest first; those that are closed or expired, the newest first. Each to its bound."""
-    now = rfc3339(now_ns)
-    over = or_(requests.c.closed_at.is_not(None), requests.c.expires_at <= now)
-    wanted = select(requests)
-    going = db.execute(wanted.where(~over).order_by(requests.c.expires_at).limit(MOST_OPEN)).mappings().all()
-    gone = db.execute(wanted.where(over).order_by(desc(requests.c.asked_at)).limit(MOST_CLOSED)).mappings().all()
-    return _with_approvals(db, going), _with_approvals(db, gone)
-
-
-def _with_approvals(db: Connection, rows: Sequence[Any]) -> list[Found]:
-    signed: dict[str, list[Mapping[str, Any]]] = {row["id"]: [] for row in rows}
-    for one in db.execute(select(approvals).where(approvals.c.request.in_(signed)).order_by(approvals.c.at)).mappings():
-        signed[one["request"]].append(dict(one))
-    return [Found(dict(row), signed[row["id"]]) for row in rows]
 
 
 def shown(db: Connection, name: str) -> str:
