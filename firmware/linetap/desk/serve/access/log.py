@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from linetap.clock import Clock, rfc3339
 from linetap.desk.serve.access import chain
 from linetap.desk.serve.access.chain import ChainFault, Head
-from linetap.desk.serve.access.masking import without_numbers
+from linetap.desk.serve.access.masking import call_without_numbers, case_without_numbers, without_numbers
 from linetap.desk.serve.database import one_at_a_time, writing
 from linetap.desk.serve.route import Subject
 from linetap.desk.serve.tables import access, access_anchor, access_head
@@ -52,10 +52,10 @@ class AccessTable:
             "address": _cut(address),
             "act": act,
             "outcome": outcome,
-            "calls": _cut(" ".join(subject.calls), _CALLS_LIMIT),
+            "calls": _cut(" ".join(map(call_without_numbers, subject.calls)), _CALLS_LIMIT),
             "terms": _cut(" ".join(filter(None, (subject.request, without_numbers(subject.terms))))),
             "purpose": _cut(without_numbers(subject.purpose)),
-            "case_number": _cut(subject.case),
+            "case_number": _cut(case_without_numbers(subject.case)),
             "remark": _cut(without_numbers(subject.remark)),
         }
         head = Head("head", last.seq + 1, chain.hash_of(row, last.hash), now)
