@@ -21,7 +21,7 @@ from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.spool import SPOOL, SUFFIX
 from linetap.recorder.vault.upkeep import Upkeep
-from linetap.records import CallEvent, CallRecord, EventKind, RecorderState, Retention
+from linetap.records import Caller, CallEvent, CallRecord, EventKind, RecorderState, Retention
 from reporter_rig import Floor
 
 ROOM = 1 << 40
@@ -89,7 +89,7 @@ class Kept(Floor):
             self._keep()
             self.states.write()
 
-    def call(self, samples: int = 8000, days: float = 60, parts: int = 1) -> CallRecord:
+    def call(self, samples: int = 8000, days: float = 60, parts: int = 1, caller: Caller | None = None) -> CallRecord:
         """A recording as a recorder seals it, ended now and kept so many days; `sealed` is told."""
         now_ns = SYSTEM.utc_ns()
         with self._lock:
@@ -103,7 +103,7 @@ class Kept(Floor):
                     folder = CallFolder.resume(vault, call_id, folder.recipient, folder.inner)
             until = rfc3339(now_ns + round(days * 86_400) * NS_PER_S)
             record = CallRecord(
-                call_id=call_id, unit=self.config.unit, line=1, ended_at=rfc3339(now_ns),
+                call_id=call_id, unit=self.config.unit, line=1, ended_at=rfc3339(now_ns), caller=caller,
                 retention=Retention(class_="standard", epoch=until[:10], until=until),
             )  # fmt: skip
             record = folder.seal(record, self.unit_key.signer(sealed.RECORD_NAMESPACE))

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 
-def found_in(pid: int, wanted: bytes) -> bool:
-    """Whether these bytes stand anywhere that the process can write to."""
+def found_in(pid: int, *wanted: bytes) -> list[bytes]:
+    """Which of these stand anywhere that the process can write to."""
+    missing = list(wanted)
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             where, rights, *_ = line.split()
@@ -19,9 +22,39 @@ def found_in(pid: int, wanted: bytes) -> bool:
                 held = memory.read(end - first)
             except OSError:  # mapped, and nothing behind it
                 continue
-            if wanted in held:
-                return True
-    return False
+            missing = [one for one in missing if one not in held]
+    return [one for one in wanted if one not in missing]
+
+
+def spelled(number: str) -> list[bytes]:
+    """A mobile number as people, pages and Python write it: a text with Korean in it has two bytes a sign, one with an
+    emoji four."""
+    area, first, last = number[:3], number[3:-4], number[-4:]
+    typed = [number, f"{area}-{first}-{last}", f"{area} {first} {last}", f"{area}.{first}.{last}"]
+    typed += [f"+82{between}{area[1:]}{between}{first}{between}{last}" for between in ("", " ", "-")]
+    return [text.encode(encoding) for text in typed for encoding in ("ascii", "utf-16-le", "utf-32-le")]
+
+
+def referred_to(text: str) -> list[str]:
+    """What in this process is alive and has the text in it, with who refers to it. Who asks has to have no other object
+    with the text than this argument."""
+    gc.collect()
+    wide = text.encode()
+    found = []
+    for holder in gc.get_objects():
+        for held in _held_by(holder):
+            is_text = isinstance(held, str) and text in held
+            if (is_text or (isinstance(held, bytes) and wide in held)) and held is not text and held is not wide:
+                found.append(f"{type(holder).__name__}: {held!r}"[:300])
+    return found
+
+
+def _held_by(holder: object, deep: int = 3) -> Iterator[object]:
+    """A dict or a tuple of texts alone is not among gc's objects: it is looked into from whoever has it."""
+    for held in gc.get_referents(holder):
+        yield held
+        if deep and isinstance(held, (dict, tuple)) and not gc.is_tracked(held):
+            yield from _held_by(held, deep - 1)
 
 
 def peak_from_now(pid: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a request comes from: who is connected to us, or whom a proxy of ours names."""
+"""Where a request comes from, and what it asks for: who is connected to us, or whom a proxy of ours names."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def address_of(request: Request, proxies: frozenset[Address]) -> str:
             break
         address = following
     return str(address)
+
+
+def path_of(request: Request) -> str:
+    """As request.url.path, which would keep the whole URL, and what was typed into it, in the cache of urlsplit."""
+    path: str = request.scope["path"]
+    return path.replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
 
 
 def _address(text: str) -> Address | None:

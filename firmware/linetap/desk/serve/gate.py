@@ -17,7 +17,7 @@ from linetap.desk.ingest.database import reason
 from linetap.desk.serve import errors, secure
 from linetap.desk.serve.access.chain import ChainFault
 from linetap.desk.serve.access.log import REFUSED, SHOWN
-from linetap.desk.serve.client import address_of
+from linetap.desk.serve.client import address_of, path_of
 from linetap.desk.serve.people import sessions
 from linetap.desk.serve.people.who import Who
 from linetap.desk.serve.route import Route, Subject
@@ -80,7 +80,8 @@ async def _stopped(request: Request, route: Route, site: Site, who: Who | None, 
     if who is None or who.locked:
         if request.method != "GET" or route.background:
             raise HTTPException(401)
-        there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        query = request.scope["query_string"].decode("latin-1")
+        there = path_of(request) + (f"?{query}" if query else "")
         return RedirectResponse(f"{LOGIN if who is None else UNLOCK}?next={quote(there, safe='')}", 303)
     if not who.roles & route.roles:
         if route.act is not None:

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from linetap.clock import from_utc_ns, parse_rfc3339, rfc3339
 from linetap.desk.serve import text
+from linetap.desk.serve.client import path_of
 from linetap.desk.serve.route import EVERYBODY, Route
 
 LANGUAGE_COOKIE, THEME_COOKIE = "__Host-linetap-language", "__Host-linetap-theme"
@@ -54,7 +55,7 @@ class Pages:
             who=who,
             menu=[route for route in self.routes if route.menu and route.roles & (may | EVERYBODY)],
             csrf=getattr(request.state, "csrf", ""),
-            path=request.url.path,
+            path=path_of(request),
             **context,
         )
 

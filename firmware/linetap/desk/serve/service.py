@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import ctypes
 import logging
+import resource
 import socket
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ _M_ARENA_MAX, _ARENAS = -8, 2  # mallopt(3)
 
 def run(settings: Settings, clock: Clock = SYSTEM) -> int:
     _bound_arenas()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what people type is in its memory, and goes to no disk
     logging.getLogger("uvicorn.error").parent = start_logging("serve")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     with listening(settings) as (at, settings), opened(settings, clock) as site:

@@ -17,6 +17,7 @@ from linetap.clock import rfc3339
 from linetap.desk.calls.keyset import Cursor
 from linetap.desk.calls.wanted import MOST_SEATS, STATES, State, Wanted
 from linetap.desk.localmoment import last_ns, moment_ns
+from linetap.desk.serve.access.masking import has_number
 from linetap.desk.serve.calls.house import House
 from linetap.desk.serve.text import N_
 from linetap.errors import BadInput
@@ -89,7 +90,8 @@ def read(query: Mapping[str, str], house: House, zone: ZoneInfo) -> Form:
     since, until = _span(said, zone, errors)
     wanted = Wanted(since=since, until=until)
     if (unit := said.get("unit")) is not None:
-        wanted = replace(wanted, unit=unit) if _UNIT.fullmatch(unit) else _wrong(wanted, errors, "unit", "unit")
+        good = _UNIT.fullmatch(unit) is not None and not has_number(unit)
+        wanted = replace(wanted, unit=unit) if good else _wrong(wanted, errors, "unit", "unit")
     if (line := said.get("line")) is not None:
         good = line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= 128
         wanted = replace(wanted, line=int(line)) if good else _wrong(wanted, errors, "line", "line")

@@ -23,7 +23,7 @@ from linetap.desk.serve.calls.form import Form
 from linetap.desk.serve.calls.house import House
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.reading import reading
-from linetap.desk.serve.release.call import may_be_asked
+from linetap.desk.serve.release import call as named
 from linetap.desk.serve.route import Route, Subject, subject_of_path
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.text import N_
@@ -73,8 +73,7 @@ async def search(request: Request, site: Site) -> Response:
 
 async def call(request: Request, site: Site) -> Response:
     unit, call_id = str(request.path_params["unit"]), str(request.path_params["call_id"])
-    if not (unit + call_id).isprintable():
-        raise HTTPException(404)
+    named.require_name(unit, call_id)
     desk, signers = site.settings.desk, site.calls.known_keys()
 
     def look(db: Connection) -> tuple[story.Story | None, recordfile.Found, Any]:
@@ -92,7 +91,7 @@ async def call(request: Request, site: Site) -> Response:
         record=lying.record, hold=hold, words=words, fill=_fill,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         said=_said(site, request), **_whose(site, found.row),
-        may_ask="officer" in who_of(request).roles and may_be_asked(found.row),
+        may_ask="officer" in who_of(request).roles and named.may_be_asked(found.row),
     )  # fmt: skip
 
 

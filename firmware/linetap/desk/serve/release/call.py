@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from starlette.exceptions import HTTPException
 
 from linetap.desk.ingest.tables import calls
+from linetap.desk.serve.access.masking import has_number
 from linetap.desk.serve.reading import reading
 from linetap.desk.serve.release.steps import StepFault
 from linetap.desk.serve.site import Site
@@ -23,10 +24,16 @@ class Call:
     named: NamedCall
 
 
+def require_name(unit: str, call_id: str) -> None:
+    """404 for what no unit and no call is called. A telephone number is not looked up: SQLAlchemy keeps with a
+    statement the values that were asked with it first."""
+    if not (unit + call_id).isprintable() or has_number(unit) or has_number(call_id):
+        raise HTTPException(404)
+
+
 async def find(site: Site, unit: str, call_id: str) -> Mapping[str, Any]:
     """404 where there is none."""
-    if not (unit + call_id).isprintable():
-        raise HTTPException(404)
+    require_name(unit, call_id)
 
     def look(db: Connection) -> Mapping[str, Any] | None:
         row = db.execute(select(calls).where(calls.c.unit == unit, calls.c.call_id == call_id)).mappings().first()
