@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from servesite import ServeSite, chromium, require_accessible
 from watch_rig import LINE
 
 from broker import Broker, until
+from linetap.bench.measure import hidden
 from linetap.desk.serve.fleet import journal
 from linetap.desk.serve.fleet.journal import Reader
 
@@ -195,6 +197,29 @@ def test_a_tab_that_was_hidden_for_an_hour_asks_once_for_what_it_lacks(
     number = served.site.fleet.number_of(again.partition("=")[2])
     assert number is not None
     assert served.site.fleet.after(number) is not None, "it is told what is different, and not everything"
+    page.context.close()
+
+
+def test_the_bench_sees_it_come_back_both_ways(
+    served: ServeSite, browser: Browser, floor: Speaking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest, states = hidden.newest, itertools.cycle(("ringing", "notice"))
+
+    def changed(page: Page, url: str) -> int:
+        state = next(states)
+        floor.say("west-01", "line/2", {**LINE, "state": state})
+        until(lambda: _state(served, "west-01", 2) == state, END_S)
+        return newest(page, url)
+
+    monkeypatch.setattr(hidden, "HIDDEN_S", 0)
+    monkeypatch.setattr(hidden, "TIMES", 2)
+    monkeypatch.setattr(hidden, "newest", changed)
+    page = served.context(browser, "watch").new_page()
+    page.add_init_script(hidden.HOOK)
+    page.goto(f"{served.url}/fleet")
+    found = hidden.look(page, served.url)
+    assert all(0 < ms < hidden.MOST_MS for ms, _ in (*found.changed, *found.whole))
+    assert [changes for _, changes in found.changed] == [1, 1]
     page.context.close()
 
 

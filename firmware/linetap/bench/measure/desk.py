@@ -19,6 +19,7 @@ from sqlalchemy import insert
 from linetap.bench.fleet.city import HOST, names
 from linetap.bench.fleet.command import BEGUN
 from linetap.bench.fleet.shipped import READY_S, free_port, start_shipped, wait
+from linetap.bench.measure import hidden
 from linetap.bench.measure.row import Row
 from linetap.bench.measure.usage import cpu_s, resident_mb
 from linetap.bench.processes import Child, Processes
@@ -69,6 +70,7 @@ class Found:
     ways_ms: list[float]
     memory_mb: float
     cpu_percent: float
+    hidden: hidden.Found
 
 
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
@@ -98,6 +100,7 @@ def _rows(size: Size, found: Found) -> list[Row]:
         Row(name=f"{name}: first useful page", figure=found.page_s, unit="s", target=size.page_s, method=method),
         Row(name=f"{name}: memory of the process", figure=found.memory_mb, unit="MB", target=150, method=method),
         Row(name=f"{name}: all that the broker has, read", figure=found.start_s, unit="s", target=1, method=start),
+        *hidden.rows(name, found.hidden, f"{size.units} units of {size.lines} lines"),
     ]  # fmt: skip
 
 
@@ -136,8 +139,9 @@ def _watch(children: Processes, folder: Path, city: Path, port: int, size: Size)
     read = _COMPLETE.search(desk.log.read_text())
     assert read is not None
     units, lines, heard, expected, ms = map(int, read.groups())
-    page_s, ways, cpu = _look(desk, url, token, size)
-    return Found(ms / 1000, (units, lines, heard, expected), page_s, ways, resident_mb(desk.process.pid), cpu)
+    page_s, ways, cpu, back = _look(desk, url, token, size)
+    memory = resident_mb(desk.process.pid)
+    return Found(ms / 1000, (units, lines, heard, expected), page_s, ways, memory, cpu, back)
 
 
 def started(
@@ -194,8 +198,8 @@ def session(config: Path, name: str, role: str) -> str:
         engine.dispose()
 
 
-def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[float], float]:
-    """Seconds to the page, ms of each change, the desk's share of a core meanwhile."""
+def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[float], float, hidden.Found]:
+    """Seconds to the page, ms of each change, the desk's share of a core meanwhile; then how it comes back."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -206,6 +210,7 @@ def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[fl
               "sameSite": "Strict"}]
         )  # fmt: skip
         page = context.new_page()
+        page.add_init_script(hidden.HOOK)
         page.goto(f"{url}/fleet", timeout=READY_S * 1000)
         useful_ms, there = page.evaluate(_USEFUL)
         page.evaluate(_OBSERVE)
@@ -213,6 +218,8 @@ def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[fl
         page.wait_for_timeout(WATCHED_S * 1000)
         took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
         ways = [float(way) for way in page.evaluate("window.ways")]
+        cpu = (cpu_s(desk.process.pid) - used_s) / took_s * 100
+        back = hidden.look(page, url)
         browser.close()
     shown = useful_ms if there == size.units else float("inf")  # half a page is no page
-    return shown * NS_PER_MS / NS_PER_S, ways, (cpu_s(desk.process.pid) - used_s) / took_s * 100
+    return shown * NS_PER_MS / NS_PER_S, ways, cpu, back
