@@ -19,19 +19,19 @@ allow_anonymous true
 persistence false
 max_connections 16
 max_packet_size 1048576
-max_queued_messages 10000
+max_queued_messages {queued}
 log_dest stderr
 """
 
 
 def start_broker(
-    children: Processes, folder: Path, port: int | None = None, clock: Clock = SYSTEM
+    children: Processes, folder: Path, port: int | None = None, clock: Clock = SYSTEM, queued: int = 10_000
 ) -> tuple[Child, int]:
     """The running broker and its port, a free one where none is asked for. ChildFailed when it does not listen."""
     folder.mkdir(parents=True, exist_ok=True)
     port = port or _free_port()
     configuration = folder / "mosquitto.conf"
-    configuration.write_text(_CONFIGURATION.format(port=port))
+    configuration.write_text(_CONFIGURATION.format(port=port, queued=queued))
     program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")  # not in a user's path
     if program is None:
         raise BadInput("mosquitto is not installed: ./build.sh setup brings it")

@@ -25,6 +25,7 @@ from linetap.bench.measure import (
     fetch,
     find,
     fleet,
+    flood,
     imports,
     journal,
     load,
@@ -61,6 +62,7 @@ MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
     "search": search.measure,
     "desk": desk.measure,
     "desk-load": deskload.measure,
+    "desk-flood": flood.measure,
     "custody": custody.measure,
 }
 

@@ -97,12 +97,12 @@ class Units:
     def __init__(self, expected: Iterable[str] = ()) -> None:
         """`expected`: names of units that are missed where the broker has nothing of them."""
         self.expected = dict.fromkeys(expected)
-        self.bad = 0  # payloads that are none
-        self.passed_over = 0  # beyond the bounds
         self.forget()
 
     def forget(self) -> None:
         """A broker tells anew what it has."""
+        self.bad = 0  # payloads that are none
+        self.passed_over = 0  # beyond the bounds
         self.units: dict[str, Unit] = {name: Unit(name) for name in self.expected}
         self._alerts = 0
 

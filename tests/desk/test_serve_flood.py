@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""100,000 retained alerts of 1,000 units in a real broker, before the fleet page: bounded, counted, and said there.
+
+What it takes of memory and time is the bench's to say: `./build.sh bench desk-flood`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet_rig import END_S, Speaking, fleet_site
+from servesite import ServeSite
+
+from broker import Broker, until
+from linetap.bench.measure import flood
+from linetap.desk.serve.fleet.hub import Desk
+from linetap.desk.serve.fleet.journal import Reader
+from linetap.desk.watch import units
+
+NOT_SHOWN = flood.UNITS * flood.ALERTS - units.MOST_ALERTS_IN_ALL
+ALL = Reader(calls=False, language="en")
+READ_S = 60
+
+
+def desk(served: ServeSite) -> Desk:
+    return served.site.fleet.seen(ALL)[1]
+
+
+def alerts(served: ServeSite) -> int:
+    return sum(len(unit["alerts"]) + unit["more"] for unit in served.site.fleet.seen(ALL)[2])
+
+
+def test_a_hundred_thousand_alerts_in_the_broker(tmp_path: Path) -> None:
+    with Broker(tmp_path / "broker", saves=False) as broker:
+        floor = Speaking(broker.port)
+        flood.publish(broker.port, flood.UNITS, flood.ALERTS)
+        floor.is_well("main-01")
+        with fleet_site(tmp_path / "site", broker.port, '["본관"]\nmain-01 = 1\n') as served:
+            until(lambda: desk(served).link == "live" and desk(served).not_shown == NOT_SHOWN, READ_S)
+            assert alerts(served) == units.MOST_ALERTS_IN_ALL
+            page = served.client("watch").get("/fleet")
+            assert page.status_code == 200
+            assert f"표시하지 않은 메시지: {NOT_SHOWN}건" in page.text
+            shown = {unit["unit"]: unit for unit in served.site.fleet.seen(ALL)[2]}
+            assert shown["main-01"]["standing"] == "fine"
+            floor.alerts("main-01")  # it is beyond the bound as well, and that is counted
+            until(lambda: desk(served).not_shown == NOT_SHOWN + 1, END_S)
+            some = next(name for name in shown if name.startswith("flood-"))
+            for check in range(flood.ALERTS):  # whichever of them are kept: room for others
+                floor.say(some, f"alert/a{check}", b"")
+            floor.alerts("main-01", "gain")
+            until(lambda: _standing(served, "main-01") == "warning", END_S)
+            floor.close()
+            broker.stop()
+            until(lambda: desk(served).link == "away", END_S)
+            broker.start()
+            until(lambda: desk(served).link == "live", READ_S)
+            left = flood.UNITS * flood.ALERTS - flood.ALERTS + 2
+            until(lambda: desk(served).not_shown == left - units.MOST_ALERTS_IN_ALL, END_S)  # now, and not twice
+            assert alerts(served) == units.MOST_ALERTS_IN_ALL
+
+
+def _standing(served: ServeSite, name: str) -> str:
+    return next(str(unit["standing"]) for unit in served.site.fleet.seen(ALL)[2] if unit["unit"] == name)
