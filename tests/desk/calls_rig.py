@@ -6,9 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Connection, Engine, insert
 
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap.desk.calls import query
+from linetap.desk.calls.keyset import Cursor, Way
+from linetap.desk.calls.wanted import Seat, Wanted
 from linetap.desk.ingest import tables
 
 EVIL = """<script>alert(1)</script>"'; DROP TABLE calls;--{{7*7}}%s"""  # no longer than a name may be
@@ -36,3 +39,45 @@ def fill(engine: Engine, rows: list[dict[str, Any]] | list[Mapping[str, Any]]) -
     with engine.begin() as db:
         if rows:
             db.execute(insert(tables.calls), list(rows))
+
+
+def fits(row: dict[str, Any], wanted: Wanted) -> bool:
+    """What the words of a search mean, said once more and plainly."""
+    seats = [Seat(row["unit"])] if wanted.seats is None else wanted.seats
+    return (
+        (wanted.since is None or row["began_at"] >= wanted.since)
+        and (wanted.until is None or row["began_at"] < wanted.until)
+        and wanted.unit in (None, row["unit"])
+        and wanted.line in (None, row["line"])
+        and any(
+            seat.unit == row["unit"]
+            and seat.line in (None, row["line"])
+            and (seat.since is None or row["began_at"] >= seat.since)
+            and (seat.until is None or row["began_at"] < seat.until)
+            for seat in seats
+        )
+        and wanted.direction in (None, row["direction"])
+        and wanted.disposition in (None, row["disposition"])
+        and (wanted.mark is None or (row["mark"] is not None and wanted.mark in ("any", row["mark"])))
+        and wanted.state in (None, query.state_of(row))
+    )
+
+
+def order(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["began_at"], row["unit"], row["call_id"]
+
+
+def walk(
+    db: Connection, wanted: Wanted, size: int, way: Way = "older", first: str = at(-1)
+) -> list[list[dict[str, Any]]]:
+    """Page by page to the end; each token goes through its text."""
+    cursor = None if way == "older" else Cursor("newer", first)
+    pages = []
+    for _ in range(10_000):
+        page = query.page(db, wanted, cursor, size)
+        pages.append(page.rows)
+        following = page.older if way == "older" else page.newer
+        if following is None:
+            return pages
+        cursor = Cursor.parse(following.token())
+    raise AssertionError("it does not end")

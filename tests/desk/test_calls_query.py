@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls_rig import at, call, fill, recorded
+from calls_rig import at, call, fill, fits, order, recorded, walk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres_rig import Postgres
@@ -80,46 +80,6 @@ def a_search(draw: st.DrawFn) -> Wanted:
         mark=draw(st.sampled_from([None] * 6 + ["any", "abuse"])),
         state=draw(st.sampled_from([None] * 6 + [*STATES])),
     )  # fmt: skip
-
-
-def fits(row: dict[str, Any], wanted: Wanted) -> bool:
-    """What the words of a search mean, said once more and plainly."""
-    seats = [Seat(row["unit"])] if wanted.seats is None else wanted.seats
-    return (
-        (wanted.since is None or row["began_at"] >= wanted.since)
-        and (wanted.until is None or row["began_at"] < wanted.until)
-        and wanted.unit in (None, row["unit"])
-        and wanted.line in (None, row["line"])
-        and any(
-            seat.unit == row["unit"]
-            and seat.line in (None, row["line"])
-            and (seat.since is None or row["began_at"] >= seat.since)
-            and (seat.until is None or row["began_at"] < seat.until)
-            for seat in seats
-        )
-        and wanted.direction in (None, row["direction"])
-        and wanted.disposition in (None, row["disposition"])
-        and (wanted.mark is None or (row["mark"] is not None and wanted.mark in ("any", row["mark"])))
-        and wanted.state in (None, query.state_of(row))
-    )
-
-
-def order(row: dict[str, Any]) -> tuple[str, str, str]:
-    return row["began_at"], row["unit"], row["call_id"]
-
-
-def walk(db: Connection, wanted: Wanted, size: int, way: Way = "older") -> list[list[dict[str, Any]]]:
-    """Page by page to the end; each token goes through its text."""
-    cursor = None if way == "older" else Cursor("newer", at(-1))
-    pages = []
-    for _ in range(10_000):
-        page = query.page(db, wanted, cursor, size)
-        pages.append(page.rows)
-        following = page.older if way == "older" else page.newer
-        if following is None:
-            return pages
-        cursor = Cursor.parse(following.token())
-    raise AssertionError("it does not end")
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -287,7 +247,7 @@ class TestPlans:
     def index_of(self, leg: Leg) -> str:
         """What leads is what the leg says."""
         text = " ".join(str(one) for one in leg.by)
-        columns = {"ended_at": "open", "mark": "marked", "held_at": "held", "destroyed_at": "gone"}
+        columns = {"ended_at": "in_progress", "mark": "marked", "held_at": "held", "destroyed_at": "gone"}
         columns |= {"line": "at_line", "unit": "unit", "disposition": "disposition"}
         return "calls_" + next((name for column, name in columns.items() if column in text), "began")
 

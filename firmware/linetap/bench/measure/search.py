@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a search takes in three years of a city's calls, while the ingest's own code stores events of 150 units."""
+"""How long a search takes in three years of a city's calls, while the ingest's own code stores events of 150 units: in
+SQLite, and the same calls in PostgreSQL, a partition a month."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
+from linetap.bench import postgres
 from linetap.bench.measure import callsmade
 from linetap.bench.measure.row import Row
 from linetap.bench.measure.writing import write
@@ -30,22 +32,33 @@ SEARCH_S = 60
 PAUSE_S = 0.05  # an office of twenty people asks no more often
 EVENTS_S = 680
 WARM_S = 5
+SHARED_MIB = 1024  # of PostgreSQL's own memory for pages
 _DAY_NS = 86_400 * NS_PER_S
 
 
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
-    url = f"sqlite:///{folder / 'desk.db'}"
+    """BadInput where there is no PostgreSQL, before anything is made."""
+    postgres.programs()
+    path = folder / "desk.db"
     try:
-        began = SYSTEM.monotonic_ns()
-        callsmade.make(folder / "desk.db", CALLS)
-        made_s = (SYSTEM.monotonic_ns() - began) / NS_PER_S
-        return _searched(url, made_s)
+        made_s = _timed(lambda: callsmade.make(path, CALLS))
+        with postgres.Postgres(SHARED_MIB) as server:
+            copied_s = _timed(lambda: callsmade.copy(path, server.url))
+            rows = _searched(server.url, "PostgreSQL", copied_s)
+        return _searched(f"sqlite:///{path}", "SQLite", made_s) + rows  # last, since its events go into the same file
     finally:
         for path in folder.glob("desk.db*"):
             path.unlink()
 
 
-def _searched(url: str, made_s: float) -> list[Row]:
+def _timed(what: Callable[[], None]) -> float:
+    """Seconds."""
+    began = SYSTEM.monotonic_ns()
+    what()
+    return (SYSTEM.monotonic_ns() - began) / NS_PER_S
+
+
+def _searched(url: str, kind: str, made_s: float) -> list[Row]:
     context = multiprocessing.get_context("spawn")
     stop: Signal = context.Event()
     writer = context.Process(target=write, args=(url, EVENTS_S, stop))
@@ -61,23 +74,24 @@ def _searched(url: str, made_s: float) -> list[Row]:
         stop.set()
         writer.join(30)
         engine.dispose()
-    return _rows(took_ms, stored_s, made_s)
+    return _rows(kind, took_ms, stored_s, made_s)
 
 
-def _rows(took_ms: dict[str, list[float]], stored_s: float, made_s: float) -> list[Row]:
+def _rows(kind: str, took_ms: dict[str, list[float]], stored_s: float, made_s: float) -> list[Row]:
     every = sorted(one for its in took_ms.values() for one in its)
     slowest = sorted(((_at(its, 0.95), name) for name, its in took_ms.items()), reverse=True)[:4]
     method = (
-        f"SQLite, {CALLS:,} calls of {callsmade.UNITS} units in 3 years, made in {made_s:.0f} s; {len(every)} searches"
+        f"{kind}, {CALLS:,} calls of {callsmade.UNITS} units in 3 years, made in {made_s:.0f} s; {len(every)} searches"
         f" of {len(took_ms)} kinds, {len(every) / SEARCH_S:.0f} a second, from the question to the rows; p95 of the"
         " slowest kinds: "
         + ", ".join(f"{name} {ms:.0f}" for ms, name in slowest)
         + f" ms; highest {every[-1]:.0f} ms; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
     )
+    of = f"search, {kind}:"
     return [
-        Row(name="search: a page of calls, p50", figure=statistics.median(every), unit="ms", target=50, method=method),
-        Row(name="search: a page of calls, p95", figure=_at(every, 0.95), unit="ms", target=50, method=method),
-        Row(name="search: events stored meanwhile", figure=stored_s, unit="/s", target=EVENTS_S * 0.98, at_most=False,
+        Row(name=f"{of} a page of calls, p50", figure=statistics.median(every), unit="ms", target=50, method=method),
+        Row(name=f"{of} a page of calls, p95", figure=_at(every, 0.95), unit="ms", target=50, method=method),
+        Row(name=f"{of} events stored meanwhile", figure=stored_s, unit="/s", target=EVENTS_S * 0.98, at_most=False,
             method="signed, judged, chained and committed by the ingest's own store, five times a second"),
     ]  # fmt: skip
 

@@ -16,7 +16,7 @@ from linetap.errors import BadInput
 
 Way = Literal["older", "newer"]
 _TOKEN = re.compile(
-    r"(older|newer)~(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)(?:~([a-z0-9][a-z0-9-]{1,39})~([^\x00-\x1f]{1,64}))?"
+    r"(older|newer)~(\d{1,4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)(?:~([a-z0-9][a-z0-9-]{1,39})~([^\x00-\x1f]{1,64}))?"
 )
 
 

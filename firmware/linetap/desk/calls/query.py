@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 
 from linetap.desk.calls.keyset import Cursor, Way
 from linetap.desk.calls.reading import Reading
-from linetap.desk.calls.wanted import Leg, State, Wanted, legs
+from linetap.desk.calls.wanted import Leg, State, Wanted, astray, legs
 
 SIZE = 50
 CHUNK = 2000  # rows that one statement may look at
-BUDGET = 4000  # rows for a page; one leg of a page with many gets its part of it, LEAST at least
-LEAST = 100
+BUDGET = 4000  # rows for a page; one leg of a page with many gets its part of it
+LEAST = 100  # that a leg gets at least, and on PostgreSQL each of the few pieces that it is read in
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Page:
 class _Found:
     rows: list[dict[str, Any]]
     looked_to: str | None  # None: to the end of what was asked for
+    looked: int = 0  # entries
 
 
 def page(db: Connection, wanted: Wanted, cursor: Cursor | None = None, size: int = SIZE) -> Page:
@@ -45,9 +46,12 @@ def page(db: Connection, wanted: Wanted, cursor: Cursor | None = None, size: int
     parts = legs(wanted)
     budget = max(LEAST, BUDGET // max(1, len(parts)))
     reading = Reading(db, way, whole=len(parts) == 1)
+    if reading.has_months and parts:
+        parts = [*parts, astray(wanted)]
     found = [_look(reading, leg, cursor, size + 1, budget) for leg in parts]
     fence = _nearest([one.looked_to for one in found if one.looked_to is not None], way)
-    rows = [row for one in found for row in one.rows if fence is None or not _is_beyond(row["began_at"], fence, way)]
+    every = {_key(row): row for one in found for row in one.rows}  # one that is astray may be found twice
+    rows = [row for row in every.values() if fence is None or not _is_beyond(row["began_at"], fence, way)]
     rows.sort(key=_key, reverse=way == "older")
     more, rows = len(rows) > size, rows[:size]
     rows = rows if reading.whole else reading.filled(rows)
@@ -70,17 +74,29 @@ def state_of(row: Mapping[str, Any]) -> State:
 
 def _look(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: int) -> _Found:
     rows: list[dict[str, Any]] = []
+    for piece in reading.spans(leg, cursor):
+        found = _look_at(reading, piece, cursor, most - len(rows), max(LEAST, budget))
+        rows += found.rows
+        budget -= found.looked
+        if found.looked_to is not None or len(rows) == most:
+            return _Found(rows, found.looked_to)
+    return _Found(rows, None)
+
+
+def _look_at(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: int) -> _Found:
+    rows: list[dict[str, Any]] = []
     at, looked = cursor, 0
     while leg.rest:
         chunk = min(CHUNK, budget - looked)
         fence, count = reading.fence(leg, at, chunk)
         fence = fence if count == chunk else None
-        rows += reading.rows(leg, at, most - len(rows), fence)
+        if count:
+            rows += reading.rows(leg, at, most - len(rows), fence)
         looked += count
         if len(rows) == most or fence is None:
-            return _Found(rows, None)
+            return _Found(rows, None, looked)
         if looked >= budget:
-            return _Found(rows, fence)
+            return _Found(rows, fence, looked)
         at = Cursor(reading.way, fence)
     return _Found(reading.rows(leg, at, most, None), None)
 

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, or_
 
-from linetap.desk.ingest.tables import WHOLE_UNIT, calls
+from linetap.desk.ingest.tables import ASTRAY, IN_PROGRESS, WHOLE_UNIT, calls
 from linetap.errors import BadInput
 
 State = Literal["open", "ended", "sealed", "copied", "held", "destroyed"]
@@ -26,7 +26,7 @@ _GONE, _HELD = calls.c.destroyed_at.is_not(None), calls.c.held_at.is_not(None)
 _RARE: dict[str, ColumnElement[bool]] = {  # as in the partial indexes of tables.py
     "destroyed": _GONE,
     "held": _HELD,
-    "open": calls.c.ended_at.is_(None) & calls.c.sealed_at.is_(None) & calls.c.destroyed_at.is_(None),
+    "open": IN_PROGRESS,
 }
 
 
@@ -58,17 +58,19 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Leg:
     """`since` and `until` bound it; "" is before everything. `values` are those of its place, which `by` and `rest`
-    name; legs of one search and one `shape` differ in nothing else."""
+    name; legs of one search and one `shape` differ in nothing else. `astray`: of those that did not begin in the
+    month of their name."""
 
     by: list[ColumnElement[bool]]
     since: str
     until: str | None
     rest: list[ColumnElement[bool]] = field(default_factory=list)
     values: dict[str, object] = field(default_factory=dict)
+    astray: bool = False
 
     @property
-    def shape(self) -> tuple[str, ...]:
-        return tuple(self.values)
+    def shape(self) -> tuple[object, ...]:
+        return self.astray, *self.values
 
 
 def legs(wanted: Wanted) -> list[Leg]:
@@ -80,8 +82,17 @@ def legs(wanted: Wanted) -> list[Leg]:
     seats = [seat for one in wanted.seats if (seat := _within(one, wanted)) is not None]
     if not _is_rare(wanted) or not seats:
         return [_leg(wanted, seat) for seat in seats]
-    everywhere = _leg(wanted, Seat("", None, wanted.since, wanted.until))
-    return [replace(everywhere, rest=[*everywhere.rest, or_(*(_sits(seat) for seat in seats))])]
+    return [_everywhere(wanted, seats)]
+
+
+def astray(wanted: Wanted) -> Leg:
+    """What a search by months would miss, whatever else was asked; `wanted` is one that `legs` has taken."""
+    seats = wanted.seats
+    if seats is None:
+        leg = _leg(wanted, Seat(wanted.unit or "", wanted.line, wanted.since, wanted.until))
+    else:
+        leg = _everywhere(wanted, [seat for one in seats if (seat := _within(one, wanted)) is not None])
+    return replace(leg, by=[ASTRAY], rest=[*leg.by, *leg.rest], astray=True)
 
 
 def state_is(state: State) -> list[ColumnElement[bool]]:
@@ -133,6 +144,11 @@ def _leg(wanted: Wanted, seat: Seat) -> Leg:
     if wanted.direction is not None:
         rest.append(calls.c.direction == wanted.direction)
     return Leg(by, seat.since or "", seat.until, rest, values)
+
+
+def _everywhere(wanted: Wanted, seats: Sequence[Seat]) -> Leg:
+    leg = _leg(wanted, Seat("", None, wanted.since, wanted.until))
+    return replace(leg, rest=[*leg.rest, or_(*(_sits(seat) for seat in seats))])
 
 
 def _within(seat: Seat, wanted: Wanted) -> Seat | None:

@@ -11,40 +11,50 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from linetap.clock import SYSTEM, Clock
+from linetap.desk.ingest import cut
 from linetap.desk.ingest.tables import SUPERSEDED, metadata
-from linetap.errors import BadInput
+from linetap.errors import AlreadyRunning, BadInput
 
 BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
 _WRITER = 0x6C746170  # PostgreSQL: the number of the lock that the one writer of a schema holds
+_ALONE = "SELECT pg_try_advisory_{}(:n, hashtext(current_schema()))"
 _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk would be right"
 
 
-def open_writer(text: str) -> Engine:
+def open_writer(text: str, clock: Clock = SYSTEM) -> Engine:
     """Makes tables and columns that are missing. BadInput for a URL that is none, and where nothing can be written."""
-    return open_url(parse(text))
+    return open_url(parse(text), clock)
 
 
-def open_url(url: URL) -> Engine:
+def open_url(url: URL, clock: Clock = SYSTEM) -> Engine:
     engine = _engine(url)
     with contextlib.ExitStack() as failing:
         failing.callback(engine.dispose)
         try:
-            _make(engine)
+            with engine.begin() as db:  # PostgreSQL: all of it or nothing
+                _make(db, clock)
         except SQLAlchemyError as error:
             raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
         failing.pop_all()
     return engine
 
 
-def _make(engine: Engine) -> None:
-    metadata.create_all(engine)
-    _add_columns(engine)
+def _make(db: Connection, clock: Clock) -> None:
+    """AlreadyRunning where an ingest writes to what has to be cut into months first."""
+    metadata.create_all(db)
+    _add_columns(db)
+    if db.dialect.name == "postgresql":
+        if cut.is_whole(db):
+            if not db.execute(text(_ALONE.format("xact_lock")), {"n": _WRITER}).scalar():
+                raise AlreadyRunning("--db: another ingest writes there already")
+            cut.cut(db, clock.utc_ns())
+        cut.make_other(db)
     for table in metadata.sorted_tables:
         for index in table.indexes:
-            index.create(engine, checkfirst=True)  # of a later version than the table is of
-    with engine.begin() as db:
-        for name in SUPERSEDED:
-            db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
+            index.create(db, checkfirst=True)  # of a later version than the table is of
+    for name in SUPERSEDED:
+        db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
 
 
 def open_reader(text: str) -> Engine:
@@ -79,9 +89,7 @@ def take_writers_place(connection: Connection) -> bool:
     SQLite has a lock beside its file for it."""
     if connection.dialect.name != "postgresql":
         return True
-    taken = connection.execute(
-        text("SELECT pg_try_advisory_lock(:n, hashtext(current_schema()))"), {"n": _WRITER}
-    ).scalar()
+    taken = connection.execute(text(_ALONE.format("lock")), {"n": _WRITER}).scalar()
     connection.commit()  # the lock is the session's; an open transaction would hold up the server's housekeeping
     return bool(taken)
 
@@ -92,15 +100,14 @@ def reason(error: SQLAlchemyError) -> str:
     return str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
 
 
-def _add_columns(engine: Engine) -> None:
+def _add_columns(db: Connection) -> None:
     """What a later version has learned to keep; all of it may be null, as it is of older rows."""
-    quoted = engine.dialect.identifier_preparer.quote
-    with engine.begin() as db:
-        for table in metadata.sorted_tables:
-            there = {column["name"] for column in inspect(db).get_columns(table.name)}
-            for column in (column for column in table.columns if column.name not in there):
-                kind = column.type.compile(engine.dialect)
-                db.execute(text(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column.name)} {kind}"))
+    quoted = db.dialect.identifier_preparer.quote
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in inspect(db).get_columns(table.name)}
+        for column in (column for column in table.columns if column.name not in there):
+            kind = column.type.compile(db.dialect)
+            db.execute(text(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column.name)} {kind}"))
 
 
 def _engine(url: URL) -> Engine:

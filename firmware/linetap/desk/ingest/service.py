@@ -23,6 +23,7 @@ from linetap.desk.ingest.heads import HeadReport
 from linetap.desk.ingest.holes import Holes, Missing
 from linetap.desk.ingest.judge import Report
 from linetap.desk.ingest.link import Link, Patience
+from linetap.desk.ingest.months import Months
 from linetap.desk.ingest.outages import Outages
 from linetap.desk.ingest.register import Arrival, Notice
 from linetap.desk.ingest.settings import Settings
@@ -96,6 +97,7 @@ class Ingest:
         self._holes = Holes(engine, clock)
         self._clearing = Clearing(engine, clock)
         self._outages = Outages(engine, clock)
+        self._months = Months(engine, clock)
         self._copying: Copying | None = None
         if settings.copy is not None and self._confirmer is not None:
             self._copying = begin(settings.copy, engine, signers, self._confirmer.say, clock)
@@ -160,6 +162,7 @@ class Ingest:
             missing = self._holes.look()
             self._clearing.look()
             self._outages.look()
+            self._months.look()
             self._say_all(missing)
         except SQLAlchemyError as error:
             self._due_ns = self._clock.monotonic_ns() + self._patience.database_ms * NS_PER_MS

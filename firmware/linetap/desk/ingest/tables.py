@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
@@ -16,11 +17,16 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     literal_column,
     or_,
 )
 
 metadata = MetaData()
+
+# In PostgreSQL's own order of texts a name would not lead to its partition; and an index in one order is of no use to a
+# join with a column in another.
+_CallName = Text().with_variant(Text(collation="C"), "postgresql")
 
 # Times are RFC 3339 UTC with milliseconds, so that their order is that of the text.
 
@@ -68,7 +74,7 @@ events = Table(
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("event", Text, nullable=False),
     Column("at", Text, nullable=False),
-    Column("call_id", Text),
+    Column("call_id", _CallName),
     Column("line", Integer),
     Column("prev", Text, nullable=False),
     Column("sha256", Text, nullable=False),  # of the payload
@@ -145,7 +151,7 @@ calls = Table(
     "calls",
     metadata,
     Column("unit", Text, primary_key=True),
-    Column("call_id", Text, primary_key=True),
+    Column("call_id", _CallName, primary_key=True),
     Column("line", Integer),
     Column("direction", Text),
     Column("disposition", Text),
@@ -168,7 +174,20 @@ calls = Table(
     # Behind the time of a search's index stand columns that are asked besides: a row that does not fit is not read.
     Index("calls_at_line", "unit", "line", "began_at", "call_id", "disposition", "direction"),
     Index("calls_disposition", "disposition", "began_at", "direction"),
+    postgresql_partition_by="RANGE (call_id)",  # a month each (months.py)
 )
+
+
+def _piece(column: Column[str], first: int, length: int) -> ColumnElement[str]:
+    return func.substr(column, literal_column(str(first)), literal_column(str(length)), type_=Text)
+
+
+# A call that began in another month than its name says: a unit's clock was set meanwhile, its `started` is not here, or
+# its name is none. A search that reads the months of its time finds these few by an index of their own.
+ASTRAY: ColumnElement[bool] = (_piece(calls.c.call_id, 1, 6) + literal_column("'--'")) != _piece(
+    calls.c.began_at, 1, 4
+) + _piece(calls.c.began_at, 6, 2) + _piece(calls.c.began_at, 5, 1) + _piece(calls.c.began_at, 8, 1)
+Index("calls_astray", calls.c.began_at, postgresql_where=ASTRAY).ddl_if(dialect="postgresql")
 
 # True of every call, and said only by a search for a whole unit: SQLite's planner, which has no figures, would else
 # look for a line through all calls of its unit.
@@ -183,22 +202,22 @@ Index(
     postgresql_where=WHOLE_UNIT,
 )
 
+# In one expression: of three conditions PostgreSQL takes each to be true of half the calls, and all of an eighth.
+IN_PROGRESS = func.coalesce(calls.c.ended_at, calls.c.sealed_at, calls.c.destroyed_at, type_=Text).is_(None)
+
 # What few calls are: a search for one of these would else look through all the others. SQLite asks the condition
 # again of whatever it finds there, so its columns stand behind the time too.
 _RARE = {
     "marked": (calls.c.mark.is_not(None), ["mark"]),
     "held": (calls.c.held_at.is_not(None), ["held_at"]),
     "gone": (calls.c.destroyed_at.is_not(None), ["destroyed_at"]),
-    "open": (
-        calls.c.ended_at.is_(None) & calls.c.sealed_at.is_(None) & calls.c.destroyed_at.is_(None),
-        ["ended_at", "sealed_at", "destroyed_at"],
-    ),
+    "in_progress": (IN_PROGRESS, ["ended_at", "sealed_at", "destroyed_at"]),
 }
 for _name, (_rare, _asked) in _RARE.items():
     _columns = [calls.c.began_at, *(calls.c[name] for name in (*_asked, "unit", "line"))]
     Index(f"calls_{_name}", *_columns, sqlite_where=_rare, postgresql_where=_rare)
 
-SUPERSEDED = ("calls_line",)  # indexes of earlier versions, which another does the work of
+SUPERSEDED = ("calls_line", "calls_open")  # indexes of earlier versions, which another does the work of
 
 # The few that something is still to be done about.
 _UNCOPIED = (
@@ -219,7 +238,7 @@ from_record = Table(
     "from_record",
     metadata,
     Column("unit", Text, primary_key=True),
-    Column("call_id", Text, primary_key=True),
+    Column("call_id", _CallName, primary_key=True),
     Column("event", Text, primary_key=True),
     Column("at", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
@@ -230,7 +249,7 @@ copies = Table(
     "copies",
     metadata,
     Column("unit", Text, primary_key=True),
-    Column("call_id", Text, primary_key=True),
+    Column("call_id", _CallName, primary_key=True),
     Column("record_sha256", Text, nullable=False),
     Column("until", Text),  # as the record has it; null: an overflow epoch has no day
     Column("stored_at", Text, nullable=False),

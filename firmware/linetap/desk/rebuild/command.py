@@ -16,6 +16,7 @@ from linetap.clock import Clock
 from linetap.desk.copy.store import open_store
 from linetap.desk.ingest import clear, database
 from linetap.desk.ingest import settings as desksettings
+from linetap.desk.ingest.months import Months
 from linetap.desk.ingest.settings import Settings
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.ingest.tables import calls, copies, events, metadata, units
@@ -87,6 +88,7 @@ def _fill(where: place.Place, settings: Settings, args: argparse.Namespace, cloc
         with new.begin() as db:
             while clear.clear(db):
                 pass
+        Months(new, clock).look()
         found.new = _counts(new)
     finally:
         new.dispose()
