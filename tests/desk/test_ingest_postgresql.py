@@ -22,7 +22,7 @@ from kept_rig import Kept
 from linetap import cli
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.desk.calls import nothing
-from linetap.desk.ingest import database, tables
+from linetap.desk.ingest import database, months, tables
 from linetap.desk.ingest.clear import Clearing
 from linetap.desk.ingest.holes import Holes
 from linetap.desk.ingest.judge import Report
@@ -184,4 +184,7 @@ def test_the_server_killed_while_events_flow(tmp_path: Path, run_dir: Path, serv
         assert "Traceback" not in ingest.said()
         assert ingest.end() == 0
     engine.dispose()
+    with engine.connect() as db:
+        (this, *others) = sorted(months.there(db))
+        assert this + 1 in others  # of now, and ahead of it
     assert [row["seq"] for row in rows(engine, tables.events)] == list(range(1, 301))

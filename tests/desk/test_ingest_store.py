@@ -304,6 +304,7 @@ def test_indexes_of_an_earlier_version_are_made_anew(tmp_path: Path) -> None:
         db.execute(text("DROP INDEX calls_at_line"))
         db.execute(text("DROP TABLE outages"))
         db.execute(text("CREATE INDEX calls_line ON calls (unit, line, began_at)"))
+        db.execute(text("CREATE INDEX calls_open ON calls (began_at) WHERE ended_at IS NULL"))
     engine.dispose()
     engine = database.open_writer(url)
     there = {index["name"] for index in inspect(engine).get_indexes("calls")}
