@@ -9,10 +9,14 @@ from linetap.bench import postgres
 from linetap.errors import BadInput
 
 
+def needed() -> None:
+    try:
+        postgres.programs()
+    except BadInput as error:
+        pytest.skip(str(error))
+
+
 class Postgres(postgres.Postgres):
     def __init__(self) -> None:
-        try:
-            postgres.programs()
-        except BadInput as error:
-            pytest.skip(str(error))
+        needed()
         super().__init__()

@@ -8,16 +8,21 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Table, func, select
+from postgres_rig import Postgres, needed
+from sqlalchemy import Table, func, select, text
 
 from broker import until
+from ingest_rig import rows
+from linetap.bench import postgres
 from linetap.bench.measure import callsmade, search
 from linetap.bench.measure.writing import write
-from linetap.desk.ingest import database
+from linetap.desk.ingest import database, months
 from linetap.desk.ingest.tables import calls, events, set_aside
+from linetap.errors import BadInput
 
 
 def test_the_bench_measures_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed()
     for name, value in (("CALLS", 4000), ("SEARCH_S", 0.5), ("PAUSE_S", 0), ("WARM_S", 2)):
         monkeypatch.setattr(search, name, value)
     found = {row.name: row for row in search.measure(tmp_path, tmp_path, tmp_path)}
@@ -48,6 +53,35 @@ def test_the_ingests_store_takes_what_is_written(tmp_path: Path) -> None:
     assert count(set_aside) == 0
     assert count(calls) >= callsmade.UNITS
     engine.dispose()
+
+
+def test_without_postgresql_sqlite_alone_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none() -> Path:
+        raise BadInput("there is no PostgreSQL on this machine")
+
+    for name, value in (("CALLS", 1000), ("SEARCH_S", 0.1), ("PAUSE_S", 0), ("WARM_S", 0)):
+        monkeypatch.setattr(search, name, value)
+    monkeypatch.setattr(postgres, "programs", none)
+    assert all(row.name.startswith("search, SQLite:") for row in search.measure(tmp_path, tmp_path, tmp_path))
+    assert "SQLite alone is measured: there is no PostgreSQL" in capsys.readouterr().err
+
+
+def test_postgresql_has_the_same_calls(tmp_path: Path) -> None:
+    callsmade.make(tmp_path / "desk.db", 3000)
+    kept = []
+    with Postgres() as server:
+        callsmade.copy(tmp_path / "desk.db", server.url)
+        for url in (f"sqlite:///{tmp_path / 'desk.db'}", server.url):
+            engine = database.open_reader(url)
+            kept.append(sorted(map(str, rows(engine, calls))))
+            if url == server.url:
+                with engine.connect() as db:
+                    assert len(months.there(db)) == 3 * 12 + 2
+                    assert db.execute(text(f"SELECT count(*) FROM {months.OTHER}")).scalar_one() == 0
+            engine.dispose()
+    assert kept[0] == kept[1]
 
 
 def test_three_years_of_calls(tmp_path: Path) -> None:
