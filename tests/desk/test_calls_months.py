@@ -15,11 +15,11 @@ from calls_rig import EMPTY, fill, fits, order, walk
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from postgres_rig import Postgres
-from sqlalchemy import Engine, delete, text
+from sqlalchemy import Engine, delete, event, text
 
 from linetap.bench.measure import callsmade
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap.desk.calls import query
+from linetap.desk.calls import query, reading
 from linetap.desk.calls.keyset import Cursor, Way
 from linetap.desk.calls.reading import Reading
 from linetap.desk.calls.wanted import STATES, Seat, Wanted, legs
@@ -118,12 +118,13 @@ def one(began: str, name: str) -> dict[str, Any]:
     size=st.integers(1, 7),
     chunk=st.sampled_from([1, 3, 4000]),
     way=st.sampled_from(["older", "newer"]),
+    many=st.sampled_from([1, 2, 99]),
 )
-@example([one(TIMES[7], "20240229T120000.000Z-L01")], Wanted(since=TIMES[6], until=TIMES[9]), 1, 1, "older")
-@example([one(TIMES[7], "nameless")], Wanted(since=TIMES[6], until=TIMES[9], line=1), 1, 1, "newer")
-@example([one(OLD_YEARS[1], "999-2-"), one(TIMES[-1], "99991231T235959.999Z-L01")], Wanted(line=1), 1, 1, "newer")
+@example([one(TIMES[7], "20240229T120000.000Z-L01")], Wanted(since=TIMES[6], until=TIMES[9]), 1, 1, "older", 99)
+@example([one(TIMES[7], "nameless")], Wanted(since=TIMES[6], until=TIMES[9], line=1), 1, 1, "newer", 99)
+@example([one(OLD_YEARS[1], "999-2-"), one(TIMES[-1], "99991231T235959.999Z-L01")], Wanted(line=1), 1, 1, "newer", 99)
 def test_both_databases_find_the_same(
-    both: Both, calls: list[dict[str, Any]], wanted: Wanted, size: int, chunk: int, way: Way
+    both: Both, calls: list[dict[str, Any]], wanted: Wanted, size: int, chunk: int, way: Way, many: int
 ) -> None:
     """And what a plain reading of all rows finds; page by page, in however many steps it is looked."""
     both.hold(calls)
@@ -131,6 +132,7 @@ def test_both_databases_find_the_same(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("CHUNK", chunk), ("BUDGET", 2 * chunk), ("LEAST", chunk)):
             patch.setattr(query, name, value)
+        patch.setattr(reading, "MANY", many)
         for engine in (both.sqlite, both.postgresql):
             with engine.connect() as db:
                 pages = walk(db, wanted, size, way, BEGINNING)
@@ -168,9 +170,9 @@ class TestPlans:
         found = []
         with engine.connect() as db:
             (leg,) = legs(wanted)
-            reading = Reading(db, way, whole=True)
-            for piece in reading.spans(leg, cursor):
-                statement, values = reading.rows_asked(piece, cursor, 51, None)
+            looking = Reading(db, way, whole=True)
+            for piece in looking.spans(leg, cursor):
+                statement, values = looking.rows_asked(piece, cursor, 51, None)
                 made = statement.params(values).compile(db.engine, compile_kwargs={"literal_binds": True})
                 (plan,) = db.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {made}".replace("%", "%%")).one()
                 parents = {row[0]: row[1] for row in db.execute(text(_PARENTS))}
@@ -204,6 +206,25 @@ class TestPlans:
 
     def test_the_newest_are_looked_for_in_the_newest(self, many: Engine) -> None:
         assert self.reads(many, Wanted())[0] == {"calls_202611", "calls_202612", "calls_other", "by calls_began"}
+
+    def test_a_department_is_asked_for_at_once(self, many: Engine) -> None:
+        """Not once or twice a line: that took five times as long as what was read. Nor in all months."""
+        seats = [Seat(f"floor-{number:03d}", 2) for number in range(1, query.BUDGET // query.LEAST + 1)]
+        asked: list[tuple[str, Any]] = []
+
+        def note(_db: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+            asked.append((statement, values))
+
+        with many.connect() as db:
+            event.listen(many, "before_cursor_execute", note)
+            found = query.page(db, self.week("2025-03-10", seats=seats, disposition="recorded")).rows
+            event.remove(many, "before_cursor_execute", note)
+            assert len(asked) <= 6
+            (together, *_) = [one for one in asked if "LATERAL" in one[0]]
+            (plan,) = db.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {together[0]}", together[1]).one()
+        assert {node["Relation Name"] for node in nodes_of(plan) if "Relation Name" in node} == {"calls_202503"}
+        assert {row["unit"] for row in found} <= {seat.unit for seat in seats}
+        assert len(found) > 10
 
     def test_a_call_is_looked_for_in_its_month(self, many: Engine) -> None:
         with many.connect() as db:

@@ -2,7 +2,8 @@
 """A page of calls, the newest first, out of millions: `linetap desk calls` and the desk's pages ask here.
 
 No search reads more than BUDGET rows. A page that is not full by then says how far it has looked (`looked_to`), and the
-next goes on from there: what is rare is found in steps, and nothing else waits for it.
+next goes on from there: what is rare is found in steps, and nothing else waits for it. On PostgreSQL as many again of
+those that are astray.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def page(db: Connection, wanted: Wanted, cursor: Cursor | None = None, size: int
     budget = max(LEAST, BUDGET // max(1, len(parts)))
     reading = Reading(db, way, whole=len(parts) == 1)
     if reading.has_months and parts:
+        reading.look_ahead(parts, cursor, size + 1, min(CHUNK, budget))
         parts = [*parts, astray(wanted)]
     found = [_look(reading, leg, cursor, size + 1, budget) for leg in parts]
     fence = _nearest([one.looked_to for one in found if one.looked_to is not None], way)

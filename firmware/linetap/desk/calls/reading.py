@@ -5,21 +5,25 @@ department of sixty lines SQLAlchemy would else take longer than the database.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, Text, bindparam, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Integer, Select, Text, bindparam, func, select, tuple_
 
-from linetap.desk.calls import spans
+from linetap.desk.calls import spans, together
 from linetap.desk.calls.keyset import Cursor, Way
+from linetap.desk.calls.together import Legs
 from linetap.desk.calls.wanted import Leg
 from linetap.desk.ingest import months
 from linetap.desk.ingest.tables import calls
 
 type Statement = Select[Any] | Select[Any, Any]  # the second is what SQLAlchemy 2.1 calls one of two columns
 type Asked = tuple[Statement, dict[str, Any]]  # with its values
+type _Key = tuple[object, ...]
+MANY = 4  # legs
 _MOST = bindparam("most", type_=Integer)
 _KEY = (calls.c.began_at, calls.c.unit, calls.c.call_id)
 _ROWS_AT_ONCE = 250
@@ -71,6 +75,20 @@ class _Bounds:
         return dict(zip(_NAMES, months.names_between(self.low, self.high, self.high_beyond), strict=True))
 
 
+def _fence_key(leg: Leg, cursor: Cursor | None, most: int) -> _Key:
+    return "fence", leg.since, leg.until, *leg.values.items(), leg.astray, cursor, most
+
+
+def _rows_key(leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> _Key:
+    return "rows", leg.since, leg.until, *leg.values.items(), leg.astray, cursor, most, fence
+
+
+def _where(wanted: Select[Any], conditions: Sequence[ColumnElement[bool]], legs: Legs | None) -> Select[Any]:
+    if legs is None:
+        return wanted.where(*conditions)
+    return wanted.where(*map(legs.of_each, conditions)).correlate(legs.table)
+
+
 @dataclass(slots=True)
 class Reading:
     """`whole`: rows are read whole. Of many legs most are found in vain, so their keys alone are read, from the index,
@@ -81,7 +99,9 @@ class Reading:
     whole: bool
     has_months: bool = field(init=False)
     _months: list[int] | None = None
-    _made: dict[tuple[object, ...], Statement] = field(default_factory=dict)
+    _made: dict[_Key, Statement] = field(default_factory=dict)
+    _makes: dict[int, Callable[[Legs | None], Statement]] = field(default_factory=dict)
+    _known: dict[_Key, list[Sequence[Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.has_months = self.db.dialect.name == "postgresql"
@@ -94,15 +114,43 @@ class Reading:
             self._months = sorted(months.there(self.db))
         return spans.of(leg, cursor, self.way, self._months)
 
+    def look_ahead(self, parts: Sequence[Leg], cursor: Cursor | None, most: int, chunk: int) -> None:
+        """Of many legs the first look of each is read together; what is asked for afterwards is then known."""
+        first = [next(self.spans(leg, cursor)) for leg in parts]
+        if len(first) < MANY:
+            return
+        rest = [leg for leg in first if leg.rest]
+        self._ask_together({_fence_key(leg, cursor, chunk): self.fence_asked(leg, cursor, chunk) for leg in rest})
+        looks = {}
+        for leg in first:
+            fence, count = self.fence(leg, cursor, chunk) if leg.rest else (None, chunk)
+            end = fence if leg.rest and count == chunk else None
+            if count:
+                looks[_rows_key(leg, cursor, most, end)] = self.rows_asked(leg, cursor, most, end)
+        self._ask_together(looks)
+
     def fence(self, leg: Leg, cursor: Cursor | None, most: int) -> tuple[str | None, int]:
         """How far `most` entries reach, and how many there are."""
-        began_at, count = self.db.execute(*self.fence_asked(leg, cursor, most)).one()
+        known = self._known.get(_fence_key(leg, cursor, most))
+        ((began_at, count),) = known or self.db.execute(*self.fence_asked(leg, cursor, most)).all()
         return began_at, int(count)
 
     def rows(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> list[dict[str, Any]]:
         """Up to `fence`, or to the end of the leg."""
-        found = self.db.execute(*self.rows_asked(leg, cursor, most, fence))
-        return [dict(row) for row in found.mappings()]
+        known = self._known.get(_rows_key(leg, cursor, most, fence))
+        found = self.db.execute(*self.rows_asked(leg, cursor, most, fence)).all() if known is None else known
+        columns = [column.name for column in self._columns]
+        return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def _ask_together(self, asked: Mapping[_Key, Asked]) -> None:
+        alike: dict[int, list[_Key]] = defaultdict(list)
+        for key, (statement, _) in asked.items():
+            alike[id(statement)].append(key)  # one for each shape
+        for made, keys in alike.items():
+            self._known |= {key: [] for key in keys}
+            each = [asked[key][1] for key in keys]
+            for number, *row in self.db.execute(*together.of(self._makes[made], each)):
+                self._known[keys[number - 1]].append(row)
 
     def filled(self, keys: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The whole rows, in the order of `keys`; the ingest deletes none."""
@@ -119,12 +167,14 @@ class Reading:
     def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> Asked:
         """Of the index alone: no row is read for it."""
         bounds = _Bounds.of(leg, cursor, self.way, None)
-        statement = self._once(("fence", leg.shape, bounds.shape), lambda: self._fence(leg, bounds))
+        statement = self._once(("fence", leg.shape, bounds.shape), lambda legs: self._fence(leg, bounds, legs))
         return statement, {**leg.values, **self._bound(leg, bounds), "most": most}
 
     def rows_asked(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> Asked:
         bounds, within = _Bounds.of(leg, cursor, self.way, fence), cursor is not None and cursor.unit is not None
-        statement = self._once(("rows", leg.shape, bounds.shape, within), lambda: self._rows(leg, bounds, within))
+        statement = self._once(
+            ("rows", leg.shape, bounds.shape, within), lambda legs: self._rows(leg, bounds, within, legs)
+        )
         values = {**leg.values, **self._bound(leg, bounds), "most": most}
         if cursor is not None and within:
             values |= dict(zip(_AT, (cursor.began_at, cursor.unit, cursor.call_id), strict=True))
@@ -139,26 +189,32 @@ class Reading:
     def _by_months(self, leg: Leg) -> bool:
         return self.has_months and not leg.astray
 
-    def _once(self, key: tuple[object, ...], make: Callable[[], Statement]) -> Statement:
+    def _once(self, key: _Key, make: Callable[[Legs | None], Statement]) -> Statement:
         if key not in self._made:
-            self._made[key] = make()
+            self._made[key] = made = make(None)
+            self._makes[id(made)] = make
         return self._made[key]
 
-    def _fence(self, leg: Leg, bounds: _Bounds) -> Statement:
+    def _fence(self, leg: Leg, bounds: _Bounds, legs: Legs | None) -> Statement:
         began = calls.c.began_at
-        ordered = select(began).where(*self._conditions(leg, bounds)).order_by(self._way_of(began))
-        reached = ordered.limit(_MOST).subquery()
+        wanted = select(began).order_by(self._way_of(began)).limit(_MOST)
+        reached = _where(wanted, self._conditions(leg, bounds), legs)
+        found = reached.subquery() if legs is None else reached.lateral()
         last = func.min if self.way == "older" else func.max
-        return select(last(reached.c.began_at), func.count())
+        return select(last(found.c.began_at).label("began_at"), func.count().label("count"))
 
-    def _rows(self, leg: Leg, bounds: _Bounds, within: bool) -> Statement:
+    def _rows(self, leg: Leg, bounds: _Bounds, within: bool, legs: Legs | None) -> Statement:
         order = [calls.c.began_at, *self._ties()]
-        columns: Sequence[ColumnElement[Any]] = list(calls.c) if self.whole else _KEY
-        wanted = select(*columns).where(*self._conditions(leg, bounds), *leg.rest)
+        conditions = [*self._conditions(leg, bounds), *leg.rest]
         if within:
             own, its = tuple_(*order), tuple_(*(bindparam(name, type_=Text) for name in _AT))
-            wanted = wanted.where(own < its if self.way == "older" else own > its)
-        return wanted.order_by(*map(self._way_of, order)).limit(_MOST)
+            conditions.append(own < its if self.way == "older" else own > its)
+        wanted = select(*self._columns).order_by(*map(self._way_of, order)).limit(_MOST)
+        return _where(wanted, conditions, legs)
+
+    @property
+    def _columns(self) -> Sequence[Column[Any]]:
+        return list(calls.c) if self.whole else _KEY
 
     def _way_of(self, column: ColumnElement[str]) -> ColumnElement[str]:
         return column.desc() if self.way == "older" else column.asc()
