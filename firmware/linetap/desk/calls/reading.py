@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Integer, Select, Text, bindparam, func, select, tuple_
 
 from linetap.desk.calls import spans, together
+from linetap.desk.calls.bounds import IN_MONTHS, Bounds
 from linetap.desk.calls.keyset import Cursor, Way
 from linetap.desk.calls.together import Legs
 from linetap.desk.calls.wanted import Leg
@@ -28,51 +29,6 @@ _MOST = bindparam("most", type_=Integer)
 _KEY = (calls.c.began_at, calls.c.unit, calls.c.call_id)
 _ROWS_AT_ONCE = 250
 _AT = ("at", "at_unit", "at_call")
-_NAMES = ("name_low", "name_high")
-_IN_MONTHS = (
-    calls.c.call_id >= bindparam(_NAMES[0], type_=calls.c.call_id.type),
-    calls.c.call_id < bindparam(_NAMES[1], type_=calls.c.call_id.type),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """One of each side, and always the lower one: without it SQLite reads and sorts the whole table, and of two it
-    gives the index the first it meets and walks over all between. `beyond`: without the moment itself."""
-
-    low: str
-    low_beyond: bool
-    high: str | None
-    high_beyond: bool
-
-    @classmethod
-    def of(cls, leg: Leg, cursor: Cursor | None, way: Way, fence: str | None) -> _Bounds:
-        """Of a cursor within a moment that whole moment."""
-        low, high = [(leg.since, False)], [] if leg.until is None else [(leg.until, True)]
-        if cursor is not None:
-            (high if way == "older" else low).append((cursor.began_at, cursor.unit is None))
-        if fence is not None:
-            (low if way == "older" else high).append((fence, False))
-        nearest = min(high, key=lambda one: (one[0], not one[1]), default=(None, False))
-        return cls(*max(low), *nearest)
-
-    @property
-    def shape(self) -> tuple[bool, bool, bool]:
-        return self.low_beyond, self.high is None, self.high_beyond
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        began, low, high = calls.c.began_at, bindparam("low", type_=Text), bindparam("high", type_=Text)
-        found = [began > low if self.low_beyond else began >= low]
-        if self.high is not None:
-            found.append(began < high if self.high_beyond else began <= high)
-        return found
-
-    def values(self) -> dict[str, Any]:
-        return {"low": self.low} | ({} if self.high is None else {"high": self.high})
-
-    def names(self) -> dict[str, str]:
-        """Of the calls in the partitions of these months."""
-        return dict(zip(_NAMES, months.names_between(self.low, self.high, self.high_beyond), strict=True))
 
 
 def _fence_key(leg: Leg, cursor: Cursor | None, most: int) -> _Key:
@@ -166,12 +122,12 @@ class Reading:
 
     def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> Asked:
         """Of the index alone: no row is read for it."""
-        bounds = _Bounds.of(leg, cursor, self.way, None)
+        bounds = Bounds.of(leg, cursor, self.way, None)
         statement = self._once(("fence", leg.shape, bounds.shape), lambda legs: self._fence(leg, bounds, legs))
         return statement, {**leg.values, **self._bound(leg, bounds), "most": most}
 
     def rows_asked(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> Asked:
-        bounds, within = _Bounds.of(leg, cursor, self.way, fence), cursor is not None and cursor.unit is not None
+        bounds, within = Bounds.of(leg, cursor, self.way, fence), cursor is not None and cursor.unit is not None
         statement = self._once(
             ("rows", leg.shape, bounds.shape, within), lambda legs: self._rows(leg, bounds, within, legs)
         )
@@ -180,11 +136,11 @@ class Reading:
             values |= dict(zip(_AT, (cursor.began_at, cursor.unit, cursor.call_id), strict=True))
         return statement, values
 
-    def _bound(self, leg: Leg, bounds: _Bounds) -> dict[str, Any]:
+    def _bound(self, leg: Leg, bounds: Bounds) -> dict[str, Any]:
         return bounds.values() | (bounds.names() if self._by_months(leg) else {})
 
-    def _conditions(self, leg: Leg, bounds: _Bounds) -> list[ColumnElement[bool]]:
-        return [*leg.by, *bounds.conditions(), *(_IN_MONTHS if self._by_months(leg) else ())]
+    def _conditions(self, leg: Leg, bounds: Bounds) -> list[ColumnElement[bool]]:
+        return [*leg.by, *bounds.conditions(), *(IN_MONTHS if self._by_months(leg) else ())]
 
     def _by_months(self, leg: Leg) -> bool:
         return self.has_months and not leg.astray
@@ -195,7 +151,7 @@ class Reading:
             self._makes[id(made)] = make
         return self._made[key]
 
-    def _fence(self, leg: Leg, bounds: _Bounds, legs: Legs | None) -> Statement:
+    def _fence(self, leg: Leg, bounds: Bounds, legs: Legs | None) -> Statement:
         began = calls.c.began_at
         wanted = select(began).order_by(self._way_of(began)).limit(_MOST)
         reached = _where(wanted, self._conditions(leg, bounds), legs)
@@ -203,7 +159,7 @@ class Reading:
         last = func.min if self.way == "older" else func.max
         return select(last(found.c.began_at).label("began_at"), func.count().label("count"))
 
-    def _rows(self, leg: Leg, bounds: _Bounds, within: bool, legs: Legs | None) -> Statement:
+    def _rows(self, leg: Leg, bounds: Bounds, within: bool, legs: Legs | None) -> Statement:
         order = [calls.c.began_at, *self._ties()]
         conditions = [*self._conditions(leg, bounds), *leg.rest]
         if within:
