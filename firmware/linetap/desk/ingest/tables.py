@@ -183,7 +183,8 @@ def _piece(column: Column[str], first: int, length: int) -> ColumnElement[str]:
 
 
 # A call that began in another month than its name says: a unit's clock was set meanwhile, its `started` is not here, or
-# its name is none. A search that reads the months of its time finds these few by an index of their own.
+# its name is none; and of a year of less than four digits, which no month can be read from (`--`). A search that reads
+# the months of its time finds these few by an index of their own.
 ASTRAY: ColumnElement[bool] = (_piece(calls.c.call_id, 1, 6) + literal_column("'--'")) != _piece(
     calls.c.began_at, 1, 4
 ) + _piece(calls.c.began_at, 6, 2) + _piece(calls.c.began_at, 5, 1) + _piece(calls.c.began_at, 8, 1)
