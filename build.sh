@@ -13,6 +13,7 @@ readonly PACKAGES=(
   systemd                              # the units are run by it in a namespace of their own
   promtool                             # 16 MB, 85 MB installed: whether Prometheus takes our rules and figures
   python3-moto                         # 12 MB: a store of S3's protocol for the second copy
+  postgresql-17                        # 19 MB, 59 MB installed: the desk's index where one machine is too small for SQLite
   ngspice device-tree-compiler         # 15 MB: the front end is simulated from its drawing; the overlay is compiled
   chromium fonts-noto-cjk              # 400 MB installed: the desk's pages are looked at in a browser
   rauc rauc-service squashfs-tools     # 0.4 MB, 1 MB installed: updates are bundled, checked and installed by it
