@@ -21,6 +21,7 @@ from shipped_broker import ShippedBroker
 pytestmark = [pytest.mark.hil, pytest.mark.quick]
 UNASKED_S = 45  # a question costs an emulated processor what the start then lacks; systemd's own times are read after
 SERVICES = ("linetap-capture@1", "linetap-recorder", "linetap-reporter", "linetap-panel")
+RECORDING = SERVICES[:2]  # what has to be ready for a call to be recorded
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +99,9 @@ def test_power_on_to_ready(unit: Machine) -> None:
     unit.until(lambda: unit.run("systemctl", "is-active", *SERVICES, check=False).split() == 4 * ["active"], "all four")
     ready = {name: _seconds(unit, f"{name}.service", "ActiveEnterTimestampMonotonic") for name in SERVICES}
     began = min(_seconds(unit, f"{name}.service", "InactiveExitTimestampMonotonic") for name in SERVICES)
-    last = max(ready.values())
-    NOTES.append(f"power on to ready {last:.1f} s (45), of which our services {last - began:.1f} s (10)")
+    records = max(ready[name] for name in RECORDING)
+    NOTES.append(f"power on to recording {records:.1f} s (45), of which our services {records - began:.1f} s (10)")
+    NOTES.append(f"LEDs after {ready['linetap-panel']:.1f} s, reports after {ready['linetap-reporter']:.1f} s")
 
 
 def test_nothing_listens(unit: Machine) -> None:

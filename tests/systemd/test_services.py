@@ -73,6 +73,20 @@ def test_each_is_ready_as_a_user_of_its_own(unit: Guest) -> None:
     assert users == {"linetap-capture", "linetap-recorder", "linetap-reporter", "linetap-panel"}
 
 
+def test_recording_comes_before_panel_and_reporter_and_all_of_it_before_the_rest(unit: Guest) -> None:
+    capture, recorder, reporter, panel, slice_ = (
+        _weight(unit, name) for name in (*(f"{service}.service" for service in SERVICES), "linetap.slice")
+    )
+    assert min(capture, recorder) > panel > reporter
+    assert slice_ > _weight(unit, "system.slice")
+
+
+def _weight(unit: Guest, name: str) -> int:
+    """100 where a unit says nothing."""
+    said = unit.property(name, "CPUWeight")
+    return int(said) if said.isdigit() else 100
+
+
 def test_a_call_is_sealed_and_reported(unit: Guest) -> None:
     find = ("find", "/var/lib/linetap/vault", "-name", sealed.SIGNATURE)
     until(lambda: unit.run(*find) != "", "a call is sealed")
