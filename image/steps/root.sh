@@ -24,6 +24,8 @@ lay_python() {
   "${pip[@]}" "$wheels"/*.whl
   rm -rf "${MODULES:?}/bin" "${MODULES:?}/linetap/bench" # the exchange is no part of a unit
   find "$MODULES" -name direct_url.json -delete
+  # What is gone is not listed either: what it was names the folder of this build.
+  sed -i -E -e '\#^(\.\./\.\./bin|linetap/bench)/#d' -e '\#/direct_url\.json,#d' "$MODULES"/*.dist-info/RECORD
   install -D -m 755 image/linetap "$ROOT/usr/bin/linetap"
 }
 
