@@ -96,3 +96,14 @@ def copy(path: Path, url: str) -> None:
     with engine.begin() as db:
         db.execute(text("ANALYZE"))
     engine.dispose()
+
+
+def make_whole(url: str) -> None:
+    """The calls in one table, as an earlier version left them in PostgreSQL."""
+    engine = database.open_writer(url)
+    with engine.begin() as db:
+        db.execute(text("CREATE TABLE whole AS TABLE calls"))
+        db.execute(text("DROP TABLE calls"))
+        db.execute(text("ALTER TABLE whole RENAME TO calls"))
+        db.execute(text("ALTER TABLE calls ADD CONSTRAINT calls_pkey PRIMARY KEY (unit, call_id)"))
+    engine.dispose()
