@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from linetap.clock import NS_PER_S, SYSTEM
 
+_SCHEDULED = 2  # CPUCLOCK_SCHED of clock_getcpuclockid(3), which makes a clock's number of a pid
+
 
 def cpu_s(pid: int) -> float:
-    """Time on a processor of a process's threads so far, by the scheduler's own clock (nanoseconds).
+    """Time on a processor of a process so far, of threads that have ended too, by the scheduler's clock (nanoseconds).
 
     utime and stime of proc_pid_stat(5) are guessed from timer ticks here: a service that wakes with every tick is
-    found running by each, or by none.
+    found running by each, or by none. The threads' schedstat, added up, forgets who has ended: in a desk that
+    renders pages, a tenth.
     """
-    return sum(_runtime_s(path) for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    return time.clock_gettime(~pid << 3 | _SCHEDULED)
 
 
 def main_thread_cpu_s(pid: int) -> float:
