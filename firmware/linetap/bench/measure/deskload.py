@@ -22,7 +22,8 @@ from pathlib import Path
 import httpx
 from sqlalchemy import func, select
 
-from linetap.bench.measure import callsmade, desk
+from linetap.bench.fleet.shipped import READY_S, wait
+from linetap.bench.measure import beside, callsmade, desk
 from linetap.bench.measure.row import Row
 from linetap.bench.measure.usage import cpu_s, resident_mb
 from linetap.bench.measure.writing import write
@@ -114,12 +115,17 @@ def _under_load(children: Processes, folder: Path, city: Path, port: int, size: 
     writer = context.Process(target=write, args=(url, EVENTS_S, stop))
     writer.start()
     try:
+        # It makes 150 keys first: what it does not store meanwhile is not the load's doing.
+        wait(lambda: _stored(url) > 0, children, "the writer stores nothing", READY_S)
         load, before, used_s, began = Load(), _stored(url), cpu_s(server.process.pid), SYSTEM.monotonic_ns()
-        trust = ssl.create_default_context(cafile=str(city / "tls" / "ca.pem"))
+        ca = city / "tls" / "ca.pem"
+        trust = ssl.create_default_context(cafile=str(ca))
         asyncio.run(_ask(load, https, officer, trust))
         load_s, stored = (SYSTEM.monotonic_ns() - began) / NS_PER_S, _stored(url) - before
         cpu = (cpu_s(server.process.pid) - used_s) / load_s * 100
-        return Found(load, load_s, stored / load_s, resident_mb(server.process.pid), cpu)
+        found = Found(load, load_s, stored / load_s, resident_mb(server.process.pid), cpu)
+        beside.run(https, officer, ca)
+        return found
     finally:
         stop.set()
         writer.join(LIMIT_S)
