@@ -22,6 +22,7 @@ EndedBy = Literal["on_hook", "tone", "loop_break", "time_limit", "power"]
 LineStatus = Literal["idle", "ringing", "dialling", "notice", "recording", "off_hook", "fault"]
 FREE: tuple[LineStatus, ...] = ("idle", "fault")  # of a line that nobody uses; one at fault records nothing either
 ConfirmedBy = Literal["desk", "broker"]  # whose word counts: a broker's where the roles name no desk
+PbxPort = Literal["none", "open", "shut"]  # where the PBX prints its calls; none: the configuration names none
 Severity = Literal["warning", "critical"]
 EventKind = Literal[
     "started",
@@ -287,6 +288,16 @@ class UpdateState(msgspec.Struct, frozen=True, kw_only=True):
     before: list[str] = []  # what was red before the try: a check, and its line if it is of one
 
 
+class PbxDay(msgspec.Struct, frozen=True, kw_only=True):
+    """A day that is over, as the PBX has it: external calls on the unit's lines, and what became of them."""
+
+    day: str  # 2026-11-25, where the unit is
+    calls: int
+    recorded: int
+    missing: int  # a recording was due, and there is none
+    unseen: int  # recordings beside them that the PBX said nothing of
+
+
 class RecorderState(ServiceState, kw_only=True):
     unit: str
     lines: list[LineState]
@@ -304,6 +315,7 @@ class RecorderState(ServiceState, kw_only=True):
     smdr_lines: int = 0  # today, as the two below
     smdr_bad: int = 0  # lines that are none, or were cut off
     smdr_unmatched: int = 0  # calls on our lines without a record, and recordings the PBX did not see
+    pbx_day: PbxDay | None = None  # the last one that is settled
     key_list: KeyListState | None = None  # None: the configuration names none
     retention_time: RetentionTimeState | None = None
     clock: KernelClockState | None = None

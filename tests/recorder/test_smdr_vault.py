@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,15 @@ from smdr_rig import NUMBER, T0_NS, at, call, panasonic
 from test_smdr_port import Cable, eventually
 from test_writer import AUDIO, FIRST, Source, writer
 
-from linetap.clock import SYSTEM, ManualClock
+from linetap.clock import SYSTEM, ManualClock, from_utc_ns
 from linetap.config.schema import Config, Line, Smdr
 from linetap.evidence import age, au, sealed
 from linetap.recorder import checkpoint
 from linetap.recorder.service import Service, _first_state
 from linetap.recorder.smdr.join import SmdrJoin
+from linetap.recorder.smdr.ledger import Day
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.records import CallRecord, RecorderState
+from linetap.records import CallRecord, PbxDay, RecorderState
 from linetap.service import StateFile, read_state
 from unit_rig import Unit, make_unit
 
@@ -203,3 +205,36 @@ def test_after_a_power_cut_the_day_goes_on(unit: Unit, cable: Cable) -> None:
     successor = start(config)
     assert joined(successor).ledger.day_at(SYSTEM.utc_ns()).bad == 1
     successor.end()
+
+
+def at_noon(config: Config) -> tuple[Config, str]:
+    """In a zone where it is noon or nearly so, so that yesterday is settled whenever this runs; and yesterday there."""
+    now = from_utc_ns(SYSTEM.utc_ns())
+    east_h = 12 - now.hour
+    zone = f"Etc/GMT{-east_h:+d}"  # POSIX: to the west is above 0
+    yesterday = (now + timedelta(hours=east_h)).date() - timedelta(days=1)
+    retention = msgspec.structs.replace(config.retention, zone=zone)
+    return msgspec.structs.replace(config, retention=retention), yesterday.isoformat()
+
+
+@pytest.mark.parametrize("kept", [b"", b"[", b'{"day":"2026-11-25"}'])
+def test_after_a_power_cut_the_last_day_is_told_as_its_report_has_it(unit: Unit, cable: Cable, kept: bytes) -> None:
+    config, yesterday = at_noon(with_smdr(unit, str(cable.path)))
+    day = Day(day=yesterday, zone=config.retention.zone, counted=True, calls=9, recorded=6, missing=2, unseen=1)
+    report = config.vault_path / "smdr" / f"{yesterday}.json"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_bytes(kept or msgspec.json.encode(day))
+    service = start(config)
+    turn_until(service, lambda _: state_of(config).smdr_connected is True)
+    told = state_of(config).pbx_day
+    service.end()
+    if kept:
+        assert told is None
+    else:
+        assert told == PbxDay(day=yesterday, calls=9, recorded=6, missing=2, unseen=1)
+        assert msgspec.json.decode(report.read_bytes(), type=Day) == day
+
+
+def test_a_recorder_that_cannot_start_does_not_say_that_it_has_no_pbx(unit: Unit) -> None:
+    assert _first_state(with_smdr(unit, "/dev/none"), SYSTEM).smdr_connected is False
+    assert _first_state(unit.config, SYSTEM).smdr_connected is None

@@ -235,4 +235,5 @@ def _first_state(config: Config, clock: Clock) -> RecorderState:
         service="recorder", version=__version__, pid=os.getpid(), started_ns=clock.monotonic_ns(), mono_ns=0,
         progress=0, unit=config.unit, lines=[], config_sha256=config_sha256(config),
         retention_days=default_class(config).days, departures=change.departures(config),
+        smdr_connected=None if config.smdr.port is None else False,
     )  # fmt: skip

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import msgspec
 
 from linetap.clock import Clock
 from linetap.config.schema import Config
 from linetap.recorder.smdr.join import FOLDER, SmdrJoin, SmdrMemory
-from linetap.recorder.smdr.ledger import Day
+from linetap.recorder.smdr.ledger import MOST_DAYS, Day
 from linetap.recorder.smdr.port import SmdrPort
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.records import RecorderState
@@ -23,7 +25,7 @@ class Smdr:
         self._bad = 0
         self.join = SmdrJoin(config, vault, clock, vault.keep, remembered)
         if remembered is None:
-            self._take_up_today(config)
+            self._take_up_days(config)
         self._port = SmdrPort(config.smdr.port, config.smdr.baud, clock)
         self._port.start()
 
@@ -41,6 +43,7 @@ class Smdr:
         day = self.join.ledger.day_at(self._clock.utc_ns())
         state.smdr_connected = self._port.connected
         state.smdr_lines, state.smdr_bad, state.smdr_unmatched = day.lines, day.bad, day.unmatched
+        state.pbx_day = self.join.ledger.last_day()
 
     def end(self) -> None:
         self._port.stop()
@@ -48,15 +51,17 @@ class Smdr:
         self.join.seal_all()
         self.join.report_days()
 
-    def _take_up_today(self, config: Config) -> None:
-        """After a power cut the day goes on where its last report ended."""
-        days = self.join.ledger.memory.days
-        today = self.join.ledger.day_at(self._clock.utc_ns())
-        try:
-            data = (config.vault_path / FOLDER / f"{today.day}.json").read_bytes()
-            days[today.day] = msgspec.json.decode(data, type=Day)
-        except (OSError, msgspec.DecodeError):
-            return  # there is none, or none that can be read: the day begins here
+    def _take_up_days(self, config: Config) -> None:
+        """After a power cut the day goes on where its last report ended, and those before it are settled by theirs."""
+        ledger = self.join.ledger
+        today = date.fromisoformat(ledger.name_at(self._clock.utc_ns()))
+        for ago in range(MOST_DAYS):
+            name = (today - timedelta(days=ago)).isoformat()
+            try:
+                data = (config.vault_path / FOLDER / f"{name}.json").read_bytes()
+                ledger.memory.days[name] = msgspec.json.decode(data, type=Day)
+            except (OSError, msgspec.DecodeError):
+                continue  # there is none, or none that can be read: today begins here
 
 
 def start_smdr(config: Config, clock: Clock, vault: VaultWriter, remembered: SmdrMemory | None) -> Smdr | None:

@@ -15,7 +15,7 @@ from linetap.clock import NS_PER_S, Clock
 from linetap.config.schema import Config
 from linetap.recorder.ports import CallNote, Stretches, VaultPort, last_note
 from linetap.recorder.smdr.layouts import parser
-from linetap.recorder.smdr.ledger import Day, Late, Ledger, LedgerMemory
+from linetap.recorder.smdr.ledger import Day, Ledger, LedgerMemory, late_of
 from linetap.recorder.smdr.line import SmdrLine
 from linetap.recorder.smdr.match import Matcher, times_of
 from linetap.recorder.vault.jobs import Close
@@ -211,5 +211,5 @@ class SmdrJoin:
             record = msgspec.structs.replace(record, smdr=told.raw)
             if self._matcher.is_internal(told) and not record.internal:
                 record = msgspec.structs.replace(record, internal=True, internal_by="smdr")
-            self.ledger.matched(told, Late(job.call_id, times_of(record), record.disposition, record.why))
+            self.ledger.matched(told, late_of(record))
         self._vault.close(job.call_id, job.end_frame, record, job.withheld)

@@ -3,6 +3,9 @@
 
 What stands in it is for a report: numbers are masked when they are written down, and nothing raw is kept. Calls that
 got no line are remembered a while longer than they were held back, so that a late line is not called a missing call.
+
+A day is settled GRACE after its midnight. The last one that is settled is remembered, and corrected and settled anew
+when a call that ran over midnight, or a late line, says something else.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ import msgspec
 from linetap.clock import NS_PER_S, from_utc_ns, rfc3339
 from linetap.config.schema import Config
 from linetap.mask import masked
+from linetap.recorder.smdr import coverage
 from linetap.recorder.smdr.line import SmdrLine
 from linetap.recorder.smdr.match import CallTimes, Matcher, times_of
-from linetap.records import CallRecord
+from linetap.records import CallRecord, PbxDay
 
 MOST_ENTRIES = 200  # of each kind a day: more is not read by anybody, and the checkpoint holds them
 MOST_LATE = 200
@@ -63,6 +67,17 @@ class Day(msgspec.Struct, kw_only=True):
     not_recorded: list[NotRecorded] = []
     not_seen: list[NotSeen] = []
     left_off: int = 0  # more than the lists hold
+    counted: bool = False  # from its beginning, in the four below; earlier versions did not
+    calls: int = 0  # external ones on our lines that the PBX told of, however many lines it printed of each
+    recorded: int = 0  # of these
+    missing: int = 0  # of these, those without a recording that was due
+    unseen: int = 0  # external recordings that the PBX said nothing of
+
+    def figures(self) -> PbxDay | None:
+        """What leaves the unit."""
+        if not self.counted:
+            return None
+        return PbxDay(day=self.day, calls=self.calls, recorded=self.recorded, missing=self.missing, unseen=self.unseen)
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -72,6 +87,11 @@ class Late(msgspec.Struct, frozen=True):
     times: CallTimes
     disposition: str
     why: str
+    internal: bool = False  # as far as it was known then
+
+
+def late_of(record: CallRecord) -> Late:
+    return Late(record.call_id, times_of(record), record.disposition, record.why, record.internal)
 
 
 class Alone(msgspec.Struct, frozen=True):
@@ -86,6 +106,7 @@ class LedgerMemory(msgspec.Struct):
     late: list[Late] = []
     alone: list[Alone] = []
     recent: list[CallTimes] = []  # calls that are over
+    settled: Day | None = None  # the last one
 
 
 class Ledger:
@@ -95,16 +116,26 @@ class Ledger:
         self._zone = ZoneInfo(config.retention.zone)
 
     def day_at(self, utc_ns: int) -> Day:
-        name = self._name(utc_ns)
+        name = self.name_at(utc_ns)
         days = self.memory.days
         if name not in days:
-            days[name] = Day(day=name, zone=self._zone.key)
+            settled = self.memory.settled
+            again = settled is not None and settled.day == name
+            days[name] = settled if settled and again else Day(day=name, zone=self._zone.key, counted=True)
         return days[name]
+
+    def last_day(self) -> PbxDay | None:
+        """Of the last day that is settled; None: there is none yet."""
+        return self.memory.settled.figures() if self.memory.settled is not None else None
 
     def matched(self, told: SmdrLine, call: Late) -> None:
         """A line and a call are one. It is told of where the PBX heard somebody talk, and we have no recording."""
         day = self.day_at(told.arrived_ns)
         day.matched += 1
+        if not (call.internal or self._matcher.is_internal(told)):
+            day.calls += 1
+            day.recorded += call.disposition == "recorded"
+            day.missing += coverage.is_missing(told, call.times.answered, call.disposition, call.why)
         if call.disposition != "recorded" and told.duration_s and call.times.answered:
             entry = self._entry(told, call.times.line, call.why or call.disposition, call.call_id)
             self._add(day, day.not_recorded, entry)
@@ -118,6 +149,7 @@ class Ledger:
             day = self.day_at(alone.told.arrived_ns)
             day.parts += 1
             day.unmatched -= 1
+            self._count_alone(day, alone.told, -1)
             if alone.entry in day.not_recorded:
                 day.not_recorded.remove(alone.entry)
             else:
@@ -131,12 +163,13 @@ class Ledger:
             self.memory.late.remove(call)
             self.matched(told, call)
             self.day_at(told.arrived_ns).late += 1
-            self._seen_after_all(call.call_id)
+            self._seen_after_all(call)
         elif any(self._matcher.is_part(times, told) for times in self.memory.recent):
             self.day_at(told.arrived_ns).parts += 1
         elif (line := self._matcher.our_line(told)) is not None:
             day, entry = self.day_at(told.arrived_ns), self._entry(told, line, NO_RECORD, None)
             day.unmatched += 1
+            self._count_alone(day, told, 1)
             self._add(day, day.not_recorded, entry)
             self.memory.alone = [*self.memory.alone, Alone(told, entry)][-MOST_LATE:]
 
@@ -144,25 +177,31 @@ class Ledger:
         """A call that is sealed without a line."""
         times = times_of(record)
         kept = [late for late in self.memory.late if late.times.ended_ns >= times.ended_ns - LATE_NS]
-        self.memory.late = [*kept, Late(record.call_id, times, record.disposition, record.why)][-MOST_LATE:]
+        self.memory.late = [*kept, late_of(record)][-MOST_LATE:]
         if record.disposition == "recorded":
             day = self.day_at(times.ended_ns)
             day.unmatched += 1
+            day.unseen += not record.internal
             ended_at, length = rfc3339(times.ended_ns), record.duration_s
             entry = NotSeen(call_id=record.call_id, line=record.line, ended_at=ended_at, duration_s=length)
             self._add(day, day.not_seen, entry)
 
     def over(self, utc_ns: int) -> list[Day]:
-        """Days that are over, in order; they are forgotten here."""
+        """Days that are over, in order; all but the last are forgotten here."""
         now = from_utc_ns(utc_ns)
-        days = self.memory.days
+        memory, days = self.memory, self.memory.days
         names = sorted(days)
-        ended = [name for name in names if now >= self._midnight_after(name) + GRACE or name in names[:-MOST_DAYS]]
-        over = [days.pop(name) for name in ended]
-        self.memory.alone = [alone for alone in self.memory.alone if self._name(alone.told.arrived_ns) in days]
+        ended = [name for name in names if now >= self._midnight_after(name) + GRACE]
+        too_many = [name for name in names[:-MOST_DAYS] if name not in ended]
+        if ended:
+            memory.settled = days[ended[-1]]
+        over = [days.pop(name) for name in sorted(ended + too_many)]
+        known = {*days, memory.settled.day} if memory.settled is not None else {*days}
+        memory.alone = [alone for alone in memory.alone if self.name_at(alone.told.arrived_ns) in known]
         return over
 
-    def _name(self, utc_ns: int) -> str:
+    def name_at(self, utc_ns: int) -> str:
+        """The day that it is there, 2026-11-25."""
         return f"{from_utc_ns(utc_ns).astimezone(self._zone):%Y-%m-%d}"
 
     def _midnight_after(self, name: str) -> datetime:
@@ -186,12 +225,20 @@ class Ledger:
         else:
             day.left_off += 1
 
-    def _seen_after_all(self, call_id: str) -> None:
-        for day in self.memory.days.values():
+    def _count_alone(self, day: Day, told: SmdrLine, step: int) -> None:
+        if not self._matcher.is_internal(told):
+            day.calls += step
+            day.missing += step
+
+    def _seen_after_all(self, call: Late) -> None:
+        settled = self.memory.settled
+        for day in [*self.memory.days.values(), *([settled] if settled is not None else [])]:
             for entry in day.not_seen:
-                if entry.call_id == call_id:
+                if entry.call_id == call.call_id:
                     day.not_seen.remove(entry)
                     day.unmatched -= 1
+                    day.unseen -= not call.internal
+                    self.memory.days.setdefault(day.day, day)  # to be written down again
                     return
 
 
