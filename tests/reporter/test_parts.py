@@ -26,6 +26,7 @@ from linetap.records import (
     DeliveryState,
     KernelClockState,
     LineStatus,
+    PbxDay,
     RecorderState,
     UpdateState,
     UpdateStep,
@@ -432,6 +433,18 @@ def test_health_says_which_configuration_and_where_it_departs() -> None:
     said = health(snapshot(state), Outgoing(0, 0, 0, "desk", 0, None), 0)
     assert (said.config_sha256, said.config_pending) == (state.config_sha256, "new")
     assert said.departures == "record_and_flag record_emergency"
+
+
+def test_health_says_what_the_pbx_told_of_the_last_day() -> None:
+    def said(state: RecorderState | None) -> tuple[object, ...]:
+        told = health(snapshot(state), Outgoing(0, 0, 0, "desk", 0, None), 0)
+        return (told.pbx_port, told.pbx_day, told.pbx_calls, told.pbx_recorded, told.pbx_missing, told.pbx_unseen)
+
+    day = PbxDay(day="2026-11-25", calls=9, recorded=6, missing=2, unseen=1)
+    assert said(recorder("idle", smdr_connected=True, pbx_day=day)) == ("open", "2026-11-25", 9, 6, 2, 1)
+    assert said(recorder("idle", smdr_connected=False)) == ("shut", *[None] * 5)
+    assert said(recorder("idle")) == ("none", *[None] * 5)
+    assert said(None) == (None,) * 6
 
 
 def test_health_says_how_far_an_update_is() -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from linetap.checks import Snapshot
 from linetap.clock import NS_PER_S, rfc3339
-from linetap.records import FREE, ConfirmedBy, RecorderState
+from linetap.records import FREE, ConfirmedBy, PbxPort, RecorderState
 from linetap.reporter.outgoing import Outgoing
 
 _FORECAST_AFTER_S = 600  # a forecast from less is a guess
@@ -35,6 +35,12 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_by: ConfirmedBy  # whose word counts: a broker's where the roles name no desk
     lines_in_use: int
     lines: int
+    pbx_port: PbxPort | None  # null: there is no recorder to say
+    pbx_day: str | None  # the last one that is settled, as the next four are of it: 2026-11-25 where the unit is
+    pbx_calls: int | None  # external ones on the unit's lines that the PBX told of
+    pbx_recorded: int | None  # of these
+    pbx_missing: int | None  # of these: a recording was due, and there is none
+    pbx_unseen: int | None  # recordings beside them that the PBX said nothing of
     config_sha256: str | None  # of the effective configuration
     config_pending: str | None  # of the one that waits for a moment without a call
     update: str  # how far one is that is on its way, and its version
@@ -52,6 +58,7 @@ def health(snapshot: Snapshot, events: Outgoing, alerts: int) -> Health:
     # The recorder's word: the reporter's sandbox takes no adjtimex(2), and every clock would look unkept.
     clock = recorder.clock if recorder else None
     lines = recorder.lines if recorder else []
+    pbx = recorder.pbx_day if recorder else None
     return Health(
         at=rfc3339(snapshot.utc_ns),
         storage_days_left=_days_left(recorder, snapshot.free_bytes, snapshot.reserve_bytes),
@@ -73,6 +80,12 @@ def health(snapshot: Snapshot, events: Outgoing, alerts: int) -> Health:
         confirmed_by=events.confirmed_by,
         lines_in_use=sum(line.state not in FREE for line in lines),
         lines=len(lines),
+        pbx_port=_pbx_port(recorder),
+        pbx_day=pbx.day if pbx else None,
+        pbx_calls=pbx.calls if pbx else None,
+        pbx_recorded=pbx.recorded if pbx else None,
+        pbx_missing=pbx.missing if pbx else None,
+        pbx_unseen=pbx.unseen if pbx else None,
         config_sha256=recorder.config_sha256 if recorder else None,
         config_pending=recorder.config_pending if recorder else None,
         update=_update(recorder),
@@ -80,6 +93,12 @@ def health(snapshot: Snapshot, events: Outgoing, alerts: int) -> Health:
         services_dead=" ".join(dead),
         alerts=alerts,
     )
+
+
+def _pbx_port(recorder: RecorderState | None) -> PbxPort | None:
+    if recorder is None:
+        return None
+    return "none" if recorder.smdr_connected is None else "open" if recorder.smdr_connected else "shut"
 
 
 def _update(recorder: RecorderState | None) -> str:
