@@ -7,7 +7,7 @@ count of all of them would take longer with each year. Moments are told, not age
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select
@@ -15,10 +15,16 @@ from sqlalchemy import Connection, RowMapping, func, select
 from linetap import __version__
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.ingest import heads, holes
-from linetap.desk.ingest.tables import alerts, calls, origins, unit_alerts, units
+from linetap.desk.ingest.tables import alerts, calls, origins, pbx_days, unit_alerts, units
 
 _DAY_NS = 86_400 * NS_PER_S
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+_OF_A_DAY = {
+    "calls": "external calls on its lines",
+    "recorded": "those with a recording",
+    "missing": "those without one that was due",
+    "unseen": "recordings that the PBX said nothing of",
+}
 Sample = tuple[Mapping[str, str], float]
 
 
@@ -73,8 +79,24 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
         "linetap_calls_last_day", "gauge", "Calls that began in the last 24 h, by what became of them.",
         _calls(db, known, now_ns),
     )  # fmt: skip
+    days = [row for row in _last_days(db) if row["unit"] in known]
+    for column, about in _OF_A_DAY.items():
+        yield (
+            f"linetap_pbx_{column}", "gauge", f"Of the last day that the unit's PBX told: {about}.",
+            [({"unit": row["unit"]}, row[column]) for row in days],
+        )  # fmt: skip
+    yield (
+        "linetap_pbx_told_timestamp_seconds", "gauge", "When the unit told that day, or corrected it.",
+        _moments(days, "told_at"),
+    )  # fmt: skip
     strangers = db.execute(select(func.count()).select_from(units).where(units.c.named.is_(False))).scalar_one()
     yield "linetap_strangers", "gauge", "Units that no signers' file names.", [({}, strangers)]
+
+
+def _last_days(db: Connection) -> Sequence[RowMapping]:
+    last = select(pbx_days.c.unit, func.max(pbx_days.c.day).label("day")).group_by(pbx_days.c.unit).subquery()
+    same = (pbx_days.c.unit == last.c.unit) & (pbx_days.c.day == last.c.day)
+    return db.execute(select(pbx_days).join(last, same).order_by(pbx_days.c.unit)).mappings().all()
 
 
 def _moments(rows: Iterable[RowMapping], column: str) -> Iterator[Sample]:

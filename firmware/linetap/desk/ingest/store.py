@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from linetap.broker.message import armored
 from linetap.clock import rfc3339
-from linetap.desk.ingest import callrow, heads, judge, outages, register, unitalerts
+from linetap.desk.ingest import callrow, heads, judge, outages, pbxdays, register, unitalerts
 from linetap.desk.ingest.chain import Group, reached
 from linetap.desk.ingest.clear import clear_events
 from linetap.desk.ingest.heads import HeadReport
@@ -77,7 +77,9 @@ class Store:
         with self._engine.begin() as db:
             heard = register.note(db, batch, self._names)
             outages.note(db, batch, heard)
-            unitalerts.note(db, [one for one in batch if isinstance(one, Notice) and one.unit in heard])
+            notices = [one for one in batch if isinstance(one, Notice) and one.unit in heard]
+            unitalerts.note(db, notices)
+            pbxdays.note(db, [one for one in notices if self._names.has(one.unit)])
             reports = [one for one in batch if isinstance(one, Report) and one.unit in heard]
             found = [(report, judge.read(report, signers)) for report in reports]
             self._set_aside(db, [(report, verdict) for report, verdict in found if isinstance(verdict, Verdict)])

@@ -42,6 +42,7 @@ units = Table(
     Column("outbox_seq", BigInteger),  # as its last health has it: unsigned, good for a question only
     Column("health_at", Text),
     Column("heard_at", Text),  # the desk's time of whatever came last
+    Column("pbx_port", Text),  # none, open, shut; null: it never said
     Column("set_aside", Integer, nullable=False, default=0),  # how many, kept or not
 )
 
@@ -53,6 +54,20 @@ unit_alerts = Table(
     Column("check", Text, primary_key=True, quote=True),
     Column("severity", Text, nullable=False),
     Column("since", Text, nullable=False),
+)
+
+# What the PBX of a unit told of a day, and what became of it (pbxdays.py): unsigned, as `units`.
+pbx_days = Table(
+    "pbx_days",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("day", Text, primary_key=True),  # 2026-11-25, where the unit is
+    Column("calls", Integer, nullable=False),
+    Column("recorded", Integer, nullable=False),  # of the calls
+    Column("missing", Integer, nullable=False),  # of the calls: a recording was due
+    Column("unseen", Integer, nullable=False),  # recordings beside them
+    Column("told_at", Text, nullable=False),  # by the desk's time; of a correction, when that came
+    Index("pbx_days_day", "day"),
 )
 
 # One row for each key of a unit: its events have numbers of their own.
