@@ -127,9 +127,9 @@ def _lines(found: Found) -> list[str]:
     lines.append(f"{gone} events are here no more: their units have let go of them, or are not online")
     lines.append(f"{found.from_record} calls are told from their record in the store alone, without a signed event")
     taken = ", ".join(f"{found.taken[table.name]} {table.name}" for table in metadata.sorted_tables
-                      if table.name in ("outages", "alerts", "set_aside", "heads"))  # fmt: skip
+                      if table.name in ("outages", "pbx_days", "alerts", "set_aside", "heads"))  # fmt: skip
     lines.append(f"only the desk has seen, and taken over: {taken}" if found.old is not None else
-                 f"what only the desk has seen (outages, alerts, set_aside, older heads) is lost: "
+                 f"what only the desk has seen (outages, pbx_days, alerts, set_aside, older heads) is lost: "
                  f"{found.why_not or 'nothing was to be taken over'}")  # fmt: skip
     if found.copied is not None:
         lines.append(f"{found.copied} calls have a proved record in the store; of {sum(found.refused.counts.values())} "

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What only the desk has seen, and no unit could tell again: taken over from the old database, where it can be read.
 
-When nobody heard a unit, what was set aside, the alerts, signed heads that contradict each other, copies whose time is
-over. None of it is the index: it is not made from anything that is elsewhere.
+When nobody heard a unit, what its PBX told of each day, what was set aside, the alerts, signed heads that contradict
+each other, copies whose time is over. None of it is the index: it is not made from anything that is elsewhere.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, insert, select
+from sqlalchemy import Column, Connection, Engine, Table, insert, inspect, select
 
-from linetap.desk.ingest.tables import alerts, copies, heads, outages, set_aside, units
+from linetap.desk.ingest.tables import alerts, copies, heads, outages, pbx_days, set_aside, units
 from linetap.errors import Refusal
 from linetap.evidence import unitlog
 from linetap.evidence.signers import Signer
@@ -25,7 +25,7 @@ def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
     """How many rows of each table. SQLAlchemyError: the old one cannot be read, and nothing was taken."""
     taken: Counter[str] = Counter()
     with old.connect() as source, new.begin() as db:
-        for table in (units, outages, alerts, set_aside, heads, copies):
+        for table in (units, outages, pbx_days, alerts, set_aside, heads, copies):
             rows = [row for found in _rows(source, table) if (row := _of_ours(table, found, signers)) is not None]
             taken[table.name] = len(rows)
             for at in range(0, len(rows), _AT_ONCE):
@@ -34,11 +34,23 @@ def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
 
 
 def _rows(source: Connection, table: Table) -> Iterator[dict[str, Any]]:
-    wanted = select(table).order_by(*table.primary_key)
+    columns = _there(source, table)
+    if not columns:
+        return
+    wanted = select(*columns).order_by(*table.primary_key)
     if table is copies:
         wanted = wanted.where(copies.c.removed_at.is_not(None))
     for row in source.execute(wanted).mappings():
         yield {name: value for name, value in row.items() if name != "id"}  # which the new one gives in the same order
+
+
+def _there(source: Connection, table: Table) -> list[Column[Any]]:
+    """Those that an earlier version kept, if it had the table."""
+    looked = inspect(source)
+    if not looked.has_table(table.name):
+        return []
+    names = {column["name"] for column in looked.get_columns(table.name)}
+    return [column for column in table.columns if column.name in names]
 
 
 def _of_ours(table: Table, row: dict[str, Any], signers: list[Signer]) -> dict[str, Any] | None:
