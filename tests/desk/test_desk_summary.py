@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls_house import NOW_NS, UNIT, CallsHouse
+from calls_house import NOW_NS, OTHER, UNIT, CallsHouse
 from servesite import tls
 from sqlalchemy import insert, update
 
@@ -155,9 +155,14 @@ def house(tmp_path: Path) -> Iterator[CallsHouse]:
     with house.engine.begin() as db:
         db.execute(update(tables.units).where(tables.units.c.unit == UNIT).values(state="online", heard_at=at))
         db.execute(insert(tables.unit_alerts), [
-            {"unit": UNIT, "check": "smdr_unmatched", "severity": "warning", "since": at},
+            {"unit": UNIT, "check": "hum", "severity": "warning", "since": at},
             {"unit": UNIT, "check": "disk_full", "severity": "critical", "since": at},
-            {"unit": "stranger", "check": "smdr_unmatched", "severity": "critical", "since": at},
+            {"unit": "stranger", "check": "disk_full", "severity": "critical", "since": at},
+        ])  # fmt: skip
+        db.execute(insert(tables.pbx_days), [
+            {"unit": UNIT, "day": DAY, "calls": 120, "recorded": 97, "missing": 2, "unseen": 1, "told_at": at},
+            {"unit": UNIT, "day": "2026-11-23", "calls": 7, "recorded": 0, "missing": 7, "unseen": 7, "told_at": at},
+            {"unit": "stranger", "day": DAY, "calls": 9, "recorded": 0, "missing": 9, "unseen": 9, "told_at": at},
         ])  # fmt: skip
         db.execute(insert(tables.alerts).values(unit=UNIT, origin="o", code="log_fork", first=1, last=2, since=at,
                                                 alerted_at=at))  # fmt: skip
@@ -189,7 +194,12 @@ def test_the_numbers_and_nobody_in_them(house: CallsHouse, capsys: pytest.Captur
         gone = db.exec_driver_sql("SELECT count(*) FROM calls WHERE destroyed_at IS NOT NULL").scalar_one()
     assert min(total, gone) > 0
     assert f"통화 calls: total {total}, " in said
-    assert f"교환기와 다른 장치 units that differ from the PBX: 1 ({UNIT})" in said
+    figures = "교환기 통화 PBX calls 120, 녹음 recorded 97, 누락 missing 2, 교환기에 없는 녹음 not at the PBX 1"
+    assert f"교환기 대조 coverage against the PBX: 98.3 %; 장치 units 1, {figures}\n" in said
+    assert "교환기와 다른 장치 units that differ from the PBX: 1\n" in said
+    assert f"  {UNIT}: {figures}\n" in said
+    assert "이날 대조 없음 told nothing of this day: 0\n" in said
+    assert f"교환기 연결 여부 모름 not known whether they hear a PBX: 1 ({OTHER})\n" in said
     assert "현재 경보 alerts now: critical 1, warning 1" in said
     assert "log_fork 1" in said
     assert f"파기 destroyed: 통화 calls {gone}, " in said

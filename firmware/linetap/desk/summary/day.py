@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A day's numbers from the ingest's database: no number, no person, no call. Units by their names, as in the figures.
 
-Calls, destructions and outages are of the day; what stands and how units are is of the moment that it is made.
+Calls, destructions, outages and what the PBXs told are of the day; what stands and how units are is of the moment that
+it is made.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from sqlalchemy import Connection, Select, func, select
 from linetap.clock import NS_PER_S, rfc3339
 from linetap.desk.ingest.outages import DESK, UNHEARD_S
 from linetap.desk.ingest.tables import alerts, calls, copies, outages, unit_alerts, units
-
-MOST_NAMED = 20  # units of a kind; more are only counted
-_COVERAGE = "smdr_unmatched"  # the check by which a unit says that the PBX and its recordings differ
+from linetap.desk.summary.coverage import coverage
+from linetap.desk.summary.naming import named
 
 
 def span(day: date, zone: ZoneInfo) -> tuple[str, str]:
@@ -34,13 +34,12 @@ def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int) -> dict[str,
     ours = unit_alerts.c.unit.in_(select(units.c.unit).where(units.c.named))  # whoever else reports could say anything
     standing = select(unit_alerts.c.severity, func.count()).where(ours).group_by(unit_alerts.c.severity)
     new = select(alerts.c.code, func.count()).where(alerts.c.alerted_at >= since, alerts.c.alerted_at < until)
-    lacking = select(unit_alerts.c.unit).where(ours, unit_alerts.c.check == _COVERAGE)
     return {
         "day": day.isoformat(),
         "zone": zone.key,
         "made_at": rfc3339(now_ns),
         "calls": {"total": sum(known.values()), **dict(sorted(known.items()))},
-        "coverage": {"units_that_differ_from_the_pbx": _named(db, lacking)},
+        "coverage": coverage(db, day),
         "alerts": {
             "standing": _counted(db, standing),
             "of_the_desk": _counted(db, new.group_by(alerts.c.code)),
@@ -62,21 +61,16 @@ def _counted(db: Connection, wanted: Select[Any]) -> dict[str, int]:
 
 
 def _units(db: Connection, now_ns: int) -> dict[str, Any]:
-    named = select(units.c.unit).where(units.c.named)
-    total = db.execute(select(func.count()).select_from(named.subquery())).scalar_one()
+    ours = select(units.c.unit).where(units.c.named)
+    total = db.execute(select(func.count()).select_from(ours.subquery())).scalar_one()
     heard = rfc3339(now_ns - UNHEARD_S * NS_PER_S)
     critical = select(unit_alerts.c.unit).where(unit_alerts.c.severity == "critical")
     return {
         "named": total,
-        "late": _named(db, named.where(units.c.state == "online", units.c.heard_at < heard)),
-        "offline": _named(db, named.where(func.coalesce(units.c.state, "offline") == "offline")),
-        "at_fault": _named(db, named.where(units.c.unit.in_(critical))),
+        "late": named(db, ours.where(units.c.state == "online", units.c.heard_at < heard)),
+        "offline": named(db, ours.where(func.coalesce(units.c.state, "offline") == "offline")),
+        "at_fault": named(db, ours.where(units.c.unit.in_(critical))),
     }
-
-
-def _named(db: Connection, wanted: Select[tuple[str]]) -> dict[str, Any]:
-    names = sorted(set(db.execute(wanted).scalars()))
-    return {"count": len(names), "units": names[:MOST_NAMED]}
 
 
 def _count(db: Connection, column: Any, since: str, until: str) -> int:

@@ -16,10 +16,10 @@ def letter(found: dict[str, Any]) -> str:
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
-    units, alerts, differ = found["units"], found["alerts"], found["coverage"]["units_that_differ_from_the_pbx"]
+    units, alerts = found["units"], found["alerts"]
     yield f"{found['day']} ({found['zone']})"
     yield f"통화 calls: {_kinds(found['calls'])}"
-    yield f"교환기와 다른 장치 units that differ from the PBX: {_of(differ)}"
+    yield from _coverage(found["coverage"])
     yield f"현재 경보 alerts now: {_kinds(alerts['standing'])}"
     yield f"데스크 경보 alerts of the desk: {_kinds(alerts['of_the_desk'])}"
     gone = found["destructions"]
@@ -30,6 +30,23 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"고장 at fault: {_of(units['at_fault'])}"
     if found["desk_heard_nothing"]:
         yield f"데스크 수신 중단 the desk itself heard nothing: {found['desk_heard_nothing']}"
+
+
+def _coverage(found: dict[str, Any]) -> Iterator[str]:
+    told, differ, percent = found["told"], found["units_that_differ_from_the_pbx"], found["percent"]
+    share = "-" if percent is None else f"{percent:.1f} %"
+    yield f"교환기 대조 coverage against the PBX: {share}; 장치 units {told['units']}, {_figures(told)}"
+    yield f"교환기와 다른 장치 units that differ from the PBX: {differ['count']}"
+    yield from (f"  {unit['unit']}: {_figures(unit)}" for unit in differ["units"])
+    if differ["count"] > len(differ["units"]):
+        yield "  …"
+    yield f"이날 대조 없음 told nothing of this day: {_of(found['told_nothing'])}"
+    yield f"교환기 연결 여부 모름 not known whether they hear a PBX: {_of(found['unknown'])}"
+
+
+def _figures(of: dict[str, Any]) -> str:
+    return (f"교환기 통화 PBX calls {of['calls']}, 녹음 recorded {of['recorded']}, 누락 missing {of['missing']}, "
+            f"교환기에 없는 녹음 not at the PBX {of['unseen']}")  # fmt: skip
 
 
 def _kinds(counts: dict[str, int]) -> str:
