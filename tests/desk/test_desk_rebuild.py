@@ -415,7 +415,10 @@ def test_the_result_equals_the_live_one(tmp_path: Path, run_dir: Path) -> None:
 
         def settled() -> bool:
             copied = [row["copied_at"] for row in rows(ingest.engine, tables.calls) if row["call_id"].startswith("2")]
-            return len(copied) == len(records) and all(copied) and floor.confirmed == floor.outbox.last_seq
+            if len(copied) != len(records) or not all(copied) or floor.confirmed != floor.outbox.last_seq:
+                return False
+            heads = rows(ingest.engine, tables.heads)  # of the whole log: one is told every 10 s at most
+            return [row["size"] for row in heads] == [floor.unit_log.size]
 
         try:
             until(settled, LIMIT_S)
