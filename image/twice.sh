@@ -5,12 +5,14 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly FIRST=$PWD/build/image
+COMMIT=$(git rev-parse HEAD) # it may go on meanwhile
 SECOND=$(mktemp -d "${TMPDIR:-/tmp}/linetap-twice-XXXXXX")
 trap 'rm -rf --one-file-system "$SECOND"' EXIT
 
-grep -q "$(git rev-parse --short=12 HEAD))" "$FIRST/manifest.txt" || image/build.sh
+grep -qF "(${COMMIT:0:12})" "$FIRST/manifest.txt" || image/build.sh
 git clone --quiet . "$SECOND/linetap"
 cd "$SECOND/linetap"
+git checkout --quiet "$COMMIT"
 mkdir build
 cp -r "$FIRST/../update-key" build/ # whom the root trusts is part of it
 ./build.sh setup
