@@ -31,12 +31,9 @@ _ROWS_AT_ONCE = 250
 _AT = ("at", "at_unit", "at_call")
 
 
-def _fence_key(leg: Leg, cursor: Cursor | None, most: int) -> _Key:
-    return "fence", leg.since, leg.until, *leg.values.items(), leg.astray, cursor, most
-
-
-def _rows_key(leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> _Key:
-    return "rows", leg.since, leg.until, *leg.values.items(), leg.astray, cursor, most, fence
+def _look(kind: str, leg: Leg, *asked: object) -> _Key:
+    """By which its answer is known again."""
+    return kind, leg.since, leg.until, *leg.values.items(), leg.astray, *asked
 
 
 def _where(wanted: Select[Any], conditions: Sequence[ColumnElement[bool]], legs: Legs | None) -> Select[Any]:
@@ -53,14 +50,14 @@ class Reading:
     db: Connection
     way: Way
     whole: bool
-    has_months: bool = field(init=False)
     _months: list[int] | None = None
     _made: dict[_Key, Statement] = field(default_factory=dict)
     _makes: dict[int, Callable[[Legs | None], Statement]] = field(default_factory=dict)
     _known: dict[_Key, list[Sequence[Any]]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.has_months = self.db.dialect.name == "postgresql"
+    @property
+    def has_months(self) -> bool:
+        return self.db.dialect.name == "postgresql"
 
     def spans(self, leg: Leg, cursor: Cursor | None) -> Iterator[Leg]:
         """The leg in the pieces it is read in, one behind the other."""
@@ -76,24 +73,24 @@ class Reading:
         if len(first) < MANY:
             return
         rest = [leg for leg in first if leg.rest]
-        self._ask_together({_fence_key(leg, cursor, chunk): self.fence_asked(leg, cursor, chunk) for leg in rest})
+        self._ask_together({_look("fence", leg, cursor, chunk): self.fence_asked(leg, cursor, chunk) for leg in rest})
         looks = {}
         for leg in first:
             fence, count = self.fence(leg, cursor, chunk) if leg.rest else (None, chunk)
             end = fence if leg.rest and count == chunk else None
             if count:
-                looks[_rows_key(leg, cursor, most, end)] = self.rows_asked(leg, cursor, most, end)
+                looks[_look("rows", leg, cursor, most, end)] = self.rows_asked(leg, cursor, most, end)
         self._ask_together(looks)
 
     def fence(self, leg: Leg, cursor: Cursor | None, most: int) -> tuple[str | None, int]:
         """How far `most` entries reach, and how many there are."""
-        known = self._known.get(_fence_key(leg, cursor, most))
+        known = self._known.get(_look("fence", leg, cursor, most))
         ((began_at, count),) = known or self.db.execute(*self.fence_asked(leg, cursor, most)).all()
         return began_at, int(count)
 
     def rows(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> list[dict[str, Any]]:
         """Up to `fence`, or to the end of the leg."""
-        known = self._known.get(_rows_key(leg, cursor, most, fence))
+        known = self._known.get(_look("rows", leg, cursor, most, fence))
         found = self.db.execute(*self.rows_asked(leg, cursor, most, fence)).all() if known is None else known
         columns = [column.name for column in self._columns]
         return [dict(zip(columns, row, strict=True)) for row in found]

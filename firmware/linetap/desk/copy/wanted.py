@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.copy.incoming import Call
 from linetap.desk.ingest import judge
-from linetap.desk.ingest.tables import calls, copies, events, units
+from linetap.desk.ingest.tables import UNCLOSED, calls, copies, events, units
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import hold, sealed
 
@@ -25,7 +25,6 @@ _COPIED = (
     .where(copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id, copies.c.removed_at.is_(None))
     .exists()
 )
-_UNCLOSED = (copies.c.removed_at.is_(None), copies.c.closing_at.is_(None))
 _OPEN = (
     calls.c.record_sha256.is_not(None),
     calls.c.sealed_at.is_not(None),
@@ -63,7 +62,7 @@ def untold(db: Connection) -> list[Call]:
 def units_unclosed(db: Connection) -> list[str]:
     """Those that are online and have a copy here without its closing."""
     found = select(units.c.unit).where(
-        units.c.state == "online", select(copies.c.unit).where(copies.c.unit == units.c.unit, *_UNCLOSED).exists()
+        units.c.state == "online", select(copies.c.unit).where(copies.c.unit == units.c.unit, UNCLOSED).exists()
     )
     return list(db.execute(found.order_by(units.c.unit)).scalars())
 
@@ -72,7 +71,7 @@ def next_unclosed(db: Connection, unit: str, passed_over: set[str]) -> Call | No
     """The newest copy: those of before the unit had this to give wait behind it. None of those that are passed over."""
     mine = (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
     found = select(copies.c.call_id, copies.c.record_sha256).join(calls, mine)
-    found = found.where(copies.c.unit == unit, *_UNCLOSED, calls.c.destroyed_at.is_(None))
+    found = found.where(copies.c.unit == unit, UNCLOSED, calls.c.destroyed_at.is_(None))
     rows = db.execute(found.order_by(copies.c.stored_at.desc()).limit(_A_LOOK + len(passed_over)))
     return next((Call(unit, *row) for row in rows if row[0] not in passed_over), None)
 

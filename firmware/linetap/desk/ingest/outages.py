@@ -23,7 +23,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, exists, func, insert, select, update
 
 from linetap.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
-from linetap.desk.ingest.register import LIMIT_BYTES, Arrival, Notice
+from linetap.desk.ingest.register import Arrival, Notice
 from linetap.desk.ingest.tables import outages, units
 
 LOOK_EVERY_S = 15
@@ -95,7 +95,7 @@ def note(db: Connection, batch: Sequence[Arrival], heard: Collection[str]) -> No
         if state is not None:
             changes.append(_Change(unit, "offline", "" if state == "offline" else None, last[unit]))
     for unit, notices in said.items():
-        words = [health for one in notices if one.topic == "health" and (health := _health(one)) is not None]
+        words = [health for one in notices if one.topic == "health" and (health := one.said(_Health)) is not None]
         if words:
             changes.append(_Change(unit, "not_recording", _why_not(words[-1]), last[unit]))
     _change(db, changes)
@@ -160,15 +160,6 @@ def _unheard(db: Connection, before: str) -> list[_Change]:
                           outages.c.kind.in_(("unheard", "offline")))  # fmt: skip
     wanted = select(units.c.unit, units.c.heard_at).where(units.c.named, units.c.heard_at < before, ~away)
     return [_Change(unit, "unheard", "", heard_at) for unit, heard_at in db.execute(wanted)]
-
-
-def _health(notice: Notice) -> _Health | None:
-    if len(notice.payload) > LIMIT_BYTES:
-        return None
-    try:
-        return msgspec.json.decode(notice.payload, type=_Health)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _why_not(health: _Health) -> str | None:

@@ -14,7 +14,7 @@ from msgspec import Meta
 from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
 from linetap.clock import from_utc_ns, rfc3339
-from linetap.desk.ingest.register import LIMIT_BYTES, Notice
+from linetap.desk.ingest.register import Notice
 from linetap.desk.ingest.tables import pbx_days, units
 from linetap.records import PbxPort
 
@@ -39,7 +39,7 @@ def note(db: Connection, notices: Sequence[Notice]) -> None:
     days: dict[Key, dict[str, Any]] = {}
     ports: dict[str, str] = {}
     for one in notices:
-        health = _health(one) if one.topic == "health" else None
+        health = one.said(_Health) if one.topic == "health" else None
         if health is not None and health.pbx_port is not None:
             ports[one.unit] = health.pbx_port
         if health is not None and (row := _row(one, health)) is not None:
@@ -70,16 +70,6 @@ def _keep_days(db: Connection, days: dict[Key, dict[str, Any]]) -> None:
         today = date.fromisoformat(min(row["told_at"] for row in new)[:10])
         its = pbx_days.c.unit.in_({row["unit"] for row in new})
         db.execute(delete(pbx_days).where(its, pbx_days.c.day < (today - timedelta(days=KEPT_DAYS)).isoformat()))
-
-
-def _health(notice: Notice) -> _Health | None:
-    """None for what cannot be read."""
-    if len(notice.payload) > LIMIT_BYTES:
-        return None
-    try:
-        return msgspec.json.decode(notice.payload, type=_Health)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _row(notice: Notice, said: _Health) -> dict[str, Any] | None:

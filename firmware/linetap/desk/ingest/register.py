@@ -33,6 +33,15 @@ class Notice:
     received_ns: int
     check: str = ""
 
+    def said[T](self, kind: type[T]) -> T | None:
+        """None for what is too long, or cannot be read."""
+        if len(self.payload) > LIMIT_BYTES:
+            return None
+        try:
+            return msgspec.json.decode(self.payload, type=kind)
+        except (ValueError, RecursionError):
+            return None
+
 
 Arrival = Report | HeadReport | Notice
 
@@ -102,13 +111,8 @@ def forget_states(db: Connection) -> None:
 
 def _said(notice: Notice, state: str | None, session: str | None) -> dict[str, Any]:
     """The columns; none where it cannot be read, or says nothing of now."""
-    if len(notice.payload) > LIMIT_BYTES:
-        return {}
-    try:
-        if notice.topic == "health":
-            health = msgspec.json.decode(notice.payload, type=_Health)
-            return {"outbox_seq": health.outbox_seq, "health_at": health.at}
-        said = msgspec.json.decode(notice.payload, type=Status)
-    except (ValueError, RecursionError):
-        return {}
-    return {} if said.is_late_will(state, session) else msgspec.structs.asdict(said)
+    if notice.topic == "health":
+        health = notice.said(_Health)
+        return {} if health is None else {"outbox_seq": health.outbox_seq, "health_at": health.at}
+    said = notice.said(Status)
+    return {} if said is None or said.is_late_will(state, session) else msgspec.structs.asdict(said)

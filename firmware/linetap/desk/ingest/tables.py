@@ -275,8 +275,8 @@ copies = Table(
 )
 _STANDING = copies.c.removed_at.is_(None)
 Index("copies_standing", copies.c.look_at, sqlite_where=_STANDING, postgresql_where=_STANDING)
-_UNCLOSED = copies.c.removed_at.is_(None) & copies.c.closing_at.is_(None)
-Index("copies_unclosed", copies.c.unit, copies.c.stored_at, sqlite_where=_UNCLOSED, postgresql_where=_UNCLOSED)
+UNCLOSED = copies.c.removed_at.is_(None) & copies.c.closing_at.is_(None)
+Index("copies_unclosed", copies.c.unit, copies.c.stored_at, sqlite_where=UNCLOSED, postgresql_where=UNCLOSED)
 
 # When the desk did not hear a unit, or the unit said that it records nothing: by the desk's clock, from words that
 # nobody has signed (outages.py). Without them "no call" could not be told from "nobody knows".

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
-from linetap.desk.ingest.register import LIMIT_BYTES, Notice
+from linetap.desk.ingest.register import Notice
 from linetap.desk.ingest.tables import unit_alerts
 from linetap.records import Severity
 
@@ -46,11 +46,8 @@ def forget(db: Connection) -> None:
 
 def _row(one: Notice) -> dict[str, Any] | None:
     """None where it is taken back, and of what cannot be read."""
-    if not one.payload or len(one.payload) > LIMIT_BYTES:
-        return None
-    try:
-        alert = msgspec.json.decode(one.payload, type=_Alert)
-    except (ValueError, RecursionError):
+    alert = one.said(_Alert)
+    if alert is None:
         return None
     since = "".join(character for character in alert.since[:40] if character.isprintable())
     return {"unit": one.unit, "check": one.check, "severity": alert.severity, "since": since}
