@@ -18,6 +18,7 @@ from hypothesis import settings
 from broker import MOSQUITTO_21, PROGRAMS, Broker
 from bundle_rig import BundleRig
 from linetap.checks import machine
+from postgres_rig import Postgres
 from release_rig import Desk
 from reporter_rig import Floor
 
@@ -38,6 +39,12 @@ def run_dir() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="linetap-test-", dir="/dev/shm"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with Postgres() as running:
+        yield running
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from postgres_rig import Postgres, needed
 from sqlalchemy import Table, func, select, text
 
 from broker import until
@@ -19,6 +18,7 @@ from linetap.bench.measure.writing import write
 from linetap.desk.ingest import database, months
 from linetap.desk.ingest.tables import calls, events, set_aside
 from linetap.errors import BadInput
+from postgres_rig import Postgres, needed
 
 
 def test_the_bench_measures_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ import pytest
 from calls_rig import EMPTY, fill, fits, order, walk
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from postgres_rig import Postgres
 from sqlalchemy import Engine, delete, event, select, text
 
 from linetap.bench.measure import callsmade
@@ -24,6 +23,7 @@ from linetap.desk.calls.keyset import Cursor, Way
 from linetap.desk.calls.reading import Reading
 from linetap.desk.calls.wanted import STATES, Seat, Wanted, legs
 from linetap.desk.ingest import database, months, tables
+from postgres_rig import Postgres
 
 UNITS = ("floor-03", "a-1")
 # On both sides of the edges of months that have a partition, and of those that have none.
@@ -48,12 +48,6 @@ class Both:
             with engine.begin() as db:
                 db.execute(delete(tables.calls))
             fill(engine, calls)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import pytest
 from calls_rig import at, call, fill, fits, order, recorded, walk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from postgres_rig import Postgres
 from sqlalchemy import Connection, Engine, delete
 
 from linetap.bench.measure import callsmade
@@ -25,6 +24,7 @@ from linetap.desk.calls.reading import Reading, Statement
 from linetap.desk.calls.wanted import STATES, Leg, Seat, Wanted, legs
 from linetap.desk.ingest import database, tables
 from linetap.errors import BadInput
+from postgres_rig import Postgres
 
 UNITS = ("floor-03", "floor-04", "a-1")
 DISPOSITIONS = ("recorded", "missed", "skipped", "fax", None)

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from copy_rig import Units
-from postgres_rig import Postgres
 from sqlalchemy import Engine, create_engine, insert, inspect, text
 
 from broker import Broker, until
@@ -33,6 +32,7 @@ from linetap.errors import AlreadyRunning
 from linetap.evidence import hold, keys, sealed, sshsig
 from linetap.recorder.vault import files
 from linetap.records import CallRecord
+from postgres_rig import Postgres
 
 LIMIT_S = 60
 # When something came here, and how far behind its own time, is of each telling: the unit's bytes are the same.
@@ -61,12 +61,6 @@ def _as_it_was() -> Iterator[None]:
     for number, handler in before:
         signal.signal(number, handler)
     log.handlers, log.level = handlers, level
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres_rig import Postgres
 from sqlalchemy import Engine, create_engine, text
 
 from broker import Broker, until
@@ -20,6 +19,7 @@ from linetap.desk.ingest.register import Notice
 from linetap.desk.ingest.service import alone
 from linetap.desk.ingest.store import Store
 from linetap.errors import AlreadyRunning, BadInput
+from postgres_rig import Postgres
 
 NAMES = ("east", "west")
 ONLINE = b'{"state":"online","session":"a","version":"1","since":"x"}'

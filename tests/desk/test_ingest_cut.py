@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from calls_rig import EMPTY, fill
-from postgres_rig import Postgres
 from sqlalchemy import Engine, MetaData, create_engine, inspect, text
 
 from ingest_rig import Teller, rows, trusted
@@ -18,6 +17,7 @@ from linetap.desk.ingest import cut, database, months, tables
 from linetap.desk.ingest.service import alone
 from linetap.desk.ingest.store import Store
 from linetap.errors import AlreadyRunning, BadInput
+from postgres_rig import Postgres
 
 CLOCK = ManualClock(parse_rfc3339("2026-11-24T22:56:00Z"), NS_PER_S)
 ODD = {
@@ -27,12 +27,6 @@ ODD = {
     "nameless": "2026-11-24T00:00:00.000Z",
     "99990101T000000.000Z-L01": "9999-01-01T00:00:00.000Z",
 }
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture

@@ -7,22 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 from calls_rig import EMPTY, fill
-from postgres_rig import Postgres
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from ingest_rig import rows
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.desk.ingest import database, months, tables
+from postgres_rig import Postgres
 
 DAY_NS = 86_400 * NS_PER_S
 NOW_NS = parse_rfc3339("2026-11-24T22:56:00Z")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 from calls_house import NOON_NS, NOW_NS, OTHER, CallsHouse
 from calls_house import UNIT as MAIN
 from copy_rig import DAY_NS, Units
-from postgres_rig import Postgres
 from sqlalchemy import Engine, delete
 from sqlalchemy.exc import InternalError
 
@@ -31,12 +30,7 @@ from linetap.desk.ingest.store import Store
 from linetap.desk.serve.calls import story as calls_story
 from linetap.errors import AlreadyRunning
 from linetap.evidence import signers
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as server:
-        yield server
+from postgres_rig import Postgres
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres_rig import Postgres
 from sqlalchemy import Engine, create_engine, event, text
 
 from ingest_rig import UNIT, Teller, rows, trusted
@@ -23,16 +22,11 @@ from linetap.desk.ingest.register import LIMIT_BYTES, Notice
 from linetap.desk.ingest.store import Store
 from linetap.desk.summary.coverage import coverage
 from linetap.desk.summary.naming import MOST_NAMED
+from postgres_rig import Postgres
 
 DAY = date(2026, 11, 25)
 NOW_NS = parse_rfc3339("2026-11-25T15:11:00Z")  # 00:11 in Seoul
 NAMES = ("floor-03", "floor-04", "floor-05", "floor-06")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as server:
-        yield server
 
 
 class Desk:

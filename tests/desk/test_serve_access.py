@@ -13,7 +13,6 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from postgres_rig import Postgres
 from servesite import ServeSite
 from sqlalchemy import Engine, delete, insert, select, text, update
 from starlette.requests import Request
@@ -36,17 +35,12 @@ from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import access, access_anchor, access_head, metadata
 from linetap.errors import BadInput
 from linetap.evidence import keys
+from postgres_rig import Postgres
 
 NOW_NS = parse_rfc3339("2026-11-24T01:00:00Z")
 DAY_NS = 86_400 * NS_PER_S
 KEPT_DAYS = 731
 CALL = "20261124T225600.123Z-L03"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

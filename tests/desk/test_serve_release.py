@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from postgres_rig import Postgres
 from release_house import LEGAL, MANAGER, ReleaseHouse, refusal
 
 from linetap.desk.custody.fetch import fetched
@@ -24,6 +23,7 @@ from linetap.desk.custody.package import unpack as helper_unpack
 from linetap.desk.serve.release import words
 from linetap.errors import Refusal
 from linetap.evidence import g711
+from postgres_rig import Postgres
 from release_rig import KIM, LEE, PARK, Desk
 from sealing_rig import CALL_ID, TIMEOUT_S, noise
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from postgres_rig import Postgres
 from release_house import LEGAL, NOW_NS, ReleaseHouse
 from servesite import chromium, require_accessible
 from sqlalchemy import insert, text
@@ -20,6 +19,7 @@ from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.desk.serve.database import writing
 from linetap.desk.serve.release import lists
 from linetap.desk.serve.tables import holds, requests
+from postgres_rig import Postgres
 from release_rig import Desk
 from sealing_rig import CALL_ID, UNIT
 
