@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 from servesite import ServeSite, chromium, require_accessible
 
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
@@ -120,8 +120,16 @@ def test_a_page_that_lies_open_goes_when_its_session_locks(
     expect(page.locator("#again")).to_be_visible()
     require_accessible(page)
     clock.advance(served.site.settings.idle_s * NS_PER_S)
+    asked: list[Route] = []
+    page.route("**/alive", lambda question: asked.append(question))
     page.clock.run_for(60_000)
+    while not asked:
+        page.wait_for_timeout(10)
+    for question in asked:
+        question.continue_()
     page.wait_for_url("**/unlock?next=%2Fpassword")
+    assert len(asked) == 1, "a slow desk was asked again before it had answered: the page goes twice"
+    page.unroute("**/alive")
     require_accessible(page)
     page.locator("#password").fill(PASSWORD)
     page.keyboard.press("Enter")
