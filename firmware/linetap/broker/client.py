@@ -8,6 +8,8 @@ in memory is `_sock_recv`, which is not part of its API: tests/broker fails wher
 
 from __future__ import annotations
 
+import contextlib
+
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -54,7 +56,15 @@ class Client(mqtt.Client):
 
     def _from_ahead(self, bufsize: int) -> bytes:
         if self._at == len(self._ahead):
-            self._ahead, self._at = super()._sock_recv(_AHEAD_BYTES), 0  # BlockingIOError: nothing more has come
+            self._ahead, self._at = self._all_that_came(), 0
         taken = self._ahead[self._at : self._at + bufsize]
         self._at += len(taken)
         return taken
+
+    def _all_that_came(self) -> bytes:
+        """TLS gives a record at a time, and Mosquitto makes one of each packet. BlockingIOError: nothing came."""
+        came = super()._sock_recv(_AHEAD_BYTES)
+        with contextlib.suppress(BlockingIOError):
+            while came and len(came) < _AHEAD_BYTES and (more := super()._sock_recv(_AHEAD_BYTES)):
+                came += more
+        return came

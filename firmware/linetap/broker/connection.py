@@ -220,6 +220,7 @@ class Connection:
             self._break_off()
             return
         self._accepted = True
+        self._client.on_log = None  # paho writes a line of each packet for it
         most = getattr(properties, "ReceiveMaximum", _MOST_IN_FLIGHT)
         # Each time: the broker then tells what it has retained, and a broker that has lost its memory knows us again.
         # Before anybody hears of it: who asks for something reads by then what will be answered.
