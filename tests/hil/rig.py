@@ -38,7 +38,7 @@ class Office:
     @classmethod
     def new(cls, folder: Path) -> Office:
         folder.mkdir()
-        return cls(folder, Pki(folder / "authority", "--network", "10.0.0.0/8"))
+        return cls(folder, Pki(folder / "authority", "--network", "10.0.0.0/8", "--network", "127.0.0.0/8"))
 
     def card(
         self,
@@ -199,7 +199,7 @@ def short_calls(count: int, lines: int = 8, talk_s: float = 6.0) -> str:
     one nobody sees ringing; who lifts a ringing telephone dials nothing, and is waited for 15 s."""
     text = f'lines = {lines}\nseed = 3\nlanguage = "ko"\n'
     for n in range(count):
-        start_s = 1.0 + n * 2.5 + (n // lines) * 14
+        start_s = 1.0 + n * 2.5 + (n // lines) * (8 + talk_s)
         text += f"\n[[call]]\nline = {n % lines + 1}\nstart_s = {start_s}\n"
         text += f'direction = "out"\ndigits = "021234567{n % 10}"\nrings = 1\n'
         text += f"talk_s = {talk_s}\ndense_dbm0 = -30.0\n"

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a long day leaves in the outbox while nobody takes it: written by the image's own, with the unit's key. The
+recorder is stopped meanwhile."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from linetap.clock import SYSTEM, rfc3339
+from linetap.config.check import load_config
+from linetap.recorder.calls.call import new_call_id
+from linetap.recorder.unitkey import UnitKey
+from linetap.records import CallEvent
+
+config = load_config(Path("/etc/linetap/unit.toml"))
+outbox = UnitKey(Path(os.environ["CREDENTIALS_DIRECTORY"]) / "unit.key").open_outbox(config)
+began_ns = SYSTEM.utc_ns()
+for n in range(int(sys.argv[1])):
+    at_ns = began_ns + n * 1_000_000
+    outbox.append(
+        CallEvent(seq=0, event="missed", at=rfc3339(at_ns), unit=config.unit, call_id=new_call_id(at_ns, 1), line=1)
+    )
+print(outbox.last_seq)
