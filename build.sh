@@ -147,19 +147,31 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
-# On both cores, in two halves that take about as long. One has what has to keep time, calls of three minutes and a booting
-# machine, which are nearly all waiting, and the desk without its pages; the other, said first, all the rest.
-all_pytests() {
-  local half=(tests/e2e tests/systemd) file log=build/half.log beside status=0
-  for file in tests/desk/test_*.py; do
-    [[ $file = */test_serve* || $file = */test_watch* ]] || half+=("$file")
-  done
-  mkdir -p build
-  "$BIN/pytest" "${half[@]}" >"$log" 2>&1 </dev/null &
+# Two pytests beside one another, each with the arguments of an array of that name; what the first one said comes last.
+side_by_side() {
+  local -n first=$1 second=$2
+  local log=build/beside.log beside status=0
+  "$BIN/pytest" "${first[@]}" >"$log" 2>&1 </dev/null &
   beside=$!
-  "$BIN/pytest" tests "${half[@]/#/--ignore=}" || status=$?
+  "$BIN/pytest" "${second[@]}" || status=$?
   wait "$beside" || status=$?
   cat "$log"
+  return "$status"
+}
+
+# First what has to keep time: calls of three minutes and a booting machine are nearly all waiting. Then what computes,
+# on both cores, in two halves that take about as long.
+all_pytests() {
+  local folder status=0 others=()
+  local waiting=(tests/e2e tests/systemd)
+  local desk=(tests/desk tests/hardware '--ignore-glob=tests/desk/test_serve*' '--ignore-glob=tests/desk/test_watch*')
+  local pages=(tests/desk/test_serve*.py tests/desk/test_watch*.py)
+  local computing=(tests/evidence tests/signals tests/vault tests/broker tests/mosquitto tests/reporter)
+  for folder in "${waiting[@]}" "${desk[@]:0:2}" "${computing[@]}"; do others+=("--ignore=$folder"); done
+  computing+=("${pages[@]}")
+  mkdir -p build
+  side_by_side waiting others || status=$?
+  side_by_side desk computing || status=$?
   return "$status"
 }
 
