@@ -13,6 +13,7 @@ from fleet_rig import END_S, Speaking
 from watch_rig import LINE
 
 from broker import HOST, Broker, MuteServer, until
+from linetap.broker.client import Client
 from linetap.broker.connection import Arrived, Swept
 from linetap.broker.link import MOST_AT_ONCE, Told
 from linetap.clock import SYSTEM
@@ -115,6 +116,25 @@ def test_the_register_ends_the_start_as_soon_as_everybody_is_heard(broker: Broke
     assert {len(unit.lines) for unit in watcher.units.units.values()} == {8}
     watcher.close()
     speaking.close()
+
+
+def test_what_came_before_a_reset_is_read() -> None:
+    """A broker that refuses says why, and hangs up at once."""
+
+    class Peer:
+        said: Iterator[bytes] = iter((CONNACK[:3], CONNACK[3:]))
+
+        def recv(self, _count: int) -> bytes:
+            if (record := next(self.said, b"")) == b"":
+                raise ConnectionResetError
+            return record
+
+    client = Client("desk", 1000, reads_ahead=True)
+    client._sock = Peer()  # type: ignore[assignment]
+    assert client._sock_recv(len(CONNACK)) == CONNACK
+    with pytest.raises(ConnectionResetError):
+        client._sock_recv(1)
+    client._sock = None
 
 
 def test_a_broker_that_sends_without_end_is_read_no_faster_than_it_is_taken() -> None:

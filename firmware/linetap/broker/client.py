@@ -62,9 +62,10 @@ class Client(mqtt.Client):
         return taken
 
     def _all_that_came(self) -> bytes:
-        """TLS gives a record at a time, and Mosquitto makes one of each packet. BlockingIOError: nothing came."""
+        """TLS gives a record at a time, and Mosquitto makes one of each packet. BlockingIOError: nothing came. What
+        ends the connection behind what came is told by the next read: a broker's last packet says why."""
         came = super()._sock_recv(_AHEAD_BYTES)
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):
             while came and len(came) < _AHEAD_BYTES and (more := super()._sock_recv(_AHEAD_BYTES)):
                 came += more
         return came
