@@ -25,6 +25,8 @@ BOOT = "/boot/firmware"
 VAULT = "/var/lib/linetap/vault"
 FILL_MS = 120  # a slow machine; a notice counts as heard when it comes back within 200
 SETTLED_S = 120
+# For a card whose calls are kept though nobody, or an exchange that stalls, gives their notices back.
+KEEPS = {'on_notice_failure = "discard"': 'on_notice_failure = "record_and_flag"'}
 PINS = load_pins(PROJECT / "hardware/pins.toml")
 
 

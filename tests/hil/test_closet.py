@@ -15,6 +15,7 @@ from hil_table import NOTES
 from machine import Machine
 from rig import (
     HOST,
+    KEEPS,
     UNIT,
     Office,
     call_ids,
@@ -41,7 +42,6 @@ from shipped_broker import Client, ShippedBroker
 pytestmark = pytest.mark.hil
 CALLS = f"linetap/v1/{UNIT}/call"
 TALK_S = 40.0  # the eighth begins 18 s after the first
-KEEPS = 'on_notice_failure = "discard"', 'on_notice_failure = "record_and_flag"'  # an exchange in the machine stalls
 AWAY_S, WAITING = 180, 5000
 WRITE_S = TELL_S = 400
 
@@ -69,7 +69,7 @@ def closet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Closet]:
     broker = ShippedBroker(folder / "broker", pki=office.pki, pair=office.pki.host(HOST, LOOPBACK))
     with broker, Machine(folder) as machine:
         found = Closet(office, machine, broker, machine.sockets / "smdr")
-        changes = {'# port = "/dev/linetap/smdr"': 'port = "/dev/linetap/smdr"', KEEPS[0]: KEEPS[1]}
+        changes = {'# port = "/dev/linetap/smdr"': 'port = "/dev/linetap/smdr"', **KEEPS}
         card = office.card(port=broker.port, changes=changes)
         machine.put("linetap.toml", card)
         machine.more = ["-device", "qemu-xhci", "-chardev", f"socket,id=smdr,path={found.pbx},server=on,wait=off"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from machine import Machine
-from rig import Office, call_ids, idle, record_of, state_of
+from rig import KEEPS, Office, call_ids, idle, record_of, state_of
 
 from linetap.bench.meter import Meter
 from linetap.clock import SYSTEM
@@ -24,7 +24,6 @@ from linetap.ring import I16
 
 pytestmark = pytest.mark.hil
 METER = 'meter_port = "/dev/linetap/card1/meter"'
-KEEPS = 'on_notice_failure = "discard"', 'on_notice_failure = "record_and_flag"'  # nobody is there who could echo it
 ON_HOOK, OFF_HOOK, RINGING = 4800, 850, 10_600  # hundredths of a volt; the last is a peak, at 25 Hz
 
 
@@ -71,7 +70,7 @@ def measured(exchange: Exchange, cable: Path) -> Iterator[None]:
 
 def test_a_call_that_comes_in(machine: Machine, tmp_path: Path) -> None:
     """the line meter: ringing is seen, the call that comes in recorded; its cable pulled and put back"""
-    changes = {f"# {METER}": METER, KEEPS[0]: KEEPS[1]}
+    changes = {f"# {METER}": METER, **KEEPS}
     machine.put("linetap.toml", Office.new(tmp_path / "office").card(lines=2, changes=changes))
     exchange, cable = Exchange(), machine.sockets / "meter"
     machine.more = [

@@ -4,21 +4,21 @@ recorder is stopped meanwhile."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-from linetap.clock import SYSTEM, rfc3339
-from linetap.config.check import load_config
+from linetap.clock import NS_PER_MS, SYSTEM, rfc3339
+from linetap.config import load_config
 from linetap.recorder.calls.call import new_call_id
 from linetap.recorder.unitkey import UnitKey
 from linetap.records import CallEvent
+from linetap.service import credential
 
 config = load_config(Path("/etc/linetap/unit.toml"))
-outbox = UnitKey(Path(os.environ["CREDENTIALS_DIRECTORY"]) / "unit.key").open_outbox(config)
+outbox = UnitKey(credential(Path(config.key))).open_outbox(config)
 began_ns = SYSTEM.utc_ns()
 for n in range(int(sys.argv[1])):
-    at_ns = began_ns + n * 1_000_000
+    at_ns = began_ns + n * NS_PER_MS
     outbox.append(
         CallEvent(seq=0, event="missed", at=rfc3339(at_ns), unit=config.unit, call_id=new_call_id(at_ns, 1), line=1)
     )
