@@ -109,6 +109,15 @@ def start(config: Config) -> Service:
     return Service(config, SYSTEM, StateFile(config.run_path, "recorder", SYSTEM), _first_state(config, SYSTEM))
 
 
+def listening(config: Config) -> Service:
+    """With its port open: what stood on the cable before, opening throws away."""
+    service = start(config)
+    assert service.smdr is not None
+    port = service.smdr._port
+    eventually(lambda: port.connected)
+    return service
+
+
 def joined(service: Service) -> SmdrJoin:
     assert service.smdr is not None
     return service.smdr.join
@@ -137,7 +146,7 @@ def state_of(config: Config) -> RecorderState:
 def test_the_service_joins_what_comes_over_the_port(unit: Unit, cable: Cable, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     config = with_smdr(unit, str(cable.path))
-    service = start(config)
+    service = listening(config)
     killed, lost = now_call(1), now_call(2)
     raw = panasonic((SYSTEM.utc_ns() - T0_NS) / 1e9 - 10, 10, kind="I")
     joined(service).close(killed.call_id, None, killed)
@@ -197,7 +206,7 @@ def test_a_recorder_without_a_port_seals_what_the_last_one_held(unit: Unit, run_
 
 def test_after_a_power_cut_the_day_goes_on(unit: Unit, cable: Cable) -> None:
     config = with_smdr(unit, str(cable.path))
-    service = start(config)
+    service = listening(config)
     cable.say(b"garbage\r\n")
     turn_until(service, lambda service: joined(service).ledger.day_at(SYSTEM.utc_ns()).bad == 1)
     service.end()
