@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap.board.simulated import SimulatedCard, SimulatedPanel, brightness_shown, leds_shown, press_button
-from linetap.board.wires import ARMED_MS, CAPACITY_MS, Wires, wires_path
+from linetap.board.wires import ARMED_MS, CAPACITY_MS, Wires, _allocate, wires_path
 from linetap.clock import NS_PER_MS
 from linetap.errors import DeviceFault
 
@@ -150,6 +150,20 @@ def test_a_card_is_up_before_its_exchange_and_outlives_it(run_dir: Path) -> None
     watcher = Wires.attach(wires_path(run_dir, 1))
     card.close()
     assert watcher.relays.tolist() == [0, 0]
+
+
+def test_a_card_and_an_exchange_that_come_at_once(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards: list[SimulatedCard] = []
+
+    def slow(path: Path, lines: int) -> Path:
+        monkeypatch.setattr("linetap.board.wires._allocate", _allocate)
+        cards.append(SimulatedCard(run_dir, 1, 2))
+        return _allocate(path, lines)
+
+    monkeypatch.setattr("linetap.board.wires._allocate", slow)
+    exchange = Wires.create(wires_path(run_dir, 1), 2)
+    put(exchange, NOW_MS - 10, [True] * 10)
+    assert cards[0].levels(NOW_MS * NS_PER_MS).hook.all()
 
 
 def test_a_card_opens_relays_that_its_predecessor_left_closed(run_dir: Path) -> None:

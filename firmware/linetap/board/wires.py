@@ -63,8 +63,9 @@ class Wires:
         """Every line unplugged. A file of the same shape is kept, relays and all: a board may be looking at it."""
         if not 1 <= lines <= MAX_LINES:
             raise ValueError(f"{lines} lines; a card has 1 to {MAX_LINES}")
-        if _lines_in(path) != lines:
+        if path.exists() and _lines_in(path) != lines:
             _allocate(path, lines).replace(path)
+        _make_absent(path, lines)
         wires = cls(path, lines)
         wires._samples[:] = 0
         return wires
@@ -80,11 +81,7 @@ class Wires:
     @classmethod
     def attach_or_create(cls, path: Path, lines: int) -> Self:
         """For a board that is up before its exchange. DeviceFault `wires_foreign` when they are of other lines."""
-        if _lines_in(path) is None:
-            fresh = _allocate(path, lines)
-            with contextlib.suppress(FileExistsError):  # the exchange was faster
-                os.link(fresh, path)
-            fresh.unlink()
+        _make_absent(path, lines)
         wires = cls.attach(path)
         if wires.lines != lines:
             wires.close()
@@ -167,6 +164,15 @@ def _lines_in(path: Path) -> int | None:
     fits = size == _SAMPLES_AT + lines * CAPACITY_MS * 8
     whole = header["magic"] == _MAGIC.rstrip(b"\0") and header["capacity_ms"] == CAPACITY_MS and fits
     return lines if whole and 1 <= lines <= MAX_LINES else None
+
+
+def _make_absent(path: Path, lines: int) -> None:
+    """Whoever comes first makes it, board or exchange; the other has the same."""
+    if not path.exists():
+        fresh = _allocate(path, lines)
+        with contextlib.suppress(FileExistsError):  # the other was faster
+            os.link(fresh, path)
+        fresh.unlink()
 
 
 def _allocate(path: Path, lines: int) -> Path:
