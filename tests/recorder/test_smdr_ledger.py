@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from smdr_rig import NUMBER, at, call, config_of, panasonic
 from test_smdr_join import TWO, Rig
 
 from linetap.clock import parse_rfc3339, rfc3339
 from linetap.recorder.smdr.join import MOST_LINES
 from linetap.recorder.smdr.ledger import MOST_ENTRIES, Day
+from linetap.records import CallRecord
 
 TODAY = "2026-11-25"  # in Seoul
 MIDNIGHT_S = (parse_rfc3339("2026-11-25T15:00:00Z") - at(0)) / 1e9
@@ -76,6 +78,53 @@ def test_a_late_line_takes_its_call_off_the_list() -> None:
     day = report(rig)
     assert (day.matched, day.late, day.unmatched, day.not_seen, day.not_recorded) == (1, 1, 0, [], [])
     assert rig.smdr() == {1: None}
+
+
+def cut_off(start_s: float, end_s: float) -> CallRecord:
+    """As it is sealed after a power cut: what was dialled stands in no public record."""
+    return call(1, start_s, end_s, ended_by="power", dialled=None, recovered=True)
+
+
+def test_a_call_that_a_power_cut_ended_has_its_line_though_the_pbx_heard_more_of_it() -> None:
+    """And what went on of it afterwards is a recording of the same line; the call after that is not."""
+    rig = Rig(config_of(*TWO))
+    rig.go_to(60)
+    rig.join.ledger.call_recovered(cut_off(0, 20))
+    rig.go_to(120)
+    rig.ends(call(1, 61, 119, dialled=None))
+    rig.prints(panasonic(0, 119))
+    rig.go_to(180)
+    rig.ends(call(1, 150, 180))
+    assert rig.day().unseen == 1  # what went on
+    rig.go_to(240)
+    rig.join.finish()
+    day = report(rig)
+    assert (day.calls, day.recorded, day.missing, day.matched, day.not_recorded) == (1, 1, 0, 1, [])
+    assert ([entry.duration_s for entry in day.not_seen], day.unseen, day.unmatched) == ([30.0], 1, 1)
+
+
+@pytest.mark.parametrize("told", [panasonic(0, 10), panasonic(200, 30), panasonic(0, 119, "2102")])
+def test_another_line_is_not_that_of_a_call_that_was_cut_off(told: str) -> None:
+    rig = Rig(config_of(*TWO))
+    rig.join.ledger.call_recovered(cut_off(0, 60))
+    rig.go_to(240)
+    rig.prints(told)
+    rig.join.finish()
+    day = report(rig)
+    assert ([entry.why for entry in day.not_recorded], day.matched) == (["no_record"], 0)
+
+
+def test_that_there_is_no_line_of_a_call_that_was_cut_off_says_nothing() -> None:
+    """It may have been printed while there was no power; and for hours after it may still come."""
+    rig = Rig(config_of(*TWO))
+    rig.join.ledger.call_recovered(cut_off(0, 20))
+    rig.go_to(7200)
+    rig.ends(call(2, 7170, 7200))
+    rig.go_to(7300)
+    assert [entry.line for entry in rig.day().not_seen] == [2]
+    rig.prints(panasonic(0, 7290))
+    rig.join.finish()
+    assert (rig.day().calls, rig.day().recorded, rig.day().not_recorded) == (1, 1, [])
 
 
 def test_the_day_is_written_down_after_midnight_where_the_office_is() -> None:

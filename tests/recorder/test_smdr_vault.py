@@ -21,10 +21,12 @@ from linetap.clock import SYSTEM, ManualClock, from_utc_ns
 from linetap.config.schema import Config, Line, Smdr
 from linetap.evidence import age, au, sealed
 from linetap.recorder import checkpoint
+from linetap.recorder.ports import CallNote
 from linetap.recorder.service import Service, _first_state
 from linetap.recorder.smdr.join import SmdrJoin
 from linetap.recorder.smdr.ledger import Day
 from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.writer import OF_THIS_BOOT
 from linetap.records import CallRecord, PbxDay, RecorderState
 from linetap.service import StateFile, read_state
 from unit_rig import Unit, make_unit
@@ -213,6 +215,24 @@ def test_after_a_power_cut_the_day_goes_on(unit: Unit, cable: Cable) -> None:
     (config.run_path / checkpoint.NAME).unlink()
     successor = start(config)
     assert joined(successor).ledger.day_at(SYSTEM.utc_ns()).bad == 1
+    successor.end()
+
+
+def test_a_call_that_a_power_cut_ended_is_known_to_the_account(unit: Unit, cable: Cable) -> None:
+    config = with_smdr(unit, str(cable.path))
+    now_s = (SYSTEM.utc_ns() - T0_NS) / 1e9
+    begun = call(1, now_s, now_s, ended_at=None, ended_by=None, duration_s=None)
+    service = listening(config)
+    service.vault.note(begun.call_id, CallNote(begun, 0, SYSTEM.utc_ns()))
+    service.end()
+    for name in (checkpoint.NAME, OF_THIS_BOOT):
+        (config.run_path / name).unlink()
+    successor = listening(config)
+    turn_until(successor, lambda service: bool(joined(service).ledger.memory.late))
+    (late,) = joined(successor).ledger.memory.late
+    assert (late.call_id, late.times.cut_off, late.why) == (begun.call_id, True, "power")
+    assert sealed_events(config) == [begun.call_id]
+    assert joined(successor).ledger.day_at(SYSTEM.utc_ns()).unseen == 0
     successor.end()
 
 

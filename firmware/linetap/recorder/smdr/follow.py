@@ -21,7 +21,7 @@ class Smdr:
 
     def __init__(self, config: Config, clock: Clock, vault: VaultWriter, remembered: SmdrMemory | None) -> None:
         assert config.smdr.port is not None
-        self._clock = clock
+        self._clock, self._vault = clock, vault
         self._bad = 0
         self.join = SmdrJoin(config, vault, clock, vault.keep, remembered)
         if remembered is None:
@@ -37,7 +37,10 @@ class Smdr:
         bad, self._bad = self._port.bad - self._bad, self._port.bad
         if bad:
             self.join.ledger.day_at(self._clock.utc_ns()).bad += bad
-        return self.join.turn() or bool(lines)
+        recovered = self._vault.take_recovered()
+        for record in recovered:
+            self.join.ledger.call_recovered(record)
+        return self.join.turn() or bool(lines or recovered)
 
     def tell(self, state: RecorderState) -> None:
         day = self.join.ledger.day_at(self._clock.utc_ns())

@@ -164,6 +164,8 @@ class Ledger:
             self.matched(told, call)
             self.day_at(told.arrived_ns).late += 1
             self._seen_after_all(call)
+            if call.times.cut_off:
+                self._rest_is_seen(told, call.times)
         elif any(self._matcher.is_part(times, told) for times in self.memory.recent):
             self.day_at(told.arrived_ns).parts += 1
         elif (line := self._matcher.our_line(told)) is not None:
@@ -176,8 +178,7 @@ class Ledger:
     def call_alone(self, record: CallRecord) -> None:
         """A call that is sealed without a line."""
         times = times_of(record)
-        kept = [late for late in self.memory.late if late.times.ended_ns >= times.ended_ns - LATE_NS]
-        self.memory.late = [*kept, late_of(record)][-MOST_LATE:]
+        self._await_late(record, times)
         if record.disposition == "recorded":
             day = self.day_at(times.ended_ns)
             day.unmatched += 1
@@ -185,6 +186,13 @@ class Ledger:
             ended_at, length = rfc3339(times.ended_ns), record.duration_s
             entry = NotSeen(call_id=record.call_id, line=record.line, ended_at=ended_at, duration_s=length)
             self._add(day, day.not_seen, entry)
+
+    def call_recovered(self, record: CallRecord) -> None:
+        """A call that was open or not sealed when the power went. What was printed until there was power again nobody
+        read: that there is no line of it says nothing."""
+        times = times_of(record)
+        self.call_over(times)
+        self._await_late(record, times)
 
     def over(self, utc_ns: int) -> list[Day]:
         """Days that are over, in order; all but the last are forgotten here."""
@@ -229,6 +237,16 @@ class Ledger:
         if not self._matcher.is_internal(told):
             day.calls += step
             day.missing += step
+
+    def _await_late(self, record: CallRecord, times: CallTimes) -> None:
+        oldest_ns = times.ended_ns - LATE_NS
+        kept = [late for late in self.memory.late if late.times.ended_ns >= oldest_ns or late.times.cut_off]
+        self.memory.late = [*kept, late_of(record)][-MOST_LATE:]
+
+    def _rest_is_seen(self, told: SmdrLine, cut_off: CallTimes) -> None:
+        for call in [late for late in self.memory.late if self._matcher.is_rest(late.times, cut_off, told)]:
+            self.memory.late.remove(call)
+            self._seen_after_all(call)
 
     def _seen_after_all(self, call: Late) -> None:
         settled = self.memory.settled

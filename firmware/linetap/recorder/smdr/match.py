@@ -30,6 +30,7 @@ class CallTimes(msgspec.Struct, frozen=True, kw_only=True):
     ended_ns: int
     answered: bool
     continues: bool  # its beginning is another record's
+    cut_off: bool = False  # by a power cut: when it was over nobody knows
     number: str  # dialled, or the caller's
 
 
@@ -43,6 +44,7 @@ def times_of(record: CallRecord) -> CallTimes:
         ended_ns=ended,
         answered=record.answered_at is not None,
         continues=record.continues is not None,
+        cut_off=record.ended_by == "power",
         number=(caller if record.direction == "in" else record.dialled) or "",
     )
 
@@ -89,6 +91,11 @@ class Matcher:
             return PART_S + (call.ended_ns - min(call.starts_ns)) / NS_PER_S if self.is_part(call, told) else None
         return duration_off + START_WEIGHT * start_off + (OTHER_DIGITS_S if digits is False else 0.0)
 
+    def is_rest(self, call: CallTimes, cut_off: CallTimes, told: SmdrLine) -> bool:
+        """`told` is of the call that was cut off; what went on of it after the power cut is a record of its own."""
+        end_ns = max(cut_off.starts_ns) + round(((told.duration_s or 0) + self._slack_s) * NS_PER_S)
+        return call.line == cut_off.line and cut_off.ended_ns <= min(call.starts_ns) and call.ended_ns <= end_ns
+
     def is_part(self, call: CallTimes, told: SmdrLine) -> bool:
         """One of the several lines of a call that was transferred: printed during it, and about nothing else.
 
@@ -109,7 +116,7 @@ class Matcher:
         lengths = [(call.ended_ns - start) / NS_PER_S for start in call.starts_ns]
         if not call.answered:
             lengths.append(0.0)
-        off = min(abs(told.duration_s - length) for length in lengths)
+        off = min(max(length - told.duration_s, 0 if call.cut_off else told.duration_s - length) for length in lengths)
         return off if off <= self._slack_s + DURATION_SLACK_SHARE * max(lengths) else None
 
     def _of_line(self, line: Line, told: SmdrLine, digits: bool | None) -> bool:

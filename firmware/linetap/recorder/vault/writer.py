@@ -91,6 +91,7 @@ class VaultWriter:
         self._failure: BaseException | None = None
         self._journal = journal
         self._recovered = journal is None
+        self._recovered_calls: deque[CallRecord] = deque()  # for the account with the PBX
         self.written_bytes = 0
         self.gap_ms = 0.0
         self.upkeep: Upkeep | None = None  # a replay destroys nothing
@@ -190,6 +191,10 @@ class VaultWriter:
     def written_until(self, call_id: str) -> int:
         """The frame up to which an open recording is written."""
         return self._recordings[call_id].position
+
+    def take_recovered(self) -> list[CallRecord]:
+        """Calls that a power cut had left, and that have been sealed since this was last asked."""
+        return [self._recovered_calls.popleft() for _ in range(len(self._recovered_calls))]
 
     @property
     def outbox_seq(self) -> int:
@@ -403,6 +408,7 @@ class VaultWriter:
                 self._log.close_call(record.call_id)
                 self._append(ended_event(record))
                 self._append(self._sealed_event(record.call_id, record))
+                self._recovered_calls.append(record)
         for recording in self._recordings.values():
             self._journal.opened(recording, self._index.of_one_call())
         self._journal.begin(going_on)
