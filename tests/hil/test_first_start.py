@@ -104,6 +104,11 @@ def test_power_on_to_ready(unit: Machine) -> None:
     NOTES.append(f"LEDs after {ready['linetap-panel']:.1f} s, reports after {ready['linetap-reporter']:.1f} s")
 
 
+def test_a_card_in_a_reader_is_seen(unit: Machine) -> None:
+    """the kernel looks every two seconds whether a card lies in a reader"""
+    assert unit.run("cat", "/sys/module/block/parameters/events_dfl_poll_msecs") == "2000"
+
+
 def test_nothing_listens(unit: Machine) -> None:
     """no socket of the unit listens to the network, and nobody can log in"""
     listening = [line for line in unit.run("ss", "-Hltun").splitlines() if "UNCONN" not in line or ":68" not in line]
