@@ -102,23 +102,31 @@ class Exchange:
 
     def _exchange_periods(self) -> bool:
         """Reads what there is and writes as much. Whether there was anything."""
-        period = self._end.period
-        moved = False
-        while (available := self._end.available()) >= period or available == DRY:
-            data = self._end.read()
-            moved = True
-            if data is None:
-                self._overran()
-                break
-            if self._queued() <= self._fill_frames:  # else this is what piled up in an under-run: it would echo late
-                self._put(self._notices(data), self._end.period)
-        while self._queued() < self._fill_frames - period:
-            self._put(None, period)
-        return moved
+        period, moved = self._end.period, False
+        while True:
+            lacks = self._queued() < self._least_frames  # looked at before what has come: else it may have come since
+            available = self._end.available()
+            if available == DRY or available >= period:
+                moved = True
+                data = self._end.read()
+                if data is None:
+                    self._overran()
+                    return moved
+                if self._queued() <= self._fill_frames:  # else this piled up in an under-run: it would echo late
+                    self._put(self._notices(data), period)
+            elif lacks:
+                self._put(None, period)
+            else:
+                return moved
 
     @property
     def _fill_frames(self) -> int:
         return max(2, self._cable.fill_ms // SLOT_MS) * self._end.period
+
+    @property
+    def _least_frames(self) -> int:
+        """Of a period that is about to come as much is missing, and the two directions do not count in step."""
+        return max(self._fill_frames - 2 * self._end.period, self._end.period)
 
     def _fill(self) -> None:
         """In one write: the first one starts the stream, and a second might come too late."""

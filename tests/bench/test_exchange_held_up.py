@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exchange's process may be held up anywhere: what it was sent comes back in one piece, and as late as before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench_rig import write_config
+
+from linetap.bench.cable import DRY, Cable
+from linetap.bench.exchange import Exchange
+from linetap.bench.script import load_script
+from linetap.bench.voices import Voices
+from linetap.config import load_config
+from linetap.ring import I16
+
+PERIOD, BUFFER, FILL_MS, STEP = 80, 5120, 120, 32
+
+
+class End:
+    """A cable whose two directions go on whatever the exchange does; `held_up`: frames that pass at each look. What is
+    to be read is counted STEP frames late: snd-aloop counts each direction in ticks of its own."""
+
+    period, buffer = PERIOD, BUFFER
+
+    def __init__(self, *_: object) -> None:
+        self.now = self.read_to = self.written = 0
+        self.silent = False  # the unit plays nothing any more
+        self.held_up: Iterator[int] = iter(())
+
+    def look(self) -> int:
+        self.now += next(self.held_up, 0)
+        return self.now
+
+    def start_capture(self) -> None:
+        self.read_to = self.now
+
+    def wait(self, _: int) -> None:
+        self.now += PERIOD
+
+    def available(self) -> int:
+        return self.look() - STEP - self.read_to if not self.silent else 0
+
+    def read(self) -> bytes:
+        self.read_to += PERIOD
+        return bytes(2 * 2 * PERIOD)
+
+    def room(self) -> int:
+        left = self.written - self.look()
+        return BUFFER - left if left > 0 else DRY
+
+    def write(self, data: bytes) -> int:
+        self.written += len(data) // 4
+        return len(data) // 4
+
+    def close(self) -> None:
+        pass
+
+
+class Watched(Exchange):
+    """What it puts on the lines, period by period: with what the unit has played, or without."""
+
+    def __init__(self, folder: Path, run_dir: Path) -> None:
+        config = load_config(write_config(folder, run_dir))
+        script = folder / "calls.toml"
+        script.write_text("lines = 2\nduration_s = 60.0\n")
+        self.put: list[bool] = []
+        super().__init__(config, load_script(script), Voices(folder / "voices"), Cable("p", "c", FILL_MS))
+
+    @property
+    def end(self) -> End:
+        assert isinstance(self._end, End)
+        return self._end
+
+    def turns(self, count: int) -> None:
+        for _ in range(count):
+            self.end.wait(100)
+            self._exchange_periods()
+
+    def _put(self, notices: I16 | None, length: int) -> None:
+        self.put.append(notices is not None)
+        super()._put(notices, length)
+
+
+@pytest.fixture
+def watched(tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    monkeypatch.setattr("linetap.bench.exchange.CableEnd", End)
+    made = Watched(tmp_path, run_dir)
+    made.start()
+    made.turns(5)
+    made.put.clear()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("frames", [79, 100, 240, 400])
+@pytest.mark.parametrize("look", range(8))
+def test_what_comes_back_has_no_hole_and_nothing_is_left_out(watched: Watched, look: int, frames: int) -> None:
+    read = watched.end.read_to
+    watched.end.held_up = iter([0] * look + [frames])
+    watched.turns(50)
+    assert all(watched.put)
+    assert len(watched.put) == (watched.end.read_to - read) // PERIOD
+    assert watched.played.underruns == 0
+
+
+def test_the_lines_do_not_run_dry_while_the_unit_plays_nothing(watched: Watched) -> None:
+    watched.end.silent = True
+    watched.turns(50)
+    assert not any(watched.put)
+    assert (len(watched.put) > 30, watched.played.underruns) == (True, 0)
