@@ -13,13 +13,11 @@ import msgspec
 from machine import Machine
 
 from linetap.bench.stage import linetap
-from linetap.board.pins import load_pins
 from linetap.evidence import sealed
 from linetap.records import CallRecord, RecorderState, ServiceState
 from pki_rig import Pki
 
 UNIT = "floor-03"
-PROJECT = Path(__file__).resolve().parents[2]
 HOST = "10.0.2.2"  # this machine's loopback, as the emulated one sees it
 BOOT = "/boot/firmware"
 VAULT = "/var/lib/linetap/vault"
@@ -27,7 +25,6 @@ FILL_MS = 120  # a slow machine; a notice counts as heard when it comes back wit
 SETTLED_S = 120
 # For a card whose calls are kept though nobody, or an exchange that stalls, gives their notices back.
 KEEPS = {'on_notice_failure = "discard"': 'on_notice_failure = "record_and_flag"'}
-PINS = load_pins(PROJECT / "hardware/pins.toml")
 
 
 @dataclass(frozen=True)
@@ -97,40 +94,12 @@ def state_of[S: ServiceState](machine: Machine, name: str, kind: type[S]) -> S:
     return msgspec.json.decode(machine.read(f"/run/linetap/{name}.json"), type=kind)
 
 
-def pin(machine: Machine, number: int) -> int:
-    """What is driven onto a pin of the header."""
-    return int(machine.read(f"{machine.read('/run/hil/gpio.path').decode().strip()}/sim_gpio{number}/value"))
-
-
-def lit(machine: Machine, led: str) -> bool:
-    return pin(machine, getattr(PINS.led, led)) == 1
-
-
 def start_lines(machine: Machine, script: str) -> None:
     """The exchange and the header's wires, in the machine; it begins when capture and recorder are up."""
-    machine.run("systemctl", "stop", "exchange", "header", check=False)
-    machine.run("systemctl", "reset-failed", "exchange", "header", check=False)
     machine.write("/run/hil/calls.toml", script.encode())
-    config = machine.read("/etc/linetap/unit.toml").decode().replace('kind = "hardware"', 'kind = "simulated"')
-    machine.write("/run/hil/bench.toml", config.encode())
-    own = ["systemd-run", "--quiet", "--setenv=PYTHONPATH=/run/hil/python", "--setenv=OPENBLAS_NUM_THREADS=1"]
-    machine.run(
-        *own, "--unit=header", "sh", "-c",
-        "exec /usr/bin/python3 /run/hil/header.py /run/hil/bench.toml $(cat /run/hil/gpio.path)",
-    )  # fmt: skip
-    machine.until(lambda: "ready" in _said(machine, "header"), "the header is wired")
-    machine.run(
-        *own, "--unit=exchange", "-p", "Nice=-5", "/usr/bin/python3", "-m", "linetap", "bench", "--config",
-        "/run/hil/bench.toml", "--script", "/run/hil/calls.toml", "--wait-services", "90", "--voices",
-        "/run/hil/voices", "--fill-ms", str(FILL_MS), "--stalled-ms", "20000",
-        "--playback-pcm", "hw:linetap1,1,0", "--capture-pcm", "hw:linetap1,1,0",
-    )  # fmt: skip
-    machine.until(lambda: "ready:" in _said(machine, "exchange"), "the exchange is ready")
-
-
-def _said(machine: Machine, name: str) -> str:
-    """Since it was last started: an earlier one was ready, too."""
-    return machine.run("journalctl", "-I", "-u", name, "-o", "cat")
+    machine.run("sh", "/run/hil/lines.sh", str(FILL_MS))
+    for name in ("header", "exchange"):
+        machine.until(lambda: b"ready" in machine.read(f"/run/hil/{name}.said"), f"the {name} is ready")  # noqa: B023
 
 
 def played(machine: Machine, limit_s: float) -> None:
@@ -196,12 +165,12 @@ def records(folder: Path) -> list[CallRecord]:
     return [msgspec.json.decode(path.read_bytes(), type=CallRecord) for path in found]
 
 
-def short_calls(count: int, lines: int = 8, talk_s: float = 6.0) -> str:
+def short_calls(count: int, lines: int = 8, talk_s: float = 6.0, apart_s: float = 2.5) -> str:
     """A script of `count` calls, one after another around the lines. All go out: this card has no meter, and without
     one nobody sees ringing; who lifts a ringing telephone dials nothing, and is waited for 15 s."""
     text = f'lines = {lines}\nseed = 3\nlanguage = "ko"\n'
     for n in range(count):
-        start_s = 1.0 + n * 2.5 + (n // lines) * (8 + talk_s)
+        start_s = 1.0 + n * apart_s + (n // lines) * (8 + talk_s)
         text += f"\n[[call]]\nline = {n % lines + 1}\nstart_s = {start_s}\n"
         text += f'direction = "out"\ndigits = "021234567{n % 10}"\nrings = 1\n'
         text += f"talk_s = {talk_s}\ndense_dbm0 = -30.0\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hil_table import NOTES
+from leds import shows
 from machine import Machine
 from rig import (
     HOST,
@@ -22,7 +23,6 @@ from rig import (
     certify,
     checked,
     idle,
-    lit,
     one_call,
     played,
     record_of,
@@ -100,7 +100,7 @@ def test_the_codec_is_pulled_and_comes_back(closet: Closet) -> None:
     machine.until(lambda: state_of(machine, "capture@1", CaptureState).fault is None, "capture works")
     machine.run("sh", "-c", "echo snd_aloop.0 >/sys/bus/platform/drivers/snd_aloop/unbind")
     machine.until(lambda: "codec" in checked(machine), "the check says so")
-    machine.until(lambda: lit(machine, "fault"), "FAULT is lit")
+    machine.until(lambda: shows(machine, "codec_stalled"), "the LEDs say so")
     machine.run("sh", "-c", "echo snd_aloop.0 >/sys/bus/platform/drivers/snd_aloop/bind")
     assert record_of(machine, one_call(machine)).disposition == "recorded"
 
@@ -168,7 +168,7 @@ def test_the_disk_fills_up(closet: Closet) -> None:
     free = int(machine.run("stat", "-f", "-c", "%a", "/var/lib/linetap")) * 4096
     machine.run("fallocate", "-l", str(free - (100 << 20)), "/var/lib/linetap/full")
     machine.until(lambda: closet.recorder.recording_refused == "disk_full", "it says so")
-    machine.until(lambda: lit(machine, "fault"), "FAULT is lit")
+    machine.until(lambda: shows(machine, "disk_full"), "the LEDs say so")
     refused = record_of(machine, one_call(machine))
     assert (refused.disposition, refused.why) == ("discarded", "disk_full")
     machine.run("rm", "/var/lib/linetap/full")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from hil_table import NOTES
+from leds import lit, shows
 from machine import Machine
-from rig import HOST, Office, certify, lit, played, records, short_calls, start_lines, state_of, vault
+from rig import HOST, Office, certify, played, records, short_calls, start_lines, state_of, vault
 
 from linetap.bench.opening import recipe_of
 from linetap.clock import SYSTEM
@@ -78,16 +79,17 @@ def test_twelve_calls_are_opened_here(unit: Machine, office: Office, tmp_path: P
 
 
 def test_the_leds_follow(unit: Machine) -> None:
-    """LEDs, read off the pins: CALL is lit while a line is off-hook and dark after, FAULT when capture is dead"""
+    """LEDs, off the pins: the legend's patterns of a unit that is well and of a dead capture; CALL follows a call"""
+    unit.until(lambda: shows(unit, "ok"), "RUN is lit and FAULT dark")
     unit.until(lambda: not lit(unit, "call"), "CALL is dark")
     start_lines(unit, short_calls(1))
     unit.until(lambda: lit(unit, "call"), "CALL is lit")
     played(unit, 120)
     unit.until(lambda: not lit(unit, "call"), "CALL is dark again")
     unit.run("systemctl", "stop", "linetap-capture@1")
-    unit.until(lambda: lit(unit, "fault"), "FAULT is lit")
+    unit.until(lambda: shows(unit, "capture_dead"), "FAULT says that capture is dead")
     unit.run("systemctl", "start", "linetap-capture@1")
-    unit.until(lambda: not lit(unit, "fault"), "FAULT is dark")
+    unit.until(lambda: shows(unit, "ok"), "all is well again")
 
 
 def test_power_on_to_ready(unit: Machine) -> None:

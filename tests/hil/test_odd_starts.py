@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from leds import shows
 from machine import Machine
-from rig import Office, checked, lit, one_call, record_of, state_of
+from rig import Office, checked, one_call, record_of, state_of
 
 from linetap.records import CaptureState
 
@@ -33,7 +34,7 @@ def test_a_wrong_card(machine: Machine, office: Office) -> None:
         machine.run("systemctl", "restart", "provision-linetap.service", check=False)
         assert "linetap.toml" in machine.run("cat", "/boot/firmware/linetap-error.txt"), name
         assert not machine.run("sh", "-c", "cat /etc/linetap/unit.toml 2>/dev/null; true"), name
-    machine.until(lambda: lit(machine, "fault"), "FAULT is lit")
+    machine.until(lambda: shows(machine, "config_wrong"), "the LEDs say so")
     machine.write("/boot/firmware/linetap.toml", office.card())
     machine.off()
     machine.boot()

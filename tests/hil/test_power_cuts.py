@@ -27,7 +27,7 @@ def test_ten_power_cuts_in_mid_call(machine: Machine, tmp_path: Path) -> None:
     cut: set[str] = set()
     for _ in range(CUTS):
         machine.boot()
-        start_lines(machine, short_calls(8, talk_s=60.0))
+        start_lines(machine, short_calls(8, talk_s=60.0, apart_s=1.0))
         machine.until(lambda: len(_recording(machine)) >= 3, "three lines are recording")
         there = _recording(machine)
         SYSTEM.sleep(OLD_ENOUGH_S)

@@ -24,6 +24,8 @@ def port() -> Path:
 def carried_out(request: dict[str, Any]) -> dict[str, Any]:
     if "write" in request:
         return written(Path(request["write"]), base64.b64decode(request["data"]))
+    if "watch" in request:
+        return watched([Path(path) for path in request["watch"]], request["for_s"])
     if "read" in request:
         return read(Path(request["read"]))
     try:
@@ -54,6 +56,18 @@ def read(path: Path) -> dict[str, Any]:
         return {"rc": 0, "data": base64.b64encode(path.read_bytes()).decode()}
     except OSError as error:
         return {"rc": 1, "err": str(error)}
+
+
+def watched(paths: list[Path], for_s: float) -> dict[str, Any]:
+    """What each of them holds, whenever that changes: (seconds from now, text)."""
+    began, changes = time.monotonic(), [list[tuple[float, str]]() for _ in paths]
+    while (at := time.monotonic() - began) < for_s:
+        for path, found in zip(paths, changes, strict=True):
+            text = path.read_text().strip()
+            if not found or found[-1][1] != text:
+                found.append((round(at, 3), text))
+        time.sleep(0.02)
+    return {"rc": 0, "changes": changes}
 
 
 def answer(asked: bytes) -> bytes:

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The exchange on the lines of the unit, with the script calls.toml, and the header's wires, which stay. Each says in a
+# file beside this one when it is ready. usage: lines.sh FILL_MS
+set -eu
+cd /run/hil
+own() {
+  unit=$1
+  shift
+  systemd-run --quiet --collect --unit="$unit" -p StandardOutput="truncate:/run/hil/$unit.said" \
+    --setenv=PYTHONPATH=/run/hil/python --setenv=OPENBLAS_NUM_THREADS=1 "$@"
+}
+sed 's/kind = "hardware"/kind = "simulated"/' /etc/linetap/unit.toml >bench.toml
+systemctl stop exchange 2>/dev/null || :
+rm -f exchange.said
+systemctl --quiet is-active header ||
+  own header /usr/bin/python3 /run/hil/header.py /run/hil/bench.toml "$(cat gpio.path)"
+own exchange -p Nice=-5 /usr/bin/python3 -m linetap bench --config /run/hil/bench.toml --script /run/hil/calls.toml \
+  --wait-services 90 --voices /run/hil/voices --fill-ms "$1" --stalled-ms 20000 \
+  --playback-pcm hw:linetap1,1,0 --capture-pcm hw:linetap1,1,0

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit's LEDs as somebody reads them who stands before it: the legend's patterns, off the pins of the header."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from statistics import median
+
+from machine import PROJECT, Machine
+
+from linetap.board.pins import load_pins
+from linetap.panel.legend import CONDITIONS
+
+GLANCE_S, LOOK_S = 3.2, 9.0  # longer than any pattern is dark; than two rounds of the longest
+PINS = load_pins(PROJECT / "hardware/pins.toml")
+Seen = list[tuple[float, str]]  # what a pin held from this second on
+
+
+def shows(machine: Machine, condition: str) -> bool:
+    """Whether RUN and FAULT say this, by the legend on the lid."""
+    wanted = CONDITIONS[condition]
+    run, fault = _watched(machine, LOOK_S, "run", "fault")
+    return (pattern(run, LOOK_S), pattern(fault, LOOK_S)) == (wanted.run, wanted.fault)
+
+
+def lit(machine: Machine, led: str) -> bool:
+    """Now or soon."""
+    (seen,) = _watched(machine, GLANCE_S, led)
+    return any(level == "1" for _, level in seen)
+
+
+def pattern(seen: Seen, for_s: float) -> str:
+    """Its name in the legend, by how long it is lit and dark: a machine that is late shows none to the millisecond."""
+    spans = [(level, end - at) for (at, level), (end, _) in pairwise([*seen, (for_s, "")])]
+    if len(spans) == 1:
+        return "on" if spans[0][0] == "1" else "off"
+    lit_s = median(length for level, length in spans if level == "1")
+    longest_s = max((length for level, length in spans if level == "0"), default=0.0)
+    if longest_s > 2.4:
+        return "flash"
+    if longest_s > 1.2:
+        return f"blink {_flashes(spans)}"
+    return next(
+        name for name, least_s in (("wink", 1.5), ("slow", 0.35), ("fast", 0.15), ("flicker", 0.0)) if lit_s > least_s
+    )
+
+
+def _flashes(spans: list[tuple[str, float]]) -> int:
+    """Between two pauses."""
+    pauses = [place for place, (level, length) in enumerate(spans) if level == "0" and length > 0.8]
+    return sum(level == "1" for level, _ in spans[pauses[-2] : pauses[-1]]) if len(pauses) > 1 else 0
+
+
+def _watched(machine: Machine, for_s: float, *leds: str) -> list[Seen]:
+    header = machine.read("/run/hil/gpio.path").decode().strip()
+    paths = [f"{header}/sim_gpio{getattr(PINS.led, led)}/value" for led in leds]
+    changes: list[Seen] = machine.ask({"watch": paths, "for_s": for_s})["changes"]
+    return changes

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What reads the LEDs in these tests can tell every pattern from every other."""
+
+from __future__ import annotations
+
+import pytest
+from leds import LOOK_S, pattern
+
+from linetap.panel.legend import PATTERNS, STEP_MS, lit
+
+pytestmark = [pytest.mark.hil, pytest.mark.quick]
+
+
+def test_each_pattern_is_known_by_its_look() -> None:
+    """each pattern of the legend is known from its pin, whenever somebody begins to look"""
+    for name in PATTERNS:
+        for began_ms in range(0, 4500, STEP_MS // 2):
+            levels = [(ms / 1000, "01"[lit(name, began_ms + ms)]) for ms in range(0, round(LOOK_S * 1000), 20)]
+            seen = [now for at, now in enumerate(levels) if at == 0 or levels[at - 1][1] != now[1]]
+            assert pattern(seen, LOOK_S) == name, (name, began_ms)
