@@ -54,3 +54,19 @@ def test_so_is_what_the_vault_fetches_too_late(run_dir: Path) -> None:
         write(ring, 200)
         assert cards.stretch(2, 0, 50 * SLOT_FRAMES).gaps == [(0, 50 * SLOT_FRAMES, "ring_overtaken")]
         assert cards.overtaken_ns == 100 * NS_PER_S
+
+
+def test_a_capture_that_has_gone_wakes_it_once_and_not_for_ever(run_dir: Path) -> None:
+    cards = Cards(unit(run_dir, LINES), ManualClock(monotonic_ns=100 * NS_PER_S), {})
+    with closing(RingWriter(run_dir, 1, [1, 2], 1, 8000)) as ring:
+        cards.wait(0)
+        write(ring, 4)
+        cards.wait(1000)
+    cards.wait(0)
+    assert cards._bells.poll(0) == []
+    with closing(RingWriter(run_dir, 1, [1, 2], 1, 8000)) as ring:
+        assert ring.resumed
+        for _ in range(2):
+            write(ring, 4)
+            assert cards._bells.poll(1) != []
+            cards.wait(0)

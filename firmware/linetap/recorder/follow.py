@@ -127,17 +127,18 @@ class Cards:
         }
         self._card_of = {line.number: line.card for line in config.line}
         self._callers = {n: Caller(config.run_path / f"capture@{n}.sock") for n in self.followers}
-        self._poll = select.poll()
-        self._polled: dict[int, int] = {}
+        # By edges: that a capture which has gone has left its bell is told once, and not for as long as it is away.
+        self._bells = select.epoll()
+        self._heard: dict[int, RingReader] = {}
 
     def wait(self, timeout_ms: int) -> None:
         """Until a doorbell rings; without a ring to listen to, the whole time-out."""
         for number, follower in self.followers.items():
             follower.attach()
-            if follower.reader is not None and self._polled.get(number) != follower.reader.fileno():
-                self._polled[number] = follower.reader.fileno()
-                self._poll.register(follower.reader.fileno(), select.POLLIN)
-        if self._poll.poll(timeout_ms):
+            if follower.reader is not None and self._heard.get(number) is not follower.reader:
+                self._heard[number] = follower.reader
+                self._bells.register(follower.reader.fileno(), select.EPOLLIN | select.EPOLLET)
+        if self._bells.poll(timeout_ms / 1000):
             for follower in self.followers.values():
                 if follower.reader is not None:
                     follower.reader.silence_bell()
