@@ -47,7 +47,7 @@ class Office:
         changes: dict[str, str] | None = None,
         authority: tuple[str, Path] | None = None,
     ) -> bytes:
-        """linetap.toml of a unit whose codec is the emulated machine's. `authority`: its key's line, its key list."""
+        """linetap.toml of a unit that is the emulated machine. `authority`: its key's line, its key list."""
         custodian = linetap("keygen", "custodian", "-o", self.folder / "custodian.txt").strip()
         epoch = linetap("keygen", "epoch", "-o", self.folder / "epoch.txt").strip()
         path = self.folder / "unit.toml"
@@ -62,7 +62,7 @@ class Office:
         }.items():  # fmt: skip
             assert old in text, old
             text = text.replace(old, new)
-        path.write_text("\n".join(_codec(line) for line in text.splitlines()) + "\n")
+        path.write_text("\n".join(_own(line) for line in text.splitlines()) + "\n")
         named = (authority[1], f"{authority[1]}.sig") if authority else ()
         linetap("provision", "pack", path, self.pki.ca, *named, *network, "-o", self.folder / "linetap.toml")
         return (self.folder / "linetap.toml").read_bytes()
@@ -74,9 +74,12 @@ class Office:
         return answer.read_bytes()
 
 
-def _codec(line: str) -> str:
-    """The emulated machine's, which has a tenth of a Pi's processor: 8 kHz."""
-    own = {"capture_pcm": '"hw:linetap1,0,0"', "playback_pcm": '"hw:linetap1,0,0"', "rate_hz": "8000"}
+def _own(line: str) -> str:
+    """The emulated machine's: a tenth of a Pi's processor, so 8 kHz; and no night, in which LEDs are mostly dark."""
+    own = {
+        "capture_pcm": '"hw:linetap1,0,0"', "playback_pcm": '"hw:linetap1,0,0"', "rate_hz": "8000",
+        "night_from": '"06:00"', "night_to": '"06:00"',
+    }  # fmt: skip
     key = line.split(" = ")[0]
     return f"{key} = {own[key]}" if key in own else line
 
