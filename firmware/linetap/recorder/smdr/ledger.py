@@ -160,12 +160,13 @@ class Ledger:
         fits = [(fit, call) for call in self.memory.late if (fit := self._matcher.misfit(call.times, told)) is not None]
         if fits:
             _, call = min(fits, key=lambda found: found[0])
-            self.memory.late.remove(call)
             self.matched(told, call)
             self.day_at(told.arrived_ns).late += 1
             self._seen_after_all(call)
             if call.times.cut_off:
-                self._rest_is_seen(told, call.times)
+                rest = [late for late in self.memory.late if self._matcher.is_rest(late.times, call.times, told)]
+                for late in rest:
+                    self._seen_after_all(late)
         elif any(self._matcher.is_part(times, told) for times in self.memory.recent):
             self.day_at(told.arrived_ns).parts += 1
         elif (line := self._matcher.our_line(told)) is not None:
@@ -243,12 +244,8 @@ class Ledger:
         kept = [late for late in self.memory.late if late.times.ended_ns >= oldest_ns or late.times.cut_off]
         self.memory.late = [*kept, late_of(record)][-MOST_LATE:]
 
-    def _rest_is_seen(self, told: SmdrLine, cut_off: CallTimes) -> None:
-        for call in [late for late in self.memory.late if self._matcher.is_rest(late.times, cut_off, told)]:
-            self.memory.late.remove(call)
-            self._seen_after_all(call)
-
     def _seen_after_all(self, call: Late) -> None:
+        self.memory.late.remove(call)
         settled = self.memory.settled
         for day in [*self.memory.days.values(), *([settled] if settled is not None else [])]:
             for entry in day.not_seen:
