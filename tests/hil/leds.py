@@ -20,8 +20,8 @@ def shows(machine: Machine, condition: str) -> bool:
     """RUN and FAULT say this, by the legend on the lid; AssertionError with what they say instead."""
     wanted = CONDITIONS[condition]
     run, fault = (pattern(seen, LOOK_S) for seen in _watched(machine, LOOK_S, "run", "fault"))
-    told = machine.read("/run/linetap/panel.json").decode()
-    assert (run, fault) == (wanted.run, wanted.fault), f"RUN {run}, FAULT {fault}: {told}"
+    shown = f"RUN {run}, FAULT {fault}"
+    assert (run, fault) == (wanted.run, wanted.fault), f"{shown}: {machine.read('/run/linetap/panel.json').decode()}"
     return True
 
 
@@ -56,5 +56,7 @@ def _flashes(spans: list[tuple[str, float]]) -> int:
 def _watched(machine: Machine, for_s: float, *leds: str) -> list[Seen]:
     header = machine.read("/run/hil/gpio.path").decode().strip()
     paths = [f"{header}/sim_gpio{getattr(PINS.led, led)}/value" for led in leds]
-    changes: list[Seen] = machine.ask({"watch": paths, "for_s": for_s})["changes"]
+    answer = machine.ask({"watch": paths, "for_s": for_s})
+    assert answer["rc"] == 0, answer["err"]
+    changes: list[Seen] = answer["changes"]
     return changes

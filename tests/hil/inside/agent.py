@@ -63,7 +63,10 @@ def watched(paths: list[Path], for_s: float) -> dict[str, Any]:
     began, changes = time.monotonic(), [list[tuple[float, str]]() for _ in paths]
     while (at := time.monotonic() - began) < for_s:
         for path, found in zip(paths, changes, strict=True):
-            text = path.read_text().strip()
+            try:
+                text = path.read_text().strip()
+            except OSError as error:
+                return {"rc": 1, "err": str(error)}
             if not found or found[-1][1] != text:
                 found.append((round(at, 3), text))
         time.sleep(0.02)
