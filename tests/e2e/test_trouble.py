@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ringtap import RingTap
 from world import LIMIT_S, World, as_recorded, cable_slips, place_in
 
 from linetap.bench.broker import start_broker
+from linetap.bench.processes import Child
 from linetap.bench.stage import UNIT
 from linetap.clock import SYSTEM
 from linetap.records import CallRecord, Gap, PanelState
@@ -53,13 +55,13 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     changes = {"reserve_mb = 256": f"reserve_mb = {free_mb - BALLAST_MB}"}
     with World(folder, SCRIPT, changes, patient=False) as world:
         world.kill(world.broker)  # the broker is absent at the start
-        for name in ("panel", "reporter"):
-            world.start(name)
+        world.start("panel")
+        reporter = world.start("reporter")
         capture, recorder = world.start("capture"), world.start("recorder")
         taps = {line: RingTap(world.run_dir, line - 1) for line in (1, 3)}
         second = _second_recorder(world)
         world.until(lambda: world.line_is(1, "recording"), "the call is recorded")
-        first_ears = _broker_comes(world)  # ... and comes in mid-call
+        first_ears = _broker_comes(world, reporter)  # ... and comes in mid-call
         SYSTEM.sleep(2)
         world.kill(capture)
         SYSTEM.sleep(1)
@@ -70,7 +72,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         world.until(lambda: _refused(world) == "disk_full", "the recorder sees that the disk is full")
         world.until(lambda: "disk" in _panel(world), "the panel shows it")
         panel = _panel(world)
-        second_ears = _broker_comes(world)
+        second_ears = _broker_comes(world, reporter)
         world.until(lambda: world.line_is(2, "off_hook"), "the second call is answered")
         world.until(lambda: len(world.records()) == 1, "the second call is over")
         (folder / "ballast").unlink()
@@ -103,11 +105,15 @@ def _second_recorder(world: World) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
 
-def _broker_comes(world: World) -> Path:
-    """The broker, and one who listens to everything from its first moment."""
+def _broker_comes(world: World, reporter: Child) -> Path:
+    """The broker, and one who listens to everything from its first moment: until it does, the reporter is held."""
+    reporter.process.send_signal(signal.SIGSTOP)
     world.broker, _ = start_broker(world.children, world.folder / "broker", world.port)
-    command = ["mosquitto_sub", "-p", str(world.port), "-q", "1", "-t", "linetap/v1/#", "-F", "%t %p"]
-    return world.children.start(f"ears-{SYSTEM.monotonic_ns()}", command).log
+    listen = f"stdbuf -oL mosquitto_sub -d -p {world.port} -q 1 -t linetap/v1/#".split()
+    ears = world.children.start(f"ears-{SYSTEM.monotonic_ns()}", [*listen, "-F", "%t %p"])
+    world.children.wait_for_text(ears, "Subscribed", LIMIT_S)
+    reporter.process.send_signal(signal.SIGCONT)
+    return ears.log
 
 
 def _heard(ears: Path, topic: str) -> list[dict[str, Any]]:
