@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 
 from linetap.clock import SYSTEM
 
-START_S = 10.0
+START_S, END_S = 20.0, 30.0
 HOST = "127.0.0.1"
 MOSQUITTO_21 = Path(__file__).parents[1] / "build" / "mosquitto21"
 PROGRAMS = {"2.0": Path("mosquitto"), "2.1": MOSQUITTO_21 / "mosquitto"}
@@ -92,10 +92,10 @@ class Broker:
         if self.process is not None:
             self.process.send_signal(how)
             try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
+                self.process.wait(END_S)
+            except subprocess.TimeoutExpired:  # it has not saved what it knows
                 self.process.kill()
-                self.process.wait(5)
+                raise
             self.process = None
 
     def __enter__(self) -> Self:

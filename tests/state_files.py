@@ -95,7 +95,7 @@ class Unit:
 
     def write(self) -> None:
         with self._writing:
-            for name, state in self.states.items():
+            for name, state in list(self.states.items()):
                 state.mono_ns = self.clock.monotonic_ns()
                 state.progress += name not in self.stalled
                 write_atomically(self.run_dir / f"{name}.json", msgspec.json.encode(state))

@@ -28,6 +28,7 @@ from linetap.records import CaptureState, RecorderState, ServiceState
 from linetap.service import StateFile
 
 NOTICE_PEAK = 8000
+AHEAD = 12  # periods; a busy machine may keep this process waiting for some of them
 
 
 def main() -> None:
@@ -46,22 +47,22 @@ def main() -> None:
     rng = np.random.default_rng(7)
     audio, stamps = [], []
     levels: list[Levels] = []
-    for i in range(4 + round(seconds * 100)):
+    for i in range(AHEAD + round(seconds * 100)):
         notice = np.zeros((period, int(channels)), dtype)
         notice[:, int(notice_channel) :] = (rng.integers(-NOTICE_PEAK, NOTICE_PEAK, period) << shift)[:, None]
         assert playback.write(notice.tobytes()) == period
-        if i < 4:  # four periods ahead
+        if i < AHEAD:
             continue
         frames, data = capture.read()
         now_ns = SYSTEM.monotonic_ns()
         assert frames == period, frames
-        if i == 10:
+        if i == AHEAD + 6:
             say_up(run_dir, int(rate), sample_format, int(channels))
         audio.append(np.frombuffer(data, dtype).reshape(period, int(channels)).T >> shift)
         stamps.append(now_ns - 10_000_000)
-        levels.append(board.levels(now_ns) if (i - 4) / 100 <= alive_s else levels[-1])
+        levels.append(board.levels(now_ns) if (i - AHEAD) / 100 <= alive_s else levels[-1])
         for channel in range(int(notice_channel), min(int(notice_channel) + 2, int(channels))):
-            board.relay(channel, relay_from <= (i - 4) / 100 < relay_to)
+            board.relay(channel, relay_from <= (i - AHEAD) / 100 < relay_to)
     np.savez(
         out,
         audio=np.concatenate(audio, axis=1).astype(np.int16),

@@ -82,7 +82,8 @@ def test_overrun_is_a_gap_where_it_was_and_as_long_as_it_was(cable: JackCable, r
         with main_thread_frozen(capture.process.pid):
             SYSTEM.sleep(HOLE_MS / 1000)
         state = capture.captured(before + 60)
-    assert (state.overruns, state.overruns_lately, state.underruns) == (1, 1, 1)
+    assert (state.overruns, state.overruns_lately) == (1, 1)
+    assert state.underruns >= 1
     batches = ring_of(run_dir)
     (gap,) = check_true_to_time(batches, cable)
     assert gap.gap == "overrun"
@@ -97,16 +98,18 @@ def test_frames_lost_without_a_word_are_a_gap_too(impatient_cable: JackCable, ru
     after the hole and before anybody looked must not be taken for what was before it."""
     with Unit(unit(run_dir, impatient_cable), impatient_cable) as capture:
         before = capture.captured(60).progress
+        stopped_ns = SYSTEM.monotonic_ns()
         capture.process.send_signal(signal.SIGSTOP)
         SYSTEM.sleep(HOLE_MS / 1000)
         with main_thread_frozen(capture.process.pid):
             capture.process.send_signal(signal.SIGCONT)
             SYSTEM.sleep(late_ms / 1000)
+        held_ms = (SYSTEM.monotonic_ns() - stopped_ns) / NS_PER_MS
         state = capture.captured(before + 60)
     assert state.overruns == 1
     (gap,) = check_true_to_time(ring_of(run_dir), impatient_cable)
     assert gap.gap == "overrun"
-    assert abs(gap.frames - (HOLE_MS + late_ms) * 8) <= 8 * SLOT_FRAMES
+    assert (HOLE_MS + late_ms) * 8 - 8 * SLOT_FRAMES <= gap.frames <= held_ms * 8 + 8 * SLOT_FRAMES
 
 
 def test_killed_capture_goes_on_in_the_same_ring(impatient_cable: JackCable, run_dir: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Self
 
 import httpx
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import insert, select
 
@@ -35,6 +35,7 @@ CHROMIUM = "/usr/bin/chromium"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LIMIT_S = 30
 HOST = "127.0.0.1"
+expect.set_options(timeout=LIMIT_S * 1000)
 
 
 @cache

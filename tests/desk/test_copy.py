@@ -116,7 +116,7 @@ def test_every_sealed_call_is_copied_and_the_copy_proves_itself(
 
 def test_it_goes_on_after_every_break(ingest: Ingesting, floor: Kept, store: Path, broker: Broker) -> None:
     """Ingest, broker and reporter are killed in the middle of a file; what was here by then is not fetched again."""
-    record = floor.call(size := 1_500_000)
+    record = floor.call(size := 4_000_000)
     part = store / ".incoming" / UNIT / record.call_id / "audio.001.age.part"
 
     def grown(by: int = 250_000) -> int:

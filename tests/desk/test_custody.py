@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from custody_rig import CALL, SECONDS, Helper, marked_call, pack, released
@@ -345,6 +346,7 @@ def test_from_the_desk_by_a_ticket(desk: Desk, desk_server: tuple[str, Path]) ->
         assert len(folders() - before) == 1
         limits = Path(f"/proc/{process.pid}/limits").read_text()
         assert limits.partition("Max core file size")[2].split()[:2] == ["0", "0"]
+        httpx.get(said.read_text().split()[0], timeout=LIMIT_S)  # who answers hears a signal too
         process.send_signal(signal.SIGTERM)
         assert process.wait(LIMIT_S) == 0
     assert folders() - before == set()

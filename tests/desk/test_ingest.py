@@ -88,8 +88,8 @@ def test_killed_ten_times_while_events_flow(ingest: Ingesting, floor: Floor) -> 
     session_stands(ingest)
     floor.reporter()
     for _ in range(KILLS):
-        floor.events(30)
         before = ingest.count()
+        floor.events(30)
         until(lambda: ingest.count() > before + 5)  # noqa: B023 - asked before it changes
         ingest.kill()
         floor.events(30)  # nobody hears them but the broker

@@ -78,8 +78,8 @@ def test_the_ingest_killed_ten_times_and_the_broker_three(ingest: Ingesting, flo
     ingest.start()
     floor.reporter(desk_s=3)
     for n in range(KILLS):
-        floor.events(30)
         before = ingest.count()
+        floor.events(30)
         until(lambda: ingest.count() > before, 40)  # noqa: B023 - asked before it changes
         ingest.kill()
         floor.events(30)

@@ -167,8 +167,8 @@ def test_the_server_killed_while_events_flow(tmp_path: Path, run_dir: Path, serv
         until(lambda: "session_new" in ingest.said())
         floor.reporter(desk_s=3)
         for _ in range(3):
-            floor.events(40)
             before = floor.confirmed
+            floor.events(40)
             until(lambda: floor.confirmed > before)  # noqa: B023 - asked before it changes
             floor.events(40)
             server.stop()

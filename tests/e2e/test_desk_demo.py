@@ -86,6 +86,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         one.process.wait(LIMIT_S)
 
 
+@pytest.mark.timeout(400)
 def test_it_opens_and_leaves_nothing_behind(demo: Demo) -> None:
     until(lambda: "Ctrl-C" in demo.said() or demo.process.poll() is not None, LIMIT_S)
     assert demo.process.poll() is None, demo.said()

@@ -149,7 +149,7 @@ def test_what_the_desk_asks_for_goes_out_again(floor: Kept, desk: Desk, wire: Wi
 def test_a_silent_desk_is_told_again(floor: Kept, wire: Wire) -> None:
     """A broker has them all, and nobody has confirmed one."""
     floor.events(5)
-    floor.reporter(desk_s=0.5)
+    floor.reporter(desk_s=2)
     floor.until(lambda: len(wire.sent) >= 15)
     assert wire.sent[:10] == [1, 2, 3, 4, 5] * 2
     state = floor.state()

@@ -213,8 +213,8 @@ def test_an_alert_that_comes_and_goes_stays_raised(floor: Floor, desk: Desk, bro
     floor.reporter()
     until(lambda: desk.of("/alert/disk_full"))
     for refused in ("disk_full", None) * (CHANGES // 2):
-        floor.lines("idle", "idle", "idle", recording_refused=refused)
         expected = len(desk.of("/alert/disk_full")) + 1
+        floor.lines("idle", "idle", "idle", recording_refused=refused)
         until(lambda: len(desk.of("/alert/disk_full")) >= expected)  # noqa: B023 - asked before it changes
     state = floor.reached(lambda state: "disk_full" in state.unsteady)
     alert = json.loads(retained(broker)[f"{UNIT}/alert/disk_full"])

@@ -69,6 +69,7 @@ def test_it_reports_as_itself(enrolled: Enrolled) -> None:
         floor.reached(lambda state: state.delivered_seq == 40)
         for topic in ("status", "health", "line/1", "call"):
             desk.hears(f"{UNIT}/{topic}")
+        desk.until(lambda: desk.topics.count(f"{UNIT}/call") >= 40)
         assert [one.user["sig"][:4] for one in desk.heard if one.topic == f"{UNIT}/call"] == ["U1NI"] * 40
         assert end(process) == 0
     assert "Not authorized" not in floor.said()

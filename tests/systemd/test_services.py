@@ -41,7 +41,7 @@ SCRIPT = (
     + f'[[call]]\nline = 2\nstart_s = 2.0\ndirection = "out"\ndigits = "{DIALLED}"\nrings = 1\ntalk_s = 4.0\n'
 )
 # As slow to start again as on a small machine: longer than a state file may be old.
-KILL_AFTER_2_S = "[Service]\nWatchdogSec=2\nRestartSec=3s\n"
+KILL_AFTER_2_S = "[Service]\nWatchdogSec=2\nRestartSec=2s\n"
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 

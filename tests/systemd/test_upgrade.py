@@ -20,13 +20,13 @@ from systemd_rig import (
     start_unit,
 )
 
-# A call of some 25 s on line 1, during which all three are restarted; a pause for capture; then a call every 7 s, on
+# A call of some 35 s on line 1, during which all three are restarted; a pause for capture; then a call every 7 s, on
 # both lines in turn.
-LONG_S, NOTICE_S = 20.0, 3.0
+LONG_S, NOTICE_S = 30.0, 3.0
 _CALL = '[[call]]\nline = {line}\nstart_s = {start}\ndirection = "in"\nrings = 1\ntalk_s = {talk}\n'
-SCRIPT = "lines = 2\nduration_s = 400.0\n" + "".join(
+SCRIPT = "lines = 2\nduration_s = 410.0\n" + "".join(
     _CALL.format(line=line, start=start, talk=talk)
-    for line, start, talk in [(1, 1.0, LONG_S), *((1 + n % 2, 45.0 + 7 * n, 4.0) for n in range(48))]
+    for line, start, talk in [(1, 1.0, LONG_S), *((1 + n % 2, 55.0 + 7 * n, 4.0) for n in range(48))]
 )
 NOT_AGAIN = "/run/systemd/system/linetap-capture@.service.d/99-not-again.conf"
 
