@@ -59,5 +59,6 @@ write_card
 list_contents
 write_bundle
 compress
+list_holes
 rm -rf --one-file-system "$WORK"
 say "done: $(du -h "$OUT/linetap.img.xz" | cut -f1) $OUT/linetap.img.xz"

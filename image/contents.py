@@ -3,8 +3,7 @@
 """What is in an image: every package with its version, as a list for people and as SPDX 2.3 for tools.
 
 `python3 image/contents.py --status DPKG_STATUS --modules DIST_PACKAGES ...`; the same input, the same bytes. Known
-holes are no part of it, since they change by the day: a scanner reads them off the package URLs, and where Debian's
-tracker can be reached (`--tracker FILE`, its data/json) those of this day are listed in the manifest.
+holes are no part of it, since they change by the day: holes.py lists them, of an SBOM.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ SUITE = "trixie"
 class Package:
     name: str
     version: str
-    source: str  # what the tracker and a licence search know it by
+    source: str  # name and version: what Debian's tracker and a licence search know it by
     url: str
     homepage: str = "NOASSERTION"
     licence: str = "NOASSERTION"
@@ -38,10 +37,9 @@ def main() -> int:
     for name in ("version", "commit"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--epoch", type=int, required=True, help="SOURCE_DATE_EPOCH")
-    parser.add_argument("--tracker", type=Path, help="the security tracker's JSON")
     args = parser.parse_args()
     packages = sorted({*of_debian(args.status), *of_python(args.modules), of_kernel(args.version)})
-    args.manifest.write_text(manifest(packages, args.version, args.commit) + holes(packages, args.tracker))
+    args.manifest.write_text(manifest(packages, args.version, args.commit))
     made = datetime.fromtimestamp(args.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     args.sbom.write_text(json.dumps(spdx(packages, args.version, args.commit, made), indent=1, sort_keys=True) + "\n")
     return 0
@@ -53,46 +51,34 @@ def of_debian(status: Path) -> list[Package]:
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
         if fields.get("Status") == "install ok installed":
             name, version = fields["Package"], fields["Version"]
-            source = fields.get("Source", name).split(" ")[0]
+            source, _, source_version = fields.get("Source", name).partition(" ")
             url = f"pkg:deb/debian/{name}@{version.replace('+', '%2B')}?arch={fields['Architecture']}&distro={SUITE}"
+            source += f" {source_version.strip('()') or version}"
             found.append(Package(name, version, source, url, fields.get("Homepage", "NOASSERTION")))
     return found
 
 
 def of_python(modules: Path) -> list[Package]:
-    """What no package of Debian's has brought: dist-info of wheels."""
+    """What pip has installed; Debian's own modules are its packages, and either name no installer or Debian."""
     found = []
     for metadata in modules.glob("*.dist-info/METADATA"):
-        if (metadata.parent / "INSTALLER").exists():  # pip's; Debian's packages leave it out
+        installer = metadata.parent / "INSTALLER"
+        if installer.exists() and installer.read_text().strip() == "pip":
             fields = BytesParser().parsebytes(metadata.read_bytes(), headersonly=True)
             name, version = fields["Name"], fields["Version"]
-            found.append(Package(f"python:{name}", version, name, f"pkg:pypi/{name.lower()}@{version}"))
+            found.append(Package(f"python:{name}", version, f"{name} {version}", f"pkg:pypi/{name.lower()}@{version}"))
     return found
 
 
 def of_kernel(version: str) -> Package:
     """image/tryboot: what is linked with a kernel is under that kernel's licence."""
     url = f"pkg:generic/linetap-tryboot@{version}"
-    return Package("kernel:linetap_tryboot", version, "linetap", url, licence="GPL-2.0-only")
+    return Package("kernel:linetap_tryboot", version, f"linetap {version}", url, licence="GPL-2.0-only")
 
 
 def manifest(packages: list[Package], version: str, commit: str) -> str:
     lines = [f"linetap {version} ({commit})", ""]
     return "\n".join(lines + [f"{package.name} {package.version}" for package in packages]) + "\n"
-
-
-def holes(packages: list[Package], tracker: Path | None) -> str:
-    """Open ones of this suite, by source package, in the tracker's words."""
-    if tracker is None:
-        return ""
-    known: dict[str, Any] = json.loads(tracker.read_text())
-    lines = []
-    for source in sorted({package.source for package in packages}):
-        for hole, facts in sorted(known.get(source, {}).items()):
-            here = facts.get("releases", {}).get(SUITE, {})
-            if here.get("status") == "open":
-                lines.append(f"{hole} {source} {here.get('urgency', 'not said')}")
-    return "\nknown and open:\n" + "\n".join(lines or ["none"]) + "\n"
 
 
 def spdx(packages: list[Package], version: str, commit: str, made: str) -> dict[str, Any]:

@@ -44,6 +44,15 @@ list_contents() {
     --commit "$COMMIT" --epoch "$SOURCE_DATE_EPOCH" --manifest "$OUT/manifest.txt" --sbom "$OUT/sbom.spdx.json"
 }
 
+# Of this day, and so no part of what two builds have in common.
+list_holes() {
+  if "$PYTHON" image/holes.py "$OUT/sbom.spdx.json" >"$OUT/holes.txt" 2>&1; then
+    say "$(head -n 1 "$OUT/holes.txt")"
+  else
+    say "$(cat "$OUT/holes.txt")"
+  fi
+}
+
 compress() {
   say "compressing"
   bmaptool --quiet create --output "$OUT/linetap.img.bmap" "$OUT/linetap.img"

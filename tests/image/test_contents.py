@@ -20,15 +20,15 @@ OURS = ["kernel:linetap_tryboot 1.2", "python:rpi-lgpio 0.6"]
 
 @pytest.fixture
 def modules(tmp_path: Path) -> Path:
-    """One module of pip's and one of a package of Debian's, which leaves INSTALLER out."""
+    """One module of pip's, and two as Debian's packages have them."""
     folder = tmp_path / "dist-packages"
-    for name, installer in (("rpi_lgpio-0.6", True), ("pyserial-3.5", False)):
+    for name, installer in (("rpi_lgpio-0.6", "pip\n"), ("numpy-2.2.4", "debian\n"), ("pyserial-3.5", "")):
         info = folder / f"{name}.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.split('-')[0].replace('_', '-')}\nVersion: "
                                        f"{name.split('-')[1]}\n\nText.\n")  # fmt: skip
         if installer:
-            (info / "INSTALLER").write_text("pip\n")
+            (info / "INSTALLER").write_text(installer)
     return folder
 
 
@@ -62,21 +62,3 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path, modules: Path) -> N
     first = [(tmp_path / name).read_bytes() for name in OUTPUTS]
     listed(tmp_path, DPKG, modules)
     assert first == [(tmp_path / name).read_bytes() for name in OUTPUTS]
-
-
-def test_holes_of_the_day_by_source_package(tmp_path: Path, modules: Path) -> None:
-    status = tmp_path / "status"
-    status.write_text(
-        "Package: libssl3t64\nStatus: install ok installed\nArchitecture: arm64\nSource: openssl (3.5)\n"
-        "Version: 3.5-1\n\n"
-        "Package: gone\nStatus: deinstall ok config-files\nArchitecture: arm64\nVersion: 1\n\n"
-    )
-    tracker = tmp_path / "tracker.json"
-    here = {"releases": {"trixie": {"status": "open", "urgency": "high"}}}
-    mended = {"releases": {"trixie": {"status": "resolved"}}}
-    holes = {"openssl": {"CVE-2026-1": here, "CVE-2026-2": mended}, "gone": {"CVE-2026-3": here}}
-    tracker.write_text(json.dumps(holes))
-    manifest, _ = listed(tmp_path, status, modules, "--tracker", str(tracker))
-    assert manifest.splitlines()[2:] == [
-        OURS[0], "libssl3t64 3.5-1", OURS[1], "", "known and open:", "CVE-2026-1 openssl high",
-    ]  # fmt: skip
