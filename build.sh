@@ -155,31 +155,23 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
-# Two pytests beside one another, each with the arguments of an array of that name; what the first one said comes last.
-side_by_side() {
-  local -n first=$1 second=$2
-  local log=build/beside.log beside status=0
-  "$BIN/pytest" "${first[@]}" >"$log" 2>&1 </dev/null &
-  beside=$!
-  "$BIN/pytest" "${second[@]}" || status=$?
-  wait "$beside" || status=$?
-  cat "$log"
-  return "$status"
-}
-
-# First what has to keep time: calls of three minutes and a booting machine are nearly all waiting. Then what computes,
-# on both cores, in two halves that take about as long.
+# Three beside one another. The calls of minutes are nearly all waiting; the other two take about as long as each other, and
+# in what is begun with, only one of them has to keep time. What is said first is the rest; then the calls, then the half.
 all_pytests() {
-  local folder status=0 others=()
-  local waiting=(tests/e2e tests/systemd)
-  local desk=(tests/desk tests/hardware '--ignore-glob=tests/desk/test_serve*' '--ignore-glob=tests/desk/test_watch*')
-  local pages=(tests/desk/test_serve*.py tests/desk/test_watch*.py)
-  local computing=(tests/evidence tests/signals tests/vault tests/broker tests/mosquitto tests/reporter)
-  for folder in "${waiting[@]}" "${desk[@]:0:2}" "${computing[@]}"; do others+=("--ignore=$folder"); done
-  computing+=("${pages[@]}")
+  local file pid pids=() status=0
+  local half=(tests/hardware tests/evidence tests/signals tests/vault)
+  for file in tests/desk/test_*.py; do
+    [[ $file = */test_serve* || $file = */test_watch* ]] || half+=("$file")
+  done
+  half+=(tests/systemd)
   mkdir -p build
-  side_by_side waiting others || status=$?
-  side_by_side desk computing || status=$?
+  "$BIN/pytest" tests/e2e >build/calls.log 2>&1 </dev/null &
+  pids+=($!)
+  "$BIN/pytest" "${half[@]}" >build/half.log 2>&1 </dev/null &
+  pids+=($!)
+  "$BIN/pytest" tests --ignore=tests/e2e "${half[@]/#/--ignore=}" || status=$?
+  for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+  cat build/calls.log build/half.log
   return "$status"
 }
 
