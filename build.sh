@@ -155,8 +155,8 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
-# Three beside one another. The calls of minutes are nearly all waiting; the other two take about as long as each other, and
-# in what is begun with, only one of them has to keep time. What is said first is the rest; then the calls, then the half.
+# Three beside one another: the calls of minutes, nearly all waiting; a half of the others, in which systemd, which has to
+# keep time, comes when those calls are over; and the rest, which takes as long and is said first.
 all_pytests() {
   local file pid pids=() status=0
   local half=(tests/hardware tests/evidence tests/signals tests/vault)
