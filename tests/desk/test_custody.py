@@ -352,6 +352,16 @@ def test_from_the_desk_by_a_ticket(desk: Desk, desk_server: tuple[str, Path]) ->
     assert folders() - before == set()
 
 
+def test_ended_before_it_has_a_package_it_leaves_nothing(desk: Desk, desk_server: tuple[str, Path]) -> None:
+    before = folders()
+    command = [sys.executable, "-m", "linetap", *words_of(desk, "--desk", desk_server[0], "--ca", desk_server[1])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # and nobody types a ticket
+        until(lambda: folders() - before, LIMIT_S)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT_S) == 128 + signal.SIGTERM
+    assert folders() - before == set()
+
+
 @pytest.mark.parametrize(
     ("ticket", "url", "says"),
     [

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,8 +43,13 @@ class Package:
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="linetap-custody-", dir=RAM) as made:
-        yield Path(made)
+    """Gone by SIGTERM as well, while a ticket is asked for or a package fetched: nobody else has a handler by then."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        with tempfile.TemporaryDirectory(prefix="linetap-custody-", dir=RAM) as made:
+            yield Path(made)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def unpack(source: Source, folder: Path) -> Package:
