@@ -165,12 +165,14 @@ all_pytests() {
   done
   half+=(tests/systemd)
   mkdir -p build
+  trap 'kill "${pids[@]}" 2>/dev/null || true; exit 130' INT TERM
   "$BIN/pytest" tests/e2e >build/calls.log 2>&1 </dev/null &
   pids+=($!)
   "$BIN/pytest" "${half[@]}" >build/half.log 2>&1 </dev/null &
   pids+=($!)
   "$BIN/pytest" tests --ignore=tests/e2e "${half[@]/#/--ignore=}" || status=$?
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+  trap - INT TERM
   cat build/calls.log build/half.log
   return "$status"
 }
