@@ -51,9 +51,9 @@ def of_debian(status: Path) -> list[Package]:
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
         if fields.get("Status") == "install ok installed":
             name, version = fields["Package"], fields["Version"]
-            source, _, source_version = fields.get("Source", name).partition(" ")
+            source, _, of_source = fields.get("Source", name).partition(" ")
+            source += f" {of_source.strip('()') or version}"
             url = f"pkg:deb/debian/{name}@{version.replace('+', '%2B')}?arch={fields['Architecture']}&distro={SUITE}"
-            source += f" {source_version.strip('()') or version}"
             found.append(Package(name, version, source, url, fields.get("Homepage", "NOASSERTION")))
     return found
 

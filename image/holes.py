@@ -17,7 +17,6 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-SUITE = "trixie"
 LIMIT_S = 120
 DEBIAN = "pkg:deb/debian/"
 
@@ -32,8 +31,8 @@ def main() -> int:
     parser.add_argument("--source", metavar="URL", help="where the data of Debian's security tracker is")
     args = parser.parse_args()
     try:
-        name, status, others = packages(args.sbom)
-        found = known(status, args.source)
+        name, suite, status, others = packages(args.sbom)
+        found = known(status, suite, args.source)
     except Unknown as why:
         said, number = why.args
         print(f"holes: {said}", file=sys.stderr)
@@ -46,33 +45,36 @@ def main() -> int:
     return 0
 
 
-def packages(sbom: Path) -> tuple[str, list[str], list[str]]:
-    """The SBOM's name; each package of Debian's as dpkg's status has it; the names of the others."""
+def packages(sbom: Path) -> tuple[str, str, list[str], list[str]]:
+    """The SBOM's name, its suite, each package of Debian's as dpkg's status has it, and the names of the others."""
     try:
         document = json.loads(sbom.read_text())
-        status, others = [], []
+        suites, status, others = set(), [], []
         for each in document["packages"]:
             name, version = each["name"], each["versionInfo"]
-            if not each["externalRefs"][0]["referenceLocator"].startswith(DEBIAN):
+            locator = each["externalRefs"][0]["referenceLocator"]
+            if not locator.startswith(DEBIAN):
                 others.append(f"{name} {version}")
                 continue
+            suites.add(locator.partition("&distro=")[2])
             source, source_version = each["sourceInfo"].removeprefix("source package ").split(" ")
             status.append(
                 f"Package: {name}\nStatus: install ok installed\nSource: {source} ({source_version})\n"
                 f"Version: {version}\n"
             )
-        return document["name"], status, others
+        (suite,) = suites
+        return document["name"], suite, status, others
     except OSError as error:
         raise Unknown(f"{sbom}: {error.strerror}", 2) from None
     except (ValueError, LookupError, TypeError, AttributeError):
         raise Unknown(f"{sbom}: not an SBOM as image/contents.py writes it", 2) from None
 
 
-def known(status: list[str], source: str | None) -> list[str]:
+def known(status: list[str], suite: str, source: str | None) -> list[str]:
     with tempfile.NamedTemporaryFile("w", prefix="linetap-holes-") as file:
         file.write("\n".join(status))
         file.flush()
-        command = ["debsecan", "--suite", SUITE, "--status", file.name, *(["--source", source] if source else [])]
+        command = ["debsecan", "--suite", suite, "--status", file.name, *(["--source", source] if source else [])]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         except FileNotFoundError:

@@ -10,14 +10,14 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from linetap.bench.playedlog import read_played
+from linetap.bench.playedlog import Played, read_played
 from linetap.bench.processes import Child
 from linetap.bench.script import load_script
 from linetap.bench.stage import Stage
 from linetap.clock import NS_PER_S, SYSTEM
 from linetap.evidence import g711, sealed
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.records import CallRecord, Gap, RecorderState
+from linetap.records import CallRecord, RecorderState
 from linetap.ring import I16, RATE_HZ
 from linetap.service import read_state
 from sealing_rig import run as run_tool
@@ -26,7 +26,6 @@ from unit_rig import save_notice, spoken
 LIMIT_S = 60
 PERIOD = 80
 MOST_SLIPS = 10
-STARVED = "overrun"  # the cause of a gap in which a busy machine kept capture waiting
 FILL_MS = 120  # a busy machine may keep the exchange waiting; a notice that comes back after 200 is not heard
 
 
@@ -90,10 +89,8 @@ class World(Stage):
         reader = OutboxReader(self.config.vault_path / "outbox")
         return [msgspec.json.decode(payload) for _, payload, _ in reader.from_seq(1, 100_000)]
 
-    def played(self) -> dict[int, I16] | None:
-        """What the exchange has played on each line; None where a busy machine kept it waiting, and nobody knows."""
-        played, lines = read_played(self.folder / "exchange")
-        return lines if (played.underruns, played.overruns) == (0, 0) else None
+    def played(self) -> tuple[Played, dict[int, I16]]:
+        return read_played(self.folder / "exchange")
 
 
 def as_recorded(line: I16) -> I16:
@@ -108,13 +105,6 @@ def place_in(recording: I16, line: I16) -> int:
         if np.array_equal(line[at : at + 32], wanted[:32]) and np.array_equal(line[at : at + len(wanted)], wanted):
             return int(at)
     raise AssertionError("the recording's beginning is nowhere on the line")
-
-
-def between(gaps: list[Gap], heard: I16) -> list[I16]:
-    """What is not silence in the place of a gap."""
-    ends = [(round(gap.at_s * RATE_HZ), round((gap.at_s + gap.ms / 1000) * RATE_HZ)) for gap in gaps]
-    starts = [0, *(end for _, end in ends)]
-    return [heard[a:b] for a, b in zip(starts, [*(first for first, _ in ends), len(heard)], strict=True)]
 
 
 def cable_slips(recording: I16, line: I16) -> int:

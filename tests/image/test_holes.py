@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from contents_rig import IMAGE, listed, module
 
-IMAGE = Path(__file__).parents[2] / "image"
 STATUS = """\
 Package: libssl3t64
 Status: install ok installed
@@ -65,16 +64,10 @@ pytestmark = pytest.mark.skipif(shutil.which("debsecan") is None, reason="debsec
 @pytest.fixture
 def sbom(tmp_path: Path) -> Path:
     """Of those packages and a wheel, written by contents.py."""
-    status, modules, out = tmp_path / "status", tmp_path / "modules", tmp_path / "sbom.json"
+    status, modules = tmp_path / "status", tmp_path / "modules"
     status.write_text(STATUS)
-    wheel = modules / "rpi_lgpio-0.6.dist-info"
-    wheel.mkdir(parents=True)
-    (wheel / "METADATA").write_text("Name: rpi-lgpio\nVersion: 0.6\n\n")
-    (wheel / "INSTALLER").write_text("pip\n")
-    words = ["--status", status, "--modules", modules, "--manifest", tmp_path / "manifest", "--sbom", out]
-    words += ["--version", "1.2", "--commit", "abc", "--epoch", "1700000000"]
-    subprocess.run([sys.executable, IMAGE / "contents.py", *map(str, words)], check=True, timeout=60)
-    return out
+    module(modules, "rpi-lgpio", "0.6", "pip\n")
+    return listed(tmp_path, status, modules)[1]
 
 
 class Tracker(BaseHTTPRequestHandler):
@@ -137,14 +130,13 @@ def test_what_is_no_trackers_data_is_one_line_too(sbom: Path, tracker: str, data
     assert len(said.stderr.splitlines()) == 1
 
 
-OLD = {"name": "age", "versionInfo": "1", "sourceInfo": "source package age"}  # and its version is not said
-OLD["externalRefs"] = [{"referenceLocator": "pkg:deb/debian/age@1?arch=arm64&distro=trixie"}]  # type: ignore[assignment]
+# The version of a source package is not said; no package of Debian's is in it.
+OLD = """{"name": "old", "packages": [{"name": "age", "versionInfo": "1", "sourceInfo": "source package age",
+"externalRefs": [{"referenceLocator": "pkg:deb/debian/age@1?arch=arm64&distro=trixie"}]}]}"""
+EMPTY = '{"name": "empty", "packages": []}'
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["", "[]", '{"name": "other", "packages": [{}]}', json.dumps({"name": "old", "packages": [OLD]}), "\x00\xff"],
-)
+@pytest.mark.parametrize("content", ["", "[]", '{"name": "other", "packages": [{}]}', OLD, EMPTY, "\x00\xff"])
 def test_what_is_no_sbom_is_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "sbom.json"
     path.write_text(content)
