@@ -54,15 +54,14 @@ def test_notice_goes_on_in_its_place_after_an_underrun(cable: JackCable, run_dir
     and what follows is where it would have been."""
     config = unit(run_dir, cable, capture_pcm=cable.unit_loop, buffer_ms=600)
     with Unit(config, cable) as capture:
-        before = capture.captured(60)
+        capture.captured(60)
         capture.send(PlayNotice(14, "one", 0))
         begun = until(lambda: capture.relays()[3] == 1 and capture.captured(1).progress, "the relay closes")
         capture.captured(begun + 15)
         with main_thread_frozen(capture.process.pid):
             SYSTEM.sleep(0.12)
         state = capture.captured(begun + 150)
-    assert state.underruns > before.underruns
-    assert state.overruns == 0
+    assert (state.underruns, state.overruns) == (1, 0)
     batches = ring_of(run_dir)
     assert all(batch.gap is None for batch in batches)
     samples = notice_noise(0, FRAMES)
@@ -73,7 +72,7 @@ def test_notice_goes_on_in_its_place_after_an_underrun(cable: JackCable, run_dir
     assert abs(heard - reported - tail) <= SLOT_FRAMES
     assert score > 0.99
     flagged = np.concatenate([batch.flags & UNDERRUN for batch in batches])
-    assert np.count_nonzero(flagged) >= 1
+    assert np.count_nonzero(flagged) == 1
     audio = np.concatenate([batch.audio[3] for batch in batches])
     assert (np.abs(audio[reported : reported + tail]).reshape(-1, SLOT_FRAMES).max(axis=1) == 0).sum() >= 5
 
