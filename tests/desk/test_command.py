@@ -286,6 +286,30 @@ def test_of_an_update_size_and_hash_are_signed(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_command_is_cosigned_by_us_and_by_stock_tools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("desk", "second"):
+        stock(f"ssh-keygen -q -t ed25519 -N '' -C '' -f {name}.key", tmp_path)
+    one, both = tmp_path / "one.command", tmp_path / "both.command"
+    words = ["command", "sign", "--unit", UNIT, "--role", "desk", "--verb", "self_test", "-o", str(one)]
+    assert cli.main([*words, "--key", str(tmp_path / "desk.key")]) == 0
+    cosign = ["command", "cosign", str(one), "-o", str(both), "--key"]
+    assert cli.main([*cosign, str(tmp_path / "desk.key")]) == 2, "nobody signs twice"
+    assert "one.command" in capsys.readouterr().err
+    assert not both.exists()
+    assert cli.main([*cosign, str(tmp_path / "second.key")]) == 0
+    assert f"self_test by desk to {UNIT}" in capsys.readouterr().err
+    stock(
+        "jq -j .command one.command | ssh-keygen -Y sign -n linetap-command -f second.key > second.sig 2>/dev/null;"
+        " jq -c --rawfile more second.sig '.sig += $more' one.command > by_stock.command",
+        tmp_path,
+    )
+    assert json.loads((tmp_path / "by_stock.command").read_bytes()) == json.loads(both.read_bytes())
+    stock("jq -j .sig both.command | awk '/^-----BEGIN/ { n++ } { print > (\"sig.\" n) }'", tmp_path)
+    check = "jq -j .command both.command | ssh-keygen -Y check-novalidate -n linetap-command -s sig."
+    for number in (1, 2):
+        assert b"Good" in stock(f"{check}{number}", tmp_path)
+
+
 def test_without_a_recorder_nothing_waits_for_ever(office: Office, run_dir: Path) -> None:
     elsewhere = office.root / "elsewhere.toml"
     elsewhere.write_text(office.config_file.read_text().replace(str(office.vault.parent / "run"), str(run_dir)))

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linetap.clock import NS_PER_S, rfc3339
+from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import keys, sshsig
 from linetap.evidence.command import HERE, MAY, Command, CommandFault, Envelope
@@ -136,3 +137,55 @@ def test_times_beyond_the_calendar() -> None:
     for expires in ("9999-12-31T23:59:59.999Z", "99999-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "2026-11-24"):
         found = check(signed(text_of(good(expires=expires))))
         assert isinstance(found, Command) or found in ("command_malformed", "command_expired")
+
+
+# --- several signatures ----------------------------------------------------------------------------------------------
+
+
+def signed_by(*names: str, text: str | None = None) -> bytes:
+    text = text_of(good()) if text is None else text
+    data = signed(text, names[0])
+    for name in names[1:]:
+        data = envelopes.cosign(data, lambda it, name=name: sshsig.sign(it, KEYS[name], envelopes.NAMESPACE))
+    return data
+
+
+def who(data: bytes) -> list[str]:
+    found = envelopes.check_signed(data, "floor-03", KEYS["authority"].public_key(), ROLES, {"desk": 4}, NOW_NS)
+    for holder in found.by:
+        assert holder.key == keys.fingerprint(KEYS[holder.role].public_key())
+        assert holder.name == holder.role
+    assert [each.role for each in found.cosigners] == [each.role for each in found.by][1:]
+    return [holder.role for holder in found.by]
+
+
+def test_who_signed_is_told_in_order() -> None:
+    assert who(signed_by("desk")) == ["desk"]
+    assert who(signed_by("desk", "vault", "authority")) == ["desk", "vault", "authority"]
+
+
+def test_the_first_signature_gives_the_role() -> None:
+    assert check(signed_by("vault", "desk")) == "command_signer"
+
+
+def test_cosigner_whom_nobody_knows_spoils_it() -> None:
+    assert check(signed_by("desk", "stranger")) == "command_signer"
+
+
+def test_nobody_cosigns_for_himself() -> None:
+    with pytest.raises(BadInput, match="signs once"):
+        signed_by("desk", "desk")
+    once = msgspec.json.decode(signed_by("desk"), type=Envelope)
+    assert check(msgspec.json.encode(Envelope(once.command, once.sig + once.sig))) == "command_unsigned"
+
+
+def test_cosignature_of_another_command_does_not_fit() -> None:
+    one = msgspec.json.decode(signed_by("desk"), type=Envelope)
+    other = msgspec.json.decode(signed_by("vault", text=text_of(good(counter=6))), type=Envelope)
+    assert check(msgspec.json.encode(Envelope(one.command, one.sig + other.sig))) == "command_unsigned"
+
+
+@given(st.binary(max_size=300))
+def test_only_an_envelope_is_cosigned(data: bytes) -> None:
+    with pytest.raises(BadInput):
+        envelopes.cosign(data, lambda text: sshsig.sign(text, KEYS["vault"], envelopes.NAMESPACE))

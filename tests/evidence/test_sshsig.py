@@ -184,3 +184,89 @@ def test_line_that_cannot_be_read_is_named(line: str, says: str) -> None:
     good = keys.public_line(keys.new_unit_key().public_key())
     with pytest.raises(BadInput, match=says):
         signers.parse(f"# units\n{line.replace('ssh-ed25519 AAAA', good) if '="' in line else line}\n")
+
+
+class Signatories:
+    """People with keys that stock ssh-keygen made, who sign with it; blocks taken apart are verified by it."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder, self.names = folder, [f"person{number}" for number in range(count)]
+        for name in self.names:
+            made = run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(folder / name)])
+            assert made.returncode == 0
+        lines = [f"{name} {(folder / f'{name}.pub').read_text()}" for name in self.names]
+        (folder / "people").write_text("".join(lines))
+
+    def sign(self, name: str, data: bytes = DATA) -> bytes:
+        return run(["ssh-keygen", "-Y", "sign", "-f", str(self.folder / name), "-n", NAMESPACE], stdin=data).stdout
+
+    def stock_verifies(self, name: str, block: Path) -> bool:
+        command = ["ssh-keygen", "-Y", "verify", "-f", str(self.folder / "people"), "-I", name, "-n", NAMESPACE]
+        return run([*command, "-s", str(block)], stdin=DATA).returncode == 0
+
+    def public(self, name: str) -> bytes:
+        return signers.parse(f"x {(self.folder / f'{name}.pub').read_text()}")[0].blob
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Signatories:
+    return Signatories(tmp_path, 3)
+
+
+def test_each_of_several_signatures_is_one_of_stock_ssh_keygen(three: Signatories) -> None:
+    armored = b"".join(three.sign(name) for name in three.names)
+    found = sshsig.check_all(DATA, armored, NAMESPACE)
+    assert [keys.public_blob(key) for key in found] == [three.public(name) for name in three.names]
+    (three.folder / "all").write_bytes(armored)
+    split = "awk '/^-----BEGIN/ { n++ } { print > (\"block.\" n) }' all"
+    assert run(["sh", "-ec", f"cd {three.folder} && {split}"]).returncode == 0
+    for number, name in enumerate(three.names, 1):
+        assert three.stock_verifies(name, three.folder / f"block.{number}")
+        assert not three.stock_verifies(three.names[number % 3], three.folder / f"block.{number}")
+
+
+def test_one_signature_is_one_of_several(rig: Rig) -> None:
+    assert len(sshsig.check_all(DATA, stock_sign(rig), NAMESPACE)) == 1
+
+
+def test_one_key_does_not_count_twice(three: Signatories) -> None:
+    first, second = three.sign("person0"), three.sign("person1")
+    for armored in (first + first, first + second + first):
+        with pytest.raises(sshsig.SignedTwice):
+            sshsig.check_all(DATA, armored, NAMESPACE)
+
+
+def test_every_one_of_several_must_fit(three: Signatories) -> None:
+    for armored in (
+        three.sign("person0") + three.sign("person1", b"something else"),
+        three.sign("person0", b"something else") + three.sign("person1"),
+    ):
+        with pytest.raises(sshsig.DoesNotFit):
+            sshsig.check_all(DATA, armored, NAMESPACE)
+
+
+@pytest.mark.parametrize("where", [b"%(more)s%(a)s%(b)s", b"%(a)s%(more)s%(b)s", b"%(a)s%(b)s%(more)s"])
+@pytest.mark.parametrize("more", [b"\n", b" ", b"\0", b"-", b"-----BEGIN SSH SIGNATURE-----\n", b"a third by phone\n"])
+def test_nothing_stands_between_several(three: Signatories, where: bytes, more: bytes) -> None:
+    armored = where % {b"a": three.sign("person0"), b"b": three.sign("person1"), b"more": more}
+    with pytest.raises((sshsig.NotCanonical, sshsig.NotASignature)):
+        sshsig.check_all(DATA, armored, NAMESPACE)
+
+
+def test_every_bit_of_several_matters(three: Signatories) -> None:
+    armored = three.sign("person0") + three.sign("person1")
+    for at in range(len(armored) * 8):
+        flipped = bytearray(armored)
+        flipped[at // 8] ^= 1 << at % 8
+        with pytest.raises(sshsig.SignatureFault):
+            sshsig.check_all(DATA, bytes(flipped), NAMESPACE)
+
+
+def test_of_several_there_is_a_most() -> None:
+    each = [sshsig.sign(DATA, keys.new_unit_key(), NAMESPACE).encode() for _ in range(sshsig.MOST_SIGNATURES + 1)]
+    assert len(sshsig.check_all(DATA, b"".join(each[:-1]), NAMESPACE)) == sshsig.MOST_SIGNATURES
+    for armored in (b"".join(each), b"x" * (1 << 20), b"-----END SSH SIGNATURE-----\n" * 1000):
+        with pytest.raises(sshsig.TooMany):
+            sshsig.check_all(DATA, armored, NAMESPACE)
+    with pytest.raises(sshsig.NotASignature):
+        sshsig.check_all(DATA, b"", NAMESPACE)

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap command sign|send|apply|state`: a signed command as a file, brought to a unit by the broker or by hand."""
+"""`linetap command sign|cosign|send|apply|state`: a signed command as a file, and brought to its unit."""
 
 from __future__ import annotations
 
 import argparse
 import base64
 import re
+import sys
 from pathlib import Path
+
+import msgspec
 
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock, parse_rfc3339, rfc3339
 from linetap.desk import commandapply, commandsend, privatefile, signed
 from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
-from linetap.evidence import sealed, sshsig
-from linetap.evidence.command import HERE, LIGHT, MAY, Command
+from linetap.evidence import document, sealed, sshsig
+from linetap.evidence.command import HERE, LIGHT, MAY, Command, Envelope
 from linetap.recorder.vault import files
 from linetap.recorder.vault.identify import LONGEST_S
 from linetap.update import wish
@@ -33,6 +36,8 @@ _SIGN = (
     "          linetap command sign --verb update --role operator --unit floor-03 --bundle linetap-0.2.0.raucb"
     " --key operator.key -o update.command"
 )
+
+_COSIGN = "example: linetap command cosign config.command --key officer.key -o both.command"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,14 +67,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sign.add_argument("--expires", metavar="TIME", help=f"RFC 3339, default in {_EXPIRES_DAYS} days")
     sign.add_argument("--counter", type=int, metavar="N", help="grows with each of the role; default the milliseconds")
     sign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
+    cosign = verbs.add_parser("cosign", help="add a signature to a command", epilog=_COSIGN)
+    cosign.add_argument("file", type=Path, metavar="ENVELOPE", help="what `linetap command sign` made")
+    cosign.add_argument("--key", type=Path, required=True, metavar="KEY", help="private, Ed25519, another person's")
+    cosign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
     commandsend.add_verb(verbs)
     commandapply.add_verbs(verbs)
 
 
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
-    """`sign`: 0. `send`, `apply`: 0 the unit has done it, 1 it has refused or has not answered."""
+    """`sign`, `cosign`: 0. `send`, `apply`: 0 the unit has done it, 1 it has refused or has not answered."""
     if args.action == "sign":
         privatefile.write(args.output, make(args, clock.utc_ns()))
+        return 0
+    if args.action == "cosign":
+        privatefile.write(args.output, cosigned(args))
         return 0
     if args.action == "send":
         return commandsend.run(args, clock)
@@ -92,6 +104,21 @@ def make(args: argparse.Namespace, now_ns: int) -> bytes:
     made = envelopes.seal(command, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
     if len(made) > envelopes.LIMIT_BYTES:
         raise BadInput(f"the command has {len(made)} bytes, {envelopes.LIMIT_BYTES} at most")
+    return made
+
+
+def cosigned(args: argparse.Namespace) -> bytes:
+    """The envelope with a signature more; what was signed is said, for whoever has signed it to read."""
+    data, key = commandapply.read(args.file), signed.load_key(args.key)
+    try:
+        made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
+        command = document.decode(msgspec.json.decode(made, type=Envelope).command.encode("utf-8"), Command)
+    except BadInput as error:
+        raise BadInput(f"{args.file}: {error}") from None
+    if len(made) > envelopes.LIMIT_BYTES:
+        raise BadInput(f"the command has {len(made)} bytes, {envelopes.LIMIT_BYTES} at most")
+    said = f"{command.verb} by {command.role} to {command.unit}, counter {command.counter}, until {command.expires}"
+    sys.stderr.write(f"cosigned: {said}; `jq -j .command {args.output}` shows the whole of it\n")
     return made
 
 

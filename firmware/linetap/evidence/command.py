@@ -3,7 +3,9 @@
 
 `{"command": TEXT, "sig": ARMORED}`, TEXT one line of JSON with its keys in order, signed in namespace linetap-command:
 `jq -j .command FILE | ssh-keygen -Y check-novalidate -n linetap-command -s SIG` says the same. How it came, as a file
-or over the network, is of no account. There is no verb that plays, silences, listens, or makes a retention shorter.
+or over the network, is of no account. `sig` may hold the signatures of several people over the same text, one block
+after the other: the first is that of the role that commands, those behind it are cosigners. There is no verb that
+plays, silences, listens, or makes a retention shorter.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import document, sshsig
 from linetap.evidence.closing import Closing
+from linetap.evidence.keys import fingerprint
 
 if TYPE_CHECKING:  # who only carries commands knows no roles
     from linetap.evidence.roles import Roles
@@ -67,6 +70,25 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     body: Annotated[dict[Annotated[str, Meta(max_length=32)], str], Meta(max_length=8)] = {}
 
 
+class Holder(msgspec.Struct, frozen=True):
+    """Whose signature it is. `key`: the fingerprint."""
+
+    role: str
+    name: str
+    key: str
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """A command and who signed it, the one who commands first: each a person with a key of their own."""
+
+    command: Command
+    by: tuple[Holder, ...]
+
+    @property
+    def cosigners(self) -> tuple[Holder, ...]:
+        return self.by[1:]
+
+
 class Found(msgspec.Struct, frozen=True):
     """One thing that a self-test has found: an alert, and of which check."""
 
@@ -112,18 +134,41 @@ def seal(command: Command, sign: object) -> bytes:
     return msgspec.json.encode(Envelope(text.decode("utf-8"), sign(text))) + b"\n"
 
 
+def cosign(data: bytes, sign: object) -> bytes:
+    """The envelope with one more signature behind those that are there. BadInput where that cannot be."""
+    assert callable(sign)
+    try:
+        envelope = _envelope(data)
+    except CommandFault as fault:
+        raise BadInput(str(fault)) from None
+    sig = envelope.sig + sign(envelope.command.encode("utf-8"))
+    try:
+        sshsig.check_all(envelope.command.encode("utf-8"), sig.encode("ascii"), NAMESPACE)
+    except (sshsig.SignatureFault, UnicodeEncodeError) as error:
+        raise BadInput(str(error)) from None
+    return msgspec.json.encode(Envelope(envelope.command, sig)) + b"\n"
+
+
 def check(
     data: bytes, unit: str, authority: Ed25519PublicKey, roles: Roles | None, last: Mapping[str, int], now_ns: int
 ) -> Command:
     """The command, if all is well with it; else a CommandFault. `last`: the counter that each role used last."""
-    command, key = _opened(data)
+    return check_signed(data, unit, authority, roles, last, now_ns).command
+
+
+def check_signed(
+    data: bytes, unit: str, authority: Ed25519PublicKey, roles: Roles | None, last: Mapping[str, int], now_ns: int
+) -> Signed:
+    """The command and who signed it; else a CommandFault. A cosigner whom nobody knows spoils it."""
+    command, signed_by = _opened(data)
     if command.unit != unit:
         raise CommandFault("command_other_unit", f"it is for {command.unit!r}, and this is {unit!r}", None)
-    holder = AUTHORITY if key == authority else None
-    if holder is None and roles is not None and (person := roles.holder(key)) is not None:
-        holder = person.role if person.role != AUTHORITY else None  # the authority's key is the configuration's alone
-    if holder is None or holder != command.role:
+    holders = [_holder(key, authority, roles) for key in signed_by]
+    if holders[0] is None or holders[0].role != command.role:
         raise CommandFault("command_signer", f"the key that signed is not one of role {command.role!r}")
+    by = tuple(holder for holder in holders if holder is not None)
+    if len(by) != len(holders):
+        raise CommandFault("command_signer", "one of those who cosigned is nobody of roles.json", command)
     if command.verb not in MAY:
         raise CommandFault("command_verb", f"there is no verb {command.verb!r}", command)
     if command.role not in MAY[command.verb]:
@@ -136,7 +181,7 @@ def check(
         raise CommandFault("command_repeated", f"counter {command.counter}: {command.role} is at {counted}", command)
     if _time(command.expires) <= now_ns:
         raise CommandFault("command_expired", f"it was good until {command.expires}", command)
-    return command
+    return Signed(command, by)
 
 
 def fields(command: Command, *names: str) -> list[str]:
@@ -157,17 +202,32 @@ def signed_by(data: bytes, armored: bytes, namespace: str, roles: Roles | None, 
         raise CommandFault("document_signature", f"the document in it is not signed by one of role {role!r}")
 
 
-def _opened(data: bytes) -> tuple[Command, Ed25519PublicKey]:
-    """What was signed, and by which key. Sizes and nesting have a bound before anything is believed."""
+def _holder(key: Ed25519PublicKey, authority: Ed25519PublicKey, roles: Roles | None) -> Holder | None:
+    """The authority's key is the configuration's alone: nobody gets that role by roles.json."""
+    if key == authority:
+        return Holder(AUTHORITY, AUTHORITY, fingerprint(key))
+    person = roles.holder(key) if roles is not None else None
+    return None if person is None or person.role == AUTHORITY else Holder(person.role, person.name, fingerprint(key))
+
+
+def _envelope(data: bytes) -> Envelope:
     if len(data) > LIMIT_BYTES:
         raise CommandFault("command_too_large", f"larger than {LIMIT_BYTES} bytes")
     try:
-        envelope = msgspec.json.decode(data, type=Envelope)
-        text, armored = envelope.command.encode("utf-8"), envelope.sig.encode("ascii")
+        return msgspec.json.decode(data, type=Envelope)
     except (ValueError, RecursionError) as error:
         raise CommandFault("command_malformed", f"not a command's envelope: {error}") from None
+
+
+def _opened(data: bytes) -> tuple[Command, list[Ed25519PublicKey]]:
+    """What was signed, and by which keys. Sizes and nesting have a bound before anything is believed."""
+    envelope = _envelope(data)
     try:
-        key = sshsig.check(text, armored, NAMESPACE)
+        text, armored = envelope.command.encode("utf-8"), envelope.sig.encode("ascii")
+    except ValueError as error:
+        raise CommandFault("command_malformed", f"not a command's envelope: {error}") from None
+    try:
+        signed_by = sshsig.check_all(text, armored, NAMESPACE)
     except sshsig.SignatureFault as error:
         raise CommandFault("command_unsigned", str(error)) from None
     try:
@@ -175,7 +235,7 @@ def _opened(data: bytes) -> tuple[Command, Ed25519PublicKey]:
         _time(command.expires)
     except (ValueError, RecursionError) as error:
         raise CommandFault("command_malformed", f"not a command: {error}") from None
-    return command, key
+    return command, signed_by
 
 
 def _time(text: str) -> int:

@@ -5,6 +5,8 @@
 file could be changed without a check noticing. Here a signature has one spelling: it is parsed, written anew and
 compared. A signature carries its own key, so a good one says nothing until the key is a named signer's
 (`signers.py`).
+
+Several people sign one text by signatures of their own, one armored block after the other and nothing between.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -26,8 +29,10 @@ _VERSION = 1
 _HASH = b"sha512"
 _BEGIN = "-----BEGIN SSH SIGNATURE-----\n"
 _END = "-----END SSH SIGNATURE-----\n"
+_AFTER_A_BLOCK = re.compile(b"(?<=%s)" % _END.encode("ascii"))
 _LINE_CHARACTERS = 70
 SIGNATURE_LIMIT_BYTES = 4096  # ours has about 300
+MOST_SIGNATURES = 8  # over one text
 
 
 class SignatureFault(Refusal):
@@ -66,6 +71,16 @@ class DoesNotFit(SignatureFault):
     code = "signature_does_not_fit"
 
 
+class TooMany(SignatureFault):
+    code = "signature_too_many"
+
+
+class SignedTwice(SignatureFault):
+    """One key has signed more than once: whoever counts signatures would count one person twice."""
+
+    code = "signature_twice"
+
+
 @dataclass(frozen=True, slots=True)
 class _Envelope:
     public: bytes  # the 32 bytes of the key
@@ -93,6 +108,24 @@ def check(data: bytes, armored: bytes, namespace: str) -> Ed25519PublicKey:
     except InvalidSignature:
         raise DoesNotFit("the signature does not fit: the signed bytes or the signature were changed") from None
     return public
+
+
+def check_all(data: bytes, armored: bytes, namespace: str) -> list[Ed25519PublicKey]:
+    """The keys that signed `data`, in the order of their blocks, each of them once; a SignatureFault names the defect.
+
+    `armored`: one to eight blocks as `check` takes them, end to end. One block is what `check` takes.
+    """
+    if len(armored) > MOST_SIGNATURES * SIGNATURE_LIMIT_BYTES:
+        raise TooMany(f"longer than {MOST_SIGNATURES} signatures can be")
+    blocks = [block for block in _AFTER_A_BLOCK.split(armored) if block] or [armored]
+    if len(blocks) > MOST_SIGNATURES:
+        raise TooMany(f"{len(blocks)} signatures, {MOST_SIGNATURES} at most")
+    found: dict[bytes, Ed25519PublicKey] = {}
+    for place, block in enumerate(blocks, 1):
+        key = check(data, block, namespace)  # its spelling is exact, so nothing can stand before, between or behind
+        if found.setdefault(public_blob(key), key) is not key:
+            raise SignedTwice(f"signature {place} is by a key that has signed already: each person signs once")
+    return list(found.values())
 
 
 def _signed_bytes(data: bytes, namespace: bytes) -> bytes:

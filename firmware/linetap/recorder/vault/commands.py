@@ -20,7 +20,7 @@ from linetap.clock import Clock, rfc3339
 from linetap.errors import LinetapError
 from linetap.evidence import command as envelopes
 from linetap.evidence import fetch
-from linetap.evidence.command import Answer, Command, CommandFault, Outcome
+from linetap.evidence.command import Answer, Command, CommandFault, Holder, Outcome, Signed
 from linetap.recorder.vault import files
 from linetap.recorder.vault.effects import Effects
 from linetap.recorder.vault.log import UnitLog
@@ -43,6 +43,11 @@ class _Begun(msgspec.Struct):
     envelope: str
     command: Command
     at: str
+    by: tuple[Holder, ...] = ()  # who signed; of one that an older version began nobody knows it any more
+
+    @property
+    def signed(self) -> Signed:
+        return Signed(self.command, self.by)
 
 
 class _Saved(msgspec.Struct):
@@ -77,11 +82,12 @@ class Commands:
         try:
             if self._saved is None:
                 raise CommandFault("command_counters_lost", f"{self._path} cannot be read")
-            command = self._effects.checked(data, self._counters)
+            signed = self._effects.checked(data, self._counters)
         except CommandFault as fault:
             self._refuse(path.stem, data, fault)
         else:
-            begun = _Begun(path.stem, data.decode("utf-8"), command, rfc3339(self._clock.utc_ns()))
+            command = signed.command
+            begun = _Begun(path.stem, data.decode("utf-8"), command, rfc3339(self._clock.utc_ns()), signed.by)
             counters = {**self._counters, command.role: command.counter}
             if command.verb in envelopes.LIGHT:
                 self._do_lightly(begun)
@@ -110,7 +116,7 @@ class Commands:
         """Code and outcome. OSError: the disk takes nothing."""
         command = begun.command
         try:
-            told = self._effects.do(command, begun.at, again)
+            told = self._effects.do(begun.signed, begun.at, again)
         except LinetapError as error:
             text = _one_line(str(error))
             log.warning("%s: %s by %s refused: %s", error.code, command.verb, command.role, text)

@@ -19,7 +19,7 @@ from linetap.config.schema import Config
 from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import hold, keylist, roles
-from linetap.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, fields
+from linetap.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
 from linetap.evidence.roles import Roles
 from linetap.recorder.vault import files, indexend
 from linetap.recorder.vault.configchange import ConfigChange
@@ -69,8 +69,8 @@ class Effects:
         self._authority: Ed25519PublicKey | None = keylist.authority_key(line) if line else None
         self._use(self._remembered_roles())
 
-    def checked(self, data: bytes, counters: Mapping[str, int]) -> Command:
-        """The command in an envelope, or a CommandFault.
+    def checked(self, data: bytes, counters: Mapping[str, int]) -> Signed:
+        """The command in an envelope and who signed it, or a CommandFault.
 
         Its end is judged by retention time, which a wrong clock does not move: a clock that is far ahead must not
         keep the vault role from putting it right.
@@ -78,11 +78,12 @@ class Effects:
         if self._authority is None:
             raise CommandFault("command_no_authority", "the configuration names no keys.authority: nobody may command")
         now_ns = self._time.now_ns or self._clock.utc_ns()
-        return envelopes.check(data, self._config.unit, self._authority, self._roles, counters, now_ns)
+        return envelopes.check_signed(data, self._config.unit, self._authority, self._roles, counters, now_ns)
 
-    def do(self, command: Command, at: str, again: bool) -> str | Outcome:
+    def do(self, signed: Signed, at: str, again: bool) -> str | Outcome:
         """One line on what was done, or more. `at`: when the command was taken; `again`: it was taken before a restart,
         and what was in time then is in time now."""
+        command = signed.command
         match command.verb:
             case "time":
                 return self._tell_time(command)
