@@ -13,13 +13,13 @@ from typing import Any, Self
 
 import msgspec
 import sqlalchemy
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.broker.message import unarmored
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.ingest import database, tables
 from linetap.desk.ingest.judge import NAMESPACE, Report
 from linetap.evidence import keys, signers, sshsig
+from linetap.evidence.keys import SigningKey
 from linetap.evidence.signers import Signer
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.records import CallEvent, EventKind
@@ -37,7 +37,7 @@ class Teller:
     folder: Path
     unit: str = UNIT
     max_bytes: int = 1 << 24
-    key: Ed25519PrivateKey = dataclasses.field(default_factory=keys.new_unit_key)
+    key: SigningKey = dataclasses.field(default_factory=keys.new_unit_key)
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from linetap.evidence import keylist, sshsig
 from linetap.evidence.keylist import KeyList, KeyListFault
+from linetap.evidence.keys import PublicKey
 
 
 class Unreadable(KeyListFault):
@@ -24,7 +23,7 @@ def load(path: Path) -> tuple[bytes, bytes]:
     return _read(path, keylist.LIST_LIMIT_BYTES), _read(signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
 
 
-def read(path: Path, authority: Ed25519PublicKey) -> KeyList:
+def read(path: Path, authority: PublicKey) -> KeyList:
     """The list that the authority has signed; a KeyListFault names the file and what is wrong."""
     try:
         return keylist.read(*load(path), authority)

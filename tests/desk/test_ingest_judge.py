@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ingest_rig import UNIT, Teller, trusted
 from linetap.broker.message import unarmored
@@ -16,6 +17,7 @@ from linetap.clock import NS_PER_S
 from linetap.desk.ingest import judge
 from linetap.desk.ingest.judge import Event, Link, Report, Verdict
 from linetap.evidence import keys, signers, sshsig
+from linetap.evidence.p256 import P256Key
 
 
 @pytest.fixture
@@ -66,6 +68,16 @@ class TestRead:
         payload = json.dumps(told).encode()
         report = Report(UNIT, payload, unarmored(other.sign(payload)), 0)
         assert verdict(report, teller, other) == ("bad_signature", "signer_not_trusted")
+
+    def test_another_signature_by_a_key_in_hardware_is_the_same_event(self, tmp_path: Path) -> None:
+        """ECDSA signs the same bytes otherwise each time, and who carries a signature can turn it into another."""
+        teller = Teller(tmp_path / "p256", key=P256Key(ec.generate_private_key(ec.SECP256R1())))
+        teller.call(0)
+        first = teller.reports(1, 1)[0]
+        again = teller.report(first.payload)
+        assert again.sig != first.sig
+        known = {1: Link(event(first, teller).sha256, event(first, teller).told.prev)}
+        assert judge.place(event(again, teller), known).kind == "double"
 
     def test_the_signature_is_of_events(self, teller: Teller) -> None:
         payload = teller.reports(1, 1)[0].payload

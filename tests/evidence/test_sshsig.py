@@ -114,10 +114,11 @@ def test_other_bytes_and_other_namespace(rig: Rig) -> None:
 
 
 def test_other_kinds_of_key_are_refused(rig: Rig) -> None:
-    assert run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", str(rig.root / "ecdsa")]).returncode == 0
-    done = run(["ssh-keygen", "-Y", "sign", "-f", str(rig.root / "ecdsa"), "-n", NAMESPACE], stdin=DATA)
-    with pytest.raises(sshsig.WrongKeyType):
-        ours(rig, done.stdout)
+    for name, kind in (("rsa", ["rsa"]), ("p384", ["ecdsa", "-b", "384"])):
+        assert run(["ssh-keygen", "-q", "-t", *kind, "-N", "", "-f", str(rig.root / name)]).returncode == 0
+        done = run(["ssh-keygen", "-Y", "sign", "-f", str(rig.root / name), "-n", NAMESPACE], stdin=DATA)
+        with pytest.raises(sshsig.WrongKeyType):
+            ours(rig, done.stdout)
 
 
 def test_good_signature_of_a_stranger(rig: Rig) -> None:
@@ -175,7 +176,7 @@ def test_keys_of_other_kinds_in_the_file_are_passed_over(rig: Rig) -> None:
         ("nobody", "line 2: not a signer"),
         ("closet-3f hello AAAA", "line 2: not a signer"),
         ("closet-3f ssh-ed25519 ????", "line 2: the key is not base64"),
-        ("closet-3f ssh-ed25519 AAAAB3NzaC1yc2E=", "line 2: the key is not an Ed25519 one"),
+        ("closet-3f ssh-ed25519 AAAAB3NzaC1yc2E=", "line 2: the key is not of ssh-ed25519"),
         ('closet-3f colour="red" ssh-ed25519 AAAA', "line 2: unknown option"),
         ('closet-3f valid-after="tomorrow" ssh-ed25519 AAAA', "line 2: .*not a time"),
     ],

@@ -159,7 +159,7 @@ def _authority(text: str | None) -> str | None:
     """The line itself, or the one that stands in a file of that name."""
     if text is None:
         return None
-    if not text.startswith("ssh-"):
+    if not text.startswith(("ssh-", "ecdsa-")):
         try:
             with Path(text).open("rb") as file:
                 text = file.read(_LINE_LIMIT_BYTES).decode("utf-8", "replace").strip()

@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from linetap.clock import Clock, rfc3339
 from linetap.desk.access_entry import Entry, leaf_of
 from linetap.errors import Refusal
 from linetap.evidence import keys, leaflog, sshsig
+from linetap.evidence.keys import PublicKey, SigningKey
 from linetap.evidence.merkle import Tree
 from linetap.evidence.unitlog import (
     HEAD,
@@ -49,7 +49,7 @@ class AccessFault(Refusal):
 class AccessLog:
     """A folder with leaves.jsonl, tree.bin, head.json and head.json.sig."""
 
-    def __init__(self, folder: Path, key: Ed25519PrivateKey, clock: Clock) -> None:
+    def __init__(self, folder: Path, key: SigningKey, clock: Clock) -> None:
         self.folder = folder
         self._key = key
         self._clock = clock
@@ -157,7 +157,7 @@ def unrecorded(entry: Entry) -> Iterator[Deed]:
     yield Deed(None, entry, contextlib.ExitStack())
 
 
-def log_name(key: Ed25519PublicKey) -> str:
+def log_name(key: PublicKey) -> str:
     """Stands in a head where a unit's names the unit: a witness of several desks tells them apart by it."""
     return f"access-{hashlib.sha256(keys.public_blob(key)).hexdigest()[:8]}"
 

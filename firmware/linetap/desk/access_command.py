@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from linetap.clock import SYSTEM, Clock
 from linetap.desk import deskfolder
 from linetap.desk.access import AccessFault, read_head, read_log, require_head
 from linetap.desk.access_entry import Entry
 from linetap.evidence import keys, sshsig
+from linetap.evidence.keys import PublicKey
 from linetap.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
 
 _FACTS = ("request", "purpose", "case", "requester", "number", "span", "roles", "code", "text")
@@ -85,7 +85,7 @@ def _verify(folder: Path, kept: list[Path]) -> int:
     return 0
 
 
-def _own_head(access: Path, public: Ed25519PublicKey) -> Head:
+def _own_head(access: Path, public: PublicKey) -> Head:
     """A Refusal unless the log's own key signed it."""
     signature = access / f"{HEAD}{SIGNATURE_SUFFIX}"
     head = read_head(access / HEAD)

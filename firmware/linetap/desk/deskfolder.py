@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from linetap.clock import SYSTEM, Clock, parse_rfc3339
 from linetap.desk import privatefile
 from linetap.desk.access import AccessLog, Deed, log_name, unrecorded
 from linetap.desk.access_entry import Entry
 from linetap.errors import BadInput
 from linetap.evidence import document, keys, sshsig
+from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles, RolesFault, check, public_key
 
 VARIABLE = "LINETAP_DESK"
@@ -90,7 +89,7 @@ def open_desk(folder: Path, clock: Clock) -> Desk:
     return Desk(folder, AccessLog(folder / ACCESS, key, clock), clock)
 
 
-def make(folder: Path, authority: Ed25519PublicKey, clock: Clock) -> Desk:
+def make(folder: Path, authority: PublicKey, clock: Clock) -> Desk:
     """A new desk that trusts `authority` for good, with a key of its own for the access log."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = keys.new_unit_key()
@@ -111,7 +110,7 @@ def highest_version(past: list[Entry]) -> int:
     return max((entry.roles for entry in past if entry.verb == "roles" and entry.outcome == "granted"), default=1)
 
 
-def read_roles(path: Path, authority: Ed25519PublicKey, at_least: int = 1) -> tuple[bytes, bytes, Roles]:
+def read_roles(path: Path, authority: PublicKey, at_least: int = 1) -> tuple[bytes, bytes, Roles]:
     """The file's bytes, its signature, and what they say. RolesFault where they do not count, BadInput where they
     cannot be read."""
     data = read_small(path, document.LIMIT_BYTES)
@@ -122,9 +121,9 @@ def read_roles(path: Path, authority: Ed25519PublicKey, at_least: int = 1) -> tu
         raise BadInput(f"{path}: {error}") from None
 
 
-def read_public(source: Path | str) -> Ed25519PublicKey:
+def read_public(source: Path | str) -> PublicKey:
     """The key of a .pub file, or of the ssh-ed25519 line itself."""
-    if str(source).startswith("ssh-"):
+    if str(source).startswith(("ssh-", "ecdsa-")):
         return public_key(str(source))
     try:
         return public_key(read_small(Path(source), sshsig.SIGNATURE_LIMIT_BYTES).decode("utf-8", "replace"))

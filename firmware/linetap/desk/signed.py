@@ -6,31 +6,25 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_ssh_private_key
-
 from linetap.desk import privatefile
 from linetap.errors import BadInput
-from linetap.evidence import sshsig
+from linetap.evidence import keys, sshsig
+from linetap.evidence.keys import SigningKey
 
 _KEY_LIMIT_BYTES = 64 * 1024
 
 
-def load_key(path: Path) -> Ed25519PrivateKey:
+def load_key(path: Path) -> SigningKey:
     """A person's signing key. One with a passphrase is left to ssh-keygen, which asks for it."""
     try:
         with path.open("rb") as file:
-            key = load_ssh_private_key(file.read(_KEY_LIMIT_BYTES), None)
+            return keys.load_signing_key(file.read(_KEY_LIMIT_BYTES))
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; an OpenSSH private key would be right") from None
-    except TypeError:
+    except keys.HasPassphrase:
         raise BadInput(f"{path}: has a passphrase: leave the option out, and sign with ssh-keygen -Y sign") from None
-    except (ValueError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise BadInput(f"{path}: not an Ed25519 key of OpenSSH's; `linetap keygen authority` makes one")
-    return key
+    except BadInput:
+        raise BadInput(f"{path}: not an Ed25519 key of OpenSSH's; `linetap keygen authority` makes one") from None
 
 
 def signature_of(path: Path) -> Path:
@@ -46,7 +40,7 @@ def require_free(*paths: Path) -> None:
             raise BadInput(f"{path}: there is no folder {path.parent}")
 
 
-def write(path: Path, data: bytes, key: Ed25519PrivateKey | None, namespace: str) -> None:
+def write(path: Path, data: bytes, key: SigningKey | None, namespace: str) -> None:
     """Signature first: whoever watches the document finds both. Without a key, says how to sign it."""
     if key is not None:
         privatefile.write(signature_of(path), sshsig.sign(data, key, namespace).encode("ascii"))

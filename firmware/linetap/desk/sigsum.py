@@ -19,10 +19,9 @@ from linetap.desk import callfolder
 from linetap.desk.callfolder import load_private_key
 from linetap.desk.verifylog import LogCheck
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import leaflog, sealed, sigsum
+from linetap.evidence import keys, leaflog, sealed, sigsum
 from linetap.evidence.leaflog import LEAVES
 from linetap.evidence.merkle import Tree
-from linetap.evidence.publickeys import KEY_BYTES
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import Leaf
 from linetap.recorder.vault.files import write_atomically
@@ -52,6 +51,8 @@ def _leaf(found: Leaf, submitters: list[Ed25519PublicKey], call_id: str) -> byte
         )
     except ValueError:
         raise NotProven(f"{call_id}: its close holds no signature for Sigsum") from None
+    if not signature:
+        raise NotProven(f"{call_id}: closed under a key in hardware (ECDSA P-256), and Sigsum takes Ed25519 alone")
     leaves = (sigsum.leaf(record, signature, submitter) for submitter in submitters)
     leaf = next((leaf for leaf in leaves if leaf is not None), None)
     if leaf is None:
@@ -94,4 +95,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _keys_of(unit: str, signers: list[Signer]) -> list[Ed25519PublicKey]:
-    return [Ed25519PublicKey.from_public_bytes(s.blob[-KEY_BYTES:]) for s in signers if s.is_named(unit)]
+    found = (keys.from_blob(signer.blob) for signer in signers if signer.is_named(unit))
+    return [key for key in found if isinstance(key, Ed25519PublicKey)]

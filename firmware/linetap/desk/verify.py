@@ -15,7 +15,6 @@ from itertools import chain
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from linetap.desk import callfolder
 from linetap.desk.callfolder import Damaged, Digest
@@ -23,6 +22,7 @@ from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.verifylog import LogCheck
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import age, sealed, sshsig, unitlog
+from linetap.evidence.keys import PublicKey
 from linetap.evidence.signers import Signer, require_trust
 from linetap.records import PERSONAL_FIELDS, Audio, CallRecord
 
@@ -140,7 +140,7 @@ def _record_bytes(call_dir: Path, names: set[str]) -> bytes:
     return callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
 
 
-def _signing_key(call_dir: Path, data: bytes, verdict: Verdict) -> Ed25519PublicKey | None:
+def _signing_key(call_dir: Path, data: bytes, verdict: Verdict) -> PublicKey | None:
     try:
         armored = callfolder.read(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
         return sshsig.check(data, armored, sealed.RECORD_NAMESPACE)
@@ -161,9 +161,7 @@ def _parse(data: bytes) -> CallRecord:
     return record
 
 
-def _judge_trust(
-    verdict: Verdict, record: CallRecord, key: Ed25519PublicKey | None, signers: list[Signer] | None
-) -> None:
+def _judge_trust(verdict: Verdict, record: CallRecord, key: PublicKey | None, signers: list[Signer] | None) -> None:
     """The unit named in the record must be the signer, with a key that was valid when the call began."""
     if key is None or signers is None:
         return

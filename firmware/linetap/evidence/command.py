@@ -14,14 +14,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta
 
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import document, sshsig
 from linetap.evidence.closing import Closing
-from linetap.evidence.keys import fingerprint
+from linetap.evidence.keys import PublicKey, fingerprint
 
 if TYPE_CHECKING:  # who only carries commands knows no roles
     from linetap.evidence.roles import Roles
@@ -150,14 +149,14 @@ def cosign(data: bytes, sign: object) -> bytes:
 
 
 def check(
-    data: bytes, unit: str, authority: Ed25519PublicKey, roles: Roles | None, last: Mapping[str, int], now_ns: int
+    data: bytes, unit: str, authority: PublicKey, roles: Roles | None, last: Mapping[str, int], now_ns: int
 ) -> Command:
     """The command, if all is well with it; else a CommandFault. `last`: the counter that each role used last."""
     return check_signed(data, unit, authority, roles, last, now_ns).command
 
 
 def check_signed(
-    data: bytes, unit: str, authority: Ed25519PublicKey, roles: Roles | None, last: Mapping[str, int], now_ns: int
+    data: bytes, unit: str, authority: PublicKey, roles: Roles | None, last: Mapping[str, int], now_ns: int
 ) -> Signed:
     """The command and who signed it; else a CommandFault. A cosigner whom nobody knows spoils it."""
     command, signed_by = _opened(data)
@@ -202,7 +201,7 @@ def signed_by(data: bytes, armored: bytes, namespace: str, roles: Roles | None, 
         raise CommandFault("document_signature", f"the document in it is not signed by one of role {role!r}")
 
 
-def _holder(key: Ed25519PublicKey, authority: Ed25519PublicKey, roles: Roles | None) -> Holder | None:
+def _holder(key: PublicKey, authority: PublicKey, roles: Roles | None) -> Holder | None:
     """The authority's key is the configuration's alone: nobody gets that role by roles.json."""
     if key == authority:
         return Holder(AUTHORITY, AUTHORITY, fingerprint(key))
@@ -219,7 +218,7 @@ def _envelope(data: bytes) -> Envelope:
         raise CommandFault("command_malformed", f"not a command's envelope: {error}") from None
 
 
-def _opened(data: bytes) -> tuple[Command, list[Ed25519PublicKey]]:
+def _opened(data: bytes) -> tuple[Command, list[PublicKey]]:
     """What was signed, and by which keys. Sizes and nesting have a bound before anything is believed."""
     envelope = _envelope(data)
     try:

@@ -15,13 +15,13 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from msgspec import Meta
 
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import keys, publickeys, sshsig
+from linetap.evidence.keys import PublicKey
 
 NAMESPACE = "linetap-keylist"
 LIST_LIMIT_BYTES = 4 << 20  # 20 years of days
@@ -116,7 +116,7 @@ def encode(key_list: KeyList) -> bytes:
     return msgspec.json.encode(key_list)
 
 
-def read(data: bytes, signature: bytes, authority: Ed25519PublicKey) -> KeyList:
+def read(data: bytes, signature: bytes, authority: PublicKey) -> KeyList:
     """A list that the authority has signed and that is sound in itself; else a KeyListFault."""
     try:
         signer = sshsig.check(data, signature, NAMESPACE)
@@ -191,9 +191,9 @@ def _require_usable(key_list: KeyList) -> None:
         owners[public] = name
 
 
-def authority_key(line: str) -> Ed25519PublicKey:
+def authority_key(line: str) -> PublicKey:
     """The key of an `ssh-ed25519 AAAA... comment` line; BadInput if it is none."""
-    return Ed25519PublicKey.from_public_bytes(publickeys.authority(line))
+    return keys.from_blob(publickeys.authority(line))
 
 
 def end_of(day: date, zone: str) -> datetime:

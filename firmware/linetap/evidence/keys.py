@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two kinds of key: X25519 identities of age (a call, a custodian, an epoch) and the unit's Ed25519 key."""
+"""The two kinds of key: X25519 identities of age (a call, a custodian, an epoch), and keys that sign.
+
+Who signs has an Ed25519 key, or one of ECDSA P-256, which is what hardware holds (a TPM).
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,41 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from linetap.errors import BadInput
-from linetap.evidence import bech32
-from linetap.evidence.publickeys import SECRET_PREFIX, SSH_ED25519, decode, encode_recipient, ssh_string
+from linetap.evidence import bech32, p256
+from linetap.evidence.publickeys import (
+    KEY_BYTES,
+    POINT_BYTES,
+    SECRET_PREFIX,
+    SSH_ED25519,
+    SSH_P256,
+    blob_kind,
+    decode,
+    encode_recipient,
+    ssh_string,
+)
+
+type PublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey
+
+
+class SigningKey(Protocol):
+    """An Ed25519PrivateKey, a P256Key, or a key in a TPM."""
+
+    def public_key(self) -> PublicKey: ...
+
+    def sign(self, data: bytes, /) -> bytes:
+        """The raw signature as SSH carries it: 64 bytes of Ed25519, or `p256.encode` of r and s."""
+
+
+class HasPassphrase(BadInput):
+    """A private key file that only ssh-keygen opens, which asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +105,67 @@ def unit_key_file(key: Ed25519PrivateKey) -> bytes:
 
 def load_unit_key(data: bytes) -> Ed25519PrivateKey:
     """The key of an OpenSSH private key file; BadInput if it is none, has a passphrase or is of another kind."""
+    key = load_signing_key(data)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadInput("not an Ed25519 key: `linetap keygen unit` makes one")
+    return key
+
+
+def load_signing_key(data: bytes) -> Ed25519PrivateKey | p256.P256Key:
+    """The same of any kind that signs here."""
     # 1 MB with all its formats, which who only checks a signature does not need.
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
     try:
         key = load_ssh_private_key(data, None)
     except TypeError:
-        raise BadInput("the key has a passphrase: a unit's key has none") from None
+        raise HasPassphrase("the key has a passphrase: a unit's key has none") from None
     except (ValueError, UnsupportedAlgorithm):
         raise BadInput("not an OpenSSH private key: `linetap keygen unit` makes one") from None
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return p256.P256Key(key)
     if not isinstance(key, Ed25519PrivateKey):
-        raise BadInput("not an Ed25519 key: `linetap keygen unit` makes one")
+        raise BadInput("not an Ed25519 key, nor one of ECDSA P-256: `linetap keygen unit` makes one")
     return key
 
 
-def public_line(key: Ed25519PublicKey, comment: str = "") -> str:
+def public_line(key: PublicKey, comment: str = "") -> str:
     """`ssh-ed25519 AAAA... comment`, as in a .pub file, without the line's end."""
-    line = f"{SSH_ED25519.decode()} {base64.b64encode(public_blob(key)).decode('ascii')}"
+    line = f"{kind_of(key).decode()} {base64.b64encode(public_blob(key)).decode('ascii')}"
     return f"{line} {comment}" if comment else line
 
 
-def public_blob(key: Ed25519PublicKey) -> bytes:
-    """The key as it travels inside SSH structures (RFC 8709 section 4)."""
-    return ssh_string(SSH_ED25519) + ssh_string(key.public_bytes_raw())
+def kind_of(key: PublicKey) -> bytes:
+    """The name that SSH has for such keys."""
+    return SSH_ED25519 if isinstance(key, Ed25519PublicKey) else SSH_P256
 
 
-def fingerprint(key: Ed25519PublicKey) -> str:
+def public_blob(key: PublicKey) -> bytes:
+    """The key as it travels inside SSH structures (RFC 8709 section 4, RFC 5656 section 3.1)."""
+    if isinstance(key, Ed25519PublicKey):
+        return ssh_string(SSH_ED25519) + ssh_string(key.public_bytes_raw())
+    return p256.blob(key)
+
+
+def from_blob(blob: bytes) -> PublicKey:
+    """The key of those bytes; BadInput if they are none."""
+    kind = blob_kind(blob)
+    if kind == SSH_ED25519:
+        return Ed25519PublicKey.from_public_bytes(blob[-KEY_BYTES:])
+    if kind == SSH_P256:
+        return p256.from_point(blob[-POINT_BYTES:])
+    raise BadInput("not a public key of Ed25519 or ECDSA P-256: copy the .pub line as it is")
+
+
+def check_raw(key: PublicKey, raw: bytes, data: bytes) -> None:
+    """InvalidSignature unless `raw` is the key's signature over `data`, as SSH carries one."""
+    if isinstance(key, Ed25519PublicKey):
+        key.verify(raw, data)
+    else:
+        p256.verify(key, raw, data)
+
+
+def fingerprint(key: PublicKey) -> str:
     """`SHA256:...` as ssh-keygen -l prints it."""
     return fingerprint_of(public_blob(key))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Public keys as text: `age1...`, and the `ssh-ed25519` line of a .pub file.
+"""Public keys as text: `age1...`, and the line of an OpenSSH .pub file, Ed25519 or ECDSA P-256.
 
 Without `cryptography`, whose import costs 7 MB: every service reads the configuration, which names keys, and two of the
 four use none.
@@ -17,6 +17,9 @@ RECIPIENT_PREFIX = "age"
 SECRET_PREFIX = "age-secret-key-"
 KEY_BYTES = 32
 SSH_ED25519 = b"ssh-ed25519"
+SSH_P256 = b"ecdsa-sha2-nistp256"
+SIGNING_KEYS = (SSH_ED25519, SSH_P256)  # the kinds whose signatures count
+POINT_BYTES = 65  # SEC 1, 2.3.3: 0x04, x, y; OpenSSH reads no compressed point
 
 
 def ssh_string(data: bytes) -> bytes:
@@ -25,6 +28,8 @@ def ssh_string(data: bytes) -> bytes:
 
 
 _SSH_HEAD = ssh_string(SSH_ED25519) + KEY_BYTES.to_bytes(4, "big")
+_P256_HEAD = ssh_string(SSH_P256) + ssh_string(b"nistp256") + POINT_BYTES.to_bytes(4, "big") + b"\x04"
+_SHAPES = {SSH_ED25519: (_SSH_HEAD, KEY_BYTES), SSH_P256: (_P256_HEAD, POINT_BYTES - 1)}
 
 
 def encode_recipient(public: bytes) -> str:
@@ -55,20 +60,37 @@ def decode(text: str, prefix: str, complaint: str, wanted: str) -> bytes:
     return data
 
 
-def ssh_ed25519(line: str) -> bytes | None:
-    """The 32 bytes of `ssh-ed25519 AAAA... comment` (RFC 8709 section 4); None if it is none."""
+def ssh_blob(line: str) -> bytes | None:
+    """The key of `TYPE AAAA... comment` as it travels inside SSH structures; None if it is none of SIGNING_KEYS.
+
+    RFC 8709 section 4, RFC 5656 section 3.1. Whether a point is on the curve takes `cryptography` (`keys.from_blob`).
+    """
     words = line.split(maxsplit=2)
-    if len(words) < 2 or words[0] != SSH_ED25519.decode():
+    if len(words) < 2:
         return None
     try:
         blob = base64.b64decode(words[1], validate=True)
     except ValueError:
         return None
-    return blob[len(_SSH_HEAD) :] if blob.startswith(_SSH_HEAD) and len(blob) == len(_SSH_HEAD) + KEY_BYTES else None
+    return blob if blob_kind(blob) == words[0].encode() else None
+
+
+def blob_kind(blob: bytes) -> bytes | None:
+    """Which of SIGNING_KEYS these bytes are; None if they are none of them, spelled as SSH spells it."""
+    for kind, (head, rest) in _SHAPES.items():
+        if blob.startswith(head) and len(blob) == len(head) + rest:
+            return kind
+    return None
+
+
+def ssh_ed25519(line: str) -> bytes | None:
+    """The 32 bytes of `ssh-ed25519 AAAA... comment` (RFC 8709 section 4); None if it is none."""
+    blob = ssh_blob(line)
+    return blob[len(_SSH_HEAD) :] if blob is not None and blob_kind(blob) == SSH_ED25519 else None
 
 
 def authority(line: str) -> bytes:
-    """The same of who signs the key list; BadInput if it is none."""
-    if (public := ssh_ed25519(line)) is None:
+    """The key, as SSH writes it, of who signs the key list; BadInput if it is none."""
+    if (blob := ssh_blob(line)) is None:
         raise BadInput("not an authority's public key: the line of its .pub file, ssh-ed25519 AAAA..., would be right")
-    return public
+    return blob

@@ -11,13 +11,11 @@ import re
 from collections.abc import Hashable, Sequence
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import document, sshsig
-from linetap.evidence.keys import public_blob
+from linetap.evidence.keys import PublicKey, from_blob, public_blob
+from linetap.evidence.publickeys import ssh_blob
 
 NAMESPACE = "linetap-roles"
 OFFICES = ("authority", "vault", "custodian", "operator", "desk")  # these never approve
@@ -61,7 +59,7 @@ class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     people: list[Person]
     purposes: list[Purpose]
 
-    def holder(self, key: Ed25519PublicKey) -> Person | None:
+    def holder(self, key: PublicKey) -> Person | None:
         """Whose key this is."""
         blob = public_blob(key)
         return next((person for person in self.people if person.blob == blob), None)
@@ -77,15 +75,11 @@ class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return sorted({person.role for person in self.people if person.approves})
 
 
-def public_key(line: str) -> Ed25519PublicKey:
-    """The key of an `ssh-ed25519 AAAA... comment` line; BadInput if it is none."""
-    try:
-        key = load_ssh_public_key(line.strip().encode("utf-8"))
-    except (ValueError, UnsupportedAlgorithm):
-        raise BadInput("not a public key: the ssh-ed25519 line of a .pub file would be right") from None
-    if not isinstance(key, Ed25519PublicKey):
-        raise BadInput("not an Ed25519 key: `ssh-keygen -t ed25519` makes one")
-    return key
+def public_key(line: str) -> PublicKey:
+    """The key of an `ssh-ed25519 AAAA... comment` line, or of one of ECDSA P-256; BadInput if it is none."""
+    if (blob := ssh_blob(line)) is None:
+        raise BadInput("not a public key: the ssh-ed25519 line of a .pub file would be right")
+    return from_blob(blob)
 
 
 def parse(data: bytes) -> Roles:
@@ -107,7 +101,7 @@ def parse(data: bytes) -> Roles:
     return roles
 
 
-def check(data: bytes, armored: bytes, authority: Ed25519PublicKey, at_least: int = 1) -> Roles:
+def check(data: bytes, armored: bytes, authority: PublicKey, at_least: int = 1) -> Roles:
     """The roles, if the authority signed exactly these bytes and `version` is not below `at_least`; else RolesFault."""
     try:
         signed_by = sshsig.check(data, armored, NAMESPACE)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenSSH's allowed_signers (ssh-keygen(1), ALLOWED SIGNERS): whose signature counts, for what, and when.
 
-Read as ssh-keygen reads it, so that both give the same verdict. Keys that are not Ed25519, and certificate
-authorities, are of no use here and passed over.
+Read as ssh-keygen reads it, so that both give the same verdict. Keys that are neither Ed25519 nor ECDSA P-256, and
+certificate authorities, are of no use here and passed over.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from linetap.errors import BadInput
-from linetap.evidence.keys import public_blob
-from linetap.evidence.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
+from linetap.evidence.keys import PublicKey, from_blob, public_blob
+from linetap.evidence.publickeys import SIGNING_KEYS, blob_kind
 from linetap.evidence.sshsig import SignatureFault, check
 
 _TOKEN = re.compile(r'(?:[^\s"]|"[^"]*")+')
 _OPTION = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)', re.IGNORECASE)
 _TIME = re.compile(r"(\d{8})(\d{4})?(\d{2})?(Z?)")
-_PREFIX = ssh_string(SSH_ED25519) + KEY_BYTES.to_bytes(4, "big")
 
 
 class UntrustedSigner(SignatureFault):
@@ -62,7 +59,7 @@ class Signer:
 
 
 def parse(text: str) -> list[Signer]:
-    """The Ed25519 signers of a file; BadInput names the line that cannot be read."""
+    """The signers of a file whose keys are of a kind that counts here; BadInput names the line that cannot be read."""
     signers = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -78,14 +75,14 @@ def parse(text: str) -> list[Signer]:
 
 def verify(
     data: bytes, armored: bytes, namespace: str, signers: list[Signer], principal: str, at: datetime
-) -> Ed25519PublicKey:
+) -> PublicKey:
     """The key that signed `data` for `principal`, trusted by `signers` at the time `at`; else a SignatureFault."""
     key = check(data, armored, namespace)
     require_trust(key, namespace, signers, principal, at)
     return key
 
 
-def require_trust(key: Ed25519PublicKey, namespace: str, signers: list[Signer], principal: str, at: datetime) -> None:
+def require_trust(key: PublicKey, namespace: str, signers: list[Signer], principal: str, at: datetime) -> None:
     """Nothing, if one line allows it all; else the SignatureFault of the line that came closest."""
     blob = public_blob(key)
     fault: SignatureFault = UntrustedSigner(f"the key that signed is not one of {principal!r} in the signers' file")
@@ -103,7 +100,7 @@ def require_trust(key: Ed25519PublicKey, namespace: str, signers: list[Signer], 
     raise fault
 
 
-def require_named(key: Ed25519PublicKey, namespace: str, signers: list[Signer], at: datetime) -> str:
+def require_named(key: PublicKey, namespace: str, signers: list[Signer], at: datetime) -> str:
     """The name under which the file lets this key sign for `namespace`, whoever that is; else UntrustedSigner."""
     for name in sorted({signer.principals.partition(",")[0] for signer in signers}):
         with contextlib.suppress(SignatureFault):
@@ -118,11 +115,12 @@ def _parse_line(line: str) -> Signer | None:
     if not kinds:
         raise BadInput("not a signer: `NAME [options] ssh-ed25519 AAAA...` would be right")
     options = dict(_options(tokens[1])) if kinds[0] == 2 else {}
-    if tokens[kinds[0]] != SSH_ED25519.decode("ascii") or "cert-authority" in options:
+    kind = tokens[kinds[0]].encode("ascii", "replace")
+    if kind not in SIGNING_KEYS or "cert-authority" in options:
         return None
     return Signer(
         principals=tokens[0].replace('"', ""),
-        blob=_key_blob(tokens[kinds[0] + 1]),
+        blob=_key_blob(kind, tokens[kinds[0] + 1]),
         namespaces=options.get("namespaces"),
         valid_after=_time(options.get("valid-after")),
         valid_before=_time(options.get("valid-before")),
@@ -147,13 +145,14 @@ def _options(text: str) -> Iterator[tuple[str, str]]:
         at = match.end()
 
 
-def _key_blob(text: str) -> bytes:
+def _key_blob(kind: bytes, text: str) -> bytes:
     try:
         blob = base64.b64decode(text, validate=True)
     except binascii.Error:
         raise BadInput("the key is not base64: copy the .pub line as it is") from None
-    if not blob.startswith(_PREFIX) or len(blob) != len(_PREFIX) + KEY_BYTES:
-        raise BadInput("the key is not an Ed25519 one although it says so: copy the .pub line as it is")
+    if blob_kind(blob) != kind:
+        raise BadInput(f"the key is not of {kind.decode()} although it says so: copy the .pub line as it is")
+    from_blob(blob)  # a point that is not on the curve is no key
     return blob
 
 

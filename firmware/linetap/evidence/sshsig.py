@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SSHSIG (OpenSSH's PROTOCOL.sshsig): Ed25519 over SHA-512, in the exact bytes ssh-keygen -Y sign writes.
+"""SSHSIG (OpenSSH's PROTOCOL.sshsig) over SHA-512 by Ed25519 or ECDSA P-256, in the exact bytes ssh-keygen writes.
 
 `ssh-keygen -Y verify` takes several spellings of one signature (white space, unused bits of the base64), so a
 file could be changed without a check noticing. Here a signature has one spelling: it is parsed, written anew and
@@ -18,11 +18,11 @@ import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from linetap.errors import Refusal
-from linetap.evidence.keys import public_blob
-from linetap.evidence.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import keys, p256
+from linetap.evidence.keys import PublicKey, SigningKey
+from linetap.evidence.publickeys import SIGNING_KEYS, SSH_ED25519, ssh_string
 
 _MAGIC = b"SSHSIG"
 _VERSION = 1
@@ -83,18 +83,18 @@ class SignedTwice(SignatureFault):
 
 @dataclass(frozen=True, slots=True)
 class _Envelope:
-    public: bytes  # the 32 bytes of the key
+    key: PublicKey
     namespace: bytes
-    raw: bytes  # the 64 bytes of the Ed25519 signature
+    raw: bytes  # 64 bytes of Ed25519, or the two mpints of ECDSA
 
 
-def sign(data: bytes, key: Ed25519PrivateKey, namespace: str) -> str:
-    """The armored signature of `data`, byte for byte what `ssh-keygen -Y sign -n namespace` gives."""
+def sign(data: bytes, key: SigningKey, namespace: str) -> str:
+    """The armored signature of `data` as `ssh-keygen -Y sign -n namespace` gives it, with Ed25519 byte for byte."""
     raw = key.sign(_signed_bytes(data, namespace.encode("ascii")))
-    return _armor(_Envelope(key.public_key().public_bytes_raw(), namespace.encode("ascii"), raw))
+    return _armor(_Envelope(key.public_key(), namespace.encode("ascii"), raw))
 
 
-def check(data: bytes, armored: bytes, namespace: str) -> Ed25519PublicKey:
+def check(data: bytes, armored: bytes, namespace: str) -> PublicKey:
     """The key that signed `data`; a SignatureFault names the defect. Whether to trust the key is not asked here."""
     envelope = _parse(armored)
     if _armor(envelope).encode("ascii") != armored:
@@ -102,15 +102,14 @@ def check(data: bytes, armored: bytes, namespace: str) -> Ed25519PublicKey:
     if envelope.namespace != namespace.encode("ascii"):
         found = envelope.namespace.decode("ascii", "backslashreplace")
         raise WrongNamespace(f"the signature is of namespace {found!r}, {namespace!r} would be right")
-    public = Ed25519PublicKey.from_public_bytes(envelope.public)
     try:
-        public.verify(envelope.raw, _signed_bytes(data, envelope.namespace))
+        keys.check_raw(envelope.key, envelope.raw, _signed_bytes(data, envelope.namespace))
     except InvalidSignature:
         raise DoesNotFit("the signature does not fit: the signed bytes or the signature were changed") from None
-    return public
+    return envelope.key
 
 
-def check_all(data: bytes, armored: bytes, namespace: str) -> list[Ed25519PublicKey]:
+def check_all(data: bytes, armored: bytes, namespace: str) -> list[PublicKey]:
     """The keys that signed `data`, in the order of their blocks, each of them once; a SignatureFault names the defect.
 
     `armored`: one to eight blocks as `check` takes them, end to end. One block is what `check` takes.
@@ -120,10 +119,10 @@ def check_all(data: bytes, armored: bytes, namespace: str) -> list[Ed25519Public
     blocks = [block for block in _AFTER_A_BLOCK.split(armored) if block] or [armored]
     if len(blocks) > MOST_SIGNATURES:
         raise TooMany(f"{len(blocks)} signatures, {MOST_SIGNATURES} at most")
-    found: dict[bytes, Ed25519PublicKey] = {}
+    found: dict[bytes, PublicKey] = {}
     for place, block in enumerate(blocks, 1):
         key = check(data, block, namespace)  # its spelling is exact, so nothing can stand before, between or behind
-        if found.setdefault(public_blob(key), key) is not key:
+        if found.setdefault(keys.public_blob(key), key) is not key:
             raise SignedTwice(f"signature {place} is by a key that has signed already: each person signs once")
     return list(found.values())
 
@@ -134,9 +133,8 @@ def _signed_bytes(data: bytes, namespace: bytes) -> bytes:
 
 
 def _armor(envelope: _Envelope) -> str:
-    key = public_blob(Ed25519PublicKey.from_public_bytes(envelope.public))
-    signature = ssh_string(SSH_ED25519) + ssh_string(envelope.raw)
-    fields = b"".join(map(ssh_string, (key, envelope.namespace, b"", _HASH, signature)))
+    signature = ssh_string(keys.kind_of(envelope.key)) + ssh_string(envelope.raw)
+    fields = b"".join(map(ssh_string, (keys.public_blob(envelope.key), envelope.namespace, b"", _HASH, signature)))
     text = base64.b64encode(_MAGIC + _VERSION.to_bytes(4, "big") + fields).decode("ascii")
     lines = [text[at : at + _LINE_CHARACTERS] for at in range(0, len(text), _LINE_CHARACTERS)]
     return _BEGIN + "\n".join(lines) + "\n" + _END
@@ -150,16 +148,28 @@ def _parse(armored: bytes) -> _Envelope:
     version = int.from_bytes(blob.take(4), "big")
     if version != _VERSION:
         raise WrongVersion(f"the signature is of version {version}, {_VERSION} would be right")
-    key, namespace, _reserved = _Reader(blob.string()), blob.string(), blob.string()
+    public, namespace, _reserved = blob.string(), blob.string(), blob.string()
     hash_name, signature = blob.string(), _Reader(blob.string())
-    if key.string() != SSH_ED25519 or signature.string() != SSH_ED25519:
-        raise WrongKeyType("the signature is not an Ed25519 one")
+    kind = _Reader(public).string()
+    if kind not in SIGNING_KEYS or signature.string() != kind:
+        raise WrongKeyType("the signature is neither an Ed25519 one nor one of ECDSA P-256")
     if hash_name != _HASH:
         raise WrongHash("the signature is not over SHA-512")
-    envelope = _Envelope(key.string(), namespace, signature.string())
-    if len(envelope.public) != KEY_BYTES or len(envelope.raw) != 64:
-        raise NotASignature("key or signature have the wrong length")
-    return envelope
+    try:
+        return _Envelope(keys.from_blob(public), namespace, _raw(kind, signature.string()))
+    except BadInput:
+        raise NotASignature("its key is not one that SSH can carry") from None
+
+
+def _raw(kind: bytes, raw: bytes) -> bytes:
+    try:
+        if kind != SSH_ED25519:
+            p256.decode(raw)
+        elif len(raw) != 64:
+            raise ValueError
+    except ValueError:
+        raise NotASignature("the signature's numbers are not spelled as SSH spells them") from None
+    return raw
 
 
 def _unarmor(armored: bytes) -> bytes:

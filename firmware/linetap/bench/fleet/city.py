@@ -26,6 +26,7 @@ from linetap.desk.pki import certificates
 from linetap.desk.pki.authority import signers_line
 from linetap.desk.pki.certificates import Role
 from linetap.evidence import keys
+from linetap.evidence.keys import SigningKey
 from linetap.evidence.roles import Person, Roles
 
 NETWORK = "127.0.0.0/8"
@@ -39,7 +40,7 @@ class City:
 
     folder: Path
     clock: Clock
-    signing: dict[str, Ed25519PrivateKey] = field(default_factory=dict)
+    signing: dict[str, SigningKey] = field(default_factory=dict)
     _authority: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
     _desk: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
     _ca_key: ec.EllipticCurvePrivateKey = field(default_factory=certificates.new_key)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from linetap import checks
 from linetap.bench.fleet.pool import Pool, PooledConnection
@@ -25,6 +24,7 @@ from linetap.errors import LinetapError
 from linetap.evidence import command as envelopes
 from linetap.evidence import keys, sshsig
 from linetap.evidence.command import Answer, Command
+from linetap.evidence.keys import PublicKey, SigningKey
 from linetap.evidence.roles import Roles
 from linetap.recorder.vault.delivery import Delivery
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
@@ -45,9 +45,9 @@ class Identity:
     """What a unit has besides its lines; `authority` and `roles` say who may command it."""
 
     name: str
-    key: Ed25519PrivateKey
+    key: SigningKey
     broker: Broker
-    authority: Ed25519PublicKey
+    authority: PublicKey
     roles: Roles
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.desk import certificate as certificates
@@ -22,6 +21,7 @@ from linetap.errors import BadInput
 from linetap.evidence import document, hold, inclusion, leaflog, sealed, sshsig, unitlog
 from linetap.evidence.hold import Hold, Rewrap
 from linetap.evidence.inclusion import Inclusion
+from linetap.evidence.keys import PublicKey
 from linetap.evidence.unitlog import Head
 from linetap.records import PERSONAL_FIELDS, CallRecord
 
@@ -45,7 +45,7 @@ class Signed:
     namespace: str
     who: str
     at: datetime
-    key: Ed25519PublicKey
+    key: PublicKey
 
 
 @dataclass(frozen=True, slots=True)

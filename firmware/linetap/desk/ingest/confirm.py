@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterable, Iterator
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.broker.message import Message
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
@@ -19,6 +18,7 @@ from linetap.desk.ingest.chain import Group
 from linetap.evidence import command as envelopes
 from linetap.evidence import sshsig
 from linetap.evidence.command import DESK, Answer, Command
+from linetap.evidence.keys import SigningKey
 
 EVERY_S = 1  # at most, of one unit
 GOOD_FOR_S = 86_400  # clocks differ; an old one does no harm
@@ -30,7 +30,7 @@ log = logging.getLogger("linetap.ingest")
 
 
 class Confirmer:
-    def __init__(self, key: Ed25519PrivateKey, clock: Clock) -> None:
+    def __init__(self, key: SigningKey, clock: Clock) -> None:
         self._key, self._clock = key, clock
         self._now: dict[str, tuple[Group, int]] = {}  # unit -> the key it uses, and through
         self._due: dict[str, int] = {}  # unit -> monotonic ns, where there is something to say

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta
 
 from linetap.broker.message import armored
 from linetap.clock import NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap.evidence import keys, sshsig
+from linetap.evidence.keys import PublicKey
 from linetap.evidence.signers import Signer, require_trust
 from linetap.evidence.sshsig import SignatureFault
 from linetap.recorder.vault.outbox import GENESIS
@@ -162,7 +162,7 @@ def _time(text: str, otherwise_ns: int) -> int:
         return otherwise_ns
 
 
-def _untrusted(event: Event, key: Ed25519PublicKey, signers: list[Signer]) -> Verdict | None:
+def _untrusted(event: Event, key: PublicKey, signers: list[Signer]) -> Verdict | None:
     told, unit = event.told, event.report.unit
     if told.unit != unit:
         return Verdict("bad_payload", "payload_unit", f"it names unit {told.unit!r} and came under {unit!r}")

@@ -17,7 +17,6 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
@@ -26,6 +25,7 @@ from linetap.desk.pki.certificates import x509_name
 from linetap.desk.pki.fault import PkiFault
 from linetap.errors import BadInput
 from linetap.evidence import document, keys, sshsig
+from linetap.evidence.keys import PublicKey, SigningKey
 
 NAMESPACE = "linetap-enrol"
 LIMIT_BYTES = 16 * 1024
@@ -43,7 +43,7 @@ class Request:
 
     unit: str
     tls: ec.EllipticCurvePublicKey
-    signer: Ed25519PublicKey
+    signer: PublicKey
 
     @property
     def alternatives(self) -> list[x509.GeneralName]:
@@ -51,7 +51,7 @@ class Request:
         return [_name_of(self.signer)]
 
 
-def make(unit: str, tls: ec.EllipticCurvePrivateKey, signer: Ed25519PrivateKey) -> bytes:
+def make(unit: str, tls: ec.EllipticCurvePrivateKey, signer: SigningKey) -> bytes:
     csr = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(x509_name(unit))
@@ -92,5 +92,5 @@ def check(data: bytes) -> Request:
     return Request(unit, tls, signer)
 
 
-def _name_of(signer: Ed25519PublicKey) -> x509.GeneralName:
+def _name_of(signer: PublicKey) -> x509.GeneralName:
     return x509.UniformResourceIdentifier(_SCHEME + keys.fingerprint(signer))

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from linetap.clock import Clock
@@ -19,6 +18,7 @@ from linetap.desk.deskfolder import read_small
 from linetap.desk.pki import certificates, request
 from linetap.errors import BadInput
 from linetap.evidence import keys
+from linetap.evidence.keys import PublicKey
 from linetap.recorder.vault.files import sync_directory
 
 _KEY_LIMIT_BYTES = 64 * 1024
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, _clock: Clock) -> int:
     return 0
 
 
-def make_request(config: Config, new_key: bool = False) -> tuple[bytes, Ed25519PublicKey]:
+def make_request(config: Config, new_key: bool = False) -> tuple[bytes, PublicKey]:
     """The request, and the signing key that it names. The TLS key is made where there is none, or another is wanted."""
     try:
         signer = keys.load_unit_key(read_small(Path(config.key), _KEY_LIMIT_BYTES))

@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from linetap.clock import Clock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
@@ -20,6 +19,7 @@ from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import hold, keylist, roles
 from linetap.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
+from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles
 from linetap.recorder.vault import files, indexend
 from linetap.recorder.vault.configchange import ConfigChange
@@ -66,7 +66,7 @@ class Effects:
         self._delivery, self._change, self._copies, self._update = delivery, change, copies, update
         self.identify, self.self_test = Identify(clock), SelfTest(config, clock)
         line = config.keys.authority
-        self._authority: Ed25519PublicKey | None = keylist.authority_key(line) if line else None
+        self._authority: PublicKey | None = keylist.authority_key(line) if line else None
         self._use(self._remembered_roles())
 
     def checked(self, data: bytes, counters: Mapping[str, int]) -> Signed:

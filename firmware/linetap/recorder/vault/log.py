@@ -21,6 +21,7 @@ from linetap.errors import Refusal
 from linetap.evidence import keys, sealed, sigsum, sshsig, unitlog
 from linetap.evidence.closing import Closing
 from linetap.evidence.inclusion import Inclusion
+from linetap.evidence.keys import SigningKey
 from linetap.evidence.leaflog import LeafLog
 from linetap.evidence.unitlog import Head, Kind, Leaf
 from linetap.recorder.vault import files
@@ -40,7 +41,7 @@ log = logging.getLogger("linetap.recorder.vault")
 class UnitLog:
     """Every method may raise OSError: nothing was appended then, and the same may be appended again."""
 
-    def __init__(self, vault: Path, unit: str, key: Ed25519PrivateKey, clock: Clock) -> None:
+    def __init__(self, vault: Path, unit: str, key: SigningKey, clock: Clock) -> None:
         self._vault, self._unit, self._key, self._clock = vault, unit, key, clock
         self._folder = vault / unitlog.FOLDER
         self._log = LeafLog(self._folder)
@@ -84,8 +85,9 @@ class UnitLog:
             proof = record.notices[-1].proof if record.notices else "none"
             found.append(("notice_failure", {**of_call, "why": record.why, "proof": proof}))
         digest = hashlib.sha256(data)
-        submission = base64.b64encode(sigsum.sign_leaf(digest.digest(), self._key)).decode("ascii")
-        closing = {"record_sha256": digest.hexdigest(), "disposition": record.disposition, "sigsum": submission}
+        closing = {"record_sha256": digest.hexdigest(), "disposition": record.disposition}
+        if isinstance(self._key, Ed25519PrivateKey):  # Sigsum takes no other kind of signature
+            closing["sigsum"] = base64.b64encode(sigsum.sign_leaf(digest.digest(), self._key)).decode("ascii")
         found.append(("close", {**of_call, **closing}))
         self._append(found)
 

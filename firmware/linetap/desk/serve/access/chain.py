@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from linetap.errors import Refusal
 from linetap.evidence import keys, sshsig
+from linetap.evidence.keys import PublicKey, SigningKey
 
 NAMESPACE = "linetap-access-table"
 NOTHING = "0" * 64
@@ -47,12 +47,12 @@ def hash_of(row: Mapping[str, Any], before: str) -> str:
     return hashlib.sha256(_PREFIX + before.encode("ascii", "replace") + data).hexdigest()
 
 
-def signed(head: Head, key: Ed25519PrivateKey) -> dict[str, str]:
+def signed(head: Head, key: SigningKey) -> dict[str, str]:
     text = msgspec.json.encode(head).decode()
     return {"head": text, "sig": sshsig.sign(text.encode(), key, NAMESPACE)}
 
 
-def own(text: str, sig: str, kind: str, key: Ed25519PublicKey) -> Head:
+def own(text: str, sig: str, kind: str, key: PublicKey) -> Head:
     """As `read`, of what this very key has signed: to go on from another's would make its rows ours."""
     head, signer = read(text, sig, kind)
     if keys.public_blob(signer) != keys.public_blob(key):
@@ -62,7 +62,7 @@ def own(text: str, sig: str, kind: str, key: Ed25519PublicKey) -> Head:
     return head
 
 
-def read(text: str, sig: str, kind: str) -> tuple[Head, Ed25519PublicKey]:
+def read(text: str, sig: str, kind: str) -> tuple[Head, PublicKey]:
     """ChainFault where it was not signed so. Whose key it is, is not asked here."""
     try:
         public = sshsig.check(text.encode(), sig.encode("ascii", "replace"), NAMESPACE)

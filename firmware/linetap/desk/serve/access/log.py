@@ -7,7 +7,6 @@ from collections import Counter
 from typing import Any
 
 import anyio.to_thread
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from linetap.clock import Clock, rfc3339
@@ -17,6 +16,7 @@ from linetap.desk.serve.access.masking import call_without_numbers, case_without
 from linetap.desk.serve.database import one_at_a_time, writing
 from linetap.desk.serve.route import Subject
 from linetap.desk.serve.tables import access, access_anchor, access_head
+from linetap.evidence.keys import PublicKey, SigningKey
 
 SHOWN, REFUSED, DONE = "shown", "refused", "done"
 _TEXT_LIMIT, _CALLS_LIMIT = 300, 8000  # characters: nobody keeps a row out by a long word
@@ -27,7 +27,7 @@ _ONLY = 1
 class AccessTable:
     """Several processes may append: the server, and a command on its terminal."""
 
-    def __init__(self, engine: Engine, clock: Clock, key: Ed25519PrivateKey) -> None:
+    def __init__(self, engine: Engine, clock: Clock, key: SigningKey) -> None:
         self.engine, self.clock, self.key = engine, clock, key
         self.refused: Counter[str] = Counter()  # since the start, by act
 
@@ -66,7 +66,7 @@ class AccessTable:
         return head
 
 
-def last_head(db: Connection, key: Ed25519PublicKey) -> Head:
+def last_head(db: Connection, key: PublicKey) -> Head:
     """Nobody else appends until this transaction ends. ChainFault unless the rows end with a head that `key` signed."""
     one_at_a_time(db, _LOCK)
     found = db.execute(select(access_head)).one_or_none()

@@ -4,7 +4,6 @@ person, and all of it is looked at under the old key first."""
 
 from __future__ import annotations
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import delete, insert
 
 from linetap.desk.serve.access import chain
@@ -15,9 +14,10 @@ from linetap.desk.serve.database import writing
 from linetap.desk.serve.route import Subject
 from linetap.desk.serve.tables import access_anchor, access_head
 from linetap.evidence import keys
+from linetap.evidence.keys import PublicKey
 
 
-def rekey(table: AccessTable, old: Ed25519PublicKey) -> int:
+def rekey(table: AccessTable, old: PublicKey) -> int:
     """How many rows there are. ChainFault where they are not whole, or not signed by `old`."""
     with writing(table.engine) as db:
         verdict = verify(db)

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, select
 
 from linetap.desk.serve.access import chain
 from linetap.desk.serve.access.chain import ChainFault, Head
 from linetap.desk.serve.tables import access, access_anchor, access_head
 from linetap.evidence import keys
+from linetap.evidence.keys import PublicKey
 
 _AT_ONCE = 1000
 
@@ -21,7 +21,7 @@ _AT_ONCE = 1000
 class Verdict:
     rows: int
     head: Head
-    key: Ed25519PublicKey
+    key: PublicKey
     anchor: Head | None
 
 
@@ -54,7 +54,7 @@ def verify(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
     return Verdict(rows, head, key, anchor)
 
 
-def _anchor(db: Connection, key: Ed25519PublicKey) -> Head | None:
+def _anchor(db: Connection, key: PublicKey) -> Head | None:
     found = db.execute(select(access_anchor)).one_or_none()
     if found is None:
         return None
