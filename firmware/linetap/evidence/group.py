@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sealing to k of n, from nothing but age files: each k-1 of the members have an age file inside age files, one for
+each of them, and the innermost is to all members behind them. Stock `tar` and `age` open it (docs/decisions/0086):
+
+    tar xOf key.age 1.age | age -d -i member1.txt | age -d -i member3.txt
+
+There is no key of the group, so none that could be whole in one place. Whoever takes off a layer has what is left
+still closed to the members behind them; `layers` says by its hash what that must be, so that nobody can hand on a
+piece of something else. Where one is needed it is one age file to all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from linetap.errors import Refusal
+from linetap.evidence import age, grouptar, members
+from linetap.evidence.grouptar import LAYERS, BadGroup
+from linetap.evidence.members import Group
+
+Decrypt = Callable[[bytes], bytes]  # one age file; a Refusal if no identity in hand opens it
+Positions = tuple[int, ...]
+
+
+class OtherLayer(Refusal):
+    """What was handed on did not come out of this file."""
+
+    code = "group_other_layer"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text} [{self.code}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Peeled:
+    """`left`: how many more people it takes; 0: `data` is what was sealed."""
+
+    data: bytes
+    left: int
+
+
+def seal(data: bytes | bytearray, group: Group | str) -> bytes:
+    """`data` to a group or a recipient. A bytearray of at most a chunk is sealed where it stands, without a copy."""
+    if isinstance(group, str):
+        group = members.parse(group)
+    if group.needed == 1:
+        return _age_file(data, group.recipients)
+    files: dict[str, bytes] = {}
+    layers = []
+    for chosen in group.combinations():
+        sealed = _age_file(data, group.recipients[chosen[-1] :])
+        hashes: list[str] = []
+        for position in reversed(chosen):
+            hashes.insert(0, hashlib.sha256(sealed).hexdigest())
+            sealed = age.encrypt(sealed, [group.recipients[position - 1]])
+        files[_name(chosen)] = sealed
+        layers.append(f"{_name(chosen)} {' '.join(hashes)}\n")
+    return grouptar.write({**files, LAYERS: "".join(layers).encode("ascii")})
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether it looks like something that `seal` made."""
+    return data.startswith(age.VERSION_LINE) or grouptar.is_archive(data)
+
+
+def needed(data: bytes) -> int:
+    """How many people it takes to open it. BadGroup: it is an archive, and not one of a group's."""
+    return len(next(iter(_files(data)))) + 1
+
+
+def peel(data: bytes, decrypt: Decrypt, most: int) -> Peeled:
+    """At most so many layers off; a Refusal if not one of them comes off, or fewer than `most` where none is left."""
+    left = wanted = needed(data)
+    while left and wanted - left < most:
+        files = _files(data)
+        try:
+            data = decrypt(data) if files.keys() == {()} else _without_first(files, decrypt)
+        except BadGroup:
+            raise
+        except Refusal as error:
+            if left == wanted:
+                raise
+            raise Refusal(f"{wanted - left} of {wanted} layers came off; the next member is missing: {error}") from None
+        left -= 1
+    return Peeled(data, left)
+
+
+def open_whole(data: bytes, decrypt: Decrypt) -> bytes:
+    """With everybody's identities in one hand."""
+    return peel(data, decrypt, members.MOST_NEEDED).data
+
+
+def require_part(part: bytes, whole: bytes) -> None:
+    """OtherLayer unless every piece of `part` is what `whole` says that comes out of it."""
+    if not grouptar.is_archive(whole):
+        raise OtherLayer("there is no layer to hand on: one person opens it")
+    listed = grouptar.read(whole).get(LAYERS)
+    if listed is None:
+        text = "it has no list of its layers, so nothing shows what a partial one is of: all identities at once"
+        raise OtherLayer(f"{text} would be right")
+    known = set(listed.decode("ascii", "replace").split())
+    for piece in _files(part).values():
+        if hashlib.sha256(piece).hexdigest() not in known:
+            raise OtherLayer("the partial file did not come out of this key: it is of another one, or was changed")
+
+
+def _without_first(files: dict[Positions, bytes], decrypt: Decrypt) -> bytes:
+    """What is left when the first of the members in hand has opened every file that begins with them."""
+    firsts = sorted({positions[0] for positions in files})
+    for first in firsts:
+        theirs = {positions[1:]: data for positions, data in files.items() if positions[0] == first}
+        opened: dict[Positions, bytes] = {}
+        for rest, data in theirs.items():
+            try:
+                opened[rest] = decrypt(data)
+            except Refusal:
+                if opened:
+                    raise
+                break
+        if not opened:
+            continue
+        for piece in opened.values():
+            if not piece.startswith(age.VERSION_LINE):
+                raise BadGroup(f"there is no layer inside that of member {first}")
+        return opened[()] if () in opened else grouptar.write({_name(rest): opened[rest] for rest in sorted(opened)})
+    who = ", ".join(map(str, firsts))
+    raise Refusal(f"no identity is of a member who may come next (member {who}): the lowest in number comes first")
+
+
+def _files(data: bytes) -> dict[Positions, bytes]:
+    """By the members who come before the last one; a plain age file by nobody."""
+    if data.startswith(age.VERSION_LINE) or not grouptar.is_archive(data):  # age says what is wrong with it
+        return {(): data}
+    files = {_positions(name): content for name, content in grouptar.read(data).items() if name != LAYERS}
+    if len({len(positions) for positions in files}) != 1:
+        raise BadGroup("there is no file in it, or its files are of different numbers of members")
+    for content in files.values():
+        if not content.startswith(age.VERSION_LINE):
+            raise BadGroup("a file in it is no age file")
+    return files
+
+
+def _positions(name: str) -> Positions:
+    positions = tuple(int(text) for text in name.removesuffix(".age").split("-"))
+    if list(positions) != sorted(set(positions)):
+        raise BadGroup(f"{name}: its members are not in order")
+    return positions
+
+
+def _name(positions: Positions) -> str:
+    return f"{'-'.join(map(str, positions))}.age"
+
+
+def _age_file(data: bytes | bytearray, recipients: tuple[str, ...]) -> bytes:
+    if isinstance(data, bytearray):
+        writer = age.AgeWriter(recipients)
+        return writer.header + writer.seal_alone(data)
+    return age.encrypt(data, recipients)
