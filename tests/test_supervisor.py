@@ -65,6 +65,15 @@ def test_a_fault_is_neither_ready_nor_food(systemd: socket.socket) -> None:
     assert heard(systemd) == []
 
 
+def test_a_thread_that_hangs_is_no_food_whatever_the_others_do(systemd: socket.socket) -> None:
+    supervisor = Supervisor()
+    supervisor.tell(state(1), idle=False)
+    supervisor.tell(state(2), idle=True, stands=True)
+    assert heard(systemd) == [b"READY=1"]
+    supervisor.tell(state(2), idle=True)
+    assert heard(systemd) == [b"WATCHDOG=1"]
+
+
 def test_with_the_state_file(systemd: socket.socket, run_dir: Path) -> None:
     StateFile(run_dir, "panel", SYSTEM).write(state(1))
     assert heard(systemd) == [b"READY=1"]

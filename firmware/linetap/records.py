@@ -328,6 +328,7 @@ class RecorderState(ServiceState, kw_only=True):
     departures: list[str] = []  # where the configuration records what is not recorded by default
     walk: WalkState | None = None
     removal: RemovalState | None = None  # somebody wants to pull the disk; ready: all calls are sealed
+    standing: list[str] = []  # its threads that hang: vault, journal
     update: UpdateState | None = None  # None: there was never one
 
 

@@ -89,15 +89,16 @@ class StateFile:
         self._began_ns = clock.monotonic_ns()
         self.outdated = False
 
-    def write(self, state: ServiceState, idle: bool = False, in_spite: bool = False) -> None:
-        """`idle`: there is no work, so that no progress is no fault; `in_spite` of the fault it tells it works."""
+    def write(self, state: ServiceState, idle: bool = False, in_spite: bool = False, stands: bool = False) -> None:
+        """`idle`: there is no work, so that no progress is no fault; `in_spite` of the fault it tells it works;
+        `stands`: one of its threads does not get on."""
         state.mono_ns = self._clock.monotonic_ns()
         with contextlib.suppress(OSError, msgspec.MsgspecError):  # there is none, as a rule
             renewed = msgspec.json.decode(_read(self._renewed), type=_Renewed)
             self.outdated = self._name in renewed.services and renewed.at_ns > self._began_ns
         state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
         write_atomically(self._path, msgspec.json.encode(state))
-        self._supervisor.tell(state, idle, in_spite)
+        self._supervisor.tell(state, idle, in_spite, stands)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
 
     def due(self) -> bool:

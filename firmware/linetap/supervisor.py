@@ -22,12 +22,13 @@ class Supervisor:
         self._fed_ns = 0
         self._progress: int | None = None
 
-    def tell(self, state: ServiceState, idle: bool, in_spite: bool = False) -> None:
+    def tell(self, state: ServiceState, idle: bool, in_spite: bool = False, stands: bool = False) -> None:
         """READY=1 with the first word, then WATCHDOG=1, when there was progress since the last or nothing to do.
 
-        A service that lives without working is not fed, and systemd starts it anew. `in_spite`: it works, fault or not.
+        A service that lives without working is not fed, and systemd starts it anew. `in_spite`: it works, fault or not;
+        `stands`: one of its threads hangs, whatever the others do.
         """
-        if not self._address or (state.fault is not None and not in_spite):
+        if not self._address or stands or (state.fault is not None and not in_spite):
             return
         if self._progress is None:
             self._send("READY=1")

@@ -75,6 +75,15 @@ def test_each_service_has_an_alert_of_its_own(others: dict[str, Any], check: str
     assert shown(snapshot.services).condition == LED[check]
 
 
+@pytest.mark.parametrize("thread", ["vault", "journal"])
+def test_a_thread_of_the_recorder_that_hangs_is_named(thread: str) -> None:
+    snapshot = unit(recorder=alive(recorder("idle", standing=[thread])))
+    found = told(snapshot)
+    assert list(found) == ["recorder_dead"]
+    assert found["recorder_dead"].text_en.endswith(f"({thread}_stands)")
+    assert shown(snapshot.services).condition == "recorder_dead"
+
+
 def test_a_recorder_without_audio_is_not_accused_of_standing_still() -> None:
     snapshot = unit(alive(capture(), stuck=True), recorder=alive(recorder("idle"), stuck=True))
     assert list(told(snapshot)) == ["codec_stalled"]

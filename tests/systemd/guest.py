@@ -73,6 +73,10 @@ class Guest:
             self._pid = int(children[0])
         return bool(self._pid)
 
+    def is_in(self, process: Path) -> bool:
+        """Whether this folder of /proc is of a process of the guest."""
+        return (process / "ns/pid").readlink() == Path(f"/proc/{self._pid}/ns/pid").readlink()
+
     def run(self, *words: str, check: bool = True) -> str:
         """What a command in the guest says on standard output."""
         enter = ["nsenter", "-t", str(self._pid), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import Guest, guest, until, why_not
+from heldthread import held, threads_of
 from systemd_rig import (
     CONFIG,
     LOG,
@@ -159,6 +160,20 @@ def test_who_lives_without_working_is_started_anew_and_goes_on_with_the_call(uni
     record = record_of(unit, str(call_id))
     assert (record.ended_by, lost(record)) == ("on_hook", [])
     assert deaths(unit) >= 1
+
+
+def test_a_thread_of_the_recorder_that_hangs_is_named_and_the_recorder_started_anew(unit: Guest) -> None:
+    """Each but the first, held by ptrace(2) alone: what the main thread does and says goes on meanwhile."""
+    for number in range(1, len(threads_of(unit, "linetap-recorder"))):
+        before = pid_of(unit, "linetap-recorder")
+        with held(threads_of(unit, "linetap-recorder")[number]):
+            until(lambda: state_of(unit, "recorder", RecorderState).standing != [], "the thread is named")
+            said = unit.run("linetap", "check", "--config", "/etc/linetap/unit.toml", check=False)
+            assert "recorder_dead" in said
+            assert "_stands" in said
+            until(lambda was=before: pid_of(unit, "linetap-recorder") not in (was, "0"), "the watchdog has bitten")
+        until(lambda: unit.property("linetap-recorder", "SubState") == "running", "it works again")
+        assert state_of(unit, "recorder", RecorderState).standing == []
 
 
 def deaths(unit: Guest) -> int:

@@ -24,20 +24,21 @@ def of_service(
     text_en: str,
     seen: Callable[[Services], Seen[ServiceState]],
     is_dead: Callable[[Services], bool] | None = None,
+    code: Callable[[Services], str | None] | None = None,
 ) -> Check:
-    """The check `<name>_dead`; `is_dead` where that is another question than `is_gone`. Where the service left a fault,
-    its code is said: `text_en` (code)."""
+    """The check `<name>_dead`; `is_dead` where that is another question than `is_gone`. Where there is a code (`code`,
+    or else that of the fault the service left), it is said: `text_en` (code)."""
 
     def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
         dead = is_gone(seen(snapshot.services)) if is_dead is None else is_dead(snapshot.services)
         if not dead:
             return None
-        fault = seen(snapshot.services).fault
-        code = f" ({fault})" if fault is not None else ""
+        found = seen(snapshot.services).fault if code is None else code(snapshot.services)
+        said = f" ({found})" if found is not None else ""
         return Trouble(
             severity=severity,
-            text_ko=text_ko + code,
-            text_en=text_en + code,
+            text_ko=text_ko + said,
+            text_en=text_en + said,
             action_ko=f"저절로 다시 시작합니다. 그대로면 systemctl status linetap-{name} 명령으로 이유를 보십시오.",
             action_en=f"It is started again by itself. If it stays dead, see why: systemctl status linetap-{name}",
         )

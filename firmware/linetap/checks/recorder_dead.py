@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""recorder_dead: the recorder does not run, or lives and follows nothing although there is audio."""
+"""recorder_dead: the recorder does not run, follows nothing although there is audio, or one of its threads hangs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ from linetap.checks.watch import Services
 def is_dead(services: Services) -> bool:
     """Also the panel's word for it. A recorder that has nothing to read cannot get on: only beside a capture that does
     is it stuck."""
+    if services.recorder.word is not None and services.recorder.word.standing:
+        return True
     fed = any(not gives_no_audio(seen) and seen.moving_ns > 0 for seen in services.capture.values())
     return services.recorder.status == "dead" or (services.recorder.stuck and fed)
+
+
+def code(services: Services) -> str | None:
+    """What it ended with, or which of its threads stands still."""
+    recorder = services.recorder
+    if recorder.word is not None and recorder.word.standing:
+        return ", ".join(f"{name}_stands" for name in recorder.word.standing)
+    return recorder.fault
 
 
 CHECK = of_service(
@@ -23,4 +33,5 @@ CHECK = of_service(
     text_en="The recorder has stopped. What is said while it is away longer than the ring is long is lost.",
     seen=lambda services: services.recorder,
     is_dead=is_dead,
+    code=code,
 )

@@ -189,7 +189,8 @@ class Service:
         if self.smdr is not None:
             self.smdr.tell(state)
         self._upkeep.change.quiet = state.config_pending is not None and self._quiet()
-        self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS)
+        state.standing = self.vault.standing()
+        self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=bool(state.standing))
 
     def _quiet(self) -> bool:
         """No line is in use, and no call waits to be sealed: its class is that of the configuration it began with."""

@@ -9,6 +9,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from linetap.recorder.vault.steps import step
+
 _TEMPORARY = ".tmp"
 _DIRECTORY_MODE = 0o750
 _FILE_MODE = 0o640
@@ -63,6 +65,7 @@ def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+    step()
 
 
 def sync_directory(path: Path) -> None:
@@ -71,6 +74,7 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+    step()
 
 
 def sync_file_system(path: Path) -> None:

@@ -40,6 +40,7 @@ from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
 from linetap.recorder.vault.recording import Recording, open_calls
 from linetap.recorder.vault.retentiontime import kernel_synced, this_boot
+from linetap.recorder.vault.steps import Steps
 from linetap.recorder.vault.told import ended_event, sealed_event
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.walks import Walks
@@ -86,6 +87,7 @@ class VaultWriter:
         self._changed = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self._steps = Steps("vault", clock)
         self._refused: str | None = None
         self._closed: str | None = None
         self._failure: BaseException | None = None
@@ -131,6 +133,11 @@ class VaultWriter:
     def failure(self) -> BaseException | None:
         """What has ended one of the threads."""
         return self._failure or (self._journal.failure if self._journal is not None else None)
+
+    def standing(self) -> list[str]:
+        """The threads that do not get on."""
+        steps = [self._steps, *([self._journal.steps] if self._journal is not None else [])]
+        return [each.name for each in steps if each.stands()]
 
     def report(self, event: CallEvent) -> None:
         self._put(Report(event))
@@ -235,6 +242,7 @@ class VaultWriter:
     # --- the disk thread -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._steps.begin()
         try:
             while True:
                 with self._changed:
@@ -245,9 +253,12 @@ class VaultWriter:
                 if not self.step():
                     with self._changed:
                         self._changed.wait(RETRY_S)
+                self._steps.step()
         except Exception as error:
             log.exception("the disk thread has ended")
             self._failure = error
+        finally:
+            self._steps.end()
 
     def step(self) -> bool:
         """All jobs that can be done, then the audio that may be written. False when the disk takes nothing."""
@@ -265,6 +276,7 @@ class VaultWriter:
                 self._do_or_set_aside(self._jobs[0])
                 with self._changed:
                     self._jobs.popleft()
+                self._steps.step()
             for recording in list(self._recordings.values()):
                 if recording.is_due():
                     self._write_up_to(recording, recording.permitted)
@@ -350,6 +362,7 @@ class VaultWriter:
         frames, gap_ms = recording.write_up_to(end, self._source, self._gaps_found)
         self.written_bytes += frames
         self.gap_ms += gap_ms
+        self._steps.step()
 
     def clock_is_trusted(self, made_at_ns: int) -> bool:
         """A clock that says it is before the list was made is wrong, as is one that has jumped: what day it is nobody

@@ -21,9 +21,11 @@ from linetap.recorder.vault.journal.call import JournalCall, News, SealEntry
 from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State, Tick
 from linetap.recorder.vault.journal.store import Store, file_bytes
 from linetap.recorder.vault.recording import Recording
+from linetap.recorder.vault.steps import Steps
 
 EVERY_NS = 400 * NS_PER_MS
 FOLDER = "journal"
+IDLE_S = 1.0  # without a call: so often it shows that it lives
 MOST_SAMPLES = 1 << 20  # of all lines in one write; the next one follows at once
 
 log = logging.getLogger("linetap.recorder.journal")
@@ -45,6 +47,7 @@ class Journal:
         self._changed = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self.steps = Steps("journal", clock)
         self.trouble: str | None = None  # why nothing can be written now
         self.failure: BaseException | None = None
 
@@ -93,16 +96,19 @@ class Journal:
     # --- the journal's thread -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self.steps.begin()
         try:
             due_ns = self._clock.monotonic_ns()
             while self._wait(due_ns):
                 due_ns = max(due_ns + EVERY_NS, self._clock.monotonic_ns())
                 while self.step():
-                    pass
+                    self.steps.step()
             self.step()
         except Exception as error:
             log.exception("the journal's thread has ended")
             self.failure = error
+        finally:
+            self.steps.end()
 
     def _wait(self, due_ns: int) -> bool:
         """Until it is time and a call is open. False when it is to end."""
@@ -111,7 +117,9 @@ class Journal:
                 left_ns = due_ns - self._clock.monotonic_ns()
                 if self._calls and self._allowed and left_ns <= 0:
                     return True
-                self._changed.wait(max(left_ns, NS_PER_MS) / NS_PER_S if self._calls and self._allowed else None)
+                working = self._calls and self._allowed
+                self._changed.wait(max(left_ns, NS_PER_MS) / NS_PER_S if working else IDLE_S)
+                self.steps.step()
             return False
 
     def step(self) -> bool:
