@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hook_rig import BATTERY, DEAD, MS, OFF, ON, SPEAKING, bits, follow, named, told
@@ -154,6 +154,7 @@ def test_the_cut_into_single_slots_changes_nothing(hook: Runs, ring: Runs, volts
 
 @settings(max_examples=300, deadline=None)
 @given(hook=runs, ring=runs, volts=volt_runs)
+@example(hook=[(1, 199)], ring=[(0, 35), (1, 199)], volts=[(DEAD, 15), (BATTERY, 1)])  # both certain after 185 ms
 def test_every_off_hook_has_one_on_hook_and_all_else_lies_between(hook: Runs, ring: Runs, volts: Runs) -> None:
     held = False
     for event in follow(*whole_line(hook, ring, [(0, 1)], volts)):

@@ -31,7 +31,7 @@ class LineCalls(LineContext):
         events = [*heard, *self._seen(batch, index), *self._neighbour()]
         if memory.playing is not None:
             events += memory.playing.follow(batch, index)
-        events.sort()
+        events.sort(key=lambda event: event.turn)
         while events:
             event, playing = events.pop(0), memory.playing
             self._deadlines_before(event.known)

@@ -14,11 +14,17 @@ EventName = Literal[
 ]  # fmt: skip
 
 
-class Event(msgspec.Struct, frozen=True, order=True):
-    """`known`: the frame at which it became certain, the order of handling; `at`: the frame it tells of."""
+class Event(msgspec.Struct, frozen=True):
+    """`known`: the frame at which it became certain; `at`: the frame it tells of."""
 
     known: int
     name: EventName
     at: int
     text: str = ""  # the digit, the tone
     level_dbm0: float = 0.0  # of one tone of a digit; pulses have 0
+
+    @property
+    def turn(self) -> tuple[int, bool, EventName, int, str, float]:
+        """The order of handling, the same whatever was found first. Of two that became certain in the same frame,
+        ringing comes before the off-hook that answers it: the other way round a call that came in has gone out."""
+        return self.known, self.name != "ringing", self.name, self.at, self.text, self.level_dbm0

@@ -53,7 +53,7 @@ class HookLine(msgspec.Struct):
             debounce = profile.polarity_debounce_ms * FRAMES_PER_MS
             changes = self.polarity.follow(polarity, dead, frame, debounce)
             events += [Event(known, "polarity", at) for known, at, _ in changes]
-        events.sort()
+        events.sort(key=lambda event: event.turn)
         return events
 
     def lose_sight(self) -> None:
