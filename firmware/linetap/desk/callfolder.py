@@ -19,7 +19,7 @@ from linetap.evidence import keys, sealed, signers
 
 _BLOCK_BYTES = 1024 * 1024
 _KEY_LIMIT_BYTES = 64 * 1024
-_SIGNERS_LIMIT_BYTES = 1024 * 1024
+_SIGNERS_LIMIT_BYTES = 4 << 20  # a city's
 _MOST_ENTRIES = sealed.MOST_PARTS + 4
 _DATE_DEPTH = ("year", "month", "day")
 _DATE_NAME = {"year": re.compile(r"\d{4}"), "month": re.compile(r"\d\d"), "day": re.compile(r"\d\d")}
@@ -119,8 +119,10 @@ def load_signers(path: Path) -> list[signers.Signer]:
     """An allowed_signers file; BadInput names file and line."""
     try:
         with path.open("rb") as file:
-            text = file.read(_SIGNERS_LIMIT_BYTES).decode("utf-8")
-        return signers.parse(text)
+            data = file.read(_SIGNERS_LIMIT_BYTES + 1)
+        if len(data) > _SIGNERS_LIMIT_BYTES:  # its last line would be cut, and the next never read
+            raise BadInput(f"larger than {_SIGNERS_LIMIT_BYTES} bytes; an allowed_signers file would be right")
+        return signers.parse(data.decode("utf-8"))
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; an allowed_signers file would be right") from None
     except UnicodeDecodeError:

@@ -1,29 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenSSH's allowed_signers (ssh-keygen(1), ALLOWED SIGNERS): whose signature counts, for what, and when.
 
-Read as ssh-keygen reads it, so that both give the same verdict. Keys that are neither Ed25519 nor ECDSA P-256, and
-certificate authorities, are of no use here and passed over.
+Read as ssh-keygen reads it (signerline.py, patterns.py), so that both give the same verdict. Keys that are neither
+Ed25519 nor ECDSA P-256, and certificate authorities, are of no use here and passed over.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
-import functools
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from linetap.errors import BadInput
+from linetap.evidence import patterns, signerline
 from linetap.evidence.keys import PublicKey, from_blob, public_blob
 from linetap.evidence.publickeys import SIGNING_KEYS, blob_kind
+from linetap.evidence.signerline import Line
 from linetap.evidence.sshsig import SignatureFault, check
-
-_TOKEN = re.compile(r'(?:[^\s"]|"[^"]*")+')
-_OPTION = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?:,|$)', re.IGNORECASE)
-_TIME = re.compile(r"(\d{8})(\d{4})?(\d{2})?(Z?)")
 
 
 class UntrustedSigner(SignatureFault):
@@ -55,17 +48,24 @@ class Signer:
     valid_before: datetime | None = None
 
     def is_named(self, principal: str) -> bool:
-        return _matches(self.principals, principal)
+        return patterns.in_list(principal, self.principals)
+
+    def is_valid(self, at: datetime) -> bool:
+        return (self.valid_after is None or at >= self.valid_after) and (
+            self.valid_before is None or at <= self.valid_before
+        )
 
 
 def parse(text: str) -> list[Signer]:
-    """The signers of a file whose keys are of a kind that counts here; BadInput names the line that cannot be read."""
+    """The signers of a file whose keys are of a kind that counts here; BadInput names the line that cannot be read.
+
+    A line ends at a newline and nowhere else: a key behind another separator is in the comment, as for ssh-keygen.
+    """
     signers = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
+    for number, data in enumerate(text.encode("utf-8").split(b"\n"), 1):
         try:
-            signer = _parse_line(line)
+            line = signerline.parse(data)
+            signer = None if line is None else _signer(line)
         except BadInput as error:
             raise BadInput(f"line {number}: {error}") from None
         if signer is not None:
@@ -89,7 +89,7 @@ def require_trust(key: PublicKey, namespace: str, signers: list[Signer], princip
     for signer in signers:
         if signer.blob != blob or not signer.is_named(principal):
             continue
-        if signer.namespaces is not None and not _matches(signer.namespaces, namespace):
+        if signer.namespaces is not None and not patterns.in_list(namespace, signer.namespaces):
             fault = SignerNamespace(f"{principal!r} may not sign for {namespace!r} according to the signers' file")
         elif signer.valid_after is not None and at < signer.valid_after:
             fault = SignerNotYetValid(f"the key of {principal!r} is valid only after {signer.valid_after}")
@@ -109,80 +109,10 @@ def require_named(key: PublicKey, namespace: str, signers: list[Signer], at: dat
     raise UntrustedSigner("signed by nobody that is named for it")
 
 
-def _parse_line(line: str) -> Signer | None:
-    tokens = _TOKEN.findall(line)
-    kinds = [at for at in (1, 2) if len(tokens) > at + 1 and _is_key_type(tokens[at])]
-    if not kinds:
-        raise BadInput("not a signer: `NAME [options] ssh-ed25519 AAAA...` would be right")
-    options = dict(_options(tokens[1])) if kinds[0] == 2 else {}
-    kind = tokens[kinds[0]].encode("ascii", "replace")
-    if kind not in SIGNING_KEYS or "cert-authority" in options:
+def _signer(line: Line) -> Signer | None:
+    if line.key_type.encode("ascii") not in SIGNING_KEYS or line.authority:
         return None
-    return Signer(
-        principals=tokens[0].replace('"', ""),
-        blob=_key_blob(kind, tokens[kinds[0] + 1]),
-        namespaces=options.get("namespaces"),
-        valid_after=_time(options.get("valid-after")),
-        valid_before=_time(options.get("valid-before")),
-    )
-
-
-def _is_key_type(token: str) -> bool:
-    return token.startswith(("ssh-", "ecdsa-", "sk-"))
-
-
-def _options(text: str) -> Iterator[tuple[str, str]]:
-    at = 0
-    while at < len(text):
-        match = _OPTION.match(text, at)
-        name = match[1].lower() if match else ""
-        takes_value = name in ("namespaces", "valid-after", "valid-before")
-        if match is None or takes_value != (match[2] is not None) or not (takes_value or name == "cert-authority"):
-            raise BadInput(
-                f'unknown option {text[at:]!r}: namespaces="...", valid-after="...", valid-before="..." would be right'
-            )
-        yield name, match[2] or ""
-        at = match.end()
-
-
-def _key_blob(kind: bytes, text: str) -> bytes:
-    try:
-        blob = base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise BadInput("the key is not base64: copy the .pub line as it is") from None
-    if blob_kind(blob) != kind:
-        raise BadInput(f"the key is not of {kind.decode()} although it says so: copy the .pub line as it is")
-    from_blob(blob)  # a point that is not on the curve is no key
-    return blob
-
-
-def _time(text: str | None) -> datetime | None:
-    """YYYYMMDD[HHMM[SS]][Z]; without Z the machine's local time, as ssh-keygen has it."""
-    if text is None:
-        return None
-    match = _TIME.fullmatch(text)
-    try:
-        if match is None:
-            raise ValueError
-        digits = match[1] + (match[2] or "0000") + (match[3] or "00")
-        moment = datetime.strptime(digits, "%Y%m%d%H%M%S")  # noqa: DTZ007  the zone follows
-    except ValueError:
-        raise BadInput(f"{text!r} is not a time: YYYYMMDD[HHMM[SS]]Z would be right") from None
-    return moment.replace(tzinfo=UTC) if match[4] else moment.astimezone(UTC)
-
-
-def _matches(patterns: str, text: str) -> bool:
-    """OpenSSH's match_pattern_list: comma-separated, `*` and `?`, `!` refuses whatever else matches."""
-    found = False
-    for pattern in patterns.split(","):
-        negated, wanted = pattern.startswith("!"), pattern.removeprefix("!")
-        if wanted == text or (("*" in wanted or "?" in wanted) and _pattern(wanted).fullmatch(text)):
-            if negated:
-                return False
-            found = True
-    return found
-
-
-@functools.lru_cache(maxsize=4096)  # re keeps 512, and a city has more units
-def _pattern(wanted: str) -> re.Pattern[str]:
-    return re.compile(re.escape(wanted).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+    if blob_kind(line.blob) != line.key_type.encode("ascii"):
+        raise BadInput(f"the key is not of {line.key_type} although it says so: copy the .pub line as it is")
+    from_blob(line.blob)  # a point that is not on the curve is no key
+    return Signer(line.principals, line.blob, line.namespaces, line.valid_after, line.valid_before)
