@@ -15,7 +15,7 @@ from linetap.config import check_config
 from linetap.config.schema import UnitId
 from linetap.desk import privatefile
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import keylist, keys, publickeys
+from linetap.evidence import keylist, keys, members, publickeys
 
 # What a unit signs.
 NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-certificate", "linetap-walk")
@@ -30,7 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("unit", metavar="UNIT_ID", help="2 to 40 of a-z, 0-9 and -")
     parser.add_argument("--lines", type=int, required=True, metavar="N", help="1 to 32, on cards of 8")
     parser.add_argument("--custodian", action="append", required=True, metavar="age1...", help="may be repeated")
-    parser.add_argument("--epoch", required=True, metavar="age1...", help="the first overflow epoch's public key")
+    parser.add_argument(
+        "--custodians-needed", type=int, default=1, metavar="K", help="so many of them open together (%(default)s)"
+    )
+    parser.add_argument(
+        "--epoch", required=True, metavar="age1...", help="the first overflow epoch's public key, or a group's"
+    )
     parser.add_argument("--authority", metavar="KEY", help="who signs the key list: ssh-ed25519 line, or its .pub file")
     parser.add_argument("--key-list", type=Path, metavar="FILE", help="keylist.json, with its .sig beside it")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="unit.toml")
@@ -86,20 +91,13 @@ def _check(args: argparse.Namespace) -> None:
         problems.append(f"UNIT_ID {args.unit!r}: 2 to 40 of a-z, 0-9 and -, not beginning with -, would be right")
     if not 1 <= args.lines <= LINES_A_CARD * MOST_CARDS:
         problems.append(f"--lines {args.lines}: 1 to {LINES_A_CARD * MOST_CARDS} would be right")
-    recipients = [("--custodian", text) for text in args.custodian] + [("--epoch", args.epoch)]
-    for option, text in recipients:
-        try:
-            publickeys.decode_recipient(text)
-        except LinetapError as error:
-            problems.append(f"{option}: {error}")
+    problems += _group_problems(args)
     if (args.authority is None) != (args.key_list is None):
         problems.append("--authority and --key-list: one is of no use without the other")
     try:
         _authority(args.authority)
     except LinetapError as error:
         problems.append(f"--authority: {error}")
-    if args.epoch in args.custodian:
-        problems.append("--epoch: is a custodian's key too; opening a call must take two people")
     if args.image and (args.pins or args.notices or args.board != "hardware"):
         problems.append("--image: brings pins and notices, and is for hardware")
     if args.image and args.key_list and args.key_list.absolute().parent != args.output.absolute().parent:
@@ -114,6 +112,27 @@ def _check(args: argparse.Namespace) -> None:
         problems.append(f"--broker-port {args.broker_port}: 1 to 65535 would be right")
     if problems:
         raise BadInput("\n".join(problems))
+
+
+def _group_problems(args: argparse.Namespace) -> list[str]:
+    problems: list[str] = []
+    epoch: tuple[str, ...] = ()
+    for option, text in [*(("--custodian", text) for text in args.custodian), ("--epoch", args.epoch)]:
+        try:
+            if option == "--epoch":
+                epoch = members.parse(text).recipients
+            else:
+                publickeys.decode_recipient(text)
+        except LinetapError as error:
+            problems.append(f"{option}: {error}")
+    try:
+        if not problems:
+            members.of(args.custodian, args.custodians_needed)
+    except LinetapError as error:
+        problems.append(f"--custodians-needed: {error}")
+    if set(epoch) & set(args.custodian):
+        problems.append("--epoch: is a custodian's key too; opening a call must take two people")
+    return problems
 
 
 def _plan(args: argparse.Namespace, key: str) -> Plan:
@@ -134,6 +153,7 @@ def _plan(args: argparse.Namespace, key: str) -> Plan:
         broker_port=args.broker_port,
         authority=_authority(args.authority),
         key_list=_key_list(args),
+        needed=args.custodians_needed,
     )
 
 

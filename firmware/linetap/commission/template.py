@@ -28,6 +28,7 @@ class Plan:
     broker_port: int = 8883
     authority: str | None = None  # with key_list, or neither
     key_list: str | None = None
+    needed: int = 1  # of the custodians
 
     @property
     def cards(self) -> int:
@@ -49,6 +50,7 @@ def render(plan: Plan) -> str:
         board=_text(plan.board),
         pins=_text(plan.pins),
         custodians=custodians,
+        needed=plan.needed,
         epoch=_text(plan.epoch),
         key_list=_key_list(plan),
     )
@@ -109,10 +111,11 @@ kind = {board}
 pins = {pins}
 
 [keys]
-# Public age keys only (age1...): a unit cannot open what it has sealed. Opening a call takes one of the custodians
-# and the epoch together.
+# Public age keys only (age1...): a unit cannot open what it has sealed. Opening a call takes so many of the
+# custodians, and the epoch. Where more than one is needed their order is that in which they open.
 custodians = [
 {custodians}]
+custodians_needed = {needed}
 # What is sealed to when no key of the day is at hand, and its number in the records.
 overflow_epoch = {epoch}
 overflow_number = 1

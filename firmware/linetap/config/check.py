@@ -20,7 +20,7 @@ from linetap.config.locate import Path as KeyPath
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import publickeys
+from linetap.evidence import members, publickeys
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MAX_KEY_BYTES = 1 << 16
@@ -150,13 +150,13 @@ def _keys(config: Config, source: Source) -> None:
         return
     custodians = enumerate(_given(keys.custodians))
     wanted: list[tuple[KeyPath, Any]] = [(("keys", "custodians", i), text) for i, text in custodians]
-    wanted.append((("keys", "overflow_epoch"), keys.overflow_epoch))
     for at, text in wanted:
         try:
             if text is not UNSET:
                 publickeys.decode_recipient(text)
         except LinetapError as error:
             source.add(at, f"{at[1]}: {error}")
+    _groups(keys, source)
     if (keys.authority is None) != (keys.key_list is None):
         there, missing = ("key_list", "authority") if keys.authority is None else ("authority", "key_list")
         source.add(("keys", there), f"keys.{there} is of no use without keys.{missing}")
@@ -165,6 +165,21 @@ def _keys(config: Config, source: Source) -> None:
             publickeys.authority(keys.authority)
     except LinetapError as error:
         source.add(("keys", "authority"), f"keys.authority: {error}")
+
+
+def _groups(keys: Keys, source: Source) -> None:
+    """The custodians as a group, the overflow epoch, and both together."""
+    at: KeyPath = ("keys", "overflow_epoch")
+    try:
+        epoch = members.parse(keys.overflow_epoch) if isinstance(keys.overflow_epoch, str) else None
+        if source.problems or isinstance(keys.custodians_needed, UnsetType):
+            return
+        at = ("keys", "custodians_needed")
+        custodians = keys.custodian_group
+        if epoch is not None:
+            members.require_short(custodians, epoch)
+    except LinetapError as error:
+        source.add(at, f"{at[1]}: {error}")
 
 
 def _key_list(config: Config, source: Source) -> None:

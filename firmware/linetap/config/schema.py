@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from linetap.config.profile import Profile
+from linetap.evidence import members
 from linetap.records import Disposition
 
 UnitId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
@@ -86,13 +87,19 @@ class RetentionPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Public keys only: a unit cannot open what it has sealed."""
+    """Public keys only: a unit cannot open what it has sealed. An epoch may be a group (members.py)."""
 
     custodians: Annotated[list[str], Meta(min_length=1)]
+    custodians_needed: Positive = 1  # so many of them open together
     overflow_epoch: str
     overflow_number: Positive = 1
     authority: str | None = None  # ssh-ed25519 line: who may sign the key list
     key_list: str | None = None  # keylist.json, its signature beside it; its custodians count, and its overflow epochs
+
+    @property
+    def custodian_group(self) -> members.Group:
+        """BadInput where they can be none."""
+        return members.of(self.custodians, self.custodians_needed)
 
 
 class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -22,7 +22,7 @@ from linetap.desk.release import files, gate
 from linetap.desk.unwrap import KEY_LIMIT_BYTES, outer_layer
 from linetap.desk.verify import verify_call
 from linetap.errors import BadInput, LinetapError, Refusal
-from linetap.evidence import age, au, g711, sealed
+from linetap.evidence import age, au, g711, group, sealed
 from linetap.evidence.release import NotReleased
 from linetap.evidence.signers import Signer
 from linetap.records import PERSONAL_FIELDS, CallRecord
@@ -139,12 +139,16 @@ def _call_key(call_dir: Path, record: CallRecord, identities: list[Path], inner:
         except callfolder.Damaged as error:
             raise BadInput(f"{inner}: {error}; what `linetap unwrap` wrote would be right") from None
     try:
-        opened = stockage.decrypt(blob, identities)
-        if inner is not None and opened.startswith(age.VERSION_LINE):  # the one-time key's layer was around it
-            opened = stockage.decrypt(opened, identities)
-    except stockage.DoesNotOpen as error:
+        opened = _custodians_layer(blob, identities)
+        if inner is not None and group.is_sealed(opened):  # the one-time key's layer was around it
+            opened = _custodians_layer(opened, identities)
+    except Refusal as error:
         raise Refusal(f"{inner or sealed.KEY}: the custodians' layer does not open: {error}") from None
     return opened
+
+
+def _custodians_layer(blob: bytes, identities: list[Path]) -> bytes:
+    return group.open_whole(blob, lambda layer: stockage.decrypt(layer, identities))
 
 
 def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[str, Any]:

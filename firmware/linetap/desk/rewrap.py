@@ -17,7 +17,7 @@ from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
 from linetap.desk.unwrap import KEY_LIMIT_BYTES, outer_layer, require_folder
 from linetap.errors import BadInput, LinetapError, Refusal
-from linetap.evidence import age, hold, publickeys, sealed
+from linetap.evidence import group, hold, members, sealed
 from linetap.evidence.hold import Hold, Rewrap
 from linetap.records import CallRecord
 
@@ -56,8 +56,9 @@ def read_call(call_dir: Path) -> Source:
 def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("call_dir", type=Path, metavar="CALL_DIR")
     parser.add_argument(
-        "--identity", type=Path, required=True, metavar="EPOCH_FILE", help="private, of the call's epoch"
-    )
+        "--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE",
+        help="private, of the call's epoch; of a group one for each officer who takes part",
+    )  # fmt: skip
     parser.add_argument("--key", type=Path, metavar="KEY", help="signs the document; or leave it to ssh-keygen")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help=f"for key.age and {what}, default holds/CALL_ID"
@@ -87,9 +88,10 @@ def _write(
     args: argparse.Namespace, source: Source, to: str, name: str, document: Callable[[str], Hold | Rewrap], step: Deed
 ) -> Path:
     signer = None if args.key is None else signed.load_key(args.key)
-    stockage.check_identity_file(args.identity)
+    for path in args.identity:
+        stockage.check_identity_file(path)
     try:
-        publickeys.decode_recipient(to)
+        members.parse(to)
     except LinetapError as error:
         raise BadInput(f"--to: {error}") from None
     folder: Path = args.output or Path("holds") / source.record.call_id
@@ -97,7 +99,7 @@ def _write(
     if folder.exists():
         signed.require_free(folder / sealed.KEY, place, signed.signature_of(place))
     step.granted()
-    key_age = age.encrypt(outer_layer(source.key_age, [args.identity]), [to])
+    key_age = group.seal(outer_layer(source.key_age, args.identity), to)
     folder.mkdir(parents=True, exist_ok=True)
     data = hold.encode(document(hashlib.sha256(key_age).hexdigest()))
     privatefile.write(folder / sealed.KEY, key_age)

@@ -17,21 +17,26 @@ from linetap.desk.access_entry import Entry
 from linetap.desk.release import files, gate
 from linetap.desk.release.wrapped import require_wrapped
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, sealed
+from linetap.evidence import age, group, members, sealed
 from linetap.evidence.release import NotReleased
 
 KEY_LIMIT_BYTES = 64 * 1024
 
 
 def outer_layer(key_age: bytes, identities: list[Path]) -> bytes:
-    """The inner blob of key.age: an age file to the custodians. Refusal if no identity is the epoch's."""
+    """The inner blob of key.age, sealed to the custodians. Refusal if the identities are not those of the epoch."""
+    return peel(key_age, identities, members.MOST_NEEDED).data
+
+
+def peel(key_age: bytes, identities: list[Path], most: int) -> group.Peeled:
+    """At most so many people's layers of the epoch's off; what is under the last one is the custodians'."""
     try:
-        inner = stockage.decrypt(key_age, identities)
-    except stockage.DoesNotOpen as error:
+        peeled = group.peel(key_age, lambda layer: stockage.decrypt(layer, identities), most)
+    except Refusal as error:
         raise Refusal(f"{sealed.KEY}: the epoch's layer does not open: {error}") from None
-    if not inner.startswith(age.VERSION_LINE):
+    if not peeled.left and not group.is_sealed(peeled.data):
         raise Refusal(f"{sealed.KEY}: there is no custodians' layer inside the epoch's")
-    return inner
+    return peeled
 
 
 def require_folder(call_dir: Path) -> None:
@@ -45,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " --request request.json -o INNER.age"
     )
     parser.add_argument("call_dir", type=Path, metavar="CALL_DIR")
-    parser.add_argument("--identity", type=Path, required=True, metavar="EPOCH_FILE", help="the epoch's private file")
+    parser.add_argument(
+        "--identity", type=Path, action="append", required=True, metavar="EPOCH_FILE",
+        help="the epoch's private file; of a group one for each officer who takes part",
+    )  # fmt: skip
     parser.add_argument(
         "--request", type=Path, metavar="REQ", help="request.json, its approvals beside it; needed once there are roles"
     )
@@ -64,13 +72,14 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         raise BadInput("--request: no roles are in force to judge it by: `linetap roles use` takes them")
     with deskfolder.deed(desk, Entry(verb="unwrap")) as step:
         require_folder(args.call_dir)
-        stockage.check_identity_file(args.identity)
+        for path in args.identity:
+            stockage.check_identity_file(path)
         call = gate.found_call(args.call_dir)
         key_age = _key_age(args.wrapped or args.call_dir)
         recipient = "" if desk is None else _released(args, desk, step, call, key_age)
         privatefile.require_new(args.output)
         step.granted()
-        inner = outer_layer(key_age, [args.identity])
+        inner = outer_layer(key_age, args.identity)
         privatefile.write(args.output, age.encrypt(inner, [recipient]) if recipient else inner)
     return 0
 

@@ -12,15 +12,18 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from linetap.evidence import bech32
-from linetap.evidence.age import AgeWriter
+from linetap.evidence import bech32, group, members
 from linetap.evidence.publickeys import KEY_BYTES, SECRET_PREFIX, encode_recipient
 
 _RANDOM = Path("/dev/urandom")  # unlike os.urandom it fills a buffer that is there already
 
 
 def new_sealed_key(custodians: Sequence[str]) -> tuple[str, bytes]:
-    """The public half (`age1...`), and an age file to the custodians with the private one, as an identity file."""
+    """The public half (`age1...`), and the private one as an identity file, sealed to the custodians.
+
+    `custodians`: recipients, any of whom opens it, or a single group (members.py).
+    """
+    who = members.of(custodians)
     raw = bytearray(KEY_BYTES)
     try:
         with _RANDOM.open("rb", buffering=0) as random:
@@ -31,8 +34,7 @@ def new_sealed_key(custodians: Sequence[str]) -> tuple[str, bytes]:
     finally:
         _wipe(raw)
     try:
-        writer = AgeWriter(custodians)
-        return recipient, writer.header + writer.seal_alone(text)
+        return recipient, group.seal(text, who)
     finally:
         _wipe(text)
 

@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import keys, publickeys, sshsig
+from linetap.evidence import keys, members, publickeys, sshsig
 from linetap.evidence.keys import PublicKey
 
 NAMESPACE = "linetap-keylist"
@@ -66,7 +66,7 @@ class OtherZone(KeyListFault):
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """A day of expiry: whom the calls' outer layer is sealed to, and whom that day's index."""
+    """A day of expiry: whom the calls' outer layer is sealed to, and whom that day's index; a recipient or a group."""
 
     day: DayText
     recipient: str
@@ -80,7 +80,7 @@ class Overflow(msgspec.Struct, frozen=True):
 
 class KeyList(msgspec.Struct, frozen=True, kw_only=True):
     """`epochs` day after day; of `overflow` the last one is in use. Without `custodians` those of the unit's own
-    configuration count. More fields than these are no error."""
+    configuration count; one of them may be a group, and is then alone. More fields than these are no error."""
 
     version: Annotated[int, Meta(ge=1)]
     made_at: str
@@ -157,6 +157,17 @@ def require_follows(new: KeyList, old: KeyList) -> None:
             raise UsedTwice(f"{name} has other keys than in version {old.version}: a day keeps its keys")
 
 
+def require_short(key_list: KeyList, custodians: members.Group) -> None:
+    """KeyListFault where a call's key.age would be longer than what anybody reads."""
+    texts = [each.recipient for _, each in _named(key_list)]
+    kinds = {(text[:2], text.count(",")): text for text in texts}  # k and n alone make the length
+    try:
+        for text in kinds.values():
+            members.require_short(custodians, members.parse(text))
+    except BadInput as error:
+        raise Malformed(str(error)) from None
+
+
 def too_short(key_list: KeyList, longest_days: int) -> str | None:
     """What to say of a list that is not as long as the longest class and 400 days; None: it is."""
     days, wanted = len(key_list.epochs), longest_days + SPARE_DAYS
@@ -179,16 +190,22 @@ def _require_usable(key_list: KeyList) -> None:
     probe = X25519PrivateKey.generate()
     for name, text in named:
         try:
-            public = publickeys.decode_recipient(text)
+            publics = [publickeys.decode_recipient(each) for each in members.parse(text).recipients]
         except BadInput as error:
             raise Malformed(f"{name}: {error}") from None
+        for public in publics:
+            try:
+                probe.exchange(X25519PublicKey.from_public_bytes(public))
+            except ValueError:  # what is sealed to it would stop the recorder on its day
+                raise Malformed(f"{name}: a point of low order: nobody holds its private key") from None
+            if public in owners:
+                raise UsedTwice(f"{name} has the key of {owners[public]}: every key serves once")
+            owners[public] = name
+    if key_list.custodians:
         try:
-            probe.exchange(X25519PublicKey.from_public_bytes(public))
-        except ValueError:  # what is sealed to it would stop the recorder on its day
-            raise Malformed(f"{name}: a point of low order: nobody holds its private key") from None
-        if public in owners:
-            raise UsedTwice(f"{name} has the key of {owners[public]}: every key serves once")
-        owners[public] = name
+            require_short(key_list, members.of(key_list.custodians))
+        except BadInput as error:
+            raise Malformed(f"custodians: {error}") from None
 
 
 def authority_key(line: str) -> PublicKey:

@@ -19,7 +19,6 @@ from linetap.evidence.publickeys import decode_recipient
 
 MOST_MEMBERS = 7  # of a group of which more than one is needed
 MOST_NEEDED = 4
-MOST_ANY = 100  # of one of which any single member opens
 SEALED_LIMIT_BYTES = 64 * 1024  # of key.age, wherever it is read
 _TEXT = re.compile(r"([1-9]):(\S+)")
 _IDENTITY_BYTES = 75  # AGE-SECRET-KEY-1... and the line's end
@@ -88,10 +87,8 @@ def require_sound(group: Group) -> Group:
         raise BadInput(f"{needed} of {count}: 1 to {count} needed would be right")
     if needed > 1 and (count > MOST_MEMBERS or needed > MOST_NEEDED):
         raise BadInput(f"{needed} of {count}: at most {MOST_NEEDED} of {MOST_MEMBERS} would be right")
-    if count > MOST_ANY:
-        raise BadInput(f"{count} recipients: at most {MOST_ANY} would be right")
     for place, recipient in enumerate(group.recipients, 1):
-        if recipient in group.recipients[: place - 1]:
+        if needed > 1 and recipient in group.recipients[: place - 1]:
             raise BadInput(f"member {place} of the group is there twice: each has a key of their own")
         try:
             decode_recipient(recipient)

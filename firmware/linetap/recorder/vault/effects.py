@@ -17,7 +17,7 @@ from linetap.clock import Clock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
-from linetap.evidence import hold, keylist, roles
+from linetap.evidence import group, hold, keylist, roles
 from linetap.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles
@@ -131,8 +131,8 @@ class Effects:
             key_age = base64.b64decode(command.body["key_age"], validate=True)
         except binascii.Error:
             raise CommandFault("command_malformed", "key_age is not base64") from None
-        if not key_age.startswith(b"age-encryption.org/") or len(key_age) > KEY_AGE_LIMIT_BYTES:
-            raise CommandFault("command_malformed", "key_age is not a small age file")
+        if not group.is_sealed(key_age) or len(key_age) > KEY_AGE_LIMIT_BYTES:
+            raise CommandFault("command_malformed", "key_age is not a small age file, nor a group's archive of them")
         envelopes.signed_by(text, signature, hold.NAMESPACE, self._roles, VAULT)
         taken = self._holds.take(text, signature, key_age, None if again else self._time.now_ns, at)
         return f"{taken.call_id} is held until {taken.until}"

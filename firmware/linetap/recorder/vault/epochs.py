@@ -57,7 +57,11 @@ class Epochs:
 
     @property
     def custodians(self) -> list[str]:
-        return (self._list.custodians if self._list else []) or self._config.keys.custodians
+        """Any of whom opens, or a single group."""
+        if self._list is not None and self._list.custodians:
+            return self._list.custodians
+        own = self._config.keys
+        return own.custodians if own.custodians_needed == 1 else [str(own.custodian_group)]
 
     @property
     def version(self) -> int | None:
@@ -173,6 +177,8 @@ class Epochs:
         found = keylist.read(taken.key_list.encode("utf-8"), taken.signature.encode("ascii"), self._authority)
         if found.zone != self._config.retention.zone:
             raise keylist.OtherZone(f"its days end in {found.zone}, this unit's in {self._config.retention.zone}")
+        if not found.custodians:  # else the list has looked itself
+            keylist.require_short(found, self._config.keys.custodian_group)
         return found
 
     def _restore(self) -> None:

@@ -20,7 +20,7 @@ from typing import Self
 import msgspec
 
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, sealed
+from linetap.evidence import age, group, sealed
 from linetap.evidence.callkey import new_sealed_key
 from linetap.recorder.vault import files
 from linetap.recorder.vault.part import PartFile
@@ -36,7 +36,7 @@ class CallFolder:
         """Made by `create` or `resume`."""
         self.path = path
         self.recipient = recipient  # K's public half, age1...
-        self.inner = inner  # age to the custodians of K's private half
+        self.inner = inner  # K's private half, sealed to the custodians
         self._done: list[PartFile] = []
         self._part: PartFile | None = None
         self._torn: PartFile | None = None  # failed, not yet cut back
@@ -44,7 +44,7 @@ class CallFolder:
 
     @classmethod
     def create(cls, vault: Path, call_id: str, epoch: str, custodians: list[str]) -> Self:
-        """A new folder with key.age in it, synced. `epoch` and `custodians` are age1... recipients.
+        """A new folder with key.age in it, synced. `epoch` and `custodians`: as members.py reads them.
 
         A folder that holds nothing but a key.age is what a recorder leaves that was killed before its first
         checkpoint: nobody can know that key any more, so it gets a new one. With audio in it: Refusal.
@@ -53,7 +53,7 @@ class CallFolder:
         recipient, inner = new_sealed_key(custodians)
         files.make_directories(vault, path)
         _refuse_if_used(path)
-        files.write_atomically(path / sealed.KEY, age.encrypt(inner, [epoch]))
+        files.write_atomically(path / sealed.KEY, group.seal(inner, epoch))
         return cls(path, recipient, inner)
 
     @classmethod
@@ -188,7 +188,7 @@ class CallFolder:
         if epoch is None:
             following.unlink(missing_ok=True)
             return self.path / sealed.KEY
-        files.write_atomically(following, age.encrypt(self.inner, [epoch]))
+        files.write_atomically(following, group.seal(self.inner, epoch))
         return following
 
     def _durable_end(self) -> int:

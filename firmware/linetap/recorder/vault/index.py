@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.config.schema import Config
-from linetap.evidence import age, index, sealed
+from linetap.evidence import group, index, sealed
 from linetap.evidence.index import Entry, Piece, Place
 from linetap.recorder.smdr.layouts import parser
 from linetap.recorder.vault import files
@@ -45,7 +45,7 @@ class Index:
         entry = self._entry_of(record)
         segment = self._segment(place, record.call_id)
         segment.entries[record.call_id] = entry
-        files.write_atomically(segment.path, age.encrypt(index.encode(segment.entries.values()), [recipient]))
+        files.write_atomically(segment.path, group.seal(index.encode(segment.entries.values()), recipient))
 
     def of_one_call(self) -> Callable[[CallRecord, Retention], Piece]:
         """For the journal: the call's entry as a segment of its own. What has not changed is not sealed anew."""
@@ -56,7 +56,7 @@ class Index:
             entry = self._entry_of(record)
             if (place, recipient, entry) not in made:
                 made.clear()
-                made[place, recipient, entry] = Piece(place, age.encrypt(index.encode([entry]), [recipient]))
+                made[place, recipient, entry] = Piece(place, group.seal(index.encode([entry]), recipient))
             return made[place, recipient, entry]
 
         return piece
