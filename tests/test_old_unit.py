@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit of version 0.1 under the code of today: its calls and its bundle stay good, and its recorder goes on.
+
+`vectors/unit-0.1.tar.xz` was written by 0.1 itself (commit 0105769): three calls through its four services, the bundle
+of one of them, and the private keys of that demo, which guard nothing else.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import wave
+from pathlib import Path
+
+import pytest
+
+from linetap.clock import SYSTEM, rfc3339
+from linetap.config import load_config
+from linetap.evidence import sealed
+from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.writer import VaultWriter
+from linetap.records import CallEvent, CallRecord
+from linetap.ring import Stretch
+from unit_rig import save_notice, spoken
+
+VECTOR = Path(__file__).parent / "vectors" / "unit-0.1.tar.xz"
+CALL, NEW_CALL = "20261128T091148.858Z-L01", "20261129T080000.000Z-L02"
+TIMEOUT_S = 60
+
+
+@pytest.fixture
+def old(tmp_path: Path, run_dir: Path) -> Path:
+    with tarfile.open(VECTOR) as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / "unit-0.1"
+    config = folder / "unit.toml"
+    config.write_text(config.read_text().replace("@FOLDER@", str(folder)).replace("@RUN@", str(run_dir)))
+    save_notice(folder / "notices" / "ko.wav", spoken(1.0))
+    return folder
+
+
+def linetap(*words: object) -> str:
+    command = [sys.executable, "-m", "linetap", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("what", ["vault", "case.zip"])
+def test_its_vault_and_its_bundle_are_good(old: Path, what: str) -> None:
+    linetap("verify", old / what, "--signers", old / "allowed_signers")
+
+
+def test_its_configuration_is_good(old: Path) -> None:
+    linetap("config", "check", old / "unit.toml")
+
+
+def test_its_call_opens(old: Path) -> None:
+    identities = ("--identity", old / "epoch.txt", "--identity", old / "custodian.txt")
+    call = old / "vault" / sealed.call_path(CALL)
+    linetap("open", call, *identities, "--signers", old / "allowed_signers", "-o", old / "call.wav")
+    with wave.open(str(old / "call.wav")) as file:
+        assert 8.5 < file.getnframes() / file.getframerate() < 9.5
+
+
+class Source:
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        assert line == 2
+        return Stretch(spoken(10.0)[first:end], [])
+
+
+def test_its_recorder_goes_on(old: Path) -> None:
+    """One more call in the same vault, outbox and log; then all of it is good, and what was reported stands."""
+    config = load_config(old / "unit.toml")
+    before, now = events(config.vault_path), rfc3339(SYSTEM.utc_ns())
+    key = UnitKey(Path(config.key))
+    unit_log = key.open_log(config, SYSTEM)
+    outbox = key.open_outbox(config, lambda: unit_log.size)
+    vault = VaultWriter(config, Source(), outbox, key.signer(sealed.RECORD_NAMESPACE), SYSTEM, unit_log)
+    vault.keep_up()
+    vault.report(CallEvent(seq=0, event="started", at=now, unit=config.unit, call_id=NEW_CALL, line=2))
+    vault.open(NEW_CALL, 2, 0)
+    vault.close(NEW_CALL, 16_000, CallRecord(call_id=NEW_CALL, unit=config.unit, line=2, ended_at=now, duration_s=2.0))
+    assert vault.step()
+    said = linetap("verify", old / "vault", "--signers", old / "allowed_signers")
+    assert NEW_CALL in said
+    after = events(config.vault_path)
+    assert after[: len(before)] == before
+    assert len(after) > len(before) > 0
+
+
+def events(vault: Path) -> list[bytes]:
+    return [payload for _, payload, _ in OutboxReader(vault / "outbox").from_seq(1, 1000)]
