@@ -114,6 +114,11 @@ COMMANDS = {
         "cosign the heads of units' logs that go on",
         "--log vault/log --state seen.json --key witness.key --signers allowed_signers -o heads",
     ),
+    "checkpoint": Command(
+        "desk.witnessing.carry",
+        "carry the head of a unit's log to the witnesses of a policy, and their cosignatures back",
+        "vault/log --key keeper.key --policy policy --signers allowed_signers -o heads",
+    ),
     "timestamp": Command(
         "desk.timestamp",
         "an authority's time stamp (RFC 3161) over a unit's head",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.clock import SYSTEM
 from linetap.desk import callfolder, cosigned, timestamp, tsa
 from linetap.desk.callfolder import Damaged
 from linetap.desk.cosigned import SignedHead
@@ -72,28 +73,34 @@ def _proof(tree_path: Path, first: int, second: int) -> list[bytes]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log", type=Path, nargs="+", default=[], metavar="DIR_OR_HEAD",
+                        help="log folders, or heads that lie in one")  # fmt: skip
+    parser.add_argument("--listen", metavar="HOST:PORT", help="serve checkpoints there instead (C2SP tlog-witness)")
     parser.add_argument(
-        "--log",
-        type=Path,
-        required=True,
-        nargs="+",
-        metavar="DIR_OR_HEAD",
-        help="log folders, or heads that lie in one",
+        "--name", metavar="NAME", help="with --listen: under which it cosigns, like witness.city.example"
     )
     parser.add_argument(
         "--state", type=Path, required=True, metavar="FILE", help="what was cosigned last; made if missing"
     )
     parser.add_argument("--key", type=Path, required=True, metavar="WITNESS_KEY", help="from `linetap keygen unit`")
     parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units' keys")
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="gets UNIT.json and its two signatures"
-    )
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="gets UNIT.json and its two signatures")
     tsa.add_arguments(parser, required=False)
     parser.add_argument("--stamps", type=Path, metavar="DIR", help="gets a stamped head of each unit once a day")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when every head was cosigned, and stamped where an authority is named, else 1; one line for each."""
+    if (args.listen is None) != (args.name is None):
+        raise BadInput("--listen and --name belong together")
+    if args.listen is not None:
+        from linetap.desk.witnessing import serve
+
+        if args.log or args.output is not None:
+            raise BadInput("--listen: checkpoints come from outside; without --log and -o would be right")
+        return serve.run(args, SYSTEM)
+    if not args.log or args.output is None:
+        raise BadInput("--log with the logs and -o with a folder for their heads would be right, or --listen")
     signers = callfolder.load_signers(args.signers)
     key = callfolder.load_private_key(args.key)
     authority = tsa.of(args)

@@ -55,6 +55,10 @@ class Signer:
             self.valid_before is None or at <= self.valid_before
         )
 
+    def is_for(self, namespace: str) -> bool:
+        """Whether the line spells this namespace out, and does not just allow all or many."""
+        return self.namespaces is not None and namespace in self.namespaces.split(",")
+
 
 def parse(text: str) -> list[Signer]:
     """The signers of a file whose keys are of a kind that counts here; BadInput names the line that cannot be read.

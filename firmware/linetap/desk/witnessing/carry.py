@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap checkpoint`: the heads of units' logs to the witnesses of a policy, and their cosignatures back.
+
+A unit reaches nobody but its broker, and its key may be one that no checkpoint can be signed with. So each log has a
+keeper at the desk: a key of its own, which signs a checkpoint where the unit has signed the head, and by which the
+witnesses know the log. The keeper signs nothing that does not go on from what it signed before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap.desk import callfolder, cosigned
+from linetap.desk.witnessing import client, judge, options
+from linetap.desk.witnessing import heads as store
+from linetap.desk.witnessing.client import NotCosigned
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import checkpoint
+from linetap.evidence.checkpoint import Checkpoint
+from linetap.evidence.leaflog import TREE, FileNodes
+from linetap.evidence.merkle import Tree
+from linetap.evidence.note import BadNote, Line, Note
+from linetap.evidence.quorum import Policy, Witness
+from linetap.evidence.signers import Signer
+from linetap.evidence.unitlog import HEAD, Head
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("log", type=Path, nargs="+", metavar="DIR", help="log folders of one unit, or copies")
+    parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="the keeper's, `linetap keygen unit`")
+    parser.add_argument("--policy", type=Path, required=True, metavar="FILE", help="the witnesses, with their URLs")
+    parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS",
+                        help="names unit and keeper")  # fmt: skip
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="that witnesses' https is checked against")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="HEADS", help="gets UNIT/SIZE.checkpoint")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when every log has its quorum, else 1; a line for each log, and one for each witness that gave nothing."""
+    signers = callfolder.load_signers(args.signers)
+    key = callfolder.load_private_key(args.key)
+    policy = options.load(args.policy)
+    for witness in policy.witnesses.values():
+        if witness.url:
+            client.require_url(witness)
+    if not args.output.is_dir():
+        raise BadInput(f"{args.output}: not a folder; one for the checkpoints would be right")
+    refused = 0
+    for log in args.log:
+        try:
+            refused += not carry(log, key, policy, signers, args.output, args.ca)
+        except Refusal as error:
+            refused += 1
+            sys.stdout.write(f"BAD  {log}: {error} [{error.code}]\n")
+    return 1 if refused else 0
+
+
+def carry(
+    log: Path, key: Ed25519PrivateKey, policy: Policy, signers: list[Signer], heads: Path, ca: Path | None = None
+) -> bool:
+    """Whether the log's head has its quorum now. A Refusal where the head is not one that may be signed."""
+    head = cosigned.read_head(log / HEAD, signers).head
+    _require_keeper(key, head.unit, policy, signers)
+    with _tree(log, head) as tree, (heads / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = list(store.kept(heads, head.unit))
+        signed = checkpoint.signed(_going_on(kept, tree, key), key)
+        path = store.keep(heads, head.unit, signed, [])  # before any witness has it: what is signed is never denied
+        for witness in policy.witnesses.values():
+            lines = _lines(witness, store.read(path).note, _known(kept, witness), tree, ca)
+            store.keep(heads, head.unit, signed, lines)
+    seen = judge.look(policy, *store.read(path)[1:], head.unit, signers)
+    good = "ok  " if seen.since_s is not None else "BAD "
+    sys.stdout.write(f"{good} {log}: {head.unit}, {head.size} leaves: {seen.text}\n")
+    return seen.since_s is not None
+
+
+def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | None) -> list[Line]:
+    """New ones. A witness that has none for us is said, and stops nobody."""
+    if not witness.url or checkpoint.cosigned_at(signed, witness.public, witness.key_name) is not None:
+        return []
+    try:
+        return client.ask(witness, Note(signed.text, signed.lines[:1]), known, tree.consistency, ca)
+    except NotCosigned as error:
+        sys.stdout.write(f"BAD  witness {witness.name}: {error} [{error.code}]\n")
+        return []
+
+
+def _known(kept: list[store.Kept], witness: Witness) -> int:
+    """The last size that it cosigned."""
+    for each in reversed(kept):
+        with contextlib.suppress(BadNote):
+            if checkpoint.cosigned_at(each.note, witness.public, witness.key_name) is not None:
+                return each.checkpoint.size
+    return 0
+
+
+def _going_on(kept: list[store.Kept], tree: Tree, key: Ed25519PrivateKey) -> Checkpoint:
+    """The checkpoint of the tree; NotCosigned where it does not go on from one that the same key signed before."""
+    origin = checkpoint.sigsum_origin(key.public_key())
+    for _, _, before in kept:
+        if before.origin != origin:
+            continue
+        if before.size > tree.size:
+            text = f"{before.size} leaves were signed before, {tree.size} are here: a copy that is old, or cut"
+            raise NotCosigned(text, "rollback")
+        if tree.root(before.size) != before.root:
+            raise NotCosigned(f"the first {before.size} leaves are not those that were signed before", "fork")
+    return Checkpoint(origin, tree.size, tree.root())
+
+
+def _require_keeper(key: Ed25519PrivateKey, unit: str, policy: Policy, signers: list[Signer]) -> None:
+    own = checkpoint.log_key(key.public_key())
+    if own not in judge.keepers(policy, unit, signers):
+        raise BadInput(
+            f"--key: the signers' file does not name it as the keeper of {unit}'s log (or the policy lists other logs):"
+            f' {unit} namespaces="{judge.NAMESPACE}" ssh-ed25519 ... would be right'
+        )
+
+
+@contextlib.contextmanager
+def _tree(log: Path, head: Head) -> Iterator[Tree]:
+    """The nodes that lie there, when they are those of the signed head."""
+    try:
+        nodes = FileNodes(log / TREE, writable=False)
+    except OSError as error:
+        raise NotCosigned(f"{log / TREE}: {error.strerror}; a proof is made from it", "no_proof") from None
+    try:
+        tree = Tree(nodes, head.size)
+        if tree.root().hex() != head.root:
+            raise NotCosigned(f"{log / TREE} is not the tree of the head: `linetap verify` says more", "no_proof")
+        yield tree
+    except ValueError as error:
+        raise NotCosigned(f"{log / TREE}: {error}", "no_proof") from None
+    finally:
+        nodes.close()

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checkpoints of each unit with all cosignatures: HEADS/UNIT/000000042.checkpoint, one of each size, for ever.
+
+All are kept, not the last alone: the first that covers a leaf says by when the leaf was there. Whoever takes one away
+can only make a leaf look younger, and so never better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from linetap.desk import callfolder
+from linetap.desk.callfolder import Damaged
+from linetap.evidence import checkpoint, note
+from linetap.evidence.checkpoint import Checkpoint
+from linetap.evidence.note import BadNote, Line, Note
+from linetap.recorder.vault.files import write_atomically
+
+SUFFIX = ".checkpoint"
+_DIGITS = 9
+
+
+class Kept(NamedTuple):
+    path: Path
+    note: Note
+    checkpoint: Checkpoint
+
+
+def place(heads: Path, unit: str, size: int) -> Path:
+    return heads / unit / f"{size:0{_DIGITS}d}{SUFFIX}"
+
+
+def kept(heads: Path, unit: str) -> Iterator[Kept]:
+    """Every checkpoint of the unit, by size; BadNote names the file that is none."""
+    folder = heads / unit
+    for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else ():
+        try:
+            found = read(path)
+        except (BadNote, Damaged) as error:
+            raise BadNote(f"{path}: {error}", error.code) from None
+        if path != place(heads, unit, found.checkpoint.size):
+            raise BadNote(f"{path}: is over {found.checkpoint.size} leaves, as its name should say")
+        yield found
+
+
+def read(path: Path) -> Kept:
+    found = note.parse(callfolder.read(path, note.LIMIT_BYTES))
+    return Kept(path, found, checkpoint.decode(found.text))
+
+
+def keep(heads: Path, unit: str, signed: Note, lines: list[Line]) -> Path:
+    """The checkpoint with these cosignatures and those it had. BadNote where another of this size is there already:
+    two logs of one name."""
+    path = place(heads, unit, checkpoint.decode(signed.text).size)
+    path.parent.mkdir(exist_ok=True)
+    had = read(path).note if path.exists() else signed
+    if had.text != signed.text:
+        raise BadNote(f"{path}: another checkpoint of this size is kept: the log was rewritten", "fork")
+    known = {(line.name, line.key_id) for line in had.lines}
+    more = tuple(line for line in lines if (line.name, line.key_id) not in known)
+    write_atomically(path, Note(had.text, had.lines + more).encode())
+    return path

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy says of a leaf and of a log: the one place that decides *witnessed by k of n* or *not witnessed*.
+
+A cosignature of a checkpoint over n leaves says that they were there at its time. So a call that says it is of March,
+and is under no checkpoint before November, may have been made in November; and a destruction that says it is of
+December was none if it was witnessed in November. Whose log a checkpoint is of is for the signers' file to say: the
+line of its keeper's key names the unit, with namespaces="linetap-checkpoint".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from linetap.clock import from_utc_ns, rfc3339
+from linetap.desk.verdict import Problem
+from linetap.desk.witnessing import heads as store
+from linetap.errors import Refusal
+from linetap.evidence import checkpoint, note
+from linetap.evidence.checkpoint import Checkpoint
+from linetap.evidence.note import BadNote, Note
+from linetap.evidence.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
+from linetap.evidence.quorum import NONE, Policy
+from linetap.evidence.signers import Signer
+from linetap.evidence.tlogproof import Proof
+
+NAMESPACE = "linetap-checkpoint"
+WITHIN_S = 24 * 3600.0  # from a call's end to its first witnessed checkpoint: so far back a thief could date one
+LONGEST_CALL_S = 4 * 3600.0 + 900.0
+SLACK_S = 600.0  # between the clocks of unit and witness
+NOT_WITNESSED = "not_witnessed"
+_S = 1_000_000_000
+
+
+class NotWitnessed(Refusal):
+    code = NOT_WITNESSED
+
+    def __init__(self, text: str, code: str = NOT_WITNESSED) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a verifier asks for. Without a policy nothing is asked and nothing counts as witnessed."""
+
+    policy: Policy | None = None
+    heads: Path | None = None
+    within_s: float = WITHIN_S
+
+    @property
+    def required(self) -> bool:
+        return self.policy is not None and self.policy.quorum != NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A checkpoint as a policy sees it: how many of its witnesses cosigned, and since when they were a quorum."""
+
+    size: int
+    root: str
+    count: int
+    of: int
+    since_s: int | None
+
+    @property
+    def text(self) -> str:
+        if self.since_s is None:
+            return f"not witnessed: by {self.count} of {self.of}, which is no quorum"
+        return f"witnessed by {self.count} of {self.of}, {self.size} leaves at {rfc3339(self.since_s * _S)}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitHeads:
+    """All checkpoints of one unit, by size, and what is wrong with what lies there."""
+
+    rules: Rules
+    seen: Sequence[Seen] = ()
+    problems: list[Problem] = field(default_factory=list)
+
+    def first_over(self, index: int) -> Seen | None:
+        """The earliest witnessed checkpoint that covers leaf `index`."""
+        covering = [each for each in self.seen if each.size > index and each.since_s is not None]
+        return min(covering, key=lambda each: each.since_s or 0, default=None)
+
+    @property
+    def newest(self) -> Seen | None:
+        return next((each for each in reversed(self.seen) if each.since_s is not None), None)
+
+
+def of_unit(rules: Rules, unit: str, signers: list[Signer]) -> UnitHeads:
+    """What the heads' folder has of a unit."""
+    found = UnitHeads(rules)
+    if rules.policy is None or rules.heads is None:
+        return found
+    seen = list[Seen]()
+    try:
+        for each in store.kept(rules.heads, unit):
+            seen.append(look(rules.policy, each.note, each.checkpoint, unit, signers))
+    except Refusal as error:
+        found.problems.append(Problem(error.code, str(error)))
+    return UnitHeads(rules, seen, found.problems)
+
+
+def look(policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: list[Signer]) -> Seen:
+    """BadNote unless the keeper of the unit's log has signed the checkpoint, and every cosignature fits."""
+    if not any(note.is_signed(signed, key) for key in keepers(policy, unit, signers) if key.name == found.origin):
+        raise BadNote(f"{found.origin}: no key that the signers' file names for {unit} and {NAMESPACE} has signed "
+                      "this checkpoint", "other_log")  # fmt: skip
+    times = policy.cosigners(signed)
+    return Seen(found.size, found.root.hex(), len(times), len(policy.witnesses), policy.since(times))
+
+
+def keepers(policy: Policy, unit: str, signers: list[Signer]) -> Iterator[note.Key]:
+    """The keys of the unit's log. A line that allows all namespaces is not meant: the unit's own key is no keeper."""
+    for key in all_keepers([signer for signer in signers if signer.is_named(unit)]):
+        if not policy.logs or key.public in policy.logs:
+            yield key
+
+
+def all_keepers(signers: list[Signer]) -> Iterator[note.Key]:
+    """Those of every unit, each as a log's key."""
+    prefix = ssh_string(SSH_ED25519) + KEY_BYTES.to_bytes(4, "big")
+    for signer in signers:
+        if signer.is_for(NAMESPACE) and signer.blob.startswith(prefix):
+            yield checkpoint.log_key(Ed25519PublicKey.from_public_bytes(signer.blob[len(prefix) :]))
+
+
+def of_proof(rules: Rules, proof: Proof, leaf: bytes, unit: str, signers: list[Signer]) -> Seen:
+    """The checkpoint that a leaf stands under; a Refusal where it does not, or is forged."""
+    assert rules.policy is not None
+    return look(rules.policy, proof.note, proof.require(leaf), unit, signers)
+
+
+def against(rules: Rules, seen: Seen | None, began_ns: int, closed_ns: int) -> Problem | None:
+    """What stands against a call that says it began and was closed then, first witnessed by `seen`."""
+    if seen is None or seen.since_s is None:
+        return Problem(NOT_WITNESSED, "not witnessed" if seen is None else seen.text)
+    since_ns = seen.since_s * _S
+    if max(began_ns, closed_ns) > since_ns + SLACK_S * _S:
+        return Problem("dated_ahead", f"says that it is of {_day(max(began_ns, closed_ns))}, and was {seen.text}")
+    latest = {"was closed": closed_ns, "began": began_ns + round(LONGEST_CALL_S * _S)}
+    for what, at_ns in latest.items():
+        if at_ns < since_ns - rules.within_s * _S:
+            said = _day(closed_ns if at_ns == closed_ns else began_ns)
+            return Problem("witnessed_late", f"says that it {what} at {said}, and nothing of it was there before "
+                           f"{_day(since_ns)}: {seen.text}; more than {rules.within_s / 3600:g} h")  # fmt: skip
+    return None
+
+
+def against_destruction(seen: Seen | None, at_ns: int) -> Problem | None:
+    """What stands against a destruction that says it was done then: it may have been done before its time."""
+    if seen is None or seen.since_s is None:
+        return Problem(NOT_WITNESSED, "its destruction is not witnessed")
+    if at_ns > seen.since_s * _S + SLACK_S * _S:
+        return Problem("destroyed_early", f"says that it was destroyed at {_day(at_ns)}, and that was {seen.text}")
+    return None
+
+
+def _day(at_ns: int) -> str:
+    return f"{from_utc_ns(at_ns):%Y-%m-%dT%H:%M:%SZ}"
