@@ -19,15 +19,20 @@ NS_PER_MS = 1_000_000
 
 class Clock(Protocol):
     def monotonic_ns(self) -> int: ...
+    def unsteered_ns(self) -> int: ...
     def utc_ns(self) -> int: ...
     def sleep(self, seconds: float) -> None: ...
 
 
 class SystemClock:
-    """CLOCK_MONOTONIC and CLOCK_REALTIME of this machine."""
+    """CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW and CLOCK_REALTIME of this machine."""
 
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
+
+    def unsteered_ns(self) -> int:
+        """The machine's oscillator alone: a time server that turns the clock's rate does not turn this."""
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
 
     def utc_ns(self) -> int:
         return time.time_ns()
@@ -44,6 +49,9 @@ class ManualClock:
         self._monotonic_ns = monotonic_ns
 
     def monotonic_ns(self) -> int:
+        return self._monotonic_ns
+
+    def unsteered_ns(self) -> int:
         return self._monotonic_ns
 
     def utc_ns(self) -> int:

@@ -181,8 +181,9 @@ class RetentionTimeState(msgspec.Struct, kw_only=True):
 
     now: str | None = None
     agreed: bool = False  # in this boot
-    ahead_s: int = 0  # the machine's clock, of what can be explained: the vault role must confirm it
+    ahead_s: int = 0  # the machine's clock, of what can be explained: two vault officers must confirm it
     behind_s: int = 0
+    unconfirmed_s: int = 0  # taken on the word of a time server or of one person; retention.largest_gap_days at most
     challenge: str = ""  # what a signed answer (command `time`) has to name
 
 
@@ -416,6 +417,17 @@ class Retention(msgspec.Struct, kw_only=True, rename={"class_": "class"}):
     class_pending: bool | msgspec.UnsetType = msgspec.UNSET  # True: sealed to `epoch`, which is not the class's yet
 
 
+class CountedMoment(msgspec.Struct, kw_only=True, frozen=True):
+    """A moment in the time that the unit has counted while it was on, which no clock moves.
+
+    `memory`: the name of the count, which begins anew where it is lost; `boot`: of how many; `ms` since it began.
+    """
+
+    memory: str
+    boot: int
+    ms: int
+
+
 class CallRecord(msgspec.Struct, kw_only=True):
     """The whole record (meta.age, calls.jsonl). `public()` is what record.json holds."""
 
@@ -445,6 +457,7 @@ class CallRecord(msgspec.Struct, kw_only=True):
     marks: list[Mark] = []
     smdr: str | None = None
     retention: Retention | None = None
+    counted: CountedMoment | msgspec.UnsetType = msgspec.UNSET  # when it was sealed; unset in a replay, and of old
     recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it
     suite: str = "linetap-1"
 

@@ -44,6 +44,9 @@ class Turning:
     def monotonic_ns(self) -> int:
         return self.unit.clock.monotonic_ns()
 
+    def unsteered_ns(self) -> int:
+        return self.monotonic_ns()
+
     def utc_ns(self) -> int:
         return self.unit.clock.utc_ns()
 

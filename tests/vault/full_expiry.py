@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 from keeping_rig import Keeper
-
 from linetap.recorder.vault import ballast
 
 

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from keeping_rig import DAY, UNIT, Keeper, midnight
 
+from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.checks import Finding, Trouble
 from linetap.clock import NS_PER_S, rfc3339
 from linetap.evidence import command as envelopes
@@ -74,7 +74,7 @@ class TestEnvelope:
             ("command_role", unit.envelope("hold", "desk", {})),
             ("command_role", unit.envelope("roles", "vault", {})),
             ("command_role", unit.envelope("time", "operator", body)),
-            ("command_expired", unit.envelope("time", "desk", body, expires=past)),
+            ("command_expired", unit.envelope("identify", "desk", {"seconds": "5"}, expires=past)),
             ("command_malformed", unit.envelope("time", "desk", body, expires="tomorrow")),
             ("command_malformed", unit.envelope("time", "desk", {"utc": past})),
             ("time_challenge", unit.envelope("time", "desk", {"challenge": "", "utc": past})),
@@ -335,7 +335,8 @@ class TestDestroy:
 
 
 class TestTime:
-    def test_a_month_off_waits_for_the_vault_role(self, unit: Keeper) -> None:
+    def test_a_month_off_waits_for_two_officers_of_the_vault(self, unit: Keeper) -> None:
+        assert unit.confirm_time().done
         record = unit.call()
         unit.passes(40)
         unit.restart(boot=True, off_ns=31 * DAY)
@@ -343,7 +344,9 @@ class TestTime:
         assert unit.is_whole(record)
         assert unit.upkeep.time.is_distrusted
         assert unit.tell_time("desk").code == "time_ahead"
-        assert unit.tell_time("vault").done
+        assert unit.tell_time("vault").code == "time_ahead"
+        assert unit.tell_time("vault", cosigned=("desk",)).code == "time_ahead"
+        assert unit.confirm_time().done
         unit.ticks()
         assert unit.destroyed() == [record.call_id]
         assert not unit.upkeep.time.is_distrusted
@@ -361,9 +364,11 @@ class TestTime:
         assert unit.tell_time("vault", challenge=challenge).code == "time_challenge"
 
     def test_nothing_goes_back(self, unit: Keeper) -> None:
+        assert unit.confirm_time().done
         unit.passes(10)
         before = unit.now_ns
         assert unit.tell_time("vault", utc_ns=unit.clock.utc_ns() - 20 * DAY).code == "time_back"
+        assert unit.confirm_time(unit.clock.utc_ns() - 20 * DAY).code == "time_back"
         assert unit.now_ns == before
 
     def test_a_vault_that_has_lost_its_clock_destroys_nothing(
@@ -375,7 +380,8 @@ class TestTime:
         unit.passes(100)
         assert unit.is_whole(record)
         assert "clock_forgotten" in caplog.text
-        assert unit.tell_time("vault").done
+        assert unit.tell_time("vault").code == "time_ahead"
+        assert unit.confirm_time().done
         unit.ticks()
         assert unit.destroyed() == [record.call_id]
 

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from keeping_rig import DAY, Keeper, midnight
 
 import config_file
+from keeping_rig import DAY, Keeper, midnight
 from linetap.config import Config, change, config_sha256, load_config
 from linetap.config.profile import Profile
 from linetap.config.schema import Line, Recording, RetentionClass

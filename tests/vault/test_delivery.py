@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from keeping_rig import Keeper
 
+from keeping_rig import Keeper
 from linetap.broker.message import unarmored
 from linetap.clock import rfc3339
 from linetap.desk.ingest import database

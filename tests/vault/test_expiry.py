@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 import pytest
-from keeping_rig import DAY, MS, START, Keeper, midnight
 
+from keeping_rig import DAY, MS, START, Keeper, midnight
 from linetap.clock import parse_rfc3339
 from linetap.evidence import sealed
 from linetap.recorder.vault import ballast, destruction, expiry

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from keeping_rig import Keeper
 
+from keeping_rig import Keeper
 from linetap.clock import compact
 from linetap.evidence import closing, sealed, sshsig
 from linetap.evidence.command import Answer

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from keeping_rig import DAY, UNIT, Keeper, midnight
 
+from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.clock import rfc3339
 from linetap.evidence import sealed
 from linetap.recorder.vault import holds

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from keeping_rig import DAY, MS, Keeper, midnight
 
+from keeping_rig import DAY, MS, Keeper, midnight
 from linetap.evidence import index
 
 SECOND = 1000 * MS
@@ -65,12 +65,14 @@ def test_a_clock_that_is_set_ahead_removes_nothing(unit: Keeper) -> None:
     assert folder.exists()
 
 
-def test_an_overflow_index_without_a_day_goes_with_its_epochs_certificate(unit: Keeper) -> None:
+def test_an_overflow_index_without_a_day_goes_on_the_word_of_two_officers(unit: Keeper) -> None:
     gone, other = lay(unit, "overflow-2"), lay(unit, "overflow-22")
     unit.passes(4000)
     assert gone.exists()
     data = msgspec.json.encode({"epoch": "overflow-2"})
     assert unit.command(unit.signed("destroy", "vault", data, "linetap-certificate")).done
+    assert gone.exists(), "one officer's word does not do it"
+    assert unit.command(unit.signed("destroy", "vault", data, "linetap-certificate", cosigned=("second",))).done
     assert not gone.exists()
     assert other.exists()
 

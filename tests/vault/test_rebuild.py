@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from keeping_rig import DAY, UNIT, Keeper
 from sqlalchemy import Engine, select
 
+from keeping_rig import DAY, UNIT, Keeper
 from linetap.broker.message import unarmored
 from linetap.clock import NS_PER_S, rfc3339
 from linetap.desk.ingest import database, tables

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from keeping_rig import Keeper
 
+from keeping_rig import Keeper
 from linetap.evidence.command import Answer
 from linetap.records import UpdateState
 from linetap.update import release, state, wish

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from keeping_rig import Keeper
 
+from keeping_rig import Keeper
 from linetap.errors import BadInput
 from linetap.evidence import sealed, walk
 from linetap.evidence.leaflog import LEAVES, lines_of

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 from cut_disk import CutDisk, PowerCut
-from keeping_rig import DAY, Keeper
 
+from keeping_rig import DAY, Keeper
 from linetap.clock import NS_PER_S, parse_rfc3339
 from linetap.records import CallRecord
 
@@ -36,12 +36,27 @@ class Expected:
     until: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     hold_until: dict[str, int] = field(default_factory=dict)
+    held_at: dict[str, tuple[int, int]] = field(default_factory=dict)  # when, and in which boot
+    made: dict[str, tuple[int, int]] = field(default_factory=dict)
+    off: list[tuple[int, int]] = field(default_factory=list)  # switched off then, for so long
+    made_good: list[tuple[int, int]] = field(default_factory=list)  # of `off` so many, for what is not of a later boot
     gone: dict[str, int] = field(default_factory=dict)  # when
 
-    def note(self, now_ns: int) -> None:
+    def note(self, now_ns: int, true_ns: int) -> None:
+        """`now_ns`: the date that the unit should believe. What nobody counted counts for nothing."""
         for call_id, until in self.until.items():
-            if call_id not in self.gone and max(until, self.hold_until.get(call_id, 0)) <= now_ns:
-                self.gone[call_id] = now_ns
+            held = self.hold_until.get(call_id, 0)
+            if call_id in self.gone or max(until, held) > now_ns:
+                continue
+            if not self.elapsed(*self.made[call_id], until, true_ns):
+                continue
+            if held and not self.elapsed(*self.held_at[call_id], held, true_ns):
+                continue
+            self.gone[call_id] = now_ns
+
+    def elapsed(self, from_ns: int, boot: int, until_ns: int, true_ns: int) -> bool:
+        known = max([count for count, of_boot in self.made_good if boot <= of_boot], default=0)
+        return true_ns - sum(ns for at_ns, ns in self.off[known:] if at_ns >= from_ns) >= until_ns
 
 
 class Year:
@@ -63,6 +78,7 @@ class Year:
         self.kept_ns = 0  # so far retention time is behind the truth, and should be
         self.not_agreed_since: int | None = None
         self.cuts_in_destruction = 0
+        self.confirmed_boot = 0
         self.disk = CutDisk(self.unit.vault, monkeypatch, self.random)
 
     def run(self) -> None:
@@ -84,11 +100,14 @@ class Year:
             self.hold()
         self.work()
         believed = self.true_ns if self.not_agreed_since is None else self.not_agreed_since
-        self.expected.note(believed - self.kept_ns)
+        self.expected.note(believed - self.kept_ns, self.true_ns)
         self.check(believed - self.kept_ns)
 
     def events(self, day: int) -> None:
         unit = self.unit
+        if day == 0:
+            assert unit.confirm_time().done  # as on the day it is put up
+            self.confirmed_boot = unit.boot
         if day == JUMP_FORWARD[0]:
             unit.clock.step_utc(FORWARD_NS)
         elif day == JUMP_FORWARD[1]:
@@ -99,18 +118,22 @@ class Year:
             unit.clock.step_utc(BACK_NS)
         elif day == OFF:
             unit.restart(boot=True, off_ns=OFF_DAYS * DAY)
+            self.expected.off.append((self.true_ns, OFF_DAYS * DAY))
             self.true_ns += OFF_DAYS * DAY
             self.kept_ns = OFF_DAYS * DAY
         elif day == CONFIRMED:
             assert unit.tell_time("desk").code == "time_ahead"
-            assert unit.tell_time("vault").done
+            assert unit.tell_time("vault").code == "time_ahead"
+            assert unit.confirm_time().done
             self.kept_ns = 0
+            self.expected.made_good.append((len(self.expected.off), self.confirmed_boot))
         elif day == NO_SYNC[0]:
             unit.synced, self.not_agreed_since = False, self.true_ns
         elif day == NO_SYNC[1]:
             unit.synced, self.not_agreed_since = True, None
         if day in (60, 250, 330):
-            unit.restart(boot=True, off_ns=DAY)  # a day off explains itself
+            unit.restart(boot=True, off_ns=DAY)  # a day off explains itself, but counts for no call
+            self.expected.off.append((self.true_ns, DAY))
             self.true_ns += DAY
 
     def call(self, n: int) -> None:
@@ -121,6 +144,7 @@ class Year:
         assert record.retention
         if record.retention.until is not None:
             self.expected.until[record.call_id] = parse_rfc3339(record.retention.until)
+        self.expected.made[record.call_id] = (self.true_ns, self.unit.boot)
         self.expected.kinds[record.call_id] = "overflow" if distrusted else "marked" if marked else "standard"
 
     def hold(self) -> None:
@@ -133,6 +157,7 @@ class Year:
             until = self.true_ns + self.random.randint(1, 120) * DAY
             assert self.unit.command(self.unit.hold(self.records[call_id], until)).done
             self.expected.hold_until[call_id] = until
+            self.expected.held_at[call_id] = (self.true_ns, self.unit.boot)
             self.expected.kinds[call_id] = "held"
 
     def work(self) -> None:

@@ -23,8 +23,8 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
         severity="warning",
         text_ko=f"시계가 설명할 수 있는 것보다 {how_ko}. 이 시계로는 통화를 파기하지 않습니다.",
         text_en=f"The clock is {how_en} of what can be explained. No call is destroyed by it.",
-        action_ko="시각 서버를 확인하고, 맞다면 기록 보관 책임자가 linetap command (time)로 시각을 확인하게 하십시오.",
-        action_en="Check the time server; if it is right, have the vault officer confirm it (linetap command, time).",
+        action_ko="시각 서버를 확인하고, 맞다면 기록 보관 책임자 두 사람이 시각 명령(time)에 함께 서명하게 하십시오.",
+        action_en="Check the time server; if it is right, have two vault officers confirm it (linetap command, time).",
     )
 
 
@@ -40,6 +40,6 @@ CHECK = Check(
     id="clock_distrusted",
     severity="warning",
     led="ok",
-    clears="when the clock agrees again, or the vault role has confirmed it",
+    clears="when the clock agrees again, or two vault officers have confirmed it",
     look=look,
 )

@@ -81,7 +81,7 @@ class RetentionPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     zone: str = "Asia/Seoul"
     default: str = "standard"
     marked: str | None = None  # class of a marked call; the one with the most days, where nothing is said
-    largest_gap_days: Annotated[int, Meta(ge=0, le=365)] = 7  # off so long in all, and its clock is still believed
+    largest_gap_days: Annotated[int, Meta(ge=0, le=365)] = 7  # so much time in all is believed unconfirmed
     dispositions: dict[Disposition, str] = {}  # disposition -> class, in the place of the line's
     classes: list[RetentionClass] = msgspec.field(default_factory=lambda: [RetentionClass(name="standard", days=60)])
 

@@ -31,6 +31,7 @@ from linetap.recorder.vault import files, lifetime
 from linetap.recorder.vault.holds import Holds
 from linetap.recorder.vault.lifetime import Lifetime
 from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.retentiontime import RetentionTime
 from linetap.records import CallEvent
 
 NAME = "destroying.json"  # in the vault
@@ -49,9 +50,11 @@ class Destruction:
     """`report` puts an event into the outbox, unless it is there."""
 
     def __init__(
-        self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None], holds: Holds
-    ) -> None:
+        self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None], holds: Holds,
+        time: RetentionTime,
+    ) -> None:  # fmt: skip
         self._vault, self._unit, self._log, self._report, self._holds = vault, unit, unit_log, report, holds
+        self._time = time
         self._intent = self._load()
 
     @property
@@ -88,6 +91,8 @@ class Destruction:
         try:
             found, record = lifetime.read(folder)
             if found.until_ns is None or found.until_ns > now_ns or self._holds.until(call_id) is not None:
+                return None
+            if self._time.age_ns(found.sealed, found.at_ns) < found.period_ns:
                 return None
             lifetime.require_signature(folder, record)
         except FileNotFoundError:

@@ -86,11 +86,11 @@ class Effects:
         command = signed.command
         match command.verb:
             case "time":
-                return self._tell_time(command)
+                return self._tell_time(signed)
             case "hold":
                 return self._hold(command, at, again)
             case "destroy":
-                return self._destroyed(command, at)
+                return self._destroyed(signed, at)
             case "roles":
                 return self._take_roles(command)
             case "ack":
@@ -113,13 +113,13 @@ class Effects:
                 return f"key list version {self._epochs.take(text, signature)}"
         raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet")
 
-    def _tell_time(self, command: Command) -> str:
-        challenge, text = fields(command, "challenge", "utc")
+    def _tell_time(self, signed: Signed) -> str:
+        challenge, text = fields(signed.command, "challenge", "utc")
         try:
             utc_ns = parse_rfc3339(text)
         except ValueError as error:
             raise CommandFault("command_malformed", f"utc: {error}") from None
-        code = self._time.answer(challenge, utc_ns, confirms=command.role == VAULT)
+        code = self._time.answer(challenge, utc_ns, confirms=_two_officers(signed))
         if code is not None:
             raise CommandFault(code, _TIME_REFUSED[code])
         assert self._time.now_ns is not None
@@ -137,9 +137,10 @@ class Effects:
         taken = self._holds.take(text, signature, key_age, None if again else self._time.now_ns, at)
         return f"{taken.call_id} is held until {taken.until}"
 
-    def _destroyed(self, command: Command, at: str) -> str:
-        """The desk's word that an epoch's key is gone. Its calls go by their own day, not by this."""
-        text, signature = _document(command)
+    def _destroyed(self, signed: Signed, at: str) -> str:
+        """The desk's word that an epoch's key is gone. Its calls go by their own day, not by this, and so does a day's
+        index. The index of an overflow epoch, which has none, goes on the word of two officers."""
+        text, signature = _document(signed.command)
         envelopes.signed_by(text, signature, CERTIFICATE_NAMESPACE, self._roles, VAULT)
         try:
             epoch = msgspec.json.decode(text, type=_Certificate).epoch
@@ -150,7 +151,8 @@ class Effects:
             raise CommandFault("epoch_not_over", f"epoch {epoch} ends at {rfc3339(ends_ns)}: no retention gets shorter")
         _keep(self._vault, self._vault / CERTIFICATES / f"{epoch}.json", text, signature)
         self._log.append("destruction", at=at, epoch=epoch, sha256=hashlib.sha256(text).hexdigest())
-        indexend.remove_epoch(self._vault, epoch)
+        if ends_ns == 0 and _two_officers(signed):
+            indexend.remove_epoch(self._vault, epoch)
         return f"the key of epoch {epoch} is destroyed"
 
     def _take_roles(self, command: Command) -> str:
@@ -181,9 +183,14 @@ class Effects:
 
 _TIME_REFUSED = {
     "time_challenge": "it does not answer the challenge of this boot: `linetap command state` tells it",
-    "time_ahead": "it is further ahead than can be explained: the vault role must say it",
-    "time_back": "retention time is later than that already, and never goes back",
+    "time_ahead": "it is further ahead than can be explained: two officers of the vault must say it",
+    "time_back": "retention time is later than that already, and does not go back",
 }
+
+
+def _two_officers(signed: Signed) -> bool:
+    """Two persons of the vault role; a key that signs twice is no second one (sshsig.check_all)."""
+    return signed.command.role == VAULT and sum(holder.role == VAULT for holder in signed.by) >= 2
 
 
 def _document(command: Command, *more: str) -> tuple[bytes, bytes]:

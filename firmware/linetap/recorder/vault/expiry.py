@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which calls are over: a bounded piece of looking and of destroying a tick, in the vault's thread.
 
-A call goes when retention time has reached its record's `until`, and never before; not while it is held; never one
-of an overflow epoch, which has no day yet. What comes next is known from a scan at the start and from each seal: a
-heap of the MOST_KNOWN that end first. Are there more, the scan is made again when these have gone.
+A call goes when retention time has reached its record's `until` and its whole period has elapsed in counted time, and
+never before; not while it is held; never one of an overflow epoch, which has no day yet. What comes next is known from
+a scan at the start and from each seal: a heap of the MOST_KNOWN that end first. Are there more, the scan is made again
+when these have gone. Calls whose day has come, and not yet the time counted for it, wait in a heap of their own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from linetap.recorder.vault import lifetime
 from linetap.recorder.vault.destruction import Destruction, prune, remove_remnant
 from linetap.recorder.vault.holds import Holds
 from linetap.recorder.vault.lifetime import Lifetime
+from linetap.recorder.vault.retentiontime import RetentionTime
 from linetap.recorder.vault.stored import Stored
 from linetap.records import CallRecord
 
@@ -35,8 +37,12 @@ log = logging.getLogger("linetap.recorder.vault")
 class Expiry:
     """Each method may raise OSError; the next tick goes on from there."""
 
-    def __init__(self, vault: Path, destruction: Destruction, holds: Holds, stored: Stored) -> None:
+    def __init__(
+        self, vault: Path, destruction: Destruction, holds: Holds, stored: Stored, time: RetentionTime
+    ) -> None:
         self._vault, self._destruction, self._holds, self._stored = vault, destruction, holds, stored
+        self._time, self._credits = time, time.credits
+        self._too_young: list[tuple[int, str, int]] = []  # heap of (elapsed time when it is old enough, call, until)
         self._next: list[tuple[int, str]] = []  # heap of (until, call)
         self._horizon = _ALWAYS  # what ends later is not in the heap
         self._set_aside: dict[str, int] = {}  # overdue and held
@@ -58,8 +64,7 @@ class Expiry:
         self._look_on()
         if now_ns is None:
             return 0
-        for call_id in [call_id for call_id in self._set_aside if self._holds.until(call_id) is None]:
-            heapq.heappush(self._next, (self._set_aside.pop(call_id), call_id))
+        self._wake()
         if not self._destruction.unfinished and not self._intend_those_due(now_ns):
             return 0
         gone, failed = self._destruction.go_on(now_ns)
@@ -76,6 +81,8 @@ class Expiry:
             until_ns, call_id = heapq.heappop(self._next)
             if self._holds.until(call_id) is not None:
                 self._set_aside[call_id] = until_ns
+            elif (missing_ns := self._missing(call_id)) > 0:
+                heapq.heappush(self._too_young, (self._time.elapsed_ns + missing_ns, call_id, until_ns))
             elif (self._vault / sealed.call_path(call_id)).is_dir():
                 due[call_id] = until_ns
         if not due:
@@ -88,6 +95,29 @@ class Expiry:
                 heapq.heappush(self._next, (until_ns, call_id))
             raise
         return True
+
+    @property
+    def kept_from_ns(self) -> int:
+        """Of calls whose day has come, and which are not old enough to go, the earliest day; later than all: none."""
+        return min((until_ns for _, _, until_ns in self._too_young), default=_ALWAYS)
+
+    def _wake(self) -> None:
+        """Calls that are held no longer, and those that are old enough now."""
+        for call_id in [call_id for call_id in self._set_aside if self._holds.until(call_id) is None]:
+            heapq.heappush(self._next, (self._set_aside.pop(call_id), call_id))
+        all_of_them = self._credits != self._time.credits
+        self._credits = self._time.credits
+        while self._too_young and (all_of_them or self._too_young[0][0] <= self._time.elapsed_ns):
+            _, call_id, until_ns = heapq.heappop(self._too_young)
+            heapq.heappush(self._next, (until_ns, call_id))
+
+    def _missing(self, call_id: str) -> int:
+        """So much has to elapse until it has been kept for its whole period."""
+        try:
+            found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
+        except (OSError, ValueError):
+            return 0  # destruction says what is wrong with it
+        return found.period_ns - self._time.age_ns(found.sealed, found.at_ns)
 
     def _know(self, found: Lifetime) -> None:
         self._stored.add(found)
@@ -109,7 +139,7 @@ class Expiry:
             self._sealed_meanwhile.clear()
 
     def _look_further(self) -> None:
-        if not self._next and self._scan is None and self._horizon != _ALWAYS:
+        if not self._next and not self._too_young and self._scan is None and self._horizon != _ALWAYS:
             self._horizon = _ALWAYS
             self._stored.clear()
             self._scan = self._scanned()

@@ -2,7 +2,8 @@
 """Calls that are held: vault/holds/<call_id>/ with hold.json, its signature, and the key.age for the hold's epoch.
 
 A hold names a case and a legal basis and has an end; it is renewed by another one. While hold.json is there the call
-is not destroyed; one that cannot be read holds for ever, until somebody has looked. Vault's thread alone.
+is not destroyed; one that cannot be read holds for ever, until somebody has looked. A hold ends like a call: when its
+end has come and as much time has been counted since it was taken (vault/holdtimes.json). Vault's thread alone.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from linetap.evidence import sealed
 from linetap.evidence.hold import Hold
 from linetap.recorder.vault import files
 from linetap.recorder.vault.log import UnitLog
-from linetap.records import CallEvent, CallRecord
+from linetap.recorder.vault.retentiontime import RetentionTime
+from linetap.records import CallEvent, CallRecord, CountedMoment
 
 FOLDER = "holds"
+TIMES = "holdtimes.json"  # in the vault
 DOCUMENT = evidence.HOLD
 SIGNATURE = f"{DOCUMENT}.sig"
 MOST_HOLDS = 10_000
@@ -42,15 +45,28 @@ class HoldFault(Refusal):
         self.code = code
 
 
+class _Taken(msgspec.Struct, frozen=True):
+    """When a hold was taken, and for how long. `moment` None: by an older version, when its officer says, `at_ns`."""
+
+    period_ns: int
+    moment: CountedMoment | None = None
+    at_ns: int | None = None
+
+
 class Holds:
-    def __init__(self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None]) -> None:
+    def __init__(
+        self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None], time: RetentionTime
+    ) -> None:
         self._vault, self._unit, self._log, self._report = vault, unit, unit_log, report
+        self._time = time
         self._until: dict[str, int] = {}
+        self._taken = _load_times(vault / TIMES)
         for path in sorted((vault / FOLDER).glob("*/")):
             if not sealed.CALL_ID.fullmatch(path.name):
                 continue
             if (path / DOCUMENT).exists():
                 self._until[path.name] = _until_of(path)
+                self._taken.setdefault(path.name, _taken_of(path))
             else:  # begun and not finished: its command is done again; or ended, and its key must not stay
                 shutil.rmtree(path, ignore_errors=True)
 
@@ -77,11 +93,23 @@ class Holds:
         place = self._vault / FOLDER / hold.call_id
         files.make_directories(self._vault, place)
         self._until[hold.call_id] = max(until_ns, self._until.get(hold.call_id, 0))
+        self._note(hold, now_ns, until_ns)
         for name, data in ((sealed.KEY, key_age), (SIGNATURE, signature), (DOCUMENT, document)):
             files.write_atomically(place / name, data)
         self._until[hold.call_id] = until_ns
         self._say(hold.call_id, at, None, until=hold.until)
         return hold
+
+    def _note(self, hold: Hold, now_ns: int | None, until_ns: int) -> None:
+        """`now_ns` None: it is done again, and may have been noted; a later moment makes it no shorter."""
+        from_ns = parse_rfc3339(hold.made_at) if now_ns is None else now_ns
+        self._taken[hold.call_id] = _Taken(max(0, until_ns - from_ns), self._time.moment())
+        taken = {call_id: each for call_id, each in self._taken.items() if call_id in self._until}
+        files.write_atomically(self._vault / TIMES, msgspec.json.encode(taken))
+
+    def _has_elapsed(self, call_id: str) -> bool:
+        taken = self._taken.get(call_id)
+        return taken is None or self._time.age_ns(taken.moment, taken.at_ns) >= taken.period_ns
 
     def _require_call(self, hold: Hold, now_ns: int | None) -> None:
         folder = self._vault / sealed.call_path(hold.call_id)
@@ -102,7 +130,9 @@ class Holds:
 
     def end_those_over(self, now_ns: int) -> list[str]:
         """Holds that nobody has renewed: their calls may go."""
-        over = [call_id for call_id, until_ns in self._until.items() if until_ns <= now_ns]
+        over = [
+            call_id for call_id, until_ns in self._until.items() if until_ns <= now_ns and self._has_elapsed(call_id)
+        ]
         for call_id in over:
             place = self._vault / FOLDER / call_id
             until = rfc3339(self._until[call_id])
@@ -110,6 +140,7 @@ class Holds:
             shutil.rmtree(place)
             files.sync_directory(place.parent)
             del self._until[call_id]
+            self._taken.pop(call_id, None)  # from the file with the next one that is taken
             log.warning("hold_ended: %s is held no longer", call_id)
         return over
 
@@ -124,6 +155,7 @@ def read(document: bytes) -> Hold:
         found = evidence.decode(document)
         sealed.call_time(found.call_id)
         parse_rfc3339(found.until)
+        parse_rfc3339(found.made_at)
     except (Refusal, ValueError) as error:
         raise HoldFault("hold_malformed", f"not a hold: {error}") from None
     if not isinstance(found, Hold):
@@ -140,3 +172,23 @@ def _until_of(place: Path) -> int:
     except (OSError, Refusal) as error:
         log.error("hold_damaged: %s: %s; the call is held until somebody has looked", place, error)
         return FOR_EVER
+
+
+def _taken_of(place: Path) -> _Taken:
+    """Of a hold that an older version took."""
+    try:
+        hold = read((place / DOCUMENT).read_bytes())
+    except (OSError, Refusal):
+        return _Taken(0)  # it holds for ever anyway
+    at_ns = parse_rfc3339(hold.made_at)
+    return _Taken(max(0, parse_rfc3339(hold.until) - at_ns), at_ns=at_ns)
+
+
+def _load_times(path: Path) -> dict[str, _Taken]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, _Taken])
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        log.error("vault_damaged: %s: %s; holds go by the time at which they were made", path, error)
+        return {}

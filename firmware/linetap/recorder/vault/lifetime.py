@@ -12,22 +12,36 @@ import msgspec
 
 from linetap.clock import parse_rfc3339
 from linetap.evidence import sealed, sshsig
-from linetap.records import CallRecord
+from linetap.records import CallRecord, CountedMoment
 
 
 class Lifetime(msgspec.Struct, frozen=True):
-    """`until_ns` None: it has no day yet. `bytes` of audio; what else a call has is small."""
+    """`until_ns` None: it has no day yet. `bytes` of audio; what else a call has is small.
+
+    `period_ns`: so long it is kept, from its end, by the clock that said when both are. `sealed` in counted time; where
+    the record does not say it, `at_ns` is when it ended, None by a clock that nobody had synchronised.
+    """
 
     call_id: str
     line: int
     until_ns: int | None
     bytes: int
+    period_ns: int = 0
+    sealed: CountedMoment | None = None
+    at_ns: int | None = None
 
     @classmethod
     def of(cls, record: CallRecord) -> Self:
         until = record.retention.until if record.retention else None
         size = record.audio.samples if record.audio else 0
-        return cls(record.call_id, record.line, None if until is None else parse_rfc3339(until), size)
+        ended_ns = parse_rfc3339(record.ended_at) if record.ended_at else sealed.call_ns(record.call_id)
+        until_ns = None if until is None else parse_rfc3339(until)
+        return cls(
+            record.call_id, record.line, until_ns, size,
+            period_ns=0 if until_ns is None else max(0, until_ns - ended_ns),
+            sealed=None if record.counted is msgspec.UNSET else record.counted,
+            at_ns=None if record.clock is not None and not record.clock.synced else ended_ns,
+        )  # fmt: skip
 
 
 def read(folder: Path) -> tuple[Lifetime, bytes]:

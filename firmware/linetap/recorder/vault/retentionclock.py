@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Retention time: the clock by which calls are destroyed. No I/O: samples of the machine's clocks in, a time out.
 
-It moves only while there is an agreed clock: the kernel says that its own is synchronised, or the desk has answered
-the unit's challenge. It never goes back, and it never goes on faster than something explains:
-* within a boot by the monotonic clock. A clock that says more (`waiting`) moves nothing until the vault role has
-  confirmed it; one that says less postpones nothing, the monotonic clock goes on counting.
-* across boots nothing has counted. So much as `largest_gap` is taken from a synchronised clock, in all, since time was
-  last told by a signature: switching a unit off and on again and again does not add up.
+Two times are kept, since one of them can be moved by whoever moves the clock:
+* `now_ns`, the date. It follows the kernel's clock while that is synchronised, and signed answers. What it takes beyond
+  what was counted is unconfirmed, whoever says it: a time server, the desk, one vault officer. All of that together,
+  over boots and answers, is at most `largest_gap` since two vault officers confirmed the time; only they give it back.
+* `elapsed_ns`, what the monotonic clock has counted while the unit was on. Nobody can move it. A call is destroyed when
+  its date has come and its whole period has elapsed since it was sealed (`age_ns`). Two officers make good what nobody
+  counted, for the calls that were sealed before (`Credit`).
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from linetap.clock import NS_PER_S
+from linetap.clock import NS_PER_MS, NS_PER_S
+from linetap.records import CountedMoment
 
 TOLERANCE_NS = 10 * NS_PER_S  # an agreed clock may differ by so much from what was counted; a leap second is one
 DRIFT_PPM = 500  # and by so much of what has passed since: the most that the kernel slews a clock, adjtimex(2)
 FRESH_NS = 24 * 3600 * NS_PER_S  # a signed answer says of the kernel's clock only what it was so long before
+MOST_CREDITS = 1000  # the oldest go first, which makes calls of that time late and never early
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -29,12 +32,27 @@ class Sample(msgspec.Struct, frozen=True):
     synced: bool
 
 
+class Confirmed(msgspec.Struct, frozen=True):
+    """Two vault officers said that it was `utc_ns`, when so much had elapsed, in this boot."""
+
+    utc_ns: int
+    elapsed_ns: int
+    boot: int
+
+
+class Credit(msgspec.Struct, frozen=True):
+    """So much passed uncounted, behind boot `boot`; two officers have confirmed it."""
+
+    boot: int
+    ns: int
+
+
 class Memory(msgspec.Struct, kw_only=True):
     """All that it remembers, over restarts and power cuts.
 
     `now_ns` is retention time; None: there has never been an agreed clock, and nothing to destroy. In this boot it was
     `base_ns` when the monotonic clock was at `base_mono_ns`; `agreed`: that comes from a clock and not from before the
-    boot.
+    boot. `name` is of this memory: one that was lost is followed by another.
     """
 
     now_ns: int | None = None
@@ -44,9 +62,16 @@ class Memory(msgspec.Struct, kw_only=True):
     base_mono_ns: int = 0
     counted_ns: int = 0  # by the monotonic clock, agreed or not: so much has passed for sure
     agreed: bool = False
-    unexplained_ns: int = 0  # taken across boots since time was last told by a signature
+    excess_ns: int = 0  # of `now_ns` over what was counted from `base_ns`; part of `unexplained_ns`
+    unexplained_ns: int = 0  # unconfirmed time taken since two vault officers confirmed the time
     waiting_ns: int = 0  # the agreed clock is so far ahead of what is explained; 0: it is not
     behind_ns: int = 0
+    name: str = ""
+    elapsed_ns: int = 0
+    seen_mono_ns: int | None = None  # in this boot `elapsed_ns` is up to here; None: not begun
+    since_ns: int | None = None  # UTC when `elapsed_ns` was 0; None: nobody knows it
+    confirmed: Confirmed | None = None
+    credits: list[Credit] = []
 
 
 class RetentionClock:
@@ -68,20 +93,20 @@ class RetentionClock:
             self._rebase(sample.utc_ns, sample, agreed=True)
             return
         memory.waiting_ns = 0
-        if ahead > self._allowed(sample):
+        if ahead > self._plausible(sample):
             memory.waiting_ns = ahead
         elif not is_behind:
+            reached = counted + self._take(ahead)
             if not memory.agreed:
-                memory.unexplained_ns += max(0, ahead)
-                self._rebase(max(sample.utc_ns, memory.now_ns), sample, agreed=True)
-            memory.now_ns = max(memory.now_ns, sample.utc_ns)
+                self._rebase(max(min(sample.utc_ns, reached), memory.now_ns), sample, agreed=True)
+            memory.now_ns = max(memory.now_ns, min(sample.utc_ns, reached))
             return
         memory.now_ns = max(memory.now_ns, counted)
 
     def answer(self, utc_ns: int, asked_mono_ns: int, sample: Sample, confirms: bool) -> str | None:
-        """A signed word of the time, given after it was asked for in this boot; `confirms`: of the vault role.
+        """A signed word of the time, given after it was asked for in this boot; `confirms`: of two vault officers.
 
-        None: taken. Else why it changes nothing: `time_ahead` (the vault role must confirm so much), `time_back`. So it
+        None: taken. Else why it changes nothing: `time_ahead` (two officers must confirm so much), `time_back`. So it
         is at least `utc_ns` now, and at most by so much more as has passed since it was asked.
         """
         self._meet(sample)
@@ -91,40 +116,92 @@ class RetentionClock:
             sample.synced and -TOLERANCE_NS <= sample.utc_ns - utc_ns <= min(latest - utc_ns, FRESH_NS) + TOLERANCE_NS
         )
         said = sample.utc_ns if kernels else utc_ns
+        if confirms:
+            return self._confirm(said, latest, sample, kernels)
         if memory.now_ns is not None:
             counted = self._counted(sample)
             if latest < counted - TOLERANCE_NS - self._drift(sample):
                 return "time_back"
-            if not confirms and said > counted + self._allowed(sample):
+            if said > counted + self._plausible(sample):
                 memory.waiting_ns = said - counted
                 return "time_ahead"
-            said = max(said, counted, memory.now_ns)
+            said = max(min(said, counted + self._take(said - counted)), counted, memory.now_ns)
+        self._rebase(said, sample, agreed=kernels)
+        memory.waiting_ns = memory.behind_ns = 0
+        return None
+
+    def moment(self, sample: Sample) -> CountedMoment:
+        """Now, as a record names it; rounded up, so that nothing is older than it is."""
+        self._meet(sample)
+        memory = self.memory
+        return CountedMoment(memory=memory.name, boot=memory.boots, ms=-(-memory.elapsed_ns // NS_PER_MS))
+
+    def age_ns(self, moment: CountedMoment | None, at_ns: int | None) -> int:
+        """So much has passed for sure since `moment`. None: an older version sealed it, at `at_ns` if its clock was
+        synchronised, else at None. Of a moment that is not of this memory it is only known that it was before."""
+        memory = self.memory
+        boot = start_ns = 0
+        if moment is not None and moment.memory == memory.name:
+            boot, start_ns = moment.boot, moment.ms * NS_PER_MS
+        elif moment is None and at_ns is not None and memory.since_ns is not None:
+            start_ns = at_ns - memory.since_ns
+        return memory.elapsed_ns - start_ns + sum(credit.ns for credit in memory.credits if boot <= credit.boot)
+
+    def _confirm(self, said: int, latest: int, sample: Sample, kernels: bool) -> str | None:
+        """Two officers may put right what nobody confirmed, also backwards: it was moved by one key or one server.
+
+        What they confirmed earlier stands, and so does what has elapsed since.
+        """
+        memory = self.memory
+        before = memory.confirmed
+        if before is not None:
+            sure = before.utc_ns + memory.elapsed_ns - before.elapsed_ns
+            if latest < sure - TOLERANCE_NS - (memory.elapsed_ns - before.elapsed_ns) * DRIFT_PPM // 1_000_000:
+                return "time_back"
+            said = max(said, min(sure, latest))
+            if said > sure and memory.boots > before.boot:  # it was off in between: else nothing explains it
+                memory.credits = [*memory.credits, Credit(before.boot, said - sure)][-MOST_CREDITS:]
+        if memory.now_ns is not None and not kernels:  # what was counted, as far as the answer lets it be
+            said = max(said, min(self._counted(sample), latest))
         self._rebase(said, sample, agreed=kernels)
         memory.unexplained_ns = memory.waiting_ns = memory.behind_ns = 0
+        memory.confirmed = Confirmed(said, memory.elapsed_ns, memory.boots)
         return None
 
     def _meet(self, sample: Sample) -> None:
         memory = self.memory
-        if sample.boot == memory.boot:
-            return
-        memory.boot, memory.boots = sample.boot, memory.boots + 1
-        memory.base_ns, memory.base_mono_ns = max(memory.now_ns or 0, memory.counted_ns), sample.mono_ns
-        memory.agreed = False
-        memory.waiting_ns = memory.behind_ns = 0
+        if sample.boot != memory.boot:
+            memory.boot, memory.boots = sample.boot, memory.boots + 1
+            memory.base_ns, memory.base_mono_ns = max(memory.now_ns or 0, memory.counted_ns), sample.mono_ns
+            memory.agreed, memory.excess_ns, memory.seen_mono_ns = False, 0, sample.mono_ns
+            memory.waiting_ns = memory.behind_ns = 0
+        if memory.seen_mono_ns is not None:
+            memory.elapsed_ns += max(0, sample.mono_ns - memory.seen_mono_ns)
+        memory.seen_mono_ns = sample.mono_ns
+
+    def _take(self, ahead_ns: int) -> int:
+        """So much of `ahead_ns` over what was counted is believed; what is new of it is taken from the allowance."""
+        memory = self.memory
+        more = min(max(0, ahead_ns - memory.excess_ns), self._left())
+        memory.unexplained_ns += more
+        memory.excess_ns += more
+        return memory.excess_ns
 
     def _rebase(self, now_ns: int, sample: Sample, agreed: bool) -> None:
         memory = self.memory
         memory.now_ns = memory.base_ns = memory.counted_ns = now_ns
-        memory.base_mono_ns, memory.agreed = sample.mono_ns, agreed
+        memory.base_mono_ns, memory.agreed, memory.excess_ns = sample.mono_ns, agreed, 0
 
     def _counted(self, sample: Sample) -> int:
         """What the monotonic clock makes of it."""
         return self.memory.base_ns + sample.mono_ns - self.memory.base_mono_ns
 
-    def _allowed(self, sample: Sample) -> int:
-        """So far ahead of what was counted an agreed clock may be."""
-        gap = 0 if self.memory.agreed else max(0, self._largest_gap_ns - self.memory.unexplained_ns)
-        return TOLERANCE_NS + self._drift(sample) + gap
+    def _left(self) -> int:
+        return max(0, self._largest_gap_ns - self.memory.unexplained_ns)
+
+    def _plausible(self, sample: Sample) -> int:
+        """So far ahead of what was counted a clock may be and count as right. How much of it is taken, `_take` says."""
+        return TOLERANCE_NS + self._drift(sample) + (0 if self.memory.agreed else self._left())
 
     def _drift(self, sample: Sample) -> int:
         return (sample.mono_ns - self.memory.base_mono_ns) * DRIFT_PPM // 1_000_000

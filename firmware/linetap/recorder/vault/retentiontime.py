@@ -16,7 +16,7 @@ import msgspec
 from linetap.clock import NS_PER_S, Clock, kernel_clock, rfc3339
 from linetap.recorder.vault import files
 from linetap.recorder.vault.retentionclock import Memory, RetentionClock, Sample
-from linetap.records import RetentionTimeState
+from linetap.records import CountedMoment, RetentionTimeState
 
 NAME = "clock.json"  # in the vault
 SAVE_EVERY_NS = 600 * NS_PER_S  # so much of a boot, at most, counts as unexplained after a power cut
@@ -67,6 +67,23 @@ class RetentionTime:
         """Retention time; None: nobody has ever told the time, and nothing is over."""
         return self.machine.memory.now_ns
 
+    def moment(self) -> CountedMoment:
+        """Now, for the record of a call or of a hold."""
+        return self.machine.moment(self._sample())
+
+    def age_ns(self, moment: CountedMoment | None, at_ns: int | None) -> int:
+        """How long ago for sure: see RetentionClock.age_ns."""
+        return self.machine.age_ns(moment, at_ns)
+
+    @property
+    def elapsed_ns(self) -> int:
+        return self.machine.memory.elapsed_ns
+
+    @property
+    def credits(self) -> int:
+        """How often two officers have made good what nobody counted: then calls may be over that were not."""
+        return len(self.machine.memory.credits)
+
     @property
     def is_distrusted(self) -> bool:
         """The agreed clock says something else than what was counted: what day it is nobody knows for sure."""
@@ -85,7 +102,7 @@ class RetentionTime:
         if not self.challenge or challenge != self.challenge:
             return "time_challenge"
         refused = self.machine.answer(utc_ns, self._asked_mono_ns, self._sample(), confirms)
-        if refused != "time_ahead":  # that one the vault role may still answer
+        if refused != "time_ahead":  # that one two officers may still answer
             self._ask()
         self._remember()
         return refused
@@ -97,21 +114,23 @@ class RetentionTime:
             agreed=memory.agreed,
             ahead_s=memory.waiting_ns // NS_PER_S,
             behind_s=memory.behind_ns // NS_PER_S,
+            unconfirmed_s=memory.unexplained_ns // NS_PER_S,
             challenge=self.challenge,
         )
 
     def _sample(self) -> Sample:
-        return Sample(self._clock.utc_ns(), self._clock.monotonic_ns(), self._boot, self._synced())
+        return Sample(self._clock.utc_ns(), self._clock.unsteered_ns(), self._boot, self._synced())
 
     def _ask(self) -> None:
-        self.challenge, self._asked_mono_ns = secrets.token_hex(16), self._clock.monotonic_ns()
+        self.challenge, self._asked_mono_ns = secrets.token_hex(16), self._clock.unsteered_ns()
 
     def _remember(self) -> None:
-        memory, mono_ns = self.machine.memory, self._clock.monotonic_ns()
+        memory, mono_ns = self.machine.memory, self._clock.unsteered_ns()
         said = (
             memory.boots,
             memory.agreed,
             memory.base_ns,
+            memory.confirmed,
             memory.waiting_ns > 0,
             memory.behind_ns > 0,
             self.challenge,
@@ -119,7 +138,7 @@ class RetentionTime:
         old = self._saved_at_ns is None or mono_ns - self._saved_at_ns >= SAVE_EVERY_NS
         if said == self._said and not old:
             return
-        if said[3:5] != self._said[3:5]:
+        if said[4:6] != self._said[4:6]:
             self._tell()
         saved = _Saved(memory=memory, challenge=self.challenge, asked_mono_ns=self._asked_mono_ns)
         files.write_atomically(self._path, msgspec.json.encode(saved))
@@ -131,23 +150,29 @@ class RetentionTime:
             ahead = memory.waiting_ns // NS_PER_S
             log.error(
                 "clock_ahead: the clock is %d s ahead of what can be explained: nothing is destroyed by it until the "
-                "vault role confirms the time (linetap command state; verb `time`)", ahead,
+                "two vault officers confirm the time (linetap command state; verb `time`, cosigned)", ahead,
             )  # fmt: skip
         elif memory.behind_ns:
             log.error("clock_behind: the clock was put back by %d s: retention goes on", memory.behind_ns // NS_PER_S)
 
     def _load(self, vault: Path) -> _Saved:
-        """A vault with calls in it and no memory has lost it: then only the vault role can say what time it is."""
+        """A vault with calls in it and no memory has lost it: then only two vault officers can say what time it is, and
+        each call waits for its whole period once more."""
+        name = secrets.token_hex(8)
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Saved)
+            saved = msgspec.json.decode(self._path.read_bytes(), type=_Saved)
+            if not saved.memory.name:  # of an older version, whose calls say nothing of counted time
+                saved.memory.name, saved.memory.since_ns = name, saved.memory.now_ns
+            return saved
         except FileNotFoundError:
             if next(vault.glob("[0-9][0-9][0-9][0-9]"), None) is None:
-                return _Saved(memory=Memory())
+                return _Saved(memory=Memory(name=name))
             log.error(
-                "clock_forgotten: %s is gone: nothing is destroyed until the vault role tells the time", self._path
+                "clock_forgotten: %s is gone: nothing is destroyed until two vault officers tell the time", self._path
             )
         except (OSError, ValueError) as error:
             log.error(
-                "clock_forgotten: %s: %s: nothing is destroyed until the vault role tells the time", self._path, error
-            )
-        return _Saved(memory=Memory(now_ns=0))
+                "clock_forgotten: %s: %s: nothing is destroyed until two vault officers tell the time",
+                self._path, error,
+            )  # fmt: skip
+        return _Saved(memory=Memory(now_ns=0, name=name))

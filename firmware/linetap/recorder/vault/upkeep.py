@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from linetap.clock import NS_PER_S, Clock
 from linetap.config.schema import Config
 from linetap.recorder.calls.retention import default_class
@@ -56,10 +58,10 @@ class Upkeep:
         vault, unit = config.vault_path, config.unit
         self._config, self._clock = config, clock
         self.time = RetentionTime(vault, config.retention.largest_gap_days, clock, boot, synced)
-        self.holds = Holds(vault, unit, unit_log, report)
+        self.holds = Holds(vault, unit, unit_log, report, self.time)
         self.stored = Stored()
-        destruction = Destruction(vault, unit, unit_log, report, self.holds)
-        self.expiry = Expiry(vault, destruction, self.holds, self.stored)
+        destruction = Destruction(vault, unit, unit_log, report, self.holds, self.time)
+        self.expiry = Expiry(vault, destruction, self.holds, self.stored, self.time)
         self._rebuild = Rebuild(vault, unit_log, outbox, report, clock)
         self.delivery = Delivery(outbox, OutboxReader(vault / "outbox"), self._rebuild)
         self.change = ConfigChange(config, config_file, unit_log, clock)
@@ -74,6 +76,10 @@ class Upkeep:
         self._trouble = ""
         self._forecast_ns = 0
         self.full_in_days: int | None = None  # None: old calls go in time, or nobody knows yet
+
+    def dated(self, record: CallRecord) -> CallRecord:
+        """A record that is about to be sealed, with its moment in counted time."""
+        return msgspec.structs.replace(record, counted=self.time.moment())
 
     def sealed(self, record: CallRecord) -> None:
         self.expiry.sealed(record)
@@ -112,7 +118,8 @@ class Upkeep:
             self.holds.end_those_over(now_ns)
         if self.expiry.tick(now_ns):
             self._trim.want()
-        self._index_end.tick(now_ns)
+        if now_ns is not None and not self.expiry.scanning:  # an index stays as long as calls that it finds
+            self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1))
         self._rebuild.tick()
         self.update.tick()
 

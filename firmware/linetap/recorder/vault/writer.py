@@ -332,6 +332,7 @@ class VaultWriter:
     def _close(self, job: Close) -> None:
         call_id, end_frame, record = job.call_id, job.end_frame, job.record
         recording = self._recordings.get(call_id)
+        record = self._dated(record)
         if end_frame is not None and recording is not None:
             recording.withheld, recording.permitted = job.withheld, end_frame
             while recording.position < end_frame:
@@ -357,6 +358,9 @@ class VaultWriter:
             recording.forget()
         if self._journal is not None:
             self._journal.over(call_id)
+
+    def _dated(self, record: CallRecord) -> CallRecord:
+        return record if self.upkeep is None else self.upkeep.dated(record)
 
     def _write_up_to(self, recording: Recording, end: int) -> None:
         frames, gap_ms = recording.write_up_to(end, self._source, self._gaps_found)
@@ -417,7 +421,7 @@ class VaultWriter:
         going_on = {call.state.call_id: call.state for call in found if call.state.call_id in self._recordings}
         if not marker.exists():
             left = [call for call in found if call.state.call_id not in self._recordings]
-            for record in recover(self._config, left, self._sign, self.epochs, self._index):
+            for record in recover(self._config, left, self._sign, self.epochs, self._index, self._dated):
                 self._log.close_call(record.call_id)
                 self._append(ended_event(record))
                 self._append(self._sealed_event(record.call_id, record))

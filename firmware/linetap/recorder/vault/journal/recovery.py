@@ -8,7 +8,7 @@ and a call counts as sealed from the moment that its record.json exists.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -32,6 +32,8 @@ from linetap.ring import NS_PER_FRAME, RATE_HZ
 
 POWER = "power"  # `ended_by`, `why`, and the cause of a gap
 LAST_MS = 1000.0  # what may be missing at the end of a call that was cut off
+
+Dated = Callable[[CallRecord], CallRecord]
 
 log = logging.getLogger("linetap.recorder.journal")
 
@@ -63,8 +65,8 @@ def found_calls(runs: list[Run]) -> list[FoundCall]:
 class Recovery:
     """Of one call, in two steps, so that all calls share one sync between them. Refusal: somebody damaged it."""
 
-    def __init__(self, config: Config, found: FoundCall, epochs: Epochs, index: Index) -> None:
-        self._epochs, self._index = epochs, index
+    def __init__(self, config: Config, found: FoundCall, epochs: Epochs, index: Index, dated: Dated) -> None:
+        self._epochs, self._index, self._dated = epochs, index, dated
         self._config, self._found, self._state = config, found, found.state
         self._vault = config.vault_path
         self._path = self._vault / sealed.call_path(found.state.call_id)
@@ -107,11 +109,11 @@ class Recovery:
     def seal(self, sign: Sign) -> CallRecord:
         """When what was laid is on disk. The record as it is sealed, now or before."""
         if self._folder is not None:
-            return self._folder.seal_recovered(self._record(self._folder.samples), sign)
+            return self._folder.seal_recovered(self._dated(self._record(self._folder.samples)), sign)
         if self.is_sealed:
             record = msgspec.json.decode((self._path / sealed.RECORD).read_bytes(), type=CallRecord)
         else:
-            record = self._record_without_audio()
+            record = self._dated(self._record_without_audio())
         seal_without_audio(self._vault, record, sign)  # or the signature that is still missing
         return record
 
@@ -175,11 +177,16 @@ class Recovery:
         )
 
 
-def recover(config: Config, found: list[FoundCall], sign: Sign, epochs: Epochs, index: Index) -> Iterator[CallRecord]:
-    """The record of each call, when it is sealed. OSError: the disk takes nothing, and it can be done again."""
+def recover(
+    config: Config, found: list[FoundCall], sign: Sign, epochs: Epochs, index: Index, dated: Dated
+) -> Iterator[CallRecord]:
+    """The record of each call, when it is sealed. OSError: the disk takes nothing, and it can be done again.
+
+    `dated`: the record with the moment at which it is sealed.
+    """
     laid = []
     for call in found:
-        recovery = Recovery(config, call, epochs, index)
+        recovery = Recovery(config, call, epochs, index, dated)
         try:
             recovery.lay()
         except Refusal as refusal:

@@ -42,6 +42,7 @@ CLASSES = [RetentionClass(name="standard", days=60), RetentionClass(name="marked
 class People:
     authority: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
     vault: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
+    second: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)  # of the vault role too
     desk: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
     operator: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
     stranger: Ed25519PrivateKey = field(default_factory=keys.new_unit_key)
@@ -52,8 +53,8 @@ class People:
 
     def roles(self, version: int) -> bytes:
         people = [
-            Person(name=f"the {role}", role=role, key=keys.public_line(self.of(role).public_key()))
-            for role in ("vault", "desk", "operator")
+            Person(name=f"the {who}", role=role, key=keys.public_line(self.of(who).public_key()))
+            for who, role in (("vault", "vault"), ("second", "vault"), ("desk", "desk"), ("operator", "operator"))
         ]
         return document.encode(Roles(version=version, people=people, purposes=[]))
 
@@ -150,7 +151,7 @@ class Keeper:
         record = CallRecord(
             call_id=call_id, unit=UNIT, line=1, retention=wanted, **({"ended_at": rfc3339(at_ns)} | facts)
         )
-        record = folder.seal(record, self.sign)
+        record = folder.seal(self.upkeep.dated(record), self.sign)
         self.log.close_call(call_id)
         self.upkeep.sealed(record)
         return record
@@ -185,13 +186,16 @@ class Keeper:
     # --- and what it is told ----------------------------------------------------------------------------------------
 
     def envelope(self, verb: str, role: str, body: dict[str, str], **other: Any) -> bytes:
-        """Signed by the role's key unless `by` names another."""
+        """Signed by the role's key unless `by` names another, and by those of `cosigned`."""
         by = self.people.of(other.pop("by", role))
+        cosigned = [self.people.of(each) for each in other.pop("cosigned", ())]
         self.counter += 1
         fields: dict[str, Any] = {"unit": UNIT, "verb": verb, "role": role, "counter": self.counter, "body": body}
         expires = self.clock.utc_ns() + 7 * DAY
         command = Command(**{**fields, "expires": rfc3339(expires), **other})
-        return envelopes.seal(command, lambda data: sshsig.sign(data, by, envelopes.NAMESPACE))
+        return envelopes.seal(
+            command, lambda data: "".join(sshsig.sign(data, key, envelopes.NAMESPACE) for key in (by, *cosigned))
+        )
 
     def give(self, data: bytes, name: str = "one") -> None:
         (self.config.run_path / SPOOL / f"{name}{SUFFIX}").write_bytes(data)
@@ -210,10 +214,13 @@ class Keeper:
     def take_roles(self, version: int = 1) -> None:
         assert self.command(self.signed("roles", "authority", self.people.roles(version), "linetap-roles")).done
 
-    def signed(self, verb: str, role: str, data: bytes, namespace: str, by: str = "", **body: str) -> bytes:
+    def signed(
+        self, verb: str, role: str, data: bytes, namespace: str, by: str = "",
+        cosigned: tuple[str, ...] = (), **body: str,
+    ) -> bytes:  # fmt: skip
         """A command with a signed document in it."""
         signature = sshsig.sign(data, self.people.of(by or role), namespace)
-        return self.envelope(verb, role, {"document": data.decode(), "sig": signature, **body})
+        return self.envelope(verb, role, {"document": data.decode(), "sig": signature, **body}, cosigned=cosigned)
 
     def hold(self, record: CallRecord, until_ns: int, **other: Any) -> bytes:
         """The command that `linetap hold wrap` and `linetap command sign` make of it."""
@@ -229,10 +236,16 @@ class Keeper:
         data = hold.encode(hold.Hold(**{**fields, **other}))
         return self.signed("hold", "vault", data, hold.NAMESPACE, by, key_age=base64.b64encode(key_age).decode())
 
-    def tell_time(self, role: str, utc_ns: int | None = None, challenge: str | None = None) -> Answer:
+    def tell_time(
+        self, role: str, utc_ns: int | None = None, challenge: str | None = None, cosigned: tuple[str, ...] = ()
+    ) -> Answer:
         utc = rfc3339(self.clock.utc_ns() if utc_ns is None else utc_ns)
         body = {"challenge": challenge or self.upkeep.time.challenge, "utc": utc}
-        return self.command(self.envelope("time", role, body))
+        return self.command(self.envelope("time", role, body, cosigned=cosigned))
+
+    def confirm_time(self, utc_ns: int | None = None) -> Answer:
+        """Two officers of the vault."""
+        return self.tell_time("vault", utc_ns, cosigned=("second",))
 
 
 def midnight(at_ns: int, days: int) -> int:

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody has the desk's key, the power switch and the time server, and wants recordings gone before their time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keeping_rig import DAY, START, Keeper
+from linetap.evidence import document, index
+from linetap.recorder.vault import destruction
+from linetap.recorder.vault.retentiontime import NAME
+from linetap.records import CallRecord
+
+KEPT = 60  # days, of the class that the rig's calls have
+GAP = 7
+
+
+class Attacker(Keeper):
+    """`true_days` that have passed; what the unit's clock says is the attacker's."""
+
+    true_days = 0.0
+
+    def lives(self, days: float) -> None:
+        self.true_days += days
+        self.passes(days)
+
+    def off_and_on(self, ahead_days: float = 0, off_days: float = 0) -> None:
+        """The clock that the time server gives afterwards is so far ahead."""
+        self.true_days += off_days
+        self.restart(boot=True, off_ns=round((off_days + ahead_days) * DAY))
+        self.ticks()
+
+    def desk_says(self, ahead_days: float = 0, role: str = "desk") -> str:
+        code = self.tell_time(role, self.clock.utc_ns() + round(ahead_days * DAY)).code
+        self.ticks()
+        return code
+
+
+@pytest.fixture
+def unit(run_dir: Path) -> Attacker:
+    attacker = Attacker(run_dir, run_dir)
+    attacker.take_roles()
+    return attacker
+
+
+def test_nine_answers_of_the_desk_destroy_nothing(unit: Attacker) -> None:
+    record = unit.call()
+    for _ in range(9):
+        unit.off_and_on(ahead_days=6.9)
+        unit.desk_says()
+    unit.lives(1)
+    assert unit.is_whole(record)
+    assert unit.destroyed() == []
+
+
+@pytest.mark.parametrize("role", ["desk", "vault"])
+def test_years_of_boots_and_answers_by_one_person_destroy_nothing_early(unit: Attacker, role: str) -> None:
+    record = unit.call()
+    for turn in range(400):
+        unit.off_and_on(ahead_days=(0.01, 1, 6.9, 400, -3)[turn % 5])
+        unit.desk_says(ahead_days=(0, 6.9, 0.0001)[turn % 3], role=role)
+        unit.lives(0.1)
+        assert unit.is_whole(record) == (unit.true_days < KEPT), unit.true_days
+    assert unit.true_days < KEPT
+
+
+def test_it_goes_when_its_time_has_been_counted_whatever_they_do(unit: Attacker) -> None:
+    record = unit.call()
+    for _ in range(KEPT):
+        unit.off_and_on(ahead_days=0.5)
+        unit.desk_says(ahead_days=1)
+        unit.lives(1)
+    assert unit.is_whole(record)
+    unit.lives(1)
+    assert unit.destroyed() == [record.call_id]
+
+
+@pytest.mark.parametrize("first", ["desk", "time server"])
+def test_the_first_clock_of_a_unit_makes_no_old_call_end(run_dir: Path, first: str) -> None:
+    """It has recorded for a month and never had the time; then somebody gives it one of ten years ahead."""
+    unit = Attacker(run_dir, run_dir, at="2020-01-01T00:00:00.000Z")
+    unit.synced = False
+    unit.take_roles()
+    record = unit.call()
+    unit.lives(30)
+    assert unit.now_ns is None
+    unit.clock.step_utc(3650 * DAY)
+    if first == "desk":
+        assert unit.desk_says() == "done"
+    else:
+        unit.synced = True
+    unit.ticks()
+    assert unit.now_ns is not None
+    assert unit.is_whole(record)
+    unit.synced = True
+    unit.lives(29)
+    assert unit.is_whole(record)
+    unit.lives(2)
+    assert unit.destroyed() == [record.call_id]
+
+
+def test_a_unit_that_never_had_a_time_destroys_nothing(run_dir: Path) -> None:
+    unit = Attacker(run_dir, run_dir)
+    unit.synced = False
+    unit.take_roles()
+    record = unit.call()
+    for _ in range(20):
+        unit.clock.step_utc(400 * DAY)
+        unit.off_and_on(off_days=1)
+        unit.lives(10)
+    assert unit.is_whole(record)
+
+
+def test_calls_of_a_clock_at_1970_are_kept_for_their_period_when_the_clock_is_right(run_dir: Path) -> None:
+    """Their `until` is of 1970; the time that has elapsed is not."""
+    unit = Attacker(run_dir, run_dir, at="1970-01-01T00:05:00.000Z")
+    unit.synced = False
+    record = unit.call()
+    unit.lives(0.1)
+    unit.clock.step_utc(20_000 * DAY)
+    unit.synced = True
+    unit.lives(1)
+    assert unit.is_whole(record)
+    unit.lives(KEPT + 1)
+    assert unit.destroyed() == [record.call_id]
+
+
+def test_a_lost_memory_of_time_makes_nothing_older(unit: Attacker) -> None:
+    record = unit.call()
+    unit.lives(30)
+    (unit.vault / NAME).unlink()
+    unit.off_and_on(ahead_days=400)
+    assert unit.desk_says() == "time_ahead"
+    assert unit.confirm_time().done
+    unit.lives(KEPT - 1)
+    assert unit.is_whole(record)
+    unit.lives(3)
+    assert unit.destroyed() == [record.call_id]
+
+
+def test_a_hold_does_not_end_early(unit: Attacker) -> None:
+    record = unit.call()
+    assert unit.command(unit.hold(record, unit.clock.utc_ns() + (KEPT + 30) * DAY)).done
+    unit.lives(KEPT + 24)
+    unit.off_and_on(ahead_days=6.9)
+    unit.desk_says()
+    unit.lives(0.01)
+    assert unit.is_whole(record)
+    unit.lives(7)
+    assert unit.destroyed() == [record.call_id]
+
+
+def test_an_index_stays_as_long_as_the_calls_that_it_finds(run_dir: Path) -> None:
+    unit = Attacker(run_dir, run_dir, at="2020-01-01T00:00:00.000Z")
+    unit.synced = False
+    unit.take_roles()
+    record = unit.call()
+    assert record.retention
+    folder = unit.vault / index.FOLDER / f"overflow-1.{record.retention.epoch}"
+    folder.mkdir(parents=True)
+    (folder / index.segment_name("2020-01-01", 1)).write_bytes(b"sealed")
+    unit.lives(1)
+    unit.clock.step_utc(3650 * DAY)
+    unit.synced = True
+    unit.lives(1)
+    assert unit.is_whole(record)
+    assert folder.exists()
+    unit.lives(KEPT)
+    assert not folder.exists()
+
+
+def test_an_intention_to_destroy_a_call_whose_date_alone_has_come_destroys_nothing(unit: Attacker) -> None:
+    """What stands in destroying.json decides nothing: the call's own record does."""
+    record = unit.call()
+    unit.lives(KEPT - 1)
+    unit.off_and_on(ahead_days=6.9)
+    (unit.vault / destruction.NAME).write_text(json.dumps({"at": START, "calls": [record.call_id]}), "utf-8")
+    unit.off_and_on()
+    assert unit.is_whole(record)
+
+
+def test_a_certificate_before_its_day_is_refused_and_destroys_nothing(unit: Attacker) -> None:
+    record = unit.call()
+    assert record.retention
+    epoch = record.retention.epoch
+    for cosigned in ((), ("second",)):
+        data = document.encode(msgspec.defstruct("C", [("epoch", str)])(epoch))
+        sent = unit.signed("destroy", "vault", data, "linetap-certificate", cosigned=cosigned)
+        assert unit.command(sent).code == "epoch_not_over"
+    unit.ticks()
+    assert unit.is_whole(record)
+
+
+def test_one_key_that_signs_twice_is_one_person(unit: Attacker) -> None:
+    record = unit.call()
+    unit.off_and_on(ahead_days=400)
+    assert unit.tell_time("vault", cosigned=("vault",)).code == "command_unsigned"
+    assert unit.tell_time("desk", cosigned=("vault", "second")).code == "time_ahead", "who commands is the desk"
+    assert unit.is_whole(record)
+
+
+moves = st.lists(
+    st.tuples(
+        st.sampled_from(["lives", "off", "desk", "officer", "server", "call"]), st.floats(-500, 500, allow_nan=False)
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(moves)
+def test_no_order_of_moves_ends_a_call_early(moves: list[tuple[str, float]]) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="linetap-attack-", dir="/dev/shm"))
+    try:
+        unit = Attacker(folder, folder)
+        unit.take_roles()
+        made: list[tuple[CallRecord, float]] = []
+        for number, (what, days) in enumerate([("call", 0.0), *moves]):
+            if what == "lives":
+                unit.lives(abs(days) / 25)
+            elif what == "off":
+                unit.off_and_on(days, abs(days) / 100)
+            elif what in ("desk", "officer"):
+                unit.desk_says(days, "desk" if what == "desk" else "vault")
+            elif what == "server":
+                unit.synced = days > -250
+                unit.clock.step_utc(round(days * DAY))
+                unit.ticks()
+            else:
+                made.append((unit.call(suffix=f"-{number}"), unit.true_days))
+            memory = unit.upkeep.time.machine.memory
+            assert memory.unexplained_ns <= GAP * DAY
+            for record, since in made:
+                assert unit.is_whole(record) or unit.true_days - since >= KEPT, (what, days, since, unit.true_days)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_state_says_how_much_nobody_has_confirmed(unit: Attacker) -> None:
+    unit.off_and_on(ahead_days=2)
+    assert unit.upkeep.time.state().unconfirmed_s == 2 * 86_400
+    assert unit.confirm_time().done
+    assert unit.upkeep.time.state().unconfirmed_s == 0
