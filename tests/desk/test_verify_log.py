@@ -80,7 +80,8 @@ def test_vault_as_it_was_sealed(rig: Rig, capsys: pytest.CaptureFixture[str]) ->
     assert codes(rig) == []
     assert main(["verify", str(rig.vault), "--signers", str(rig.signers_file)]) == 0
     assert capsys.readouterr().out == (
-        f"ok   {CALL_ID}\nok   {SECOND}\nok   log of {UNIT}, 4 leaves\n3 checked, 3 good\n"
+        f"ok   {CALL_ID}\nok   {SECOND}\nok   log of {UNIT}, 4 leaves\n"
+        f"?    witness of {UNIT}: not witnessed (no --policy)\n3 checked, 3 good\n"
     )
     assert main(["verify", str(rig.vault)]) == 1
     assert "log of closet-3f, 4 leaves: consistent, signer not trusted" in capsys.readouterr().out

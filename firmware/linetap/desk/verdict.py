@@ -25,16 +25,20 @@ class Verdict:
     record_sha256: str | None = None
     trusted: bool = False
     problems: list[Problem] = field(default_factory=list)
+    counts: bool = True  # False: said, and nothing is refused for it
 
     @property
     def good(self) -> bool:
-        return self.trusted and not self.problems
+        return (self.trusted or not self.counts) and not self.problems
 
     def lines(self) -> Iterator[str]:
         for problem in self.problems:
             yield f"BAD  {self.name}: {problem.text} [{problem.code}]"
         if not self.problems:
-            yield f"ok   {self.name}" if self.trusted else f"?    {self.name}: consistent, signer not trusted"
+            if self.trusted or not self.counts:
+                yield f"{'ok' if self.trusted else '?':4} {self.name}"
+            else:
+                yield f"?    {self.name}: consistent, signer not trusted"
 
     def add(self, error: LinetapError) -> None:
         self.problems.append(Problem(error.code, str(error)))

@@ -20,6 +20,8 @@ from linetap.desk import callfolder
 from linetap.desk.callfolder import Damaged, Digest
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.verifylog import LogCheck
+from linetap.desk.witnessing import options
+from linetap.desk.witnessing.judge import NO_RULES, Rules
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import age, sealed, sshsig, unitlog
 from linetap.evidence.keys import PublicKey
@@ -59,13 +61,15 @@ def verify_call(call_dir: Path, signers: list[Signer] | None) -> Verdict:
     return verdict
 
 
-def verify_vault(vault: Path, signers: list[Signer] | None, witness: Path | None = None) -> Iterator[Verdict]:
+def verify_vault(
+    vault: Path, signers: list[Signer] | None, witness: Path | None = None, rules: Rules = NO_RULES
+) -> Iterator[Verdict]:
     """A verdict for every call of a vault, in order of time, and the log's. `witness`: a cosigned head."""
     calls = callfolder.calls(vault)
     first = next(calls, None)
     if first is None and not (vault / unitlog.FOLDER).exists():
         return
-    log = LogCheck(vault / unitlog.FOLDER, signers, witness)
+    log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules)
     for path in [] if first is None else chain([first], calls):
         if sealed.CALL_ID.fullmatch(path.name) is None or not path.is_dir() or path.is_symlink():
             stray = Problem("stray", "does not belong into a vault: a call folder would be right")
@@ -77,6 +81,7 @@ def verify_vault(vault: Path, signers: list[Signer] | None, witness: Path | None
         verdict.problems.extend(log.problems_of(verdict))
         yield verdict
     yield log.verdict()
+    yield log.witnessed.verdict()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--witness", type=Path, metavar="FILE", help="a head the witness has cosigned: the vault must go on from it"
     )
+    options.add_arguments(parser)
     parser.add_argument("--ca", type=Path, metavar="PEM", help="of the authority whose time stamp is in a bundle")
 
 
@@ -99,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
     count = good = 0
     try:
         for verdict in verdicts:
-            count += 1
-            good += verdict.good
+            count += verdict.counts
+            good += verdict.counts and verdict.good
             sys.stdout.writelines(line + "\n" for line in verdict.lines())
     except PermissionError as error:
         raise BadInput(f"{error.filename}: {error.strerror}; a vault you may read would be right") from None
@@ -124,7 +130,7 @@ def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None
     if args.ca is not None:
         raise BadInput(f"--ca: {args.path} is no bundle; `linetap timestamp check` is for stamped heads")
     if not callfolder.is_call(path):
-        return verify_vault(path, signers, args.witness)
+        return verify_vault(path, signers, args.witness, options.rules(args))
     if args.witness is not None:
         raise BadInput(f"--witness: {args.path} is a call folder; a witness is asked about a vault")
     return [verify_call(path, signers)]

@@ -13,6 +13,8 @@ import msgspec
 from linetap.desk import callfolder, cosigned
 from linetap.desk.callfolder import Damaged
 from linetap.desk.verdict import Problem, Verdict
+from linetap.desk.witnessing.judge import NO_RULES, Rules
+from linetap.desk.witnessing.logcheck import LogWitness
 from linetap.errors import Refusal
 from linetap.evidence import leaflog, merkle
 from linetap.evidence.leaflog import LEAVES, TREE
@@ -27,10 +29,13 @@ FILES = {LEAVES, TREE, HEAD, HEAD + SIGNATURE_SUFFIX}
 class LogCheck:
     """Reads and judges the log when made; then asked about every call; `verdict` at the end."""
 
-    def __init__(self, folder: Path, signers: list[Signer] | None, witness: Path | None) -> None:
+    def __init__(
+        self, folder: Path, signers: list[Signer] | None, witness: Path | None, rules: Rules = NO_RULES
+    ) -> None:
         self._verdict = Verdict(NAME)
         self._folder, self._signers = folder, signers
         self.head: Head | None = None
+        self.witnessed = LogWitness(rules, signers)
         self._read = False
         self._closed: dict[str, str] = {}  # call id -> hash of its record
         self._opened: set[str] = set()
@@ -67,6 +72,7 @@ class LogCheck:
             yield Problem("not_in_log", "the log does not know that it was sealed")
         elif self._closed[call.name] != call.record_sha256:
             yield Problem("other_record", "its record is not the one that the log has the SHA-256 of")
+        yield from self.witnessed.problems_of(call)
 
     def verdict(self) -> Verdict:
         for call_id in sorted((self._closed.keys() | self._opened) - self._seen - self._destroyed):
@@ -77,11 +83,13 @@ class LogCheck:
         self.head = self._read_head()
         seen = self._read_witness(witness)
         sizes = {head.size for head in (self.head, seen) if head is not None}
+        sizes |= self.witnessed.sizes(self.head.unit) if self.head is not None else set()
         try:
             roots, size = self._follow_leaves(sizes)
         except OSError as error:
             self._bad("log_unreadable", f"{Path(error.filename or LEAVES).name}: {error.strerror}")
             return
+        self.witnessed.compare(roots, size)
         if self.head is not None:
             self._verdict.name = f"{NAME} of {self.head.unit}, {size} leaves"
             self._compare(self.head, roots, size)
@@ -150,6 +158,7 @@ class LogCheck:
         except (ValueError, RecursionError):
             self._bad("bad_leaf", f"line {index + 1} of {LEAVES} is no leaf")
             return
+        self.witnessed.look_at(index, leaf)
         if leaf.call_id is None:
             return
         if leaf.kind == "open":

@@ -56,6 +56,9 @@ class Rules:
         return self.policy is not None and self.policy.quorum != NONE
 
 
+NO_RULES = Rules()
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A checkpoint as a policy sees it: how many of its witnesses cosigned, and since when they were a quorum."""

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def rules(args: argparse.Namespace) -> Rules:
     """BadInput for options that do not fit together."""
-    folder = deskfolder.folder_of(args)
+    folder = deskfolder.folder_of(argparse.Namespace(desk=getattr(args, "desk", None)))
     policy = _chosen(args.policy, folder / POLICY)
     heads = _chosen(args.heads, folder / HEADS) if policy is not None else args.heads
     if policy is None and heads is not None:

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vault's log under a policy: does it go on from every checkpoint that was kept, and was each call there in time?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from linetap.clock import parse_rfc3339
+from linetap.desk.verdict import Problem, Verdict
+from linetap.desk.witnessing import judge
+from linetap.desk.witnessing.judge import NOT_WITNESSED, Rules, Seen, UnitHeads
+from linetap.errors import BadInput
+from linetap.evidence import sealed
+from linetap.evidence.signers import Signer
+from linetap.evidence.unitlog import Leaf
+
+_MOST_TOLD = 1000
+
+
+class LogWitness:
+    """Made with the rules; gets the unit, then every leaf; asked about each call, and at the end for its verdict."""
+
+    def __init__(self, rules: Rules, signers: list[Signer] | None) -> None:
+        self._rules, self._signers = rules, signers or []
+        self._heads = UnitHeads(rules)
+        self._unit = ""
+        self._closed: dict[str, tuple[int, int]] = {}  # call id -> index of its close, and the time it says (ns)
+        self._destroyed: dict[str, tuple[int, int]] = {}
+        self._problems: list[Problem] = []
+        self._size = 0
+
+    def sizes(self, unit: str) -> set[int]:
+        """At which sizes the roots are wanted."""
+        self._unit = unit
+        self._heads = judge.of_unit(self._rules, unit, self._signers)
+        self._problems += self._heads.problems
+        return {seen.size for seen in self._heads.seen}
+
+    def look_at(self, index: int, leaf: Leaf) -> None:
+        if leaf.call_id is None or leaf.kind not in ("close", "destruction") or self._rules.policy is None:
+            return
+        known = self._closed if leaf.kind == "close" else self._destroyed
+        try:
+            known.setdefault(leaf.call_id, (index, parse_rfc3339(leaf.at)))
+        except ValueError:
+            self._add("bad_leaf", f"leaf {index} says no time")
+
+    def compare(self, roots: Mapping[int, str], size: int) -> None:
+        """Every checkpoint is the beginning of this log, whoever of its witnesses has cosigned it."""
+        self._size = size
+        for seen in self._heads.seen:
+            if seen.size > size:
+                self._add("rolled_back", f"{seen.size} leaves were there ({seen.text}), {size} are: some were removed")
+            elif roots.get(seen.size) != seen.root:
+                self._add("forked", f"the first {seen.size} leaves are not those that were there: {seen.text}")
+
+    def problems_of(self, call: Verdict) -> Iterator[Problem]:
+        """What stands against a call under the policy."""
+        if not self._rules.required or call.name not in self._closed:
+            return  # that the log does not know it is for the log's own check to say
+        index, closed_ns = self._closed[call.name]
+        found = judge.against(self._rules, self._first_over(index), _began(call.name, closed_ns), closed_ns)
+        if found is not None:
+            yield found
+
+    def verdict(self) -> Verdict:
+        """The verdict of its own. It counts under a policy alone."""
+        newest, name = self._heads.newest, f"witness of {self._unit or 'the log'}"
+        if self._rules.policy is None:
+            return Verdict(f"{name}: not witnessed (no --policy)", counts=False)
+        if self._rules.required:
+            for call_id, (index, at_ns) in sorted(self._destroyed.items()):
+                if found := judge.against_destruction(self._first_over(index), at_ns):
+                    self._add(found.code, f"{call_id}: {found.text}")
+            if newest is None:
+                self._add(NOT_WITNESSED, self._heads.seen[-1].text if self._heads.seen else "not witnessed")
+        if newest is not None:
+            behind = f", {self._size - newest.size} came after it" if self._size > newest.size else ""
+            name += f": {newest.text}{behind}"
+        counts = self._rules.required or bool(self._problems)
+        return Verdict(name, trusted=newest is not None, problems=self._problems, counts=counts)
+
+    def _first_over(self, index: int) -> Seen | None:
+        return self._heads.first_over(index)
+
+    def _add(self, code: str, text: str) -> None:
+        if len(self._problems) < _MOST_TOLD:
+            self._problems.append(Problem(code, text))
+
+
+def _began(call_id: str, otherwise_ns: int) -> int:
+    try:
+        return sealed.call_ns(call_id)
+    except BadInput:
+        return otherwise_ns  # a name that is none: the call's own check has said so

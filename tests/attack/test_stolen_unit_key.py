@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody has a unit's key and its vault, and nothing else: what they make must not come out as good under a policy.
+
+Each attack is one that nothing finds without witnesses, and each test shows that first.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap.evidence import checkpoint, keys, note
+from linetap.evidence.merkle import Tree
+from linetap.evidence.note import Note
+from sealing_rig import UNIT
+from witnessed_rig import Site, site
+
+FIRST, SECOND = "20261124T225600.123Z-L03", "20261125T090000.000Z-L01"
+FORGED = "20261125T100000.000Z-L02"  # dated three days before it is made
+LATER = "2026-11-28T10:00:00.000Z"
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Iterator[Site]:
+    """Two honest calls, each carried to the witnesses within the hour."""
+    with site(tmp_path, "2026-11-24T23:10:00.000Z") as made:
+        made.call(FIRST, "2026-11-24T22:57:00.000Z")
+        assert made.carry() == 0
+        made.at("2026-11-25T09:30:00.000Z")
+        made.call(SECOND, "2026-11-25T09:01:00.000Z")
+        assert made.carry() == 0
+        yield made
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+def test_an_honest_vault_is_good_and_says_by_how_many(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys)
+    assert unit.verify() == 0
+    line = f"ok   witness of {UNIT}: witnessed by 2 of 2, 2 leaves at 2026-11-25T09:30:00.000Z\n4 checked, 4 good\n"
+    assert said(capsys).endswith(line)
+    assert unit.verify(policy=False) == 0
+    assert said(capsys).endswith(f"?    witness of {UNIT}: not witnessed (no --policy)\n3 checked, 3 good\n")
+
+
+@pytest.mark.parametrize("logged_at", ["2026-11-25T10:01:00.000Z", LATER])
+def test_a_backdated_call(unit: Site, logged_at: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether the leaf lies too or the record alone: the first checkpoint that covers it is days younger."""
+    unit.at(LATER)
+    unit.call(FORGED, logged_at)
+    assert unit.verify(policy=False) == 0
+    assert unit.verify() == 1
+    assert f"BAD  {FORGED}: not witnessed [not_witnessed]" in said(capsys)
+    assert unit.carry() == 0, "the desk carries what the unit's key has signed"
+    assert unit.verify() == 1
+    assert "[witnessed_late]" in said(capsys)
+
+
+def test_a_call_put_between_two_others(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """The log is written anew, so that the forged call stands where its date belongs."""
+    shutil.rmtree(unit.rig.vault / "log")
+    for path in sorted(unit.rig.vault.glob("20*/*/*/*")):
+        shutil.rmtree(path)
+    for call_id, at in ((FIRST, "2026-11-24T22:57:00.000Z"), ("20261125T080000.000Z-L02", "2026-11-25T08:01:00.000Z")):
+        unit.call(call_id, at)
+    unit.call(SECOND, "2026-11-25T09:01:00.000Z")
+    assert unit.verify(policy=False) == 0
+    assert unit.carry() == 1
+    assert "[fork]" in said(capsys)
+    assert unit.verify() == 1
+    assert "[forked]" in said(capsys)
+
+
+def test_a_call_of_tomorrow(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    unit.call("20261201T100000.000Z-L02", "2026-12-01T10:01:00.000Z")
+    assert unit.carry() == 0
+    assert unit.verify(policy=False) == 0
+    assert unit.verify() == 1
+    assert "[dated_ahead]" in said(capsys)
+
+
+def destroy(unit: Site, call_id: str, at: str) -> None:
+    log = unit.log(at)
+    log.append("destruction", call_id=call_id, line=3, at=at)
+    log.publish()
+    log.close()
+    shutil.rmtree(next(unit.rig.vault.glob(f"20*/*/*/{call_id}")))
+
+
+def test_an_early_destruction(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says that it was done when the call's time had come, a year from now."""
+    destroy(unit, FIRST, "2027-11-24T15:00:01.000Z")
+    assert unit.verify() == 1
+    assert f"{FIRST}: its destruction is not witnessed [not_witnessed]" in said(capsys)
+    assert unit.carry() == 0
+    assert unit.verify() == 1
+    assert f"witness of {UNIT}" in (out := said(capsys))
+    assert "[destroyed_early]" in out
+
+
+def test_a_destruction_in_its_time_is_good(unit: Site) -> None:
+    unit.at("2027-11-24T15:10:00.000Z")
+    destroy(unit, FIRST, "2027-11-24T15:00:01.000Z")
+    assert unit.carry() == 0
+    assert unit.verify() == 0
+
+
+def test_a_log_that_was_cut_back(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(unit.rig.vault / "log")
+    shutil.rmtree(next(unit.rig.vault.glob(f"20*/*/*/{SECOND}")))
+    log = unit.log("2026-11-24T22:57:00.000Z")
+    log.publish()
+    log.close()
+    assert unit.verify(policy=False) == 0
+    assert unit.verify() == 1
+    assert "[rolled_back]" in said(capsys)
+
+
+def test_heads_that_were_thinned_out_make_calls_younger(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is won by hiding a checkpoint: the first that is left says a later time."""
+    unit.at(LATER)
+    unit.call("20261128T095500.000Z-L02", LATER)
+    assert unit.carry() == 0
+    assert unit.verify() == 0
+    for size in (1, 2):
+        (unit.heads / UNIT / f"{size:09d}.checkpoint").unlink()
+    assert unit.verify() == 1
+    assert said(capsys).count("[witnessed_late]") == 2
+    shutil.rmtree(unit.heads / UNIT)
+    assert unit.verify() == 1
+    assert said(capsys).count("not witnessed [not_witnessed]") == 4
+
+
+def test_a_checkpoint_that_the_units_own_key_has_signed(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Even one that real witnesses cosigned, under the name of a log that is not the unit's."""
+    tree = Tree()
+    tree.append_all((unit.rig.vault / "log" / "leaves.jsonl").read_bytes().splitlines())
+    key = unit.rig.unit_key
+    assert isinstance(key, Ed25519PrivateKey)
+    own = checkpoint.signed(checkpoint.Checkpoint(checkpoint.sigsum_origin(key.public_key()), 2, tree.root()), key)
+    (unit.heads / UNIT / "000000002.checkpoint").write_bytes(own.encode())
+    assert unit.verify() == 1
+    assert "[other_log]" in said(capsys)
+
+
+def test_cosignatures_that_the_thief_makes(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    path = unit.heads / UNIT / "000000002.checkpoint"
+    good = note.parse(path.read_bytes())
+    thief = keys.new_unit_key()
+    fake = [checkpoint.cosign(good.text, line.name, thief, 1_795_599_000) for line in good.lines[1:]]
+    path.write_bytes(Note(good.text, (good.lines[0], *fake)).encode())
+    assert unit.verify() == 1, "a witness's name over the thief's key counts for nobody"
+    assert f"{SECOND}: not witnessed" in said(capsys)
+    stolen = [
+        note.Line(line.name, line.key_id, made.signature) for line, made in zip(good.lines[1:], fake, strict=True)
+    ]
+    path.write_bytes(Note(good.text, (good.lines[0], *stolen)).encode())
+    assert unit.verify() == 1
+    assert "[note_signature]" in said(capsys)
+
+
+def test_one_witness_of_two_is_no_quorum(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    path = unit.heads / UNIT / "000000002.checkpoint"
+    good = note.parse(path.read_bytes())
+    path.write_bytes(Note(good.text, good.lines[:2]).encode())
+    assert unit.verify() == 1
+    assert f"BAD  {SECOND}: not witnessed [not_witnessed]" in said(capsys)
