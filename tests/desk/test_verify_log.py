@@ -380,7 +380,7 @@ def test_a_unit_is_no_witness(rig: Rig, desk: Path) -> None:
     witness(rig, desk)
     cosigned = desk / "heads" / f"{UNIT}.json"
     shutil.copy(f"{cosigned}.sig", f"{cosigned}.witness.sig")
-    assert codes(rig, cosigned) == ["signer_not_trusted"]
+    assert codes(rig, cosigned) == ["signer_is_unit"]
 
 
 def test_the_witnessed_head_of_another_unit(rig: Rig, desk: Path) -> None:

@@ -15,10 +15,10 @@ from linetap.config import check_config
 from linetap.config.schema import UnitId
 from linetap.desk import privatefile
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import keylist, keys, members, publickeys
+from linetap.evidence import keylist, keys, members, publickeys, unitnames
 
 # What a unit signs.
-NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-certificate", "linetap-walk")
+NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-walk")
 SIGNERS = "allowed_signers"
 _LINE_LIMIT_BYTES = 64 * 1024
 _PROJECT = Path(__file__).resolve().parents[3]  # of a clone; an installed linetap is told with options
@@ -89,6 +89,8 @@ def _check(args: argparse.Namespace) -> None:
         msgspec.convert(args.unit, UnitId)
     except msgspec.ValidationError:
         problems.append(f"UNIT_ID {args.unit!r}: 2 to 40 of a-z, 0-9 and -, not beginning with -, would be right")
+    if unitnames.is_reserved(args.unit):
+        problems.append(f"UNIT_ID {unitnames.complaint(args.unit)}")
     if not 1 <= args.lines <= LINES_A_CARD * MOST_CARDS:
         problems.append(f"--lines {args.lines}: 1 to {LINES_A_CARD * MOST_CARDS} would be right")
     problems += _group_problems(args)

@@ -20,7 +20,7 @@ from linetap.config.locate import Path as KeyPath
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import members, publickeys
+from linetap.evidence import members, publickeys, unitnames
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MAX_KEY_BYTES = 1 << 16
@@ -46,6 +46,7 @@ def check_config(path: Path) -> Config:
     config = _checked(source)
     _key_file(config, source)
     _key_list(config, source)
+    _unit(config, source)
     elsewhere = _pins(config, source)
     told = [*source.lines(), *elsewhere]
     if told:
@@ -202,6 +203,12 @@ def _key_list(config: Config, source: Source) -> None:
     if same and same[0].recipient != keys.overflow_epoch:
         text = f"keys.overflow_number: number {keys.overflow_number} of the key list is another key; one has to go up"
         source.add(("keys", "overflow_number"), text)
+
+
+def _unit(config: Config, source: Source) -> None:
+    """Asked where a unit is set up, and not at each start: one that has such a name goes on recording."""
+    if isinstance(config.unit, str) and unitnames.is_reserved(config.unit):
+        source.add(("unit",), f"unit = {unitnames.complaint(config.unit)}")
 
 
 def _names(config: Config, source: Source) -> None:

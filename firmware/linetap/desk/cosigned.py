@@ -16,7 +16,7 @@ from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
 from linetap.recorder.vault.files import write_atomically
 
-PRINCIPAL = "witness"  # its name in the signers' file
+PRINCIPAL = allowed.WITNESS
 WITNESS_SUFFIX = ".witness.sig"
 
 

@@ -7,22 +7,37 @@ Ed25519 nor ECDSA P-256, and certificate authorities, are of no use here and pas
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
 from linetap.errors import BadInput
-from linetap.evidence import patterns, signerline
+from linetap.evidence import patterns, sealed, signerline, unitnames
 from linetap.evidence.keys import PublicKey, from_blob, public_blob
 from linetap.evidence.publickeys import SIGNING_KEYS, blob_kind
 from linetap.evidence.signerline import Line
 from linetap.evidence.sshsig import SignatureFault, check
+
+HEAD_NAMESPACE = "linetap-head"
+WITNESS = "witness"  # its name in the signers' file
+OF_UNITS = frozenset({sealed.RECORD_NAMESPACE, HEAD_NAMESPACE, "linetap-event", "linetap-walk"})
 
 
 class UntrustedSigner(SignatureFault):
     """The signature is good, and its key belongs to nobody that is named for this."""
 
     code = "signer_not_trusted"
+
+
+class ReservedUnit(SignatureFault):
+    """A unit by the name of an office, or of something else: nothing that it signs is believed."""
+
+    code = "unit_reserved"
+
+
+class SignerIsUnit(SignatureFault):
+    """A key that signs records, where only a person's may sign."""
+
+    code = "signer_is_unit"
 
 
 class SignerNamespace(SignatureFault):
@@ -49,6 +64,17 @@ class Signer:
 
     def is_named(self, principal: str) -> bool:
         return patterns.in_list(principal, self.principals)
+
+    @property
+    def is_office(self) -> bool:
+        """A line that names offices and nobody else, each in full: `witness`, `officer`."""
+        return unitnames.OFFICES.issuperset(self.principals.split(","))
+
+    @property
+    def is_unit(self) -> bool:
+        """A line that lets its key sign records. What else it allows does not count: a unit is a unit and no more."""
+        allowed = self.namespaces is None or patterns.in_list(sealed.RECORD_NAMESPACE, self.namespaces)
+        return allowed and not self.is_office
 
     def is_valid(self, at: datetime) -> bool:
         return (self.valid_after is None or at >= self.valid_after) and (
@@ -87,8 +113,21 @@ def verify(
 
 
 def require_trust(key: PublicKey, namespace: str, signers: list[Signer], principal: str, at: datetime) -> None:
-    """Nothing, if one line allows it all; else the SignatureFault of the line that came closest."""
+    """Nothing, if one line allows it all; else the SignatureFault of the line that came closest.
+
+    Whatever the lines allow, a unit's key signs what units sign, under the name of its unit, and nothing else; the name
+    of an office is no unit's.
+    """
     blob = public_blob(key)
+    if _signs_as_unit(namespace, principal):
+        if unitnames.is_reserved(principal):
+            raise ReservedUnit(f"a unit named {unitnames.complaint(principal)}")
+        signers = [signer for signer in signers if not signer.is_office]
+    else:
+        if unit := next((signer for signer in signers if signer.blob == blob and signer.is_unit), None):
+            raise SignerIsUnit(_is_unit(unit, namespace))
+        if principal in unitnames.OFFICES:
+            signers = [signer for signer in signers if signer.is_office or signer.namespaces is not None]
     fault: SignatureFault = UntrustedSigner(f"the key that signed is not one of {principal!r} in the signers' file")
     for signer in signers:
         if signer.blob != blob or not signer.is_named(principal):
@@ -107,10 +146,24 @@ def require_trust(key: PublicKey, namespace: str, signers: list[Signer], princip
 def require_named(key: PublicKey, namespace: str, signers: list[Signer], at: datetime) -> str:
     """The name under which the file lets this key sign for `namespace`, whoever that is; else UntrustedSigner."""
     for name in sorted({signer.principals.partition(",")[0] for signer in signers}):
-        with contextlib.suppress(SignatureFault):
+        try:
             require_trust(key, namespace, signers, name, at)
-            return name
+        except SignerIsUnit:
+            raise
+        except SignatureFault:
+            continue
+        return name
     raise UntrustedSigner("signed by nobody that is named for it")
+
+
+def _signs_as_unit(namespace: str, principal: str) -> bool:
+    """The witness signs heads too; everybody else who signs these is a unit."""
+    return namespace in OF_UNITS and (namespace, principal) != (HEAD_NAMESPACE, WITNESS)
+
+
+def _is_unit(signer: Signer, namespace: str) -> str:
+    text = f"signed with the key of {signer.principals!r}, which may sign records: a unit's, and no unit signs this"
+    return f'{text}; of a person namespaces="{namespace}" would be right'
 
 
 def _signer(line: Line) -> Signer | None:

@@ -13,13 +13,13 @@ from msgspec import Meta
 
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.errors import Refusal
-from linetap.evidence import keys, sshsig
+from linetap.evidence import keys, signers, sshsig
 from linetap.evidence.signers import Signer, require_trust
 
 FOLDER = "log"
 HEAD = "head.json"
 SIGNATURE_SUFFIX = ".sig"
-HEAD_NAMESPACE = "linetap-head"
+HEAD_NAMESPACE = signers.HEAD_NAMESPACE
 HEAD_LIMIT_BYTES = 4096
 
 Kind = Literal[

@@ -24,7 +24,7 @@ from linetap.config.schema import UnitId
 from linetap.desk.pki.certificates import x509_name
 from linetap.desk.pki.fault import PkiFault
 from linetap.errors import BadInput
-from linetap.evidence import document, keys, sshsig
+from linetap.evidence import document, keys, sshsig, unitnames
 from linetap.evidence.keys import PublicKey, SigningKey
 
 NAMESPACE = "linetap-enrol"
@@ -83,6 +83,8 @@ def check(data: bytes) -> Request:
         raise PkiFault("request_name", "its subject is not a unit's name, CN alone") from None
     except (ValueError, x509.ExtensionNotFound, UnsupportedAlgorithm) as error:
         raise PkiFault("request_malformed", f"not a request that a unit makes: {error}") from None
+    if unitnames.is_reserved(unit):
+        raise PkiFault("request_name", f"a unit named {unitnames.complaint(unit)}")
     if not isinstance(tls, ec.EllipticCurvePublicKey) or not isinstance(tls.curve, ec.SECP256R1):
         raise PkiFault("request_key", "its TLS key is not one of P-256")
     if not holds:

@@ -21,7 +21,7 @@ from linetap.desk.ingest.service import Ingest
 from linetap.desk.ingest.settings import Settings
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.ingest.tables import alerts, origins, units
-from linetap.evidence import keys
+from linetap.evidence import keys, patterns
 from linetap.evidence.signers import Signer
 from linetap.service import Stop
 
@@ -99,7 +99,7 @@ def _expect(db: Connection, signers: list[Signer], now: str) -> None:
 
 
 def _for_events(signer: Signer) -> bool:
-    return signer.namespaces is None or NAMESPACE in signer.namespaces or "*" in signer.namespaces
+    return signer.namespaces is None or patterns.in_list(NAMESPACE, signer.namespaces)
 
 
 def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:
