@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from epoch_desk import DAY, ENDS, NEXT_DAY, Desk
 
+from epoch_desk import DAY, ENDS, NEXT_DAY, Desk
 from linetap.desk import keygen, wipe
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import keys

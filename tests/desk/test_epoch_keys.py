@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from epoch_desk import DAY, Desk
 
+from epoch_desk import DAY, Desk
 from linetap.desk import keygen
 from linetap.errors import BadInput
 from linetap.evidence import keylist, keys

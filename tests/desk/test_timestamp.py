@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from epoch_desk import DAY, NEXT_DAY, Desk
 
+from epoch_desk import DAY, NEXT_DAY, Desk
 from linetap.cli import main
 from linetap.clock import ManualClock, parse_rfc3339
 from linetap.evidence import keys

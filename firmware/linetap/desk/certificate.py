@@ -12,9 +12,10 @@ import msgspec
 
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.desk import callfolder, signed
+from linetap.desk.sheets import OFFICER
 from linetap.errors import Refusal
-from linetap.evidence import sshsig
-from linetap.evidence.keylist import KeyList, end_of
+from linetap.evidence import members, sshsig
+from linetap.evidence.keylist import Epoch, KeyList, end_of
 from linetap.evidence.signers import Signer, require_named
 
 NAMESPACE = "linetap-certificate"
@@ -23,7 +24,10 @@ LIMIT_BYTES = 1 << 20
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
-    """What was destroyed, when, and under which rule. `canaries`: SHA-256 of those that opened before and not after."""
+    """What was destroyed, when, and under which rule. `canaries`: SHA-256 of those that opened before and not after.
+
+    `officers`: the members of a group whose keys went, `needed` of `of` open.
+    """
 
     epoch: str
     recipient: str
@@ -37,10 +41,21 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     copies: int  # of the key of calls, files and sheets together
     canaries: dict[str, str]
     tree_head: dict[str, Any] | None = None
+    officers: list[int] = []
+    of: int = 1
+    needed: int = 1
 
 
-def path_of(folder: Path, epoch: str) -> Path:
-    return folder / f"{epoch}.destroyed.json"
+def path_of(folder: Path, epoch: str, officers: list[int] | None = None) -> Path:
+    """`officers`: some of a group, where it is not about all of its keys."""
+    whose = f".{OFFICER}{'-'.join(map(str, officers))}" if officers else ""
+    return folder / f"{epoch}{whose}.destroyed.json"
+
+
+def still_open(gone: set[int], of: int, needed: int) -> str | None:
+    """What to say where those who are left are enough; None: they are not."""
+    left = of - len(gone)
+    return f"{left} of {of} officers have their keys, and {needed} open it" if left >= needed else None
 
 
 def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] | None) -> Iterator[str]:
@@ -49,16 +64,39 @@ def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] 
         ended = end_of(date.fromisoformat(epoch.day), key_list.zone)
         if from_utc_ns(now_ns) - ended <= WITHIN:
             return
-        path = path_of(folder, epoch.day)
-        if not path.exists():
+        gone: set[int] = set()
+        count = len(members.parse(epoch.recipient).recipients)
+        paths = [path for path in _paths(folder, epoch.day) if path.exists()]
+        for path in paths:
+            try:
+                gone |= _gone(read(path, signers), epoch, count)
+            except Refusal as error:
+                yield f"{epoch.day}: {path}: {error}"
+        if not paths:
             yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of its destruction"
-            continue
-        try:
-            found = read(path, signers)
-            if (found.epoch, found.recipient, found.index) != (epoch.day, epoch.recipient, epoch.index):
-                raise Refusal("it is of other keys")
-        except Refusal as error:
-            yield f"{epoch.day}: {path}: {error}"
+        elif gone and len(gone) < count:
+            left = ", ".join(str(officer) for officer in range(1, count + 1) if officer not in gone)
+            opens = still_open(gone, count, members.parse(epoch.recipient).needed) or "nothing opens it"
+            yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of officer {left}; {opens}"
+
+
+def named_gone(folder: Path, epoch: str, of: int) -> set[int]:
+    """The officers of whose keys there is a certificate, by its name."""
+    if path_of(folder, epoch).exists():
+        return set(range(1, of + 1))
+    names = [path.name.removeprefix(f"{epoch}.{OFFICER}").partition(".")[0] for path in _paths(folder, epoch)[1:]]
+    return {int(number) for name in names for number in name.split("-") if number.isdigit()}
+
+
+def _paths(folder: Path, day: str) -> list[Path]:
+    return [path_of(folder, day), *sorted(folder.glob(f"{day}.{OFFICER}*.destroyed.json"))]
+
+
+def _gone(found: Certificate, epoch: Epoch, count: int) -> set[int]:
+    """The officers whose keys of that day it says are destroyed; of no group officer 1."""
+    if (found.epoch, found.recipient, found.index) != (epoch.day, epoch.recipient, epoch.index):
+        raise Refusal("it is of other keys")
+    return set(found.officers) & set(range(1, count + 1)) if count > 1 else {1}
 
 
 def read(path: Path, signers: list[Signer] | None) -> Certificate:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap epoch destroy`: all copies of an epoch's keys, proven by its canaries, and the certificate of it."""
+"""`linetap epoch destroy`: all copies of an epoch's keys, proven by its canaries, and the certificate of it.
+
+Of a group each officer destroys their own, together or apart: when fewer are left than are needed nothing opens it.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ import msgspec
 from linetap.clock import Clock, from_utc_ns, rfc3339
 from linetap.desk import callfolder, epochlist, signed, stockage, tsa, wipe
 from linetap.desk.canary import Canary
-from linetap.desk.certificate import NAMESPACE, Certificate, path_of
+from linetap.desk.certificate import NAMESPACE, Certificate, named_gone, path_of, still_open
 from linetap.desk.needed import OVERFLOW, missing
 from linetap.desk.sheets import COPIES, INDEX
 from linetap.desk.tsa import Tsa
 from linetap.errors import BadInput, Refusal
+from linetap.evidence import members
 from linetap.evidence.keylist import Epoch, KeyList, Overflow, end_of, epoch_text
 
 EXAMPLE = (
@@ -39,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sheets", type=int, default=0, metavar="N", help="so many sheets; each is confirmed by its day"
     )
     parser.add_argument(
+        "--officer", type=int, action="append", default=[], metavar="N",
+        help="of a group: whose keys; default those whose files are named",
+    )  # fmt: skip
+    parser.add_argument(
         "--vault", type=Path, required=True, metavar="COPY", help="the desk's copy of the vault, or vaults"
     )
     parser.add_argument(
@@ -57,7 +65,9 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     """Everything is looked at before the first byte is overwritten."""
     key_list = epochlist.load(args.list)
     epoch = _named(key_list, args.epoch)
-    place = path_of(args.certificates, args.epoch)
+    who = members.parse(epoch.recipient)
+    officers = _officers(args, epoch, len(who.recipients))
+    place = path_of(args.certificates, args.epoch, officers if len(officers) < len(who.recipients) else [])
     args.certificates.mkdir(parents=True, exist_ok=True)
     signed.require_free(place, signed.signature_of(place))
     signer = None if args.key is None else signed.load_key(args.key)
@@ -65,7 +75,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     authority = tsa.of(args)
     ended = _require_over(epoch, key_list, clock)
     _require_nothing_lost(args, clock)
-    canaries = _canaries(args.list, epoch, args.epoch)
+    canaries = [canary for officer in officers or [0] for canary in _canaries(args.list, epoch, args.epoch, officer)]
     copies = _require_opened(canaries, args.medium, args.sheets)
     _confirm_sheets(args.epoch, args.sheets)
     for path in args.medium:
@@ -84,11 +94,18 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         copies=copies,
         canaries={canary.path.name: canary.sha256() for canary in canaries},
         tree_head=head,
+        officers=officers,
+        of=len(who.recipients),
+        needed=who.needed,
     )
     signed.write(place, msgspec.json.encode(document, order="deterministic"), signer, NAMESPACE)
-    if copies < COPIES:
+    if copies < COPIES * max(1, len(officers)):
         sys.stderr.write(f"note: one copy; sheets are made in {COPIES}: see that there is no other\n")
     what = "destroyed, and the key of its index" if isinstance(epoch, Epoch) else "destroyed"
+    if officers:
+        count = len(who.recipients)
+        still = still_open(named_gone(args.certificates, args.epoch, count), count, who.needed) or "nothing opens it"
+        what += f", of officer {', '.join(map(str, officers))}; {still}"
     sys.stdout.write(f"{args.epoch}: {what}; {place}\n")
     return 0 if authority is None else _stamp(place, authority)
 
@@ -137,9 +154,31 @@ def _require_nothing_lost(args: argparse.Namespace, clock: Clock) -> None:
         raise Refusal("\n".join([f"{args.epoch}: not destroyed:", *lost[:_MOST_TOLD], *more]))
 
 
-def _canaries(path: Path, epoch: Epoch | Overflow, name: str) -> list[Canary]:
+def _officers(args: argparse.Namespace, epoch: Epoch | Overflow, count: int) -> list[int]:
+    """Whose keys are to go; nobody's number where there is no group."""
+    if count == 1:
+        if args.officer:
+            raise BadInput(f"--officer: {args.epoch} has one key, and no group")
+        return []
+    if args.officer:
+        if not all(1 <= officer <= count for officer in args.officer):
+            raise BadInput(f"--officer: 1 to {count} would be right")
+        return sorted(set(args.officer))
+    if args.sheets or not args.medium:
+        raise BadInput("--officer N: whose sheets they are; may be repeated")
+    found: set[int] = set()
+    for path in args.medium:
+        stockage.check_identity_file(path)
+        everybody = [_canaries(args.list, epoch, args.epoch, officer) for officer in range(1, count + 1)]
+        found |= {canary.officer for theirs in everybody for canary in theirs if canary.opens(path)}
+    if not found:
+        raise Refusal(f"{args.medium[0]}: opens no canary of this epoch: it is another's key, and is left alone")
+    return sorted(found)
+
+
+def _canaries(path: Path, epoch: Epoch | Overflow, name: str, officer: int) -> list[Canary]:
     names = [name, name + INDEX] if isinstance(epoch, Epoch) else [name]
-    return [Canary(path, each) for each in names]
+    return [Canary(path, each, officer) for each in names]
 
 
 def _require_opened(canaries: list[Canary], media: list[Path], sheets: int) -> int:
@@ -156,7 +195,7 @@ def _require_opened(canaries: list[Canary], media: list[Path], sheets: int) -> i
         if not found:
             raise Refusal(f"{path}: opens no canary of this epoch: it is another's key, and is left alone")
         opened |= found
-        copies += canaries[0].path in found
+        copies += any(canary.path in found for canary in canaries if not canary.is_index)
     for canary in canaries:
         if canary.path in opened:
             continue

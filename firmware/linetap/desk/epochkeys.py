@@ -2,12 +2,14 @@
 """`linetap keygen epochs`: the private keys of many days, and the public list of them.
 
 The keys go to a printer, a sheet a day and copy, and to no disk: what was on a disk can be found there again. The
-list is written last, for a list whose keys nobody holds seals calls that nobody opens.
+list is written last, for a list whose keys nobody holds seals calls that nobody opens. A group of officers has a set of
+sheets each; or each makes a list alone, at home, and `--merge` makes one of them (epochmerge.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import stat
 import sys
@@ -17,10 +19,10 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import Clock, rfc3339
-from linetap.desk import canary, epochlist, privatefile, signed
-from linetap.desk.sheets import COPIES, EpochKeys, pages
+from linetap.desk import canary, epochlist, epochmerge, privatefile, signed
+from linetap.desk.sheets import COPIES, OFFICER, EpochKeys, pages
 from linetap.errors import BadInput
-from linetap.evidence import keylist, keys
+from linetap.evidence import keylist, keys, members
 from linetap.evidence.keylist import Epoch, KeyList, Overflow
 
 EXAMPLE = "example: linetap keygen epochs --from 2026-12-01 --days 460 --authority authority.key | lp"
@@ -29,7 +31,7 @@ _FIRST_OVERFLOW = 2  # number 1 stands in the unit's own configuration
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="first", type=_day, metavar="DAY", help="first day of expiry, 2026-12-01")
-    parser.add_argument("--days", type=int, required=True, metavar="N", help="the longest class and 400, or more")
+    parser.add_argument("--days", type=int, metavar="N", help="the longest class and 400, or more")
     parser.add_argument("--longest-class", type=int, default=60, metavar="DAYS", help="default %(default)s")
     parser.add_argument("--zone", default="Asia/Seoul", help="in which a day ends, default %(default)s")
     parser.add_argument("--overflow", type=int, metavar="N", help="make overflow epoch N too (2, in a first list)")
@@ -37,6 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--custodian", action="append", default=[], metavar="age1...",
         help="the custodians from this list on; may be repeated; else those of the units' configurations",
     )  # fmt: skip
+    parser.add_argument(
+        "--custodians-needed", type=int, default=1, metavar="K", help="so many of them open together (%(default)s)"
+    )
+    parser.add_argument("--officers", type=int, default=1, metavar="N", help="each has keys of their own (%(default)s)")
+    parser.add_argument(
+        "--needed", type=int, default=1, metavar="K", help="so many officers open together (%(default)s)"
+    )
+    parser.add_argument(
+        "--merge", type=Path, nargs="+", metavar="LIST", help="of lists that each officer made alone: no new keys"
+    )
     parser.add_argument("--extend", type=Path, metavar="OLD.json", help="the next version of this list: N days more")
     parser.add_argument("--authority", type=Path, metavar="KEY", help="signs the list; or leave it to ssh-keygen")
     parser.add_argument(
@@ -52,10 +64,14 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     signed.require_free(args.output, signed.signature_of(args.output))
     old = None if args.extend is None else epochlist.load(args.extend)
     created = rfc3339(clock.utc_ns())
-    fresh = _make(args, old)
-    for each in fresh:
-        canary.require_new(args.output, each.name)
-    data = keylist.encode(_list(args, old, fresh, created))
+    fresh: list[list[EpochKeys]] = []
+    if args.merge is not None:
+        data = keylist.encode(epochmerge.merged(args, old, created))
+    else:
+        fresh = _make(args, old)
+        for each in fresh[0]:
+            canary.require_new(args.output, each.name)
+        data = keylist.encode(_list(args, old, fresh, created))
     try:
         made = keylist.sound(data)
         if old is not None:
@@ -63,8 +79,10 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     except keylist.KeyListFault as fault:
         raise BadInput(str(fault)) from None
     _hand_over(args, fresh, made.zone, created)
-    for keys_of in fresh:
+    for keys_of in itertools.chain.from_iterable(fresh):
         canary.make(args.output, keys_of)
+    if args.merge is not None:
+        epochmerge.take_canaries(args.merge, args.output)
     signed.write(args.output, data, signer, keylist.NAMESPACE)
     if short := keylist.too_short(made, args.longest_class):
         sys.stderr.write(f"note: {args.output}: {short}\n")
@@ -78,47 +96,77 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r}: a day as 2026-12-01 would be right") from None
 
 
-def _make(args: argparse.Namespace, old: KeyList | None) -> list[EpochKeys]:
+def _make(args: argparse.Namespace, old: KeyList | None) -> list[list[EpochKeys]]:
+    """Of each officer, the epochs in order."""
     first = args.first or (old.last_day + timedelta(days=1) if old else None)
     if first is None:
         raise BadInput("--from is missing: the first day of expiry")
-    if not (0 if old else 1) <= args.days <= keylist.MOST_DAYS:
+    if args.days is None or not (0 if old else 1) <= args.days <= keylist.MOST_DAYS:
         raise BadInput(f"--days {args.days}: 1 to {keylist.MOST_DAYS} would be right")
+    if not 1 <= args.officers <= members.MOST_MEMBERS:
+        raise BadInput(f"--officers {args.officers}: 1 to {members.MOST_MEMBERS} would be right")
     try:
         days = [(first + timedelta(days=n)).isoformat() for n in range(args.days)]
     except OverflowError:
         raise BadInput(f"--from {first}: days behind the year 9999") from None
-    fresh = [EpochKeys(day, keys.new_identity(), keys.new_identity()) for day in days]
     number = args.overflow or (None if old else _FIRST_OVERFLOW)
-    return fresh if number is None else [*fresh, EpochKeys(f"overflow-{number}", keys.new_identity())]
+    overflow = [] if number is None else [f"overflow-{number}"]
+    found = []
+    for officer in range(1, args.officers + 1) if args.officers > 1 else [0]:
+        theirs = [EpochKeys(day, keys.new_identity(), keys.new_identity(), officer) for day in days]
+        found.append([*theirs, *(EpochKeys(name, keys.new_identity(), None, officer) for name in overflow)])
+    return found
 
 
-def _list(args: argparse.Namespace, old: KeyList | None, fresh: list[EpochKeys], created: str) -> KeyList:
-    days = [Epoch(each.name, each.call.recipient, each.index.recipient) for each in fresh if each.index]
-    more = [Overflow(int(each.name.partition("-")[2]), each.call.recipient) for each in fresh if each.index is None]
+def _list(args: argparse.Namespace, old: KeyList | None, fresh: list[list[EpochKeys]], created: str) -> KeyList:
+    def together(recipients: list[str]) -> str:
+        return str(members.of(recipients, args.needed))
+
+    days, more = [], []
+    for each in zip(*fresh, strict=True):
+        calls, indexes = together([keys.call.recipient for keys in each]), [keys.index for keys in each]
+        if indexes[0] is None:
+            more.append(Overflow(int(each[0].name.partition("-")[2]), calls))
+        else:
+            days.append(Epoch(each[0].name, calls, together([index.recipient for index in indexes if index])))
+    return listed(args, old, days, more, created)
+
+
+def listed(
+    args: argparse.Namespace, old: KeyList | None, days: list[Epoch], more: list[Overflow], created: str
+) -> KeyList:
+    """A first list of these, or the next version of `old` with them behind its own."""
+    custodians: list[str] = args.custodian
+    if args.custodians_needed > 1:
+        custodians = [str(members.of(custodians, args.custodians_needed))]
     if old is None:
-        return KeyList(
-            version=1, made_at=created, zone=args.zone, epochs=days, overflow=more, custodians=args.custodian
-        )
+        return KeyList(version=1, made_at=created, zone=args.zone, epochs=days, overflow=more, custodians=custodians)
     return msgspec.structs.replace(
         old, version=old.version + 1, made_at=created, epochs=[*old.epochs, *days], overflow=[*old.overflow, *more],
-        custodians=args.custodian or old.custodians,
+        custodians=custodians or old.custodians,
     )  # fmt: skip
 
 
-def _hand_over(args: argparse.Namespace, fresh: list[EpochKeys], zone: str, created: str) -> None:
-    folder: Path | None = args.all_on_one_medium
-    if folder is not None:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        for each in fresh:
+def _hand_over(args: argparse.Namespace, fresh: list[list[EpochKeys]], zone: str, created: str) -> None:
+    if args.all_on_one_medium is not None:
+        for each in itertools.chain.from_iterable(fresh):
+            folder: Path = args.all_on_one_medium
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if each.officer:
+                folder /= f"{OFFICER}{each.officer}"
+                folder.mkdir(mode=0o700, exist_ok=True)
             for name, text in each.files(created).items():
                 privatefile.write(folder / name, text.encode("ascii"))
         return
-    if fresh and _is_file(sys.stdout.fileno()):
+    if not any(fresh):
+        return
+    if _is_file(sys.stdout.fileno()):
         raise BadInput("standard output is a file: private keys go to a printer (| lp), or --all-on-one-medium DIR")
-    sys.stdout.writelines(pages(fresh, zone, created))
+    for theirs in fresh:
+        sys.stdout.writelines(pages(theirs, zone, created, f"{args.needed} OF {args.officers}"))
     sys.stdout.flush()
-    sys.stderr.write(f"{COPIES * len(fresh)} sheets: see that each is there before the list is signed and given out\n")
+    count = COPIES * sum(map(len, fresh))
+    sys.stderr.write(f"{count} sheets: see that each is there before the list is signed and given out\n")
 
 
 def _is_file(fd: int) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from linetap.desk import stockage
+from linetap.errors import Refusal
+from linetap.evidence import group
 
 try:
     import pyrage
@@ -21,7 +23,17 @@ _SECRET = "AGE-SECRET-KEY-1"
 
 
 def decrypt(ciphertext: bytes, identities: list[Path]) -> bytes:
-    """The plaintext, with whichever identity file fits; DoesNotOpen otherwise."""
+    """The plaintext, with whichever identity files fit, of a group of officers those of enough of them.
+
+    DoesNotOpen otherwise.
+    """
+    try:
+        return group.open_whole(ciphertext, lambda layer: _layer(layer, identities))
+    except Refusal as error:
+        raise stockage.DoesNotOpen(str(error)) from None
+
+
+def _layer(ciphertext: bytes, identities: list[Path]) -> bytes:
     if pyrage is None or (secrets := _in_the_clear(identities)) is None:
         return stockage.decrypt(ciphertext, identities)
     try:

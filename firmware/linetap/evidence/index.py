@@ -16,13 +16,14 @@ import msgspec
 
 from linetap.clock import rfc3339
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, sealed
+from linetap.evidence import age, grouptar, sealed
 from linetap.records import CallRecord, Direction, Disposition
 
 FOLDER = "index"
 MOST_ENTRIES = 512  # of a segment: what 8 busy lines have in a day
 ENTRY_LIMIT_BYTES = 1024
-SEGMENT_LIMIT_BYTES = MOST_ENTRIES * ENTRY_LIMIT_BYTES + age.SEALED_CHUNK_BYTES
+# Of a group it is as many times as long as the group has files.
+SEGMENT_LIMIT_BYTES = grouptar.MOST_FILES * (MOST_ENTRIES * ENTRY_LIMIT_BYTES + age.SEALED_CHUNK_BYTES)
 LEAST_DIGITS = 4  # less is an ending that too many numbers have
 
 _DAY = r"[12]\d{3}-\d\d-\d\d"

@@ -157,6 +157,28 @@ def require_follows(new: KeyList, old: KeyList) -> None:
             raise UsedTwice(f"{name} has other keys than in version {old.version}: a day keeps its keys")
 
 
+def needs_fewer(new: KeyList, old: KeyList) -> list[str]:
+    """What opens with fewer people by the new list than by the old one, in words: each is a weakening."""
+    found = []
+    if old.custodians:
+        before = members.of(old.custodians)
+        after = members.of(new.custodians) if new.custodians else None
+        if after is None and before.needed > 1:
+            found.append(f"custodians {before.in_words()} -> as the unit's configuration has them")
+        elif after is not None and members.fewer_needed(after, before):
+            found.append(f"custodians {before.in_words()} -> {after.in_words()}")
+    known = {name for name, _ in _named(old)}
+    for what, last in (("days", old.epochs[-1]), ("overflow", old.overflow[-1])):
+        before = members.parse(last.recipient)
+        for name, each in _named(new):
+            after = members.parse(each.recipient)
+            of_this_kind = isinstance(each, Epoch) == (what == "days")
+            if of_this_kind and name not in known and members.fewer_needed(after, before):
+                found.append(f"{what} from {name} on {before.in_words()} -> {after.in_words()}")
+                break
+    return found
+
+
 def require_short(key_list: KeyList, custodians: members.Group) -> None:
     """KeyListFault where a call's key.age would be longer than what anybody reads."""
     texts = [each.recipient for _, each in _named(key_list)]

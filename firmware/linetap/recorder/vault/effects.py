@@ -21,7 +21,7 @@ from linetap.evidence import group, hold, keylist, roles
 from linetap.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles
-from linetap.recorder.vault import files, indexend
+from linetap.recorder.vault import files, indexend, officersgone
 from linetap.recorder.vault.configchange import ConfigChange
 from linetap.recorder.vault.copies import Copies
 from linetap.recorder.vault.delivery import Delivery
@@ -39,12 +39,6 @@ CERTIFICATES = "certificates"  # in the vault
 KEY_AGE_LIMIT_BYTES = 64 << 10
 
 log = logging.getLogger("linetap.recorder.vault")
-
-
-class _Certificate(msgspec.Struct):
-    """What the unit wants of a certificate of destruction."""
-
-    epoch: str
 
 
 class Effects:
@@ -143,13 +137,17 @@ class Effects:
         text, signature = _document(signed.command)
         envelopes.signed_by(text, signature, CERTIFICATE_NAMESPACE, self._roles, VAULT)
         try:
-            epoch = msgspec.json.decode(text, type=_Certificate).epoch
+            found = msgspec.json.decode(text, type=officersgone.Certificate)
+            epoch = found.epoch
+            found = officersgone.sound(found, self._epochs.sealed_to(epoch))
             ends_ns = _end_of(epoch, self._config.retention.zone)
         except ValueError as error:
             raise CommandFault("certificate_malformed", f"not a certificate: {error}") from None
         if ends_ns > (self._time.now_ns or 0):
             raise CommandFault("epoch_not_over", f"epoch {epoch} ends at {rfc3339(ends_ns)}: no retention gets shorter")
-        _keep(self._vault, self._vault / CERTIFICATES / f"{epoch}.json", text, signature)
+        _keep(self._vault, self._vault / CERTIFICATES / officersgone.file_name(found), text, signature)
+        if (left := officersgone.still_open(self._vault / CERTIFICATES, found)) is not None:
+            return left
         self._log.append("destruction", at=at, epoch=epoch, sha256=hashlib.sha256(text).hexdigest())
         if ends_ns == 0 and _two_officers(signed):
             indexend.remove_epoch(self._vault, epoch)

@@ -21,8 +21,9 @@ from linetap import keylistfile
 from linetap.clock import from_utc_ns
 from linetap.config.schema import Config
 from linetap.errors import LinetapError
-from linetap.evidence import keylist
+from linetap.evidence import keylist, members
 from linetap.evidence.keylist import KeyList
+from linetap.evidence.members import Group
 from linetap.recorder.calls.retention import longest_class
 from linetap.recorder.vault import files
 from linetap.recorder.vault.jobs import OpenCall
@@ -128,6 +129,15 @@ class Epochs:
         overflows = found.overflow if found else [configured]
         last = next((each for each in overflows if f"overflow-{each.number}" == named.epoch), overflows[-1])
         return f"overflow-{last.number}", last.recipient
+
+    def sealed_to(self, name: str) -> Group | None:
+        """Whom the list in use seals that epoch to; None: it does not know it."""
+        found = self._list
+        if found is None:
+            return None
+        known = [epoch.recipient for epoch in found.epochs if epoch.day == name]
+        known += [each.recipient for each in found.overflow if f"overflow-{each.number}" == name]
+        return members.parse(known[0]) if known else None
 
     def settle(self, begun: OpenCall, wanted: Retention | None) -> tuple[Retention | None, str | None]:
         """At the end of a call: what its record says, and whom to wrap its key for anew; None: it stays as it is.

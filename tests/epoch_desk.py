@@ -30,7 +30,7 @@ class Desk:
     rig: Rig
 
     @classmethod
-    def make(cls, folder: Path, days: int = 3) -> Desk:
+    def make(cls, folder: Path, days: int = 3, *words: object) -> Desk:
         desk = cls(folder, Rig.make(folder))
         (folder / "holds").mkdir()
         officer = keys.new_unit_key()
@@ -38,8 +38,9 @@ class Desk:
         (folder / "officer.key").chmod(0o600)
         (folder / "officers").write_text(f"officer {keys.public_line(officer.public_key())}\n")
         desk.run(
-            keygen, "epochs", "--from", DAY, "--days", days, "--all-on-one-medium", desk.media, "-o", desk.key_list
-        )
+            keygen, "epochs", "--from", DAY, "--days", days, "--all-on-one-medium", desk.media, "-o", desk.key_list,
+            *words,
+        )  # fmt: skip
         return desk
 
     @property
@@ -60,6 +61,11 @@ class Desk:
 
     def keys_of(self, name: str) -> list[Path]:
         return sorted([*self.media.glob(f"{name}.txt"), *self.media.glob(f"{name}.index.txt")])
+
+    def officers_keys(self, name: str, *officers: int) -> list[Path]:
+        """Of a group: the private files of that epoch's calls, then of its index, of these officers."""
+        files = [self.media / f"officer-{officer}" / f"{name}.txt" for officer in officers]
+        return [*files, *(path.with_suffix(".index.txt") for path in files)]
 
     def recipient(self, name: str) -> str:
         found: KeyList = keylist.sound(self.key_list.read_bytes())
