@@ -124,7 +124,7 @@ def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None
             raise BadInput(f"{args.path}: a file that is no zip; a call folder, a vault or a bundle would be right")
         if args.witness is not None:
             raise BadInput(f"--witness: {args.path} is a bundle, which brings what its witness has signed")
-        return verify_bundle(path, signers, args.ca)
+        return verify_bundle(path, signers, args.ca, options.rules(args))
     if not path.is_dir():
         raise BadInput(f"{args.path}: not there; a call folder, a vault or a bundle would be right")
     if args.ca is not None:

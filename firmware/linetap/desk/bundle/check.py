@@ -22,16 +22,21 @@ from linetap.desk.tsa import TOKEN_SUFFIX
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.verify import verify_call
 from linetap.desk.wav import header
+from linetap.desk.witnessing import prove
+from linetap.desk.witnessing.judge import NO_RULES, NOT_WITNESSED, Rules
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import hold, keys, sealed
+from linetap.evidence.quorum import NONE
 from linetap.evidence.signers import Signer, require_named, require_trust
 
 NAME = "bundle"
 _WAV = "/call.wav"  # what is in the clear in a bundle is not written to a disk once more
 
 
-def verify_bundle(path: Path, signers: list[Signer] | None, ca: Path | None = None) -> Iterator[Verdict]:
-    """A verdict for every call, one for what holds them together, one for each time stamp."""
+def verify_bundle(
+    path: Path, signers: list[Signer] | None, ca: Path | None = None, rules: Rules = NO_RULES
+) -> Iterator[Verdict]:
+    """A verdict for every call, one for what holds them together, one of the witnesses, one for each time stamp."""
     bundle = Verdict(f"{NAME} {path.name}")
     with path.open("rb") as file, tempfile.TemporaryDirectory(prefix="linetap-bundle-") as folder:
         try:
@@ -58,6 +63,22 @@ def verify_bundle(path: Path, signers: list[Signer] | None, ca: Path | None = No
             raise BadInput(f"--ca: there is no time stamp in {path.name}")
         for unit in stamped:
             yield _stamp(sources, unit, ca)
+        yield _witnessed(found, rules, signers or [])
+
+
+def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
+    """By the policy of whoever asks: the bundle's own says only what was asked when it was made."""
+    own = ", though a policy in it says so" if found.policy is not None and found.policy.quorum != NONE else ""
+    if rules.policy is None:
+        return Verdict(f"witness: not witnessed (no --policy){own}", counts=False)
+    verdict = Verdict("witness", trusted=True, counts=rules.required)
+    for call in found.calls:
+        unit, call_id = call.record.unit, call.record.call_id
+        seen, problem = prove.call_against(rules, call.witnessed, call.line, call.close.at, unit, call_id, signers)
+        if problem is not None and (rules.required or problem.code != NOT_WITNESSED):
+            verdict.problems.append(problem)
+        verdict.name += f"; {call_id}: {'not witnessed' if seen is None else seen.text}"
+    return verdict
 
 
 def _unpack(file: BinaryIO, members: list[Member], folder: Path) -> dict[str, Source]:
@@ -104,6 +125,7 @@ def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], sig
         for name, data in finish.derived(sources, found).items():
             if sources.get(name) is not None and layout.read(sources, name, len(data)) != data:
                 verdict.problems.append(Problem("report", f"{name} is not what this bundle's records make"))
+    finish.require_kept(found, named)
     for call in found.calls:
         if call.proven:
             _check_sigsum(sources, call)
@@ -135,6 +157,8 @@ def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
             names |= {layout.opened(call_id, "call.wav"), layout.opened(call_id, "call.json")}
         if call.proven:
             names |= {layout.sigsum(call_id, ".proof"), layout.sigsum(call_id, ".pub"), layout.POLICY}
+        if call.witnessed is not None:
+            names |= {layout.QUORUM, layout.witnessed(unit, call_id)}
         if call.kept is not None:
             kept = layout.kept(call_id, hold.HOLD if isinstance(call.kept, hold.Hold) else hold.REWRAP)
             names |= {kept, kept + layout.SIG}

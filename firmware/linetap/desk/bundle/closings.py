@@ -12,6 +12,8 @@ from linetap.desk.bundle.beside import NotBundled, small
 from linetap.desk.bundle.container import Source
 from linetap.desk.copy.store import closing_path
 from linetap.desk.verdict import Verdict
+from linetap.desk.witnessing import prove
+from linetap.desk.witnessing.judge import Rules
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing, sealed
 from linetap.evidence.signers import Signer
@@ -34,7 +36,7 @@ def stored(call_dir: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def gather(unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer]) -> dict[str, Source]:
+def gather(unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer], rules: Rules) -> dict[str, Source]:
     """`chosen`: closing and verdict of each call of the unit. NotBundled unless each proves its call."""
     sources: dict[str, Source] = {}
     for path, verdict in chosen:
@@ -46,6 +48,8 @@ def gather(unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer])
             raise NotBundled("two_heads", text)
         own[layout.leaf(unit, verdict.name)] = found.leaf.encode("utf-8")
         own[layout.path(unit, layout.HEAD, verdict.name)] = found.path.encode("utf-8")
+        if (proof := prove.from_closing(rules, found, unit, signers)) is not None:
+            own[layout.witnessed(unit, verdict.name)] = proof.encode()
         sources |= own
     return sources
 

@@ -26,6 +26,8 @@ from linetap.desk.bundle.container import Source
 from linetap.desk.bundle.facts import About
 from linetap.desk.bundle.gather import calls, gather
 from linetap.desk.release import files
+from linetap.desk.witnessing import options
+from linetap.desk.witnessing.judge import Rules
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import document
 from linetap.evidence.signers import Signer
@@ -38,6 +40,7 @@ _SUFFIX = ".zip"
 @dataclass(frozen=True, slots=True)
 class _Ready:
     signers: list[Signer]
+    rules: Rules
     sources: dict[str, Source]
 
 
@@ -70,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--wav", type=Path, action="append", default=[], metavar="WAV", help="an opened call, call.json beside it"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="case.zip", help="must not exist")
+    options.add_arguments(parser)
     deskfolder.add_argument(parser)
 
 
@@ -91,7 +95,7 @@ def make(
         step.granted()
         with _new_file(args.output) as (file, temporary):
             _write(file, ready.sources)
-            _require_good(temporary, ready.signers, args.tsa_ca)
+            _require_good(temporary, ready.signers, args.tsa_ca, ready.rules)
     count = f"{len(args.calls)} calls, {len(ready.sources)} files"
     return f"{args.output}: {count}, SHA-256 {sha256(args.output)}"
 
@@ -101,9 +105,9 @@ def _prepared(args: argparse.Namespace, entry: Entry) -> _Ready | LinetapError |
     try:
         _check_arguments(args)
         signers = callfolder.load_signers(args.signers)
-        chosen = calls(args, signers)
+        rules, chosen = options.rules(args), calls(args, signers)
         files.name_calls(entry, [(verdict.name, verdict.record.line) for _, verdict in chosen if verdict.record])
-        return _Ready(signers, _whole(args, gather(args, signers, chosen)))
+        return _Ready(signers, rules, _whole(args, gather(args, signers, chosen, rules)))
     except (LinetapError, OSError) as error:
         return error
 
@@ -138,9 +142,9 @@ def _write(file: BinaryIO, sources: dict[str, Source]) -> None:
     file.flush()
 
 
-def _require_good(path: Path, signers: list[Signer], ca: Path | None) -> None:
+def _require_good(path: Path, signers: list[Signer], ca: Path | None, rules: Rules) -> None:
     """What stands on the disk is what will be shown: it is read again from there."""
-    for verdict in verify_bundle(path, signers, ca):
+    for verdict in verify_bundle(path, signers, ca, rules):
         if not verdict.good:
             raise NotBundled("not_verified", next(verdict.lines()))
 

@@ -10,6 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from linetap.desk.bundle.container import BadBundle
+from linetap.errors import BadInput
+from linetap.evidence import quorum
+from linetap.evidence.quorum import Policy
 
 _POLICY = re.compile(rb"log [0-9a-f]{64}\nquorum none\n")
 _SEQUENCE = 0x30
@@ -42,6 +45,17 @@ def require_der(data: bytes, name: str) -> None:
 def require_policy(data: bytes, name: str) -> None:
     if _POLICY.fullmatch(data) is None:
         raise BadBundle("not_exact", f"{name}: not a policy as `linetap sigsum` writes it")
+
+
+def policy(data: bytes, name: str) -> Policy:
+    """That of the witnesses, spelled as `Policy.lines` spells it."""
+    try:
+        found = quorum.parse(data)
+    except BadInput as error:
+        raise BadBundle("member_unreadable", f"{name}: {error}") from None
+    if "".join(f"{line}\n" for line in found.lines()).encode("ascii") != data:
+        raise BadBundle("not_exact", f"{name}: not spelled as a bundle's")
+    return found
 
 
 def require_layout(data: bytes, name: str) -> None:

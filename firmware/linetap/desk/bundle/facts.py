@@ -18,10 +18,12 @@ from linetap.desk.bundle.container import BadBundle, Source
 from linetap.desk.certificate import Certificate
 from linetap.desk.cosigned import PRINCIPAL, WITNESS_SUFFIX
 from linetap.errors import BadInput
-from linetap.evidence import document, hold, inclusion, leaflog, sealed, sshsig, unitlog
+from linetap.evidence import document, hold, inclusion, leaflog, quorum, sealed, sshsig, tlogproof, unitlog
 from linetap.evidence.hold import Hold, Rewrap
 from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.keys import PublicKey
+from linetap.evidence.quorum import Policy
+from linetap.evidence.tlogproof import Proof
 from linetap.evidence.unitlog import Head
 from linetap.records import PERSONAL_FIELDS, CallRecord
 
@@ -60,6 +62,8 @@ class Call:
     opened: bool
     unreleased: bool
     proven: bool  # a Sigsum proof is there
+    line: bytes  # the close, as it is hashed
+    witnessed: Proof | None
 
 
 @dataclass(slots=True)
@@ -68,11 +72,14 @@ class Facts:
     calls: list[Call] = field(default_factory=list)
     heads: dict[str, dict[str, Head]] = field(default_factory=dict)  # unit -> kind -> head
     signed: list[Signed] = field(default_factory=list)
+    policy: Policy | None = None  # that the witnessed calls were bundled under
 
 
 def load(sources: Mapping[str, Source]) -> Facts:
     """A Refusal for what cannot be read or does not belong together. Whose the signatures are is not asked here."""
     facts = Facts(_about(layout.read(sources, layout.ABOUT, 4096)))
+    if layout.QUORUM in sources:
+        facts.policy = exact.policy(layout.read(sources, layout.QUORUM, quorum.LIMIT_BYTES), layout.QUORUM)
     for call_id in layout.call_ids(sources):
         data = layout.read(sources, layout.call(call_id, sealed.RECORD), sealed.RECORD_LIMIT_BYTES)
         record = _decoded(sealed.decode_record, data, layout.call(call_id, sealed.RECORD))
@@ -113,7 +120,22 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
         opened=opened in sources,
         unreleased=opened in sources and require_opened(record, data, layout.read(sources, opened, 1 << 20)),
         proven=layout.sigsum(call_id, ".proof") in sources,
+        line=line,
+        witnessed=_witnessed(sources, record.unit, call_id, line, facts),
     )
+
+
+def _witnessed(sources: Mapping[str, Source], unit: str, call_id: str, line: bytes, facts: Facts) -> Proof | None:
+    """The proof, when leaf and quorum stand behind it by the bundle's own policy, and no line of it is idle."""
+    name = layout.witnessed(unit, call_id)
+    if name not in sources or facts.policy is None:
+        return None
+    found = tlogproof.decode(layout.read(sources, name, tlogproof.LIMIT_BYTES))
+    origin, times = found.require(line).origin, facts.policy.cosigners(found.note)
+    own = sum(each.name == origin for each in found.note.lines)
+    if not facts.policy.holds(times) or (own, len(times)) != (1, len(found.note.lines) - 1):
+        raise BadBundle("not_witnessed", f"{name}: not cosigned by a quorum of the bundle's policy and nobody else")
+    return found
 
 
 def require_opened(record: CallRecord, data: bytes, opened: bytes) -> bool:

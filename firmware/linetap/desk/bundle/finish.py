@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from linetap.desk.bundle.container import BadBundle, Source
 from linetap.desk.bundle.facts import Facts
 from linetap.desk.bundle.report import Report
 from linetap.desk.tsa import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
+from linetap.desk.witnessing.judge import all_keepers
 from linetap.errors import BadInput
-from linetap.evidence import keys, signers, unitlog
+from linetap.evidence import checkpoint, keys, note, signers, unitlog
 from linetap.evidence.signers import Signer
 
 SIGNERS_LIMIT_BYTES = 1 << 20
@@ -28,8 +29,28 @@ _FRACTION = re.compile(r"\.\d+")
 def signer_lines(facts: Facts, text: bytes) -> bytes:
     """Of an allowed_signers file the lines of those who signed something here, as they stand there."""
     needed = {keys.public_blob(each.key) for each in facts.signed}
-    lines = [line for line in text.split(b"\n") if any(signer.blob in needed for signer in _parse(line))]
+    origins = {checkpoint.decode(call.witnessed.note.text).origin for call in facts.calls if call.witnessed}
+    lines = [
+        line for line in text.split(b"\n") if any(each.blob in needed or keeps(each, origins) for each in _parse(line))
+    ]
     return b"".join(line + b"\n" for line in lines)
+
+
+def keeps(signer: Signer, origins: Collection[str]) -> bool:
+    """Whether it is the keeper of one of these logs."""
+    return any(key.name in origins for key in all_keepers([signer]))
+
+
+def require_kept(facts: Facts, text: bytes) -> None:
+    """BadBundle unless the keeper of each call's log, whom the signers name, has signed its checkpoint."""
+    named = _parse(text)
+    for call in facts.calls:
+        if call.witnessed is not None:
+            unit = call.record.unit
+            ours = all_keepers([signer for signer in named if signer.is_named(unit)])
+            if not any(note.is_signed(call.witnessed.note, key) for key in ours):
+                name = layout.witnessed(unit, call.record.call_id)
+                raise BadBundle("other_log", f"{name}: not signed by a keeper of {unit}'s log")
 
 
 def _parse(data: bytes) -> list[Signer]:

@@ -18,8 +18,10 @@ from linetap.desk.tsa import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
 from linetap.desk.verdict import Verdict
 from linetap.desk.verify import verify_call
 from linetap.desk.verifylog import LogCheck
+from linetap.desk.witnessing import prove
+from linetap.desk.witnessing.judge import Rules
 from linetap.errors import BadInput
-from linetap.evidence import leaflog, unitlog
+from linetap.evidence import leaflog, tlogproof, unitlog
 from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.leaflog import LEAVES, TREE, FileNodes
 from linetap.evidence.merkle import Tree
@@ -44,7 +46,9 @@ def calls(args: argparse.Namespace, signers: list[Signer]) -> list[tuple[Path, V
     return [found[call_id] for call_id in sorted(found)]
 
 
-def gather(args: argparse.Namespace, signers: list[Signer], chosen: list[tuple[Path, Verdict]]) -> dict[str, Source]:
+def gather(
+    args: argparse.Namespace, signers: list[Signer], chosen: list[tuple[Path, Verdict]], rules: Rules
+) -> dict[str, Source]:
     """Name -> file or bytes, but for what is made from all of them (report, script, sums, signers)."""
     sources: dict[str, Source] = {}
     folders = {path.name: path for path, _ in chosen}
@@ -56,12 +60,14 @@ def gather(args: argparse.Namespace, signers: list[Signer], chosen: list[tuple[P
     for unit, found in closed.items():
         if unit in witnesses or args.stamps is not None:
             raise BadInput(f"--witness, --stamps: {unit} has its log elsewhere: --log with it would be right")
-        sources |= closings.gather(unit, found, signers)
+        sources |= closings.gather(unit, found, signers, rules)
     for unit, log in logs.items():
         ours = [verdict for _, verdict in chosen if _record(verdict).unit == unit]
-        sources |= _of_log(args, log, witnesses.pop(unit, None), signers, ours)
+        sources |= _of_log(args, log, witnesses.pop(unit, None), signers, ours, rules)
     for unit in witnesses:
         raise BadInput(f"--witness: a head of {unit}, of which there is no call")
+    if any(tlogproof.SUFFIX in name for name in sources) and rules.policy is not None:
+        sources[layout.QUORUM] = "".join(f"{line}\n" for line in rules.policy.lines()).encode("ascii")
     sources |= opened(args.wav, set(folders))
     return sources
 
@@ -103,10 +109,10 @@ def _stored(call_dir: Path, log: Path) -> Path | None:
 
 
 def _of_log(
-    args: argparse.Namespace, log: Path, witness: Path | None, signers: list[Signer], ours: list[Verdict]
+    args: argparse.Namespace, log: Path, witness: Path | None, signers: list[Signer], ours: list[Verdict], rules: Rules
 ) -> dict[str, Source]:
-    check = LogCheck(log, signers, witness)
-    against = [problem for verdict in ours for problem in check.problems_of(verdict)]
+    check = LogCheck(log, signers, witness, rules)
+    against = [*check.witnessed.broken, *(problem for verdict in ours for problem in check.problems_of(verdict))]
     if check.head is None or not check.good or against:
         code, text = (against[0].code, against[0].text) if against else ("log_damaged", "the log is not in order")
         raise NotBundled(code, f"{log}: {text}: `linetap verify` of its vault says more")
@@ -132,6 +138,9 @@ def _of_log(
             sources |= _paths(tree, kind, read.head, leaves)
     finally:
         nodes.close()
+    for call_id, (index, _) in leaves.items():
+        if (proof := prove.from_log(rules, log, unit, index, signers)) is not None:
+            sources[layout.witnessed(unit, call_id)] = proof.encode()
     return sources | {layout.leaf(unit, call_id): line for call_id, (_, line) in leaves.items()}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from linetap.desk import callfolder
 from linetap.desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
+from linetap.evidence import tlogproof
 
 FORMAT = 1
 TEXTS = 1  # grows with any change of the report's or the script's words: what an old version wrote is not compared
@@ -19,6 +20,7 @@ SUMS = "SHA256SUMS"
 SUMS_LIMIT_BYTES = MOST_MEMBERS * (NAME_LIMIT + 70)
 SIGNERS = "signers"
 POLICY = "sigsum/policy"
+QUORUM = "policy"  # of the witnesses
 SIG = ".sig"
 
 HEAD, WITNESS, STAMP = "head", "witness", "stamp"  # the log's own head, one that a witness has signed, one with a stamp
@@ -52,6 +54,11 @@ def leaf(unit: str, call_id: str) -> str:
 def path(unit: str, kind: str, call_id: str) -> str:
     """The proof that the leaf is under that head."""
     return f"logs/{unit}/{kind}/{call_id}.path"
+
+
+def witnessed(unit: str, call_id: str) -> str:
+    """The proof that the leaf is under a checkpoint which witnesses have cosigned."""
+    return f"logs/{unit}/witnessed/{call_id}{tlogproof.SUFFIX}"
 
 
 def sigsum(call_id: str, suffix: str) -> str:

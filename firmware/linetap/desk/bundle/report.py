@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
+from linetap.clock import rfc3339
 from linetap.desk.bundle import layout, recipe
 from linetap.desk.bundle.facts import Call, Facts
 from linetap.desk.bundle.texts import sentence
@@ -155,13 +156,23 @@ class Report:
                 proven.append(self._say("proven_witness", unit))
             if layout.STAMP in heads:
                 proven.append(self._say("proven_stamp", both_times(self.language, self.stamped[unit]), unit))
+        proven += [self._say("proven_quorum", *words) for words in self._witnessed()]
         yield from self._list("proven", [*proven, self._say("proven_heard")])
         wav = any(call.opened for call in self.facts.calls)
         unproven = [self._say(f"unproven_{key}") for key in _UNPROVEN if key != "wav" or wav]
-        unseen = (unit for unit, heads in self.facts.heads.items() if layout.WITNESS not in heads)
+        seen = {call.record.unit for call in self.facts.calls if call.witnessed}
+        unseen = (unit for unit, heads in self.facts.heads.items() if layout.WITNESS not in heads and unit not in seen)
         yield from self._list("unproven", [*unproven, *(self._say("unproven_unseen", unit) for unit in unseen)])
         known = {f"{keys.fingerprint(s.key)} {recipe.name_of(s, self.signers)}" for s in self.facts.signed}
         yield from self._list("keys", [escape(line) for line in sorted(known)], self._say("keys_compare"))
+
+    def _witnessed(self) -> Iterator[tuple[object, ...]]:
+        policy = self.facts.policy
+        for call in self.facts.calls:
+            if policy is not None and call.witnessed is not None:
+                times = policy.cosigners(call.witnessed.note)
+                by = both_times(self.language, rfc3339((policy.since(times) or 0) * 1_000_000_000))
+                yield len(times), len(policy.witnesses), by, call.record.call_id
 
     def _list(self, title: str, items: list[str], text: str = "") -> Iterator[str]:
         yield f"<h2>{self._say(title)}</h2>" + (f"<p>{text}</p>" if text else "")

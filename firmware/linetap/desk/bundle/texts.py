@@ -100,6 +100,16 @@ _SENTENCES = {
         "증인이 그 로그를 확인하고 함께 서명하였습니다. 증인은 앞서 본 로그를 이어 가는 로그에만 서명합니다({}).",
         "A witness has signed that log too, and signs only what goes on from the log it saw before ({}).",
     ),
+    "proven_quorum": (
+        (
+            "증인 {1}곳 중 {0}곳이 {2}까지 이 통화가 로그에 들어 있음을 확인하고 공동 서명하였습니다({3}). "
+            "어느 증인을 믿을지는 확인하는 사람의 증인 정책에 따릅니다."
+        ),
+        (
+            "{0} of {1} witnesses have cosigned that this call stood in the log by {2} ({3}). Whose word counts is for "
+            "the witness policy of whoever checks to say."
+        ),
+    ),
     "proven_stamp": (
         "시점확인기관이 {}에 그 로그가 이미 존재하였음을 확인하였습니다({}).",
         "A time-stamp authority confirms that this log was there at {} ({}).",

@@ -54,6 +54,11 @@ class LogWitness:
             elif roots.get(seen.size) != seen.root:
                 self._add("forked", f"the first {seen.size} leaves are not those that were there: {seen.text}")
 
+    @property
+    def broken(self) -> list[Problem]:
+        """What stands against the log as a whole, before `verdict`: it is not the one that was witnessed."""
+        return list(self._problems)
+
     def problems_of(self, call: Verdict) -> Iterator[Problem]:
         """What stands against a call under the policy."""
         if not self._rules.required or call.name not in self._closed:

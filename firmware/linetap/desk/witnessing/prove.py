@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof that one call was witnessed, made from a unit's log or the closing of a call, and the kept checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from linetap.clock import parse_rfc3339
+from linetap.desk.verdict import Problem
+from linetap.desk.witnessing import heads as store
+from linetap.desk.witnessing import judge
+from linetap.desk.witnessing.heads import Kept
+from linetap.desk.witnessing.judge import NOT_WITNESSED, Rules, Seen
+from linetap.errors import Refusal
+from linetap.evidence import checkpoint, inclusion, sealed
+from linetap.evidence.closing import Closing
+from linetap.evidence.leaflog import TREE, FileNodes
+from linetap.evidence.merkle import Tree
+from linetap.evidence.note import BadNote, Note
+from linetap.evidence.quorum import Policy
+from linetap.evidence.signers import Signer
+from linetap.evidence.tlogproof import Proof
+
+Wanted = Callable[[Kept], bool]
+
+
+def from_log(rules: Rules, log: Path, unit: str, index: int, signers: list[Signer]) -> Proof | None:
+    """Of leaf `index`, under the first witnessed checkpoint that covers it; None where there is none."""
+    found = _first(rules, unit, signers, lambda each: each.checkpoint.size > index)
+    if found is None or rules.policy is None:
+        return None
+    nodes = FileNodes(log / TREE, writable=False)
+    try:
+        tree = Tree(nodes, found.checkpoint.size)
+        if tree.root() != found.checkpoint.root:
+            text = f"the first {tree.size} leaves are not those of {found.path}: the log was rewritten"
+            raise BadNote(text, "forked")
+        return Proof(index, tuple(tree.inclusion(index)), trimmed(rules.policy, found.note))
+    except ValueError as error:
+        raise BadNote(f"{log / TREE}: {error}", "rolled_back") from None
+    finally:
+        nodes.close()
+
+
+def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer]) -> Proof | None:
+    """The same of a closing, where a checkpoint over its very head is kept."""
+    path = inclusion.decode(closing.path.encode("ascii", "replace"))
+    found = _first(rules, unit, signers, lambda each: each.checkpoint.size == path.size)
+    if found is None or rules.policy is None:
+        return None
+    return Proof(path.index, path.path, trimmed(rules.policy, found.note))
+
+
+def trimmed(policy: Policy, note: Note) -> Note:
+    """Without what the policy knows nothing of: a line that nobody checks could hide anything."""
+    own = checkpoint.decode(note.text).origin
+    kept = [line for line in note.lines if line.name == own or policy.cosigners(Note(note.text, (line,)))]
+    return Note(note.text, tuple(kept))
+
+
+def call_against(
+    rules: Rules, proof: Proof | None, leaf: bytes, leaf_at: str, unit: str, call_id: str, signers: list[Signer]
+) -> tuple[Seen | None, Problem | None]:
+    """How a call was witnessed, and what stands against it under the policy."""
+    if proof is None:
+        return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed")
+    try:
+        seen = judge.of_proof(rules, proof, leaf, unit, signers)
+        found = judge.against(rules, seen, sealed.call_ns(call_id), parse_rfc3339(leaf_at))
+    except Refusal as error:
+        return None, Problem(error.code, f"{call_id}: not witnessed: {error}")
+    except ValueError:
+        return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed: its leaf says no time")
+    return seen, None if found is None else Problem(found.code, f"{call_id}: {found.text}")
+
+
+def _first(rules: Rules, unit: str, signers: list[Signer], wanted: Wanted) -> Kept | None:
+    if rules.policy is None or rules.heads is None:
+        return None
+    found: list[tuple[int, Kept]] = []
+    for each in store.kept(rules.heads, unit):
+        if wanted(each):
+            since_s = judge.look(rules.policy, each.note, each.checkpoint, unit, signers).since_s
+            found += [] if since_s is None else [(since_s, each)]
+    return min(found, key=lambda pair: pair[0])[1] if found else None
