@@ -156,19 +156,27 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 
 def test_roles_time_and_a_hold_reach_a_running_unit(office: Office) -> None:
+    stock("ssh-keygen -q -t ed25519 -N '' -C second -f second.key", office.root)
     people = [
-        {"key": (office.root / f"{role}.key.pub").read_text().strip(), "name": f"the {role}", "role": role}
-        for role in ("vault", "desk", "operator")
+        {"key": (office.root / f"{who}.key.pub").read_text().strip(), "name": f"the {who}", "role": role}
+        for who, role in (("vault", "vault"), ("second", "vault"), ("desk", "desk"), ("operator", "operator"))
     ]
     text = json.dumps({"people": people, "purposes": [], "version": 1}, separators=(",", ":"), sort_keys=True)
     (office.root / "roles.json").write_text(text + "\n")
     stock("ssh-keygen -q -Y sign -f authority.key -n linetap-roles roles.json", office.root)
     roles = office.sign("roles", "authority", "--document", office.root / "roles.json")
-    assert office.apply(roles)["text"] == "roles version 1, 3 people"
+    assert office.apply(roles)["text"] == "roles version 1, 4 people"
     assert office.apply(roles, code=1)["code"] == "command_repeated"
 
     challenge = office.state()["challenge"]
-    told = office.apply(office.sign("time", "vault", "--challenge", challenge))
+    alone = office.sign("time", "vault", "--challenge", challenge)
+    assert office.apply(alone, code=1)["code"] == "time_ahead", "this vault has calls, and no memory of time"
+    both = office.root / "both.command"
+    linetap(
+        "command", "cosign", office.sign("time", "vault", "--challenge", challenge), "--key",
+        office.root / "second.key", "-o", both,
+    )  # fmt: skip
+    told = office.apply(both)
     assert told["done"]
     assert told["role"] == "vault"
 

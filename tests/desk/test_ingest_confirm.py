@@ -12,6 +12,7 @@ from linetap.desk.ingest.confirm import EVERY_S, REFUSED_PAUSE_S, Confirmer
 from linetap.evidence import command as envelopes
 from linetap.evidence import keys
 from linetap.evidence.command import Answer, Command
+from linetap.evidence.counters import Counters
 from linetap.evidence.roles import Person, Roles
 
 UNIT, ORIGIN = "floor-03", "SHA256:one"
@@ -24,14 +25,15 @@ class Office:
     def __init__(self) -> None:
         self.clock = ManualClock(parse_rfc3339("2026-11-24T22:56:00Z"), NS_PER_S)
         self.confirmer = Confirmer(DESK, self.clock)
-        self.last: dict[str, int] = {}
+        self.counters = Counters()
 
     def read(self, saying: Message) -> Command:
         """As a unit does, counter and all."""
         unit = saying.topic.split("/")[2]
         now_ns = self.clock.utc_ns()
-        command = envelopes.check(saying.payload, unit, AUTHORITY.public_key(), ROLES, self.last, now_ns)
-        self.last["desk"] = command.counter
+        key = AUTHORITY.public_key()
+        signed = envelopes.check_signed(saying.payload, unit, key, ROLES, self.counters, now_ns)
+        command, self.counters = signed.command, signed.using(self.counters)
         assert saying.topic == f"linetap/v1/{unit}/cmd/{command.verb}"
         return command
 

@@ -16,6 +16,7 @@ from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import keys, sshsig
 from linetap.evidence.command import HERE, MAY, Command, CommandFault, Envelope
+from linetap.evidence.counters import Counters
 from linetap.evidence.roles import Person, Roles
 
 NOW_NS = 1_800_000_000 * NS_PER_S
@@ -48,7 +49,7 @@ def check(data: bytes) -> Command | str:
     """What it is, or the code of why it is none: nothing else ever comes of it."""
     authority = KEYS["authority"].public_key()
     try:
-        return envelopes.check(data, "floor-03", authority, ROLES, {"desk": 4}, NOW_NS)
+        return envelopes.check(data, "floor-03", authority, ROLES, Counters(roles={"desk": 4}), NOW_NS)
     except CommandFault as fault:
         return fault.code
 
@@ -151,7 +152,9 @@ def signed_by(*names: str, text: str | None = None) -> bytes:
 
 
 def who(data: bytes) -> list[str]:
-    found = envelopes.check_signed(data, "floor-03", KEYS["authority"].public_key(), ROLES, {"desk": 4}, NOW_NS)
+    found = envelopes.check_signed(
+        data, "floor-03", KEYS["authority"].public_key(), ROLES, Counters(roles={"desk": 4}), NOW_NS
+    )
     for holder in found.by:
         assert holder.key == keys.fingerprint(KEYS[holder.role].public_key())
         assert holder.name == holder.role

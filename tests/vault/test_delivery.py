@@ -18,6 +18,7 @@ from linetap.desk.ingest.judge import Report
 from linetap.desk.ingest.store import Store
 from linetap.evidence import signers
 from linetap.evidence.command import Answer
+from linetap.evidence.counters import MOST_SEEN
 from linetap.recorder.vault import segments
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.records import CallEvent
@@ -177,15 +178,22 @@ class TestLight:
         assert unit.log.size == leaves
         assert (unit.vault / "commands.json").read_bytes() == saved
 
-    def test_its_counter_is_kept_with_the_next_that_is(self, unit: Keeper) -> None:
-        """A command of weight that is older than the last `ack` stays too old after a restart."""
+    def test_a_command_of_weight_that_was_signed_before_many_of_them_is_done(self, unit: Keeper) -> None:
         body = {"challenge": unit.upkeep.time.challenge, "utc": rfc3339(unit.clock.utc_ns())}
         old = unit.envelope("time", "desk", body)
-        assert unit.command(ack(unit, 3)).done
+        for _ in range(2 * MOST_SEEN):
+            assert unit.command(ack(unit, 3)).done
+        assert unit.command(old).done
         assert unit.command(old).code == "command_repeated"
-        assert unit.command(unit.envelope("time", "desk", body)).done
         unit.restart()
         assert unit.command(old).code == "command_repeated"
+
+    def test_a_broker_that_delivers_one_twice_is_no_attack(self, unit: Keeper) -> None:
+        first, later = ack(unit, 3), ack(unit, 4)
+        assert unit.command(later).done
+        assert unit.command(first).done, "signed before, and queued behind it"
+        assert unit.command(first).code == "command_repeated"
+        assert unit.upkeep.commands.refused.count == 0
 
     def test_what_was_confirmed_is_known_after_a_restart(self, unit: Keeper) -> None:
         assert unit.command(ack(unit, 12)).done

@@ -10,7 +10,6 @@ plays, silences, listens, or makes a retention shorter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -20,12 +19,14 @@ from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import document, sshsig
 from linetap.evidence.closing import Closing
+from linetap.evidence.counters import MOST_SEEN, Bound, Counters
 from linetap.evidence.keys import PublicKey, fingerprint
 
 if TYPE_CHECKING:  # who only carries commands knows no roles
     from linetap.evidence.roles import Roles
 
 NAMESPACE = "linetap-command"
+ANY_TIME = Bound()
 LIMIT_BYTES = document.LIMIT_BYTES  # of an envelope
 AUTHORITY, VAULT, DESK = "authority", "vault", "desk"
 
@@ -63,7 +64,8 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`counter` grows with every command of a role. The values of `body` are texts: documents stand in it whole."""
+    """`counter` is another one with every command of a key (counters.py). The values of `body` are texts, documents
+    among them."""
 
     unit: str
     verb: Annotated[str, Meta(max_length=32)]
@@ -86,6 +88,20 @@ class Signed(msgspec.Struct, frozen=True):
 
     command: Command
     by: tuple[Holder, ...]
+
+    def is_used(self, counters: Counters) -> bool:
+        return counters.is_used(*self._use)
+
+    def is_too_far(self, counters: Counters, bound: Bound) -> bool:
+        return counters.is_too_far(*self._use, bound)
+
+    def using(self, counters: Counters) -> Counters:
+        return counters.using(*self._use)
+
+    @property
+    def _use(self) -> tuple[str, list[str], int, bool]:
+        command = self.command
+        return command.role, [holder.key for holder in self.by], command.counter, command.verb in LIGHT
 
     @property
     def cosigners(self) -> tuple[Holder, ...]:
@@ -153,16 +169,20 @@ def cosign(data: bytes, sign: object) -> bytes:
 
 
 def check(
-    data: bytes, unit: str, authority: PublicKey, roles: Roles | None, last: Mapping[str, int], now_ns: int
+    data: bytes, unit: str, authority: PublicKey, roles: Roles | None, counters: Counters, now_ns: int
 ) -> Command:
-    """The command, if all is well with it; else a CommandFault. `last`: the counter that each role used last."""
-    return check_signed(data, unit, authority, roles, last, now_ns).command
+    """The command, if all is well with it; else a CommandFault. `counters`: those that were used."""
+    return check_signed(data, unit, authority, roles, counters, now_ns).command
 
 
 def check_signed(
-    data: bytes, unit: str, authority: PublicKey, roles: Roles | None, last: Mapping[str, int], now_ns: int
-) -> Signed:
-    """The command and who signed it; else a CommandFault. A cosigner whom nobody knows spoils it."""
+    data: bytes, unit: str, authority: PublicKey, roles: Roles | None, counters: Counters, now_ns: int,
+    bound: Bound = ANY_TIME,
+) -> Signed:  # fmt: skip
+    """The command and who signed it; else a CommandFault. A cosigner whom nobody knows spoils it.
+
+    `bound`: how large a counter may be.
+    """
     command, signed_by = _opened(data)
     if command.unit != unit:
         raise CommandFault("command_other_unit", f"it is for {command.unit!r}, and this is {unit!r}", None)
@@ -172,6 +192,7 @@ def check_signed(
     by = tuple(holder for holder in holders if holder is not None)
     if len(by) != len(holders):
         raise CommandFault("command_signer", "one of those who cosigned is nobody of roles.json", command)
+    signed = Signed(command, by)
     if command.verb not in MAY:
         raise CommandFault("command_verb", f"there is no verb {command.verb!r}", command)
     if command.role not in MAY[command.verb]:
@@ -179,12 +200,15 @@ def check_signed(
         raise CommandFault("command_role", f"{command.verb} is for {allowed}, not for {command.role}", command)
     if command.verb not in HERE:
         raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet", command)
-    if command.counter <= last.get(command.role, 0):
-        counted = last[command.role]
-        raise CommandFault("command_repeated", f"counter {command.counter}: {command.role} is at {counted}", command)
+    if signed.is_too_far(counters, bound):
+        text = f"counter {command.counter} is above {bound.soon}: milliseconds since 1970 by a right clock are right"
+        raise CommandFault("command_counter", text, command)
+    if signed.is_used(counters):
+        text = f"counter {command.counter} was used with this key, or {MOST_SEEN} later ones were"
+        raise CommandFault("command_repeated", text, command)
     if command.verb != TIME and _time(command.expires) <= now_ns:
         raise CommandFault("command_expired", f"it was good until {command.expires}", command)
-    return Signed(command, by)
+    return signed
 
 
 def fields(command: Command, *names: str) -> list[str]:

@@ -24,6 +24,7 @@ from linetap.errors import LinetapError
 from linetap.evidence import command as envelopes
 from linetap.evidence import keys, sshsig
 from linetap.evidence.command import Answer, Command
+from linetap.evidence.counters import Counters
 from linetap.evidence.keys import PublicKey, SigningKey
 from linetap.evidence.roles import Roles
 from linetap.recorder.vault.delivery import Delivery
@@ -88,7 +89,7 @@ class Unit:
         self._feed = Feed(OutboxReader(vault), self._cursor, clock, self._again)
         self._reader = OutboxReader(vault)  # for what health says of it
         self._alerts = Alerts(self._topics, [check.id for check in checks.CHECKS])
-        self._counters: dict[str, int] = {}
+        self._counters = Counters()
         now = rfc3339(clock.utc_ns())
         self._lines = {n: LineReport("idle", now, None) for n in range(1, lines + 1)}
         self._untold: set[int] = set()
@@ -159,8 +160,8 @@ class Unit:
         command: Command | None = None
         try:
             who = self._identity
-            command = envelopes.check(arrived.payload, self.name, who.authority, who.roles, self._counters, at_ns)
-            self._counters[command.role] = command.counter
+            signed = envelopes.check_signed(arrived.payload, self.name, who.authority, who.roles, self._counters, at_ns)
+            command, self._counters = signed.command, signed.using(self._counters)
             if command.verb == "ack":
                 text, code = self._delivery.acknowledged(command), "done"
             else:

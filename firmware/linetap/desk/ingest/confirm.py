@@ -23,10 +23,24 @@ from linetap.evidence.keys import SigningKey
 EVERY_S = 1  # at most, of one unit
 GOOD_FOR_S = 86_400  # clocks differ; an old one does no harm
 REFUSED_PAUSE_S = 600  # by a unit that will say the same in a second
-_LASTING = ("command_no_authority", "command_signer", "command_role", "command_counters_lost", "ack_origin")
+_LASTING = (
+    "command_no_authority",
+    "command_signer",
+    "command_role",
+    "command_counters_lost",
+    "command_counter",
+    "ack_origin",
+)
+_CLOCK_STEP_MS = 60_000
 ANSWER_LIMIT_BYTES = 16 << 10
 
 log = logging.getLogger("linetap.ingest")
+
+
+def _after(last: int, now_ms: int) -> int:
+    """The milliseconds, or the next counter where they are used. A clock that was far ahead and was put right leaves no
+    counter behind that units would refuse for ever (evidence/counters.py)."""
+    return last + 1 if last - _CLOCK_STEP_MS <= now_ms <= last else now_ms
 
 
 class Confirmer:
@@ -63,7 +77,7 @@ class Confirmer:
 
     def say(self, unit: str, verb: str, body: dict[str, str]) -> Message:
         now_ns = self._clock.utc_ns()
-        counter = self._counters[unit] = max(self._counters.get(unit, 0) + 1, now_ns // NS_PER_MS)
+        counter = self._counters[unit] = _after(self._counters.get(unit, 0), now_ns // NS_PER_MS)
         command = Command(
             unit=unit, verb=verb, role=DESK, counter=counter, expires=rfc3339(now_ns + GOOD_FOR_S * NS_PER_S), body=body
         )

@@ -3,7 +3,7 @@
 
 Whoever can write there has no right by that: the signature alone counts. The counter, and the command with it, are in
 the vault before anything is done: after a power cut the command is done again, and each effect may be done twice.
-Only what is said every second (LIGHT) leaves neither leaf nor file: its counter is on disk with the next one that does.
+Only what is said every second (LIGHT) leaves neither leaf nor file, and its counters are in RAM alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -21,6 +22,7 @@ from linetap.errors import LinetapError
 from linetap.evidence import command as envelopes
 from linetap.evidence import fetch
 from linetap.evidence.command import Answer, Command, CommandFault, Holder, Outcome, Signed
+from linetap.evidence.counters import Counters, Window
 from linetap.recorder.vault import files
 from linetap.recorder.vault.effects import Effects
 from linetap.recorder.vault.log import UnitLog
@@ -51,8 +53,15 @@ class _Begun(msgspec.Struct):
 
 
 class _Saved(msgspec.Struct):
+    """`counters` by role, as an older version left them; `keys` by the fingerprint of the key that signed."""
+
     counters: dict[str, int] = {}
     begun: _Begun | None = None
+    keys: dict[str, Window] = {}
+
+    @classmethod
+    def of(cls, counters: Counters, begun: _Begun | None = None) -> Self:
+        return cls(counters.roles, begun, counters.keys)
 
 
 class Commands:
@@ -63,7 +72,7 @@ class Commands:
         self._log, self._effects, self._clock = unit_log, effects, clock
         self._spool.mkdir(parents=True, exist_ok=True)
         self._saved = self._load()
-        self._counters = self._saved.counters if self._saved is not None else {}
+        self._counters = Counters(self._saved.keys, self._saved.counters) if self._saved is not None else Counters()
         self.refused = RefusedState()  # any thread may read it
 
     def tick(self) -> None:
@@ -88,12 +97,13 @@ class Commands:
         else:
             command = signed.command
             begun = _Begun(path.stem, data.decode("utf-8"), command, rfc3339(self._clock.utc_ns()), signed.by)
-            counters = {**self._counters, command.role: command.counter}
+            counters = signed.using(self._counters)
             if command.verb in envelopes.LIGHT:
                 self._do_lightly(begun)
-                self._counters = counters
             else:
-                self._save(_Saved(counters, begun))
+                self._save(_Saved.of(counters, begun))
+            self._counters = counters
+            if command.verb not in envelopes.LIGHT:
                 self._go_on(begun, again=False)
         remove_quietly(path)
 
@@ -110,7 +120,7 @@ class Commands:
         self._note(begun.envelope.encode("utf-8"), command, code, begun.at)
         self._answer(begun.name, code, outcome, command, begun.at)
         remove_quietly(self._spool / f"{begun.name}{SUFFIX}")  # before a restart it was left there
-        self._save(_Saved(self._counters))
+        self._save(_Saved.of(self._counters))
 
     def _do(self, begun: _Begun, again: bool) -> tuple[str, Outcome]:
         """Code and outcome. OSError: the disk takes nothing."""
@@ -132,7 +142,8 @@ class Commands:
         log.warning("%s: a command was refused: %s", fault.code, text)
         if fault.command is not None and fault.command.verb not in envelopes.LIGHT:
             self._note(data, fault.command, fault.code, at)
-        self._count(fault.code, fault.command)
+        if not (fault.code == "command_repeated" and fault.command and fault.command.verb in envelopes.LIGHT):
+            self._count(fault.code, fault.command)  # a broker delivers twice, and nothing comes of that
         self._answer(name, fault.code, Outcome(text), fault.command, at)
 
     def _count(self, code: str, command: Command | None) -> None:
@@ -162,7 +173,7 @@ class Commands:
 
     def _save(self, saved: _Saved) -> None:
         files.write_atomically(self._path, msgspec.json.encode(saved))
-        self._saved, self._counters = saved, saved.counters
+        self._saved = saved
 
     def _load(self) -> _Saved | None:
         """Counters that are lost must not begin anew: then nothing is taken until somebody has looked."""

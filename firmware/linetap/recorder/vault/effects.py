@@ -7,7 +7,6 @@ import base64
 import binascii
 import hashlib
 import logging
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -19,6 +18,8 @@ from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import group, hold, keylist, roles
 from linetap.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
+from linetap.evidence.counters import Counters
+from linetap.evidence.counters import bound as bound_of
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles
 from linetap.recorder.vault import files, indexend, officersgone
@@ -63,7 +64,7 @@ class Effects:
         self._authority: PublicKey | None = keylist.authority_key(line) if line else None
         self._use(self._remembered_roles())
 
-    def checked(self, data: bytes, counters: Mapping[str, int]) -> Signed:
+    def checked(self, data: bytes, counters: Counters) -> Signed:
         """The command in an envelope and who signed it, or a CommandFault.
 
         Its end is judged by retention time, which a wrong clock does not move: a clock that is far ahead must not
@@ -71,8 +72,10 @@ class Effects:
         """
         if self._authority is None:
             raise CommandFault("command_no_authority", "the configuration names no keys.authority: nobody may command")
-        now_ns = self._time.now_ns or self._clock.utc_ns()
-        return envelopes.check_signed(data, self._config.unit, self._authority, self._roles, counters, now_ns)
+        utc_ns = self._clock.utc_ns()
+        bound = bound_of(self._time.now_ns, utc_ns)
+        now_ns = self._time.now_ns or utc_ns
+        return envelopes.check_signed(data, self._config.unit, self._authority, self._roles, counters, now_ns, bound)
 
     def do(self, signed: Signed, at: str, again: bool) -> str | Outcome:
         """One line on what was done, or more. `at`: when the command was taken; `again`: it was taken before a restart,

@@ -15,6 +15,7 @@ from linetap.desk.serve.release.steps import StepFault
 from linetap.errors import BadInput
 from linetap.evidence import command, hold, sshsig
 from linetap.evidence.command import CommandFault
+from linetap.evidence.counters import Counters
 from linetap.evidence.keylist import end_of, epoch_text
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles
@@ -35,7 +36,7 @@ def end(day: str, zone: str, now_ns: int) -> str:
 
 def signed(data: bytes, row: Mapping[str, Any], roles: Roles, authority: PublicKey, now_ns: int) -> tuple[str, str]:
     """When the command expires, and who signed it. CommandFault or StepFault says no."""
-    said = command.check(data, row["unit"], authority, roles, {}, now_ns)
+    said = command.check(data, row["unit"], authority, roles, Counters(), now_ns)
     if said.verb != "hold":
         raise CommandFault("command_verb", f"it is {said.verb}, which holds nothing")
     document, sig, key_text = command.fields(said, "document", "sig", "key_age")

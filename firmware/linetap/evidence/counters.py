@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which counters of commands were used: a replay is found, whatever the order in which commands come. No I/O.
+
+By the key that signed and not by its role, so that nobody's key spoils another's. Of each key the newest MOST_SEEN
+counters are remembered, and all up to `floor` count as used: what was signed earlier and comes later is taken (RFC 4303
+3.4.3 does it so with packets), what comes twice is not. A command with several signatures uses up its counter with each
+of their keys: with the blocks in another order, or fewer of them, it is no new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import msgspec
+
+MOST_SEEN = 256
+# Counters are milliseconds since 1970 by the signer's clock. One that is further ahead than a unit can have been off is
+# refused. A few that are more than a day ahead are taken, so that a unit that was off can be put right: more of them
+# would push those of today below the floor.
+AHEAD_MS, SOON_MS, MOST_FAR = 400 * 86_400_000, 86_400_000, 16
+LATEST_MS = 4_102_444_800_000  # 2100: for a unit that never had the time
+
+
+class Window(msgspec.Struct, frozen=True):
+    """`seen` in order, all of them above `floor`."""
+
+    floor: int = 0
+    seen: tuple[int, ...] = ()
+
+    def is_used(self, counter: int) -> bool:
+        return counter <= self.floor or counter in self.seen
+
+    def using(self, counter: int) -> Window:
+        seen = sorted({*self.seen, counter})
+        dropped, kept = seen[:-MOST_SEEN], seen[-MOST_SEEN:]
+        return Window(max([self.floor, *dropped]), tuple(kept))
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """No counter above `latest` is taken, and MOST_FAR of a key above `soon`."""
+
+    latest: int = LATEST_MS
+    soon: int = LATEST_MS
+
+
+class Counters(msgspec.Struct, frozen=True):
+    """`roles`: the counter at which each role was in a version that counted by role. A key begins there.
+
+    `light`: of commands that are said every second, and would push the others out. RAM alone: twice does no harm.
+    """
+
+    keys: dict[str, Window] = {}
+    roles: dict[str, int] = {}
+    light: dict[str, Window] = {}
+
+    def is_used(self, role: str, keys: Sequence[str], counter: int, light: bool = False) -> bool:
+        return any(self._window(role, key, light).is_used(counter) for key in keys)
+
+    def is_too_far(self, role: str, keys: Sequence[str], counter: int, light: bool, bound: Bound) -> bool:
+        if counter <= bound.soon:
+            return False
+        far = (sum(each > bound.soon for each in self._window(role, key, light).seen) for key in keys)
+        return counter > bound.latest or any(count >= MOST_FAR for count in far)
+
+    def using(self, role: str, keys: Sequence[str], counter: int, light: bool = False) -> Self:
+        windows = {key: self._window(role, key, light).using(counter) for key in keys}
+        if light:
+            return msgspec.structs.replace(self, light={**self.light, **windows})
+        return msgspec.structs.replace(self, keys={**self.keys, **windows})
+
+    def _window(self, role: str, key: str, light: bool) -> Window:
+        floor = self.roles.get(role, 0)
+        found = (self.light if light else self.keys).get(key)
+        return found or Window(floor if floor <= LATEST_MS else 0)  # above it one command had burnt the role
+
+
+def bound(now_ns: int | None, utc_ns: int) -> Bound:
+    """Of a unit. `now_ns`: its retention time; None: it never had the time."""
+    now_ms = max(now_ns or 0, utc_ns) // 1_000_000
+    return Bound() if now_ns is None else Bound(now_ms + AHEAD_MS, now_ms + SOON_MS)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counters of commands: none is good twice in any order, and none that is new is refused for the order alone."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linetap.evidence.counters import AHEAD_MS, LATEST_MS, MOST_FAR, MOST_SEEN, SOON_MS, Bound, Counters, Window, bound
+
+ANY = st.integers(1, 1 << 61)
+
+
+@given(st.lists(ANY, max_size=60).flatmap(lambda used: st.permutations(used * 2)))
+def test_in_whatever_order_each_is_taken_once(order: list[int]) -> None:
+    """Fewer than the window holds: then also none is refused that is new."""
+    window, done = Window(), list[int]()
+    for counter in order:
+        if not window.is_used(counter):
+            window = window.using(counter)
+            done.append(counter)
+    assert sorted(done) == sorted(set(order))
+
+
+@given(st.lists(st.integers(1, 2000), max_size=1200))
+def test_none_is_taken_twice_however_many_there_are(order: list[int]) -> None:
+    window, done = Window(), list[int]()
+    for counter in order:
+        if not window.is_used(counter):
+            window = window.using(counter)
+            done.append(counter)
+    assert len(done) == len(set(done))
+    assert len(window.seen) <= MOST_SEEN
+
+
+NOW_MS = 1_800_000_000_000
+BOUND = Bound(NOW_MS + AHEAD_MS, NOW_MS + SOON_MS)
+
+
+@given(st.lists(st.integers(NOW_MS + SOON_MS + 1, 1 << 61), max_size=600, unique=True))
+def test_those_far_ahead_keep_none_of_today_from_being_taken(far: list[int]) -> None:
+    """Whoever had the key for an hour may have tried any number of counters: its owner goes on with the time."""
+    counters, keys = Counters(), ["a"]
+    for counter in [*far, *range(NOW_MS, NOW_MS + 40)]:
+        if counters.is_used("desk", keys, counter) or counters.is_too_far("desk", keys, counter, False, BOUND):
+            assert counter > NOW_MS + 40
+            continue
+        counters = counters.using("desk", keys, counter)
+    assert sum(counter > BOUND.soon for counter in counters.keys["a"].seen) <= MOST_FAR
+
+
+def test_a_key_begins_where_its_role_was_and_has_its_own_from_then_on() -> None:
+    counters = Counters(roles={"desk": 100})
+    assert counters.is_used("desk", ["a"], 100)
+    assert not counters.is_used("desk", ["a"], 101)
+    counters = counters.using("desk", ["a"], 150)
+    assert not counters.is_used("desk", ["b"], 101), "a key that has come later, or another person's"
+    assert not counters.is_used("desk", ["a"], 140)
+    assert counters.is_used("desk", ["a"], 150)
+    assert not counters.is_used("vault", ["c"], 1)
+
+
+def test_a_role_that_one_command_had_burnt_is_free_again() -> None:
+    assert not Counters(roles={"desk": 1 << 61}).is_used("desk", ["a"], 1_800_000_000_000)
+
+
+def test_each_signer_uses_it_up() -> None:
+    counters = Counters().using("vault", ["a", "b"], 7)
+    assert counters.is_used("vault", ["b"], 7)
+    assert counters.is_used("vault", ["b", "a"], 7)
+
+
+def test_how_far_ahead_one_may_be() -> None:
+    assert bound(None, 0) == Bound(LATEST_MS, LATEST_MS)
+    assert bound(5_000_000, 0) == Bound(5 + AHEAD_MS, 5 + SOON_MS)
+    assert bound(5_000_000, 9_000_000).latest == 9 + AHEAD_MS
