@@ -6,7 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+import witness_rig
 from linetap.cli import main
 from linetap.evidence import keys, sealed
 from linetap.evidence.leaflog import LEAVES
@@ -26,9 +28,10 @@ def call_ids(count: int) -> list[str]:
     return [CALL_ID, *(f"20261124T23000{n}.000Z-L01" for n in range(count - 1))]
 
 
-def prove(rig: Rig, *names: str) -> int:
+def prove(rig: Rig, *names: str, policy: Path | None = None) -> int:
     paths = ["--log", rig.vault / "log", "--key", rig.root / "desk.key", "--signers", rig.signers_file]
-    return main(["sigsum", *names, *map(str, paths), "-o", str(rig.root / "proofs")])
+    more = [] if policy is None else ["--policy", str(policy)]
+    return main(["sigsum", *names, *map(str, paths), *more, "-o", str(rig.root / "proofs")])
 
 
 def stock(rig: Rig, call_id: str, record: bytes | None = None) -> int:
@@ -78,3 +81,35 @@ def test_a_new_key_of_the_unit_leaves_the_old_proofs(rig: Rig) -> None:
     rig.publish()
     assert prove(rig, CALL_ID) == 0
     assert stock(rig, CALL_ID) == 0
+
+
+def test_proofs_carry_the_cosignatures_that_their_policy_asks_for(
+    rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Debian's sigsum-witness, aics-witness of PyPI and ours cosign the tree of closes; sigsum-verify has them all."""
+    key = keys.load_unit_key((tmp_path / "desk.key").read_bytes()).public_key()
+    assert isinstance(key, Ed25519PublicKey)
+    with witness_rig.all_three(tmp_path / "witnesses", key) as running:
+        policy = witness_rig.policy(tmp_path / "policy", running, 3)
+        for count in (1, 3):
+            for call_id in call_ids(count):
+                if not (rig.vault / sealed.call_path(call_id)).exists():
+                    rig.sealed_call(200, call_id)
+            rig.publish()
+            assert prove(rig, *call_ids(count), policy=policy) == 0
+            for call_id in call_ids(count):
+                assert stock(rig, call_id) == 0
+    proof = tmp_path / "proofs" / f"{CALL_ID}.proof"
+    good = proof.read_text()
+    lines = [line for line in good.splitlines(keepends=True) if line.startswith("cosignature=")]
+    assert len(lines) == 3
+    for line in lines:
+        proof.write_text(good.replace(line, ""))
+        assert stock(rig, CALL_ID) == 1, "sigsum-verify wants all three"
+        proof.write_text(good.replace(line, line[:-3] + ("0" if line[-3] != "0" else "1") + line[-2:]))
+        assert stock(rig, CALL_ID) == 1
+    rig.sealed_call(200, "20261124T235900.000Z-L01")
+    rig.publish()
+    capsys.readouterr()
+    assert prove(rig, CALL_ID, policy=policy) == 1, "the witnesses are gone"
+    assert "cosigned by 0 of 3 witnesses, which is no quorum" in capsys.readouterr().err

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`linetap sigsum`: for a call, a proof that it stands in its unit's log, for `sigsum-verify` and nothing of ours.
 
-The tree is that of the log's closes, in their order; the desk's key signs it, when the log itself is in order.
+The tree is that of the log's closes, in their order; the desk's key signs it, when the log itself is in order. Where
+witnesses cosign it, each unit's tree needs a key of its own: to a witness a key is a log.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from linetap.desk import callfolder
 from linetap.desk.callfolder import load_private_key
 from linetap.desk.verifylog import LogCheck
+from linetap.desk.witnessing import carry, client, options
+from linetap.desk.witnessing import heads as store
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import keys, leaflog, sealed, sigsum
+from linetap.evidence import checkpoint, keys, leaflog, sealed, sigsum
 from linetap.evidence.leaflog import LEAVES
 from linetap.evidence.merkle import Tree
 from linetap.evidence.signers import Signer
@@ -28,6 +31,7 @@ from linetap.recorder.vault.files import write_atomically
 
 SUFFIX = ".proof"
 POLICY = "policy"
+CHECKPOINTS = "checkpoints"  # of this tree, in the folder of the proofs
 
 
 class NotProven(Refusal):
@@ -67,6 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="names the units' keys")
     parser.add_argument("--witness", type=Path, metavar="FILE", help="a cosigned head: the log must go on from it")
     parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="witnesses who cosign this tree too, and are demanded by the proofs"
+    )
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="that witnesses' https is checked against")
+    parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="gets CALL_ID.proof and the policy file"
     )
 
@@ -82,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     tree, places = Tree(), dict[str, tuple[int, bytes]]()
     for call_id, leaf in closes(args.log, _keys_of(check.head.unit, signers)):
         places[call_id] = tree.append(leaf), leaf
-    head = sigsum.tree_head(tree, key)
+    head, policy = _head(args, tree, check.head.unit, key)
     for name in args.call:
         call_id = Path(name).name
         if sealed.CALL_ID.fullmatch(call_id) is None or call_id not in places:
@@ -90,8 +98,24 @@ def run(args: argparse.Namespace) -> int:
         text = sigsum.proof(tree, *places[call_id], head, key.public_key())
         write_atomically(args.output / (call_id + SUFFIX), text.encode("ascii"))
         sys.stdout.write(f"ok   {call_id}: leaf {places[call_id][0]} of {tree.size}\n")
-    write_atomically(args.output / POLICY, sigsum.policy(key.public_key()).encode("ascii"))
+    write_atomically(args.output / POLICY, policy.encode("ascii"))
     return 0
+
+
+def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKey) -> tuple[str, str]:
+    """The middle of every proof, and the policy it is checked by. NotProven where the policy's quorum is not had."""
+    if args.policy is None:
+        return sigsum.tree_head(tree, key), sigsum.policy(key.public_key())
+    policy = options.load(args.policy)
+    client.require_urls(policy)
+    heads = args.output / CHECKPOINTS
+    heads.mkdir(exist_ok=True)
+    found = store.read(carry.to_witnesses(tree, unit, key, policy, heads, args.ca)).note
+    cosigned = {name: checkpoint.cosignature(found, w.public, w.key_name) for name, w in policy.witnesses.items()}
+    lines = [(policy.witnesses[name].public, *made) for name, made in cosigned.items() if made is not None]
+    if not policy.holds([name for name, made in cosigned.items() if made is not None]):
+        raise NotProven(f"{unit}: cosigned by {len(lines)} of {len(cosigned)} witnesses, which is no quorum")
+    return sigsum.tree_head(tree, key, lines), sigsum.policy(key.public_key(), policy.lines())
 
 
 def _keys_of(unit: str, signers: list[Signer]) -> list[Ed25519PublicKey]:

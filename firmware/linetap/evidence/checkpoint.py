@@ -75,10 +75,13 @@ def cosign(text: bytes, name: str, key: Ed25519PrivateKey, time_s: int) -> Line:
 
 
 def cosigned_at(found: Note, public: bytes, name: str | None = None) -> int | None:
-    """When (POSIX time) this key first cosigned the note, under `name` or any; None if it has not.
+    """When (POSIX time) this key first cosigned the note, under `name` or any; None if it has not."""
+    first = cosignature(found, public, name)
+    return None if first is None else first[0]
 
-    BadNote where a line says that it has and is not true.
-    """
+
+def cosignature(found: Note, public: bytes, name: str | None = None) -> tuple[int, bytes] | None:
+    """The same, and the 64 bytes of the signature. BadNote where a line says that it has and is not true."""
     times = []
     for line in found.lines:
         if (name is not None and line.name != name) or line.key_id != note.key_id(line.name, note.COSIGNATURE, public):
@@ -89,7 +92,7 @@ def cosigned_at(found: Note, public: bytes, name: str | None = None) -> int | No
         note.require(public, line.signature[_TIME_BYTES:], _message(found.text, time_s), line.name)
         if not 0 < time_s < _LATEST_S:
             raise BadNote(f"the cosignature of {line.name} bears no time", "note_signature")
-        times.append(time_s)
+        times.append((time_s, line.signature[_TIME_BYTES:]))
     return min(times, default=None)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable, Sequence
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -37,11 +38,15 @@ def key_hash(key: Ed25519PublicKey) -> bytes:
     return _sha256(key.public_bytes_raw())
 
 
-def tree_head(tree: Tree, key: Ed25519PrivateKey) -> str:
-    """The middle block of a proof: the tree, signed by the key of whoever keeps it."""
+def tree_head(tree: Tree, key: Ed25519PrivateKey, cosigned: Sequence[tuple[bytes, int, bytes]] = ()) -> str:
+    """The middle block of a proof: the tree, signed by the key of whoever keeps it, and its witnesses' cosignatures:
+    of each its key, the time (POSIX) and the 64 bytes."""
     root = base64.b64encode(tree.root()).decode("ascii")
     text = f"sigsum.org/v1/tree/{key_hash(key.public_key()).hex()}\n{tree.size}\n{root}\n"
-    return f"size={tree.size}\nroot_hash={tree.root().hex()}\nsignature={key.sign(text.encode('ascii')).hex()}\n"
+    own = f"size={tree.size}\nroot_hash={tree.root().hex()}\nsignature={key.sign(text.encode('ascii')).hex()}\n"
+    return own + "".join(
+        f"cosignature={_sha256(public).hex()} {time_s} {signature.hex()}\n" for public, time_s, signature in cosigned
+    )
 
 
 def proof(tree: Tree, index: int, leaf: bytes, head: str, keeper: Ed25519PublicKey) -> str:
@@ -52,9 +57,9 @@ def proof(tree: Tree, index: int, leaf: bytes, head: str, keeper: Ed25519PublicK
     return "\n".join([first, head, path] if tree.size > 1 else [first, head])
 
 
-def policy(keeper: Ed25519PublicKey) -> str:
-    """What `sigsum-verify` is told to trust: the keeper of the tree, without further witnesses."""
-    return f"log {keeper.public_bytes_raw().hex()}\nquorum none\n"
+def policy(keeper: Ed25519PublicKey, witnesses: Iterable[str] = ("quorum none",)) -> str:
+    """What `sigsum-verify` is told to trust: the keeper of the tree, and the lines of a policy of witnesses."""
+    return "".join(f"{line}\n" for line in [f"log {keeper.public_bytes_raw().hex()}", *witnesses])
 
 
 def _sha256(data: bytes) -> bytes:

@@ -14,7 +14,7 @@ from linetap.errors import BadInput
 from linetap.evidence import quorum
 from linetap.evidence.quorum import Policy
 
-_POLICY = re.compile(rb"log [0-9a-f]{64}\nquorum none\n")
+_LOG = re.compile(rb"log [0-9a-f]{64}\n")
 _SEQUENCE = 0x30
 _LONG = 0x80  # the length's own length follows
 
@@ -43,8 +43,10 @@ def require_der(data: bytes, name: str) -> None:
 
 
 def require_policy(data: bytes, name: str) -> None:
-    if _POLICY.fullmatch(data) is None:
+    log, end, rest = data.partition(b"\n")
+    if _LOG.fullmatch(log + end) is None:
         raise BadBundle("not_exact", f"{name}: not a policy as `linetap sigsum` writes it")
+    policy(rest, name)
 
 
 def policy(data: bytes, name: str) -> Policy:

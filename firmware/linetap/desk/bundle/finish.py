@@ -47,7 +47,7 @@ def require_kept(facts: Facts, text: bytes) -> None:
     for call in facts.calls:
         if call.witnessed is not None:
             unit = call.record.unit
-            ours = all_keepers([signer for signer in named if signer.is_named(unit)])
+            ours = all_keepers(named, unit=unit)
             if not any(note.is_signed(call.witnessed.note, key) for key in ours):
                 name = layout.witnessed(unit, call.record.call_id)
                 raise BadBundle("other_log", f"{name}: not signed by a keeper of {unit}'s log")

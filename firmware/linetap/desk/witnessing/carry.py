@@ -47,9 +47,7 @@ def run(args: argparse.Namespace) -> int:
     signers = callfolder.load_signers(args.signers)
     key = callfolder.load_private_key(args.key)
     policy = options.load(args.policy)
-    for witness in policy.witnesses.values():
-        if witness.url:
-            client.require_url(witness)
+    client.require_urls(policy)
     if not args.output.is_dir():
         raise BadInput(f"{args.output}: not a folder; one for the checkpoints would be right")
     refused = 0
@@ -68,18 +66,27 @@ def carry(
     """Whether the log's head has its quorum now. A Refusal where the head is not one that may be signed."""
     head = cosigned.read_head(log / HEAD, signers).head
     _require_keeper(key, head.unit, policy, signers)
-    with _tree(log, head) as tree, (heads / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        kept = list(store.kept(heads, head.unit))
-        signed = checkpoint.signed(_going_on(kept, tree, key), key)
-        path = store.keep(heads, head.unit, signed, [])  # before any witness has it: what is signed is never denied
-        for witness in policy.witnesses.values():
-            lines = _lines(witness, store.read(path).note, _known(kept, witness), tree, ca)
-            store.keep(heads, head.unit, signed, lines)
+    with _tree(log, head) as tree:
+        path = to_witnesses(tree, head.unit, key, policy, heads, ca)
     seen = judge.look(policy, *store.read(path)[1:], head.unit, signers)
     good = "ok  " if seen.since_s is not None else "BAD "
     sys.stdout.write(f"{good} {log}: {head.unit}, {head.size} leaves: {seen.text}\n")
     return seen.since_s is not None
+
+
+def to_witnesses(
+    tree: Tree, unit: str, key: Ed25519PrivateKey, policy: Policy, heads: Path, ca: Path | None = None
+) -> Path:
+    """The tree's checkpoint with all the cosignatures that are to be had, as it is kept now."""
+    with (heads / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = list(store.kept(heads, unit))
+        signed = checkpoint.signed(_going_on(kept, tree, key), key)
+        path = store.keep(heads, unit, signed, [])  # before any witness has it: what is signed is never denied
+        for witness in policy.witnesses.values():
+            lines = _lines(witness, store.read(path).note, _known(kept, witness), tree, ca)
+            store.keep(heads, unit, signed, lines)
+    return path
 
 
 def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | None) -> list[Line]:

@@ -13,7 +13,7 @@ from linetap.errors import BadInput, Refusal
 from linetap.evidence import addcheckpoint, checkpoint, note
 from linetap.evidence.addcheckpoint import Request
 from linetap.evidence.note import BadNote, Line, Note
-from linetap.evidence.quorum import Witness
+from linetap.evidence.quorum import Policy, Witness
 
 _ANSWER_S = 30.0
 _ANSWER_LIMIT_BYTES = 64 << 10
@@ -33,7 +33,14 @@ class NotCosigned(Refusal):
         self.code = code
 
 
-def require_url(witness: Witness) -> None:
+def require_urls(policy: Policy) -> None:
+    """BadInput names the witness whose URL is none."""
+    for witness in policy.witnesses.values():
+        if witness.url:
+            _require_url(witness)
+
+
+def _require_url(witness: Witness) -> None:
     parts = urlsplit(witness.url)
     try:
         port = parts.port

@@ -28,6 +28,7 @@ from linetap.evidence.signers import Signer
 from linetap.evidence.tlogproof import Proof
 
 NAMESPACE = "linetap-checkpoint"
+CLOSES = "linetap-closes"  # the keeper of the other tree, that of a log's closes alone (linetap sigsum)
 WITHIN_S = 24 * 3600.0  # from a call's end to its first witnessed checkpoint: so far back a thief could date one
 LONGEST_CALL_S = 4 * 3600.0 + 900.0
 SLACK_S = 600.0  # between the clocks of unit and witness
@@ -119,16 +120,22 @@ def look(policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: li
 
 def keepers(policy: Policy, unit: str, signers: list[Signer]) -> Iterator[note.Key]:
     """The keys of the unit's log. A line that allows all namespaces is not meant: the unit's own key is no keeper."""
-    for key in all_keepers([signer for signer in signers if signer.is_named(unit)]):
+    for key in all_keepers(signers, (NAMESPACE,), unit):
         if not policy.logs or key.public in policy.logs:
             yield key
 
 
-def all_keepers(signers: list[Signer]) -> Iterator[note.Key]:
-    """Those of every unit, each as a log's key."""
+def all_keepers(
+    signers: list[Signer], namespaces: Sequence[str] = (NAMESPACE, CLOSES), unit: str | None = None
+) -> Iterator[note.Key]:
+    """Those of a unit's logs, or of every unit's, each as a log's key. A key that signs records keeps no log, whatever
+    another line lets it do."""
     prefix = ssh_string(SSH_ED25519) + KEY_BYTES.to_bytes(4, "big")
+    units = {signer.blob for signer in signers if signer.is_unit}
     for signer in signers:
-        if signer.is_for(NAMESPACE) and signer.blob.startswith(prefix):
+        if unit is not None and not signer.is_named(unit):
+            continue
+        if any(map(signer.is_for, namespaces)) and signer.blob.startswith(prefix) and signer.blob not in units:
             yield checkpoint.log_key(Ed25519PublicKey.from_public_bytes(signer.blob[len(prefix) :]))
 
 
