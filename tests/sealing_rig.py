@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import subprocess
 from dataclasses import dataclass
@@ -76,6 +77,9 @@ class Rig:
         folder.write(noise(samples))
         folder.seal(record(samples, call_id), self.sign)
         return folder.path
+
+    def sealed_record_sha256(self, call_id: str = CALL_ID) -> str:
+        return hashlib.sha256((self.vault / sealed.call_path(call_id) / sealed.RECORD).read_bytes()).hexdigest()
 
     def log(self) -> UnitLog:
         """The unit's log, opened anew, at the time of the calls."""

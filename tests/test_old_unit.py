@@ -80,6 +80,7 @@ def test_its_recorder_goes_on(old: Path) -> None:
     outbox = key.open_outbox(config, lambda: unit_log.size)
     vault = VaultWriter(config, Source(), outbox, key.signer(sealed.RECORD_NAMESPACE), SYSTEM, unit_log)
     vault.keep_up()
+    vault.log_leaf("start", SYSTEM.utc_ns())
     vault.report(CallEvent(seq=0, event="started", at=now, unit=config.unit, call_id=NEW_CALL, line=2))
     vault.open(NEW_CALL, 2, 0)
     vault.close(NEW_CALL, 16_000, CallRecord(call_id=NEW_CALL, unit=config.unit, line=2, ended_at=now, duration_s=2.0))

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from linetap.cli import main
+from linetap.clock import ManualClock, parse_rfc3339
 from linetap.desk import callfolder, verify, verifylog
 from linetap.desk.verifylog import LogCheck
 from linetap.evidence import keys, sealed, sshsig, unitlog
 from linetap.evidence.leaflog import LEAVES, TREE, LeafLog
+from linetap.recorder.vault.log import UnitLog
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, run
 
 SECOND = "20261124T225700.000Z-L04"
@@ -207,16 +209,20 @@ def test_a_signature_of_another_kind_of_message(rig: Rig) -> None:
 def test_a_call_that_is_gone_with_its_folder(rig: Rig) -> None:
     shutil.rmtree(call(rig))
     assert codes(rig) == ["missing_call"]
-    log = rig.log()
-    log.append("destruction", call_id=CALL_ID)
-    log.publish()
+    destroy(rig)
     assert codes(rig) == []
 
 
-def test_a_call_that_was_destroyed_and_came_back(rig: Rig) -> None:
-    log = rig.log()
+def destroy(rig: Rig) -> None:
+    """The day after its retention."""
+    log = UnitLog(rig.vault, UNIT, rig.unit_key, ManualClock(parse_rfc3339("2027-11-25T10:00:00.000Z")))
     log.append("destruction", call_id=CALL_ID)
     log.publish()
+    log.close()
+
+
+def test_a_call_that_was_destroyed_and_came_back(rig: Rig) -> None:
+    destroy(rig)
     assert codes(rig) == ["destroyed"]
 
 

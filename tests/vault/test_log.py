@@ -66,6 +66,7 @@ def test_head_is_over_the_leaves_and_stock_ssh_keygen_checks_it(rig: Rig) -> Non
     close.pop("sigsum")
     assert close == {
         "kind": "close", "at": NOW, "call_id": CALL_ID, "line": 3, "record_sha256": sha256, "disposition": "recorded",
+        "until": "2027-11-24T15:00:00.000Z",
     }  # fmt: skip
 
 
@@ -224,7 +225,7 @@ def test_a_close_far_back_is_found_and_proved(rig: Rig, monkeypatch: pytest.Monk
     """Beyond what is remembered, over many marks; also where the clock was put back in between."""
     monkeypatch.setattr("linetap.recorder.vault.log.REMEMBERED", 2)
     monkeypatch.setattr("linetap.evidence.leaflog._BLOCK_BYTES", 512)
-    ids = [f"20261124T{hour:02d}0000.000Z-L03" for hour in (9, 10, 14, 11, 12)]  # 14: its clock was hours ahead
+    ids = [f"20261124T{hour:02d}0000.000Z-L03" for hour in (9, 14, 10, 11, 12)]  # 14: its clock was hours ahead
     for call_id in ids:
         seal(rig, record(1000, call_id))
         log = unit_log(rig, sealed_at(call_id))

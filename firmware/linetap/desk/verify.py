@@ -81,6 +81,7 @@ def verify_vault(
         verdict.problems.extend(log.problems_of(verdict))
         yield verdict
     yield log.verdict()
+    yield from log.notes()
     yield log.witnessed.verdict()
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from linetap.desk import callfolder, cosigned
 from linetap.desk.callfolder import Damaged
+from linetap.desk.logorder import LogOrder
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.witnessing.judge import NO_RULES, Rules
 from linetap.desk.witnessing.logcheck import LogWitness
@@ -41,6 +42,7 @@ class LogCheck:
         self._opened: set[str] = set()
         self._destroyed: set[str] = set()
         self._seen: set[str] = set()
+        self._order = LogOrder(self._bad)
         try:
             names = callfolder.entries(folder)
         except OSError as error:
@@ -72,12 +74,22 @@ class LogCheck:
             yield Problem("not_in_log", "the log does not know that it was sealed")
         elif self._closed[call.name] != call.record_sha256:
             yield Problem("other_record", "its record is not the one that the log has the SHA-256 of")
+        until = call.record.retention.until if call.record.retention else None
+        if self._order.other_until(call.name, until):
+            yield Problem("other_until", f"to be kept until {until}, and its close in the log says otherwise")
+        if late := self._order.kept_late(call.name, until):
+            yield Problem("kept_late", late)
         yield from self.witnessed.problems_of(call)
 
     def verdict(self) -> Verdict:
         for call_id in sorted((self._closed.keys() | self._opened) - self._seen - self._destroyed):
             self._bad("missing_call", f"{call_id} is missing: the log has it, and nothing of its destruction")
         return self._verdict
+
+    def notes(self) -> Iterator[Verdict]:
+        """What cannot be judged, each as a verdict that counts for nothing."""
+        for note in self._order.notes():
+            yield Verdict(f"{NAME}: {note}", counts=False)
 
     def _check(self, witness: Path | None) -> None:
         self.head = self._read_head()
@@ -90,6 +102,7 @@ class LogCheck:
             self._bad("log_unreadable", f"{Path(error.filename or LEAVES).name}: {error.strerror}")
             return
         self.witnessed.compare(roots, size)
+        self._order.end(self.head.at if self.head is not None else None)
         if self.head is not None:
             self._verdict.name = f"{NAME} of {self.head.unit}, {size} leaves"
             self._compare(self.head, roots, size)
@@ -159,6 +172,7 @@ class LogCheck:
             self._bad("bad_leaf", f"line {index + 1} of {LEAVES} is no leaf")
             return
         self.witnessed.look_at(index, leaf)
+        self._order.look_at(index, leaf)
         if leaf.call_id is None:
             return
         if leaf.kind == "open":

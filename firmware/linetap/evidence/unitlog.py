@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.errors import Refusal
@@ -24,7 +24,7 @@ HEAD_LIMIT_BYTES = 4096
 
 Kind = Literal[
     "open",  # a call's recording begins
-    "close",  # a call is sealed: record_sha256, disposition, sigsum (the unit's signature, sigsum.py)
+    "close",  # a call is sealed: record_sha256, disposition, until, sigsum (the unit's signature, sigsum.py)
     "gap",  # what a call lacks: gaps (their number), ms, causes
     "notice_failure",  # a call whose notice was not played to its end, or not heard: why, proof
     "refused",  # a call that was not recorded because the vault took nothing: why
@@ -52,6 +52,10 @@ class Leaf(msgspec.Struct, kw_only=True):
     record_sha256: str | None = None
     sha256: str | None = None  # of a document: the configuration, a certificate, a command, a report
     sigsum: str | None = None
+    until: str | UnsetType | None = UNSET  # of a close: what its record says; of a hold: its end
+    ended: bool = False  # of a hold
+    epoch: str | None = None
+    ms: float = 0
 
 
 class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

@@ -85,7 +85,9 @@ class UnitLog:
             proof = record.notices[-1].proof if record.notices else "none"
             found.append(("notice_failure", {**of_call, "why": record.why, "proof": proof}))
         digest = hashlib.sha256(data)
-        closing = {"record_sha256": digest.hexdigest(), "disposition": record.disposition}
+        closing: dict[str, str | None] = {"record_sha256": digest.hexdigest(), "disposition": record.disposition}
+        if record.retention is not None:  # said here too: destruction is judged by it when the record has gone
+            closing["until"] = record.retention.until
         if isinstance(self._key, Ed25519PrivateKey):  # Sigsum takes no other kind of signature
             closing["sigsum"] = base64.b64encode(sigsum.sign_leaf(digest.digest(), self._key)).decode("ascii")
         found.append(("close", {**of_call, **closing}))
