@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from linetap.evidence import keylist, sshsig
+from linetap.evidence.authority import Authority
 from linetap.evidence.keylist import KeyList, KeyListFault
 from linetap.evidence.keys import PublicKey
 
@@ -23,7 +24,7 @@ def load(path: Path) -> tuple[bytes, bytes]:
     return _read(path, keylist.LIST_LIMIT_BYTES), _read(signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
 
 
-def read(path: Path, authority: PublicKey) -> KeyList:
+def read(path: Path, authority: PublicKey | Authority) -> KeyList:
     """The list that the authority has signed; a KeyListFault names the file and what is wrong."""
     try:
         return keylist.read(*load(path), authority)

@@ -63,7 +63,7 @@ def test_ssh_keygen_signs_the_same_bytes_and_checks_ours(authority: Authority) -
 def test_of_a_stranger_or_cut_short_or_changed(authority: Authority) -> None:
     data = keylist.encode(authority.make("2026-12-01", 3))
     public = authority.key.public_key()
-    with pytest.raises(Stranger, match="the authority of this unit is SHA256:"):
+    with pytest.raises(Stranger, match="the authority is SHA256:"):
         keylist.read(data, Authority(authority.folder).sign(data), public)
     signature = authority.sign(data)
     for wrong in (data[:-1], data[: len(data) // 2], b"", data.replace(b"2026-12-02", b"2026-12-12")):

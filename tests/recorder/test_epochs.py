@@ -339,7 +339,7 @@ def endless(authority: Authority, made: KeyList) -> None:
 
 
 BAD = [
-    (by_a_stranger, "key_list_stranger", "the authority of this unit is"),
+    (by_a_stranger, "key_list_stranger", "the authority is"),
     (cut_short, "key_list_not_signed", "does not fit"),
     (days_missing, "key_list_days", "every day must be there"),
     (goes_back, "key_list_goes_back", "version 3, and version 4 is in use"),

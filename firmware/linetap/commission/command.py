@@ -9,6 +9,7 @@ from pathlib import Path
 
 from linetap import keylistfile
 from linetap.config import Config, check_config, config_sha256
+from linetap.evidence import authority as authorities
 from linetap.evidence import keylist
 
 _INIT = "example: linetap config init tower-3 --lines 8 --custodian age1... --epoch age1... -o unit.toml"
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 def _say_if_short(config: Config) -> None:
     if config.keys.key_list is None or config.keys.authority is None:
         return
-    found = keylistfile.read(Path(config.keys.key_list), keylist.authority_key(config.keys.authority))
+    found = keylistfile.read(Path(config.keys.key_list), authorities.from_keys(config.keys))
     short = keylist.too_short(found, max(entry.days for entry in config.retention.classes))
     if short:
         sys.stderr.write(f"note: {config.keys.key_list}: {short}\n")

@@ -15,7 +15,9 @@ from linetap.config import check_config
 from linetap.config.schema import UnitId
 from linetap.desk import privatefile
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import keylist, keys, members, publickeys, unitnames
+from linetap.evidence import authority as authorities
+from linetap.evidence import keys, members, publickeys, unitnames
+from linetap.evidence.authority import Authority
 
 # What a unit signs.
 NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-walk")
@@ -36,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epoch", required=True, metavar="age1...", help="the first overflow epoch's public key, or a group's"
     )
-    parser.add_argument("--authority", metavar="KEY", help="who signs the key list: ssh-ed25519 line, or its .pub file")
+    parser.add_argument(
+        "--authority",
+        metavar="KEY",
+        help="who signs the key list: ssh-ed25519 line, or a .pub file, of one key or several",
+    )
     parser.add_argument("--key-list", type=Path, metavar="FILE", help="keylist.json, with its .sig beside it")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="unit.toml")
     parser.add_argument("--force", action="store_true", help="over an existing file; an existing key is kept")
@@ -140,6 +146,7 @@ def _group_problems(args: argparse.Namespace) -> list[str]:
 def _plan(args: argparse.Namespace, key: str) -> Plan:
     """Options name paths as the shell does, from here; the file names them from where it is, and on a card all lie
     beside one another."""
+    authority = _authority(args.authority)
     return Plan(
         unit=args.unit,
         lines=args.lines,
@@ -153,7 +160,8 @@ def _plan(args: argparse.Namespace, key: str) -> Plan:
         run_dir=str(Path(args.run_dir).absolute()),
         learned=str(Path(args.vault).absolute().parent / "learned"),
         broker_port=args.broker_port,
-        authority=_authority(args.authority),
+        authority=None if authority is None else tuple(authority.lines()),
+        authority_needed=1 if authority is None else authority.needed,
         key_list=_key_list(args),
         needed=args.custodians_needed,
     )
@@ -177,8 +185,8 @@ def _key_list(args: argparse.Namespace) -> str | None:
     return str(args.key_list.name if args.image else args.key_list.absolute())
 
 
-def _authority(text: str | None) -> str | None:
-    """The line itself, or the one that stands in a file of that name."""
+def _authority(text: str | None) -> Authority | None:
+    """Of the line itself, or of a file of that name."""
     if text is None:
         return None
     if not text.startswith(("ssh-", "ecdsa-")):
@@ -187,7 +195,7 @@ def _authority(text: str | None) -> str | None:
                 text = file.read(_LINE_LIMIT_BYTES).decode("utf-8", "replace").strip()
         except OSError as error:
             raise BadInput(f"{text}: {error.strerror}; the line ssh-ed25519 AAAA... would be right") from None
-    return keys.public_line(keylist.authority_key(text))
+    return authorities.from_text(text)
 
 
 def _unit_key(path: Path) -> str:

@@ -26,7 +26,8 @@ class Plan:
     run_dir: str = "/run/linetap"
     learned: str = "/var/lib/linetap/learned"
     broker_port: int = 8883
-    authority: str | None = None  # with key_list, or neither
+    authority: tuple[str, ...] | None = None  # with key_list, or neither
+    authority_needed: int = 1
     key_list: str | None = None
     needed: int = 1  # of the custodians
 
@@ -60,8 +61,14 @@ def render(plan: Plan) -> str:
 def _key_list(plan: Plan) -> str:
     """As a comment where there is none."""
     mark = "# " if plan.authority is None else ""
-    authority, key_list = plan.authority or "ssh-ed25519 AAAA...", plan.key_list or "keylist.json"
-    return f"{mark}authority = {_text(authority)}\n{mark}key_list = {_text(key_list)}\n"
+    lines, needed = plan.authority or ("ssh-ed25519 AAAA...",), plan.authority_needed
+    authority = _text(lines[0]) if len(lines) == 1 else f"[{', '.join(map(_text, lines))}]"
+    words = (
+        ("authority", authority),
+        ("authority_needed", needed),
+        ("key_list", _text(plan.key_list or "keylist.json")),
+    )
+    return "".join(f"{mark}{name} = {value}\n" for name, value in words)
 
 
 def _card(plan: Plan, number: int) -> str:
@@ -119,9 +126,10 @@ custodians_needed = {needed}
 # What is sealed to when no key of the day is at hand, and its number in the records.
 overflow_epoch = {epoch}
 overflow_number = 1
-# Whose signature on the list of epochs counts, an ssh-ed25519 line, and that list (keylist.json, with keylist.json.sig
-# beside it): each call is sealed to its day of expiry. The custodians and overflow epochs of the list then count, not
-# those above. A changed list is taken up at once, an older or damaged one never.
+# Whose signature on the list of epochs counts, an ssh-ed25519 line, or a list of them of which so many sign together;
+# and that list (keylist.json, with keylist.json.sig beside it): each call is sealed to its day of expiry. The
+# custodians and overflow epochs of the list then count, not those above. A changed list is taken up at once, an older
+# or damaged one never.
 {key_list}"""
 
 _POLICY = """

@@ -162,8 +162,9 @@ def _keys(config: Config, source: Source) -> None:
         there, missing = ("key_list", "authority") if keys.authority is None else ("authority", "key_list")
         source.add(("keys", there), f"keys.{there} is of no use without keys.{missing}")
     try:
-        if isinstance(keys.authority, str):
-            publickeys.authority(keys.authority)
+        if keys.authority is not None and not isinstance(keys.authority, UnsetType):
+            needed = 1 if isinstance(keys.authority_needed, UnsetType) else keys.authority_needed
+            publickeys.require_authority(keys.authority_lines, needed)
     except LinetapError as error:
         source.add(("keys", "authority"), f"keys.authority: {error}")
 
@@ -186,13 +187,13 @@ def _groups(keys: Keys, source: Source) -> None:
 def _key_list(config: Config, source: Source) -> None:
     """A service starts with a list that it cannot take, and seals to the overflow epoch; here it is an error."""
     from linetap import keylistfile
-    from linetap.evidence import keylist
+    from linetap.evidence import authority as authorities
 
     keys: Keys | UnsetType = config.keys
     if keys is UNSET or source.problems or keys.key_list is None or keys.authority is None:
         return
     try:
-        found = keylistfile.read(Path(keys.key_list), keylist.authority_key(keys.authority))
+        found = keylistfile.read(Path(keys.key_list), authorities.from_keys(keys))
     except LinetapError as error:
         source.add(("keys", "key_list"), f"keys.key_list: {error}")
         return

@@ -93,8 +93,14 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     custodians_needed: Positive = 1  # so many of them open together
     overflow_epoch: str
     overflow_number: Positive = 1
-    authority: str | None = None  # ssh-ed25519 line: who may sign the key list
+    authority: str | list[str] | None = None  # ssh-ed25519 line, or several: who may sign the key list
+    authority_needed: Positive = 1  # so many of several sign together
     key_list: str | None = None  # keylist.json, its signature beside it; its custodians count, and its overflow epochs
+
+    @property
+    def authority_lines(self) -> list[str]:
+        """Empty: there is none."""
+        return [self.authority] if isinstance(self.authority, str) else self.authority or []
 
     @property
     def custodian_group(self) -> members.Group:

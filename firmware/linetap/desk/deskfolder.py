@@ -19,7 +19,9 @@ from linetap.desk import privatefile
 from linetap.desk.access import AccessLog, Deed, log_name, unrecorded
 from linetap.desk.access_entry import Entry
 from linetap.errors import BadInput
+from linetap.evidence import authority as authorities
 from linetap.evidence import document, keys, sshsig
+from linetap.evidence.authority import Authority
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles, RolesFault, check, public_key
 
@@ -36,7 +38,7 @@ class Desk:
 
     def roles(self, past: list[Entry]) -> Roles:
         """The roles in force, signed by the authority and not older than any that `past` says was used."""
-        authority = read_public(self.folder / AUTHORITY)
+        authority = read_authority(self.folder / AUTHORITY)
         try:
             return read_roles(self.folder / ROLES, authority, highest_version(past))[2]
         except BadInput as error:
@@ -89,13 +91,13 @@ def open_desk(folder: Path, clock: Clock) -> Desk:
     return Desk(folder, AccessLog(folder / ACCESS, key, clock), clock)
 
 
-def make(folder: Path, authority: PublicKey, clock: Clock) -> Desk:
+def make(folder: Path, authority: PublicKey | Authority, clock: Clock) -> Desk:
     """A new desk that trusts `authority` for good, with a key of its own for the access log."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = keys.new_unit_key()
     privatefile.write(folder / KEY, keys.unit_key_file(key))
     privatefile.write(folder / PUBLIC, keys.public_line(key.public_key(), log_name(key.public_key())).encode() + b"\n")
-    privatefile.write(folder / AUTHORITY, keys.public_line(authority, "authority").encode() + b"\n")
+    privatefile.write(folder / AUTHORITY, authorities.of(authority).text().encode())
     return open_desk(folder, clock)
 
 
@@ -110,7 +112,7 @@ def highest_version(past: list[Entry]) -> int:
     return max((entry.roles for entry in past if entry.verb == "roles" and entry.outcome == "granted"), default=1)
 
 
-def read_roles(path: Path, authority: PublicKey, at_least: int = 1) -> tuple[bytes, bytes, Roles]:
+def read_roles(path: Path, authority: PublicKey | Authority, at_least: int = 1) -> tuple[bytes, bytes, Roles]:
     """The file's bytes, its signature, and what they say. RolesFault where they do not count, BadInput where they
     cannot be read."""
     data = read_small(path, document.LIMIT_BYTES)
@@ -119,6 +121,17 @@ def read_roles(path: Path, authority: PublicKey, at_least: int = 1) -> tuple[byt
         return data, armored, check(data, armored, authority, at_least)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
+
+
+def read_authority(source: Path | str) -> Authority:
+    """Of a .pub file, of one with several keys (evidence/authority.py), or of the ssh-ed25519 line itself."""
+    if str(source).startswith(("ssh-", "ecdsa-")):
+        return authorities.from_lines(str(source))
+    text = read_small(Path(source), sshsig.SIGNATURE_LIMIT_BYTES).decode("utf-8", "replace")
+    try:
+        return authorities.from_text(text)
+    except BadInput as error:
+        raise BadInput(f"{source}: {error}") from None
 
 
 def read_public(source: Path | str) -> PublicKey:

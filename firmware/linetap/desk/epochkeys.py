@@ -50,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--merge", type=Path, nargs="+", metavar="LIST", help="of lists that each officer made alone: no new keys"
     )
     parser.add_argument("--extend", type=Path, metavar="OLD.json", help="the next version of this list: N days more")
-    parser.add_argument("--authority", type=Path, metavar="KEY", help="signs the list; or leave it to ssh-keygen")
+    parser.add_argument(
+        "--authority", type=Path, action="append", default=[], metavar="KEY",
+        help="signs the list, and may be repeated; or leave it to ssh-keygen",
+    )  # fmt: skip
     parser.add_argument(
         "--all-on-one-medium", type=Path, metavar="DIR", help="private files here, in place of sheets to a printer"
     )
@@ -60,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
-    signer = None if args.authority is None else signed.load_key(args.authority)
+    signers = [signed.load_key(path) for path in args.authority]
     signed.require_free(args.output, signed.signature_of(args.output))
     old = None if args.extend is None else epochlist.load(args.extend)
     created = rfc3339(clock.utc_ns())
@@ -83,7 +86,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         canary.make(args.output, keys_of)
     if args.merge is not None:
         epochmerge.take_canaries(args.merge, args.output)
-    signed.write(args.output, data, signer, keylist.NAMESPACE)
+    signed.write(args.output, data, signers, keylist.NAMESPACE)
     if short := keylist.too_short(made, args.longest_class):
         sys.stderr.write(f"note: {args.output}: {short}\n")
     return 0

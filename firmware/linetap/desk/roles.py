@@ -30,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         verb.add_argument("file", type=Path, metavar="FILE", help="roles.json, with roles.json.sig beside it")
         verb.add_argument(
-            "--authority", required=name == "check", metavar="PUB", help="its .pub file or ssh-ed25519 line"
+            "--authority",
+            required=name == "check",
+            metavar="PUB",
+            help="its .pub file (docs/groups.md), or ssh-ed25519 line",
         )
         if name == "use":
             deskfolder.add_argument(verb)
@@ -55,11 +58,11 @@ def summary(roles: Roles) -> list[str]:
 
 
 def _check(args: argparse.Namespace) -> Roles:
-    return deskfolder.read_roles(args.file, deskfolder.read_public(args.authority))[2]
+    return deskfolder.read_roles(args.file, deskfolder.read_authority(args.authority))[2]
 
 
 def _use(args: argparse.Namespace, clock: Clock) -> Roles:
-    given = None if args.authority is None else deskfolder.read_public(args.authority)
+    given = None if args.authority is None else deskfolder.read_authority(args.authority)
     folder = deskfolder.folder_of(args)
     desk = deskfolder.open_desk(folder, clock) if (folder / deskfolder.KEY).exists() else None
     if desk is None:
@@ -68,8 +71,8 @@ def _use(args: argparse.Namespace, clock: Clock) -> Roles:
         deskfolder.read_roles(args.file, given)  # no folder for a file that is refused
         desk = deskfolder.make(folder, given, clock)
     with desk.access.deed(Entry(verb="roles")) as step:
-        pinned = deskfolder.read_public(folder / deskfolder.AUTHORITY)
-        if given is not None and keys.public_blob(given) != keys.public_blob(pinned):
+        pinned = deskfolder.read_authority(folder / deskfolder.AUTHORITY)
+        if given is not None and given != pinned:
             raise RolesFault(
                 "authority_differs", f"--authority: this desk trusts another: {folder / deskfolder.AUTHORITY}"
             )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from linetap.desk import privatefile
@@ -40,13 +41,16 @@ def require_free(*paths: Path) -> None:
             raise BadInput(f"{path}: there is no folder {path.parent}")
 
 
-def write(path: Path, data: bytes, key: SigningKey | None, namespace: str) -> None:
-    """Signature first: whoever watches the document finds both. Without a key, says how to sign it."""
-    if key is not None:
-        privatefile.write(signature_of(path), sshsig.sign(data, key, namespace).encode("ascii"))
+def write(path: Path, data: bytes, key: SigningKey | Sequence[SigningKey] | None, namespace: str) -> None:
+    """Signature first: whoever watches the document finds both. Without a key, says how to sign it. Of several keys
+    the signatures stand behind one another."""
+    signers: Sequence[SigningKey] = [] if key is None else key if isinstance(key, Sequence) else [key]
+    if signers:
+        text = "".join(sshsig.sign(data, each, namespace) for each in signers)
+        privatefile.write(signature_of(path), text.encode("ascii"))
     privatefile.write(path, data)
     path.chmod(0o644)  # signed to be shown
-    if key is None:
+    if not signers:
         sys.stderr.write(f"not signed yet: ssh-keygen -Y sign -f KEY -n {namespace} {path}\n")
     else:
         signature_of(path).chmod(0o644)

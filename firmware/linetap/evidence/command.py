@@ -17,7 +17,9 @@ from msgspec import Meta
 
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
+from linetap.evidence import authority as authorities
 from linetap.evidence import document, sshsig
+from linetap.evidence.authority import Authority
 from linetap.evidence.closing import Closing
 from linetap.evidence.counters import MOST_SEEN, Bound, Counters
 from linetap.evidence.keys import PublicKey, fingerprint
@@ -169,14 +171,14 @@ def cosign(data: bytes, sign: object) -> bytes:
 
 
 def check(
-    data: bytes, unit: str, authority: PublicKey, roles: Roles | None, counters: Counters, now_ns: int
+    data: bytes, unit: str, authority: PublicKey | Authority, roles: Roles | None, counters: Counters, now_ns: int
 ) -> Command:
     """The command, if all is well with it; else a CommandFault. `counters`: those that were used."""
     return check_signed(data, unit, authority, roles, counters, now_ns).command
 
 
 def check_signed(
-    data: bytes, unit: str, authority: PublicKey, roles: Roles | None, counters: Counters, now_ns: int,
+    data: bytes, unit: str, authority: PublicKey | Authority, roles: Roles | None, counters: Counters, now_ns: int,
     bound: Bound = ANY_TIME,
 ) -> Signed:  # fmt: skip
     """The command and who signed it; else a CommandFault. A cosigner whom nobody knows spoils it.
@@ -192,6 +194,8 @@ def check_signed(
     by = tuple(holder for holder in holders if holder is not None)
     if len(by) != len(holders):
         raise CommandFault("command_signer", "one of those who cosigned is nobody of roles.json", command)
+    if command.role == AUTHORITY and (wrong := _lacking(authority, signed_by)) is not None:
+        raise CommandFault("command_signer", wrong)
     signed = Signed(command, by)
     if command.verb not in MAY:
         raise CommandFault("command_verb", f"there is no verb {command.verb!r}", command)
@@ -229,12 +233,18 @@ def signed_by(data: bytes, armored: bytes, namespace: str, roles: Roles | None, 
         raise CommandFault("document_signature", f"the document in it is not signed by one of role {role!r}")
 
 
-def _holder(key: PublicKey, authority: PublicKey, roles: Roles | None) -> Holder | None:
+def _holder(key: PublicKey, authority: PublicKey | Authority, roles: Roles | None) -> Holder | None:
     """The authority's key is the configuration's alone: nobody gets that role by roles.json."""
-    if key == authority:
+    if authorities.of(authority).holds(key):
         return Holder(AUTHORITY, AUTHORITY, fingerprint(key))
     person = roles.holder(key) if roles is not None else None
     return None if person is None or person.role == AUTHORITY else Holder(person.role, person.name, fingerprint(key))
+
+
+def _lacking(authority: PublicKey | Authority, signed_by: list[PublicKey]) -> str | None:
+    """Where the authority is several people, so many of them have to command together; others may cosign."""
+    whole = authorities.of(authority)
+    return whole.lacks([key for key in signed_by if whole.holds(key)])
 
 
 def _envelope(data: bytes) -> Envelope:

@@ -20,7 +20,9 @@ from msgspec import Meta
 
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
+from linetap.evidence import authority as authorities
 from linetap.evidence import keys, members, publickeys, sshsig
+from linetap.evidence.authority import Authority
 from linetap.evidence.keys import PublicKey
 
 NAMESPACE = "linetap-keylist"
@@ -116,15 +118,14 @@ def encode(key_list: KeyList) -> bytes:
     return msgspec.json.encode(key_list)
 
 
-def read(data: bytes, signature: bytes, authority: PublicKey) -> KeyList:
+def read(data: bytes, signature: bytes, authority: PublicKey | Authority) -> KeyList:
     """A list that the authority has signed and that is sound in itself; else a KeyListFault."""
     try:
-        signer = sshsig.check(data, signature, NAMESPACE)
+        signers = sshsig.check_all(data, signature, NAMESPACE)
     except sshsig.SignatureFault as fault:
         raise NotSigned(str(fault)) from None
-    if signer != authority:
-        found = keys.fingerprint(signer)
-        raise Stranger(f"signed by {found}, the authority of this unit is {keys.fingerprint(authority)}")
+    if (wrong := authorities.of(authority).lacks(signers)) is not None:
+        raise Stranger(wrong)
     return sound(data)
 
 

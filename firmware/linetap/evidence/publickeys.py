@@ -8,6 +8,7 @@ four use none.
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from functools import lru_cache
 
 from linetap.errors import BadInput
@@ -16,6 +17,7 @@ from linetap.evidence import bech32
 RECIPIENT_PREFIX = "age"
 SECRET_PREFIX = "age-secret-key-"
 KEY_BYTES = 32
+MOST_AUTHORITY_KEYS = 8  # as many as may sign one text
 SSH_ED25519 = b"ssh-ed25519"
 SSH_P256 = b"ecdsa-sha2-nistp256"
 SIGNING_KEYS = (SSH_ED25519, SSH_P256)  # the kinds whose signatures count
@@ -94,3 +96,17 @@ def authority(line: str) -> bytes:
     if (blob := ssh_blob(line)) is None:
         raise BadInput("not an authority's public key: the line of its .pub file, ssh-ed25519 AAAA..., would be right")
     return blob
+
+
+def require_authority(lines: Sequence[str], needed: int) -> None:
+    """BadInput where an authority of these lines, `needed` of which sign, can be nobody."""
+    if not 1 <= len(lines) <= MOST_AUTHORITY_KEYS:
+        raise BadInput(f"{len(lines)} keys: 1 to {MOST_AUTHORITY_KEYS} would be right")
+    seen: set[bytes] = set()
+    for place, line in enumerate(lines, 1):
+        blob = authority(line)
+        if blob in seen:
+            raise BadInput(f"key {place} is there twice: each person has a key of their own")
+        seen.add(blob)
+    if not 1 <= needed <= len(lines):
+        raise BadInput(f"{needed} of {len(lines)} sign: 1 to {len(lines)} would be right")

@@ -13,7 +13,9 @@ from collections.abc import Hashable, Sequence
 import msgspec
 
 from linetap.errors import BadInput, Refusal
+from linetap.evidence import authority as authorities
 from linetap.evidence import document, sshsig
+from linetap.evidence.authority import Authority
 from linetap.evidence.keys import PublicKey, from_blob, public_blob
 from linetap.evidence.publickeys import ssh_blob
 
@@ -101,14 +103,14 @@ def parse(data: bytes) -> Roles:
     return roles
 
 
-def check(data: bytes, armored: bytes, authority: PublicKey, at_least: int = 1) -> Roles:
+def check(data: bytes, armored: bytes, authority: PublicKey | Authority, at_least: int = 1) -> Roles:
     """The roles, if the authority signed exactly these bytes and `version` is not below `at_least`; else RolesFault."""
     try:
-        signed_by = sshsig.check(data, armored, NAMESPACE)
+        signed_by = sshsig.check_all(data, armored, NAMESPACE)
     except sshsig.SignatureFault as error:
         raise RolesFault("roles_signature", str(error)) from None
-    if public_blob(signed_by) != public_blob(authority):
-        raise RolesFault("roles_signer", "signed by another key than the authority's")
+    if (wrong := authorities.of(authority).lacks(signed_by)) is not None:
+        raise RolesFault("roles_signer", f"not signed as the authority signs: {wrong}")
     roles = parse(data)
     if roles.version < at_least:
         raise RolesFault(

@@ -15,12 +15,12 @@ import msgspec
 from linetap.clock import Clock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.errors import BadInput
+from linetap.evidence import authority as authorities
 from linetap.evidence import command as envelopes
 from linetap.evidence import group, hold, keylist, roles
 from linetap.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
 from linetap.evidence.counters import Counters
 from linetap.evidence.counters import bound as bound_of
-from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles
 from linetap.recorder.vault import files, indexend, officersgone
 from linetap.recorder.vault.configchange import ConfigChange
@@ -60,8 +60,7 @@ class Effects:
         self._log, self._holds, self._time, self._epochs, self._clock = unit_log, holds, time, epochs, clock
         self._delivery, self._change, self._copies, self._update = delivery, change, copies, update
         self.identify, self.self_test = Identify(clock), SelfTest(config, clock)
-        line = config.keys.authority
-        self._authority: PublicKey | None = keylist.authority_key(line) if line else None
+        self._authority = authorities.from_keys(config.keys) if config.keys.authority_lines else None
         self._use(self._remembered_roles())
 
     def checked(self, data: bytes, counters: Counters) -> Signed:

@@ -21,6 +21,7 @@ from linetap import keylistfile
 from linetap.clock import from_utc_ns
 from linetap.config.schema import Config
 from linetap.errors import LinetapError
+from linetap.evidence import authority as authorities
 from linetap.evidence import keylist, members
 from linetap.evidence.keylist import KeyList
 from linetap.evidence.members import Group
@@ -51,7 +52,7 @@ class Epochs:
         self._unsaved = False
         if self._path is None:
             return
-        self._authority = keylist.authority_key(config.keys.authority or "")
+        self._authority = authorities.from_keys(config.keys)
         self._restore()
         self._seen = self._looked_at = _stamp(self._path)
         self._take_up(self._path)

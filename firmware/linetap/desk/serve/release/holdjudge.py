@@ -14,10 +14,10 @@ from linetap.clock import parse_rfc3339
 from linetap.desk.serve.release.steps import StepFault
 from linetap.errors import BadInput
 from linetap.evidence import command, hold, sshsig
+from linetap.evidence.authority import Authority
 from linetap.evidence.command import CommandFault
 from linetap.evidence.counters import Counters
 from linetap.evidence.keylist import end_of, epoch_text
-from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles
 
 TEXT_LIMIT = 1000  # as the unit has it
@@ -34,7 +34,7 @@ def end(day: str, zone: str, now_ns: int) -> str:
     return until
 
 
-def signed(data: bytes, row: Mapping[str, Any], roles: Roles, authority: PublicKey, now_ns: int) -> tuple[str, str]:
+def signed(data: bytes, row: Mapping[str, Any], roles: Roles, authority: Authority, now_ns: int) -> tuple[str, str]:
     """When the command expires, and who signed it. CommandFault or StepFault says no."""
     said = command.check(data, row["unit"], authority, roles, Counters(), now_ns)
     if said.verb != "hold":

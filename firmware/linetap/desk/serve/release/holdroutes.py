@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap.clock import rfc3339
-from linetap.desk.deskfolder import read_public
+from linetap.desk.deskfolder import read_authority
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.reading import reading
 from linetap.desk.serve.release import call as named
@@ -154,7 +154,7 @@ async def bring(request: Request, site: Site) -> Response:
         if row["asked_by"] == who.name:
             raise StepFault("one_person_two_steps", f"{row['id']}: {who.name} has asked for it")
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-        authority = read_public(Path(str(site.settings.desk.serve.authority)))
+        authority = read_authority(Path(str(site.settings.desk.serve.authority)))
         expires, signer = holdjudge.signed(data, row, roles, authority, now_ns)
         return {"command": data, "signer": signer, "command_expires": expires, "command_by": who.name,
                 "command_at": rfc3339(now_ns)}  # fmt: skip

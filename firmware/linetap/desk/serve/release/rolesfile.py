@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select
 
-from linetap.desk.deskfolder import read_public, read_roles
+from linetap.desk.deskfolder import read_authority, read_roles
 from linetap.desk.serve.database import one_at_a_time, writing
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import roles_seen
@@ -35,7 +35,7 @@ def in_force(site: Site) -> InForce:
     with site.own.connect() as db:
         version, sha256 = _seen(db)
     try:
-        data, sig, roles = read_roles(Path(serve.roles), read_public(Path(serve.authority)), version)
+        data, sig, roles = read_roles(Path(serve.roles), read_authority(Path(serve.authority)), version)
     except BadInput as error:
         raise RolesFault("roles_missing", str(error)) from None
     digest = hashlib.sha256(data).hexdigest()
