@@ -28,10 +28,7 @@ class Site:
     rig: Rig
     clock: ManualClock
     witnesses: list[Running]
-
-    @property
-    def root(self) -> Path:
-        return self.rig.root
+    root: Path
 
     @property
     def heads(self) -> Path:
@@ -63,12 +60,12 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(root: Path, at: str) -> Iterator[Site]:
-    rig, keeper = Rig.make(root), keys.new_unit_key()
+def site(root: Path, at: str, rig: Rig | None = None) -> Iterator[Site]:
+    rig, keeper = rig or Rig.make(root), keys.new_unit_key()
     write_key(root / "keeper.key", keeper)
     name_keeper(rig.signers_file, UNIT, keeper.public_key())
     (root / "heads").mkdir()
-    made = Site(rig, ManualClock(parse_rfc3339(at)), [])
+    made = Site(rig, ManualClock(parse_rfc3339(at)), [], root)
     with contextlib.ExitStack() as stack:
         for name in ("first", "second"):
             made.witnesses.append(stack.enter_context(_served(root, name, keeper, made.clock)))

@@ -41,6 +41,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     copies: int  # of the key of calls, files and sheets together
     canaries: dict[str, str]
     tree_head: dict[str, Any] | None = None
+    witnessed: dict[str, str] | None = None  # what a policy's witnesses said of each unit's log before
     officers: list[int] = []
     of: int = 1
     needed: int = 1

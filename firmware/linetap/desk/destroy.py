@@ -15,13 +15,14 @@ from typing import Any
 
 import msgspec
 
-from linetap.clock import Clock, from_utc_ns, rfc3339
+from linetap.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap.desk import callfolder, epochlist, signed, stockage, tsa, wipe
 from linetap.desk.canary import Canary
 from linetap.desk.certificate import NAMESPACE, Certificate, named_gone, path_of, still_open
 from linetap.desk.needed import OVERFLOW, missing
 from linetap.desk.sheets import COPIES, INDEX
 from linetap.desk.tsa import Tsa
+from linetap.desk.witnessing import options, vaults
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import members
 from linetap.evidence.keylist import Epoch, KeyList, Overflow, end_of, epoch_text
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="default %(default)s")  # fmt: skip
     parser.add_argument("--rule", default="retention", metavar="TEXT", help="under which rule, default %(default)s")
     parser.add_argument("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, to stand in it")
+    parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: names the logs' keepers")
+    options.add_arguments(parser)
     tsa.add_arguments(parser, required=False)
 
 
@@ -75,6 +78,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     authority = tsa.of(args)
     ended = _require_over(epoch, key_list, clock)
     _require_nothing_lost(args, clock)
+    witnessed = _require_witnessed(args, ended)
     canaries = [canary for officer in officers or [0] for canary in _canaries(args.list, epoch, args.epoch, officer)]
     copies = _require_opened(canaries, args.medium, args.sheets)
     _confirm_sheets(args.epoch, args.sheets)
@@ -94,6 +98,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         copies=copies,
         canaries={canary.path.name: canary.sha256() for canary in canaries},
         tree_head=head,
+        witnessed=witnessed,
         officers=officers,
         of=len(who.recipients),
         needed=who.needed,
@@ -174,6 +179,16 @@ def _officers(args: argparse.Namespace, epoch: Epoch | Overflow, count: int) -> 
     if not found:
         raise Refusal(f"{args.medium[0]}: opens no canary of this epoch: it is another's key, and is left alone")
     return sorted(found)
+
+
+def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str, str] | None:
+    """The verdict of the witnesses, said before anything is destroyed."""
+    rules = options.rules(args)
+    moment = None if ended is None else from_utc_ns(parse_rfc3339(ended))
+    found = vaults.require_over(rules, args.vault, options.signers_for(args, rules), args.epoch, moment)
+    lines = [vaults.NO_POLICY] if found is None else [f"{unit}: {said}" for unit, said in found.items()]
+    sys.stdout.writelines(f"{args.epoch}: {line}\n" for line in lines)
+    return found
 
 
 def _canaries(path: Path, epoch: Epoch | Overflow, name: str, officer: int) -> list[Canary]:

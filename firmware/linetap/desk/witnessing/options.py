@@ -16,8 +16,9 @@ from linetap.desk.witnessing.judge import WITHIN_S, Rules
 from linetap.errors import BadInput
 from linetap.evidence import quorum
 from linetap.evidence.quorum import Policy
+from linetap.evidence.signers import Signer
 
-POLICY, HEADS = "policy", "heads"
+POLICY, HEADS, SIGNERS = "policy", "heads", "allowed_signers"
 _MOST_HOURS = 24 * 366 * 10
 
 
@@ -42,6 +43,15 @@ def rules(args: argparse.Namespace) -> Rules:
     if not 0 < args.within <= _MOST_HOURS:
         raise BadInput(f"--within {args.within:g}: hours above 0 would be right")
     return Rules(None if policy is None else load(policy), heads, args.within * 3600)
+
+
+def signers_for(args: argparse.Namespace, chosen: Rules) -> list[Signer]:
+    """Of --signers, else of the desk's folder; under a policy there must be some, for they name the logs' keepers."""
+    in_force = deskfolder.folder_of(argparse.Namespace(desk=getattr(args, "desk", None))) / SIGNERS
+    path = _chosen(getattr(args, "signers", None), in_force)
+    if path is None and chosen.policy is not None:
+        raise BadInput("--signers: with a policy the published allowed_signers, which names the keepers, is needed")
+    return [] if path is None else callfolder.load_signers(path)
 
 
 def load(path: Path) -> Policy:
