@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import io
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from linetap.desk import open as opening
 from linetap.desk.access import read_log
 from linetap.desk.access_entry import Entry
 from linetap.desk.release import command as release
-from linetap.evidence import keys
+from linetap.evidence import keys, sealed
 from sealing_rig import CALL_ID, Rig
 
 DAY_NS = 24 * 3600 * NS_PER_S
@@ -51,8 +52,10 @@ class Desk:
             desk.ssh_key(name)
         desk.rig.sealed_call(20_000, CALL_ID)
         desk.rig.sealed_call(3_000, OTHER_CALL)
+        desk.rig.publish()
         desk.sign_roles(1)
         desk.run(roles, "use", root / "roles.json", "--authority", root / "authority.pub", "--desk", desk.folder)
+        shutil.copy(desk.rig.signers_file, desk.folder / "allowed_signers")
         return desk
 
     @classmethod
@@ -120,8 +123,11 @@ class Desk:
         return path
 
     def approve(self, request: Path, *names: str) -> None:
+        """With a look at the calls, as they lie in the vault."""
+        asked = json.loads(request.read_bytes())["calls"]
+        calls = [word for each in asked for word in ("--call", self.rig.vault / sealed.call_path(each["call_id"]))]
         for name in names:
-            self.release("approve", request, "--key", self.root / name, "--name", name)
+            self.release("approve", request, "--key", self.root / name, "--name", name, *calls)
 
     def approved(self, *calls: Path, request_id: str = ID) -> Path:
         request = self.ask(*calls, request_id=request_id)

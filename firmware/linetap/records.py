@@ -459,6 +459,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
     retention: Retention | None = None
     counted: CountedMoment | msgspec.UnsetType = msgspec.UNSET  # when it was sealed; unset in a replay, and of old
     recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it
+    # SHA-256 of what is under the epoch's layer of key.age, however often that is wrapped anew. None after a power cut.
+    inner_sha256: str | msgspec.UnsetType = msgspec.UNSET
     suite: str = "linetap-1"
 
 

@@ -257,7 +257,7 @@ def test_the_wrong_key_or_a_changed_folder_wraps_nothing(desk: Desk) -> None:
     with pytest.raises(Refusal, match="epoch's layer does not open"):
         desk.hold(call, desk.media / f"{NEXT_DAY}.txt", hold_epoch(desk)[1])
     (call / "key.age").write_bytes((desk.call(NEXT_DAY, OTHER_ID) / "key.age").read_bytes())
-    with pytest.raises(Refusal, match=r"not the one that record\.json names"):
+    with pytest.raises(Refusal, match=r"key\.age is not what was sealed"):
         desk.hold(call, desk.media / f"{NEXT_DAY}.txt", hold_epoch(desk)[1])
     assert not list(desk.holds.rglob("*.*"))
     with pytest.raises(BadInput, match="no day of"):

@@ -83,6 +83,7 @@ def test_not_yet(desk: Desk, call: Path) -> None:
     desk.clock.step_utc(-DAY_NS)
     again = Path(desk.root / "roles.json")
     desk.run(roles, "use", again, "--authority", desk.root / "authority.pub", "--desk", desk.folder)
+    shutil.copy(desk.rig.signers_file, desk.folder / "allowed_signers")
     assert rfc3339(desk.clock.utc_ns() + DAY_NS) in refused(desk, "request_not_yet", call, request)
 
 
@@ -121,7 +122,7 @@ def test_approver_not_in_the_roles(desk: Desk, call: Path) -> None:
     desk.stock_sign(request, "stranger", request.with_name(f"{request.name}.legal.sig"))
     refused(desk, "approver_unknown", call, request)
     with pytest.raises(NotReleased, match=r"\[approver_unknown\]"):
-        desk.release("approve", request, "--key", desk.root / "stranger", "--name", "stranger")
+        desk.release("approve", request, "--key", desk.root / "stranger", "--name", "stranger", "--call", call)
 
 
 def test_approver_who_has_left(desk: Desk, call: Path) -> None:
@@ -141,7 +142,7 @@ def test_key_holders_do_not_approve(desk: Desk, call: Path) -> None:
 def test_key_of_somebody_else(desk: Desk, call: Path) -> None:
     request = desk.ask(call)
     with pytest.raises(NotReleased, match=r"is the key of Park Min \[approver_key\]"):
-        desk.release("approve", request, "--key", desk.root / PARK, "--name", KIM)
+        desk.release("approve", request, "--key", desk.root / PARK, "--name", KIM, "--call", call)
     assert desk.steps()[-2:] == [("approve", "granted", ""), ("approve", "failed", "approver_key")]
     assert not list(desk.root.glob("*.json.*.sig"))
 
@@ -178,13 +179,13 @@ def test_record_of_another_hash(desk: Desk, call: Path) -> None:
     request = desk.approved(call)
     record = call / "record.json"
     record.write_bytes(record.read_bytes().replace(b'"disposition":"recorded"', b'"disposition":"exempt"'))
-    refused(desk, "record_differs", call, request)
+    refused(desk, "call_not_as_sealed", call, request)
 
 
 def test_key_of_another_call_in_the_folder_of_an_approved_one(desk: Desk, call: Path, other: Path) -> None:
     request = desk.approved(call)
     shutil.copy(other / "key.age", call / "key.age")
-    refused(desk, "key_differs", call, request)
+    refused(desk, "call_not_as_sealed", call, request)
 
 
 def held(desk: Desk, key_age: bytes, who: str = HAN, **fields: str) -> Path:

@@ -22,7 +22,8 @@ from agereader import opened
 from cut_rig import HOLES, STEP_FRAMES, Mark, NoSource, Unit, at
 from powercut import Deed, Disk, build_shim, deeds, watched
 
-from linetap.desk import callfolder, opening, verify
+from linetap.desk import callfolder, checkedcall, opening, verify
+from linetap.desk.callproof import Basis
 from linetap.evidence import au, g711, keys, sealed
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.records import CallRecord
@@ -259,7 +260,7 @@ def _check_with_stock_age(world: World, path: Path, kept: np.ndarray[tuple[int],
     for name in ("opened.wav", "opened.json"):
         (world.folder / name).unlink(missing_ok=True)
     identities = [world.folder / "epoch.txt", world.folder / "custodian.txt"]
-    checked = opening.checked_call(path, callfolder.load_signers(world.signers))
+    checked = checkedcall.check(path, Basis(callfolder.load_signers(world.signers)))
     call = opening.open_call(checked, identities, None, output)
     assert call.samples == len(kept)
     assert np.array_equal(np.frombuffer(output.read_bytes()[44:], "<i2"), g711.decode(kept))

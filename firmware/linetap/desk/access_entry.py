@@ -31,6 +31,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     recipient: str = ""
     one_time: str = ""
     calls: list[str] = msgspec.field(default_factory=list)
+    key_sha256: str = ""  # of the key.age whose layer came off
     lines: list[int] = msgspec.field(default_factory=list)
     approvers: list[str] = msgspec.field(default_factory=list)
     roles: int = 0  # the version in force

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from linetap.clock import SYSTEM, Clock, parse_rfc3339
@@ -145,8 +147,11 @@ def read_public(source: Path | str) -> PublicKey:
 
 
 def read_small(path: Path, limit_bytes: int) -> bytes:
+    """What somebody laid there: a fifo keeps nobody waiting, since it is no file."""
     try:
-        with path.open("rb") as file:
+        with FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadInput(f"{path}: not a regular file")
             data = file.read(limit_bytes + 1)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None

@@ -9,6 +9,7 @@ from datetime import date
 
 from linetap.clock import SYSTEM, Clock, parse_rfc3339
 from linetap.desk import rewrap
+from linetap.desk.checkedcall import CheckedCall
 from linetap.errors import BadInput
 from linetap.evidence import hold
 from linetap.evidence.keylist import end_of, epoch_text
@@ -41,14 +42,13 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     until = _until(args.until, args.zone)
     if parse_rfc3339(until) <= now_ns:
         raise BadInput(f"--until {args.until}: is over; a time to come would be right")
-    source = rewrap.read_call(args.call_dir)
 
-    def document(key_sha256: str) -> hold.Hold:
-        fields = rewrap.common(source, args.to, key_sha256, now_ns)
+    def document(call: CheckedCall, key_sha256: str) -> hold.Hold:
+        fields = rewrap.common(call, args.to, key_sha256, now_ns)
         return hold.Hold(**fields, case=args.case, basis=args.basis, until=until)
 
-    folder = rewrap.write(args, source, args.to, hold.HOLD, document)
-    sys.stdout.write(f"{folder}: {source.record.call_id} is held until {until}\n")
+    folder, call = rewrap.write(args, clock, args.to, hold.HOLD, document)
+    sys.stdout.write(f"{folder}: {call.record.call_id} is held until {until}\n")
     return 0
 
 

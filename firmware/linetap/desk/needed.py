@@ -16,7 +16,7 @@ import msgspec
 
 from linetap.clock import parse_rfc3339
 from linetap.desk import callfolder
-from linetap.desk.unwrap import KEY_LIMIT_BYTES
+from linetap.desk.checkedcall import KEY_LIMIT_BYTES
 from linetap.errors import Refusal
 from linetap.evidence import hold, sealed
 from linetap.evidence.hold import Hold, Rewrap

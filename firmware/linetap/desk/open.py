@@ -12,10 +12,9 @@ import sys
 from pathlib import Path
 
 from linetap.clock import SYSTEM, Clock
-from linetap.desk import deskfolder, stockage
+from linetap.desk import callproof, deskfolder, stockage
 from linetap.desk.access_entry import Entry
 from linetap.desk.opening import Wanted, json_path, open_call, require
-from linetap.desk.unwrap import require_folder
 from linetap.errors import BadInput
 from linetap.evidence.publickeys import decode_recipient
 
@@ -32,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--identity", type=Path, action="append", required=True, metavar="FILE", help="a private file; may be repeated"
     )
     parser.add_argument("--inner", type=Path, metavar="INNER.age", help="what the vault officer's unwrap gave")
-    parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS")
     parser.add_argument(
         "--for",
         dest="recipient",
@@ -41,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--request", type=Path, metavar="REQ", help="refuse what the approved request does not say")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="call.wav", help="with call.json beside it")
+    callproof.add_arguments(parser)
     deskfolder.add_argument(parser)
 
 
@@ -49,20 +48,21 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     if desk is None and args.request is not None:
         raise BadInput("--request: no roles are in force to judge it by: `linetap roles use` takes them")
     with deskfolder.deed(desk, Entry(verb="open", recipient=args.recipient or "")) as step:
-        _check_arguments(args)
+        _check_arguments(args, desk)
         wanted = Wanted(
-            args.call_dir, args.signers, args.identity, args.inner, args.request, recipient=args.recipient or ""
-        )
+            args.call_dir, args.signers, args.identity, args.inner, args.request, args.recipient or "",
+            args.closing, args.log,
+        )  # fmt: skip
         call = require(desk, step, wanted)
         step.granted()
         opened = open_call(call, args.identity, args.inner, args.output, wanted.recipient)
+    callproof.warn(call.doubts)
     if opened.unreleased:
         sys.stderr.write(_WARNING)
     return 0
 
 
-def _check_arguments(args: argparse.Namespace) -> None:
-    require_folder(args.call_dir)
+def _check_arguments(args: argparse.Namespace, desk: deskfolder.Desk | None) -> None:
     suffix = ".wav.age" if args.recipient else ".wav"
     if not args.output.name.endswith(suffix):
         raise BadInput(f"{args.output}: a name that ends in {suffix} would be right")
@@ -71,6 +71,8 @@ def _check_arguments(args: argparse.Namespace) -> None:
             decode_recipient(args.recipient)
         except BadInput as error:
             raise BadInput(f"--for: {error}") from None
+    if desk is None and args.signers is None:
+        raise BadInput("--signers: the published allowed_signers would be right")
     for path in (args.output, json_path(args.output)):
         if path.exists():
             raise BadInput(f"{path}: exists and is not overwritten; another name would be right")

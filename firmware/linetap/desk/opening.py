@@ -9,22 +9,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from linetap.desk import callfolder, privatefile, stockage, wav
+from linetap.desk import callfolder, callproof, checkedcall, privatefile, stockage, wav
 from linetap.desk.access import Deed
+from linetap.desk.callproof import Basis
+from linetap.desk.checkedcall import KEY_LIMIT_BYTES, CheckedCall, outer_layer
 from linetap.desk.deskfolder import Desk
 from linetap.desk.release import files, gate
-from linetap.desk.unwrap import KEY_LIMIT_BYTES, outer_layer
-from linetap.desk.verify import verify_call
 from linetap.errors import BadInput, LinetapError, Refusal
 from linetap.evidence import age, au, g711, group, sealed
 from linetap.evidence.release import NotReleased
-from linetap.evidence.signers import Signer
 from linetap.records import PERSONAL_FIELDS, CallRecord
 
 # 24 h of mu-law: more than any call lasts.
@@ -37,17 +36,13 @@ class Wanted:
     `unreleased`. `recipient`: whom it will be encrypted to, empty for nobody."""
 
     folder: Path
-    signers: Path
+    signers: Path | None
     identities: list[Path]
     inner: Path | None
     request: Path | None
     recipient: str
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedCall:
-    folder: Path
-    record: CallRecord  # signed by a unit that is trusted, and every file fits it
+    closings: list[Path] = field(default_factory=list)
+    logs: list[Path] = field(default_factory=list)
 
 
 class Unlocked:
@@ -55,7 +50,7 @@ class Unlocked:
 
     def __init__(self, call: CheckedCall, identities: list[Path], inner: Path | None) -> None:
         self.call, self.unreleased = call, inner is None
-        self._key = _call_key(call.folder, call.record, identities, inner)
+        self._key = _call_key(call, identities, inner)
         self.record = _whole_record(call.folder, call.record, self._key)
         if self.unreleased:
             self.record["unreleased"] = True
@@ -67,11 +62,14 @@ class Unlocked:
 
 
 def require(desk: Desk | None, step: Deed, wanted: Wanted) -> CheckedCall:
-    """Refusal unless the call is as a named signer sealed it, and is what an approved request in its time asks for."""
+    """Refusal unless the call is as a named unit sealed it, and is what an approved request in its time asks for."""
+    files.name_folder(step.entry, wanted.folder)
     step.entry.unreleased = wanted.inner is None
     step.entry.request = next(filter(None, map(files.key_request, wanted.identities)), "")
-    call = checked_call(wanted.folder.resolve(), callfolder.load_signers(wanted.signers))
-    files.name_calls(step.entry, [(call.record.call_id, call.record.line)])
+    roles = None if desk is None else desk.roles(step.past)
+    signers = callproof.load_signers(wanted.signers, desk)
+    call = checkedcall.check(wanted.folder, Basis(signers, roles, wanted.closings, wanted.logs))
+    files.name_key(step.entry, call, call.key)
     if desk is not None and wanted.request is not None:
         _require_request(desk, step, wanted.request, wanted.recipient, call)
     return call
@@ -80,7 +78,7 @@ def require(desk: Desk | None, step: Deed, wanted: Wanted) -> CheckedCall:
 def _require_request(desk: Desk, step: Deed, path: Path, recipient: str, call: CheckedCall) -> None:
     """NotReleased unless the request names this call and this recipient."""
     request = gate.require_stands(desk, step, path)
-    gate.require_named(request, gate.found_call(call.folder))
+    gate.require_named(request, call)
     step.entry.recipient = recipient
     if recipient != request.recipient:
         text = f"request {request.id} is for {request.recipient}: --for with that key would be right"
@@ -109,19 +107,6 @@ def json_path(output: Path) -> Path:
     return output.with_name(name.removesuffix(".wav") + ".json" + output.name[len(name) :])
 
 
-def checked_call(call_dir: Path, signers: list[Signer]) -> CheckedCall:
-    """Refusal if the call is not exactly as a named signer sealed it."""
-    verdict = verify_call(call_dir, signers)
-    if verdict.problems:
-        more = f" (and {len(verdict.problems) - 1} more)" if len(verdict.problems) > 1 else ""
-        raise Refusal(f"{call_dir}: not opened: {verdict.problems[0].text}{more}")
-    if verdict.record is None or not verdict.trusted:
-        raise Refusal(f"{call_dir}: not opened: the signer is not trusted")
-    if not verdict.record.files:
-        raise Refusal(f"{call_dir}: nothing was recorded of this call ({verdict.record.disposition})")
-    return CheckedCall(call_dir, verdict.record)
-
-
 def _signed_bytes(call_dir: Path, record: CallRecord, name: str, limit_bytes: int) -> bytes:
     data = callfolder.read(call_dir / name, limit_bytes)
     if hashlib.sha256(data).hexdigest() != record.files[name]:
@@ -129,10 +114,10 @@ def _signed_bytes(call_dir: Path, record: CallRecord, name: str, limit_bytes: in
     return data
 
 
-def _call_key(call_dir: Path, record: CallRecord, identities: list[Path], inner: Path | None) -> bytes:
+def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> bytes:
     """K's identity file."""
     if inner is None:
-        blob = outer_layer(_signed_bytes(call_dir, record, sealed.KEY, KEY_LIMIT_BYTES), identities)
+        blob = outer_layer(call.key, identities)
     else:
         try:
             blob = callfolder.read(inner, KEY_LIMIT_BYTES)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from linetap.clock import SYSTEM, Clock
 from linetap.desk import epochlist, rewrap
+from linetap.desk.checkedcall import CheckedCall
 from linetap.errors import BadInput
 from linetap.evidence import hold
 from linetap.evidence.keylist import Epoch, KeyList, end_of, epoch_text
@@ -29,16 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     found = epochlist.load(args.list)
     epoch = _epoch(found, args.to, args.list)
-    source = rewrap.read_call(args.call_dir)
     now_ns = clock.utc_ns()
 
-    def document(key_sha256: str) -> hold.Rewrap:
-        fields = rewrap.common(source, epoch.recipient, key_sha256, now_ns)
+    def document(call: CheckedCall, key_sha256: str) -> hold.Rewrap:
+        fields = rewrap.common(call, epoch.recipient, key_sha256, now_ns)
         until = epoch_text(end_of(date.fromisoformat(epoch.day), found.zone))
         return hold.Rewrap(**fields, epoch=epoch.day, until=until)
 
-    folder = rewrap.write(args, source, epoch.recipient, hold.REWRAP, document)
-    sys.stdout.write(f"{folder}: {source.record.call_id} is in the epoch {epoch.day} now\n")
+    folder, call = rewrap.write(args, clock, epoch.recipient, hold.REWRAP, document)
+    sys.stdout.write(f"{folder}: {call.record.call_id} is in the epoch {epoch.day} now\n")
     return 0
 
 

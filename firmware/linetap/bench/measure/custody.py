@@ -14,13 +14,14 @@ from pathlib import Path
 from linetap.bench.measure.row import Row
 from linetap.bench.processes import Processes
 from linetap.clock import NS_PER_S, SYSTEM, compact, rfc3339
-from linetap.desk import deskfolder, privatefile
-from linetap.desk.release import files, gate
-from linetap.desk.unwrap import outer_layer
-from linetap.evidence import age, document, keys, release, roles, sealed, sshsig
+from linetap.desk import callfolder, checkedcall, deskfolder, privatefile
+from linetap.desk.callproof import Basis
+from linetap.desk.release import files
+from linetap.evidence import age, closing, document, keys, release, roles, sealed, sshsig
 from linetap.evidence.release import NamedCall, Request
 from linetap.evidence.roles import Person, Purpose, Roles
 from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.log import UnitLog
 from linetap.records import Audio, CallRecord, Retention
 
 CHROMIUM = "/usr/bin/chromium"
@@ -114,17 +115,23 @@ def _release(folder: Path) -> None:
     (desk.folder / f"{deskfolder.ROLES}.sig").write_text(sshsig.sign(text, authority, roles.NAMESPACE))
     call = _sealed(folder / "vault", epoch.recipient, custodian.recipient, lambda data: sshsig.sign(
         data, unit, sealed.RECORD_NAMESPACE))  # fmt: skip
-    found, now_ns = gate.found_call(call), SYSTEM.utc_ns()
+    log = UnitLog(folder / "vault", "floor-03", unit, SYSTEM)
+    closed = log.closing(call.name)
+    log.close()
+    assert closed is not None
+    found = checkedcall.check(call, Basis(callfolder.load_signers(folder / "signers")))
+    now_ns = SYSTEM.utc_ns()
     request = document.encode(
         Request(
-            id=ID, calls=[NamedCall(found.call_id, found.line, found.sha256)], purpose="dispute", case="1",
+            id=ID, calls=[NamedCall(call.name, found.record.line, found.record_sha256)], purpose="dispute", case="1",
             requester="Jung", recipient=requester.recipient, one_time=files.write_key(folder / "one-time.txt", ID),
             created=rfc3339(now_ns - NS_PER_S), expires=rfc3339(now_ns + 3600 * NS_PER_S),
         )
     )  # fmt: skip
     one_time = release.parse(request).one_time
-    inner = age.encrypt(outer_layer((call / sealed.KEY).read_bytes(), [folder / "epoch.txt"]), [one_time])
+    inner = age.encrypt(checkedcall.outer_layer(found.key, [folder / "epoch.txt"]), [one_time])
     members = {"request.json": request, f"inner/{call.name}.age": inner}
+    members[f"{closing.FOLDER}/{call.name}{closing.SUFFIX}"] = closing.encode(closed)
     for person, key in zip(people, approvers, strict=True):
         members[f"request.json.{person.role}.sig"] = sshsig.sign(request, key, release.NAMESPACE).encode()
     members |= {f"calls/{call.name}/{path.name}": path.read_bytes() for path in call.iterdir()}

@@ -155,6 +155,8 @@ class Case:
             inner=self.package.inner(call_id),
             request=self.package.request_file,
             recipient=self.means.recipient or self.request.recipient,
+            closings=[] if self.means.logs else self.package.closings(),
+            logs=self.means.logs,
         )
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap release approve`: what `ssh-keygen -Y sign -n linetap-release` does, after a look at what is signed.
+"""`linetap release approve`: what `ssh-keygen -Y sign -n linetap-release` does, after a look at what is signed: the
+request, and every call that it names.
 
 ssh-keygen itself signs, so a passphrase, an agent or a token is its business.
 """
@@ -13,9 +14,9 @@ import sys
 from pathlib import Path
 
 from linetap.clock import Clock
-from linetap.desk import deskfolder, privatefile
+from linetap.desk import callproof, deskfolder, privatefile
 from linetap.desk.access_entry import Entry
-from linetap.desk.release import files
+from linetap.desk.release import files, gate
 from linetap.errors import BadInput
 from linetap.evidence.release import (
     NAMESPACE,
@@ -37,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--key", type=Path, required=True, metavar="SSHKEY", help="your private key, or its .pub in an agent"
     )
     parser.add_argument("--name", required=True, help="yours, as it stands in the roles file")
+    parser.add_argument(
+        "--call", type=Path, action="append", default=[], metavar="CALL_DIR",
+        help="each call of the request, its audio may lack; default calls/CALL_ID beside the request",
+    )  # fmt: skip
+    callproof.add_arguments(parser)
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
@@ -49,6 +55,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         roles = desk.roles(step.past)
         require_time(file.request, desk.now_ns(step.past))
         require_purpose(file.request, roles)
+        for call in files.checked(args, _folders(args, file.request), desk, step):
+            gate.require_named(file.request, call)
         person = _approver(args.name, file.request, roles)
         output = args.request.with_name(f"{args.request.name}.{person.role}.sig")
         privatefile.require_new(output)
@@ -62,6 +70,20 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         privatefile.write(output, armored)
     sys.stdout.write(f"{output}: {person.name} ({person.role}) approves request {file.request.id}\n")
     return 0
+
+
+def _folders(args: argparse.Namespace, request: Request) -> list[Path]:
+    """Where each call of the request lies; NotReleased names the first that is not here."""
+    named = {path.resolve().name: path for path in args.call}
+    for call_id in named.keys() - {call.call_id for call in request.calls}:
+        raise NotReleased("call_not_named", f"--call {named[call_id]}: request {request.id} does not name {call_id}")
+    beside = args.request.parent / "calls"
+    folders = [named.get(call.call_id, beside / call.call_id) for call in request.calls]
+    for folder in folders:
+        if not folder.is_dir():
+            text = f"{folder.name}: it is verified before it is approved: --call with its folder would be right"
+            raise NotReleased("call_needed", text)
+    return folders
 
 
 def _approver(name: str, request: Request, roles: Roles) -> Person:

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from linetap.clock import NS_PER_S, Clock, rfc3339
-from linetap.desk import deskfolder, privatefile
+from linetap.desk import callproof, deskfolder, privatefile
 from linetap.desk.access_entry import Entry
-from linetap.desk.release import files, gate
+from linetap.desk.release import files
 from linetap.desk.wipe import require_wipeable, wipe
 from linetap.errors import BadInput
 from linetap.evidence import document
@@ -54,17 +54,17 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
         "--days", type=int, default=DEFAULT_DAYS, help=f"until it expires: 1 to {MOST_DAYS} (%(default)s)"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="request.json", help="must not exist")
+    callproof.add_arguments(parser)
 
 
 def request(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
     with desk.access.deed(Entry(verb="request", name=args.requester)) as step:
-        found = [gate.found_call(path) for path in args.calls]
-        files.name_calls(step.entry, [(call.call_id, call.line) for call in found])
+        found = files.checked(args, args.calls, desk, step)
         now_ns = clock.utc_ns()
         made = Request(
             id=args.id,
-            calls=[NamedCall(call.call_id, call.line, call.sha256) for call in found],
+            calls=[NamedCall(call.record.call_id, call.record.line, call.record_sha256) for call in found],
             purpose=args.purpose,
             case=args.case,
             requester=args.requester,
@@ -76,9 +76,6 @@ def request(args: argparse.Namespace, clock: Clock) -> int:
         files.describe(step.entry, made)
         data = document.encode(made)
         parse(data)
-        for call in found:
-            if not call.files:
-                raise BadInput(f"{call.call_id}: nothing was recorded of this call")
         require_purpose(made, desk.roles(step.past))
         privatefile.require_new(args.output)
         step.entry.request_sha256 = hashlib.sha256(data).hexdigest()

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
 from linetap.clock import SYSTEM, Clock, rfc3339
-from linetap.desk import privatefile
+from linetap.desk import callproof, checkedcall, privatefile
+from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
-from linetap.desk.deskfolder import read_small
+from linetap.desk.checkedcall import CheckedCall, SealedKey
+from linetap.desk.deskfolder import Desk, read_small
 from linetap.errors import BadInput
-from linetap.evidence import document, keys, sshsig
+from linetap.evidence import document, keys, sealed, sshsig
 from linetap.evidence.release import MOST_CALLS, NotReleased, Request, parse
 
 _MOST_SIGNATURES = 16
@@ -57,6 +60,27 @@ def name_calls(entry: Entry, calls: list[tuple[str, int]]) -> None:
     """Call ids and their lines."""
     entry.calls = [call_id for call_id, _ in calls[:MOST_CALLS]]
     entry.lines = sorted({line for _, line in calls[:MOST_CALLS]})
+
+
+def checked(args: argparse.Namespace, folders: list[Path], desk: Desk, step: Deed) -> list[CheckedCall]:
+    """Every call verified. Nothing of it is opened yet, so its audio may lack."""
+    step.entry.calls = [path.resolve().name for path in folders][:MOST_CALLS]
+    basis = callproof.basis(args, desk, desk.roles(step.past))
+    found = [checkedcall.check(path, basis, with_audio=False) for path in folders]
+    name_calls(step.entry, [(call.record.call_id, call.record.line) for call in found])
+    return found
+
+
+def name_folder(entry: Entry, call_dir: Path) -> None:
+    """Before anything of a call is believed: what its folder is called stands in the log of every refusal."""
+    name = call_dir.resolve().name
+    entry.calls = [name] if sealed.CALL_ID.fullmatch(name) else []
+
+
+def name_key(entry: Entry, call: CheckedCall, key: SealedKey) -> None:
+    """Which sealed key it is about, whatever any record says of it."""
+    name_calls(entry, [(call.record.call_id, call.record.line)])
+    entry.key_sha256 = key.sha256
 
 
 def write_key(path: Path, request_id: str, clock: Clock = SYSTEM) -> str:

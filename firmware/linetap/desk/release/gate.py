@@ -12,6 +12,7 @@ import msgspec
 from linetap.desk import callfolder
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
+from linetap.desk.checkedcall import CheckedCall
 from linetap.desk.deskfolder import Desk
 from linetap.desk.release import files
 from linetap.errors import BadInput, Refusal
@@ -75,20 +76,15 @@ def require_stands(desk: Desk, step: Deed, path: Path) -> Request:
     return request
 
 
-def require_named(request: Request, call: FoundCall) -> None:
+def require_named(request: Request, call: CheckedCall) -> None:
     """NotReleased unless the request names this very call with this very record."""
-    named = request.call(call.call_id)
+    call_id = call.record.call_id
+    named = request.call(call_id)
     if named is None:
-        raise NotReleased("call_not_named", f"request {request.id} does not name {call.call_id}")
-    if named.record_sha256 != call.sha256:
-        text = f"{call.call_id}: its record is not the one that was approved in request {request.id}"
+        raise NotReleased("call_not_named", f"request {request.id} does not name {call_id}")
+    if (named.record_sha256, named.line) != (call.record_sha256, call.record.line):
+        text = f"{call_id}: its record is not the one that request {request.id} names"
         raise NotReleased("record_differs", text)
-
-
-def require_key(call: FoundCall, key_age: bytes) -> None:
-    """NotReleased for a key.age that the record does not name: it could be another call's."""
-    if hashlib.sha256(key_age).hexdigest() != call.files.get(sealed.KEY):
-        raise NotReleased("key_differs", f"{call.call_id}: its {sealed.KEY} is not the one its record names")
 
 
 def require_open(request: Request, past: list[Entry]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -173,7 +174,8 @@ class CallFolder:
 
     def _with_audio(self, record: CallRecord) -> CallRecord:
         audio = msgspec.structs.replace(record.audio or Audio(), samples=self.samples, parts=self.parts)
-        return msgspec.structs.replace(record, audio=audio, files={})
+        inner_sha256 = hashlib.sha256(self.inner).hexdigest() if self.inner else msgspec.UNSET
+        return msgspec.structs.replace(record, audio=audio, files={}, inner_sha256=inner_sha256)
 
     def _write_record(self, record: CallRecord, sign: Sign, epoch: str | None = None) -> CallRecord:
         names = {part.name: part.sha256() for part in self._done}

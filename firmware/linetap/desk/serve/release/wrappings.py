@@ -12,11 +12,11 @@ import msgspec
 from sqlalchemy import desc, select
 
 from linetap.desk import callfolder
+from linetap.desk.checkedcall import KEY_LIMIT_BYTES
 from linetap.desk.release.wrapped import DOCUMENTS, Wrapped, judged
 from linetap.desk.serve.release.steps import Found
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import holds
-from linetap.desk.unwrap import KEY_LIMIT_BYTES
 from linetap.errors import Refusal
 from linetap.evidence import command, document, hold, sealed, sshsig
 from linetap.evidence.roles import Roles

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a call is held against before anything of it is opened: who may sign, and where its unit's log closes it.
+
+The proof of the close (evidence/closing.py) is named by --closing, or made from a log that is named by --log, or found:
+beside the call in a package (calls/ID, closing/ID.json), in the desk's store, or in the log of the vault it lies in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from linetap.desk import callfolder, deskfolder
+from linetap.desk.copy.store import closing_path
+from linetap.errors import BadInput
+from linetap.evidence import closing, leaflog, sealed, unitlog
+from linetap.evidence.closing import Closing, NotClosed
+from linetap.evidence.inclusion import Inclusion
+from linetap.evidence.leaflog import LEAVES, TREE, FileNodes
+from linetap.evidence.merkle import Tree
+from linetap.evidence.release import NotReleased
+from linetap.evidence.roles import Roles
+from linetap.evidence.signers import Signer
+from linetap.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Leaf
+
+SIGNERS = "allowed_signers"  # in the desk's folder
+_CALLS = "calls"  # in a package
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """`roles` in force: then signers and a close are demanded; without them (the demo) what is missing is a doubt."""
+
+    signers: list[Signer] | None
+    roles: Roles | None = None
+    closings: list[Path] = field(default_factory=list)
+    logs: list[Path] = field(default_factory=list)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--signers", type=Path, metavar="ALLOWED_SIGNERS",
+        help=f"the published file, default {SIGNERS} in the desk's folder; needed once there are roles",
+    )  # fmt: skip
+    parser.add_argument(
+        "--closing", type=Path, action="append", default=[], metavar="FILE",
+        help="the proof that the unit's log has closed the call, CALL_ID.json; default: beside the call",
+    )  # fmt: skip
+    parser.add_argument(
+        "--log", type=Path, action="append", default=[], metavar="DIR", help="the unit's log, where there is no closing"
+    )
+
+
+def basis(args: argparse.Namespace, desk: deskfolder.Desk | None, roles: Roles | None) -> Basis:
+    return Basis(load_signers(args.signers, desk), roles, args.closing, args.log)
+
+
+def load_signers(path: Path | None, desk: deskfolder.Desk | None) -> list[Signer] | None:
+    """None where no roles are in force and none were named."""
+    if path is None and desk is not None:
+        path = desk.folder / SIGNERS
+        if not path.exists():
+            text = f"--signers: roles are in force: the published allowed_signers would be right, or as {path}"
+            raise NotReleased("signers_needed", text)
+    return None if path is None else callfolder.load_signers(path)
+
+
+def warn(doubts: Iterable[str]) -> None:
+    for doubt in doubts:
+        sys.stderr.write(f"warning: {doubt}\n")
+
+
+def find(call_dir: Path, unit: str, given: Basis) -> Closing | None:
+    """What says that the call is closed, not judged yet. None where there is nothing; NotClosed where a log says that
+    it is not, or no longer there."""
+    call_id = call_dir.name
+    sealed.call_time(call_id)
+    for path in given.closings:
+        if path.name == call_id + closing.SUFFIX:
+            return closing.decode(_read(path, closing.LIMIT_BYTES))
+    for log in given.logs:
+        if unitlog.decode_head(_read(log / HEAD, unitlog.HEAD_LIMIT_BYTES)).unit == unit:
+            return of_log(log, call_id)
+    home = callfolder.home(call_dir)
+    beside = [home / closing_path(call_id)]
+    if call_dir.parent.name == _CALLS:
+        beside.insert(0, call_dir.parent.parent / closing.FOLDER / f"{call_id}{closing.SUFFIX}")
+    for path in beside:
+        if path.exists():
+            return closing.decode(callfolder.read(path, closing.LIMIT_BYTES))
+    log = home / unitlog.FOLDER
+    return of_log(log, call_id) if (log / HEAD).exists() else None
+
+
+def of_log(log: Path, call_id: str) -> Closing:
+    """The close of a call as a log has it, under the log's own head."""
+    callfolder.entries(log)  # regular files, all of them
+    head, sig = log / HEAD, log / f"{HEAD}{SIGNATURE_SUFFIX}"
+    data = callfolder.read(head, unitlog.HEAD_LIMIT_BYTES)
+    size = unitlog.decode_head(data).size
+    index, line = _close(log, call_id)
+    if index >= size:
+        raise NotClosed("not_in_log", f"{call_id} was closed after the head that the unit signed last")
+    nodes = FileNodes(log / TREE, writable=False)
+    try:
+        path = Inclusion(index, size, tuple(Tree(nodes, size).inclusion(index, size)))
+    except (ValueError, IndexError, OSError) as error:
+        raise NotClosed("not_in_log", f"{log / TREE}: does not hold the hashes of the leaves: {error}") from None
+    finally:
+        nodes.close()
+    try:
+        return Closing(
+            leaf=line.decode("utf-8"),
+            path=path.encode().decode("ascii"),
+            head=data.decode("utf-8"),
+            sig=callfolder.read(sig, unitlog.HEAD_LIMIT_BYTES).decode("ascii"),
+        )
+    except UnicodeDecodeError:
+        raise NotClosed("closing_malformed", f"{log}: its leaf or its signature is no text") from None
+
+
+def _close(log: Path, call_id: str) -> tuple[int, bytes]:
+    """Index and line of the one close."""
+    found: list[tuple[int, bytes]] = []
+    name = call_id.encode("ascii")
+    for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
+        if name not in line or len(line) > leaflog.LEAF_LIMIT_BYTES:
+            continue
+        try:
+            leaf = msgspec.json.decode(line, type=Leaf)
+        except (ValueError, RecursionError):
+            continue
+        if leaf.call_id == call_id and leaf.kind == "destruction":
+            raise NotClosed("destroyed", f"the unit's log says that {call_id} was destroyed at {leaf.at}")
+        if leaf.call_id == call_id and leaf.kind == "close":
+            found.append((index, line))
+    if len(found) != 1:
+        text = "does not know that it was sealed" if not found else "closes it more than once"
+        raise NotClosed("not_in_log", f"{call_id}: the unit's log {text}")
+    return found[0]
+
+
+def _read(path: Path, limit_bytes: int) -> bytes:
+    """Of what somebody has named."""
+    try:
+        return callfolder.read(path, limit_bytes)
+    except callfolder.Damaged as error:
+        raise BadInput(f"{path}: {error}") from None

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole call is verified before a layer of its key comes off, and what comes off comes off the bytes that were.
+
+Record, signature by a named unit, every file's hash, and the close in the unit's log. A `SealedKey` is made here and
+nowhere else, and `outer_layer` takes nothing but one: a key.age beside a record that merely names a call opens nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from linetap.desk import callfolder, callproof, cosigned, stockage
+from linetap.desk.callproof import Basis
+from linetap.desk.release.wrapped import require_wrapped
+from linetap.desk.verify import verify_call
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import closing, group, members, sealed, sshsig
+from linetap.evidence.release import NotReleased
+from linetap.evidence.roles import OFFICES, Roles
+from linetap.evidence.unitlog import Head
+from linetap.records import CallRecord
+
+KEY_LIMIT_BYTES = 64 * 1024
+# Names in a signers' file that are no unit's: whoever signs under one of them has sealed no call.
+NO_UNITS = frozenset({*OFFICES, cosigned.PRINCIPAL, "officer"})
+_ACCESS_LOG = re.compile(r"access-[0-9a-f]{8}")
+_CHECKED = object()
+
+
+class SealedKey:
+    """The bytes of a key.age that were checked: named by a signed record, or by a vault officer for that record."""
+
+    __slots__ = ("data", "inner_sha256", "sha256")
+
+    def __init__(self, data: bytes, inner_sha256: str, made_by: object) -> None:
+        if made_by is not _CHECKED:
+            raise TypeError("a SealedKey is what checkedcall.check has checked")
+        self.data, self.inner_sha256 = data, inner_sha256
+        self.sha256 = hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCall:
+    """`head`: under which its close stands. `doubts`: what could not be checked where no roles are in force."""
+
+    folder: Path
+    record: CallRecord
+    record_sha256: str
+    key: SealedKey
+    head: Head | None
+    doubts: tuple[str, ...]
+
+    def wrapped(self, folder: Path, roles: Roles | None) -> SealedKey:
+        """The key of a hold or of a re-wrapping, if a vault officer signed that it is of this very call."""
+        key_age = _bytes(folder, sealed.KEY)
+        require_wrapped(folder, self.record, self.record_sha256, key_age, roles)
+        return SealedKey(key_age, self.key.inner_sha256, _CHECKED)
+
+
+def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCall:
+    """NotReleased unless the call is as a named unit sealed it and closed it in its log. Whoever takes off the epoch's
+    layer does not need the audio: parts that are not there are then no fault, the signed record has their hashes."""
+    if not call_dir.is_dir():
+        raise BadInput(f"{call_dir}: not a folder; a call folder would be right")
+    call_dir = call_dir.resolve()
+    verdict = verify_call(call_dir, basis.signers, with_audio=with_audio)
+    if verdict.problems:
+        more = f" (and {len(verdict.problems) - 1} more)" if len(verdict.problems) > 1 else ""
+        raise _not_as_sealed(call_dir, verdict.problems[0].text + more)
+    record, sha256 = verdict.record, verdict.record_sha256
+    if record is None or sha256 is None or (basis.signers is not None and not verdict.trusted):
+        raise _not_as_sealed(call_dir, "the signer is not trusted")
+    if not record.files:
+        raise _not_as_sealed(call_dir, f"nothing was recorded of this call ({record.disposition})")
+    _require_unit(call_dir, record, sha256, basis.roles)
+    key_age = _bytes(call_dir, sealed.KEY)
+    if hashlib.sha256(key_age).hexdigest() != record.files[sealed.KEY]:
+        raise _not_as_sealed(call_dir, f"{sealed.KEY} changed while it was being checked")
+    head = _closed(call_dir, record, sha256, basis)
+    doubts = [] if basis.signers is not None else [f"{record.call_id}: whose signature it bears was not checked"]
+    doubts += [] if head is not None else [f"{record.call_id}: nothing here shows that its unit's log has closed it"]
+    return CheckedCall(
+        call_dir, record, sha256, SealedKey(key_age, record.inner_sha256 or "", _CHECKED), head, tuple(doubts)
+    )
+
+
+def outer_layer(key: SealedKey, identities: list[Path]) -> bytes:
+    """What is sealed to the custodians. Refusal if the identities are not those of the epoch, or of its group."""
+    return peel(key, identities, members.MOST_NEEDED).data
+
+
+def peel(key: SealedKey, identities: list[Path], most: int, part: bytes | None = None) -> group.Peeled:
+    """At most so many people's layers of the epoch's off. `part`: what an officer before has left of this very key."""
+    if part is not None:
+        group.require_part(part, key.data)
+    try:
+        peeled = group.peel(part or key.data, lambda layer: stockage.decrypt(layer, identities), most)
+    except Refusal as error:
+        raise Refusal(f"{sealed.KEY}: the epoch's layer does not open: {error}") from None
+    if not peeled.left and not group.is_sealed(peeled.data):
+        raise Refusal(f"{sealed.KEY}: there is no custodians' layer inside the epoch's")
+    if not peeled.left and key.inner_sha256 not in ("", hashlib.sha256(peeled.data).hexdigest()):
+        raise NotReleased("other_inner", f"{sealed.KEY}: what is in it is not what this call was sealed with")
+    return peeled
+
+
+def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles | None) -> None:
+    """A call is sealed by a unit: by no person, no witness, no desk, whatever the signers' file lets them sign."""
+    if record.unit in NO_UNITS or _ACCESS_LOG.fullmatch(record.unit):
+        raise _not_as_sealed(call_dir, f"{record.unit!r} is the name of no unit")
+    if roles is None:
+        return
+    data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+    armored = callfolder.read(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise _not_as_sealed(call_dir, f"{sealed.RECORD} changed while it was being checked")
+    person = roles.holder(sshsig.check(data, armored, sealed.RECORD_NAMESPACE))
+    if person is not None:
+        raise _not_as_sealed(call_dir, f"signed with the key of {person.name} ({person.role}), which is no unit's")
+
+
+def _closed(call_dir: Path, record: CallRecord, sha256: str, basis: Basis) -> Head | None:
+    try:
+        found = callproof.find(call_dir, record.unit, basis)
+        if found is not None:
+            return closing.check(found, record.unit, record.call_id, sha256, basis.signers)
+    except (Refusal, OSError, msgspec.MsgspecError) as error:
+        raise NotReleased("closing_differs", f"{call_dir}: not opened: {error}") from None
+    if basis.roles is None:
+        return None
+    text = "not opened: nothing here shows that its unit's log has closed it: --closing with what the desk keeps"
+    raise NotReleased("closing_needed", f"{call_dir}: {text} (closing/{call_dir.name}.json), or --log with the log")
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    try:
+        return callfolder.read(folder / name, KEY_LIMIT_BYTES)
+    except callfolder.Damaged as error:
+        raise _not_as_sealed(folder, str(error)) from None
+
+
+def _not_as_sealed(call_dir: Path, text: str) -> NotReleased:
+    return NotReleased("call_not_as_sealed", f"{call_dir}: not opened: {text}")

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whoever approves, opens or takes a layer off verifies the whole call first, and the log says what was opened."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from swapped_rig import approved, forged, hold_key, refused
+
+from linetap.desk import checkedcall, hold, unwrap
+from linetap.errors import Refusal
+from linetap.evidence import keys, sealed
+from release_rig import HAN, ID, KIM, Desk
+from sealing_rig import CALL_ID
+
+
+def test_an_approver_does_not_sign_for_a_forged_call(desk: Desk) -> None:
+    folder = forged(desk, keys.new_unit_key())
+    request = approved(desk, folder)
+    (desk.root / f"{ID}.json.privacy.sig").unlink()
+    for call, code in (
+        (folder, "call_not_as_sealed"),
+        (desk.call, "record_differs"),
+        (desk.root / "no", "call_needed"),
+    ):
+        words = [] if not call.exists() else ["--call", call]
+        with pytest.raises(Refusal, match=rf"\[{code}\]"):
+            desk.release("approve", request, "--key", desk.root / KIM, "--name", KIM, *words)
+        assert desk.steps()[-1] == ("approve", "refused", code)
+    with pytest.raises(Refusal, match=r"\[call_not_named\]"):
+        desk.release("approve", request, "--key", desk.root / KIM, "--name", KIM, "--call", desk.other)
+    assert not (desk.root / f"{ID}.json.privacy.sig").exists()
+
+
+def test_a_custodian_is_asked_by_no_record_that_was_forged(desk: Desk) -> None:
+    folder = forged(desk, keys.new_unit_key())
+    inner = desk.unwrap(desk.call, desk.approved(desk.call), "good.age")
+    with pytest.raises(Refusal, match=r"\[call_not_as_sealed\]"):
+        desk.open(folder, inner, "call.wav")
+    assert not (desk.root / "call.wav").exists()
+
+
+def test_without_roles_what_does_not_fit_is_refused_and_the_rest_is_warned_of(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(desk.root / "nobody"))
+    monkeypatch.delenv("LINETAP_DESK", raising=False)
+    folder = forged(desk, keys.new_unit_key())
+    words = [folder, "--identity", desk.rig.epoch_file, "-o", desk.root / "inner.age"]
+    with pytest.raises(Refusal, match=r"\[call_not_as_sealed\]"):
+        desk.run(unwrap, *words, "--signers", desk.rig.signers_file)
+    assert desk.run(unwrap, *words)[0] == 0
+    said = capsys.readouterr().err
+    assert "whose signature it bears was not checked" in said
+    assert "nothing here shows that its unit's log has closed it" in said
+    (desk.root / "inner.age").unlink()
+    shutil.copy(desk.call / sealed.KEY, folder)
+    with pytest.raises(Refusal, match=r"key\.age is not what was sealed"):
+        desk.run(unwrap, *words)
+    assert desk.run(unwrap, desk.call, *words[1:], "--signers", desk.rig.signers_file) == (0, "")
+    assert capsys.readouterr().err == ""
+
+
+def test_with_roles_signers_are_needed(desk: Desk) -> None:
+    request = desk.approved(desk.call)
+    (desk.folder / "allowed_signers").unlink()
+    assert "--signers: roles are in force" in refused(desk, desk.call, request)
+    desk.unwrap(desk.call, request, "inner.age", None, "--signers", desk.rig.signers_file)
+
+
+def test_the_access_log_names_the_sealed_key_that_was_opened(desk: Desk) -> None:
+    """By its own hash, whatever a record says of it: every step that takes a layer off, or gives out what is inside."""
+    request, (_, to) = desk.approved(desk.call), hold_key(desk)
+    inner = desk.unwrap(desk.call, request)
+    desk.open(desk.call, inner, "call.wav")
+    words = ["--to", to, "--case", "1", "--basis", "law", "--until", "2027-06-30", "--key", desk.root / HAN]
+    words += ["--identity", desk.rig.epoch_file, "-o", desk.root / "out", "--desk", desk.folder]
+    desk.run(hold, "wrap", desk.call, *words)
+    digest = hashlib.sha256((desk.call / sealed.KEY).read_bytes()).hexdigest()
+    assert [(e.verb, e.key_sha256) for e in desk.log()[-3:]] == [(v, digest) for v in ("unwrap", "open", "hold")]
+    assert f"key_sha256={digest}" in desk.access("show", "--call", CALL_ID)[1]
+
+
+DESK = Path(checkedcall.__file__).parent
+# Who asks age to decrypt, and what of: the custodians' layer, a day's index, a canary, a call's own files.
+DECRYPTS = {"checkedcall.py", "opening.py", "indexopen.py", "indexsearch.py", "canary.py"}
+
+
+def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:
+    with pytest.raises(TypeError, match="what checkedcall"):
+        checkedcall.SealedKey(b"key", "", object())
+    trees = {path: ast.parse(path.read_text()) for path in DESK.parent.rglob("*.py")}
+    called = {
+        (path.relative_to(DESK.parent), node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id)
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name)
+    }
+    assert {path.name for path, name in called if name == "SealedKey"} == {"checkedcall.py"}
+    assert {path.name for path, name in called if name in ("decrypt", "decrypt_with_key")} == DECRYPTS
+    assert {path.name for path, name in called if name == "outer_layer"} >= {"unwrap.py", "rewrap.py", "opening.py"}
+    for path, tree in trees.items():
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert path.name == "checkedcall.py" or "_CHECKED" not in names, path
+    hints = checkedcall.outer_layer.__annotations__
+    assert hints["key"] == "SealedKey"
