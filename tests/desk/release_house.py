@@ -65,6 +65,7 @@ class ReleaseHouse:
             db.execute(insert(tables.calls).values(**row))
         if copied:
             self.copy(call)
+            self.close_in_log(call)
 
     def copy(self, call: Path) -> Path:
         place = self.copies / UNIT / sealed.call_path(call.name)

@@ -179,7 +179,7 @@ STEPS = [f"/call/{CALL}/listen", f"/call/{CALL}/give"]
 def test_a_tampered_package(desk: Desk, members: dict[str, bytes], step: str) -> None:
     name = f"calls/{CALL}/audio.001.age"
     members[name] = members[name][:-1] + bytes([members[name][-1] ^ 1])
-    assert "not what was sealed" in refused(desk, members, step, "refused")
+    assert "not what was sealed" in refused(desk, members, step, "call_not_as_sealed")
 
 
 @pytest.mark.parametrize("step", [*STEPS, "/bundle"])

@@ -114,24 +114,30 @@ def test_a_log_that_was_tampered_with_at_the_desk(
     house: ReleaseHouse, field: str, old: str, new: str, code: str
 ) -> None:
     path = house.close_in_log(house.desk.call)
-    path.write_bytes(_changed(path.read_bytes(), field, old, new) if field else b"{}")
     request_id = house.unwrapped()
-    assert "was changed here" in shown(house, request_id)
-    with helper_over(house, request_id, members_of(house.fetch(house.ticket(request_id)))) as helper:
+    package = members_of(house.fetch(house.ticket(request_id)))
+    package[PROOF] = _changed(path.read_bytes(), field, old, new) if field else b"{}"
+    with helper_over(house, request_id, package) as helper:
         inside = helper.inside()
         answer = helper.post(inside, "/bundle")
         assert answer.status_code == 409
         (said,) = alerts_of(answer.text)
         assert PROOF in said
         assert code in said
-        assert list(helper.output.iterdir()) == []
         assert helper.desk.log()[-1].code == code
-        assert helper.post(inside, f"/call/{CALL_ID}/listen").status_code == 303, "what is heard is proved by itself"
+        assert helper.post(inside, f"/call/{CALL_ID}/listen").status_code == 409
+        assert helper.desk.log()[-1].code == "closing_differs"
+        assert list(helper.output.iterdir()) == []
+    path.write_bytes(package[PROOF])
+    assert "was changed here" in shown(house, request_id)
+    answer = house.served.post(house.client("custodian"), f"/release/{request_id}/ticket")
+    assert refusal(answer) == "closing_differs"
 
 
 def test_a_log_by_a_key_that_the_custodian_does_not_know(house: ReleaseHouse) -> None:
     """The desk has exchanged the head, its signature and its own list of signers: the custodian's own list counts."""
-    house.close_in_log(house.desk.call).unlink()
+    request_id = house.unwrapped()
+    package = members_of(house.fetch(house.ticket(request_id)))
     key = keys.new_unit_key()
     stranger = house.desk.rig.__class__(**{**vars(house.desk.rig), "unit_key": key})
     log = stranger.log()
@@ -139,9 +145,7 @@ def test_a_log_by_a_key_that_the_custodian_does_not_know(house: ReleaseHouse) ->
     found = log.closing(CALL_ID)
     log.close()
     assert found is not None
-    house.close_in_log(house.desk.call).write_bytes(closing.encode(found))
-    request_id = house.unwrapped()
-    package = members_of(house.fetch(house.ticket(request_id)))
+    package[PROOF] = closing.encode(found)
     package["allowed_signers"] += f"{UNIT} {keys.public_line(key.public_key())}\n".encode()
     with helper_over(house, request_id, package) as helper:
         answer = helper.post(helper.inside(), "/bundle")
@@ -150,21 +154,30 @@ def test_a_log_by_a_key_that_the_custodian_does_not_know(house: ReleaseHouse) ->
 
 
 def test_a_call_without_a_log_says_so_and_takes_one(house: ReleaseHouse) -> None:
-    house.desk.rig.publish()
+    path = house.close_in_log(house.desk.call)
     request_id = house.unwrapped()
+    package = members_of(house.fetch(house.ticket(request_id)))
+    path.unlink()
     for role in ("custodian", "officer"):
         assert "is not here yet" in shown(house, request_id, role)
-    package = members_of(house.fetch(house.ticket(request_id)))
-    assert PROOF not in package
+    answer = house.served.post(house.client("custodian"), f"/release/{request_id}/ticket")
+    assert refusal(answer) == "closing_needed"
+    del package[PROOF]
     with helper_over(house, request_id, package) as helper:
         inside = helper.inside()
         assert "--log" in helper.get(inside, "/").text
         answer = helper.post(inside, "/bundle")
         assert answer.status_code == 409
         assert "--log with the vault's would be right" in alerts_of(answer.text)[0]
+        answer = helper.post(inside, f"/call/{CALL_ID}/listen")
+        assert answer.status_code == 409
+        assert "--log" in alerts_of(answer.text)[0]
+        assert helper.desk.log()[-1].code == "closing_needed"
     helper.output.rmdir()
     with helper_over(house, request_id, package, logs=True) as helper:
-        assert helper.post(helper.inside(), "/bundle").status_code == 303
+        inside = helper.inside()
+        assert helper.post(inside, f"/call/{CALL_ID}/listen").status_code == 303
+        assert helper.post(inside, "/bundle").status_code == 303
         bundle = helper.output / f"{request_id}.zip"
         assert main(["verify", str(bundle), "--signers", str(house.desk.rig.signers_file)]) == 0
 
@@ -172,6 +185,7 @@ def test_a_call_without_a_log_says_so_and_takes_one(house: ReleaseHouse) -> None
 @pytest.mark.parametrize("what", ["link", "folder", "large"])
 def test_what_lies_there_and_is_no_file_of_ours(house: ReleaseHouse, what: str) -> None:
     path = house.close_in_log(house.desk.call)
+    request_id = house.unwrapped()
     path.unlink()
     if what == "link":
         path.symlink_to(house.desk.root / "authority")
@@ -179,9 +193,9 @@ def test_what_lies_there_and_is_no_file_of_ours(house: ReleaseHouse, what: str) 
         path.mkdir()
     else:
         path.write_bytes(bytes(closing.LIMIT_BYTES + 1))
-    request_id = house.unwrapped()
     assert "was changed here" in shown(house, request_id)
-    assert PROOF not in members_of(house.fetch(house.ticket(request_id)))
+    answer = house.served.post(house.client("custodian"), f"/release/{request_id}/ticket")
+    assert refusal(answer) == "closing_differs"
 
 
 # --- a key that was wrapped anew ------------------------------------------------------------------------------------

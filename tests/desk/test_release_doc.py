@@ -23,6 +23,7 @@ _CODE = re.compile(r"(?:NotReleased|RolesFault|AccessFault)\(\s*\"([a-z_]+)\"")
 def test_its_commands(run_dir: Path) -> None:
     rig = Rig.make(run_dir)
     call = rig.sealed_call(12_000)
+    rig.publish()
     for name in ("authority", "kim", "park"):
         sealing_rig.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(run_dir / name)])
     (run_dir / "custodian1.txt").rename(run_dir / "custodian.txt")

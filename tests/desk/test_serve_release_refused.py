@@ -263,13 +263,19 @@ def test_sql_and_script_in_names(house: ReleaseHouse) -> None:
 def test_a_call_without_a_second_copy(desk: Desk) -> None:
     house = ReleaseHouse(desk, copied=False)
     with house.served:
-        request_id = house.unwrapped()
+        request_id = house.keyed()
         assert "There is no second copy here yet." in house.client("vault").get(f"/release/{request_id}").text
-        answer = house.served.post(house.client("custodian"), f"/release/{request_id}/ticket")
-        assert refusal(answer) == "copy_no_copy"
+        assert refusal(house.approve(request_id, LEGAL)) == "copy_no_copy"
+        assert refusal(house.client(MANAGER).get(f"/release/{request_id}/call")) == "copy_no_copy"
         record = house.copy(desk.call) / "record.json"
-        record.write_bytes(record.read_bytes() + b" ")
-        assert refusal(house.client("custodian").get(f"/release/{request_id}/package")) == "copy_changed"
+        assert refusal(house.approve(request_id, LEGAL)) == "closing_needed"
+        house.close_in_log(desk.call)
+        sealed = record.read_bytes()
+        record.write_bytes(sealed + b" ")
+        assert refusal(house.approve(request_id, LEGAL)) == "copy_changed"
+        assert approved_by(house, request_id) == 0
+        record.write_bytes(sealed)
+        assert house.approve(request_id, LEGAL).status_code == 303
     house.engine.dispose()
 
 

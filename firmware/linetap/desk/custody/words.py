@@ -14,6 +14,12 @@ REFUSAL = {
         "The request is for another key than the requester's that you named. Nothing is given out."
     ),
     "record_differs": N_("The record is not the one that was approved."),
+    "call_not_as_sealed": N_("The call in the package is not as a known unit has sealed it. Nothing of it is opened."),
+    "closing_needed": N_(
+        "Nothing shows that the unit's log has closed this call. Start with --log and the unit's log."
+    ),
+    "closing_differs": N_("What should show that the unit's log has closed this call does not fit."),
+    "signers_needed": N_("There is no published allowed_signers here: --signers."),
     "call_not_named": N_("The request does not name this call."),
     "approval_does_not_fit": N_("The request was changed after it was approved."),
     "approvals_missing": N_("The approvals of two people of different roles are needed."),

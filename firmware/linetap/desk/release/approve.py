@@ -55,7 +55,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         roles = desk.roles(step.past)
         require_time(file.request, desk.now_ns(step.past))
         require_purpose(file.request, roles)
-        for call in files.checked(args, _folders(args, file.request), desk, step):
+        calls = files.checked(args, _folders(args, file.request), desk, step)
+        for call in calls:
             gate.require_named(file.request, call)
         person = _approver(args.name, file.request, roles)
         output = args.request.with_name(f"{args.request.name}.{person.role}.sig")
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         if found.approvals[0].person != person:
             raise NotReleased("approver_key", f"{args.key}: is the key of {found.approvals[0].person.name}")
         privatefile.write(output, armored)
+    for call in calls:
+        sys.stdout.write(f"verified: {call.record.call_id}, line {call.record.line} of {call.record.unit}\n")
     sys.stdout.write(f"{output}: {person.name} ({person.role}) approves request {file.request.id}\n")
     return 0
 

@@ -79,8 +79,8 @@ def replay(
             shared.close()
     with (out / "calls.jsonl").open("wb") as file:
         # What is sealed is fresh each time: the records are the same each time but for the hashes of it.
-        said = (msgspec.structs.replace(call, inner_sha256=msgspec.UNSET) for call in calls)
-        file.writelines(msgspec.json.encode(call) + b"\n" for call in said)
+        calls = [msgspec.structs.replace(call, inner_sha256=msgspec.UNSET) for call in calls]
+        file.writelines(msgspec.json.encode(call) + b"\n" for call in calls)
     return calls
 
 

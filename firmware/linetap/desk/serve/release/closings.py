@@ -7,13 +7,13 @@ the log in time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from linetap.desk import callfolder
 from linetap.desk.copy.store import closing_path
-from linetap.desk.serve.release.steps import Found
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing
@@ -21,19 +21,19 @@ from linetap.evidence import closing
 State = Literal["there", "missing", "damaged"]
 
 
-def read(site: Site, found: Found) -> bytes:
+def read(site: Site, row: Mapping[str, Any]) -> bytes:
     """Empty where there is none that can be read."""
     try:
-        return _read(site, found)
+        return _read(site, row)
     except (OSError, Refusal, BadInput):
         return b""
 
 
-def state(site: Site, found: Found) -> State:
+def state(site: Site, row: Mapping[str, Any]) -> State:
     """By the signers that this desk knows."""
-    row, signers = found.row, site.settings.desk.signers
+    signers = site.settings.desk.signers
     try:
-        data = _read(site, found)
+        data = _read(site, row)
         if not data:
             return "missing"
         known = callfolder.load_signers(Path(signers)) if signers else None
@@ -43,9 +43,9 @@ def state(site: Site, found: Found) -> State:
     return "there"
 
 
-def _read(site: Site, found: Found) -> bytes:
+def _read(site: Site, row: Mapping[str, Any]) -> bytes:
     copy = site.settings.desk.copy
     if copy is None or (parts := urlsplit(copy.store)).scheme != "file":
         return b""
-    path = Path(unquote(parts.path)) / found.row["unit"] / closing_path(found.row["call_id"])
+    path = Path(unquote(parts.path)) / row["unit"] / closing_path(row["call_id"])
     return callfolder.read(path, closing.LIMIT_BYTES) if path.exists() else b""

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap.desk.serve.people.who import who_of
-from linetap.desk.serve.release import judge, package, showing, store
+from linetap.desk.serve.release import checking, judge, package, showing, store
 from linetap.desk.serve.release.answering import id_of
 from linetap.desk.serve.release.rolesfile import InForce, in_force
 from linetap.desk.serve.release.steps import Found
@@ -29,20 +29,33 @@ async def request_json(request: Request, site: Site) -> Response:
 
 
 async def for_the_vault(request: Request, site: Site) -> Response:
-    """request.json with its signatures, record.json and key.age; a key that was wrapped anew."""
+    """request.json with its signatures, and the call without its audio; a key that was wrapped anew."""
 
     def members(found: Found, now: InForce) -> list[package.Member]:
         found.require("unwrap", who_of(request).name, site.clock.utc_ns())
         judge.stands(found, now.roles, site.clock.utc_ns())
+        checking.require(site, found.row, now.roles)
         return package.for_the_vault(site, found, now.roles)
 
     return await _packed(request, site, f"{id_of(request)}-vault.tar", members)
+
+
+async def for_an_approver(request: Request, site: Site) -> Response:
+    """request.json and the call without its audio: what `linetap release approve` verifies."""
+
+    def members(found: Found, now: InForce) -> list[package.Member]:
+        found.require("approve", who_of(request).name, site.clock.utc_ns())
+        checking.require(site, found.row, now.roles)
+        return package.for_an_approver(site, found)
+
+    return await _packed(request, site, f"{id_of(request)}-call.tar", members)
 
 
 async def packed(request: Request, site: Site) -> Response:
     def members(found: Found, now: InForce) -> list[package.Member]:
         found.require("give", who_of(request).name, site.clock.utc_ns())
         judge.stands(found, now.roles, site.clock.utc_ns())
+        checking.require(site, found.row, now.roles)
         return package.whole(site, found, now)
 
     return await _packed(request, site, f"{id_of(request)}.tar", members)

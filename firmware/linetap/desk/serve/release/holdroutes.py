@@ -23,7 +23,7 @@ from linetap.desk.deskfolder import read_authority
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.reading import reading
 from linetap.desk.serve.release import call as named
-from linetap.desk.serve.release import holdjudge, holdstore, judge, steps, store, words
+from linetap.desk.serve.release import checking, holdjudge, holdstore, judge, package, steps, store, words
 from linetap.desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, id_of, remark, said, subject_of, upload
 from linetap.desk.serve.release.rolesfile import in_force
 from linetap.desk.serve.release.steps import StepFault
@@ -109,9 +109,8 @@ def _wrap(row: Mapping[str, Any]) -> str:
     """What was asked for, as a shell takes it, whatever is in it."""
     said = {"--case": row["case_number"], "--basis": row["basis"], "--until": row["until"]}
     words = " ".join(f"{name} {shlex.quote(value)}" for name, value in said.items())
-    return (
-        f"linetap hold wrap {shlex.quote(row['call_id'])} --identity EPOCH.txt --to age1... {words} --key officer.key"
-    )
+    call = f"calls/{shlex.quote(row['call_id'])}"
+    return f"linetap hold wrap {call} --identity EPOCH.txt --to age1... {words} --key officer.key"
 
 
 def _sign(row: Mapping[str, Any]) -> str:
@@ -155,6 +154,7 @@ async def bring(request: Request, site: Site) -> Response:
             raise StepFault("one_person_two_steps", f"{row['id']}: {who.name} has asked for it")
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
         authority = read_authority(Path(str(site.settings.desk.serve.authority)))
+        await anyio.to_thread.run_sync(lambda: checking.require(site, row, roles))
         expires, signer = holdjudge.signed(data, row, roles, authority, now_ns)
         return {"command": data, "signer": signer, "command_expires": expires, "command_by": who.name,
                 "command_at": rfc3339(now_ns)}  # fmt: skip
@@ -170,6 +170,22 @@ async def close(request: Request, site: Site) -> Response:
         return {"remark": remark(form, needed=True), "closed_by": who_of(request).name, "closed_at": now}
 
     return await _step(request, site, "hold_close", values)
+
+
+async def call_file(request: Request, site: Site) -> Response:
+    """The call without its audio: what `linetap hold wrap` verifies and opens."""
+    row = await _row(request, site)
+
+    def members() -> list[package.Member]:
+        checking.require(site, row, in_force(site).roles)
+        return package.of_call(site, row)
+
+    try:
+        made = await anyio.to_thread.run_sync(members)
+    except (Refusal, BadInput) as error:
+        await store.refused(request, site, "export", store.subject(row), error)
+        return await _one(request, site, error)
+    return package.answer(made, f"{row['id']}-call.tar")
 
 
 async def command_file(request: Request, site: Site) -> Response:
@@ -193,6 +209,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/hold/ask", ("POST",), steps.ASKS, None, ask, takes=("unit", "call_id", *FIELDS), answers=DONE_OR_NOT),
     Route("/hold/{id}", ("GET",), MAY, "hold_view", one, subject=subject_of),
     Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=DONE_OR_NOT),
+    Route("/hold/{id}/call", ("GET",), steps.UNWRAPS, "export", call_file, subject=subject_of),
     Route("/hold/{id}/hold.command", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),
     Route(
         "/hold/{id}/close", ("POST",), steps.ASKS | steps.UNWRAPS, None, close, takes=("remark",), answers=DONE_OR_NOT

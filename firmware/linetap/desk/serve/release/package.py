@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from starlette.responses import StreamingResponse
 
@@ -43,17 +44,14 @@ class Member:
 def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
     """StepFault where there is no second copy of the call to be had."""
     row = found.row
-    folder = copy_of(site, found)
+    folder = copy_of(site, row)
     signers = site.settings.desk.signers
     try:
         names = sorted(callfolder.entries(folder))
         files = [_file(folder / name, f"calls/{row['call_id']}/{name}") for name in names]
         known = read_small(Path(signers), _SIGNERS_LIMIT_BYTES) if signers else b""
-        proof = closings.read(site, found)
     except (OSError, Refusal, BadInput):
         raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
-    name = f"{closing.FOLDER}/{row['call_id']}{closing.SUFFIX}"
-    closed = [_bytes(name, proof)] if proof else []
     return [
         *_request(found),
         _bytes("roles.json", roles.data),
@@ -61,21 +59,41 @@ def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
         _bytes("allowed_signers", known),
         *files,
         _bytes(f"inner/{row['call_id']}.age", bytes(row["inner_age"])),
-        *closed,
+        *_closing(site, row),
     ]
 
 
 def for_the_vault(site: Site, found: Found, roles: Roles) -> list[Member]:
-    """What `linetap unwrap` needs, the key too that was wrapped anew: no sound is in it."""
-    folder, call_id = copy_of(site, found), found.row["call_id"]
-    members = [_file(folder / name, f"calls/{call_id}/{name}") for name in (sealed.RECORD, sealed.KEY)]
+    """What `linetap unwrap` verifies and opens, the key too that was wrapped anew: no sound is in it."""
     wrapped = wrappings.newest(site, found, roles)
     anew = {} if wrapped is None else wrapped.members()
-    return _request(found) + members + [_bytes(f"holds/{call_id}/{name}", data) for name, data in anew.items()]
+    named = [_bytes(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]
+    return for_an_approver(site, found) + named
 
 
-def copy_of(site: Site, found: Found) -> Path:
-    row, desk = found.row, site.settings.desk
+def for_an_approver(site: Site, found: Found) -> list[Member]:
+    """What shows that the call is as its unit sealed it: the signed record has the hashes of the audio too."""
+    return _request(found) + of_call(site, found.row)
+
+
+def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
+    """calls/ID/ without its audio, and closing/ID.json."""
+    folder, call_id = copy_of(site, row), row["call_id"]
+    names = (sealed.RECORD, sealed.SIGNATURE, sealed.META, sealed.KEY)
+    try:
+        files = [_file(folder / name, f"calls/{call_id}/{name}") for name in names]
+    except OSError:
+        raise StepFault("copy_unreadable", f"{call_id}: its second copy cannot be read whole") from None
+    return files + _closing(site, row)
+
+
+def _closing(site: Site, row: Mapping[str, Any]) -> list[Member]:
+    proof = closings.read(site, row)
+    return [_bytes(f"{closing.FOLDER}/{row['call_id']}{closing.SUFFIX}", proof)] if proof else []
+
+
+def copy_of(site: Site, row: Mapping[str, Any]) -> Path:
+    desk = site.settings.desk
     lying = recordfile.record(desk, row["unit"], row["call_id"], row["record_sha256"])
     folder = recordfile.folder_of(desk, row["unit"], row["call_id"])
     if lying.why or folder is None:

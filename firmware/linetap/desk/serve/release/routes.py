@@ -30,6 +30,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("/release/{id}/key", ("POST",), steps.KEEPS, None, stepping.key, takes=("one_time",), answers=DONE_OR_NOT),
     Route("/release/{id}/approve", ("POST",), steps.APPROVES, None, stepping.approve, takes=FILE, answers=DONE_OR_NOT),
+    Route("/release/{id}/call", ("GET",), steps.APPROVES, "export", downloads.for_an_approver, subject=subject_of),
     Route("/release/{id}/vault", ("GET",), steps.UNWRAPS, "export", downloads.for_the_vault, subject=subject_of),
     Route("/release/{id}/unwrap", ("POST",), steps.UNWRAPS, None, stepping.unwrap, takes=FILE, answers=DONE_OR_NOT),
     Route("/release/{id}/ticket", ("POST",), steps.KEEPS, None, stepping.ticket, answers=(200, 404, 409)),

@@ -84,7 +84,14 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
             doers = {row[name] for name in ("asked_by", "keyed_by", "unwrapped_by", "closed_by")} - {None}
             names = {name: store.shown(db, name) for name in doers | {a["by"] for a in found.approvals}}
         wrapped = found.step(now_ns) == "unwrap" and _is_wrapped(site, found)
-        return found, names, _purpose(site, row["purpose"]), _copy(site, found), closings.state(site, found), wrapped
+        return (
+            found,
+            names,
+            _purpose(site, row["purpose"]),
+            _copy(site, found),
+            closings.state(site, found.row),
+            wrapped,
+        )
 
     found, names, purpose, copy, proof, wrapped = await anyio.to_thread.run_sync(read)
     return site.pages.page(
@@ -113,7 +120,7 @@ def _is_wrapped(site: Site, found: Found) -> bool:
 def _copy(site: Site, found: Found) -> str:
     """Why there is no second copy; empty where there is one."""
     try:
-        package.copy_of(site, found)
+        package.copy_of(site, found.row)
     except StepFault as fault:
         return fault.code
     return ""

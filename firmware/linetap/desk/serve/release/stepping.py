@@ -14,13 +14,14 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap.clock import rfc3339
 from linetap.desk.serve.people.who import who_of
-from linetap.desk.serve.release import judge, package, showing, steps, store, tickets
+from linetap.desk.serve.release import checking, judge, package, showing, steps, store, tickets
 from linetap.desk.serve.release.answering import id_of, remark, subject_of, upload
 from linetap.desk.serve.release.rolesfile import InForce, in_force
 from linetap.desk.serve.release.steps import Found, StepFault
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
 
+CHECKED: tuple[steps.Step, ...] = ("approve", "unwrap", "give")
 Do = Callable[[Connection, Found, InForce], None]
 
 
@@ -36,18 +37,33 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
             await store.refused(request, site, act, subject, error)
             raise
 
+        known = None if roles is None or step not in CHECKED else await _fault(request, site, roles)
+
         def within(db: Connection) -> None:
             found = store.require(db, id_of(request))
             if step is None:
                 found.require_open(site.clock.utc_ns())
             else:
                 found.require(step, who.name, site.clock.utc_ns())
+            if known is not None:
+                raise known
             do(db, found, roles)  # type: ignore[arg-type]  # without a step nothing is judged by roles
 
         await store.deed(request, site, act, subject, within)
     except (Refusal, BadInput) as error:
         return await showing.page(request, site, error)
     return RedirectResponse(f"/release/{id_of(request)}", 303)
+
+
+async def _fault(request: Request, site: Site, roles: InForce) -> Exception | None:
+    """What is wrong with the copy, read before the step holds up any other."""
+
+    def look() -> Exception | None:
+        with site.own.connect() as db:
+            found = store.read(db, id_of(request))
+        return checking.fault(site, None if found is None else found.row, roles.roles)
+
+    return await anyio.to_thread.run_sync(look)
 
 
 async def key(request: Request, site: Site) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from linetap.desk.serve.access.log import DONE, REFUSED
 from linetap.desk.serve.database import writing
-from linetap.desk.serve.release import judge, package, store, tickets
+from linetap.desk.serve.release import checking, judge, package, store, tickets
 from linetap.desk.serve.release.rolesfile import in_force
 from linetap.desk.serve.release.steps import Found
 from linetap.desk.serve.route import EVERYBODY, Route
@@ -51,6 +51,7 @@ def _members(site: Site, found: Found, by: str) -> list[package.Member]:
     now, now_ns = in_force(site), site.clock.utc_ns()
     found.require("give", by, now_ns)
     judge.stands(found, now.roles, now_ns)
+    checking.require(site, found.row, now.roles)
     return package.whole(site, found, now)
 
 

@@ -30,11 +30,13 @@ WHO = {
 PROOF = {
     "missing": N_(
         "The proof that this call stands in its unit's log is not here yet. The ingest asks for it by itself once the"
-        " unit is reached (docs/desk.md). Without it the evidence bundle needs the unit's log: linetap custody --log."
+        " unit is reached (docs/desk.md). Without it nothing goes on here: who cannot wait goes on in a terminal with"
+        " the unit's log, --log (docs/release.md)."
     ),
     "damaged": N_(
         "The proof that this call stands in its unit's log was changed here, or is not by a signer that this desk"
-        " knows. No evidence bundle comes of it: take the unit's log, linetap custody --log."
+        " knows. Nothing goes on here with it: tell the vault officer. In a terminal the unit's log does it, --log"
+        " (docs/release.md)."
     ),
 }
 OUTCOME = {"given": N_("Given out"), "not_given": N_("Not given out")}
@@ -47,6 +49,11 @@ REFUSAL = {
     "no_remark": N_("Write why: 1 to 300 characters."),
     "call_not_recorded": N_("Nothing of this call was recorded and sealed, so there is nothing to ask for."),
     "call_destroyed": N_("This call is destroyed."),
+    "call_not_as_sealed": N_("The second copy is not the call as a known unit has sealed it. Tell the vault officer."),
+    "closing_needed": N_("The proof that this call stands in its unit's log is not here yet. It comes by itself."),
+    "closing_differs": N_("The proof that this call stands in its unit's log does not fit. Tell the vault officer."),
+    "record_differs": N_("The second copy is not of the record that was asked for. Tell the vault officer."),
+    "signers_needed": N_("This desk knows no signers: desk.toml names no allowed_signers (signers)."),
     "inner_malformed": N_("That is not what linetap unwrap writes: an age file for one recipient."),
     "copy_no_store": N_("The desk keeps no second copies (copy.store)."),
     "copy_elsewhere": N_("The second copy lies in a store that is not read here."),

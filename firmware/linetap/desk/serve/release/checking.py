@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Before anybody approves, opens or holds by way of these pages, the second copy is verified whole, as at the keys.
+
+By the signers that this desk knows; each person's own tools do it again by theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from linetap.desk import callfolder, checkedcall
+from linetap.desk.callproof import Basis
+from linetap.desk.serve.release import package
+from linetap.desk.serve.release.steps import StepFault
+from linetap.desk.serve.site import Site
+from linetap.errors import BadInput, Refusal
+from linetap.evidence.release import NotReleased
+from linetap.evidence.roles import Roles
+
+
+def require(site: Site, row: Mapping[str, Any], roles: Roles) -> None:
+    """StepFault or NotReleased unless the copy is the call that `row` of a request or a hold is about."""
+    folder, signers = package.copy_of(site, row), site.settings.desk.signers
+    if not signers:
+        raise StepFault("signers_needed", "signers: desk.toml names no published allowed_signers")
+    try:
+        call = checkedcall.check(folder, Basis(callfolder.load_signers(Path(signers)), roles))
+    except OSError:
+        raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
+    asked = (row["unit"], row["call_id"], row["record_sha256"])
+    if (call.record.unit, call.record.call_id, call.record_sha256) != asked:
+        raise NotReleased(
+            "record_differs", f"{row['call_id']}: the second copy is not of the record that was asked for"
+        )
+
+
+def fault(site: Site, row: Mapping[str, Any] | None, roles: Roles) -> Exception | None:
+    """The same, told and not raised: a step that is not due is refused for that first."""
+    if row is None:
+        return None
+    try:
+        require(site, row, roles)
+    except (Refusal, BadInput) as error:
+        return error
+    return None
