@@ -14,20 +14,18 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.desk import callfolder, callproof, cosigned, stockage
+from linetap.desk import callfolder, callproof, stockage
 from linetap.desk.callproof import Basis
 from linetap.desk.release.wrapped import require_wrapped
 from linetap.desk.verify import verify_call
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import closing, group, members, sealed, sshsig
+from linetap.evidence import closing, group, members, sealed, sshsig, unitnames
 from linetap.evidence.release import NotReleased
-from linetap.evidence.roles import OFFICES, Roles
+from linetap.evidence.roles import Roles
 from linetap.evidence.unitlog import Head
 from linetap.records import CallRecord
 
 KEY_LIMIT_BYTES = 64 * 1024
-# Names in a signers' file that are no unit's: whoever signs under one of them has sealed no call.
-NO_UNITS = frozenset({*OFFICES, cosigned.PRINCIPAL, "officer"})
 _ACCESS_LOG = re.compile(r"access-[0-9a-f]{8}")
 _CHECKED = object()
 
@@ -111,7 +109,7 @@ def peel(key: SealedKey, identities: list[Path], most: int, part: bytes | None =
 
 def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles | None) -> None:
     """A call is sealed by a unit: by no person, no witness, no desk, whatever the signers' file lets them sign."""
-    if record.unit in NO_UNITS or _ACCESS_LOG.fullmatch(record.unit):
+    if unitnames.is_reserved(record.unit) or _ACCESS_LOG.fullmatch(record.unit):
         raise _not_as_sealed(call_dir, f"{record.unit!r} is the name of no unit")
     if roles is None:
         return
