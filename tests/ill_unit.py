@@ -34,7 +34,8 @@ def ill_unit() -> Snapshot:
         clock=KernelClockState(synced=False, offset_ms=0.0, step_ms=-3000, stepped_ns=0),
         retention_time=RetentionTimeState(ahead_s=86_400 * 400), key_list=KeyListState(),
         refused_commands=RefusedState(1, "command_signer"), departures=["record_and_flag"],
-        recording_refused="disk_error", outbox_dropped_to=7, smdr_unmatched=3, full_in_days=41, retention_days=60,
+        recording_refused="disk_error", key_fault="tpm_silent", unsigned=4,
+        outbox_dropped_to=7, smdr_unmatched=3, full_in_days=41, retention_days=60,
         update=UpdateState(
             step="failed", version="0.2.0", sha256="", by="command", at="1970-01-01T00:00:00.000Z",
             code="update_self_test",

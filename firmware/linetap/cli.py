@@ -83,6 +83,7 @@ COMMANDS = {
         "keys: custodian, epoch, unit, authority, and epochs with their list",
         "custodian -o custodian.txt",
     ),
+    "tpm": Command("tpm.command", "the boots that a key in a TPM signs in", "boot $(cat root.hash) --key release.key"),
     "roles": Command("desk.roles", "who may do what at the desk", "check roles.json --authority authority.pub"),
     "release": Command("desk.release.command", "ask for a recording, approve it", "show request.json"),
     "unwrap": Command(

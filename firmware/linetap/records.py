@@ -303,6 +303,8 @@ class RecorderState(ServiceState, kw_only=True):
     unit: str
     lines: list[LineState]
     config_sha256: str
+    key_fault: str | None = None  # why the unit's key does not sign; what is sealed meanwhile waits for it
+    unsigned: int = 0  # so much waits
     recording_refused: str | None = None  # why new calls are not recorded, e.g. "disk_full"
     gap_ms: float = 0.0
     ring_lag_ms: float = 0.0
@@ -428,6 +430,18 @@ class CountedMoment(msgspec.Struct, kw_only=True, frozen=True):
     ms: int
 
 
+KeyPlace = Literal["file", "tpm"]
+
+
+class UnitKeyRecord(msgspec.Struct, frozen=True, rename={"in_": "in"}):
+    """Where the key is that signs: in a file, which can be copied, or in a TPM, which it never leaves.
+
+    The signer's own word: whoever names a key for a unit has seen where it was made. One of Ed25519 is in no TPM.
+    """
+
+    in_: KeyPlace
+
+
 class CallRecord(msgspec.Struct, kw_only=True):
     """The whole record (meta.age, calls.jsonl). `public()` is what record.json holds."""
 
@@ -458,6 +472,7 @@ class CallRecord(msgspec.Struct, kw_only=True):
     smdr: str | None = None
     retention: Retention | None = None
     counted: CountedMoment | msgspec.UnsetType = msgspec.UNSET  # when it was sealed; unset in a replay, and of old
+    unit_key: UnitKeyRecord | msgspec.UnsetType = msgspec.UNSET  # unset: of a version that did not say
     recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it
     # SHA-256 of what is under the epoch's layer of key.age, however often that is wrapped anew. None after a power cut.
     inner_sha256: str | msgspec.UnsetType = msgspec.UNSET

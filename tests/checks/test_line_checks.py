@@ -153,3 +153,16 @@ def test_a_key_list_that_comes_to_its_end(days: int | None, severity: str | None
 def test_every_check_says_how_it_clears(check: Check) -> None:
     assert re.match(r"(when|at) ", check.clears)
     assert BY_ID[check.id].led in CONDITIONS
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"), [("tpm_policy", "none that the release key has signed"), ("tpm_absent", "does not answer")]
+)
+def test_a_key_that_does_not_sign_is_said_with_what_waits(fault: str, says: str) -> None:
+    snapshot = unit(recorder("idle", key_fault=fault, unsigned=12))
+    (finding,) = run(snapshot, [])
+    assert (finding.check, finding.trouble.severity, finding.led) == ("unit_key", "critical", "unit_check")
+    assert says in finding.trouble.text_en
+    assert fault in finding.trouble.text_ko
+    assert "12 wait" in finding.trouble.text_en
+    assert told(unit(recorder("idle"))) == []

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import unitkeys
 from linetap.commission.template import LINES_A_CARD, MOST_CARDS, Plan, render
 from linetap.config import check_config
-from linetap.config.schema import UnitId
+from linetap.config.schema import Keys, UnitId
 from linetap.desk import privatefile
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import authority as authorities
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.image and pins in new:
             _write(pins, _SHIPPED_PINS.read_text())  # as on the unit, so that it can be checked here
-        write_beside(args.unit, *beside)
+        write_beside(args.unit, beside[0], beside[1], beside[2])
         _write(fresh, render(_plan(args, key_path.name)))
         check_config(fresh)
     except LinetapError as error:
@@ -80,9 +81,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def write_beside(unit: str, key: Path, public: Path, signers: Path) -> None:
-    """The unit's key, made where there is none, its public half, and the line by which others trust it."""
-    line = _unit_key(key)
+def write_beside(unit: str, key: Path, public: Path, signers: Path, where: Keys | None = None) -> None:
+    """The unit's key, made where there is none (`where`: [keys], which may say: in the TPM), its public half, and the
+    line by which others trust it."""
+    line = _unit_key(key, where)
     _write(public, f"{line} {unit}\n")
     trusted = f'{unit} namespaces="{",".join(NAMESPACES)}" {line}'
     _write(signers, f"# Whose signatures count, for ssh-keygen -Y verify and linetap verify.\n{trusted}\n")
@@ -198,16 +200,11 @@ def _authority(text: str | None) -> Authority | None:
     return authorities.from_text(text)
 
 
-def _unit_key(path: Path) -> str:
+def _unit_key(path: Path, where: Keys | None) -> str:
     """The public line of the key at `path`, which is made if it is not there. Never written over."""
     if not path.exists():
-        privatefile.write(path, keys.unit_key_file(keys.new_unit_key()))
-    try:
-        return keys.public_line(keys.load_unit_key(path.read_bytes()).public_key())
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
-    except LinetapError as error:
-        raise BadInput(f"{path}: {error}") from None
+        privatefile.write(path, unitkeys.make(where))
+    return keys.public_line(unitkeys.open_key(path, where).public_key())
 
 
 def _write(path: Path, text: str) -> None:

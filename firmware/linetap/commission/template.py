@@ -130,7 +130,15 @@ overflow_number = 1
 # and that list (keylist.json, with keylist.json.sig beside it): each call is sealed to its day of expiry. The
 # custodians and overflow epochs of the list then count, not those above. A changed list is taken up at once, an older
 # or damaged one never.
-{key_list}"""
+{key_list}
+# Where the unit's signing key is: "file" (unit.key), or "tpm", a TPM 2.0 that it never leaves; unit.key then holds what
+# is of use to that TPM alone; tpm, boots (what says in which boots it signs) and release (whose word on that counts,
+# when it is made) are the image's.
+unit_key = "file"
+# tpm = "/dev/tpmrm0"
+# boots = "/proc/cmdline"
+# release = "/usr/lib/linetap/release.pem"
+"""
 
 _POLICY = """
 [recording]

@@ -95,8 +95,13 @@ def _absolute(config: Config, folder: Path, source: Source) -> Config:
         if (value := getattr(config.broker, name)) is not None
     }
     keys: Keys | UnsetType = config.keys
-    if keys is not UNSET and isinstance(keys.key_list, str):
-        keys = msgspec.structs.replace(keys, key_list=at(("keys", "key_list"), keys.key_list))
+    if keys is not UNSET:
+        names = {
+            name: value
+            for name in ("key_list", "tpm", "boots", "release")
+            if isinstance(value := getattr(keys, name), str)
+        }
+        keys = msgspec.structs.replace(keys, **{name: at(("keys", name), value) for name, value in names.items()})
     return msgspec.structs.replace(
         config,
         **{name: at((name,), getattr(config, name)) for name in PATHS},
@@ -245,11 +250,19 @@ def _pattern(config: Config, source: Source) -> None:
 
 
 def _key_file(config: Config, source: Source) -> None:
-    from linetap.evidence.keys import load_unit_key
-
+    """Of a key in a TPM only what lies here: the TPM is elsewhere, as a rule, where a card is prepared."""
+    keys: Keys | UnsetType = config.keys
     try:
         with Path(config.key).open("rb") as file:
-            load_unit_key(file.read(MAX_KEY_BYTES))
+            data = file.read(MAX_KEY_BYTES)
+        if keys is not UNSET and keys.unit_key == "tpm":
+            from linetap.tpm import bootpolicy, keyfile
+
+            keyfile.parse(data, bootpolicy.UNIT_KEY)
+        else:
+            from linetap.evidence.keys import load_unit_key
+
+            load_unit_key(data)
     except OSError as error:
         source.add(("key",), f"key: {config.key}: {error.strerror}")
     except LinetapError as error:

@@ -107,6 +107,11 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """BadInput where they can be none."""
         return members.of(self.custodians, self.custodians_needed)
 
+    unit_key: Literal["file", "tpm"] = "file"  # where the unit's signing key is: recorder/unitkey.py
+    tpm: str = "/dev/tpmrm0"
+    boots: str = "/proc/cmdline"  # says in which boots the key in the TPM signs
+    release: str = "/usr/lib/linetap/release.pem"  # whose word on that counts, when the key is made
+
 
 class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     host: str = "localhost"

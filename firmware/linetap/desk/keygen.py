@@ -10,6 +10,8 @@ from pathlib import Path
 from linetap.clock import SYSTEM, Clock, rfc3339
 from linetap.desk import epochkeys, privatefile
 from linetap.evidence import keys
+from linetap.tpm import create
+from linetap.tpm.device import DEVICE
 
 _KINDS = {
     "custodian": "an age identity",
@@ -36,6 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument(
             "-o", "--output", type=Path, required=True, metavar="FILE", help="the private file (0600); must not exist"
         )
+        if kind == "unit":
+            one.add_argument("--tpm", nargs="?", const=DEVICE, metavar="DEVICE", help="in this TPM, default %(const)s")
+            one.add_argument(
+                "--release",
+                type=Path,
+                default=Path(create.RELEASE),
+                metavar="PEM",
+                help="whose signature makes a boot one that the key signs in: who signs updates, default %(default)s",
+            )
     epochkeys.add_arguments(
         kinds.add_parser("epochs", help="the keys of many days and the public list of them", epilog=epochkeys.EXAMPLE)
     )
@@ -44,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     if args.kind == "epochs":
         return epochkeys.run(args, clock)
-    private, public = make(args.kind, rfc3339(clock.utc_ns()))
+    if args.kind == "unit" and args.tpm is not None:
+        privatefile.require_new(args.output)
+        private, key = create.unit_key(Path(args.tpm), args.release)
+        public = keys.public_line(key)
+    else:
+        private, public = make(args.kind, rfc3339(clock.utc_ns()))
     privatefile.write(args.output, private)
     sys.stdout.write(public + "\n")
     return 0

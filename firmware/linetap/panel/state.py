@@ -26,6 +26,7 @@ from linetap.checks.dead import is_gone
 from linetap.checks.hook_disagree import disagreeing
 from linetap.checks.machine import Machine
 from linetap.checks.meter_absent import is_absent
+from linetap.checks.unit_key import does_not_sign
 from linetap.checks.unit_opened import is_open
 from linetap.checks.watch import Seen, Services
 from linetap.panel.legend import (
@@ -152,6 +153,8 @@ def _of_recorder(services: Services) -> Iterator[str]:
         return
     if (refused := not_recording.refuses(recorder)) is not None:
         yield "disk_full" if refused == "disk_full" else "not_recording"
+    if does_not_sign(recorder):
+        yield "unit_check"
     if recorder.state.full_in_days is not None:
         yield "disk_forecast"
     for line in recorder.state.lines:

@@ -83,7 +83,7 @@ def _check(order: Order, home: Path) -> None:
         config = load_config(staging / UNIT)
         _check_paths(config, staging)
         _check_name(config.unit, home)
-        write_beside(config.unit, home / KEY, home / f"{KEY}.pub", home / SIGNERS)
+        write_beside(config.unit, home / KEY, home / f"{KEY}.pub", home / SIGNERS, config.keys)
         for there in home.iterdir():  # what is here already: the key, the image's pins and notices, an earlier order's
             if there != staging and there.name not in order.files:
                 (staging / there.name).symlink_to(there)

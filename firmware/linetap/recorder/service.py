@@ -82,7 +82,7 @@ class Service:
         self._config, self._clock = config, clock
         self._state_file, self._state = state_file, state
         remembered = checkpoint.load(config.run_path)
-        key = UnitKey(credential(Path(config.key)))
+        key = UnitKey(credential(Path(config.key)), config.keys)
         self.cards = Cards(config, clock, remembered.cards)
         sign = key.signer(sealed.RECORD_NAMESPACE)
         unit_log = key.open_log(config, clock)
@@ -173,6 +173,7 @@ class Service:
         state = self._state
         state.lines = self.core.line_states()
         state.recording_refused = self.vault.refused()
+        state.key_fault, state.unsigned = self.vault.unsigned()
         state.outbox_seq = self.vault.outbox_seq
         state.outbox_dropped_to = self.vault.outbox_dropped_to
         state.delivery = self._upkeep.delivery.state

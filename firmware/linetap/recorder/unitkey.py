@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unit's signing key, which the recorder alone opens, and the outbox and the log that it signs."""
+"""The unit's signing key, which the recorder alone uses, and the outbox and the log that it signs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+from linetap import unitkeys
 from linetap.clock import Clock
-from linetap.config.schema import Config
-from linetap.errors import BadInput
+from linetap.config.schema import Config, Keys
 from linetap.evidence import keys, sshsig
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
@@ -17,18 +17,13 @@ EVENT_NAMESPACE = "linetap-event"
 
 
 class UnitKey:
-    """BadInput, with the file's name, when it is not an Ed25519 key as OpenSSH writes it."""
+    """BadInput, with the file's name, when what lies at `path` is not what `where` says of it."""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            self._key = keys.load_unit_key(path.read_bytes())
-        except BadInput as error:
-            raise BadInput(f"{path}: {error}") from None
-        except OSError as error:
-            raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+    def __init__(self, path: Path, where: Keys | None = None) -> None:
+        self._key = unitkeys.open_key(path, where)
 
     def signer(self, namespace: str) -> Callable[[bytes], str]:
-        """bytes -> armored SSHSIG of `namespace`."""
+        """bytes -> armored SSHSIG of `namespace`. A key in a TPM may raise TpmFault."""
         return lambda data: sshsig.sign(data, self._key, namespace)
 
     def open_outbox(self, config: Config, log_size: Callable[[], int] = lambda: 0) -> Outbox:

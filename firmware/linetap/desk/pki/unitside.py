@@ -11,6 +11,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from linetap import unitkeys
 from linetap.clock import Clock
 from linetap.config import Config, load_config
 from linetap.desk import privatefile, signed
@@ -45,10 +46,7 @@ def run(args: argparse.Namespace, _clock: Clock) -> int:
 
 def make_request(config: Config, new_key: bool = False) -> tuple[bytes, PublicKey]:
     """The request, and the signing key that it names. The TLS key is made where there is none, or another is wanted."""
-    try:
-        signer = keys.load_unit_key(read_small(Path(config.key), _KEY_LIMIT_BYTES))
-    except BadInput as error:
-        raise BadInput(str(error) if config.key in str(error) else f"{config.key}: {error}") from None
+    signer = unitkeys.open_key(Path(config.key), config.keys)
     return request.make(config.unit, _tls_key(key_path(config), new_key), signer), signer.public_key()
 
 

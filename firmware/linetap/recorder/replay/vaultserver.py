@@ -49,7 +49,7 @@ def _serve(way: Connection[Done, object], audio_fd: int) -> Done:
     setup = way.recv()
     assert isinstance(setup, Setup)
     config = setup.config
-    key, clock = UnitKey(Path(config.key)), ManualClock(setup.start_ns)
+    key, clock = UnitKey(Path(config.key), config.keys), ManualClock(setup.start_ns)
     config.vault_path.mkdir(parents=True, exist_ok=True)
     past = _Past(mapped(audio_fd, len(setup.lines), setup.frames), setup.lines)
     sign, unit_log = key.signer(sealed.RECORD_NAMESPACE), key.open_log(config, clock)

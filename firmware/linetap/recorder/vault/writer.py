@@ -42,16 +42,19 @@ from linetap.recorder.vault.recording import Recording, open_calls
 from linetap.recorder.vault.retentiontime import kernel_synced, this_boot
 from linetap.recorder.vault.steps import Steps
 from linetap.recorder.vault.told import ended_event, sealed_event
+from linetap.recorder.vault.unsigned import Unsigned
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.walks import Walks
-from linetap.records import CallEvent, CallRecord
+from linetap.records import CallEvent, CallRecord, UnitKeyRecord
 from linetap.ring import RATE_HZ
+from linetap.tpm.device import TpmFault
 
 TICK_S = 0.25
 RETRY_S = 1.0
 MOST_JOBS = 20_000
 CLOCKS_DIFFER_NS = 3600 * NS_PER_S  # the authority's from ours, at most
 OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk is of a recorder of this boot
+UNIT_KEY = "unit_key"  # refused for want of a signature
 ROOM_AGAIN_BYTES = 16 << 20  # hysteresis above the reserve
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -83,6 +86,7 @@ class VaultWriter:
         self._index = Index(config, self.epochs)
         self._logged_list: str | None = None
         self._jobs: deque[Job] = deque()
+        self._unsigned = Unsigned(clock)
         self._recordings: dict[str, Recording] = {}
         self._changed = threading.Condition()
         self._stopping = False
@@ -181,7 +185,11 @@ class VaultWriter:
     def unfinished(self) -> list[Job]:
         """Jobs not done yet, in order: the checkpoint keeps them."""
         with self._changed:
-            return list(self._jobs)
+            return [*self._unsigned.jobs, *self._jobs]
+
+    def unsigned(self) -> tuple[str | None, int]:
+        """Why the unit's key does not sign, and how much waits for it."""
+        return self._unsigned.fault, len(self._unsigned.jobs)
 
     def take_up(self, jobs: list[Job]) -> None:
         """What a predecessor had not finished."""
@@ -192,7 +200,7 @@ class VaultWriter:
 
     def orphans(self, known: set[str]) -> list[OpenCall]:
         """Recordings found open that nobody remembers: the checkpoint was lost."""
-        closing = {job.call_id for job in self._jobs if isinstance(job, Close)}
+        closing = self.closing()
         return [open_.state for call_id, open_ in self._recordings.items() if call_id not in known | closing]
 
     def written_until(self, call_id: str) -> int:
@@ -271,19 +279,58 @@ class VaultWriter:
         try:
             self._look_at_key_list()
             if not self._recovered:
+                if not self._unsigned.may_try():
+                    return False
                 self._recover()
-            while self._jobs:
-                self._do_or_set_aside(self._jobs[0])
-                with self._changed:
-                    self._jobs.popleft()
-                self._steps.step()
+            self._sign_what_waits()
+            self._do_jobs()
             for recording in list(self._recordings.values()):
                 if recording.is_due():
                     self._write_up_to(recording, recording.permitted)
-            self._log.publish()
+            self._sign_head()
             self._look_at_room()
+        except TpmFault as fault:  # of `_recover` alone: what a power cut has left cannot be sealed
+            self._unsigned.failed(fault)
+            if not self._refused:
+                self._refuse(str(fault), UNIT_KEY)
+            return False
         except OSError as error:
             self._disk_trouble(error)
+            return False
+        return True
+
+    def _do_jobs(self) -> None:
+        while self._jobs:
+            job = self._jobs[0]
+            waits = self._unsigned.must_wait(job) or not self._is_done(job)
+            if waits and isinstance(job, Close):
+                self._write_to_end(job)
+            with self._changed:
+                if waits:
+                    self._unsigned.jobs.append(job)
+                self._jobs.popleft()
+            self._steps.step()
+
+    def _sign_what_waits(self) -> None:
+        while self._unsigned.jobs and self._unsigned.may_try() and self._is_done(self._unsigned.jobs[0]):
+            with self._changed:
+                self._unsigned.jobs.popleft()
+            self._steps.step()
+
+    def _sign_head(self) -> None:
+        if self._unsigned.may_try():
+            try:
+                self._log.publish()
+                self._unsigned.works()
+            except TpmFault as fault:
+                self._unsigned.failed(fault)
+
+    def _is_done(self, job: Job) -> bool:
+        """False: it waits for its signature."""
+        try:
+            self._do_or_set_aside(job)
+        except TpmFault as fault:
+            self._unsigned.failed(fault)
             return False
         return True
 
@@ -332,11 +379,9 @@ class VaultWriter:
     def _close(self, job: Close) -> None:
         call_id, end_frame, record = job.call_id, job.end_frame, job.record
         recording = self._recordings.get(call_id)
-        record = self._dated(record)
+        record = msgspec.structs.replace(self._dated(record), unit_key=UnitKeyRecord(self._config.keys.unit_key))
         if end_frame is not None and recording is not None:
-            recording.withheld, recording.permitted = job.withheld, end_frame
-            while recording.position < end_frame:
-                self._write_up_to(recording, end_frame)
+            self._write_to_end(job)
             retention, epoch = self.epochs.settle(recording.state, record.retention)
             record = msgspec.structs.replace(record, retention=retention)
             if retention is not None:
@@ -361,6 +406,13 @@ class VaultWriter:
 
     def _dated(self, record: CallRecord) -> CallRecord:
         return record if self.upkeep is None else self.upkeep.dated(record)
+
+    def _write_to_end(self, job: Close) -> None:
+        recording = self._recordings.get(job.call_id)
+        if recording is not None and job.end_frame is not None:
+            recording.withheld, recording.permitted = job.withheld, job.end_frame
+            while recording.position < job.end_frame:
+                self._write_up_to(recording, job.end_frame)
 
     def _write_up_to(self, recording: Recording, end: int) -> None:
         frames, gap_ms = recording.write_up_to(end, self._source, self._gaps_found)
@@ -394,10 +446,12 @@ class VaultWriter:
     def _look_at_room(self) -> None:
         free = self.free_bytes()[0]
         reserve = self._config.storage.reserve_mb << 20
-        if free < reserve and not self._refused:
+        if self._unsigned.full and not self._refused:
+            self._refuse(f"{len(self._unsigned.jobs)} things wait for a signature", UNIT_KEY)
+        elif free < reserve and not self._refused:
             self._refuse(f"{free >> 20} MiB free, the reserve is {self._config.storage.reserve_mb}")
-        elif self._refused and free >= reserve + min(ROOM_AGAIN_BYTES, reserve):
-            log.warning("there is room again: recording goes on")
+        elif self._refused and not self._unsigned.full and free >= reserve + min(ROOM_AGAIN_BYTES, reserve):
+            log.warning("%s is over: recording goes on", self._refused)
             self._refused = None
 
     def _disk_trouble(self, error: OSError) -> None:

@@ -27,7 +27,7 @@ from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, Over, Snapshot, State, Tick
 from linetap.recorder.vault.journal.frames import Run
-from linetap.records import Audio, CallRecord, Gap
+from linetap.records import Audio, CallRecord, Gap, UnitKeyRecord
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 
 POWER = "power"  # `ended_by`, `why`, and the cause of a gap
@@ -109,13 +109,16 @@ class Recovery:
     def seal(self, sign: Sign) -> CallRecord:
         """When what was laid is on disk. The record as it is sealed, now or before."""
         if self._folder is not None:
-            return self._folder.seal_recovered(self._dated(self._record(self._folder.samples)), sign)
+            return self._folder.seal_recovered(self._with_key(self._dated(self._record(self._folder.samples))), sign)
         if self.is_sealed:
             record = msgspec.json.decode((self._path / sealed.RECORD).read_bytes(), type=CallRecord)
         else:
-            record = self._dated(self._record_without_audio())
+            record = self._with_key(self._dated(self._record_without_audio()))
         seal_without_audio(self._vault, record, sign)  # or the signature that is still missing
         return record
+
+    def _with_key(self, record: CallRecord) -> CallRecord:
+        return msgspec.structs.replace(record, unit_key=UnitKeyRecord(self._config.keys.unit_key))
 
     def _add_ticks(self, folder: CallFolder, recipient: str) -> None:
         """Those that follow the whole chunks, without doubling a sample. What is missing between two is silence."""

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a TPM 2.0 is told and answers: big-endian numbers and sized buffers (TCG, TPM 2.0 Library, parts 1 to 3)."""
+
+from __future__ import annotations
+
+import select
+
+from linetap.tpm.device import TpmFault, Transport
+
+NO_SESSIONS, SESSIONS = 0x8001, 0x8002  # TPM_ST
+PASSWORD = 0x40000009  # TPM_RS_PW, with an empty password
+# Response codes (part 2, 6.6.3) that say something to whoever reads the line; format one without its handle and so on.
+_WORDS = {
+    0x09D: ("tpm_policy", "its policy is not met: this boot is not one that the key belongs to"),  # POLICY_FAIL
+    0x128: ("tpm_policy", "what the boot measured has changed since"),  # PCR_CHANGED
+    0x08E: ("tpm_auth", "an authorisation that it wants is missing"),  # AUTH_FAIL
+    0x0A2: ("tpm_auth", "an authorisation that it wants is missing"),  # BAD_AUTH
+    0x921: ("tpm_locked_out", "it is locked out after failed authorisations; `tpm2_dictionarylockout -c` ends that"),
+    0x09F: ("tpm_foreign", "this was made in another TPM, or by this one before it was cleared"),  # INTEGRITY
+    0x08B: ("tpm_handle", "nothing of that handle is loaded"),  # HANDLE
+    0x101: ("tpm_broken", "it has failed its own tests"),  # FAILURE
+    0x100: ("tpm_broken", "it was not started"),  # INITIALIZE
+}
+_NOT_LOADED = range(0x910, 0x91F)  # REFERENCE_H0 to S6
+_AGAIN = (0x908, 0x90A, 0x922)  # YIELDED, TESTING, RETRY: nothing was done, the same may be said again
+_TRIES, _TRY_AGAIN_S = 40, 0.05
+
+
+def u8(number: int) -> bytes:
+    return number.to_bytes(1, "big")
+
+
+def u16(number: int) -> bytes:
+    return number.to_bytes(2, "big")
+
+
+def u32(number: int) -> bytes:
+    return number.to_bytes(4, "big")
+
+
+def sized(data: bytes) -> bytes:
+    """TPM2B: a length of two bytes, and what it is the length of."""
+    return u16(len(data)) + data
+
+
+class Reader:
+    """Takes fields off an answer; TpmFault when they end too soon."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.at = 0
+
+    def take(self, count: int) -> bytes:
+        if count < 0 or self.at + count > len(self._data):
+            raise TpmFault("tpm_silent", "the TPM's answer ends too soon")
+        self.at += count
+        return self._data[self.at - count : self.at]
+
+    def u16(self) -> int:
+        return int.from_bytes(self.take(2), "big")
+
+    def u32(self) -> int:
+        return int.from_bytes(self.take(4), "big")
+
+    def sized(self) -> bytes:
+        return self.take(self.u16())
+
+
+def password() -> bytes:
+    """The authorisation that an object without a password takes."""
+    return session(PASSWORD)
+
+
+def session(handle: int, attributes: int = 0) -> bytes:
+    """The authorisation by a session without a key of its own: no nonce, no HMAC."""
+    return u32(handle) + sized(b"") + u8(attributes) + sized(b"")
+
+
+def run(
+    transport: Transport,
+    code: int,
+    handles: bytes = b"",
+    parameters: bytes = b"",
+    auth: bytes = b"",
+    made: bool = False,
+) -> tuple[int, Reader]:
+    """One command: the handle that it made, if it makes one, and its answer's parameters. TpmFault when it says no."""
+    body = handles + (u32(len(auth)) + auth if auth else b"") + parameters
+    head = u16(SESSIONS if auth else NO_SESSIONS) + u32(10 + len(body)) + u32(code)
+    for _ in range(_TRIES):
+        answer = Reader(transport.exchange(head + body))
+        tag, size, response = answer.u16(), answer.u32(), answer.u32()
+        if response not in _AGAIN:
+            break
+        select.select([], [], [], _TRY_AGAIN_S)
+    if response:
+        raise refused(response, code)
+    if tag != (SESSIONS if auth else NO_SESSIONS) or size < 10:
+        raise TpmFault("tpm_silent", "the TPM answered what it was not asked")
+    handle = answer.u32() if made else 0
+    return handle, Reader(answer.take(answer.u32())) if auth else Reader(answer.take(size - answer.at))
+
+
+def refused(response: int, code: int) -> TpmFault:
+    base = response & 0xBF if response & 0x80 else response
+    if base in _NOT_LOADED:
+        base = 0x08B
+    name, text = _WORDS.get(base, ("tpm_refused", "it refuses"))
+    return TpmFault(name, f"the TPM: {text} (response 0x{response:03x} to command 0x{code:03x})")

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit's key in a TPM (Debian's swtpm): what a stolen card, another boot and another TPM come to, and
+what happens to calls when it dies."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from linetap import unitkeys
+from linetap.cli import main
+from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap.config.schema import Config
+from linetap.desk.verify import verify_vault
+from linetap.errors import BadInput
+from linetap.evidence import keys, sealed, signers, sshsig
+from linetap.recorder.unitkey import EVENT_NAMESPACE, UnitKey
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.unsigned import AGAIN_NS
+from linetap.recorder.vault.writer import VaultWriter
+from linetap.records import CallEvent, CallRecord
+from linetap.ring import Stretch
+from linetap.tpm import bootpolicy, keyfile
+from linetap.tpm.device import TpmFault
+from linetap.tpm.signer import TpmKey
+from sealing_rig import run
+from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, in_tpm, stock_verifies
+from unit_rig import make_unit
+
+DATA = b"a record"
+NAMESPACE = sealed.RECORD_NAMESPACE
+NOW_NS = parse_rfc3339("2026-11-28T09:57:01.000Z")
+FIRST = 1000
+STORAGE = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt"
+
+
+class Source:
+    """A line on which one thing is said for ever."""
+
+    def stretch(self, _line: int, first: int, end: int) -> Stretch:
+        return Stretch(np.full(end - first, 1000, np.int16), [])
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A socket's path has a bound of 108 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="tpm"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def tpm(short: Path) -> Iterator[SoftTpm]:
+    tpm = SoftTpm(short / "a")
+    tpm.boot()
+    yield tpm
+    tpm.power_off()
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Release:
+    return Release(tmp_path)
+
+
+@pytest.fixture
+def config(tpm: SoftTpm, release: Release, tmp_path: Path, run_dir: Path) -> Config:
+    (tmp_path / "unit").mkdir()
+    unit = make_unit(tmp_path / "unit", run_dir)
+    config = in_tpm(unit.config, tpm, release, tmp_path)
+    Path(config.key).write_bytes(unitkeys.make(config.keys))
+    return config
+
+
+def sign(config: Config, data: bytes = DATA) -> bytes:
+    key = unitkeys.open_key(Path(config.key), config.keys)
+    return sshsig.sign(data, key, NAMESPACE).encode()
+
+
+def public_line(config: Config) -> str:
+    """Without asking the TPM, which a recorder may be speaking to."""
+    key = TpmKey(Path(config.key).read_bytes(), Path(config.keys.tpm), [])
+    return keys.public_line(key.public_key())
+
+
+class TestSigning:
+    def test_stock_ssh_keygen_verifies_what_the_tpm_has_signed(self, config: Config, tmp_path: Path) -> None:
+        line = public_line(config)
+        assert line.startswith("ecdsa-sha2-nistp256 ")
+        key = unitkeys.open_key(Path(config.key), config.keys)
+        for number in range(8):
+            data = b"record %d" % number
+            armored = sshsig.sign(data, key, NAMESPACE).encode()
+            assert stock_verifies(data, armored, NAMESPACE, config.unit, line, tmp_path)
+            assert not stock_verifies(data + b"x", armored, NAMESPACE, config.unit, line, tmp_path)
+
+    def test_stock_tools_load_the_same_key_and_it_says_that_it_cannot_leave(
+        self, config: Config, tpm: SoftTpm, short: Path
+    ) -> None:
+        file = json.loads(Path(config.key).read_text())
+        for part in ("public", "private"):
+            (short / "a" / part).write_bytes(msgspec.json.decode(msgspec.json.encode(file[part]), type=bytes))
+        tpm.boot()
+        assert tpm.tool("tpm2_createprimary", "-C", "o", "-G", "ecc", "-a", STORAGE, "-c", "parent").returncode == 0
+        tpm.tool("tpm2_flushcontext", "-t")
+        loaded = tpm.tool("tpm2_load", "-C", "parent", "-u", "public", "-r", "private", "-c", "key")
+        assert loaded.returncode == 0, loaded.stderr
+        shown = tpm.tool("tpm2_readpublic", "-c", "key").stdout.decode()
+        assert "fixedtpm|fixedparent|sensitivedataorigin|adminwithpolicy|noda|sign" in shown
+        tpm.tool("tpm2_flushcontext", "-t")
+        (short / "a" / "data").write_bytes(DATA)
+        refused = tpm.tool("tpm2_sign", "-c", "key", "-g", "sha256", "-o", "sig", "data")
+        assert refused.returncode != 0
+        assert b"authorization" in refused.stderr.lower() or b"auth" in refused.stderr.lower()
+
+
+class TestThief:
+    def test_nothing_on_the_card_signs_without_its_tpm(self, config: Config, short: Path) -> None:
+        """Another TPM is handed the whole card."""
+        other = SoftTpm(short / "b")
+        other.boot()
+        try:
+            stolen = msgspec.structs.replace(config.keys, tpm=str(other.path))
+            with pytest.raises(BadInput, match=r"made in another TPM.*would be right") as refused:
+                unitkeys.open_key(Path(config.key), stolen)
+            assert "\n" not in str(refused.value)
+        finally:
+            other.power_off()
+
+    def test_the_private_half_is_in_no_file(self, config: Config) -> None:
+        """What lies there of it is the TPM's own encryption: nothing in it is a number that gives the public half."""
+        public = unitkeys.open_key(Path(config.key), config.keys).public_key()
+        with pytest.raises(BadInput):
+            keys.load_signing_key(Path(config.key).read_bytes())
+        data = Path(config.key).read_bytes()
+        found = keyfile.parse(data, "linetap-unit-key")
+        for blob in (data, found.private_area(), found.public_area()):
+            for at in range(len(blob) - 31):
+                number = int.from_bytes(blob[at : at + 32], "big")
+                if 0 < number < 2**255:
+                    assert ec.derive_private_key(number, ec.SECP256R1()).public_key() != public
+
+    def test_public_half_of_another_key_does_not_go_with_it(self, config: Config) -> None:
+        """Two halves of two keys of one TPM: the TPM says no."""
+        one = json.loads(Path(config.key).read_text())
+        two = json.loads(unitkeys.make(config.keys))
+        Path(config.key).write_text(json.dumps(one | {"private": two["private"]}))
+        with pytest.raises(BadInput, match="another TPM"):
+            unitkeys.open_key(Path(config.key), config.keys)
+
+
+class TestBoot:
+    @pytest.mark.parametrize(
+        ("root", "stages"), [(STRANGE_ROOT, ("run",)), (ROOT, ()), (ROOT, ("run", "run")), (NEXT_ROOT, ("run",))]
+    )
+    def test_another_boot_signs_nothing_and_says_so_in_one_line(
+        self, config: Config, tpm: SoftTpm, root: str, stages: tuple[str, ...]
+    ) -> None:
+        tpm.boot(root, stages)
+        with pytest.raises(TpmFault, match="this boot is none that the release key has signed") as refused:
+            sign(config)
+        assert "\n" not in str(refused.value)
+
+    def test_what_is_measured_later_ends_it_at_once(self, config: Config, tpm: SoftTpm) -> None:
+        key = unitkeys.open_key(Path(config.key), config.keys)
+        key.sign(DATA)
+        key.close()  # type: ignore[attr-defined]  # a software TPM has one connection at a time
+        tpm.extend("something else")
+        with pytest.raises(TpmFault, match="this boot is none"):
+            key.sign(DATA)
+
+    def test_boots_that_somebody_else_has_signed_do_not_count(
+        self, config: Config, tpm: SoftTpm, tmp_path: Path
+    ) -> None:
+        """With the boot partition in hand one can put any words onto the command line."""
+        (tmp_path / "thief").mkdir()
+        Path(config.keys.boots).write_text(Release(tmp_path / "thief").command_line(STRANGE_ROOT))
+        tpm.boot(STRANGE_ROOT)
+        with pytest.raises(TpmFault, match="this boot is none"):
+            sign(config)
+
+    def test_a_permission_for_the_volume_is_none_to_sign(self, config: Config, tpm: SoftTpm, release: Release) -> None:
+        line = release.command_line().replace("linetap-unit-key", "x").replace("linetap-volume", "linetap-unit-key")
+        Path(config.keys.boots).write_text(line)
+        tpm.boot(ROOT, ())
+        with pytest.raises(TpmFault, match="this boot is none"):
+            sign(config)
+
+    def test_the_tpm_itself_says_no_when_our_own_check_is_gone(
+        self, config: Config, tpm: SoftTpm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A changed linetap that believes every boot gets no signature either."""
+        (tmp_path / "thief").mkdir()
+        Path(config.keys.boots).write_text(Release(tmp_path / "thief").command_line(STRANGE_ROOT))
+        tpm.boot(STRANGE_ROOT)
+        monkeypatch.setattr(bootpolicy, "_is_signed", lambda *_: True)
+        with pytest.raises(TpmFault, match="the TPM: it refuses"):
+            sign(config)
+
+    def test_update_trial_and_the_way_back_sign_with_the_same_key(
+        self, config: Config, tpm: SoftTpm, release: Release, tmp_path: Path
+    ) -> None:
+        """Each slot's command line permits its own root, so nothing is sealed anew and nothing is left behind."""
+        line = public_line(config)
+        for root in (ROOT, NEXT_ROOT, ROOT):
+            Path(config.keys.boots).write_text(release.command_line(root))
+            tpm.boot(root)
+            assert stock_verifies(DATA, sign(config), NAMESPACE, config.unit, line, tmp_path)
+
+    def test_power_cuts_do_not_lock_the_tpm_out(self, config: Config, tpm: SoftTpm) -> None:
+        """A TPM that loses power takes an authorisation in flight for a guess, unless there is nothing to guess."""
+        for _ in range(6):
+            sign(config)
+            tpm.boot()
+        shown = tpm.tool("tpm2_getcap", "properties-variable").stdout.decode()
+        assert "TPM2_PT_LOCKOUT_COUNTER: 0x0\n" in shown
+        assert "inLockout:                 0\n" in shown
+
+
+class TestConfiguration:
+    def test_no_back_end_stands_in_for_another(self, config: Config, tmp_path: Path) -> None:
+        in_file = msgspec.structs.replace(config.keys, unit_key="file")
+        with pytest.raises(BadInput, match='unit_key says "file"; "tpm" would be right'):
+            unitkeys.open_key(Path(config.key), in_file)
+        other = tmp_path / "file.key"
+        other.write_bytes(unitkeys.make(in_file))
+        with pytest.raises(BadInput, match="not a key in a TPM"):
+            unitkeys.open_key(other, config.keys)
+
+    @pytest.mark.parametrize(
+        "changed", [{"tpm": 2}, {"ref": "linetap-volume"}, {"public": "AAAA"}, {"private": "?"}, {"release": "none"}]
+    )
+    def test_file_that_is_none_is_refused_in_one_line(self, config: Config, changed: dict[str, object]) -> None:
+        text = json.dumps(json.loads(Path(config.key).read_text()) | changed)
+        Path(config.key).write_text(text)
+        with pytest.raises(BadInput, match="would be right") as refused:
+            unitkeys.open_key(Path(config.key), config.keys)
+        assert str(refused.value).startswith(config.key)
+        assert "\n" not in str(refused.value)
+
+    def test_release_key_beside_the_key_cannot_be_another(self, config: Config, tmp_path: Path) -> None:
+        (tmp_path / "thief").mkdir()
+        pem = Release(tmp_path / "thief").public.read_text()
+        Path(config.key).write_text(json.dumps(json.loads(Path(config.key).read_text()) | {"release": pem}))
+        with pytest.raises(BadInput, match="its policy is not that of the release key"):
+            unitkeys.open_key(Path(config.key), config.keys)
+
+    def test_keygen_prints_the_public_line_of_a_key_that_signs(
+        self, config: Config, tpm: SoftTpm, release: Release, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        made = tmp_path / "made.key"
+        options = ["--tpm", str(tpm.path), "--release", str(release.public), "-o", str(made)]
+        assert main(["keygen", "unit", *options]) == 0
+        line = capsys.readouterr().out.strip()
+        assert made.stat().st_mode & 0o777 == 0o600
+        armored = sign(msgspec.structs.replace(config, key=str(made)))
+        assert stock_verifies(DATA, armored, NAMESPACE, config.unit, line, tmp_path)
+
+    def test_boot_is_signed_as_openssl_verifies_it(
+        self, release: Release, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+
+        from linetap.tpm import bootpolicy
+
+        assert main(["tpm", "boot", ROOT, "--key", str(release.private)]) == 0
+        words = capsys.readouterr().out
+        assert words.strip() in release.command_line()  # the same each time
+        for boot in bootpolicy.parse(f"linetap.verity=1:{ROOT}:aa {words}"):
+            (tmp_path / "sig").write_bytes(boot.signature)
+            command = [
+                "openssl",
+                "dgst",
+                "-sha256",
+                "-verify",
+                str(release.public),
+                "-signature",
+                str(tmp_path / "sig"),
+            ]
+            assert run(command, stdin=boot.signed_bytes).returncode == 0
+            assert base64.b64encode(boot.signature).decode() in words
+
+
+def writer(config: Config, clock: ManualClock) -> VaultWriter:
+    key = UnitKey(Path(config.key), config.keys)
+    config.vault_path.mkdir(exist_ok=True)
+    unit_log = key.open_log(config, clock)
+    outbox = key.open_outbox(config, lambda: unit_log.size)
+    return VaultWriter(config, Source(), outbox, key.signer(NAMESPACE), clock, unit_log)
+
+
+def call(vault: VaultWriter, number: int) -> str:
+    call_id = f"20261128T0956{number:02d}.123Z-L01"
+    at = f"2026-11-28T09:56:{number:02d}.123Z"
+    vault.report(CallEvent(seq=0, event="started", at=at, unit="floor-03", call_id=call_id, line=1))
+    vault.open(call_id, 1, FIRST)
+    record = CallRecord(call_id=call_id, unit="floor-03", line=1, ended_at="2026-11-28T09:57:00.000Z")
+    vault.close(call_id, FIRST + 9000, record)
+    return call_id
+
+
+def problems(config: Config) -> list[object]:
+    verdicts = verify_vault(config.vault_path, signers.parse(f"{config.unit} {public_line(config)}\n"), None)
+    return [problem for verdict in verdicts for problem in verdict.problems]
+
+
+def public_record(config: Config, call_id: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads((config.vault_path / sealed.call_path(call_id) / sealed.RECORD).read_text())
+    return found
+
+
+class TestRecorder:
+    def test_every_record_says_where_the_key_is(self, config: Config) -> None:
+        clock = ManualClock(NOW_NS)
+        vault = writer(config, clock)
+        first = call(vault, 1)
+        assert vault.step()
+        assert public_record(config, first)["unit_key"] == {"in": "tpm"}
+        assert problems(config) == []
+
+    def test_recording_goes_on_while_the_tpm_is_away_and_is_signed_in_order_when_it_is_back(
+        self, config: Config, tpm: SoftTpm
+    ) -> None:
+        clock = ManualClock(NOW_NS)
+        vault = writer(config, clock)
+        before = call(vault, 1)
+        assert vault.step()
+        tpm.power_off()
+        during = [call(vault, 2)]
+        assert vault.step()
+        assert vault.refused() is None
+        tpm.boot()
+        during.append(call(vault, 3))  # it works again, and what came before has not been tried yet
+        assert vault.step()
+        assert vault.unsigned() == ("tpm_absent", 4)
+        assert vault.closing() == set(during)
+        for call_id in during:
+            folder = config.vault_path / sealed.call_path(call_id)
+            assert (folder / sealed.KEY).exists()
+            assert vault.written_until(call_id) == FIRST + 9000
+            assert not (folder / sealed.RECORD).exists()
+        clock.sleep(AGAIN_NS / NS_PER_S)
+        assert vault.step()
+        assert vault.unsigned() == (None, 0)
+        told = list(OutboxReader(config.vault_path / "outbox").from_seq(1, 100))
+        for _, payload, sig in told:
+            sshsig.check(payload, sig.encode(), EVENT_NAMESPACE)
+        ids = [json.loads(payload).get("call_id") for _, payload, _ in told]
+        assert list(dict.fromkeys(ids)) == [before, *during]
+        assert problems(config) == []
+
+    def test_a_recorder_that_starts_without_its_tpm_records(self, config: Config, tpm: SoftTpm) -> None:
+        tpm.power_off()
+        clock = ManualClock(NOW_NS)
+        vault = writer(config, clock)
+        call_id = call(vault, 1)
+        assert vault.step()
+        assert vault.refused() is None
+        assert vault.unsigned()[1] == 2
+        jobs = vault.unfinished()  # what the checkpoint keeps: the next recorder takes it up
+        tpm.boot()
+        after = writer(config, clock)
+        after.take_up(jobs)
+        assert after.step()
+        assert public_record(config, call_id)["unit_key"] == {"in": "tpm"}
+
+    def test_a_boot_that_is_not_the_units_gets_no_signature_and_loses_no_call(
+        self, config: Config, tpm: SoftTpm
+    ) -> None:
+        tpm.boot(STRANGE_ROOT)
+        vault = writer(config, ManualClock(NOW_NS))
+        call_id = call(vault, 1)
+        assert vault.step()
+        assert vault.unsigned() == ("tpm_policy", 2)
+        folder = config.vault_path / sealed.call_path(call_id)
+        assert not (folder / sealed.SIGNATURE).exists()
+        assert not (folder / sealed.RECORD).exists()
