@@ -197,6 +197,12 @@ class Keeper:
             command, lambda data: "".join(sshsig.sign(data, key, envelopes.NAMESPACE) for key in (by, *cosigned))
         )
 
+    def cosigned(self, data: bytes, *by: str) -> bytes:
+        for role in by:
+            key = self.people.of(role)
+            data = envelopes.cosign(data, lambda text, key=key: sshsig.sign(text, key, envelopes.NAMESPACE))
+        return data
+
     def give(self, data: bytes, name: str = "one") -> None:
         (self.config.run_path / SPOOL / f"{name}{SUFFIX}").write_bytes(data)
 

@@ -299,6 +299,17 @@ class PbxDay(msgspec.Struct, frozen=True, kw_only=True):
     unseen: int  # recordings beside them that the PBX said nothing of
 
 
+class WeakeningState(msgspec.Struct, frozen=True, kw_only=True):
+    """Less is recorded, announced, kept or told than before, or will be, until somebody else has confirmed it."""
+
+    id: str  # what `confirm` and `cancel` name
+    at: str  # when it was asked for or found
+    by: Literal["command", "file", "update", "authority"]
+    codes: list[str]  # config/weakening.py
+    in_effect: bool
+    waits_s: int  # by the policy, before it is put in effect
+
+
 class RecorderState(ServiceState, kw_only=True):
     unit: str
     lines: list[LineState]
@@ -329,6 +340,7 @@ class RecorderState(ServiceState, kw_only=True):
     identify_until_ns: int = 0  # monotonic: somebody looks for this unit
     config_pending: str | None = None  # SHA-256 of the configuration that waits for a moment without a call
     departures: list[str] = []  # where the configuration records what is not recorded by default
+    weakenings: list[WeakeningState] = []  # that nobody has confirmed yet
     walk: WalkState | None = None
     removal: RemovalState | None = None  # somebody wants to pull the disk; ready: all calls are sealed
     standing: list[str] = []  # its threads that hang: vault, journal

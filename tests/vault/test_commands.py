@@ -233,7 +233,7 @@ class TestRefused:
 
 OF_A_BODY = [
     "document", "sig", "key_age", "challenge", "utc", "origin", "through", "from", "to", "seconds", "replaces",
-    "version", "sha256", "size", "url",
+    "weakening", "version", "sha256", "size", "url",
 ]  # fmt: skip
 
 
@@ -258,11 +258,11 @@ def test_no_verb_can_silence_listen_or_shorten() -> None:
     """A new verb has to be thought about here."""
     assert set(MAY) == {
         "identify", "self_test", "ack", "resend", "fetch", "config", "update",
-        "time", "hold", "destroy", "roles", "key_list",
+        "time", "hold", "destroy", "roles", "key_list", "confirm", "cancel",
     }  # fmt: skip
     assert set(HERE) == {
         "time", "hold", "destroy", "roles", "key_list", "ack", "resend", "fetch", "identify", "self_test", "config",
-        "update",
+        "update", "confirm", "cancel",
     }  # fmt: skip
 
 

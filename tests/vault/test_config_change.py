@@ -56,9 +56,10 @@ class Changed(Keeper):
         return msgspec.structs.replace(self.config, line=[msgspec.structs.replace(first, **changes), *others])
 
     def ask(self, new: Config | str, **body: str) -> Answer:
+        """By two people, as what weakens wants it: tests/attack/test_weakening.py is about that."""
         document = new if isinstance(new, str) else config_file.text(new)
         whole = {"document": document, "replaces": config_sha256(self.config), **body}
-        return self.command(self.envelope("config", "operator", whole))
+        return self.command(self.cosigned(self.envelope("config", "operator", whole), "vault"))
 
     def quietly(self) -> None:
         """A moment without a call."""

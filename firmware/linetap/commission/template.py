@@ -236,6 +236,11 @@ night_from = "20:00"
 night_to = "06:00"
 night_percent = 20
 
+[policy]
+# What weakens recording, notice or retention takes two signatures (docs/commands.md), and is put in effect so many
+# hours later, 720 at most: meanwhile anybody of another role can cancel it.
+weakening_delay_h = 0
+
 [home_assistant]
 # Whether the unit tells Home Assistant (MQTT device discovery) of its lines, alerts and storage. docs/broker.md.
 discovery = false

@@ -7,6 +7,7 @@ by a person at the unit. What is not named here is fixed until somebody has thou
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,32 +16,40 @@ import msgspec
 
 from linetap.config.schema import Config
 
-CHANGEABLE = ("line", "recording", "retention", "storage", "smdr", "profile", "panel")
+CHANGEABLE = ("line", "recording", "retention", "storage", "smdr", "profile", "panel", "policy")
 # A zone moves every midnight at which calls end; a clock that is believed after a longer pause ends them early.
 FIXED = ("retention.zone", "retention.largest_gap_days", "smdr.port")
 FIXED_OF_A_LINE = re.compile(r"line \d+\.(number|card|channel)")
 _UNSAID = re.compile(r"line \d+\.(extension|trunk)")  # a person's number: that it changed is enough
 _LONGEST = 80
 MOST_TOLD = 60
-_MISSING = object()
+MOST_BYTES = 3000  # of all together: a leaf of the log takes 4096 with what else stands in it
+MISSING = object()
 
 
 def changes(old: Config, new: Config) -> list[str]:
     """One short text a key that differs, in order; the last says how many more there are."""
-    told = [_words(key, before, after) for key, before, after in _differing(old, new)]
-    return told if len(told) <= MOST_TOLD else [*told[:MOST_TOLD], f"and {len(told) - MOST_TOLD} more"]
+    return bounded([words(key, before, after) for key, before, after in differing(old, new)])
+
+
+def bounded(texts: list[str], most_bytes: int = MOST_BYTES) -> list[str]:
+    """As many as a leaf takes; the last says how many more there are."""
+    sizes = itertools.accumulate(len(msgspec.json.encode(text)) + 1 for text in texts)
+    fit = sum(size <= most_bytes for size in sizes)
+    fit = min(fit, MOST_TOLD)
+    return texts if fit == len(texts) else [*texts[:fit], f"and {len(texts) - fit} more"]
 
 
 def fixed(old: Config, new: Config) -> list[str]:
     """The keys that differ and that a command may not change."""
-    return [key for key, _, _ in _differing(old, new) if _is_fixed(key)]
+    return [key for key, _, _ in differing(old, new) if _is_fixed(key)]
 
 
 def services(old: Config, new: Config) -> list[str]:
     """Which have to start again: the recorder, each capture whose lines it is about, the others for what is common."""
     cards = sorted({line.card for line in new.line})
     captures = [card for card in cards if old.profile != new.profile or old.lines_of(card) != new.lines_of(card)]
-    of_calls = {"line", "recording", "retention", "smdr", "profile"}
+    of_calls = {"line", "recording", "retention", "smdr", "profile", "policy"}
     common = any(
         getattr(old, name) != getattr(new, name) for name in Config.__struct_fields__ if name not in of_calls
     )  # fmt: skip
@@ -64,10 +73,11 @@ def _is_fixed(key: str) -> bool:
     return top not in CHANGEABLE or key in FIXED or FIXED_OF_A_LINE.fullmatch(key) is not None
 
 
-def _differing(old: Config, new: Config) -> Iterator[tuple[str, Any, Any]]:
+def differing(old: Config, new: Config) -> Iterator[tuple[str, Any, Any]]:
+    """Key, and what it was and will be: MISSING where a table of an array is there no more, or was not yet."""
     before, after = (dict(_flat("", msgspec.to_builtins(config))) for config in (old, new))
     for key in sorted(before.keys() | after.keys()):
-        was, will = before.get(key, _MISSING), after.get(key, _MISSING)
+        was, will = before.get(key, MISSING), after.get(key, MISSING)
         if was != will:
             yield key, was, will
 
@@ -84,12 +94,13 @@ def _flat(at: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield at, value
 
 
-def _words(key: str, before: Any, after: Any) -> str:
+def words(key: str, before: Any, after: Any) -> str:
+    """One short text for one key that differs."""
     if _UNSAID.fullmatch(key):
         return f"{key} changed"
     return f"{key}: {_value(before)} -> {_value(after)}"
 
 
 def _value(value: Any) -> str:
-    text = "nothing" if value is _MISSING or value is None else msgspec.json.encode(value).decode("utf-8")
+    text = "nothing" if value is MISSING or value is None else msgspec.json.encode(value).decode("utf-8")
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

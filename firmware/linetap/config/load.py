@@ -88,6 +88,13 @@ class Source:
         return found
 
 
+def lenient[T: msgspec.Struct](data: Any, kind: type[T]) -> T:
+    """What an earlier or a later version has written: a key that is unknown now is passed over, one that was unknown
+    then has its default. ValueError where it is none all the same."""
+    problems: list[Problem] = []
+    return msgspec.convert(msgspec.to_builtins(_convert_struct(data, kind, (), problems)), kind)
+
+
 def _not_toml(path: Path, error: str) -> str:
     """tomllib puts the place behind (`... (at line 3, column 5)`); here it stands in front, as everywhere."""
     if match := re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", error, re.DOTALL):

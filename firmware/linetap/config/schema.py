@@ -159,6 +159,12 @@ class Smdr(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     tolerance_s: Annotated[int, Meta(ge=1, le=43200)] = 120  # the PBX's clock may be wrong by so much
 
 
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a change is taken that weakens what is recorded, announced or kept (config/weakening.py)."""
+
+    weakening_delay_h: Annotated[int, Meta(ge=0, le=720)] = 0  # it is put in effect so long after two have signed it
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole of one unit, as read and checked. Paths are absolute."""
 
@@ -180,6 +186,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     smdr: Smdr = Smdr()
     panel: Panel = Panel()
     home_assistant: HomeAssistant = HomeAssistant()
+    policy: Policy = Policy()
     profile: list[Profile] = []
 
     def lines_of(self, card: int) -> list[Line]:

@@ -34,7 +34,9 @@ _SIGN = (
     "          linetap command sign --verb config --role operator --unit floor-03 --document unit.toml"
     " --replaces 5f0c... --key operator.key -o config.command\n"
     "          linetap command sign --verb update --role operator --unit floor-03 --bundle linetap-0.2.0.raucb"
-    " --key operator.key -o update.command"
+    " --key operator.key -o update.command\n"
+    "          linetap command sign --verb confirm --role privacy --unit floor-03 --weakening 5f0c... --key privacy.key"
+    " -o confirm.command"
 )
 
 _COSIGN = "example: linetap command cosign config.command --key officer.key -o both.command"
@@ -64,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bundle", type=Path, metavar="FILE", help="of `update`: linetap-VERSION.raucb; its size and hash are signed"
     )
     sign.add_argument("--url", metavar="URL", help="of `update`: where it lies; beside the broker, if nothing is said")
+    sign.add_argument(
+        "--weakening", metavar="ID", help="of `confirm` and `cancel`: as its alert and `linetap command state` say"
+    )
     sign.add_argument("--expires", metavar="TIME", help=f"RFC 3339, default in {_EXPIRES_DAYS} days")
     sign.add_argument("--counter", type=int, metavar="N", help="grows with each of the role; default the milliseconds")
     sign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
@@ -90,7 +95,7 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
 
 def make(args: argparse.Namespace, now_ns: int) -> bytes:
     """The envelope. BadInput where something does not fit, before a unit has to say so."""
-    if args.role not in MAY[args.verb]:
+    if not envelopes.may(args.role, args.verb):
         raise BadInput(f"--role {args.role}: {args.verb} is for {' or '.join(MAY[args.verb])}")
     key = signed.load_key(args.key)
     command = Command(
@@ -125,14 +130,14 @@ def cosigned(args: argparse.Namespace) -> bytes:
 # What of these options a verb takes; of the others a document alone.
 _TAKES: dict[str, tuple[str, ...]] = {
     "time": ("challenge", "utc"), "identify": ("seconds",), "self_test": (), "config": ("document", "replaces"),
-    "update": ("bundle", "url"),
+    "update": ("bundle", "url"), "confirm": ("weakening",), "cancel": ("weakening",),
 }  # fmt: skip
 _OPTIONAL = ("utc", "url")  # may be left out
 
 
 def _body(args: argparse.Namespace, now_ns: int) -> dict[str, str]:
     takes = _TAKES.get(args.verb, ("document",))
-    for name in ("document", "challenge", "utc", "seconds", "replaces", "bundle", "url"):
+    for name in ("document", "challenge", "utc", "seconds", "replaces", "bundle", "url", "weakening"):
         given = getattr(args, name) is not None
         if (name in takes) != given and not (name in _OPTIONAL and name in takes):
             words = " and ".join(f"--{each}" for each in takes) or "none of these"
@@ -145,6 +150,8 @@ def _body(args: argparse.Namespace, now_ns: int) -> dict[str, str]:
         return {"document": _text(args.document), "replaces": args.replaces}
     if args.verb == "update":
         return _update_body(args.bundle, args.url)
+    if args.verb in ("confirm", "cancel"):
+        return {"weakening": args.weakening}
     return _document_body(args) if takes else {}
 
 

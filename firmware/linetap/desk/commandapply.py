@@ -92,5 +92,6 @@ def _print_state(config: Config, clock: Clock) -> int:
     if state is None or state.retention_time is None or not alive(state, clock):
         raise Refusal(f"{config.run_path}: the recorder does not run")
     told = {"unit": state.unit, "config_sha256": state.config_sha256} | msgspec.to_builtins(state.retention_time)
+    told["weakenings"] = msgspec.to_builtins(state.weakenings)
     sys.stdout.write(msgspec.json.encode(told).decode("utf-8") + "\n")
     return 0

@@ -179,6 +179,7 @@ class Service:
         state.delivery = self._upkeep.delivery.state
         state.refused_commands = self._upkeep.commands.refused
         state.identify_until_ns = self._upkeep.effects.identify.until_ns
+        state.weakenings = self._upkeep.weakened.state
         state.config_pending, state.update = self._upkeep.change.pending, self._upkeep.update.state
         state.walk, state.removal = self.guide.state(), self.removal.state()
         state.key_list = self.vault.epochs.state(self._clock.utc_ns())

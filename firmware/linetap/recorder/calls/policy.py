@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import re
-
+from linetap.config import narrower
 from linetap.config.schema import Recording
 from linetap.records import InternalBy
 
@@ -32,5 +31,4 @@ def reason_to_skip(policy: Recording, dialled: str, internal: bool) -> str | Non
 
 
 def _is_internal(policy: Recording, number: str) -> bool:
-    pattern = policy.internal_pattern.removeprefix("^").removesuffix("$")
-    return bool(number) and re.fullmatch(pattern, number) is not None
+    return bool(number) and narrower.matches(policy.internal_pattern, number)

@@ -10,9 +10,12 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from linetap.clock import from_utc_ns
-from linetap.config.schema import Config, RetentionClass
+from linetap.config.retention import class_of, default_class, longest_class
+from linetap.config.schema import Config
 from linetap.evidence.keylist import end_of, epoch_text
 from linetap.records import Disposition, Retention
+
+__all__ = ["class_of", "default_class", "longest_class", "retention_of"]
 
 
 def retention_of(config: Config, ended_ns: int, line: int, disposition: Disposition, marked: bool) -> Retention:
@@ -21,22 +24,3 @@ def retention_of(config: Config, ended_ns: int, line: int, disposition: Disposit
     zone = config.retention.zone
     day = from_utc_ns(ended_ns).astimezone(ZoneInfo(zone)).date() + timedelta(days=entry.days)
     return Retention(class_=entry.name, epoch=day.isoformat(), until=epoch_text(end_of(day, zone)))
-
-
-def class_of(config: Config, line: int, disposition: Disposition, marked: bool) -> RetentionClass:
-    """Of the disposition, else of the line, else the default; a mark never makes it shorter."""
-    policy = config.retention
-    classes = {entry.name: entry for entry in policy.classes}
-    own = next((each.retention for each in config.line if each.number == line), None)
-    found = classes[policy.dispositions.get(disposition) or own or policy.default]
-    if not marked:
-        return found
-    return max(found, classes[policy.marked] if policy.marked else longest_class(config), key=lambda entry: entry.days)
-
-
-def longest_class(config: Config) -> RetentionClass:
-    return max(config.retention.classes, key=lambda entry: entry.days)
-
-
-def default_class(config: Config) -> RetentionClass:
-    return next(entry for entry in config.retention.classes if entry.name == config.retention.default)

@@ -4,6 +4,9 @@
 `unit.toml.next` beside unit.toml is what waits for a moment without a call; `unit.toml.previous` is what was in effect
 before. The services that it is about then end by themselves and start again with it. Where unit.toml is a symbolic
 link, all this is beside the file that it names: the folder of the keys need not be writable.
+
+What weakens (config/weakening.py) takes two signatures of different roles, and waits as long as the policy in force
+says. What lies there as `unit.toml.next` and weakens without these was put there by somebody else: it is let go.
 """
 
 from __future__ import annotations
@@ -11,15 +14,19 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from linetap.clock import Clock, rfc3339
+from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.config import Config, change, config_sha256, load_config
+from linetap.config.weakening import Weakening, weakenings
 from linetap.errors import BadInput
-from linetap.evidence.command import Command, CommandFault, Outcome, fields
+from linetap.evidence.command import OPERATOR, VAULT, CommandFault, Outcome, Signed, fields
+from linetap.evidence.roles import OFFICES
 from linetap.recorder.vault import files
 from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.weakened import Weakened
 from linetap.service import ask_to_start_again, remove_quietly
 
 CANDIDATE, NEXT, PREVIOUS = ".candidate", ".next", ".previous"
+_HOUR_NS = 3600 * NS_PER_S
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -27,8 +34,9 @@ log = logging.getLogger("linetap.recorder.vault")
 class ConfigChange:
     """For the vault's thread; `pending` may be read by any."""
 
-    def __init__(self, config: Config, file: Path | None, unit_log: UnitLog, clock: Clock) -> None:
+    def __init__(self, config: Config, file: Path | None, unit_log: UnitLog, weakened: Weakened, clock: Clock) -> None:
         self._config, self._sha256, self._log, self._clock = config, config_sha256(config), unit_log, clock
+        self._weakened = weakened
         self._file = file.resolve() if file is not None else None
         self._folder = file.parent if file is not None else None
         self._at: str | None = None  # of the leaf
@@ -37,21 +45,43 @@ class ConfigChange:
         if self._file is not None and (waiting := _beside(self._file, NEXT)).exists():
             self._look_again(waiting)
 
-    def asked(self, command: Command) -> Outcome:
-        document, replaces = fields(command, "document", "replaces")
+    def require_signed(self, signed: Signed) -> None:
+        """Before the command's counter is used: CommandFault where it weakens and too few have signed, so that the same
+        command may come again with one more signature. What else is wrong with it `asked` says."""
+        body = signed.command.body
+        document = body.get("document")
+        if self._file is None or document is None or body.get("replaces") != self._sha256:
+            return
+        candidate = _beside(self._file, CANDIDATE)
+        try:
+            files.write_atomically(candidate, document.encode("utf-8"), like=self._file)
+            new = self._loaded(candidate)
+        except (OSError, CommandFault):
+            return
+        finally:
+            remove_quietly(candidate)
+        if not change.fixed(self._config, new) and (found := weakenings(self._config, new)):
+            self._require_two(signed, found)
+
+    def asked(self, signed: Signed) -> Outcome:
+        document, replaces = fields(signed.command, "document", "replaces")
         if self._file is None:
             raise CommandFault("config_unwritable", "the recorder was started without a file that could be replaced")
         if replaces != self._sha256:
             raise CommandFault("config_other", f"in effect is {self._sha256}, and this one replaces another")
         try:
-            return self._take(self._file, document)
+            return self._take(self._file, document, signed)
         except OSError as error:
             text = f"{self._file.parent}: {error.strerror}: the recorder has to be able to write there"
             raise CommandFault("config_unwritable", text) from None
 
     def tick(self, busy: bool) -> None:
         """`busy`: a call is being written. OSError: it is tried again."""
+        if self.pending is None:
+            self._weakened.withdraw("")  # what it was about has been let go
         if self._file is None or self.pending is None or busy or not self.quiet:
+            return
+        if not self._weakened.is_due(self.pending):
             return
         waiting = _beside(self._file, NEXT)
         new = self._look_again(waiting)
@@ -60,14 +90,31 @@ class ConfigChange:
         names = change.everybody(new)
         if self.pending != self._sha256:  # else a recorder was killed behind the last but one line of this
             names = change.services(self._config, new)
+            self._weakened.granting(self.pending)
             self._tell(new, self.pending)
             files.write_atomically(_beside(self._file, PREVIOUS), self._file.read_bytes(), like=self._file)
             files.write_atomically(self._file, waiting.read_bytes(), like=self._file)
+            self._weakened.look()
         ask_to_start_again(self._config.run_path, self._clock, names)
         waiting.unlink()
         self.pending = None
 
-    def _take(self, file: Path, document: str) -> Outcome:
+    def cancel(self, sha256: str) -> None:
+        """Not to be put in effect any more."""
+        if self._file is not None and self.pending == sha256:
+            remove_quietly(_beside(self._file, NEXT))
+            self.pending = None
+
+    def _require_two(self, signed: Signed, found: list[Weakening]) -> None:
+        """An operator, and somebody of the vault's or of an approver's role. Never the desk's key, which is online; nor
+        the authority's, which says who the others are."""
+        others = [each for each in signed.cosigners if each.role == VAULT or each.role not in OFFICES]
+        if signed.command.role != OPERATOR or not others:
+            what = "; ".join(change.bounded([f"{each.code}: {each.what}" for each in found]))
+            text = f"it weakens ({what}): somebody of role vault or of an approver's has to cosign it"
+            raise CommandFault("config_weakens", f"{text}, `linetap command cosign`", signed.command)
+
+    def _take(self, file: Path, document: str, signed: Signed) -> Outcome:
         candidate = _beside(file, CANDIDATE)
         try:
             files.write_atomically(candidate, document.encode("utf-8"), like=file)
@@ -76,16 +123,31 @@ class ConfigChange:
                 raise CommandFault("config_fixed", f"no command changes {', '.join(held)}")
             sha256 = config_sha256(new)
             if sha256 == self._sha256:
+                self._weakened.withdraw("")
                 remove_quietly(_beside(file, NEXT))
                 self.pending = None
                 return Outcome("it is in effect already", config_sha256=sha256)
+            waits = self._signed(signed, new, sha256)
             candidate.rename(_beside(file, NEXT))
             files.sync_directory(file.parent)
         finally:
             remove_quietly(candidate)
         self.pending, self._at = sha256, None
-        told = f"in effect when no call is in progress: {'; '.join(change.changes(self._config, new))}"
+        told = f"in effect when no call is in progress{waits}: {'; '.join(change.changes(self._config, new))}"
         return Outcome(told, config_sha256=sha256)
+
+    def _signed(self, signed: Signed, new: Config, sha256: str) -> str:
+        """What to say of a weakening; it stands in log and alert before it can come into effect."""
+        found = weakenings(self._config, new)
+        if not found:
+            self._weakened.withdraw(sha256)
+            return ""
+        self._require_two(signed, found)
+        standing = self._weakened.asked(found, self._sha256, sha256, signed.by)
+        codes = ", ".join(standing.codes)
+        hours = -(-standing.waits_ns // _HOUR_NS)
+        delay = f" and {hours} h have passed" if hours else ""
+        return f"{delay} (weakening {standing.id}, to be confirmed by somebody who has not signed it: {codes})"
 
     def _look_again(self, waiting: Path) -> Config | None:
         """What it names may have gone meanwhile. One that cannot be used any more is let go."""
@@ -96,7 +158,17 @@ class ConfigChange:
             remove_quietly(waiting)
             self.pending = None
             return None
-        self.pending = config_sha256(new)
+        sha256 = config_sha256(new)
+        if (
+            sha256 != self._sha256
+            and weakenings(self._config, new)
+            and not self._weakened.is_signed(self._sha256, sha256)
+        ):
+            log.error("config_dropped: it waited to be put in effect, weakens, and two have not signed it")
+            remove_quietly(waiting)
+            self.pending = None
+            return None
+        self.pending = sha256
         return new
 
     def _loaded(self, path: Path) -> Config:

@@ -14,10 +14,11 @@ import msgspec
 
 from linetap.clock import Clock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
+from linetap.config.weakening import Weakening
 from linetap.errors import BadInput
 from linetap.evidence import authority as authorities
 from linetap.evidence import command as envelopes
-from linetap.evidence import group, hold, keylist, roles
+from linetap.evidence import document, group, hold, keylist, rolechange, roles
 from linetap.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
 from linetap.evidence.counters import Counters
 from linetap.evidence.counters import bound as bound_of
@@ -33,6 +34,7 @@ from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.retentiontime import RetentionTime
 from linetap.recorder.vault.selftest import SelfTest
 from linetap.recorder.vault.update import Update
+from linetap.recorder.vault.weakened import Weakened
 
 CERTIFICATE_NAMESPACE = "linetap-certificate"
 ROLES = "roles.json"  # in the vault, its signature beside it
@@ -54,11 +56,13 @@ class Effects:
         change: ConfigChange,
         copies: Copies,
         update: Update,
+        weakened: Weakened,
         clock: Clock,
     ) -> None:
         self._config, self._vault = config, config.vault_path
         self._log, self._holds, self._time, self._epochs, self._clock = unit_log, holds, time, epochs, clock
         self._delivery, self._change, self._copies, self._update = delivery, change, copies, update
+        self._weakened = weakened
         self.identify, self.self_test = Identify(clock), SelfTest(config, clock)
         self._authority = authorities.from_keys(config.keys) if config.keys.authority_lines else None
         self._use(self._remembered_roles())
@@ -72,9 +76,11 @@ class Effects:
         if self._authority is None:
             raise CommandFault("command_no_authority", "the configuration names no keys.authority: nobody may command")
         utc_ns = self._clock.utc_ns()
-        bound = bound_of(self._time.now_ns, utc_ns)
-        now_ns = self._time.now_ns or utc_ns
-        return envelopes.check_signed(data, self._config.unit, self._authority, self._roles, counters, now_ns, bound)
+        bound, now_ns = bound_of(self._time.now_ns, utc_ns), self._time.now_ns or utc_ns
+        signed = envelopes.check_signed(data, self._config.unit, self._authority, self._roles, counters, now_ns, bound)
+        if signed.command.verb == "config":
+            self._change.require_signed(signed)
+        return signed
 
     def do(self, signed: Signed, at: str, again: bool) -> str | Outcome:
         """One line on what was done, or more. `at`: when the command was taken; `again`: it was taken before a restart,
@@ -88,7 +94,7 @@ class Effects:
             case "destroy":
                 return self._destroyed(signed, at)
             case "roles":
-                return self._take_roles(command)
+                return self._take_roles(signed)
             case "ack":
                 return self._delivery.acknowledged(command)
             case "resend":
@@ -99,7 +105,15 @@ class Effects:
                 return self.self_test.run(command)
             case "config":
                 self._update.require_settled()
-                return self._change.asked(command)
+                return self._change.asked(signed)
+            case "confirm":
+                [name] = fields(command, "weakening")
+                return self._weakened.confirm(name, signed.by[0], self._present(), again)
+            case "cancel":
+                [name] = fields(command, "weakening")
+                said, sha256 = self._weakened.cancel(name, signed.by[0], again)
+                self._change.cancel(sha256)
+                return said
             case "update":
                 return self._update.asked(command)
             case "fetch":
@@ -155,15 +169,23 @@ class Effects:
             indexend.remove_epoch(self._vault, epoch)
         return f"the key of epoch {epoch} is destroyed"
 
-    def _take_roles(self, command: Command) -> str:
-        text, signature = _document(command)
+    def _take_roles(self, signed: Signed) -> str:
+        text, signature = _document(signed.command)
         assert self._authority is not None
         found = roles.check(text, signature, self._authority, self._roles.version if self._roles else 1)
         if self._roles is not None and found.version == self._roles.version and found != self._roles:
             raise CommandFault("roles_rollback", f"version {found.version} is in use, and this is another")
+        if self._roles is not None and (what := rolechange.what(self._roles, found)):
+            known = rolechange.stayed(self._roles, found)
+            before = hashlib.sha256(document.encode(self._roles)).hexdigest()
+            weakening = [Weakening("roles", each) for each in what]
+            self._weakened.roles_changed(weakening, before, hashlib.sha256(text).hexdigest(), signed.by[0], known)
         _keep(self._vault, self._vault / ROLES, text, signature)
         self._use(found)
         return f"roles version {found.version}, {len(found.people)} people"
+
+    def _present(self) -> set[str]:
+        return set() if self._roles is None else {rolechange.fingerprint_of(each) for each in self._roles.people}
 
     def _use(self, found: Roles | None) -> None:
         self._roles = found

@@ -33,6 +33,7 @@ from linetap.recorder.vault.retentiontime import RetentionTime, kernel_synced, t
 from linetap.recorder.vault.stored import Stored
 from linetap.recorder.vault.trim import Trim
 from linetap.recorder.vault.update import Update
+from linetap.recorder.vault.weakened import Weakened
 from linetap.records import CallEvent, CallRecord
 
 FORECAST_EVERY_S = 60
@@ -64,11 +65,14 @@ class Upkeep:
         self.expiry = Expiry(vault, destruction, self.holds, self.stored, self.time)
         self._rebuild = Rebuild(vault, unit_log, outbox, report, clock)
         self.delivery = Delivery(outbox, OutboxReader(vault / "outbox"), self._rebuild)
-        self.change = ConfigChange(config, config_file, unit_log, clock)
+        file = config_file.resolve() if config_file is not None else None
+        self.weakened = Weakened(config, file, lambda: epochs.custodians, unit_log, clock)
+        self.change = ConfigChange(config, config_file, unit_log, self.weakened, clock)
         copies = Copies(vault, unit, unit_log, report)
         self.update = Update(config, unit_log)
         self.effects = Effects(
-            config, unit_log, self.holds, self.time, epochs, self.delivery, self.change, copies, self.update, clock
+            config, unit_log, self.holds, self.time, epochs, self.delivery, self.change, copies, self.update,
+            self.weakened, clock,
         )  # fmt: skip
         self.commands = Commands(vault, config.run_path, unit, unit_log, self.effects, clock)
         self._index_end = IndexEnd(vault, config.retention.zone)
@@ -122,6 +126,7 @@ class Upkeep:
             self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1))
         self._rebuild.tick()
         self.update.tick()
+        self.weakened.tick()
 
     def _look_at_room(self, busy: bool, free: int, total: int) -> None:
         reserve, mono_ns = self._config.storage.reserve_mb << 20, self._clock.monotonic_ns()

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether one pattern of numbers matches nothing that another does not: said only where it is certain.
+
+Inclusion of two patterns cannot be decided by trying some numbers. It can where the new one is a row of digits, `\\d`
+and classes of digits, each with a bounded count, such as `^[2-8]\\d{3}$`: then every number that it matches is tried on
+the old one, whatever that looks like. Of any other pattern, and of one that matches too many numbers, nothing is said.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+MOST_NUMBERS = 100_000  # that a pattern may match and still be tried: five digits
+_DIGITS = "0123456789"
+_ATOM = re.compile(
+    r"(?:(?P<digit>[0-9])|(?P<any>\\d)|\[(?P<set>[0-9-]+)\])(?:\{(?P<low>\d{1,2})(?:,(?P<high>\d{1,2}))?\})?", re.ASCII
+)
+
+
+def matches(pattern: str, number: str) -> bool:
+    """As a call is judged by it: the whole number."""
+    return re.fullmatch(pattern.removeprefix("^").removesuffix("$"), number) is not None
+
+
+def is_narrower(new: str, old: str) -> bool:
+    """True only where it is certain that `new` matches no number that `old` does not."""
+    if new == old:
+        return True
+    numbers = _numbers(new)
+    return numbers is not None and all(matches(old, number) for number in numbers)
+
+
+def _numbers(pattern: str) -> Iterator[str] | None:
+    """Every number that it matches; None where that cannot be said."""
+    runs = _runs(pattern.removeprefix("^").removesuffix("$"))
+    if runs is None:
+        return None
+    count = 1
+    for digits, low, high in runs:
+        count *= sum(len(digits) ** times for times in range(low, high + 1))
+        if count > MOST_NUMBERS:
+            return None
+    each = [
+        ["".join(found) for times in range(low, high + 1) for found in itertools.product(digits, repeat=times)]
+        for digits, low, high in runs
+    ]
+    return ("".join(parts) for parts in itertools.product(*each))
+
+
+def _runs(text: str) -> list[tuple[str, int, int]] | None:
+    """The digits of each place, and how often at least and at most."""
+    found, at = [], 0
+    while at < len(text):
+        match = _ATOM.match(text, at)
+        digits = None if match is None else match["digit"] or (_DIGITS if match["any"] else _of_set(match["set"]))
+        if match is None or digits is None:
+            return None
+        low = int(match["low"]) if match["low"] else 1
+        high = int(match["high"]) if match["high"] else low
+        if high < low or high > len(str(MOST_NUMBERS)):
+            return None
+        found.append((digits, low, high))
+        at = match.end()
+    return found
+
+
+def _of_set(text: str) -> str | None:
+    """`2-8`, `19`, `2-57`. A dash that stands for itself is none of these."""
+    if re.fullmatch(r"(?:[0-9]-[0-9]|[0-9])+", text) is None:
+        return None
+    digits = set()
+    for first, last in re.findall(r"([0-9])(?:-([0-9]))?", text):
+        digits |= set(_DIGITS[int(first) : int(last or first) + 1])
+    return "".join(sorted(digits)) or None

@@ -1,0 +1,573 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who tries to have less recorded, announced, kept or told: alone, with a key too many, by a file, by the clock.
+
+Each is refused, or stands in the log, with an alert that only somebody else takes away.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+
+import config_file
+from keeping_rig import DAY, UNIT, Keeper
+from linetap import learned
+from linetap.clock import NS_PER_S, ManualClock
+from linetap.config import Config, config_sha256, load_config
+from linetap.config.schema import Policy, RetentionClass
+from linetap.evidence import document, keys
+from linetap.evidence.command import Answer
+from linetap.evidence.roles import Person, Roles
+from linetap.learned import Learned
+from linetap.recorder.vault import configchange, weakened, weakenedmemory
+from linetap.records import WeakeningState
+from unit_rig import save_notice, spoken
+
+HOUR = 3600 * NS_PER_S
+WEAKER: list[tuple[str, str, dict[str, Any]]] = [
+    ("line_exempt", "line", {"exempt": True}),
+    ("retention_shorter", "retention", {"classes": [RetentionClass(name="standard", days=59),
+                                                   RetentionClass(name="marked", days=180)]}),
+    ("internal_wider", "recording", {"internal_pattern": r"^[2-9]\d{3}$"}),
+    ("record_unannounced", "recording", {"on_notice_failure": "record_and_flag"}),
+]  # fmt: skip
+
+
+class House(Keeper):
+    """A unit that was started from a file, and everybody's keys. `privacy` and `legal` approve."""
+
+    ROLES: ClassVar = {"vault": "vault", "vault2": "vault", "desk": "desk", "operator": "operator", "operator2": "operator",
+             "privacy": "privacy", "legal": "legal", "custodian": "custodian"}  # fmt: skip
+
+    def __init__(self, run_dir: Path, delay_h: int = 0) -> None:
+        super().__init__(run_dir, run_dir)
+        for name in self.ROLES:
+            if not hasattr(self.people, name):
+                setattr(self.people, name, keys.new_unit_key())
+        self.config = msgspec.structs.replace(
+            self.config,
+            keys=msgspec.structs.replace(self.config.keys, key_list=str(run_dir / "keylist.json")),
+            policy=Policy(weakening_delay_h=delay_h),
+        )
+        self.config_file = config_file.write(run_dir / "unit.toml", self.config)
+        self.restart()
+        self.roles_are(1, *self.ROLES)
+
+    def roles_are(self, version: int, *names: str) -> None:
+        people = [Person(f"the {name}", self.ROLES[name], keys.public_line(self.people.of(name).public_key()))
+                  for name in names]  # fmt: skip
+        text = document.encode(Roles(version, people, []))
+        assert self.command(self.signed("roles", "authority", text, "linetap-roles")).done
+
+    def restart(self, boot: bool = False, off_ns: int = 0) -> None:
+        assert self.config_file is not None
+        self.config = load_config(self.config_file)
+        super().restart(boot, off_ns)
+
+    @property
+    def file(self) -> Path:
+        assert self.config_file is not None
+        return self.config_file
+
+    def with_(self, part: str, **changes: Any) -> Config:
+        if part == "line":
+            first, *others = self.config.line
+            return msgspec.structs.replace(self.config, line=[msgspec.structs.replace(first, **changes), *others])
+        replaced = msgspec.structs.replace(getattr(self.config, part), **changes)
+        return msgspec.structs.replace(self.config, **{part: replaced})
+
+    def asking(self, new: Config, *by: str) -> bytes:
+        """The command, signed by each of these: the first commands."""
+        body = {"document": config_file.text(new), "replaces": config_sha256(self.config)}
+        role = self.ROLES[by[0]]
+        return self.cosigned(self.envelope("config", role, body, by=by[0]), *by[1:])
+
+    def ask(self, new: Config, *by: str) -> Answer:
+        return self.command(self.asking(new, *by))
+
+    def say(self, verb: str, name: str, by: str) -> Answer:
+        role = self.ROLES.get(by, by)
+        return self.command(self.envelope(verb, role, {"weakening": name}, by=by))
+
+    def quietly(self) -> None:
+        self.upkeep.change.quiet = True
+        self.upkeep.tick(busy=False, room=lambda: (self.room, self.room))
+
+    def look(self) -> None:
+        self.clock.advance(weakened.LOOK_EVERY_NS)
+        self.tick()
+
+    @property
+    def standing(self) -> list[WeakeningState]:
+        return self.upkeep.weakened.state
+
+    def steps(self) -> list[str]:
+        return [leaf["step"] for leaf in self.leaves("weakening")]
+
+    def fingerprint(self, name: str) -> str:
+        return keys.fingerprint(self.people.of(name).public_key())
+
+
+@pytest.fixture
+def unit(run_dir: Path) -> House:
+    return House(run_dir)
+
+
+def a_weaker(unit: House) -> Config:
+    return unit.with_("line", exempt=True)
+
+
+# --- who has to sign -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("code", "part", "changes"), WEAKER, ids=[code for code, _, _ in WEAKER])
+@pytest.mark.parametrize(
+    "by",
+    [("operator",), ("operator", "operator2"), ("operator", "desk"), ("operator", "custodian"),
+     ("operator", "authority"), ("operator", "operator2", "desk", "custodian", "authority")],
+    ids="-".join,
+)  # fmt: skip
+def test_fewer_than_two_roles_weaken_nothing(
+    unit: House, code: str, part: str, changes: dict[str, Any], by: tuple[str, ...]
+) -> None:
+    before = unit.file.read_bytes()
+    answer = unit.ask(unit.with_(part, **changes), *by)
+    assert (answer.done, answer.code) == (False, "config_weakens")
+    assert code in answer.text
+    assert "\n" not in answer.text
+    for word in ("vault", "approver", "cosign"):
+        assert word in answer.text, "who has to sign"
+    unit.quietly()
+    assert unit.file.read_bytes() == before
+    assert unit.upkeep.change.pending is None
+    assert not unit.standing
+    assert unit.leaves("command")[-1]["code"] == "config_weakens", "who tried stands in the log"
+
+
+@pytest.mark.parametrize(("code", "part", "changes"), WEAKER, ids=[code for code, _, _ in WEAKER])
+@pytest.mark.parametrize("second", ["vault", "privacy"])
+def test_two_roles_weaken_and_it_stands_in_log_and_alert(
+    unit: House, code: str, part: str, changes: dict[str, Any], second: str
+) -> None:
+    new, before = unit.with_(part, **changes), config_sha256(unit.config)
+    answer = unit.ask(new, "operator", second)
+    assert answer.done, answer.text
+    (stands,) = unit.standing
+    assert stands.id in answer.text
+    assert (stands.by, stands.codes, stands.in_effect) == ("command", [code], False)
+    unit.quietly()
+    assert load_config(unit.file) == new
+    assert [each.in_effect for each in unit.standing] == [True]
+    asked, in_effect = unit.leaves("weakening")
+    assert (asked["step"], in_effect["step"]) == ("asked", "in_effect")
+    assert asked["codes"] == [code]
+    assert asked["signers"] == [f"{unit.ROLES[name]} {unit.fingerprint(name)}" for name in ("operator", second)]
+    assert (asked["sha256"], asked["replaces"]) == (config_sha256(new), before)
+    assert "the operator" not in json.dumps(asked), "no name is in a log that is there for ever"
+
+
+def test_what_strengthens_or_is_neutral_takes_one(unit: House) -> None:
+    for part, changes in (
+        ("recording", {"recommended_call_s": 900}),
+        ("recording", {"internal_pattern": r"^[2-5]\d{3}$"}),
+        ("retention", {"classes": [RetentionClass(name="standard", days=90), RetentionClass(name="marked", days=180)]}),
+    ):
+        assert unit.ask(unit.with_(part, **changes), "operator").done
+    unit.quietly()
+    assert not unit.standing
+
+
+def test_the_same_command_comes_again_with_one_more_signature(unit: House) -> None:
+    alone = unit.asking(a_weaker(unit), "operator")
+    assert unit.command(alone).code == "config_weakens"
+    assert unit.command(unit.cosigned(alone, "vault")).done, "its counter was not used up"
+
+
+def test_a_signature_that_was_taken_away_on_the_way_burns_nothing(unit: House) -> None:
+    both = unit.asking(a_weaker(unit), "operator", "vault")
+    envelope = json.loads(both)
+    end = "-----END SSH SIGNATURE-----\n"
+    envelope["sig"] = envelope["sig"].split(end)[0] + end
+    assert unit.command(json.dumps(envelope).encode()).code == "config_weakens"
+    assert unit.command(both).done
+
+
+def test_an_old_cosigned_command_is_good_for_nothing(unit: House) -> None:
+    old = unit.asking(a_weaker(unit), "operator", "vault")
+    assert unit.command(old).done
+    assert unit.command(old).code == "command_repeated"
+    assert unit.ask(unit.config, "operator").done, "taken back"
+    assert unit.command(old).code == "command_repeated"
+    late = unit.asking(a_weaker(unit), "operator", "vault")
+    assert unit.ask(unit.with_("recording", recommended_call_s=900), "operator").done
+    unit.quietly()
+    unit.restart()
+    assert unit.command(late).code in ("command_repeated", "config_other")
+    unit.quietly()
+    assert not unit.config.line[0].exempt
+
+
+def test_a_cosignature_is_for_one_command(unit: House) -> None:
+    harmless = json.loads(unit.asking(unit.with_("recording", recommended_call_s=900), "operator", "vault"))
+    weaker = json.loads(unit.asking(a_weaker(unit), "operator"))
+    end = "-----END SSH SIGNATURE-----\n"
+    weaker["sig"] += harmless["sig"].split(end, 1)[1]
+    assert unit.command(json.dumps(weaker).encode()).code == "command_unsigned"
+
+
+# --- who may confirm -----------------------------------------------------------------------------------------
+
+
+def test_only_somebody_who_did_not_sign_confirms(unit: House) -> None:
+    assert unit.ask(a_weaker(unit), "operator", "vault").done
+    (stands,) = unit.standing
+    assert unit.say("confirm", stands.id, "privacy").code == "weakening_waits"
+    unit.quietly()
+    unit.restart()
+    for name in ("operator", "operator2", "desk", "custodian"):
+        assert unit.say("confirm", stands.id, name).code == "command_role"
+    assert unit.say("confirm", stands.id, "vault").code == "weakening_signer"
+    assert unit.say("confirm", "0" * 16, "privacy").code == "weakening_unknown"
+    assert unit.standing
+    assert unit.say("confirm", stands.id, "vault2").done, "another person"
+    assert not unit.standing
+    unit.restart()
+    assert not unit.standing
+    assert unit.steps() == ["asked", "in_effect", "confirmed"]
+    assert unit.leaves("weakening")[-1]["signers"] == [f"vault {unit.fingerprint('vault2')}"]
+
+
+def test_the_alert_outlives_restarts_power_and_the_old_configuration(unit: House) -> None:
+    strong = unit.config
+    assert unit.ask(a_weaker(unit), "operator", "vault").done
+    unit.quietly()
+    (stands,) = unit.standing
+    for boot in (False, True, True):
+        unit.restart(boot=boot, off_ns=DAY if boot else 0)
+        unit.look()
+        assert [each.id for each in unit.standing] == [stands.id]
+    assert unit.ask(strong, "operator").done
+    unit.quietly()
+    unit.restart()
+    unit.look()
+    assert load_config(unit.file) == strong
+    assert [each.id for each in unit.standing] == [stands.id], "something was not recorded meanwhile"
+
+
+def test_a_confirmation_is_good_for_one_weakening(unit: House) -> None:
+    strong = unit.config
+    assert unit.ask(a_weaker(unit), "operator", "vault").done
+    unit.quietly()
+    unit.restart()
+    (first,) = unit.standing
+    kept = unit.envelope("confirm", "legal", {"weakening": first.id})
+    assert unit.say("confirm", first.id, "privacy").done
+    assert unit.ask(strong, "operator").done
+    unit.quietly()
+    unit.restart()
+    assert unit.ask(a_weaker(unit), "operator", "vault").done
+    unit.quietly()
+    assert unit.command(kept).code == "weakening_unknown"
+    assert len(unit.standing) == 1
+
+
+# --- by a file -----------------------------------------------------------------------------------------------
+
+
+def test_an_edited_file_is_found_while_the_recorder_runs(unit: House) -> None:
+    """capture reads unit.toml when it starts: nobody has to start the recorder for a line to be exempt."""
+    unit.look()
+    config_file.write(unit.file, a_weaker(unit))
+    unit.look()
+    (stands,) = unit.standing
+    assert (stands.by, stands.codes, stands.in_effect) == ("file", ["line_exempt"], True)
+    unit.restart()
+    unit.look()
+    assert [each.id for each in unit.standing] == [stands.id], "once, not at every start"
+    assert unit.steps() == ["found"]
+    assert unit.say("confirm", stands.id, "vault").done
+
+
+def test_an_edited_file_is_found_at_the_next_start(unit: House) -> None:
+    unit.look()
+    config_file.write(unit.file, unit.with_("recording", internal_pattern=".*"))
+    unit.restart(boot=True)
+    unit.look()
+    assert [(each.by, each.codes) for each in unit.standing] == [("file", ["internal_wider"])]
+
+
+def test_one_that_is_put_back_before_anybody_confirmed_has_been_there(unit: House) -> None:
+    unit.look()
+    strong = unit.file.read_bytes()
+    config_file.write(unit.file, a_weaker(unit))
+    unit.look()
+    unit.file.write_bytes(strong)
+    unit.look()
+    assert [each.codes for each in unit.standing] == [["line_exempt"]]
+
+
+@pytest.mark.parametrize("spelling", ["comment", "order", "defaults", "literal"])
+def test_another_spelling_of_the_same_is_none(unit: House, spelling: str) -> None:
+    unit.look()
+    text = unit.file.read_text()
+    changed = {
+        "comment": f"# exempt = true\n{text}",
+        "order": text.replace('[recording]\nnotice = "ko"\n', "[recording]\n").replace(
+            "deaf_calls = 3", 'deaf_calls = 3\nnotice = "\\u006bo"'
+        ),
+        "defaults": text.replace("deaf_calls = 3\n", ""),
+        "literal": text.replace(r'"^[2-8]\\d{3}$"', r"'^[2-8]\d{3}$'"),
+    }[spelling]
+    assert changed != text
+    unit.file.write_text(changed)
+    unit.look()
+    unit.restart()
+    unit.look()
+    assert not unit.standing
+
+
+def test_a_pattern_of_the_same_numbers_is_none_and_one_more_number_is(unit: House) -> None:
+    unit.look()
+    config_file.write(unit.file, unit.with_("recording", internal_pattern=r"[2-8][0-9][0-9]\d"))
+    unit.look()
+    assert not unit.standing
+    config_file.write(unit.file, unit.with_("recording", internal_pattern=r"[2-8][0-9][0-9]\d|01012345678"))
+    unit.look()
+    assert [each.codes for each in unit.standing] == [["internal_wider"]]
+
+
+def test_what_lies_there_as_next_and_nobody_has_signed_is_let_go(unit: House, caplog: pytest.LogCaptureFixture) -> None:
+    unit.look()
+    config_file.write(unit.file.with_name(f"unit.toml{configchange.NEXT}"), a_weaker(unit))
+    unit.restart()
+    unit.quietly()
+    assert not load_config(unit.file).line[0].exempt
+    assert "config_dropped" in caplog.text
+    assert unit.ask(unit.with_("recording", recommended_call_s=900), "operator").done
+    config_file.write(unit.file.with_name(f"unit.toml{configchange.NEXT}"), a_weaker(unit))
+    unit.quietly()
+    assert not load_config(unit.file).line[0].exempt, "put in the place of what was signed"
+
+
+def test_silence_in_the_place_of_the_notice(unit: House) -> None:
+    unit.look()
+    save_notice(Path(unit.config.notices) / "ko.wav", spoken(1.0) * 0)
+    unit.look()
+    assert [(each.by, each.codes) for each in unit.standing] == [("file", ["notice_changed"])]
+
+
+def test_silence_by_way_of_no_notice_at_all(unit: House) -> None:
+    unit.look()
+    notice = Path(unit.config.notices) / "ko.wav"
+    notice.unlink()
+    unit.look()
+    save_notice(notice, spoken(1.0) * 0)
+    unit.look()
+    assert [each.codes for each in unit.standing] == [["notice_changed"]]
+
+
+def test_what_was_learned_of_a_line_is_made_deaf(unit: House) -> None:
+    folder, at = Path(unit.config.learned), "2026-11-24T00:00:00.000Z"
+    learned.save(folder, 1, Learned(on_hook_v=48.0, off_hook_v=8.0, learned_at=at))
+    unit.look()
+    learned.save(folder, 1, Learned(on_hook_v=46.0, off_hook_v=7.5, learned_at=at))
+    unit.look()
+    assert not unit.standing, "measured again"
+    learned.path_of(folder, 1).unlink()
+    unit.look()
+    learned.save(folder, 1, Learned(on_hook_v=99.0, off_hook_v=90.0, learned_at=at))
+    unit.look()
+    assert [each.codes for each in unit.standing] == [["learned"]]
+
+
+@pytest.mark.parametrize("how", ["gone", "torn", "another"])
+def test_a_memory_that_was_tampered_with_is_found(unit: House, how: str) -> None:
+    """With it goes what the file is compared with, and every alert that stands."""
+    unit.look()
+    assert unit.ask(a_weaker(unit), "operator", "vault").done
+    unit.quietly()
+    path = unit.vault / weakenedmemory.NAME
+    match how:
+        case "gone":
+            path.unlink()
+        case "torn":
+            path.write_bytes(b"{")
+        case "another":
+            saved = msgspec.json.decode(path.read_bytes(), type=weakenedmemory.Saved)
+            path.write_bytes(msgspec.json.encode(msgspec.structs.replace(saved, standing=[])))
+    unit.restart(boot=True)
+    unit.look()
+    assert ["memory"] in [each.codes for each in unit.standing]
+
+
+def test_a_unit_of_an_earlier_version_starts_without_an_alert(unit: House) -> None:
+    """It has no memory yet, and its log knows of none; later, a key that was not there has its default."""
+    path = unit.vault / weakenedmemory.NAME
+    saved = msgspec.json.decode(path.read_bytes(), type=weakenedmemory.Saved)
+    assert saved.in_force is not None
+    config = {name: each for name, each in saved.in_force.config.items() if name != "policy"}
+    old = msgspec.structs.replace(saved.in_force, config=config | {"gone": 1})
+    unit.upkeep.weakened._memory.write(in_force=old, version="0.0.9")
+    unit.restart()
+    unit.look()
+    assert not unit.standing
+
+
+def test_an_update_that_changes_a_default_is_no_exception(unit: House) -> None:
+    """Of the file every byte is what it was; what comes of it is not."""
+    memory = unit.upkeep.weakened._memory
+    assert memory.saved.in_force is not None
+    config = dict(memory.saved.in_force.config)
+    config["recording"] = dict(config["recording"]) | {"deaf_calls": 2}
+    memory.write(in_force=msgspec.structs.replace(memory.saved.in_force, config=config), version="0.0.9")
+    unit.restart()
+    unit.look()
+    assert [(each.by, each.codes) for each in unit.standing] == [("update", ["alert_later"])]
+
+
+# --- by the authority ----------------------------------------------------------------------------------------
+
+
+def test_the_authority_alone_replaces_everybody_and_is_seen(unit: House) -> None:
+    """It can: k of n at the authority is another matter. It does not do so unseen, nor confirm it itself."""
+    unit.roles_are(2, "vault2", "desk", "operator2", "privacy", "legal")
+    (stands,) = unit.standing
+    assert (stands.by, stands.codes) == ("authority", ["roles"])
+    assert unit.say("confirm", stands.id, "authority").code == "weakening_signer"
+    assert unit.say("confirm", stands.id, "vault2").done, "who was there before"
+
+
+def test_whom_the_authority_brought_does_not_confirm_that_he_came(unit: House) -> None:
+    unit.roles_are(2, "desk", "operator", "privacy", "vault2")
+    (first,) = unit.standing
+    assert unit.say("confirm", first.id, "privacy").done
+    unit.roles_are(3, "desk", "operator", "privacy", "vault2", "vault", "legal")
+    (second,) = unit.standing
+    assert unit.say("confirm", second.id, "vault").code == "weakening_signer"
+    assert unit.say("confirm", second.id, "legal").code == "weakening_signer"
+    assert unit.say("confirm", second.id, "vault2").done
+
+
+# --- delay ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow(run_dir: Path) -> House:
+    unit = House(run_dir, delay_h=24)
+    assert unit.ask(a_weaker(unit), "operator", "vault").done
+    return unit
+
+
+def is_weaker(unit: House) -> bool:
+    unit.quietly()
+    return load_config(unit.file).line[0].exempt
+
+
+def test_it_waits_as_long_as_the_policy_says_and_the_alert_stands_meanwhile(slow: House) -> None:
+    (stands,) = slow.standing
+    assert (stands.in_effect, stands.waits_s) == (False, 24 * 3600)
+    slow.clock.advance(23 * HOUR)
+    assert not is_weaker(slow)
+    assert slow.standing[0].waits_s == 3600
+    slow.clock.advance(HOUR)
+    assert is_weaker(slow)
+    assert slow.standing[0].in_effect
+    assert slow.steps() == ["asked", "in_effect"]
+
+
+def test_a_clock_that_is_set_ahead_makes_it_no_shorter(slow: House) -> None:
+    slow.clock = ManualClock(slow.clock.utc_ns() + 400 * DAY, slow.clock.monotonic_ns())
+    slow.restart()
+    slow.clock.advance(HOUR)
+    assert not is_weaker(slow)
+    assert slow.tell_time("vault", slow.clock.utc_ns()).done, "two officers' word moves retention, and not this"
+    assert not is_weaker(slow)
+    assert slow.standing[0].waits_s == 23 * 3600
+
+
+@pytest.mark.parametrize("off_ns", [0, 30 * DAY])
+def test_neither_do_starts_and_power_cuts(slow: House, off_ns: int) -> None:
+    for _ in range(50):
+        slow.clock.advance(20 * 60 * NS_PER_S)
+        slow.tick()
+        slow.restart(boot=True, off_ns=off_ns)
+        assert not is_weaker(slow)
+    assert 24 * 3600 - 50 * 1200 <= slow.standing[0].waits_s <= 24 * 3600 - 50 * (1200 - 60)
+    slow.clock.advance(24 * HOUR)
+    assert is_weaker(slow)
+
+
+def test_nor_does_saying_it_again_or_shortening_the_delay(slow: House) -> None:
+    slow.clock.advance(HOUR)
+    slow.tick()
+    assert slow.ask(a_weaker(slow), "operator", "privacy").done
+    assert slow.standing[0].waits_s == 23 * 3600, "the same one, not anew"
+    shorter = msgspec.structs.replace(a_weaker(slow), policy=Policy())
+    assert slow.ask(shorter, "operator").code == "config_weakens"
+    assert slow.ask(shorter, "operator", "vault").done
+    (stands,) = slow.standing
+    assert stands.codes == ["delay_shorter", "line_exempt"]
+    assert stands.waits_s == 24 * 3600
+    assert slow.steps() == ["asked", "withdrawn", "asked"]
+    assert not is_weaker(slow)
+
+
+@pytest.mark.parametrize("by", ["vault2", "privacy", "authority", "vault"])
+def test_any_one_of_them_cancels_it(slow: House, by: str) -> None:
+    (stands,) = slow.standing
+    assert slow.say("cancel", stands.id, by).done
+    slow.clock.advance(48 * HOUR)
+    assert not is_weaker(slow)
+    assert not slow.standing
+    assert slow.upkeep.change.pending is None
+    slow.restart()
+    slow.clock.advance(48 * HOUR)
+    assert not is_weaker(slow)
+    assert slow.steps() == ["asked", "cancelled"]
+
+
+@pytest.mark.parametrize("by", ["operator2", "desk", "custodian"])
+def test_nobody_else_does(slow: House, by: str) -> None:
+    assert slow.say("cancel", slow.standing[0].id, by).code == "command_role"
+
+
+def test_what_is_in_effect_is_not_cancelled(slow: House) -> None:
+    slow.clock.advance(24 * HOUR)
+    assert is_weaker(slow)
+    assert slow.say("cancel", slow.standing[0].id, "privacy").code == "weakening_in_effect"
+
+
+def test_to_lay_it_in_place_by_hand_is_found(slow: House) -> None:
+    """Who cannot wait and edits the file is found as whoever edits a file."""
+    config_file.write(slow.file, a_weaker(slow))
+    slow.look()
+    assert {each.by for each in slow.standing} == {"command", "file"}
+
+
+def test_the_log_takes_every_leaf_of_it(unit: House) -> None:
+    """The longest texts there can be: a leaf that is too long would end the recorder, at every start anew."""
+    long = "\u200b가" * 40
+    notices = Path(unit.config.notices)
+    (notices / f"{'x' * 79}.wav").write_bytes((notices / "ko.wav").read_bytes())
+    cards = msgspec.structs.replace(unit.config.card[0], channels=32)
+    first = msgspec.structs.replace(unit.config.line[0], notice="x" * 79)
+    lines = [msgspec.structs.replace(first, number=n, channel=n) for n in range(1, 33)]
+    wide = msgspec.structs.replace(unit.config, card=[cards], line=lines)
+    config_file.write(unit.file, wide)
+    unit.look()
+    unit.restart()
+    unit.look()
+    new = msgspec.structs.replace(
+        wide,
+        line=[msgspec.structs.replace(each, exempt=True, extension="1" * 60, notice="ko") for each in lines],
+        recording=msgspec.structs.replace(wide.recording, emergency_numbers=[long] * 20, trunk_prefixes=[long]),
+    )
+    assert unit.ask(new, "operator", "vault", "privacy", "legal", "vault2", "desk", "custodian").done
+    unit.quietly()
+    assert unit.upkeep.change.pending is None
+    assert unit.leaves("config")[-1]["changes"][-1].startswith("and ")
+    assert unit.config.unit == UNIT
