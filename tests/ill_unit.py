@@ -18,6 +18,7 @@ from linetap.records import (
     RefusedState,
     RetentionTimeState,
     UpdateState,
+    WeakeningState,
 )
 from state_files import capture, panel, recorder, reporter
 
@@ -34,6 +35,8 @@ def ill_unit() -> Snapshot:
         clock=KernelClockState(synced=False, offset_ms=0.0, step_ms=-3000, stepped_ns=0),
         retention_time=RetentionTimeState(ahead_s=86_400 * 400), key_list=KeyListState(),
         refused_commands=RefusedState(1, "command_signer"), departures=["record_and_flag"],
+        weakenings=[WeakeningState(id="5f0c9e1a77b3d204", at="1970-01-01T00:00:00.000Z", by="file",
+                                   codes=["line_exempt"], in_effect=True, waits_s=0)],
         recording_refused="disk_error", key_fault="tpm_silent", unsigned=4,
         outbox_dropped_to=7, smdr_unmatched=3, full_in_days=41, retention_days=60,
         update=UpdateState(

@@ -16,7 +16,7 @@ import pytest
 import config_file
 from keeping_rig import DAY, UNIT, Keeper
 from linetap import learned
-from linetap.clock import NS_PER_S, ManualClock
+from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.config import Config, config_sha256, load_config
 from linetap.config.schema import Policy, RetentionClass
 from linetap.evidence import document, keys
@@ -40,8 +40,10 @@ WEAKER: list[tuple[str, str, dict[str, Any]]] = [
 class House(Keeper):
     """A unit that was started from a file, and everybody's keys. `privacy` and `legal` approve."""
 
-    ROLES: ClassVar = {"vault": "vault", "vault2": "vault", "desk": "desk", "operator": "operator", "operator2": "operator",
-             "privacy": "privacy", "legal": "legal", "custodian": "custodian"}  # fmt: skip
+    ROLES: ClassVar = {
+        "vault": "vault", "vault2": "vault", "desk": "desk", "operator": "operator", "operator2": "operator",
+        "privacy": "privacy", "legal": "legal", "custodian": "custodian",
+    }  # fmt: skip
 
     def __init__(self, run_dir: Path, delay_h: int = 0) -> None:
         super().__init__(run_dir, run_dir)
@@ -484,7 +486,9 @@ def test_a_clock_that_is_set_ahead_makes_it_no_shorter(slow: House) -> None:
     slow.restart()
     slow.clock.advance(HOUR)
     assert not is_weaker(slow)
-    assert slow.tell_time("vault", slow.clock.utc_ns()).done, "two officers' word moves retention, and not this"
+    body = {"challenge": slow.upkeep.time.challenge, "utc": rfc3339(slow.clock.utc_ns())}
+    told = slow.command(slow.cosigned(slow.envelope("time", "vault", body), "vault2"))
+    assert told.done, "two officers' word moves retention, and not this"
     assert not is_weaker(slow)
     assert slow.standing[0].waits_s == 23 * 3600
 

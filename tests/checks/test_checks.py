@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,9 +20,18 @@ from linetap.checks.command import diagnose, print_json, print_lines
 from linetap.checks.frame import MB
 from linetap.checks.watch import DEAD_NS, GRACE_MS, Seen, Services
 from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
+from linetap.config.weakening import WORDS
 from linetap.log import code_of
 from linetap.panel.legend import table
-from linetap.records import Fault, RecorderState, RefusedState, RetentionTimeState, UpdateState, UpdateStep
+from linetap.records import (
+    Fault,
+    RecorderState,
+    RefusedState,
+    RetentionTimeState,
+    UpdateState,
+    UpdateStep,
+    WeakeningState,
+)
 from linetap.reporter.journal import Journal
 from linetap.reporter.messages import Topics
 from linetap.reporter.telemetry import Alerts
@@ -286,6 +296,38 @@ def test_what_is_recorded_beyond_the_default_is_never_silent(which: str) -> None
     assert which.removeprefix("record_and_flag") in found.trouble.text_en
     assert found.trouble.severity == "warning"
     assert not told_of("policy_departs", departures=[])
+
+
+class TestWeakened:
+    def one(self, **changes: object) -> WeakeningState:
+        about: dict[str, object] = {"id": "5f0c", "at": "", "by": "command", "codes": ["line_exempt"]}
+        return msgspec.convert(about | {"in_effect": True, "waits_s": 0} | changes, WeakeningState)
+
+    def test_it_says_what_by_whom_and_which_number_to_confirm(self) -> None:
+        (found,) = told_of("weakened", weakenings=[self.one()])
+        for text in (found.trouble.text_ko, found.trouble.text_en):
+            assert "line_exempt" in text
+            assert "5f0c" in text
+        assert "signed command" in found.trouble.text_en
+        assert found.trouble.severity == "warning", "critical would undo an update that brought it"
+
+    def test_one_that_waits_says_how_long(self) -> None:
+        (found,) = told_of("weakened", weakenings=[self.one(in_effect=False, waits_s=3601)])
+        assert "in 2 h" in found.trouble.text_en
+        assert "2시간" in found.trouble.text_ko
+
+    def test_many_are_one_alert_of_bounded_length(self) -> None:
+        many = [self.one(id=str(n), by=by, codes=[*WORDS]) for n, by in enumerate(["file", "update", "authority"] * 20)]
+        (found,) = told_of("weakened", weakenings=many)
+        assert max(len(found.trouble.text_en), len(found.trouble.text_ko)) < 600
+        assert f"+{len(WORDS) - 3}" in found.trouble.text_en
+
+    def test_a_code_of_another_version_is_said_as_it_is(self) -> None:
+        (found,) = told_of("weakened", weakenings=[self.one(codes=["of_tomorrow"])])
+        assert "[of_tomorrow]" in found.trouble.text_en
+
+    def test_none_stands(self) -> None:
+        assert not told_of("weakened", weakenings=[])
 
 
 class TestUpdateFailed:

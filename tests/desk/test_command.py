@@ -235,6 +235,55 @@ def test_a_configuration_comes_into_effect_by_itself(office: Office) -> None:
     assert "unknown key smdr.listen" in refused["text"]
 
 
+def test_what_weakens_takes_two_and_a_third_to_confirm_it(office: Office) -> None:
+    """Looked at, cosigned by stock tools, done by a recorder that runs, seen by `linetap check`, and confirmed."""
+    stock("ssh-keygen -q -t ed25519 -N '' -C '' -f privacy.key", office.root)
+    people = [
+        {"key": (office.root / f"{role}.key.pub").read_text().strip(), "name": f"the {role}", "role": role}
+        for role in ("vault", "desk", "operator", "privacy")
+    ]
+    text = json.dumps({"people": people, "purposes": [], "version": 2}, separators=(",", ":"), sort_keys=True)
+    (office.root / "roles2.json").write_text(text + "\n")
+    stock("ssh-keygen -q -Y sign -f authority.key -n linetap-roles roles2.json", office.root)
+    assert office.apply(office.sign("roles", "authority", "--document", office.root / "roles2.json"))["done"]
+    (of_roles,) = office.state()["weakenings"]
+    assert (of_roles["by"], of_roles["codes"]) == ("authority", ["roles"])
+    assert office.apply(office.sign("confirm", "vault", "--weakening", of_roles["id"]))["done"]
+
+    before, new = office.state()["config_sha256"], office.root / "weaker.toml"
+    new.write_text(office.config_file.read_text().replace("days = 60", "days = 1"))
+    alone = office.sign("config", "operator", "--document", new, "--replaces", before)
+    stock("jq -j '.command | fromjson | .body.document' config-operator.command > wanted.toml", office.root)
+    said = linetap("config", "compare", office.config_file, office.root / "wanted.toml", code=1)
+    assert "weakens [retention_shorter] line 1 recorded: 60 -> 1 days" in said
+    assert linetap("config", "compare", office.config_file, office.config_file) == "the same\n"
+    refused = office.apply(alone, code=1)
+    assert refused["code"] == "config_weakens"
+    assert "retention_shorter" in refused["text"]
+
+    stock(
+        "jq -j .command config-operator.command | ssh-keygen -Y sign -n linetap-command -f vault.key >more 2>/dev/null;"
+        " jq -c --rawfile more more '.sig += $more' config-operator.command > both.command",
+        office.root,
+    )
+    told = office.apply(office.root / "both.command")
+    assert told["done"], told
+    assert office.recorder.wait(LIMIT_S) == START_AGAIN
+    office.start_recorder()
+    assert until(lambda: office.state()["config_sha256"] == told["config_sha256"])
+    (stands,) = office.state()["weakenings"]
+    assert (stands["codes"], stands["in_effect"], stands["by"]) == (["retention_shorter"], True, "command")
+    checked = linetap("check", "--config", office.config_file, "--json", code=1)
+    assert stands["id"] in checked
+    words = ("confirm", "vault", "--weakening", stands["id"])
+    assert office.apply(office.sign(*words), code=1)["code"] == "weakening_signer"
+    assert office.apply(office.sign("confirm", "privacy", "--weakening", stands["id"]))["done"]
+    assert until(lambda: not office.state()["weakenings"])
+    leaves = [json.loads(line) for line in (office.vault / "log" / LEAVES).read_bytes().splitlines()]
+    steps = [leaf["step"] for leaf in leaves if leaf["kind"] == "weakening" and leaf["id"] == stands["id"]]
+    assert steps == ["asked", "in_effect", "confirmed"]
+
+
 def test_what_does_not_fit_is_said_before_a_unit_has_to(office: Office) -> None:
     base = ["command", "sign", "--unit", UNIT, "--key", office.root / "desk.key", "-o", office.root / "x.command"]
     assert "--role desk" in linetap(*base, "--verb", "hold", "--role", "desk", code=2)

@@ -64,6 +64,7 @@ from linetap.checks import (
     update_failed,
     vault_read_only,
     version_mismatch,
+    weakened,
 )
 from linetap.checks.damping import Damper
 from linetap.checks.frame import Check, Finding, Snapshot, Trouble, take_snapshot
@@ -128,6 +129,7 @@ CHECKS: tuple[Check, ...] = (
     version_mismatch.CHECK,
     update_failed.CHECK,
     policy_departs.CHECK,
+    weakened.CHECK,
     command_refused.CHECK,
 )
 

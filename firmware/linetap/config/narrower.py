@@ -25,11 +25,11 @@ def matches(pattern: str, number: str) -> bool:
 
 
 def is_narrower(new: str, old: str) -> bool:
-    """True only where it is certain that `new` matches no number that `old` does not."""
+    """True only where it is certain that `new` matches no number that `old` does not. No number at all is none."""
     if new == old:
         return True
     numbers = _numbers(new)
-    return numbers is not None and all(matches(old, number) for number in numbers)
+    return numbers is not None and all(matches(old, number) for number in numbers if number)
 
 
 def _numbers(pattern: str) -> Iterator[str] | None:
