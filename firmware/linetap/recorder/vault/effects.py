@@ -179,7 +179,7 @@ class Effects:
             known = rolechange.stayed(self._roles, found)
             before = hashlib.sha256(document.encode(self._roles)).hexdigest()
             weakening = [Weakening("roles", each) for each in what]
-            self._weakened.roles_changed(weakening, before, hashlib.sha256(text).hexdigest(), signed.by[0], known)
+            self._weakened.roles_changed(weakening, before, hashlib.sha256(text).hexdigest(), signed.by, known)
         _keep(self._vault, self._vault / ROLES, text, signature)
         self._use(found)
         return f"roles version {found.version}, {len(found.people)} people"

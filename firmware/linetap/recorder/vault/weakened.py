@@ -22,7 +22,7 @@ from linetap.config import Config, config_sha256, load_config
 from linetap.config.change import bounded
 from linetap.config.weakening import Weakening
 from linetap.errors import BadInput
-from linetap.evidence.command import CommandFault, Holder
+from linetap.evidence.command import AUTHORITY, CommandFault, Holder
 from linetap.recorder.vault import inforce
 from linetap.recorder.vault.inforce import InForce
 from linetap.recorder.vault.log import UnitLog
@@ -124,9 +124,11 @@ class Weakened:
         if found:
             self._stands(by, found, before, after)
 
-    def roles_changed(self, found: list[Weakening], before: str, after: str, by: Holder, known: list[str]) -> None:
+    def roles_changed(
+        self, found: list[Weakening], before: str, after: str, by: Sequence[Holder], known: list[str]
+    ) -> None:
         """By the authority. `known`: fingerprints of those who may confirm, and were there before."""
-        self._stands("authority", found, before, after, signers=[_signer(by)], confirmers=known)
+        self._stands("authority", found, before, after, signers=[_signer(each) for each in by], confirmers=known)
 
     def asked(self, found: list[Weakening], before: str, after: str, by: Sequence[Holder]) -> Standing:
         """Signed by two, and about to be put in effect. The same again does not wait anew."""
@@ -196,7 +198,8 @@ class Weakened:
             return f"{name} is confirmed"
         if not found.in_effect:
             raise CommandFault("weakening_waits", f"{name} is not in effect yet: `cancel` takes it back")
-        if any(each.endswith(f" {by.key}") for each in found.signers):
+        its_own = found.by == AUTHORITY == by.role  # also where it was found in a list that the authority has signed
+        if its_own or any(each.endswith(f" {by.key}") for each in found.signers):
             raise CommandFault("weakening_signer", f"{name} was signed with this key: somebody else has to confirm it")
         if (known := present & {*found.confirmers}) and by.key not in known:
             raise CommandFault("weakening_signer", f"{name} is for somebody to confirm who had a role before it")
