@@ -11,6 +11,7 @@ Longer than others: it is one queue with two sides, and who reads a side has to 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -273,6 +274,8 @@ class VaultWriter:
         done = self._write_all()
         if self.upkeep is not None:  # on a full disk too: it is what makes room
             self.upkeep.tick(bool(self._recordings), self.free_bytes)
+            with contextlib.suppress(OSError):  # the next step tries it again, and says so
+                self._log.publish()  # also what is said as the last thing before a stop
         return done
 
     def _write_all(self) -> bool:
