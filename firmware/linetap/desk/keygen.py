@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from linetap.clock import SYSTEM, Clock, rfc3339
-from linetap.desk import epochkeys, privatefile
+from linetap.desk import epochkeys, keygroup, privatefile
+from linetap.errors import BadInput
 from linetap.evidence import keys
 from linetap.tpm import create
 from linetap.tpm.device import DEVICE
@@ -47,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="PEM",
                 help="whose signature makes a boot one that the key signs in: who signs updates, default %(default)s",
             )
+        else:
+            keygroup.add_arguments(one, kind)
     epochkeys.add_arguments(
         kinds.add_parser("epochs", help="the keys of many days and the public list of them", epilog=epochkeys.EXAMPLE)
     )
@@ -55,6 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     if args.kind == "epochs":
         return epochkeys.run(args, clock)
+    if getattr(args, "group", None) is not None:
+        return keygroup.run(args, rfc3339(clock.utc_ns()))
+    if getattr(args, "public", None) or getattr(args, "sheets", False):
+        raise BadInput("--public, --sheets: are of a group; --group 2/3 would be right")
     if args.kind == "unit" and args.tpm is not None:
         privatefile.require_new(args.output)
         private, key = create.unit_key(Path(args.tpm), args.release)

@@ -56,6 +56,12 @@ def _page(keys: EpochKeys, copy: int, zone: str, created: str, group: str) -> st
         "a character that is mistyped or missing is found.",
         "",
     ]
-    for name, text in keys.files(created).items():
+    return page(lines, keys.files(created), f"{keys.name}  {copy}/{COPIES}")
+
+
+def page(head: list[str], files: dict[str, str], foot: str) -> str:
+    """A whole page: what is said, identity files as age reads them, and the last line."""
+    lines = list(head)
+    for name, text in files.items():
         lines += [f"--- {name} " + "-" * 40, "", *text.splitlines(), ""]
-    return "\n".join([*lines, *[""] * (_PAGE_LINES - len(lines) - 1), f"{keys.name}  {copy}/{COPIES}"]) + "\n\f"
+    return "\n".join([*lines, *[""] * (_PAGE_LINES - len(lines) - 1), foot]) + "\n\f"
