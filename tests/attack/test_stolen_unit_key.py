@@ -101,7 +101,7 @@ def test_an_early_destruction(unit: Site, capsys: pytest.CaptureFixture[str]) ->
     assert unit.carry() == 0
     assert unit.verify() == 1
     assert f"witness of {UNIT}" in (out := said(capsys))
-    assert "[destroyed_early]" in out
+    assert "[destroyed_ahead]" in out
 
 
 def test_a_destruction_in_its_time_is_good(unit: Site) -> None:

@@ -166,7 +166,7 @@ def against_destruction(seen: Seen | None, at_ns: int) -> Problem | None:
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "its destruction is not witnessed")
     if at_ns > seen.since_s * _S + SLACK_S * _S:
-        return Problem("destroyed_early", f"says that it was destroyed at {_day(at_ns)}, and that was {seen.text}")
+        return Problem("destroyed_ahead", f"says that it was destroyed at {_day(at_ns)}, and that was {seen.text}")
     return None
 
 
