@@ -17,8 +17,10 @@ import msgspec
 
 from linetap.desk import callfolder, deskfolder
 from linetap.desk.copy.store import closing_path
+from linetap.desk.witnessing import options, prove
+from linetap.desk.witnessing.judge import NO_RULES, Rules
 from linetap.errors import BadInput
-from linetap.evidence import closing, leaflog, sealed, unitlog
+from linetap.evidence import closing, inclusion, leaflog, sealed, tlogproof, unitlog
 from linetap.evidence.closing import Closing, NotClosed
 from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.leaflog import LEAVES, TREE, FileNodes
@@ -26,10 +28,11 @@ from linetap.evidence.merkle import Tree
 from linetap.evidence.release import NotReleased
 from linetap.evidence.roles import Roles
 from linetap.evidence.signers import Signer
+from linetap.evidence.tlogproof import Proof
 from linetap.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Leaf
 
 SIGNERS = "allowed_signers"  # in the desk's folder
-_CALLS = "calls"  # in a package
+_CALLS, WITNESSED = "calls", "witnessed"  # in a package
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,12 @@ class Basis:
     roles: Roles | None = None
     closings: list[Path] = field(default_factory=list)
     logs: list[Path] = field(default_factory=list)
+    rules: Rules = NO_RULES  # of witnesses
+    witnessed: list[Path] = field(default_factory=list)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, *, witnesses: bool = True) -> None:
+    """`witnesses`: not for what keeps a call and opens nothing, which must go on where nobody has seen it."""
     parser.add_argument(
         "--signers", type=Path, metavar="ALLOWED_SIGNERS",
         help=f"the published file, default {SIGNERS} in the desk's folder; needed once there are roles",
@@ -54,10 +60,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log", type=Path, action="append", default=[], metavar="DIR", help="the unit's log, where there is no closing"
     )
+    if not witnesses:
+        parser.set_defaults(policy=None, heads=None, within=None, witnessed=[])
+        return
+    parser.add_argument(
+        "--witnessed", type=Path, action="append", default=[], metavar="FILE",
+        help="for --policy: CALL_ID.tlog-proof, as a bundle has it; default: beside the call, or from log and --heads",
+    )  # fmt: skip
+    options.add_arguments(parser)
 
 
 def basis(args: argparse.Namespace, desk: deskfolder.Desk | None, roles: Roles | None) -> Basis:
-    return Basis(load_signers(args.signers, desk), roles, args.closing, args.log)
+    rules = NO_RULES if args.within is None else options.rules(args)
+    return Basis(load_signers(args.signers, desk), roles, args.closing, args.log, rules, args.witnessed)
 
 
 def load_signers(path: Path | None, desk: deskfolder.Desk | None) -> list[Signer] | None:
@@ -95,6 +110,21 @@ def find(call_dir: Path, unit: str, given: Basis) -> Closing | None:
             return closing.decode(callfolder.read(path, closing.LIMIT_BYTES))
     log = home / unitlog.FOLDER
     return of_log(log, call_id) if (log / HEAD).exists() else None
+
+
+def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> Proof | None:
+    """What says that witnesses saw the close, not judged yet; a Refusal where log or checkpoints contradict it."""
+    name, signers = call_dir.name + tlogproof.SUFFIX, given.signers or []
+    beside = [path for path in given.witnessed if path.name == name]
+    if call_dir.parent.name == _CALLS:
+        beside += [path for path in [call_dir.parent.parent / WITNESSED / name] if path.exists()]
+    for path in beside:
+        return tlogproof.decode(_read(path, tlogproof.LIMIT_BYTES))
+    index = inclusion.decode(close.path.encode("ascii", "replace")).index
+    for log in [*given.logs, callfolder.home(call_dir) / unitlog.FOLDER]:
+        if (log / HEAD).exists() and unitlog.decode_head(_read(log / HEAD, unitlog.HEAD_LIMIT_BYTES)).unit == unit:
+            return prove.from_log(given.rules, log, unit, index, signers)
+    return prove.from_closing(given.rules, close, unit, signers)
 
 
 def of_log(log: Path, call_id: str) -> Closing:

@@ -17,12 +17,16 @@ import msgspec
 from linetap.desk import callfolder, callproof, stockage
 from linetap.desk.callproof import Basis
 from linetap.desk.release.wrapped import require_wrapped
+from linetap.desk.verdict import Problem
 from linetap.desk.verify import verify_call
+from linetap.desk.witnessing import prove
+from linetap.desk.witnessing.judge import NOT_WITNESSED, Seen
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing, group, members, sealed, sshsig, unitnames
+from linetap.evidence.closing import Closing
 from linetap.evidence.release import NotReleased
 from linetap.evidence.roles import Roles
-from linetap.evidence.unitlog import Head
+from linetap.evidence.unitlog import Head, Leaf
 from linetap.records import CallRecord
 
 KEY_LIMIT_BYTES = 64 * 1024
@@ -52,6 +56,7 @@ class CheckedCall:
     key: SealedKey
     head: Head | None
     doubts: tuple[str, ...]
+    witnessed: str  # the verdict of the witnesses: by k of n, or not
 
     def wrapped(self, folder: Path, roles: Roles | None) -> SealedKey:
         """The key of a hold or of a re-wrapping, if a vault officer signed that it is of this very call."""
@@ -79,12 +84,12 @@ def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCa
     key_age = _bytes(call_dir, sealed.KEY)
     if hashlib.sha256(key_age).hexdigest() != record.files[sealed.KEY]:
         raise _not_as_sealed(call_dir, f"{sealed.KEY} changed while it was being checked")
-    head = _closed(call_dir, record, sha256, basis)
+    close, head = _closed(call_dir, record, sha256, basis)
+    witnessed = _witnessed(call_dir, record, close, basis)
     doubts = [] if basis.signers is not None else [f"{record.call_id}: whose signature it bears was not checked"]
     doubts += [] if head is not None else [f"{record.call_id}: nothing here shows that its unit's log has closed it"]
-    return CheckedCall(
-        call_dir, record, sha256, SealedKey(key_age, record.inner_sha256 or "", _CHECKED), head, tuple(doubts)
-    )
+    key = SealedKey(key_age, record.inner_sha256 or "", _CHECKED)
+    return CheckedCall(call_dir, record, sha256, key, head, tuple(doubts), witnessed)
 
 
 def outer_layer(key: SealedKey, identities: list[Path]) -> bytes:
@@ -122,17 +127,38 @@ def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles 
         raise _not_as_sealed(call_dir, f"signed with the key of {person.name} ({person.role}), which is no unit's")
 
 
-def _closed(call_dir: Path, record: CallRecord, sha256: str, basis: Basis) -> Head | None:
+def _closed(call_dir: Path, record: CallRecord, sha256: str, basis: Basis) -> tuple[Closing, Head] | tuple[None, None]:
     try:
         found = callproof.find(call_dir, record.unit, basis)
         if found is not None:
-            return closing.check(found, record.unit, record.call_id, sha256, basis.signers)
+            return found, closing.check(found, record.unit, record.call_id, sha256, basis.signers)
     except (Refusal, OSError, msgspec.MsgspecError) as error:
         raise NotReleased("closing_differs", f"{call_dir}: not opened: {error}") from None
     if basis.roles is None:
-        return None
+        return None, None
     text = "not opened: nothing here shows that its unit's log has closed it: --closing with what the desk keeps"
     raise NotReleased("closing_needed", f"{call_dir}: {text} (closing/{call_dir.name}.json), or --log with the log")
+
+
+def _witnessed(call_dir: Path, record: CallRecord, close: Closing | None, basis: Basis) -> str:
+    """The verdict of the witnesses; NotReleased where the policy asks for more."""
+    rules = basis.rules
+    if rules.policy is None:
+        return "not witnessed (no --policy)"
+    seen: Seen | None = None
+    problem: Problem | None = Problem(NOT_WITNESSED, f"{record.call_id}: not witnessed")
+    if close is not None:
+        try:
+            proof = callproof.find_witnessed(call_dir, record.unit, close, basis)
+        except (Refusal, OSError) as error:
+            code = error.code if isinstance(error, Refusal) else NOT_WITNESSED
+            raise NotReleased(code, f"{call_dir}: not opened: not witnessed: {error}") from None
+        leaf, signers = close.leaf.encode("utf-8"), basis.signers or []
+        at = msgspec.json.decode(leaf, type=Leaf).at
+        seen, problem = prove.call_against(rules, proof, leaf, at, record.unit, record.call_id, signers)
+    if problem is not None and rules.required:
+        raise NotReleased(problem.code, f"{call_dir}: not opened: {problem.text}")
+    return "not witnessed" if seen is None else seen.text
 
 
 def _bytes(folder: Path, name: str) -> bytes:

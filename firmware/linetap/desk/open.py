@@ -15,6 +15,7 @@ from linetap.clock import SYSTEM, Clock
 from linetap.desk import callproof, deskfolder, stockage
 from linetap.desk.access_entry import Entry
 from linetap.desk.opening import Wanted, json_path, open_call, require
+from linetap.desk.witnessing import options
 from linetap.errors import BadInput
 from linetap.evidence.publickeys import decode_recipient
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         _check_arguments(args, desk)
         wanted = Wanted(
             args.call_dir, args.signers, args.identity, args.inner, args.request, args.recipient or "",
-            args.closing, args.log,
+            args.closing, args.log, options.rules(args), args.witnessed,
         )  # fmt: skip
         call = require(desk, step, wanted)
         step.granted()

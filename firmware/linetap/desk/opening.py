@@ -21,6 +21,7 @@ from linetap.desk.callproof import Basis
 from linetap.desk.checkedcall import KEY_LIMIT_BYTES, CheckedCall, outer_layer
 from linetap.desk.deskfolder import Desk
 from linetap.desk.release import files, gate
+from linetap.desk.witnessing.judge import NO_RULES, Rules
 from linetap.errors import BadInput, LinetapError, Refusal
 from linetap.evidence import age, au, g711, group, sealed
 from linetap.evidence.release import NotReleased
@@ -43,6 +44,8 @@ class Wanted:
     recipient: str
     closings: list[Path] = field(default_factory=list)
     logs: list[Path] = field(default_factory=list)
+    rules: Rules = NO_RULES
+    witnessed: list[Path] = field(default_factory=list)
 
 
 class Unlocked:
@@ -68,7 +71,8 @@ def require(desk: Desk | None, step: Deed, wanted: Wanted) -> CheckedCall:
     step.entry.request = next(filter(None, map(files.key_request, wanted.identities)), "")
     roles = None if desk is None else desk.roles(step.past)
     signers = callproof.load_signers(wanted.signers, desk)
-    call = checkedcall.check(wanted.folder, Basis(signers, roles, wanted.closings, wanted.logs))
+    basis = Basis(signers, roles, wanted.closings, wanted.logs, wanted.rules, wanted.witnessed)
+    call = checkedcall.check(wanted.folder, basis)
     files.name_key(step.entry, call, call.key)
     if desk is not None and wanted.request is not None:
         _require_request(desk, step, wanted.request, wanted.recipient, call)

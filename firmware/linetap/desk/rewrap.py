@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help=f"for key.age and {what}, default holds/CALL_ID"
     )
-    callproof.add_arguments(parser)
+    callproof.add_arguments(parser, witnesses=False)
     deskfolder.add_argument(parser)
 
 

@@ -10,6 +10,7 @@ request's one-time key alone.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from linetap.clock import SYSTEM, Clock
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         inner = outer_layer(key, args.identity)
         privatefile.write(args.output, age.encrypt(inner, [recipient]) if recipient else inner)
     callproof.warn(call.doubts)
+    sys.stdout.write(f"{call.record.call_id}: {call.witnessed}\n")
     return 0
 
 
