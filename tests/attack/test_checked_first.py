@@ -62,7 +62,7 @@ def test_without_roles_what_does_not_fit_is_refused_and_the_rest_is_warned_of(
     with pytest.raises(Refusal, match=r"key\.age is not what was sealed"):
         desk.run(unwrap, *words)
     assert desk.run(unwrap, desk.call, *words[1:], "--signers", desk.rig.signers_file) == (0, "")
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == f"{desk.call.name}: not witnessed (no --policy)\n"
 
 
 def test_with_roles_signers_are_needed(desk: Desk) -> None:

@@ -46,9 +46,9 @@ def call_of(unit: Site, call_id: str) -> Path:
 def test_it_says_by_how_many(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert unwrap(unit, call_of(unit, FIRST)) == 0
-    assert capsys.readouterr().out == f"{FIRST}: witnessed by 2 of 2, 1 leaves at 2026-11-24T23:10:00.000Z\n"
+    assert capsys.readouterr().err == f"{FIRST}: witnessed by 2 of 2, 1 leaves at 2026-11-24T23:10:00.000Z\n"
     assert unwrap(unit, call_of(unit, FIRST), policy=False) == 0
-    assert capsys.readouterr().out == f"{FIRST}: not witnessed (no --policy)\n"
+    assert capsys.readouterr().err == f"{FIRST}: not witnessed (no --policy)\n"
 
 
 def test_a_backdated_call_stays_closed(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:

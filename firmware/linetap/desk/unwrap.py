@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         inner = outer_layer(key, args.identity)
         privatefile.write(args.output, age.encrypt(inner, [recipient]) if recipient else inner)
     callproof.warn(call.doubts)
-    sys.stdout.write(f"{call.record.call_id}: {call.witnessed}\n")
+    sys.stderr.write(f"{call.record.call_id}: {call.witnessed}\n")
     return 0
 
 
