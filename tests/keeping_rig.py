@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from linetap import rooms
 from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap.config.schema import Config, RetentionClass, RetentionPolicy
 from linetap.evidence import age, document, hold, keys, sealed, sshsig
@@ -26,7 +27,7 @@ from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
-from linetap.recorder.vault.spool import ANSWER, SPOOL, SUFFIX
+from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.records import CallEvent, CallRecord, Retention
 from unit_rig import make_unit
@@ -72,7 +73,7 @@ class Keeper:
         self.vault = self.config.vault_path
         self.vault.mkdir()
         self.clock = ManualClock(parse_rfc3339(at), 5 * NS_PER_S)
-        self.synced, self.boot, self.room, self.counter = True, 1, room, 0
+        self.synced, self.boot, self.room, self.counter, self.given = True, 1, room, 0, 0
         self.config_file: Path | None = None
         self.key = UnitKey(Path(self.config.key))
         self.sign = self.key.signer(sealed.RECORD_NAMESPACE)
@@ -203,13 +204,19 @@ class Keeper:
             data = envelopes.cosign(data, lambda text, key=key: sshsig.sign(text, key, envelopes.NAMESPACE))
         return data
 
-    def give(self, data: bytes, name: str = "one") -> None:
-        (self.config.run_path / SPOOL / f"{name}{SUFFIX}").write_bytes(data)
+    def give(self, data: bytes, name: str = "") -> None:
+        """Under a name of its own, as the reporter does."""
+        self.given += not name
+        name = name or f"one-{self.given:06d}"
+        rooms.enter(self.config.run_path, "reporter")
+        (rooms.make(commands_of(self.config.run_path, "reporter")) / f"{name}{SUFFIX}").write_bytes(data)
 
-    def answer(self, name: str = "one") -> Answer:
-        path = self.config.run_path / SPOOL / f"{name}{ANSWER}"
+    def answer(self, name: str = "") -> Answer:
+        """The giver removes its command once it has seen the answer; the recorder's next tick removes that."""
+        name = name or f"one-{self.given:06d}"
+        path = answers_for(self.config.run_path, "reporter") / f"{name}{ANSWER}"
         found = msgspec.json.decode(path.read_bytes(), type=Answer)
-        path.unlink()
+        (commands_of(self.config.run_path, "reporter") / f"{name}{SUFFIX}").unlink(missing_ok=True)
         return found
 
     def command(self, data: bytes) -> Answer:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from linetap import rooms
 from linetap.clock import NS_PER_S, SYSTEM, compact, rfc3339
 from linetap.evidence import command as envelopes
 from linetap.evidence import document, keys, sealed, sshsig
@@ -19,7 +20,7 @@ from linetap.evidence.roles import NAMESPACE, Person, Roles
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import CallFolder
-from linetap.recorder.vault.spool import SPOOL, SUFFIX
+from linetap.recorder.vault.spool import SUFFIX
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.records import Caller, CallEvent, CallRecord, EventKind, RecorderState, Retention
 from reporter_rig import Floor
@@ -62,8 +63,10 @@ class Kept(Floor):
         person = Person(name="the desk", role="desk", key=keys.public_line(self.desk.public_key()))
         text = document.encode(Roles(version=1, people=[person], purposes=[]))
         body = {"document": text.decode(), "sig": sshsig.sign(text, self.authority, NAMESPACE)}
-        (self.config.run_path / SPOOL / f"roles{SUFFIX}").write_bytes(self.envelope("roles", body, "authority"))
+        spool = rooms.make(rooms.enter(self.config.run_path, "reporter") / "commands")
+        (spool / f"roles{SUFFIX}").write_bytes(self.envelope("roles", body, "authority"))
         self._keep()
+        (spool / f"roles{SUFFIX}").unlink()
         assert self.upkeep.delivery.state.desk
 
     def _report(self, event: CallEvent) -> None:

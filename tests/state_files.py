@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from linetap import __version__
+from linetap import __version__, rooms
 from linetap.clock import Clock
 from linetap.config.schema import Board, Card, Config, Keys, Line, Storage
+from linetap.handover import replace_in_ram
 from linetap.records import (
     CaptureState,
     LineState,
@@ -21,7 +22,6 @@ from linetap.records import (
     ReporterState,
     ServiceState,
 )
-from linetap.service import write_atomically
 
 # Checks that say that a service is away. Beside them stands what is still true of what it said.
 DEATHS = {"capture_dead", "recorder_dead", "reporter_dead", "panel_dead"}
@@ -98,7 +98,7 @@ class Unit:
             for name, state in list(self.states.items()):
                 state.mono_ns = self.clock.monotonic_ns()
                 state.progress += name not in self.stalled
-                write_atomically(self.run_dir / f"{name}.json", msgspec.json.encode(state))
+                replace_in_ram(rooms.enter(self.run_dir, name) / f"{name}.json", msgspec.json.encode(state))
 
     def kill(self, *names: str) -> None:
         """As kill -9 does: the last state file stays as it is."""

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from linetap import rooms
 from linetap.clock import NS_PER_MS, ManualClock
 from linetap.errors import AlreadyRunning
+from linetap.handover import replace_in_ram
 from linetap.records import Fault, PanelState, ServiceState
 from linetap.service import (
     DEAD_AFTER_MS,
@@ -28,7 +30,6 @@ from linetap.service import (
     read_state,
     remove_quietly,
     start_logging,
-    write_atomically,
 )
 
 LIMIT_S = 60
@@ -119,7 +120,7 @@ def test_what_is_written_is_read(run_dir: Path) -> None:
     read = read_state(run_dir, "panel", PanelState)
     assert read is not None
     assert (read.progress, read.mono_ns, read.fault) == (7, 10**12, Fault("codec_stalled", "no period for 1 s"))
-    assert [path.name for path in run_dir.iterdir()] == ["panel.json"]
+    assert [path.name for path in (run_dir / "panel").iterdir()] == ["panel.json"]
     general = read_state(run_dir, "panel", ServiceState)
     assert general is not None
     assert general.progress == 7
@@ -150,19 +151,19 @@ def test_a_service_is_dead_when_its_state_is_old(run_dir: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"service": "panel"}', b"\xff\xfe"])
 def test_what_cannot_be_read_is_no_state(run_dir: Path, data: bytes) -> None:
-    (run_dir / "panel.json").write_bytes(data)
+    (rooms.enter(run_dir, "panel") / "panel.json").write_bytes(data)
     assert read_state(run_dir, "panel", PanelState) is None
     assert read_state(run_dir, "none", PanelState) is None
 
 
 def test_a_reader_never_sees_half_of_a_state(run_dir: Path) -> None:
     path = run_dir / "state"
-    write_atomically(path, b"a" * 100_000)
+    replace_in_ram(path, b"a" * 100_000)
     done = threading.Event()
 
     def writer() -> None:
         for i in range(300):
-            write_atomically(path, (b"a", b"b")[i % 2] * 100_000)
+            replace_in_ram(path, (b"a", b"b")[i % 2] * 100_000)
         done.set()
 
     thread = threading.Thread(target=writer)
@@ -253,7 +254,7 @@ def test_who_is_outdated_says_that_it_will_be_back(run_dir: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b'{"at_ns": "x", "services": []}'])
 def test_a_damaged_word_about_the_configuration_ends_nobody(tmp_path: Path, damage: bytes) -> None:
-    (tmp_path / "renewed").write_bytes(damage)
+    (rooms.enter(tmp_path, "recorder") / "renewed").write_bytes(damage)
     file = StateFile(tmp_path, "recorder", ManualClock())
     file.write(ServiceState(service="x", version="0", pid=1, started_ns=0, mono_ns=0, progress=0))
     assert not file.outdated
@@ -269,7 +270,7 @@ def test_a_reader_gives_what_was_written_last_however_often_it_looks(run_dir: Pa
         assert first is not None
         assert first is again
         assert first.progress == progress
-    (run_dir / "panel.json").write_bytes(b"{")
+    (run_dir / "panel" / "panel.json").write_bytes(b"{")
     assert reader.read() is None
-    (run_dir / "panel.json").unlink()
+    (run_dir / "panel" / "panel.json").unlink()
     assert reader.read() is None

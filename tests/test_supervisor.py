@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from linetap.clock import NS_PER_S, SYSTEM
+from linetap.handover import replace_in_ram
 from linetap.records import Fault, ServiceState
-from linetap.service import StateFile, credential, write_atomically
+from linetap.service import StateFile, credential
 from linetap.supervisor import Supervisor
 
 
@@ -97,5 +98,5 @@ def test_a_credential_is_systemds_copy_where_there_is_one(tmp_path: Path, monkey
 def test_what_is_private_is_nobody_elses(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint"
     for _ in range(2):
-        write_atomically(path, b"x", private=True)
+        replace_in_ram(path, b"x", private=True)
         assert path.stat().st_mode & 0o777 == 0o600

@@ -60,7 +60,8 @@ def save(folder: Path, line: int, learned: Learned) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = path_of(folder, line)
     fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("wb") as file:
+    fresh.unlink(missing_ok=True)
+    with fresh.open("xb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(learned)) + b"\n")
         file.flush()
         os.fsync(file.fileno())

@@ -50,7 +50,7 @@ UpdateStep = Literal["fetching", "installing", "waiting", "trying", "done", "fai
 UpdateBy = Literal["command", "stick"]
 
 
-# --- recorder -> capture and back, over run_dir/capture@N.sock -----------------------------------------
+# --- recorder -> capture and back, over rooms.socket_path -----------------------------------------
 
 
 class PlayNotice(msgspec.Struct, frozen=True, tag="play", tag_field="verb"):
@@ -75,9 +75,9 @@ class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="verb"):
 CaptureCommand = PlayNotice | StopNotice
 
 
-# --- panel and terminal -> recorder, over run_dir/recorder.sock ------------------------------------------------
+# --- panel and terminal -> recorder, over run_dir/door/recorder.sock ------------------------------------------------
 
-RECORDER_SOCKET = "recorder.sock"
+RECORDER_SOCKET = "door/recorder.sock"
 
 
 class StartWalk(msgspec.Struct, frozen=True, tag="start_walk", tag_field="verb"):

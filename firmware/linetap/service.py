@@ -14,9 +14,10 @@ from typing import Self
 
 import msgspec
 
-from linetap import __version__
+from linetap import __version__, handover, rooms
 from linetap.clock import NS_PER_MS, Clock
 from linetap.errors import AlreadyRunning
+from linetap.handover import replace_in_ram
 from linetap.log import handler_for
 from linetap.records import ServiceState
 from linetap.supervisor import Supervisor
@@ -42,15 +43,19 @@ class Stop:
 
 
 class InstanceLock:
-    """Held for the life of the process; the kernel drops it, however the process dies."""
+    """Held for the life of the process; the kernel drops it, however the process dies.
 
-    def __init__(self, run_dir: Path, name: str) -> None:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        self._path = run_dir / f"{name}.lock"
+    `folder`: one that nobody else may open (`rooms.enter_own`), or somebody else could hold it.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f"{name}.lock"
         self._name = name
 
     def __enter__(self) -> Self:
-        self._file = self._path.open("a+")
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        self._file = open(os.open(self._path, flags, 0o600), "a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -74,6 +79,9 @@ class _Renewed(msgspec.Struct):
     services: list[str]
 
 
+_RENEWAL = msgspec.json.Decoder(_Renewed)
+
+
 class StateFile:
     """Rewritten whole and atomically, so that a reader never sees half of one.
 
@@ -81,8 +89,8 @@ class StateFile:
     """
 
     def __init__(self, run_dir: Path, name: str, clock: Clock) -> None:
-        self._path = run_dir / f"{name}.json"
-        self._renewed, self._name = f"{run_dir}/{_RENEWED}", name
+        self._path = rooms.enter(run_dir, name) / f"{name}.json"
+        self._run_dir, self._name = run_dir, name
         self._clock = clock
         self._due_ns = 0
         self._supervisor = Supervisor()
@@ -94,10 +102,10 @@ class StateFile:
         `stands`: one of its threads does not get on."""
         state.mono_ns = self._clock.monotonic_ns()
         with contextlib.suppress(OSError, msgspec.MsgspecError):  # there is none, as a rule
-            renewed = msgspec.json.decode(_read(self._renewed), type=_Renewed)
+            renewed = _renewed(self._run_dir)
             self.outdated = self._name in renewed.services and renewed.at_ns > self._began_ns
         state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
-        write_atomically(self._path, msgspec.json.encode(state))
+        replace_in_ram(self._path, msgspec.json.encode(state))
         self._supervisor.tell(state, idle, in_spite, stands)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
 
@@ -106,30 +114,26 @@ class StateFile:
 
 
 def ask_to_start_again(run_dir: Path, clock: Clock, services: list[str]) -> None:
-    """Those of them that have begun by now; each does it when it next writes its state."""
-    write_atomically(run_dir / _RENEWED, msgspec.json.encode(_Renewed(clock.monotonic_ns(), services)))
+    """Those of them that have begun by now; each does it when it next writes its state. The recorder's to say."""
+    place = rooms.enter(run_dir, "recorder") / _RENEWED
+    replace_in_ram(place, msgspec.json.encode(_Renewed(clock.monotonic_ns(), services)))
+
+
+def _renewed(run_dir: Path) -> _Renewed:
+    return handover.decoded(handover.read(rooms.room(run_dir, "recorder"), _RENEWED, _MOST_BYTES), _RENEWAL)
 
 
 def read_state[S: ServiceState](run_dir: Path, name: str, kind: type[S]) -> S | None:
     """The last state a service wrote, or None where there is none that can be read."""
     try:
-        return msgspec.json.decode(_read(f"{run_dir}/{name}.json"), type=kind)
+        found = handover.read(rooms.room(run_dir, name), f"{name}.json", _MOST_BYTES)
+        return handover.decoded(found, msgspec.json.Decoder(kind))
     except (OSError, msgspec.DecodeError):
         return None
 
 
-def _read(path: str) -> bytes:
-    """A small file of tmpfs. Not by Path and open(): every service does this ten times a second and more, and three
-    quarters of the time would be theirs."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(fd, min(os.fstat(fd).st_size, _MOST_BYTES))
-    finally:
-        os.close(fd)
-
-
 def stamp(path: Path | str) -> tuple[int, int] | None:
-    """Inode and time: another one after each writing, since each is a file of its own. None: it is not there."""
+    """As `handover.stamp`, of what a link points to."""
     try:
         found = os.stat(path)
     except OSError:
@@ -142,13 +146,13 @@ class StateReader[S: ServiceState]:
 
     def __init__(self, run_dir: Path, name: str, kind: type[S]) -> None:
         self._run_dir, self._name, self._kind = run_dir, name, kind
-        self._path = str(run_dir / f"{name}.json")
+        self._path = str(rooms.room(run_dir, name) / f"{name}.json")
         self._seen: tuple[int, int] | None = None
         self._state: S | None = None
 
     def read(self) -> S | None:
         """Not to be changed: it is given out again."""
-        seen = stamp(self._path)
+        seen = handover.stamp(self._path)
         if seen is None:
             return None
         if seen != self._seen:
@@ -159,19 +163,6 @@ class StateReader[S: ServiceState]:
 def alive(state: ServiceState | None, clock: Clock) -> bool:
     """Whether a service has written its state lately; a fault in it is another question."""
     return state is not None and clock.monotonic_ns() - state.mono_ns < DEAD_AFTER_MS * NS_PER_MS
-
-
-def write_atomically(path: Path, data: bytes, private: bool = False) -> None:
-    """For tmpfs: a rename without fsync. What must survive a power cut goes through the vault.
-
-    `private`: for this service alone; the others' umask lets linetap's group read.
-    """
-    fresh = f"{path.parent}/.{path.name}.new"
-    if private:
-        Path(fresh).touch(0o600)
-    with open(fresh, "wb") as file:
-        file.write(data)
-    os.rename(fresh, path)
 
 
 def credential(path: Path) -> Path:

@@ -8,11 +8,13 @@ measurement. What chronyd says is left for us once a minute (systemd/linetap-clo
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
+from linetap import handover
 from linetap.clock import NS_PER_S, SYSTEM, Clock, kernel_clock
 
-CHRONY = Path("/run/linetap/clock")
+CHRONY = Path("/run/linetap/chrony/clock")  # a folder of chronyd's user
 MOST_AGE_S = 180  # two that did not come
 MOST_BYTES = 1024
 _FIELDS, _OFFSET, _LEAP = 14, 4, 13  # of `chronyc -c tracking`
@@ -27,9 +29,9 @@ def clock_quality(clock: Clock = SYSTEM, chrony: Path = CHRONY) -> tuple[bool, f
 def chrony_offset_ms(clock: Clock, path: Path) -> float | None:
     """Of a line that is not older than MOST_AGE_S and of a clock that chronyd has synchronised; else None."""
     try:
-        with path.open("rb") as file:
-            fields = file.read(MOST_BYTES).decode().strip().split(",")
-            written_ns = path.stat().st_mtime_ns
+        with handover.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
+            fields = os.read(fd, size).decode().strip().split(",")
+            written_ns = os.fstat(fd).st_mtime_ns
         offset_ms = round(float(fields[_OFFSET]) * 1000, 6)
     except (OSError, ValueError, IndexError):
         return None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cmeter_rig import CMeter, program
-from linetap import learned
+from linetap import learned, rooms
 from linetap.bench.meter import Measures, Meter, MeterOnPty
 from linetap.bench.wirevolts import VoltsAt, WireVolts
 from linetap.board import CardBoard, Levels, open_card
@@ -29,9 +29,9 @@ from linetap.clock import NS_PER_MS, SYSTEM, ManualClock
 from linetap.config.numbers import MeterNumbers
 from linetap.config.schema import Board, Card, Config, Keys, Line
 from linetap.errors import BadInput
+from linetap.handover import replace_in_ram
 from linetap.records import CaptureState, LineState, LineStatus, MeterState, RecorderState, WalkedLine, WalkState
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
-from linetap.service import write_atomically
 from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at
 
 LIMIT_S = 20.0
@@ -212,7 +212,7 @@ def test_lights_follow_the_recorder_and_show_its_death(run_dir: Path) -> None:
         service="recorder", version="1", pid=1, started_ns=0, mono_ns=rig.clock.monotonic_ns(), progress=1,
         unit="test", lines=lines, config_sha256="",
     )  # fmt: skip
-    write_atomically(run_dir / "recorder.json", msgspec.json.encode(state))
+    replace_in_ram(rooms.enter(run_dir, "recorder") / "recorder.json", msgspec.json.encode(state))
     lights.show()
     assert rig.meter.lights == [1, 2, 4]
     rig.clock.advance(2000 * NS_PER_MS)
@@ -232,7 +232,7 @@ def test_lights_tell_of_a_walk_test_and_hide_no_call(run_dir: Path) -> None:
             service="recorder", version="1", pid=1, started_ns=0, mono_ns=rig.clock.monotonic_ns(), progress=1,
             unit="test", lines=lines, config_sha256="", walk=walk,
         )  # fmt: skip
-        write_atomically(run_dir / "recorder.json", msgspec.json.encode(state))
+        replace_in_ram(rooms.enter(run_dir, "recorder") / "recorder.json", msgspec.json.encode(state))
         lights.show()
         assert rig.meter.lights == shown
 

@@ -21,11 +21,11 @@ import numpy.typing as npt
 
 from linetap.bench.jack import JackCable
 from linetap.board.simulated import Wires, wires_path
-from linetap.capture.commands import socket_path
 from linetap.clock import SYSTEM
 from linetap.config.schema import Board, Card, Config, Keys, Line
 from linetap.records import CaptureCommand, CaptureState
 from linetap.ring import Batch, RingReader
+from linetap.rooms import socket_path
 from linetap.service import read_state
 from linetap.sockets import Caller
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from linetap import rooms
 from linetap.cli import main
 from linetap.clock import NS_PER_S, ManualClock
 from linetap.commission.idle import HOLDS_S, wait_for_idle
 from linetap.errors import Refusal
+from linetap.handover import replace_in_ram
 from linetap.records import LineStatus
-from linetap.service import write_atomically
 from state_files import recorder, unit
 
 CONFIG_LINES, CARDS = 2, 2
@@ -36,7 +37,7 @@ class Told(ManualClock):
         super().sleep(seconds)
         if (doing := self._doing(self.seconds)) is not None:
             state = recorder(*doing, mono_ns=self.monotonic_ns())
-            write_atomically(self._run_dir / "recorder.json", msgspec.json.encode(state))
+            replace_in_ram(rooms.enter(self._run_dir, "recorder") / "recorder.json", msgspec.json.encode(state))
 
 
 def waited_s(run_dir: Path, doing: Callable[[float], tuple[LineStatus, ...] | None], card: int | None = None) -> float:

@@ -14,7 +14,6 @@ import pytest
 
 from linetap import learned
 from linetap.bench import synth
-from linetap.capture.commands import socket_path
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.commission import learn
 from linetap.config import schema
@@ -25,6 +24,7 @@ from linetap.learned import Learned
 from linetap.notices import load_notices
 from linetap.records import CaptureCommand, PlayNotice, Refused
 from linetap.ring import GAP_OVERRUN, I16, NO_VOLTS, NS_PER_FRAME, SLOT_FRAMES, UNDERRUN, RingWriter
+from linetap.rooms import socket_path
 from linetap.sockets import Listener
 from unit_rig import Unit, make_unit
 

@@ -126,11 +126,14 @@ class Office:
         """Until it is there."""
         command = [sys.executable, "-m", "linetap", "recorder", "--config", str(self.config_file)]
         run_dir = self.vault.parent / "run"
-        (run_dir / "recorder.json").unlink(missing_ok=True)
+        (run_dir / "recorder" / "recorder.json").unlink(missing_ok=True)
         with (self.root / "recorder.log").open("ab") as log:
             self.recorder = subprocess.Popen(command, stderr=log)
         until_ns = SYSTEM.monotonic_ns() + LIMIT_S * NS_PER_S
-        while not ((run_dir / "commands").is_dir() and (run_dir / "recorder.json").exists()):
+        while not (
+            (run_dir / "recorder" / "answers" / "terminal").is_dir()
+            and (run_dir / "recorder" / "recorder.json").exists()
+        ):
             assert self.recorder.poll() is None, (self.root / "recorder.log").read_text()
             assert SYSTEM.monotonic_ns() < until_ns
             SYSTEM.sleep(0.02)
@@ -370,9 +373,9 @@ def test_a_command_is_cosigned_by_us_and_by_stock_tools(tmp_path: Path, capsys: 
 def test_without_a_recorder_nothing_waits_for_ever(office: Office, run_dir: Path) -> None:
     elsewhere = office.root / "elsewhere.toml"
     elsewhere.write_text(office.config_file.read_text().replace(str(office.vault.parent / "run"), str(run_dir)))
-    (run_dir / "commands").mkdir()
+    (run_dir / "recorder" / "answers" / "terminal").mkdir(parents=True)
     (office.root / "one").write_text("one")
     words = ("command", "apply", office.root / "one", "--config", elsewhere, "--wait", 0.2)
     assert "no answer" in linetap(*words, code=1)
-    assert not list((run_dir / "commands").iterdir()), "withdrawn: nothing is done behind somebody's back"
+    assert not list((run_dir / "terminal" / "commands").iterdir()), "withdrawn: nothing is done behind somebody's back"
     assert "does not run" in linetap("command", "state", "--config", elsewhere, code=1)

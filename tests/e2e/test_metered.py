@@ -72,7 +72,7 @@ def test_the_meter_may_go_and_come_and_the_pbx_prints_afterwards(tmp_path: Path)
 
 
 def _start_meter(world: World) -> Child:
-    words = ["--wires", str(world.run_dir / "wires-1"), "--port", str(world.folder / "meter")]
+    words = ["--wires", str(world.run_dir / "capture" / "wires-1"), "--port", str(world.folder / "meter")]
     faults = ["--drift-ppm", "60", "--lost", "0.02", "--noise", "0.02"]
     name = f"meter-{len(world.children.children)}"
     return world.children.start(name, [sys.executable, "-m", "linetap.bench.meter", *words, *faults])

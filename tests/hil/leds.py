@@ -20,8 +20,8 @@ def shows(machine: Machine, condition: str) -> bool:
     """RUN and FAULT say this, by the legend on the lid; AssertionError with what they say instead."""
     wanted = CONDITIONS[condition]
     run, fault = (pattern(seen, LOOK_S) for seen in _watched(machine, LOOK_S, "run", "fault"))
-    shown = f"RUN {run}, FAULT {fault}"
-    assert (run, fault) == (wanted.run, wanted.fault), f"{shown}: {machine.read('/run/linetap/panel.json').decode()}"
+    said = machine.read("/run/linetap/panel/panel.json").decode()
+    assert (run, fault) == (wanted.run, wanted.fault), f"RUN {run}, FAULT {fault}: {said}"
     return True
 
 

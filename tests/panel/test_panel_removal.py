@@ -9,7 +9,8 @@ import pytest
 from test_button import commands, press
 from test_panel_service import Room
 
-from linetap.panel.removal import DONE, FOLDER, SEALED_MS, UNMOUNTED_MS, WANTED
+from linetap import rooms
+from linetap.panel.removal import DONE, SEALED_MS, UNMOUNTED_MS, WANTED
 from linetap.records import RECORDER_SOCKET, CancelRemoval, PrepareRemoval
 from linetap.sockets import Listener
 from state_files import recorder
@@ -19,14 +20,14 @@ class Disk:
     """What systemd's two units do, as far as the panel sees it."""
 
     def __init__(self, run_dir: Path) -> None:
-        self.folder = run_dir / FOLDER
+        self.path, self.root = rooms.room(run_dir, "panel") / WANTED, rooms.make(run_dir / rooms.ROOT)
 
     def wanted(self) -> bool:
-        return (self.folder / WANTED).exists()
+        return self.path.exists()
 
     def say(self, word: str) -> None:
-        (self.folder / WANTED).unlink()
-        (self.folder / DONE).write_text(f"{word}\n")
+        (self.root / DONE).unlink(missing_ok=True)
+        (self.root / DONE).write_text(f"{word}\n")
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_where_nobody_unmounts_anything_calls_are_recorded_again(room: Room, dis
 
 
 def test_a_folder_that_cannot_be_written_is_said(room: Room) -> None:
-    (room.run_dir / FOLDER).write_text("a file")
+    (room.run_dir / "panel" / WANTED / "full").mkdir(parents=True)
     ask(room)
     room.unit.kill("recorder")
     room.pass_ms(3000)
@@ -138,4 +139,4 @@ def test_a_shorter_press_and_a_longer_one_touch_nothing(room: Room, disk: Disk) 
         press(room, ms)
         room.pass_ms(1000)
     assert room.state().unit_state == "ok"
-    assert not disk.folder.exists()
+    assert not disk.wanted()

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from linetap import rooms
 from linetap.board.simulated import SimulatedPanel, leds_shown, press_button
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
 from linetap.panel.blink import LAMP_TEST_MS
@@ -45,7 +46,7 @@ class Room:
         return seen
 
     def state(self) -> PanelState:
-        return msgspec.json.decode((self.run_dir / "panel.json").read_bytes(), type=PanelState)
+        return msgspec.json.decode((self.run_dir / "panel" / "panel.json").read_bytes(), type=PanelState)
 
 
 def test_all_well(run_dir: Path) -> None:
@@ -130,7 +131,7 @@ def test_before_the_others_have_spoken_it_is_starting_and_not_for_ever(run_dir: 
 def test_a_damaged_state_file_is_a_service_that_has_not_spoken(run_dir: Path, damage: bytes) -> None:
     room = Room(run_dir, grace_ms=0)
     room.unit.kill("recorder")
-    (run_dir / "recorder.json").write_bytes(damage)
+    (rooms.enter(run_dir, "recorder") / "recorder.json").write_bytes(damage)
     room.pass_ms(500)
     assert room.state().unit_state == "recorder_dead"
 
@@ -224,7 +225,7 @@ def test_it_starts_again_when_the_configuration_is_another(run_dir: Path) -> Non
     ask_to_start_again(run_dir, SYSTEM, ["panel"])  # before it began: it knows
     with subprocess.Popen([sys.executable, "-c", PROCESS, str(config)], stderr=subprocess.DEVNULL) as process:
         end_ns = SYSTEM.monotonic_ns() + 20 * NS_PER_S
-        while not (run_dir / "panel.json").exists() and SYSTEM.monotonic_ns() < end_ns:
+        while not (run_dir / "panel" / "panel.json").exists() and SYSTEM.monotonic_ns() < end_ns:
             SYSTEM.sleep(0.02)
         try:
             assert process.poll() is None
@@ -240,10 +241,10 @@ def test_the_service_alone_in_the_world(run_dir: Path) -> None:
     config.write_bytes(msgspec.json.encode(unit(run_dir)))
     with subprocess.Popen([sys.executable, "-c", PROCESS, str(config)], stderr=subprocess.DEVNULL) as process:
         end_ns = SYSTEM.monotonic_ns() + 20 * NS_PER_S
-        while not (run_dir / "panel.json").exists() and SYSTEM.monotonic_ns() < end_ns:
+        while not (run_dir / "panel" / "panel.json").exists() and SYSTEM.monotonic_ns() < end_ns:
             SYSTEM.sleep(0.02)
         try:
-            state = msgspec.json.decode((run_dir / "panel.json").read_bytes(), type=PanelState)
+            state = msgspec.json.decode((run_dir / "panel" / "panel.json").read_bytes(), type=PanelState)
             assert (state.unit_state, state.pid) == ("starting", process.pid)
         finally:
             os.kill(process.pid, signal.SIGTERM)

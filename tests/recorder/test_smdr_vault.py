@@ -171,9 +171,9 @@ def test_the_service_joins_what_comes_over_the_port(unit: Unit, cable: Cable, ca
     successor.end()
     assert sealed_events(config) == [killed.call_id, lost.call_id]
     (report,) = (config.vault_path / "smdr").glob("*.json")
-    written = report.read_text() + (config.run_path / "recorder.json").read_text() + caplog.text
+    written = report.read_text() + (config.run_path / "recorder" / "recorder.json").read_text() + caplog.text
     assert NUMBER not in written
-    assert (config.run_path / checkpoint.NAME).exists()
+    assert (config.run_path / "calls" / checkpoint.NAME).exists()
 
 
 def test_a_recording_that_waits_is_no_orphan(unit: Unit, run_dir: Path) -> None:
@@ -212,7 +212,7 @@ def test_after_a_power_cut_the_day_goes_on(unit: Unit, cable: Cable) -> None:
     cable.say(b"garbage\r\n")
     turn_until(service, lambda service: joined(service).ledger.day_at(SYSTEM.utc_ns()).bad == 1)
     service.end()
-    (config.run_path / checkpoint.NAME).unlink()
+    (config.run_path / "calls" / checkpoint.NAME).unlink()
     successor = start(config)
     assert joined(successor).ledger.day_at(SYSTEM.utc_ns()).bad == 1
     successor.end()
@@ -226,7 +226,7 @@ def test_a_call_that_a_power_cut_ended_is_known_to_the_account(unit: Unit, cable
     service.vault.note(begun.call_id, CallNote(begun, 0, SYSTEM.utc_ns()))
     service.end()
     for name in (checkpoint.NAME, OF_THIS_BOOT):
-        (config.run_path / name).unlink()
+        (config.run_path / "calls" / name).unlink()
     successor = listening(config)
     turn_until(successor, lambda service: bool(joined(service).ledger.memory.late))
     (late,) = joined(successor).ledger.memory.late

@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 from sounds import busy, dial, digits
 
-from linetap.capture.commands import socket_path
 from linetap.clock import NS_PER_S, ManualClock
 from linetap.config import Config
 from linetap.notices import load_notices
@@ -32,6 +31,7 @@ from linetap.records import (
     WalkStep,
 )
 from linetap.ring import NO_VOLTS, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, RingWriter
+from linetap.rooms import socket_path
 from linetap.service import StateFile
 from linetap.sockets import Caller, Listener
 

@@ -21,6 +21,7 @@ from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.evidence import keys, sshsig
 from linetap.evidence.command import LIMIT_BYTES
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
+from linetap.recorder.vault.spool import answers_for, commands_of
 from linetap.records import (
     CallEvent,
     DeliveryState,
@@ -235,42 +236,49 @@ class TestAgain:
 class TestInbox:
     @pytest.fixture
     def inbox(self, tmp_path: Path) -> Inbox:
-        (tmp_path / "commands").mkdir()
         return Inbox(tmp_path, ManualClock())
 
-    def files(self, folder: Path, suffix: str) -> list[Path]:
-        return sorted((folder / "commands").glob(f"*{suffix}"))
+    def files(self, folder: Path) -> list[Path]:
+        return sorted(commands_of(folder, "reporter").iterdir())
 
     def test_exact_bytes_in_and_out_in_their_order(self, inbox: Inbox, tmp_path: Path) -> None:
         for n in range(3):
             assert inbox.take("ack", b"\x00 whatever %d" % n, b"c%d" % n)
-        found = self.files(tmp_path, ".command")
+        found = self.files(tmp_path)
         assert [path.read_bytes() for path in found] == [b"\x00 whatever %d" % n for n in range(3)]
         assert list(inbox.replies()) == []
-        found[1].with_suffix(".answer").write_bytes(b"the answer")
+        answers = answers_for(tmp_path, "reporter")
+        answers.mkdir(parents=True)
+        (answers / f"{found[1].stem}.answer").write_bytes(b"the answer")
         assert list(inbox.replies()) == [Reply("ack", b"the answer", b"c1")]
         assert list(inbox.replies()) == []
-        assert not self.files(tmp_path, ".answer")
+        assert self.files(tmp_path) == [found[0], found[2]], "its own it removes, and the recorder then the answer"
+        assert len(list(answers.iterdir())) == 1
 
     def test_there_are_never_many(self, inbox: Inbox, tmp_path: Path) -> None:
         taken = [inbox.take("ack", b"x", None) for _ in range(50)]
         assert taken == [True] * MOST + [False] * (50 - MOST)
-        assert len(self.files(tmp_path, ".command")) == MOST
+        assert len(self.files(tmp_path)) == MOST
         assert not Inbox(tmp_path, ManualClock()).take("hold", bytes(LIMIT_BYTES + 1), None)
 
     def test_nobody_is_waited_for_for_ever(self, tmp_path: Path) -> None:
         clock = ManualClock()
-        (tmp_path / "commands").mkdir()
         inbox = Inbox(tmp_path, clock)
         for _ in range(MOST):
             assert inbox.take("ack", b"x", None)
         clock.sleep(inbox_module.PATIENCE_S)
         assert list(inbox.replies()) == []
-        assert not self.files(tmp_path, ".command")
+        assert not self.files(tmp_path)
         assert inbox.take("ack", b"x", None)
 
-    def test_without_a_recorder_there_is_no_folder(self, tmp_path: Path) -> None:
-        assert not Inbox(tmp_path, ManualClock()).take("ack", b"x", None)
+    def test_a_folder_that_takes_nothing_is_no_reason_to_end(self, inbox: Inbox, tmp_path: Path) -> None:
+        commands_of(tmp_path, "reporter").rmdir()
+        assert not inbox.take("ack", b"x", None)
+
+    def test_what_an_earlier_reporter_left_is_not_done_again(self, inbox: Inbox, tmp_path: Path) -> None:
+        assert inbox.take("ack", b"x", None)
+        Inbox(tmp_path, ManualClock())
+        assert not self.files(tmp_path)
 
 
 class TestCursor:

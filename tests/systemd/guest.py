@@ -77,10 +77,13 @@ class Guest:
         """Whether this folder of /proc is of a process of the guest."""
         return (process / "ns/pid").readlink() == Path(f"/proc/{self._pid}/ns/pid").readlink()
 
+    def entered(self) -> list[str]:
+        """What stands before a command that is to run in it."""
+        return ["nsenter", "-t", str(self._pid), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w"]
+
     def run(self, *words: str, check: bool = True) -> str:
         """What a command in the guest says on standard output."""
-        enter = ["nsenter", "-t", str(self._pid), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w"]
-        done = subprocess.run([*enter, *words], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        done = subprocess.run([*self.entered(), *words], capture_output=True, text=True, timeout=LIMIT_S, check=False)
         assert not check or done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 

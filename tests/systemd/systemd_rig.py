@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,10 +28,14 @@ PATIENT_MS = "15000"  # a capture that stands still holds up the exchange too
 SEEN = "/run/seen.jsonl"
 LOG = ("journalctl", "--namespace=linetap")  # what the services say
 CONFIG = "/var/lib/linetap/config/unit.toml"
+_CAPTURE = Path(__file__).resolve().parents[2] / "systemd/linetap-capture@.service.d/20-opened.conf"
+# The cable is JACK's, which lies in /dev/shm: everything else that is closed to capture stays closed.
+_CLOSED = "\n".join(line for line in _CAPTURE.read_text().splitlines() if line.startswith("InaccessiblePaths="))
 _CABLE = f"""[Service]
 Environment=ALSA_CONFIG_PATH=/etc/linetap/asound.conf JACK_DEFAULT_SERVER={SERVER} JACK_NO_START_SERVER=1
 Environment=JACK_NO_AUDIO_RESERVATION=1
 """
+_OPEN_TO_JACK = f"{_CABLE}InaccessiblePaths=\nInaccessiblePaths=-/dev/mqueue -/run/lock\n{_CLOSED}\n"
 COMMAND = """#!/bin/sh
 export PYTHONPATH=/opt/linetap/firmware OPENBLAS_NUM_THREADS=1
 exec /opt/linetap/.venv/bin/python -m linetap "$@"
@@ -68,7 +73,7 @@ def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed2
     guest.write("/etc/linetap/calls.toml", script)
     guest.write("/etc/linetap/asound.conf", alsa_configuration(LINES))
     guest.write("/usr/bin/linetap", COMMAND, 0o755)
-    guest.write("/etc/systemd/system/linetap-capture@.service.d/90-cable.conf", _CABLE)
+    guest.write("/etc/systemd/system/linetap-capture@.service.d/90-cable.conf", _OPEN_TO_JACK)
     return people
 
 
@@ -88,13 +93,15 @@ def obeyed(guest: Guest, verb: str, role: str, key: Ed25519PrivateKey, body: dic
 
 def lay_cable(guest: Guest) -> None:
     """jackd and the exchange, as capture's user, so that they may share memory."""
+    guest.run("systemctl", "start", "run-linetap-capture.mount")
+    # At a boot it is there before anything is written in it, as the exchange does.
     backend = ("-d", "dummy", "-r", "8000", "-p", "80", "-C", "1", "-P", "1")
     start(guest, "jackd", "jackd", "-n", SERVER, "-r", "-p", "64", *backend)
     until(lambda: f"jack_{SERVER}_" in guest.run("ls", "/dev/shm"), "jackd is up")
     start(
         guest, "exchange", "/usr/bin/linetap", "bench", "--config", "/etc/linetap/unit.toml", "--script",
         "/etc/linetap/calls.toml", "--wait-services", "60", "--stalled-ms", PATIENT_MS,
-        "--voices", "/run/linetap/voices",
+        "--voices", "/tmp/voices",
         "--playback-pcm", JackCable.exchange_playback, "--capture-pcm", JackCable.exchange_capture,
     )  # fmt: skip
     until(lambda: "ready:" in guest.run("journalctl", "-u", "exchange", "-o", "cat"), "the exchange is ready")
@@ -151,7 +158,7 @@ def record_of(guest: Guest, call_id: str) -> CallRecord:
 
 def relays(guest: Guest) -> list[int]:
     """Of both lines, 1 = driven."""
-    said = guest.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", "/run/linetap/wires-1")
+    said = guest.run("od", "-An", "-tu1", f"-j{RELAYS_AT}", "-N2", "/run/linetap/capture/wires-1")
     return [int(word) for word in said.split()]
 
 
@@ -162,4 +169,4 @@ def lost(record: CallRecord) -> list[Gap]:
 
 
 def state_of[S: ServiceState](guest: Guest, name: str, kind: type[S]) -> S:
-    return msgspec.json.decode(guest.run("cat", f"/run/linetap/{name}.json"), type=kind)
+    return msgspec.json.decode(guest.run("cat", f"/run/linetap/{name.partition('@')[0]}/{name}.json"), type=kind)

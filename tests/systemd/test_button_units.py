@@ -42,7 +42,9 @@ def unit() -> Iterator[Guest]:
 
 
 def button(unit: Guest, pressed: bool) -> None:
-    said = f"printf '\\{int(pressed)}' | dd of=/run/linetap/panel.leds bs=1 seek=3 conv=notrunc,nocreat status=none"
+    said = (
+        f"printf '\\{int(pressed)}' | dd of=/run/linetap/panel/panel.leds bs=1 seek=3 conv=notrunc,nocreat status=none"
+    )
     unit.run("sh", "-c", said)
 
 
@@ -118,8 +120,11 @@ def test_ten_seconds_make_the_disk_ready_to_be_pulled(unit: Guest) -> None:
 
 
 def test_nobody_but_the_panel_can_ask_for_it(unit: Guest) -> None:
-    assert unit.run("stat", "-c", "%U %a", "/run/linetap/removal") == "linetap-panel 750"
+    assert unit.run("stat", "-c", "%U %a", "/run/linetap/panel") == "linetap-panel 750"
+    assert unit.run("stat", "-c", "%U %a", "/run/linetap/root") == "root 755"
     as_reporter = ("setpriv", "--reuid=linetap-reporter", "--regid=linetap", "--clear-groups")
     assert unit.run(*as_reporter, "id", "-un") == "linetap-reporter"
-    unit.run(*as_reporter, "touch", "/run/linetap/removal/wanted", check=False)
-    assert unit.run("ls", "/run/linetap/removal") == "done"
+    unit.run(*as_reporter, "touch", "/run/linetap/panel/removal", check=False)
+    assert (
+        unit.run("sh", "-c", "ls /run/linetap/root /run/linetap/panel/removal 2>&1", check=False).count("removal") == 2
+    )

@@ -103,6 +103,7 @@ def test_reporter_and_panel_see_no_audio_and_the_others_no_network(unit: Guest) 
     for service in ("linetap-reporter", "linetap-panel"):
         assert as_seen_by(unit, service, "ls", "/run/linetap/audio") == ""
         assert as_seen_by(unit, service, "ls", "/run/linetap/calls") == ""
+        assert as_seen_by(unit, service, "ls", "/dev/shm") == ""
     assert as_seen_by(unit, "linetap-panel", "ls", "/var/lib/linetap") == "config"
     assert "outbox" in as_seen_by(unit, "linetap-reporter", "ls", "/var/lib/linetap/vault")
     assert "Read-only" in unit.run(

@@ -143,7 +143,7 @@ def test_nobody_but_root_writes_how_far_it_is(unit: Guest) -> None:
 
 
 def test_an_operators_word_becomes_another_version(unit: Guest) -> None:
-    until(lambda: unit.run("ls", "/run/linetap/recorder.json", check=False) != "", "the recorder runs")
+    until(lambda: unit.run("ls", "/run/linetap/recorder/recorder.json", check=False) != "", "the recorder runs")
     people = [Person("the operator", "operator", keys.public_line(PEOPLE["operator"].public_key()))]
     text = document.encode(Roles(1, people, []))
     body = {"document": text.decode(), "sig": sshsig.sign(text, PEOPLE["authority"], "linetap-roles")}

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import rooms
 from linetap.clock import NS_PER_S, ManualClock
 from linetap.config import Config
+from linetap.handover import replace_in_ram
 from linetap.recorder.vault import files
 from linetap.records import LineStatus, UpdateState
-from linetap.service import write_atomically
 from linetap.update import state, wish
 from linetap.update.fault import UpdateFault
 from linetap.update.install import Install
@@ -48,7 +49,7 @@ class Told(ManualClock):
         super().sleep(seconds)
         self.passes(self.seconds)
         said = recorder(self.doing(self.seconds), "idle", mono_ns=self.monotonic_ns())
-        write_atomically(self._run_dir / "recorder.json", msgspec.json.encode(said))
+        replace_in_ram(rooms.enter(self._run_dir, "recorder") / "recorder.json", msgspec.json.encode(said))
 
 
 @dataclass

@@ -19,6 +19,7 @@ from linetap.evidence import command as envelopes
 from linetap.evidence import document, keylist, sshsig
 from linetap.evidence.command import HERE, LIMIT_BYTES, MAY, Envelope
 from linetap.recorder.vault.commands import A_TICK, MOST_ANSWERS
+from linetap.recorder.vault.spool import SUFFIX, answers_for, commands_of
 from linetap.reporter.inbox import ANSWER_LIMIT_BYTES
 from state_files import Unit, suffering
 
@@ -393,12 +394,16 @@ class TestSpool:
         for n in range(MOST_ANSWERS + 20):
             unit.give(b"?", f"{n:04d}")
         unit.tick()
-        spool = unit.config.run_path / "commands"
-        assert len(list(spool.glob("*.answer"))) == A_TICK
+        answers = answers_for(unit.config.run_path, "reporter")
+        assert len(list(answers.glob("*.answer"))) == A_TICK
         for _ in range(40):
             unit.tick()
-        assert not list(spool.glob("*.command"))
-        assert len(list(spool.glob("*.answer"))) <= MOST_ANSWERS
+        assert unit.upkeep.commands.refused.count == MOST_ANSWERS + 20, "each once, though nobody takes them away"
+        assert len(list(answers.glob("*.answer"))) == MOST_ANSWERS
+        for n in range(MOST_ANSWERS + 20):
+            (commands_of(unit.config.run_path, "reporter") / f"{n:04d}{SUFFIX}").unlink()
+        unit.tick()
+        assert not list(answers.iterdir()), "answers to commands that are gone"
 
     def test_a_cut_between_the_counter_and_the_deed_does_the_deed(
         self, unit: Keeper, monkeypatch: pytest.MonkeyPatch

@@ -62,7 +62,6 @@ class Exchange:
         self._log: PlayedLog | None = None
         self._stalled = False
         self._end = CableEnd(card, cable)
-        config.run_path.mkdir(parents=True, exist_ok=True)
         self._wires = Wires.create(wires_path(config.run_path, card.number), len(lines))
         self._levels = LevelFeed(self._wires, timeline, clock.monotonic_ns())
 

@@ -2,7 +2,7 @@
 """A line meter that is not there: it measures the simulated wires, and is as bad as a real one, if asked.
 
 `Meter` is the microcontroller, without any I/O; `MeterOnPty` gives it a serial port that can be unplugged.
-`python -m linetap.bench.meter --wires RUN_DIR/wires-1 --port PATH` runs one until it is told to stop.
+`python -m linetap.bench.meter --wires RUN_DIR/capture/wires-1 --port PATH` runs one until it is told to stop.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ class MeterOnPty[M: Measures]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m linetap.bench.meter", description="A line meter on a terminal.")
-    parser.add_argument("--wires", type=Path, required=True, metavar="RUN_DIR/wires-1")
+    parser.add_argument("--wires", type=Path, required=True, metavar="RUN_DIR/capture/wires-1")
     parser.add_argument("--port", type=Path, required=True, metavar="PATH", help="the link to make: card.meter_port")
     parser.add_argument("--drift-ppm", type=float, default=0.0)
     parser.add_argument("--lost", type=float, default=0.0, metavar="SHARE", help="of the frames never arrive")

@@ -17,8 +17,8 @@ from typing import IO
 import msgspec
 import numpy as np
 
+from linetap.handover import replace_in_ram
 from linetap.ring import I16
-from linetap.service import write_atomically
 
 END_S = 30
 
@@ -53,7 +53,7 @@ class PlayedLog:
     def close(self, played: Played) -> None:
         self._queue.put(None)
         self._thread.join(END_S)
-        write_atomically(self._folder / "exchange.json", msgspec.json.encode(played))
+        replace_in_ram(self._folder / "exchange.json", msgspec.json.encode(played))
 
     def _write(self, files: list[IO[bytes]]) -> None:
         while (block := self._queue.get()) is not None:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import rooms
 from linetap.board.gpio import Gpio, begin, claim, import_gpio
 from linetap.errors import DeviceFault, Refusal
-from linetap.service import write_atomically
+from linetap.handover import replace_in_ram
 
 EXAMPLE = "example: linetap relays open --card 1"
 MOST_BYTES = 4096
@@ -42,8 +43,8 @@ def note_path(run_dir: Path, card: int) -> Path:
 def leave_note(run_dir: Path, card: int, note: Note) -> None:
     """Before the first relay can be closed."""
     path = note_path(run_dir, card)
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    write_atomically(path, msgspec.json.encode(note))
+    rooms.make(path.parent)
+    replace_in_ram(path, msgspec.json.encode(note))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

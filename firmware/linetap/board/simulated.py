@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from linetap import rooms
 from linetap.board import PERIOD_MS, Levels
 from linetap.board.frontend import RING_OVER_MS, RING_SEEN_MS
 from linetap.board.simulated_panel import SimulatedPanel, brightness_shown, leds_shown, press_button
@@ -41,7 +42,7 @@ class SimulatedCard:
 
     def __init__(self, run_dir: Path, card: int, lines: int) -> None:
         """DeviceFault `wires_foreign` when the simulated lines are of another shape."""
-        run_dir.mkdir(parents=True, exist_ok=True)
+        rooms.enter(run_dir, "capture")
         self._wires = Wires.attach_or_create(wires_path(run_dir, card), lines)
         self._wires.relays[:] = 0
 

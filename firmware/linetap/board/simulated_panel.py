@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from linetap import rooms
 from linetap.board import FULL_PERCENT, UNIT_LEDS
 
 _BUTTON = len(UNIT_LEDS)
@@ -19,7 +20,7 @@ class SimulatedPanel:
     """Five bytes on tmpfs: run, call, fault, button, brightness."""
 
     def __init__(self, run_dir: Path) -> None:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        rooms.enter(run_dir, "panel")
         self._bytes = _panel_bytes(run_dir)
 
     def show(self, leds: Mapping[str, bool]) -> None:
@@ -64,7 +65,7 @@ def press_button(run_dir: Path, pressed: bool) -> None:
 
 
 def _panel_bytes(run_dir: Path) -> mmap.mmap:
-    fd = os.open(run_dir / "panel.leds", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    fd = os.open(rooms.room(run_dir, "panel") / "panel.leds", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     try:
         os.posix_fallocate(fd, 0, _BYTES)
         return mmap.mmap(fd, _BYTES)

@@ -19,6 +19,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from linetap import rooms
 from linetap.board import PERIOD_MS, Levels
 from linetap.errors import DeviceFault
 from linetap.ring import I16, MAX_LINES, Bits
@@ -37,7 +38,8 @@ _STAMP_SHIFT = np.uint64(19)  # 45 bits of milliseconds, plus one so that 0 is "
 
 
 def wires_path(run_dir: Path, card: int) -> Path:
-    return run_dir / f"wires-{card}"
+    """In capture's folder: the exchange runs as its user."""
+    return rooms.room(run_dir, "capture") / f"wires-{card}"
 
 
 class Wires:
@@ -177,7 +179,7 @@ def _make_absent(path: Path, lines: int) -> None:
 
 def _allocate(path: Path, lines: int) -> Path:
     """A zeroed file beside `path`, whole from the start so that a full tmpfs says so now and not as SIGBUS later."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh = rooms.make(path.parent) / f".{path.name}.{os.getpid()}"
     fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o660)
     try:
         os.posix_fallocate(fd, 0, _SAMPLES_AT + lines * CAPACITY_MS * 8)

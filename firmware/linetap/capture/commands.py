@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import rooms
+from linetap.handover import decoded
 from linetap.records import CaptureCommand, PlayNotice, Refused
 from linetap.sockets import Listener
 
@@ -19,13 +21,9 @@ RECORDER_USER = "linetap-recorder"  # systemd/sysusers.d
 log = logging.getLogger("linetap.capture")
 
 
-def socket_path(run_dir: Path, card: int) -> Path:
-    return run_dir / f"capture@{card}.sock"
-
-
 class Commands:
     def __init__(self, run_dir: Path, card: int, player: Player) -> None:
-        self._listener = Listener(socket_path(run_dir, card), RECORDER_USER)
+        self._listener = Listener(rooms.socket_path(run_dir, card), RECORDER_USER)
         self._player = player
         self._decoder = msgspec.json.Decoder(CaptureCommand)
 
@@ -44,7 +42,7 @@ class Commands:
 
     def _obey(self, data: bytes, written: int) -> Refused | None:
         try:
-            command = self._decoder.decode(data)
+            command = decoded(data, self._decoder)
         except msgspec.DecodeError as error:
             return Refused(0, f"not a command: {error}")
         if isinstance(command, PlayNotice):

@@ -20,6 +20,7 @@ from linetap.learned import Learned
 from linetap.notices import load_notices
 from linetap.records import PlayNotice, Refused
 from linetap.ring import RATE_HZ, RingReader
+from linetap.rooms import socket_path
 from linetap.sockets import Caller
 
 _EXAMPLE = "example: linetap line learn 3 --config /etc/linetap/unit.toml"
@@ -95,7 +96,7 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
 def _echo(config: Config, line: schema.Line, it: Line) -> float:
     """The notice is asked of capture itself: on a line that was at fault the recorder plays none."""
     notice = load_notices(Path(config.notices))[line.notice or config.recording.notice]
-    capture = Caller(config.run_path / f"capture@{line.card}.sock")
+    capture = Caller(socket_path(config.run_path, line.card))
     try:
         capture.send(msgspec.json.encode(PlayNotice(line.number, notice.id, it.now() + _SOON)))
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap command apply|state`, on the unit: the file into the recorder's folder, and its answer out of it."""
+"""`linetap command apply|state`, on the unit: a file for the recorder to take, and the answer that it gives."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from typing import Any
 
 import msgspec
 
+from linetap import handover, rooms
 from linetap.clock import NS_PER_S, Clock
 from linetap.config import Config, load_config
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import command as envelopes
 from linetap.evidence.command import Answer
-from linetap.recorder.vault.spool import ANSWER, SPOOL, SUFFIX
+from linetap.handover import replace_in_ram
+from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
 from linetap.records import RecorderState
-from linetap.service import alive, read_state, remove_quietly, write_atomically
+from linetap.service import alive, read_state, remove_quietly
 
 _PATIENCE_S = 10.0
 _LOOK_EVERY_S = 0.05
+_ANSWER_LIMIT_BYTES = 64 << 10
 _APPLY = "example: linetap command apply hold.command --config /etc/linetap/unit.toml"
 _STATE = "example: linetap command state --config /etc/linetap/unit.toml"
 
@@ -50,15 +53,19 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
     """The unit's answer; Refusal when none comes in time. The command is then withdrawn, unless it is being done."""
-    spool = config.run_path / SPOOL
-    if not spool.is_dir():
-        raise BadInput(f"{spool} is not there: the recorder makes it when it starts")
+    answers = answers_for(config.run_path, rooms.TERMINAL)
+    if not answers.is_dir():
+        raise BadInput(f"{answers} is not there: the recorder makes it when it starts")
+    rooms.enter(config.run_path, rooms.TERMINAL)
     name = secrets.token_hex(8)
-    path, answered = spool / f"{name}{SUFFIX}", spool / f"{name}{ANSWER}"
-    write_atomically(path, data)
+    path = rooms.make(commands_of(config.run_path, rooms.TERMINAL)) / f"{name}{SUFFIX}"
+    try:
+        replace_in_ram(path, data)
+    except OSError as error:
+        raise BadInput(f"{path.parent}: {error.strerror}: root may bring a command") from None
     try:
         until_ns = clock.monotonic_ns() + round(patience_s * NS_PER_S)
-        while (found := _fetch(answered)) is None and clock.monotonic_ns() < until_ns:
+        while (found := _fetch(answers, f"{name}{ANSWER}")) is None and clock.monotonic_ns() < until_ns:
             clock.sleep(_LOOK_EVERY_S)
     finally:
         remove_quietly(path)
@@ -67,11 +74,9 @@ def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
     return found
 
 
-def _fetch(path: Path) -> Answer | None:
-    with contextlib.suppress(FileNotFoundError):
-        found = msgspec.json.decode(path.read_bytes(), type=Answer)
-        remove_quietly(path)
-        return found
+def _fetch(answers: Path, name: str) -> Answer | None:
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return handover.decoded(handover.read(answers, name, _ANSWER_LIMIT_BYTES), msgspec.json.Decoder(Answer))
     return None
 
 

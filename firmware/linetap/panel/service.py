@@ -17,6 +17,7 @@ from linetap.panel.state import Shown, shown
 from linetap.panel.told import state_of
 from linetap.provision import CARD_WRONG
 from linetap.records import Fault, PanelState
+from linetap.rooms import enter_own
 from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
 
 STARTING = Shown("starting", "idle", ("starting",))
@@ -83,7 +84,7 @@ def run(config: Config, clock: Clock = SYSTEM) -> int:
     """The service, until it is told to stop. DeviceFault, BadInput, AlreadyRunning when it cannot be."""
     stop = Stop()
     log = start_logging("panel")
-    with InstanceLock(config.run_path, "panel"):
+    with InstanceLock(enter_own(config.run_path, "panel"), "panel"):
         board = open_panel(config)
         panel = Panel(config, board, clock)
         said = ""

@@ -23,6 +23,7 @@ from linetap.panel.legend import STEP_MS
 from linetap.panel.state import Shown
 from linetap.panel.told import state_of
 from linetap.records import Fault
+from linetap.rooms import enter_own
 from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, stamp, start_logging
 
 RUN_DIR = "/run/linetap"
@@ -41,7 +42,7 @@ def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
         raise why from None
     start_logging("panel")
     log.error("%s: %s", why.code, why)
-    with InstanceLock(run_dir, "panel"):
+    with InstanceLock(enter_own(run_dir, "panel"), "panel"):
         try:
             return _show(file, why, panel, stop, StateFile(run_dir, "panel", clock), clock)
         finally:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import rooms
+from linetap.handover import replace_in_ram
 from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.smdr.join import SmdrMemory
 from linetap.recorder.vault.jobs import Job
 from linetap.recorder.walk.walk import Walk
-from linetap.service import write_atomically
 
 NAME = "recorder.checkpoint"
 VERSION = 3
@@ -44,12 +45,12 @@ _DECODER = msgspec.msgpack.Decoder(Checkpoint)
 
 
 def save(run_dir: Path, checkpoint: Checkpoint) -> None:
-    write_atomically(run_dir / NAME, _ENCODER.encode(checkpoint), private=True)
+    replace_in_ram(rooms.make(run_dir / rooms.CALLS, private=True) / NAME, _ENCODER.encode(checkpoint), private=True)
 
 
 def load(run_dir: Path) -> Checkpoint:
     """The last checkpoint of this boot; an empty one where there is none that can be read."""
-    path = run_dir / NAME
+    path = run_dir / rooms.CALLS / NAME
     try:
         found = _DECODER.decode(path.read_bytes())
     except FileNotFoundError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.handover import decoded
 from linetap.records import RECORDER_SOCKET, RecorderCommand, Refused, Walking
 from linetap.sockets import Listener
 
@@ -30,7 +31,7 @@ class Door:
         done = False
         for peer, data in self._listener.poll():
             try:
-                answer = obey(self._decoder.decode(data))
+                answer = obey(decoded(data, self._decoder))
             except msgspec.DecodeError as error:
                 answer = Refused(0, f"not a command: {error}")
             if isinstance(answer, Refused):

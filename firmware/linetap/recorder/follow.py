@@ -15,6 +15,7 @@ from linetap.errors import DeviceFault
 from linetap.recorder.checkpoint import CardCursor
 from linetap.records import PlayNotice, Refused, StopNotice
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, RingReader, Stretch
+from linetap.rooms import socket_path
 from linetap.sockets import Caller
 
 BATCH_SLOTS = 25  # at most so much at once: a command for the next half second must not come late
@@ -126,7 +127,7 @@ class Cards:
             card.number: CardFollower(config, card.number, clock, remembered.get(card.number)) for card in config.card
         }
         self._card_of = {line.number: line.card for line in config.line}
-        self._callers = {n: Caller(config.run_path / f"capture@{n}.sock") for n in self.followers}
+        self._callers = {n: Caller(socket_path(config.run_path, n)) for n in self.followers}
         # By edges: that a capture which has gone has left its bell is told once, and not for as long as it is away.
         self._bells = select.epoll()
         self._heard: dict[int, RingReader] = {}

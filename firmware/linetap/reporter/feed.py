@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,13 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import NS_PER_S, Clock
-from linetap.recorder.vault import files
 from linetap.reporter.again import Again
 from linetap.reporter.source import Source
 
 WINDOW = 16  # leaves room in MQTT's usual 20 for states and alerts
 CURSOR_EVERY_S = 2  # what a power cut takes of it is sent again
 REFUSED_PAUSE_S = 5
+_CURSOR_BYTES = 512
 
 log = logging.getLogger("linetap.reporter.feed")
 
@@ -34,7 +35,11 @@ class _Place(msgspec.Struct):
 
 
 class Cursor:
-    """The last event a broker has taken, in a file of the reporter's own."""
+    """The last event a broker has taken, in a file of the reporter's own.
+
+    It is written over and not renamed: on a unit this file is all of the disk that the reporter may write, so that it
+    cannot fill what the vault lies on. One sector; where a power cut spoils it, everything is sent again.
+    """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
@@ -60,7 +65,7 @@ class Cursor:
         self._due_ns = now_ns + CURSOR_EVERY_S * NS_PER_S
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_atomically(self._path, msgspec.json.encode(self.place))
+            self._write(msgspec.json.encode(self.place).ljust(_CURSOR_BYTES))
         except OSError as error:
             if not self._failed:
                 log.error("cursor_not_saved: %s: %s; events will be sent again after a restart", self._path, error)
@@ -68,9 +73,23 @@ class Cursor:
         else:
             self._saved, self._failed = self.place, False
 
+    def _write(self, data: bytes) -> None:
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
+        try:
+            os.pwrite(fd, data, 0)
+            os.ftruncate(fd, len(data))
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+
     def _load(self) -> _Place:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Place)
+            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                found = os.read(fd, _CURSOR_BYTES)
+            finally:
+                os.close(fd)
+            return msgspec.json.decode(found, type=_Place) if found else _Place()
         except FileNotFoundError:
             return _Place()
         except (OSError, msgspec.DecodeError) as error:

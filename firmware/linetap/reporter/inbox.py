@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands from the broker into the recorder's folder, byte for byte, and its answers back. Nothing is understood here.
+"""Commands from the broker into a folder of the reporter's, byte for byte, and the recorder's answers back.
 
-Who may say what the recorder decides by the signature; here counts only that nobody fills the memory: few at a time,
-none larger than an envelope may be, and none waited for longer than PATIENCE_S.
+Nothing is understood here. Who may say what the recorder decides by the signature; here counts only that nobody fills
+the memory: few at a time, none larger than an envelope may be, and none waited for longer than PATIENCE_S.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from linetap import handover, rooms
 from linetap.clock import NS_PER_S, Clock
 from linetap.evidence.command import LIMIT_BYTES, MAY
-from linetap.recorder.vault.spool import ANSWER, SPOOL, SUFFIX
-from linetap.service import remove_quietly, write_atomically
+from linetap.handover import replace_in_ram
+from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
+from linetap.service import remove_quietly
 
 MOST = 8
 PATIENCE_S = 60
@@ -41,10 +43,12 @@ class _Waiting:
 
 class Inbox:
     def __init__(self, run_dir: Path, clock: Clock) -> None:
-        self._spool, self._clock = run_dir / SPOOL, clock
+        rooms.enter(run_dir, "reporter")
+        self._spool, self._clock = rooms.make(commands_of(run_dir, "reporter")), clock
+        self._answers = answers_for(run_dir, "reporter")
         self._waiting: dict[str, _Waiting] = {}  # by name of the file
         self._last_name = 0
-        for old in self._spool.glob(f"{_PREFIX}*{ANSWER}"):
+        for old in self._spool.glob(f"{_PREFIX}*{SUFFIX}"):
             remove_quietly(old)
 
     def take(self, verb: str, data: bytes, correlation: bytes | None) -> bool:
@@ -57,7 +61,7 @@ class Inbox:
             return False
         name = self._name()
         try:
-            write_atomically(self._spool / f"{name}{SUFFIX}", data)
+            replace_in_ram(self._spool / f"{name}{SUFFIX}", data)
         except OSError as error:
             log.warning("command_passed_over: %s: %s: %s", verb, self._spool, error.strerror)
             return False
@@ -67,17 +71,15 @@ class Inbox:
     def replies(self) -> Iterator[Reply]:
         """Those that have come, once each."""
         for name, waiting in list(self._waiting.items()):
-            path = self._spool / f"{name}{ANSWER}"
             try:
-                with path.open("rb") as file:
-                    data = file.read(ANSWER_LIMIT_BYTES)
+                data = handover.read(self._answers, f"{name}{ANSWER}", ANSWER_LIMIT_BYTES)
             except OSError:
                 if self._clock.monotonic_ns() >= waiting.until_ns:
                     log.warning("command_unanswered: %s: the recorder is dead, or its disk takes nothing", waiting.verb)
                     remove_quietly(self._spool / f"{name}{SUFFIX}")
                     del self._waiting[name]
                 continue
-            remove_quietly(path)
+            remove_quietly(self._spool / f"{name}{SUFFIX}")  # it is seen: the recorder takes its answer away
             del self._waiting[name]
             yield Reply(waiting.verb, data, waiting.correlation)
 

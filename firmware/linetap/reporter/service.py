@@ -31,6 +31,7 @@ from linetap.reporter.loghead import LogHead
 from linetap.reporter.messages import HEALTH_EVERY_S, Topics
 from linetap.reporter.outgoing import Outgoing, outgoing
 from linetap.reporter.telemetry import Alerts, Lines, pace
+from linetap.rooms import enter_own
 from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
 
 TURN_S = 0.1
@@ -45,7 +46,7 @@ def run(config: Config, clock: Clock = SYSTEM, patience: Patience = Patience()) 
     """Until SIGTERM. BadInput for certificates that cannot be used; a broker that is away is no error."""
     stop = Stop()
     start_logging("reporter")
-    with InstanceLock(config.run_path, "reporter"):
+    with InstanceLock(enter_own(config.run_path, "reporter"), "reporter"):
         file = StateFile(config.run_path, "reporter", clock)
         try:
             reporter = Reporter(config, clock, patience)

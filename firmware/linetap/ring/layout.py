@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from linetap import handover, rooms
 from linetap.errors import DeviceFault
 
 RATE_HZ = 8000
@@ -31,6 +32,7 @@ GAP_CAUSES = {GAP_OVERRUN: "overrun", GAP_RESTART: "capture_restart"}
 MAGIC = b"LTRING"
 VERSION = 1
 HEADER_BYTES = 4096
+MOST_BYTES = 1 << 31  # of a ring: 32 lines have 33 MB a minute
 HEADER = np.dtype(
     [
         ("magic", "S8"), ("version", "u4"), ("card", "u4"), ("lines", "u4"), ("slots", "u4"), ("slot_bytes", "u4"),
@@ -59,8 +61,8 @@ def slot_dtype(lines: int) -> np.dtype[Any]:
 
 
 def audio_folder(run_dir: Path) -> Path:
-    """All the clear audio there is: systemd hides this folder from reporter and panel."""
-    return run_dir / "audio"
+    """All the clear audio there is: capture's folder, which the recorder alone may enter beside it."""
+    return run_dir / rooms.AUDIO
 
 
 def ring_path(run_dir: Path, card: int) -> Path:
@@ -77,7 +79,7 @@ class Mapped:
     def __init__(self, path: Path, lines: int, slots: int, writable: bool) -> None:
         self.path = path
         flags = os.O_RDWR if writable else os.O_RDONLY
-        fd = os.open(path, flags | os.O_CLOEXEC)
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             self.inode = os.fstat(fd).st_ino
             access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
@@ -117,7 +119,8 @@ def require_ram(folder: Path) -> None:
 def allocate(path: Path, card: int, lines: list[int], slots: int, device_rate_hz: int, boot: bytes) -> None:
     """Whole from the start, so that a full tmpfs says so now and not as SIGBUS in the middle of a call."""
     fresh = path.with_name(path.name + ".new")
-    fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+    fresh.unlink(missing_ok=True)
+    fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
     try:
         os.posix_fallocate(fd, 0, HEADER_BYTES + slots * slot_dtype(len(lines)).itemsize)
         header = np.zeros(1, HEADER)
@@ -142,16 +145,17 @@ def same_shape(path: Path, card: int, lines: list[int], slots: int, device_rate_
 
 
 def read_header(path: Path) -> Any | None:
+    """None where there is none, or one that does not fit what lies behind it."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(HEADER_BYTES)
-            size = file.seek(0, os.SEEK_END)
-    except FileNotFoundError:
+        with handover.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
+            raw = os.pread(fd, HEADER_BYTES, 0)
+    except OSError:
         return None
     if len(raw) < HEADER_BYTES:
         return None
     header = np.frombuffer(raw, HEADER, 1)[0]
-    return header if size == HEADER_BYTES + int(header["slots"]) * int(header["slot_bytes"]) else None
+    slots, slot_bytes = int(header["slots"]), int(header["slot_bytes"])
+    return header if slots and size == HEADER_BYTES + slots * slot_bytes else None
 
 
 def boot_id() -> bytes:

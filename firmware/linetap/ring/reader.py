@@ -29,7 +29,10 @@ from linetap.ring.layout import (
     boot_id,
     read_header,
     ring_path,
+    slot_dtype,
 )
+
+_BELL_READS = 16  # 64 KiB, as much as a FIFO holds
 
 
 class RingReader:
@@ -48,12 +51,17 @@ class RingReader:
             raise DeviceFault("ring_foreign", f"{path}: a ring of another version or boot; restart capture@{card}")
         self.line_numbers = [int(n) for n in header["line_numbers"][: int(header["lines"])]]
         self.lines = len(self.line_numbers)
+        if not 1 <= self.lines == int(header["lines"]) or int(header["slot_bytes"]) != slot_dtype(self.lines).itemsize:
+            raise DeviceFault("ring_foreign", f"{path}: a ring of another shape; restart capture@{card}")
         self.ring_id = int(header["ring_id"])
         self._count = int(header["slots"])
-        self._map = Mapped(path, self.lines, self._count, writable=False)
+        try:
+            self._map = Mapped(path, self.lines, self._count, writable=False)
+        except (OSError, ValueError) as error:  # it was taken away or made shorter meanwhile
+            raise DeviceFault("ring_absent", f"{path}: {error}; restart capture@{card}") from None
         slots = self._map.slots
         self._seqs, self._flags, self._frames, self._audio = (slots[n] for n in ("seq", "flags", "frame", "audio"))
-        self._bell = os.open(bell, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell = os.open(bell, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         self.cursor = self._map.head
         self._next_frame = self._end_of_last()
         self._looks = 0
@@ -74,8 +82,9 @@ class RingReader:
 
     def silence_bell(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            while os.read(self._bell, 4096):
-                pass
+            for _ in range(_BELL_READS):  # and not until it is empty: who rings without end would keep us here
+                if not os.read(self._bell, 4096):
+                    break
 
     def replaced(self) -> bool:
         """Whether capture has made a new ring of another shape under the same name."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from linetap import rooms
 from linetap.ring.layout import (
     CRC_AT,
     HEADER_BYTES,
@@ -60,11 +61,10 @@ class RingWriter:
 
     def __init__(self, run_dir: Path, card: int, line_numbers: list[int], seconds: int, device_rate_hz: int) -> None:
         """OSError where the tmpfs has no room; DeviceFault where `run_dir` is not in RAM."""
-        require_ram(run_dir)
-        audio_folder(run_dir).mkdir(mode=0o750, exist_ok=True)
+        require_ram(rooms.make(audio_folder(run_dir)))
         bell = bell_path(run_dir, card)  # before the ring: whoever finds that may listen
         if not bell.exists():
-            os.mkfifo(bell, 0o660)
+            os.mkfifo(bell, 0o640)
         self._bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # RDWR: no reader is no error
         lines = len(line_numbers)
         slots = seconds * 1000 // SLOT_MS

@@ -16,6 +16,7 @@ from linetap.clock import SYSTEM
 from linetap.config import Config, load_config
 from linetap.errors import BadInput
 from linetap.records import UpdateState
+from linetap.rooms import enter_own
 from linetap.service import InstanceLock, start_logging
 from linetap.update import stick
 from linetap.update.fault import UpdateFault
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     start_logging("update")
     match args.verb:
         case "install":
-            with InstanceLock(config.run_path, "update"):
+            with InstanceLock(enter_own(config.run_path, "update"), "update"):
                 Install(config, Rauc(), _fetcher(config), _looker(config), SYSTEM).run()
         case "trial":
             Trial(folder_of(config), Rauc(), _looker(config), SYSTEM, args.within).run()

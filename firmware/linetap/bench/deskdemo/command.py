@@ -19,7 +19,7 @@ from linetap.clock import NS_PER_S, SYSTEM
 from linetap.config import load_config
 from linetap.errors import BadInput
 from linetap.notices.defaults import make_default_notices
-from linetap.recorder.vault.spool import SPOOL
+from linetap.recorder.vault.spool import answers_for
 
 LINES = 8
 READY_S = 60.0
@@ -77,7 +77,7 @@ def _start_unit(stage: DeskStage, made: DemoKeys, script: Path, often: int) -> N
     stage.start_exchange(script, voices=stage.folder.parent / "voices", repeat=often)
     for service in ("panel", "capture", "recorder", "reporter"):
         stage.start(service)
-    wait((stage.run_dir / SPOOL).is_dir, stage.children, "the recorder takes no command", READY_S)
+    wait(answers_for(stage.run_dir, "reporter").is_dir, stage.children, "the recorder takes no command", READY_S)
     made.command_roles(UNIT, stage.config_path)
 
 

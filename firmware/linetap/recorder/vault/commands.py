@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed commands, taken from a folder in run_dir by the vault's thread, and answered beside them.
+"""Signed commands, taken from the folders of who brings them by the vault's thread, and answered in the recorder's own.
 
-Whoever can write there has no right by that: the signature alone counts. The counter, and the command with it, are in
-the vault before anything is done: after a power cut the command is done again, and each effect may be done twice.
+Whoever can write there has no right by that: the signature alone counts. A command is done once, and lies there until
+its giver has seen the answer. The counter, and the command with it, are in the vault before anything is done: after a
+power cut the command is done again, and each effect may be done twice.
 Only what is said every second (LIGHT) leaves neither leaf nor file, and its counters are in RAM alone.
 """
 
@@ -11,12 +12,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
+from linetap import handover, rooms
 from linetap.clock import Clock, rfc3339
 from linetap.errors import LinetapError
 from linetap.evidence import command as envelopes
@@ -26,25 +27,27 @@ from linetap.evidence.counters import Counters, Window
 from linetap.recorder.vault import files
 from linetap.recorder.vault.effects import Effects
 from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.spool import ANSWER, SPOOL, SUFFIX
+from linetap.recorder.vault.spool import ANSWER, GIVERS, SUFFIX, answers_for, commands_of
 from linetap.records import RefusedState
-from linetap.service import remove_quietly, write_atomically
+from linetap.service import remove_quietly
 
 NAME = "commands.json"  # in the vault
 A_TICK = 4
-MOST_ANSWERS = 64  # that nobody has fetched
+MOST_ANSWERS = 64  # that nobody has fetched, of each giver
+MOST_NOTED = 1024  # refused envelopes that stand in the log, each once
 LONGEST_TEXT = 3000  # characters of an answer's, which may have 16 KiB in all
 
 log = logging.getLogger("linetap.recorder.vault")
 
 
 class _Begun(msgspec.Struct):
-    """A command whose effect may not have been whole yet. `name` of the file that it came in."""
+    """A command whose effect may not have been whole yet. `name` of the file that it came in, `giver` whose that is."""
 
     name: str
     envelope: str
     command: Command
     at: str
+    giver: str = "reporter"
     by: tuple[Holder, ...] = ()  # who signed; of one that an older version began nobody knows it any more
 
     @property
@@ -68,9 +71,14 @@ class Commands:
     def __init__(
         self, vault: Path, run_dir: Path, unit: str, unit_log: UnitLog, effects: Effects, clock: Clock
     ) -> None:
-        self._path, self._spool, self._unit = vault / NAME, run_dir / SPOOL, unit
+        self._path, self._run_dir, self._unit = vault / NAME, run_dir, unit
         self._log, self._effects, self._clock = unit_log, effects, clock
-        self._spool.mkdir(parents=True, exist_ok=True)
+        rooms.enter(run_dir, "recorder")
+        self._answered: dict[str, set[str]] = {}  # by giver, the names of those that still lie there
+        for giver in GIVERS:
+            answers = rooms.make(rooms.make(answers_for(run_dir, giver).parent) / giver)
+            self._answered[giver] = {Path(name).stem for name in handover.names(answers, ANSWER)}
+        self._noted: dict[bytes, None] = {}
         self._saved = self._load()
         self._counters = Counters(self._saved.keys, self._saved.counters) if self._saved is not None else Counters()
         self.refused = RefusedState()  # any thread may read it
@@ -79,24 +87,32 @@ class Commands:
         """A few commands. OSError: nothing is lost, the next tick goes on."""
         if self._saved is not None and self._saved.begun is not None:
             self._go_on(self._saved.begun, again=True)
-        for path in _first(self._spool, A_TICK):
-            self._take(path)
+        for giver in GIVERS:
+            there = [Path(name).stem for name in handover.names(commands_of(self._run_dir, giver), SUFFIX)]
+            for gone in self._answered[giver].difference(there):
+                remove_quietly(answers_for(self._run_dir, giver) / f"{gone}{ANSWER}")
+                self._answered[giver].discard(gone)
+            for name in [name for name in there if name not in self._answered[giver]][:A_TICK]:
+                self._take(giver, name)
 
-    def _take(self, path: Path) -> None:
+    def _take(self, giver: str, name: str) -> None:
         try:
-            with path.open("rb") as file:
-                data = file.read(envelopes.LIMIT_BYTES + 1)
+            data = handover.read(commands_of(self._run_dir, giver), f"{name}{SUFFIX}", envelopes.LIMIT_BYTES + 1)
         except FileNotFoundError:  # withdrawn
+            return
+        except OSError as error:
+            log.warning("command_unreadable: from %s: %s", giver, error.strerror)
+            self._answered[giver].add(name)  # what it is will not become better by looking again
             return
         try:
             if self._saved is None:
                 raise CommandFault("command_counters_lost", f"{self._path} cannot be read")
             signed = self._effects.checked(data, self._counters)
         except CommandFault as fault:
-            self._refuse(path.stem, data, fault)
+            self._refuse(giver, name, data, fault)
         else:
             command = signed.command
-            begun = _Begun(path.stem, data.decode("utf-8"), command, rfc3339(self._clock.utc_ns()), signed.by)
+            begun = _Begun(name, data.decode("utf-8"), command, rfc3339(self._clock.utc_ns()), giver, signed.by)
             counters = signed.using(self._counters)
             if command.verb in envelopes.LIGHT:
                 self._do_lightly(begun)
@@ -105,12 +121,11 @@ class Commands:
             self._counters = counters
             if command.verb not in envelopes.LIGHT:
                 self._go_on(begun, again=False)
-        remove_quietly(path)
 
     def _do_lightly(self, begun: _Begun) -> None:
         """Where the disk takes nothing it is tried again at the next tick; after a power cut it is said again."""
         code, outcome = self._do(begun, again=False)
-        self._answer(begun.name, code, outcome, begun.command, begun.at)
+        self._answer(begun.giver, begun.name, code, outcome, begun.command, begun.at)
 
     def _go_on(self, begun: _Begun, again: bool) -> None:
         command = begun.command
@@ -118,8 +133,7 @@ class Commands:
         if code == "done":
             log.info("command_done: %s by %s: %s", command.verb, command.role, outcome.text)
         self._note(begun.envelope.encode("utf-8"), command, code, begun.at)
-        self._answer(begun.name, code, outcome, command, begun.at)
-        remove_quietly(self._spool / f"{begun.name}{SUFFIX}")  # before a restart it was left there
+        self._answer(begun.giver, begun.name, code, outcome, command, begun.at)
         self._save(_Saved.of(self._counters))
 
     def _do(self, begun: _Begun, again: bool) -> tuple[str, Outcome]:
@@ -135,16 +149,25 @@ class Commands:
         outcome = Outcome(told) if isinstance(told, str) else told
         return "done", msgspec.structs.replace(outcome, text=_one_line(outcome.text))
 
-    def _refuse(self, name: str, data: bytes, fault: CommandFault) -> None:
-        """Only what somebody known has signed goes into the log: nobody else can make it longer."""
+    def _refuse(self, giver: str, name: str, data: bytes, fault: CommandFault) -> None:
+        """Only what somebody known has signed goes into the log, once: nobody else can make it longer."""
         at = rfc3339(self._clock.utc_ns())
         text = _one_line(str(fault))
         log.warning("%s: a command was refused: %s", fault.code, text)
-        if fault.command is not None and fault.command.verb not in envelopes.LIGHT:
+        if fault.command is not None and fault.command.verb not in envelopes.LIGHT and self._is_new(data):
             self._note(data, fault.command, fault.code, at)
         if not (fault.code == "command_repeated" and fault.command and fault.command.verb in envelopes.LIGHT):
             self._count(fault.code, fault.command)  # a broker delivers twice, and nothing comes of that
-        self._answer(name, fault.code, Outcome(text), fault.command, at)
+        self._answer(giver, name, fault.code, Outcome(text), fault.command, at)
+
+    def _is_new(self, data: bytes) -> bool:
+        digest = hashlib.sha256(data).digest()
+        if digest in self._noted:
+            return False
+        self._noted[digest] = None
+        if len(self._noted) > MOST_NOTED:
+            del self._noted[next(iter(self._noted))]
+        return True
 
     def _count(self, code: str, command: Command | None) -> None:
         role = command.role if command is not None else ""
@@ -156,7 +179,7 @@ class Commands:
             sha256=hashlib.sha256(data).hexdigest(),
         )  # fmt: skip
 
-    def _answer(self, name: str, code: str, outcome: Outcome, command: Command | None, at: str) -> None:
+    def _answer(self, giver: str, name: str, code: str, outcome: Outcome, command: Command | None, at: str) -> None:
         answer = Answer(
             unit=self._unit, at=at, done=code == "done", code=code, text=outcome.text,
             verb=command.verb if command else None,
@@ -165,11 +188,13 @@ class Commands:
             findings=outcome.findings, config_sha256=outcome.config_sha256, closing=outcome.closing,
             granted=command.body if command and code == "done" and command.verb == fetch.VERB else None,
         )  # fmt: skip
-        answers = sorted(self._spool.glob(f"*{ANSWER}"), key=_age)
+        self._answered[giver].add(name)
+        folder = answers_for(self._run_dir, giver)
+        answers = sorted(folder.glob(f"*{ANSWER}"), key=_age)
         for old in answers[: max(0, len(answers) - MOST_ANSWERS + 1)]:
             remove_quietly(old)
         with contextlib.suppress(OSError):  # RAM is full: whoever waits is told that nothing came
-            write_atomically(self._spool / f"{name}{ANSWER}", msgspec.json.encode(answer) + b"\n")
+            handover.replace_in_ram(folder / f"{name}{ANSWER}", msgspec.json.encode(answer) + b"\n")
 
     def _save(self, saved: _Saved) -> None:
         files.write_atomically(self._path, msgspec.json.encode(saved))
@@ -186,10 +211,6 @@ class Commands:
                 "command_counters_lost: %s: %s; no command is taken until it is put back or removed", self._path, error
             )
             return None
-
-
-def _first(spool: Path, most: int) -> Iterator[Path]:
-    yield from sorted(spool.glob(f"[!.]*{SUFFIX}"))[:most]
 
 
 def _one_line(text: str) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from linetap.recorder.vault.steps import step
@@ -14,6 +15,7 @@ from linetap.recorder.vault.steps import step
 _TEMPORARY = ".tmp"
 _DIRECTORY_MODE = 0o750
 _FILE_MODE = 0o640
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK_BYTES = 1024 * 1024
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -36,17 +38,8 @@ def write_atomically(path: Path, data: bytes, like: Path | None = None) -> None:
     """
     temporary = path.with_name(f".{path.name}{_TEMPORARY}")
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
-        try:
-            write_all(fd, data)
-            if like is not None:
-                about = like.stat()
-                with contextlib.suppress(OSError):  # a group that is not ours: the folder's own has to do
-                    os.fchown(fd, -1, about.st_gid)
-                os.fchmod(fd, about.st_mode & 0o777)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        temporary.unlink(missing_ok=True)  # of one that was killed; or a link, which is not written through
+        _write_whole(os.open(temporary, _NEW, _FILE_MODE), data, like)
         temporary.rename(path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -55,9 +48,21 @@ def write_atomically(path: Path, data: bytes, like: Path | None = None) -> None:
     sync_directory(path.parent)
 
 
+def _write_whole(fd: int, data: bytes, like: Path | None) -> None:
+    try:
+        write_all(fd, data)
+        if like is not None and stat.S_ISREG((about := like.lstat()).st_mode):
+            with contextlib.suppress(OSError):  # a group that is not ours: the folder's own has to do
+                os.fchown(fd, -1, about.st_gid)
+            os.fchmod(fd, about.st_mode & 0o777)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def create(path: Path) -> int:
     """A descriptor of a new file; FileExistsError rather than an old one: its key may have been used on it."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+    return os.open(path, _NEW, _FILE_MODE)
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -11,9 +11,11 @@ from typing import Self
 import msgspec
 import numpy as np
 
+from linetap import rooms
 from linetap.clock import parse_rfc3339
 from linetap.config.schema import Config
 from linetap.evidence import g711, sealed
+from linetap.handover import replace_in_ram
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.ports import AudioSource, Stretches
 from linetap.recorder.vault.epochs import Epochs
@@ -23,7 +25,7 @@ from linetap.recorder.vault.jobs import Open, OpenCall
 from linetap.recorder.vault.journal.entries import next_seam
 from linetap.records import Audio, CallRecord
 from linetap.ring import RATE_HZ, Stretch
-from linetap.service import remove_quietly, write_atomically
+from linetap.service import remove_quietly
 
 NOT_ANNOUNCED = "not_announced"  # the cause of such a gap
 MOST_FRAMES_AT_ONCE = 30 * RATE_HZ  # so that a backlog of one call does not starve the others
@@ -167,7 +169,7 @@ class Recording:
         self.state.gaps = joined(self.state.gaps, gap_of(frame - self.state.first_frame, frames, named))
 
     def _remember(self) -> None:
-        write_atomically(self._path, msgspec.json.encode(self.state), private=True)
+        replace_in_ram(self._path, msgspec.json.encode(self.state), private=True)
 
     def forget(self) -> None:
         remove_quietly(self._path)
@@ -180,7 +182,7 @@ def _silence(first: int, end: int) -> Stretch:
 
 def open_calls(config: Config) -> Path:
     """The folder on tmpfs that holds the state of every recording being written."""
-    return config.run_path / "calls"
+    return config.run_path / rooms.CALLS
 
 
 def path_of(config: Config, call_id: str) -> Path:

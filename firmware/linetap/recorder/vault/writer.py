@@ -22,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import rooms
 from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.config.schema import Config
 from linetap.errors import Refusal
@@ -81,7 +82,7 @@ class VaultWriter:
         self._sign = sign
         self._clock = clock
         self._log = unit_log
-        open_calls(config).mkdir(parents=True, exist_ok=True)
+        rooms.make(open_calls(config), private=True)
         config.vault_path.mkdir(parents=True, exist_ok=True)
         self.epochs = Epochs(config, self.clock_is_trusted)
         self._index = Index(config, self.epochs)
@@ -473,7 +474,7 @@ class VaultWriter:
         A journal of this boot's is not recovered from: its calls go on, or their ends stand in the checkpoint.
         """
         assert self._journal is not None
-        marker = self._config.run_path / OF_THIS_BOOT
+        marker = open_calls(self._config) / OF_THIS_BOOT
         found = found_calls(store.read(self._journal.folder))
         going_on = {call.state.call_id: call.state for call in found if call.state.call_id in self._recordings}
         if not marker.exists():

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small files on tmpfs that one service writes and another reads.
+
+The reader treats them as written by an attacker: whoever owns the folder can put a link, a FIFO, a folder or a file of
+any size there, or take it away at any moment. Nothing of that may make the reader follow, block, grow or end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no FIFO and no lease holds it up
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_NAMES = 1024  # that are looked at in a folder of somebody else's
+
+
+@contextmanager
+def opened(folder: Path | str, name: str, most_bytes: int) -> Iterator[tuple[int, int]]:
+    """Descriptor and size of a file that is read. OSError unless it is a plain file with one name, of whoever owns the
+    folder, and not larger than `most_bytes`."""
+    at = os.open(folder, _FOLDER)
+    try:
+        fd = os.open(name, _FILE, dir_fd=at)
+        try:
+            # Owners are compared and not named: in a user namespace of its own a service sees no other's number.
+            found, owner = os.fstat(fd), os.fstat(at).st_uid
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_uid != owner:
+                raise OSError(errno.EINVAL, "not a plain file of the folder's owner", f"{folder}/{name}")
+            if found.st_size > most_bytes:
+                raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", f"{folder}/{name}")
+            yield fd, found.st_size
+        finally:
+            os.close(fd)
+    finally:
+        os.close(at)
+
+
+def read(folder: Path | str, name: str, most_bytes: int) -> bytes:
+    """A whole file, as `opened` takes it."""
+    with opened(folder, name, most_bytes) as (fd, size):
+        return os.read(fd, size)
+
+
+def decoded[T](data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """msgspec.DecodeError for everything that is not one, also where it is nested deeper than msgspec goes."""
+    try:
+        return decoder.decode(data)
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deep") from None
+
+
+def names(folder: Path | str, suffix: str) -> list[str]:
+    """What ends so in a folder, in order, without what is being written; of a crowded folder some. A folder that is not
+    there is empty."""
+    try:
+        at = os.open(folder, _FOLDER)
+    except OSError:
+        return []
+    try:
+        with os.scandir(at) as entries:
+            found = [entry.name for _, entry in zip(range(_MOST_NAMES), entries, strict=False)]
+    finally:
+        os.close(at)
+    return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
+
+
+def stamp(path: Path | str) -> tuple[int, int] | None:
+    """Inode and time: another one after each writing, since each is a file of its own. None: it is not there."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def replace_in_ram(path: Path, data: bytes, private: bool = False) -> None:
+    """For tmpfs: a rename without fsync. What must survive a power cut goes through `files.replace_durably`.
+
+    `private`: for this service alone; others of the folder's group may read the rest.
+    """
+    fresh = f".{path.name}.new"
+    at = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=at)  # of one that was killed; or whatever else, which is not written through
+        fd = os.open(fresh, _NEW, 0o600 if private else 0o640, dir_fd=at)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)
+        os.rename(fresh, path.name, src_dir_fd=at, dst_dir_fd=at)
+    finally:
+        os.close(at)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a service finds where another should have left a file, and what lies where it writes its own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from linetap import handover, learned, rooms
+from linetap.errors import AlreadyRunning
+from linetap.recorder.door import Door
+from linetap.recorder.vault import files
+from linetap.records import PanelState, RecorderCommand, StartWalk
+from linetap.service import InstanceLock, StateReader, read_state
+from linetap.sockets import Caller
+
+MOST = 1000
+SECRET = b"the key of a sealed call"
+
+
+@pytest.fixture
+def victim(run_dir: Path) -> Path:
+    path = run_dir / "key.age"
+    path.write_bytes(SECRET)
+    return path
+
+
+def _symlink(path: Path, victim: Path) -> None:
+    path.symlink_to(victim)
+
+
+def _hard_link(path: Path, victim: Path) -> None:
+    path.hardlink_to(victim)
+
+
+def _fifo(path: Path, _victim: Path) -> None:
+    os.mkfifo(path)
+
+
+def _folder(path: Path, _victim: Path) -> None:
+    path.mkdir()
+
+
+def _device(path: Path, _victim: Path) -> None:
+    os.mknod(path, 0o20666, os.makedev(1, 5))
+
+
+def _giant(path: Path, _victim: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+def _of_another(path: Path, _victim: Path) -> None:
+    path.write_bytes(b"{}")
+    os.chown(path, 65533, -1)
+
+
+HOSTILE = [_symlink, _hard_link, _fifo, _folder, _device, _giant, _of_another]
+
+
+@pytest.mark.parametrize("plant", HOSTILE)
+def test_what_is_no_plain_small_file_of_its_owner_is_not_read(
+    run_dir: Path, victim: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    """Without waiting: a FIFO that nobody writes to would hold up whoever opens it."""
+    room = rooms.enter(run_dir, "panel")
+    plant(room / "panel.json", victim)
+    with pytest.raises(OSError, match=r"panel\.json|symbolic"):
+        handover.read(room, "panel.json", MOST)
+    assert read_state(run_dir, "panel", PanelState) is None
+    assert StateReader(run_dir, "panel", PanelState).read() is None
+    assert victim.read_bytes() == SECRET
+
+
+def test_a_folder_that_is_a_link_is_not_entered(run_dir: Path, victim: Path) -> None:
+    (run_dir / "panel").symlink_to(victim.parent)
+    with pytest.raises(OSError, match="panel"):
+        handover.read(run_dir / "panel", victim.name, MOST)
+    assert handover.names(run_dir / "panel", ".age") == []
+
+
+def test_a_state_that_is_nested_without_end_is_none(run_dir: Path) -> None:
+    """msgspec gives up with another error than for what is no JSON."""
+    handover.replace_in_ram(rooms.enter(run_dir, "panel") / "panel.json", b'{"x":' + b"[" * 100_000)
+    assert read_state(run_dir, "panel", PanelState) is None
+
+
+def test_a_request_that_is_nested_without_end_ends_nobody(run_dir: Path) -> None:
+    door, caller = Door(run_dir), Caller(run_dir / "door" / "recorder.sock")
+    done: list[RecorderCommand] = []
+    try:
+        for data in (b'{"verb":"start_walk","by":"button","x":' + b"[" * 4000, b'{"verb":"start_walk","by":"button"}'):
+            caller.send(data)
+        for _ in range(8):
+            door.serve(done.append)
+    finally:
+        caller.close()
+        door.close()
+    assert done == [StartWalk(by="button")]
+
+
+def test_of_a_crowded_folder_some_names_are_looked_at(run_dir: Path) -> None:
+    for n in range(1500):
+        (run_dir / f"{n:04d}.command").touch()
+    assert 900 < len(handover.names(run_dir, ".command")) <= 1024
+
+
+@pytest.mark.parametrize("plant", HOSTILE)
+@pytest.mark.parametrize("write", [handover.replace_in_ram, files.write_atomically])
+def test_what_lies_at_the_name_of_a_temporary_is_not_written_to(
+    run_dir: Path, victim: Path, plant: Callable[[Path, Path], None], write: Callable[[Path, bytes], None]
+) -> None:
+    path = run_dir / "state"
+    plant(path.with_name(".state.new" if write is handover.replace_in_ram else ".state.tmp"), victim)
+    try:
+        write(path, b"new")
+    except OSError:
+        assert plant is _folder, "it says so, and that is all it can do to whoever owns the folder"
+    else:
+        assert path.read_bytes() == b"new"
+        assert path.stat().st_nlink == 1
+    assert victim.read_bytes() == SECRET
+
+
+def test_what_was_learned_is_not_written_through_a_link(run_dir: Path, victim: Path) -> None:
+    (run_dir / ".01.json.new").symlink_to(victim)
+    learned.save(run_dir, 1, learned.Learned(learned_at="2026-11-28T00:00:00.000Z"))
+    assert victim.read_bytes() == SECRET
+    assert 1 in learned.load(run_dir)
+
+
+def test_a_lock_is_where_nobody_else_can_hold_it(run_dir: Path, victim: Path) -> None:
+    own = rooms.enter_own(run_dir, "panel")
+    assert own.stat().st_mode & 0o777 == 0o700
+    (own / "panel.lock").symlink_to(victim)
+    with pytest.raises(OSError, match=r"panel\.lock"), InstanceLock(own, "panel"):
+        pass
+    assert victim.read_bytes() == SECRET
+    (own / "panel.lock").unlink()
+    with InstanceLock(own, "panel"):
+        assert (own / "panel.lock").stat().st_mode & 0o777 == 0o600
+        with (own / "panel.lock").open() as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(AlreadyRunning), InstanceLock(own, "panel"):
+            pass
+
+
+def test_a_lease_of_its_owner_holds_up_nobody(run_dir: Path) -> None:
+    """open(2) waits for it otherwise, up to /proc/sys/fs/lease-break-time."""
+    path = run_dir / "state"
+    path.write_bytes(b"{}")
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # the kernel tells the holder, whom that would end
+    with path.open("r+b") as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        with pytest.raises(BlockingIOError):
+            handover.read(run_dir, "state", MOST)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    signal.signal(signal.SIGIO, before)
+    assert handover.read(run_dir, "state", MOST) == b"{}"
