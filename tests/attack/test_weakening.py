@@ -7,27 +7,27 @@ Each is refused, or stands in the log, with an alert that only somebody else tak
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import pytest
+from attack_house import HOUR, House, a_weaker
 
 import config_file
-from keeping_rig import DAY, UNIT, Keeper
+from keeping_rig import DAY, UNIT
 from linetap import learned
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.config import Config, config_sha256, load_config
+from linetap.config import config_sha256, load_config
 from linetap.config.schema import Policy, RetentionClass
-from linetap.evidence import document, keys
+from linetap.evidence import keylist, keys, sshsig
 from linetap.evidence.command import Answer
-from linetap.evidence.roles import Person, Roles
+from linetap.evidence.keylist import Epoch, KeyList, Overflow
 from linetap.learned import Learned
-from linetap.recorder.vault import configchange, weakened, weakenedmemory
-from linetap.records import WeakeningState
+from linetap.recorder.vault import configchange, weakenedmemory
 from unit_rig import save_notice, spoken
 
-HOUR = 3600 * NS_PER_S
 WEAKER: list[tuple[str, str, dict[str, Any]]] = [
     ("line_exempt", "line", {"exempt": True}),
     ("retention_shorter", "retention", {"classes": [RetentionClass(name="standard", days=59),
@@ -37,90 +37,9 @@ WEAKER: list[tuple[str, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-class House(Keeper):
-    """A unit that was started from a file, and everybody's keys. `privacy` and `legal` approve."""
-
-    ROLES: ClassVar = {
-        "vault": "vault", "vault2": "vault", "desk": "desk", "operator": "operator", "operator2": "operator",
-        "privacy": "privacy", "legal": "legal", "custodian": "custodian",
-    }  # fmt: skip
-
-    def __init__(self, run_dir: Path, delay_h: int = 0) -> None:
-        super().__init__(run_dir, run_dir)
-        for name in self.ROLES:
-            if not hasattr(self.people, name):
-                setattr(self.people, name, keys.new_unit_key())
-        self.config = msgspec.structs.replace(
-            self.config,
-            keys=msgspec.structs.replace(self.config.keys, key_list=str(run_dir / "keylist.json")),
-            policy=Policy(weakening_delay_h=delay_h),
-        )
-        self.config_file = config_file.write(run_dir / "unit.toml", self.config)
-        self.restart()
-        self.roles_are(1, *self.ROLES)
-
-    def roles_are(self, version: int, *names: str) -> None:
-        people = [Person(f"the {name}", self.ROLES[name], keys.public_line(self.people.of(name).public_key()))
-                  for name in names]  # fmt: skip
-        text = document.encode(Roles(version, people, []))
-        assert self.command(self.signed("roles", "authority", text, "linetap-roles")).done
-
-    def restart(self, boot: bool = False, off_ns: int = 0) -> None:
-        assert self.config_file is not None
-        self.config = load_config(self.config_file)
-        super().restart(boot, off_ns)
-
-    @property
-    def file(self) -> Path:
-        assert self.config_file is not None
-        return self.config_file
-
-    def with_(self, part: str, **changes: Any) -> Config:
-        if part == "line":
-            first, *others = self.config.line
-            return msgspec.structs.replace(self.config, line=[msgspec.structs.replace(first, **changes), *others])
-        replaced = msgspec.structs.replace(getattr(self.config, part), **changes)
-        return msgspec.structs.replace(self.config, **{part: replaced})
-
-    def asking(self, new: Config, *by: str) -> bytes:
-        """The command, signed by each of these: the first commands."""
-        body = {"document": config_file.text(new), "replaces": config_sha256(self.config)}
-        role = self.ROLES[by[0]]
-        return self.cosigned(self.envelope("config", role, body, by=by[0]), *by[1:])
-
-    def ask(self, new: Config, *by: str) -> Answer:
-        return self.command(self.asking(new, *by))
-
-    def say(self, verb: str, name: str, by: str) -> Answer:
-        role = self.ROLES.get(by, by)
-        return self.command(self.envelope(verb, role, {"weakening": name}, by=by))
-
-    def quietly(self) -> None:
-        self.upkeep.change.quiet = True
-        self.upkeep.tick(busy=False, room=lambda: (self.room, self.room))
-
-    def look(self) -> None:
-        self.clock.advance(weakened.LOOK_EVERY_NS)
-        self.tick()
-
-    @property
-    def standing(self) -> list[WeakeningState]:
-        return self.upkeep.weakened.state
-
-    def steps(self) -> list[str]:
-        return [leaf["step"] for leaf in self.leaves("weakening")]
-
-    def fingerprint(self, name: str) -> str:
-        return keys.fingerprint(self.people.of(name).public_key())
-
-
 @pytest.fixture
 def unit(run_dir: Path) -> House:
     return House(run_dir)
-
-
-def a_weaker(unit: House) -> Config:
-    return unit.with_("line", exempt=True)
 
 
 # --- who has to sign -----------------------------------------------------------------------------------------
@@ -452,6 +371,83 @@ def test_whom_the_authority_brought_does_not_confirm_that_he_came(unit: House) -
     assert unit.say("confirm", second.id, "vault").code == "weakening_signer"
     assert unit.say("confirm", second.id, "legal").code == "weakening_signer"
     assert unit.say("confirm", second.id, "vault2").done
+
+
+def a_list(unit: House, version: int, days: int, custodians: list[str], needed: int = 2) -> bytes:
+    """Each day and the overflow epoch are a group of three, two of whom open together."""
+
+    def recipient() -> str:
+        three = [keys.new_identity().recipient for _ in range(3)]
+        return f"{needed}:{','.join(three)}" if needed > 1 else three[0]
+
+    made = unit.days.setdefault("epochs", [])
+    first = date(2026, 11, 20)
+    while len(made) < days:
+        made.append(Epoch((first + timedelta(len(made))).isoformat(), recipient(), recipient()))
+    over = unit.days.setdefault("overflow", [Overflow(2, recipient())])
+    return keylist.encode(KeyList(version=version, made_at="2026-11-20T00:00:00.000Z", zone="Asia/Seoul",
+                                  epochs=made[:days], overflow=[*over], custodians=custodians))  # fmt: skip
+
+
+def bring(unit: House, data: bytes, *by: str) -> Answer:
+    """By a command of the authority, cosigned by these."""
+    return unit.command(unit.cosigned(unit.signed("key_list", "authority", data, keylist.NAMESPACE), *by))
+
+
+def test_the_authority_alone_makes_nobody_a_custodian(unit: House) -> None:
+    mine, theirs = unit.config.keys.custodians, [keys.new_identity().recipient]
+    assert bring(unit, a_list(unit, 1, 200, mine)).done, "as it was"
+    unit.look()
+    assert not unit.standing
+    other = a_list(unit, 2, 200, theirs)
+    for by in ((), ("operator",), ("desk", "custodian")):
+        answer = bring(unit, other, *by)
+        assert answer.code == "key_list_weakens"
+        assert "custodians 1 of 1 -> 1 of 1, other keys" in answer.text
+        assert unit.epochs.custodians == mine
+    assert bring(unit, other, "vault").done
+    (stands,) = unit.standing
+    assert (stands.by, stands.codes) == ("authority", ["keys"])
+    assert unit.say("confirm", stands.id, "vault").code == "weakening_signer"
+    assert unit.say("confirm", stands.id, "authority").code == "weakening_signer"
+    assert unit.say("confirm", stands.id, "privacy").done
+    assert not unit.standing
+
+
+@pytest.mark.parametrize("what", ["days", "overflow"])
+def test_nor_does_it_let_fewer_open_days_to_come(unit: House, what: str) -> None:
+    mine = unit.config.keys.custodians
+    assert bring(unit, a_list(unit, 1, 200, mine)).done
+    if what == "days":
+        fewer = a_list(unit, 2, 210, mine, needed=1)
+    else:
+        unit.days["overflow"].append(Overflow(3, keys.new_identity().recipient))
+        fewer = a_list(unit, 2, 200, mine)
+    answer = bring(unit, fewer)
+    assert answer.code == "key_list_weakens"
+    assert f"{what} from" in answer.text
+    assert bring(unit, fewer, "privacy").done
+    assert [each.codes for each in unit.standing] == [["keys"]]
+
+
+def test_a_list_that_was_laid_down_is_found(unit: House) -> None:
+    """Its signature is the authority's, and nobody has cosigned: it counts as before, and is seen."""
+    mine = unit.config.keys.custodians
+    assert bring(unit, a_list(unit, 1, 200, mine)).done
+    unit.look()
+    other = a_list(unit, 2, 210, [keys.new_identity().recipient], needed=1)
+    path = unit.file.with_name("keylist.json")
+    signature = sshsig.sign(other, unit.people.authority, keylist.NAMESPACE)
+    path.with_name("keylist.json.sig").write_text(signature)
+    path.write_bytes(other)
+    unit.restart()
+    unit.look()
+    (stands,) = unit.standing
+    assert (stands.by, stands.codes) == ("authority", ["keys"])
+    told = unit.leaves("weakening")[-1]["what"]
+    assert told[0].startswith("custodians: ")
+    assert told[1] == "days from 2027-06-08 on: 2 -> 1 people open together"
+    assert unit.say("confirm", stands.id, "authority").code == "weakening_signer"
 
 
 # --- delay ---------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from shipped_broker import Client, ShippedBroker
 
 ASYNCAPI = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 ONLINE = ("identify", "self_test", "time", "ack", "resend", "fetch")
-VERBS = (*ONLINE, "config", "update", "hold", "destroy", "roles", "key_list")
+VERBS = (*ONLINE, "config", "update", "hold", "destroy", "roles", "key_list", "confirm", "cancel")
 UP = ["status", "line/1", "line/32", "call", "health", "alert/disk_full", "log", *(f"reply/{verb}" for verb in VERBS)]
 DOWN = [f"cmd/{verb}" for verb in VERBS]
 BEYOND = ["", "call/1", "line", "line/1/x", "cmd", "cmd/time/x", "config", "status/"]

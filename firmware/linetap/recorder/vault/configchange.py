@@ -18,9 +18,9 @@ from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.config import Config, change, config_sha256, load_config
 from linetap.config.weakening import Weakening, weakenings
 from linetap.errors import BadInput
-from linetap.evidence.command import OPERATOR, VAULT, CommandFault, Outcome, Signed, fields
-from linetap.evidence.roles import OFFICES
+from linetap.evidence.command import OPERATOR, CommandFault, Outcome, Signed, fields
 from linetap.recorder.vault import files
+from linetap.recorder.vault.counterparts import COUNTERPARTS, counterparts
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.weakened import Weakened
 from linetap.service import ask_to_start_again, remove_quietly
@@ -106,12 +106,9 @@ class ConfigChange:
             self.pending = None
 
     def _require_two(self, signed: Signed, found: list[Weakening]) -> None:
-        """An operator, and somebody of the vault's or of an approver's role. Never the desk's key, which is online; nor
-        the authority's, which says who the others are."""
-        others = [each for each in signed.cosigners if each.role == VAULT or each.role not in OFFICES]
-        if signed.command.role != OPERATOR or not others:
+        if signed.command.role != OPERATOR or not counterparts(signed):
             what = "; ".join(change.bounded([f"{each.code}: {each.what}" for each in found]))
-            text = f"it weakens ({what}): somebody of role vault or of an approver's has to cosign it"
+            text = f"it weakens ({what}): {COUNTERPARTS} has to cosign it"
             raise CommandFault("config_weakens", f"{text}, `linetap command cosign`", signed.command)
 
     def _take(self, file: Path, document: str, signed: Signed) -> Outcome:

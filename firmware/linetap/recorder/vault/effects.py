@@ -26,6 +26,7 @@ from linetap.evidence.roles import Roles
 from linetap.recorder.vault import files, indexend, officersgone
 from linetap.recorder.vault.configchange import ConfigChange
 from linetap.recorder.vault.copies import Copies
+from linetap.recorder.vault.counterparts import COUNTERPARTS, counterparts
 from linetap.recorder.vault.delivery import Delivery
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.holds import Holds
@@ -80,6 +81,8 @@ class Effects:
         signed = envelopes.check_signed(data, self._config.unit, self._authority, self._roles, counters, now_ns, bound)
         if signed.command.verb == "config":
             self._change.require_signed(signed)
+        elif signed.command.verb == "key_list":
+            self._require_cosigned_list(signed)
         return signed
 
     def do(self, signed: Signed, at: str, again: bool) -> str | Outcome:
@@ -120,7 +123,10 @@ class Effects:
                 return self._copies.asked(command, at)
             case "key_list":
                 text, signature = _document(command)
-                return f"key list version {self._epochs.take(text, signature)}"
+                self._require_cosigned_list(signed)
+                version = self._epochs.take(text, signature)
+                self._weakened.look(signed.by)
+                return f"key list version {version}"
         raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet")
 
     def _tell_time(self, signed: Signed) -> str:
@@ -168,6 +174,17 @@ class Effects:
         if ends_ns == 0 and _two_officers(signed):
             indexend.remove_epoch(self._vault, epoch)
         return f"the key of epoch {epoch} is destroyed"
+
+    def _require_cosigned_list(self, signed: Signed) -> None:
+        """The authority alone makes nobody else a custodian, and lets no fewer open."""
+        try:
+            text, signature = _document(signed.command)
+            found = self._epochs.weakens(text, signature)
+        except (CommandFault, keylist.KeyListFault, ValueError):
+            return  # `take` says it
+        if found and not counterparts(signed):
+            why = f"it weakens ({'; '.join(found)}): {COUNTERPARTS} has to cosign it"
+            raise CommandFault("key_list_weakens", f"{why}, `linetap command cosign`", signed.command)
 
     def _take_roles(self, signed: Signed) -> str:
         text, signature = _document(signed.command)

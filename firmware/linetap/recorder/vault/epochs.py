@@ -60,10 +60,18 @@ class Epochs:
     @property
     def custodians(self) -> list[str]:
         """Any of whom opens, or a single group."""
-        if self._list is not None and self._list.custodians:
-            return self._list.custodians
+        return self._custodians(self._list)
+
+    def _custodians(self, found: KeyList | None) -> list[str]:
+        if found is not None and found.custodians:
+            return found.custodians
         own = self._config.keys
         return own.custodians if own.custodians_needed == 1 else [str(own.custodian_group)]
+
+    @property
+    def key_list(self) -> KeyList | None:
+        """The one in use."""
+        return self._list
 
     @property
     def version(self) -> int | None:
@@ -86,6 +94,18 @@ class Epochs:
             self._take_up(self._path)
         if self._unsaved:
             self._save()
+
+    def weakens(self, data: bytes, signature: bytes) -> list[str]:
+        """What of a list that came in a command lets others open calls, or fewer together. KeyListFault: no list."""
+        if self._path is None:
+            return []
+        found = self._checked(_Taken(data.decode("utf-8"), signature.decode("ascii")))
+        told = keylist.needs_fewer(found, self._list) if self._list is not None else []
+        after = self._custodians(found)
+        if after != self.custodians and not any(each.startswith("custodians") for each in told):
+            before, behind = members.of(self.custodians).in_words(), members.of(after).in_words()
+            told.insert(0, f"custodians {before} -> {behind}, other keys")
+        return told
 
     def take(self, data: bytes, signature: bytes) -> int:
         """A list that came in a command; its version. The same list again is no error. KeyListFault: not taken."""

@@ -19,6 +19,8 @@ from linetap import learned
 from linetap.config import Config, config_sha256
 from linetap.config.load import lenient
 from linetap.config.weakening import Weakening, weakenings
+from linetap.evidence import members
+from linetap.evidence.keylist import KeyList
 from linetap.learned import Learned
 
 MOST_BYTES = 4 << 20  # of a notice: 60 s have a quarter of it
@@ -27,19 +29,31 @@ _VOLTS_SHARE = 0.25  # what is measured again may differ by so much
 _DECIBELS = 6.0
 
 
+class ListEnd(msgspec.Struct, frozen=True):
+    """How far a key list went, and how many people it took there. Its days stay as they are; new ones come behind."""
+
+    day: str
+    day_needed: int
+    overflow: int
+    overflow_needed: int
+
+
 class InForce(msgspec.Struct, frozen=True):
     config: dict[str, Any]
     notices: dict[str, str]
     custodians: list[str]
     learned: dict[str, Learned]  # by line
+    list_end: ListEnd | None = None
 
 
-def take(config: Config, custodians: Sequence[object]) -> InForce:
+def take(config: Config, custodians: Sequence[str], key_list: KeyList | None) -> InForce:
+    """`custodians`: those that calls are sealed to now."""
     return InForce(
         msgspec.to_builtins(config),
         {name: _digest(path) for name, path in _notices(config) if path.is_file()},
-        [str(each) for each in custodians],
+        list(custodians),
         {str(line): found for line, found in learned.load(Path(config.learned)).items()},
+        None if key_list is None else _end_of(key_list),
     )
 
 
@@ -61,11 +75,12 @@ def config_of(found: InForce) -> Config:
 def with_known(old: InForce, new: InForce) -> InForce:
     """What is not there for now is remembered: whoever takes it away and brings another is found all the same."""
     known = dict(list({**old.notices, **new.notices}.items())[-MOST_KNOWN:])
-    return msgspec.structs.replace(new, notices=known, learned={**old.learned, **new.learned})
+    end = new.list_end or old.list_end
+    return msgspec.structs.replace(new, notices=known, learned={**old.learned, **new.learned}, list_end=end)
 
 
 def beside(old: InForce, new: InForce) -> list[Weakening]:
-    """What weakens besides the configuration, but for the custodians."""
+    """What weakens besides the configuration and what the authority signs."""
     return [
         *(
             Weakening("notice_changed", f"notice {name}: its sound or its text is another")
@@ -79,6 +94,25 @@ def beside(old: InForce, new: InForce) -> list[Weakening]:
             for what in _far(was, now)
         ),
     ]
+
+
+def by_authority(old: InForce, new: InForce, key_list: KeyList | None) -> list[Weakening]:
+    """Who has signed the key list may say who opens calls, and how many of them together."""
+    found = []
+    if old.custodians != new.custodians:
+        found.append(Weakening("keys", f"custodians: {_words(old.custodians)} -> {_words(new.custodians)}, other keys"))
+    if old.list_end is None or key_list is None:
+        return found
+    end = old.list_end
+    days = [each for each in key_list.epochs if each.day > end.day and _needed(each.recipient) < end.day_needed]
+    more = [each for each in key_list.overflow if each.number > end.overflow]
+    for name, needed, recipient in [
+        *((f"days from {each.day} on", end.day_needed, each.recipient) for each in days[:1]),
+        *((f"overflow-{each.number}", end.overflow_needed, each.recipient) for each in more),
+    ]:
+        if _needed(recipient) < needed:
+            found.append(Weakening("keys", f"{name}: {needed} -> {_needed(recipient)} people open together"))
+    return found
 
 
 def of_config(old: InForce, new: Config) -> list[Weakening]:
@@ -104,6 +138,19 @@ def _notices(config: Config) -> list[tuple[str, Path]]:
     recording, folder = config.recording, Path(config.notices)
     named = {recording.notice, recording.end_notice, recording.mark_notice, *(line.notice for line in config.line)}
     return [(name, folder / f"{name}.wav") for name in sorted(each for each in named if each is not None)]
+
+
+def _end_of(key_list: KeyList) -> ListEnd:
+    day, overflow = key_list.epochs[-1], key_list.overflow[-1]
+    return ListEnd(day.day, _needed(day.recipient), overflow.number, _needed(overflow.recipient))
+
+
+def _needed(recipient: str) -> int:
+    return members.parse(recipient).needed
+
+
+def _words(custodians: list[str]) -> str:
+    return members.of(custodians).in_words()
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

@@ -66,7 +66,7 @@ class Upkeep:
         self._rebuild = Rebuild(vault, unit_log, outbox, report, clock)
         self.delivery = Delivery(outbox, OutboxReader(vault / "outbox"), self._rebuild)
         file = config_file.resolve() if config_file is not None else None
-        self.weakened = Weakened(config, file, lambda: epochs.custodians, unit_log, clock)
+        self.weakened = Weakened(config, file, epochs, unit_log, clock)
         self.change = ConfigChange(config, config_file, unit_log, self.weakened, clock)
         copies = Copies(vault, unit, unit_log, report)
         self.update = Update(config, unit_log)

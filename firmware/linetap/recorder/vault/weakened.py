@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from linetap.config.weakening import Weakening
 from linetap.errors import BadInput
 from linetap.evidence.command import AUTHORITY, CommandFault, Holder
 from linetap.recorder.vault import inforce
+from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.inforce import InForce
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.weakenedmemory import By, Standing, WeakenedMemory
@@ -46,12 +47,12 @@ class Weakened:
         self,
         config: Config,
         file: Path | None,
-        custodians: Callable[[], Sequence[object]],
+        epochs: Epochs,
         unit_log: UnitLog,
         clock: Clock,
     ) -> None:
         """`file`: what `config` was read from, and what the next service to start reads."""
-        self._config, self._file, self._custodians, self._clock = config, file, custodians, clock
+        self._config, self._file, self._epochs, self._clock = config, file, epochs, clock
         self._memory = WeakenedMemory(config.vault_path, unit_log, clock)
         self._stamp: object = None
         self._look_ns = self._save_ns = 0
@@ -66,21 +67,22 @@ class Weakened:
         mono_ns = self._clock.monotonic_ns()
         if mono_ns < self._look_ns:
             return
-        stamp = (inforce.stamp_of(self._config, self._file), [str(each) for each in self._custodians()])
+        stamp = (inforce.stamp_of(self._config, self._file), self._epochs.custodians, self._epochs.version)
         if stamp != self._stamp:
             self._compare()
             self._stamp = stamp
         self._memory.remind()
         self._look_ns = mono_ns + LOOK_EVERY_NS
 
-    def look(self) -> None:
-        """Now: something has changed."""
-        self._compare()
+    def look(self, signed: Sequence[Holder] = ()) -> None:
+        """Now: something has changed. `signed`: who has signed the key list that has just been taken."""
+        self._compare([_signer(each) for each in signed])
 
-    def _compare(self) -> None:
+    def _compare(self, signers: Sequence[str] = ()) -> None:
         config, file_sha256 = self._read()
         saved, sha256 = self._memory.saved, config_sha256(config)
-        now, old = inforce.take(config, self._custodians()), saved.in_force
+        key_list = self._epochs.key_list
+        now, old = inforce.take(config, self._epochs.custodians, key_list), saved.in_force
         if self._memory.lost:
             self._found("file", [Weakening("memory", self._memory.lost)], "", sha256)
         if old is not None:
@@ -88,9 +90,8 @@ class Weakened:
             before, found = self._of_config(old, config, sha256)
             self._found("update" if updated else "file", found, before, sha256)
             self._found("file", inforce.beside(old, now), before, sha256)
-            if old.custodians != now.custodians:
-                text = f"custodians: {len(old.custodians)} -> {len(now.custodians)}, other keys"
-                self._found("authority", [Weakening("keys", text)], _sha256(old.custodians), _sha256(now.custodians))
+            of_list = _sha256(old.custodians, old.list_end), _sha256(now.custodians, now.list_end)
+            self._found("authority", inforce.by_authority(old, now, key_list), *of_list, signers)
             now = inforce.with_known(old, now)
         granted = "" if saved.granted == sha256 else saved.granted
         told = (now, __version__, file_sha256, granted)
@@ -120,9 +121,9 @@ class Weakened:
 
     # --- what is found, and what is asked for --------------------------------------------------------------------
 
-    def _found(self, by: By, found: list[Weakening], before: str, after: str) -> None:
+    def _found(self, by: By, found: list[Weakening], before: str, after: str, signers: Sequence[str] = ()) -> None:
         if found:
-            self._stands(by, found, before, after)
+            self._stands(by, found, before, after, signers=[*signers])
 
     def roles_changed(
         self, found: list[Weakening], before: str, after: str, by: Sequence[Holder], known: list[str]
@@ -275,5 +276,5 @@ def _signer(holder: Holder) -> str:
     return f"{holder.role} {holder.key}"
 
 
-def _sha256(texts: Sequence[str]) -> str:
-    return hashlib.sha256(msgspec.json.encode(texts)).hexdigest()
+def _sha256(*facts: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
