@@ -50,9 +50,11 @@ class Site:
         log.close()
         return path
 
-    def carry(self) -> int:
+    def carry(self, *more: str) -> int:
         words = [self.rig.vault / "log", "--key", self.root / "keeper.key", "--policy", self.root / "policy"]
-        return main(["checkpoint", *map(str, words), "--signers", str(self.rig.signers_file), "-o", str(self.heads)])
+        return main(
+            ["checkpoint", *map(str, words), "--signers", str(self.rig.signers_file), *more, "-o", str(self.heads)]
+        )
 
     def verify(self, *more: str, policy: bool = True) -> int:
         words = [f"--policy={self.root / 'policy'}", f"--heads={self.heads}"] if policy else []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 from bundle_rig import unpacked
 from linetap.cli import main
 from linetap.desk import callproof
-from linetap.evidence import closing, sealed
+from linetap.desk.copy.store import Tree, closing_path, witnessed_path
+from linetap.desk.custody import tar
+from linetap.desk.serve.release import package
+from linetap.evidence import checkpoint, closing, sealed, tlogproof
 from sealing_rig import UNIT
 from witnessed_rig import Site, site
 
@@ -127,3 +131,47 @@ def test_open_asks_for_it_too_and_a_hold_keeps_what_nobody_has_seen(
     words += ["--until", "2099-01-01", "-o", str(unit.root / "held")]
     assert "nothing of it was there before" in capsys.readouterr().err
     assert main(["hold", "wrap", str(path), *words, "--signers", str(unit.rig.signers_file)]) == 0
+
+
+def a_store(unit: Site) -> Path:
+    """The desk's store of copies, with the closing of each call, and no log."""
+    store = unit.root / "store"
+    for path in sorted(unit.rig.vault.glob("20*/*/*/*")):
+        shutil.copytree(path, store / UNIT / sealed.call_path(path.name))
+        close = store / UNIT / closing_path(path.name)
+        close.parent.mkdir(parents=True, exist_ok=True)
+        close.write_bytes(closing.encode(callproof.of_log(unit.rig.vault / "log", path.name)))
+    return store
+
+
+def test_the_store_has_the_proof_for_officers_without_log_and_heads(
+    unit: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit.at("2026-11-24T23:30:00.000Z")
+    unit.call("20261124T231500.000Z-L01", "2026-11-24T23:16:00.000Z")
+    store = a_store(unit)
+    assert unit.carry("--store", str(store)) == 0
+    assert f"ok   {store}: 2 calls got their proof\n" in capsys.readouterr().out
+    for call_id, size in ((FIRST, 1), ("20261124T231500.000Z-L01", 2)):
+        proof = tlogproof.decode((store / UNIT / witnessed_path(call_id)).read_bytes())
+        assert checkpoint.decode(proof.note.text).size == size, "under the first checkpoint that covers it"
+        assert unwrap(unit, store / UNIT / sealed.call_path(call_id), heads=False) == 0
+        members = {
+            member.name: member.content for member in package._witnessed(store / UNIT / sealed.call_path(call_id))
+        }
+        assert members == {f"witnessed/{call_id}.tlog-proof": proof.encode()}
+    words = ["--signers", unit.rig.signers_file, "--policy", unit.root / "policy", "-o", unit.root / "case.zip"]
+    assert main(["bundle", str(store / UNIT / sealed.call_path(FIRST)), *map(str, words)]) == 0
+    unit.at("2026-11-25T23:30:00.000Z")
+    assert unit.carry("--store", str(store)) == 0
+    assert "0 calls got their proof" in capsys.readouterr().out, "what is there is never made younger"
+    Tree(store).remove(UNIT, FIRST)
+    assert not list(store.rglob(f"*{FIRST}*"))
+
+
+def test_the_custodians_helper_takes_a_package_with_the_proof(unit: Site) -> None:
+    store = a_store(unit)
+    assert unit.carry("--store", str(store)) == 0
+    sent = package._witnessed(store / UNIT / sealed.call_path(FIRST))
+    archive = b"".join(package.stream(sent))
+    assert [name for name, content in tar.members(io.BytesIO(archive)) if list(content)] == [sent[0].name]

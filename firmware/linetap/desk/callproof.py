@@ -32,7 +32,7 @@ from linetap.evidence.tlogproof import Proof
 from linetap.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Leaf
 
 SIGNERS = "allowed_signers"  # in the desk's folder
-_CALLS, WITNESSED = "calls", "witnessed"  # in a package
+_CALLS = "calls"  # in a package
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,11 @@ def find(call_dir: Path, unit: str, given: Basis) -> Closing | None:
 def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> Proof | None:
     """What says that witnesses saw the close, not judged yet; a Refusal where log or checkpoints contradict it."""
     name, signers = call_dir.name + tlogproof.SUFFIX, given.signers or []
-    beside = [path for path in given.witnessed if path.name == name]
-    if call_dir.parent.name == _CALLS:
-        beside += [path for path in [call_dir.parent.parent / WITNESSED / name] if path.exists()]
-    for path in beside:
-        return tlogproof.decode(_read(path, tlogproof.LIMIT_BYTES))
+    for path in given.witnessed:
+        if path.name == name:
+            return tlogproof.decode(_read(path, tlogproof.LIMIT_BYTES))
+    if (found := prove.beside(call_dir)) is not None:
+        return prove.read(found)
     index = inclusion.decode(close.path.encode("ascii", "replace")).index
     for log in [*given.logs, callfolder.home(call_dir) / unitlog.FOLDER]:
         if (log / HEAD).exists() and unitlog.decode_head(_read(log / HEAD, unitlog.HEAD_LIMIT_BYTES)).unit == unit:

@@ -24,6 +24,7 @@ from linetap.evidence import checkpoint, merkle, note
 from linetap.evidence.note import BadNote, Note
 
 SUFFIX = ".tlog-proof"
+FOLDER = "witnessed"  # CALL_ID.tlog-proof in it: in a package, and by days in a store
 LIMIT_BYTES = note.LIMIT_BYTES
 _FIRST = "c2sp.org/tlog-proof@v1"
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,17})")

@@ -17,6 +17,7 @@ from linetap.desk.witnessing.judge import Rules
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing, sealed
 from linetap.evidence.signers import Signer
+from linetap.evidence.tlogproof import Proof
 
 
 def given(args: argparse.Namespace) -> dict[str, Path]:
@@ -36,7 +37,9 @@ def stored(call_dir: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def gather(unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer], rules: Rules) -> dict[str, Source]:
+def gather(
+    unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer], rules: Rules, folders: dict[str, Path]
+) -> dict[str, Source]:
     """`chosen`: closing and verdict of each call of the unit. NotBundled unless each proves its call."""
     sources: dict[str, Source] = {}
     for path, verdict in chosen:
@@ -48,10 +51,19 @@ def gather(unit: str, chosen: list[tuple[Path, Verdict]], signers: list[Signer],
             raise NotBundled("two_heads", text)
         own[layout.leaf(unit, verdict.name)] = found.leaf.encode("utf-8")
         own[layout.path(unit, layout.HEAD, verdict.name)] = found.path.encode("utf-8")
-        if (proof := prove.from_closing(rules, found, unit, signers)) is not None:
+        if (proof := _witnessed(rules, found, unit, signers, folders[verdict.name])) is not None:
             own[layout.witnessed(unit, verdict.name)] = proof.encode()
         sources |= own
     return sources
+
+
+def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Signer], call_dir: Path) -> Proof | None:
+    """From the call's store or package, else from a kept checkpoint over the closing's own head."""
+    path = prove.beside(call_dir)
+    if rules.policy is None or path is None:
+        return prove.from_closing(rules, found, unit, signers)
+    proof = prove.read(path)
+    return Proof(proof.index, proof.path, prove.trimmed(rules.policy, proof.note))
 
 
 def _proved(path: Path, unit: str, verdict: Verdict, signers: list[Signer]) -> closing.Closing:

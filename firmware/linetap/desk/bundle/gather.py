@@ -60,7 +60,7 @@ def gather(
     for unit, found in closed.items():
         if unit in witnesses or args.stamps is not None:
             raise BadInput(f"--witness, --stamps: {unit} has its log elsewhere: --log with it would be right")
-        sources |= closings.gather(unit, found, signers, rules)
+        sources |= closings.gather(unit, found, signers, rules, folders)
     for unit, log in logs.items():
         ours = [verdict for _, verdict in chosen if _record(verdict).unit == unit]
         sources |= _of_log(args, log, witnesses.pop(unit, None), signers, ours, rules)

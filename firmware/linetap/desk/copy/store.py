@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where copies lie: a tree, `<store>/<unit>/2026/11/24/<call_id>/`, as a vault has it. Chosen by URL.
 
-A call's folder holds what was sealed and nothing else; its closing lies in `<store>/<unit>/closing/2026/11/24/`.
+A call's folder holds what was sealed and nothing else; its closing lies in `<store>/<unit>/closing/2026/11/24/`, and
+in `witnessed/` what `linetap checkpoint --store` has written of it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from linetap.errors import BadInput
-from linetap.evidence import closing, sealed, sshsig
+from linetap.evidence import closing, sealed, sshsig, tlogproof
 from linetap.recorder.vault import files
 from linetap.recorder.vault.destruction import prune
 
@@ -103,11 +104,12 @@ class Tree:
         files.write_atomically(path, data)
 
     def remove(self, unit: str, call_id: str) -> None:
-        proof = self._root / unit / closing_path(call_id)
-        if proof.exists():
-            proof.unlink()
-            files.sync_directory(proof.parent)
-            prune(proof.parent)
+        for path in (closing_path(call_id), witnessed_path(call_id)):
+            proof = self._root / unit / path
+            if proof.exists():
+                proof.unlink()
+                files.sync_directory(proof.parent)
+                prune(proof.parent)
         for place in (self._place(unit, call_id), self.incoming / unit / call_id):
             if place.exists():
                 shutil.rmtree(place)
@@ -137,6 +139,11 @@ class Tree:
 def closing_path(call_id: str) -> PurePosixPath:
     """Where the closing of a call lies below its unit: closing/2026/11/24/<call_id>.json."""
     return PurePosixPath(closing.FOLDER) / f"{sealed.call_path(call_id)}{closing.SUFFIX}"
+
+
+def witnessed_path(call_id: str) -> PurePosixPath:
+    """The same of the proof that witnesses saw it: witnessed/2026/11/24/<call_id>.tlog-proof."""
+    return PurePosixPath(tlogproof.FOLDER) / f"{sealed.call_path(call_id)}{tlogproof.SUFFIX}"
 
 
 def _begin_of(path: Path, most: int) -> bytes:

@@ -18,9 +18,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.desk import callfolder, cosigned
-from linetap.desk.witnessing import client, judge, options
+from linetap.desk.witnessing import client, judge, options, proofs
 from linetap.desk.witnessing import heads as store
 from linetap.desk.witnessing.client import NotCosigned
+from linetap.desk.witnessing.judge import Rules
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import checkpoint
 from linetap.evidence.checkpoint import Checkpoint
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS",
                         help="names unit and keeper")  # fmt: skip
     parser.add_argument("--ca", type=Path, metavar="PEM", help="that witnesses' https is checked against")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="of copies: gets the proof of each call in it")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="HEADS", help="gets UNIT/SIZE.checkpoint")
 
 
@@ -48,12 +50,18 @@ def run(args: argparse.Namespace) -> int:
     key = callfolder.load_private_key(args.key)
     policy = options.load(args.policy)
     client.require_urls(policy)
+    if args.store is not None and not args.store.is_dir():
+        raise BadInput(f"--store {args.store}: not a folder; the store of the desk's copies would be right")
     if not args.output.is_dir():
         raise BadInput(f"{args.output}: not a folder; one for the checkpoints would be right")
     refused = 0
     for log in args.log:
         try:
-            refused += not carry(log, key, policy, signers, args.output, args.ca)
+            good = carry(log, key, policy, signers, args.output, args.ca)
+            refused += not good
+            if good and args.store is not None:
+                count = proofs.write(log, args.store, Rules(policy, args.output), signers)
+                sys.stdout.write(f"ok   {args.store}: {count} calls got their proof\n")
         except Refusal as error:
             refused += 1
             sys.stdout.write(f"BAD  {log}: {error} [{error.code}]\n")

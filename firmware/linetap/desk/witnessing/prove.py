@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from linetap.clock import parse_rfc3339
+from linetap.desk import callfolder
+from linetap.desk.copy.store import witnessed_path
 from linetap.desk.verdict import Problem
 from linetap.desk.witnessing import heads as store
 from linetap.desk.witnessing import judge
 from linetap.desk.witnessing.heads import Kept
 from linetap.desk.witnessing.judge import NOT_WITNESSED, Rules, Seen
 from linetap.errors import Refusal
-from linetap.evidence import checkpoint, inclusion, sealed
+from linetap.evidence import checkpoint, inclusion, sealed, tlogproof
 from linetap.evidence.closing import Closing
 from linetap.evidence.leaflog import TREE, FileNodes
 from linetap.evidence.merkle import Tree
@@ -22,12 +24,29 @@ from linetap.evidence.quorum import Policy
 from linetap.evidence.signers import Signer
 from linetap.evidence.tlogproof import Proof
 
-Wanted = Callable[[Kept], bool]
+Heads = list[tuple[int, Kept]]
+
+
+def beside(call_dir: Path) -> Path | None:
+    """Where a proof lies of a call in a package (calls/ID, witnessed/ID.tlog-proof) or in a desk's store."""
+    name = call_dir.name + tlogproof.SUFFIX
+    places = [callfolder.home(call_dir) / witnessed_path(call_dir.name)]
+    if call_dir.parent.name == "calls":
+        places.insert(0, call_dir.parent.parent / tlogproof.FOLDER / name)
+    return next((path for path in places if path.exists()), None)
+
+
+def read(path: Path) -> Proof:
+    return tlogproof.decode(callfolder.read(path, tlogproof.LIMIT_BYTES))
 
 
 def from_log(rules: Rules, log: Path, unit: str, index: int, signers: list[Signer]) -> Proof | None:
     """Of leaf `index`, under the first witnessed checkpoint that covers it; None where there is none."""
-    found = _first(rules, unit, signers, lambda each: each.checkpoint.size > index)
+    return under_first(witnessed_heads(rules, unit, signers), rules, log, index)
+
+
+def under_first(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | None:
+    found = _first(kept, lambda each: each.checkpoint.size > index)
     if found is None or rules.policy is None:
         return None
     nodes = FileNodes(log / TREE, writable=False)
@@ -46,7 +65,7 @@ def from_log(rules: Rules, log: Path, unit: str, index: int, signers: list[Signe
 def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer]) -> Proof | None:
     """The same of a closing, where a checkpoint over its very head is kept."""
     path = inclusion.decode(closing.path.encode("ascii", "replace"))
-    found = _first(rules, unit, signers, lambda each: each.checkpoint.size == path.size)
+    found = _first(witnessed_heads(rules, unit, signers), lambda each: each.checkpoint.size == path.size)
     if found is None or rules.policy is None:
         return None
     return Proof(path.index, path.path, trimmed(rules.policy, found.note))
@@ -75,12 +94,16 @@ def call_against(
     return seen, None if found is None else Problem(found.code, f"{call_id}: {found.text}")
 
 
-def _first(rules: Rules, unit: str, signers: list[Signer], wanted: Wanted) -> Kept | None:
+def witnessed_heads(rules: Rules, unit: str, signers: list[Signer]) -> Heads:
+    """The kept checkpoints that a quorum has cosigned, each with its time (POSIX), the earliest first."""
     if rules.policy is None or rules.heads is None:
-        return None
-    found: list[tuple[int, Kept]] = []
+        return []
+    found: Heads = []
     for each in store.kept(rules.heads, unit):
-        if wanted(each):
-            since_s = judge.look(rules.policy, each.note, each.checkpoint, unit, signers).since_s
-            found += [] if since_s is None else [(since_s, each)]
-    return min(found, key=lambda pair: pair[0])[1] if found else None
+        since_s = judge.look(rules.policy, each.note, each.checkpoint, unit, signers).since_s
+        found += [] if since_s is None else [(since_s, each)]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _first(kept: Heads, wanted: Callable[[Kept], bool]) -> Kept | None:
+    return next((each for _, each in kept if wanted(each)), None)

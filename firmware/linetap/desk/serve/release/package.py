@@ -2,7 +2,7 @@
 """What the custodian fetches: an uncompressed USTAR archive, streamed, so that a long call needs no memory here.
 
 request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age,
-and where the ingest has it closing/ID.json.
+and where the ingest has it closing/ID.json; where witnesses have seen it witnessed/ID.tlog-proof.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from starlette.responses import StreamingResponse
 
 from linetap.desk import callfolder
+from linetap.desk.copy.store import witnessed_path
 from linetap.desk.deskfolder import read_small
 from linetap.desk.serve.calls import recordfile
 from linetap.desk.serve.release import closings, wrappings
@@ -24,7 +25,7 @@ from linetap.desk.serve.release.rolesfile import InForce
 from linetap.desk.serve.release.steps import Found, StepFault
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import closing, sealed
+from linetap.evidence import closing, sealed, tlogproof
 from linetap.evidence.roles import Roles
 
 _PIECE_BYTES = 1 << 16
@@ -60,6 +61,7 @@ def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
         *files,
         _bytes(f"inner/{row['call_id']}.age", bytes(row["inner_age"])),
         *_closing(site, row),
+        *_witnessed(folder),
     ]
 
 
@@ -84,12 +86,22 @@ def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
         files = [_file(folder / name, f"calls/{call_id}/{name}") for name in names]
     except OSError:
         raise StepFault("copy_unreadable", f"{call_id}: its second copy cannot be read whole") from None
-    return files + _closing(site, row)
+    return files + _closing(site, row) + _witnessed(folder)
 
 
 def _closing(site: Site, row: Mapping[str, Any]) -> list[Member]:
     proof = closings.read(site, row)
     return [_bytes(f"{closing.FOLDER}/{row['call_id']}{closing.SUFFIX}", proof)] if proof else []
+
+
+def _witnessed(folder: Path) -> list[Member]:
+    """What `linetap checkpoint --store` has put into the store; each who opens judges it by their own policy."""
+    path = callfolder.home(folder) / witnessed_path(folder.name)
+    try:
+        data = callfolder.read(path, tlogproof.LIMIT_BYTES) if path.exists() else b""
+    except (OSError, Refusal):
+        return []
+    return [_bytes(f"{tlogproof.FOLDER}/{folder.name}{tlogproof.SUFFIX}", data)] if data else []
 
 
 def copy_of(site: Site, row: Mapping[str, Any]) -> Path:

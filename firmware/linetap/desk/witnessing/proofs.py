@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof of each call that witnesses have seen, put beside its copy: packages for officer and custodian have it,
+and they need neither the log nor the checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from linetap.desk import cosigned
+from linetap.desk.copy.store import witnessed_path
+from linetap.desk.witnessing import prove
+from linetap.desk.witnessing.judge import Rules
+from linetap.errors import BadInput
+from linetap.evidence import leaflog, sealed
+from linetap.evidence.leaflog import LEAVES
+from linetap.evidence.signers import Signer
+from linetap.evidence.unitlog import HEAD, Leaf
+from linetap.recorder.vault import files
+
+
+def write(log: Path, store: Path, rules: Rules, signers: list[Signer]) -> int:
+    """How many calls got one now: those whose copy is in the store and has none. An earlier one is never replaced: the
+    first checkpoint that covers a call is the one that counts."""
+    unit, count = cosigned.read_head(log / HEAD, signers).head.unit, 0
+    kept = prove.witnessed_heads(rules, unit, signers)
+    for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
+        call_id = _closed(line)
+        if not call_id or not (store / unit / sealed.call_path(call_id)).is_dir():
+            continue
+        path = store / unit / witnessed_path(call_id)
+        if path.exists() or (proof := prove.under_first(kept, rules, log, index)) is None:
+            continue
+        files.make_directories(store, path.parent)
+        files.write_atomically(path, proof.encode())
+        count += 1
+    return count
+
+
+def _closed(line: bytes) -> str:
+    """The call that a leaf closes, empty for every other leaf."""
+    try:
+        leaf = msgspec.json.decode(line[: leaflog.LEAF_LIMIT_BYTES], type=Leaf)
+        sealed.call_time(leaf.call_id or "")
+    except (ValueError, BadInput, RecursionError):
+        return ""
+    return leaf.call_id or "" if leaf.kind == "close" else ""
