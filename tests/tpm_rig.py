@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ READY_S = 20.0
 ROOT = hashlib.sha256(b"the root of this version").hexdigest()
 NEXT_ROOT = hashlib.sha256(b"the root of the next version").hexdigest()
 STRANGE_ROOT = hashlib.sha256(b"a root that nobody has signed").hexdigest()
+
+
+def short_folder() -> Path:
+    """A socket's path has a bound of 108 bytes."""
+    return Path(tempfile.mkdtemp(prefix="tpm"))
 
 
 class SoftTpm:

@@ -84,6 +84,7 @@ COMMANDS = {
         "custodian -o custodian.txt",
     ),
     "tpm": Command("tpm.command", "the boots that a key in a TPM signs in", "boot $(cat root.hash) --key release.key"),
+    "volume": Command("tpm.volumecommand", "a card's partitions, encrypted by the TPM", "test /dev/mmcblk0p4"),
     "roles": Command("desk.roles", "who may do what at the desk", "check roles.json --authority authority.pub"),
     "release": Command("desk.release.command", "ask for a recording, approve it", "show request.json"),
     "unwrap": Command(

@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from linetap.tpm import bootpolicy, keyfile
 from linetap.tpm.device import TpmFault
 from linetap.tpm.signer import TpmKey
 from sealing_rig import run
-from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, in_tpm, stock_verifies
+from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, in_tpm, short_folder, stock_verifies
 from unit_rig import make_unit
 
 DATA = b"a record"
@@ -52,8 +51,7 @@ class Source:
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    """A socket's path has a bound of 108 bytes."""
-    folder = Path(tempfile.mkdtemp(prefix="tpm"))
+    folder = short_folder()
     yield folder
     shutil.rmtree(folder)
 

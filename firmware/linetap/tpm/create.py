@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from linetap.errors import BadInput
 from linetap.evidence import p256
 from linetap.evidence.keys import PublicKey
@@ -16,13 +18,7 @@ _LIMIT_BYTES = 64 * 1024
 
 def unit_key(path: Path, release: Path) -> tuple[bytes, PublicKey]:
     """What lies on the card of it, and its public half. BadInput or TpmFault, in one line, when it cannot be made."""
-    try:
-        with release.open("rb") as file:
-            key = keyfile.release_key(file.read(_LIMIT_BYTES))
-    except OSError as error:
-        raise BadInput(f"{release}: {error.strerror}; the public key of who signs updates would be right") from None
-    except BadInput as error:
-        raise BadInput(f"{release}: {error}") from None
+    key = release_of(release)
     numbers, ref = key.public_numbers(), bootpolicy.UNIT_KEY
     policy = templates.authorized_policy(templates.verifying_key(numbers.x, numbers.y), ref.encode())
     transport = device.open_device(path)
@@ -35,3 +31,14 @@ def unit_key(path: Path, release: Path) -> tuple[bytes, PublicKey]:
     finally:
         transport.close()
     return keyfile.make(ref, public, private, key), p256.from_point(templates.point_of(public))
+
+
+def release_of(path: Path) -> ec.EllipticCurvePublicKey:
+    """Whose word on boots counts, of a PEM file."""
+    try:
+        with path.open("rb") as file:
+            return keyfile.release_key(file.read(_LIMIT_BYTES))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; the public key of who signs updates would be right") from None
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
