@@ -19,6 +19,7 @@ from linetap.evidence import keys, sealed, sshsig
 from linetap.records import Audio, ClockRecord, Gap, Mark, NoticeRecord
 from sealing_rig import CALL_ID, NOW, Rig, noise, record, run
 
+CHECKER = Path(__file__).parents[1] / "docs/check-bundle.sh"
 SECOND = "20261124T225700.000Z-L04"
 SAMPLES = 900
 TSA = """

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import sealing_rig
-from bundle_rig import SAMPLES, SECOND, BundleRig, members, unpacked
+from bundle_rig import CHECKER, SAMPLES, SECOND, BundleRig, members, unpacked
 from linetap.cli import main
 from linetap.desk import access
 from linetap.desk.bundle import command
@@ -31,7 +31,7 @@ def test_everything_and_the_same_bytes_again(bundled: BundleRig, capsys: pytest.
     assert bundled.bundle(*bundled.everything, wav) == 0
     case = bundled.root / "case.zip"
     sha256 = run(["sha256sum", str(case)]).stdout.decode().split()[0]
-    assert capsys.readouterr().out == f"{case}: 2 calls, 44 files, SHA-256 {sha256}\n"
+    assert capsys.readouterr().out == f"{case}: 2 calls, 43 files, SHA-256 {sha256}\n"
     assert stat.S_IMODE(case.stat().st_mode) == 0o600
     os.utime(bundled.call() / "key.age", (0, 0))
     assert bundled.bundle(*bundled.everything, wav, name="again.zip", calls=(SECOND, CALL_ID)) == 0
@@ -40,7 +40,7 @@ def test_everything_and_the_same_bytes_again(bundled: BundleRig, capsys: pytest.
     capsys.readouterr()
     assert bundled.verify(case, "--ca", str(bundled.ca)) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[:3] == [f"ok   {CALL_ID}", f"ok   {SECOND}", "ok   bundle case.zip, 44 files"]
+    assert out[:3] == [f"ok   {CALL_ID}", f"ok   {SECOND}", "ok   bundle case.zip, 43 files"]
     assert out[3].startswith(f"ok   time stamp of {UNIT}, 20")
     assert out[4:] == ["?    witness: not witnessed (no --policy)", "4 checked, 4 good"]
 
@@ -296,7 +296,7 @@ def test_two_units_and_a_call_without_a_recording(
     assert bundled.verify(bundled.root / "case.zip", "--ca", str(bundled.ca)) == 2
     assert "--ca: there is no time stamp in case.zip" in capsys.readouterr().err
     case = unpacked(bundled.root / "case.zip", bundled.root / "case")
-    assert run(["bash", str(case / "CHECK.sh"), str(bundled.rig.signers_file)]).returncode == 0
+    assert run(["bash", str(CHECKER), str(case), str(bundled.rig.signers_file)]).returncode == 0
     assert main(["bundle", calls[1], *words[:2], "-o", str(bundled.root / "x.zip"), witness]) == 2
 
 

@@ -25,7 +25,7 @@ def test_its_commands(bundled: BundleRig) -> None:
     script = "set -eu\n" + "".join(_BLOCK.findall(DOCUMENT))
     assert script.count("linetap ") == 3
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    environment |= {"CALL": str(bundled.call()), "HOME": str(bundled.root / "home")}
+    environment |= {"DOCS": str(ROOT / "docs"), "CALL": str(bundled.call()), "HOME": str(bundled.root / "home")}
     done = subprocess.run(
         ["bash", "-c", script], cwd=bundled.root, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
     )

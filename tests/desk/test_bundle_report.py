@@ -8,14 +8,15 @@ import html
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import get_args
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bundle_rig import SECOND, BundleRig, members
-from linetap.desk.bundle import facts, finish, layout, recipe, texts, words
+from bundle_rig import SECOND, BundleRig, members, unpacked
+from linetap.desk.bundle import checker, facts, finish, layout, recipe, texts, words
 from linetap.desk.bundle.container import Source
 from linetap.desk.certificate import NAMESPACE, Certificate
 from linetap.evidence import document, hold, keys, leaflog, merkle, sealed, sshsig, unitlog
@@ -36,10 +37,11 @@ from linetap.records import (
     Retention,
 )
 from linetap.ring import GAP_CAUSES
-from sealing_rig import CALL_ID, UNIT
+from sealing_rig import CALL_ID, UNIT, run
 
-# Of TEXTS 1. Another sum: the words have changed, TEXTS has to grow, and what stands here is the new sum.
-PINNED = {1: "6d3c4b9b323be0106760e7e4ef8a708bae6a0e78d18b7920a6ffdbc4c6282c40"}
+# Of TEXTS. Another sum: the words have changed, TEXTS has to grow, and what stands here is the new sum.
+PINNED = {2: "cefa7eae2b6e32fe10f0c2f18723885081fe9c6379e584233fddd8a8ed5cf69f"}
+ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br"}
 
 
@@ -61,8 +63,10 @@ class Tags(HTMLParser):
 
 def fixed(records: list[CallRecord]) -> dict[str, Source]:
     """What a report is made from, the same bytes every time: the key is no secret."""
-    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-    sources: dict[str, Source] = {layout.ABOUT: document.encode(facts.About(case="2026가합117 <&>"))}
+    key, person = (Ed25519PrivateKey.from_private_bytes(bytes(range(at, at + 32))) for at in (0, 1))
+    sources: dict[str, Source] = {
+        layout.ABOUT: document.encode(facts.About(case="2026가합117 <&>", checker=checker.VERSION))
+    }
     tree, leaves = merkle.Tree(), []
     for record in records:
         data = sealed.public_json(record)
@@ -82,14 +86,17 @@ def fixed(records: list[CallRecord]) -> dict[str, Source]:
         sources[layout.leaf(UNIT, record.call_id)] = line
         proof = Inclusion(index, tree.size, tuple(tree.inclusion(index)))
         sources[layout.path(UNIT, layout.HEAD, record.call_id)] = proof.encode()
-    for suffix, name in (("", "head.json"), (".sig", "head.json.sig"), (".witness.sig", "head.json.sig")):
-        sources[layout.head(UNIT, layout.WITNESS) + suffix] = sources[f"logs/{UNIT}/{name}"]
+    for suffix in ("", ".sig"):
+        sources[layout.head(UNIT, layout.WITNESS) + suffix] = sources[f"logs/{UNIT}/head.json{suffix}"]
+    cosigned = sshsig.sign(data, person, unitlog.HEAD_NAMESPACE).encode()
+    sources[layout.head(UNIT, layout.WITNESS) + ".witness.sig"] = cosigned
     for record in records:
         sources[layout.path(UNIT, layout.WITNESS, record.call_id)] = sources[
             layout.path(UNIT, layout.HEAD, record.call_id)
         ]
-    sources[layout.SIGNERS] = f"{UNIT},witness {keys.public_line(key.public_key())}\n".encode()
-    return sources | documents(records[0], key)
+    lines = (f"{name} {keys.public_line(of.public_key())}\n" for name, of in ((UNIT, key), ("witness", person)))
+    sources[layout.SIGNERS] = "".join(lines).encode()
+    return sources | documents(records[0], person)
 
 
 def documents(record: CallRecord, key: Ed25519PrivateKey) -> dict[str, Source]:
@@ -191,16 +198,33 @@ def test_it_is_a_page_without_anything_that_runs_or_is_fetched(language: str) ->
     assert f'<html lang="{language}">' in page
 
 
-def test_every_command_of_the_script_stands_in_both_reports(bundled: BundleRig) -> None:
+def test_the_commands_stand_in_both_reports_for_a_person_to_type(bundled: BundleRig) -> None:
+    """They are typed here, in the unpacked bundle: each by itself, as a reader would."""
     assert bundled.bundle(*bundled.everything, bundled.opened()) == 0
-    found = members(bundled.root / "case.zip")
-    script = found["CHECK.sh"].decode()
-    commands = re.findall(r"^step '.*'\n((?:.+\n)+)", script, re.MULTILINE)
-    assert len(commands) == script.count("\nstep ") > 20
+    case = unpacked(bundled.root / "case.zip", bundled.root / "case")
+    typed = []
     for name in layout.REPORTS.values():
-        page = html.unescape(found[name].decode())
-        for command in [*commands, recipe.INCLUSION]:
-            assert command.rstrip() in page
+        page = html.unescape((case / name).read_text())
+        typed.append(re.findall(r"<li>[^<]*<pre>(.*?)</pre></li>", page, re.DOTALL))
+        assert recipe.INCLUSION in page
+    assert typed[0] == typed[1]
+    assert len(typed[0]) > 20
+    given = f"set -euo pipefail\nsigners={bundled.rig.signers_file}\ntsa_ca={bundled.ca}\n{recipe.INCLUSION}\n"
+    done = run(["bash", "-c", given + "\n".join(typed[0])], cwd=case)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_report_names_the_published_checker(bundled: BundleRig) -> None:
+    assert bundled.bundle() == 0
+    line = (ROOT / "docs/check-bundle.sh.sha256").read_text().strip()
+    assert run(["sha256sum", "--check", "--quiet", "check-bundle.sh.sha256"], cwd=ROOT / "docs").returncode == 0
+    assert line.split() == [checker.SHA256[checker.VERSION], checker.NAME]
+    assert f"# {checker.NAME}, version {checker.VERSION}:" in (ROOT / "docs/check-bundle.sh").read_text()
+    for name in layout.REPORTS.values():
+        page = html.unescape(members(bundled.root / "case.zip")[name].decode())
+        assert line in page
+        assert "docs/check-bundle.sh" in page
+        assert "CHECK.sh" not in page
 
 
 def test_no_number_and_no_name(bundled: BundleRig) -> None:

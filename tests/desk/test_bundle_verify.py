@@ -284,7 +284,6 @@ def test_a_report_that_says_something_else(whole: Path, tmp_path: Path) -> None:
     for name, old, new in (
         ("report.en.html", b"incoming", b"outgoing"),
         ("report.ko.html", "수신".encode(), "발신".encode()),
-        ("CHECK.sh", b"set -euo pipefail", b"exit 0"),
     ):
         assert old in found[name]
         path = pack(tmp_path / "case.zip", found | {name: found[name].replace(old, new)})
@@ -293,7 +292,12 @@ def test_a_report_that_says_something_else(whole: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [({"format": 2}, "bundle_format"), ({"texts": 2}, "other_texts"), ({"more": 1}, "not_a_bundle")],
+    [
+        ({"format": 3}, "bundle_format"),
+        ({"texts": 3}, "other_texts"),
+        ({"checker": 9}, "other_texts"),
+        ({"more": 1}, "not_a_bundle"),
+    ],
 )
 def test_a_bundle_of_another_version(whole: Path, tmp_path: Path, change: dict[str, int], code: str) -> None:
     found = members(whole / "case.zip")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The evidence bundle at the end of a demo, checked by its own script: stock tools, and none of our code."""
+"""The evidence bundle at the end of a demo, checked by the published checker: stock tools alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from linetap.bench.stage import linetap
 from linetap.errors import Refusal
 
 CHECK_S = 60
+CHECKER = Path(__file__).parents[3] / "docs/check-bundle.sh"
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,13 @@ class CaseFile:
 
 
 def make_and_check(folder: Path, call_dir: Path, signers: Path) -> CaseFile:
-    """Refusal when the script finds anything wrong."""
+    """Refusal when the checker finds anything wrong."""
     path, unpacked = folder / "case.zip", folder / "case"
     linetap("bundle", call_dir, "--signers", signers, "--case", "demo", "-o", path)
     with zipfile.ZipFile(path) as bundle:
         bundle.extractall(unpacked)
-    command = ["bash", str(unpacked / "CHECK.sh"), str(signers)]
+    command = ["bash", str(CHECKER), str(unpacked), str(signers)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_S, check=False)
     if done.returncode:
-        raise Refusal(f"{path}: its script says: {(done.stdout + done.stderr).strip()}")
-    return CaseFile(path, unpacked / "CHECK.sh", done.stdout.strip().splitlines())
+        raise Refusal(f"{path}: {CHECKER.name} says: {(done.stdout + done.stderr).strip()}")
+    return CaseFile(path, CHECKER, done.stdout.strip().splitlines())

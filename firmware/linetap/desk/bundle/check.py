@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from linetap.desk import stocksigsum
-from linetap.desk.bundle import container, exact, facts, finish, layout
+from linetap.desk.bundle import checker, container, exact, facts, finish, layout
 from linetap.desk.bundle.container import BadBundle, Member, Source
 from linetap.desk.bundle.facts import Facts, Signed
 from linetap.desk.tsa import TOKEN_SUFFIX
@@ -53,6 +53,9 @@ def verify_bundle(
             _together(bundle, found, sources, signers)
             _check_opened(file, found, {member.name: member for member in members})
             bundle.name = f"{NAME} {path.name}, {len(members)} files"
+            if found.about.format == 1:
+                text = f"of an earlier version, with a script: do not run {layout.SCRIPT}, take the published"
+                bundle.name += f" ({text} {checker.NAME}, docs/bundle.md)"
         except Refusal as error:
             bundle.add(error)
             yield bundle
@@ -118,9 +121,11 @@ def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], sig
     named = layout.read(sources, layout.SIGNERS, finish.SIGNERS_LIMIT_BYTES)
     if finish.signer_lines(found, named) != named:
         verdict.problems.append(Problem("signers", f"{layout.SIGNERS} names a key that has signed nothing here"))
-    if found.about.texts != layout.TEXTS:
-        text = f"its reports were written with texts {found.about.texts}, this version writes {layout.TEXTS}"
-        verdict.problems.append(Problem("other_texts", f"{text}: they cannot be compared"))
+    about = found.about
+    known = about.format == about.texts and (about.format == 1 or about.checker in checker.SHA256)
+    if not known:
+        text = f"its reports were written with texts {about.texts} and name checker {about.checker or 'none'}"
+        verdict.problems.append(Problem("other_texts", f"{text}, this version knows {layout.TEXTS}: not compared"))
     else:
         for name, data in finish.derived(sources, found).items():
             if sources.get(name) is not None and layout.read(sources, name, len(data)) != data:
@@ -147,7 +152,8 @@ def _require_trust(signed: Signed, signers: list[Signer]) -> None:
 
 def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
     """All names that this bundle has; what lies in a call's own folder is for verify_call to judge."""
-    names = {layout.ABOUT, layout.SCRIPT, layout.SUMS, layout.SIGNERS, *layout.REPORTS.values()}
+    names = {layout.ABOUT, layout.SUMS, layout.SIGNERS, *layout.REPORTS.values()}
+    names |= {layout.SCRIPT} if found.about.format == 1 else set()
     names |= {name for each in found.signed for name in (each.name, each.signature)}
     for call in found.calls:
         call_id, unit = call.record.call_id, call.record.unit

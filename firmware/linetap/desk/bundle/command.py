@@ -19,7 +19,7 @@ from linetap.clock import SYSTEM, Clock
 from linetap.desk import callfolder, deskfolder, privatefile
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
-from linetap.desk.bundle import container, facts, finish, layout
+from linetap.desk.bundle import checker, container, facts, finish, layout
 from linetap.desk.bundle.beside import NotBundled
 from linetap.desk.bundle.check import verify_bundle
 from linetap.desk.bundle.container import Source
@@ -127,8 +127,8 @@ def _check_arguments(args: argparse.Namespace) -> None:
 
 
 def _whole(args: argparse.Namespace, gathered: dict[str, Source]) -> dict[str, Source]:
-    """With what is made from the rest: bundle.json, signers, script and reports, and the sums over all of it."""
-    sources = gathered | {layout.ABOUT: document.encode(About(case=args.case))}
+    """With what is made from the rest: bundle.json, signers and reports, and the sums over all of it."""
+    sources = gathered | {layout.ABOUT: document.encode(About(case=args.case, checker=checker.VERSION))}
     found = facts.load(sources)
     sources[layout.SIGNERS] = finish.signer_lines(found, args.signers.read_bytes())
     return sources | finish.derived(sources, found)

@@ -36,6 +36,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     case: str
     format: int = layout.FORMAT
     texts: int = layout.TEXTS
+    checker: int | msgspec.UnsetType = msgspec.UNSET  # version of the one that the reports name; format 1 names none
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +215,10 @@ def _about(data: bytes) -> About:
         raise BadBundle("not_a_bundle", f"{layout.ABOUT}: {error}") from None
     if document.encode(found) != data:
         raise BadBundle("not_a_bundle", f"{layout.ABOUT}: not spelled as a bundle's")
-    if found.format != layout.FORMAT:
-        raise BadBundle("bundle_format", f"a bundle of format {found.format}, this version knows {layout.FORMAT}")
+    if found.format not in layout.FORMATS:
+        raise BadBundle("bundle_format", f"a bundle of format {found.format}, this version knows {layout.FORMATS}")
+    if (found.format == 1) != (found.checker is msgspec.UNSET):
+        raise BadBundle("not_a_bundle", f"{layout.ABOUT}: names no checker, or one of format 1 does")
     return found
 
 

@@ -81,8 +81,8 @@ def stamped(sources: Mapping[str, Source], unit: str, ca: Path | None) -> str:
 
 
 def derived(sources: Mapping[str, Source], facts: Facts) -> dict[str, bytes]:
-    """The script and the reports, from `sources` alone."""
+    """The reports, from `sources` alone; of format 1 the script too."""
     named = _parse(layout.read(sources, layout.SIGNERS, SIGNERS_LIMIT_BYTES))
     times = {unit: stamped(sources, unit, None) for unit, heads in facts.heads.items() if layout.STAMP in heads}
-    made = {layout.SCRIPT: recipe.script(facts, named)}
+    made = {layout.SCRIPT: recipe.script(facts, named)} if facts.about.format == 1 else {}
     return made | {name: Report(facts, named, times, language).html() for language, name in layout.REPORTS.items()}

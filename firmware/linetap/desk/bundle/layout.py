@@ -10,12 +10,13 @@ from linetap.desk import callfolder
 from linetap.desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
 from linetap.evidence import tlogproof
 
-FORMAT = 1
-TEXTS = 1  # grows with any change of the report's or the script's words: what an old version wrote is not compared
+FORMAT = 2
+FORMATS = (1, 2)  # 1 had a script of its own, CHECK.sh
+TEXTS = 2  # grows with any change of the report's or the script's words: what an old version wrote is not compared
 
 ABOUT = "bundle.json"
 REPORTS = {"ko": "report.ko.html", "en": "report.en.html"}
-SCRIPT = "CHECK.sh"
+SCRIPT = "CHECK.sh"  # of format 1 alone: since then nothing in a bundle is to be run
 SUMS = "SHA256SUMS"
 SUMS_LIMIT_BYTES = MOST_MEMBERS * (NAME_LIMIT + 70)
 SIGNERS = "signers"

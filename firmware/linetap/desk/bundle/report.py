@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from linetap.clock import rfc3339
-from linetap.desk.bundle import layout, recipe
+from linetap.desk.bundle import checker, layout, recipe
 from linetap.desk.bundle.facts import Call, Facts
 from linetap.desk.bundle.texts import sentence
 from linetap.desk.bundle.words import both_times, word
@@ -178,8 +178,21 @@ class Report:
         yield f"<h2>{self._say(title)}</h2>" + (f"<p>{text}</p>" if text else "")
         yield "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
 
-    def _checks(self) -> Iterator[str]:
+    def _script(self) -> Iterator[str]:
+        """Of format 1."""
         yield f"<h2>{self._say('checking')}</h2><p>{self._say('checking_how')}</p><p>{self._say('checking_needs')}</p>"
+
+    def _checker(self) -> Iterator[str]:
+        version, stamped = self.facts.about.checker, any(layout.STAMP in heads for heads in self.facts.heads.values())
+        sha256 = checker.SHA256.get(version, "") if isinstance(version, int) else ""
+        yield f"<h2>{self._say('checking')}</h2><p>{self._say('checker_typed')}</p><p>{self._say('checking_needs')}</p>"
+        yield f"<p>{self._say('checker_which', checker.NAME, version)}</p><pre>{sha256}  {checker.NAME}</pre>"
+        yield f"<p>{self._say('checker_where', checker.NAME)}</p>"
+        run = f"sha256sum {checker.NAME}\nbash {checker.NAME} case signers.published{' tsa-ca.pem' if stamped else ''}"
+        yield f"<pre>{run}</pre><p><b>{self._say('checker_data')}</b></p>"
+
+    def _checks(self) -> Iterator[str]:
+        yield from self._checker() if self.facts.about.format > 1 else self._script()
         yield "<ol>"
         for step in recipe.steps(self.facts, self.signers):
             yield f"<li>{self._say(step.key, step.of)}<pre>{escape(step.command)}</pre></li>"

@@ -174,6 +174,38 @@ _SENTENCES = {
             "$tsa_ca the CA certificate that the time-stamp authority itself gives out."
         ),
     ),
+    "checker_typed": (
+        (
+            "압축을 푼 뒤 그 폴더에서 아래 명령을 직접 입력하여 확인할 수 있습니다. 당사 소프트웨어는 필요 없습니다. "
+            "$signers는 공개된 allowed_signers 파일, $tsa_ca는 시점확인기관이 직접 제공한 CA 인증서입니다."
+        ),
+        (
+            "Unpack the zip and type the commands below in its folder. None of our software is needed. $signers is the "
+            "allowed_signers file that was published, $tsa_ca the CA certificate that the time-stamp authority itself "
+            "gives out."
+        ),
+    ),
+    "checker_which": (
+        "같은 확인을 차례로 실행하는 공개 확인 프로그램: {}, 버전 {}. 그 SHA-256은 다음과 같습니다.",
+        "A published checker does the same in turn: {}, version {}. Its SHA-256 is:",
+    ),
+    "checker_where": (
+        (
+            "확인 프로그램은 이 묶음에 들어 있지 않습니다. linetap 소스 저장소의 docs/{0} 또는 서명 키의 지문을 공개한 "
+            "기관에서 받으십시오. 그곳에 함께 공개된 SHA-256(docs/{0}.sha256)과 비교하여야 합니다. 묶음을 위조하는 "
+            "사람은 이 보고서도 위조할 수 있으므로, 이 보고서의 값만으로는 부족합니다. case는 압축을 푼 폴더입니다."
+        ),
+        (
+            "It is not in this bundle. Get it from docs/{0} of linetap's source repository, or from whoever published "
+            "the fingerprints of the signing keys, and compare it with the SHA-256 that is published there "
+            "(docs/{0}.sha256). This report alone will not do: whoever forges a bundle writes its report too. "
+            "case is the folder of the unpacked bundle."
+        ),
+    ),
+    "checker_data": (
+        "묶음에는 자료만 들어 있습니다. 묶음에서 나온 프로그램은 어떤 것도 실행하지 마십시오.",
+        "A bundle holds data only. Run no program that comes out of one.",
+    ),
     "checking_needs": (
         "필요한 도구: bash, coreutils, findutils, jq, OpenSSH. 시점확인에는 openssl, Sigsum 증명에는 sigsum-verify.",
         "Needed: bash, coreutils, findutils, jq, OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.",

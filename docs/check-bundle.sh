@@ -1,0 +1,210 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# check-bundle.sh, version 1: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
+#
+#   bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]
+#
+# FOLDER         the bundle, unpacked by unzip
+# SIGNERS        the allowed_signers file that was PUBLISHED; the copy in the bundle proves nothing about itself
+# TSA_CA         where there is a time stamp: the CA certificate of its authority, from the authority
+# SIGSUM_POLICY  where there is a Sigsum proof: the logs and witnesses that you trust, else the bundle's own are taken
+#
+# It comes from elsewhere than the bundle, and `sha256sum check-bundle.sh` says whether it is the one that was published.
+# Needed: bash, coreutils, findutils, sed, jq, OpenSSH; openssl for a time stamp, sigsum-verify for a Sigsum proof.
+set -euo pipefail
+export LC_ALL=C
+usage="bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]"
+self=$(realpath -e -- "$0")
+folder=$(realpath -e -- "${1:?$usage}")
+signers=$(realpath -e -- "${2:?$usage}")
+tsa_ca=${3:+$(realpath -e -- "$3")}
+sigsum_policy=${4:+$(realpath -e -- "$4")}
+title=start
+work=$(mktemp -d)
+ended() {
+  local status=$?
+  rm -rf -- "$work"
+  test $status = 0 || echo "FAILED: $title" >&2
+}
+trap ended EXIT
+cd -- "$folder"
+
+step() { title=$1; printf '%s\n' "$1"; }
+fail() { title="$title: $1"; exit 1; }
+used() { printf './%s\n' "$@" >> "$work/used"; }
+
+id='[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-L[0-9]{2,3}(-[0-9A-Za-z]{1,16})?'
+unit='[a-z0-9][a-z0-9-]{1,39}'
+offices=' witness authority vault custodian operator desk officer roles release '
+
+digits() {  # FILE FIELD: a time of a document, as ssh-keygen takes it
+  local at
+  at=$(jq -r --arg name "$2" '.[$name] | strings' "$1")
+  [[ $at =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z$ ]] || fail "$1 has no time $2"
+  printf '%sZ' "${at:0:4}${at:5:2}${at:8:2}${at:11:2}${at:14:2}${at:17:2}"
+}
+
+signature() {  # WHO NAMESPACE TIME FILE SIGNATURE
+  step "Signature of $4 by $1"
+  ssh-keygen -Y verify -f "$signers" -I "$1" -n "$2" -O verify-time="$3" -s "$5" < "$4"
+  used "$4" "$5"
+}
+
+person() {  # NAMESPACE TIME FILE: signed by somebody who is named for it, and is none of the units
+  local who
+  step "Signature of $3"
+  who=$(ssh-keygen -Y find-principals -f "$signers" -O verify-time="$2" -s "$3.sig" < "$3")
+  who=${who%%$'\n'*}
+  who=${who%%,*}
+  for one in "${units[@]}"; do test "$one" != "$who" || fail "signed by the unit $who"; done
+  signature "$who" "$1" "$2" "$3" "$3.sig"
+}
+
+inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
+  local node side other pair size
+  node=$( (printf '\0'; cat -- "$1") | sha256sum | cut -c1-64)
+  size=$(sed -n '1s/^leaf [0-9][0-9]* of \([0-9][0-9]*\)$/\1/p' "$2")
+  test "$size" = "$(jq -r .size "$3")" || fail "the path is to another head"
+  while read -r side other; do
+    case $side in left) pair=$other$node ;; right) pair=$node$other ;; *) continue ;; esac
+    [[ $pair =~ ^[0-9a-f]{128}$ ]] || fail "$2 is no path"
+    # shellcheck disable=SC2001
+    node=$(printf '%b' "\\x01$(sed 's/../\\x&/g' <<< "$pair")" | sha256sum | cut -c1-64)
+  done < "$2"
+  test "$node" = "$(jq -r .root "$3")" || fail "the leaf is not under the head"
+  used "$1" "$2"
+}
+
+step "This checker and the signers come from elsewhere than the bundle"
+for path in "$self" "$signers" "$tsa_ca" "$sigsum_policy"; do
+  case $path/ in "$PWD"/*) fail "$path lies in the bundle" ;; esac
+done
+
+step "Plain files with names that a bundle has, and no other"
+test -z "$(find . ! -type f ! -type d -print -quit)" || fail "something that is no file"
+test "$(find . -print0 | tr -d 'A-Za-z0-9._/\0-' | wc -c)" = 0 || fail "a name that none of its files has"
+test -z "$(find . -type f ! -name 'audio.*.age' ! -name call.wav ! -name SHA256SUMS -size +4096k -print -quit)" ||
+  fail "a document larger than any is"
+format=$(jq -r 'select(.format == 1 or .format == 2).format' bundle.json)
+test -n "$format" || fail "bundle.json: of a format that this version does not know"
+known="report\.(ko|en)\.html|SHA256SUMS|signers|bundle\.json|policy|sigsum/policy"
+known+="|calls/$id/(record\.json(\.sig)?|meta\.age|key\.age|audio\.[0-9]{3}\.age)|opened/$id/call\.(wav|json)"
+known+="|logs/$unit/((head|witness|stamp)\.json(\.sig)?|witness\.json\.witness\.sig|stamp\.json\.tsr|tsa-ca\.pem)"
+known+="|logs/$unit/(leaves/$id\.json|(head|witness|stamp)/$id\.path|witnessed/$id\.tlog-proof)"
+known+="|sigsum/$id\.(proof|pub)|holds/$id/(hold|rewrap)\.json(\.sig)?"
+known+="|certificates/[0-9A-Za-z-]+\.destroyed\.json(\.sig)?"
+if test "$format" = 1 && test -e CHECK.sh; then
+  echo "CHECK.sh: a script in a bundle of an earlier version. Do not run it." >&2
+  known+="|CHECK\.sh"
+  used CHECK.sh
+fi
+strange=$(find . -type f | grep -vEx "\./($known)" || true)
+test -z "$strange" || fail "${strange%%$'\n'*} does not belong into a bundle"
+used SHA256SUMS bundle.json signers report.ko.html report.en.html
+
+step "Every file is as listed, and none is missing or added"
+find . -type f ! -path ./SHA256SUMS | sort | xargs sha256sum | cmp - SHA256SUMS
+
+shopt -s nullglob
+units=()
+for record in calls/*/record.json; do
+  call=${record#calls/}
+  call=${call%/record.json}
+  step "Call $call"
+  of=$(jq -r '.unit | strings' "$record")
+  [[ $call =~ ^$id$ && $of =~ ^$unit$ ]] || fail "a call or a unit that is none"
+  [[ $offices != *" $of "* ]] || fail "$of is the name of no unit"
+  test "$(jq -r '.call_id | strings' "$record")" = "$call" || fail "the record is of another call"
+  test "$(jq -r '.suite | strings' "$record")" = linetap-1 || fail "a suite that this version does not know"
+  units+=("$of")
+done
+test ${#units[@]} -gt 0 || fail "there is no call in it"
+
+for record in calls/*/record.json; do
+  call=${record#calls/}
+  call=${call%/record.json}
+  of=$(jq -r .unit "$record")
+  sha256=$(sha256sum < "$record" | cut -c1-64)
+  signature "$of" linetap-record "${call:0:8}${call:9:6}Z" "$record" "$record.sig"
+
+  step "The ciphertext is what the record names: $call"
+  jq -e '.files | keys | all(test("^(audio\\.[0-9]{3}|meta|key)\\.age$"))' "$record" > "$work/said"
+  jq -r '.files | to_entries[] | "\(.value)  \(.key)"' "$record" > "$work/files"
+  if test -s "$work/files"; then (cd "calls/$call" && sha256sum --check --strict --quiet "$work/files"); fi
+  while read -r _ name; do used "calls/$call/$name"; done < "$work/files"
+
+  step "The log's entry is of this record: $call"
+  leaf=logs/$of/leaves/$call.json
+  test "$(jq -r --arg call "$call" 'select(.kind == "close" and .call_id == $call).record_sha256' "$leaf")" = "$sha256"
+  for kind in head witness stamp; do
+    head=logs/$of/$kind.json
+    test "$kind" = head || test -e "$head" || continue
+    step "It stands in the recorder's log, by $kind.json: $call"
+    inclusion "$leaf" "logs/$of/$kind/$call.path" "$head"
+  done
+
+  for kept in "holds/$call/hold.json" "holds/$call/rewrap.json"; do
+    test -e "$kept" || continue
+    at=$(digits "$kept" made_at)
+    person linetap-hold "$at" "$kept"
+    step "The hold is of this record: $call"
+    test "$(jq -r .record_sha256 "$kept")" = "$sha256"
+    test "$(jq -r .call_id "$kept")" = "$call"
+  done
+
+  if test -e "opened/$call/call.json"; then
+    step "The opened files fit the record in words and length: $call"
+    whole=opened/$call/call.json wav=opened/$call/call.wav
+    test "$(jq -cS 'del(.dialled, .caller, .smdr, .unreleased)' "$whole")" = "$(jq -cS . "$record")"
+    test "$(stat -c %s "$wav")" = "$((44 + 2 * $(jq .audio.samples "$record")))"
+    used "$whole" "$wav"
+  fi
+
+  if test -e "sigsum/$call.proof"; then
+    step "Sigsum proof of $call"
+    proof=sigsum/$call.proof key=sigsum/$call.pub
+    printf '%s %s\n' "$of" "$(cat "$key")" > "$work/key"
+    ssh-keygen -Y verify -f "$work/key" -I "$of" -n linetap-record -s "$record.sig" < "$record"
+    sigsum-verify -k "$key" -p "${sigsum_policy:-sigsum/policy}" "$proof" < "$record"
+    test -n "$sigsum_policy" || echo "note: by the bundle's own policy, which says whom its maker trusts"
+    used "$proof" "$key" sigsum/policy
+  fi
+
+  proof=logs/$of/witnessed/$call.tlog-proof
+  if test -e "$proof"; then
+    echo "note: $proof is not checked here: linetap verify --policy does"
+    used "$proof" policy
+  fi
+done
+
+while read -r of; do
+  for kind in head witness stamp; do
+    head=logs/$of/$kind.json
+    test -e "$head" || continue
+    at=$(digits "$head" at)
+    signature "$of" linetap-head "$at" "$head" "$head.sig"
+    test "$(jq -r .unit "$head")" = "$of" || fail "the head is of another unit"
+    case $kind in
+      witness) signature witness linetap-head "$at" "$head" "$head.witness.sig" ;;
+      stamp)
+        step "Time stamp (RFC 3161) of $of"
+        test -n "$tsa_ca" || fail "there is a time stamp, and no TSA_CA: $usage"
+        openssl ts -verify -data "$head" -in "$head.tsr" -CAfile "$tsa_ca"
+        used "$head.tsr" "logs/$of/tsa-ca.pem"
+        ;;
+    esac
+  done
+done < <(printf '%s\n' "${units[@]}" | sort -u)
+
+for gone in certificates/*.destroyed.json; do
+  at=$(digits "$gone" destroyed_at)
+  person linetap-certificate "$at" "$gone"
+done
+
+step "Nothing lies in it that none of these checks has looked at"
+find . -type f | sort > "$work/found"
+sort -u "$work/used" | comm -13 - "$work/found" > "$work/left"
+test ! -s "$work/left" || fail "$(sed -n 1p "$work/left")"
+
+title=end
+echo "All of it holds. The reports explain it; where one differs from the signed record.json, the record counts."

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The published checker (docs/check-bundle.sh): which one a report names. It is in no bundle, and comes from elsewhere.
+
+Whoever forges a bundle would write its checker too, and its report: so the hash is compared with the one that is
+published, and `linetap verify` refuses a report that names another than these.
+"""
+
+from __future__ import annotations
+
+NAME = "check-bundle.sh"
+VERSION = 1
+# By version; docs/check-bundle.sh.sha256 has that of the newest, and a test holds the three together.
+SHA256 = {
+    1: "9a69b34bdb8ae00b97aaa806a45a03abec0526067194883fcbfb5c50806872cc",
+}

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle that somebody forged, brought to a court: nothing out of it is run, and the published checker says no."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bundle_rig import CHECKER, BundleRig, members, pack, unpacked
+from linetap.cli import main
+from linetap.desk.bundle import layout
+from linetap.evidence import hold, keys, sealed, sshsig, unitlog
+from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, run
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+OLD, OLD_SIGNERS = VECTORS / "bundle-1.zip", VECTORS / "bundle-1.signers"  # by the version that packed a script
+
+
+@pytest.fixture
+def case(bundled: BundleRig) -> Path:
+    """A good one, unpacked."""
+    assert bundled.bundle(f"--holds={bundled.root / 'holds'}", f"--certificates={bundled.root / 'certificates'}") == 0
+    return unpacked(bundled.root / "case.zip", bundled.root / "case")
+
+
+def checked(case: Path, signers: Path, checker: Path = CHECKER) -> subprocess.CompletedProcess[str]:
+    command = ["bash", str(checker), str(case), str(signers)]
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+
+
+def repair(case: Path) -> None:
+    """What whoever changes a file does next."""
+    script = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum > ../sums; cat ../sums > SHA256SUMS"
+    assert run(["sh", "-c", script], cwd=case).returncode == 0
+
+
+def refused(case: Path, signers: Path, says: str) -> None:
+    done = checked(case, signers)
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1].startswith("FAILED: ")
+    assert says in done.stderr, done.stderr
+
+
+def test_a_good_one_and_no_byte_of_it_is_a_program(bundled: BundleRig, case: Path) -> None:
+    done = checked(case, bundled.rig.signers_file)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("All of it holds.")
+    for name, data in members(bundled.root / "case.zip").items():
+        assert not data.startswith((b"#!", b"\x7fELF", b"MZ")), name
+        assert Path(name).suffix in {".age", ".html", ".json", ".sig", ".path", ""}, name
+        assert not os.access(case / name, os.X_OK), name
+
+
+def test_a_script_that_somebody_adds(bundled: BundleRig, case: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("CHECK.sh", "check-bundle.sh", "holds/run.sh"):
+        path = pack(bundled.root / "more.zip", members(bundled.root / "case.zip") | {name: b"#!/bin/sh\nexit 0\n"})
+        capsys.readouterr()
+        assert bundled.verify(path) == 1
+        assert f"{name} does not belong into this bundle [extra_member]" in capsys.readouterr().out
+        (case / name).write_bytes(b"#!/bin/sh\nexit 0\n")
+        repair(case)
+        refused(case, bundled.rig.signers_file, "does not belong into a bundle")
+        (case / name).unlink()
+
+
+def test_a_checker_or_signers_that_come_out_of_the_bundle(bundled: BundleRig, case: Path) -> None:
+    refused(case, case / "signers", "signers lies in the bundle")
+    shutil.copy(CHECKER, case / "policy")
+    done = checked(case, bundled.rig.signers_file, case / "policy")
+    assert done.returncode != 0
+    assert "policy lies in the bundle" in done.stderr
+
+
+def test_one_by_keys_of_its_own(bundled: BundleRig, case: Path) -> None:
+    """Record, head, sums and signers are the forger's, and fit one another."""
+    stranger = keys.new_unit_key()
+    record = case / "calls" / CALL_ID / "record.json"
+    data = record.read_bytes()
+    record.with_name("record.json.sig").write_text(sshsig.sign(data, stranger, sealed.RECORD_NAMESPACE))
+    (case / "signers").write_text(f"{UNIT} {keys.public_line(stranger.public_key())}\n")
+    repair(case)
+    refused(case, bundled.rig.signers_file, f"Signature of calls/{CALL_ID}/record.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace"),
+    [(f"holds/{CALL_ID}/hold.json", hold.NAMESPACE), ("certificates/2027-11-24.destroyed.json", "linetap-certificate")],
+)
+def test_a_unit_signs_no_hold_and_no_certificate(bundled: BundleRig, case: Path, name: str, namespace: str) -> None:
+    path = case / name
+    path.with_name(f"{path.name}.sig").write_text(sshsig.sign(path.read_bytes(), bundled.rig.unit_key, namespace))
+    repair(case)
+    refused(case, bundled.rig.signers_file, f"signed by the unit {UNIT}")
+
+
+def test_a_head_of_another_log(bundled: BundleRig, case: Path) -> None:
+    """The unit's own stolen key signs a head that its leaves do not lead to."""
+    path = case / "logs" / UNIT / "head.json"
+    head = unitlog.decode_head(path.read_bytes())
+    data = unitlog.encode_head(unitlog.Head(unit=UNIT, size=head.size, root="0" * 64, at=head.at, origin=head.origin))
+    path.write_bytes(data)
+    path.with_name("head.json.sig").write_text(sshsig.sign(data, bundled.rig.unit_key, unitlog.HEAD_NAMESPACE))
+    repair(case)
+    refused(case, bundled.rig.signers_file, "the leaf is not under the head")
+
+
+def _fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    path.symlink_to("/etc/passwd")
+
+
+def _named(name: str) -> Callable[[Path], None]:
+    def lay(path: Path) -> None:
+        path.with_name(name).write_bytes(b"")
+
+    return lay
+
+
+@pytest.mark.parametrize(
+    "lay",
+    [_fifo, _link, _named("a b"), _named("$(touch pwned)"), _named("x\ny"), _named("-rf"), _named("record.json")],
+    ids=["fifo", "link", "space", "command", "line", "option", "elsewhere"],
+)
+def test_what_no_bundle_holds(bundled: BundleRig, case: Path, lay: Callable[[Path], None]) -> None:
+    """It ends, and nothing of a name is run."""
+    lay(case / "policy")
+    refused(case, bundled.rig.signers_file, "Plain files with names that a bundle has")
+    assert not list(case.rglob("pwned"))
+    assert not Path("/pwned").exists()
+
+
+def test_a_record_whose_words_are_commands(bundled: BundleRig, case: Path) -> None:
+    path = case / "calls" / CALL_ID / "record.json"
+    path.write_bytes(path.read_bytes().replace(b'"unit":"closet-3f"', b'"unit":"$(touch pwned)`touch pwned`"'))
+    repair(case)
+    refused(case, bundled.rig.signers_file, "a call or a unit that is none")
+    assert not list(case.rglob("pwned"))
+
+
+def test_what_lies_in_it_and_belongs_to_nothing(bundled: BundleRig, case: Path) -> None:
+    """By its name a bundle could have it; no call of this one leads to it."""
+    (case / "logs" / "closet-9f").mkdir()
+    (case / "logs" / "closet-9f" / "head.json").write_bytes(b"{}")
+    repair(case)
+    refused(case, bundled.rig.signers_file, "Nothing lies in it that none of these checks has looked at")
+
+
+# --- bundles of before ----------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_with_a_script_of_its_own_is_accepted_and_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(OLD), "--signers", str(OLD_SIGNERS)]) == 0
+    assert "do not run CHECK.sh, take the published check-bundle.sh" in capsys.readouterr().out
+    case = unpacked(OLD, tmp_path / "case")
+    done = checked(case, OLD_SIGNERS)
+    assert done.returncode == 0, done.stderr
+    assert "Do not run it." in done.stderr
+
+
+@pytest.mark.parametrize("name", [layout.SCRIPT, "report.en.html"])
+def test_its_script_and_its_report_are_as_that_version_wrote_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    found = members(OLD)
+    changed = found | {name: found[name].replace(b"e", b"o", 1)}
+    assert main(["verify", str(pack(tmp_path / "x.zip", changed)), "--signers", str(OLD_SIGNERS)]) == 1
+    assert f"{name} is not what this bundle's records make [report]" in capsys.readouterr().out
+    del found[layout.SCRIPT]
+    assert main(["verify", str(pack(tmp_path / "y.zip", found)), "--signers", str(OLD_SIGNERS)]) == 1
+    assert "CHECK.sh is missing [missing_member]" in capsys.readouterr().out
