@@ -310,6 +310,14 @@ class WeakeningState(msgspec.Struct, frozen=True, kw_only=True):
     waits_s: int  # by the policy, before it is put in effect
 
 
+class OrderState(msgspec.Struct, frozen=True):
+    """What became of an order on the card, in this boot: `taken`, `retired`, or why it was refused."""
+
+    at: str
+    code: str
+    sha256: str
+
+
 class RecorderState(ServiceState, kw_only=True):
     unit: str
     lines: list[LineState]
@@ -345,6 +353,7 @@ class RecorderState(ServiceState, kw_only=True):
     removal: RemovalState | None = None  # somebody wants to pull the disk; ready: all calls are sealed
     standing: list[str] = []  # its threads that hang: vault, journal
     update: UpdateState | None = None  # None: there was never one
+    order: OrderState | None = None  # None: there was none on the card in this boot
 
 
 class ReporterState(ServiceState, kw_only=True):

@@ -15,7 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ill_unit import ill_unit
-from linetap.checks import CHECKS, Alert, Check, Finding, Snapshot, Trouble, Watch, run, take_snapshot, update_failed
+from linetap.checks import (
+    CHECKS,
+    Alert,
+    Check,
+    Finding,
+    Snapshot,
+    Trouble,
+    Watch,
+    order_refused,
+    run,
+    take_snapshot,
+    update_failed,
+)
 from linetap.checks.command import diagnose, print_json, print_lines
 from linetap.checks.frame import MB
 from linetap.checks.watch import DEAD_NS, GRACE_MS, Seen, Services
@@ -25,6 +37,7 @@ from linetap.log import code_of
 from linetap.panel.legend import table
 from linetap.records import (
     Fault,
+    OrderState,
     RecorderState,
     RefusedState,
     RetentionTimeState,
@@ -335,6 +348,17 @@ class TestUpdateFailed:
         update = UpdateState(step=step, version="0.2.0", sha256="", by="stick", at="", code=code)
         found = told_of("update_failed", update=update)
         return found[0].trouble if found else None
+
+    @pytest.mark.parametrize("code", [*order_refused._EN, "order_invalid", "retire_button"])
+    def test_an_order_that_was_refused_is_told_until_the_next_start(self, code: str) -> None:
+        (found,) = told_of("order_refused", order=OrderState("2026-11-24T03:00:00.000Z", code, ""))
+        assert found.trouble is not None
+        assert f"({code})" in found.trouble.text_ko
+        assert order_refused._KO.keys() == order_refused._EN.keys()
+
+    @pytest.mark.parametrize("code", order_refused.TAKEN)
+    def test_one_that_was_taken_is_none(self, code: str) -> None:
+        assert not told_of("order_refused", order=OrderState("2026-11-24T03:00:00.000Z", code, ""))
 
     @pytest.mark.parametrize("code", [*update_failed._EN, "update_of_another_kind"])
     def test_it_says_which_and_why_in_both_languages(self, code: str) -> None:

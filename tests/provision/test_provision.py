@@ -6,69 +6,17 @@ from __future__ import annotations
 import shutil
 import stat
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from card_rig import AUTHORITY, CUSTODIAN, EPOCH, PINS, Card
 from linetap import cli
 from linetap.config import load_config
 from linetap.desk.pki import request
-from linetap.evidence import keys
 from linetap.provision import CARD_WRONG
 from pki_rig import Pki
 from sealing_rig import run as run_tool
-
-CUSTODIAN = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z"
-EPOCH = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
-PINS = Path(__file__).parents[2] / "hardware/pins.toml"
-AUTHORITY = keys.public_line(keys.new_unit_key().public_key())
-SSH_KEY = keys.public_line(keys.new_unit_key().public_key(), "engineer")
-
-
-@dataclass(frozen=True)
-class Card:
-    """The desk's folder with what is packed, and a unit's /etc, /run and boot partition."""
-
-    root: Path
-    desk: Path
-    boot: Path
-    etc: Path
-    run: Path
-
-    @classmethod
-    def new(cls, root: Path) -> Card:
-        card = cls(root, *(root / name for name in ("desk", "boot", "etc", "run")))
-        for folder in (card.desk, card.boot, card.etc, card.run):
-            folder.mkdir()
-        card.configure()
-        return card
-
-    def configure(self, unit: str = "floor-03", old: str = "", new: str = "") -> None:
-        words = ["--lines", "8", "--custodian", CUSTODIAN, "--epoch", EPOCH, "--board", "simulated", "--notices", "x"]
-        output = self.desk / "unit.toml"
-        assert cli.main(["config", "init", unit, *words, "--force", "-o", str(output)]) == 0
-        text = output.read_text().replace('host = "localhost"', 'host = "broker.city.example"')
-        for key, name in (("ca", "ca.pem"), ("certificate", "tls.pem"), ("key", "tls.key")):
-            text = text.replace(f'# {key} = "{name}"', f'{key} = "{name}"')
-        output.write_text(text.replace(old, new) if old else text)
-
-    def pack(self, *more: str) -> int:
-        (self.boot / "linetap.toml").unlink(missing_ok=True)
-        (self.desk / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
-        files = [str(self.desk / name) for name in ("ca.pem", "unit.toml")]
-        return cli.main(["provision", "pack", *files, *more, "-o", str(self.boot / "linetap.toml")])
-
-    def start(self) -> int:
-        """What the unit does at boot."""
-        return cli.main(["provision", "apply", str(self.boot), "--etc", str(self.etc), "--run", str(self.run)])
-
-    def on_card(self) -> set[str]:
-        return {path.name for path in self.boot.iterdir()}
-
-    @property
-    def home(self) -> Path:
-        return self.etc / "linetap"
 
 
 @pytest.fixture
@@ -138,14 +86,6 @@ def test_without_a_card_nothing_happens(card: Card) -> None:
     assert card.start() == 0
     assert card.on_card() == set()
     assert not card.home.exists()
-
-
-def test_ssh_for_one_boot_only_where_a_key_is_given(card: Card) -> None:
-    let_in = card.run / "linetap-ssh" / "authorized_keys"
-    assert (card.pack("--ssh-key", SSH_KEY), card.start()) == (0, 0)
-    assert let_in.read_text() == f"restrict,pty {SSH_KEY}\n"
-    assert (card.pack(), card.start()) == (0, 0)
-    assert not let_in.exists()
 
 
 def test_wifi_of_the_card(card: Card) -> None:

@@ -15,6 +15,8 @@ from linetap.clock import NS_PER_S, ManualClock
 from linetap.config.schema import Config
 from linetap.desk.verify import verify_vault
 from linetap.evidence import keylist, signers, sshsig
+from linetap.provision import outcome
+from linetap.recorder import cardorder
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from unit_rig import Unit, make_unit
@@ -124,3 +126,20 @@ def test_nothing_that_comes_with_the_upkeep_stops_the_writing(config: Config, ca
     assert finish(vault, config, begin(vault)).epoch.startswith("overflow-")
     assert "clock_forgotten" in caplog.text
     assert "command_counters_lost" in caplog.text
+
+
+def test_what_became_of_an_order_on_the_card_is_one_leaf_over_restarts(config: Config) -> None:
+    time = clock()
+    vault = kept(config, time)
+    assert cardorder.note(config.run_path, vault) is None
+    try:
+        outcome.note(config.run_path.parent, "order_signer", "5f" * 32)
+        for again in (vault, kept(config, time)):
+            assert cardorder.note(config.run_path, again) == (said := outcome.load(config.run_path))
+            assert again.step()
+        assert said is not None
+        lines = (config.vault_path / "log" / "leaves.jsonl").read_bytes().splitlines()
+        (leaf,) = [leaf for line in lines if (leaf := json.loads(line))["kind"] == "order"]
+        assert (leaf["code"], leaf["sha256"], leaf["at"]) == ("order_signer", "5f" * 32, said.at)
+    finally:
+        (config.run_path.parent / outcome.NAME).unlink()

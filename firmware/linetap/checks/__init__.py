@@ -42,6 +42,7 @@ from linetap.checks import (
     not_recording,
     notice_doubtful,
     notice_not_heard,
+    order_refused,
     outbox_dropped,
     outbox_old,
     overruns,
@@ -131,6 +132,7 @@ CHECKS: tuple[Check, ...] = (
     policy_departs.CHECK,
     weakened.CHECK,
     command_refused.CHECK,
+    order_refused.CHECK,
 )
 
 

@@ -21,7 +21,7 @@ from linetap.evidence import keys, members, publickeys, unitnames
 from linetap.evidence.authority import Authority
 
 # What a unit signs.
-NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-walk")
+NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-walk", "linetap-retired")
 SIGNERS = "allowed_signers"
 _LINE_LIMIT_BYTES = 64 * 1024
 _PROJECT = Path(__file__).resolve().parents[3]  # of a clone; an installed linetap is told with options

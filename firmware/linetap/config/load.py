@@ -23,12 +23,13 @@ MAX_QUOTED = 80
 class Source:
     """A TOML file with the lines of its keys; collects what is wrong with it."""
 
-    def __init__(self, path: Path) -> None:
-        """BadInput when it cannot be read or is not TOML at all."""
+    def __init__(self, path: Path, raw: bytes | None = None) -> None:
+        """BadInput when it cannot be read or is not TOML at all. `raw`: its bytes, if they have been read."""
         self.path = path
         try:
-            with path.open("rb") as file:
-                raw = file.read(MAX_BYTES + 1)
+            if raw is None:
+                with path.open("rb") as file:
+                    raw = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from None
         if len(raw) > MAX_BYTES:

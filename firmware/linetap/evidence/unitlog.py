@@ -38,6 +38,7 @@ Kind = Literal[
     "command",  # somebody known has signed it: verb, role, counter, code
     "walk",  # a walk test: sha256 of its report
     "update",  # what became of one: version, sha256 of its bundle, by, code (done, or why not)
+    "order",  # on the card, before this start: code (taken, retired, or why not), sha256 of it
     "start",
     "stop",
     "clock_step",  # ms, forward or back

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import sys
 from pathlib import Path
 
+from linetap.clock import SYSTEM, Clock
 from linetap.config.load import Source
 from linetap.desk import wipe
 from linetap.errors import BadInput, LinetapError
-from linetap.provision import CARD_WRONG, order, pack
+from linetap.provision import CARD_WRONG, admit, order, outcome, pack, retire
 from linetap.provision.lay import lay, take_certificate
+from linetap.provision.outcome import OrderFault
 from linetap.recorder.vault import files
 
 DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
@@ -36,24 +39,47 @@ def run(args: argparse.Namespace) -> int:
     return pack.run(args) if args.verb == "pack" else apply(args.boot, args.etc, args.run)
 
 
-def apply(boot: Path, etc: Path, run_dir: Path) -> int:
+def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
     """What was wrong stands in linetap-error.txt too: whoever wrote the file has the card, and no terminal."""
-    for old in (boot / ERROR, run_dir / CARD_WRONG):
+    for old in (boot / ERROR, run_dir / CARD_WRONG, run_dir / outcome.NAME):
         old.unlink(missing_ok=True)
-    path = boot / order.NAME
+    digest: str | None = None
     try:
         said = take_certificate(etc, boot) or ""
+        if (boot / retire.ASKED).exists():
+            told, digest = retire.retire(boot, etc / "linetap", clock)
+            outcome.note(run_dir, "retired", digest)
+            said += told
+        path = boot / order.NAME
         if path.exists():
-            said += lay(order.read(Source(path)), etc, run_dir, boot)
-            wipe.wipe(path)
+            data = admit.read_card(path)
+            digest = hashlib.sha256(data).hexdigest()
+            said += _take(data, boot, etc, run_dir)
+            if not (run_dir / outcome.NAME).exists():  # that a key has ended says more
+                outcome.note(run_dir, "taken", digest)
     except (LinetapError, OSError) as error:
         told = str(error).replace(f"{boot}/", "")
         with contextlib.suppress(OSError):
             files.write_atomically(boot / ERROR, f"{_WRONG}{told}\n".encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
+            outcome.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
         raise BadInput(told) from None
     if said:
         files.write_atomically(boot / DONE, said.encode())
         sys.stdout.write(said)
     return 0
+
+
+def _take(data: bytes, boot: Path, etc: Path, run_dir: Path) -> str:
+    """The same bytes are judged and carried out: a card may show others when it is read again."""
+    home = etc / "linetap"
+    admit.require_authority(data, boot, home)
+    found = order.read(Source(boot / order.NAME, data))
+    admit.require_new(found, home)
+    admit.require_debugger(found, data, boot)
+    said = lay(found, etc, run_dir, boot)
+    admit.remember(found, home)
+    wipe.wipe(boot / order.NAME)
+    (boot / admit.SIGNATURE).unlink(missing_ok=True)
+    return said

@@ -13,17 +13,15 @@ from linetap.clock import SYSTEM, rfc3339
 from linetap.commission.init import SIGNERS, write_beside
 from linetap.config import Config, check_config, config_sha256, load_config
 from linetap.desk import privatefile
-from linetap.desk.deskfolder import read_small
 from linetap.desk.pki import unitside
 from linetap.errors import BadInput
 from linetap.evidence import keys
-from linetap.provision import network
+from linetap.provision import admit, network
 from linetap.provision.order import NAME, UNIT, Network, Order
 from linetap.recorder.vault import files
 
 KEY = "unit.key"
 SSH_KEYS = "linetap-ssh/authorized_keys"  # below /run: gone with the next boot
-_LIMIT_BYTES = 64 * 1024
 _READABLE = 0o644  # by all services; there is no secret in it
 
 
@@ -49,15 +47,18 @@ def lay(order: Order, etc: Path, run: Path, boot: Path) -> str:
 def take_certificate(etc: Path, boot: Path) -> str | None:
     """UNIT.pem from the card into the place that the configuration names. None where there is none.
 
-    Whether it is this unit's, and in time, the reporter says as of any other: a check and an alert are behind it.
+    One that is not for this unit's key, or not of the broker's authority, is refused. Whether it is in time, the
+    reporter says as of any other: a check and an alert are behind it.
     """
-    if not (etc / "linetap" / UNIT).exists():
+    if not any(boot.glob("*.pem")) or not (etc / "linetap" / UNIT).exists():
         return None
     config = load_config(etc / "linetap" / UNIT)
     found = boot / f"{config.unit}.pem"
     if not found.exists() or config.broker.certificate is None:
         return None
-    _lay(Path(config.broker.certificate), read_small(found, _LIMIT_BYTES))
+    data = admit.read_card(found)
+    unitside.require_own(config, data, found.name)
+    _lay(Path(config.broker.certificate), data)
     found.unlink()
     return f"certificate of {config.unit} taken\n"
 

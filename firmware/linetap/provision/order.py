@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from linetap.clock import parse_rfc3339
 from linetap.config.load import Source
 from linetap.evidence import publickeys
 
@@ -43,6 +44,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """`files`: name -> text, laid beside one another; unit.toml is one of them and names the others."""
 
     files: dict[str, str]
+    made_at: str | None = None  # RFC 3339: a unit takes none that is not younger than the last
     network: Network = Network()
     ssh_key: str | None = None  # an ssh-ed25519 line: lets in over ssh until the next boot
 
@@ -55,6 +57,8 @@ def read(source: Source) -> Order:
         _check_network(order.network, source)
         if order.ssh_key is not None:
             _check_ssh_key(order.ssh_key, source)
+        if order.made_at is not None:
+            _check_time(order.made_at, source)
     source.check()
     return order
 
@@ -89,6 +93,13 @@ def _check_network(network: Network, source: Source) -> None:
                 ipaddress.ip_address(value)
         except ValueError:
             source.add(("network", key), f"network.{key}: {value!r}: 10.1.2.1 would be right")
+
+
+def _check_time(text: str, source: Source) -> None:
+    try:
+        parse_rfc3339(text)
+    except (ValueError, OverflowError) as error:
+        source.add(("made_at",), f"made_at: {error}; 2026-11-28T09:00:00.000Z would be right")
 
 
 def _check_ssh_key(text: str, source: Source) -> None:

@@ -8,11 +8,14 @@ import json
 import sys
 from pathlib import Path
 
+from linetap.clock import SYSTEM, rfc3339
 from linetap.config.load import Source
-from linetap.desk import privatefile
+from linetap.desk import privatefile, signed
 from linetap.desk.deskfolder import read_small
 from linetap.errors import BadInput
+from linetap.evidence import sshsig
 from linetap.provision import order
+from linetap.provision.admit import NAMESPACE
 
 _LIMIT_BYTES = 256 * 1024  # a key list of 400 days has 60 kB
 
@@ -25,7 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ntp", action="append", default=[], metavar="HOST", help="time servers")
     parser.add_argument("--vlan", type=int, metavar="N")
     parser.add_argument("--wifi", nargs=2, metavar=("SSID", "PASSPHRASE"))
-    parser.add_argument("--ssh-key", metavar="LINE", help="lets its holder in, until the next boot")
+    parser.add_argument(
+        "--ssh-key", metavar="LINE", help="lets its holder in as root, until the next boot; to be signed"
+    )
+    parser.add_argument(
+        "--key", type=Path, action="append", default=[], metavar="KEY",
+        help="the authority's: signs it, for a unit that was commissioned; or ssh-keygen -Y sign -n linetap-order",
+    )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=True, metavar=order.NAME, help="must not exist")
 
 
@@ -33,20 +42,28 @@ def run(args: argparse.Namespace) -> int:
     files = {path.name: _text(path) for path in args.files}
     if len(files) < len(args.files):
         raise BadInput("two of the files have one name")
-    text = render(files, _network(args), args.ssh_key)
-    privatefile.write(args.output, text.encode())
+    signature = signed.signature_of(args.output)
+    by = [signed.load_key(path) for path in args.key]
+    if by:
+        signed.require_free(signature)
+    data = render(files, _network(args), args.ssh_key, rfc3339(SYSTEM.utc_ns())).encode()
+    privatefile.write(args.output, data)
     try:
         order.read(Source(args.output))
     except BadInput:
         args.output.unlink()
         raise
-    sys.stdout.write(f"{args.output}: for the boot partition of the card; whoever has it may read what is in it\n")
+    if by:
+        privatefile.write(signature, "".join(sshsig.sign(data, key, NAMESPACE) for key in by).encode())
+    both = str(args.output) if not by else f"{args.output} and {signature.name}"
+    sys.stdout.write(f"{both}: for the boot partition of the card; whoever has it may read what is in it\n")
     return 0
 
 
-def render(files: dict[str, str], network: dict[str, object], ssh_key: str | None) -> str:
+def render(files: dict[str, str], network: dict[str, object], ssh_key: str | None, made_at: str) -> str:
     """unit.toml last: it is the longest."""
     out = ["# What a linetap unit takes from its card at the next boot, once; then it is gone from it.\n"]
+    out.append(f"made_at = {json.dumps(made_at)}\n")
     if ssh_key is not None:
         out.append(f"ssh_key = {json.dumps(ssh_key)}\n")
     if network:

@@ -13,7 +13,7 @@ from linetap.config import Config, change, config_sha256
 from linetap.errors import LinetapError
 from linetap.evidence import sealed, walk
 from linetap.notices import load_notices
-from linetap.recorder import checkpoint
+from linetap.recorder import cardorder, checkpoint
 from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.recorder.calls.retention import default_class
 from linetap.recorder.core import Recorder
@@ -105,6 +105,7 @@ class Service:
         self._adopt_orphans()
         self._pulse = Pulse(clock, self.vault, __version__, state.config_sha256)
         self._upkeep = self.vault.keep_up(config_file=config_file)
+        state.order = cardorder.note(config.run_path, self.vault)
         self.vault.take_walks(key.signer(walk.NAMESPACE))
         self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
         around.ended.append(self.guide.call_over)

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -53,6 +56,31 @@ def make_request(config: Config, new_key: bool = False) -> tuple[bytes, PublicKe
 def key_path(config: Config) -> Path:
     """[broker] key, or tls.key beside the signing key where nothing is said yet."""
     return Path(config.broker.key) if config.broker.key is not None else Path(config.key).with_name("tls.key")
+
+
+def require_own(config: Config, pem: bytes, name: str) -> None:
+    """BadInput unless it is a certificate of this unit's TLS key, by the broker's authority where one is named."""
+    try:
+        own, *between = x509.load_pem_x509_certificates(pem)
+        if own.public_key() != _load(key_path(config)).public_key():
+            raise BadInput(f"{name}: a certificate of another key than this unit's")
+    except ValueError as error:
+        raise BadInput(str(error) if isinstance(error, BadInput) else f"{name}: not a certificate") from None
+    try:
+        authorities = x509.load_pem_x509_certificates(read_small(Path(config.broker.ca or ""), _KEY_LIMIT_BYTES))
+    except (BadInput, ValueError, OSError):
+        return
+    issuers = [*authorities, *(each for each in between if _is_issued(each, authorities))]
+    if not _is_issued(own, issuers):
+        raise BadInput(f"{name}: not issued by the authority that the configuration names in broker.ca")
+
+
+def _is_issued(certificate: x509.Certificate, issuers: list[x509.Certificate]) -> bool:
+    for issuer in issuers:
+        with contextlib.suppress(ValueError, TypeError, InvalidSignature):
+            certificate.verify_directly_issued_by(issuer)
+            return True
+    return False
 
 
 def _tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of an order on the card, for the recorder: it puts it into the log, and an alert stands where it was no.
+
+Below /run, written by root before the services start; gone with the next boot.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from linetap.clock import SYSTEM, rfc3339
+from linetap.errors import Refusal
+from linetap.recorder.vault import files
+from linetap.records import OrderState
+
+NAME = "linetap-order.json"
+_LIMIT_BYTES = 4096
+_READABLE = 0o644
+
+
+class OrderFault(Refusal):
+    """The order is not carried out; `code` says why."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
+
+
+def note(run_dir: Path, code: str, sha256: str | None) -> None:
+    """`sha256` of the order, or of the statement by which a key ended."""
+    path = run_dir / NAME
+    files.write_atomically(path, msgspec.json.encode(OrderState(rfc3339(SYSTEM.utc_ns()), code, sha256 or "")))
+    path.chmod(_READABLE)
+
+
+def load(run_path: Path) -> OrderState | None:
+    """None: nothing was on the card in this boot. `run_path` is that of the services, beside which it lies."""
+    try:
+        with run_path.with_name(NAME).open("rb") as file:
+            return msgspec.json.decode(file.read(_LIMIT_BYTES), type=OrderState)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit taken out of service: the card and the button, and it costs the unit its key."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from card_rig import Card
+from linetap.board.simulated import press_button
+from linetap.clock import NS_PER_S, ManualClock, rfc3339
+from linetap.config import load_config
+from linetap.errors import BadInput
+from linetap.evidence import keys, sshsig
+from linetap.evidence import signers as trusted
+from linetap.provision import command, outcome, retire
+
+NOW_S, ALWAYS_S = 1_795_860_000, 1 << 40
+
+
+class Hand(ManualClock):
+    """Lets the button go after so many seconds."""
+
+    def __init__(self, run_dir: Path, lets_go_s: int) -> None:
+        super().__init__(NOW_S * NS_PER_S, 0)
+        self._run_dir, self._lets_go_ns = run_dir, lets_go_s * NS_PER_S
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self.monotonic_ns() >= self._lets_go_ns:
+            press_button(self._run_dir, False)
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Card:
+    made = Card.new(tmp_path)
+    assert (made.pack(), made.start()) == (0, 0)
+    (made.run / "linetap" / "panel").mkdir(parents=True, exist_ok=True)
+    (made.root / "vault" / "log").mkdir(parents=True)
+    (made.root / "vault" / "call").write_text("sealed")
+    return made
+
+
+def start(card: Card, name: str = "floor-03", held_s: int = ALWAYS_S) -> int:
+    (card.boot / retire.ASKED).write_text(f"{name}\n")
+    press_button(card.run / "linetap", held_s > 0)
+    return command.apply(card.boot, card.etc, card.run, Hand(card.run / "linetap", held_s))
+
+
+def code(card: Card) -> str:
+    said = outcome.load(card.run / "linetap")
+    assert said is not None
+    return said.code
+
+
+@pytest.mark.parametrize(
+    ("name", "held_s", "why"),
+    [
+        ("floor-03", 0, "retire_button"),
+        ("floor-03", retire.HOLD_S - 1, "retire_button"),
+        ("floor-04", ALWAYS_S, "retire_other_unit"),
+        ("", ALWAYS_S, "retire_other_unit"),
+    ],
+)
+def test_without_button_or_name_nothing_ends(card: Card, name: str, held_s: int, why: str) -> None:
+    before = {path: path.read_bytes() for path in card.etc.rglob("*") if path.is_file()}
+    with pytest.raises(BadInput, match=why):
+        start(card, name, held_s)
+    assert before == {path: path.read_bytes() for path in card.etc.rglob("*") if path.is_file()}
+    assert (card.root / "vault" / "call").exists()
+    assert (card.boot / retire.ASKED).exists()
+    assert code(card) == why
+
+
+def test_a_unit_that_was_never_commissioned_has_nothing_to_end(tmp_path: Path) -> None:
+    new = Card.new(tmp_path)
+    (new.run / "linetap" / "panel").mkdir(parents=True)
+    with pytest.raises(BadInput, match="retire_new"):
+        start(new)
+
+
+def test_the_old_key_says_that_it_ends_and_is_gone(card: Card) -> None:
+    old = keys.load_unit_key((card.home / "unit.key").read_bytes())
+    assert start(card) == 0
+    assert not (card.home / "unit.key").exists()
+    assert not (card.home / "unit.toml").exists()
+    assert not (card.home / "tls.key").exists()
+    (aside,) = card.root.glob("vault.floor-03.*")
+    assert (aside / "call").read_text() == "sealed", "kept as it was"
+    assert code(card) == "retired"
+
+    statement, signature = (card.boot / f"floor-03.retired.json{end}" for end in ("", ".sig"))
+    line = next(x for x in (card.boot / "linetap-done.txt").read_text().splitlines() if "valid-before" in x)
+    (card.root / "allowed_signers").write_text(f"{line}\n")
+    words = ["ssh-keygen", "-Y", "verify", "-f", str(card.root / "allowed_signers"), "-I", "floor-03"]
+    words += ["-n", retire.NAMESPACE, "-s", str(signature)]
+    with statement.open("rb") as file:
+        subprocess.run([*words, "-Overify-time=20261101"], stdin=file, check=True, capture_output=True, timeout=30)
+    with statement.open("rb") as file:
+        late = subprocess.run(
+            [*words, "-Overify-time=20270101"], stdin=file, check=False, capture_output=True, timeout=30
+        )
+    assert late.returncode != 0, "from then on stock ssh-keygen trusts it no more"
+    found = msgspec.json.decode(statement.read_bytes(), type=retire.Retired)
+    assert found.key == keys.public_line(old.public_key())
+    assert found.at == rfc3339((NOW_S + retire.HOLD_S) * NS_PER_S)[:-5] + found.at[-5:]
+
+    (signer,) = trusted.parse(line)
+    assert signer.valid_before is not None
+    made = sshsig.sign(b"later", old, "linetap-record").encode()
+    with pytest.raises(trusted.SignerExpired):
+        trusted.verify(b"later", made, "linetap-record", [signer], "floor-03", signer.valid_before.replace(year=2030))
+
+
+def test_a_key_that_cannot_sign_any_more_ends_all_the_same(card: Card) -> None:
+    (card.home / "unit.key").write_bytes(b"damaged")
+    assert start(card) == 0
+    assert not (card.home / "unit.key").exists()
+    assert (card.boot / "floor-03.retired.json").exists()
+    assert not (card.boot / "floor-03.retired.json.sig").exists()
+
+
+def test_then_it_is_a_new_unit_with_a_new_key(card: Card) -> None:
+    old = (card.home / "unit.key.pub").read_bytes()
+    card.configure(unit="annex-01")
+    assert card.pack() == 0
+    assert start(card) == 0
+    assert load_config(card.home / "unit.toml").unit == "annex-01"
+    assert (card.home / "unit.key.pub").read_bytes().split()[1] != old.split()[1]
+    assert old.split()[1] not in (card.home / "allowed_signers").read_bytes()
+    assert code(card) == "retired", "what ended is said, not only what came"
