@@ -18,6 +18,7 @@ import msgspec
 
 from linetap.desk import callfolder
 from linetap.desk.callfolder import Damaged, Digest
+from linetap.desk.vaultfiles.tree import TreeCheck
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.verifylog import LogCheck
 from linetap.desk.witnessing import options
@@ -73,6 +74,7 @@ def verify_vault(
     if first is None and not (vault / unitlog.FOLDER).exists():
         return
     log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules)
+    records: dict[str, str] = {}
     for path in [] if first is None else chain([first], calls):
         if sealed.CALL_ID.fullmatch(path.name) is None or not path.is_dir() or path.is_symlink():
             stray = Problem("stray", "does not belong into a vault: a call folder would be right")
@@ -81,10 +83,13 @@ def verify_vault(
         verdict = verify_call(path, signers)
         if not verdict.problems and path != vault / sealed.call_path(path.name):
             verdict.problems.append(Problem("wrong_day", f"lies under {path.parent.relative_to(vault)}"))
-        verdict.problems.extend(log.problems_of(verdict))
+        verdict.problems.extend(chain(log.problems_of(verdict), log.late(verdict)))
+        records[verdict.name] = verdict.record_sha256 or ""
         yield verdict
     yield log.verdict()
     yield from log.notes()
+    if log.head is not None:
+        yield from TreeCheck(vault, log.head.unit, signers, log.named, records, log.head.at).verdicts()
     yield log.witnessed.verdict()
 
 

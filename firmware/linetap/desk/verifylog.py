@@ -13,6 +13,7 @@ import msgspec
 from linetap.desk import callfolder, cosigned
 from linetap.desk.callfolder import Damaged
 from linetap.desk.logorder import LogOrder
+from linetap.desk.vaultfiles.named import Named
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.witnessing.judge import NO_RULES, Rules
 from linetap.desk.witnessing.logcheck import LogWitness
@@ -43,6 +44,7 @@ class LogCheck:
         self._destroyed: set[str] = set()
         self._seen: set[str] = set()
         self._order = LogOrder(self._bad)
+        self.named = Named()
         try:
             names = callfolder.entries(folder)
         except OSError as error:
@@ -77,14 +79,18 @@ class LogCheck:
         until = call.record.retention.until if call.record.retention else None
         if self._order.other_until(call.name, until):
             yield Problem("other_until", f"to be kept until {until}, and its close in the log says otherwise")
-        if late := self._order.kept_late(call.name, until):
-            yield Problem("kept_late", late)
         yield from self.witnessed.problems_of(call)
 
     def verdict(self) -> Verdict:
         for call_id in sorted((self._closed.keys() | self._opened) - self._seen - self._destroyed):
             self._bad("missing_call", f"{call_id} is missing: the log has it, and nothing of its destruction")
         return self._verdict
+
+    def late(self, call: Verdict) -> Iterator[Problem]:
+        """That a call should have gone. It proves what it proves all the same."""
+        retention = call.record.retention if call.record else None
+        if late := self._order.kept_late(call.name, retention.until if retention else None):
+            yield Problem("kept_late", late)
 
     def notes(self) -> Iterator[Verdict]:
         """What cannot be judged, each as a verdict that counts for nothing."""
@@ -173,6 +179,7 @@ class LogCheck:
             return
         self.witnessed.look_at(index, leaf)
         self._order.look_at(index, leaf)
+        self.named.look_at(leaf)
         if leaf.call_id is None:
             return
         if leaf.kind == "open":

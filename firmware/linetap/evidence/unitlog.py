@@ -33,6 +33,8 @@ Kind = Literal[
     "in_force",  # once a day and at each change: sha256 of what the next start is compared with
     "key_list",
     "hold",  # of a call: its end, or ended
+    "index",  # a segment of the index as it is going to be: file, sha256, and the call it is written for; adopted
+    "roles",  # who may command from now on: version, sha256 of the document
     "copy",  # the desk has one of a call: record_sha256
     "destruction",  # one call is gone from the vault: call_id; or the key of an epoch is, says the desk: epoch, sha256
     "command",  # somebody known has signed it: verb, role, counter, code
@@ -58,6 +60,8 @@ class Leaf(msgspec.Struct, kw_only=True):
     until: str | UnsetType | None = UNSET  # of a close: what its record says; of a hold: its end
     ended: bool = False  # of a hold
     epoch: str | None = None
+    file: str | None = None  # of the index, below its folder
+    seq: int | None = None  # the newest event of the outbox when this was written
     ms: float = 0
 
 

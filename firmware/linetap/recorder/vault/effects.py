@@ -97,7 +97,7 @@ class Effects:
             case "destroy":
                 return self._destroyed(signed, at)
             case "roles":
-                return self._take_roles(signed)
+                return self._take_roles(signed, at)
             case "ack":
                 return self._delivery.acknowledged(command)
             case "resend":
@@ -186,7 +186,7 @@ class Effects:
             why = f"it weakens ({'; '.join(found)}): {COUNTERPARTS} has to cosign it"
             raise CommandFault("key_list_weakens", f"{why}, `linetap command cosign`", signed.command)
 
-    def _take_roles(self, signed: Signed) -> str:
+    def _take_roles(self, signed: Signed, at: str) -> str:
         text, signature = _document(signed.command)
         assert self._authority is not None
         found = roles.check(text, signature, self._authority, self._roles.version if self._roles else 1)
@@ -197,6 +197,7 @@ class Effects:
             before = hashlib.sha256(document.encode(self._roles)).hexdigest()
             weakening = [Weakening("roles", each) for each in what]
             self._weakened.roles_changed(weakening, before, hashlib.sha256(text).hexdigest(), signed.by, known)
+        self._log.append("roles", at=at, version=found.version, sha256=hashlib.sha256(text).hexdigest())
         _keep(self._vault, self._vault / ROLES, text, signature)
         self._use(found)
         return f"roles version {found.version}, {len(found.people)} people"

@@ -97,7 +97,7 @@ class Holds:
         for name, data in ((sealed.KEY, key_age), (SIGNATURE, signature), (DOCUMENT, document)):
             files.write_atomically(place / name, data)
         self._until[hold.call_id] = until_ns
-        self._say(hold.call_id, at, None, until=hold.until)
+        self._say(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
         return hold
 
     def _note(self, hold: Hold, now_ns: int | None, until_ns: int) -> None:

@@ -3,10 +3,14 @@
 
 The unit cannot read what it has sealed. So it keeps the entries of the segments being filled in RAM, nowhere else, and
 writes a segment anew with each call. After a restart the next segment begins.
+
+What a segment is going to be stands in the unit's log first, by its hash and under its signed head: of a segment that a
+power cut kept from being written the one before counts, and the call it was for is going to be in another.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -20,6 +24,7 @@ from linetap.evidence.index import Entry, Piece, Place
 from linetap.recorder.smdr.layouts import parser
 from linetap.recorder.vault import files
 from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.log import UnitLog
 from linetap.records import CallRecord, Retention
 
 MOST_OPEN = 8  # segments being filled: the classes of today, and those of yesterday at midnight
@@ -28,7 +33,8 @@ MOST_OPEN = 8  # segments being filled: the classes of today, and those of yeste
 class Index:
     """Used by the vault's thread; what `of_one_call` gives, by the journal's."""
 
-    def __init__(self, config: Config, epochs: Epochs) -> None:
+    def __init__(self, config: Config, epochs: Epochs, unit_log: UnitLog) -> None:
+        self._log, self._adopted = unit_log, False
         self._root = config.vault_path / index.FOLDER
         self._epochs = epochs
         self._zone = ZoneInfo(config.retention.zone)
@@ -45,7 +51,18 @@ class Index:
         entry = self._entry_of(record)
         segment = self._segment(place, record.call_id)
         segment.entries[record.call_id] = entry
-        files.write_atomically(segment.path, group.seal(index.encode(segment.entries.values()), recipient))
+        self._write(segment.path, group.seal(index.encode(segment.entries.values()), recipient), record.call_id)
+
+    def adopt(self) -> None:
+        """Once: what a version has written that did not log it. May raise OSError, and is done again."""
+        if self._adopted:
+            return
+        found = sorted(self._root.glob("*/*.age"))
+        if found and not self._log.has_any("index"):
+            for path in found:
+                if index.parse_segment(path.name) and index.parse_folder(path.parent.name):
+                    self._log.append("index", file=self._named(path), sha256=files.sha256(path), adopted="yes")
+        self._adopted = True
 
     def of_one_call(self) -> Callable[[CallRecord, Retention], Piece]:
         """For the journal: the call's entry as a segment of its own. What has not changed is not sealed anew."""
@@ -61,9 +78,17 @@ class Index:
 
         return piece
 
-    def lay(self, piece: Piece) -> None:
+    def lay(self, piece: Piece, call_id: str) -> None:
         """What the journal has of a call that a power cut has ended."""
-        files.write_atomically(self._free(piece.place), piece.sealed)
+        self._write(self._free(piece.place), piece.sealed, call_id)
+
+    def _write(self, path: Path, data: bytes, call_id: str) -> None:
+        digest = hashlib.sha256(data).hexdigest()
+        self._log.append("index", file=self._named(path), sha256=digest, call_id=call_id)
+        files.write_atomically(path, data)
+
+    def _named(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
 
     def _place_of(self, record: CallRecord, retention: Retention) -> tuple[Place, str]:
         epoch, recipient = self._epochs.index_key(retention)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -50,11 +50,22 @@ class UnitLog:
         self._open: dict[str, None] = {}  # calls with an open leaf and no close
         self._note_all(max(0, self._log.size - REMEMBERED))
         self._made_good = False
+        self._last_event: Callable[[], int] | None = None
         self._head_size = -1  # of the head on disk: not known to be whole at the start
 
     @property
     def size(self) -> int:
         return self._log.size
+
+    def count_events(self, last_seq: Callable[[], int]) -> None:
+        """Every leaf from now on says how far the outbox had come: none of its files can go unnoticed."""
+        self._last_event = last_seq
+
+    def has_any(self, kind: Kind) -> bool:
+        """Whether a leaf of that kind is there at all. The newest are known; otherwise all are looked through."""
+        if any(known == kind for known, _ in self._known):
+            return True
+        return any((leaf := _read(line)) is not None and leaf.kind == kind for line in self._log.leaves())
 
     def leaves(self, first: int) -> Iterator[bytes]:
         """From leaf `first` to the last."""
@@ -134,7 +145,8 @@ class UnitLog:
 
     def _append(self, found: list[tuple[Kind, Fields]]) -> None:
         now = rfc3339(self._clock.utc_ns())
-        leaves = [{"kind": kind, "at": now, **fields} for kind, fields in found]
+        counted = {} if self._last_event is None else {"seq": self._last_event()}
+        leaves = [{"kind": kind, "at": now, **fields, **counted} for kind, fields in found]
         new = [
             leaf
             for leaf in leaves

@@ -85,7 +85,8 @@ class VaultWriter:
         rooms.make(open_calls(config), private=True)
         config.vault_path.mkdir(parents=True, exist_ok=True)
         self.epochs = Epochs(config, self.clock_is_trusted)
-        self._index = Index(config, self.epochs)
+        self._index = Index(config, self.epochs, unit_log)
+        unit_log.count_events(lambda: outbox.last_seq)
         self._logged_list: str | None = None
         self._jobs: deque[Job] = deque()
         self._unsigned = Unsigned(clock)
@@ -282,6 +283,7 @@ class VaultWriter:
     def _write_all(self) -> bool:
         try:
             self._look_at_key_list()
+            self._index.adopt()
             if not self._recovered:
                 if not self._unsigned.may_try():
                     return False

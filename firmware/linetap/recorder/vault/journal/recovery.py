@@ -104,7 +104,7 @@ class Recovery:
 
     def _lay_entry(self) -> None:
         if self._state.index is not None:
-            self._index.lay(self._state.index)
+            self._index.lay(self._state.index, self._state.call_id)
 
     def seal(self, sign: Sign) -> CallRecord:
         """When what was laid is on disk. The record as it is sealed, now or before."""

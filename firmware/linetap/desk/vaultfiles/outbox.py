@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outbox of a vault: every event signed by the unit, each naming the one before, and none missing at the end.
+
+Its first files go when the desk has confirmed them: which events those were, the desk shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from linetap.clock import from_utc_ns, parse_rfc3339
+from linetap.desk import callfolder
+from linetap.desk.vaultfiles.named import Named
+from linetap.desk.verdict import Problem
+from linetap.errors import Refusal
+from linetap.evidence import keys, sshsig
+from linetap.evidence.signers import Signer, require_trust
+from linetap.recorder.vault import segments
+from linetap.recorder.vault.outbox import CONFIRMED, GENESIS, SEGMENT_BYTES
+
+FOLDER, NAMESPACE = "outbox", "linetap-event"
+_LIMIT_BYTES = 2 * SEGMENT_BYTES[1]
+
+
+class _Event(msgspec.Struct):
+    """What is asked of an event here; what it says is the desk's to judge."""
+
+    seq: int
+    at: str
+    unit: str
+    prev: str = ""
+    origin: str = ""
+    call_id: str | None = None
+    event: str = ""
+    to_seq: int = 0
+
+
+class _Lost(msgspec.Struct):
+    last: int = 0
+
+
+class _Confirmed(msgspec.Struct):
+    through: Annotated[int, Meta(ge=0)] = 0
+    lost: _Lost | None = None
+
+
+class OutboxCheck:
+    def __init__(self, folder: Path, unit: str, signers: list[Signer] | None, named: Named) -> None:
+        self._folder, self._unit, self._signers, self._named = folder, unit, signers, named
+        self._seq = 0
+        self._prev: str | None = None
+        self._said: set[str] = set()  # calls whose event comes behind what the last close knew
+        self.first = 0
+        self._dropped = 0  # up to here the unit has given up what the disk had no room for
+
+    def problems(self, names: list[str]) -> Iterator[tuple[str, Problem]]:
+        """Of the segments of these names, in order; each with the file that it is of."""
+        for name in sorted(names):
+            try:
+                data = callfolder.read(self._folder / name, _LIMIT_BYTES)
+                for problem in self._segment(name, data):
+                    yield f"{FOLDER}/{name}", problem
+            except Refusal as error:
+                yield f"{FOLDER}/{name}", Problem(error.code, str(error))
+        yield from ((FOLDER, problem) for problem in self._whole(bool(names)))
+
+    def _segment(self, name: str, data: bytes) -> Iterator[Problem]:
+        frames = list(segments.scan(data))
+        if b"".join(_spelled(frame) for frame in frames) != data or not frames:
+            yield Problem(
+                "outbox_damaged", "holds what is no event, or ends within one; the recorder's start mends its end"
+            )
+            return
+        if name != segments.name_of(frames[0].entry.seq):
+            yield Problem("outbox_name", f"begins with event {frames[0].entry.seq}")
+        for frame in frames:
+            yield from self._event(frame.entry)
+
+    def _event(self, entry: segments.Entry) -> Iterator[Problem]:
+        payload = entry.payload.encode("utf-8")
+        try:
+            event = msgspec.json.decode(payload, type=_Event)
+            at = from_utc_ns(parse_rfc3339(event.at))
+            key = sshsig.check(payload, entry.sig.encode("utf-8"), NAMESPACE)
+            if self._signers is not None:
+                require_trust(key, NAMESPACE, self._signers, self._unit, at)
+        except ValueError as error:
+            yield Problem("outbox_damaged", f"event {entry.seq}: {error}")
+            return
+        except Refusal as error:
+            yield Problem(error.code, f"event {entry.seq}: {error}")
+            return
+        self.first = self.first or entry.seq
+        if (event.seq, event.unit) != (entry.seq, self._unit) or (
+            event.origin and event.origin != keys.fingerprint(key)
+        ):
+            yield Problem("outbox_event", f"event {entry.seq} says {event.seq} of {event.unit}, or another key")
+        if self._seq and entry.seq != self._seq + 1:
+            yield Problem("outbox_gap", f"event {self._seq} is followed by {entry.seq}")
+        elif event.prev != (self._prev or GENESIS) and (self._prev is not None or entry.seq == 1):
+            yield Problem("outbox_chain", f"event {entry.seq} does not name the one before it")
+        self._seq, self._prev = entry.seq, hashlib.sha256(payload).hexdigest()
+        if event.event == "dropped":
+            self._dropped = max(self._dropped, event.to_seq)
+        last = self._named.last_close
+        if last is not None and entry.seq > last[1] and event.call_id is not None:
+            self._said.add(event.call_id)
+
+    def _whole(self, any_there: bool) -> Iterator[Problem]:
+        """Nothing is missing at its end, and at its beginning only what the desk has confirmed."""
+        if self._seq < self._named.seq:
+            yield Problem("outbox_short", f"the log knows of event {self._named.seq}, the newest here is {self._seq}")
+        elif self._named.last_close is not None and self._named.last_close[0] not in self._said:
+            yield Problem("outbox_short", f"{self._named.last_close[0]} was sealed, and no event here says so")
+        if any_there and self.first - 1 > max(self._dropped, self._gone()):
+            yield Problem("outbox_gap", f"begins with event {self.first}, and no earlier one was confirmed or given up")
+
+    def _gone(self) -> int:
+        """Up to where the unit may have let go, as it says itself. Nothing signs that: the desk has the events."""
+        try:
+            found = msgspec.json.decode(callfolder.read(self._folder / CONFIRMED, 4096), type=_Confirmed)
+        except (Refusal, ValueError):
+            return 0
+        return max(found.through, found.lost.last if found.lost is not None else 0)
+
+
+def _spelled(frame: segments.Frame) -> bytes:
+    line = segments.encode(frame.entry)
+    return line[: -len(segments.OPEN)] + (segments.COMMITTED if frame.committed else segments.OPEN)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a recorder keeps in its vault for itself. Nothing signs it, and nobody who verifies may believe any of it."""
+
+from __future__ import annotations
+
+import re
+
+WHAT = {
+    "journal": "calls that were open",
+    "counters and times": "of commands, of the clock, of the outbox",
+    "work in progress": "destruction, rebuilding, updates, half-written files",
+    "the PBX's account": "its lines that have no recording; the desk has the figures in signed events",
+    "lines at fault": "until somebody has looked",
+    "the key list in use": "signed by the authority, and judged by `linetap keylist`",
+    "ballast": "room",
+    "calls as a replay wrote them": "with personal data",
+}
+_PLACES = [
+    (r"journal/[ab]\.journal", "journal"),
+    (r"(clock|commands|holdtimes)\.json|outbox/(confirmed|places)\.json", "counters and times"),
+    (r"(destroying|rebuild|update)\.json|update\.told", "work in progress"),
+    (r"smdr/[^/]+\.json", "the PBX's account"),
+    (r"faults/\d{2,3}\.json", "lines at fault"),
+    (r"keys/taken\.json", "the key list in use"),
+    (r"ballast", "ballast"),
+    (r"calls\.jsonl", "calls as a replay wrote them"),
+]
+_KNOWN = [(re.compile(pattern, re.ASCII), what) for pattern, what in _PLACES]
+_SIGNED = re.compile(
+    r"roles\.json(\.sig)?|index/[^/]+/\d{4}-\d\d-\d\d-\d{3,6}\.age|holds/[^/]+/(key\.age|hold\.json(\.sig)?)"
+    r"|walks/\d{8}T\d{6}\.\d{3}Z\.json(\.sig)?|certificates/[\w-]+\.json(\.sig)?",
+    re.ASCII,
+)
+_TEMPORARY = re.compile(r"(.*/)?\.([^/]+)\.tmp")
+
+
+def what_is(name: str) -> str | None:
+    """A key of WHAT, for a name relative to the vault; None for what is no such file."""
+    if match := _TEMPORARY.fullmatch(name):
+        return "work in progress" if _belongs((match[1] or "") + match[2]) else None
+    return next((what for pattern, what in _KNOWN if pattern.fullmatch(name)), None)
+
+
+def _belongs(name: str) -> bool:
+    """Whether a recorder writes a file of that name, of whichever kind."""
+    return what_is(name) is not None or _SIGNED.fullmatch(name) is not None

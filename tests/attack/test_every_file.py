@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole vault, and somebody who may write in it: whatever they change, `verify` says no, or says of the file that
+nothing in it is to be believed. Every file and every folder is tried, whatever a recorder comes to write.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from keeping_rig import DAY, START, UNIT, Keeper
+from linetap.cli import main
+from linetap.clock import compact
+from linetap.desk import callfolder, verify
+from linetap.desk.vaultfiles import runtime
+from linetap.evidence import keys, walk
+from linetap.evidence.signers import Signer
+from linetap.evidence.walk import WalkReport
+from linetap.recorder.calls.retention import retention_of
+from linetap.recorder.vault import linefaults
+from linetap.recorder.vault.index import Index
+from linetap.recorder.vault.walks import Walks
+from linetap.records import Caller, CallEvent, CallRecord
+
+OVER = "2026-11-20"  # an epoch whose day has passed
+CALLS = 3
+
+
+@dataclasses.dataclass
+class Whole:
+    vault: Path
+    signers_file: Path
+
+    @property
+    def signers(self) -> list[Signer]:
+        return callfolder.load_signers(self.signers_file)
+
+    def problems(self) -> list[str]:
+        verdicts = verify.verify_vault(self.vault, self.signers)
+        return [f"{problem.code}: {problem.text}" for verdict in verdicts for problem in verdict.problems]
+
+    def files(self) -> list[str]:
+        return sorted(path.relative_to(self.vault).as_posix() for path in self.vault.rglob("*") if path.is_file())
+
+    def folders(self) -> list[Path]:
+        return [self.vault, *sorted(path for path in self.vault.rglob("*") if path.is_dir())]
+
+
+def keeper_of(folder: Path, run_dir: Path) -> Keeper:
+    """All that a recorder writes into its vault, by its own hands."""
+    keeper = Keeper(folder, run_dir)
+    keeper.log.count_events(lambda: keeper.outbox.last_seq)
+    keeper.log.append("start", version="0.2")
+    keeper.take_roles()
+    index = Index(keeper.config, keeper.epochs, keeper.log)
+    for number in range(CALLS):
+        record = call(keeper, index, f"-{number + 1}")
+        if number == 0:
+            assert keeper.command(keeper.hold(record, keeper.clock.utc_ns() + 100 * DAY)).done
+    certificate = msgspec.json.encode({"epoch": OVER, "destroyed_at": START})
+    assert keeper.command(keeper.signed("destroy", "vault", certificate, "linetap-certificate")).done
+    walked: dict[str, Any] = {"unit": UNIT, "version": "0", "config_sha256": "", "by": "terminal", "began_at": START}
+    report = WalkReport(**walked, ended_at=START, ended_by="done", passed=True, lines=[])
+    Walks(keeper.vault, keeper.key.signer(walk.NAMESPACE), keeper.log, keeper.report).take(report)
+    keeper.outbox.confirm(2)
+    linefaults.write(keeper.vault, 3, keeper.clock.utc_ns())
+    for name in ("journal/a.journal", "journal/b.journal", "smdr/2026-11-24.json", "ballast"):
+        (keeper.vault / name).parent.mkdir(exist_ok=True)
+        (keeper.vault / name).write_bytes(b"what is open" * 10)
+    keeper.log.append("heartbeat")
+    keeper.log.publish()
+    lines = (folder / "allowed_signers").read_text()
+    for office, key in (("vault", keeper.people.vault), ("authority", keeper.people.authority)):
+        lines += f"{office} {keys.public_line(key.public_key())}\n"
+    (folder / "allowed_signers").write_text(lines)
+    return keeper
+
+
+def call(keeper: Keeper, index: Index, suffix: str) -> CallRecord:
+    at_ns = keeper.clock.utc_ns()
+    retention = retention_of(keeper.config, at_ns, 1, "recorded", False)
+    spoken = CallRecord(call_id=f"{compact(at_ns)}-L01{suffix}", unit=UNIT, line=1, caller=Caller(number="01012345678"))
+    keeper.log.append("open", call_id=spoken.call_id, line=1)
+    assert retention is not None
+    index.add(spoken, retention)
+    record = keeper.call(suffix=suffix)
+    keeper.report(CallEvent(seq=0, event="sealed", at=START, unit=UNIT, call_id=record.call_id, line=1))
+    return record
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    folder, run_dir = tmp_path_factory.mktemp("unit"), tmp_path_factory.mktemp("run")
+    (run_dir / "commands").mkdir(exist_ok=True)
+    keeper = keeper_of(folder, run_dir)
+    return Whole(keeper.vault, folder / "allowed_signers")
+
+
+@pytest.fixture
+def whole(made: Whole, tmp_path: Path) -> Whole:
+    return Whole(shutil.copytree(made.vault, tmp_path / "vault", symlinks=True), made.signers_file)
+
+
+def test_the_whole_vault_is_good_and_says_what_nothing_covers(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
+    assert whole.problems() == []
+    assert main(["verify", str(whole.vault), "--signers", str(whole.signers_file)]) == 0
+    out = capsys.readouterr().out
+    inside = [name for name in whole.files() if not name.startswith(("20", "log/"))]
+    uncovered = [name for name in inside if runtime.what_is(name)]
+    assert f"ok   files of {UNIT}, {len(inside) - len(uncovered)} covered\n" in out
+    assert {runtime.what_is(name) for name in uncovered} == {
+        what for what in runtime.WHAT if f"not covered, and not to be believed: {what} (" in out
+    }
+    places = {name.partition("/")[0] for name in inside} - set(uncovered)
+    assert {"index", "outbox", "holds", "certificates", "walks", "roles.json", "roles.json.sig"} <= places
+
+
+Change = Callable[[Path, bytes], None]
+
+
+def _of(make: Callable[[bytes], bytes]) -> Change:
+    def change(path: Path, data: bytes) -> None:
+        path.write_bytes(make(data))
+
+    return change
+
+
+def _flip(at: float) -> Change:
+    def change(path: Path, data: bytes) -> None:
+        place = min(len(data) - 1, int(len(data) * at))
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+
+    return change
+
+
+def _link(path: Path, data: bytes) -> None:
+    """To a file with the very same bytes."""
+    other = path.parents[len(path.parts) - 2].joinpath(*path.parts[1:3]) / f"other-{os.getpid()}"
+    other.write_bytes(data)
+    path.unlink()
+    path.symlink_to(other)
+
+
+def _fifo(path: Path, _data: bytes) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _folder(path: Path, _data: bytes) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+CHANGES: dict[str, Change] = {
+    **{f"a bit at {at}": _flip(at) for at in (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)},
+    "without its last byte": _of(lambda data: data[:-1]),
+    "half of it": _of(lambda data: data[: len(data) // 2]),
+    "empty": _of(lambda _: b""),
+    "with a byte more": _of(lambda data: data + b"\n"),
+    "gone": lambda path, _: path.unlink(),
+    "a link": _link,
+    "a fifo": _fifo,
+    "a folder": _folder,
+}
+NO_FILE = ("a link", "a fifo", "a folder")
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_no_file_is_changed_unseen(whole: Whole, how: str) -> None:
+    for name in whole.files():
+        path = whole.vault / name
+        data = path.read_bytes()
+        CHANGES[how](path, data)
+        found = whole.problems()
+        assert found or (runtime.what_is(name) and how not in NO_FILE), f"{name}: {how}"
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+        path.write_bytes(data)
+    assert whole.problems() == []
+
+
+def _strays(folder: Path) -> Iterator[Path]:
+    yield folder / "note.txt"
+    yield folder / ".hidden"
+    yield folder / ".hidden.tmp"
+    yield folder / "x.age"
+    for path in sorted(folder.iterdir())[:4]:
+        yield path.with_name(path.name.upper() if path.name != path.name.upper() else path.name.lower())
+        yield path.with_name(path.name + "\u200b")
+        yield path.with_name(path.name + " ")
+        yield path.with_name(path.name + ".sig")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link", "fifo", "copy"])
+def test_nothing_is_put_beside_unseen(whole: Whole, kind: str) -> None:
+    for folder in whole.folders():
+        some = next((path for path in sorted(folder.iterdir()) if path.is_file()), None)
+        for stray in _strays(folder):
+            if stray.exists() or (kind == "copy" and some is None):
+                continue
+            match kind:
+                case "folder":
+                    stray.mkdir()
+                case "link":
+                    stray.symlink_to(whole.signers_file)
+                case "fifo":
+                    os.mkfifo(stray)
+                case "copy":
+                    assert some is not None
+                    shutil.copy(some, stray)
+                case _:
+                    stray.write_bytes(b"x")
+            assert whole.problems(), stray.relative_to(whole.vault)
+            stray.rmdir() if kind == "folder" else stray.unlink()
+    assert whole.problems() == []
+
+
+def test_what_could_be_a_recorders_is_believed_by_nobody(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own half-written files, and counters, are named; no other file gets in by such a name."""
+    for name in ("holds/.x.tmp", ".clock.jsn.tmp", "walks/.a.json.tmp", "outbox/.000000000001.events.tmp"):
+        (whole.vault / name).write_bytes(b"x")
+        assert whole.problems(), name
+        (whole.vault / name).unlink()
+    for name in (".roles.json.tmp", ".clock.json.tmp", "walks/.20261124T030000.000Z.json.tmp"):
+        (whole.vault / name).write_bytes(b"x")
+    assert whole.problems() == []
+    main(["verify", str(whole.vault), "--signers", str(whole.signers_file)])
+    assert "not to be believed: work in progress (3 files)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["outbox", "holds", "certificates", "walks", "index", "log", "2026"])
+def test_no_folder_goes_unseen(whole: Whole, place: str) -> None:
+    shutil.rmtree(whole.vault / place)
+    assert whole.problems()
+
+
+def test_a_folder_of_another_kind_is_none(whole: Whole) -> None:
+    for name in ("2026/11/24/x", "2026/13", "backup", "holds/../log2", "index/2026", "holds/nobody", "outbox/old"):
+        path = whole.vault / name
+        path.mkdir(parents=True)
+        (path / "x").write_bytes(b"x")
+        assert whole.problems(), name
+        shutil.rmtree(path.resolve())
