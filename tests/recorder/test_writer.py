@@ -222,8 +222,8 @@ def test_any_kills_at_any_point_lose_and_double_nothing(
     last.take_up([*given, *closing])
     assert last.step()
     assert events(unit) == ["started", "sealed"]
-    told = [kind for kind in logged(unit) if kind != "index"]  # once more after each restart
-    assert told == ["open", *(["gap"] if public_record(unit)["audio"]["gaps"] else []), "close"]  # type: ignore[index]
+    kinds = [kind for kind in logged(unit) if kind != "index"]  # once more after each restart
+    assert kinds == ["open", *(["gap"] if public_record(unit)["audio"]["gaps"] else []), "close"]  # type: ignore[index]
     told = public_record(unit)["audio"]
     assert isinstance(told, dict)
     assert told["samples"] == end - FIRST

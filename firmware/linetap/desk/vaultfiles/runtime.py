@@ -17,7 +17,7 @@ WHAT = {
 }
 _PLACES = [
     (r"journal/[ab]\.journal", "journal"),
-    (r"(clock|commands|holdtimes)\.json|outbox/(confirmed|places)\.json", "counters and times"),
+    (r"(clock|commands|holdtimes|weakened)\.json|outbox/(confirmed|places)\.json", "counters and times"),
     (r"(destroying|rebuild|update)\.json|update\.told", "work in progress"),
     (r"smdr/[^/]+\.json", "the PBX's account"),
     (r"faults/\d{2,3}\.json", "lines at fault"),
