@@ -77,7 +77,18 @@ seal_slot() {
 
 # One line, without the slot: where it is written to, says which it is.
 cmdline() {
-  printf '%s linetap.verity=%s:%s:%s\n' "$(sed -e 's/#.*//' image/boot/cmdline.txt | paste -sd' ' | sed -e 's/  */ /g' -e 's/^ //')" "$@"
+  printf '%s linetap.verity=%s:%s:%s%s\n' "$(sed -e 's/#.*//' image/boot/cmdline.txt | paste -sd' ' | sed -e 's/  */ /g' -e 's/^ //')" "$@" "$(permit "$2")"
+}
+
+# That a key in a TPM signs in boots of this root: by the key that signs updates, where it is one that a TPM can check.
+permit() {
+  local words
+  [ -s "${KEY:-}" ] || return 0
+  if words=$("$BIN/python" -m linetap tpm boot "$1" --key "$KEY" 2>"$WORK/permit.log"); then
+    printf ' %s' "$words"
+  else
+    say "no key in a TPM signs in its boots: $(tail -n 1 "$WORK/permit.log")" >&2
+  fi
 }
 
 fill_boot() {
