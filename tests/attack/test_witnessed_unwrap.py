@@ -175,3 +175,20 @@ def test_the_custodians_helper_takes_a_package_with_the_proof(unit: Site) -> Non
     sent = package._witnessed(store / UNIT / sealed.call_path(FIRST))
     archive = b"".join(package.stream(sent))
     assert [name for name, content in tar.members(io.BytesIO(archive)) if list(content)] == [sent[0].name]
+
+
+def test_verify_of_a_call_by_itself_has_the_verdict_too(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    unit.at("2026-11-28T10:00:00.000Z")
+    forged = unit.call(FORGED, "2026-11-25T10:01:00.000Z")
+    assert unit.carry() == 0
+    capsys.readouterr()
+    words = ["--signers", str(unit.rig.signers_file), "--policy", str(unit.root / "policy")]
+    assert main(["verify", str(call_of(unit, FIRST)), *words, "--heads", str(unit.heads)]) == 0
+    assert "ok   witness: witnessed by 2 of 2, 1 leaves" in capsys.readouterr().out
+    assert main(["verify", str(forged), *words, "--heads", str(unit.heads)]) == 1
+    assert "[witnessed_late]" in capsys.readouterr().out
+    assert main(["verify", str(call_of(unit, FIRST)), *words]) == 1
+    assert f"BAD  witness: not witnessed: {FIRST}: not witnessed [not_witnessed]\n" in capsys.readouterr().out
+    alone = shutil.copytree(call_of(unit, FIRST), unit.root / "alone" / FIRST)
+    assert main(["verify", str(alone), *words, "--heads", str(unit.heads)]) == 1
+    assert "nothing here shows that its unit's log has closed it" in capsys.readouterr().out

@@ -47,7 +47,7 @@ def reseal(rig: Rig, path: Path, change: Callable[[CallRecord], None]) -> None:
 def test_call_as_it_was_sealed(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     path = rig.sealed_call(70_000)
     assert run(path, "--signers", rig.signers_file) == 0
-    assert capsys.readouterr().out == f"ok   {CALL_ID}\n1 checked, 1 good\n"
+    assert capsys.readouterr().out == f"ok   {CALL_ID}\n?    witness: not witnessed (no --policy)\n1 checked, 1 good\n"
 
 
 def test_call_named_by_a_relative_path(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,10 @@ import msgspec
 
 from linetap.desk import callfolder, deskfolder
 from linetap.desk.copy.store import closing_path
+from linetap.desk.verdict import Problem
 from linetap.desk.witnessing import options, prove
-from linetap.desk.witnessing.judge import NO_RULES, Rules
-from linetap.errors import BadInput
+from linetap.desk.witnessing.judge import NO_RULES, NOBODY, NOT_WITNESSED, Rules, Seen
+from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing, inclusion, leaflog, sealed, tlogproof, unitlog
 from linetap.evidence.closing import Closing, NotClosed
 from linetap.evidence.inclusion import Inclusion
@@ -125,6 +126,23 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
         if (log / HEAD).exists() and unitlog.decode_head(_read(log / HEAD, unitlog.HEAD_LIMIT_BYTES)).unit == unit:
             return prove.from_log(given.rules, log, unit, index, signers)
     return prove.from_closing(given.rules, close, unit, signers)
+
+
+def witnessed(call_dir: Path, unit: str, close: Closing | None, given: Basis) -> tuple[Seen | None, Problem | None]:
+    """How witnesses saw the close (which `closing.check` has judged), and what stands against it under the policy."""
+    call_id = call_dir.name
+    if close is None:
+        return None, Problem(
+            NOT_WITNESSED, f"{call_id}: {NOBODY}: nothing here shows that its unit's log has closed it"
+        )
+    try:
+        proof = find_witnessed(call_dir, unit, close, given)
+    except (Refusal, OSError) as error:
+        code = error.code if isinstance(error, Refusal) else NOT_WITNESSED
+        return None, Problem(code, f"{call_id}: {NOBODY}: {error}")
+    leaf = close.leaf.encode("utf-8")
+    at = msgspec.json.decode(leaf, type=Leaf).at
+    return prove.call_against(given.rules, proof, leaf, at, unit, call_id, given.signers or [])
 
 
 def of_log(log: Path, call_id: str) -> Closing:

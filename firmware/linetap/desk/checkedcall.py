@@ -17,16 +17,14 @@ import msgspec
 from linetap.desk import callfolder, callproof, stockage
 from linetap.desk.callproof import Basis
 from linetap.desk.release.wrapped import require_wrapped
-from linetap.desk.verdict import Problem
 from linetap.desk.verify import verify_call
-from linetap.desk.witnessing import prove
-from linetap.desk.witnessing.judge import NOT_WITNESSED, Seen
+from linetap.desk.witnessing.judge import NO_POLICY, NOBODY
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing, group, members, sealed, sshsig, unitnames
 from linetap.evidence.closing import Closing
 from linetap.evidence.release import NotReleased
 from linetap.evidence.roles import Roles
-from linetap.evidence.unitlog import Head, Leaf
+from linetap.evidence.unitlog import Head
 from linetap.records import CallRecord
 
 KEY_LIMIT_BYTES = 64 * 1024
@@ -142,23 +140,12 @@ def _closed(call_dir: Path, record: CallRecord, sha256: str, basis: Basis) -> tu
 
 def _witnessed(call_dir: Path, record: CallRecord, close: Closing | None, basis: Basis) -> str:
     """The verdict of the witnesses; NotReleased where the policy asks for more."""
-    rules = basis.rules
-    if rules.policy is None:
-        return "not witnessed (no --policy)"
-    seen: Seen | None = None
-    problem: Problem | None = Problem(NOT_WITNESSED, f"{record.call_id}: not witnessed")
-    if close is not None:
-        try:
-            proof = callproof.find_witnessed(call_dir, record.unit, close, basis)
-        except (Refusal, OSError) as error:
-            code = error.code if isinstance(error, Refusal) else NOT_WITNESSED
-            raise NotReleased(code, f"{call_dir}: not opened: not witnessed: {error}") from None
-        leaf, signers = close.leaf.encode("utf-8"), basis.signers or []
-        at = msgspec.json.decode(leaf, type=Leaf).at
-        seen, problem = prove.call_against(rules, proof, leaf, at, record.unit, record.call_id, signers)
-    if problem is not None and rules.required:
+    if basis.rules.policy is None:
+        return NO_POLICY
+    seen, problem = callproof.witnessed(call_dir, record.unit, close, basis)
+    if problem is not None and basis.rules.required:
         raise NotReleased(problem.code, f"{call_dir}: not opened: {problem.text}")
-    return "not witnessed" if seen is None else seen.text
+    return NOBODY if seen is None else seen.text
 
 
 def _bytes(folder: Path, name: str) -> bytes:

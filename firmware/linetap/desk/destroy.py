@@ -22,7 +22,7 @@ from linetap.desk.certificate import NAMESPACE, Certificate, named_gone, path_of
 from linetap.desk.needed import OVERFLOW, missing
 from linetap.desk.sheets import COPIES, INDEX
 from linetap.desk.tsa import Tsa
-from linetap.desk.witnessing import options, vaults
+from linetap.desk.witnessing import judge, options, vaults
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import members
 from linetap.evidence.keylist import Epoch, KeyList, Overflow, end_of, epoch_text
@@ -186,7 +186,7 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
     rules = options.rules(args)
     moment = None if ended is None else from_utc_ns(parse_rfc3339(ended))
     found = vaults.require_over(rules, args.vault, options.signers_for(args, rules), args.epoch, moment)
-    lines = [vaults.NO_POLICY] if found is None else [f"{unit}: {said}" for unit, said in found.items()]
+    lines = [judge.NO_POLICY] if found is None else [f"{unit}: {said}" for unit, said in found.items()]
     sys.stdout.writelines(f"{args.epoch}: {line}\n" for line in lines)
     return found
 

@@ -22,9 +22,9 @@ from linetap.desk.vaultfiles.tree import TreeCheck
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.verifylog import LogCheck
 from linetap.desk.witnessing import options
-from linetap.desk.witnessing.judge import NO_RULES, Rules
+from linetap.desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, sealed, sshsig, unitlog
+from linetap.evidence import age, closing, sealed, sshsig, unitlog
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.signers import Signer, require_trust
 from linetap.records import PERSONAL_FIELDS, Audio, CallRecord
@@ -142,7 +142,31 @@ def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None
         return verify_vault(path, signers, args.witness, options.rules(args))
     if args.witness is not None:
         raise BadInput(f"--witness: {args.path} is a call folder; a witness is asked about a vault")
-    return [verify_call(path, signers)]
+    return _call_and_witnesses(path, signers, options.rules(args))
+
+
+def _call_and_witnesses(path: Path, signers: list[Signer] | None, rules: Rules) -> Iterator[Verdict]:
+    """Of a call by itself, the proof of its close is sought where it lies: in its vault, a store or a package."""
+    from linetap.desk import callproof  # which is for those who open calls
+
+    call = verify_call(path, signers)
+    yield call
+    if call.record is None or call.record_sha256 is None:
+        return  # what cannot be read was seen by nobody
+    if rules.policy is None:
+        yield Verdict(f"witness: {NO_POLICY}", counts=False)
+        return
+    basis, unit, problem, seen = callproof.Basis(signers, rules=rules), call.record.unit, None, None
+    try:
+        close = callproof.find(path, unit, basis)
+        if close is not None:
+            closing.check(close, unit, path.name, call.record_sha256, signers)
+        seen, problem = callproof.witnessed(path, unit, close, basis)
+    except (Refusal, BadInput, OSError) as error:
+        problem = Problem(error.code if isinstance(error, Refusal) else NOT_WITNESSED, f"{NOBODY}: {error}")
+    problems = [] if problem is None or not rules.required else [problem]
+    name = f"witness: {NOBODY if seen is None else seen.text}"
+    yield Verdict(name, trusted=seen is not None, problems=problems, counts=rules.required)
 
 
 def _collect(verdict: Verdict, problems: Iterator[Problem]) -> None:

@@ -23,7 +23,7 @@ from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.verify import verify_call
 from linetap.desk.wav import header
 from linetap.desk.witnessing import prove
-from linetap.desk.witnessing.judge import NO_RULES, NOT_WITNESSED, Rules
+from linetap.desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import hold, keys, sealed
 from linetap.evidence.quorum import NONE
@@ -73,14 +73,15 @@ def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
     """By the policy of whoever asks: the bundle's own says only what was asked when it was made."""
     own = ", though a policy in it says so" if found.policy is not None and found.policy.quorum != NONE else ""
     if rules.policy is None:
-        return Verdict(f"witness: not witnessed (no --policy){own}", counts=False)
+        return Verdict(f"witness: {NO_POLICY}{own}", counts=False)
     verdict = Verdict("witness", trusted=True, counts=rules.required)
     for call in found.calls:
         unit, call_id = call.record.unit, call.record.call_id
         seen, problem = prove.call_against(rules, call.witnessed, call.line, call.close.at, unit, call_id, signers)
         if problem is not None and (rules.required or problem.code != NOT_WITNESSED):
             verdict.problems.append(problem)
-        verdict.name += f"; {call_id}: {'not witnessed' if seen is None else seen.text}"
+        verdict.counts = rules.required or bool(verdict.problems)
+        verdict.name += f"; {call_id}: {NOBODY if seen is None else seen.text}"
     return verdict
 
 

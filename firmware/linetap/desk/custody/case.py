@@ -22,6 +22,7 @@ from linetap.desk.custody.package import Package
 from linetap.desk.deskfolder import Desk
 from linetap.desk.opening import Unlocked, Wanted, json_path, open_call, require
 from linetap.desk.release import ask, files, gate
+from linetap.desk.witnessing import options
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import sealed
 from linetap.evidence.release import Request
@@ -129,7 +130,7 @@ class Case:
             words += [f"--log={path}" for path in self.means.logs]
             if not self.means.logs:
                 words += [f"--closing={path}" for path in self.package.closings()]
-            words += [f"--output={self.means.output / self.request.id}.zip"]
+            words += [f"--desk={self.desk.folder}", f"--output={self.means.output / self.request.id}.zip"]
             calls = [str(self.package.call(call.call_id)) for call in self.request.calls]
             entry = Entry(verb="bundle", case=self.request.case)
             told = bundle.make(
@@ -157,6 +158,7 @@ class Case:
             recipient=self.means.recipient or self.request.recipient,
             closings=[] if self.means.logs else self.package.closings(),
             logs=self.means.logs,
+            rules=options.of_desk(self.desk.folder),
         )
 
 

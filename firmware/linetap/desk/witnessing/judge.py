@@ -32,7 +32,7 @@ CLOSES = "linetap-closes"  # the keeper of the other tree, that of a log's close
 WITHIN_S = 24 * 3600.0  # from a call's end to its first witnessed checkpoint: so far back a thief could date one
 LONGEST_CALL_S = 4 * 3600.0 + 900.0
 SLACK_S = 600.0  # between the clocks of unit and witness
-NOT_WITNESSED = "not_witnessed"
+NOT_WITNESSED, NOBODY, NO_POLICY = "not_witnessed", "not witnessed", "not witnessed (no --policy)"
 _S = 1_000_000_000
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from linetap.clock import parse_rfc3339
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.witnessing import judge
-from linetap.desk.witnessing.judge import NOT_WITNESSED, Rules, Seen, UnitHeads
+from linetap.desk.witnessing.judge import NO_POLICY, NOBODY, NOT_WITNESSED, Rules, Seen, UnitHeads
 from linetap.errors import BadInput
 from linetap.evidence import sealed
 from linetap.evidence.signers import Signer
@@ -72,13 +72,13 @@ class LogWitness:
         """The verdict of its own. It counts under a policy alone."""
         newest, name = self._heads.newest, f"witness of {self._unit or 'the log'}"
         if self._rules.policy is None:
-            return Verdict(f"{name}: not witnessed (no --policy)", counts=False)
+            return Verdict(f"{name}: {NO_POLICY}", counts=False)
         if self._rules.required:
             for call_id, (index, at_ns) in sorted(self._destroyed.items()):
                 if found := judge.against_destruction(self._first_over(index), at_ns):
                     self._add(found.code, f"{call_id}: {found.text}")
             if newest is None:
-                self._add(NOT_WITNESSED, self._heads.seen[-1].text if self._heads.seen else "not witnessed")
+                self._add(NOT_WITNESSED, self._heads.seen[-1].text if self._heads.seen else NOBODY)
         if newest is not None:
             behind = f", {self._size - newest.size} came after it" if self._size > newest.size else ""
             name += f": {newest.text}{behind}"

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def rules(args: argparse.Namespace) -> Rules:
     """BadInput for options that do not fit together."""
-    folder = deskfolder.folder_of(argparse.Namespace(desk=getattr(args, "desk", None)))
+    folder = _desk(args)
     policy = _chosen(args.policy, folder / POLICY)
     heads = _chosen(args.heads, folder / HEADS) if policy is not None else args.heads
     if policy is None and heads is not None:
@@ -47,11 +47,20 @@ def rules(args: argparse.Namespace) -> Rules:
 
 def signers_for(args: argparse.Namespace, chosen: Rules) -> list[Signer]:
     """Of --signers, else of the desk's folder; under a policy there must be some, for they name the logs' keepers."""
-    in_force = deskfolder.folder_of(argparse.Namespace(desk=getattr(args, "desk", None))) / SIGNERS
+    in_force = _desk(args) / SIGNERS
     path = _chosen(getattr(args, "signers", None), in_force)
     if path is None and chosen.policy is not None:
         raise BadInput("--signers: with a policy the published allowed_signers, which names the keepers, is needed")
     return [] if path is None else callfolder.load_signers(path)
+
+
+def of_desk(folder: Path) -> Rules:
+    """Those in force in a desk's folder, where nobody has typed any."""
+    return rules(argparse.Namespace(desk=folder, policy=None, heads=None, within=WITHIN_S / 3600))
+
+
+def _desk(args: argparse.Namespace) -> Path:
+    return deskfolder.folder_of(argparse.Namespace(desk=getattr(args, "desk", None)))
 
 
 def load(path: Path) -> Policy:

@@ -14,11 +14,10 @@ from pathlib import Path
 from linetap.clock import from_utc_ns
 from linetap.desk.verifylog import LogCheck
 from linetap.desk.witnessing import judge
-from linetap.desk.witnessing.judge import NotWitnessed, Rules, Seen
+from linetap.desk.witnessing.judge import NOBODY, NotWitnessed, Rules, Seen
 from linetap.evidence import unitlog
 from linetap.evidence.signers import Signer
 
-NO_POLICY = "not witnessed (no --policy)"
 _S = 1_000_000_000
 
 
@@ -58,7 +57,7 @@ def require_over(
         if ended is not None and from_utc_ns(latest * _S) < ended:
             text = f"the last that witnesses have cosigned is of {from_utc_ns(latest * _S):%Y-%m-%dT%H:%M:%SZ}"
             raise NotWitnessed(f"{name}: not destroyed: {text}: by their clocks the day is not over", "day_not_over")
-    return {unit: "not witnessed" if seen is None else seen.text for unit, seen in sorted(found.items())}
+    return {unit: NOBODY if seen is None else seen.text for unit, seen in sorted(found.items())}
 
 
 def _logs(copy: Path) -> Iterator[Path]:
