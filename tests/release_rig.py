@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -44,9 +45,10 @@ class Desk:
     clock: ManualClock = field(default_factory=lambda: ManualClock(parse_rfc3339(NOW)))
 
     @classmethod
-    def make(cls, root: Path) -> Desk:
+    def make(cls, root: Path, change: Callable[[Rig], Rig] = lambda rig: rig) -> Desk:
+        """`change`: the rig with other custodians or another epoch."""
         (root / "rig").mkdir()
-        desk = cls(Rig.make(root / "rig"), root, root / "desk", keys.new_identity())
+        desk = cls(change(Rig.make(root / "rig")), root, root / "desk", keys.new_identity())
         (root / "requester.txt").write_text(keys.identity_file(desk.requester, NOW))
         for name in ("authority", "stranger", *PEOPLE):
             desk.ssh_key(name)

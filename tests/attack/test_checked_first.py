@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from swapped_rig import approved, forged, hold_key, refused
 
-from linetap.desk import checkedcall, hold, unwrap
+from linetap.desk import checkedcall, hold, partial, unwrap
 from linetap.errors import Refusal
 from linetap.evidence import keys, sealed
 from release_rig import HAN, ID, KIM, Desk
@@ -109,10 +109,11 @@ def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:
         if isinstance(node.value, ast.Name) and node.value.id == "stockage"
     }
     assert stock == DECRYPTS
-    assert {path.name for path, name in called if name == "outer_layer"} >= {"unwrap.py", "rewrap.py", "opening.py"}
+    assert "opening.py" in {path.name for path, name in called if name == "outer_layer"}
+    assert {path.name for path, name in called if name == "turn"} >= {"unwrap.py", "rewrap.py"}
     for path, tree in trees.items():
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert path.name == "checkedcall.py" or "_CHECKED" not in names, path
-    hints = checkedcall.outer_layer.__annotations__
-    assert hints["key"] == "SealedKey"
+    for takes in (checkedcall.outer_layer, checkedcall.peel, partial.turn):
+        assert takes.__annotations__["key"] == "SealedKey"

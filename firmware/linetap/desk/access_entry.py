@@ -32,6 +32,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     one_time: str = ""
     calls: list[str] = msgspec.field(default_factory=list)
     key_sha256: str = ""  # of the key.age whose layer came off
+    left: int = 0  # so many members of a group are still to come: nothing was given out yet
     lines: list[int] = msgspec.field(default_factory=list)
     approvers: list[str] = msgspec.field(default_factory=list)
     roles: int = 0  # the version in force

@@ -48,7 +48,8 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         return hold.Hold(**fields, case=args.case, basis=args.basis, until=until)
 
     folder, call = rewrap.write(args, clock, args.to, hold.HOLD, document)
-    sys.stdout.write(f"{folder}: {call.record.call_id} is held until {until}\n")
+    if folder is not None:
+        sys.stdout.write(f"{folder}: {call.record.call_id} is held until {until}\n")
     return 0
 
 

@@ -136,6 +136,16 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
     return opened
 
 
+def peel_custodians(blob: bytes, own: list[Path], one_time: list[Path]) -> group.Peeled:
+    """The layers of these custodians off what the officer, or a custodian before them, has left. Refusal where nobody
+    else would be needed: the call is then opened, and not handed on."""
+    if one_time and group.needed(blob) == 1:  # the one-time key's layer is around the custodians'
+        blob = stockage.decrypt(blob, one_time)
+    if group.needed(blob) <= len(own):
+        raise Refusal("nobody else is needed: `linetap open` would be right")
+    return group.peel(blob, lambda layer: stockage.decrypt(layer, own), len(own))
+
+
 def _custodians_layer(blob: bytes, identities: list[Path]) -> bytes:
     return group.open_whole(blob, lambda layer: stockage.decrypt(layer, identities))
 

@@ -38,7 +38,8 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         return hold.Rewrap(**fields, epoch=epoch.day, until=until)
 
     folder, call = rewrap.write(args, clock, epoch.recipient, hold.REWRAP, document)
-    sys.stdout.write(f"{folder}: {call.record.call_id} is in the epoch {epoch.day} now\n")
+    if folder is not None:
+        sys.stdout.write(f"{folder}: {call.record.call_id} is in the epoch {epoch.day} now\n")
     return 0
 
 

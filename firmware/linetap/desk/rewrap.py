@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from linetap.clock import Clock, rfc3339
-from linetap.desk import callproof, checkedcall, deskfolder, privatefile, signed, stockage
+from linetap.desk import callproof, checkedcall, deskfolder, partial, privatefile, signed, stockage
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
-from linetap.desk.checkedcall import CheckedCall, outer_layer
+from linetap.desk.checkedcall import CheckedCall
 from linetap.desk.release import files
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import group, hold, members, sealed
@@ -29,17 +29,22 @@ def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help=f"for key.age and {what}, default holds/CALL_ID"
     )
+    partial.add_argument(parser)
     callproof.add_arguments(parser, witnesses=False)
     deskfolder.add_argument(parser)
 
 
+_PARTIAL = "partial.age"
 Document = Callable[[CheckedCall, str], Hold | Rewrap]
 
 
-def write(args: argparse.Namespace, clock: Clock, to: str, name: str, document: Document) -> tuple[Path, CheckedCall]:
+def write(
+    args: argparse.Namespace, clock: Clock, to: str, name: str, document: Document
+) -> tuple[Path | None, CheckedCall]:
     """Write key.age for the recipient `to`, and `document(the call, sha256 of it)`; gives the folder and the call.
 
-    It takes the epoch's layer off, as unwrap does, and stands in the desk's access log as that does.
+    It takes the epoch's layer off, as unwrap does, and stands in the desk's access log as that does. None: it is a
+    group's, and more of its officers have to come; the folder has a partial for them.
     """
     desk = deskfolder.find(args, clock)
     with deskfolder.deed(desk, Entry(verb=Path(name).stem, case=getattr(args, "case", ""), recipient=to)) as step:
@@ -52,7 +57,9 @@ def write(args: argparse.Namespace, clock: Clock, to: str, name: str, document: 
     return folder, call
 
 
-def _write(args: argparse.Namespace, call: CheckedCall, to: str, name: str, document: Document, step: Deed) -> Path:
+def _write(
+    args: argparse.Namespace, call: CheckedCall, to: str, name: str, document: Document, step: Deed
+) -> Path | None:
     signer = None if args.key is None else signed.load_key(args.key)
     for path in args.identity:
         stockage.check_identity_file(path)
@@ -64,8 +71,15 @@ def _write(args: argparse.Namespace, call: CheckedCall, to: str, name: str, docu
     place = folder / name
     if folder.exists():
         signed.require_free(folder / sealed.KEY, place, signed.signature_of(place))
+    turn = partial.turn(args, call.key)
+    step.entry.left = turn.left
     step.granted()
-    key_age = group.seal(outer_layer(call.key, args.identity), to)
+    if turn.left:
+        folder.mkdir(parents=True, exist_ok=True)
+        privatefile.write(folder / _PARTIAL, turn.take(args.identity))
+        partial.say(folder / _PARTIAL, turn.left, "officer")
+        return None
+    key_age = group.seal(turn.take(args.identity), to)
     folder.mkdir(parents=True, exist_ok=True)
     data = hold.encode(document(call, hashlib.sha256(key_age).hexdigest()))
     privatefile.write(folder / sealed.KEY, key_age)

@@ -4,7 +4,8 @@
 The call is verified first (checkedcall.py), its audio only as far as it is there.
 
 Where roles are in force it needs a request, writes into the access log first, and gives what it gives to the
-request's one-time key alone.
+request's one-time key alone. An officer of a group who is alone gets a partial, which is closed to all but the next
+officers and opens nothing (partial.py).
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import sys
 from pathlib import Path
 
 from linetap.clock import SYSTEM, Clock
-from linetap.desk import callproof, checkedcall, deskfolder, privatefile, stockage
+from linetap.desk import callproof, checkedcall, deskfolder, partial, privatefile, stockage
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
-from linetap.desk.checkedcall import CheckedCall, outer_layer
+from linetap.desk.checkedcall import CheckedCall
 from linetap.desk.release import files, gate
 from linetap.errors import BadInput
 from linetap.evidence import age
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="INNER.age", help="still closed to all but a custodian"
     )
+    partial.add_argument(parser)
     callproof.add_arguments(parser)
     deskfolder.add_argument(parser)
 
@@ -63,12 +65,16 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         key = call.key if args.wrapped is None else call.wrapped(args.wrapped, roles)
         files.name_key(step.entry, call, key)
         recipient = "" if desk is None else _released(args, desk, step, call)
+        turn = partial.turn(args, key)
+        step.entry.left = turn.left
         privatefile.require_new(args.output)
         step.granted()
-        inner = outer_layer(key, args.identity)
-        privatefile.write(args.output, age.encrypt(inner, [recipient]) if recipient else inner)
+        inner = turn.take(args.identity)
+        privatefile.write(args.output, age.encrypt(inner, [recipient]) if recipient and not turn.left else inner)
     callproof.warn(call.doubts)
     sys.stderr.write(f"{call.record.call_id}: {call.witnessed}\n")
+    if turn.left:
+        partial.say(args.output, turn.left, "officer")
     return 0
 
 

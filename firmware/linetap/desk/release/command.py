@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap release key|request|approve|show|close`, in the order in which they are needed."""
+"""`linetap release key|request|approve|show|peel|close`, in the order in which they are needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 
 from linetap.clock import SYSTEM, Clock
 from linetap.desk import deskfolder
-from linetap.desk.release import approve, ask, show
+from linetap.desk.release import approve, ask, peel, show
 from linetap.desk.verbs import Verb, add_verbs
 
 _VERBS = {
@@ -31,6 +31,13 @@ _VERBS = {
         approve.run,
     ),
     "show": Verb("what is there and what is missing", "request.json", show.add_arguments, show.run),
+    "peel": Verb(
+        "custodian of a group: take your layer off, for the next one",
+        "vault/2026/11/24/20261124T225600.123Z-L03 --identity custodian-1.txt --identity one-time.txt"
+        " --inner INNER.age --request request.json -o PART.age",
+        peel.add_arguments,
+        peel.run,
+    ),
     "close": Verb(
         "custodian: destroy the key of a request", "2026-0042 --key one-time.txt", ask.add_close_arguments, ask.close
     ),

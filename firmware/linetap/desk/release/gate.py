@@ -101,7 +101,7 @@ def require_unused(request: Request, sha256: str, call_id: str, past: list[Entry
         if entry.one_time == request.one_time and entry.request_sha256 != sha256:
             text = f"the one-time key of request {request.id} served request {entry.request}"
             raise NotReleased("one_time_key_taken", text)
-        if entry.request == request.id and call_id in entry.calls:
+        if entry.request == request.id and call_id in entry.calls and not entry.left:
             raise NotReleased("request_used", f"request {request.id} was used for {call_id} on {entry.at}")
 
 
