@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from swapped_rig import approved, forged, hold_key, refused
+from swapped_rig import approved, closed, forged, hold_key, refused, trusted
 
 from linetap.desk import checkedcall, hold, partial, unwrap
 from linetap.errors import Refusal
@@ -83,6 +83,24 @@ def test_the_access_log_names_the_sealed_key_that_was_opened(desk: Desk) -> None
     digest = hashlib.sha256((desk.call / sealed.KEY).read_bytes()).hexdigest()
     assert [(e.verb, e.key_sha256) for e in desk.log()[-3:]] == [(v, digest) for v in ("unwrap", "open", "hold")]
     assert f"key_sha256={digest}" in desk.access("show", "--call", CALL_ID)[1]
+
+
+def test_a_unit_that_lies_about_its_own_calls_is_found_by_the_key(desk: Desk) -> None:
+    """Another floor's key is stolen, and that unit swears that B's key is of a call of its own, in its own log. Nobody
+    can tell when it is opened; whoever looks for B's key in the log finds it. What is inside is still the custodian's
+    to open, whose tool finds that the rest of the call does not go with it."""
+    thief = keys.new_unit_key()
+    trusted(desk, "floor-9", thief)
+    folder = forged(desk, thief, "floor-9")
+    proof = closed(desk, folder, thief, "floor-9")
+    inner = desk.unwrap(folder, approved(desk, folder), "inner.age", None, "--closing", proof)
+    assert (desk.log()[-1].outcome, desk.log()[-1].calls) == ("granted", [CALL_ID])
+    assert desk.access("show", "--call", desk.other.name)[1] == ""
+    assert CALL_ID in desk.access("show", "--key", desk.other / sealed.KEY)[1]
+    shutil.copy(desk.folder / "allowed_signers", desk.rig.signers_file)
+    with pytest.raises(Refusal, match="does not open with the key of this call"):
+        desk.open(folder, inner, "call.wav", "--closing", proof)
+    assert not (desk.root / "call.wav").exists()
 
 
 DESK = Path(checkedcall.__file__).parent

@@ -28,7 +28,7 @@ def test_its_commands(run_dir: Path) -> None:
         sealing_rig.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(run_dir / name)])
     (run_dir / "custodian1.txt").rename(run_dir / "custodian.txt")
     script = "set -eu\n" + "".join(textwrap.dedent(block) for _, block in _BLOCK.findall(DOCUMENT))
-    assert script.count("linetap ") == 11
+    assert script.count("linetap ") == 12
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "CALL": str(call), "LINETAP_DESK": str(run_dir / "desk")}
     done = subprocess.run(

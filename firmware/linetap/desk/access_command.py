@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from linetap.clock import SYSTEM, Clock
 from linetap.desk import deskfolder
 from linetap.desk.access import AccessFault, read_head, read_log, require_head
 from linetap.desk.access_entry import Entry
+from linetap.desk.checkedcall import KEY_LIMIT_BYTES
 from linetap.evidence import keys, sshsig
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
@@ -28,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     show.add_argument("--call", metavar="CALL_ID", help="only what concerns this call")
     show.add_argument("--request", metavar="REQUEST_ID", help="only what concerns this request")
+    show.add_argument(
+        "--key",
+        type=Path,
+        metavar="key.age",
+        help="only what opened this sealed key, whichever call it was said to be of",
+    )
     show.add_argument("--json", action="store_true", help="the entries as they stand in the log")
     verify = verbs.add_parser(
         "verify",
@@ -50,8 +58,13 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     desk = deskfolder.require(args, clock)
     if args.verb == "verify":
         return _verify(desk.folder, args.head)
+    key = "" if args.key is None else hashlib.sha256(deskfolder.read_small(args.key, KEY_LIMIT_BYTES)).hexdigest()
     for entry in read_log(desk.access.folder)[0]:
-        if (not args.call or args.call in entry.calls) and (not args.request or args.request == entry.request):
+        if (
+            (not args.call or args.call in entry.calls)
+            and (not args.request or args.request == entry.request)
+            and (not key or key == entry.key_sha256)
+        ):
             sys.stdout.write((msgspec.json.encode(entry).decode() if args.json else line_of(entry)) + "\n")
     return 0
 
