@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from epoch_rig import Authority
 from keeping_rig import DAY, START, Keeper
-from linetap.evidence import document, index
+from linetap.evidence import document, index, keylist, sealed
 from linetap.recorder.vault import destruction
+from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.retentiontime import NAME
 from linetap.records import CallRecord
 
@@ -146,6 +148,25 @@ def test_a_lost_memory_of_time_makes_nothing_older(unit: Attacker) -> None:
     assert unit.destroyed() == [record.call_id]
 
 
+@pytest.mark.parametrize("now_days", [0, 20_000])
+def test_a_memory_of_an_older_version_is_taken_over(unit: Attacker, now_days: int) -> None:
+    """Also one that had been lost, and waits: nothing in it makes calls older, and none stays for ever."""
+    old, at_ns = unit.call(), unit.clock.utc_ns()
+    path = unit.folder(old.call_id) / "record.json"
+    record = msgspec.structs.replace(old, counted=msgspec.UNSET)
+    path.write_bytes(sealed.public_json(record))
+    path.with_name("record.json.sig").write_text(unit.sign(path.read_bytes()))
+    memory = {"now_ns": at_ns if now_days else 0, "boot": "boot 1", "boots": 3, "base_ns": 5, "agreed": bool(now_days)}
+    (unit.vault / NAME).write_text(json.dumps({"memory": memory, "challenge": "", "asked_mono_ns": 0}), "utf-8")
+    unit.off_and_on()
+    if not now_days:
+        assert unit.confirm_time().done
+    unit.lives(KEPT - 1)
+    assert unit.is_whole(old)
+    unit.lives(2)
+    assert unit.destroyed() == [old.call_id]
+
+
 def test_a_hold_does_not_end_early(unit: Attacker) -> None:
     record = unit.call()
     assert unit.command(unit.hold(record, unit.clock.utc_ns() + (KEPT + 30) * DAY)).done
@@ -156,6 +177,25 @@ def test_a_hold_does_not_end_early(unit: Attacker) -> None:
     assert unit.is_whole(record)
     unit.lives(7)
     assert unit.destroyed() == [record.call_id]
+
+
+def test_a_call_whose_date_alone_has_come_can_still_be_held(unit: Attacker) -> None:
+    """Who moves the date forward must not win by the officer's hold coming too late."""
+    record = unit.call()
+    unit.lives(KEPT - 3)
+    unit.off_and_on(ahead_days=6.9)
+    assert unit.command(unit.hold(record, unit.clock.utc_ns() + 100 * DAY)).done
+    unit.lives(30)
+    assert unit.is_whole(record)
+
+
+def test_the_date_that_one_key_moved_makes_no_command_of_others_stale(unit: Attacker) -> None:
+    record = unit.call()
+    sent = unit.hold(record, unit.clock.utc_ns() + 100 * DAY)  # good for seven days
+    unit.off_and_on(ahead_days=6.9)
+    unit.desk_says(ahead_days=0.09)
+    unit.lives(0.1)
+    assert unit.command(sent).done
 
 
 def test_an_index_stays_as_long_as_the_calls_that_it_finds(run_dir: Path) -> None:
@@ -197,6 +237,17 @@ def test_a_certificate_before_its_day_is_refused_and_destroys_nothing(unit: Atta
         assert unit.command(sent).code == "epoch_not_over"
     unit.ticks()
     assert unit.is_whole(record)
+
+
+def test_a_list_whose_days_end_elsewhere_is_not_taken(unit: Attacker, tmp_path: Path) -> None:
+    """Signed by the authority itself: in another zone each day would end hours earlier."""
+    authority = Authority(tmp_path)
+    authority.publish(authority.make("2026-11-20", 400))
+    epochs = Epochs(authority.commissioned(unit.config), lambda _: True)
+    moved = keylist.encode(authority.make("2026-11-20", 400, version=2, zone="Pacific/Kiritimati"))
+    with pytest.raises(keylist.OtherZone):
+        epochs.take(moved, authority.sign(moved))
+    assert epochs.version == 1
 
 
 def test_one_key_that_signs_twice_is_one_person(unit: Attacker) -> None:

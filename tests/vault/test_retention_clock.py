@@ -270,6 +270,7 @@ class TestAge:
         world.passes(0).passes(2)
         assert world.clock.age_ns(None, NOON - 50 * DAY) == 52 * DAY
         assert world.clock.age_ns(None, None) == 2 * DAY, "nobody had synchronised its clock"
+        assert world.clock.age_ns(None, NOON + 30 * DAY) == 2 * DAY, "its clock was ahead of what the unit believed"
 
     def test_a_memory_that_was_lost_makes_nothing_older(self) -> None:
         world = World().passes(90)

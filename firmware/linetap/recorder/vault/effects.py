@@ -77,7 +77,7 @@ class Effects:
         if self._authority is None:
             raise CommandFault("command_no_authority", "the configuration names no keys.authority: nobody may command")
         utc_ns = self._clock.utc_ns()
-        bound, now_ns = bound_of(self._time.now_ns, utc_ns), self._time.now_ns or utc_ns
+        bound, now_ns = bound_of(self._time.now_ns, utc_ns), self._time.certain_ns or utc_ns
         signed = envelopes.check_signed(data, self._config.unit, self._authority, self._roles, counters, now_ns, bound)
         if signed.command.verb == "config":
             self._change.require_signed(signed)

@@ -22,6 +22,7 @@ from linetap.evidence import hold as evidence
 from linetap.evidence import sealed
 from linetap.evidence.hold import Hold
 from linetap.recorder.vault import files
+from linetap.recorder.vault.lifetime import Lifetime
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.retentiontime import RetentionTime
 from linetap.records import CallEvent, CallRecord, CountedMoment
@@ -107,6 +108,10 @@ class Holds:
         taken = {call_id: each for call_id, each in self._taken.items() if call_id in self._until}
         files.write_atomically(self._vault / TIMES, msgspec.json.encode(taken))
 
+    def _is_old(self, call: Lifetime) -> bool:
+        """It goes as soon as expiry comes to it. One whose date alone has come stays, and can still be held."""
+        return self._time.age_ns(call.sealed, call.at_ns) >= call.period_ns
+
     def _has_elapsed(self, call_id: str) -> bool:
         taken = self._taken.get(call_id)
         return taken is None or self._time.age_ns(taken.moment, taken.at_ns) >= taken.period_ns
@@ -123,9 +128,8 @@ class Holds:
             return
         if len(self._until) >= MOST_HOLDS:
             raise HoldFault("hold_too_many", f"{MOST_HOLDS} calls are held, which is the bound")
-        retention = msgspec.json.decode(data, type=CallRecord).retention
-        until = retention.until if retention else None
-        if now_ns is not None and until is not None and parse_rfc3339(until) <= now_ns:
+        found = Lifetime.of(msgspec.json.decode(data, type=CallRecord))
+        if now_ns is not None and found.until_ns is not None and found.until_ns <= now_ns and self._is_old(found):
             raise HoldFault("hold_too_late", f"the retention of {hold.call_id} is over")
 
     def end_those_over(self, now_ns: int) -> list[str]:

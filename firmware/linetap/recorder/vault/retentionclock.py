@@ -144,7 +144,7 @@ class RetentionClock:
         if moment is not None and moment.memory == memory.name:
             boot, start_ns = moment.boot, moment.ms * NS_PER_MS
         elif moment is None and at_ns is not None and memory.since_ns is not None:
-            start_ns = at_ns - memory.since_ns
+            start_ns = min(0, at_ns - memory.since_ns)  # it was before, whatever the clock said
         return memory.elapsed_ns - start_ns + sum(credit.ns for credit in memory.credits if boot <= credit.boot)
 
     def _confirm(self, said: int, latest: int, sample: Sample, kernels: bool) -> str | None:

@@ -67,6 +67,12 @@ class RetentionTime:
         """Retention time; None: nobody has ever told the time, and nothing is over."""
         return self.machine.memory.now_ns
 
+    @property
+    def certain_ns(self) -> int | None:
+        """Retention time without what nobody confirmed: whoever moves the date makes no command of others stale."""
+        memory = self.machine.memory
+        return None if memory.now_ns is None else memory.now_ns - memory.unexplained_ns
+
     def moment(self) -> CountedMoment:
         """Now, for the record of a call or of a hold."""
         return self.machine.moment(self._sample())
@@ -162,7 +168,7 @@ class RetentionTime:
         try:
             saved = msgspec.json.decode(self._path.read_bytes(), type=_Saved)
             if not saved.memory.name:  # of an older version, whose calls say nothing of counted time
-                saved.memory.name, saved.memory.since_ns = name, saved.memory.now_ns
+                saved.memory.name, saved.memory.since_ns = name, saved.memory.now_ns or None
             return saved
         except FileNotFoundError:
             if next(vault.glob("[0-9][0-9][0-9][0-9]"), None) is None:
