@@ -17,11 +17,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap.clock import SYSTEM, Clock, from_utc_ns, rfc3339
-from linetap.desk import deskfolder, indexsearch
+from linetap.desk import callfolder, deskfolder, indexsearch
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
 from linetap.desk.departments import Departments
 from linetap.desk.indexkeys import IndexKeys
+from linetap.desk.indexlog import REMOVED, IndexLog
 from linetap.desk.indexsearch import Result
 from linetap.desk.localmoment import last_ns, moment_ns, zone_of
 from linetap.errors import BadInput
@@ -63,6 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--line", type=int, metavar="N", help="only this line")
     parser.add_argument("--identity", type=Path, action="append", required=True, metavar="FILE_OR_DIR",
                         help="an epoch's index key, or a folder of them; may be repeated")  # fmt: skip
+    parser.add_argument(
+        "--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names the units: their logs say what their indexes are"
+    )
     parser.add_argument("--table", type=Path, metavar="lines.csv", help="unit,line,extension,department,from")
     parser.add_argument("--zone", default="Asia/Seoul", help="of times, told and shown; default %(default)s")
     parser.add_argument("--purpose", default="", metavar="ID", help="from the signed list; needed once there are roles")
@@ -89,11 +93,19 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         if desk is not None:
             _require_purpose(desk, step)
         step.granted()
-        result = indexsearch.search(segments, keys, _wanted(digits, first_ns, last, args.line))
+        signers = None if args.signers is None else callfolder.load_signers(args.signers)
+        logs = {vault: IndexLog(vault, signers) for vault in args.vaults if (vault / index.FOLDER).is_dir()}
+        result = indexsearch.search(segments, keys, _wanted(digits, first_ns, last, args.line), logs)
+        days = indexsearch.days_of(*_days(args, zone, first_ns, last))
+        for epoch in (epoch for log in logs.values() for epoch in log.missing(*days)):
+            result.closed.setdefault(REMOVED, set()).add(epoch)
     calls = sorted(_calls(result, table, zone), key=lambda call: (call.at, call.unit, call.line))
     for call in calls:
         sys.stdout.write((msgspec.json.encode(call).decode() if args.json else _line_of(call)) + "\n")
     sys.stdout.flush()
+    for vault, log in logs.items():
+        if log.why is not None:
+            sys.stderr.write(f"not vouched for: {vault}: {log.why}\n")
     _say_where_not(args.vaults, result, bool(calls))
     return 0 if calls else 1
 
@@ -120,11 +132,15 @@ def _segments(args: argparse.Namespace, zone: ZoneInfo, first_ns: int, last: int
         if not vault.is_dir():
             raise BadInput(f"{vault}: not a folder; a vault would be right")
 
+    first_day, last_day = _days(args, zone, first_ns, last)
+    return [found for vault in args.vaults for found in indexsearch.segments_of(vault, first_day, last_day)]
+
+
+def _days(args: argparse.Namespace, zone: ZoneInfo, first_ns: int, last: int) -> tuple[date | None, date | None]:
     def day_of(utc_ns: int) -> date:
         return from_utc_ns(utc_ns).astimezone(zone).date()
 
-    first_day, last_day = day_of(first_ns) if args.first else None, day_of(last) if args.last else None
-    return [found for vault in args.vaults for found in indexsearch.segments_of(vault, first_day, last_day)]
+    return day_of(first_ns) if args.first else None, day_of(last) if args.last else None
 
 
 def _require_purpose(desk: deskfolder.Desk, step: Deed) -> None:

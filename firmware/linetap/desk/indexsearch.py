@@ -8,7 +8,7 @@ of, for a search that has not looked everywhere has not found that there is noth
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from linetap.desk import callfolder, indexopen, stockage
 from linetap.desk.indexkeys import IndexKeys
+from linetap.desk.indexlog import IndexLog
 from linetap.errors import Refusal
 from linetap.evidence import index
 from linetap.evidence.index import Entry
@@ -53,8 +54,7 @@ def segments_of(vault: Path, first: date | None = None, last: date | None = None
 
     Refusal where there are more than can honestly be.
     """
-    low = date.min if first is None else first - _ZONES
-    high = date.max if last is None else last + _ZONES + timedelta(days=1)
+    low, high = days_of(first, last)
     count = 0
     for folder in _entries(vault / index.FOLDER):
         if (known := index.parse_folder(folder.name)) is None:
@@ -66,11 +66,21 @@ def segments_of(vault: Path, first: date | None = None, last: date | None = None
                 yield Segment(vault, path, known[0], named[0])
 
 
-def search(segments: list[Segment], keys: IndexKeys, wanted: Callable[[Entry], bool]) -> Result:
-    """Every entry that is `wanted`, which may raise BadIndex, in the order of the segments."""
+def days_of(first: date | None, last: date | None) -> tuple[date, date]:
+    """The days of segments that may hold calls begun from `first` to `last`."""
+    low = date.min if first is None else first - _ZONES
+    return low, date.max if last is None else last + _ZONES + timedelta(days=1)
+
+
+def search(
+    segments: list[Segment], keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
+) -> Result:
+    """Every entry that is `wanted`, which may raise BadIndex, in the order of the segments. `logs`: by vault."""
     result = Result()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for segment, opened in zip(segments, pool.map(lambda each: _found(each, keys, wanted), segments), strict=True):
+        for segment, opened in zip(
+            segments, pool.map(lambda each: _found(each, keys, wanted, logs), segments), strict=True
+        ):
             if isinstance(opened, str):
                 result.closed.setdefault(opened, set()).add(segment.epoch)
                 continue
@@ -90,14 +100,19 @@ def spans(epochs: set[str]) -> str:
     return ", ".join(" to ".join(word) for word in words)
 
 
-def _found(segment: Segment, keys: IndexKeys, wanted: Callable[[Entry], bool]) -> list[Entry] | str:
+def _found(
+    segment: Segment, keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
+) -> list[Entry] | str:
     """Its entries that are wanted, or why it was not looked into."""
     files = keys.of(segment.epoch)
     destroyed = (segment.vault / _CERTIFICATES / f"{segment.epoch}.json").exists()
     if not files:
         return DESTROYED if destroyed else NO_KEY
     try:
-        data = indexopen.decrypt(callfolder.read(segment.path, index.SEGMENT_LIMIT_BYTES), files)
+        ciphertext = callfolder.read(segment.path, index.SEGMENT_LIMIT_BYTES)
+        if (log := logs.get(segment.vault)) and (refused := log.refuses(segment.path, ciphertext)):
+            return refused
+        data = indexopen.decrypt(ciphertext, files)
         return [entry for entry in index.decode(data) if wanted(entry)]
     except stockage.DoesNotOpen:
         return DESTROYED if destroyed else CLOSED
