@@ -231,6 +231,55 @@ def test_one_that_is_put_back_before_anybody_confirmed_has_been_there(unit: Hous
     assert [each.codes for each in unit.standing] == [["line_exempt"]]
 
 
+def test_what_two_have_signed_once_is_not_allowed_for_ever(unit: House) -> None:
+    """The very configuration that a command has put in place, and another has taken back: the next time by a file."""
+    strong = unit.config
+    assert unit.ask(a_weaker(unit), "operator", "vault").done
+    unit.quietly()
+    weak = unit.file.read_bytes()
+    unit.restart()
+    unit.look()
+    (stands,) = unit.standing
+    assert unit.say("confirm", stands.id, "privacy").done
+    assert unit.ask(strong, "operator").done
+    unit.quietly()
+    unit.restart()
+    unit.look()
+    unit.file.write_bytes(weak)
+    unit.look()
+    assert [(each.by, each.codes) for each in unit.standing] == [("file", ["line_exempt"])]
+
+
+def test_by_files_too_it_is_not_allowed_for_ever(unit: House) -> None:
+    """Neither is it where a file has taken it back."""
+    strong = unit.file.read_bytes()
+    assert unit.ask(a_weaker(unit), "operator", "vault").done
+    unit.quietly()
+    weak = unit.file.read_bytes()
+    unit.restart()
+    unit.look()
+    assert unit.say("confirm", unit.standing[0].id, "privacy").done
+    for data in (strong, weak):
+        unit.file.write_bytes(data)
+        unit.look()
+    assert [(each.by, each.codes) for each in unit.standing] == [("file", ["line_exempt"])]
+
+
+def test_a_command_that_an_earlier_version_had_begun_weakens_nothing(unit: House) -> None:
+    """It had looked at one signature, and remembered none."""
+    data = unit.asking(a_weaker(unit), "operator")
+    path = unit.vault / "commands.json"
+    saved = json.loads(path.read_bytes())
+    command = json.loads(json.loads(data)["command"])
+    saved["begun"] = {"name": "old", "envelope": data.decode(), "command": command, "at": "2026-11-24T03:00:00.000Z"}
+    path.write_text(json.dumps(saved))
+    unit.restart(boot=True)
+    unit.tick()
+    assert unit.leaves("command")[-1]["code"] == "config_weakens"
+    unit.quietly()
+    assert not load_config(unit.file).line[0].exempt
+
+
 @pytest.mark.parametrize("spelling", ["comment", "order", "defaults", "literal"])
 def test_another_spelling_of_the_same_is_none(unit: House, spelling: str) -> None:
     unit.look()
@@ -405,7 +454,9 @@ def test_the_authority_alone_makes_nobody_a_custodian(unit: House) -> None:
         assert answer.code == "key_list_weakens"
         assert "custodians 1 of 1 -> 1 of 1, other keys" in answer.text
         assert unit.epochs.custodians == mine
-    assert bring(unit, other, "vault").done
+    alone = unit.signed("key_list", "authority", other, keylist.NAMESPACE)
+    assert unit.command(alone).code == "key_list_weakens"
+    assert unit.command(unit.cosigned(alone, "vault")).done, "its counter was not used up"
     (stands,) = unit.standing
     assert (stands.by, stands.codes) == ("authority", ["keys"])
     assert unit.say("confirm", stands.id, "vault").code == "weakening_signer"

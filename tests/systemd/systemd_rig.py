@@ -77,14 +77,18 @@ def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed2
     return people
 
 
-def obeyed(guest: Guest, verb: str, role: str, key: Ed25519PrivateKey, body: dict[str, str]) -> dict[str, Any]:
-    """The unit's answer to a command that is carried to it."""
+def obeyed(
+    guest: Guest, verb: str, role: str, key: Ed25519PrivateKey, body: dict[str, str], *more: Ed25519PrivateKey
+) -> dict[str, Any]:
+    """The unit's answer to a command that is carried to it. `more`: who cosigns it."""
     now_ns = SYSTEM.utc_ns()
     command = Command(
         unit="floor-03", verb=verb, role=role, counter=now_ns // NS_PER_MS, body=body,
         expires=rfc3339(now_ns + 600 * NS_PER_S),
     )  # fmt: skip
     sealed = envelopes.seal(command, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
+    for each in more:
+        sealed = envelopes.cosign(sealed, lambda text, by=each: sshsig.sign(text, by, envelopes.NAMESPACE))
     guest.write("/etc/linetap/one.command", sealed)
     said = guest.run("linetap", "command", "apply", "/etc/linetap/one.command", "--config", "/etc/linetap/unit.toml")
     found: dict[str, Any] = json.loads(said)

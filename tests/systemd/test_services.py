@@ -185,7 +185,11 @@ def deaths(unit: Guest) -> int:
 
 def test_a_command_changes_the_configuration_between_two_calls(unit: Guest) -> None:
     """Written by the recorder in its sandbox, read by all in theirs: those that it is about start again."""
-    people = [Person("the operator", "operator", keys.public_line(PEOPLE["operator"].public_key()))]
+    officer = keys.new_unit_key()
+    people = [
+        Person("the operator", "operator", keys.public_line(PEOPLE["operator"].public_key())),
+        Person("the officer", "vault", keys.public_line(officer.public_key())),
+    ]
     text = document.encode(Roles(1, people, []))
     body = {"document": text.decode(), "sig": sshsig.sign(text, PEOPLE["authority"], "linetap-roles")}
     assert obeyed(unit, "roles", "authority", PEOPLE["authority"], body)["done"]
@@ -193,7 +197,8 @@ def test_a_command_changes_the_configuration_between_two_calls(unit: Guest) -> N
     before, called_for = {name: pid_of(unit, name) for name in SERVICES}, deaths(unit)
     old, replaced = unit.run("cat", CONFIG) + "\n", state_of(unit, "recorder", RecorderState).config_sha256
     new = old.replace("number = 2\n", 'number = 2\ncaller_id = "off"\n').replace("deaf_calls = 3", "deaf_calls = 4")
-    told = obeyed(unit, "config", "operator", PEOPLE["operator"], {"document": new, "replaces": replaced})
+    body = {"document": new, "replaces": replaced}
+    told = obeyed(unit, "config", "operator", PEOPLE["operator"], body, officer)
     assert told["done"], told
     until(lambda: state_of(unit, "recorder", RecorderState).config_sha256 == told["config_sha256"], "it is in effect")
     assert unit.run("cat", CONFIG) == new.strip()
