@@ -22,7 +22,9 @@ from linetap.config.schema import Config
 from linetap.desk.verify import verify_vault
 from linetap.errors import BadInput
 from linetap.evidence import keys, sealed, signers, sshsig
+from linetap.recorder.ports import CallNote
 from linetap.recorder.unitkey import EVENT_NAMESPACE, UnitKey
+from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.unsigned import AGAIN_NS
 from linetap.recorder.vault.writer import VaultWriter
@@ -347,6 +349,7 @@ class TestRecorder:
         clock.sleep(AGAIN_NS / NS_PER_S)
         assert vault.step()
         assert vault.unsigned() == (None, 0)
+        assert vault.step()
         told = list(OutboxReader(config.vault_path / "outbox").from_seq(1, 100))
         for _, payload, sig in told:
             sshsig.check(payload, sig.encode(), EVENT_NAMESPACE)
@@ -380,3 +383,57 @@ class TestRecorder:
         folder = config.vault_path / sealed.call_path(call_id)
         assert not (folder / sealed.SIGNATURE).exists()
         assert not (folder / sealed.RECORD).exists()
+
+    def test_a_power_cut_while_it_is_away_costs_nothing_that_was_in_the_journal(
+        self, config: Config, tpm: SoftTpm
+    ) -> None:
+        """What waited stood in RAM. Until the TPM is back nothing new is recorded: what is left cannot be sealed."""
+        clock = ManualClock(NOW_NS)
+        vault, journal = with_journal(config, clock)
+        call_id = "20261128T095601.123Z-L01"
+        record = CallRecord(
+            call_id=call_id, unit="floor-03", line=1, disposition="recorded", answered_at="2026-11-28T09:56:01.123Z"
+        )
+        vault.note(call_id, CallNote(record, FIRST, sealed.call_ns(call_id)))
+        vault.open(call_id, 1, FIRST)
+        assert vault.step()
+        tpm.power_off()
+        vault.permit(call_id, FIRST + 16000)
+        journal.step()
+        vault.close(call_id, FIRST + 16000, msgspec.structs.replace(record, ended_at="2026-11-28T09:56:03.123Z"))
+        journal.step()
+        assert vault.step()
+        assert vault.unsigned()[1] == 1
+        leaves = config.vault_path / "log" / "leaves.jsonl"
+        written = leaves.read_bytes()
+        for _ in range(3):
+            clock.sleep(AGAIN_NS / NS_PER_S)
+            assert vault.step()
+        assert leaves.read_bytes() == written, "trying leaves no traces"
+        for path in config.run_path.rglob("*"):
+            if path.is_file():
+                path.unlink()
+        vault, _ = with_journal(config, clock)
+        for _ in range(3):
+            clock.sleep(AGAIN_NS / NS_PER_S)
+            assert not vault.step()
+        assert vault.refused() == "unit_key"
+        assert leaves.read_bytes() == written
+        assert not (config.vault_path / sealed.call_path(call_id) / sealed.RECORD).exists()
+        tpm.boot()
+        clock.sleep(AGAIN_NS / NS_PER_S)
+        assert vault.step()
+        assert vault.refused() is None
+        found = public_record(config, call_id)
+        assert found["unit_key"] == {"in": "tpm"}
+        assert found["audio"]["samples"] == 16000  # type: ignore[index]
+        assert problems(config) == []
+
+
+def with_journal(config: Config, clock: ManualClock) -> tuple[VaultWriter, Journal]:
+    key = UnitKey(Path(config.key), config.keys)
+    config.vault_path.mkdir(exist_ok=True)
+    unit_log = key.open_log(config, clock)
+    journal = Journal(config.vault_path, 2, Source(), clock)
+    outbox = key.open_outbox(config, lambda: unit_log.size)
+    return VaultWriter(config, Source(), outbox, key.signer(NAMESPACE), clock, unit_log, journal), journal

@@ -16,7 +16,7 @@ from linetap.desk import callfolder, verify
 from linetap.errors import BadInput
 from linetap.evidence import age, keys, sealed, sshsig
 from linetap.recorder.vault.folder import seal_without_audio
-from linetap.records import Audio, CallRecord, Gap, Part
+from linetap.records import Audio, CallRecord, Gap, Part, UnitKeyRecord
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 
@@ -48,6 +48,14 @@ def test_call_as_it_was_sealed(rig: Rig, capsys: pytest.CaptureFixture[str]) -> 
     path = rig.sealed_call(70_000)
     assert run(path, "--signers", rig.signers_file) == 0
     assert capsys.readouterr().out == f"ok   {CALL_ID}\n?    witness: not witnessed (no --policy)\n1 checked, 1 good\n"
+
+
+def test_record_that_boasts_of_a_tpm(rig: Rig) -> None:
+    path = rig.sealed_call(1000)
+    reseal(rig, path, lambda record: setattr(record, "unit_key", UnitKeyRecord("file")))
+    assert codes(rig, path) == []
+    reseal(rig, path, lambda record: setattr(record, "unit_key", UnitKeyRecord("tpm")))
+    assert codes(rig, path) == ["unit_key"]
 
 
 def test_call_named_by_a_relative_path(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

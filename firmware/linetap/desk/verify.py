@@ -24,8 +24,9 @@ from linetap.desk.verifylog import LogCheck
 from linetap.desk.witnessing import options
 from linetap.desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, closing, sealed, sshsig, unitlog
+from linetap.evidence import age, closing, keys, sealed, sshsig, unitlog
 from linetap.evidence.keys import PublicKey
+from linetap.evidence.publickeys import SSH_ED25519
 from linetap.evidence.signers import Signer, require_trust
 from linetap.records import PERSONAL_FIELDS, Audio, CallRecord
 
@@ -61,6 +62,7 @@ def verify_call(call_dir: Path, signers: list[Signer] | None, *, with_audio: boo
     for check in (_check_identity, _check_audio, _check_names):
         _collect(verdict, check(record, call_dir))
     _collect(verdict, _check_files(record, call_dir, names, with_audio))
+    _collect(verdict, _check_key(record, key))
     _judge_trust(verdict, record, key, signers)
     return verdict
 
@@ -213,6 +215,14 @@ def _judge_trust(verdict: Verdict, record: CallRecord, key: PublicKey | None, si
         return  # no call id: _check_identity has said so
     else:
         verdict.trusted = True
+
+
+def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:
+    """What a record says of the key that signs it is the signer's own word; that much of it can be seen to be wrong."""
+    if key is None or record.unit_key is msgspec.UNSET:
+        return
+    if record.unit_key.in_ == "tpm" and keys.kind_of(key) == SSH_ED25519:
+        yield Problem("unit_key", "says that its key is in a TPM, and one of Ed25519 has signed it, which is in none")
 
 
 def _check_identity(record: CallRecord, call_dir: Path) -> Iterator[Problem]:

@@ -56,6 +56,7 @@ RETRY_S = 1.0
 MOST_JOBS = 20_000
 CLOCKS_DIFFER_NS = 3600 * NS_PER_S  # the authority's from ours, at most
 OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk is of a recorder of this boot
+PROBE = b""  # is signed before what would leave traces, an entry in the index and its leaf, each time it is tried
 UNIT_KEY = "unit_key"  # refused for want of a signature
 ROOM_AGAIN_BYTES = 16 << 20  # hysteresis above the reserve
 
@@ -318,6 +319,13 @@ class VaultWriter:
             self._steps.step()
 
     def _sign_what_waits(self) -> None:
+        if not self._unsigned.jobs or not self._unsigned.may_try():
+            return
+        try:
+            self._sign(PROBE)
+        except TpmFault as fault:
+            self._unsigned.failed(fault)
+            return
         while self._unsigned.jobs and self._unsigned.may_try() and self._is_done(self._unsigned.jobs[0]):
             with self._changed:
                 self._unsigned.jobs.popleft()
@@ -481,6 +489,8 @@ class VaultWriter:
         going_on = {call.state.call_id: call.state for call in found if call.state.call_id in self._recordings}
         if not marker.exists():
             left = [call for call in found if call.state.call_id not in self._recordings]
+            if left:
+                self._sign(PROBE)
             for record in recover(self._config, left, self._sign, self.epochs, self._index, self._dated):
                 self._log.close_call(record.call_id)
                 self._append(ended_event(record))
