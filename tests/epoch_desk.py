@@ -7,11 +7,12 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 import sealing_rig
-from linetap.clock import ManualClock, parse_rfc3339
+from linetap.clock import ManualClock, from_utc_ns, parse_rfc3339
 from linetap.desk import epoch, hold, keygen, overflow
 from linetap.evidence import keylist, keys, sealed
 from linetap.evidence.keylist import KeyList
@@ -116,6 +117,8 @@ class Desk:
         named = ["--medium", *files] if files else []
         named += ["--vault", self.rig.vault, "--holds", self.holds, "--list", self.key_list]
         named += ["--key", self.folder / "officer.key", "--certificates", self.certificates]
+        seoul = from_utc_ns(parse_rfc3339(at)).astimezone(ZoneInfo("Asia/Seoul"))
+        named += ["--today", seoul.date().isoformat()]
         return self.run(epoch, "destroy", name, *named, *words, at=at)
 
     def overdue(self, *words: object, at: str) -> int:

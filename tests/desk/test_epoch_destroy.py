@@ -299,3 +299,15 @@ def test_a_certificate_of_another_day_does_not_count(desk: Desk, capsys: pytest.
     said = capsys.readouterr().out.splitlines()
     assert "2026-12-01 ended" in said[-2]
     assert "it is of other keys" in said[-1]
+
+
+def test_a_clock_that_was_put_forward_destroys_no_day(desk: Desk) -> None:
+    """Neither a unit nor the officer's watch says that it is so late."""
+    call = desk.call(DAY)
+    for today in ("2026-11-28", "2027-02-02", ""):
+        with pytest.raises(Refusal, match="only the clock of this machine says that it is over"):
+            desk.destroy(DAY, "--today", today, at="2027-02-01T09:00:00Z")
+    assert nothing_destroyed(desk)
+    assert desk.opens(call, desk.media / f"{DAY}.txt")
+    desk.call(NEXT_DAY, "20261201T150000.000Z-L04")
+    assert desk.destroy(DAY, "--today", "", at="2027-02-01T09:00:00Z") == 0

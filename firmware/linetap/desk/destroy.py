@@ -12,6 +12,7 @@ import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -19,7 +20,7 @@ from linetap.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap.desk import callfolder, epochlist, signed, stockage, tsa, wipe
 from linetap.desk.canary import Canary
 from linetap.desk.certificate import NAMESPACE, Certificate, named_gone, path_of, still_open
-from linetap.desk.needed import OVERFLOW, missing
+from linetap.desk.needed import OVERFLOW, has_calls_since, missing
 from linetap.desk.sheets import COPIES, INDEX
 from linetap.desk.tsa import Tsa
 from linetap.desk.witnessing import judge, options, vaults
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="default %(default)s")  # fmt: skip
     parser.add_argument("--rule", default="retention", metavar="TEXT", help="under which rule, default %(default)s")
     parser.add_argument("--tree-head", type=Path, metavar="FILE", help="the unit's last log head, to stand in it")
+    parser.add_argument("--today", metavar="DAY", help="by your own watch, where no witness and no later call says it")
     parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: names the logs' keepers")
     options.add_arguments(parser)
     tsa.add_arguments(parser, required=False)
@@ -79,6 +81,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     ended = _require_over(epoch, key_list, clock)
     _require_nothing_lost(args, clock)
     witnessed = _require_witnessed(args, ended)
+    if witnessed is None and ended is not None:
+        _require_date(args, ended, key_list.zone, clock)
     canaries = [canary for officer in officers or [0] for canary in _canaries(args.list, epoch, args.epoch, officer)]
     copies = _require_opened(canaries, args.medium, args.sheets)
     _confirm_sheets(args.epoch, args.sheets)
@@ -189,6 +193,19 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
     lines = [judge.NO_POLICY] if found is None else [f"{unit}: {said}" for unit, said in found.items()]
     sys.stdout.writelines(f"{args.epoch}: {line}\n" for line in lines)
     return found
+
+
+def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock) -> None:
+    """Without witnesses something else than the clock of this machine has to say that the day is over: calls that came
+    later, or the officer. A clock put forward would else destroy every day that is to come."""
+    if has_calls_since(args.vault, parse_rfc3339(ended)):
+        return
+    today = from_utc_ns(clock.utc_ns()).astimezone(ZoneInfo(zone)).date().isoformat()
+    if args.today != today:
+        raise Refusal(
+            f"{args.epoch}: only the clock of this machine says that it is over, no call in {args.vault} is of later:"
+            " --today with the date of your own watch, or --policy, would be right"
+        )
 
 
 def _canaries(path: Path, epoch: Epoch | Overflow, name: str, officer: int) -> list[Canary]:

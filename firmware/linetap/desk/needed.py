@@ -49,6 +49,13 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int) -> Iterator[str]:
             yield f"{call_dir}: sealed to {epoch} until it is re-wrapped, and is not in {holds}"
 
 
+def has_calls_since(copy: Path, ended_ns: int) -> bool:
+    """Whether a unit has recorded behind that moment: then it is past, whatever the clock here says."""
+    vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
+    names = (path.name for path in itertools.chain.from_iterable(map(callfolder.calls, vaults)))
+    return any(sealed.call_ns(name) >= ended_ns for name in names if sealed.CALL_ID.fullmatch(name))
+
+
 def _is_over(document: Hold | Rewrap, now_ns: int) -> bool:
     return isinstance(document, Hold) and parse_rfc3339(document.until) <= now_ns
 
