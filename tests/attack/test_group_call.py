@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from group_rig import Members
 from linetap.cli import main
+from linetap.commission.template import Plan, render
 from linetap.evidence import keys, sealed
 from sealing_rig import CALL_ID, Rig, noise, run
+from unit_rig import START, make_unit, save_wav
 
 SAMPLES = 9000
 
@@ -94,6 +98,38 @@ def test_a_call_of_one_key_each_is_what_it_was(tmp_path: Path) -> None:
     key = (call / sealed.KEY).read_bytes()
     assert key.startswith(b"age-encryption.org/v1\n-> X25519 ")
     assert key.count(b"-> X25519 ") == 1
+
+
+def test_from_the_line_to_the_opened_call(tmp_path: Path, run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The recorder's own code seals to the groups of its configuration; two and two open what it has recorded."""
+    made = make_unit(tmp_path, run_dir)
+    custodians, officers = Members.make(tmp_path, 2, 3, "custodian-"), Members.make(tmp_path, 2, 3, "officer-")
+    plan = Plan(
+        unit=made.config.unit, lines=2, custodians=custodians.group.recipients, needed=2, key="unit.key",
+        epoch=officers.text, board="simulated", vault="vault", run_dir=str(run_dir), notices=made.config.notices,
+    )  # fmt: skip
+    (tmp_path / "unit.toml").write_text(render(plan))
+    save_wav(tmp_path / "lines.wav", np.random.default_rng(2).integers(-2000, 2000, (2, 14 * 8000)).astype(np.int16))
+    events = [(0.5, "ring", 1), (1.5, "ring", 0), (3.0, "hook", 1), (9.0, "hook", 0)]
+    lines = [json.dumps({"t": t, "line": 1, kind: value}) + "\n" for t, kind, value in events]
+    (tmp_path / "events.jsonl").write_text("".join(lines))
+    paths = ["--config", "unit.toml", "--audio", "lines.wav", "--events", "events.jsonl", "--out", "out"]
+    words = [word if word.startswith("--") else str(tmp_path / word) for word in paths]
+    assert main(["replay", *words, "--start", START]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (call_id,) = [call["call_id"] for call in told if call["disposition"] == "recorded"]
+    call = tmp_path / "out" / sealed.call_path(call_id)
+    few = ["unwrap", str(call), "-o", str(tmp_path / "few.age"), "--identity", str(custodians.files[0])]
+    assert main([*few, "--identity", str(officers.files[0])]) == 1
+    inner = tmp_path / "inner.age"
+    names = [word for path in officers.some(1, 3) for word in ("--identity", str(path))]
+    assert main(["unwrap", str(call), *names, "-o", str(inner)]) == 0
+    names = [word for path in custodians.some(2, 3) for word in ("--identity", str(path))]
+    wav = tmp_path / "call.wav"
+    command = ["open", str(call), *names, "--inner", str(inner), "--signers", str(made.signers), "-o", str(wav)]
+    assert main(command) == 0
+    assert len(wav.read_bytes()) > 40_000 * 2
+    assert main(["verify", str(tmp_path / "out"), "--signers", str(made.signers)]) == 0
 
 
 def test_a_hold_for_a_group_of_officers(house: House) -> None:
