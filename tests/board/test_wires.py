@@ -214,3 +214,8 @@ def test_a_board_that_stands_still_drops_its_relays(run_dir: Path) -> None:
     assert exchange.closed(NOW_MS + ARMED_MS).tolist() == [False, False]
     card.levels((NOW_MS + ARMED_MS) * NS_PER_MS)
     assert exchange.closed(NOW_MS + ARMED_MS).tolist() == [False, True]
+
+
+def test_leds_are_dark_until_the_panel_has_its_folder(tmp_path: Path) -> None:
+    """Whoever draws them may look while the services are still starting."""
+    assert not any(leds_shown(tmp_path / "run").values())

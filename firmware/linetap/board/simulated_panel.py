@@ -42,7 +42,10 @@ class SimulatedPanel:
 
 def leds_shown(run_dir: Path) -> dict[str, bool]:
     """What the simulated LEDs show at this moment, blinking included; for whoever draws them."""
-    memory = _panel_bytes(run_dir)
+    try:
+        memory = _panel_bytes(run_dir)
+    except FileNotFoundError:  # the panel has not made its folder yet
+        return dict.fromkeys(UNIT_LEDS, False)
     try:
         return {name: memory[i] != 0 for i, name in enumerate(UNIT_LEDS)}
     finally:
