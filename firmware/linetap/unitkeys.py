@@ -13,7 +13,7 @@ from pathlib import Path
 
 from linetap.config.schema import Keys
 from linetap.errors import BadInput
-from linetap.evidence import keys
+from linetap.evidence import keys, publickeys
 from linetap.evidence.keys import SigningKey
 
 _LIMIT_BYTES = 64 * 1024
@@ -41,6 +41,24 @@ def make(where: Keys | None = None) -> bytes:
 
         return create.unit_key(Path(where.tpm), Path(where.release))[0]
     return keys.unit_key_file(keys.new_unit_key())
+
+
+def next_of(path: Path) -> str | None:
+    """The fingerprint of the key that comes after the one at `path`: NAME.next.pub beside it, where one was made.
+
+    BadInput if that is none.
+    """
+    public = path.with_name(f"{path.name}.next.pub")
+    try:
+        with public.open("rb") as file:
+            blob = publickeys.ssh_blob(file.read(_LIMIT_BYTES).decode("ascii", "replace"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadInput(f"{public}: {error.strerror}") from None
+    if blob is None:
+        raise BadInput(f"{public}: not a public key; the line that `linetap keygen unit` prints would be right")
+    return keys.fingerprint_of(blob)
 
 
 def _in_file(data: bytes, _where: Keys | None) -> SigningKey:

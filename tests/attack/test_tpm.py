@@ -19,6 +19,7 @@ from linetap import unitkeys
 from linetap.cli import main
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.config.schema import Config
+from linetap.desk.verdict import Problem
 from linetap.desk.verify import verify_vault
 from linetap.errors import BadInput
 from linetap.evidence import keys, sealed, signers, sshsig
@@ -306,8 +307,8 @@ def call(vault: VaultWriter, number: int) -> str:
     return call_id
 
 
-def problems(config: Config) -> list[object]:
-    verdicts = verify_vault(config.vault_path, signers.parse(f"{config.unit} {public_line(config)}\n"), None)
+def problems(config: Config, others: str = "") -> list[Problem]:
+    verdicts = verify_vault(config.vault_path, signers.parse(f"{others}{config.unit} {public_line(config)}\n"), None)
     return [problem for verdict in verdicts for problem in verdict.problems]
 
 
@@ -324,6 +325,34 @@ class TestRecorder:
         assert vault.step()
         assert public_record(config, first)["unit_key"] == {"in": "tpm"}
         assert problems(config) == []
+
+    def test_the_old_keys_last_leaf_names_the_new_one_and_both_vouch_for_their_own(
+        self, config: Config, tmp_path: Path
+    ) -> None:
+        clock = ManualClock(NOW_NS)
+        in_file = msgspec.structs.replace(
+            config, key=str(tmp_path / "old.key"), keys=msgspec.structs.replace(config.keys, unit_key="file")
+        )
+        old = Path(in_file.key)
+        old.write_bytes(unitkeys.make(in_file.keys))
+        old_line = keys.public_line(keys.load_unit_key(old.read_bytes()).public_key())
+        assert unitkeys.next_of(old) is None
+        old.with_name("old.key.next.pub").write_text(public_line(config) + "\n")
+        new = keys.fingerprint(TpmKey(Path(config.key).read_bytes(), Path(config.keys.tpm), []).public_key())
+        assert unitkeys.next_of(old) == new
+        before = writer(in_file, clock)
+        call(before, 1)
+        before.log_leaf("unit_key", NOW_NS, key=new)
+        assert before.step()
+        head = json.loads((config.vault_path / "log" / "head.json").read_text())
+        last = (config.vault_path / "log" / "leaves.jsonl").read_text().splitlines()[-1]
+        assert json.loads(last)["key"] == new != head["origin"]
+        after = writer(config, clock)
+        call(after, 2)
+        assert after.step()
+        assert json.loads((config.vault_path / "log" / "head.json").read_text())["origin"] == new
+        assert problems(config, f"{config.unit} {old_line}\n") == []
+        assert "signer_not_trusted" in {problem.code for problem in problems(config)}
 
     def test_recording_goes_on_while_the_tpm_is_away_and_is_signed_in_order_when_it_is_back(
         self, config: Config, tpm: SoftTpm

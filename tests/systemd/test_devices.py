@@ -36,6 +36,7 @@ def unit() -> Iterator[Guest]:
             plug(made, card, first=100 * card)
         node(made, "gpio", 250)
         node(made, "smdr", 260)
+        node(made, "tpm", 270)
         made.run("systemctl", "start", "linetap-capture@1", "linetap-capture@2", "linetap-recorder")
         yield made
 
@@ -87,6 +88,12 @@ def test_a_codec_that_comes_back_under_another_number_is_open_to_the_next_captur
     until(lambda: unit.property("linetap-capture@2", "SubState") == "running", "it runs again")
     assert NO_DRIVER in opened(unit, 2, "/dev/linetap/card2/capture")
     assert REFUSED in opened(unit, 2, was)
+
+
+def test_the_tpm_is_the_recorders_alone(unit: Guest) -> None:
+    assert NO_DRIVER in opened(unit, "linetap-recorder", "/dev/linetap/tpm")
+    for card in (1, 2):
+        assert REFUSED in opened(unit, card, "/dev/linetap/tpm")
 
 
 def test_the_pbxs_port_is_the_recorders_alone(unit: Guest) -> None:

@@ -41,6 +41,7 @@ Kind = Literal[
     "walk",  # a walk test: sha256 of its report
     "update",  # what became of one: version, sha256 of its bundle, by, code (done, or why not)
     "order",  # on the card, before this start: code (taken, retired, or why not), sha256 of it
+    "unit_key",  # the unit will sign with another from now on: its fingerprint, key
     "start",
     "stop",
     "clock_step",  # ms, forward or back

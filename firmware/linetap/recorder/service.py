@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from linetap import __version__, learned
+from linetap import __version__, learned, unitkeys
 from linetap.clock import SYSTEM, Clock
 from linetap.config import Config, change, config_sha256
 from linetap.errors import LinetapError
@@ -104,6 +104,8 @@ class Service:
             self.vault.take_up([*remembered.smdr.jobs()])
         self._adopt_orphans()
         self._pulse = Pulse(clock, self.vault, __version__, state.config_sha256)
+        if (follows := unitkeys.next_of(Path(config.key))) is not None:
+            self.vault.log_leaf("unit_key", clock.utc_ns(), key=follows)
         self._upkeep = self.vault.keep_up(config_file=config_file)
         state.order = cardorder.note(config.run_path, self.vault)
         self.vault.take_walks(key.signer(walk.NAMESPACE))
