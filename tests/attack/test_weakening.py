@@ -7,6 +7,7 @@ Each is refused, or stands in the log, with an alert that only somebody else tak
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from attack_house import HOUR, House, a_weaker
 
 import config_file
 from keeping_rig import DAY, UNIT
-from linetap import learned
+from linetap import cli, learned
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.config import config_sha256, load_config
 from linetap.config.schema import Policy, RetentionClass
@@ -194,6 +195,25 @@ def test_a_confirmation_is_good_for_one_weakening(unit: House) -> None:
     unit.quietly()
     assert unit.command(kept).code == "weakening_unknown"
     assert len(unit.standing) == 1
+
+
+def test_whoever_verifies_the_vault_is_told(unit: House, capsys: pytest.CaptureFixture[str]) -> None:
+    assert unit.ask(a_weaker(unit), "operator", "vault").done
+    unit.quietly()
+    unit.restart()
+    config_file.write(unit.file, unit.with_("recording", internal_pattern=".*"))
+    unit.look()
+    first = next(each for each in unit.standing if each.by == "command")
+    assert unit.say("confirm", first.id, "privacy").done
+    unit.log.publish()
+    unit.outbox.close()
+    signers = unit.file.with_name("allowed_signers")
+    assert cli.main(["verify", str(unit.vault), "--signers", str(signers)]) in (0, 1)
+    said = capsys.readouterr().out
+    assert re.search("weakened by command at .*: line_exempt .confirmed.", said)
+    assert "weakened.json" not in said
+    assert re.search("weakened by file at .*: internal_wider .not confirmed.", said)
+    assert "bad_leaf" not in said
 
 
 # --- by a file -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import msgspec
 from linetap.desk import callfolder, cosigned
 from linetap.desk.callfolder import Damaged
 from linetap.desk.logorder import LogOrder
+from linetap.desk.logweakened import LogWeakened
 from linetap.desk.vaultfiles.named import Named
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.witnessing.judge import NO_RULES, Rules
@@ -45,6 +46,7 @@ class LogCheck:
         self._seen: set[str] = set()
         self._order = LogOrder(self._bad)
         self.named = Named()
+        self._weakened = LogWeakened()
         try:
             names = callfolder.entries(folder)
         except OSError as error:
@@ -93,8 +95,8 @@ class LogCheck:
             yield Problem("kept_late", late)
 
     def notes(self) -> Iterator[Verdict]:
-        """What cannot be judged, each as a verdict that counts for nothing."""
-        for note in self._order.notes():
+        """What cannot be judged, and what was weakened: each as a verdict that counts for nothing."""
+        for note in (*self._order.notes(), *self._weakened.notes()):
             yield Verdict(f"{NAME}: {note}", counts=False)
 
     def _check(self, witness: Path | None) -> None:
@@ -180,6 +182,7 @@ class LogCheck:
         self.witnessed.look_at(index, leaf)
         self._order.look_at(index, leaf)
         self.named.look_at(leaf)
+        self._weakened.look_at(leaf)
         if leaf.call_id is None:
             return
         if leaf.kind == "open":

@@ -64,6 +64,10 @@ class Leaf(msgspec.Struct, kw_only=True):
     file: str | None = None  # of the index, below its folder
     seq: int | None = None  # the newest event of the outbox when this was written
     ms: float = 0
+    id: str | None = None  # of a weakening, as the three below
+    step: str | None = None
+    by: str | None = None
+    codes: list[str] = []
 
 
 class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

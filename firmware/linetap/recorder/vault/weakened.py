@@ -89,7 +89,8 @@ class Weakened:
             updated = saved.version != __version__ and saved.file_sha256 == file_sha256
             before, found = self._of_config(old, config, sha256)
             self._found("update" if updated else "file", found, before, sha256)
-            self._found("file", inforce.beside(old, now), before, sha256)
+            of_files: By = "update" if saved.version != __version__ else "file"  # it brings notices too
+            self._found(of_files, inforce.beside(old, now), before, sha256)
             of_list = _sha256(old.custodians, old.list_end), _sha256(now.custodians, now.list_end)
             self._found("authority", inforce.by_authority(old, now, key_list), *of_list, signers)
             now = inforce.with_known(old, now)
