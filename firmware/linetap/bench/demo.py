@@ -108,7 +108,7 @@ def _tell(folder: Path, look: Look, opened: Opened, case: CaseFile, exchange: st
         *(f"  {line}" for line in opened.recipe),
         f"  {opened.wav}: {opened.seconds:.2f} s, as long as its record says;",
         f"  {opened.likeness * 100:.2f} % like what was on line {opened.line}.",
-        f"The same call for a court, {case.path}, checked by its own {case.script.name} with stock tools:",
+        f"The same call for a court, {case.path}, checked by the published {case.script.name} with stock tools:",
         *(f"  {line}" for line in case.said),
     ]
     if opened.slips:
