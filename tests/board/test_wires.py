@@ -204,6 +204,10 @@ def test_the_simulated_panel(run_dir: Path) -> None:
     assert not any(leds_shown(run_dir).values())
 
 
+def test_a_panel_that_has_not_made_its_folder_yet_is_dark(tmp_path: Path) -> None:
+    assert not any(leds_shown(tmp_path / "nothing").values())
+
+
 def test_a_board_that_stands_still_drops_its_relays(run_dir: Path) -> None:
     """As the real card's one-shot: a stopped process opens nothing, and need not."""
     card = SimulatedCard(run_dir, 1, 2)

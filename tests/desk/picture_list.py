@@ -160,8 +160,10 @@ NO_PAGE = {
     "/oidc/back": "leads back from it",
     "/fleet/events": "the stream",
     "/release/{id}/request.json": "what the approvers sign",
+    "/release/{id}/call": "what the approvers verify",
     "/release/{id}/vault": "what the vault officer takes along",
     "/release/{id}/package": "what the custodian takes along",
+    "/hold/{id}/call": "what the vault officer verifies and wraps",
     "/hold/{id}/hold.command": "what the vault officer sends",
     "/package": "the package, by ticket",
 }
