@@ -41,8 +41,9 @@ def test_everything_and_the_same_bytes_again(bundled: BundleRig, capsys: pytest.
     assert bundled.verify(case, "--ca", str(bundled.ca)) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[:3] == [f"ok   {CALL_ID}", f"ok   {SECOND}", "ok   bundle case.zip, 43 files"]
-    assert out[3].startswith(f"ok   time stamp of {UNIT}, 20")
-    assert out[4:] == ["?    witness: not witnessed (no --policy)", "4 checked, 4 good"]
+    assert out[4].startswith(f"ok   time stamp of {UNIT}, 20")
+    assert out[3].startswith("?    not covered, and not to be believed: the case in bundle.json")
+    assert out[5:] == ["?    witness: not witnessed (no --policy)", "4 checked, 4 good"]
 
 
 def test_the_call_folders_and_the_wav_go_in_as_they_are(bundled: BundleRig) -> None:

@@ -61,12 +61,27 @@ def verify_bundle(
             yield bundle
             return
         yield bundle
+        yield Verdict(f"not covered, and not to be believed: {_uncovered(found)}", counts=False)
         stamped = sorted(unit for unit, heads in found.heads.items() if layout.STAMP in heads)
         if ca is not None and not stamped:
             raise BadInput(f"--ca: there is no time stamp in {path.name}")
         for unit in stamped:
             yield _stamp(sources, unit, ca)
         yield _witnessed(found, rules, signers or [])
+
+
+def _uncovered(found: Facts) -> str:
+    """What nobody has signed. Sums and reports are made from the rest, and compared; all else is signed or hashed."""
+    text = f"the case in {layout.ABOUT}, the copy {layout.SIGNERS}"
+    for unit, heads in found.heads.items():
+        if layout.STAMP in heads:
+            token = layout.head(unit, layout.STAMP) + TOKEN_SUFFIX
+            text += f", the copy {layout.ca(unit)}, what lies around the authority's signature in {token}"
+    for call in found.calls:
+        if call.opened:
+            wav, whole = (layout.opened(call.record.call_id, name) for name in ("call.wav", "call.json"))
+            text += f", the sound of {wav}, the numbers and names in {whole}"
+    return text
 
 
 def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
