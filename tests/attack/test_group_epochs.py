@@ -8,6 +8,7 @@ import io
 import json
 import re
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
@@ -15,11 +16,13 @@ import pytest
 
 from epoch_desk import DAY, Desk
 from linetap import cli
+from linetap.config.load import MAX_BYTES
 from linetap.desk import indexopen, keygen
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import group, index, keylist, keys, members, sealed
 from linetap.evidence.index import Entry
 from linetap.evidence.keylist import KeyList
+from linetap.provision import pack
 from linetap.recorder.vault import officersgone
 from linetap.recorder.vault.officersgone import Certificate
 from sealing_rig import CALL_ID, UNIT, run
@@ -244,3 +247,21 @@ def test_extending_a_list_without_new_keys_keeps_its_groups(desk: Desk) -> None:
     desk.run(keygen, "epochs", "--extend", desk.key_list, "--days", 0, "-o", output)
     before, after = keylist.sound(desk.key_list.read_bytes()), keylist.sound(output.read_bytes())
     assert after.epochs == before.epochs
+
+
+def test_the_list_of_a_group_of_five_for_two_years_fits_onto_a_card(tmp_path: Path) -> None:
+    """It is four times as long as that of one officer."""
+
+    def five() -> str:
+        return f"2:{','.join(keys.new_identity().recipient for _ in range(5))}"
+
+    first = date(2026, 12, 1)
+    days = [keylist.Epoch((first + timedelta(days=n)).isoformat(), five(), five()) for n in range(765)]
+    made = KeyList(
+        version=1, made_at="2026-11-28T00:00:00.000Z", zone="Asia/Seoul", epochs=days,
+        overflow=[keylist.Overflow(2, five())], custodians=[],
+    )  # fmt: skip
+    (tmp_path / "keylist.json").write_bytes(keylist.encode(made))
+    text = pack._text(tmp_path / "keylist.json")
+    assert keylist.sound(text.encode()) == made
+    assert len(text) < MAX_BYTES // 2
