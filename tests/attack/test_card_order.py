@@ -179,6 +179,22 @@ def test_a_configuration_that_cannot_be_read_opens_no_way_in(town: Town) -> None
     assert town.state() == town.before
 
 
+def test_a_lost_configuration_makes_no_new_unit_under_the_old_key(town: Town) -> None:
+    """It may lie on the data partition, which RAM stands in for where that cannot be mounted."""
+    card = town.card
+    (card.home / "unit.toml").unlink()
+    town.before = town.state()
+    assert card.pack() == 0
+    town.refuses("order_unsigned")
+    (card.desk / "unit.toml").write_text((card.desk / "unit.toml").read_text().replace("floor-03", "floor-04"))
+    assert card.pack(*town.key()) == 0
+    town.refuses("order_other_unit")
+    for damaged in (b"", b"{", b"[]", b"\xff"):
+        (card.home / admit.TAKEN).write_bytes(damaged)
+        town.before = town.state()
+        town.refuses("order_config")
+
+
 def test_a_certificate_that_is_none_of_the_units_is_not_taken(town: Town) -> None:
     (town.card.boot / "floor-03.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     assert town.card.start() == 2

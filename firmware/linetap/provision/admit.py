@@ -32,7 +32,12 @@ TAKEN = "order.json"  # in /etc/linetap: when the order was made that was taken 
 
 
 class _Taken(msgspec.Struct):
-    made_at: str
+    """Beside the key, not where the configuration may lie: whose unit it is does not go with a lost data partition."""
+
+    made_at: str | None = None
+    unit: str = ""
+    authority: list[str] = []
+    authority_needed: int = 1
 
 
 class _Named(msgspec.Struct):
@@ -62,27 +67,36 @@ def read_card(path: Path) -> bytes:
     return data
 
 
-def require_authority(data: bytes, boot: Path, home: Path) -> None:
-    """Nothing, where a commissioned unit may read on: OrderFault before a byte of what is unsigned is understood."""
+def _owner(home: Path) -> tuple[str, Authority] | None:
+    """The unit's name and its authority; None: it is new, or names none. OrderFault where that cannot be known."""
     try:
         config = commissioned(home)
+        if config is not None:
+            lines, needed, unit = config.keys.authority_lines, config.keys.authority_needed, config.unit
+        else:
+            taken = _taken(home) if (home / KEY).exists() else _Taken()
+            lines, needed, unit = taken.authority, taken.authority_needed, taken.unit
+        return (unit, authority.from_lines(lines, needed)) if lines else None
     except BadInput as error:
         raise OrderFault("order_config", f"{NAME}: whose order it takes cannot be known: {error}") from None
-    if config is not None and config.keys.authority_lines:
-        _require_signed(data, boot, authority.from_keys(config.keys), "the authority of this unit")
+
+
+def require_authority(data: bytes, boot: Path, home: Path) -> None:
+    """Nothing, where a commissioned unit may read on: OrderFault before a byte of what is unsigned is understood."""
+    if (owner := _owner(home)) is not None:
+        _require_signed(data, boot, owner[1], "the authority of this unit")
 
 
 def require_new(order: Order, home: Path) -> None:
     """OrderFault for an order that a commissioned unit with an authority took before, or of another unit."""
-    config = commissioned(home)
-    if config is None or not config.keys.authority_lines:
+    if (owner := _owner(home)) is None:
         return
     unit = _of_unit(order).get("unit")
-    if unit != config.unit:
-        raise OrderFault("order_other_unit", f"{NAME}: it is for {unit!r}: this is unit {config.unit}, not {unit}")
+    if unit != owner[0]:
+        raise OrderFault("order_other_unit", f"{NAME}: it is for {unit!r}: this is unit {owner[0]}, not {unit}")
     if order.made_at is None:
         raise OrderFault("order_undated", f'{NAME}: it has no made_at = "2026-11-28T09:00:00.000Z"')
-    last = _last(home)
+    last = _taken(home).made_at
     if last is not None and parse_rfc3339(order.made_at) <= parse_rfc3339(last):
         raise OrderFault("order_older", f"{NAME}: made at {order.made_at}; the unit has taken one made at {last}")
 
@@ -102,8 +116,11 @@ def require_debugger(order: Order, data: bytes, boot: Path) -> None:
 
 
 def remember(order: Order, home: Path) -> None:
-    if order.made_at is not None:
-        files.write_atomically(home / TAKEN, msgspec.json.encode(_Taken(order.made_at)))
+    """What is in force now."""
+    config = load_config(home / UNIT)
+    named = config.keys
+    taken = _Taken(order.made_at, config.unit, named.authority_lines, named.authority_needed)
+    files.write_atomically(home / TAKEN, msgspec.json.encode(taken))
 
 
 def _require_signed(data: bytes, boot: Path, whose: Authority, who: str) -> None:
@@ -125,11 +142,11 @@ def _of_unit(order: Order) -> dict[str, object]:
         raise BadInput(f"{NAME}: {UNIT}: not TOML: {error}") from None
 
 
-def _last(home: Path) -> str | None:
-    """A note that is damaged is as good as none that could be younger: nothing is taken but after a decommissioning."""
+def _taken(home: Path) -> _Taken:
+    """A note that is damaged says no: nothing is taken but after a decommissioning."""
     try:
-        return msgspec.json.decode((home / TAKEN).read_bytes(), type=_Taken).made_at
+        return msgspec.json.decode((home / TAKEN).read_bytes(), type=_Taken)
     except FileNotFoundError:
-        return None
+        return _Taken()
     except (OSError, ValueError) as error:
-        raise OrderFault("order_older", f"{home / TAKEN}: {error}") from None
+        raise OrderFault("order_config", f"{home / TAKEN}: {error}") from None

@@ -43,6 +43,7 @@ class Expiry:
         self._vault, self._destruction, self._holds, self._stored = vault, destruction, holds, stored
         self._time, self._credits = time, time.credits
         self._too_young: list[tuple[int, str, int]] = []  # heap of (elapsed time when it is old enough, call, until)
+        self._kept_from_ns: int | None = None
         self._next: list[tuple[int, str]] = []  # heap of (until, call)
         self._horizon = _ALWAYS  # what ends later is not in the heap
         self._set_aside: dict[str, int] = {}  # overdue and held
@@ -83,6 +84,7 @@ class Expiry:
                 self._set_aside[call_id] = until_ns
             elif (missing_ns := self._missing(call_id)) > 0:
                 heapq.heappush(self._too_young, (self._time.elapsed_ns + missing_ns, call_id, until_ns))
+                self._kept_from_ns = None
             elif (self._vault / sealed.call_path(call_id)).is_dir():
                 due[call_id] = until_ns
         if not due:
@@ -99,7 +101,9 @@ class Expiry:
     @property
     def kept_from_ns(self) -> int:
         """Of calls whose day has come, and which are not old enough to go, the earliest day; later than all: none."""
-        return min((until_ns for _, _, until_ns in self._too_young), default=_ALWAYS)
+        if self._kept_from_ns is None:  # asked at every tick, of a week's calls after a week without power
+            self._kept_from_ns = min((until_ns for _, _, until_ns in self._too_young), default=_ALWAYS)
+        return self._kept_from_ns
 
     def _wake(self) -> None:
         """Calls that are held no longer, and those that are old enough now."""
@@ -109,6 +113,7 @@ class Expiry:
         self._credits = self._time.credits
         while self._too_young and (all_of_them or self._too_young[0][0] <= self._time.elapsed_ns):
             _, call_id, until_ns = heapq.heappop(self._too_young)
+            self._kept_from_ns = None
             heapq.heappush(self._next, (until_ns, call_id))
 
     def _missing(self, call_id: str) -> int:
