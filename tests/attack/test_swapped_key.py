@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from swapped_rig import approved, closed, forged, hold_key, refused, trusted, wrapped
 
-from linetap.errors import LinetapError
+from linetap.errors import BadInput, LinetapError
 from linetap.evidence import closing, keys, sealed
 from release_rig import HAN, ID, Desk
 from sealing_rig import CALL_ID, UNIT
@@ -103,7 +103,9 @@ def test_a_closing_of_another_call_or_of_another_unit(desk: Desk) -> None:
     proof = desk.root / f"{CALL_ID}.json"
     proof.write_bytes(closing.encode(other))
     assert "the leaf is not the close of" in refused(desk, desk.call, request, "--closing", proof)
-    proof.unlink()
+    unnamed = proof.rename(proof.with_name("closing.json"))
+    with pytest.raises(BadInput, match=r"closing\.json: CALL_ID\.json would be right"):
+        desk.unwrap(desk.call, request, "inner.age", None, "--closing", unnamed)
     floor = keys.new_unit_key()
     trusted(desk, "floor-9", floor)
     proof = closed(desk, desk.call, floor, "floor-9")

@@ -72,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser, *, witnesses: bool = True) ->
 
 
 def basis(args: argparse.Namespace, desk: deskfolder.Desk | None, roles: Roles | None) -> Basis:
+    for path in args.closing:
+        if sealed.CALL_ID.fullmatch(path.name.removesuffix(closing.SUFFIX)) is None:
+            raise BadInput(f"--closing {path}: CALL_ID{closing.SUFFIX} would be right, as the desk names it")
     rules = NO_RULES if args.within is None else options.rules(args)
     return Basis(load_signers(args.signers, desk), roles, args.closing, args.log, rules, args.witnessed)
 

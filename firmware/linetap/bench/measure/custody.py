@@ -116,6 +116,7 @@ def _release(folder: Path) -> None:
     call = _sealed(folder / "vault", epoch.recipient, custodian.recipient, lambda data: sshsig.sign(
         data, unit, sealed.RECORD_NAMESPACE))  # fmt: skip
     log = UnitLog(folder / "vault", "floor-03", unit, SYSTEM)
+    log.publish()
     closed = log.closing(call.name)
     log.close()
     assert closed is not None
