@@ -24,16 +24,18 @@ _MOST_NAMES = 1024  # that are looked at in a folder of somebody else's
 
 
 @contextmanager
-def opened(folder: Path | str, name: str, most_bytes: int) -> Iterator[tuple[int, int]]:
+def opened(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -> Iterator[tuple[int, int]]:
     """Descriptor and size of a file that is read. OSError unless it is a plain file with one name, of whoever owns the
-    folder, and not larger than `most_bytes`."""
+    folder, and not larger than `most_bytes`. `copied`: it may have another owner and more names, as in a vault, which
+    people copy."""
     at = os.open(folder, _FOLDER)
     try:
         fd = os.open(name, _FILE, dir_fd=at)
         try:
             # Owners are compared and not named: in a user namespace of its own a service sees no other's number.
             found, owner = os.fstat(fd), os.fstat(at).st_uid
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_uid != owner:
+            own = copied or (found.st_nlink <= 1 and found.st_uid == owner)
+            if not stat.S_ISREG(found.st_mode) or not own:
                 raise OSError(errno.EINVAL, "not a plain file of the folder's owner", f"{folder}/{name}")
             if found.st_size > most_bytes:
                 raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", f"{folder}/{name}")
@@ -44,9 +46,9 @@ def opened(folder: Path | str, name: str, most_bytes: int) -> Iterator[tuple[int
         os.close(at)
 
 
-def read(folder: Path | str, name: str, most_bytes: int) -> bytes:
+def read(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -> bytes:
     """A whole file, as `opened` takes it."""
-    with opened(folder, name, most_bytes) as (fd, size):
+    with opened(folder, name, most_bytes, copied) as (fd, size):
         return os.read(fd, size)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from linetap import handover
 from linetap.broker.message import Message
 from linetap.clock import NS_PER_S
 from linetap.errors import Refusal
@@ -41,5 +42,4 @@ class LogHead:
         return [self._topics.log(data, signature.decode("ascii"))]
 
     def _read(self, suffix: str, limit_bytes: int) -> bytes:
-        with self._path.with_name(self._path.name + suffix).open("rb") as file:
-            return file.read(limit_bytes)
+        return handover.read(self._path.parent, self._path.name + suffix, limit_bytes, copied=True)

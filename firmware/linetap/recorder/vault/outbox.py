@@ -340,12 +340,13 @@ class OutboxReader:
 
     def _size(self, first: int) -> int:
         try:
-            return os.stat(f"{self._folder}/{segments.name_of(first)}").st_size
-        except FileNotFoundError:
+            return os.lstat(f"{self._folder}/{segments.name_of(first)}").st_size
+        except OSError:
             return 0
 
     def _committed(self, first: int, offset: int, newest: bool) -> Iterator[Frame]:
-        """Frames that are committed, or that others follow. None where the segment has just been dropped."""
+        """Frames that are committed, or that others follow. None where the segment has just been dropped, or
+        cannot be read: the next look is soon."""
         waiting: Frame | None = None
         try:
             for frame in segments.read(segments.path_of(self._folder, first), offset):
@@ -356,7 +357,7 @@ class OutboxReader:
                     yield frame
                 else:
                     waiting = frame
-        except FileNotFoundError:
+        except OSError:
             return
         if waiting and not newest:
             yield waiting

@@ -24,9 +24,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from linetap import handover
+
 SUFFIX = ".events"
 HEADER_BYTES = 16
 _CHUNK_BYTES = 1 << 18
+_MOST_BYTES = 64 << 20  # of a file: far more than one has
 OPEN, COMMITTED = b" ", b"\n"
 
 
@@ -63,10 +66,10 @@ def path_of(folder: Path, first_seq: int) -> Path:
 
 
 def first_seqs(folder: Path) -> list[int]:
-    """Of the segments that are there, in order; none where there is no folder."""
+    """Of the segments that are there, in order; none where there is no folder that can be read."""
     try:
         names = os.listdir(folder)
-    except FileNotFoundError:
+    except OSError:
         return []
     stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
     return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
@@ -88,12 +91,13 @@ def scan(data: bytes, base: int = 0) -> Iterator[Frame]:
 
 
 def read(path: Path, offset: int = 0) -> Iterator[Frame]:
-    """The frames of a file from `offset` on, which is a frame's start. FileNotFoundError when it has gone."""
-    with path.open("rb", buffering=0) as file:
-        file.seek(offset)
-        data, base, ended = b"", offset, False
+    """The frames of a file from `offset` on, which is a frame's start. FileNotFoundError when it has gone; OSError for
+    what is no segment, which the reporter may find there if the recorder was taken over."""
+    with handover.opened(path.parent, path.name, _MOST_BYTES, copied=True) as (fd, _):
+        data, base, at, ended = b"", offset, offset, False
         while not ended:
-            more = file.read(max(_CHUNK_BYTES, len(data)))
+            more = os.pread(fd, max(_CHUNK_BYTES, len(data)), at)
+            at += len(more)
             ended = not more
             data += more
             end = base
