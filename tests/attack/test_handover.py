@@ -9,15 +9,21 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from linetap import handover, learned, rooms
-from linetap.errors import AlreadyRunning
+from linetap.config import load_config
+from linetap.config.places import require_usual_places
+from linetap.config.schema import LEARNED, RUN_DIR, VAULT
+from linetap.errors import AlreadyRunning, BadInput
+from linetap.provision.lay import _lay
 from linetap.recorder.door import Door
 from linetap.recorder.vault import files
 from linetap.records import PanelState, RecorderCommand, StartWalk
 from linetap.service import InstanceLock, StateReader, read_state
 from linetap.sockets import Caller
+from state_files import unit
 
 MOST = 1000
 SECRET = b"the key of a sealed call"
@@ -162,3 +168,45 @@ def test_a_lease_of_its_owner_holds_up_nobody(run_dir: Path) -> None:
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     signal.signal(signal.SIGIO, before)
     assert handover.read(run_dir, "state", MOST) == b"{}"
+
+
+@pytest.mark.parametrize("plant", [_fifo, _folder, _device])
+def test_a_configuration_that_is_no_file_is_said_and_not_waited_for(
+    run_dir: Path, victim: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    plant(run_dir / "unit.toml", victim)
+    with pytest.raises(BadInput, match=r"unit\.toml: "):
+        load_config(run_dir / "unit.toml")
+
+
+@pytest.mark.parametrize("planted", ["unit.toml", ".unit.toml.tmp"])
+def test_what_root_takes_from_a_card_it_writes_through_no_link_of_the_recorder(
+    run_dir: Path, victim: Path, planted: str
+) -> None:
+    """/etc/linetap/unit.toml is root's link into a folder that is the recorder's."""
+    etc, place = run_dir / "etc", run_dir / "state-config"
+    etc.mkdir()
+    place.mkdir()
+    (etc / "unit.toml").symlink_to(place / "unit.toml")
+    (place / planted).symlink_to(victim)
+    victim.chmod(0o600)
+    _lay(etc / "unit.toml", b"unit = 1\n")
+    assert victim.read_bytes() == SECRET
+    assert victim.stat().st_mode & 0o777 == 0o600
+    assert (etc / "unit.toml").read_bytes() == b"unit = 1\n"
+    assert not (place / "unit.toml").is_symlink()
+    assert (place / "unit.toml").stat().st_mode & 0o777 == 0o644
+
+
+def test_root_writes_nowhere_that_a_service_has_named(run_dir: Path) -> None:
+    """`linetap update`, `line learn` and `command apply` make files below places that unit.toml names."""
+    place = run_dir / "config"
+    place.mkdir()
+    config, file = unit(run_dir), place / "unit.toml"
+    file.touch()
+    require_usual_places(config, file)  # root's alone
+    os.chown(place, 65533, -1)
+    with pytest.raises(BadInput, match=r"vault is .*; /var/lib/linetap/vault would be right"):
+        require_usual_places(config, file)
+    usual = msgspec.structs.replace(config, vault=VAULT, run_dir=RUN_DIR, learned=LEARNED)
+    require_usual_places(usual, file)

@@ -15,6 +15,7 @@ from linetap.commission.learn_steps import Line
 from linetap.commission.learn_tape import Tape
 from linetap.config import Config, load_config, profile_of, schema
 from linetap.config.named import require_lines
+from linetap.config.places import require_usual_places
 from linetap.errors import BadInput, Refusal
 from linetap.learned import Learned
 from linetap.notices import load_notices
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status 0. Refusal (1) when the line did not do what was asked: nothing is written then."""
     config = load_config(args.config)
+    require_usual_places(config, args.config)
     require_lines(config, args.config, [args.line])
     line = next(line for line in config.line if line.number == args.line)
     for name, value in (("--wait-s", args.wait_s), ("--digit-s", args.digit_s)):

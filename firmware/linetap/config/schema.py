@@ -17,6 +17,8 @@ UnitId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 
+VAULT, LEARNED, RUN_DIR = "/var/lib/linetap/vault", "/var/lib/linetap/learned", "/run/linetap"
+
 
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     kind: Literal["hardware", "simulated"] = "hardware"
@@ -171,10 +173,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     unit: UnitId
     site_number: Annotated[int, Meta(ge=1, le=9999)] | None = None  # what CALL counts out when the button is pressed
     key: str = "unit.key"
-    vault: str = "/var/lib/linetap/vault"
-    run_dir: str = "/run/linetap"
+    vault: str = VAULT
+    run_dir: str = RUN_DIR
     notices: str = "notices"
-    learned: str = "/var/lib/linetap/learned"  # what `linetap line learn` has measured, one file a line
+    learned: str = LEARNED  # what `linetap line learn` has measured, one file a line
     board: Board = Board()
     keys: Keys
     card: Annotated[list[Card], Meta(min_length=1, max_length=4)]

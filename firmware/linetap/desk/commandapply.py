@@ -15,6 +15,7 @@ import msgspec
 from linetap import handover, rooms
 from linetap.clock import NS_PER_S, Clock
 from linetap.config import Config, load_config
+from linetap.config.places import require_usual_places
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import command as envelopes
 from linetap.evidence.command import Answer
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     config = load_config(args.config)
     if args.action == "state":
         return _print_state(config, clock)
+    require_usual_places(config, args.config)
     answer = ask(config, read(args.file), args.wait, clock)
     sys.stdout.write(msgspec.json.encode(answer).decode("utf-8") + "\n")
     return 0 if answer.done else 1

@@ -58,19 +58,24 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
         return None
     data = admit.read_card(found)
     unitside.require_own(config, data, found.name)
-    _lay(Path(config.broker.certificate), data)
+    place = Path(config.broker.certificate)
+    if place.parent != etc / "linetap":  # the recorder may replace that file: it does not say where root writes
+        raise BadInput(f"{UNIT}: broker.certificate is {place}; a name in {etc / 'linetap'} would be right")
+    _lay(place, data)
     found.unlink()
     return f"certificate of {config.unit} taken\n"
 
 
 def _lay(path: Path, data: bytes) -> None:
-    """Where a link points to: unit.toml is one to where a signed command may replace it (systemd/README.md)."""
-    path = path.resolve()
+    """Where a link of root's points to: unit.toml is one to where a signed command may replace it (systemd/README.md).
+
+    That folder is the recorder's, so nothing in it is followed any further, nor touched by its name afterwards.
+    """
+    if path.is_symlink():
+        path = path.parent / path.readlink()
     path.parent.mkdir(parents=True, exist_ok=True)
-    old = path if path.exists() else None
-    files.write_atomically(path, data, like=old)
-    if old is None:
-        path.chmod(_READABLE)
+    old = path if path.is_file() and not path.is_symlink() else None
+    files.write_atomically(path, data, like=old, mode=_READABLE)
 
 
 def _check(order: Order, home: Path) -> None:

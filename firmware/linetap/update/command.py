@@ -14,6 +14,7 @@ from linetap.broker.tls import tls_context
 from linetap.checks.command import diagnose
 from linetap.clock import SYSTEM
 from linetap.config import Config, load_config
+from linetap.config.places import require_usual_places
 from linetap.errors import BadInput
 from linetap.records import UpdateState
 from linetap.rooms import enter_own
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config)
     if args.verb == "show":
         return _show(config)
+    require_usual_places(config, args.config)
     start_logging("update")
     match args.verb:
         case "install":

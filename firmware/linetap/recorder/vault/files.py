@@ -31,15 +31,15 @@ def make_directories(root: Path, path: Path) -> None:
         above = below
 
 
-def write_atomically(path: Path, data: bytes, like: Path | None = None) -> None:
+def write_atomically(path: Path, data: bytes, like: Path | None = None, mode: int | None = None) -> None:
     """`path` holds all of `data`, on disk, or what it held before and an OSError is raised.
 
-    `like`: a file that the same people may read.
+    `like`: a file that the same people may read; where it is none, `mode`.
     """
     temporary = path.with_name(f".{path.name}{_TEMPORARY}")
     try:
         temporary.unlink(missing_ok=True)  # of one that was killed; or a link, which is not written through
-        _write_whole(os.open(temporary, _NEW, _FILE_MODE), data, like)
+        _write_whole(os.open(temporary, _NEW, _FILE_MODE), data, like, mode)
         temporary.rename(path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -48,13 +48,15 @@ def write_atomically(path: Path, data: bytes, like: Path | None = None) -> None:
     sync_directory(path.parent)
 
 
-def _write_whole(fd: int, data: bytes, like: Path | None) -> None:
+def _write_whole(fd: int, data: bytes, like: Path | None, mode: int | None) -> None:
     try:
         write_all(fd, data)
         if like is not None and stat.S_ISREG((about := like.lstat()).st_mode):
             with contextlib.suppress(OSError):  # a group that is not ours: the folder's own has to do
                 os.fchown(fd, -1, about.st_gid)
-            os.fchmod(fd, about.st_mode & 0o777)
+            mode = about.st_mode & 0o777
+        if mode is not None:
+            os.fchmod(fd, mode)
         os.fsync(fd)
     finally:
         os.close(fd)
