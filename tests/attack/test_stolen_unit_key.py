@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.evidence import checkpoint, keys, note
+from linetap.evidence import checkpoint, keys, note, sealed, sshsig
 from linetap.evidence.merkle import Tree
 from linetap.evidence.note import Note
-from sealing_rig import UNIT
+from linetap.evidence.p256 import P256Key
+from sealing_rig import UNIT, Rig
+from witness_rig import name_keeper
 from witnessed_rig import Site, site
 
 FIRST, SECOND = "20261124T225600.123Z-L03", "20261125T090000.000Z-L01"
@@ -163,6 +166,40 @@ def test_cosignatures_that_the_thief_makes(unit: Site, capsys: pytest.CaptureFix
     path.write_bytes(Note(good.text, (good.lines[0], *stolen)).encode())
     assert unit.verify() == 1
     assert "[note_signature]" in said(capsys)
+
+
+def test_a_key_in_hardware_has_witnesses_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A unit's key of P-256 can sign no checkpoint; the keeper of its log does, and what was dated back is found."""
+    key = P256Key(ec.generate_private_key(ec.SECP256R1()))
+    monkeypatch.setattr(Rig, "sign", lambda _, data: sshsig.sign(data, key, sealed.RECORD_NAMESPACE))
+    with site(tmp_path, "2026-11-24T23:10:00.000Z") as made:
+        keeper = made.rig.signers_file.read_text().splitlines()[1]
+        made.rig.signers_file.write_text(f"{UNIT} {keys.public_line(key.public_key())}\n{keeper}\n")
+        object.__setattr__(made.rig, "unit_key", key)
+        made.call(FIRST, "2026-11-24T22:57:00.000Z")
+        assert made.carry() == 0
+        assert made.verify() == 0
+        made.at(LATER)
+        made.call(FORGED, LATER)
+        assert made.carry() == 0
+        capsys.readouterr()
+        assert made.verify() == 1
+        assert "[witnessed_late]" in said(capsys)
+
+
+def test_a_key_that_signs_records_keeps_no_log(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever line of the signers' file somebody has added for it."""
+    key = unit.rig.unit_key
+    assert isinstance(key, Ed25519PrivateKey)
+    name_keeper(unit.rig.signers_file, UNIT, key.public_key())
+    tree = Tree()
+    tree.append_all((unit.rig.vault / "log" / "leaves.jsonl").read_bytes().splitlines())
+    own = checkpoint.signed(checkpoint.Checkpoint(checkpoint.sigsum_origin(key.public_key()), 2, tree.root()), key)
+    (unit.heads / UNIT / "000000002.checkpoint").write_bytes(own.encode())
+    assert unit.verify() == 1
+    assert "[other_log]" in said(capsys)
 
 
 def test_one_witness_of_two_is_no_quorum(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,8 +94,9 @@ def test_every_line_of_the_proof_matters(unit: Site, capsys: pytest.CaptureFixtu
     proof = tlogproof.decode(good[PROOF])
     keeper, first, second = proof.note.lines
     swapped = (keeper, note.Line(first.name, first.key_id, second.signature), second)
+    forged = (note.Line(keeper.name, keeper.key_id, keeper.signature[::-1]), first, second)
     idle = (*proof.note.lines, note.Line("nobody.example", b"1234", b"x" * 72))
-    for lines in ((first, second), (keeper, second), swapped, idle, (second, first, keeper)[:2]):
+    for lines in ((first, second), (keeper, second), swapped, forged, idle, (second, first, keeper)[:2]):
         changed = tlogproof.Proof(proof.index, proof.path, Note(proof.note.text, lines)).encode()
         pack(unit.root / "bad.zip", good | {PROOF: changed})
         assert verify(unit, "bad.zip") == 1, lines
