@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from card_rig import Card
 from linetap import unitkeys
 from linetap.cli import main
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.config.schema import Config
+from linetap.desk.pki import request
 from linetap.desk.verdict import Problem
 from linetap.desk.verify import verify_vault
 from linetap.errors import BadInput
@@ -466,3 +468,42 @@ def with_journal(config: Config, clock: ManualClock) -> tuple[VaultWriter, Journ
     journal = Journal(config.vault_path, 2, Source(), clock)
     outbox = key.open_outbox(config, lambda: unit_log.size)
     return VaultWriter(config, Source(), outbox, key.signer(NAMESPACE), clock, unit_log, journal), journal
+
+
+class TestProvisioning:
+    def test_a_unit_makes_its_key_in_the_tpm_when_it_takes_its_order(
+        self, tpm: SoftTpm, release: Release, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """And asks for its certificate with it: no key of it is ever in a file."""
+        (tmp_path / "cmdline").write_text(release.command_line())
+        (tmp_path / "card").mkdir()
+        card = Card.new(tmp_path / "card")
+        where = f'tpm = "{tpm.path}"\nboots = "{tmp_path}/cmdline"\nrelease = "{release.public}"'
+        card.configure(old='unit_key = "file"', new=f'unit_key = "tpm"\n{where}')
+        assert card.pack() == 0
+        capsys.readouterr()
+        assert card.start() == 0, capsys.readouterr().err
+        made = (card.home / "unit.key").read_bytes()
+        keyfile.parse(made, bootpolicy.UNIT_KEY)
+        line = (card.home / "unit.key.pub").read_text()
+        assert line.startswith("ecdsa-sha2-nistp256 ")
+        asked = request.check((card.boot / "floor-03.request").read_bytes())
+        assert keys.public_line(asked.signer) == line.rsplit(" ", 1)[0]
+        assert card.start() == 0
+        assert (card.home / "unit.key").read_bytes() == made
+
+    def test_without_its_tpm_the_order_is_refused_in_one_line(
+        self, tpm: SoftTpm, release: Release, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "cmdline").write_text(release.command_line())
+        (tmp_path / "card").mkdir()
+        card = Card.new(tmp_path / "card")
+        where = f'tpm = "{tpm.path}"\nboots = "{tmp_path}/cmdline"\nrelease = "{release.public}"'
+        card.configure(old='unit_key = "file"', new=f'unit_key = "tpm"\n{where}')
+        assert card.pack() == 0
+        tpm.power_off()
+        capsys.readouterr()
+        assert card.start() != 0
+        (told,) = capsys.readouterr().err.strip().splitlines()
+        assert "would be right" in told
+        assert not (card.home / "unit.key").exists()
