@@ -16,6 +16,7 @@ from linetap.cli import main
 from linetap.desk.bundle import layout
 from linetap.evidence import hold, keys, sealed, sshsig, unitlog
 from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, run
+from witnessed_rig import site
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 OLD, OLD_SIGNERS = VECTORS / "bundle-1.zip", VECTORS / "bundle-1.signers"  # by the version that packed a script
@@ -151,6 +152,20 @@ def test_what_lies_in_it_and_belongs_to_nothing(bundled: BundleRig, case: Path) 
     (case / "logs" / "closet-9f" / "head.json").write_bytes(b"{}")
     repair(case)
     refused(case, bundled.rig.signers_file, "Nothing lies in it that none of these checks has looked at")
+
+
+def test_what_no_stock_tool_can_check_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cosignatures of witnesses: it holds in all else, and does not say that these were looked at."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with site(tmp_path, "2026-11-24T23:10:00.000Z") as unit:
+        unit.call(CALL_ID, "2026-11-24T22:57:00.000Z")
+        assert unit.carry() == 0
+        call, signers = unit.rig.vault / sealed.call_path(CALL_ID), unit.rig.signers_file
+        words = ["--signers", str(signers), f"--policy={unit.root / 'policy'}", f"--heads={unit.heads}"]
+        assert main(["bundle", str(call), *words, "-o", str(tmp_path / "case.zip")]) == 0
+    done = checked(unpacked(tmp_path / "case.zip", tmp_path / "case"), signers)
+    assert done.returncode == 0, done.stderr
+    assert f"{CALL_ID}.tlog-proof is not checked here: linetap verify --policy does" in done.stdout
 
 
 # --- bundles of before ----------------------------------------------------------------------------------------------
