@@ -250,3 +250,29 @@ def test_a_folder_of_another_kind_is_none(whole: Whole) -> None:
         (path / "x").write_bytes(b"x")
         assert whole.problems(), name
         shutil.rmtree(path.resolve())
+
+
+def test_a_recorder_that_was_cut_off_between_leaf_and_segment(tmp_path: Path, run_dir: Path) -> None:
+    """The leaf is there, the segment as it was before. Once the call is sealed without another, it was put back."""
+    keeper = keeper_of(tmp_path, run_dir)
+    whole = Whole(keeper.vault, tmp_path / "allowed_signers")
+    (segment,) = (keeper.vault / "index").glob("*/*.age")
+    before = segment.read_bytes()
+    index = Index(keeper.config, keeper.epochs, keeper.log)
+    name = segment.relative_to(keeper.vault / "index").as_posix()
+    call_id = "20261124T030000.000Z-L01-9"
+    keeper.log.append("index", file=name, sha256="0" * 64, call_id=call_id)
+    keeper.log.publish()
+    assert whole.problems() == []
+    segment.write_bytes(before[:-1])
+    assert [problem.split(":")[0] for problem in whole.problems()] == ["index_changed"]
+    segment.write_bytes(before)
+    call(keeper, index, "-9")
+    keeper.log.append("heartbeat")
+    keeper.log.publish()
+    assert whole.problems() == [], "it stands in the next segment now"
+    keeper.log.append("index", file=name, sha256="1" * 64, call_id="20261124T030000.000Z-L01-8")
+    call(keeper, index, "-7")
+    keeper.log._append([("close", {"call_id": "20261124T030000.000Z-L01-8", "record_sha256": "2" * 64})])
+    keeper.log.publish()
+    assert any(problem.startswith("index_changed") for problem in whole.problems())

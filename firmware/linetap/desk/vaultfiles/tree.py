@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 from linetap.clock import from_utc_ns, parse_rfc3339
@@ -65,6 +66,8 @@ class TreeCheck:
             yield self._verdict
         for what, count in sorted(self._uncovered.items()):
             yield Verdict(f"not covered, and not to be believed: {what} ({count} files)", counts=False)
+        if not self._named.seq and self._there:
+            yield Verdict(f"{outbox.FOLDER}: how far it had come stands in no leaf (an older version)", counts=False)
 
     # --- the walk ------------------------------------------------------------------------------------------------
 
@@ -75,7 +78,7 @@ class TreeCheck:
         while folders:
             folder = folders.pop()
             with os.scandir(self._vault / folder) as found:
-                for entry in sorted(found, key=lambda each: each.name):
+                for entry in sorted(islice(found, MOST_FILES + 1), key=lambda each: each.name):
                     name = folder + entry.name
                     if (count := count + 1) > MOST_FILES:
                         self._bad("too_many_files", f"more than {MOST_FILES} files")

@@ -147,11 +147,7 @@ class UnitLog:
         now = rfc3339(self._clock.utc_ns())
         counted = {} if self._last_event is None else {"seq": self._last_event()}
         leaves = [{"kind": kind, "at": now, **fields, **counted} for kind, fields in found]
-        new = [
-            leaf
-            for leaf in leaves
-            if _identity(leaf["kind"], leaf["at"], leaf.get("call_id") or leaf.get("sha256")) not in self._known
-        ]
+        new = [leaf for leaf in leaves if _of(leaf) not in self._known]
         if not new:
             return
         first = self._log.append_all(new)
@@ -166,7 +162,7 @@ class UnitLog:
         if leaf is None:
             log.error("log_damaged: %s: a leaf that is none", self._folder)
             return
-        self._known[_identity(leaf.kind, leaf.at, leaf.call_id or leaf.sha256)] = index
+        self._known[_identity(leaf.kind, leaf.at, leaf.call_id, leaf.sha256)] = index
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
         if leaf.call_id and leaf.kind == "open":
@@ -214,11 +210,12 @@ class UnitLog:
 
 
 def _of(leaf: Mapping[str, object]) -> Identity:
-    return _identity(leaf["kind"], leaf["at"], leaf.get("call_id") or leaf.get("sha256"))
+    return _identity(leaf["kind"], leaf["at"], leaf.get("call_id"), leaf.get("sha256"))
 
 
-def _identity(kind: object, at: object, of: object) -> Identity:
-    """`of`: the call that it is about, else the SHA-256 of what it is about."""
+def _identity(kind: object, at: object, call_id: object, sha256: object) -> Identity:
+    """By the call that it is about, else by the SHA-256 of what it is about; a segment of the index by that alone."""
+    of = sha256 if kind == "index" else call_id or sha256
     once = kind in ONCE_A_CALL and of is not None and sealed.CALL_ID.fullmatch(str(of))
     return str(kind), str(of if once else f"{at} {of}")
 
