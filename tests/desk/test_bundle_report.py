@@ -40,7 +40,7 @@ from linetap.ring import GAP_CAUSES
 from sealing_rig import CALL_ID, UNIT, run
 
 # Of TEXTS. Another sum: the words have changed, TEXTS has to grow, and what stands here is the new sum.
-PINNED = {2: "cefa7eae2b6e32fe10f0c2f18723885081fe9c6379e584233fddd8a8ed5cf69f"}
+PINNED = {2: "a55a585424e0c19314c136c2a54699b9476ea9b4a31e33868b373abc3043ca65"}
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br"}
 

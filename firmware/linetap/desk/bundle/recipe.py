@@ -80,6 +80,9 @@ def script(facts: Facts, signers: list[Signer]) -> bytes:
     return ("\n".join([head, INCLUSION, "", *found]) + end).encode("utf-8")
 
 
+OPENING_GROUP = f"tar xOf {sealed.KEY} 1.age | age -d -i member1.txt | age -d -i member3.txt"
+
+
 def opening(call_id: str) -> str:
     """What the vault officer and a custodian type together, in the call's folder."""
     return (

@@ -201,3 +201,5 @@ class Report:
         if first is not None:
             yield f"<h2>{self._say('opening')}</h2><p>{self._say('opening_how')}</p>"
             yield f"<pre>{escape(recipe.opening(first))}</pre>"
+            if self.facts.about.format > 1:  # before that there were no groups
+                yield f"<p>{self._say('opening_group')} <code>{escape(recipe.OPENING_GROUP)}</code></p>"

@@ -222,6 +222,16 @@ _SENTENCES = {
             "custodian.txt:"
         ),
     ),
+    "opening_group": (
+        (
+            "둘 중 한쪽을 여러 사람이 함께 맡은 경우 그 층은 tar 파일이며, 안의 파일 이름은 마지막 사람을 뺀 구성원의 "
+            "번호입니다. 번호가 낮은 사람부터 차례로 엽니다. 1번과 3번이 여는 경우:"
+        ),
+        (
+            "Where one of the two is a group of people, that layer is a tar of files that are named by the members "
+            "before the last one; who has the lowest number opens first. With members 1 and 3:"
+        ),
+    ),
     "step_sums": (
         "모든 파일이 목록과 같고, 빠지거나 더해진 파일이 없습니다.",
         "Every file is as listed, and none is missing or added.",
