@@ -85,7 +85,7 @@ def stamp(path: Path | str) -> tuple[int, int] | None:
 
 
 def replace_in_ram(path: Path, data: bytes, private: bool = False) -> None:
-    """For tmpfs: a rename without fsync. What must survive a power cut goes through `files.replace_durably`.
+    """For tmpfs: a rename without fsync. What must survive a power cut goes through `files.write_atomically`.
 
     `private`: for this service alone; others of the folder's group may read the rest.
     """
