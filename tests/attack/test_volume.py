@@ -16,7 +16,7 @@ import pytest
 
 from linetap.cli import main
 from linetap.errors import DeviceFault
-from linetap.tpm import bootpolicy, counter, volume
+from linetap.tpm import bootpolicy, counter, device, volume
 from linetap.tpm.device import TpmFault
 from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, short_folder
 
@@ -185,6 +185,65 @@ class TestBoot:
         assert opens(card, tpm) == 2
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert "its policy is not that of the release key" in line
+
+
+class TestWires:
+    """Whoever has the unit can lay a probe to the TPM's wires."""
+
+    def test_nobody_who_listens_hears_the_key(
+        self, card: Path, tpm: SoftTpm, release: Release, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        heard = []
+        opened = device.open_device
+
+        def listened(path: Path) -> device.Transport:
+            transport = opened(path)
+            exchange = transport.exchange
+
+            def tell(command: bytes) -> bytes:
+                answer = exchange(command)
+                heard.extend([command, answer])
+                return answer
+
+            monkeypatch.setattr(transport, "exchange", tell)
+            return transport
+
+        monkeypatch.setattr(device, "open_device", listened)
+        key = key_of(card, tpm, release)
+        assert len(key) == 32
+        assert len(heard) > 10
+        assert all(key not in each for each in heard)
+        assert not any(key[:8] in each for each in heard)
+
+    def test_an_answer_that_was_changed_on_the_way_is_none(
+        self, card: Path, tpm: SoftTpm, release: Release, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        opened = device.open_device
+
+        def tampered(path: Path) -> device.Transport:
+            transport = opened(path)
+            exchange = transport.exchange
+
+            def change(command: bytes) -> bytes:
+                answer = bytearray(exchange(command))
+                if command[6:10] == bytes.fromhex("0000015e"):
+                    answer[20] ^= 1
+                return bytes(answer)
+
+            monkeypatch.setattr(transport, "exchange", change)
+            return transport
+
+        monkeypatch.setattr(device, "open_device", tampered)
+        with pytest.raises(TpmFault, match="changed on the way"):
+            key_of(card, tpm, release)
+
+    def test_a_storage_key_that_somebody_puts_between_is_another(
+        self, card: Path, tpm: SoftTpm, release: Release
+    ) -> None:
+        sealed = json.loads(card.with_name("volume.json").read_text())
+        card.with_name("volume.json").write_text(json.dumps(sealed | {"parent": "000b" + "00" * 32}))
+        with pytest.raises(TpmFault, match="its storage key is another"):
+            key_of(card, tpm, release)
 
 
 class TestTakenBack:

@@ -23,8 +23,14 @@ def startup(transport: Transport) -> None:
 
 def create_primary(transport: Transport) -> int:
     """The storage key, the same each time: it is derived from the TPM's seed and the template."""
+    return created_primary(transport)[0]
+
+
+def created_primary(transport: Transport) -> tuple[int, bytes]:
+    """The same, and its public area."""
     parameters = sized(sized(b"") + sized(b"")) + sized(PRIMARY) + sized(b"") + u32(0)
-    return run(transport, 0x131, u32(OWNER), parameters, password(), made=True)[0]
+    handle, answer = run(transport, 0x131, u32(OWNER), parameters, password(), made=True)
+    return handle, answer.sized()
 
 
 def create(transport: Transport, parent: int, public: bytes, secret: bytes = b"") -> tuple[bytes, bytes]:
@@ -99,10 +105,6 @@ def sign(transport: Transport, key: int, digest: bytes, policy: int, keep: bool 
     _, answer = run(transport, 0x15D, u32(key), parameters, session(policy, _CONTINUE if keep else 0))
     answer.take(4)
     return int.from_bytes(answer.sized(), "big"), int.from_bytes(answer.sized(), "big")
-
-
-def unseal(transport: Transport, item: int, policy: int) -> bytes:
-    return run(transport, 0x15E, u32(item), auth=session(policy))[1].sized()
 
 
 def pcr_read(transport: Transport, pcr: int) -> bytes:

@@ -25,12 +25,12 @@ def unit_key(path: Path, release: Path) -> tuple[bytes, PublicKey]:
     try:
         if transport.alone:
             commands.flush_all(transport)
-        parent = commands.create_primary(transport)
+        parent, storage = commands.created_primary(transport)
         public, private = commands.create(transport, parent, templates.signing_key(policy))
         commands.flush(transport, parent)
     finally:
         transport.close()
-    return keyfile.make(ref, public, private, key), p256.from_point(templates.point_of(public))
+    return keyfile.make(ref, public, private, key, storage), p256.from_point(templates.point_of(public))
 
 
 def release_of(path: Path) -> ec.EllipticCurvePublicKey:

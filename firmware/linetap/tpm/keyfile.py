@@ -36,6 +36,7 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public: Text
     private: Text
     release: Text  # PEM
+    parent: Text = ""  # the name of the storage key that it was made under; "": nobody has said
 
     def public_area(self) -> bytes:
         return _area(self.public, "public")
@@ -52,10 +53,16 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return templates.verifying_key(numbers.x, numbers.y)
 
 
-def make(ref: str, public: bytes, private: bytes, release: ec.EllipticCurvePublicKey) -> bytes:
+def make(ref: str, public: bytes, private: bytes, release: ec.EllipticCurvePublicKey, parent: bytes) -> bytes:
+    """`parent`: the public area of the storage key."""
     pem = release.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
     first, second = (base64.b64encode(sized(part)).decode("ascii") for part in (public, private))
-    return msgspec.json.format(msgspec.json.encode(KeyFile(1, ref, first, second, pem)), indent=1) + b"\n"
+    return (
+        msgspec.json.format(
+            msgspec.json.encode(KeyFile(1, ref, first, second, pem, templates.name_of(parent).hex())), indent=1
+        )
+        + b"\n"
+    )
 
 
 def looks_like_one(data: bytes) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from linetap.tpm import bootpolicy, commands, device
+from linetap.tpm import bootpolicy, commands, device, salted, templates
 from linetap.tpm.bootpolicy import Boot
 from linetap.tpm.device import TpmFault
 from linetap.tpm.keyfile import KeyFile
@@ -24,10 +24,13 @@ class Opened:
         try:
             if self.transport.alone:
                 commands.flush_all(self.transport)
-            parent = commands.create_primary(self.transport)
+            parent, public = commands.created_primary(self.transport)
+            if file.parent and templates.name_of(public).hex() != file.parent:
+                raise TpmFault("tpm_foreign", "this was made in another TPM: its storage key is another")
             self.handle = commands.load(self.transport, parent, file.public_area(), file.private_area())
+            self.salted = salted.start(self.transport, parent, public) if file.ref == bootpolicy.VOLUME else None
             commands.flush(self.transport, parent)
-            self.session = commands.policy_session(self.transport)
+            self.session = self.salted.handle if self.salted else commands.policy_session(self.transport)
             self._boot = self._find(bootpolicy.signed(boots, file.ref, file.release_key()))
             self._ticket = self._verified(self._boot)
         except BaseException:
@@ -41,6 +44,13 @@ class Opened:
         commands.policy_authorize(
             self.transport, self.session, self._boot.policy, ref, self._file.release_area(), self._ticket
         )
+
+    def unseal(self) -> bytes:
+        """What is sealed, as nobody on the wires hears it."""
+        assert self.salted is not None
+        self.permit()
+        name = templates.name_of(self._file.public_area())
+        return salted.unseal(self.transport, self.handle, name, self.salted)
 
     def close(self) -> None:
         with contextlib.suppress(TpmFault):

@@ -50,7 +50,9 @@ def point_of(public: bytes) -> bytes:
     reader = Reader(public)
     reader.take(8)
     reader.sized()
-    reader.take(8)
+    if reader.u16() != _NULL:  # a storage key's symmetric cipher has a size and a mode
+        reader.take(4)
+    reader.take(6)
     return b"\x04" + b"".join(reader.sized().rjust(32, b"\0") for _ in range(2))
 
 

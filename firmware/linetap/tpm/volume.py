@@ -130,8 +130,7 @@ def key_in(file: Path, partition: Path, tpm: Path, boots: list[Boot]) -> bytes:
         raise BadInput(f"{file}: {error}") from None
     opened = Opened(tpm, found, boots)
     try:
-        opened.permit()
-        return commands.unseal(opened.transport, opened.handle, opened.session)
+        return opened.unseal()
     finally:
         opened.close()
 
@@ -169,12 +168,12 @@ def _sealed(tpm: Path, key: bytes, release: ec.EllipticCurvePublicKey) -> bytes:
     try:
         if transport.alone:
             commands.flush_all(transport)
-        parent = commands.create_primary(transport)
+        parent, storage = commands.created_primary(transport)
         public, private = commands.create(transport, parent, templates.sealed_data(policy), key)
         commands.flush(transport, parent)
     finally:
         transport.close()
-    return keyfile.make(ref, public, private, release)
+    return keyfile.make(ref, public, private, release, storage)
 
 
 def _size(partition: Path) -> int:

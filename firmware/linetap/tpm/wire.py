@@ -85,6 +85,20 @@ def run(
     made: bool = False,
 ) -> tuple[int, Reader]:
     """One command: the handle that it made, if it makes one, and its answer's parameters. TpmFault when it says no."""
+    answer, rest = _exchanged(transport, code, handles, parameters, auth)
+    handle = answer.u32() if made else 0
+    return handle, Reader(answer.take(answer.u32())) if auth else Reader(answer.take(rest - 4 * made))
+
+
+def answered(transport: Transport, code: int, handles: bytes, auth: bytes) -> tuple[bytes, Reader]:
+    """Of a command without parameters: those of its answer as they came, and what authorises them."""
+    answer, rest = _exchanged(transport, code, handles, b"", auth)
+    parameters = answer.take(answer.u32())
+    return parameters, Reader(answer.take(rest - 4 - len(parameters)))
+
+
+def _exchanged(transport: Transport, code: int, handles: bytes, parameters: bytes, auth: bytes) -> tuple[Reader, int]:
+    """The answer behind its head, and how long that is."""
     body = handles + (u32(len(auth)) + auth if auth else b"") + parameters
     head = u16(SESSIONS if auth else NO_SESSIONS) + u32(10 + len(body)) + u32(code)
     for _ in range(_TRIES):
@@ -97,8 +111,7 @@ def run(
         raise refused(response, code)
     if tag != (SESSIONS if auth else NO_SESSIONS) or size < 10:
         raise TpmFault("tpm_silent", "the TPM answered what it was not asked")
-    handle = answer.u32() if made else 0
-    return handle, Reader(answer.take(answer.u32())) if auth else Reader(answer.take(size - answer.at))
+    return answer, size - answer.at
 
 
 def refused(response: int, code: int) -> TpmFault:
