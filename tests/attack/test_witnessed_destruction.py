@@ -131,3 +131,19 @@ def test_a_policy_in_the_desks_folder_is_in_force(
     shutil.rmtree(folder / "heads")
     shutil.copytree(seen.heads, folder / "heads")
     assert desk.destroy(DAY) == 0
+
+
+def test_where_no_log_is_the_kept_checkpoints_say_it(
+    desk: Desk, seen: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A desk's store has copies of calls and no log."""
+    beat(seen, AFTER)
+    shutil.rmtree(seen.rig.vault / "log")
+    path = seen.heads / UNIT / "000000002.checkpoint"
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b"\n2\n", b"\n3\n"))
+    assert refused(desk, seen, "bad_note")
+    path.write_bytes(good)
+    capsys.readouterr()
+    assert destroy(desk, seen) == 0
+    assert f"{UNIT}: witnessed by 2 of 2, 2 leaves at {AFTER}" in capsys.readouterr().out

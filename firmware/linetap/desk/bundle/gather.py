@@ -138,8 +138,9 @@ def _of_log(
             sources |= _paths(tree, kind, read.head, leaves)
     finally:
         nodes.close()
+    kept = prove.witnessed_heads(rules, unit, signers)
     for call_id, (index, _) in leaves.items():
-        if (proof := prove.from_log(rules, log, unit, index, signers)) is not None:
+        if (proof := prove.under_first(kept, rules, log, index)) is not None:
             sources[layout.witnessed(unit, call_id)] = proof.encode()
     return sources | {layout.leaf(unit, call_id): line for call_id, (_, line) in leaves.items()}
 

@@ -32,10 +32,10 @@ def place(heads: Path, unit: str, size: int) -> Path:
     return heads / unit / f"{size:0{_DIGITS}d}{SUFFIX}"
 
 
-def kept(heads: Path, unit: str) -> Iterator[Kept]:
+def kept(heads: Path, unit: str, *, newest_first: bool = False) -> Iterator[Kept]:
     """Every checkpoint of the unit, by size; BadNote names the file that is none."""
     folder = heads / unit
-    for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else ():
+    for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=newest_first) if folder.is_dir() else ():
         try:
             found = read(path)
         except (BadNote, Damaged) as error:

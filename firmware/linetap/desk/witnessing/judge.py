@@ -109,6 +109,17 @@ def of_unit(rules: Rules, unit: str, signers: list[Signer]) -> UnitHeads:
     return UnitHeads(rules, seen, found.problems)
 
 
+def newest_of(rules: Rules, unit: str, signers: list[Signer]) -> Seen | None:
+    """The last that a quorum saw, without a look at the years before. A Refusal for a checkpoint that is none."""
+    if rules.policy is None or rules.heads is None:
+        return None
+    for each in store.kept(rules.heads, unit, newest_first=True):
+        seen = look(rules.policy, each.note, each.checkpoint, unit, signers)
+        if seen.since_s is not None:
+            return seen
+    return None
+
+
 def look(policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: list[Signer]) -> Seen:
     """BadNote unless the keeper of the unit's log has signed the checkpoint, and every cosignature fits."""
     if not any(note.is_signed(signed, key) for key in keepers(policy, unit, signers) if key.name == found.origin):

@@ -59,6 +59,10 @@ class LogWitness:
         """What stands against the log as a whole, before `verdict`: it is not the one that was witnessed."""
         return list(self._problems)
 
+    @property
+    def newest(self) -> Seen | None:
+        return self._heads.newest
+
     def problems_of(self, call: Verdict) -> Iterator[Problem]:
         """What stands against a call under the policy."""
         if not self._rules.required or call.name not in self._closed:

@@ -15,6 +15,7 @@ from linetap.clock import from_utc_ns
 from linetap.desk.verifylog import LogCheck
 from linetap.desk.witnessing import judge
 from linetap.desk.witnessing.judge import NOBODY, NotWitnessed, Rules, Seen
+from linetap.errors import Refusal
 from linetap.evidence import unitlog
 from linetap.evidence.signers import Signer
 
@@ -31,13 +32,13 @@ def newest(rules: Rules, copy: Path, signers: list[Signer]) -> dict[str, Seen | 
         if check.head is None or not check.good or broken:
             code, text = (broken[0].code, broken[0].text) if broken else ("log_damaged", "the log is not in order")
             raise NotWitnessed(f"{log}: {text}: `linetap verify` of its vault says more", code)
-        found[check.head.unit] = None
+        found[check.head.unit] = check.witnessed.newest
     kept = sorted(path.name for path in rules.heads.iterdir() if path.is_dir()) if rules.heads is not None else []
-    for unit in [*found, *(name for name in kept if name not in found)]:
-        heads = judge.of_unit(rules, unit, signers)
-        for problem in heads.problems:
-            raise NotWitnessed(problem.text, problem.code)
-        found[unit] = heads.newest
+    for unit in [name for name in kept if name not in found]:
+        try:
+            found[unit] = judge.newest_of(rules, unit, signers)
+        except Refusal as error:
+            raise NotWitnessed(str(error), error.code) from None
     return found
 
 
