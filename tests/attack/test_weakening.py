@@ -7,6 +7,7 @@ Each is refused, or stands in the log, with an alert that only somebody else tak
 from __future__ import annotations
 
 import json
+import os
 import re
 from datetime import date, timedelta
 from pathlib import Path
@@ -372,6 +373,36 @@ def test_what_was_learned_of_a_line_is_made_deaf(unit: House) -> None:
     learned.save(folder, 1, Learned(on_hook_v=99.0, off_hook_v=90.0, learned_at=at))
     unit.look()
     assert [each.codes for each in unit.standing] == [["learned"]]
+
+
+@pytest.mark.parametrize("how", ["fifo", "giant", "folder", "gone", "no toml", "not utf-8"])
+def test_what_lies_in_the_place_of_the_file_holds_nobody_up(unit: House, how: str) -> None:
+    """A service that starts says what is wrong with it; the recorder that runs goes on with what it has."""
+    unit.look()
+    good = unit.file.read_bytes()
+    unit.file.unlink()
+    match how:
+        case "fifo":
+            os.mkfifo(unit.file)
+        case "giant":
+            with unit.file.open("wb") as file:
+                file.truncate(1 << 40)
+        case "folder":
+            unit.file.mkdir()
+        case "no toml":
+            unit.file.write_bytes(b"[[[")
+        case "not utf-8":
+            unit.file.write_bytes(b"\xff\xfe")
+    unit.look()
+    assert not unit.standing
+    assert unit.say("confirm", "0" * 16, "privacy").code == "weakening_unknown", "commands are obeyed"
+    if how == "folder":
+        unit.file.rmdir()
+    else:
+        unit.file.unlink(missing_ok=True)
+    unit.file.write_bytes(good.replace(b"exempt = false", b"exempt = true"))
+    unit.look()
+    assert [each.codes for each in unit.standing] == [["line_exempt"]]
 
 
 @pytest.mark.parametrize("how", ["gone", "torn", "another"])

@@ -23,7 +23,7 @@ from linetap.config.change import bounded
 from linetap.config.weakening import Weakening
 from linetap.errors import BadInput
 from linetap.evidence.command import AUTHORITY, CommandFault, Holder
-from linetap.recorder.vault import inforce
+from linetap.recorder.vault import files, inforce
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.inforce import InForce
 from linetap.recorder.vault.log import UnitLog
@@ -113,9 +113,9 @@ class Weakened:
 
     def _read(self) -> tuple[Config, str]:
         """As the next service to start reads it; one that none could start with changes nothing. And its SHA-256."""
-        if self._file is not None:
+        if self._file is not None and self._file.is_file():  # a fifo would hold the thread up
             try:
-                return load_config(self._file), hashlib.sha256(self._file.read_bytes()).hexdigest()
+                return load_config(self._file), files.sha256(self._file)
             except (OSError, BadInput):
                 pass
         return self._config, self._memory.saved.file_sha256

@@ -23,6 +23,7 @@ from linetap.recorder.vault.inforce import InForce
 from linetap.recorder.vault.log import UnitLog
 
 NAME = "weakened.json"  # in the vault
+MOST_BYTES = 16 << 20  # of it: 128 lines and all that can stand have a tenth of that
 LEAF_EVERY_NS = 24 * 3600 * NS_PER_S
 _WINDOW, _WINDOWS = 4096, 32  # leaves that are looked through, the newest first: more than a day has
 
@@ -93,7 +94,8 @@ class WeakenedMemory:
     def _load(self) -> Saved:
         known = _last_leaf(self._log)
         try:
-            found = msgspec.json.decode(self._path.read_bytes(), type=Saved)
+            with self._path.open("rb") as file:
+                found = msgspec.json.decode(file.read(MOST_BYTES), type=Saved)
         except FileNotFoundError:
             self.lost = f"{NAME} is gone" if known else ""
         except (OSError, ValueError) as error:
