@@ -34,6 +34,8 @@ UNITS_LINES = [
     "* {}",
     'closet-3f namespaces="linetap-record,linetap-event,linetap-head,linetap-certificate,linetap-walk" {}',  # of 0.1
     'closet-3f namespaces="linetap-*" {}',
+    'closet-3f namespaces="linetap-head,linetap-certificate,linetap-hold" {}',
+    'closet-3f namespaces="linetap-event" {0}\nofficer,vault {0}',
     "closet-3f,officer {}",
     "closet-3f,witness {}",
     "closet-3f {0}\nofficer {0}",

@@ -72,8 +72,8 @@ class Signer:
 
     @property
     def is_unit(self) -> bool:
-        """A line that lets its key sign records. What else it allows does not count: a unit is a unit and no more."""
-        allowed = self.namespaces is None or patterns.in_list(sealed.RECORD_NAMESPACE, self.namespaces)
+        """A line that lets its key sign what units sign. What else it allows does not count: a unit is no more."""
+        allowed = self.namespaces is None or any(patterns.in_list(each, self.namespaces) for each in OF_UNITS)
         return allowed and not self.is_office
 
     def is_valid(self, at: datetime) -> bool:
@@ -162,7 +162,7 @@ def _signs_as_unit(namespace: str, principal: str) -> bool:
 
 
 def _is_unit(signer: Signer, namespace: str) -> str:
-    text = f"signed with the key of {signer.principals!r}, which may sign records: a unit's, and no unit signs this"
+    text = f"signed with the key of {signer.principals!r}, which may sign as a unit does, and no unit signs this"
     return f'{text}; of a person namespaces="{namespace}" would be right'
 
 
