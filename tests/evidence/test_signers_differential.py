@@ -166,6 +166,6 @@ def test_a_file_is_never_read_in_part(tmp_path: Path) -> None:
 def test_a_bundle_takes_whole_lines_along(separator: str) -> None:
     """A bundle's `signers` are lines of the file: none of them may begin within a comment."""
     hidden = f"{PRINCIPAL} {LINE}"
-    facts = SimpleNamespace(signed=[SimpleNamespace(key=KEY.public_key())])
+    facts = SimpleNamespace(signed=[SimpleNamespace(key=KEY.public_key())], calls=[])
     lines = finish.signer_lines(facts, f"{PRINCIPAL} {OTHERS[0]} comment{separator}{hidden}\n".encode())  # type: ignore[arg-type]
     assert lines == b""
