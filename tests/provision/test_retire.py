@@ -123,6 +123,26 @@ def test_a_key_that_cannot_sign_any_more_ends_all_the_same(card: Card) -> None:
     assert not (card.boot / "floor-03.retired.json.sig").exists()
 
 
+def test_a_power_cut_behind_the_keys_end_is_made_good(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then nobody needs the button: there is no key any more that could end."""
+    with monkeypatch.context() as cut:
+        cut.setattr(retire, "_forget", lambda _home: (_ for _ in ()).throw(OSError("the power")))
+        with pytest.raises(BadInput):
+            start(card)
+    assert not (card.home / "unit.key").exists()
+    assert (card.home / "unit.toml").exists()
+    assert start(card, held_s=0) == 0
+    assert code(card) == "retired"
+    assert not (card.home / "unit.toml").exists()
+    assert not (card.boot / retire.ASKED).exists()
+
+
+def test_a_key_that_was_to_follow_ends_too(card: Card) -> None:
+    (card.home / "unit.key.next").write_bytes(b"private")
+    assert start(card) == 0
+    assert not list(card.home.glob("unit.key*"))
+
+
 def test_then_it_is_a_new_unit_with_a_new_key(card: Card) -> None:
     old = (card.home / "unit.key.pub").read_bytes()
     card.configure(unit="annex-01")

@@ -8,7 +8,6 @@ order makes a new key. Nothing is written into the vault: what lies in it is ano
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import stat
@@ -53,6 +52,11 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
         said = admit.read_card(boot / ASKED).decode("utf-8", "replace").strip()
     except BadInput as error:
         raise OrderFault("retire_config", str(error)) from None
+    if config is None and (home / UNIT).exists() and (found := sorted((home / FOLDER).glob("*.json"))):
+        _forget(home)  # the key went before a power cut, and what it was the key of did not
+        (boot / ASKED).unlink()
+        told = f"what a power cut had left of a decommissioning is gone; {home / FOLDER} has the statement\n"
+        return told, hashlib.sha256(found[-1].read_bytes()).hexdigest()
     if config is None:
         raise OrderFault("retire_new", f"{ASKED}: this unit was never commissioned: there is nothing to end")
     if said != config.unit:
@@ -60,10 +64,9 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     _require_button(config, clock)
     statement, line, name = _statement(config, home, clock)
     _put_aside(config, name)
-    with contextlib.suppress(FileNotFoundError):
-        wipe.wipe(home / admit.KEY)
-    for each in _ENDS:
-        (home / each).resolve().unlink(missing_ok=True)
+    for path in (home / admit.KEY, *sorted(home.glob(f"{admit.KEY}.next*"))):
+        wipe.wipe(path)
+    _forget(home)
     for path in sorted((home / FOLDER).glob(f"{name}.json*")):
         files.write_atomically(boot / f"{config.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
     (boot / ASKED).unlink()
@@ -72,6 +75,11 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
         f"the line of that key in allowed_signers from now on:\n{line}\n"
         f"its vault is kept as {config.vault_path.with_name(_aside(config, name))}\n"
     ), hashlib.sha256(statement).hexdigest()
+
+
+def _forget(home: Path) -> None:
+    for each in _ENDS:
+        (home / each).resolve().unlink(missing_ok=True)
 
 
 def _require_button(config: Config, clock: Clock) -> None:
