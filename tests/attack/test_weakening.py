@@ -361,16 +361,22 @@ def test_silence_by_way_of_no_notice_at_all(unit: House) -> None:
     assert [each.codes for each in unit.standing] == [["notice_changed"]]
 
 
-def test_what_was_learned_of_a_line_is_made_deaf(unit: House) -> None:
+@pytest.mark.parametrize("how", ["taken away first", "replaced", "written over"])
+def test_what_was_learned_of_a_line_is_made_deaf(unit: House, how: str) -> None:
     folder, at = Path(unit.config.learned), "2026-11-24T00:00:00.000Z"
     learned.save(folder, 1, Learned(on_hook_v=48.0, off_hook_v=8.0, learned_at=at))
     unit.look()
     learned.save(folder, 1, Learned(on_hook_v=46.0, off_hook_v=7.5, learned_at=at))
     unit.look()
     assert not unit.standing, "measured again"
-    learned.path_of(folder, 1).unlink()
-    unit.look()
-    learned.save(folder, 1, Learned(on_hook_v=99.0, off_hook_v=90.0, learned_at=at))
+    if how == "taken away first":
+        learned.path_of(folder, 1).unlink()
+        unit.look()
+    deaf = Learned(on_hook_v=99.0, off_hook_v=90.0, learned_at=at)
+    if how == "written over":  # its folder shows nothing of it
+        learned.path_of(folder, 1).write_bytes(msgspec.json.encode(deaf))
+    else:
+        learned.save(folder, 1, deaf)
     unit.look()
     assert [each.codes for each in unit.standing] == [["learned"]]
 

@@ -60,6 +60,7 @@ def take(config: Config, custodians: Sequence[str], key_list: KeyList | None) ->
 def stamp_of(config: Config, file: Path | None) -> tuple[object, ...]:
     """Another one after every change of a file that counts, for a few stat(2)."""
     paths = [path for _, sound in _notices(config) for path in (sound, sound.with_suffix(".txt"))]
+    paths += [learned.path_of(Path(config.learned), line.number) for line in config.line]
     return tuple(_stat(path) for path in [*([file] if file else []), Path(config.learned), *paths])
 
 
