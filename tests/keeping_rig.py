@@ -237,7 +237,7 @@ class Keeper:
 
     def hold(self, record: CallRecord, until_ns: int, **other: Any) -> bytes:
         """The command that `linetap hold wrap` and `linetap command sign` make of it."""
-        key_age = age.encrypt(b"an inner key", [keys.new_identity().recipient])
+        key_age = other.pop("sealed_key", None) or age.encrypt(b"an inner key", [keys.new_identity().recipient])
         fields: dict[str, Any] = {
             "call_id": record.call_id, "unit": UNIT,
             "record_sha256": hashlib.sha256(sealed.public_json(record)).hexdigest(),

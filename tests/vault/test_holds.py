@@ -9,7 +9,7 @@ import pytest
 
 from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.clock import rfc3339
-from linetap.evidence import sealed
+from linetap.evidence import group, keys, sealed
 from linetap.recorder.vault import holds
 
 
@@ -18,6 +18,16 @@ def unit(run_dir: Path) -> Keeper:
     keeper = Keeper(run_dir, run_dir)
     keeper.take_roles()
     return keeper
+
+
+def test_a_key_for_a_group_of_officers_is_kept_as_it_came(unit: Keeper) -> None:
+    record, end = unit.call(), unit.clock.utc_ns() + 100 * DAY
+    officers = ",".join(keys.new_identity().recipient for _ in range(3))
+    for key in (group.seal(b"an inner key", f"2:{officers}"), group.seal(b"an inner key", f"1:{officers}")):
+        assert unit.command(unit.hold(record, end, sealed_key=key)).done
+        assert (unit.vault / "holds" / record.call_id / sealed.KEY).read_bytes() == key
+    for key in (b"#!/bin/sh", b"x" * 300 + b"ustar", group.seal(bytes(70_000), f"2:{officers}")):
+        assert unit.command(unit.hold(record, end, sealed_key=key)).code == "command_malformed"
 
 
 def test_a_held_call_stays_and_goes_at_once_when_the_hold_ends(unit: Keeper) -> None:
