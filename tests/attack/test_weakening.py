@@ -660,7 +660,8 @@ def test_the_log_takes_every_leaf_of_it(unit: House) -> None:
     """The longest texts there can be: a leaf that is too long would end the recorder, at every start anew."""
     long = "\u200b가" * 40
     notices = Path(unit.config.notices)
-    (notices / f"{'x' * 79}.wav").write_bytes((notices / "ko.wav").read_bytes())
+    for name in ("x" * 79, "y" * 79):
+        (notices / f"{name}.wav").write_bytes((notices / "ko.wav").read_bytes())
     cards = msgspec.structs.replace(unit.config.card[0], channels=32)
     first = msgspec.structs.replace(unit.config.line[0], notice="x" * 79)
     lines = [msgspec.structs.replace(first, number=n, channel=n) for n in range(1, 33)]
@@ -671,7 +672,7 @@ def test_the_log_takes_every_leaf_of_it(unit: House) -> None:
     unit.look()
     new = msgspec.structs.replace(
         wide,
-        line=[msgspec.structs.replace(each, exempt=True, extension="1" * 60, notice="ko") for each in lines],
+        line=[msgspec.structs.replace(each, exempt=True, extension="1" * 60, notice="y" * 79) for each in lines],
         recording=msgspec.structs.replace(wide.recording, emergency_numbers=[long] * 20, trunk_prefixes=[long]),
     )
     assert unit.ask(new, "operator", "vault", "privacy", "legal", "vault2", "desk", "custodian").done
