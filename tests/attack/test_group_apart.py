@@ -156,8 +156,8 @@ def test_a_hold_by_officers_apart(house: House) -> None:
     words: list[object] = ["--to", held.recipient, "--case", "2026-117", "--basis", "Act 12", "--until", "2099-06-30"]
     words += ["-o", folder, "--desk", desk.folder]
     assert desk.run(hold, "wrap", desk.call, *words, "--identity", house.officers.files[1]) == (0, "")
-    assert sorted(path.name for path in folder.iterdir()) == ["partial.age"]
-    more = ["--identity", house.officers.files[2], "--partial", folder / "partial.age"]
+    assert sorted(path.name for path in folder.iterdir()) == ["partial-1.age"]
+    more = ["--identity", house.officers.files[2], "--partial", folder / "partial-1.age"]
     assert "is held until" in desk.run(hold, "wrap", desk.call, *words, *more)[1]
     assert [(entry.verb, entry.left) for entry in desk.log()[-2:]] == [("hold", 1), ("hold", 0)]
     (desk.root / "held.txt").write_text(f"{held.secret}\n")

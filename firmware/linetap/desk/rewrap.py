@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     deskfolder.add_argument(parser)
 
 
-_PARTIAL = "partial.age"
+_PARTIAL = "partial-{}.age"  # so many officers are still to come
 Document = Callable[[CheckedCall, str], Hold | Rewrap]
 
 
@@ -76,8 +76,9 @@ def _write(
     step.granted()
     if turn.left:
         folder.mkdir(parents=True, exist_ok=True)
-        privatefile.write(folder / _PARTIAL, turn.take(args.identity))
-        partial.say(folder / _PARTIAL, turn.left, "officer")
+        place = folder / _PARTIAL.format(turn.left)
+        privatefile.write(place, turn.take(args.identity))
+        partial.say(place, turn.left, "officer")
         return None
     key_age = group.seal(turn.take(args.identity), to)
     folder.mkdir(parents=True, exist_ok=True)
