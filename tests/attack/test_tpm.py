@@ -126,8 +126,12 @@ class TestSigning:
 
 
 class TestThief:
-    def test_nothing_on_the_card_signs_without_its_tpm(self, config: Config, short: Path) -> None:
+    @pytest.mark.parametrize("told", [True, False], ids=["as it is", "without what says which TPM"])
+    def test_nothing_on_the_card_signs_without_its_tpm(self, config: Config, short: Path, told: bool) -> None:
         """Another TPM is handed the whole card."""
+        if not told:
+            file = json.loads(Path(config.key).read_text())
+            Path(config.key).write_text(json.dumps(file | {"parent": ""}))
         other = SoftTpm(short / "b")
         other.boot()
         try:

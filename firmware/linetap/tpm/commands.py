@@ -16,11 +16,6 @@ _CONTINUE = 1  # continueSession: the session is there after the command, too
 _VERIFIED = 0x8022  # TPM_ST_VERIFIED
 
 
-def startup(transport: Transport) -> None:
-    """What firmware does elsewhere, and the kernel on a Pi; twice is no harm (TPM_RC_INITIALIZE says so)."""
-    run(transport, 0x144, parameters=u16(0))
-
-
 def create_primary(transport: Transport) -> int:
     """The storage key, the same each time: it is derived from the TPM's seed and the template."""
     return created_primary(transport)[0]
