@@ -6,12 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import witness_rig
 from linetap.cli import main
 from linetap.evidence import keys, sealed
 from linetap.evidence.leaflog import LEAVES
+from linetap.evidence.p256 import P256Key
 from sealing_rig import CALL_ID, Rig, run
 
 
@@ -81,6 +83,36 @@ def test_a_new_key_of_the_unit_leaves_the_old_proofs(rig: Rig) -> None:
     rig.publish()
     assert prove(rig, CALL_ID) == 0
     assert stock(rig, CALL_ID) == 0
+
+
+def test_the_desk_submits_for_a_unit_whose_key_is_in_hardware(rig: Rig) -> None:
+    """Sigsum takes Ed25519 alone. What the unit signed with the key that it had before stays its own."""
+    rig.sealed_call(200)
+    rig.publish()
+    new = P256Key(ec.generate_private_key(ec.SECP256R1()))
+    object.__setattr__(rig, "unit_key", new)
+    later = "20261124T235900.000Z-L01"
+    rig.sealed_call(200, later)
+    rig.publish()
+    assert prove(rig, later) == 1, "its key is not named"
+    with rig.signers_file.open("a") as file:
+        file.write(rig.signers_file.read_text().split()[0] + f" {keys.public_line(new.public_key())}\n")
+    assert prove(rig, CALL_ID, later) == 0
+    assert stock(rig, CALL_ID) == 0
+    assert stock(rig, later) == 1, "it is not the unit's"
+    desk = keys.load_unit_key((rig.root / "desk.key").read_bytes()).public_key()
+    (rig.root / "unit.key.pub").write_text(keys.public_line(desk) + "\n")
+    assert stock(rig, later) == 0
+    assert stock(rig, later, b"{}") == 1
+
+
+def test_a_unit_with_a_key_in_a_file_signs_for_itself(rig: Rig) -> None:
+    """A close without its signature is none, whatever the desk could do for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("linetap.recorder.vault.log.Ed25519PrivateKey", P256Key)
+        rig.sealed_call(200)
+        rig.publish()
+    assert prove(rig, CALL_ID) == 1
 
 
 def test_proofs_carry_the_cosignatures_that_their_policy_asks_for(

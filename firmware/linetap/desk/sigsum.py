@@ -25,7 +25,6 @@ from linetap.errors import BadInput, Refusal
 from linetap.evidence import checkpoint, keys, leaflog, sealed, sigsum
 from linetap.evidence.leaflog import LEAVES
 from linetap.evidence.merkle import Tree
-from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import Leaf
 from linetap.recorder.vault.files import write_atomically
 
@@ -38,16 +37,21 @@ class NotProven(Refusal):
     code = "not_proven"
 
 
-def closes(log: Path, submitters: list[Ed25519PublicKey]) -> Iterator[tuple[str, bytes]]:
-    """Call id and Sigsum leaf of every close; NotProven when none of the keys has signed one."""
+def closes(
+    log: Path, submitters: list[Ed25519PublicKey], desk: Ed25519PrivateKey | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Call id and Sigsum leaf of every close; NotProven when none of the keys has signed one.
+
+    `desk`: submits for a unit whose key is in hardware, which cannot sign for Sigsum: of the log, which is in order.
+    """
     for line in leaflog.lines_of(log / LEAVES):
         found = msgspec.json.decode(line, type=Leaf)
         if found.kind == "close":
             call_id = found.call_id or ""
-            yield call_id, _leaf(found, submitters, call_id)
+            yield call_id, _leaf(found, submitters, call_id, desk)
 
 
-def _leaf(found: Leaf, submitters: list[Ed25519PublicKey], call_id: str) -> bytes:
+def _leaf(found: Leaf, submitters: list[Ed25519PublicKey], call_id: str, desk: Ed25519PrivateKey | None) -> bytes:
     try:
         record, signature = (
             bytes.fromhex(found.record_sha256 or ""),
@@ -55,8 +59,8 @@ def _leaf(found: Leaf, submitters: list[Ed25519PublicKey], call_id: str) -> byte
         )
     except ValueError:
         raise NotProven(f"{call_id}: its close holds no signature for Sigsum") from None
-    if not signature:
-        raise NotProven(f"{call_id}: closed under a key in hardware (ECDSA P-256), and Sigsum takes Ed25519 alone")
+    if not signature and desk is not None:
+        signature, submitters = sigsum.sign_leaf(record, desk), [desk.public_key()]
     leaves = (sigsum.leaf(record, signature, submitter) for submitter in submitters)
     leaf = next((leaf for leaf in leaves if leaf is not None), None)
     if leaf is None:
@@ -88,7 +92,10 @@ def run(args: argparse.Namespace) -> int:
     if check.head is None or not check.good:
         raise NotProven(f"{args.log}: the log is not in order: `linetap verify` of its vault says more")
     tree, places = Tree(), dict[str, tuple[int, bytes]]()
-    for call_id, leaf in closes(args.log, _keys_of(check.head.unit, signers)):
+    of_unit = [keys.from_blob(signer.blob) for signer in signers if signer.is_named(check.head.unit)]
+    submitters = [each for each in of_unit if isinstance(each, Ed25519PublicKey)]
+    in_hardware = len(submitters) < len(of_unit)
+    for call_id, leaf in closes(args.log, submitters, key if in_hardware else None):
         places[call_id] = tree.append(leaf), leaf
     head, policy = _head(args, tree, check.head.unit, key)
     for name in args.call:
@@ -116,8 +123,3 @@ def _head(args: argparse.Namespace, tree: Tree, unit: str, key: Ed25519PrivateKe
     if not policy.holds([name for name, made in cosigned.items() if made is not None]):
         raise NotProven(f"{unit}: cosigned by {len(lines)} of {len(cosigned)} witnesses, which is no quorum")
     return sigsum.tree_head(tree, key, lines), sigsum.policy(key.public_key(), policy.lines())
-
-
-def _keys_of(unit: str, signers: list[Signer]) -> list[Ed25519PublicKey]:
-    found = (keys.from_blob(signer.blob) for signer in signers if signer.is_named(unit))
-    return [key for key in found if isinstance(key, Ed25519PublicKey)]
