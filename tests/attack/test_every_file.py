@@ -276,3 +276,19 @@ def test_a_recorder_that_was_cut_off_between_leaf_and_segment(tmp_path: Path, ru
     keeper.log._append([("close", {"call_id": "20261124T030000.000Z-L01-8", "record_sha256": "2" * 64})])
     keeper.log.publish()
     assert any(problem.startswith("index_changed") for problem in whole.problems())
+
+
+def test_the_newest_events_do_not_go_unseen(whole: Whole) -> None:
+    """Cut off whole, one after the other: each leaf says how far the outbox had come, the last one up to the end."""
+    (path,) = (whole.vault / "outbox").glob("*.events")
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert len(lines) > CALLS
+    for left in range(1, len(lines)):
+        path.write_bytes(b"".join(lines[:left]))
+        assert any(problem.startswith("outbox_short: outbox: the log knows of event") for problem in whole.problems())
+    path.write_bytes(b"".join(lines[1:]))
+    assert any(problem.startswith("outbox_name") for problem in whole.problems())
+    path.rename(path.with_name("000000000002.events"))
+    assert whole.problems() == [], "confirmed.json says that the desk has it, which nobody but the desk can show"
+    (whole.vault / "outbox" / "confirmed.json").unlink()
+    assert any(problem.startswith("outbox_gap") for problem in whole.problems())
