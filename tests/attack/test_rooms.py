@@ -39,8 +39,8 @@ SCRIPT = "lines = 2\nduration_s = 900.0\n" + "".join(
 )
 # Who stands still is to be seen by the test, and not put right by the watchdog.
 NO_WATCHDOG = "[Service]\nWatchdogSec=0\n"
-LOOK_S = 6
-LOOKED_MS = 1500
+LOOK_S = 5
+LOOKED_MS = 1000
 OWN = {
     "linetap-capture@1": {"/run/linetap/capture", "/run/linetap/audio"},
     "linetap-recorder": {
