@@ -163,7 +163,10 @@ def _check_length(items: list[Any], hint: Any, at: KeyPath, problems: list[Probl
 
 def _quote(value: Any) -> str:
     """Short, and never a private key that was put into the wrong place."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more digits than Python writes; tables in tables
+        return f"({type(value).__name__})"
     if "SECRET-KEY" in text.upper():
         return "(a private key, which does not belong here)"
     return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "..."

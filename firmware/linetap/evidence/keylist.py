@@ -238,6 +238,8 @@ def authority_key(line: str) -> PublicKey:
 
 def end_of(day: date, zone: str) -> datetime:
     """24:00 of that day in the zone, as UTC."""
+    if day == date.max:
+        raise BadInput(f"{day}: no day comes behind it")
     after = day + timedelta(days=1)
     return datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
 

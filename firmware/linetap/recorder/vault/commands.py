@@ -107,7 +107,7 @@ class Commands:
         try:
             if self._saved is None:
                 raise CommandFault("command_counters_lost", f"{self._path} cannot be read")
-            signed = self._effects.checked(data, self._counters)
+            signed = self._checked(data)
         except CommandFault as fault:
             self._refuse(giver, name, data, fault)
         else:
@@ -121,6 +121,14 @@ class Commands:
             self._counters = counters
             if command.verb not in envelopes.LIGHT:
                 self._go_on(begun, again=False)
+
+    def _checked(self, data: bytes) -> Signed:
+        try:
+            return self._effects.checked(data, self._counters)
+        except (LinetapError, OSError):
+            raise
+        except Exception as error:
+            raise _unforeseen(error) from error
 
     def _do_lightly(self, begun: _Begun) -> None:
         """Where the disk takes nothing it is tried again at the next tick; after a power cut it is said again."""
@@ -140,7 +148,7 @@ class Commands:
         """Code and outcome. OSError: the disk takes nothing."""
         command = begun.command
         try:
-            told = self._effects.do(begun.signed, begun.at, again)
+            told = self._done(begun, again)
         except LinetapError as error:
             text = _one_line(str(error))
             log.warning("%s: %s by %s refused: %s", error.code, command.verb, command.role, text)
@@ -149,19 +157,28 @@ class Commands:
         outcome = Outcome(told) if isinstance(told, str) else told
         return "done", msgspec.structs.replace(outcome, text=_one_line(outcome.text))
 
+    def _done(self, begun: _Begun, again: bool) -> str | Outcome:
+        try:
+            return self._effects.do(begun.signed, begun.at, again)
+        except (LinetapError, OSError):
+            raise
+        except Exception as error:
+            raise _unforeseen(error) from error
+
     def _refuse(self, giver: str, name: str, data: bytes, fault: CommandFault) -> None:
         """Only what somebody known has signed goes into the log, once: nobody else can make it longer."""
         at = rfc3339(self._clock.utc_ns())
         text = _one_line(str(fault))
         log.warning("%s: a command was refused: %s", fault.code, text)
-        if fault.command is not None and fault.command.verb not in envelopes.LIGHT and self._is_new(data):
+        if fault.command is not None and fault.command.verb not in envelopes.LIGHT and self._is_new(fault):
             self._note(data, fault.command, fault.code, at)
         if not (fault.code == "command_repeated" and fault.command and fault.command.verb in envelopes.LIGHT):
             self._count(fault.code, fault.command)  # a broker delivers twice, and nothing comes of that
         self._answer(giver, name, fault.code, Outcome(text), fault.command, at)
 
-    def _is_new(self, data: bytes) -> bool:
-        digest = hashlib.sha256(data).digest()
+    def _is_new(self, fault: CommandFault) -> bool:
+        """By what was signed. The envelope around it anybody can spell in another way, or add a signature to."""
+        digest = hashlib.sha256(msgspec.json.encode((fault.code, fault.command), order="sorted")).digest()
         if digest in self._noted:
             return False
         self._noted[digest] = None
@@ -211,6 +228,12 @@ class Commands:
                 "command_counters_lost: %s: %s; no command is taken until it is put back or removed", self._path, error
             )
             return None
+
+
+def _unforeseen(error: Exception) -> CommandFault:
+    """One signed text that nobody has thought of ends no thread: it would come again, and end the next one too."""
+    log.error("command_failed: %s: %s", type(error).__name__, _one_line(str(error)))
+    return CommandFault("command_failed", f"it cannot be done: {type(error).__name__}; the unit's log says more")
 
 
 def _one_line(text: str) -> str:

@@ -135,6 +135,8 @@ class Effects:
             utc_ns = parse_rfc3339(text)
         except ValueError as error:
             raise CommandFault("command_malformed", f"utc: {error}") from None
+        if not _FIRST_NS <= utc_ns < _BEHIND_NS:
+            raise CommandFault("command_malformed", f"utc: {text!r} is no time of 2000 to 2199")
         code = self._time.answer(challenge, utc_ns, confirms=_two_officers(signed))
         if code is not None:
             raise CommandFault(code, _TIME_REFUSED[code])
@@ -221,6 +223,8 @@ class Effects:
             return None
 
 
+# What a unit may be told; it counts on from there, and has to be able to write it down.
+_FIRST_NS, _BEHIND_NS = parse_rfc3339("2000-01-01T00:00:00Z"), parse_rfc3339("2200-01-01T00:00:00Z")
 _TIME_REFUSED = {
     "time_challenge": "it does not answer the challenge of this boot: `linetap command state` tells it",
     "time_ahead": "it is further ahead than can be explained: two officers of the vault must say it",

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One signature, or none, over what nobody has thought of: it ends no thread, and makes nothing longer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from attack_house import House
+
+import config_file
+from keeping_rig import Keeper
+from linetap.config import config_sha256
+from linetap.evidence import command as envelopes
+from linetap.evidence import keys, sshsig
+from linetap.recorder.vault.effects import CERTIFICATE_NAMESPACE
+
+
+@pytest.fixture
+def unit(run_dir: Path) -> House:
+    return House(run_dir)
+
+
+def respelled(data: bytes, turn: int) -> bytes:
+    """The same command as anybody who has seen it can write it."""
+    envelope = msgspec.json.decode(data, type=envelopes.Envelope)
+    stranger = keys.new_unit_key()
+    more = sshsig.sign(envelope.command.encode(), stranger, envelopes.NAMESPACE)
+    return [
+        data.rstrip(b"\n") + b" " * turn + b"\n",
+        b'{"sig": "", ' + data[1:],
+        data.replace(b'{"command"', b'{"\\u0063ommand"'),
+        msgspec.json.encode(envelopes.Envelope(envelope.command, envelope.sig + more)),
+    ][turn % 4]
+
+
+def test_who_spells_a_command_in_other_ways_makes_the_log_no_longer(unit: House) -> None:
+    data = unit.envelope("identify", "desk", {"seconds": "5"})
+    assert unit.command(data).done
+    before, size = len(unit.leaves("command")), unit.log.size
+    codes = {unit.command(respelled(data, turn)).code for turn in range(1, 41)}
+    assert codes == {"command_repeated", "command_signer"}
+    assert len(unit.leaves("command")) == before + len(codes), "each reason once"
+    assert unit.log.size == size + len(codes)
+
+
+@pytest.mark.parametrize(
+    "line", [f"site_number = 0x{'f' * 6000}", f"site_number{'.a' * 3000} = 1", "[storage]\nreserve_mb = nan"],
+    ids=["digits", "deep", "nan"],
+)  # fmt: skip
+def test_one_operators_configuration_ends_no_thread(unit: House, line: str) -> None:
+    text = config_file.text(unit.config)
+    body = {"document": f"{line}\n{text}", "replaces": config_sha256(unit.config)}
+    answer = unit.command(unit.envelope("config", "operator", body))
+    assert answer.code == "config_invalid"
+    assert "\n" not in answer.text
+    assert unit.command(unit.envelope("identify", "desk", {"seconds": "5"})).done
+
+
+@pytest.mark.parametrize("epoch", ["9999-12-31", "0001-01-01", "2026-W53-7", "overflow-" + "9" * 30])
+def test_one_officers_certificate_ends_no_thread(unit: House, epoch: str) -> None:
+    document = json.dumps({"epoch": epoch}).encode()
+    for _ in range(2):
+        answer = unit.command(unit.signed("destroy", "vault", document, CERTIFICATE_NAMESPACE))
+        assert "\n" not in answer.text
+        unit.restart()
+        unit.tick()
+    if epoch == "9999-12-31":
+        assert answer.code == "certificate_malformed"
+
+
+@pytest.mark.parametrize("by", [("desk",), ("vault", "second")], ids="-".join)
+@pytest.mark.parametrize(
+    "utc", ["9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59", "1969-12-31T00:00:00Z"]
+)
+def test_a_unit_without_the_time_takes_none_that_it_cannot_write(run_dir: Path, utc: str, by: tuple[str, ...]) -> None:
+    unit = Keeper(run_dir, run_dir, at="1970-01-01T00:10:00.000Z")
+    unit.synced = False
+    unit.take_roles()
+    body = {"challenge": unit.upkeep.time.challenge, "utc": utc}
+    answer = unit.command(unit.envelope("time", by[0], body, cosigned=by[1:]))
+    assert answer.code == "command_malformed"
+    unit.restart()
+    unit.tick()
+    assert unit.now_ns is None
+    assert unit.tell_time(by[0], 1_795_000_000 * 10**9, cosigned=by[1:]).done
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-23:59", "9999-12-31T00:00:00Z", "2600-01-01T00:00:00Z"])
+def test_a_hold_for_ever_is_one_after_a_restart_too(unit: House, until: str) -> None:
+    record = unit.call()
+    assert unit.command(unit.hold(record, 0, until=until)).done
+    unit.passes(400)
+    unit.restart(boot=True)
+    unit.ticks()
+    assert unit.is_whole(record)
+
+
+@pytest.mark.parametrize("error", [OverflowError("x\ny"), RecursionError(), KeyError("a"), ValueError("b")], ids=repr)
+def test_what_nobody_has_thought_of_is_an_answer(
+    unit: House, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as during:
+        during.setattr(unit.upkeep.effects.identify, "asked", fails)
+        answer = unit.command(unit.envelope("identify", "desk", {"seconds": "5"}))
+    assert (answer.done, answer.code) == (False, "command_failed")
+    assert "\n" not in answer.text
+    with monkeypatch.context() as during:
+        during.setattr(unit.upkeep.change, "require_signed", fails)
+        assert unit.command(unit.envelope("config", "operator", {})).code == "command_failed"
+    assert unit.command(unit.envelope("identify", "desk", {"seconds": "5"})).done
