@@ -53,11 +53,14 @@ def read(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -
 
 
 def decoded[T](data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """msgspec.DecodeError for everything that is not one, also where it is nested deeper than msgspec goes."""
+    """msgspec.DecodeError for everything that is not one: msgspec has other errors for what is nested too deep, and for
+    a text that is no UTF-8."""
     try:
         return decoder.decode(data)
     except RecursionError:
         raise msgspec.DecodeError("nested too deep") from None
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"not UTF-8: {error.reason}") from None
 
 
 def names(folder: Path | str, suffix: str) -> list[str]:

@@ -69,7 +69,7 @@ def open_relays(run_dir: Path, card: int) -> None:
             note = msgspec.json.decode(file.read(MOST_BYTES), type=Note)
     except FileNotFoundError:
         return
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise Refusal(f"{path}: {error}; restart linetap-capture@{card}, which opens its relays first") from None
     if note.wires is not None:
         _open_simulated(note)

@@ -55,7 +55,7 @@ def load(run_dir: Path) -> Checkpoint:
         found = _DECODER.decode(path.read_bytes())
     except FileNotFoundError:
         return Checkpoint()
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError) as error:
         log.error("checkpoint_lost: %s: %s; calls in progress are sealed as they are", path, error)
         return Checkpoint()
     return found if found.version == VERSION else Checkpoint()

@@ -12,6 +12,7 @@ import msgspec
 from linetap.clock import NS_PER_S, Clock
 from linetap.config.schema import Config
 from linetap.errors import DeviceFault
+from linetap.handover import decoded
 from linetap.recorder.checkpoint import CardCursor
 from linetap.records import PlayNotice, Refused, StopNotice
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, RingReader, Stretch
@@ -24,6 +25,7 @@ LISTEN_AGAIN_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # as far back as any detector'
 LOOK_AGAIN_NS = NS_PER_S
 
 log = logging.getLogger("linetap.recorder")
+_REFUSED = msgspec.json.Decoder(Refused)
 
 
 class CardFollower:
@@ -163,7 +165,7 @@ class Cards:
         for number, caller in self._callers.items():
             for answer in caller.answers():
                 try:
-                    refused = msgspec.json.decode(answer, type=Refused)
+                    refused = decoded(answer, _REFUSED)
                 except msgspec.DecodeError:
                     log.error("capture@%d answered something unreadable", number)
                 else:

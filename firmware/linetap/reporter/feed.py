@@ -92,7 +92,7 @@ class Cursor:
             return msgspec.json.decode(found, type=_Place) if found else _Place()
         except FileNotFoundError:
             return _Place()
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:
             log.warning("cursor_lost: %s: %s; everything in the outbox is sent again", self._path, error)
             return _Place()
 

@@ -63,7 +63,7 @@ class Smdr:
             try:
                 data = (config.vault_path / FOLDER / f"{name}.json").read_bytes()
                 ledger.memory.days[name] = msgspec.json.decode(data, type=Day)
-            except (OSError, msgspec.DecodeError):
+            except (OSError, ValueError):
                 continue  # there is none, or none that can be read: today begins here
 
 

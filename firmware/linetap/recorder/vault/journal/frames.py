@@ -67,5 +67,5 @@ def _frame_at(view: memoryview, at: int, number: int, generation: int) -> tuple[
         return None
     try:
         return found, end, _DECODER.decode(view[begin:end])
-    except msgspec.DecodeError:
+    except ValueError:
         return None

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A taken-over service puts bytes that are no UTF-8 where a text belongs. Nobody who reads them ends by it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from linetap import handover, rooms
+from linetap.clock import NS_PER_S, ManualClock
+from linetap.recorder.door import Door
+from linetap.recorder.follow import Cards
+from linetap.records import (
+    RECORDER_SOCKET,
+    CaptureCommand,
+    CaptureState,
+    PanelState,
+    RecorderCommand,
+    RecorderState,
+    ReporterState,
+    ServiceState,
+)
+from linetap.service import StateFile, StateReader, read_state
+from linetap.sockets import Caller, Listener
+from state_files import unit
+
+STATES: dict[str, type[ServiceState]] = {
+    "capture@1": CaptureState, "recorder": RecorderState, "reporter": ReporterState, "panel": PanelState,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_of_a_state_there_is_none(run_dir: Path, name: str) -> None:
+    kind = STATES[name]
+    reader = StateReader(run_dir, name, kind)
+    for field in ("service", "version", "unit", "broker", "meaning_ko", "fault", "\udcff"):
+        said = b'{"%s":"\xff"}' % field.encode("utf-8", "surrogateescape")
+        handover.replace_in_ram(rooms.enter(run_dir, name) / f"{name}.json", said)
+        assert read_state(run_dir, name, kind) is None
+        assert reader.read() is None
+
+
+@pytest.mark.parametrize("kind", [RecorderCommand, CaptureCommand, *STATES.values()], ids=str)
+def test_every_text_of_what_is_handed_over(kind: type) -> None:
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
+    for text in (
+        b'"\xff"',
+        b'{"\xff":1}',
+        b'{"verb":"\xff"}',
+        b'{"service":"\xc3\x28"}',
+        b'{"verb":"start_walk","by":"\xff"}',
+    ):
+        with pytest.raises(msgspec.DecodeError):
+            handover.decoded(text, decoder)
+
+
+def test_a_service_goes_on_where_the_recorder_says_that_it_has_to_start_again(run_dir: Path) -> None:
+    handover.replace_in_ram(rooms.enter(run_dir, "recorder") / "renewed", b'{"at_ns":1,"services":["\xff"]}')
+    file = StateFile(run_dir, "panel", ManualClock(monotonic_ns=NS_PER_S))
+    file.write(ServiceState(service="panel", version="0", pid=1, started_ns=0, mono_ns=0, progress=0))
+    assert not file.outdated
+
+
+def test_the_panel_cannot_end_the_recorder(run_dir: Path) -> None:
+    with closing(Door(run_dir)) as door, closing(Caller(run_dir / RECORDER_SOCKET)) as panel:
+        for packet in (b'{"verb":"\xff"}', b'{"verb":"start_walk","by":"\xff"}', b"\xff"):
+            panel.send(packet)
+            for _ in range(2):
+                assert not door.serve(lambda _: None)
+            assert len(panel.answers()) == 1
+
+
+def test_capture_cannot_either(run_dir: Path) -> None:
+    with closing(Listener(rooms.socket_path(run_dir, 1))) as capture:
+        cards = Cards(unit(run_dir, 1), ManualClock(), {})
+        cards.play(1, "ko", 0)
+        answered = [peer.send(b'{"line":1,"why":"\xff"}') for _ in range(3) for peer, _ in capture.poll(0.1)]
+        assert answered
+        cards.log_refusals()
+        cards._callers[1].close()
