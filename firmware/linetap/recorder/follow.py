@@ -54,7 +54,7 @@ class CardFollower:
         if self.reader is not None and not self.reader.replaced():
             return
         try:
-            fresh = RingReader(self._config.run_path, self.card)
+            fresh = RingReader(self._config.run_path, self.card, self._clock)
         except DeviceFault as fault:
             if self.reader is None:
                 log.warning("%s: %s", fault.code, fault)
@@ -88,7 +88,11 @@ class CardFollower:
         """The next batch, and whether an earlier recorder has followed it already."""
         assert self.reader is not None
         before = self._resumed.cursor - self.reader.cursor if self._resumed is not None else 0
-        batch = self.reader.read(min(BATCH_SLOTS, before) if before > 0 else BATCH_SLOTS)
+        try:
+            batch = self.reader.read(min(BATCH_SLOTS, before) if before > 0 else BATCH_SLOTS)
+        except DeviceFault as fault:
+            self._give_up(fault)
+            return None
         if batch is None:
             return None
         if batch.gap == "ring_overtaken":
@@ -100,6 +104,14 @@ class CardFollower:
         self._resumed = None
         self.next_frame = batch.frame + batch.frames
         return batch, False
+
+    def _give_up(self, fault: DeviceFault) -> None:
+        """What capture says cannot be: its calls end here, and the ring is taken up as a new one."""
+        log.error("%s: %s", fault.code, fault)
+        with self._lock:
+            if self.reader is not None:
+                self.reader.close()
+            self.reader, self._resumed, self.replaced = None, None, True
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
         with self._lock:

@@ -55,7 +55,9 @@ def unpack_bits(words: npt.NDArray[np.uint16]) -> Bits:
 
 
 def batch_of(slots: npt.NDArray[Any], seq: int) -> Batch:
-    """A batch from copied audio slots (no gap among them)."""
+    """A batch from copied audio slots (no gap among them), as far as each begins where the last one ends."""
+    follows = slots["frame"] == slots["frame"][0] + SLOT_FRAMES * np.arange(len(slots))
+    slots = slots if follows.all() else slots[: int(np.argmin(follows))]
     return Batch(
         seq=seq,
         frame=int(slots["frame"][0]),

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's side of the ring: its own cursor, and any stretch of the past that the ring still holds."""
+"""The recorder's side of the ring: its own cursor, and any stretch of the past that the ring still holds.
+
+What capture has written is hostile bytes to it. A slot that fits its CRC may still lie: frames that no clock explains,
+times that are none. A ring with such a slot is given up (`ring_lies`), as one of another shape is.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from linetap.clock import NS_PER_S, SYSTEM, Clock
 from linetap.errors import DeviceFault
 from linetap.ring.batch import Batch, Stretch, assemble, batch_of, gap_batch
+from linetap.ring.copied import Copied
 from linetap.ring.layout import (
     CRC_FROM,
     GAP_CAUSES,
@@ -24,7 +30,6 @@ from linetap.ring.layout import (
     NS_PER_FRAME,
     SLOT_FRAMES,
     VERSION,
-    Mapped,
     bell_path,
     boot_id,
     read_header,
@@ -33,6 +38,8 @@ from linetap.ring.layout import (
 )
 
 _BELL_READS = 16  # 64 KiB, as much as a FIFO holds
+_SLACK_NS = 60 * NS_PER_S  # so far ahead of the machine's clock frames may be, and a codec a hundredth faster
+_LATEST_NS = 1 << 62  # the year 2116: times beyond it are none
 
 
 class RingReader:
@@ -41,7 +48,7 @@ class RingReader:
     GUARD_SLOTS = 8  # never read what the writer is about to overwrite
     PATIENCE = 200  # looks at a slot that is not whole before it is given up as lost
 
-    def __init__(self, run_dir: Path, card: int) -> None:
+    def __init__(self, run_dir: Path, card: int, clock: Clock = SYSTEM) -> None:
         """DeviceFault `ring_absent` or `ring_foreign` when there is no ring of this boot and version."""
         path, bell = ring_path(run_dir, card), bell_path(run_dir, card)
         header = read_header(path)
@@ -56,25 +63,18 @@ class RingReader:
         self.ring_id = int(header["ring_id"])
         self._count = int(header["slots"])
         try:
-            self._map = Mapped(path, self.lines, self._count, writable=False)
-        except (OSError, ValueError) as error:  # it was taken away or made shorter meanwhile
+            self._ring = Copied(path, self.lines, self._count)
+        except OSError as error:  # it was taken away meanwhile
             raise DeviceFault("ring_absent", f"{path}: {error}; restart capture@{card}") from None
-        slots = self._map.slots
-        self._seqs, self._flags, self._frames, self._audio = (slots[n] for n in ("seq", "flags", "frame", "audio"))
         self._bell = os.open(bell, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.cursor = self._map.head
-        self._next_frame = self._end_of_last()
+        self.cursor = self._ring.head
+        self._next_frame = self._ring.end(self.cursor - 1) if self.cursor else 0
+        self._clock, self._began_ns = clock, clock.monotonic_ns()
+        self._began_head, self._began_frame = self.cursor, self._next_frame
         self._looks = 0
         self._asked = (0, 0)  # by the last `stretch`
         self._of_all: I16 = np.empty((self.lines, 0), np.int16)  # what was copied last of all lines, and from where on
         self._of_all_from = self._of_all_end = 0
-
-    def _end_of_last(self) -> int:
-        """Frame behind the slot before the cursor: where a gap begins if the very first read finds it overtaken."""
-        if self.cursor == 0:
-            return 0
-        last = self._map.slots[(self.cursor - 1) % self._count]
-        return int(last["frame"] + last["frames"])
 
     def fileno(self) -> int:
         """Readable when the doorbell rang."""
@@ -89,36 +89,53 @@ class RingReader:
     def replaced(self) -> bool:
         """Whether capture has made a new ring of another shape under the same name."""
         try:
-            return self._map.path.stat().st_ino != self._map.inode
+            return self._ring.path.stat().st_ino != self._ring.inode
         except FileNotFoundError:
             return True
 
     def seek(self, cursor: int, next_frame: int) -> None:
         """Go on where an earlier recorder stopped."""
-        self.cursor = min(cursor, self._map.head)
+        self.cursor = min(cursor, self._ring.head)
         self._next_frame = next_frame
 
     def rewind(self, slots: int) -> None:
         """Go back so many slots, or as far as the ring still holds them."""
-        oldest = max(0, self._map.head - self._count + 2 * self.GUARD_SLOTS)
+        oldest = max(0, self._ring.head - self._count + 2 * self.GUARD_SLOTS)
         earlier = max(self.cursor - slots, oldest)
         if earlier < self.cursor:
             self.cursor = earlier
-            self._next_frame = int(self._map.slots["frame"][earlier % self._count])
+            self._next_frame = self._ring.frame(earlier)
 
     def lag(self) -> int:
         """Slots written and not yet read."""
-        return self._map.head - self.cursor
+        return self._ring.head - self.cursor
 
     def read(self, most: int) -> Batch | None:
-        """The next whole slots, at most `most`, or one gap; None when there is nothing new."""
-        head = self._map.head
+        """The next whole slots, at most `most`, or one gap; None when there is nothing new.
+
+        DeviceFault `ring_lies`: it says what cannot be, and nothing of it is to be believed.
+        """
+        head, expected, now_ns = self._ring.head, self._next_frame, self._clock.monotonic_ns()
+        possible = (now_ns - self._began_ns) * 101 // 100 + _SLACK_NS  # so much can have come since the beginning
+        honest = head <= self._began_head + possible // (SLOT_FRAMES * NS_PER_FRAME)
+        batch = self._next(head, most) if honest else None
+        if batch is not None:
+            latest = self._began_frame + possible // NS_PER_FRAME
+            honest = (
+                batch.frame == expected <= batch.frame + batch.frames <= latest
+                and 0 <= batch.mono_ns <= now_ns + _SLACK_NS and 0 <= batch.utc_ns < _LATEST_NS
+            )  # fmt: skip
+        if not honest:
+            raise DeviceFault("ring_lies", f"{self._ring.path}: frames or times in it that cannot be; restart capture")
+        return batch
+
+    def _next(self, head: int, most: int) -> Batch | None:
         if head - self.cursor > self._count - self.GUARD_SLOTS:
             return self._overtaken(head)
         wanted = min(head - self.cursor, most)
         if wanted <= 0:
             return None
-        slots = self._copy(self.cursor, self.cursor + wanted)
+        slots = self._ring.slots(self.cursor, self.cursor + wanted)
         whole = self._whole(slots)
         if whole == 0:
             return self._not_whole(head)
@@ -139,71 +156,58 @@ class RingReader:
         begin = self._of_all_from
         if begin <= first and end <= self._of_all_end:
             return Stretch(self._of_all[line_index, first - begin : end - begin], [])
-        head = self._map.head
+        head = self._ring.head
         oldest = max(0, head - self._count + self.GUARD_SLOTS)
         low = self._slot_at(first, oldest, head)
         high = min(self._slot_at(end - 1, low, head) + 1, head)
-        plain = self._plain(line_index, low, high, first, end)
+        slots = self._ring.slots(low, max(high, low + 1))
+        plain = self._plain(slots, line_index, low, first, end)
         if plain is not None:
             return Stretch(plain, [])
-        fields = ["seq", "flags", "frame", "frames"]
-        info = np.concatenate([self._map.slots[fields][part] for part in self._parts(low, high)])
-        audio = np.concatenate([self._map.slots["audio"][part, line_index] for part in self._parts(low, high)])
-        live = np.concatenate([self._map.slots["seq"][part] for part in self._parts(low, high)])
-        valid = live == np.arange(low + 1, high + 1, dtype=np.uint64)
-        return assemble(info, audio, valid, first, end)
+        valid = self._ring.seqs(low, low + len(slots)) == np.arange(low + 1, low + len(slots) + 1, dtype=np.uint64)
+        return assemble(slots, slots["audio"][:, line_index], valid, first, end)
 
-    def _plain(self, line_index: int, low: int, high: int, first: int, end: int) -> I16 | None:
-        """A copy of what was asked for, where these slots hold all of it, hold no gap, and lie one behind the other.
+    def _plain(self, slots: npt.NDArray[Any], line_index: int, low: int, first: int, end: int) -> I16 | None:
+        """What was asked for, where these slots hold all of it and no gap.
 
         They are overwritten from the first on, so that the first tells whether any was during the copy. Whoever asks
-        for the same frames of a second line will ask for all the others too: they are copied together then.
+        for the same frames of a second line will ask for all the others too: they are laid out together then.
         """
         again, self._asked = (first, end) == self._asked, (first, end)
-        a, b = low % self._count, (high - 1) % self._count + 1
-        if b <= a:
+        begin, frames = int(slots["frame"][0]), len(slots) * SLOT_FRAMES
+        if begin > first or begin + frames < end or int(slots["frame"][-1]) != begin + frames - SLOT_FRAMES:
             return None
-        begin, frames = int(self._frames[a]), (b - a) * SLOT_FRAMES
-        if begin > first or begin + frames < end or int(self._frames[b - 1]) != begin + frames - SLOT_FRAMES:
+        if (slots["flags"] & (GAP_OVERRUN | GAP_RESTART)).any():
             return None
-        if (self._flags[a:b] & (GAP_OVERRUN | GAP_RESTART)).any():
+        if self._ring.seq(low) != low + 1 or self._ring.seq(low + len(slots) - 1) != low + len(slots):
             return None
         lines = slice(0, self.lines) if again else slice(line_index, line_index + 1)
-        samples: I16 = self._audio[a:b, lines].transpose(1, 0, 2).copy().reshape(-1, frames)
-        if self._seqs[a] != low + 1 or self._seqs[b - 1] != high:
-            return None
+        samples: I16 = slots["audio"][:, lines].transpose(1, 0, 2).reshape(-1, frames)
         if again:
             self._of_all, self._of_all_from, self._of_all_end = samples, begin, begin + frames
         one: I16 = samples[line_index if again else 0, first - begin : end - begin]
         return one
 
-    def _parts(self, low: int, high: int) -> list[slice]:
-        a, b = low % self._count, (high - 1) % self._count + 1
-        return [slice(a, b)] if a < b else [slice(a, self._count), slice(0, b)]
-
     def _slot_at(self, frame: int, low: int, high: int) -> int:
         """The last slot in [low, high) that begins at or before `frame`, else `low`."""
         if high > low:  # without a gap in between it is found at once
-            last = int(self._frames[(high - 1) % self._count])
+            last = self._ring.frame(high - 1)
             guess = max(low, high - 1 - max(0, last - frame + SLOT_FRAMES - 1) // SLOT_FRAMES)
-            begin = int(self._frames[guess % self._count])
+            begin = self._ring.frame(guess)
             if begin <= frame < begin + SLOT_FRAMES:
                 return guess
         left, right = low, high
         while right - left > 1:
             middle = (left + right) // 2
-            if int(self._frames[middle % self._count]) <= frame:
+            if self._ring.frame(middle) <= frame:
                 left = middle
             else:
                 right = middle
         return left
 
-    def _copy(self, low: int, high: int) -> npt.NDArray[Any]:
-        return np.concatenate([self._map.slots[part] for part in self._parts(low, high)])
-
     def _whole(self, slots: npt.NDArray[Any]) -> int:
         """How many of the copied slots, from the first, are whole and were not overtaken during the copy."""
-        live = np.concatenate([self._map.slots["seq"][p] for p in self._parts(self.cursor, self.cursor + len(slots))])
+        live = self._ring.seqs(self.cursor, self.cursor + len(slots))
         size = slots.dtype.itemsize
         raw = memoryview(slots.tobytes())
         for i in range(len(slots)):
@@ -235,7 +239,7 @@ class RingReader:
         return self._skip_to(head - self._count // 2, "ring_overtaken")
 
     def _skip_to(self, cursor: int, cause: str) -> Batch:
-        slot = self._map.slots[cursor % self._count]
+        slot = self._ring.slots(cursor, cursor + 1)[0]
         frame, mono_ns, utc_ns = int(slot["frame"]), int(slot["mono_ns"]), int(slot["utc_ns"])
         start = self._next_frame
         ago = (frame - start) * NS_PER_FRAME
@@ -246,5 +250,4 @@ class RingReader:
 
     def close(self) -> None:
         os.close(self._bell)
-        del self._seqs, self._flags, self._frames, self._audio
-        self._map.close()
+        self._ring.close()
