@@ -50,14 +50,28 @@ signature() {  # WHO NAMESPACE TIME FILE SIGNATURE
   used "$4" "$5"
 }
 
-person() {  # NAMESPACE TIME FILE: signed by somebody who is named for it, and is none of the units
-  local who
+people() {  # Those lines of the signers whose keys sign nothing that a unit signs, whichever line would let them
+  local office=${offices// /|} blank='[[:blank:]]' own='linetap-(record|head|event|walk|retired)'
+  office="(${office:1:-1})"
+  grep -vE "^$blank*(#|$)" "$signers" > "$work/named" || true
+  {
+    grep -E "^$office(,$office)*$blank" "$work/named" || true
+    grep -E "($blank|,)namespaces=\"[^\"*?!]+\"" "$work/named" | grep -vE "namespaces=\"([^\",]*,)*${own}[,\"]" || true
+  } > "$work/no-unit"
+  { grep -vxFf "$work/no-unit" "$work/named" | grep -oE 'AAAA[0-9A-Za-z+/]+=*' || true; } > "$work/of-units"
+  grep -vFf "$work/of-units" "$work/no-unit" > "$work/people" || true
+}
+
+person() {  # NAMESPACE TIME FILE: signed by somebody who is named for it, and whose key is no unit's
+  local who signers=$signers
   step "Signature of $3"
   who=$(ssh-keygen -Y find-principals -f "$signers" -O verify-time="$2" -s "$3.sig" < "$3")
-  who=${who%%$'\n'*}
-  who=${who%%,*}
-  for one in "${units[@]}"; do test "$one" != "$who" || fail "signed by the unit $who"; done
-  signature "$who" "$1" "$2" "$3" "$3.sig"
+  people
+  signers=$work/people
+  ssh-keygen -Y find-principals -f "$signers" -O verify-time="$2" -s "$3.sig" < "$3" > "$work/who" ||
+    fail "signed by the unit ${who%%[,$'\n']*}: a key that may sign what units sign"
+  who=$(< "$work/who")
+  signature "${who%%[,$'\n']*}" "$1" "$2" "$3" "$3.sig"
 }
 
 inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
@@ -128,7 +142,9 @@ for record in calls/*/record.json; do
   signature "$of" linetap-record "${call:0:8}${call:9:6}Z" "$record" "$record.sig"
 
   step "The ciphertext is what the record names: $call"
-  jq -e '.files | keys | all(test("^(audio\\.[0-9]{3}|meta|key)\\.age$"))' "$record" > "$work/said"
+  jq -e '.files | type == "object" and all(keys[]; test("^(audio\\.[0-9]{3}|meta|key)\\.age\\z"))
+    and all(.[]; type == "string" and test("^[0-9a-f]{64}\\z"))' "$record" > "$work/said" ||
+    fail "the record names a file or a hash that is none"
   jq -r '.files | to_entries[] | "\(.value)  \(.key)"' "$record" > "$work/files"
   if test -s "$work/files"; then (cd "calls/$call" && sha256sum --check --strict --quiet "$work/files"); fi
   while read -r _ name; do used "calls/$call/$name"; done < "$work/files"

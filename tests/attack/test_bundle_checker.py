@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bundle_rig import CHECKER, BundleRig, members, pack, unpacked
 from linetap.cli import main
 from linetap.desk.bundle import layout
-from linetap.evidence import hold, keys, sealed, sshsig, unitlog
-from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, run
+from linetap.evidence import hold, keys, merkle, sealed, sshsig, unitlog
+from sealing_rig import CALL_ID, NOW, TIMEOUT_S, UNIT, run
 from witnessed_rig import site
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -96,7 +98,64 @@ def test_a_unit_signs_no_hold_and_no_certificate(bundled: BundleRig, case: Path,
     path = case / name
     path.with_name(f"{path.name}.sig").write_text(sshsig.sign(path.read_bytes(), bundled.rig.unit_key, namespace))
     repair(case)
-    refused(case, bundled.rig.signers_file, f"signed by the unit {UNIT}")
+    refused(case, bundled.rig.signers_file, f"signed by the unit {UNIT}: a key that may sign what units sign")
+
+
+@pytest.mark.parametrize(
+    "more", ["", 'helper namespaces="linetap-hold"'], ids=["as a unit alone", "in another line too"]
+)
+def test_another_unit_of_the_fleet_signs_no_hold(bundled: BundleRig, case: Path, more: str) -> None:
+    """It is in no call of the bundle; its line in the published file allows its key every namespace."""
+    other, signers = keys.new_unit_key(), case.parent / "published"
+    line = keys.public_line(other.public_key())
+    second = f"{more} {line}\n" if more else ""
+    signers.write_text(f"{bundled.rig.signers_file.read_text()}{second}closet-4f {line}\n")
+    path = case / "holds" / CALL_ID / "hold.json"
+    path.with_name("hold.json.sig").write_text(sshsig.sign(path.read_bytes(), other, hold.NAMESPACE))
+    repair(case)
+    refused(case, signers, "a key that may sign what units sign")
+
+
+def test_a_person_with_a_line_of_their_own_signs_a_hold(bundled: BundleRig, case: Path) -> None:
+    """Beside a unit's line, and behind a time."""
+    kim, signers = keys.new_unit_key(), case.parent / "published"
+    options = 'valid-after="20200101Z",namespaces="linetap-hold,linetap-certificate"'
+    line = f"kim {options} {keys.public_line(kim.public_key())}\n"
+    signers.write_text(f"# people and units\n{bundled.rig.signers_file.read_text()}{line}")
+    path = case / "holds" / CALL_ID / "hold.json"
+    path.with_name("hold.json.sig").write_text(sshsig.sign(path.read_bytes(), kim, hold.NAMESPACE))
+    repair(case)
+    done = checked(case, signers)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_record_that_names_no_hash_of_its_audio(bundled: BundleRig) -> None:
+    """All of it signed with the unit's own stolen key: what the record says of the audio is another file's hash, and a
+    comment for sha256sum. So the sound could be chosen after the record was witnessed."""
+    assert bundled.bundle(calls=(CALL_ID,)) == 0
+    case = unpacked(bundled.root / "case.zip", bundled.root / "case")
+    path, log = case / "calls" / CALL_ID / "record.json", case / "logs" / UNIT
+    said = msgspec.json.decode(path.read_bytes())
+    said["files"]["audio.001.age"] = f"{said['files']['meta.age']}  meta.age\n#"
+    data = msgspec.json.encode(said)
+    leaf = msgspec.json.encode(
+        {"kind": "close", "at": NOW, "call_id": CALL_ID, "record_sha256": hashlib.sha256(data).hexdigest()}
+    )
+    origin = keys.fingerprint(bundled.rig.unit_key.public_key())
+    head = unitlog.encode_head(
+        unitlog.Head(unit=UNIT, size=1, root=merkle.leaf_hash(leaf).hex(), at=NOW, origin=origin)
+    )
+    (log / "leaves" / f"{CALL_ID}.json").write_bytes(leaf)
+    (log / "head" / f"{CALL_ID}.path").write_text("leaf 0 of 1\n")
+    for place, text, space in (
+        (path, data, sealed.RECORD_NAMESPACE),
+        (log / "head.json", head, unitlog.HEAD_NAMESPACE),
+    ):
+        place.write_bytes(text)
+        place.with_name(f"{place.name}.sig").write_text(sshsig.sign(text, bundled.rig.unit_key, space))
+    (path.parent / "audio.001.age").write_bytes(b"another sound")
+    repair(case)
+    refused(case, bundled.rig.signers_file, "The ciphertext is what the record names")
 
 
 def test_a_head_of_another_log(bundled: BundleRig, case: Path) -> None:
