@@ -9,16 +9,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from linetap.cli import main
 from linetap.evidence import checkpoint, keys, note, sealed, sshsig
 from linetap.evidence.merkle import Tree
 from linetap.evidence.note import Note
 from linetap.evidence.p256 import P256Key
-from sealing_rig import UNIT, Rig
+from linetap.records import NoticeRecord
+from sealing_rig import UNIT, Rig, noise, record
 from witness_rig import name_keeper
 from witnessed_rig import Site, site
 
@@ -63,6 +67,38 @@ def test_a_backdated_call(unit: Site, logged_at: str, capsys: pytest.CaptureFixt
     assert unit.carry() == 0, "the desk carries what the unit's key has signed"
     assert unit.verify() == 1
     assert "[witnessed_late]" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("times", "code"),
+    [
+        ({"answered_at": "2026-11-25T10:00:05.000Z", "ended_at": "2026-11-25T10:01:00.000Z"}, "witnessed_late"),
+        ({"ring_at": "2026-11-25T10:00:00.000Z"}, "witnessed_late"),
+        ({"notice": NoticeRecord(id="hall", started_at="2026-11-25T10:00:06.000Z")}, "witnessed_late"),
+        ({"ended_at": "2026-12-25T10:00:00.000Z"}, "dated_ahead"),
+        ({"answered_at": "in March"}, "not_witnessed"),
+    ],
+    ids=["answered and ended", "rang", "announced", "ended to come", "no time"],
+)
+def test_a_call_of_today_whose_record_says_another_day(
+    unit: Site, times: dict[str, Any], code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its name and its close are of the hour in which it is forged; what a report shows of it is not."""
+    unit.at(LATER)
+    call_id = "20261128T095500.000Z-L02"
+    folder = unit.rig.create(call_id)
+    folder.write(noise(200))
+    folder.seal(msgspec.structs.replace(record(200, call_id), **times), unit.rig.sign)
+    log = unit.log("2026-11-28T09:56:00.000Z")
+    log.close_call(call_id)
+    log.publish()
+    log.close()
+    assert unit.carry() == 0
+    assert unit.verify() == 1
+    assert f"[{code}]" in said(capsys)
+    words = [f"--policy={unit.root / 'policy'}", f"--heads={unit.heads}"]
+    assert main(["verify", str(folder.path), "--signers", str(unit.rig.signers_file), *words]) == 1
+    assert f"[{code}]" in said(capsys)
 
 
 def test_a_call_put_between_two_others(unit: Site, capsys: pytest.CaptureFixture[str]) -> None:

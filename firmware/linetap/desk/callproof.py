@@ -31,6 +31,7 @@ from linetap.evidence.roles import Roles
 from linetap.evidence.signers import Signer
 from linetap.evidence.tlogproof import Proof
 from linetap.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Leaf
+from linetap.records import CallRecord
 
 SIGNERS = "allowed_signers"  # in the desk's folder
 _CALLS = "calls"  # in a package
@@ -131,7 +132,9 @@ def find_witnessed(call_dir: Path, unit: str, close: Closing, given: Basis) -> P
     return prove.from_closing(given.rules, close, unit, signers)
 
 
-def witnessed(call_dir: Path, unit: str, close: Closing | None, given: Basis) -> tuple[Seen | None, Problem | None]:
+def witnessed(
+    call_dir: Path, record: CallRecord, close: Closing | None, given: Basis
+) -> tuple[Seen | None, Problem | None]:
     """How witnesses saw the close (which `closing.check` has judged), and what stands against it under the policy."""
     call_id = call_dir.name
     if close is None:
@@ -139,13 +142,13 @@ def witnessed(call_dir: Path, unit: str, close: Closing | None, given: Basis) ->
             NOT_WITNESSED, f"{call_id}: {NOBODY}: nothing here shows that its unit's log has closed it"
         )
     try:
-        proof = find_witnessed(call_dir, unit, close, given)
+        proof = find_witnessed(call_dir, record.unit, close, given)
     except (Refusal, OSError) as error:
         code = error.code if isinstance(error, Refusal) else NOT_WITNESSED
         return None, Problem(code, f"{call_id}: {NOBODY}: {error}")
     leaf = close.leaf.encode("utf-8")
     at = msgspec.json.decode(leaf, type=Leaf).at
-    return prove.call_against(given.rules, proof, leaf, at, unit, call_id, given.signers or [])
+    return prove.call_against(given.rules, proof, leaf, at, record, given.signers or [])
 
 
 def of_log(log: Path, call_id: str) -> Closing:

@@ -142,7 +142,7 @@ def _witnessed(call_dir: Path, record: CallRecord, close: Closing | None, basis:
     """The verdict of the witnesses; NotReleased where the policy asks for more."""
     if basis.rules.policy is None:
         return NO_POLICY
-    seen, problem = callproof.witnessed(call_dir, record.unit, close, basis)
+    seen, problem = callproof.witnessed(call_dir, record, close, basis)
     if problem is not None and basis.rules.required:
         raise NotReleased(problem.code, f"{call_dir}: not opened: {problem.text}")
     return NOBODY if seen is None else seen.text

@@ -163,7 +163,7 @@ def _call_and_witnesses(path: Path, signers: list[Signer] | None, rules: Rules) 
         close = callproof.find(path, unit, basis)
         if close is not None:
             closing.check(close, unit, path.name, call.record_sha256, signers)
-        seen, problem = callproof.witnessed(path, unit, close, basis)
+        seen, problem = callproof.witnessed(path, call.record, close, basis)
     except (Refusal, BadInput, OSError) as error:
         problem = Problem(error.code if isinstance(error, Refusal) else NOT_WITNESSED, f"{NOBODY}: {error}")
     problems = [] if problem is None or not rules.required else [problem]

@@ -91,8 +91,8 @@ def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
         return Verdict(f"witness: {NO_POLICY}{own}", counts=False)
     verdict = Verdict("witness", trusted=True, counts=rules.required)
     for call in found.calls:
-        unit, call_id = call.record.unit, call.record.call_id
-        seen, problem = prove.call_against(rules, call.witnessed, call.line, call.close.at, unit, call_id, signers)
+        call_id = call.record.call_id
+        seen, problem = prove.call_against(rules, call.witnessed, call.line, call.close.at, call.record, signers)
         if problem is not None and (rules.required or problem.code != NOT_WITNESSED):
             verdict.problems.append(problem)
         verdict.counts = rules.required or bool(verdict.problems)

@@ -15,17 +15,18 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from linetap.clock import from_utc_ns, rfc3339
+from linetap.clock import from_utc_ns, parse_rfc3339, rfc3339
 from linetap.desk.verdict import Problem
 from linetap.desk.witnessing import heads as store
 from linetap.errors import Refusal
-from linetap.evidence import checkpoint, note
+from linetap.evidence import checkpoint, note, sealed
 from linetap.evidence.checkpoint import Checkpoint
 from linetap.evidence.note import BadNote, Note
 from linetap.evidence.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
 from linetap.evidence.quorum import NONE, Policy
 from linetap.evidence.signers import Signer
 from linetap.evidence.tlogproof import Proof
+from linetap.records import CallRecord
 
 NAMESPACE = "linetap-checkpoint"
 CLOSES = "linetap-closes"  # the keeper of the other tree, that of a log's closes alone (linetap sigsum)
@@ -156,13 +157,22 @@ def of_proof(rules: Rules, proof: Proof, leaf: bytes, unit: str, signers: list[S
     return look(rules.policy, proof.note, proof.require(leaf), unit, signers)
 
 
-def against(rules: Rules, seen: Seen | None, began_ns: int, closed_ns: int) -> Problem | None:
-    """What stands against a call that says it began and was closed then, first witnessed by `seen`."""
+def moments(record: CallRecord) -> list[int]:
+    """Every time at which the call says that something of it was (ns). ValueError where one of them is none."""
+    said = [record.ring_at, record.off_hook_at, record.answered_at, record.ended_at]
+    for each in (record.notice, *record.notices):
+        said += [] if each is None else [each.started_at, each.ended_at]
+    return [sealed.call_ns(record.call_id), *(parse_rfc3339(text) for text in said if text is not None)]
+
+
+def against(rules: Rules, seen: Seen | None, said_ns: Sequence[int], closed_ns: int) -> Problem | None:
+    """What stands against a call that says it was at these times and closed then, first witnessed by `seen`."""
+    began_ns, newest_ns = min(said_ns), max(*said_ns, closed_ns)
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "not witnessed" if seen is None else seen.text)
     since_ns = seen.since_s * _S
-    if max(began_ns, closed_ns) > since_ns + SLACK_S * _S:
-        return Problem("dated_ahead", f"says that it is of {_day(max(began_ns, closed_ns))}, and was {seen.text}")
+    if newest_ns > since_ns + SLACK_S * _S:
+        return Problem("dated_ahead", f"says that it is of {_day(newest_ns)}, and was {seen.text}")
     latest = {"was closed": closed_ns, "began": began_ns + round(LONGEST_CALL_S * _S)}
     for what, at_ns in latest.items():
         if at_ns < since_ns - rules.within_s * _S:

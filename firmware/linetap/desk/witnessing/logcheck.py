@@ -68,7 +68,12 @@ class LogWitness:
         if not self._rules.required or call.name not in self._closed:
             return  # that the log does not know it is for the log's own check to say
         index, closed_ns = self._closed[call.name]
-        found = judge.against(self._rules, self._first_over(index), _began(call.name, closed_ns), closed_ns)
+        try:
+            said_ns = [_began(call.name, closed_ns)] if call.record is None else judge.moments(call.record)
+        except (ValueError, BadInput) as error:
+            yield Problem(NOT_WITNESSED, f"{NOBODY}: its record says a time that is none: {error}")
+            return
+        found = judge.against(self._rules, self._first_over(index), said_ns, closed_ns)
         if found is not None:
             yield found
 

@@ -15,7 +15,7 @@ from linetap.desk.witnessing import judge
 from linetap.desk.witnessing.heads import Kept
 from linetap.desk.witnessing.judge import NOT_WITNESSED, Rules, Seen
 from linetap.errors import Refusal
-from linetap.evidence import checkpoint, inclusion, sealed, tlogproof
+from linetap.evidence import checkpoint, inclusion, tlogproof
 from linetap.evidence.closing import Closing
 from linetap.evidence.leaflog import TREE, FileNodes
 from linetap.evidence.merkle import Tree
@@ -23,6 +23,7 @@ from linetap.evidence.note import BadNote, Note
 from linetap.evidence.quorum import Policy
 from linetap.evidence.signers import Signer
 from linetap.evidence.tlogproof import Proof
+from linetap.records import CallRecord
 
 Heads = list[tuple[int, Kept]]
 
@@ -79,18 +80,21 @@ def trimmed(policy: Policy, note: Note) -> Note:
 
 
 def call_against(
-    rules: Rules, proof: Proof | None, leaf: bytes, leaf_at: str, unit: str, call_id: str, signers: list[Signer]
+    rules: Rules, proof: Proof | None, leaf: bytes, leaf_at: str, record: CallRecord, signers: list[Signer]
 ) -> tuple[Seen | None, Problem | None]:
     """How a call was witnessed, and what stands against it under the policy."""
+    call_id = record.call_id
     if proof is None:
         return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed")
     try:
-        seen = judge.of_proof(rules, proof, leaf, unit, signers)
-        found = judge.against(rules, seen, sealed.call_ns(call_id), parse_rfc3339(leaf_at))
+        seen = judge.of_proof(rules, proof, leaf, record.unit, signers)
+        found = judge.against(rules, seen, judge.moments(record), parse_rfc3339(leaf_at))
     except Refusal as error:
         return None, Problem(error.code, f"{call_id}: not witnessed: {error}")
     except ValueError:
-        return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed: its leaf says no time")
+        return None, Problem(
+            NOT_WITNESSED, f"{call_id}: not witnessed: its leaf, or its record, says a time that is none"
+        )
     return seen, None if found is None else Problem(found.code, f"{call_id}: {found.text}")
 
 
