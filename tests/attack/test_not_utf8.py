@@ -12,10 +12,12 @@ import pytest
 
 from linetap import handover, rooms
 from linetap.clock import NS_PER_S, ManualClock
+from linetap.evidence import sealed
 from linetap.recorder.door import Door
 from linetap.recorder.follow import Cards
 from linetap.records import (
     RECORDER_SOCKET,
+    SUITE,
     CaptureCommand,
     CaptureState,
     PanelState,
@@ -82,3 +84,11 @@ def test_capture_cannot_either(run_dir: Path) -> None:
         assert answered
         cards.log_refusals()
         cards._callers[1].close()
+
+
+@pytest.mark.parametrize("field", ["unit", "suite", "\udcff"])
+def test_a_stolen_key_signs_a_record_that_ends_no_desk(field: str) -> None:
+    said = b'{"suite":"%s","%s":"\xff"}' % (SUITE.encode(), field.encode("utf-8", "surrogateescape"))
+    for data in (said, b'{"suite":"%s","call_id":' % SUITE.encode() + b"[" * 20_000):
+        with pytest.raises((msgspec.MsgspecError, sealed.UnknownSuite)):
+            sealed.decode_record(data)

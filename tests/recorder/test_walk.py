@@ -19,6 +19,7 @@ from linetap.evidence.leaflog import LEAVES, lines_of
 from linetap.evidence.walk import WalkReport
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.walk import guide
 from linetap.recorder.walk.walk import ALL_S, SHOWN_S
 from linetap.records import CallRecord, PlayNotice, StartWalk, StopWalk
 from unit_rig import Unit, make_unit
@@ -273,3 +274,16 @@ def test_a_walk_of_a_line_that_is_no_longer_there_is_given_up(walked: Walked) ->
     walked.service._remember()
     walked.restart()
     assert walked.walk is None
+
+
+def test_whoever_has_the_panel_fills_no_vault_with_walks(walked: Walked) -> None:
+    for wire in walked.wires:
+        wire.lifts = False
+    now_s = walked.clock.monotonic_ns() / 10**9
+    walked.service.guide._begun_s.extend([now_s] * (guide.MOST_A_DAY - 1))
+    assert walked.ask(StartWalk("button", [1])) == []
+    assert walked.ask(StopWalk()) == []
+    walked.until(walked.over, "it is told")
+    assert walked.ask(StartWalk("button", [1])) == ["200 walk tests were begun within a day"]
+    walked.clock.advance(guide.DAY_S * 10**9)
+    assert walked.service.guide._start(StartWalk("button", [1])) is None

@@ -169,7 +169,7 @@ def read_log(folder: Path) -> tuple[list[Entry], Tree]:
         tree.append(line)
         try:
             entries.append(msgspec.json.decode(line, type=Entry))
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:
             raise AccessFault("access_log_damaged", f"{path}: line {number}: {error}") from None
     return entries, tree
 

@@ -158,7 +158,7 @@ def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[s
         raise Refusal(f"{call_dir / sealed.META}: does not open with the key of this call: {opened.complaint}")
     try:
         whole = msgspec.json.decode(opened.plaintext, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal(f"{call_dir / sealed.META}: {error}") from None
     data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
     public = msgspec.json.decode(data, type=dict[str, Any])

@@ -239,7 +239,7 @@ class _Passing:
 def _is_leaf(line: bytes) -> bool:
     try:
         msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):
         return False
     return True
 

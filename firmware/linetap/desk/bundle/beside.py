@@ -63,7 +63,7 @@ def opened(wavs: list[Path], call_ids: set[str]) -> Found:
         data = small(wav.with_suffix(".json"), _JSON_LIMIT_BYTES)
         try:
             call_id = msgspec.json.decode(data, type=dict[str, object]).get("call_id")
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"{wav.with_suffix('.json')}: {error}") from None
         if call_id not in call_ids:
             raise NotBundled("other_call", f"{wav}: is of {call_id}, which is none of these calls")

@@ -8,6 +8,7 @@ fault, since nobody could show otherwise that it no longer is.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 
 from linetap import __version__
@@ -19,6 +20,9 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.verdict import worst
 from linetap.recorder.walk.walk import Walk
 from linetap.records import CallRecord, Refused, StartWalk, StopWalk, Walking, WalkState
+
+# Each leaves a report, a leaf and events for good. Line by line the largest unit has 128 of them.
+MOST_A_DAY, DAY_S = 200, 86_400
 
 log = logging.getLogger("linetap.recorder")
 
@@ -40,6 +44,7 @@ class Guide:
         self._config, self._sha256, self._clock = config, config_sha256, clock
         self._core, self._vault, self._held = core, vault, held
         self.walk = walk
+        self._begun_s: deque[float] = deque(maxlen=MOST_A_DAY)
         if walk is not None and not walk.fits(config):
             log.error("walk_lost: the configuration has other lines now; start the walk test again")
             self.walk = None
@@ -106,6 +111,9 @@ class Guide:
         if self.walk is not None and not self.walk.told:
             return "the last walk test is not told yet"
         mono_s, utc_ns = self._now()
+        if len(self._begun_s) == MOST_A_DAY and mono_s - self._begun_s[0] < DAY_S:
+            return f"{MOST_A_DAY} walk tests were begun within a day"
+        self._begun_s.append(mono_s)
         lines = sorted(set(command.lines) or known)
         self.walk = Walk(by=command.by, began_ns=utc_ns, began_s=mono_s, waiting=lines)
         log.info("walk_begun: by %s, %d lines", command.by, len(lines))
