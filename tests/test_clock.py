@@ -54,6 +54,13 @@ def test_what_is_no_time(text: str) -> None:
         parse_rfc3339(text)
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "1969-12-31T23:59:59Z"])
+def test_a_moment_that_cannot_be_written_back(text: str) -> None:
+    """What is parsed here can be written by rfc3339: nobody stops a service by a zone."""
+    with pytest.raises(ValueError, match="is before 1970 or after 9999 in UTC"):
+        parse_rfc3339(text)
+
+
 def test_a_time_without_a_zone_is_told_so() -> None:
     with pytest.raises(ValueError, match=r"has no zone; write 2026-11-24T22:56:00\.123Z"):
         parse_rfc3339("2026-11-24T22:56:00")

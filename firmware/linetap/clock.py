@@ -70,6 +70,7 @@ class ManualClock:
 
 
 SYSTEM = SystemClock()
+_LAST_NS = 253_402_300_799_999_999_999  # the year 9999 ends
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -93,7 +94,12 @@ def parse_rfc3339(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no zone; write 2026-11-24T22:56:00.123Z")
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    if (
+        not 0 <= ns <= _LAST_NS
+    ):  # a zone takes a moment out of the years that there are, and whoever writes it back fails
+        raise ValueError(f"{text!r} is before 1970 or after 9999 in UTC")
+    return ns
 
 
 def kernel_clock() -> tuple[bool, float | None]:

@@ -89,7 +89,12 @@ def test_a_unit_without_the_time_takes_none_that_it_cannot_write(run_dir: Path, 
     assert unit.tell_time(by[0], 1_795_000_000 * 10**9, cosigned=by[1:]).done
 
 
-@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-23:59", "9999-12-31T00:00:00Z", "2600-01-01T00:00:00Z"])
+def test_a_hold_that_ends_in_no_year_is_refused(unit: House) -> None:
+    answer = unit.command(unit.hold(unit.call(), 0, until="9999-12-31T23:59:59-23:59"))
+    assert answer.code == "hold_malformed"
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T00:00:00Z", "2600-01-01T00:00:00Z"])
 def test_a_hold_for_ever_is_one_after_a_restart_too(unit: House, until: str) -> None:
     record = unit.call()
     assert unit.command(unit.hold(record, 0, until=until)).done
