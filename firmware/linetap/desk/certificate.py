@@ -108,7 +108,7 @@ def read(path: Path, signers: list[Signer] | None) -> Certificate:
     try:
         found = msgspec.json.decode(data, type=Certificate)
         at = from_utc_ns(parse_rfc3339(found.destroyed_at))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal(f"not a certificate: {error}") from None
     if signers is not None:
         require_named(key, NAMESPACE, signers, at)

@@ -32,13 +32,20 @@ class Verdict:
         return (self.trusted or not self.counts) and not self.problems
 
     def lines(self) -> Iterator[str]:
+        """Each one line, whatever a file is called, or says."""
+        name = _shown(self.name)
         for problem in self.problems:
-            yield f"BAD  {self.name}: {problem.text} [{problem.code}]"
+            yield f"BAD  {name}: {_shown(problem.text)} [{problem.code}]"
         if not self.problems:
             if self.trusted or not self.counts:
-                yield f"{'ok' if self.trusted else '?':4} {self.name}"
+                yield f"{'ok' if self.trusted else '?':4} {name}"
             else:
-                yield f"?    {self.name}: consistent, signer not trusted"
+                yield f"?    {name}: consistent, signer not trusted"
 
     def add(self, error: LinetapError) -> None:
         self.problems.append(Problem(error.code, str(error)))
+
+
+def _shown(text: str) -> str:
+    """What could end a line, write over it or turn its order round, as its escape."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -53,5 +53,5 @@ def decode(data: bytes) -> Hold | Rewrap:
     """Refusal if it is neither. Whose signature it bears is not asked here."""
     try:
         return msgspec.json.decode(data, type=Hold | Rewrap)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal(f"not a hold or a re-wrapping: {error}") from None

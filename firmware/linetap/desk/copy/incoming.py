@@ -22,6 +22,9 @@ from linetap.records import CallRecord
 
 PART = ".part"
 SMALL_BYTES = 64 << 10  # key.age and meta.age have a few hundred
+_MOST_SAMPLES = (
+    24 * 3600 * 8000
+)  # of a call: its record is the unit's own word, and says how much of the store it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,9 @@ def read_record(data: bytes, call: Call) -> CallRecord:
     strange = [name for name in record.files if not fetch.is_file(name) or name in (sealed.RECORD, sealed.SIGNATURE)]
     if strange:
         raise Damaged("copy_record", f"it names {strange[0]!r}, which no call has")
+    parts = record.audio.parts if record.audio else []
+    if any(part.samples < 0 for part in parts) or sum(part.samples for part in parts) > _MOST_SAMPLES:
+        raise Damaged("copy_record", "it names more audio than a day has, which no call lasts")
     return record
 
 

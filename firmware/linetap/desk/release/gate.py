@@ -54,7 +54,7 @@ def found_call(call_dir: Path) -> FoundCall:
         raise Refusal(f"{call_dir}: {error}") from None
     except sealed.UnknownSuite as error:
         raise sealed.UnknownSuite(f"{call_dir}: {error}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, BadInput) as error:
+    except (ValueError, RecursionError, BadInput) as error:
         raise Refusal(f"{call_dir / sealed.RECORD}: not a call record: {error}") from None
     return FoundCall(record.call_id, record.line, hashlib.sha256(data).hexdigest(), record.files)
 

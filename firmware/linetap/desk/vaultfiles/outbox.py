@@ -90,7 +90,7 @@ class OutboxCheck:
             key = sshsig.check(payload, entry.sig.encode("utf-8"), NAMESPACE)
             if self._signers is not None:
                 require_trust(key, NAMESPACE, self._signers, self._unit, at)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield Problem("outbox_damaged", f"event {entry.seq}: {error}")
             return
         except Refusal as error:
@@ -125,7 +125,7 @@ class OutboxCheck:
         """Up to where the unit may have let go, as it says itself. Nothing signs that: the desk has the events."""
         try:
             found = msgspec.json.decode(callfolder.read(self._folder / CONFIRMED, 4096), type=_Confirmed)
-        except (Refusal, ValueError):
+        except (Refusal, ValueError, RecursionError):
             return 0
         return max(found.through, found.lost.last if found.lost is not None else 0)
 

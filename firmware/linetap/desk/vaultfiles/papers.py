@@ -136,5 +136,5 @@ def _dated(data: bytes) -> int | None:
         found = msgspec.json.decode(data, type=_Dated)
         text = found.made_at or found.destroyed_at or found.ended_at
         return parse_rfc3339(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

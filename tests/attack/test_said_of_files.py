@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies in a vault chooses its own names and depths: it writes no line of verify's, and does not end it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from test_every_file import Whole, keeper_of
+
+from keeping_rig import Keeper
+from linetap.cli import main
+from linetap.desk.callfolder import Damaged
+from linetap.desk.copy.incoming import Call, read_record
+from linetap.desk.vaultfiles import outbox
+from linetap.evidence import hold, keys, sealed, sshsig, unitlog, walk
+from linetap.recorder.vault import segments
+from sealing_rig import CALL_ID, UNIT, Rig
+
+FORGED = "20261124T225700.000Z-L04"
+NAMES = [f"x\nok   {FORGED}", f"x\r\x1b[2Kok   {FORGED}", f"\u202e{FORGED}", "\udcff", "\x85ok"]
+DEEP = b'{"x":' + b"[" * 60_000  # as deep as a document can be
+_LINE = re.compile(r"(BAD |ok  |\?   ) .*|\d+ checked, \d+ good")
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.split("\n")[:-1]
+
+
+@pytest.mark.parametrize("place", ["", "2026/", "2026/11/24/", f"2026/11/24/{CALL_ID}/", "log/", "holds/"])
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_name_is_shown_in_one_line(tmp_path: Path, place: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rig = Rig.make(tmp_path)
+    rig.sealed_call(200)
+    rig.publish()
+    (rig.vault / "holds").mkdir(exist_ok=True)
+    (rig.vault / place / name).write_bytes(b"")
+    capsys.readouterr()
+    assert main(["verify", str(rig.vault), "--signers", str(rig.signers_file)]) == 1
+    found = lines(capsys)
+    assert all(_LINE.fullmatch(line) and line.isprintable() for line in found), found
+    assert not any(line.startswith("ok") and FORGED in line for line in found)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Keeper:
+    folder, run_dir = tmp_path_factory.mktemp("unit"), tmp_path_factory.mktemp("run")
+    (run_dir / "commands").mkdir(exist_ok=True)
+    return keeper_of(folder, run_dir)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "namespace"),
+    [
+        ("20*/*/*/*/record.json", sealed.RECORD_NAMESPACE),
+        ("log/head.json", unitlog.HEAD_NAMESPACE),
+        ("holds/*/hold.json", hold.NAMESPACE),
+        ("certificates/*.json", "linetap-certificate"),
+        ("walks/*.json", walk.NAMESPACE),
+        ("roles.json", "linetap-roles"),
+    ],
+)
+def test_a_text_that_is_too_deep(
+    made: Keeper, pattern: str, namespace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Signed by a stranger, so that it is read."""
+    signers = Whole(made.vault, made.vault.parent / "allowed_signers").signers_file
+    path = next(made.vault.glob(pattern))
+    sig = path.with_name(f"{path.name}.sig")
+    before = path.read_bytes(), sig.read_bytes()
+    path.write_bytes(DEEP)
+    sig.write_text(sshsig.sign(DEEP, keys.new_unit_key(), namespace))
+    try:
+        assert main(["verify", str(made.vault), "--signers", str(signers)]) == 1
+        assert lines(capsys)[-1].endswith("good")
+    finally:
+        path.write_bytes(before[0])
+        sig.write_bytes(before[1])
+
+
+def test_an_event_that_is_too_deep(made: Keeper, capsys: pytest.CaptureFixture[str]) -> None:
+    path = next((made.vault / outbox.FOLDER).glob("*.events"))
+    before = path.read_bytes()
+    frame = next(iter(segments.scan(before)))
+    path.write_bytes(segments.encode(segments.Entry(frame.entry.seq, DEEP.decode(), frame.entry.sig)))
+    try:
+        assert main(["verify", str(made.vault), "--signers", str(made.vault.parent / "allowed_signers")]) == 1
+        assert "[outbox_damaged]" in "\n".join(lines(capsys))
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_record_that_wants_the_whole_store(tmp_path: Path) -> None:
+    """A unit's key signs that its call has a terabyte of audio: the desk does not begin to fetch it."""
+    rig = Rig.make(tmp_path)
+    said = msgspec.json.decode((rig.sealed_call(200) / sealed.RECORD).read_bytes())
+    for samples in (1 << 40, -1):
+        said["audio"]["parts"][0]["samples"] = samples
+        data = msgspec.json.encode(said)
+        with pytest.raises(Damaged, match="more audio than a day has"):
+            read_record(data, Call(UNIT, CALL_ID, hashlib.sha256(data).hexdigest()))
