@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -234,3 +235,26 @@ def test_an_authority_of_several_signs_with_as_many_as_it_takes(town: Town) -> N
     town.refuses("order_signature")
     assert card.pack(*town.key(), *town.key(members[2])) == 0
     assert card.start() == 0
+
+
+@pytest.mark.parametrize("blocked", ["floor-03.request", "linetap-done.txt", "linetap-error.txt"])
+def test_a_folder_where_the_unit_writes_gives_no_order_a_second_turn(town: Town, blocked: str) -> None:
+    """A thief who has copied a signed order prepares the card so that the unit cannot say that it has taken it."""
+    card = town.card
+    assert card.pack("--ssh-key", SSH_KEY, *town.key()) == 0
+    kept = {name: (card.boot / name).read_bytes() for name in ("linetap.toml", "linetap.toml.sig")}
+    (card.boot / blocked).unlink(missing_ok=True)
+    (card.boot / blocked).mkdir()
+    (card.boot / blocked / "x").touch()
+    assert card.start() == (2 if blocked == "floor-03.request" else 0)
+    shutil.rmtree(card.run / "linetap-ssh")  # the next boot
+    for name, data in kept.items():
+        (card.boot / name).write_bytes(data)
+    before = town.state()
+    assert card.start() == 2
+    said = outcome.load(card.run / "linetap")
+    assert said is not None
+    assert said.code == "order_older"
+    assert (card.run / CARD_WRONG).exists()
+    assert not (card.run / "linetap-ssh").exists()
+    assert town.state() == before

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,22 @@ from linetap.recorder.vault.effects import CERTIFICATE_NAMESPACE
 @pytest.fixture
 def unit(run_dir: Path) -> House:
     return House(run_dir)
+
+
+@contextmanager
+def taking_at_most(seconds: int) -> Iterator[None]:
+    """Of the processor's time: what it guards against takes hours."""
+
+    def over(*_: object) -> None:
+        raise AssertionError(f"it takes more than {seconds} s")
+
+    before = signal.signal(signal.SIGVTALRM, over)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def respelled(data: bytes, turn: int) -> bytes:
@@ -48,13 +67,21 @@ def test_who_spells_a_command_in_other_ways_makes_the_log_no_longer(unit: House)
 
 
 @pytest.mark.parametrize(
-    "line", [f"site_number = 0x{'f' * 6000}", f"site_number{'.a' * 3000} = 1", "[storage]\nreserve_mb = nan"],
-    ids=["digits", "deep", "nan"],
+    "line",
+    [
+        f"site_number = 0x{'f' * 6000}", f"site_number{'.a' * 30} = 1", "[storage]\nreserve_mb = nan",
+        f"site_number{'.a' * 100_000} = 1", f"x = {{ a{'.\"\u2028\".b' * 20_000} = 1 }}",
+        "x = [" + "1," * 400_000 + "]",
+        "[[profile]]\nname = 'x'\nno_line_v = nan", "[[profile]]\nname = 'x'\nno_line_v = 1e999",
+    ],
+    ids=["digits", "deep", "nan", "dots", "quoted dots", "long", "profile nan", "profile inf"],
 )  # fmt: skip
 def test_one_operators_configuration_ends_no_thread(unit: House, line: str) -> None:
     text = config_file.text(unit.config)
     body = {"document": f"{line}\n{text}", "replaces": config_sha256(unit.config)}
-    answer = unit.command(unit.envelope("config", "operator", body))
+    data = unit.envelope("config", "operator", body)
+    with taking_at_most(20):
+        answer = unit.command(data)
     assert answer.code == "config_invalid"
     assert "\n" not in answer.text
     assert unit.command(unit.envelope("identify", "desk", {"seconds": "5"})).done

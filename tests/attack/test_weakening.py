@@ -381,6 +381,21 @@ def test_what_was_learned_of_a_line_is_made_deaf(unit: House, how: str) -> None:
     assert [each.codes for each in unit.standing] == [["learned"]]
 
 
+def test_many_small_steps_of_what_was_learned_are_a_large_one(unit: House) -> None:
+    folder, at = Path(unit.config.learned), "2026-11-24T00:00:00.000Z"
+    told = []
+    for step in range(5):
+        learned.save(folder, 1, Learned(on_hook_v=48.0 * 1.2**step, echo_db=-20.0 + 5 * step, learned_at=at))
+        unit.look()
+        told.append(len(unit.standing))
+        if step == 1:
+            unit.restart()
+            learned.save(folder, 1, Learned(learned_at=at))
+            unit.look()
+            assert len(unit.standing) == told[-1], "what is not known for now is remembered"
+    assert told == [0, 0, 1, 1, 2]
+
+
 @pytest.mark.parametrize("how", ["fifo", "giant", "folder", "gone", "no toml", "not utf-8"])
 def test_what_lies_in_the_place_of_the_file_holds_nobody_up(unit: House, how: str) -> None:
     """A service that starts says what is wrong with it; the recorder that runs goes on with what it has."""

@@ -152,3 +152,11 @@ def test_then_it_is_a_new_unit_with_a_new_key(card: Card) -> None:
     assert (card.home / "unit.key.pub").read_bytes().split()[1] != old.split()[1]
     assert old.split()[1] not in (card.home / "allowed_signers").read_bytes()
     assert code(card) == "retired", "what ended is said, not only what came"
+
+
+def test_a_card_that_takes_nothing_hides_no_end_of_a_key(card: Card) -> None:
+    (card.boot / "floor-03.retired.json" / "x").mkdir(parents=True)
+    assert start(card) == 0
+    assert not (card.home / "unit.key").exists()
+    assert code(card) == "retired"
+    assert len(list((card.home / "retired").glob("*.json"))) == 1

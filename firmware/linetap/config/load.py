@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 import stat
@@ -21,6 +22,8 @@ from linetap.errors import BadInput
 Problem = tuple[KeyPath, str]
 MAX_BYTES = 1 << 20
 MAX_QUOTED = 80
+_MOST_DOTS = 50  # of one key; the time that tomllib takes for it grows with their square
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 
 
 class Source:
@@ -38,7 +41,8 @@ class Source:
             raise BadInput(f"{path}: more than {MAX_BYTES} bytes; that is no configuration")
         try:
             text = raw.decode()
-            self.data = tomllib.loads(text)
+            _require_short_keys(text)
+            self.data = tomllib.loads(text, parse_float=_finite)
             self._lines = line_numbers(text)
         except UnicodeDecodeError as error:
             line = raw.count(b"\n", 0, error.start) + 1
@@ -98,6 +102,20 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         return file.read(MAX_BYTES + 1)
+
+
+def _require_short_keys(text: str) -> None:
+    """ValueError for a key of more parts than any has. What stands in quotes may have dots."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _MOST_DOTS and _QUOTED.sub("", line).count(".") > _MOST_DOTS:
+            raise ValueError(f"More than {_MOST_DOTS} dots (at line {number}, column 1)")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # it compares with nothing, and JSON has no word for it
+        raise ValueError(f"{text} is no number that could be used")
+    return value
 
 
 def lenient[T: msgspec.Struct](data: Any, kind: type[T]) -> T:

@@ -41,10 +41,12 @@ def run(args: argparse.Namespace) -> int:
 
 def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
     """What was wrong stands in linetap-error.txt too: whoever wrote the file has the card, and no terminal."""
-    for old in (boot / ERROR, run_dir / CARD_WRONG, run_dir / outcome.NAME):
+    for old in (run_dir / CARD_WRONG, run_dir / outcome.NAME):
         old.unlink(missing_ok=True)
     digest: str | None = None
     try:
+        with contextlib.suppress(OSError):  # a folder of that name keeps nobody from being served
+            (boot / ERROR).unlink(missing_ok=True)
         said = take_certificate(etc, boot) or ""
         if (boot / retire.ASKED).exists():
             told, digest = retire.retire(boot, etc / "linetap", clock)
@@ -66,7 +68,8 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             outcome.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
         raise BadInput(told) from None
     if said:
-        files.write_atomically(boot / DONE, said.encode())
+        with contextlib.suppress(OSError):  # the journal has it too
+            files.write_atomically(boot / DONE, said.encode())
         sys.stdout.write(said)
     return 0
 
@@ -79,7 +82,6 @@ def _take(data: bytes, boot: Path, etc: Path, run_dir: Path) -> str:
     admit.require_new(found, home)
     admit.require_debugger(found, data, boot)
     said = lay(found, etc, run_dir, boot)
-    admit.remember(found, home)
     wipe.wipe(boot / order.NAME)
     (boot / admit.SIGNATURE).unlink(missing_ok=True)
     return said

@@ -33,6 +33,7 @@ def lay(order: Order, etc: Path, run: Path, boot: Path) -> str:
     _lay_network(order.network, etc)
     for name in sorted(order.files, key=lambda name: name == UNIT):
         _lay(home / name, order.files[name].encode())
+    admit.remember(order, home)  # before it lets anybody in, and whatever the card takes: it lets in once
     _let_in(order.ssh_key, run)
     config = load_config(home / UNIT)
     asked, signer = unitside.make_request(config)

@@ -8,6 +8,7 @@ order makes a new key. Nothing is written into the vault: what lies in it is ano
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -67,9 +68,11 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     for path in (home / admit.KEY, *sorted(home.glob(f"{admit.KEY}.next*"))):
         wipe.wipe(path)
     _forget(home)
-    for path in sorted((home / FOLDER).glob(f"{name}.json*")):
-        files.write_atomically(boot / f"{config.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
-    (boot / ASKED).unlink()
+    with contextlib.suppress(OSError):  # the unit keeps both; a card that takes nothing hides no end of a key
+        for path in sorted((home / FOLDER).glob(f"{name}.json*")):
+            files.write_atomically(boot / f"{config.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
+    with contextlib.suppress(OSError):
+        (boot / ASKED).unlink()
     return (
         f"unit {config.unit} is out of service; its key has ended and is destroyed\n"
         f"the line of that key in allowed_signers from now on:\n{line}\n"

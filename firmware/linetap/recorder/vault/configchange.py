@@ -26,6 +26,7 @@ from linetap.recorder.vault.weakened import Weakened
 from linetap.service import ask_to_start_again, remove_quietly
 
 CANDIDATE, NEXT, PREVIOUS = ".candidate", ".next", ".previous"
+MOST_CHARACTERS = 256 << 10  # 128 lines with a profile each have a quarter of it
 _HOUR_NS = 3600 * NS_PER_S
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -54,6 +55,7 @@ class ConfigChange:
             return
         candidate = _beside(self._file, CANDIDATE)
         try:
+            _require_small(document)
             files.write_atomically(candidate, document.encode("utf-8"), like=self._file)
             new = self._loaded(candidate)
         except (OSError, CommandFault):
@@ -112,6 +114,7 @@ class ConfigChange:
             raise CommandFault("config_weakens", f"{text}, `linetap command cosign`", signed.command)
 
     def _take(self, file: Path, document: str, signed: Signed) -> Outcome:
+        _require_small(document)
         candidate = _beside(file, CANDIDATE)
         try:
             files.write_atomically(candidate, document.encode("utf-8"), like=file)
@@ -182,6 +185,12 @@ class ConfigChange:
         self._at = self._at or rfc3339(self._clock.utc_ns())
         self._log.append("config", at=self._at, sha256=sha256, replaces=self._sha256, changes=told)
         log.warning("config_changed: %s: %s", sha256[:12], "; ".join(told))
+
+
+def _require_small(document: str) -> None:
+    """It is read twice in one turn of the thread, which must not stand still for it."""
+    if len(document) > MOST_CHARACTERS:
+        raise CommandFault("config_invalid", f"unit.toml: more than {MOST_CHARACTERS} characters")
 
 
 def _beside(file: Path, suffix: str) -> Path:

@@ -27,6 +27,8 @@ MOST_BYTES = 4 << 20  # of a notice: 60 s have a quarter of it
 MOST_KNOWN = 256  # notices, those no longer named too
 _VOLTS_SHARE = 0.25  # what is measured again may differ by so much
 _DECIBELS = 6.0
+_VOLTS, _LEVELS = ("on_hook_v", "off_hook_v"), ("echo_db", "near_digit_dbm0")
+_MEASURED = ("reversed", *_VOLTS, *_LEVELS)
 
 
 class ListEnd(msgspec.Struct, frozen=True):
@@ -77,7 +79,8 @@ def with_known(old: InForce, new: InForce) -> InForce:
     """What is not there for now is remembered: whoever takes it away and brings another is found all the same."""
     known = dict(list({**old.notices, **new.notices}.items())[-MOST_KNOWN:])
     end = new.list_end or old.list_end
-    return msgspec.structs.replace(new, notices=known, learned={**old.learned, **new.learned}, list_end=end)
+    measured = {line: _remembered(old.learned.get(line, found), found) for line, found in new.learned.items()}
+    return msgspec.structs.replace(new, notices=known, learned={**old.learned, **measured}, list_end=end)
 
 
 def beside(old: InForce, new: InForce) -> list[Weakening]:
@@ -125,14 +128,22 @@ def of_config(old: InForce, new: Config) -> list[Weakening]:
 def _far(was: Learned, now: Learned) -> Iterator[str]:
     if None not in (was.reversed, now.reversed) and was.reversed != now.reversed:
         yield "reversed"
-    for name in ("on_hook_v", "off_hook_v"):
+    for name in _VOLTS:
         before, after = getattr(was, name), getattr(now, name)
         if before is not None and after is not None and abs(after - before) > _VOLTS_SHARE * before:
             yield f"{name} {before:g} -> {after:g}"
-    for name in ("echo_db", "near_digit_dbm0"):
+    for name in _LEVELS:
         before, after = getattr(was, name), getattr(now, name)
         if before is not None and after is not None and abs(after - before) > _DECIBELS:
             yield f"{name} {before:g} -> {after:g}"
+
+
+def _remembered(was: Learned, now: Learned) -> Learned:
+    """What differs by little is held against what was told of last: many small steps are a large one."""
+    if any(_far(was, now)):
+        return now
+    kept = {name: value for name in _MEASURED if (value := getattr(was, name)) is not None}
+    return msgspec.structs.replace(now, **kept)
 
 
 def _notices(config: Config) -> list[tuple[str, Path]]:
