@@ -103,6 +103,15 @@ LIES: dict[str, tuple[list[Leaf], str]] = {
         [START, open_(), OLD_CLOSE, beat("2027-10-24T15:00:00.000Z"), gone("2027-10-24T15:00:01.000Z")],
         "destroyed_early",
     ),
+    "kept until no time": (
+        [START, open_(), close(until="soon"), beat("2026-12-24T15:00:00.000Z"),
+         gone("2026-12-24T15:00:01.000Z", until="soon")],
+        "bad_until",
+    ),
+    "of an older version, kept until no time": (
+        [START, open_(), OLD_CLOSE, beat("2026-12-24T15:00:00.000Z"), gone("2026-12-24T15:00:01.000Z", until="soon")],
+        "bad_until",
+    ),
     "while a hold stands": ([*HELD, beat(DUE), gone()], "destroyed_held"),
     "a hold that ended early": (
         [*HELD, beat(DUE), hold("2027-11-01T00:00:00.000Z", None, ended=True), gone()],
@@ -185,6 +194,15 @@ def test_what_an_older_version_does_not_say_is_named(rig: Rig, capsys: pytest.Ca
     tell(rig, HONEST["a close of an older version"])
     main(["verify", str(rig.vault), "--signers", str(rig.signers_file)])
     assert "?    log: 1 destroyed: their close says no `until`" in capsys.readouterr().out
+
+
+def test_a_hold_that_a_shorter_one_replaced_is_named(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """A vault officer may do that; so may say whoever has the unit's key, once the call and the document are gone."""
+    ended = hold("2027-01-01T00:00:00.000Z", None, ended=True)
+    shorter = hold("2026-12-02T00:00:00.000Z", "2027-01-01T00:00:00.000Z")
+    tell(rig, [*HELD, shorter, beat("2027-01-01T00:10:00.000Z"), ended, beat(DUE), gone()])
+    assert main(["verify", str(rig.vault), "--signers", str(rig.signers_file)]) == 0
+    assert "?    log: 1 destroyed after a hold was replaced by a shorter one" in capsys.readouterr().out
 
 
 def test_a_clock_that_came_up_wrong_is_named(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:

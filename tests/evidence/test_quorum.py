@@ -67,6 +67,7 @@ def test_none_asks_for_nobody() -> None:
         (f"witness A {note.Key('a', note.ED25519, A).vkey()}\nquorum A", "not a witness's"),
         (f"log {note.Key('a', note.COSIGNATURE, A).vkey()}\nquorum none", "not a log's key"),
         ("witnes A", "line 1: 'witnes A': `witness NAME"),
+        (f"witness A {A.hex()}\nquorum A" + "\n" * 1000 + "quorum none", "more than 1000 lines"),
         ("#" * quorum.LIMIT_BYTES + "\nquorum none", "larger than"),
     ],
 )

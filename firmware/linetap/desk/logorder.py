@@ -27,10 +27,10 @@ Bad = Callable[[str, str], None]
 class _Call:
     """What the log has said of one call so far."""
 
-    __slots__ = ("closed", "destroyed", "held_ns", "sha256", "until")
+    __slots__ = ("closed", "destroyed", "held_ns", "sha256", "shortened", "until")
 
     def __init__(self) -> None:
-        self.closed = self.destroyed = False
+        self.closed = self.destroyed = self.shortened = False
         self.sha256: str | None = None
         self.until: object = UNSET  # as its close says: RFC 3339, None for a call without a day
         self.held_ns: int | None = None  # end of the hold that stands
@@ -45,6 +45,7 @@ class LogOrder:
         self._calls: dict[str, _Call] = {}
         self._stopped: int | None = None
         self._unjudged = 0  # destroyed, and only the destruction says until when they were to be kept
+        self._shortened = 0  # destroyed after a hold that was replaced by a shorter one
         self._end_ns: int | None = None
 
     def look_at(self, index: int, leaf: Leaf) -> None:
@@ -92,6 +93,11 @@ class LogOrder:
                 f"{self._unjudged} destroyed: their close says no `until` (an older version), so that they were not"
                 " destroyed early is the word of the destruction alone"
             )
+        if self._shortened:
+            found.append(
+                f"{self._shortened} destroyed after a hold was replaced by a shorter one: that an officer signed it,"
+                " its document said, which went with the call"
+            )
         return found
 
     def _running(self, index: int, leaf: Leaf) -> None:
@@ -113,6 +119,7 @@ class LogOrder:
             self._bad("open_after_close", f"{name}: opened after its close")
         elif leaf.kind == "close":
             call.closed, call.sha256, call.until = True, leaf.record_sha256, leaf.until
+            self._require_time(name, leaf)
         elif leaf.kind == "hold":
             self._hold(name, leaf, at_ns, call)
         elif leaf.kind == "destruction":
@@ -120,7 +127,9 @@ class LogOrder:
 
     def _hold(self, name: str, leaf: Leaf, at_ns: int, call: _Call) -> None:
         if not leaf.ended:
-            call.held_ns = _ns(leaf.until) or 1 << 63
+            until_ns = _ns(leaf.until) or 1 << 63
+            call.shortened |= call.held_ns is not None and until_ns < call.held_ns
+            call.held_ns = until_ns
             return
         if call.held_ns is not None:
             if at_ns < call.held_ns:
@@ -134,6 +143,8 @@ class LogOrder:
         elif leaf.record_sha256 is not None and leaf.record_sha256 != call.sha256:
             self._bad("destroyed_other", f"{name}: destroyed with another record than was sealed")
         call.destroyed = True
+        self._shortened += call.shortened
+        self._require_time(name, leaf)
         if call.held_ns is not None:
             self._bad("destroyed_held", f"{name}: destroyed early: a hold until {_text(call.held_ns)} stands")
             return
@@ -151,6 +162,11 @@ class LogOrder:
             self._bad("destroyed_early", f"{name}: destroyed early: at {leaf.at}, to be kept until {_text(until_ns)}")
         else:
             self._times.require_reached(until_ns, "destroyed_early", f"{name}: destroyed early")
+
+    def _require_time(self, name: str, leaf: Leaf) -> None:
+        """What is no time is never over, and never to come: nothing could be held against it."""
+        if isinstance(leaf.until, str) and _ns(leaf.until) is None:
+            self._bad("bad_until", f"{name}: its {leaf.kind} says until {leaf.until[:40]!r}, which is no time")
 
     def _of_epoch(self, index: int, epoch: str, at_ns: int) -> None:
         """A day's key is destroyed after that day, wherever it ends first; an overflow epoch has no day."""

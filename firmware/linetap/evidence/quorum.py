@@ -91,7 +91,10 @@ def parse(data: bytes) -> Policy:
     if _WRONG.search(data):
         raise BadInput("a policy has no control characters but tab and newline")
     policy, members = Policy(), set[str]()
-    for number, line in enumerate(data.split(b"\n")[:_MOST_LINES], 1):
+    lines = data.split(b"\n")
+    if len(lines) > _MOST_LINES:  # another reader would read on
+        raise BadInput(f"more than {_MOST_LINES} lines")
+    for number, line in enumerate(lines, 1):
         words = line.strip(b" \t")
         if not words or words.startswith(b"#"):
             continue
