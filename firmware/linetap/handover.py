@@ -64,8 +64,8 @@ def decoded[T](data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def names(folder: Path | str, suffix: str) -> list[str]:
-    """What ends so in a folder, in order, without what is being written; of a crowded folder some. A folder that is not
-    there is empty."""
+    """What ends so in a folder, in order, without what is being written, and without what no text could name; of a
+    crowded folder some. A folder that is not there is empty."""
     try:
         at = os.open(folder, _FOLDER)
     except OSError:
@@ -75,7 +75,7 @@ def names(folder: Path | str, suffix: str) -> list[str]:
             found = [entry.name for _, entry in zip(range(_MOST_NAMES), entries, strict=False)]
     finally:
         os.close(at)
-    return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
+    return sorted(name for name in found if name.endswith(suffix) and not name.startswith(".") and name.isprintable())
 
 
 def stamp(path: Path | str) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -147,3 +148,15 @@ def test_what_nobody_has_thought_of_is_an_answer(
         during.setattr(unit.upkeep.change, "require_signed", fails)
         assert unit.command(unit.envelope("config", "operator", {})).code == "command_failed"
     assert unit.command(unit.envelope("identify", "desk", {"seconds": "5"})).done
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff", b"a\xed\xa0\x80", b"a" * 240, b"\n", "\u2028".encode(), b"-", b"..x"], ids=repr
+)
+def test_whatever_name_the_reporter_gives_a_good_command(unit: House, name: bytes) -> None:
+    seconds = {"seconds": "5"}
+    unit.give(unit.envelope("identify", "desk", seconds), os.fsdecode(name))
+    unit.tick()
+    unit.restart()
+    unit.tick()
+    assert unit.command(unit.envelope("identify", "desk", seconds)).done
