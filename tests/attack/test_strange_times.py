@@ -4,20 +4,28 @@ check by it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ingest_rig import UNIT as FLOOR
-from ingest_rig import Teller, trusted
+from ingest_rig import Teller, rows, trusted
 from linetap.broker.message import unarmored
 from linetap.cli import main
-from linetap.desk.ingest import judge
+from linetap.clock import rfc3339
+from linetap.desk.callfolder import Damaged
+from linetap.desk.copy.incoming import Call, read_record
+from linetap.desk.ingest import database, judge, tables
+from linetap.desk.ingest.heads import HeadReport
 from linetap.desk.ingest.judge import Event, Report, Verdict
-from linetap.evidence import sshsig, unitlog
+from linetap.desk.ingest.store import Store
+from linetap.evidence import sealed, sshsig, unitlog
+from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD, HEAD_NAMESPACE, SIGNATURE_SUFFIX
-from sealing_rig import CALL_ID, Rig
+from sealing_rig import CALL_ID, UNIT, Rig
 
 RECEIVED_NS = 1_795_000_000 * 10**9
 strange = pytest.mark.parametrize("at", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
@@ -37,6 +45,54 @@ def test_an_event_does_not_end_the_desks_ingest(tmp_path: Path, at: str) -> None
         else:
             assert isinstance(found, Verdict)
             assert found.code == "signer_not_trusted"
+
+
+@pytest.mark.parametrize("size", [1 << 62, 1 << 63, 1 << 80], ids=hex)
+def test_a_log_of_more_leaves_than_can_be_counted(tmp_path: Path, size: int) -> None:
+    """Its unit's own key has signed the head: it is set aside, and the desk goes on to the next."""
+    teller, engine = Teller(tmp_path / "unit"), database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
+    said = {"unit": FLOOR, "size": size, "root": "0" * 64, "at": rfc3339(RECEIVED_NS), "origin": teller.origin}
+    data = json.dumps(said, separators=(",", ":")).encode()
+    report = HeadReport(FLOOR, data, unarmored(sshsig.sign(data, teller.key, HEAD_NAMESPACE)), RECEIVED_NS)
+    teller.call(0)
+    Store(engine).write([report, *teller.reports(1, 1)], trusted(teller))
+    assert [row["code"] for row in rows(engine, tables.set_aside)] == ["bad_head"]
+    assert len(rows(engine, tables.events)) == 1
+    engine.dispose()
+
+
+@pytest.mark.parametrize("error", [OverflowError("x"), ValueError("x"), KeyError("x"), RecursionError(), TypeError()])
+def test_what_nobody_has_thought_of_is_set_aside(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one unit; the next one's event is stored, by the same service."""
+    teller, other = Teller(tmp_path / "unit"), Teller(tmp_path / "other", unit="floor-04")
+    engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
+    honest = judge.read
+
+    def read(report: Report, signers: list[Signer]) -> Event | Verdict:
+        if report.unit == FLOOR:
+            raise error
+        return honest(report, signers)
+
+    monkeypatch.setattr(judge, "read", read)
+    for each in (teller, other):
+        each.call(0)
+    Store(engine).write([*teller.reports(1, 1), *other.reports(1, 1)], trusted(teller, other))
+    assert [(row["unit"], row["code"]) for row in rows(engine, tables.set_aside)] == [(FLOOR, "not_storable")]
+    assert [row["unit"] for row in rows(engine, tables.events)] == ["floor-04"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("until", ["soon", "2027-01-01", "9999-12-31T23:59:59-23:59", ""])
+def test_a_copy_that_is_to_be_kept_until_no_time(tmp_path: Path, until: str) -> None:
+    """Its unit's own key has signed the record: no copy of it is fetched, and those of other units are."""
+    rig = Rig.make(tmp_path)
+    said = msgspec.json.decode((rig.sealed_call(200) / sealed.RECORD).read_bytes())
+    said["retention"]["until"] = until
+    data = msgspec.json.encode(said)
+    with pytest.raises(Damaged, match="until"):
+        read_record(data, Call(UNIT, CALL_ID, hashlib.sha256(data).hexdigest()))
 
 
 @strange

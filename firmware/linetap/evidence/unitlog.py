@@ -74,7 +74,7 @@ class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """A tree head. `root` in hexadecimal; `origin` is the fingerprint of the key that signs it."""
 
     unit: str
-    size: Annotated[int, Meta(ge=0)]
+    size: Annotated[int, Meta(ge=0, lt=1 << 62)]  # which every database can count
     root: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
     at: str
     origin: str

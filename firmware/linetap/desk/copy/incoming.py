@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.clock import parse_rfc3339
 from linetap.desk.callfolder import Damaged
 from linetap.errors import Refusal
 from linetap.evidence import fetch, sealed, signers, sshsig
@@ -58,10 +59,22 @@ def read_record(data: bytes, call: Call) -> CallRecord:
     strange = [name for name in record.files if not fetch.is_file(name) or name in (sealed.RECORD, sealed.SIGNATURE)]
     if strange:
         raise Damaged("copy_record", f"it names {strange[0]!r}, which no call has")
+    _require_until(record)
     parts = record.audio.parts if record.audio else []
     if any(part.samples < 0 for part in parts) or sum(part.samples for part in parts) > _MOST_SAMPLES:
         raise Damaged("copy_record", "it names more audio than a day has, which no call lasts")
     return record
+
+
+def _require_until(record: CallRecord) -> None:
+    """That it says when the copy is to go, or that it has no day."""
+    until = record.retention.until if record.retention else None
+    if until is None:
+        return
+    try:
+        parse_rfc3339(until)
+    except ValueError as error:
+        raise Damaged("copy_record", f"it is to be kept until {until[:40]!r}: {error}") from None
 
 
 class Incoming:
