@@ -249,7 +249,7 @@ def test_what_weakens_takes_two_and_a_third_to_confirm_it(office: Office) -> Non
     (office.root / "roles2.json").write_text(text + "\n")
     stock("ssh-keygen -q -Y sign -f authority.key -n linetap-roles roles2.json", office.root)
     assert office.apply(office.sign("roles", "authority", "--document", office.root / "roles2.json"))["done"]
-    (of_roles,) = office.state()["weakenings"]
+    (of_roles,) = until(lambda: office.state()["weakenings"])  # the answer comes before the next state file
     assert (of_roles["by"], of_roles["codes"]) == ("authority", ["roles"])
     assert office.apply(office.sign("confirm", "vault", "--weakening", of_roles["id"]))["done"]
 
@@ -274,7 +274,7 @@ def test_what_weakens_takes_two_and_a_third_to_confirm_it(office: Office) -> Non
     assert office.recorder.wait(LIMIT_S) == START_AGAIN
     office.start_recorder()
     assert until(lambda: office.state()["config_sha256"] == told["config_sha256"])
-    (stands,) = office.state()["weakenings"]
+    (stands,) = until(lambda: office.state()["weakenings"])
     assert (stands["codes"], stands["in_effect"], stands["by"]) == (["retention_shorter"], True, "command")
     checked = linetap("check", "--config", office.config_file, "--json", code=1)
     assert stands["id"] in checked
