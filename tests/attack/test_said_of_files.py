@@ -45,6 +45,21 @@ def test_a_name_is_shown_in_one_line(tmp_path: Path, place: str, name: str, caps
     assert not any(line.startswith("ok") and FORGED in line for line in found)
 
 
+def test_more_stray_files_than_anybody_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The calls among them are still judged, each."""
+    rig = Rig.make(tmp_path)
+    rig.sealed_call(200)
+    rig.publish()
+    for number in range(1003):
+        (rig.vault / "2026/11/24" / f"{number:05d}").write_bytes(b"")
+    capsys.readouterr()
+    assert main(["verify", str(rig.vault), "--signers", str(rig.signers_file)]) == 1
+    found = lines(capsys)
+    assert len(found) < 1010
+    assert f"ok   {CALL_ID}" in found
+    assert "BAD  days: 3 more beside the calls do not belong into a vault [more]" in found
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Keeper:
     folder, run_dir = tmp_path_factory.mktemp("unit"), tmp_path_factory.mktemp("run")

@@ -20,7 +20,7 @@ from linetap.desk import callfolder
 from linetap.desk.callfolder import Damaged, Digest
 from linetap.desk.vaultfiles.tree import TreeCheck
 from linetap.desk.verdict import Problem, Verdict
-from linetap.desk.verifylog import LogCheck
+from linetap.desk.verifylog import MOST_PROBLEMS, LogCheck
 from linetap.desk.witnessing import options
 from linetap.desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
 from linetap.errors import BadInput, Refusal
@@ -76,11 +76,13 @@ def verify_vault(
     if first is None and not (vault / unitlog.FOLDER).exists():
         return
     log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules)
-    records: dict[str, str] = {}
+    records, strays = dict[str, str](), 0
     for path in [] if first is None else chain([first], calls):
         if sealed.CALL_ID.fullmatch(path.name) is None or not path.is_dir() or path.is_symlink():
-            stray = Problem("stray", "does not belong into a vault: a call folder would be right")
-            yield Verdict(str(path.relative_to(vault)), problems=[stray])
+            strays += 1
+            if strays <= MOST_PROBLEMS:
+                stray = Problem("stray", "does not belong into a vault: a call folder would be right")
+                yield Verdict(str(path.relative_to(vault)), problems=[stray])
             continue
         verdict = verify_call(path, signers)
         if not verdict.problems and path != vault / sealed.call_path(path.name):
@@ -88,6 +90,9 @@ def verify_vault(
         verdict.problems.extend(chain(log.problems_of(verdict), log.late(verdict)))
         records[verdict.name] = verdict.record_sha256 or ""
         yield verdict
+    if strays > MOST_PROBLEMS:
+        more = Problem("more", f"{strays - MOST_PROBLEMS} more beside the calls do not belong into a vault")
+        yield Verdict("days", problems=[more])
     yield log.verdict()
     yield from log.notes()
     if log.head is not None:
