@@ -111,3 +111,20 @@ def test_a_head_is_none(tmp_path: Path, at: str, capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     assert f"ok   {CALL_ID}\n" in out
     assert f"BAD  log: not a tree head: '{at}' is before 1970 or after 9999 in UTC [bad_head]\n" in out
+
+
+def test_a_vault_at_the_end_of_all_years(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its head says so, and its log has a segment of the index that goes with a day: there is no day after."""
+    rig = Rig.make(tmp_path)
+    rig.sealed_call(200)
+    log = rig.log()
+    log.append("index", file="2027-01-24/2026-11-24-001.age", sha256="0" * 64, call_id=CALL_ID)
+    log.publish()
+    log.close()
+    path = rig.vault / "log" / HEAD
+    data = path.read_bytes()
+    data = data.replace(unitlog.decode_head(data).at.encode(), b"9999-12-31T23:59:59.999Z")
+    path.write_bytes(data)
+    path.with_name(HEAD + SIGNATURE_SUFFIX).write_text(sshsig.sign(data, rig.unit_key, HEAD_NAMESPACE))
+    assert main(["verify", str(rig.vault), "--signers", str(rig.signers_file)]) == 1
+    assert "[kept_late]" in capsys.readouterr().out

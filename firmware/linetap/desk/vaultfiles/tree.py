@@ -173,7 +173,7 @@ class TreeCheck:
         today = from_utc_ns(self._now_ns).date()
         for name, known in sorted(self._named.segments.items()):
             epoch, last_day = index.parse_folder(name.partition("/")[0]) or ("", None)
-            over = epoch in self._named.certificates or (last_day is not None and last_day <= today + _INDEX_OVER)
+            over = epoch in self._named.certificates or (last_day is not None and last_day - today <= _INDEX_OVER)
             if f"{index.FOLDER}/{name}" not in self._there and not over and not known.may_be_missing:
                 self._bad("missing_segment", f"{index.FOLDER}/{name}: the log has it, and it is missing")
 
