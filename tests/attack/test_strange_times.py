@@ -25,7 +25,8 @@ from linetap.desk.ingest.store import Store
 from linetap.evidence import sealed, sshsig, unitlog
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD, HEAD_NAMESPACE, SIGNATURE_SUFFIX
-from sealing_rig import CALL_ID, UNIT, Rig
+from linetap.records import NoticeRecord
+from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 RECEIVED_NS = 1_795_000_000 * 10**9
 strange = pytest.mark.parametrize("at", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
@@ -111,6 +112,22 @@ def test_a_head_is_none(tmp_path: Path, at: str, capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     assert f"ok   {CALL_ID}\n" in out
     assert f"BAD  log: not a tree head: '{at}' is before 1970 or after 9999 in UTC [bad_head]\n" in out
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "", "soon"])
+def test_a_report_of_such_times(tmp_path: Path, at: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a record that its unit's own key has signed: a bundle of it is made, and checked to its end."""
+    rig = Rig.make(tmp_path)
+    folder = rig.create()
+    folder.write(noise(200))
+    notice = NoticeRecord(id="hall", started_at=at, ended_at=at)
+    folder.seal(msgspec.structs.replace(record(200), ended_at=at, notice=notice), rig.sign)
+    rig.publish()
+    words = ["--signers", str(rig.signers_file)]
+    assert main(["bundle", str(folder.path), *words, "--case", "2026-117", "-o", str(tmp_path / "case.zip")]) == 0
+    capsys.readouterr()
+    assert main(["verify", str(tmp_path / "case.zip"), *words]) == 0
+    assert f"ok   {CALL_ID}\n" in capsys.readouterr().out
 
 
 def test_a_vault_at_the_end_of_all_years(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

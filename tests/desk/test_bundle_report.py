@@ -40,7 +40,7 @@ from linetap.ring import GAP_CAUSES
 from sealing_rig import CALL_ID, UNIT, run
 
 # Of TEXTS. Another sum: the words have changed, TEXTS has to grow, and what stands here is the new sum.
-PINNED = {2: "a55a585424e0c19314c136c2a54699b9476ea9b4a31e33868b373abc3043ca65"}
+PINNED = {2: "e8bd05d1dfc8f3f023869f0dd8e93f665d2654335b4507891f28647d4f6f05e7"}
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br"}
 

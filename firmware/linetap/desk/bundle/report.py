@@ -101,8 +101,10 @@ class Report:
         if not notices:
             yield self._say("no_notice")
         for notice in notices:
-            times = [both_times(self.language, text) for text in (notice.started_at, notice.ended_at) if text]
-            key = "notice_played" if notice.ended_at else "notice_cut"
+            times = [
+                both_times(self.language, text) for text in (notice.started_at, notice.ended_at) if text is not None
+            ]
+            key = "notice_cut" if notice.ended_at is None else "notice_played"
             yield f"{self._say(key, notice.id, *times)} {self._word('proof', notice.proof)}"
 
     def _sound(self, call: Call) -> Iterator[tuple[str, str]]:

@@ -67,9 +67,10 @@ def both_times(language: str, text: str) -> str:
     """Korean time, and UTC behind it; to the millisecond, as the record has it."""
     try:
         moment = from_utc_ns(parse_rfc3339(text))
-    except ValueError:
+        korean = clock_time(moment, _KOREA)
+    except (ValueError, OverflowError):  # no time, or so late that it is no longer one in Korea
         return text
-    return f"{clock_time(moment, _KOREA)} {'한국 표준시' if language == 'ko' else 'Korean time'} ({utc(moment)})"
+    return f"{korean} {'한국 표준시' if language == 'ko' else 'Korean time'} ({utc(moment)})"
 
 
 def utc(moment: datetime) -> str:
