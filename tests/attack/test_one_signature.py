@@ -18,14 +18,46 @@ from attack_house import House
 import config_file
 from keeping_rig import Keeper
 from linetap.config import config_sha256
+from linetap.config.schema import MOST_DAYS, RetentionClass
 from linetap.evidence import command as envelopes
 from linetap.evidence import keys, sshsig
+from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault.effects import CERTIFICATE_NAMESPACE
 
 
 @pytest.fixture
 def unit(run_dir: Path) -> House:
     return House(run_dir)
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("retention", {"classes": [RetentionClass(name="standard", days=3_000_000)]}),
+        ("retention", {"classes": [RetentionClass(name="standard", days=(1 << 63) - 1)]}),
+        ("retention", {"classes": [RetentionClass(name="s" * 200_000, days=200)], "default": "s" * 200_000}),
+        ("recording", {"recommended_call_s": (1 << 63) - 1}),
+        ("storage", {"outbox_mb": (1 << 63) - 1}),
+    ],
+    ids=["a day of no calendar", "no day at all", "a name that fills the record", "for ever", "all disks there are"],
+)
+def test_what_is_longer_for_one_operator_ends_no_recorder(unit: House, part: str, changes: dict[str, Any]) -> None:
+    """It weakens nothing, and so one signature was enough; then the recorder ended with each call."""
+    if part == "retention":
+        changes = {"marked": None, **changes}
+    assert unit.ask(unit.with_(part, **changes), "operator").code == "config_invalid"
+    unit.quietly()
+    assert unit.upkeep.change.pending is None
+
+
+def test_the_longest_that_is_taken_has_a_day(unit: House) -> None:
+    classes = [RetentionClass(name="c" * 100, days=MOST_DAYS), RetentionClass(name="marked", days=MOST_DAYS)]
+    new = unit.with_("retention", classes=classes, default="c" * 100)
+    answer = unit.ask(new, "operator")
+    assert answer.done, answer.text
+    found = retention_of(new, unit.clock.utc_ns(), 1, "recorded", marked=False)
+    assert found.until is not None
+    assert found.until.startswith("21")
 
 
 @contextmanager

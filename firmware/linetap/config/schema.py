@@ -15,7 +15,9 @@ from linetap.records import Disposition
 
 UnitId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
 Positive = Annotated[int, Meta(ge=1)]
-NotNegative = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[int, Meta(ge=1, le=30 * 86_400)]
+Megabytes = Annotated[int, Meta(le=1 << 40)]
+MOST_DAYS = 36_525  # a hundred years: behind the year 9999 no calendar of ours has a day
 
 VAULT, LEARNED, RUN_DIR = "/var/lib/linetap/vault", "/var/lib/linetap/learned", "/run/linetap"
 
@@ -63,20 +65,20 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     emergency_numbers: list[str] = msgspec.field(default_factory=lambda: ["112", "113", "119"])
     record_emergency: bool = False
     trunk_prefixes: list[str] = msgspec.field(default_factory=lambda: ["9", "0"])
-    answer_timeout_s: Positive = 8  # after the last digit, and after each ringback
-    answer_unheard_s: Positive = 15  # after off-hook, where no digit was heard
+    answer_timeout_s: Seconds = 8  # after the last digit, and after each ringback
+    answer_unheard_s: Seconds = 15  # after off-hook, where no digit was heard
     tone_end_s: Annotated[int, Meta(ge=5, le=60)] = 30  # an end by tone may be taken back for so long
-    recommended_call_s: Positive = 1200  # the desk is told when a call gets so long
+    recommended_call_s: Seconds = 1200  # the desk is told when a call gets so long
     end_notice: str | None = None  # played then, once
-    longest_call_s: Positive = 14400
+    longest_call_s: Seconds = 14400
     mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**9"  # the staff member marks the call as abusive
     mark_notice: str | None = None  # played to the caller of a marked call, once
     deaf_calls: Positive = 3  # so many notices running that nobody heard are a fault of the line
 
 
 class RetentionClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    name: str
-    days: Positive
+    name: Annotated[str, Meta(max_length=100)]  # stands in every record
+    days: Annotated[int, Meta(ge=1, le=MOST_DAYS)]
 
 
 class RetentionPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -125,8 +127,10 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    reserve_mb: NotNegative = 256  # kept free for records, log and outbox: no audio is written below it
-    outbox_mb: Positive = 1024  # 30 days of 32 busy lines, tools/storage.py
+    reserve_mb: Annotated[Megabytes, Meta(ge=0)] = (
+        256  # kept free for records, log and outbox: no audio is written below it
+    )
+    outbox_mb: Annotated[Megabytes, Meta(ge=1)] = 1024  # 30 days of 32 busy lines, tools/storage.py
 
 
 class HomeAssistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
