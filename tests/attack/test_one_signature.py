@@ -192,3 +192,18 @@ def test_whatever_name_the_reporter_gives_a_good_command(unit: House, name: byte
     unit.restart()
     unit.tick()
     assert unit.command(unit.envelope("identify", "desk", seconds)).done
+
+
+@pytest.mark.parametrize(
+    ("verb", "role", "body"),
+    [
+        ("hold", "vault", {"document": "{}", "sig": "", "key_age": "\u0663"}),
+        ("key_list", "authority", {"document": "{}", "sig": "\u0663"}),
+        ("roles", "authority", {"document": "{}", "sig": "\u0663"}),
+        ("destroy", "vault", {"document": "{}", "sig": "\u0663"}),
+    ],
+)  # fmt: skip
+def test_what_is_no_base64_is_said_to_be_none(unit: House, verb: str, role: str, body: dict[str, str]) -> None:
+    answer = unit.command(unit.envelope(verb, role, body))
+    assert not answer.done
+    assert answer.code != "command_failed", answer.text

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import logging
 from datetime import date
@@ -147,7 +146,7 @@ class Effects:
         text, signature = _document(command, "key_age")
         try:
             key_age = base64.b64decode(command.body["key_age"], validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii's too
             raise CommandFault("command_malformed", "key_age is not base64") from None
         if not group.is_sealed(key_age) or len(key_age) > KEY_AGE_LIMIT_BYTES:
             raise CommandFault("command_malformed", "key_age is not a small age file, nor a group's archive of them")

@@ -111,7 +111,10 @@ class Epochs:
         """A list that came in a command; its version. The same list again is no error. KeyListFault: not taken."""
         if self._path is None:
             raise keylist.KeyListFault("the configuration names no keys.key_list")
-        taken = _Taken(data.decode("utf-8"), signature.decode("ascii"))
+        try:
+            taken = _Taken(data.decode("utf-8"), signature.decode("ascii"))
+        except UnicodeDecodeError as error:
+            raise keylist.KeyListFault(f"its signature is no text of ssh-keygen's: {error.reason}") from None
         if taken != self._taken or self._list is None:
             found = self._checked(taken)
             if self._list is not None:
