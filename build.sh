@@ -158,10 +158,12 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
-# Three beside one another: the calls of minutes, nearly all waiting; a half of the others, in which systemd, which has to
-# keep time, comes when those calls are over; and the rest, which takes as long and is said first.
+# Three beside one another: the calls of minutes and the attacks on a running unit, nearly all waiting; a half of the
+# others, in which systemd, which has to keep time, comes when those calls are over; and the rest, which takes as long and
+# is said first.
 all_pytests() {
   local file pid pids=() status=0
+  local waiting=(tests/e2e tests/attack/test_rooms.py)
   local half=(tests/hardware tests/evidence tests/signals tests/vault)
   for file in tests/desk/test_*.py; do
     [[ $file = */test_serve* || $file = */test_watch* ]] || half+=("$file")
@@ -169,11 +171,11 @@ all_pytests() {
   half+=(tests/systemd)
   mkdir -p build
   trap 'kill "${pids[@]}" 2>/dev/null || true; exit 130' INT TERM
-  "$BIN/pytest" tests/e2e >build/calls.log 2>&1 </dev/null &
+  "$BIN/pytest" "${waiting[@]}" >build/calls.log 2>&1 </dev/null &
   pids+=($!)
   "$BIN/pytest" "${half[@]}" >build/half.log 2>&1 </dev/null &
   pids+=($!)
-  "$BIN/pytest" tests --ignore=tests/e2e "${half[@]/#/--ignore=}" || status=$?
+  "$BIN/pytest" tests "${waiting[@]/#/--ignore=}" "${half[@]/#/--ignore=}" || status=$?
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
   trap - INT TERM
   cat build/calls.log build/half.log
