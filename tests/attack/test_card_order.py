@@ -170,14 +170,15 @@ def test_what_is_no_file_is_refused_and_holds_nothing_up(town: Town, make: Calla
     assert town.state() == town.before
 
 
-def test_a_configuration_that_cannot_be_read_opens_no_way_in(town: Town) -> None:
-    """Whose order would it be? Nobody's."""
+@pytest.mark.parametrize(("remembered", "code"), [(True, "order_unsigned"), (False, "order_config")])
+def test_a_configuration_that_cannot_be_read_opens_no_way_in(town: Town, remembered: bool, code: str) -> None:
+    """Where an older version commissioned the unit, nobody remembers whose order it would be: nobody's."""
     (town.card.home / "unit.toml").write_text("unit = 3\n")
+    if not remembered:
+        (town.card.home / admit.TAKEN).unlink()
     town.before = town.state()
     assert town.card.pack() == 0
-    assert town.card.start() == 2
-    assert "[order_config]" in (town.card.boot / "linetap-error.txt").read_text()
-    assert town.state() == town.before
+    town.refuses(code)
 
 
 def test_a_lost_configuration_makes_no_new_unit_under_the_old_key(town: Town) -> None:
@@ -194,6 +195,21 @@ def test_a_lost_configuration_makes_no_new_unit_under_the_old_key(town: Town) ->
         (card.home / admit.TAKEN).write_bytes(damaged)
         town.before = town.state()
         town.refuses("order_config")
+
+
+def test_a_configuration_that_the_recorder_has_changed_names_no_authority(town: Town) -> None:
+    """The file is the recorder's: taken over, it names the thief's authority, and the thief brings the card."""
+    thief, config = town.thief(), town.card.home / "unit.toml"
+    config.write_text(config.read_text().replace(_line(town.authority), _line(thief)))
+    assert _line(thief) in config.read_text()
+    town.before = town.state()
+    town.card.configure(authority=thief)
+    assert town.card.pack(*town.key(thief)) == 0
+    town.refuses("order_signer")
+
+
+def _line(authority: Authority) -> str:
+    return " ".join(keys.public_line(authority.key.public_key()).split()[:2])
 
 
 def test_a_certificate_that_is_none_of_the_units_is_not_taken(town: Town) -> None:

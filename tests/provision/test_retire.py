@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from linetap.evidence import signers as trusted
 from linetap.provision import command, outcome, retire
 
 NOW_S, ALWAYS_S = 1_795_860_000, 1 << 40
+OTHER = 812  # a user who is not root
 
 
 class Hand(ManualClock):
@@ -113,6 +115,20 @@ def test_the_old_key_says_that_it_ends_and_is_gone(card: Card) -> None:
     made = sshsig.sign(b"later", old, "linetap-record").encode()
     with pytest.raises(trusted.SignerExpired):
         trusted.verify(b"later", made, "linetap-record", [signer], "floor-03", signer.valid_before.replace(year=2030))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_renames_no_folder_but_of_the_files_owner(card: Card) -> None:
+    """The file is the recorder's to write: taken over, it names /etc for its vault."""
+    (card.home / "unit.toml").chmod(0o644)
+    os.chown(card.home / "unit.toml", OTHER, OTHER)
+    with pytest.raises(BadInput, match="no folder of whoever owns"):
+        start(card)
+    assert code(card) == "retire_config"
+    assert (card.root / "vault" / "call").exists()
+    assert (card.home / "unit.key").exists()
+    os.chown(card.root / "vault", OTHER, OTHER)
+    assert start(card) == 0
 
 
 def test_a_key_that_cannot_sign_any_more_ends_all_the_same(card: Card) -> None:

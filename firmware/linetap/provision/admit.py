@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose order a unit takes from its card. A new unit takes any; one that was commissioned, its authority's alone.
 
-The authority is that of the configuration in force. Its signature, `linetap.toml.sig`, is over the exact bytes of the
-file, in namespace linetap-order, as `ssh-keygen -Y sign` makes it. The order names its unit and when it was made, and
-none is taken that is not younger than the last.
+The authority is the one that the unit was commissioned with (order.json, which is root's). Where an older version
+commissioned it, it is that of the configuration in force, a file that the recorder may write. Its signature,
+`linetap.toml.sig`, is over the exact bytes of the file, in namespace linetap-order, as `ssh-keygen -Y sign` makes it.
+The order names its unit and when it was made, and none is taken that is not younger than the last.
 """
 
 from __future__ import annotations
@@ -69,16 +70,17 @@ def read_card(path: Path) -> bytes:
 
 def _owner(home: Path) -> tuple[str, Authority] | None:
     """The unit's name and its authority; None: it is new, or names none. OrderFault where that cannot be known."""
+    if not (home / KEY).exists():
+        return None
     try:
-        config = commissioned(home)
-        if config is not None:
-            lines, needed, unit = config.keys.authority_lines, config.keys.authority_needed, config.unit
-        else:
-            taken = _taken(home) if (home / KEY).exists() else _Taken()
-            lines, needed, unit = taken.authority, taken.authority_needed, taken.unit
+        taken = _taken(home)
+        unit, lines, needed = taken.unit, taken.authority, taken.authority_needed
+        if not lines and (config := commissioned(home)) is not None:
+            unit, lines, needed = config.unit, config.keys.authority_lines, config.keys.authority_needed
         return (unit, authority.from_lines(lines, needed)) if lines else None
     except BadInput as error:
-        raise OrderFault("order_config", f"{NAME}: whose order it takes cannot be known: {error}") from None
+        why = str(error).replace("\n", "; ")
+        raise OrderFault("order_config", f"{NAME}: whose order it takes cannot be known: {why}") from None
 
 
 def require_authority(data: bytes, boot: Path, home: Path) -> None:

@@ -62,6 +62,7 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
         raise OrderFault("retire_new", f"{ASKED}: this unit was never commissioned: there is nothing to end")
     if said != config.unit:
         raise OrderFault("retire_other_unit", f"{ASKED}: the one line {config.unit} would be right")
+    _require_own(config, home)
     _require_button(config, clock)
     statement, line, name = _statement(config, home, clock)
     _put_aside(config, name)
@@ -83,6 +84,18 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
 def _forget(home: Path) -> None:
     for each in _ENDS:
         (home / each).resolve().unlink(missing_ok=True)
+
+
+def _require_own(config: Config, home: Path) -> None:
+    """Root renames the vault that a file of the recorder's names: it has to be the recorder's too."""
+    try:
+        owner, vault = (home / UNIT).stat().st_uid, os.lstat(config.vault_path)
+    except OSError:
+        return  # there is nothing to rename
+    if owner not in (0, vault.st_uid) or not stat.S_ISDIR(vault.st_mode):
+        raise OrderFault(
+            "retire_config", f"{config.vault_path}: no folder of whoever owns {UNIT}; its vault would be right"
+        )
 
 
 def _require_button(config: Config, clock: Clock) -> None:
