@@ -158,17 +158,15 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
-# Three beside one another: the calls of minutes and the attacks on a running unit, nearly all waiting; a half of the
-# others, in which systemd, which has to keep time, comes when those calls are over; and the rest, which takes as long and
-# is said first.
+# Three beside one another: what waits for calls of minutes and for machines that start, one after another, since it has
+# to keep time; a half of the others; and the rest, which takes as long and is said first.
 all_pytests() {
   local file pid pids=() status=0
-  local waiting=(tests/e2e tests/attack/test_rooms.py)
-  local half=(tests/hardware tests/evidence tests/signals tests/vault)
+  local waiting=(tests/e2e tests/attack/test_rooms.py tests/systemd)
+  local half=(tests/hardware tests/evidence tests/signals tests/vault tests/recorder)
   for file in tests/desk/test_*.py; do
     [[ $file = */test_serve* || $file = */test_watch* ]] || half+=("$file")
   done
-  half+=(tests/systemd)
   mkdir -p build
   trap 'kill "${pids[@]}" 2>/dev/null || true; exit 130' INT TERM
   "$BIN/pytest" "${waiting[@]}" >build/calls.log 2>&1 </dev/null &
