@@ -33,7 +33,7 @@ class Opened:
             self.session = self.salted.handle if self.salted else commands.policy_session(self.transport)
             self._boot = self._find(bootpolicy.signed(boots, file.ref, file.release_key()))
             self._ticket = self._verified(self._boot)
-        except BaseException:
+        except BaseException:  # Ctrl-C too must leave no session open in the TPM
             self.close()
             raise
 
