@@ -8,12 +8,9 @@ collector, or a proxy that has TLS.
 from __future__ import annotations
 
 import argparse
-import ipaddress
-import socket
 import sys
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from sqlalchemy import Engine
@@ -21,13 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from linetap.clock import Clock
 from linetap.desk.ingest import database, metrics
+from linetap.desk.loopback import LoopbackServer, address_of
 from linetap.errors import BadInput
 from linetap.service import Stop
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_AT_ONCE = 4
 REQUEST_S = 5  # without a byte from whoever asks
-_TURN_S = 0.5
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
@@ -52,18 +49,6 @@ def _read(engine: Engine, clock: Clock) -> str:
         return metrics.text(db, clock.utc_ns())
 
 
-def address_of(text: str, where: str) -> tuple[str, int]:
-    """BadInput, which begins with `where`, for one that is none or not of the loopback."""
-    host, _, port = text.rpartition(":")
-    try:
-        address, number = ipaddress.ip_address(host.strip("[]")), int(port)
-    except ValueError:
-        raise BadInput(f"{where}: 127.0.0.1:9464 would be right") from None
-    if not address.is_loopback or not 0 <= number <= 65_535:
-        raise BadInput(f"{where}: only on the loopback; 127.0.0.1:9464 would be right")
-    return str(address), number
-
-
 def _serve(address: tuple[str, int], read: Callable[[], str]) -> None:
     stop = Stop()
     try:
@@ -78,34 +63,11 @@ def _serve(address: tuple[str, int], read: Callable[[], str]) -> None:
             server.handle_request()
 
 
-class Server(ThreadingHTTPServer):
-    timeout = _TURN_S
-    daemon_threads = True
-    block_on_close = False
-
+class Server(LoopbackServer):
     def __init__(self, address: tuple[str, int], read: Callable[[], str]) -> None:
         """`read`: the exposition; SQLAlchemyError is answered with 503."""
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
         self.read = read
-        self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
-        super().__init__(address, Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """More than MOST_AT_ONCE are hung up on."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever hangs up in the middle is nothing to write down."""
+        super().__init__(address, Handler, MOST_AT_ONCE)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap.desk.ingest import settings as desksettings
-from linetap.desk.ingest.metricsserver import address_of
 from linetap.desk.localmoment import zone_of
+from linetap.desk.loopback import address_of
 from linetap.desk.serve.config import OidcConfig, ServeConfig
 from linetap.errors import BadInput
 

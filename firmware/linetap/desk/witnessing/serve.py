@@ -8,12 +8,11 @@ Plain HTTP on the loopback: nobody is asked who they are, the keeper's signature
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 import threading
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap.clock import Clock
 from linetap.desk import callfolder
 from linetap.desk.callfolder import Damaged
+from linetap.desk.loopback import LoopbackServer, address_of
 from linetap.desk.witnessing import judge
 from linetap.errors import BadInput
 from linetap.evidence import addcheckpoint, checkpoint, merkle, note
@@ -35,7 +35,6 @@ from linetap.service import Stop
 STATE_LIMIT_BYTES = 16 << 20
 MOST_AT_ONCE = 8
 REQUEST_S = 10
-_TURN_S = 0.5
 _S = 1_000_000_000
 
 
@@ -117,7 +116,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     witness = CheckpointWitness(args.name, key, logs, args.state, clock)
     stop = Stop()
     try:
-        server = Server(address_of(args.listen), witness)
+        server = Server(address_of(args.listen, f"--listen {args.listen}"), witness)
     except OSError as error:
         raise BadInput(f"--listen {args.listen}: {error.strerror}") from None
     with server:
@@ -130,39 +129,10 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     return 0
 
 
-def address_of(text: str) -> tuple[str, int]:
-    from linetap.desk.ingest.metricsserver import address_of as loopback
-
-    return loopback(text, f"--listen {text}")
-
-
-class Server(ThreadingHTTPServer):
-    timeout = _TURN_S
-    daemon_threads = True
-    block_on_close = False
-
+class Server(LoopbackServer):
     def __init__(self, address: tuple[str, int], witness: CheckpointWitness) -> None:
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
         self.witness = witness
-        self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
-        super().__init__(address, Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """More than MOST_AT_ONCE are hung up on."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever hangs up in the middle is nothing to write down."""
+        super().__init__(address, Handler, MOST_AT_ONCE)
 
 
 class Handler(BaseHTTPRequestHandler):
