@@ -74,16 +74,12 @@ def bell_path(run_dir: Path, card: int) -> Path:
 
 
 class Mapped:
-    """The file as a header record and an array of slots."""
+    """The file as a header record and an array of slots, for its writer alone: a reader copies (copied.py)."""
 
-    def __init__(self, path: Path, lines: int, slots: int, writable: bool) -> None:
-        self.path = path
-        flags = os.O_RDWR if writable else os.O_RDONLY
-        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    def __init__(self, path: Path, lines: int, slots: int) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            self.inode = os.fstat(fd).st_ino
-            access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-            self.memory = mmap.mmap(fd, 0, access=access)
+            self.memory = mmap.mmap(fd, 0)
         finally:
             os.close(fd)
         self.header = np.frombuffer(self.memory, HEADER, 1)

@@ -73,7 +73,7 @@ class RingWriter:
         self.resumed = same_shape(path, card, line_numbers, slots, device_rate_hz, boot)
         if not self.resumed:
             allocate(path, card, line_numbers, slots, device_rate_hz, boot)
-        self._map = Mapped(path, lines, slots, writable=True)
+        self._map = Mapped(path, lines, slots)
         self._slot_bytes = slot_dtype(lines).itemsize
         self._count = slots
         self.decimation = device_rate_hz // RATE_HZ
