@@ -12,7 +12,7 @@ import msgspec
 from linetap import __version__, rooms
 from linetap.clock import Clock
 from linetap.config.schema import Board, Card, Config, Keys, Line, Storage
-from linetap.handover import replace_in_ram
+from linetap.durable.replace import replace_in_ram
 from linetap.records import (
     CaptureState,
     LineState,

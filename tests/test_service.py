@@ -17,8 +17,8 @@ import pytest
 
 from linetap import rooms
 from linetap.clock import NS_PER_MS, ManualClock
+from linetap.durable.replace import replace_in_ram
 from linetap.errors import AlreadyRunning
-from linetap.handover import replace_in_ram
 from linetap.records import Fault, PanelState, ServiceState
 from linetap.service import (
     DEAD_AFTER_MS,

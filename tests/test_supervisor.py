@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from linetap.clock import NS_PER_S, SYSTEM
-from linetap.handover import replace_in_ram
+from linetap.durable.replace import replace_in_ram
 from linetap.records import Fault, ServiceState
 from linetap.service import StateFile, credential
 from linetap.supervisor import Supervisor

@@ -7,7 +7,6 @@ any size there, or take it away at any moment. Nothing of that may make the read
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -19,7 +18,6 @@ import msgspec
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no FIFO and no lease holds it up
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_NAMES = 1024  # that are looked at in a folder of somebody else's
 
 
@@ -85,25 +83,3 @@ def stamp(path: Path | str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns
-
-
-def replace_in_ram(path: Path, data: bytes, private: bool = False) -> None:
-    """For tmpfs: a rename without fsync. What must survive a power cut goes through `files.write_atomically`.
-
-    `private`: for this service alone; others of the folder's group may read the rest.
-    """
-    fresh = f".{path.name}.new"
-    at = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(fresh, dir_fd=at)  # of one that was killed; or whatever else, which is not written through
-        fd = os.open(fresh, _NEW, 0o600 if private else 0o640, dir_fd=at)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
-        finally:
-            os.close(fd)
-        os.rename(fresh, path.name, src_dir_fd=at, dst_dir_fd=at)
-    finally:
-        os.close(at)

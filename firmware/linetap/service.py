@@ -16,8 +16,8 @@ import msgspec
 
 from linetap import __version__, handover, rooms
 from linetap.clock import NS_PER_MS, Clock
+from linetap.durable.replace import replace_in_ram
 from linetap.errors import AlreadyRunning
-from linetap.handover import replace_in_ram
 from linetap.log import handler_for
 from linetap.records import ServiceState
 from linetap.supervisor import Supervisor

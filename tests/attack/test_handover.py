@@ -16,10 +16,10 @@ from linetap import handover, learned, rooms
 from linetap.config import load_config
 from linetap.config.places import require_usual_places
 from linetap.config.schema import LEARNED, RUN_DIR, VAULT
+from linetap.durable.replace import replace_durably, replace_in_ram
 from linetap.errors import AlreadyRunning, BadInput
 from linetap.provision.lay import _lay
 from linetap.recorder.door import Door
-from linetap.recorder.vault import files
 from linetap.records import PanelState, RecorderCommand, StartWalk
 from linetap.service import InstanceLock, StateReader, read_state
 from linetap.sockets import Caller
@@ -92,7 +92,7 @@ def test_a_folder_that_is_a_link_is_not_entered(run_dir: Path, victim: Path) -> 
 
 def test_a_state_that_is_nested_without_end_is_none(run_dir: Path) -> None:
     """msgspec gives up with another error than for what is no JSON."""
-    handover.replace_in_ram(rooms.enter(run_dir, "panel") / "panel.json", b'{"x":' + b"[" * 100_000)
+    replace_in_ram(rooms.enter(run_dir, "panel") / "panel.json", b'{"x":' + b"[" * 100_000)
     assert read_state(run_dir, "panel", PanelState) is None
 
 
@@ -117,12 +117,12 @@ def test_of_a_crowded_folder_some_names_are_looked_at(run_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("plant", HOSTILE)
-@pytest.mark.parametrize("write", [handover.replace_in_ram, files.write_atomically])
+@pytest.mark.parametrize("write", [replace_in_ram, replace_durably])
 def test_what_lies_at_the_name_of_a_temporary_is_not_written_to(
     run_dir: Path, victim: Path, plant: Callable[[Path, Path], None], write: Callable[[Path, bytes], None]
 ) -> None:
     path = run_dir / "state"
-    plant(path.with_name(".state.new" if write is handover.replace_in_ram else ".state.tmp"), victim)
+    plant(path.with_name(".state.new" if write is replace_in_ram else ".state.tmp"), victim)
     try:
         write(path, b"new")
     except OSError:

@@ -16,10 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "panel"))
 
 from test_panel_service import Room
 
-from linetap import checks, handover, rooms
+from linetap import checks, rooms
 from linetap.capture.lights import _shown
 from linetap.checks import Damper, Finding, Watch, take_snapshot
 from linetap.clock import NS_PER_MS
+from linetap.durable.replace import replace_in_ram
 from linetap.records import CaptureState, RecorderState, ReporterState, ServiceState
 from linetap.reporter.health import health
 from linetap.reporter.messages import Topics
@@ -79,7 +80,7 @@ def test_whatever_a_service_says_of_itself_the_others_go_on(run_dir: Path, seed:
         said = senseless(inspect.type_info(KINDS[name]), dice)
         now_ns = room.clock.monotonic_ns()
         data = msgspec.json.encode({**said, "service": name, "mono_ns": now_ns})
-        handover.replace_in_ram(rooms.enter(run_dir, name) / f"{name}.json", data)
+        replace_in_ram(rooms.enter(run_dir, name) / f"{name}.json", data)
         room.panel.tick()
         snapshot = take_snapshot(config, watch, room.clock)
         standing = checks.run(snapshot, standing)

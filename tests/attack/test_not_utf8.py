@@ -12,6 +12,7 @@ import pytest
 
 from linetap import handover, rooms
 from linetap.clock import NS_PER_S, ManualClock
+from linetap.durable.replace import replace_in_ram
 from linetap.evidence import sealed
 from linetap.recorder.door import Door
 from linetap.recorder.follow import Cards
@@ -41,7 +42,7 @@ def test_of_a_state_there_is_none(run_dir: Path, name: str) -> None:
     reader = StateReader(run_dir, name, kind)
     for field in ("service", "version", "unit", "broker", "meaning_ko", "fault", "\udcff"):
         said = b'{"%s":"\xff"}' % field.encode("utf-8", "surrogateescape")
-        handover.replace_in_ram(rooms.enter(run_dir, name) / f"{name}.json", said)
+        replace_in_ram(rooms.enter(run_dir, name) / f"{name}.json", said)
         assert read_state(run_dir, name, kind) is None
         assert reader.read() is None
 
@@ -61,7 +62,7 @@ def test_every_text_of_what_is_handed_over(kind: type) -> None:
 
 
 def test_a_service_goes_on_where_the_recorder_says_that_it_has_to_start_again(run_dir: Path) -> None:
-    handover.replace_in_ram(rooms.enter(run_dir, "recorder") / "renewed", b'{"at_ns":1,"services":["\xff"]}')
+    replace_in_ram(rooms.enter(run_dir, "recorder") / "renewed", b'{"at_ns":1,"services":["\xff"]}')
     file = StateFile(run_dir, "panel", ManualClock(monotonic_ns=NS_PER_S))
     file.write(ServiceState(service="panel", version="0", pid=1, started_ns=0, mono_ns=0, progress=0))
     assert not file.outdated

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from attack_house import HOUR, House, a_weaker
 
+from disk_writes import replace_durably_by
 from linetap.config import load_config
-from linetap.recorder.vault import files
+from linetap.durable.replace import replace_durably
 from linetap.recorder.vault.log import UnitLog
 
 
@@ -20,7 +21,7 @@ class _Cut(BaseException):
     pass
 
 
-_WRITE, _APPEND, _RENAME, _UNLINK = files.write_atomically, UnitLog.append, Path.rename, Path.unlink
+_WRITE, _APPEND, _RENAME, _UNLINK = replace_durably, UnitLog.append, Path.rename, Path.unlink
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
             step()
         _UNLINK(self, missing_ok)
 
-    monkeypatch.setattr(files, "write_atomically", write)
+    replace_durably_by(monkeypatch, write)
     monkeypatch.setattr(UnitLog, "append", append)
     monkeypatch.setattr(Path, "rename", rename)
     monkeypatch.setattr(Path, "unlink", unlink)

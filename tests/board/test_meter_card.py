@@ -28,8 +28,8 @@ from linetap.capture.player import Player
 from linetap.clock import NS_PER_MS, SYSTEM, ManualClock
 from linetap.config.numbers import MeterNumbers
 from linetap.config.schema import Board, Card, Config, Keys, Line
+from linetap.durable.replace import replace_in_ram
 from linetap.errors import BadInput
-from linetap.handover import replace_in_ram
 from linetap.records import CaptureState, LineState, LineStatus, MeterState, RecorderState, WalkedLine, WalkState
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
 from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at

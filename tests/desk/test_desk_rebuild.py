@@ -28,9 +28,9 @@ from linetap.desk.ingest import database, months, tables
 from linetap.desk.ingest.service import alone
 from linetap.desk.ingest.store import Store
 from linetap.desk.rebuild import place, stored
+from linetap.durable import files
 from linetap.errors import AlreadyRunning
 from linetap.evidence import hold, keys, sealed, sshsig
-from linetap.recorder.vault import files
 from linetap.records import CallRecord
 from postgres_rig import Postgres
 

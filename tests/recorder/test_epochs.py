@@ -16,13 +16,14 @@ import pytest
 from epoch_vault import NOW, begin, clock, finish, folder, key_opens, opens, signed, writer
 from msgspec.structs import replace
 
+from disk_writes import replace_durably_by
 from epoch_rig import Authority
 from linetap.clock import parse_rfc3339
 from linetap.config.schema import Config
+from linetap.durable.replace import replace_durably
 from linetap.evidence import keylist, keys, sealed
 from linetap.evidence.keylist import KeyList, Overflow
 from linetap.recorder.calls.retention import class_of, retention_of
-from linetap.recorder.vault import files
 from linetap.recorder.vault.epochs import TAKEN
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.jobs import OpenCall
@@ -134,7 +135,7 @@ def test_killed_between_the_new_key_and_the_record_that_names_it(
     vault = writer(config)
     call_id = begin(vault)
     path = folder(config, call_id)
-    real, rename = files.write_atomically, Path.rename
+    real, rename = replace_durably, Path.rename
 
     def write(place: Path, data: bytes) -> None:
         if place.name == dies_at:
@@ -147,7 +148,7 @@ def test_killed_between_the_new_key_and_the_record_that_names_it(
         return rename(self, target)
 
     with monkeypatch.context() as patched:
-        patched.setattr(files, "write_atomically", write)
+        replace_durably_by(patched, write)
         patched.setattr(Path, "rename", move)
         with pytest.raises(Killed):
             finish(vault, config, call_id, marked=True)

@@ -11,9 +11,10 @@ from test_writer import Source, writer
 
 from broker import until
 from linetap.clock import ManualClock
-from linetap.recorder.vault import files
+from linetap.durable import files, replace
+from linetap.durable.replace import replace_durably
+from linetap.durable.steps import STANDS_NS, Steps, step
 from linetap.recorder.vault.journal.journal import Journal
-from linetap.recorder.vault.steps import STANDS_NS, Steps, step
 from unit_rig import make_unit
 
 PATIENCE_S = 20.0
@@ -44,7 +45,7 @@ def test_every_durable_write_of_the_thread_itself_is_a_step(tmp_path: Path) -> N
         steps.begin()
         for number in range(5):
             clock.advance(STANDS_NS - 1)
-            files.write_atomically(tmp_path / str(number), b"x")
+            replace_durably(tmp_path / str(number), b"x")
 
     thread = threading.Thread(target=slow_disk)
     thread.start()
@@ -52,7 +53,7 @@ def test_every_durable_write_of_the_thread_itself_is_a_step(tmp_path: Path) -> N
     assert not steps.stands()
     clock.advance(STANDS_NS)
     step()  # of a thread that reports no steps
-    files.write_atomically(tmp_path / "another", b"x")
+    replace_durably(tmp_path / "another", b"x")
     assert steps.stands()
 
 
@@ -70,7 +71,7 @@ def test_the_vaults_thread_is_named_while_the_disk_does_not_answer(
         assert goes_on.wait(PATIENCE_S)
         sync_directory(path)
 
-    monkeypatch.setattr(files, "sync_directory", hanging)
+    monkeypatch.setattr(replace, "sync_directory", hanging)
     vault.start()
     vault.keep("walks/1.json", b"{}")
     assert hangs.wait(PATIENCE_S)

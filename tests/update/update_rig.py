@@ -15,8 +15,8 @@ import msgspec
 from linetap import rooms
 from linetap.clock import NS_PER_S, ManualClock
 from linetap.config import Config
-from linetap.handover import replace_in_ram
-from linetap.recorder.vault import files
+from linetap.durable import files
+from linetap.durable.replace import replace_in_ram
 from linetap.records import LineStatus, UpdateState
 from linetap.update import state, wish
 from linetap.update.fault import UpdateFault

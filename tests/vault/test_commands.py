@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from disk_writes import replace_durably_by
 from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.checks import Finding, Trouble
 from linetap.clock import NS_PER_S, rfc3339
@@ -429,7 +430,7 @@ class TestSpool:
         data = unit.hold(record, unit.clock.utc_ns() + 100 * DAY)
         unit.give(data)
 
-        monkeypatch.setattr("linetap.recorder.vault.holds.files.write_atomically", _cut_in_holds)
+        replace_durably_by(monkeypatch, _cut_in_holds)
         with pytest.raises(_Cut):
             unit.tick()
         monkeypatch.undo()

@@ -14,13 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import config_file
+from disk_writes import replace_durably_by
 from keeping_rig import DAY, Keeper, midnight
 from linetap.config import Config, change, config_sha256, load_config
 from linetap.config.profile import Profile
 from linetap.config.schema import Line, Recording, RetentionClass
+from linetap.durable.replace import replace_durably
 from linetap.evidence import keys
 from linetap.evidence.command import Answer
-from linetap.recorder.vault import configchange, files
+from linetap.recorder.vault import configchange
 from linetap.service import StateFile, ask_to_start_again
 from state_files import recorder
 from state_files import unit as made
@@ -298,7 +300,7 @@ class TestPower:
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
             _WRITE(path, data, like)
 
-        monkeypatch.setattr(files, "write_atomically", read_only)
+        replace_durably_by(monkeypatch, read_only)
         answer = unit.ask(unit.with_("recording", deaf_calls=5))
         assert answer.code == "config_unwritable"
         assert "Read-only" in answer.text
@@ -318,7 +320,7 @@ class _Cut(BaseException):
     pass
 
 
-_WRITE = files.write_atomically
+_WRITE = replace_durably
 
 
 def _cut_at(nth: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -348,7 +350,7 @@ def _cut_at(nth: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         cut("leaf")
         _TELL(*args)
 
-    monkeypatch.setattr(files, "write_atomically", write)
+    replace_durably_by(monkeypatch, write)
     monkeypatch.setattr("linetap.recorder.vault.configchange.ask_to_start_again", ask)
     monkeypatch.setattr(configchange.ConfigChange, "_tell", tell)
     monkeypatch.setattr(Path, "unlink", unlink)

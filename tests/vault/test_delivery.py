@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from disk_writes import replace_durably_by
 from keeping_rig import Keeper
 from linetap.broker.message import unarmored
 from linetap.clock import rfc3339
@@ -206,7 +207,7 @@ class TestLight:
 
         unit.give(ack(unit, 12))
         with monkeypatch.context() as patch:
-            patch.setattr("linetap.recorder.vault.outbox.files.write_atomically", refuse)
+            replace_durably_by(patch, refuse)
             unit.tick()
         assert unit.outbox.confirmed == 0
         unit.tick()

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from epoch_rig import Authority
 from linetap.clock import SYSTEM, Clock, ManualClock
 from linetap.desk import callfolder, verify
+from linetap.durable import files
 from linetap.errors import DeviceFault
 from linetap.evidence import age, au, g711, index, keys, sealed, sshsig
 from linetap.recorder.ports import AudioSource, CallNote
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault import files
 from linetap.recorder.vault.journal import frames, recovery, store
 from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State, Tick, next_seam
 from linetap.recorder.vault.journal.journal import Journal

@@ -20,8 +20,9 @@ from linetap.clock import NS_PER_S, rfc3339
 from linetap.desk.ingest import database, tables
 from linetap.desk.ingest.judge import NAMESPACE, Report
 from linetap.desk.ingest.store import Store
+from linetap.durable import files
 from linetap.evidence import keys, sealed, signers
-from linetap.recorder.vault import files, outbox, places, rebuild
+from linetap.recorder.vault import outbox, places, rebuild
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.places import NAME as PLACES
 from linetap.recorder.vault.places import SLACK, Places

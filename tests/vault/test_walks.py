@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from keeping_rig import Keeper
+from linetap.durable.files import sha256
 from linetap.errors import BadInput
 from linetap.evidence import sealed, walk
 from linetap.evidence.leaflog import LEAVES, lines_of
 from linetap.evidence.walk import WalkReport
 from linetap.recorder.vault import walks
-from linetap.recorder.vault.files import sha256
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.walks import Walks
 from linetap.records import WalkedLine

@@ -17,7 +17,7 @@ from typing import IO
 import msgspec
 import numpy as np
 
-from linetap.handover import replace_in_ram
+from linetap.durable.replace import replace_in_ram
 from linetap.ring import I16
 
 END_S = 30

@@ -18,8 +18,8 @@ import msgspec
 
 from linetap import rooms
 from linetap.board.gpio import Gpio, begin, claim, import_gpio
+from linetap.durable.replace import replace_in_ram
 from linetap.errors import DeviceFault, Refusal
-from linetap.handover import replace_in_ram
 
 EXAMPLE = "example: linetap relays open --card 1"
 MOST_BYTES = 4096

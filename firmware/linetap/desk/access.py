@@ -18,6 +18,7 @@ import msgspec
 
 from linetap.clock import Clock, rfc3339
 from linetap.desk.access_entry import Entry, leaf_of
+from linetap.durable.replace import replace_durably
 from linetap.errors import Refusal
 from linetap.evidence import keys, leaflog, sshsig
 from linetap.evidence.keys import PublicKey, SigningKey
@@ -32,7 +33,6 @@ from linetap.evidence.unitlog import (
     decode_head,
     encode_head,
 )
-from linetap.recorder.vault.files import write_atomically
 
 _LOCK = "lock"
 _LOCK_WAIT_S, _LOCK_STEP_S = 10.0, 0.05
@@ -82,9 +82,9 @@ class AccessLog:
         finally:
             log.close()
         data = encode_head(head)
-        write_atomically(self.folder / HEAD, data)
+        replace_durably(self.folder / HEAD, data)
         armored = sshsig.sign(data, self._key, HEAD_NAMESPACE).encode("ascii")
-        write_atomically(self.folder / f"{HEAD}{SIGNATURE_SUFFIX}", armored)
+        replace_durably(self.folder / f"{HEAD}{SIGNATURE_SUFFIX}", armored)
         return index
 
     def entries(self) -> list[Entry]:

@@ -13,11 +13,11 @@ import msgspec
 
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock, parse_rfc3339, rfc3339
 from linetap.desk import commandapply, commandsend, privatefile, signed
+from linetap.durable import files
 from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import document, sealed, sshsig
 from linetap.evidence.command import HERE, LIGHT, MAY, Command, Envelope
-from linetap.recorder.vault import files
 from linetap.recorder.vault.identify import LONGEST_S
 from linetap.update import wish
 from linetap.update.release import PATTERN

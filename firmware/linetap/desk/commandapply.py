@@ -16,10 +16,10 @@ from linetap import handover, rooms
 from linetap.clock import NS_PER_S, Clock
 from linetap.config import Config, load_config
 from linetap.config.places import require_usual_places
+from linetap.durable.replace import replace_in_ram
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import command as envelopes
 from linetap.evidence.command import Answer
-from linetap.handover import replace_in_ram
 from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
 from linetap.records import RecorderState
 from linetap.service import alive, read_state, remove_quietly

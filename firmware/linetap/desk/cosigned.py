@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.desk import callfolder
+from linetap.durable.replace import replace_durably
 from linetap.evidence import signers as allowed
 from linetap.evidence import sshsig, unitlog
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
-from linetap.recorder.vault.files import write_atomically
 
 PRINCIPAL = allowed.WITNESS
 WITNESS_SUFFIX = ".witness.sig"
@@ -45,10 +45,10 @@ def read_head(path: Path, signers: list[Signer] | None) -> SignedHead:
 
 def write(path: Path, signed: SignedHead, key: Ed25519PrivateKey) -> None:
     """Whoever reads in between finds an old signature under a new head, and reads again."""
-    write_atomically(path, signed.data)
-    write_atomically(_beside(path, SIGNATURE_SUFFIX), signed.signature)
+    replace_durably(path, signed.data)
+    replace_durably(_beside(path, SIGNATURE_SUFFIX), signed.signature)
     cosignature = sshsig.sign(signed.data, key, HEAD_NAMESPACE)
-    write_atomically(_beside(path, WITNESS_SUFFIX), cosignature.encode("ascii"))
+    replace_durably(_beside(path, WITNESS_SUFFIX), cosignature.encode("ascii"))
 
 
 def _beside(path: Path, suffix: str) -> Path:

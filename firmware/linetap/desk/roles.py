@@ -11,11 +11,11 @@ from pathlib import Path
 from linetap.clock import SYSTEM, Clock
 from linetap.desk import deskfolder
 from linetap.desk.access_entry import Entry
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence import keys
 from linetap.evidence.release import APPROVERS
 from linetap.evidence.roles import Roles, RolesFault, public_key
-from linetap.recorder.vault.files import write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,8 +81,8 @@ def _use(args: argparse.Namespace, clock: Clock) -> Roles:
         step.entry.roles, step.entry.roles_sha256 = roles.version, hashlib.sha256(data).hexdigest()
         _require_one_of_a_version(step.entry, step.past)
         step.granted()
-        write_atomically(folder / deskfolder.ROLES, data)
-        write_atomically(folder / f"{deskfolder.ROLES}.sig", armored)
+        replace_durably(folder / deskfolder.ROLES, data)
+        replace_durably(folder / f"{deskfolder.ROLES}.sig", armored)
     return roles
 
 

@@ -21,12 +21,12 @@ from linetap.desk.callfolder import load_private_key
 from linetap.desk.verifylog import LogCheck
 from linetap.desk.witnessing import carry, client, options
 from linetap.desk.witnessing import heads as store
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import checkpoint, keys, leaflog, sealed, sigsum
 from linetap.evidence.leaflog import LEAVES
 from linetap.evidence.merkle import Tree
 from linetap.evidence.unitlog import Leaf
-from linetap.recorder.vault.files import write_atomically
 
 SUFFIX = ".proof"
 POLICY = "policy"
@@ -103,9 +103,9 @@ def run(args: argparse.Namespace) -> int:
         if sealed.CALL_ID.fullmatch(call_id) is None or call_id not in places:
             raise NotProven(f"{call_id}: the log does not know that it was sealed")
         text = sigsum.proof(tree, *places[call_id], head, key.public_key())
-        write_atomically(args.output / (call_id + SUFFIX), text.encode("ascii"))
+        replace_durably(args.output / (call_id + SUFFIX), text.encode("ascii"))
         sys.stdout.write(f"ok   {call_id}: leaf {places[call_id][0]} of {tree.size}\n")
-    write_atomically(args.output / POLICY, policy.encode("ascii"))
+    replace_durably(args.output / POLICY, policy.encode("ascii"))
     return 0
 
 

@@ -11,10 +11,10 @@ from linetap.desk import callfolder, cosigned, tsa
 from linetap.desk.callfolder import Damaged
 from linetap.desk.cosigned import SignedHead
 from linetap.desk.tsa import TOKEN_SUFFIX, Tsa
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import unitlog
 from linetap.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Head
-from linetap.recorder.vault.files import write_atomically
 
 
 def stamp_head(signed: SignedHead, authority: Tsa, folder: Path) -> Path:
@@ -23,9 +23,9 @@ def stamp_head(signed: SignedHead, authority: Tsa, folder: Path) -> Path:
     token_path = path.with_name(path.name + TOKEN_SUFFIX)
     if not token_path.exists():
         token = authority.token(signed.data)
-        write_atomically(path, signed.data)
-        write_atomically(path.with_name(path.name + SIGNATURE_SUFFIX), signed.signature)
-        write_atomically(token_path, token)  # last: where it is, the others are
+        replace_durably(path, signed.data)
+        replace_durably(path.with_name(path.name + SIGNATURE_SUFFIX), signed.signature)
+        replace_durably(token_path, token)  # last: where it is, the others are
     return path
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap.desk import callfolder
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, Refusal
-from linetap.recorder.vault.files import write_atomically
 
 TOKEN_SUFFIX = ".tsr"
 TOKEN_LIMIT_BYTES = 64 << 10
@@ -54,7 +54,7 @@ def stamp(path: Path, tsa: Tsa) -> Path:
     """The token beside a file; one that is there already is asked for no more."""
     token = path.with_name(path.name + TOKEN_SUFFIX)
     if not token.exists():
-        write_atomically(token, tsa.token(path.read_bytes()))
+        replace_durably(token, tsa.token(path.read_bytes()))
     return token
 
 

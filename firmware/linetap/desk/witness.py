@@ -17,12 +17,12 @@ from linetap.clock import SYSTEM
 from linetap.desk import callfolder, cosigned, timestamp, tsa
 from linetap.desk.callfolder import Damaged
 from linetap.desk.cosigned import SignedHead
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import merkle
 from linetap.evidence.leaflog import TREE, FileNodes
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD, Head
-from linetap.recorder.vault.files import write_atomically
 
 STATE_LIMIT_BYTES = 16 << 20
 
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
             try:
                 signed = may_cosign(path, signers, state)
                 state[signed.head.unit] = signed.head
-                write_atomically(args.state, msgspec.json.encode(state, order="deterministic"))
+                replace_durably(args.state, msgspec.json.encode(state, order="deterministic"))
                 cosigned.write(args.output / f"{signed.head.unit}.json", signed, key)
                 sys.stdout.write(f"ok   {path}: {signed.head.unit}, {signed.head.size} leaves, cosigned\n")
                 if authority is not None and not timestamp.is_stamped_that_day(signed.head, args.stamps):

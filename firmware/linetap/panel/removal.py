@@ -15,6 +15,7 @@ from typing import Literal
 
 from linetap import handover, rooms
 from linetap.checks.watch import Seen
+from linetap.durable.replace import replace_in_ram
 from linetap.records import RecorderState
 
 WANTED, DONE = "removal", "removal"  # in the panel's folder, and in root's
@@ -70,7 +71,7 @@ class Removal:
         if not sealed and recorder.status == "alive" and now_ms - asked_ms < SEALED_MS:
             return
         try:
-            handover.replace_in_ram(self._wanted, b"")
+            replace_in_ram(self._wanted, b"")
             self._wanted_ms = now_ms
         except OSError as error:
             self._fail(f"{self._wanted}: {error.strerror}")

@@ -19,12 +19,12 @@ import msgspec
 from linetap.clock import parse_rfc3339
 from linetap.config import Config, load_config
 from linetap.config.load import MAX_BYTES
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence import authority, sshsig
 from linetap.evidence.authority import Authority
 from linetap.provision.order import NAME, UNIT, Order
 from linetap.provision.outcome import OrderFault
-from linetap.recorder.vault import files
 
 NAMESPACE = "linetap-order"
 SIGNATURE = f"{NAME}.sig"
@@ -122,7 +122,7 @@ def remember(order: Order, home: Path) -> None:
     config = load_config(home / UNIT)
     named = config.keys
     taken = _Taken(order.made_at, config.unit, named.authority_lines, named.authority_needed)
-    files.write_atomically(home / TAKEN, msgspec.json.encode(taken))
+    replace_durably(home / TAKEN, msgspec.json.encode(taken))
 
 
 def _require_signed(data: bytes, boot: Path, whose: Authority, who: str) -> None:

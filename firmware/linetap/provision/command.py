@@ -12,11 +12,11 @@ from pathlib import Path
 from linetap.clock import SYSTEM, Clock
 from linetap.config.load import Source
 from linetap.desk import wipe
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, LinetapError
 from linetap.provision import CARD_WRONG, admit, order, outcome, pack, retire
 from linetap.provision.lay import lay, take_certificate
 from linetap.provision.outcome import OrderFault
-from linetap.recorder.vault import files
 
 DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
 _WRONG = f"""{order.NAME}: 이 파일에 잘못이 있어 아무것도 바꾸지 않았습니다. 고쳐서 다시 넣어 주십시오.
@@ -62,14 +62,14 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
     except (LinetapError, OSError) as error:
         told = str(error).replace(f"{boot}/", "")
         with contextlib.suppress(OSError):
-            files.write_atomically(boot / ERROR, f"{_WRONG}{told}\n".encode())
+            replace_durably(boot / ERROR, f"{_WRONG}{told}\n".encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
             outcome.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
         raise BadInput(told) from None
     if said:
         with contextlib.suppress(OSError):  # the journal has it too
-            files.write_atomically(boot / DONE, said.encode())
+            replace_durably(boot / DONE, said.encode())
         sys.stdout.write(said)
     return 0
 

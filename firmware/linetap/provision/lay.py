@@ -14,11 +14,11 @@ from linetap.commission.init import SIGNERS, write_beside
 from linetap.config import Config, check_config, config_sha256, load_config
 from linetap.desk import privatefile
 from linetap.desk.pki import unitside
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence import keys
 from linetap.provision import admit, network
 from linetap.provision.order import NAME, UNIT, Network, Order
-from linetap.recorder.vault import files
 
 KEY = "unit.key"
 SSH_KEYS = "linetap-ssh/authorized_keys"  # below /run: gone with the next boot
@@ -37,7 +37,7 @@ def lay(order: Order, etc: Path, run: Path, boot: Path) -> str:
     _let_in(order.ssh_key, run)
     config = load_config(home / UNIT)
     asked, signer = unitside.make_request(config)
-    files.write_atomically(boot / f"{config.unit}.request", asked)
+    replace_durably(boot / f"{config.unit}.request", asked)
     return (
         f"unit {config.unit}, {len(config.line)} lines, configuration {config_sha256(config)}\n"
         f"key {keys.fingerprint(signer)}; the request for its certificate is {config.unit}.request\n"
@@ -76,7 +76,7 @@ def _lay(path: Path, data: bytes) -> None:
         path = path.parent / path.readlink()
     path.parent.mkdir(parents=True, exist_ok=True)
     old = path if path.is_file() and not path.is_symlink() else None
-    files.write_atomically(path, data, like=old, mode=_READABLE)
+    replace_durably(path, data, like=old, mode=_READABLE)
 
 
 def _check(order: Order, home: Path) -> None:
@@ -118,7 +118,7 @@ def _lay_network(wanted: Network, etc: Path) -> None:
             (etc / path).unlink(missing_ok=True)
         else:
             (etc / path).parent.mkdir(parents=True, exist_ok=True)
-            files.write_atomically(etc / path, text.encode())
+            replace_durably(etc / path, text.encode())
             if path != network.SECRET:
                 (etc / path).chmod(_READABLE)  # networkd and chronyd are users of their own
 

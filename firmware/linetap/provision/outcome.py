@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import SYSTEM, rfc3339
+from linetap.durable.replace import replace_durably
 from linetap.errors import Refusal
-from linetap.recorder.vault import files
 from linetap.records import OrderState
 
 NAME = "linetap-order.json"
@@ -31,7 +31,7 @@ class OrderFault(Refusal):
 def note(run_dir: Path, code: str, sha256: str | None) -> None:
     """`sha256` of the order, or of the statement by which a key ended."""
     path = run_dir / NAME
-    files.write_atomically(path, msgspec.json.encode(OrderState(rfc3339(SYSTEM.utc_ns()), code, sha256 or "")))
+    replace_durably(path, msgspec.json.encode(OrderState(rfc3339(SYSTEM.utc_ns()), code, sha256 or "")))
     path.chmod(_READABLE)
 
 

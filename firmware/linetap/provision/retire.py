@@ -21,13 +21,13 @@ from linetap.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
 from linetap.commission.init import NAMESPACES
 from linetap.config import Config
 from linetap.desk import wipe
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import unitlog
 from linetap.provision import admit
 from linetap.provision.order import UNIT
 from linetap.provision.outcome import OrderFault
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault import files
 
 NAMESPACE = "linetap-retired"
 ASKED = "linetap-decommission.txt"  # on the card: the unit's name
@@ -71,7 +71,7 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     _forget(home)
     with contextlib.suppress(OSError):  # the unit keeps both; a card that takes nothing hides no end of a key
         for path in sorted((home / FOLDER).glob(f"{name}.json*")):
-            files.write_atomically(boot / f"{config.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
+            replace_durably(boot / f"{config.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
     with contextlib.suppress(OSError):
         (boot / ASKED).unlink()
     return (
@@ -130,11 +130,11 @@ def _statement(config: Config, home: Path, clock: Clock) -> tuple[bytes, str, st
     folder.mkdir(exist_ok=True)
     try:
         signature = UnitKey(home / admit.KEY, config.keys).signer(NAMESPACE)(data)
-        files.write_atomically(folder / f"{name}.json.sig", signature.encode())
+        replace_durably(folder / f"{name}.json.sig", signature.encode())
     except (LinetapError, OSError):  # the key is damaged: then the line alone says when it ended
         pass
-    files.write_atomically(folder / f"{name}.json", data)
-    files.write_atomically(folder / f"{name}.allowed_signers", f"{line}\n".encode())
+    replace_durably(folder / f"{name}.json", data)
+    replace_durably(folder / f"{name}.allowed_signers", f"{line}\n".encode())
     return data, line, name
 
 

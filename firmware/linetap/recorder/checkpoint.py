@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from linetap import rooms
-from linetap.handover import replace_in_ram
+from linetap.durable.replace import replace_in_ram
 from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.smdr.join import SmdrMemory
 from linetap.recorder.vault.jobs import Job

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from linetap import handover, rooms
 from linetap.clock import NS_PER_S, Clock
+from linetap.durable.replace import replace_in_ram
 from linetap.evidence.command import LIMIT_BYTES, MAY
-from linetap.handover import replace_in_ram
 from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
 from linetap.service import remove_quietly
 

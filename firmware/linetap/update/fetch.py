@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from linetap.broker.backoff import Backoff, Patience
 from linetap.clock import NS_PER_S, Clock
-from linetap.recorder.vault import files
+from linetap.durable import files
 from linetap.update.fault import UpdateFault
 from linetap.update.wish import Wish
 

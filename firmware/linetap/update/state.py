@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault import files
+from linetap.durable.replace import replace_durably
 from linetap.records import UpdateState
 
 STATE = "state.json"
@@ -32,4 +32,4 @@ def load(folder: Path) -> UpdateState | None:
 
 def save(folder: Path, state: UpdateState) -> None:
     """The folder's group (it is setgid, tmpfiles.d) may read it: the recorder does."""
-    files.write_atomically(folder / STATE, msgspec.json.encode(state))
+    replace_durably(folder / STATE, msgspec.json.encode(state))

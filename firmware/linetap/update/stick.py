@@ -18,8 +18,9 @@ from pathlib import Path
 import msgspec
 
 from linetap.config import Config
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
-from linetap.recorder.vault import files
 from linetap.update import state, wish
 from linetap.update.fault import UpdateFault
 from linetap.update.install import Machine, require_room
@@ -77,7 +78,7 @@ def take(top: Path, config: Config, machine: Machine) -> Wish | None:
         copy.unlink()
         return None
     wanted = Wish(version=info.version, sha256=sha256, size=size)
-    files.write_atomically(folder / wish.STICK, msgspec.json.encode(wanted))
+    replace_durably(folder / wish.STICK, msgspec.json.encode(wanted))
     return wanted
 
 

@@ -28,10 +28,10 @@ from linetap.desk.bundle.gather import calls, gather
 from linetap.desk.release import files
 from linetap.desk.witnessing import options
 from linetap.desk.witnessing.judge import Rules
+from linetap.durable.files import sha256, sync_directory
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import document
 from linetap.evidence.signers import Signer
-from linetap.recorder.vault.files import sha256, sync_directory
 
 _CASE_LIMIT = 120  # characters
 _SUFFIX = ".zip"

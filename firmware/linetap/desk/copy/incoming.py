@@ -15,10 +15,10 @@ import msgspec
 
 from linetap.clock import parse_rfc3339
 from linetap.desk.callfolder import Damaged
+from linetap.durable import files
 from linetap.errors import Refusal
 from linetap.evidence import fetch, sealed, signers, sshsig
 from linetap.evidence.signers import Signer
-from linetap.recorder.vault import files
 from linetap.records import CallRecord
 
 PART = ".part"

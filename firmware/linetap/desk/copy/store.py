@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence import closing, sealed, sshsig, tlogproof
-from linetap.recorder.vault import files
 from linetap.recorder.vault.destruction import prune
 
 _KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example would be right"
@@ -101,7 +102,7 @@ class Tree:
             return
         path = self._root / unit / closing_path(call_id)
         files.make_directories(self._root, path.parent)
-        files.write_atomically(path, data)
+        replace_durably(path, data)
 
     def remove(self, unit: str, call_id: str) -> None:
         for path in (closing_path(call_id), witnessed_path(call_id)):

@@ -29,8 +29,8 @@ from linetap.desk.pki import certificates
 from linetap.desk.pki.certificates import Network, Role
 from linetap.desk.pki.fault import PkiFault
 from linetap.desk.pki.register import Issued, Register, Revoked
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
-from linetap.recorder.vault.files import write_atomically
 
 KEY, CERTIFICATE, REGISTER, REVOCATIONS, SIGNERS = "ca.key", "ca.pem", "issued.jsonl", "crl.pem", "allowed_signers"
 _PEM_LIMIT_BYTES = 64 * 1024
@@ -91,9 +91,9 @@ class Authority:
         number = len(self.register.entries) + 1
         at = from_utc_ns(self.clock.utc_ns())
         made = certificates.revocation_list(self.certificate, self._key, at, number, revoked)
-        write_atomically(self.folder / REVOCATIONS, made.public_bytes(Encoding.PEM))
+        replace_durably(self.folder / REVOCATIONS, made.public_bytes(Encoding.PEM))
         lines = [signers_line(*who, before) for who, before in self.register.signers().items()]
-        write_atomically(self.folder / SIGNERS, (_HEAD + "".join(f"{line}\n" for line in lines)).encode("ascii"))
+        replace_durably(self.folder / SIGNERS, (_HEAD + "".join(f"{line}\n" for line in lines)).encode("ascii"))
 
 
 def key_hash(public: ec.EllipticCurvePublicKey) -> str:

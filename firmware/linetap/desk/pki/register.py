@@ -14,8 +14,8 @@ import msgspec
 from linetap.desk.deskfolder import read_small
 from linetap.desk.pki.certificates import Role
 from linetap.desk.pki.fault import PkiFault
+from linetap.durable.files import sync_directory, write_all
 from linetap.errors import BadInput
-from linetap.recorder.vault.files import sync_directory, write_all
 
 LIMIT_BYTES = 64 * 1024 * 1024  # some 100,000 certificates
 

@@ -20,10 +20,10 @@ from linetap.config import Config, load_config
 from linetap.desk import privatefile, signed
 from linetap.desk.deskfolder import read_small
 from linetap.desk.pki import certificates, request
+from linetap.durable.files import sync_directory
 from linetap.errors import BadInput
 from linetap.evidence import keys
 from linetap.evidence.keys import PublicKey
-from linetap.recorder.vault.files import sync_directory
 
 _KEY_LIMIT_BYTES = 64 * 1024
 

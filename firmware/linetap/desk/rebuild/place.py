@@ -22,8 +22,8 @@ from linetap.clock import Clock, compact
 from linetap.desk.ingest import database, months
 from linetap.desk.ingest.cut import grants
 from linetap.desk.ingest.tables import metadata
+from linetap.durable.files import sync_directory
 from linetap.errors import AlreadyRunning, BadInput
-from linetap.recorder.vault.files import sync_directory
 from linetap.service import InstanceLock
 
 NEW = "linetap_rebuild"  # PostgreSQL's schema

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from linetap.desk import callfolder
 from linetap.desk.callfolder import Damaged
+from linetap.durable.replace import replace_durably
 from linetap.evidence import checkpoint, note
 from linetap.evidence.checkpoint import Checkpoint
 from linetap.evidence.note import BadNote, Line, Note
-from linetap.recorder.vault.files import write_atomically
 
 SUFFIX = ".checkpoint"
 _DIGITS = 9
@@ -60,5 +60,5 @@ def keep(heads: Path, unit: str, signed: Note, lines: list[Line]) -> Path:
         raise BadNote(f"{path}: another checkpoint of this size is kept: the log was rewritten", "fork")
     known = {(line.name, line.key_id) for line in had.lines}
     more = tuple(line for line in lines if (line.name, line.key_id) not in known)
-    write_atomically(path, Note(had.text, had.lines + more).encode())
+    replace_durably(path, Note(had.text, had.lines + more).encode())
     return path

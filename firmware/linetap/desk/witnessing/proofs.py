@@ -12,12 +12,13 @@ from linetap.desk import cosigned
 from linetap.desk.copy.store import witnessed_path
 from linetap.desk.witnessing import prove
 from linetap.desk.witnessing.judge import Rules
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence import leaflog, sealed
 from linetap.evidence.leaflog import LEAVES
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD, Leaf
-from linetap.recorder.vault import files
 
 
 def write(log: Path, store: Path, rules: Rules, signers: list[Signer]) -> int:
@@ -33,7 +34,7 @@ def write(log: Path, store: Path, rules: Rules, signers: list[Signer]) -> int:
         if path.exists() or (proof := prove.under_first(kept, rules, log, index)) is None:
             continue
         files.make_directories(store, path.parent)
-        files.write_atomically(path, proof.encode())
+        replace_durably(path, proof.encode())
         count += 1
     return count
 

@@ -24,12 +24,12 @@ from linetap.desk import callfolder
 from linetap.desk.callfolder import Damaged
 from linetap.desk.loopback import LoopbackServer, address_of
 from linetap.desk.witnessing import judge
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence import addcheckpoint, checkpoint, merkle, note
 from linetap.evidence.addcheckpoint import PATH, SIZE_TYPE
 from linetap.evidence.checkpoint import Checkpoint
 from linetap.evidence.note import BadNote, Key
-from linetap.recorder.vault.files import write_atomically
 from linetap.service import Stop
 
 STATE_LIMIT_BYTES = 16 << 20
@@ -89,7 +89,7 @@ class CheckpointWitness:
         if not merkle.verify_consistency(last.size, found.size, old_root, found.root, asked.proof):
             return Answer(HTTPStatus.UNPROCESSABLE_ENTITY, b"the log does not go on from what was cosigned\n")
         known[found.origin] = Last(found.size, found.root.hex())
-        write_atomically(self.state, msgspec.json.encode(known, order="deterministic"))
+        replace_durably(self.state, msgspec.json.encode(known, order="deterministic"))
         line = checkpoint.cosign(asked.note.text, self.name, self.key, self.clock.utc_ns() // _S)
         return Answer(HTTPStatus.OK, line.encode().encode("utf-8"))
 

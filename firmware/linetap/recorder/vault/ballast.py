@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from linetap.recorder.vault import files
+from linetap.durable import files
 
 NAME = "ballast"  # in the vault
 BYTES = 256 << 10

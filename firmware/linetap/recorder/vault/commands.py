@@ -19,12 +19,12 @@ import msgspec
 
 from linetap import handover, rooms
 from linetap.clock import Clock, rfc3339
+from linetap.durable.replace import replace_durably, replace_in_ram
 from linetap.errors import LinetapError
 from linetap.evidence import command as envelopes
 from linetap.evidence import fetch
 from linetap.evidence.command import Answer, Command, CommandFault, Holder, Outcome, Signed
 from linetap.evidence.counters import Counters, Window
-from linetap.recorder.vault import files
 from linetap.recorder.vault.effects import Effects
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.spool import ANSWER, GIVERS, SUFFIX, answers_for, commands_of
@@ -211,10 +211,10 @@ class Commands:
         for old in answers[: max(0, len(answers) - MOST_ANSWERS + 1)]:
             remove_quietly(old)
         with contextlib.suppress(OSError):  # RAM is full: whoever waits is told that nothing came
-            handover.replace_in_ram(folder / f"{name}{ANSWER}", msgspec.json.encode(answer) + b"\n")
+            replace_in_ram(folder / f"{name}{ANSWER}", msgspec.json.encode(answer) + b"\n")
 
     def _save(self, saved: _Saved) -> None:
-        files.write_atomically(self._path, msgspec.json.encode(saved))
+        replace_durably(self._path, msgspec.json.encode(saved))
         self._saved = saved
 
     def _load(self) -> _Saved | None:

@@ -17,9 +17,10 @@ from pathlib import Path
 from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.config import Config, change, config_sha256, load_config
 from linetap.config.weakening import Weakening, weakenings
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence.command import OPERATOR, CommandFault, Outcome, Signed, fields
-from linetap.recorder.vault import files
 from linetap.recorder.vault.counterparts import COUNTERPARTS, counterparts
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.weakened import Weakened
@@ -56,7 +57,7 @@ class ConfigChange:
         candidate = _beside(self._file, CANDIDATE)
         try:
             _require_small(document)
-            files.write_atomically(candidate, document.encode("utf-8"), like=self._file)
+            replace_durably(candidate, document.encode("utf-8"), like=self._file)
             new = self._loaded(candidate)
         except (OSError, CommandFault):
             return
@@ -94,8 +95,8 @@ class ConfigChange:
             names = change.services(self._config, new)
             self._weakened.granting(self.pending)
             self._tell(new, self.pending)
-            files.write_atomically(_beside(self._file, PREVIOUS), self._file.read_bytes(), like=self._file)
-            files.write_atomically(self._file, waiting.read_bytes(), like=self._file)
+            replace_durably(_beside(self._file, PREVIOUS), self._file.read_bytes(), like=self._file)
+            replace_durably(self._file, waiting.read_bytes(), like=self._file)
             self._weakened.look()
         ask_to_start_again(self._config.run_path, self._clock, names)
         waiting.unlink()
@@ -117,7 +118,7 @@ class ConfigChange:
         _require_small(document)
         candidate = _beside(file, CANDIDATE)
         try:
-            files.write_atomically(candidate, document.encode("utf-8"), like=file)
+            replace_durably(candidate, document.encode("utf-8"), like=file)
             new = self._loaded(candidate)
             if held := change.fixed(self._config, new):
                 raise CommandFault("config_fixed", f"no command changes {', '.join(held)}")

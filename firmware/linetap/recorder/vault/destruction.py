@@ -26,8 +26,10 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import rfc3339
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.evidence import sealed
-from linetap.recorder.vault import files, lifetime
+from linetap.recorder.vault import lifetime
 from linetap.recorder.vault.holds import Holds
 from linetap.recorder.vault.lifetime import Lifetime
 from linetap.recorder.vault.log import UnitLog
@@ -64,7 +66,7 @@ class Destruction:
     def intend(self, calls: list[str], now_ns: int) -> None:
         """OSError: it is not intended."""
         intent = _Intent(rfc3339(now_ns), calls)
-        files.write_atomically(self._vault / NAME, msgspec.json.encode(intent))
+        replace_durably(self._vault / NAME, msgspec.json.encode(intent))
         self._intent = intent
 
     def go_on(self, now_ns: int) -> tuple[list[Lifetime], list[str]]:

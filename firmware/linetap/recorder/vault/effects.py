@@ -14,6 +14,8 @@ import msgspec
 from linetap.clock import Clock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.config.weakening import Weakening
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence import authority as authorities
 from linetap.evidence import command as envelopes
@@ -22,7 +24,7 @@ from linetap.evidence.command import DESK, VAULT, Command, CommandFault, Outcome
 from linetap.evidence.counters import Counters
 from linetap.evidence.counters import bound as bound_of
 from linetap.evidence.roles import Roles
-from linetap.recorder.vault import files, indexend, officersgone
+from linetap.recorder.vault import indexend, officersgone
 from linetap.recorder.vault.configchange import ConfigChange
 from linetap.recorder.vault.copies import Copies
 from linetap.recorder.vault.counterparts import COUNTERPARTS, counterparts
@@ -255,5 +257,5 @@ def _beside(path: Path) -> Path:
 def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
     """The signature first: with the document's name there is always its signature too."""
     files.make_directories(vault, path.parent)
-    files.write_atomically(_beside(path), signature)
-    files.write_atomically(path, data)
+    replace_durably(_beside(path), signature)
+    replace_durably(path, data)

@@ -20,13 +20,14 @@ import msgspec
 from linetap import keylistfile
 from linetap.clock import from_utc_ns
 from linetap.config.schema import Config
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.errors import LinetapError
 from linetap.evidence import authority as authorities
 from linetap.evidence import keylist, members
 from linetap.evidence.keylist import KeyList
 from linetap.evidence.members import Group
 from linetap.recorder.calls.retention import longest_class
-from linetap.recorder.vault import files
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.records import KeyListState, Retention
 
@@ -233,7 +234,7 @@ class Epochs:
         with contextlib.suppress(OSError):
             path = self._config.vault_path / TAKEN
             files.make_directories(self._config.vault_path, path.parent)
-            files.write_atomically(path, msgspec.json.encode(self._taken))
+            replace_durably(path, msgspec.json.encode(self._taken))
             self._unsaved = False
 
 

@@ -20,10 +20,11 @@ from typing import Self
 
 import msgspec
 
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import age, group, sealed
 from linetap.evidence.callkey import new_sealed_key
-from linetap.recorder.vault import files
 from linetap.recorder.vault.part import PartFile
 from linetap.records import Audio, CallRecord, Part
 
@@ -54,7 +55,7 @@ class CallFolder:
         recipient, inner = new_sealed_key(custodians)
         files.make_directories(vault, path)
         _refuse_if_used(path)
-        files.write_atomically(path / sealed.KEY, group.seal(inner, epoch))
+        replace_durably(path / sealed.KEY, group.seal(inner, epoch))
         return cls(path, recipient, inner)
 
     @classmethod
@@ -169,7 +170,7 @@ class CallFolder:
             return record
         self.finish_audio()
         whole = self._with_audio(record)
-        files.write_atomically(self.path / sealed.META, age.encrypt(sealed.whole_json(whole), [self.recipient]))
+        replace_durably(self.path / sealed.META, age.encrypt(sealed.whole_json(whole), [self.recipient]))
         return self._write_record(whole, sign, epoch)
 
     def _with_audio(self, record: CallRecord) -> CallRecord:
@@ -190,7 +191,7 @@ class CallFolder:
         if epoch is None:
             following.unlink(missing_ok=True)
             return self.path / sealed.KEY
-        files.write_atomically(following, group.seal(self.inner, epoch))
+        replace_durably(following, group.seal(self.inner, epoch))
         return following
 
     def _durable_end(self) -> int:
@@ -282,9 +283,9 @@ def _write_record(path: Path, record: CallRecord, sign: Sign) -> None:
     """Signed first and written second: a key that does not work leaves no unsigned record behind."""
     data = sealed.public_json(record)
     signature = sign(data)
-    files.write_atomically(path / sealed.RECORD, data)
+    replace_durably(path / sealed.RECORD, data)
     _take_next_key(path)
-    files.write_atomically(path / sealed.SIGNATURE, signature.encode("ascii"))
+    replace_durably(path / sealed.SIGNATURE, signature.encode("ascii"))
 
 
 def _sign_existing(path: Path, sign: Sign) -> None:
@@ -292,7 +293,7 @@ def _sign_existing(path: Path, sign: Sign) -> None:
     _take_next_key(path)
     if not (path / sealed.SIGNATURE).exists():
         data = (path / sealed.RECORD).read_bytes()
-        files.write_atomically(path / sealed.SIGNATURE, sign(data).encode("ascii"))
+        replace_durably(path / sealed.SIGNATURE, sign(data).encode("ascii"))
 
 
 def _take_next_key(path: Path) -> None:

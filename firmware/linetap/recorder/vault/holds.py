@@ -17,11 +17,12 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import parse_rfc3339, rfc3339
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.errors import Refusal
 from linetap.evidence import hold as evidence
 from linetap.evidence import sealed
 from linetap.evidence.hold import Hold
-from linetap.recorder.vault import files
 from linetap.recorder.vault.lifetime import Lifetime
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.retentiontime import RetentionTime
@@ -96,7 +97,7 @@ class Holds:
         self._until[hold.call_id] = max(until_ns, self._until.get(hold.call_id, 0))
         self._note(hold, now_ns, until_ns)
         for name, data in ((sealed.KEY, key_age), (SIGNATURE, signature), (DOCUMENT, document)):
-            files.write_atomically(place / name, data)
+            replace_durably(place / name, data)
         self._until[hold.call_id] = until_ns
         self._say(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
         return hold
@@ -106,7 +107,7 @@ class Holds:
         from_ns = parse_rfc3339(hold.made_at) if now_ns is None else now_ns
         self._taken[hold.call_id] = _Taken(max(0, until_ns - from_ns), self._time.moment())
         taken = {call_id: each for call_id, each in self._taken.items() if call_id in self._until}
-        files.write_atomically(self._vault / TIMES, msgspec.json.encode(taken))
+        replace_durably(self._vault / TIMES, msgspec.json.encode(taken))
 
     def _is_old(self, call: Lifetime) -> bool:
         """It goes as soon as expiry comes to it. One whose date alone has come stays, and can still be held."""

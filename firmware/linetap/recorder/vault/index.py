@@ -19,10 +19,11 @@ from zoneinfo import ZoneInfo
 
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.config.schema import Config
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.evidence import group, index, sealed
 from linetap.evidence.index import Entry, Piece, Place
 from linetap.recorder.smdr.layouts import parser
-from linetap.recorder.vault import files
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.log import UnitLog
 from linetap.records import CallRecord, Retention
@@ -85,7 +86,7 @@ class Index:
     def _write(self, path: Path, data: bytes, call_id: str) -> None:
         digest = hashlib.sha256(data).hexdigest()
         self._log.append("index", file=self._named(path), sha256=digest, call_id=call_id)
-        files.write_atomically(path, data)
+        replace_durably(path, data)
 
     def _named(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

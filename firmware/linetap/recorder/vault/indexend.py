@@ -11,8 +11,9 @@ from datetime import date
 from pathlib import Path
 
 from linetap.clock import NS_PER_S, parse_rfc3339
+from linetap.durable import files
 from linetap.evidence import index, keylist
-from linetap.recorder.vault import files, lifetime
+from linetap.recorder.vault import lifetime
 
 LOOK_EVERY_NS = 3600 * NS_PER_S  # at the latest
 

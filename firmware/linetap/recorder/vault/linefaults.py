@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import parse_rfc3339, rfc3339
-from linetap.recorder.vault import files
+from linetap.durable.replace import replace_durably
 
 FOLDER = "faults"
 
@@ -26,7 +26,7 @@ def write(vault: Path, line: int, since_ns: int | None) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(exist_ok=True)
-    files.write_atomically(path, msgspec.json.encode(_Fault(rfc3339(since_ns))) + b"\n")
+    replace_durably(path, msgspec.json.encode(_Fault(rfc3339(since_ns))) + b"\n")
 
 
 def load(vault: Path) -> dict[int, int]:

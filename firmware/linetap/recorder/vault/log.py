@@ -17,6 +17,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.clock import Clock, rfc3339
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.errors import Refusal
 from linetap.evidence import keys, sealed, sigsum, sshsig, unitlog
 from linetap.evidence.closing import Closing
@@ -24,7 +26,6 @@ from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.keys import SigningKey
 from linetap.evidence.leaflog import LeafLog
 from linetap.evidence.unitlog import Head, Kind, Leaf
-from linetap.recorder.vault import files
 from linetap.records import CallRecord
 
 REMEMBERED = 4096  # newest leaves that are known again, as in the outbox
@@ -117,8 +118,8 @@ class UnitLog:
         data = unitlog.encode_head(head)
         signature = sshsig.sign(data, self._key, unitlog.HEAD_NAMESPACE)
         path = self._folder / unitlog.HEAD
-        files.write_atomically(path, data)
-        files.write_atomically(path.with_name(path.name + unitlog.SIGNATURE_SUFFIX), signature.encode("ascii"))
+        replace_durably(path, data)
+        replace_durably(path.with_name(path.name + unitlog.SIGNATURE_SUFFIX), signature.encode("ascii"))
         self._head_size = tree.size
 
     def closing(self, call_id: str) -> Closing | None:

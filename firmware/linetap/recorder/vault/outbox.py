@@ -19,7 +19,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from linetap.recorder.vault import files, segments
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
+from linetap.recorder.vault import segments
 from linetap.recorder.vault.places import Places
 from linetap.recorder.vault.segments import Entry, Frame
 from linetap.records import CallEvent
@@ -193,7 +195,7 @@ class Outbox:
         del self._sizes[first]
 
     def _keep(self, confirmed: _Confirmed) -> None:
-        files.write_atomically(self._folder / CONFIRMED, msgspec.json.encode(confirmed))
+        replace_durably(self._folder / CONFIRMED, msgspec.json.encode(confirmed))
         self.confirmed, self.lost = confirmed.through, confirmed.lost
 
     def _trim(self) -> None:

@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import Self
 
+from linetap.durable import files
 from linetap.evidence import age, au, sealed
-from linetap.recorder.vault import files
 
 
 class PartFile:

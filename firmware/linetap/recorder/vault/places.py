@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault import files
+from linetap.durable.replace import replace_durably
 
 NAME = "places.json"  # in the outbox's folder
 MOST = 2048  # beyond it the older half says only every other: a range gets longer, never shorter
@@ -36,7 +36,7 @@ class Places:
         places = [*(place for place in self._places if place.seq < seq), _Place(seq, log_size)]
         if len(places) > MOST:
             places = places[: MOST // 2 : 2] + places[MOST // 2 :]
-        files.write_atomically(self._path, msgspec.json.encode(places))
+        replace_durably(self._path, msgspec.json.encode(places))
         self._places = places
 
     def leaves(self, first: int, last: int, log_size: int) -> tuple[int, int]:

@@ -17,9 +17,10 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import Clock, rfc3339
+from linetap.durable.replace import replace_durably
 from linetap.errors import Refusal
 from linetap.evidence import sealed
-from linetap.recorder.vault import files, told
+from linetap.recorder.vault import told
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
 from linetap.records import CallEvent, CallRecord
@@ -118,7 +119,7 @@ class Rebuild:
             return None
 
     def _save(self, saved: _Saved) -> None:
-        files.write_atomically(self._vault / NAME, msgspec.json.encode(saved))
+        replace_durably(self._vault / NAME, msgspec.json.encode(saved))
         self._saved, self._saved_at = saved, saved.work.leaf if saved.work else 0
 
     def _load(self) -> _Saved:

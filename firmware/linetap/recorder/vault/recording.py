@@ -14,8 +14,8 @@ import numpy as np
 from linetap import rooms
 from linetap.clock import parse_rfc3339
 from linetap.config.schema import Config
+from linetap.durable.replace import replace_in_ram
 from linetap.evidence import g711, sealed
-from linetap.handover import replace_in_ram
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.ports import AudioSource, Stretches
 from linetap.recorder.vault.epochs import Epochs

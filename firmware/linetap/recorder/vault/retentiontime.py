@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import NS_PER_S, Clock, kernel_clock, rfc3339
-from linetap.recorder.vault import files
+from linetap.durable.replace import replace_durably
 from linetap.recorder.vault.retentionclock import Memory, RetentionClock, Sample
 from linetap.records import CountedMoment, RetentionTimeState
 
@@ -147,7 +147,7 @@ class RetentionTime:
         if said[4:6] != self._said[4:6]:
             self._tell()
         saved = _Saved(memory=memory, challenge=self.challenge, asked_mono_ns=self._asked_mono_ns)
-        files.write_atomically(self._path, msgspec.json.encode(saved))
+        replace_durably(self._path, msgspec.json.encode(saved))
         self._said, self._saved_at_ns = said, mono_ns
 
     def _tell(self) -> None:

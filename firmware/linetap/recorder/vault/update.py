@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from linetap.config import Config
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence.command import Command, CommandFault, fields
-from linetap.recorder.vault import files
 from linetap.recorder.vault.log import UnitLog
 from linetap.records import UpdateState
 from linetap.service import stamp
@@ -48,7 +48,7 @@ class Update:
         self.require_settled()
         if wanted.version == running:
             return f"version {running} runs already"
-        files.write_atomically(self._config.vault_path / wish.WISH, msgspec.json.encode(wanted))
+        replace_durably(self._config.vault_path / wish.WISH, msgspec.json.encode(wanted))
         return f"version {wanted.version} from {wanted.url}, then tried when no call is in progress; {running} runs"
 
     def require_settled(self) -> None:
@@ -67,7 +67,7 @@ class Update:
         if _content(known) != told:
             outcome = now.code or now.step
             self._log.append("update", at=now.at, version=now.version, sha256=now.sha256, by=now.by, code=outcome)
-            files.write_atomically(known, told)
+            replace_durably(known, told)
         self._told = now
 
     def _look(self) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import compact, parse_rfc3339
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
 from linetap.evidence import sealed, walk
 from linetap.evidence.walk import WalkReport
-from linetap.recorder.vault import files
 from linetap.recorder.vault.folder import Sign
 from linetap.recorder.vault.log import UnitLog
 from linetap.records import CallEvent, Colour, WalkedLine
@@ -39,8 +40,8 @@ class Walks:
         folder = self._vault / walk.FOLDER
         files.make_directories(self._vault, folder)
         path = folder / f"{compact(parse_rfc3339(report.began_at))}.json"
-        files.write_atomically(path.with_name(path.name + walk.SIGNATURE_SUFFIX), self._sign(data).encode("ascii"))
-        files.write_atomically(path, data)
+        replace_durably(path.with_name(path.name + walk.SIGNATURE_SUFFIX), self._sign(data).encode("ascii"))
+        replace_durably(path, data)
         self._log.append("walk", at=report.ended_at, sha256=sha256)
         for line in report.lines:
             if line.call_id is not None:

@@ -21,9 +21,10 @@ from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.config import Config, config_sha256, load_config
 from linetap.config.change import bounded
 from linetap.config.weakening import Weakening
+from linetap.durable import files
 from linetap.errors import BadInput
 from linetap.evidence.command import AUTHORITY, CommandFault, Holder
-from linetap.recorder.vault import files, inforce
+from linetap.recorder.vault import inforce
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.inforce import InForce
 from linetap.recorder.vault.log import UnitLog

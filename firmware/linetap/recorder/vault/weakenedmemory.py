@@ -17,8 +17,9 @@ from typing import Any, Literal
 import msgspec
 
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap.durable.replace import replace_durably
 from linetap.evidence.unitlog import Kind
-from linetap.recorder.vault import files, inforce
+from linetap.recorder.vault import inforce
 from linetap.recorder.vault.inforce import InForce
 from linetap.recorder.vault.log import UnitLog
 
@@ -76,7 +77,7 @@ class WeakenedMemory:
         new = msgspec.structs.replace(self.saved, **changes)
         if (bound := _bound(new)) != self._bound:
             self.leaf("in_force", sha256=bound, replaces=self._bound)
-        files.write_atomically(self._path, msgspec.json.encode(new))
+        replace_durably(self._path, msgspec.json.encode(new))
         self.saved, self._bound = new, bound
 
     def remind(self) -> None:

@@ -25,12 +25,15 @@ import msgspec
 from linetap import rooms
 from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.config.schema import Config
+from linetap.durable import files
+from linetap.durable.replace import replace_durably
+from linetap.durable.steps import Steps
 from linetap.errors import Refusal
 from linetap.evidence import sealed
 from linetap.evidence.unitlog import Kind
 from linetap.evidence.walk import WalkReport
 from linetap.recorder.ports import AudioSource, CallNote, Stretches, last_note
-from linetap.recorder.vault import files, linefaults
+from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import Sign, seal_without_audio
 from linetap.recorder.vault.index import Index
@@ -42,7 +45,6 @@ from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
 from linetap.recorder.vault.recording import Recording, open_calls
 from linetap.recorder.vault.retentiontime import kernel_synced, this_boot
-from linetap.recorder.vault.steps import Steps
 from linetap.recorder.vault.told import ended_event, sealed_event
 from linetap.recorder.vault.unsigned import Unsigned
 from linetap.recorder.vault.upkeep import Upkeep
@@ -377,7 +379,7 @@ class VaultWriter:
             case Keep(place, content):
                 path = self._config.vault_path / place
                 files.make_directories(self._config.vault_path, path.parent)
-                files.write_atomically(path, content)
+                replace_durably(path, content)
             case LogLeaf(kind, at, fields):
                 self._log.append(kind, at=at, **fields)
             case LineFault(line, since_ns):

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock
+from linetap.durable.steps import Steps
 from linetap.evidence import g711
 from linetap.recorder.ports import AudioSource, CallNote
 from linetap.recorder.vault.journal.call import JournalCall, News, SealEntry
 from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State, Tick
 from linetap.recorder.vault.journal.store import Store, file_bytes
 from linetap.recorder.vault.recording import Recording
-from linetap.recorder.vault.steps import Steps
 
 EVERY_NS = 400 * NS_PER_MS
 FOLDER = "journal"

@@ -15,11 +15,11 @@ import msgspec
 
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
+from linetap.durable import files
 from linetap.errors import Refusal
 from linetap.evidence import age, au, g711, sealed
 from linetap.recorder.calls.call import ABUSE
 from linetap.recorder.calls.retention import retention_of
-from linetap.recorder.vault import files
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import CallFolder, Sign, seal_without_audio
 from linetap.recorder.vault.gaps import gap_of, joined, within

@@ -12,7 +12,7 @@ import logging
 import os
 from pathlib import Path
 
-from linetap.recorder.vault import files
+from linetap.durable import files
 from linetap.recorder.vault.journal import frames
 from linetap.recorder.vault.journal.entries import Entry
 from linetap.recorder.vault.journal.frames import Run

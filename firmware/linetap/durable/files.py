@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing so that a power cut leaves the old or the new, never half: temporary name, sync, rename, sync."""
+"""What durable writing is made of: new files, whole writes, and what was written synced to the disk."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import contextlib
 import ctypes
 import hashlib
 import os
-import stat
 from pathlib import Path
 
-from linetap.recorder.vault.steps import step
+from linetap.durable.steps import step
 
-_TEMPORARY = ".tmp"
+TEMPORARY = ".tmp"
 _DIRECTORY_MODE = 0o750
-_FILE_MODE = 0o640
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE_MODE = 0o640
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK_BYTES = 1024 * 1024
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -31,40 +30,9 @@ def make_directories(root: Path, path: Path) -> None:
         above = below
 
 
-def write_atomically(path: Path, data: bytes, like: Path | None = None, mode: int | None = None) -> None:
-    """`path` holds all of `data`, on disk, or what it held before and an OSError is raised.
-
-    `like`: a file that the same people may read; where it is none, `mode`.
-    """
-    temporary = path.with_name(f".{path.name}{_TEMPORARY}")
-    try:
-        temporary.unlink(missing_ok=True)  # of one that was killed; or a link, which is not written through
-        _write_whole(os.open(temporary, _NEW, _FILE_MODE), data, like, mode)
-        temporary.rename(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
-
-
-def _write_whole(fd: int, data: bytes, like: Path | None, mode: int | None) -> None:
-    try:
-        write_all(fd, data)
-        if like is not None and stat.S_ISREG((about := like.lstat()).st_mode):
-            with contextlib.suppress(OSError):  # a group that is not ours: the folder's own has to do
-                os.fchown(fd, -1, about.st_gid)
-            mode = about.st_mode & 0o777
-        if mode is not None:
-            os.fchmod(fd, mode)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def create(path: Path) -> int:
     """A descriptor of a new file; FileExistsError rather than an old one: its key may have been used on it."""
-    return os.open(path, _NEW, _FILE_MODE)
+    return os.open(path, NEW, FILE_MODE)
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -96,9 +64,9 @@ def sync_file_system(path: Path) -> None:
 
 
 def remove_temporary(path: Path) -> None:
-    """What a killed `write_atomically` left in a directory."""
+    """What a killed `replace_durably` left in a directory."""
     for entry in path.iterdir():
-        if entry.name.startswith(".") and entry.name.endswith(_TEMPORARY):
+        if entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
             entry.unlink()
 
 
