@@ -426,6 +426,7 @@ class ClockRecord(msgspec.Struct, kw_only=True):
     source: Literal["ntp", "none"] | msgspec.UnsetType = msgspec.UNSET  # who keeps it; unset in a replay
     offset_ms: float | None = None  # above 0 it was behind; None: nobody measured it
     drift_ppm: float | None = None  # CaptureState.drift_ppm; None: it has not run for ten minutes
+    stepped_ms: int | msgspec.UnsetType = msgspec.UNSET  # it was set while the call went on, above 0 forward: not in it
 
 
 class Mark(msgspec.Struct, frozen=True):

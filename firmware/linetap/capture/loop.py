@@ -180,11 +180,15 @@ class Loop:
         tags, notice_frames = self._player.report(device_frame)
         self._ring.write(
             self._audio.period(data), levels.hook, levels.ring, levels.polarity, levels.volts, tags, notice_frames,
-            mono_ns, mono_ns + self._clock.utc_ns() - self._clock.monotonic_ns(), self._flags,
+            mono_ns, self._utc_ns_at(mono_ns), self._flags,
         )  # fmt: skip
         self._flags = 0
         self._player.finish(device_frame + self._codec.period)
         self._state.progress += 1
+
+    def _utc_ns_at(self, mono_ns: int) -> int:
+        """By the clock as it stands now; of one that was set to 1970 a moment ago no time before that."""
+        return max(0, mono_ns + self._clock.utc_ns() - self._clock.monotonic_ns())
 
     def _settle(self, but: int = 0) -> None:
         """The held periods' time is known now: the gap before them, then they themselves, all but the last `but`."""
@@ -202,7 +206,7 @@ class Loop:
         self._write_held(but)
 
     def _gap(self, frames: int, end_ns: int) -> None:
-        self._ring.write_gap(frames, end_ns, end_ns + self._clock.utc_ns() - self._clock.monotonic_ns(), self._cause)
+        self._ring.write_gap(frames, end_ns, self._utc_ns_at(end_ns), self._cause)
         self._audio.reset()
         self._state.gap_ms += frames * NS_PER_FRAME / NS_PER_MS
         self._state.last_gap_ns = self._clock.monotonic_ns()

@@ -14,7 +14,7 @@ import msgspec
 
 from linetap import rooms
 from linetap.durable.replace import replace_in_ram
-from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.calls.memory import LineMemory, Names
 from linetap.recorder.smdr.join import SmdrMemory
 from linetap.recorder.vault.jobs import Job
 from linetap.recorder.walk.walk import Walk
@@ -38,6 +38,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     jobs: list[Job] = []
     smdr: SmdrMemory | None = None  # calls that wait for their line, and the day's account
     walk: Walk | None = None
+    names: Names | None = None  # as they were at the first start of this boot
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -14,7 +14,7 @@ from linetap.errors import LinetapError
 from linetap.evidence import sealed, walk
 from linetap.notices import load_notices
 from linetap.recorder import cardorder, checkpoint
-from linetap.recorder.calls.memory import LineMemory, Surroundings
+from linetap.recorder.calls.memory import LineMemory, Names, Surroundings
 from linetap.recorder.calls.retention import default_class
 from linetap.recorder.core import Recorder
 from linetap.recorder.door import Door
@@ -23,8 +23,9 @@ from linetap.recorder.pulse import Pulse
 from linetap.recorder.removal import Removal
 from linetap.recorder.smdr.follow import start_smdr
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault import linefaults
+from linetap.recorder.vault import lifetime, linefaults
 from linetap.recorder.vault.journal.journal import Journal
+from linetap.recorder.vault.retentiontime import this_boot
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.guide import Guide
 from linetap.records import (
@@ -92,9 +93,11 @@ class Service:
         self.vault = VaultWriter(config, self.cards, outbox, sign, clock, unit_log, journal)
         self.smdr = start_smdr(config, clock, self.vault, remembered.smdr)
         to_vault = self.smdr.join if self.smdr is not None else self.vault
+        self._names = remembered.names or Names(lifetime.newest_ns(config.vault_path), this_boot()[:4])
         around = Surroundings(
-            config, load_notices(Path(config.notices)), self.cards, self.cards, to_vault, self._clock_record
-        )
+            config, load_notices(Path(config.notices)), self.cards, self.cards, to_vault, self._clock_record,
+            names=self._names,
+        )  # fmt: skip
         for line, since_ns in linefaults.load(config.vault_path).items():
             remembered.lines.setdefault(line, LineMemory()).deaf_since_ns = since_ns
         self.core = Recorder(around, remembered.lines)
@@ -151,8 +154,9 @@ class Service:
         jobs = self.vault.unfinished()
         smdr = self.smdr.join.memory() if self.smdr is not None else None
         moment = checkpoint.Checkpoint(
-            cards=cursors, lines=self.core.memories(), jobs=jobs, smdr=smdr, walk=self.guide.walk
-        )
+            cards=cursors, lines=self.core.memories(), jobs=jobs, smdr=smdr, walk=self.guide.walk,
+            names=self._names,
+        )  # fmt: skip
         checkpoint.save(self._config.run_path, moment)
 
     def _obey(self, command: RecorderCommand) -> Refused | Walking | None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from linetap.recorder.calls.answer import answered
-from linetap.recorder.calls.call import Call, Key, new_call_id
+from linetap.recorder.calls.call import Call, Key
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.dialling import dialled
 from linetap.recorder.calls.ending import end, pass_by
@@ -21,12 +21,12 @@ def digit_on_hook(line: LineContext, event: Event) -> None:
 
 
 def incoming(line: LineContext, event: Event) -> None:
-    ns = line.utc_ns(event.at)
     line.memory.call = Call(
-        call_id=new_call_id(ns, line.config.number),
+        call_id=line.new_call_id(event.at),
         line=line.config.number,
         direction="in",
-        ring_ns=ns,
+        anchor=line.anchor_at(event.at),
+        ring_ns=line.utc_ns(event.at),
         ring_frame=event.at,
         disposition="missed",
     )
@@ -50,12 +50,12 @@ def missed(line: LineContext, event: Event) -> None:
 
 
 def outgoing(line: LineContext, event: Event) -> None:
-    ns = line.utc_ns(event.at)
     line.memory.call = Call(
-        call_id=new_call_id(ns, line.config.number),
+        call_id=line.new_call_id(event.at),
         line=line.config.number,
         direction="out",
-        off_hook_ns=ns,
+        anchor=line.anchor_at(event.at),
+        off_hook_ns=line.utc_ns(event.at),
         continues=line.memory.continues,
     )
     line.memory.continues = None

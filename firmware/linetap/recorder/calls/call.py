@@ -20,6 +20,7 @@ from linetap.records import (
     Mark,
     NoticeRecord,
 )
+from linetap.ring import NS_PER_FRAME
 
 State = Literal[
     "idle", "ringing", "off_hook", "notice_wait", "notice", "fax_wait", "recording", "tone_end", "new_party", "passing",
@@ -37,12 +38,31 @@ class Key(msgspec.Struct, frozen=True, array_like=True):
     level_dbm0: float
 
 
+class Anchor(msgspec.Struct, frozen=True, array_like=True):
+    """One moment by all three measures: what turns a call's frames into times."""
+
+    frame: int
+    utc_ns: int
+    mono_ns: int
+
+    def utc_ns_at(self, frame: int) -> int:
+        return max(0, self.utc_ns + (frame - self.frame) * NS_PER_FRAME)
+
+    def frame_at(self, utc_ns: int) -> int:
+        return self.frame + (utc_ns - self.utc_ns) // NS_PER_FRAME
+
+    def mono_ns_at(self, utc_ns: int) -> int:
+        return self.mono_ns + utc_ns - self.utc_ns
+
+
 class Call(msgspec.Struct, kw_only=True):
-    """Frames are of the card's ring, `_ns` are UTC."""
+    """Frames are of the card's ring. `_ns` are UTC by the clock as it stood when the call began, counted on in frames
+    from there: a clock that is set meanwhile moves none of them."""
 
     call_id: str
     line: int
     direction: Direction
+    anchor: Anchor | None = None  # None: of a checkpoint of an earlier version
     ring_ns: int | None = None
     ring_frame: int | None = None  # of the first burst, while caller ID has not been looked for
     caller: Caller | None = None
@@ -123,9 +143,10 @@ class Call(msgspec.Struct, kw_only=True):
         )
 
 
-def new_call_id(utc_ns: int, line: int) -> str:
-    """`20261124T225600.123Z-L03`: the moment the line first moved, and the line."""
-    return f"{compact(utc_ns)}-L{line:02d}"
+def new_call_id(utc_ns: int, line: int, again: str = "") -> str:
+    """`20261124T225600.123Z-L03`: the moment the line first moved, and the line. `again` tells it from another call
+    that may have that name."""
+    return f"{compact(utc_ns)}-L{line:02d}" + (f"-{again}" if again else "")
 
 
 def _time(ns: int | None) -> str | None:

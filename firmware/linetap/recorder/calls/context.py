@@ -6,10 +6,10 @@ from __future__ import annotations
 from linetap.clock import rfc3339
 from linetap.config.profile import Profile
 from linetap.config.schema import Line
-from linetap.recorder.calls.call import Call, State
+from linetap.recorder.calls.call import Anchor, Call, State, new_call_id
 from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.records import CallEvent, EventKind
-from linetap.ring import RATE_HZ, Batch
+from linetap.ring import NS_PER_FRAME, RATE_HZ, Batch
 
 FRAMES_PER_MS = RATE_HZ // 1000
 
@@ -37,8 +37,30 @@ class LineContext:
         self.memory.state, self.memory.deadline = state, deadline
         self.memory.since_ns = self.utc_ns(frame)
 
+    @property
+    def anchor(self) -> Anchor:
+        """What dates the line's frames: of the call in progress, from its beginning to its end."""
+        call, batch = self.memory.call, self.batch
+        if call is not None and call.anchor is not None:
+            return call.anchor
+        return Anchor(batch.frame, batch.utc_ns, batch.mono_ns)
+
+    def anchor_at(self, frame: int) -> Anchor:
+        """Of a call that begins at `frame`."""
+        anchor = self.anchor
+        ago_ns = (anchor.frame - frame) * NS_PER_FRAME
+        return Anchor(frame, max(0, anchor.utc_ns - ago_ns), anchor.mono_ns - ago_ns)
+
     def utc_ns(self, frame: int) -> int:
-        return self.batch.utc_ns_at(frame)
+        return self.anchor.utc_ns_at(frame)
+
+    def new_call_id(self, frame: int) -> str:
+        """Of a call that begins at `frame`. A clock that stands at a time for the second time, in this boot or a later
+        one, gives no name twice: boot and frame tell the two apart."""
+        ns, memory, names = self.utc_ns(frame), self.memory, self.around.names
+        again = "" if ns > max(memory.named_ns, names.newest_ns) else f"{names.boot}{max(0, frame):x}"
+        memory.named_ns = max(memory.named_ns, ns)
+        return new_call_id(ns, self.config.number, again)
 
     def rfc3339(self, frame: int) -> str:
         return rfc3339(self.utc_ns(frame))

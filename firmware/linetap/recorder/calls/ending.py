@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import msgspec
 
-from linetap.recorder.calls.call import new_call_id
+from linetap.clock import NS_PER_MS
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.heard import count_deafness, prove_notice
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.signals.event import Event
 from linetap.records import Disposition, EndedBy
+from linetap.ring import RATE_HZ
+
+SET_MS = 500
+DRIFT_PPM = 500  # of a codec against the system's clock
 
 
 def pass_by(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
@@ -66,13 +70,12 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
     """The longest length: this record is sealed, the next goes on at the following frame."""
     call = line.call
     ended = msgspec.structs.replace(call)
-    ns = line.utc_ns(event.at)
     following = msgspec.structs.replace(
         call,
-        call_id=new_call_id(ns, call.line),
+        call_id=line.new_call_id(event.at),
         continues=call.call_id,
         first_frame=event.at,
-        answered_ns=ns,
+        answered_ns=line.utc_ns(event.at),
         withheld=[],
         marks=[],
         was_marked=call.is_marked,
@@ -89,6 +92,13 @@ def ended_by(event: Event) -> EndedBy:
     return "loop_break" if event.name == "loop_break" else "on_hook"
 
 
+def _stepped_ms(line: LineContext, frame: int) -> int:
+    """By so much the clock was set since the call began; 0 for what a codec may drift."""
+    ms = (line.batch.utc_ns_at(frame) - line.utc_ns(frame)) // NS_PER_MS
+    since_ms = (frame - line.anchor.frame) * 1000 // RATE_HZ
+    return ms if abs(ms) > SET_MS + since_ms * DRIFT_PPM // 1_000_000 else 0
+
+
 def end(
     line: LineContext,
     event: Event,
@@ -101,7 +111,10 @@ def end(
     call.ended_ns, call.ended_by = line.utc_ns(event.at), by
     call.disposition, call.why = disposition, why
     count_deafness(line)
-    record = call.record(line.around.config.unit, line.around.clock_record(call.line))
+    clock = line.around.clock_record(call.line)
+    if stepped_ms := _stepped_ms(line, event.at):
+        clock = msgspec.structs.replace(clock, stepped_ms=stepped_ms)
+    record = call.record(line.around.config.unit, clock)
     record.retention = retention_of(line.around.config, call.ended_ns, call.line, disposition, call.is_marked)
     line.report("missed" if disposition == "missed" else "ended", event.at)
     line.around.vault.close(call.call_id, end_frame, record, call.withheld)

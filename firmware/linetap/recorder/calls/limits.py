@@ -6,7 +6,7 @@ from __future__ import annotations
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.marks import play_once
 from linetap.recorder.signals.event import Event
-from linetap.ring import NS_PER_FRAME, RATE_HZ, SLOT_FRAMES
+from linetap.ring import RATE_HZ, SLOT_FRAMES
 
 
 def recommended_time(line: LineContext, event: Event) -> None:
@@ -29,5 +29,4 @@ def recommended_frame(line: LineContext) -> int | None:
     call = line.memory.call
     if call is None or call.answered_ns is None or call.call_time_told or call.first_frame is None:
         return None
-    since = (call.answered_ns - line.batch.utc_ns) // NS_PER_FRAME  # a clock that is set meanwhile moves it
-    return line.batch.frame + since + line.policy.recommended_call_s * RATE_HZ
+    return line.anchor.frame_at(call.answered_ns) + line.policy.recommended_call_s * RATE_HZ

@@ -53,9 +53,9 @@ class LineCalls(LineContext):
         return [event for event in seen if event.text or event.name != "digit"]  # pulses that are no digit's
 
     def _neighbour(self) -> list[Event]:
-        if self.memory.state != "off_hook" or (ns := neighbour_that_answered(self)) is None:
+        if self.memory.state != "off_hook" or (mono_ns := neighbour_that_answered(self)) is None:
             return []
-        at = self.batch.frame + (ns - self.batch.utc_ns) // NS_PER_FRAME
+        at = self.batch.frame + (mono_ns - self.batch.mono_ns) // NS_PER_FRAME
         return [Event(self.batch.frame, "neighbour", at)]
 
     def _note(self, frame: int) -> None:

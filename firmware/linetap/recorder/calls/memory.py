@@ -28,6 +28,7 @@ class LineMemory(msgspec.Struct):
     hook: HookLine = msgspec.field(default_factory=HookLine)
     state: State = "idle"
     since_ns: int = 0
+    named_ns: int = -1  # the newest time that a call of this line was named after, in this boot
     deadline: int | None = None
     call: Call | None = None
     playing: PlayedNotice | None = None
@@ -41,8 +42,17 @@ class LineMemory(msgspec.Struct):
     def of_another_ring(self) -> LineMemory:
         """What is true of the line itself, whichever ring its frames are of."""
         return LineMemory(
-            near_digit_dbm0=self.near_digit_dbm0, deaf_calls=self.deaf_calls, deaf_since_ns=self.deaf_since_ns
-        )
+            near_digit_dbm0=self.near_digit_dbm0, deaf_calls=self.deaf_calls, deaf_since_ns=self.deaf_since_ns,
+            named_ns=self.named_ns,
+        )  # fmt: skip
+
+
+class Names(msgspec.Struct, frozen=True):
+    """What keeps a call's name from being given twice: the newest time that a call of this vault was named after, as it
+    was at the first start of this boot, and four hexadecimal digits of the boot's own name."""
+
+    newest_ns: int = -1
+    boot: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,5 +66,6 @@ class Surroundings:
     vault: VaultPort
     clock_record: Callable[[int], ClockRecord]  # of a line
     learned: dict[int, Learned] = field(default_factory=dict)  # by line
+    names: Names = field(default_factory=Names)
     lines: list[LineContext] = field(default_factory=list)  # of all cards: two of them may be one internal call
     ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # who wants to hear of each call's end

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from linetap.clock import NS_PER_S
-from linetap.recorder.calls.call import Call
 from linetap.recorder.calls.context import LineContext
 
 RINGS_WITHIN_NS = 5 * NS_PER_S
@@ -13,26 +12,27 @@ RINGS_WITHIN_NS = 5 * NS_PER_S
 def called_by_neighbour(line: LineContext) -> bool:
     """This line rings, and another has dialled it."""
     return any(
-        other.memory.state in ("off_hook", "passing") and _is_one_call(other.memory.call, line)
+        other.memory.state in ("off_hook", "passing") and _is_one_call(other, line)
         for other in line.around.lines
         if other is not line
     )
 
 
 def neighbour_that_answered(line: LineContext) -> int | None:
-    """The UTC at which the line that was dialled here was picked up."""
+    """The monotonic time at which the line that was dialled here was picked up: each call has a clock of its own."""
     for other in line.around.lines:
-        if other is not line and _is_one_call(line.memory.call, other):
+        if other is not line and _is_one_call(line, other):
             answer = other.memory.call
             if answer is not None and answer.answered_ns is not None:
-                return answer.answered_ns
+                return other.anchor.mono_ns_at(answer.answered_ns)
     return None
 
 
-def _is_one_call(dialling: Call | None, called: LineContext) -> bool:
+def _is_one_call(dialled_by: LineContext, called: LineContext) -> bool:
     """The number dialled is the extension, and it began to ring soon after; a busy tone says it was another's call."""
-    rung = called.memory.call
+    dialling, rung = dialled_by.memory.call, called.memory.call
     if dialling is None or rung is None or rung.ring_ns is None or dialling.dialled_ns is None or dialling.tone:
         return False
-    soon = 0 <= rung.ring_ns - dialling.dialled_ns <= RINGS_WITHIN_NS
+    rang_ns = called.anchor.mono_ns_at(rung.ring_ns)
+    soon = 0 <= rang_ns - dialled_by.anchor.mono_ns_at(dialling.dialled_ns) <= RINGS_WITHIN_NS
     return soon and dialling.direction == "out" and dialling.dialled == called.config.extension

@@ -75,6 +75,14 @@ def days(vault: Path) -> Iterator[Path]:
                 yield vault / year / month / day
 
 
+def newest_ns(vault: Path) -> int:
+    """The newest time that a call in it is named after; -1: there is none."""
+    for day in reversed(list(days(vault))):
+        if calls := [name for name in names(day) if sealed.CALL_ID.fullmatch(name)]:
+            return sealed.call_ns(calls[-1])
+    return -1
+
+
 def names(folder: Path, digits: int = 0) -> list[str]:
     """In order; of numbers of so many digits alone, if that is said. None where there is no folder."""
     try:

@@ -173,7 +173,7 @@ class Recovery:
             unit=self._config.unit,
             ended_at=rfc3339(ended_ns),
             ended_by=POWER,
-            duration_s=round((ended_ns - answered_ns) / NS_PER_S, 3) if answered_ns is not None else None,
+            duration_s=round(max(0, ended_ns - answered_ns) / NS_PER_S, 3) if answered_ns is not None else None,
             retention=retention_of(
                 self._config, ended_ns, record.line, "recorded", any(mark.kind == ABUSE for mark in record.marks)
             ),
