@@ -129,6 +129,7 @@ class ServiceState(msgspec.Struct, kw_only=True):
     progress: int
     fault: Fault | None = None
     leaving: bool = False  # it ends to start again with another configuration, and will be back
+    broken_files: list[str] = []  # small files that were found damaged lately, by name
 
 
 class MeterState(msgspec.Struct, kw_only=True):

@@ -16,6 +16,7 @@ import msgspec
 
 from linetap import __version__, handover, rooms
 from linetap.clock import NS_PER_MS, Clock
+from linetap.durable import broken
 from linetap.durable.replace import replace_in_ram
 from linetap.errors import AlreadyRunning
 from linetap.log import handler_for
@@ -104,6 +105,7 @@ class StateFile:
         with contextlib.suppress(OSError, msgspec.MsgspecError):  # there is none, as a rule
             renewed = _renewed(self._run_dir)
             self.outdated = self._name in renewed.services and renewed.at_ns > self._began_ns
+        state.broken_files = broken.names()
         state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
         replace_in_ram(self._path, msgspec.json.encode(state))
         self._supervisor.tell(state, idle, in_spite, stands)

@@ -290,7 +290,7 @@ def test_a_command_that_an_earlier_version_had_begun_weakens_nothing(unit: House
     """It had looked at one signature, and remembered none."""
     data = unit.asking(a_weaker(unit), "operator")
     path = unit.vault / "commands.json"
-    saved = json.loads(path.read_bytes())
+    saved = json.loads(path.read_bytes().splitlines()[-1])
     command = json.loads(json.loads(data)["command"])
     saved["begun"] = {"name": "old", "envelope": data.decode(), "command": command, "at": "2026-11-24T03:00:00.000Z"}
     path.write_text(json.dumps(saved))

@@ -16,6 +16,7 @@ from disk_writes import replace_durably_by
 from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.checks import Finding, Trouble
 from linetap.clock import NS_PER_S, rfc3339
+from linetap.errors import Refusal
 from linetap.evidence import command as envelopes
 from linetap.evidence import document, keylist, sshsig
 from linetap.evidence.command import HERE, LIMIT_BYTES, MAY, Envelope
@@ -119,8 +120,39 @@ class TestEnvelope:
         assert unit.command(again).code == "command_repeated"
         assert unit.command(unit.envelope("time", "vault", time_body(unit), counter=used)).done, "each key has its own"
 
-    def test_lost_counters_do_not_begin_anew(self, unit: Keeper) -> None:
-        (unit.vault / "commands.json").write_bytes(b"?")
+    @pytest.mark.parametrize("damage", [b"?", None])
+    def test_lost_counters_are_taken_from_the_log(self, unit: Keeper, damage: bytes | None) -> None:
+        """They do not begin anew: what was done once is refused, and what follows is taken."""
+        codes = ["done", "time_challenge", "command_malformed"]
+        bodies = zip(("desk", "vault", "desk"), (time_body(unit), time_body(unit), {}), strict=True)
+        done = [unit.envelope("time", role, body) for role, body in bodies]
+        assert [unit.command(data).code for data in done] == codes
+        lost(unit, damage)
+        unit.restart()
+        assert {unit.command(data).code for data in done} == {"command_repeated"}
+        assert unit.command(unit.envelope("time", "desk", time_body(unit))).done
+        aside = [path.read_bytes() for path in unit.vault.glob("commands.json.broken-*")]
+        assert aside == ([damage] if damage is not None else [])
+
+    def test_a_log_of_version_0_1_knows_the_counters_by_role(self, unit: Keeper) -> None:
+        """One that was signed for a later year burns the role for nobody else."""
+        at = unit.clock.utc_ns() // 1_000_000
+        now = rfc3339(unit.clock.utc_ns())
+        for counter, code in ((at, "done"), (at + 300 * 86_400_000, "done"), (at + 50, "command_expired")):
+            fields = {"verb": "time", "role": "desk", "code": code, "sha256": str(counter)}
+            unit.log.append("command", at=now, counter=counter, **fields)
+        lost(unit, b"")
+        unit.restart()
+        assert unit.command(unit.envelope("time", "desk", time_body(unit), counter=at)).code == "command_repeated"
+        assert unit.command(unit.envelope("time", "desk", time_body(unit), counter=at + 1)).done
+        assert unit.command(unit.envelope("time", "vault", time_body(unit), counter=at)).done
+
+    def test_counters_that_nothing_knows_stop_commands(self, unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unreadable(*_: object) -> None:
+            raise Refusal("the log is damaged")
+
+        lost(unit, b"?")
+        monkeypatch.setattr("linetap.recorder.vault.commands.counters_of", unreadable)
         unit.restart()
         assert unit.command(unit.envelope("time", "desk", time_body(unit))).code == "command_counters_lost"
 
@@ -446,6 +478,14 @@ class TestSpool:
 
 class _Cut(BaseException):
     pass
+
+
+def lost(unit: Keeper, damage: bytes | None) -> None:
+    path = unit.vault / "commands.json"
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
 
 
 def _cut_in_holds(path: Path, data: bytes) -> None:

@@ -8,6 +8,7 @@ what is new, and moves no cursor.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -18,6 +19,8 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import NS_PER_S, Clock
+from linetap.durable import broken, envelope
+from linetap.durable.smallfile import SmallFile
 from linetap.reporter.again import Again
 from linetap.reporter.source import Source
 
@@ -25,6 +28,7 @@ WINDOW = 16  # leaves room in MQTT's usual 20 for states and alerts
 CURSOR_EVERY_S = 2  # what a power cut takes of it is sent again
 REFUSED_PAUSE_S = 5
 _CURSOR_BYTES = 512
+_CONTENT_BYTES = 320  # with its envelope less than a sector
 
 log = logging.getLogger("linetap.reporter.feed")
 
@@ -34,11 +38,20 @@ class _Place(msgspec.Struct):
     sha256: str = ""
 
 
+def _old_place(data: bytes) -> _Place:
+    """Of version 0.1; empty: tmpfiles.d has made the file, and nobody has written yet."""
+    return msgspec.json.decode(data, type=_Place) if data.strip() else _Place()
+
+
+_FILE = SmallFile("cursor", _Place, _CURSOR_BYTES, _old_place, padded_to=_CONTENT_BYTES)
+
+
 class Cursor:
     """The last event a broker has taken, in a file of the reporter's own.
 
     It is written over and not renamed: on a unit this file is all of the disk that the reporter may write, so that it
-    cannot fill what the vault lies on. One sector; where a power cut spoils it, everything is sent again.
+    cannot fill what the vault lies on. One sector. Where a power cut or the medium spoils it, everything is sent again;
+    it cannot be moved aside, so the log has what was in it.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -65,7 +78,7 @@ class Cursor:
         self._due_ns = now_ns + CURSOR_EVERY_S * NS_PER_S
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._write(msgspec.json.encode(self.place).ljust(_CURSOR_BYTES))
+            self._write(_FILE.encode(self.place))
         except OSError as error:
             if not self._failed:
                 log.error("cursor_not_saved: %s: %s; events will be sent again after a restart", self._path, error)
@@ -84,17 +97,19 @@ class Cursor:
 
     def _load(self) -> _Place:
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                found = os.read(fd, _CURSOR_BYTES)
-            finally:
-                os.close(fd)
-            return msgspec.json.decode(found, type=_Place) if found else _Place()
+            return _FILE.read(self._path)
         except FileNotFoundError:
             return _Place()
-        except (OSError, ValueError) as error:
+        except envelope.Broken as error:
+            broken.tell(self._path, f"{error}; everything in the outbox is sent again. It holds {self._damaged()!r}")
+        except OSError as error:
             log.warning("cursor_lost: %s: %s; everything in the outbox is sent again", self._path, error)
-            return _Place()
+        return _Place()
+
+    def _damaged(self) -> bytes:
+        with contextlib.suppress(OSError):
+            return self._path.read_bytes()[:_CURSOR_BYTES].rstrip()
+        return b""
 
 
 @dataclass(slots=True)

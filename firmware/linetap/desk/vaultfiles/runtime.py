@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import re
 
+from linetap.durable import broken
+
 WHAT = {
     "journal": "calls that were open",
     "counters and times": "of commands, of the clock, of the outbox",
+    "set aside": "small files that were found broken (NAME.broken-1); an alert names them",
     "work in progress": "destruction, rebuilding, updates, half-written files",
     "the PBX's account": "its lines that have no recording; the desk has the figures in signed events",
     "lines at fault": "until somebody has looked",
@@ -38,6 +41,8 @@ def what_is(name: str) -> str | None:
     """A key of WHAT, for a name relative to the vault; None for what is no such file."""
     if match := _TEMPORARY.fullmatch(name):
         return "work in progress" if _belongs((match[1] or "") + match[2]) else None
+    if (whole := broken.original(name)) is not None:
+        return "set aside" if _belongs(whole) else None
     return next((what for pattern, what in _KNOWN if pattern.fullmatch(name)), None)
 
 

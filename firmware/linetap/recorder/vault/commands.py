@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -19,12 +20,16 @@ import msgspec
 
 from linetap import handover, rooms
 from linetap.clock import Clock, rfc3339
-from linetap.durable.replace import replace_durably, replace_in_ram
+from linetap.durable import broken
+from linetap.durable.envelope import Broken
+from linetap.durable.replace import replace_in_ram
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import LinetapError
 from linetap.evidence import command as envelopes
 from linetap.evidence import fetch
 from linetap.evidence.command import Answer, Command, CommandFault, Holder, Outcome, Signed
 from linetap.evidence.counters import Counters, Window
+from linetap.recorder.vault.counterslost import counters_of
 from linetap.recorder.vault.effects import Effects
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.spool import ANSWER, GIVERS, SUFFIX, answers_for, commands_of
@@ -65,6 +70,9 @@ class _Saved(msgspec.Struct):
     @classmethod
     def of(cls, counters: Counters, begun: _Begun | None = None) -> Self:
         return cls(counters.roles, begun, counters.keys)
+
+
+_FILE = SmallFile("commands", _Saved)
 
 
 class Commands:
@@ -140,7 +148,7 @@ class Commands:
         code, outcome = self._do(begun, again)
         if code == "done":
             log.info("command_done: %s by %s: %s", command.verb, command.role, outcome.text)
-        self._note(begun.envelope.encode("utf-8"), command, code, begun.at)
+        self._note(begun.envelope.encode("utf-8"), command, code, begun.at, [each.key for each in begun.by])
         self._answer(begun.giver, begun.name, code, outcome, command, begun.at)
         self._save(_Saved.of(self._counters))
 
@@ -190,10 +198,12 @@ class Commands:
         role = command.role if command is not None else ""
         self.refused = RefusedState(self.refused.count + 1, code, role, self._clock.monotonic_ns())
 
-    def _note(self, data: bytes, command: Command, code: str, at: str) -> None:
+    def _note(self, data: bytes, command: Command, code: str, at: str, used: Sequence[str] = ()) -> None:
+        """`used`: the keys whose counter it has used up."""
+        keys = {"keys": [*used]} if used else {}
         self._log.append(
             "command", at=at, verb=command.verb, role=command.role, counter=command.counter, code=code,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=hashlib.sha256(data).hexdigest(), **keys,
         )  # fmt: skip
 
     def _answer(self, giver: str, name: str, code: str, outcome: Outcome, command: Command | None, at: str) -> None:
@@ -214,20 +224,33 @@ class Commands:
             replace_in_ram(folder / f"{name}{ANSWER}", msgspec.json.encode(answer) + b"\n")
 
     def _save(self, saved: _Saved) -> None:
-        replace_durably(self._path, msgspec.json.encode(saved))
+        _FILE.replace(self._path, saved)
         self._saved = saved
 
     def _load(self) -> _Saved | None:
-        """Counters that are lost must not begin anew: then nothing is taken until somebody has looked."""
+        """Counters that are lost do not begin anew: the log knows each command that was taken. None: it cannot be read
+        either, and nothing is taken until somebody has looked."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Saved)
+            return _FILE.read(self._path)
         except FileNotFoundError:
-            return _Saved()
-        except (OSError, ValueError) as error:
-            log.error(
-                "command_counters_lost: %s: %s; no command is taken until it is put back or removed", self._path, error
-            )
+            pass
+        except Broken as error:
+            broken.set_aside(self._path, f"{error}; the counters are taken from the log")
+        except OSError as error:
+            self._tell_lost(error)
             return None
+        try:
+            saved = _Saved.of(counters_of(self._log.leaves(0)))
+        except (LinetapError, OSError) as error:
+            self._tell_lost(error)
+            return None
+        with contextlib.suppress(OSError):  # it is made again at the next start
+            if saved.keys or saved.counters:
+                _FILE.replace(self._path, saved)
+        return saved
+
+    def _tell_lost(self, error: Exception) -> None:
+        broken.tell(self._path, f"{error}; no command is taken until it can be read or is removed")
 
 
 def _unforeseen(error: Exception) -> CommandFault:

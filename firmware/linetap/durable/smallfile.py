@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small files, written and read here alone: bounded, checked by their envelope, and of the type that they must have."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.durable import broken, envelope
+from linetap.durable.envelope import Broken
+from linetap.durable.replace import replace_durably, replace_in_ram
+
+MOST_BYTES = 1 << 20
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no link, and no FIFO that waits
+# What a medium answers that has lost the file, and what only somebody else can have put in its place. Any other error
+# says something of the moment and not of the file.
+_DAMAGE = {errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
+
+log = logging.getLogger("linetap.durable")
+
+
+class SmallFile[T]:
+    """One kind of small file. `old` reads what version 0.1 wrote without an envelope, as JSON of the same type unless
+    told otherwise; it raises ValueError for what is none."""
+
+    def __init__(
+        self,
+        kind: str,
+        of: type[T],
+        most_bytes: int = MOST_BYTES,
+        old: Callable[[bytes], T] | None = None,
+        check: Callable[[T], object] | None = None,
+        padded_to: int = 0,
+    ) -> None:
+        """`check` raises ValueError for a value of the right type that nobody could have written. `padded_to`: bytes of
+        the content, for a file that is written over in its place and must not change its length."""
+        self.kind = kind
+        self._most_bytes = most_bytes
+        self._decoder = msgspec.json.Decoder(of)
+        self._old, self._check, self._padded_to = old, check, padded_to
+
+    def encode(self, value: T) -> bytes:
+        return envelope.wrap(self.kind, msgspec.json.encode(value).ljust(self._padded_to) + b"\n")
+
+    def decode(self, data: bytes) -> T:
+        """Broken unless it is exactly what `encode` made, or what version 0.1 wrote."""
+        try:
+            if envelope.is_wrapped(data):
+                value = self._decoder.decode(envelope.unwrap(self.kind, data))
+            else:
+                value = self._old(data) if self._old is not None else self._decoder.decode(data)
+            if self._check is not None:
+                self._check(value)
+        except RecursionError:
+            raise Broken("nested too deep") from None
+        except UnicodeDecodeError as error:
+            raise Broken(f"not UTF-8: {error.reason}") from None
+        except Broken:
+            raise
+        except (ValueError, OverflowError) as error:  # all of msgspec's are ValueErrors
+            raise Broken(" ".join(str(error).split())) from None
+        return value
+
+    def replace(self, path: Path, value: T) -> None:
+        """On the disk before this returns, or OSError and the old one is there."""
+        replace_durably(path, self.encode(value))
+
+    def replace_in_ram(self, path: Path, value: T, private: bool = False) -> None:
+        replace_in_ram(path, self.encode(value), private)
+
+    def read(self, path: Path) -> T:
+        """FileNotFoundError: there is none. Broken: it is not what was written, or the medium has lost it. OSError for
+        what says nothing of the file."""
+        return self.decode(self._bytes(path))
+
+    def load(self, path: Path) -> T | None:
+        """For the file's owner. None: there is none, or it was broken: then it is set aside, logged and alarmed, and
+        the caller makes it anew from what else knows it. One without an envelope is given one."""
+        try:
+            data = self._bytes(path)
+            value = self.decode(data)
+        except FileNotFoundError:
+            return None
+        except Broken as error:
+            broken.set_aside(path, error)
+            return None
+        except OSError as error:
+            broken.tell(path, error.strerror)
+            return None
+        if not envelope.is_wrapped(data):
+            with contextlib.suppress(OSError):  # it is read again as it is
+                replace_durably(path, self.encode(value), like=path)
+        return value
+
+    def _bytes(self, path: Path) -> bytes:
+        try:
+            fd = os.open(path, _READ)
+            try:
+                found = os.fstat(fd)
+                if not stat.S_ISREG(found.st_mode):
+                    raise Broken("not a plain file")
+                if found.st_size > self._most_bytes:
+                    raise Broken(f"{found.st_size} bytes, at most {self._most_bytes} would be right")
+                data = os.read(fd, self._most_bytes + 1)
+            finally:
+                os.close(fd)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if error.errno in _DAMAGE:
+                raise Broken(error.strerror or "it cannot be read") from None
+            raise
+        return data
