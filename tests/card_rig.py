@@ -8,12 +8,14 @@ from pathlib import Path
 
 from epoch_rig import Authority
 from linetap import cli
+from linetap.desk import privatefile
 from linetap.evidence import keys
 
 CUSTODIAN = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z"
 EPOCH = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 PINS = Path(__file__).parents[1] / "hardware/pins.toml"
 AUTHORITY = keys.public_line(keys.new_unit_key().public_key())
+PRIVATE = "authority.key"
 SSH_KEY = keys.public_line(keys.new_unit_key().public_key(), "engineer")
 
 
@@ -38,6 +40,20 @@ class Card:
         card.configure()
         return card
 
+    @classmethod
+    def of_authority(cls, root: Path) -> Card:
+        """The same, for an authority whose private key lies in the desk's folder; `key` has a pack signed by it."""
+        card = cls.new(root)
+        authority = Authority(card.desk)
+        authority.publish(authority.make("2026-11-20", 500))
+        privatefile.write(card.desk / PRIVATE, keys.unit_key_file(authority.key))
+        card.configure(authority=authority)
+        return card
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return "--key", str(self.desk / PRIVATE)
+
     def configure(
         self, unit: str = "floor-03", old: str = "", new: str = "", authority: Authority | None = None
     ) -> None:
@@ -45,6 +61,9 @@ class Card:
         words += ["--vault", str(self.root / "vault"), "--run-dir", str(self.run / "linetap")]
         if authority is not None:
             words += ["--authority", authority.line, "--key-list", str(authority.path)]
+        elif (self.desk / PRIVATE).exists():
+            line = keys.public_line(keys.load_unit_key((self.desk / PRIVATE).read_bytes()).public_key())
+            words += ["--authority", line, "--key-list", str(self.desk / "keylist.json")]
         output = self.desk / "unit.toml"
         assert cli.main(["config", "init", unit, *words, "--force", "-o", str(output)]) == 0
         text = output.read_text().replace('host = "localhost"', 'host = "broker.city.example"')

@@ -17,7 +17,7 @@ from epoch_rig import Authority
 from linetap.config import load_config
 from linetap.desk import privatefile
 from linetap.evidence import keys, sshsig
-from linetap.provision import CARD_WRONG, admit, outcome
+from linetap.provision import CARD_WRONG, admit, memory, outcome
 
 PRIVATE = "authority.key"
 
@@ -175,7 +175,7 @@ def test_a_configuration_that_cannot_be_read_opens_no_way_in(town: Town, remembe
     """Where an older version commissioned the unit, nobody remembers whose order it would be: nobody's."""
     (town.card.home / "unit.toml").write_text("unit = 3\n")
     if not remembered:
-        (town.card.home / admit.TAKEN).unlink()
+        (town.card.home / memory.NAME).unlink()
     town.before = town.state()
     assert town.card.pack() == 0
     town.refuses(code)
@@ -192,7 +192,7 @@ def test_a_lost_configuration_makes_no_new_unit_under_the_old_key(town: Town) ->
     assert card.pack(*town.key()) == 0
     town.refuses("order_other_unit")
     for damaged in (b"", b"{", b"[]", b"\xff"):
-        (card.home / admit.TAKEN).write_bytes(damaged)
+        (card.home / memory.NAME).write_bytes(damaged)
         town.before = town.state()
         town.refuses("order_config")
 

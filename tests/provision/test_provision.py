@@ -24,6 +24,12 @@ def card(tmp_path: Path) -> Card:
     return Card.new(tmp_path)
 
 
+@pytest.fixture
+def owned(tmp_path: Path) -> Card:
+    """For a unit that an authority may change by a second card."""
+    return Card.of_authority(tmp_path)
+
+
 def test_a_card_becomes_a_unit_and_is_wiped(card: Card, capsys: pytest.CaptureFixture[str]) -> None:
     assert card.pack("--address", "10.1.2.3/24", "--gateway", "10.1.2.1", "--dns", "10.1.2.1", "--ntp", "ntp.city") == 0
     capsys.readouterr()
@@ -58,27 +64,27 @@ def test_the_request_on_the_card_makes_a_certificate_that_comes_back_by_card(car
     assert "OK" in run_tool(["openssl", "verify", "-CAfile", str(pki.ca), str(tls)]).stdout.decode()
 
 
-def test_a_second_card_changes_the_unit_and_keeps_its_keys(card: Card) -> None:
-    assert (card.pack("--vlan", "120"), card.start()) == (0, 0)
-    made = {name: (card.home / name).read_bytes() for name in ("unit.key", "tls.key")}
-    assert (card.etc / "systemd/network/20-linetap-vlan.netdev").exists()
-    card.configure(old="notice_delay_ms = 500", new="notice_delay_ms = 700")
-    assert (card.pack(), card.start()) == (0, 0)
-    assert load_config(card.home / "unit.toml").recording.notice_delay_ms == 700
-    assert made == {name: (card.home / name).read_bytes() for name in made}
-    assert not (card.etc / "systemd/network/20-linetap-vlan.netdev").exists(), "of the order before"
+def test_a_second_card_changes_the_unit_and_keeps_its_keys(owned: Card) -> None:
+    assert (owned.pack("--vlan", "120"), owned.start()) == (0, 0)
+    made = {name: (owned.home / name).read_bytes() for name in ("unit.key", "tls.key")}
+    assert (owned.etc / "systemd/network/20-linetap-vlan.netdev").exists()
+    owned.configure(old="notice_delay_ms = 500", new="notice_delay_ms = 700")
+    assert (owned.pack(*owned.key), owned.start()) == (0, 0)
+    assert load_config(owned.home / "unit.toml").recording.notice_delay_ms == 700
+    assert made == {name: (owned.home / name).read_bytes() for name in made}
+    assert not (owned.etc / "systemd/network/20-linetap-vlan.netdev").exists(), "of the order before"
 
 
-def test_a_configuration_that_a_command_may_replace_stays_one(card: Card) -> None:
-    kept = card.root / "config" / "unit.toml"
-    card.home.mkdir()
-    (card.home / "unit.toml").symlink_to(kept)
-    assert (card.pack(), card.start()) == (0, 0)
+def test_a_configuration_that_a_command_may_replace_stays_one(owned: Card) -> None:
+    kept = owned.root / "config" / "unit.toml"
+    owned.home.mkdir()
+    (owned.home / "unit.toml").symlink_to(kept)
+    assert (owned.pack(), owned.start()) == (0, 0)
     kept.chmod(0o640)
-    card.configure(old="notice_delay_ms = 500", new="notice_delay_ms = 700")
-    assert (card.pack(), card.start()) == (0, 0)
-    assert (card.home / "unit.toml").is_symlink()
-    assert load_config(card.home / "unit.toml").recording.notice_delay_ms == 700
+    owned.configure(old="notice_delay_ms = 500", new="notice_delay_ms = 700")
+    assert (owned.pack(*owned.key), owned.start()) == (0, 0)
+    assert (owned.home / "unit.toml").is_symlink()
+    assert load_config(owned.home / "unit.toml").recording.notice_delay_ms == 700
     assert stat.S_IMODE(kept.stat().st_mode) == 0o640
 
 
@@ -150,14 +156,14 @@ def test_what_was_wrong_is_forgotten_when_it_is_right(card: Card) -> None:
     assert "linetap-error.txt" not in card.on_card()
 
 
-def test_another_units_card_is_refused(card: Card) -> None:
-    assert (card.pack(), card.start()) == (0, 0)
-    before = (card.home / "unit.toml").read_bytes()
-    card.configure(unit="floor-04")
-    assert (card.pack(), card.start()) == (0, 2)
-    assert "this is unit floor-03, not floor-04" in (card.boot / "linetap-error.txt").read_text()
-    assert (card.home / "unit.toml").read_bytes() == before
-    assert (card.boot / "linetap.toml").exists()
+def test_another_units_card_is_refused(owned: Card) -> None:
+    assert (owned.pack(), owned.start()) == (0, 0)
+    before = (owned.home / "unit.toml").read_bytes()
+    owned.configure(unit="floor-04")
+    assert (owned.pack(*owned.key), owned.start()) == (0, 2)
+    assert "this is unit floor-03, not floor-04" in (owned.boot / "linetap-error.txt").read_text()
+    assert (owned.home / "unit.toml").read_bytes() == before
+    assert (owned.boot / "linetap.toml").exists()
 
 
 def test_what_is_packed_is_what_was_given(card: Card) -> None:

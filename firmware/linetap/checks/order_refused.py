@@ -15,6 +15,8 @@ _KO = {
     "order_other_unit": "다른 기기의 것입니다",
     "order_undated": "작성 시각이 없습니다",
     "order_older": "이미 적용한 것보다 오래되었습니다",
+    "order_no_authority": "승인 기관 없이 설치한 기기이므로 철거 절차를 거쳐야 합니다",
+    "order_config": "어느 기관의 설정을 받아야 하는지 알 수 없으므로 철거 절차를 거쳐야 합니다",
 }
 _EN = {
     "order_unsigned": "it is not signed",
@@ -23,6 +25,8 @@ _EN = {
     "order_other_unit": "it is another unit's",
     "order_undated": "it does not say when it was made",
     "order_older": "it is older than one that was taken",
+    "order_no_authority": "the unit was commissioned without an authority: decommission it first",
+    "order_config": "whose order it takes is not known any more: decommission it first",
 }
 
 

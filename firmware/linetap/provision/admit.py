@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose order a unit takes from its card. A new unit takes any; one that was commissioned, its authority's alone.
 
-The authority is the one that the unit was commissioned with (order.json, which is root's). Where an older version
-commissioned it, it is that of the configuration in force, a file that the recorder may write. Its signature,
-`linetap.toml.sig`, is over the exact bytes of the file, in namespace linetap-order, as `ssh-keygen -Y sign` makes it.
-The order names its unit and when it was made, and none is taken that is not younger than the last.
+The authority is the one that root remembers (memory.py). A unit that was commissioned without one takes no order until
+it has been decommissioned, nor does one whose configuration and memory are lost. The signature, `linetap.toml.sig`, is
+over the exact bytes of the file, in namespace linetap-order, as `ssh-keygen -Y sign` makes it. The order names its unit
+and when it was made, and none is taken that is not younger than the last.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tomllib
@@ -17,28 +18,19 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import parse_rfc3339
-from linetap.config import Config, load_config
+from linetap.config import load_config
 from linetap.config.load import MAX_BYTES
-from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence import authority, sshsig
 from linetap.evidence.authority import Authority
+from linetap.provision import memory as memories
+from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import NAME, UNIT, Order
 from linetap.provision.outcome import OrderFault
 
 NAMESPACE = "linetap-order"
 SIGNATURE = f"{NAME}.sig"
-KEY = "unit.key"
-TAKEN = "order.json"  # in /etc/linetap: when the order was made that was taken last
-
-
-class _Taken(msgspec.Struct):
-    """Beside the key, not where the configuration may lie: whose unit it is does not go with a lost data partition."""
-
-    made_at: str | None = None
-    unit: str = ""
-    authority: list[str] = []
-    authority_needed: int = 1
+_ONLY_WAY = "it takes none before it has been decommissioned (linetap-decommission.txt and the button)"
 
 
 class _Named(msgspec.Struct):
@@ -46,11 +38,6 @@ class _Named(msgspec.Struct):
 
     authority: str | list[str] | None = None
     authority_needed: int = 1
-
-
-def commissioned(home: Path) -> Config | None:
-    """The configuration in force; None: nobody has commissioned this unit. BadInput where it cannot be read."""
-    return load_config(home / UNIT) if (home / KEY).exists() and (home / UNIT).exists() else None
 
 
 def read_card(path: Path) -> bytes:
@@ -68,37 +55,43 @@ def read_card(path: Path) -> bytes:
     return data
 
 
-def _owner(home: Path) -> tuple[str, Authority] | None:
-    """The unit's name and its authority; None: it is new, or names none. OrderFault where that cannot be known."""
-    if not (home / KEY).exists():
+def _owner(data: bytes, home: Path) -> Memory | None:
+    """None: the unit is new, or a power cut ended its first order, which is `data`. OrderFault where it takes none."""
+    memory, has_key = memories.load(home), (home / KEY).exists()
+    if memory is None and not has_key:
         return None
-    try:
-        taken = _taken(home)
-        unit, lines, needed = taken.unit, taken.authority, taken.authority_needed
-        if not lines and (config := commissioned(home)) is not None:
-            unit, lines, needed = config.unit, config.keys.authority_lines, config.keys.authority_needed
-        return (unit, authority.from_lines(lines, needed)) if lines else None
-    except BadInput as error:
-        why = str(error).replace("\n", "; ")
-        raise OrderFault("order_config", f"{NAME}: whose order it takes cannot be known: {why}") from None
+    if memory is not None and memory.taking and (not has_key or memory.taking == hashlib.sha256(data).hexdigest()):
+        return None
+    only_way = "it takes none before it has been decommissioned (linetap-decommission.txt and the button)"
+    if memory is None or not memory.unit:
+        raise OrderFault(
+            "order_config", f"{NAME}: whose order this unit takes is not known, its {UNIT} is lost: {only_way}"
+        )
+    if not memory.authority:
+        raise OrderFault("order_no_authority", f"{NAME}: this unit was commissioned without keys.authority: {only_way}")
+    return memory
 
 
 def require_authority(data: bytes, boot: Path, home: Path) -> None:
     """Nothing, where a commissioned unit may read on: OrderFault before a byte of what is unsigned is understood."""
-    if (owner := _owner(home)) is not None:
-        _require_signed(data, boot, owner[1], "the authority of this unit")
+    if (owner := _owner(data, home)) is not None:
+        try:
+            whose = authority.from_lines(owner.authority, owner.authority_needed)
+        except BadInput as error:
+            raise OrderFault("order_config", f"{memories.NAME}: authority: {error}") from None
+        _require_signed(data, boot, whose, "the authority of this unit")
 
 
-def require_new(order: Order, home: Path) -> None:
-    """OrderFault for an order that a commissioned unit with an authority took before, or of another unit."""
-    if (owner := _owner(home)) is None:
+def require_new(order: Order, data: bytes, home: Path) -> None:
+    """OrderFault for an order that a commissioned unit took before, or of another unit. `data` is its bytes."""
+    if (owner := _owner(data, home)) is None:
         return
     unit = _of_unit(order).get("unit")
-    if unit != owner[0]:
-        raise OrderFault("order_other_unit", f"{NAME}: it is for {unit!r}: this is unit {owner[0]}, not {unit}")
+    if unit != owner.unit:
+        raise OrderFault("order_other_unit", f"{NAME}: it is for {unit!r}: this is unit {owner.unit}, not {unit}")
     if order.made_at is None:
         raise OrderFault("order_undated", f'{NAME}: it has no made_at = "2026-11-28T09:00:00.000Z"')
-    last = _taken(home).made_at
+    last = owner.made_at
     if last is not None and parse_rfc3339(order.made_at) <= parse_rfc3339(last):
         raise OrderFault("order_older", f"{NAME}: made at {order.made_at}; the unit has taken one made at {last}")
 
@@ -117,12 +110,12 @@ def require_debugger(order: Order, data: bytes, boot: Path) -> None:
     _require_signed(data, boot, own, f"the authority that its {UNIT} names")
 
 
-def remember(order: Order, home: Path) -> None:
-    """What is in force now."""
-    config = load_config(home / UNIT)
-    named = config.keys
-    taken = _Taken(order.made_at, config.unit, named.authority_lines, named.authority_needed)
-    replace_durably(home / TAKEN, msgspec.json.encode(taken))
+def remember(order: Order, home: Path, taking: str = "") -> None:
+    """That the unit is what its unit.toml says; `taking`: SHA-256 of the order of which not everything is done yet."""
+    config, memory = load_config(home / UNIT), Memory(made_at=order.made_at, taking=taking)
+    memory.of_config(config)
+    memory.place(config, (home / UNIT).stat().st_uid)
+    memories.save(memory, home)
 
 
 def _require_signed(data: bytes, boot: Path, whose: Authority, who: str) -> None:
@@ -142,13 +135,3 @@ def _of_unit(order: Order) -> dict[str, object]:
         return tomllib.loads(order.files[UNIT])
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{NAME}: {UNIT}: not TOML: {error}") from None
-
-
-def _taken(home: Path) -> _Taken:
-    """A note that is damaged says no: nothing is taken but after a decommissioning."""
-    try:
-        return msgspec.json.decode((home / TAKEN).read_bytes(), type=_Taken)
-    except FileNotFoundError:
-        return _Taken()
-    except (OSError, ValueError) as error:
-        raise OrderFault("order_config", f"{home / TAKEN}: {error}") from None

@@ -14,7 +14,7 @@ from linetap.config.load import Source
 from linetap.desk import wipe
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, LinetapError
-from linetap.provision import CARD_WRONG, admit, order, outcome, pack, retire
+from linetap.provision import CARD_WRONG, admit, memory, order, outcome, pack, retire
 from linetap.provision.lay import lay, take_certificate
 from linetap.provision.outcome import OrderFault
 
@@ -53,6 +53,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             outcome.note(run_dir, "retired", digest)
             said += told
         path = boot / order.NAME
+        memory.learn(etc / "linetap", path.exists())
         if path.exists():
             data = admit.read_card(path)
             digest = hashlib.sha256(data).hexdigest()
@@ -79,9 +80,9 @@ def _take(data: bytes, boot: Path, etc: Path, run_dir: Path) -> str:
     home = etc / "linetap"
     admit.require_authority(data, boot, home)
     found = order.read(Source(boot / order.NAME, data))
-    admit.require_new(found, home)
+    admit.require_new(found, data, home)
     admit.require_debugger(found, data, boot)
-    said = lay(found, etc, run_dir, boot)
+    said = lay(found, data, etc, run_dir, boot)
     wipe.wipe(boot / order.NAME)
     (boot / admit.SIGNATURE).unlink(missing_ok=True)
     return said

@@ -6,7 +6,10 @@ Nothing of it is in force before all of it has been checked where it will lie; t
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from linetap.clock import SYSTEM, rfc3339
@@ -14,25 +17,37 @@ from linetap.commission.init import SIGNERS, write_beside
 from linetap.config import Config, check_config, config_sha256, load_config
 from linetap.desk import privatefile
 from linetap.desk.pki import unitside
+from linetap.durable.files import sync_directory
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence import keys
 from linetap.provision import admit, network
+from linetap.provision.memory import KEY
 from linetap.provision.order import NAME, UNIT, Network, Order
 
-KEY = "unit.key"
 SSH_KEYS = "linetap-ssh/authorized_keys"  # below /run: gone with the next boot
 _READABLE = 0o644  # by all services; there is no secret in it
 
 
-def lay(order: Order, etc: Path, run: Path, boot: Path) -> str:
-    """What was done, for a person. BadInput: nothing of the order is in force, but the unit's own key may be there."""
+def lay(order: Order, data: bytes, etc: Path, run: Path, boot: Path) -> str:
+    """What was done, for a person. `data`: the order's bytes. BadInput: nothing of the order is in force.
+
+    The memory (memory.py) is written before the key of a new unit gets its place, which is the last of it: a power cut
+    leaves a new unit, or one that takes nothing but the rest of this very order.
+    """
     home = etc / "linetap"
     home.mkdir(parents=True, exist_ok=True)
-    _check(order, home)
-    _lay_network(order.network, etc)
-    for name in sorted(order.files, key=lambda name: name == UNIT):
-        _lay(home / name, order.files[name].encode())
+    with _checked(order, home) as staging:
+        _lay_network(order.network, etc)
+        for name in sorted(order.files, key=lambda name: name == UNIT):
+            _lay(home / name, order.files[name].encode())
+        if not (home / KEY).exists():
+            admit.remember(order, home, taking=hashlib.sha256(data).hexdigest())
+        for name in (f"{KEY}.pub", SIGNERS):
+            _lay(home / name, (staging / name).read_bytes())
+        if not (home / KEY).exists():
+            (staging / KEY).rename(home / KEY)
+            sync_directory(home)
     admit.remember(order, home)  # before it lets anybody in, and whatever the card takes: it lets in once
     _let_in(order.ssh_key, run)
     config = load_config(home / UNIT)
@@ -79,26 +94,32 @@ def _lay(path: Path, data: bytes) -> None:
     replace_durably(path, data, like=old, mode=_READABLE)
 
 
-def _check(order: Order, home: Path) -> None:
-    """The configuration as it will be, with everything beside it."""
+@contextlib.contextmanager
+def _checked(order: Order, home: Path) -> Iterator[Path]:
+    """The configuration as it will be, with everything beside it and the key, which is made here if there is none."""
     staging = home / ".new"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(mode=0o700)
     try:
-        for name, text in order.files.items():
-            (staging / name).write_text(text, encoding="utf-8")
-        config = load_config(staging / UNIT)
-        _check_paths(config, staging)
-        _check_name(config.unit, home)
-        write_beside(config.unit, home / KEY, home / f"{KEY}.pub", home / SIGNERS, config.keys)
-        for there in home.iterdir():  # what is here already: the key, the image's pins and notices, an earlier order's
-            if there != staging and there.name not in order.files:
-                (staging / there.name).symlink_to(there)
-        check_config(staging / UNIT)
+        _check(order, home, staging)
+        yield staging
     except BadInput as error:
         raise BadInput(str(error).replace(f"{staging}/", f"{NAME}: ")) from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check(order: Order, home: Path, staging: Path) -> None:
+    for name, text in order.files.items():
+        (staging / name).write_text(text, encoding="utf-8")
+    config = load_config(staging / UNIT)
+    _check_paths(config, staging)
+    _check_name(config.unit, home)
+    for there in home.iterdir():  # what is here already: the key, the image's pins and notices, an earlier order's
+        if there != staging and there.name not in (*order.files, f"{KEY}.pub", SIGNERS):
+            (staging / there.name).symlink_to(there)
+    write_beside(config.unit, staging / KEY, staging / f"{KEY}.pub", staging / SIGNERS, config.keys)
+    check_config(staging / UNIT)
 
 
 def _check_paths(config: Config, staging: Path) -> None:

@@ -4,6 +4,7 @@
 Two things that only somebody in the closet has: a file on the card with the unit's name in it, and the button, held
 while the unit starts. The old key signs that it ends and is destroyed, the vault is put aside as it is, and the next
 order makes a new key. Nothing is written into the vault: what lies in it is another user's, and this runs as root.
+A unit whose configuration is lost ends in the same way, by what root remembers of it (memory.py).
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.board import open_panel
+from linetap.board import panel_of
 from linetap.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
 from linetap.commission.init import NAMESPACES
-from linetap.config import Config
+from linetap.config import load_config
+from linetap.config.schema import Keys
 from linetap.desk import wipe
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import unitlog
-from linetap.provision import admit
+from linetap.provision import admit, memory
+from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import UNIT
 from linetap.provision.outcome import OrderFault
 from linetap.recorder.unitkey import UnitKey
@@ -33,7 +36,8 @@ NAMESPACE = "linetap-retired"
 ASKED = "linetap-decommission.txt"  # on the card: the unit's name
 FOLDER = "retired"  # in /etc/linetap
 HOLD_S, LOOK_EVERY_S = 5, 0.1
-_ENDS = ("unit.key.pub", "tls.key", "tls.pem", admit.TAKEN, UNIT)  # the configuration last: until then it is done again
+_KEY_LINE_WORDS = 3  # of unit.key.pub: type, key, the unit's name
+_ENDS = (f"{KEY}.pub", "tls.key", "tls.pem", UNIT, memory.NAME)  # the memory last: until then it is done again
 
 
 class Retired(msgspec.Struct, kw_only=True):
@@ -46,39 +50,88 @@ class Retired(msgspec.Struct, kw_only=True):
     head_root: str | None = None
 
 
+class _Ending(msgspec.Struct):
+    """The unit that ends, and its [keys]: None where the configuration is lost."""
+
+    unit: str
+    known: Memory
+    keys: Keys | None = None
+
+    @property
+    def vault(self) -> Path:
+        return Path(self.known.vault)
+
+
 def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     """What was done, for a person, and the SHA-256 of the statement. OrderFault: nothing was."""
     try:
-        config = admit.commissioned(home)
         said = admit.read_card(boot / ASKED).decode("utf-8", "replace").strip()
     except BadInput as error:
         raise OrderFault("retire_config", str(error)) from None
-    if config is None and (home / UNIT).exists() and (found := sorted((home / FOLDER).glob("*.json"))):
+    if (found := _cut_short(home)) is not None:
         _forget(home)  # the key went before a power cut, and what it was the key of did not
         (boot / ASKED).unlink()
         told = f"what a power cut had left of a decommissioning is gone; {home / FOLDER} has the statement\n"
-        return told, hashlib.sha256(found[-1].read_bytes()).hexdigest()
-    if config is None:
-        raise OrderFault("retire_new", f"{ASKED}: this unit was never commissioned: there is nothing to end")
-    if said != config.unit:
-        raise OrderFault("retire_other_unit", f"{ASKED}: the one line {config.unit} would be right")
-    _require_own(config, home)
-    _require_button(config, clock)
-    statement, line, name = _statement(config, home, clock)
-    _put_aside(config, name)
-    for path in (home / admit.KEY, *sorted(home.glob(f"{admit.KEY}.next*"))):
-        wipe.wipe(path)
+        return told, hashlib.sha256(found).hexdigest()
+    ending = _ending(home)
+    if said != ending.unit:
+        raise OrderFault("retire_other_unit", f"{ASKED}: the one line {ending.unit} would be right")
+    _require_own(ending)
+    _require_button(ending.known, clock)
+    statement, line, name = _statement(ending, home, clock)
+    aside = _put_aside(ending, name)
+    for path in (home / KEY, *sorted(home.glob(f"{KEY}.next*"))):
+        if path.exists():
+            wipe.wipe(path)
     _forget(home)
     with contextlib.suppress(OSError):  # the unit keeps both; a card that takes nothing hides no end of a key
         for path in sorted((home / FOLDER).glob(f"{name}.json*")):
-            replace_durably(boot / f"{config.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
+            replace_durably(boot / f"{ending.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
     with contextlib.suppress(OSError):
         (boot / ASKED).unlink()
     return (
-        f"unit {config.unit} is out of service; its key has ended and is destroyed\n"
+        f"unit {ending.unit} is out of service; its key has ended and is destroyed\n"
         f"the line of that key in allowed_signers from now on:\n{line}\n"
-        f"its vault is kept as {config.vault_path.with_name(_aside(config, name))}\n"
+        f"its vault is kept as {aside}\n"
     ), hashlib.sha256(statement).hexdigest()
+
+
+def _ending(home: Path) -> _Ending:
+    """OrderFault where there is nothing to end. A configuration that cannot be read is as good as lost."""
+    if not (home / KEY).exists() and not (home / memory.NAME).exists():
+        raise OrderFault("retire_new", f"{ASKED}: this unit was never commissioned: there is nothing to end")
+    try:
+        known = memory.load(home) or Memory()
+    except OrderFault:
+        known = Memory()
+    public = _small(home / f"{KEY}.pub").decode("utf-8", "replace").split()
+    try:
+        config, owner = load_config(home / UNIT), (home / UNIT).stat().st_uid
+    except (BadInput, OSError):
+        unit = known.unit or (public[2] if len(public) == _KEY_LINE_WORDS else "")
+        if not unit:
+            raise OrderFault("retire_config", f"{ASKED}: nothing here says any more which unit this is") from None
+        return _Ending(unit, known)
+    known.place(config, owner)
+    return _Ending(known.unit or config.unit, known, config.keys)
+
+
+def _cut_short(home: Path) -> bytes | None:
+    """The statement of a decommissioning of which the key's end was done, and not all of the rest."""
+    if (home / KEY).exists() or not any((home / name).exists() for name in (UNIT, memory.NAME)):
+        return None
+    statements = sorted((home / FOLDER).glob("*.json"))
+    try:
+        data = _small(statements[-1])
+        ended = msgspec.json.decode(data, type=Retired).key
+    except (IndexError, ValueError):
+        return None
+    public = home / f"{KEY}.pub"
+    return data if not public.exists() or _public(public) == ended else None
+
+
+def _public(path: Path) -> str:
+    return " ".join(_small(path).decode("utf-8", "replace").split()[:2])
 
 
 def _forget(home: Path) -> None:
@@ -86,22 +139,20 @@ def _forget(home: Path) -> None:
         (home / each).resolve().unlink(missing_ok=True)
 
 
-def _require_own(config: Config, home: Path) -> None:
+def _require_own(ending: _Ending) -> None:
     """Root renames the vault that a file of the recorder's names: it has to be the recorder's too."""
     try:
-        owner, vault = (home / UNIT).stat().st_uid, os.lstat(config.vault_path)
+        vault = os.lstat(ending.vault)
     except OSError:
         return  # there is nothing to rename
-    if owner not in (0, vault.st_uid) or not stat.S_ISDIR(vault.st_mode):
-        raise OrderFault(
-            "retire_config", f"{config.vault_path}: no folder of whoever owns {UNIT}; its vault would be right"
-        )
+    if ending.known.owner not in (0, vault.st_uid) or not stat.S_ISDIR(vault.st_mode):
+        raise OrderFault("retire_config", f"{ending.vault}: no folder of whoever owns {UNIT}; its vault would be right")
 
 
-def _require_button(config: Config, clock: Clock) -> None:
+def _require_button(known: Memory, clock: Clock) -> None:
     """Held all the time: a button that was pressed by chance, or a contact that bounces, ends no unit."""
     try:
-        board = open_panel(config)
+        board = panel_of(known.board, Path(known.run_dir))
     except (LinetapError, OSError) as error:
         raise OrderFault("retire_button", f"{ASKED}: the button cannot be read: {error}") from None
     try:
@@ -114,22 +165,22 @@ def _require_button(config: Config, clock: Clock) -> None:
         board.close()
 
 
-def _statement(config: Config, home: Path, clock: Clock) -> tuple[bytes, str, str]:
+def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, str]:
     """The statement, signed if the key still can; the line by which the key is trusted up to now; the name of both."""
-    public = " ".join(_small(home / "unit.key.pub").decode("utf-8", "replace").split()[:2])
-    head = _head(config.vault_path / unitlog.FOLDER / unitlog.HEAD)
+    public = _public(home / f"{KEY}.pub")
+    head = _head(ending.vault / unitlog.FOLDER / unitlog.HEAD)
     at_ns = max(clock.utc_ns(), parse_rfc3339(head.at) if head else 0)  # a Pi at its start may not have the time yet
     until = rfc3339(at_ns)[:19].translate(str.maketrans("", "", "-:T")) + "Z"
-    line = f'{config.unit} namespaces="{",".join(NAMESPACES)}",valid-before="{until}" {public}'
+    line = f'{ending.unit} namespaces="{",".join(NAMESPACES)}",valid-before="{until}" {public}'
     retired = Retired(
-        unit=config.unit, key=public, at=rfc3339(at_ns),
+        unit=ending.unit, key=public, at=rfc3339(at_ns),
         head_size=head.size if head else None, head_root=head.root if head else None,
     )  # fmt: skip
     data, name = msgspec.json.encode(retired), compact(at_ns)
     folder = home / FOLDER
     folder.mkdir(exist_ok=True)
     try:
-        signature = UnitKey(home / admit.KEY, config.keys).signer(NAMESPACE)(data)
+        signature = UnitKey(home / KEY, ending.keys).signer(NAMESPACE)(data)
         replace_durably(folder / f"{name}.json.sig", signature.encode())
     except (LinetapError, OSError):  # the key is damaged: then the line alone says when it ended
         pass
@@ -138,13 +189,11 @@ def _statement(config: Config, home: Path, clock: Clock) -> tuple[bytes, str, st
     return data, line, name
 
 
-def _aside(config: Config, name: str) -> str:
-    return f"{config.vault_path.name}.{config.unit}.{name}"
-
-
-def _put_aside(config: Config, name: str) -> None:
-    if config.vault_path.is_dir():
-        config.vault_path.rename(config.vault_path.with_name(_aside(config, name)))
+def _put_aside(ending: _Ending, name: str) -> Path:
+    aside = ending.vault.with_name(f"{ending.vault.name}.{ending.unit}.{name}")
+    if ending.vault.is_dir():
+        ending.vault.rename(aside)
+    return aside
 
 
 def _head(path: Path) -> unitlog.Head | None:
