@@ -81,9 +81,9 @@ class Helper:
 
     def __init__(
         self, desk: Desk, members: dict[str, bytes], identities: list[Path] | None = None, recipient: str = "",
-        logs: bool = True,
+        logs: bool = True, output: Path | None = None,
     ) -> None:  # fmt: skip
-        self.desk, self.output = desk, desk.root / "out"
+        self.desk, self.output = desk, output or desk.root / "out"
         self.output.mkdir()
         identities = identities or [desk.rig.custodian_files[0], desk.one_time_file()]
         log = [desk.rig.vault / "log"] if logs else []

@@ -155,11 +155,11 @@ class ReleaseHouse:
         assert answer.status_code == 303, refusal(answer)
         return request_id
 
-    def bring(self, path: str, data: bytes, role: str, name: str = "") -> httpx.Response:
+    def bring(self, path: str, data: bytes, role: str, name: str = "", **fields: str) -> httpx.Response:
         client = self.client(role, name)
         token = secure.token_of(str(client.cookies.get(sessions.COOKIE)))
         files = {"file": ("file", data)}
-        return client.post(path, data={secure.FIELD: token}, files=files, headers={"origin": self.served.url})
+        return client.post(path, data={secure.FIELD: token, **fields}, files=files, headers={"origin": self.served.url})
 
     def close(self, request_id: str, role: str = "custodian", **fields: str) -> httpx.Response:
         return self.served.post(self.client(role), f"/release/{request_id}/close", **fields)

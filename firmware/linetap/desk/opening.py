@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from linetap.desk import callfolder, callproof, checkedcall, privatefile, stockage, wav
+from linetap.desk import callfolder, callproof, checkedcall, partial, privatefile, stockage, wav
 from linetap.desk.access import Deed
 from linetap.desk.callproof import Basis
 from linetap.desk.checkedcall import KEY_LIMIT_BYTES, CheckedCall, outer_layer
@@ -131,9 +131,30 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
         opened = _custodians_layer(blob, identities)
         if inner is not None and group.is_sealed(opened):  # the one-time key's layer was around it
             opened = _custodians_layer(opened, identities)
+    except group.MembersMissing as error:
+        raise group.MembersMissing(f"{inner or sealed.KEY}: {str(error).removesuffix(f' [{error.code}]')}") from None
     except Refusal as error:
         raise Refusal(f"{inner or sealed.KEY}: the custodians' layer does not open: {error}") from None
     return opened
+
+
+def hand_on(desk: Desk, step: Deed, wanted: Wanted, output: Path) -> group.Peeled:
+    """Takes the layers of these custodians off, and writes what is left for the next one: closed to all but those
+    behind. All that is demanded before a call is opened stands before it; the step is granted in between."""
+    require(desk, step, wanted)
+    assert wanted.inner is not None
+    blob = partial.read(wanted.inner)
+    one_time = [path for path in wanted.identities if files.key_request(path)]
+    own = [path for path in wanted.identities if path not in one_time]
+    if not own:
+        raise BadInput("--identity: the one-time key alone; a custodian's own would be right")
+    privatefile.require_new(output)
+    if not one_time:
+        step.entry.left = max(group.needed(blob) - len(own), 0)
+    step.granted()
+    peeled = peel_custodians(blob, own, one_time)
+    privatefile.write(output, peeled.data)
+    return peeled
 
 
 def peel_custodians(blob: bytes, own: list[Path], one_time: list[Path]) -> group.Peeled:

@@ -12,6 +12,7 @@ piece of something else. Where one is needed it is one age file to all.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from linetap.evidence.members import Group
 
 Decrypt = Callable[[bytes], bytes]  # one age file; a Refusal if no identity in hand opens it
 Positions = tuple[int, ...]
+_LAYER_FILE = re.compile(r"[1-6](?:-[1-6]){0,2}\.age", re.ASCII)
 
 
 class OtherLayer(Refusal):
@@ -31,6 +33,26 @@ class OtherLayer(Refusal):
 
     def __init__(self, text: str) -> None:
         super().__init__(f"{text} [{self.code}]")
+
+
+class MembersMissing(Refusal):
+    """Some layers came off, and the identities in hand are too few for the rest."""
+
+    code = "group_members_missing"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text} [{self.code}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a file has come on its way from member to member. `taken`: whose layers are off; `left`: how many people
+    it still takes; `following`: who of the `of` members may come next."""
+
+    taken: Positions
+    left: int
+    following: Positions
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +104,8 @@ def peel(data: bytes, decrypt: Decrypt, most: int) -> Peeled:
         except Refusal as error:
             if left == wanted:
                 raise
-            raise Refusal(f"{wanted - left} of {wanted} layers came off; the next member is missing: {error}") from None
+            text = f"{wanted - left} of {wanted} layers came off; the next member is missing: {error}"
+            raise MembersMissing(text) from None
         left -= 1
     return Peeled(data, left)
 
@@ -92,18 +115,50 @@ def open_whole(data: bytes, decrypt: Decrypt) -> bytes:
     return peel(data, decrypt, members.MOST_NEEDED).data
 
 
+def place(whole: bytes, part: bytes | None = None) -> Place:
+    """Where `part` stands, which has to have come out of `whole`; without it nobody has come yet. OtherLayer unless
+    every piece of it is what `whole` says that comes out of it, all of them by the same members."""
+    known = _files(whole)
+    count = max((positions[-1] for positions in known if positions), default=0) + 1
+    if part is None:
+        firsts = tuple(sorted({positions[0] for positions in known if positions}))
+        return Place((), needed(whole), firsts, count)
+    expected = _layers(whole)
+    pieces, takers = _files(part), set[Positions]()
+    for rest, piece in pieces.items():
+        found = expected.get(hashlib.sha256(piece).hexdigest())
+        if found is None or found[1] != rest:
+            raise OtherLayer("the partial file did not come out of this key: it is of another one, or was changed")
+        takers.add(found[0])
+    if len(takers) != 1:
+        raise OtherLayer("the partial file has pieces that different members took off")
+    taken, left = takers.pop(), needed(part)
+    behind = range(taken[-1] + 1, count + 1) if left == 1 else sorted({positions[0] for positions in pieces})
+    return Place(taken, left, tuple(behind), count)
+
+
 def require_part(part: bytes, whole: bytes) -> None:
-    """OtherLayer unless every piece of `part` is what `whole` says that comes out of it."""
+    """OtherLayer unless `part` came out of `whole`."""
+    place(whole, part)
+
+
+def _layers(whole: bytes) -> dict[str, tuple[Positions, Positions]]:
+    """By the hash of what comes out: who has taken layers off then, and who names the rest of the file."""
     if not grouptar.is_archive(whole):
         raise OtherLayer("there is no layer to hand on: one person opens it")
     listed = grouptar.read(whole).get(LAYERS)
     if listed is None:
         text = "it has no list of its layers, so nothing shows what a partial one is of: all identities at once"
         raise OtherLayer(f"{text} would be right")
-    known = set(listed.decode("ascii", "replace").split())
-    for piece in _files(part).values():
-        if hashlib.sha256(piece).hexdigest() not in known:
-            raise OtherLayer("the partial file did not come out of this key: it is of another one, or was changed")
+    found: dict[str, tuple[Positions, Positions]] = {}
+    for line in filter(None, listed.decode("ascii", "replace").split("\n")):
+        name, *hashes = line.split(" ")
+        if _LAYER_FILE.fullmatch(name) is None:
+            raise OtherLayer("its list of layers is none")
+        positions = _positions(name)
+        for index, digest in enumerate(hashes[: len(positions)], 1):
+            found[digest] = (positions[:index], positions[index:])
+    return found
 
 
 def _without_first(files: dict[Positions, bytes], decrypt: Decrypt) -> bytes:

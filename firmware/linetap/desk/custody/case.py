@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.clock import Clock
-from linetap.desk import privatefile
+from linetap.desk import partial, privatefile
 from linetap.desk.access_entry import Entry
 from linetap.desk.bundle import command as bundle
 from linetap.desk.custody import moments, sound
 from linetap.desk.custody.package import Package
 from linetap.desk.deskfolder import Desk
-from linetap.desk.opening import Unlocked, Wanted, json_path, open_call, require
+from linetap.desk.opening import Unlocked, Wanted, hand_on, json_path, open_call, require
 from linetap.desk.release import ask, files, gate
 from linetap.desk.witnessing import options
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import sealed
+from linetap.evidence import group, sealed
 from linetap.evidence.release import Request
 from linetap.evidence.roles import Purpose
 from linetap.records import CallRecord
@@ -60,6 +60,8 @@ class Case:
         self._clock = clock
         self._one_at_a_time = threading.Lock()
         self._heard: dict[str, Heard] = {}
+        self._short: set[str] = set()  # calls that took more custodians than are here
+        self.handed_on: dict[str, int] = {}  # call id -> so many custodians are still to come
         self.done: list[str] = []  # files that were written
 
     @property
@@ -96,6 +98,27 @@ class Case:
             raise BadInput(f"{found.call_id}: {error}") from None
         return record
 
+    def needs_more(self, call_id: str) -> bool | None:
+        """Whether custodians are needed who are not here; None where that shows only when it is opened."""
+        if call_id in self._short or call_id in self.handed_on:
+            return True
+        handed = self._handed(call_id)
+        if handed is None:
+            return None
+        try:
+            return group.needed(partial.read(handed)) > len(self.means.identities)
+        except LinetapError:
+            return None  # it is refused, and said why, where it is used
+
+    def hand_on(self, call_id: str) -> None:
+        """`linetap release peel`: this custodian's layer comes off, and the next one gets the file."""
+        with self._one_at_a_time:
+            output = self.means.output / f"{call_id}.part.age"
+            with self.desk.access.deed(Entry(verb="peel")) as step:
+                peeled = hand_on(self.desk, step, self._wanted(call_id), output)
+            self.handed_on[call_id] = peeled.left
+            self.done.append(str(output))
+
     def listen(self, call_id: str) -> None:
         """Open in memory."""
         with self._one_at_a_time:
@@ -105,7 +128,11 @@ class Case:
             with self.desk.access.deed(Entry(verb="listen")) as step:
                 call = require(self.desk, step, wanted)
                 step.granted()
-                unlocked = Unlocked(call, wanted.identities, wanted.inner)
+                try:
+                    unlocked = Unlocked(call, wanted.identities, wanted.inner)
+                except group.MembersMissing:
+                    self._short.add(call_id)
+                    raise
                 self._heard[call_id] = _heard(unlocked)
 
     def give(self, call_id: str) -> None:
@@ -148,12 +175,16 @@ class Case:
             ask.close(argparse.Namespace(request_id=self.request.id, key=key, desk=self.desk.folder), self._clock)
             self._heard.clear()
 
+    def _handed(self, call_id: str) -> Path | None:
+        """Whoever has the one-time key begins; the others go on with what the one before has left."""
+        return self.package.handed(call_id) if self.one_time_key is None else None
+
     def _wanted(self, call_id: str) -> Wanted:
         return Wanted(
             folder=self.package.call(call_id),
             signers=self.means.signers,
             identities=self.means.identities,
-            inner=self.package.inner(call_id),
+            inner=self._handed(call_id) or self.package.inner(call_id),
             request=self.package.request_file,
             recipient=self.means.recipient or self.request.recipient,
             closings=[] if self.means.logs else self.package.closings(),

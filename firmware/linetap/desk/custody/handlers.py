@@ -92,6 +92,10 @@ async def give(request: Request, site: Site) -> Response:
     return await _step(request, site, functools.partial(site.case.give, _named(request, site)))
 
 
+async def hand_on(request: Request, site: Site) -> Response:
+    return await _step(request, site, functools.partial(site.case.hand_on, _named(request, site)))
+
+
 async def _step(request: Request, site: Site, step: Callable[[], None]) -> Response:
     try:
         await to_thread.run_sync(step)

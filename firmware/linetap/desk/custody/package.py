@@ -35,6 +35,11 @@ class Package:
     def inner(self, call_id: str) -> Path:
         return self.folder / "inner" / f"{call_id}.age"
 
+    def handed(self, call_id: str) -> Path | None:
+        """What a custodian of a group, who came before, has left of it."""
+        path = self.folder / "handed" / f"{call_id}.age"
+        return path if path.exists() else None
+
     def closings(self) -> list[Path]:
         """One of each call that the desk has one of."""
         found = (self.folder / closing.FOLDER / f"{call.call_id}{closing.SUFFIX}" for call in self.request.calls)

@@ -32,6 +32,7 @@ def make(site: Site) -> Starlette:
         ("/call/{call_id}", "GET", handlers.call),
         ("/call/{call_id}/listen", "POST", handlers.listen),
         ("/call/{call_id}/give", "POST", handlers.give),
+        ("/call/{call_id}/hand-on", "POST", handlers.hand_on),
         ("/call/{call_id}/sound.json", "GET", handlers.shape),
         ("/call/{call_id}/sound", "GET", handlers.play),
         ("/bundle", "POST", handlers.bundle),

@@ -20,7 +20,7 @@ BLOCK = 512
 LIMIT_BYTES = 1 << 30  # of the whole: it lies in RAM. 37 hours of recordings
 _PIECE_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 20
-_MOST_MEMBERS = MOST_CALLS * (sealed.MOST_PARTS + 7) + 32
+_MOST_MEMBERS = MOST_CALLS * (sealed.MOST_PARTS + 8) + 32
 _CALL = sealed.CALL_ID.pattern.replace("(", "(?:", 1)
 # What a package holds, and how large each can honestly be.
 _NAMES = [
@@ -29,7 +29,7 @@ _NAMES = [
         (r"request\.json|roles\.json", document.LIMIT_BYTES),
         (r"request\.json\.(?:[0-9A-Za-z._-]{1,64}\.)?sig|roles\.json\.sig", sshsig.SIGNATURE_LIMIT_BYTES),
         (r"allowed_signers", _SMALL_BYTES),
-        (rf"inner/{_CALL}\.age", _SMALL_BYTES),
+        (rf"inner/{_CALL}\.age|handed/{_CALL}\.age", _SMALL_BYTES),
         (rf"{closing.FOLDER}/{_CALL}\{closing.SUFFIX}", closing.LIMIT_BYTES),
         (rf"{tlogproof.FOLDER}/{_CALL}\{tlogproof.SUFFIX}", tlogproof.LIMIT_BYTES),
         (rf"calls/{_CALL}/(?:record\.json|record\.json\.sig|meta\.age|key\.age)", 2 * _SMALL_BYTES),

@@ -11,12 +11,11 @@ import argparse
 from pathlib import Path
 
 from linetap.clock import Clock
-from linetap.desk import callproof, deskfolder, partial, privatefile, stockage
+from linetap.desk import callproof, deskfolder, partial, stockage
 from linetap.desk.access_entry import Entry
-from linetap.desk.opening import Wanted, peel_custodians, require
+from linetap.desk.opening import Wanted, hand_on
 from linetap.desk.release import files
 from linetap.desk.witnessing import options
-from linetap.errors import BadInput
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,15 +48,6 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
             args.call_dir, args.signers, args.identity, args.inner, args.request, recipient,
             args.closing, args.log, options.rules(args), args.witnessed,
         )  # fmt: skip
-        require(desk, step, wanted)
-        blob = partial.read(args.inner)
-        one_time = [path for path in args.identity if files.key_request(path)]
-        own = [path for path in args.identity if path not in one_time]
-        if not own:
-            raise BadInput("--identity: the one-time key alone; a custodian's own would be right")
-        privatefile.require_new(args.output)
-        step.granted()
-        peeled = peel_custodians(blob, own, one_time)
-        privatefile.write(args.output, peeled.data)
+        peeled = hand_on(desk, step, wanted, args.output)
     partial.say(args.output, peeled.left, "custodian")
     return 0

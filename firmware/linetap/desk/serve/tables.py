@@ -154,6 +154,21 @@ tickets = Table(
     Column("ends_at", Text, nullable=False),
 )
 
+# What members of a group hand on to one another, of a request or a hold: closed to all but those who come next, and
+# emptied as soon as the step is done. Who took part stays.
+partials = Table(
+    "partials",
+    metadata,
+    Column("about", Text, primary_key=True),  # the id of the request or the hold
+    Column("kind", Text, primary_key=True),  # officer, custodian
+    Column("key_sha256", Text, primary_key=True),  # of the key.age that it came out of; empty of a custodian's
+    Column("taken", Text, primary_key=True),  # whose layers are off, by their numbers: 1-2. Of custodians the first: 1
+    Column("left", Integer, nullable=False),  # so many people are still to come
+    Column("data", LargeBinary),
+    Column("by", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+
 # A hold that is asked for, and the vault officer's signed command.
 holds = Table(
     "holds",

@@ -22,6 +22,7 @@ from linetap.desk.serve.access import chain
 from linetap.desk.serve.access.chain import ChainFault, Head
 from linetap.desk.serve.access.log import AccessTable, last_head
 from linetap.desk.serve.database import writing
+from linetap.desk.serve.release import partials
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import access, access_anchor
 
@@ -37,6 +38,7 @@ async def life(site: Site) -> AsyncIterator[None]:
     async def keep() -> None:
         while True:
             try:
+                await anyio.to_thread.run_sync(partials.empty_over, site.own, site.clock.utc_ns())
                 await anyio.to_thread.run_sync(prune, site.access, site.settings.access_days)
             except (SQLAlchemyError, ChainFault) as error:
                 text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)

@@ -15,7 +15,7 @@ from linetap.desk.serve.release import call as named
 from linetap.desk.serve.release import judge, store
 from linetap.desk.serve.release.answering import said
 from linetap.desk.serve.release.rolesfile import in_force
-from linetap.desk.serve.release.steps import StepFault
+from linetap.desk.serve.release.stepfault import StepFault
 from linetap.desk.serve.route import Subject
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import requests

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from linetap.desk.ingest.tables import calls
 from linetap.desk.serve.access.masking import has_number
 from linetap.desk.serve.reading import reading
-from linetap.desk.serve.release.steps import StepFault
+from linetap.desk.serve.release.stepfault import StepFault
 from linetap.desk.serve.site import Site
 from linetap.evidence.release import NamedCall
 

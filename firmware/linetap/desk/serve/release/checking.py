@@ -7,20 +7,30 @@ By the signers that this desk knows; each person's own tools do it again by thei
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from linetap.desk import callfolder, checkedcall
 from linetap.desk.callproof import Basis
+from linetap.desk.checkedcall import CheckedCall
 from linetap.desk.serve.release import package
-from linetap.desk.serve.release.steps import StepFault
+from linetap.desk.serve.release.stepfault import StepFault
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
 from linetap.evidence.release import NotReleased
 from linetap.evidence.roles import Roles
 
 
-def require(site: Site, row: Mapping[str, Any], roles: Roles) -> None:
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found: the call, or what stands against it."""
+
+    call: CheckedCall | None = None
+    fault: Exception | None = None
+
+
+def require(site: Site, row: Mapping[str, Any], roles: Roles) -> CheckedCall:
     """StepFault or NotReleased unless the copy is the call that `row` of a request or a hold is about."""
     folder, signers = package.copy_of(site, row), site.settings.desk.signers
     if not signers:
@@ -34,14 +44,14 @@ def require(site: Site, row: Mapping[str, Any], roles: Roles) -> None:
         raise NotReleased(
             "record_differs", f"{row['call_id']}: the second copy is not of the record that was asked for"
         )
+    return call
 
 
-def fault(site: Site, row: Mapping[str, Any] | None, roles: Roles) -> Exception | None:
+def look(site: Site, row: Mapping[str, Any] | None, roles: Roles) -> Looked:
     """The same, told and not raised: a step that is not due is refused for that first."""
     if row is None:
-        return None
+        return Looked()
     try:
-        require(site, row, roles)
+        return Looked(require(site, row, roles))
     except (Refusal, BadInput) as error:
-        return error
-    return None
+        return Looked(fault=error)

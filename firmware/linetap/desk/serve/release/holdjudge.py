@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from linetap.clock import parse_rfc3339
-from linetap.desk.serve.release.steps import StepFault
+from linetap.desk.serve.release.stepfault import StepFault
 from linetap.errors import BadInput
 from linetap.evidence import command, hold, sshsig
 from linetap.evidence.authority import Authority

@@ -23,10 +23,24 @@ from linetap.desk.deskfolder import read_authority
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.reading import reading
 from linetap.desk.serve.release import call as named
-from linetap.desk.serve.release import checking, holdjudge, holdstore, judge, package, steps, store, words
+from linetap.desk.serve.release import (
+    checking,
+    holdjudge,
+    holdstore,
+    judge,
+    officers,
+    package,
+    partials,
+    steps,
+    store,
+    words,
+)
 from linetap.desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, id_of, remark, said, subject_of, upload
+from linetap.desk.serve.release.chain import Chain
+from linetap.desk.serve.release.holdstore import Asked
+from linetap.desk.serve.release.officers import Officers
 from linetap.desk.serve.release.rolesfile import in_force
-from linetap.desk.serve.release.steps import StepFault
+from linetap.desk.serve.release.stepfault import StepFault
 from linetap.desk.serve.route import Route, Subject, subject_of_path
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import holds
@@ -89,19 +103,23 @@ async def one(request: Request, site: Site) -> Response:
 async def _one(request: Request, site: Site, error: Exception | None = None) -> Response:
     who, now_ns = who_of(request), site.clock.utc_ns()
 
-    def read() -> tuple[Any, dict[str, str]]:
+    def read() -> tuple[Any, dict[str, str], dict[str, Chain], Officers | None]:
         with site.own.connect() as db:
             row = holdstore.require(db, id_of(request))
+            chains = partials.chains(db, [row["id"]])
+            chain = chains[row["id"]]
             names = {row[name] for name in ("asked_by", "command_by", "closed_by")} - {None}
-            return row, {name: store.shown(db, name) for name in names}
+            names |= {one.by for one in chain.partials}
+            shown = {name: store.shown(db, name) for name in names}
+        return row, shown, chains, officers.of(site, row, chain, who.name)
 
-    row, names = await anyio.to_thread.run_sync(read)
-    (asked,) = await reading(site, lambda db: holdstore.with_state(db, [row], now_ns))
+    row, names, chains, together = await anyio.to_thread.run_sync(read)
+    (asked,) = await reading(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
     expired = row["command_expires"] is not None and judge.is_over(row["command_expires"], now_ns)
     return site.pages.page(
         request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=words,
-        mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row),
-        error=None if error is None else said(site, request, error),
+        mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row), officers=together,
+        chain=asked.chain, error=None if error is None else said(site, request, error),
     )  # fmt: skip
 
 
@@ -121,11 +139,12 @@ def _sign(row: Mapping[str, Any]) -> str:
     )
 
 
-Values = Callable[[FormData, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+Do = Callable[[Connection], Subject | None]
+Prepare = Callable[[FormData, Asked], Awaitable[Do]]
 
 
-async def _step(request: Request, site: Site, act: str, values: Values) -> Response:
-    """`values`: what is kept of what was brought; a refusal says why not."""
+async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Response:
+    """`prepare` judges what was brought, and gives what is then done with it; a refusal says why not."""
     form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
     row = await _row(request, site)
     (asked,) = await reading(site, lambda db: holdstore.with_state(db, [row], now_ns))
@@ -135,11 +154,11 @@ async def _step(request: Request, site: Site, act: str, values: Values) -> Respo
                 raise NotReleased("request_closed", f"{row['id']} was closed")
             if asked.state not in ("command", "send"):
                 raise StepFault("step_done", f"{row['id']}: {asked.state}")
-            kept = await values(form, row)
+            do = await prepare(form, asked)
         except (Refusal, BadInput) as error:
             await store.refused(request, site, act, subject, error)
             raise
-        await store.deed(request, site, act, subject, lambda db: holdstore.change(db, row["id"], **kept))
+        await store.deed(request, site, act, subject, do)
     except (Refusal, BadInput) as error:
         return await _one(request, site, error)
     return RedirectResponse(f"/hold/{row['id']}", 303)
@@ -148,37 +167,77 @@ async def _step(request: Request, site: Site, act: str, values: Values) -> Respo
 async def bring(request: Request, site: Site) -> Response:
     who = who_of(request)
 
-    async def values(form: FormData, row: Mapping[str, Any]) -> dict[str, Any]:
-        data, now_ns = await upload(form), site.clock.utc_ns()
-        if row["asked_by"] == who.name:
-            raise StepFault("one_person_two_steps", f"{row['id']}: {who.name} has asked for it")
+    async def prepare(form: FormData, asked: Asked) -> Do:
+        data, now_ns, row = await upload(form), site.clock.utc_ns(), asked.row
+        _require_other(row, who.name)
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
         authority = read_authority(Path(str(site.settings.desk.serve.authority)))
         await anyio.to_thread.run_sync(lambda: checking.require(site, row, roles))
         expires, signer = holdjudge.signed(data, row, roles, authority, now_ns)
-        return {"command": data, "signer": signer, "command_expires": expires, "command_by": who.name,
-                "command_at": rfc3339(now_ns)}  # fmt: skip
 
-    return await _step(request, site, "hold_command", values)
+        def do(db: Connection) -> None:
+            chain = partials.chains(db, [row["id"]])[row["id"]]
+            if not chain.waits_for(who.name):
+                raise StepFault("one_person_two_steps", f"{row['id']}: {who.name} has taken a layer off before")
+            partials.empty(db, row["id"])
+            holdstore.change(db, row["id"], command=data, signer=signer, command_expires=expires, command_by=who.name,
+                             command_at=rfc3339(now_ns))  # fmt: skip
+
+        return do
+
+    return await _step(request, site, "hold_command", prepare)
+
+
+async def partial(request: Request, site: Site) -> Response:
+    """Of an officer of a group who is not the last; the last one's is the command."""
+    who = who_of(request)
+
+    async def prepare(form: FormData, asked: Asked) -> Do:
+        data, now_ns, row = await upload(form), site.clock.utc_ns(), asked.row
+        _require_other(row, who.name)
+        if asked.state == "send" and not judge.is_over(row["command_expires"], now_ns):
+            raise StepFault("step_done", f"{row['id']}: the command was brought")
+        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        call = await anyio.to_thread.run_sync(lambda: checking.require(site, row, roles))
+
+        def do(db: Connection) -> Subject:
+            made = partials.bring(db, row["id"], data, [call.key.data], who.name, rfc3339(now_ns))
+            return store.subject(row, f"member {made.numbers}, {made.left} to come")
+
+        return do
+
+    return await _step(request, site, "hold_partial", prepare)
+
+
+def _require_other(row: Mapping[str, Any], name: str) -> None:
+    if row["asked_by"] == name:
+        raise StepFault("one_person_two_steps", f"{row['id']}: {name} has asked for it")
 
 
 async def close(request: Request, site: Site) -> Response:
     """Not to be held after all; what the unit holds already it holds until the end of it."""
 
-    async def values(form: FormData, _row: Mapping[str, Any]) -> dict[str, Any]:
-        now = rfc3339(site.clock.utc_ns())
-        return {"remark": remark(form, needed=True), "closed_by": who_of(request).name, "closed_at": now}
+    async def prepare(form: FormData, asked: Asked) -> Do:
+        text, now, hold_id = remark(form, needed=True), rfc3339(site.clock.utc_ns()), asked.row["id"]
 
-    return await _step(request, site, "hold_close", values)
+        def do(db: Connection) -> None:
+            partials.empty(db, hold_id)
+            holdstore.change(db, hold_id, remark=text, closed_by=who_of(request).name, closed_at=now)
+
+        return do
+
+    return await _step(request, site, "hold_close", prepare)
 
 
 async def call_file(request: Request, site: Site) -> Response:
-    """The call without its audio: what `linetap hold wrap` verifies and opens."""
+    """The call without its audio: what `linetap hold wrap` verifies and opens; and what officers before have left."""
     row = await _row(request, site)
 
     def members() -> list[package.Member]:
         checking.require(site, row, in_force(site).roles)
-        return package.of_call(site, row)
+        with site.own.connect() as db:
+            chain = partials.chains(db, [row["id"]])[row["id"]]
+        return package.of_call(site, row) + package.handed_on(site, row["id"], chain)
 
     try:
         made = await anyio.to_thread.run_sync(members)
@@ -209,6 +268,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/hold/ask", ("POST",), steps.ASKS, None, ask, takes=("unit", "call_id", *FIELDS), answers=DONE_OR_NOT),
     Route("/hold/{id}", ("GET",), MAY, "hold_view", one, subject=subject_of),
     Route("/hold/{id}/command", ("POST",), steps.UNWRAPS, None, bring, takes=FILE, answers=DONE_OR_NOT),
+    Route("/hold/{id}/partial", ("POST",), steps.UNWRAPS, None, partial, takes=FILE, answers=DONE_OR_NOT),
     Route("/hold/{id}/call", ("GET",), steps.UNWRAPS, "export", call_file, subject=subject_of),
     Route("/hold/{id}/hold.command", ("GET",), steps.UNWRAPS, "hold_view", command_file, subject=subject_of),
     Route(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
@@ -15,10 +15,12 @@ from linetap.clock import parse_rfc3339
 from linetap.desk.ingest import judge
 from linetap.desk.ingest.callrow import HOLD_ENDED
 from linetap.desk.ingest.tables import events
+from linetap.desk.serve.release.chain import Chain
 from linetap.desk.serve.release.store import ID
 from linetap.desk.serve.tables import holds
 
 State = Literal["command", "send", "held", "ended", "over", "closed"]
+_NO_CHAINS: Mapping[str, Chain] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Asked:
 
     row: Mapping[str, Any]
     state: State
+    chain: Chain = field(default_factory=Chain)
 
     @property
     def is_over(self) -> bool:
@@ -37,7 +40,8 @@ class Asked:
         return self.state in ("command", "send")
 
     def is_for(self, name: str, roles: frozenset[str]) -> bool:
-        return self.is_waiting and "vault" in roles and self.row["asked_by"] != name
+        theirs = self.is_waiting and "vault" in roles and self.row["asked_by"] != name
+        return theirs and (self.row["command"] is not None or self.chain.waits_for(name))
 
 
 def require(db: Connection, hold_id: str) -> Mapping[str, Any]:
@@ -57,9 +61,11 @@ def change(db: Connection, hold_id: str, **values: Any) -> None:
     db.execute(update(holds).where(holds.c.id == hold_id).values(**values))
 
 
-def with_state(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int) -> list[Asked]:
-    """`desk`: the ingest's database."""
-    return [Asked(row, _state(desk, row, now_ns)) for row in rows]
+def with_state(
+    desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, chains: Mapping[str, Chain] = _NO_CHAINS
+) -> list[Asked]:
+    """`desk`: the ingest's database. `chains`: what officers of a group have handed on, by hold."""
+    return [Asked(row, _state(desk, row, now_ns), chains.get(row["id"], Chain())) for row in rows]
 
 
 def to_do(desk: Connection, rows: Sequence[Mapping[str, Any]], now_ns: int, most: int) -> list[Asked]:

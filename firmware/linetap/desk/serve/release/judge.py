@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap.desk.serve.release.steps import Found, StepFault
+from linetap.desk.serve.release import layers
+from linetap.desk.serve.release.stepfault import StepFault
+from linetap.desk.serve.release.steps import Found
 from linetap.errors import BadInput
-from linetap.evidence import age, document
+from linetap.evidence import age, document, group
 from linetap.evidence.publickeys import decode_recipient
 from linetap.evidence.release import (
     CASE_LIMIT,
@@ -106,6 +109,19 @@ def stands(found: Found, roles: Roles, now_ns: int) -> Request:
     require_purpose(request, roles)
     require_approvals(request, standing(data, request, found.signatures, roles))
     return request
+
+
+def half(found: Found, data: bytes, keys: Sequence[bytes], name: str, *, together: bool) -> None:
+    """StepFault unless it looks like the half, and its officers have come that far. `together`: those who were still to
+    come sat at one machine."""
+    inner(data)
+    if layers.is_partial(data, keys):
+        raise StepFault("partial_not_half", "this is a partial: bring it as one, more officers are still to come")
+    if together or min(map(group.needed, keys)) < 2 or found.chain.open_to(name, left=1):
+        return
+    if any(one.here and one.left == 1 for one in found.chain.officers):
+        raise StepFault("one_person_two_steps", f"request {found.row['id']}: {name} has taken a layer off before")
+    raise StepFault("partial_first", "a group's officers come one after another: the partial of the first comes first")
 
 
 def inner(data: bytes) -> None:

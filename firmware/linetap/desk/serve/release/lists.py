@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from linetap.clock import rfc3339
+from linetap.desk.serve.release import partials
 from linetap.desk.serve.release.steps import Found
 from linetap.desk.serve.release.store import ID
 from linetap.desk.serve.tables import approvals, holds, requests
@@ -105,11 +106,12 @@ def page(db: Connection, listed: List, now_ns: int, place: Place | None = None) 
 
 
 def founds(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
-    """Requests with their approvals."""
+    """Requests with their approvals, and with who has handed on what."""
     signed: dict[str, list[Mapping[str, Any]]] = {row["id"]: [] for row in rows}
     for one in db.execute(select(approvals).where(approvals.c.request.in_(signed)).order_by(approvals.c.at)).mappings():
         signed[one["request"]].append(dict(one))
-    return [Found(row, signed[row["id"]]) for row in rows]
+    chains = partials.chains(db, list(signed))
+    return [Found(row, signed[row["id"]], chains[row["id"]]) for row in rows]
 
 
 def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[Found], bool]) -> Mine[Found]:

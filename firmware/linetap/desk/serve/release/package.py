@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the custodian fetches: an uncompressed USTAR archive, streamed, so that a long call needs no memory here.
 
-request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age,
-and where the ingest has it closing/ID.json; where witnesses have seen it witnessed/ID.tlog-proof.
+request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age;
+and what there is of handed/ID.age (of a custodian of a group before), closing/ID.json (the proof from the unit's log)
+and witnessed/ID.tlog-proof (that witnesses have seen it).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,9 +22,11 @@ from linetap.desk import callfolder
 from linetap.desk.copy.store import witnessed_path
 from linetap.desk.deskfolder import read_small
 from linetap.desk.serve.calls import recordfile
-from linetap.desk.serve.release import closings, wrappings
+from linetap.desk.serve.release import closings, partials, wrappings
+from linetap.desk.serve.release.chain import Chain, Partial
 from linetap.desk.serve.release.rolesfile import InForce
-from linetap.desk.serve.release.steps import Found, StepFault
+from linetap.desk.serve.release.stepfault import StepFault
+from linetap.desk.serve.release.steps import Found
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing, sealed, tlogproof
@@ -60,22 +64,46 @@ def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
         _bytes("allowed_signers", known),
         *files,
         _bytes(f"inner/{row['call_id']}.age", bytes(row["inner_age"])),
+        *_handed(site, found),
         *_closing(site, row),
         *_witnessed(folder),
     ]
 
 
+def _handed(site: Site, found: Found) -> list[Member]:
+    """What the custodian before has left of it; whoever has the one-time key needs it not."""
+    if found.chain.handed is None:
+        return []
+    with site.own.connect() as db:
+        data = partials.data_of(db, found.row["id"], found.chain.handed)
+    return [_bytes(f"handed/{found.row['call_id']}.age", data)] if data else []
+
+
 def for_the_vault(site: Site, found: Found, roles: Roles) -> list[Member]:
-    """What `linetap unwrap` verifies and opens, the key too that was wrapped anew: no sound is in it."""
+    """What `linetap unwrap` verifies and opens, the key too that was wrapped anew, and what officers of a group before
+    have made of either: no sound is in it."""
     wrapped = wrappings.newest(site, found, roles)
     anew = {} if wrapped is None else wrapped.members()
     named = [_bytes(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]
-    return for_an_approver(site, found) + named
+    of_wrapped = "" if wrapped is None else hashlib.sha256(wrapped.key_age).hexdigest()
+    return for_an_approver(site, found) + named + handed_on(site, found.row["id"], found.chain, of_wrapped)
 
 
 def for_an_approver(site: Site, found: Found) -> list[Member]:
     """What shows that the call is as its unit sealed it: the signed record has the hashes of the audio too."""
     return _request(found) + of_call(site, found.row)
+
+
+def handed_on(site: Site, about: str, chain: Chain, of_wrapped: str = "") -> list[Member]:
+    """partial/1.age and the like: each is closed to all but the officers behind."""
+    with site.own.connect() as db:
+        found = [(one, partials.data_of(db, about, one)) for one in chain.officers if one.here]
+    return [_bytes(partial_name(one, of_wrapped), data) for one, data in found if data]
+
+
+def partial_name(one: Partial, of_wrapped: str = "") -> str:
+    """In an archive. `of_wrapped`: the hash of the key that was wrapped anew."""
+    return f"partial/{'wrapped-' if one.key_sha256 == of_wrapped else ''}{one.numbers}.age"
 
 
 def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:

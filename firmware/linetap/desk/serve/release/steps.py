@@ -7,10 +7,12 @@ ask -> key -> approve (two) -> unwrap -> give -> closed        any of them -> ex
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from linetap.clock import parse_rfc3339
+from linetap.desk.serve.release.chain import Chain
+from linetap.desk.serve.release.stepfault import StepFault
 from linetap.evidence.release import APPROVERS, NotReleased
 
 Step = Literal["key", "approve", "unwrap", "give", "closed", "expired"]
@@ -24,16 +26,13 @@ ASKS, APPROVES, UNWRAPS, KEEPS = (
 ROLES: dict[Step, frozenset[str]] = {"key": KEEPS, "approve": APPROVES, "unwrap": UNWRAPS, "give": KEEPS}
 
 
-class StepFault(NotReleased):
-    """What the pages refuse besides what the gate at the keys does: docs/desk-release.md has the codes."""
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A request's row, and the rows of its approvals."""
+    """A request's row, the rows of its approvals, and what members of groups have handed on."""
 
     row: Mapping[str, Any]
     approvals: Sequence[Mapping[str, Any]]
+    chain: Chain = field(default_factory=Chain)
 
     @property
     def signatures(self) -> dict[str, bytes]:
@@ -57,6 +56,8 @@ class Found:
         step = self.step(now_ns)
         if not roles & ROLES.get(step, frozenset()) or self._did_another(name, step):
             return False
+        if step == "unwrap":
+            return self.chain.waits_for(name)
         return step != "approve" or not {one["role"] for one in self.approvals} & roles
 
     def require(self, step: Step, name: str, now_ns: int) -> None:
@@ -77,11 +78,13 @@ class Found:
         return step
 
     def _did_another(self, name: str, step: Step) -> bool:
-        """The custodian's two are one person's: who made the one-time key has it."""
+        """The custodian's two are one person's: who made the one-time key has it. Members of a group take the same
+        step, each once, which chain.py judges."""
         row = self.row
         approved = {one["by"] for one in self.approvals}
         did = {row["asked_by"]}
         did |= set() if step in ("key", "give") else {row["keyed_by"]}
         did |= set() if step == "approve" else approved
-        did |= set() if step == "unwrap" else {row["unwrapped_by"]}
+        did |= set() if step == "unwrap" else {row["unwrapped_by"], *(one.by for one in self.chain.officers)}
+        did |= set() if step in ("key", "give") else {one.by for one in self.chain.custodians}
         return name in did or (step == "approve" and name in approved)

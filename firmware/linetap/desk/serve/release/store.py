@@ -16,6 +16,7 @@ from starlette.requests import Request
 from linetap.desk.serve.access.log import DONE, REFUSED
 from linetap.desk.serve.database import one_at_a_time, writing
 from linetap.desk.serve.people.who import who_of
+from linetap.desk.serve.release import partials
 from linetap.desk.serve.release.steps import Found
 from linetap.desk.serve.route import Subject
 from linetap.desk.serve.site import Site
@@ -70,7 +71,8 @@ def read(db: Connection, request_id: str) -> Found | None:
     if row is None:
         return None
     signed = select(approvals).where(approvals.c.request == request_id).order_by(approvals.c.at, approvals.c.role)
-    return Found(dict(row), [dict(one) for one in db.execute(signed).mappings()])
+    chain = partials.chains(db, [request_id])[request_id]
+    return Found(dict(row), [dict(one) for one in db.execute(signed).mappings()], chain)
 
 
 def require(db: Connection, request_id: str) -> Found:

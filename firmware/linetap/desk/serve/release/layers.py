@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one member of a group hands on to the next, judged. Pure.
+
+An officer's partial is held against the key.age that was verified: each piece of it is named there by its hash. Of a
+custodian's that cannot be told, since their layers lie inside the one-time key's: it has to open this very call's
+record, on the next one's own machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from linetap.desk.checkedcall import KEY_LIMIT_BYTES
+from linetap.desk.serve.release.stepfault import StepFault
+from linetap.errors import Refusal
+from linetap.evidence import group, members
+from linetap.evidence.group import OtherLayer, Place
+
+
+def judged(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:
+    """Which of the keys it came out of, and where it stands. StepFault where it is no partial of a group at all."""
+    if all(group.needed(key) < 2 for key in keys):
+        raise StepFault("partial_not_needed", "one officer opens this call's key: bring the half itself")
+    _require_sealed(data)
+    said: Refusal | None = None
+    for key in keys:
+        try:
+            return key, group.place(key, data)
+        except Refusal as error:
+            said = said or error
+    raise said if isinstance(said, OtherLayer) else StepFault("partial_malformed", str(said))
+
+
+def is_partial(data: bytes, keys: Sequence[bytes]) -> bool:
+    """Whether somebody takes for the half what is only a layer less."""
+    try:
+        judged(data, keys)
+    except Refusal:
+        return False
+    return True
+
+
+def custodians_left(data: bytes) -> int:
+    """How many custodians it still takes. StepFault unless it looks like what one of them hands on."""
+    _require_sealed(data)
+    try:
+        left = group.needed(data)
+    except Refusal as error:
+        raise StepFault("partial_malformed", str(error)) from None
+    if left >= members.MOST_NEEDED:
+        raise StepFault("partial_malformed", f"it takes {left} people still: nobody has taken a layer off")
+    return left
+
+
+def _require_sealed(data: bytes) -> None:
+    if len(data) > KEY_LIMIT_BYTES or not group.is_sealed(data):
+        raise StepFault("partial_malformed", "not what `linetap unwrap` or `linetap custody` writes for the next one")
