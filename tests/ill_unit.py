@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap.checks import CHECKS, Snapshot
+from linetap.checks import CHECKS, Finding, Snapshot, run
 from linetap.checks.machine import Machine, Wear
 from linetap.checks.mounts import Mount
 from linetap.checks.watch import Seen, Services
@@ -16,7 +16,9 @@ from linetap.records import (
     MeterState,
     OrderState,
     OutboxState,
+    RecorderState,
     RefusedState,
+    ReporterState,
     RetentionTimeState,
     UpdateState,
     WeakeningState,
@@ -24,11 +26,25 @@ from linetap.records import (
 from state_files import capture, panel, recorder, reporter
 
 
+def all_findings() -> list[Finding]:
+    """Every check's, in their order: some of a unit where all is dead, as nothing else can stand there."""
+    found = {finding.check: finding for finding in (*run(_dead_unit()), *run(ill_unit()))}
+    return [found[check.id] for check in CHECKS]
+
+
+def _dead_unit() -> Snapshot:
+    services = Services(
+        {1: Seen[CaptureState](None, "dead")}, Seen[RecorderState](None, "dead"), Seen[ReporterState](None, "dead")
+    )
+    return Snapshot(services, 1 << 40, 1 << 40, 0, "/var/lib/linetap/vault", 0)
+
+
 def ill_unit() -> Snapshot:
     """Its recorder has been up for a quarter of an hour."""
     worst = MeterState(connected=False, tamper=True, disagreeing=[1])
     captures = {1: Seen(capture(meter=worst, overruns_lately=30), "alive", 60 * NS_PER_S)}
     captures[2] = Seen[CaptureState](None, "dead")
+    captures[6] = Seen[CaptureState](None, "dead", unwritten="full")
     for card, code in enumerate(("codec_absent", "codec_mismatch", "codec_stalled"), 3):
         captures[card] = Seen(capture(card, fault=Fault(code, "")), "dead")
     state = recorder(
@@ -56,4 +72,6 @@ def ill_unit() -> Snapshot:
     services = Services(
         captures, Seen(state, "alive", stuck=True), Seen(told, "alive", stuck=True), Seen(panel(), "dead")
     )
-    return Snapshot(services, 0, 0, 100 << 20, "/var/lib/linetap/vault", 0, machine, mount=Mount(True, True))
+    return Snapshot(
+        services, 0, 0, 100 << 20, "/var/lib/linetap/vault", 0, machine, mount=Mount(True, True), card_wrong=True
+    )

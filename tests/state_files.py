@@ -24,7 +24,7 @@ from linetap.records import (
 )
 
 # Checks that say that a service is away. Beside them stands what is still true of what it said.
-DEATHS = {"capture_dead", "recorder_dead", "reporter_dead", "panel_dead"}
+DEATHS = {"nothing_runs", "capture_dead", "recorder_dead", "reporter_dead", "panel_dead"}
 KINDS = (CaptureState, RecorderState, ReporterState)
 
 

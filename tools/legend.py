@@ -12,13 +12,13 @@ import sys
 import tomllib
 from pathlib import Path
 
-from linetap.checks import CHECKS, run
+from linetap.checks import CHECKS
 from linetap.panel.label import page, svg
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests"))  # what a check says it says of a unit: the tests have one on which all stand
 
-from ill_unit import ill_unit  # noqa: E402
+from ill_unit import all_findings  # noqa: E402
 
 LABEL = ROOT / "hardware" / "panel-label.svg"
 DOCUMENT = ROOT / "docs" / "operations.md"
@@ -55,7 +55,7 @@ def checks() -> str:
 
 def alerts() -> str:
     """Of each check what it tells the person in the closet, and what lies behind it."""
-    said = {finding.check: finding.trouble for finding in run(ill_unit())}
+    said = {finding.check: finding.trouble for finding in all_findings()}
     written = entries("unit")
     parts = []
     for check in CHECKS:

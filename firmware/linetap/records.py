@@ -229,6 +229,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     action_ko: str
     action_en: str
     changes: int = 0  # of one that comes and goes: how often it did; 0: it stands
+    led: str = ""  # the condition of the LEDs that shows it; of a version before 0.6 empty
+    lines: tuple[int, ...] = ()  # all lines that it is about; `line` names one alone
+    cards: tuple[int, ...] = ()
 
 
 class RefusedState(msgspec.Struct, frozen=True):
@@ -365,7 +368,7 @@ class ReporterState(ServiceState, kw_only=True):
     broker: str = ""
     certificate_until: str | None = None  # when the unit's TLS certificate ends; None: it has none that can be read
     outbox: OutboxState | None = None
-    unsteady: dict[str, Alert] = {}  # alerts that come and go, by check: they stay raised until they are quiet
+    told: dict[str, Alert] = {}  # what it judges to be wrong, by check
 
 
 class PanelState(ServiceState, kw_only=True):
@@ -374,6 +377,7 @@ class PanelState(ServiceState, kw_only=True):
     patterns: dict[str, str] = {}
     meaning_ko: str = ""
     meaning_en: str = ""
+    told: dict[str, Alert] = {}  # what it judges to be wrong, by check
 
 
 # --- the call record ----------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import io
 import logging
 import os
 import signal
@@ -27,7 +29,10 @@ STATE_EVERY_MS = 250
 START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration is another one now, whoever supervises starts it anew
 DEAD_AFTER_MS = 1500
 _RENEWED = "renewed"  # no .json: nobody's state
+_TAKES_NOTHING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOENT, errno.EACCES)  # of a folder
 _MOST_BYTES = 1 << 20  # of a state: 128 lines have 40 kB
+
+log = logging.getLogger("linetap.service")
 
 
 class Stop:
@@ -49,14 +54,23 @@ class InstanceLock:
     `folder`: one that nobody else may open (`rooms.enter_own`), or somebody else could hold it.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, name: str, optional: bool = False) -> None:
+        """`optional`: a folder that takes no file keeps nobody from working."""
+        self._optional = optional
         self._path = folder / f"{name}.lock"
         self._name = name
+        self._file: io.TextIOWrapper | None = None
 
     def __enter__(self) -> Self:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        self._file = open(os.open(self._path, flags, 0o600), "a+")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(os.open(self._path, flags, 0o600), "a+")
+        except OSError as error:
+            if not self._optional or error.errno not in _TAKES_NOTHING:
+                raise
+            log.error("not_locked: %s: %s; a second %s would not be noticed", self._path, error.strerror, self._name)
+            return self
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -64,13 +78,21 @@ class InstanceLock:
             holder = self._file.read().strip() or "another process"
             self._file.close()
             raise AlreadyRunning(f"{self._path}: {self._name} is already running, held by {holder}") from None
-        self._file.truncate(0)
-        self._file.write(f"pid {os.getpid()}")
-        self._file.flush()
+        with contextlib.suppress(OSError):  # a full room has no place for it, and the lock is held
+            os.ftruncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), f"pid {os.getpid()}".encode())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+
+def lock_of(run_dir: Path, service: str) -> InstanceLock:
+    """Of one of the four services: none of them ends because its room is full."""
+    with contextlib.suppress(OSError):
+        rooms.enter_own(run_dir, service)
+    return InstanceLock(rooms.own(run_dir, service), service, optional=True)
 
 
 class _Renewed(msgspec.Struct):
@@ -87,16 +109,19 @@ class StateFile:
     """Rewritten whole and atomically, so that a reader never sees half of one.
 
     `outdated`: the service runs with a configuration that was replaced since, and should end with START_AGAIN.
+    `unwritten`: why the last one could not be written. That ends no service: the others see that it is old, and that
+    its room takes nothing (checks/state_unwritten.py), and systemd is told by another way.
     """
 
     def __init__(self, run_dir: Path, name: str, clock: Clock) -> None:
-        self._path = rooms.enter(run_dir, name) / f"{name}.json"
+        self._path = rooms.room(run_dir, name) / f"{name}.json"
         self._run_dir, self._name = run_dir, name
         self._clock = clock
         self._due_ns = 0
         self._supervisor = Supervisor()
         self._began_ns = clock.monotonic_ns()
         self.outdated = False
+        self.unwritten: str | None = None
 
     def write(self, state: ServiceState, idle: bool = False, in_spite: bool = False, stands: bool = False) -> None:
         """`idle`: there is no work, so that no progress is no fault; `in_spite` of the fault it tells it works;
@@ -107,9 +132,23 @@ class StateFile:
             self.outdated = self._name in renewed.services and renewed.at_ns > self._began_ns
         state.broken_files = broken.names()
         state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
-        replace_in_ram(self._path, msgspec.json.encode(state))
+        self._replace(msgspec.json.encode(state))
         self._supervisor.tell(state, idle, in_spite, stands)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
+
+    def _replace(self, data: bytes) -> None:
+        try:
+            rooms.enter(self._run_dir, self._name)
+            replace_in_ram(self._path, data)
+        except OSError as error:
+            why = error.strerror or str(error)
+            if why != self.unwritten:
+                log.error("state_unwritten: %s: %s; the service works on", self._path, why)
+            self.unwritten = why
+            return
+        if self.unwritten is not None:
+            log.info("state_written: %s: again", self._path)
+        self.unwritten = None
 
     def due(self) -> bool:
         return self._clock.monotonic_ns() >= self._due_ns

@@ -18,7 +18,7 @@ from test_panel_service import Room
 
 from linetap import checks, rooms
 from linetap.capture.lights import _shown
-from linetap.checks import Damper, Finding, Watch, take_snapshot
+from linetap.checks import Damper, Finding, Judgement, Watch, take_snapshot
 from linetap.clock import NS_PER_MS
 from linetap.durable.replace import replace_in_ram
 from linetap.records import CaptureState, RecorderState, ReporterState, ServiceState
@@ -84,10 +84,11 @@ def test_whatever_a_service_says_of_itself_the_others_go_on(run_dir: Path, seed:
         room.panel.tick()
         snapshot = take_snapshot(config, watch, room.clock)
         standing = checks.run(snapshot, standing)
-        alerts.changed(damper.told(standing, now_ns), now_ns)
+        told = damper.told(standing, now_ns)
+        alerts.changed(told, now_ns)
         recorder = watch.look_at_recorder()
         lines.changed(recorder, room.clock.utc_ns(), now_ns, pace(0))
-        health(snapshot, Outgoing(0, 0, 0, "broker", 0, None), 0)
+        health(snapshot, Outgoing(0, 0, 0, "broker", 0, None), Judgement(tuple(told)))
         if recorder.state is not None:
             _shown(recorder.state)
             taken += name == "recorder"

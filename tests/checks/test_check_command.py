@@ -52,10 +52,11 @@ def test_nothing_runs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert called(config) == 1
     *lines, unseen = capsys.readouterr().out.splitlines()
     assert [line.partition(": ")[0] for line in lines] == [
-        "critical capture_dead", "critical recorder_dead", "warning reporter_dead", "warning panel_dead",
+        "critical nothing_runs", "critical capture_dead", "critical recorder_dead",
+        "warning reporter_dead", "warning panel_dead",
     ]  # fmt: skip
-    assert "Card 1: capture has stopped" in lines[0]
-    assert "카드 1" in lines[0]
+    assert "Card 1: capture has stopped" in lines[1]
+    assert "카드 1" in lines[1]
     assert unseen.endswith(
         "not on this machine: data_lost, vault_read_only, disk_errors, disk_worn, under_voltage, temperature_high, "
         "throttled, memory_low"
@@ -76,8 +77,8 @@ def test_what_is_there_is_looked_at(
 
 def test_as_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert called(config, "--json") == 1
-    row, *_ = json.loads(capsys.readouterr().out)
-    assert (row["check"], row["severity"]) == ("capture_dead", "critical")
+    _, row, *_ = json.loads(capsys.readouterr().out)
+    assert (row["check"], row["severity"], row["cards"]) == ("capture_dead", "critical", [1])
 
 
 def test_all_well(

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ill_unit import ill_unit
+from ill_unit import all_findings
 from linetap.checks import (
     CHECKS,
     Alert,
@@ -233,14 +233,14 @@ def test_the_alert_is_the_contracts() -> None:
     out = io.StringIO()
     print_json([finding], out)
     (row,) = json.loads(out.getvalue())
-    assert row.keys() - {"check", "led"} == ALERT_FIELDS
+    assert row.keys() - {"check"} == ALERT_FIELDS
     assert row["check"] == "disk_full"
     assert row["severity"] == "critical"
     assert row["line"] is None
 
 
 def all_that_there_is() -> list[Finding]:
-    return run(ill_unit())
+    return all_findings()
 
 
 def test_every_check_says_what_to_do_in_both_languages() -> None:

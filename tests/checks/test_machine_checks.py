@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from judged import shown
 from linetap.checks import Finding, Snapshot, run
 from linetap.checks.machine import Machine, Wear
 from linetap.checks.mounts import Mount
 from linetap.checks.watch import Seen, Services, Status
 from linetap.clock import NS_PER_S
-from linetap.panel.state import shown
 from linetap.records import KernelClockState
 from state_files import DEATHS, capture, recorder, reporter
 

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from linetap.checks import Finding, Snapshot, Trouble, run
-from linetap.checks.command import with_unsteady
+from judged import shown
+from linetap.checks import Finding, Snapshot, Trouble, judge, run
+from linetap.checks.command import told_by_services
 from linetap.checks.watch import Seen, Services, Status
 from linetap.clock import NS_PER_S, rfc3339
-from linetap.panel.state import shown
 from linetap.records import DeliveryState, Fault, OutboxState, ReporterState
 from state_files import DEATHS, capture, recorder, reporter
 
@@ -114,7 +115,18 @@ def test_without_a_desk_what_a_broker_has_taken_is_not_lost() -> None:
 def test_one_look_is_told_of_what_comes_and_goes() -> None:
     trouble = Trouble(severity="warning", text_ko="소음", text_en="It hums.", action_ko="조임", action_en="Tighten.")
     held = Finding("hum", "line_check", "since", trouble, changes=6)
-    said = reporter(unsteady={"hum": held.alert(), "of_a_later_version": held.alert()})
-    away = run(unit(said=AWAY))
-    assert with_unsteady(away, Seen(said, "alive")) == [held, *away]
-    assert with_unsteady(away, Seen(said, "dead")) == away
+    said = reporter(told={"hum": held.alert(), "of_a_later_version": held.alert()})
+
+    def one_look(status: Status) -> tuple[Finding, ...]:
+        services = replace(unit().services, reporter=Seen(said, status))
+        return judge(told_by_services(services)).look(unit(), 1).findings
+
+    assert one_look("alive") == (held,)
+    assert one_look("dead") == ()
+
+
+def test_what_a_service_tells_does_nothing_to_a_terminal() -> None:
+    it = Trouble(severity="warning", text_ko="\x1b[2J", text_en="\x1b]0;x\x07" * 999, action_ko="", action_en="")
+    (found,) = judge({"hum": Finding("hum", "line_check", "\n", it, changes=6).alert()}).look(unit(), 1).findings
+    assert (found.trouble.text_ko.isprintable(), found.trouble.text_en.isprintable()) == (True, True)
+    assert len(found.trouble.text_en) <= 2000

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from judged import shown
 from linetap import __version__
 from linetap.checks import CHECKS, Snapshot, Trouble, run
 from linetap.checks.watch import Seen, Services
 from linetap.clock import NS_PER_S
-from linetap.panel.state import shown
 from linetap.records import CaptureState, Fault, PanelState, RecorderState, ReporterState
 from state_files import capture, panel, recorder, reporter
 

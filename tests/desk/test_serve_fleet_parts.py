@@ -20,6 +20,7 @@ from linetap.desk.watch.places import Place, floor_order
 from linetap.desk.watch.units import Unit, Units
 from linetap.panel.legend import CONDITIONS
 
+CRITICAL = {**ALERT, "severity": "critical"}
 EVERYTHING, WATCH = Reader(True, "en"), Reader(False, "ko")
 CALL = "20261124T225600.123Z-L03"
 
@@ -42,10 +43,13 @@ def pictured(*said: tuple[str, object], now_s: int = 1) -> Picture:
         ((("line/2", {**LINE, "state": "dialling"}),), "ok", "ringing"),
         ((("line/2", {**LINE, "state": "ringing"}), ("line/3", {**LINE, "state": "recording"})), "ok", "recording"),
         ((("alert/hum", ALERT),), "line_check", "idle"),
-        ((("alert/hum", ALERT), ("alert/disk_full", ALERT)), "disk_full", "idle"),
-        ((("line/2", {**LINE, "state": "fault"}),), "line_fault", "idle"),
-        ((("health", {**HEALTH, "services_dead": "capture@1 panel"}),), "capture_dead", "idle"),
-        ((("health", {**HEALTH, "recording_refused": "no_key"}),), "not_recording", "idle"),
+        ((("alert/hum", ALERT), ("alert/disk_full", ALERT)), "unit_check", "idle"),
+        ((("alert/disk_full", CRITICAL),), "disk_full", "idle"),
+        ((("line/2", {**LINE, "state": "fault"}), ("health", {**HEALTH, "services_dead": "panel"})), "ok", "idle"),
+        ((("health", {**HEALTH, "services_starting": "recorder"}),), "starting", "idle"),
+        ((("alert/disk_full", {**ALERT, "led": "unit_check"}),), "unit_check", "idle"),
+        ((("alert/of_tomorrow", {**CRITICAL, "led": "of_tomorrow"}),), "unit_check", "idle"),
+        ((("alert/panel_dead", ALERT), ("line/2", {**LINE, "state": "recording"})), "panel_dead", "idle"),
         ((("alert/call_marked", ALERT), ("alert/of_a_later_version", ALERT)), "ok", "idle"),
     ],
 )

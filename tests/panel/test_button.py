@@ -80,7 +80,7 @@ def test_what_was_acknowledged_is_calm_until_something_new_stands(
     assert room.state().patterns["fault"] == "slow"
     press(room, 300)
     assert (room.state().patterns["fault"], room.state().unit_state) == ("wink", "line_fault")
-    assert "acknowledged: line_fault, notice_not_heard 1" in caplog.text
+    assert "acknowledged: notice_not_heard line 1" in caplog.text
     room.unit.states["recorder"].lines[1].troubles = ["line_cut"]  # type: ignore[attr-defined]
     room.pass_ms(600)
     assert room.state().patterns["fault"] == "slow", "another line has the same: that is new"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judged import shown
 from linetap.checks.watch import Seen, Services, judge
 from linetap.clock import NS_PER_MS, NS_PER_S
 from linetap.panel.legend import ACTIVITIES, CONDITIONS, PATTERNS
-from linetap.panel.state import shown
 from linetap.records import (
     CaptureState,
     Fault,
@@ -127,7 +127,10 @@ STALLED = capture(fault=Fault("codec_stalled", ""))
         (None, alive(recorder(recording_refused="disk_error")), None, "not_recording"),
         (None, alive(recorder(fault=Fault("disk_thread", ""))), None, "not_recording"),
         (None, alive(recorder(full_in_days=41)), None, "disk_forecast"),
-        (None, alive(recorder("idle", "fault")), None, "line_fault"),
+        (None, alive(recorder("idle", "fault")), None, "ok"),  # a fault is a trouble, and says which
+        (alive(capture()), Seen(None, "dead", unwritten="full"), None, "state_unwritten"),
+        (None, None, Seen(reporter(), "dead", unwritten="full"), "unit_check"),
+        (None, alive(recorder(outbox_dropped_to=7)), None, "desk_check"),
         (None, alive(suffering("line_cut")), None, "line_fault"),
         (None, alive(suffering("hum")), None, "line_check"),
         (None, alive(suffering("call_marked", "notice_not_heard", "hum")), None, "line_fault"),
@@ -184,9 +187,13 @@ def test_one_dead_card_of_two_is_a_fault_and_the_other_cards_calls_are_still_sho
     assert (on_the_other.condition, on_the_other.activity) == ("capture_dead", "recording")
 
 
+# Of a disk that is pulled only the panel knows; of the panel, and of the disk, test_four_views.py.
+OF_THE_PANEL = {"removing", "pull", "removal_failed"}
+
+
 def test_every_condition_of_the_legend_can_be_reached() -> None:
     mark = next(mark for mark in test_each_condition.pytestmark if mark.name == "parametrize")  # type: ignore[attr-defined]
-    assert {case[-1] for case in mark.args[1]} | {"removing", "pull", "removal_failed"} == CONDITIONS.keys()
+    assert {case[-1] for case in mark.args[1]} | {*OF_THE_PANEL, "panel_dead", "data_lost"} == CONDITIONS.keys()
 
 
 @pytest.mark.parametrize("removal", ["removing", "pull", "removal_failed"])
@@ -212,6 +219,7 @@ def test_a_disk_that_is_to_be_pulled(removal: str) -> None:
 )
 def test_a_walk_test_is_told_by_call_alone(walk: dict[str, Any], activity: str) -> None:
     state = recorder("recording", "fault", walk=WalkState(began_at="", by="button", **walk))
+    state.lines[1].troubles = ["line_cut"]
     now = shown(Services(well().capture, alive(state), well().reporter))
     assert (now.activity, now.condition) == (activity, "line_fault")
     assert now.patterns["run"] == "on"

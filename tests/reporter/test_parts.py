@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linetap.broker.message import armored, unarmored
-from linetap.checks import Finding, Snapshot, Trouble
+from linetap.checks import Finding, Judgement, Snapshot, Trouble
 from linetap.checks.machine import Machine
 from linetap.checks.watch import Seen, Services
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
@@ -421,7 +421,7 @@ def test_health_knows_what_it_knows() -> None:
     state.started_ns, state.mono_ns = 0, 86_400 * NS_PER_S
     state.clock = KernelClockState(synced=True, offset_ms=-0.25)
     pi = Machine(temperature_c=48.312, throttled=0x50005)
-    said = health(snapshot(state, machine=pi), Outgoing(3, 9, 5, "desk", 4096, 12.5), 2)
+    said = health(snapshot(state, machine=pi), Outgoing(3, 9, 5, "desk", 4096, 12.5), Judgement())
     assert (said.clock_synced, said.clock_offset_ms) == (True, -0.25)
     assert (said.temperature_c, said.throttled, said.storage_days_left) == (48.312, True, 1.0)
     assert (said.lines_in_use, said.lines, said.queue_length, said.services_dead) == (1, 3, 3, "")
@@ -429,7 +429,7 @@ def test_health_knows_what_it_knows() -> None:
     message = Topics("u").health(said)
     assert (message.retain, message.expiry_s) == (True, HEALTH_EXPIRY_S)
 
-    blind = health(snapshot(None, None), Outgoing(0, 0, 0, "broker", 0, None), 0)
+    blind = health(snapshot(None, None), Outgoing(0, 0, 0, "broker", 0, None), Judgement())
     assert (blind.clock_synced, blind.clock_offset_ms) == (False, None)
     assert (blind.temperature_c, blind.throttled, blind.storage_days_left) == (None, None, None)
     assert blind.services_dead == "recorder"
@@ -438,14 +438,14 @@ def test_health_knows_what_it_knows() -> None:
 
 def test_health_says_which_configuration_and_where_it_departs() -> None:
     state = recorder("idle", departures=["record_and_flag", "record_emergency"], config_pending="new")
-    said = health(snapshot(state), Outgoing(0, 0, 0, "desk", 0, None), 0)
+    said = health(snapshot(state), Outgoing(0, 0, 0, "desk", 0, None), Judgement())
     assert (said.config_sha256, said.config_pending) == (state.config_sha256, "new")
     assert said.departures == "record_and_flag record_emergency"
 
 
 def test_health_says_what_the_pbx_told_of_the_last_day() -> None:
     def said(state: RecorderState | None) -> tuple[object, ...]:
-        told = health(snapshot(state), Outgoing(0, 0, 0, "desk", 0, None), 0)
+        told = health(snapshot(state), Outgoing(0, 0, 0, "desk", 0, None), Judgement())
         return (told.pbx_port, told.pbx_day, told.pbx_calls, told.pbx_recorded, told.pbx_missing, told.pbx_unseen)
 
     day = PbxDay(day="2026-11-25", calls=9, recorded=6, missing=2, unseen=1)
@@ -458,10 +458,10 @@ def test_health_says_what_the_pbx_told_of_the_last_day() -> None:
 def test_health_says_how_far_an_update_is() -> None:
     def said(step: UpdateStep) -> str:
         update = UpdateState(step=step, version="0.2.0", sha256="", by="command", at="")
-        return health(snapshot(recorder("idle", update=update)), Outgoing(0, 0, 0, "desk", 0, None), 0).update
+        return health(snapshot(recorder("idle", update=update)), Outgoing(0, 0, 0, "desk", 0, None), Judgement()).update
 
     assert [said("waiting"), said("failed"), said("done")] == ["waiting 0.2.0", "", ""]
-    assert health(snapshot(None), Outgoing(0, 0, 0, "desk", 0, None), 0).update == ""
+    assert health(snapshot(None), Outgoing(0, 0, 0, "desk", 0, None), Judgement()).update == ""
 
 
 def test_what_is_not_confirmed_has_an_age(tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from linetap.errors import BadInput, DeviceFault
 from linetap.notices import load_notices
 from linetap.records import CaptureState, Fault
 from linetap.ring import RingWriter
-from linetap.rooms import enter_own
-from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging, try_realtime
+from linetap.service import START_AGAIN, StateFile, Stop, lock_of, start_logging, try_realtime
 
 from .alsa import Codec
 from .commands import Commands
@@ -42,7 +41,7 @@ def run(config: Config, card_number: int) -> int:
     name = f"capture@{card_number}"
     stop = Stop()
     log = start_logging(name)
-    with InstanceLock(enter_own(config.run_path, name), name):
+    with lock_of(config.run_path, name):
         state = _first_state(config, card)
         file = StateFile(config.run_path, name, SYSTEM)
         try:

@@ -6,7 +6,7 @@ A new check is a new file and its line in CHECKS.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from linetap.checks import (
     battery_24v,
@@ -23,6 +23,7 @@ from linetap.checks import (
     codec_mismatch,
     codec_stalled,
     command_refused,
+    config_wrong,
     data_lost,
     disk_errors,
     disk_forecast,
@@ -41,6 +42,7 @@ from linetap.checks import (
     memory_low,
     meter_absent,
     not_recording,
+    nothing_runs,
     notice_doubtful,
     notice_not_heard,
     order_refused,
@@ -56,6 +58,7 @@ from linetap.checks import (
     silent_off_hook,
     smdr_unmatched,
     sound_on_hook,
+    state_unwritten,
     stuck_off_hook,
     temperature_high,
     throttled,
@@ -70,20 +73,25 @@ from linetap.checks import (
 )
 from linetap.checks.damping import Damper
 from linetap.checks.frame import Check, Finding, Snapshot, Trouble, take_snapshot
+from linetap.checks.judgement import Judge, Judgement
 from linetap.checks.watch import Services, Watch
-from linetap.records import Alert
+from linetap.records import Alert, Severity
 
 __all__ = [
-    "CHECKS", "Alert", "Check", "Damper", "Finding", "Services", "Snapshot", "Trouble", "Watch", "run", "take_snapshot",
+    "CHECKS", "Alert", "Check", "Damper", "Finding", "Judge", "Judgement", "Services", "Snapshot", "Trouble",
+    "Watch", "judge", "led_of", "run", "take_snapshot",
 ]  # fmt: skip
 
 CHECKS: tuple[Check, ...] = (
+    config_wrong.CHECK,
+    nothing_runs.CHECK,
     capture_dead.CHECK,
     recorder_dead.CHECK,
     codec_absent.CHECK,
     codec_mismatch.CHECK,
     codec_stalled.CHECK,
     not_recording.CHECK,
+    state_unwritten.CHECK,
     ring_overtaken.CHECK,
     overruns.CHECK,
     reporter_dead.CHECK,
@@ -141,3 +149,17 @@ CHECKS: tuple[Check, ...] = (
 def run(snapshot: Snapshot, standing: Iterable[Finding] = ()) -> list[Finding]:
     """What stands now, of all checks. `standing` is what this returned last time."""
     return frame.run(CHECKS, snapshot, standing)
+
+
+def judge(before: Mapping[str, Alert] | None = None, now_ns: int = 0) -> Judge:
+    """Of all checks; see Judge."""
+    return Judge(CHECKS, before, now_ns)
+
+
+_BY_ID = {check.id: check for check in CHECKS}
+
+
+def led_of(check: str, severity: Severity) -> str | None:
+    """The legend's condition for a finding of which nobody says it; None: a check that this version does not know."""
+    known = _BY_ID.get(check)
+    return None if known is None else known.led_for(severity)

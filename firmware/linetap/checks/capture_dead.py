@@ -13,8 +13,7 @@ OF_THE_CODEC = (codec_stalled.CHECK_ID, codec_absent.CHECK_ID, codec_mismatch.CH
 
 
 def is_dead(capture: Seen[CaptureState]) -> bool:
-    """Also the panel's word for it."""
-    return capture.status == "dead" and capture.fault not in OF_THE_CODEC
+    return capture.status == "dead" and capture.unwritten is None and capture.fault not in OF_THE_CODEC
 
 
 CHECK = of_cards(

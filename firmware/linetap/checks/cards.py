@@ -42,6 +42,7 @@ def of_cards(
         units = " ".join(f"linetap-capture@{card}" for card in ill)
         return Trouble(
             severity=severity,
+            cards=tuple(ill),
             text_ko=text_ko.format(cards=cards, units=units),
             text_en=text_en.format(cards=cards, units=units),
             action_ko=action_ko.format(cards=cards, units=units),

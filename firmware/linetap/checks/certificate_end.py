@@ -51,7 +51,8 @@ def _trouble(severity: Severity, text_ko: str, text_en: str) -> Trouble:
 CHECK = Check(
     id="certificate_end",
     severity="critical",
-    led="ok",
+    led="desk_check",
+    led_of_warning="ok",
     clears="when a certificate that lasts longer is in its place",
     look=look,
 )

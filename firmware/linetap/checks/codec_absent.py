@@ -11,7 +11,7 @@ CHECK_ID = "codec_absent"
 
 
 def is_absent(capture: Seen[CaptureState]) -> bool:
-    """Also the panel's word for it. Dead or alive: between two attempts it is no more there than in them."""
+    """Dead or alive: between two attempts it is no more there than in them."""
     return capture.fault == CHECK_ID
 
 

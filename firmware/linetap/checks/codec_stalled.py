@@ -12,12 +12,11 @@ CHECK_ID = "codec_stalled"
 
 
 def gives_no_audio(capture: Seen[CaptureState]) -> bool:
-    """For whatever reason. Also the panel's word for it."""
+    """For whatever reason."""
     return capture.status == "dead" or has_stalled(capture)
 
 
 def has_stalled(capture: Seen[CaptureState]) -> bool:
-    """Also the panel's word for it."""
     return capture.fault == CHECK_ID or (capture.status == "alive" and capture.stuck)
 
 

@@ -12,11 +12,11 @@ from typing import TextIO
 import msgspec
 
 from linetap import checks
-from linetap.checks import Finding, Trouble, take_snapshot
-from linetap.checks.watch import DEAD_NS, Seen, Watch
+from linetap.checks import Finding, Services, take_snapshot
+from linetap.checks.watch import DEAD_NS, Watch
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap.config import Config, load_config
-from linetap.records import ReporterState
+from linetap.records import Alert
 
 EXAMPLE = "example: linetap check --config /etc/linetap/unit.toml"
 _LOOK_EVERY_NS = 200 * NS_PER_MS
@@ -49,20 +49,18 @@ def diagnose(config: Config, clock: Clock) -> tuple[list[Finding], list[str]]:
         clock.sleep(_LOOK_EVERY_NS / NS_PER_S)
     snapshot = take_snapshot(config, watch, clock)
     unseen = [check.id for check in checks.CHECKS if not check.is_here(snapshot)]
-    return with_unsteady(checks.run(snapshot), snapshot.services.reporter), unseen
+    judge = checks.judge(told_by_services(snapshot.services), clock.monotonic_ns())
+    return list(judge.look(snapshot, clock.monotonic_ns()).findings), unseen
 
 
-def with_unsteady(findings: list[Finding], reporter: Seen[ReporterState]) -> list[Finding]:
-    """One look cannot see that something comes and goes; the reporter, which looks all the time, has."""
-    state = reporter.word
-    if state is None:
-        return findings
-    found = {finding.check: finding for finding in findings}
-    for check in checks.CHECKS:
-        if (alert := state.unsteady.get(check.id)) is not None:
-            words = {name: getattr(alert, name) for name in Trouble.__struct_fields__}
-            found[check.id] = Finding(check.id, check.led, alert.since, Trouble(**words), alert.changes)
-    return [found[check.id] for check in checks.CHECKS if check.id in found]
+def told_by_services(services: Services) -> dict[str, Alert]:
+    """One look cannot see what comes and goes, nor what has not cleared yet. Panel and reporter look all the time: what
+    they tell counts as standing, and this look judges it."""
+    told: dict[str, Alert] = {}
+    for seen in (services.reporter, services.panel):
+        if seen.word is not None:
+            told |= seen.word.told
+    return told
 
 
 def print_lines(findings: list[Finding], out: TextIO, unseen: Sequence[str] = ()) -> None:
@@ -78,5 +76,5 @@ def print_lines(findings: list[Finding], out: TextIO, unseen: Sequence[str] = ()
 
 
 def print_json(findings: list[Finding], out: TextIO) -> None:
-    rows = [{"check": finding.check, "led": finding.led} | msgspec.to_builtins(finding.alert()) for finding in findings]
+    rows = [{"check": finding.check} | msgspec.to_builtins(finding.alert()) for finding in findings]
     out.write(msgspec.json.format(msgspec.json.encode(rows)).decode() + "\n")

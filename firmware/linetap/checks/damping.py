@@ -15,7 +15,6 @@ import msgspec
 
 from linetap.checks.frame import Check, Finding, Trouble
 from linetap.clock import NS_PER_S
-from linetap.records import Alert
 
 CHANGES = 6  # three times raised and taken back
 WINDOW_S = 600
@@ -43,10 +42,11 @@ class Damper:
                 found[check] = steady
         return [found[check] for check in self._order if check in found]
 
-    @property
-    def unsteady(self) -> dict[str, Alert]:
-        """Those that come and go, as they are told."""
-        return {check: memory.held.alert() for check, memory in self._memories.items() if memory.held is not None}
+    def take_up(self, held: Iterable[Finding], now_ns: int) -> None:
+        """What somebody has told as coming and going until now."""
+        for finding in held:
+            if (memory := self._memories.get(finding.check)) is not None:
+                memory.take_up(finding, now_ns)
 
 
 class _Memory:
@@ -59,6 +59,12 @@ class _Memory:
         self._since = ""
         self._worded: Trouble | None = None  # of what is held, and when
         self._worded_ns = 0
+
+    def take_up(self, finding: Finding, now_ns: int) -> None:
+        self.held = self._worst = finding
+        self._changes.append(now_ns)
+        self._count, self._since = finding.changes, finding.since
+        self._worded, self._worded_ns = finding.trouble, now_ns
 
     @property
     def is_empty(self) -> bool:

@@ -23,7 +23,7 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
 CHECK = Check(
     id=CHECK_ID,
     severity="critical",
-    led="unit_check",
+    led=CHECK_ID,
     clears="when the unit starts with a data partition that can be mounted",
     look=look,
     is_here=lambda snapshot: snapshot.mount is not None,

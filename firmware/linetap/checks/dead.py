@@ -11,8 +11,8 @@ from linetap.records import ServiceState, Severity
 
 
 def is_gone(seen: Seen[ServiceState]) -> bool:
-    """Dead, or alive and without doing its work."""
-    return seen.status == "dead" or seen.stuck
+    """Dead, or alive and without doing its work. One that cannot write its state may be alive (state_unwritten)."""
+    return (seen.status == "dead" and seen.unwritten is None) or seen.stuck
 
 
 def of_service(

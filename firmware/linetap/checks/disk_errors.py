@@ -10,7 +10,7 @@ CHECK_ID = "disk_errors"
 
 
 def damaged(machine: Machine) -> list[str]:
-    """The devices. Also the panel's word for it."""
+    """The devices."""
     return [device for device, count in machine.disk_errors.items() if count]
 
 

@@ -19,7 +19,6 @@ def severity_of(wear: Wear) -> Severity | None:
 
 
 def is_worn(machine: Machine) -> bool:
-    """Also the panel's word for it."""
     return any(severity_of(wear) for wear in machine.disks.values())
 
 

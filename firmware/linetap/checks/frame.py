@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.checks.machine import Machine
-from linetap.checks.mounts import Mount
+from linetap.checks.mounts import Mount, visible
 from linetap.checks.watch import Services, Watch
 from linetap.clock import Clock, rfc3339
 from linetap.config.schema import Config
@@ -32,6 +32,7 @@ class Snapshot:
     utc_ns: int
     machine: Machine = field(default_factory=Machine)
     mount: Mount | None = None  # the vault's file system; None: the kernel does not say
+    card_wrong: bool = False  # the card's own configuration could not be used at the start
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +44,13 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     action_ko: str
     action_en: str
     line: int | None = None
+    lines: tuple[int, ...] = ()  # all lines it is about
+    cards: tuple[int, ...] = ()  # and all cards
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A trouble that stands, since when, and the legend's state that shows it. `changes`: damping.py."""
+    """A trouble that stands, since when, and the legend's condition that shows it. `changes`: damping.py."""
 
     check: str
     led: str
@@ -61,7 +64,16 @@ class Finding:
         return self.trouble.severity, self.changes > 0
 
     def alert(self) -> Alert:
-        return Alert(since=self.since, changes=self.changes, **msgspec.structs.asdict(self.trouble))
+        words = msgspec.structs.asdict(self.trouble)
+        return Alert(since=self.since, changes=self.changes, led=self.led, **words)
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """A name for each line or card it is about: a second line with the same trouble is news."""
+        it = self.trouble
+        of_lines = {f"{self.check} line {line}" for line in it.lines}
+        of_cards = {f"{self.check} card {card}" for card in it.cards}
+        return frozenset(of_lines | of_cards or {self.check})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +83,15 @@ class Check:
 
     id: str
     severity: Severity  # the worst it can be
-    led: str  # a state of panel/legend.py
+    led: str  # the condition of panel/legend.py that shows it at its worst
     clears: str
     look: Callable[[Snapshot, Trouble | None], Trouble | None]
     is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it looks at
     of_a_call: bool = False  # it ends with the call: each time it comes is news, and nothing damps it
+    led_of_warning: str | None = None  # the condition that shows a mere warning, where that is another one
+
+    def led_for(self, severity: Severity) -> str:
+        return self.led if severity == "critical" or self.led_of_warning is None else self.led_of_warning
 
 
 def run(checks: Iterable[Check], snapshot: Snapshot, standing: Iterable[Finding] = ()) -> list[Finding]:
@@ -87,12 +103,12 @@ def run(checks: Iterable[Check], snapshot: Snapshot, standing: Iterable[Finding]
         trouble = check.look(snapshot, old.trouble if old else None)
         if trouble is not None:
             since = old.since if old else rfc3339(snapshot.utc_ns)
-            found.append(Finding(check.id, check.led, since, trouble))
+            found.append(Finding(check.id, check.led_for(trouble.severity), since, trouble))
     return found
 
 
 def take_snapshot(config: Config, watch: Watch, clock: Clock) -> Snapshot:
-    free, total = _space(config.vault_path)
+    free, total = _space(visible(config.vault_path))
     return Snapshot(
         services=watch.look(),
         free_bytes=free,
@@ -102,6 +118,7 @@ def take_snapshot(config: Config, watch: Watch, clock: Clock) -> Snapshot:
         utc_ns=clock.utc_ns(),
         machine=watch.machine(),
         mount=watch.mount(),
+        card_wrong=watch.card_wrong(),
     )
 
 

@@ -10,7 +10,6 @@ from linetap.records import CaptureState
 
 
 def disagreeing(capture: Seen[CaptureState]) -> list[int]:
-    """Also the panel's word for it."""
     state = capture.word
     return state.meter.disagreeing if state is not None and state.meter else []
 

@@ -53,6 +53,7 @@ def of_lines(
         return Trouble(
             severity=severity,
             line=first if len(found) == 1 else None,
+            lines=tuple(found),
             text_ko=text_ko.format(lines=ko, first=first),
             text_en=_sentence(text_en.format(lines=en, first=first)),
             action_ko=action_ko.format(lines=ko, first=first),

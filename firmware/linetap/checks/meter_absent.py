@@ -11,7 +11,7 @@ CHECK_ID = "meter_absent"
 
 
 def is_absent(capture: Seen[CaptureState]) -> bool:
-    """Also the panel's word for it. A capture that is dead is told as such."""
+    """A capture that is dead is told as such."""
     state = capture.word
     return state is not None and state.meter is not None and not state.meter.connected
 

@@ -25,6 +25,13 @@ class Mount:
     lost: bool = False  # RAM, in the place of what cannot be mounted
 
 
+def visible(vault: Path) -> Path:
+    """A folder on the vault's file system that this process may look at: the panel's sandbox shows it, of all that is
+    kept, the configuration beside the vault alone (systemd/linetap-panel.service.d)."""
+    beside = vault.parent / "config"
+    return vault if os.path.lexists(vault) or not os.path.isdir(beside) else beside
+
+
 def mount_of(folder: Path, root: Path | None = None) -> Mount | None:
     """The file system that `folder` is on, or will be on; None: the kernel does not say. See proc_pid_mountinfo(5).
     `root`: where /proc is."""

@@ -13,13 +13,12 @@ CHECK_ID = "not_recording"
 
 
 def refuses(recorder: Seen[RecorderState]) -> str | None:
-    """The code for which it records nothing; None: it records, or is not there to say. Also the panel's word for it."""
+    """The code for which it records nothing; None: it records, or is not there to say."""
     state = recorder.word
     return None if state is None else state.recording_refused or recorder.fault
 
 
 def has_fault(capture: Seen[CaptureState]) -> bool:
-    """Also the panel's word for it."""
     return capture.status == "alive" and capture.fault is not None and capture.fault not in OF_THE_CODEC
 
 

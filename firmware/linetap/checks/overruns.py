@@ -18,7 +18,6 @@ def of_card(capture: Seen[CaptureState]) -> int:
 
 
 def too_many(capture: Seen[CaptureState]) -> bool:
-    """Also the panel's word for it."""
     return of_card(capture) >= WARN
 
 

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 from linetap.checks.codec_stalled import gives_no_audio
-from linetap.checks.dead import of_service
+from linetap.checks.dead import is_gone, of_service
 from linetap.checks.watch import Services
 
 
 def is_dead(services: Services) -> bool:
-    """Also the panel's word for it. A recorder that has nothing to read cannot get on: only beside a capture that does
+    """A recorder that has nothing to read cannot get on: only beside a capture that does
     is it stuck."""
     if services.recorder.word is not None and services.recorder.word.standing:
         return True
     fed = any(not gives_no_audio(seen) and seen.moving_ns > 0 for seen in services.capture.values())
-    return services.recorder.status == "dead" or (services.recorder.stuck and fed)
+    return is_gone(services.recorder) if not services.recorder.stuck else fed
 
 
 def code(services: Services) -> str | None:

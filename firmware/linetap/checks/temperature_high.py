@@ -13,7 +13,6 @@ CLEAR_BY_C = 5.0
 
 
 def is_hot(machine: Machine) -> bool:
-    """Also the panel's word for it."""
     return machine.temperature_c is not None and machine.temperature_c >= WARN_C
 
 

@@ -10,7 +10,6 @@ CHECK_ID = "throttled"
 
 
 def is_slowed(machine: Machine) -> bool:
-    """Also the panel's word for it."""
     return machine.is_slowed is True
 
 

@@ -10,7 +10,6 @@ CHECK_ID = "under_voltage"
 
 
 def is_low(machine: Machine) -> bool:
-    """Also the panel's word for it."""
     return machine.under_voltage is True
 
 

@@ -11,7 +11,7 @@ CHECK_ID = "unit_opened"
 
 
 def is_open(capture: Seen[CaptureState]) -> bool:
-    """Also the panel's word for it. The last word of a capture that has died still counts: a lid does not close so."""
+    """The last word of a capture that has died still counts: a lid does not close so."""
     return capture.state is not None and capture.state.meter is not None and capture.state.meter.tamper
 
 

@@ -8,19 +8,22 @@ Nothing here asks a service anything, so nothing here can be held up by one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from linetap import rooms
 from linetap.checks.machine import Machine, MachineWatch
-from linetap.checks.mounts import Mount, mount_of
+from linetap.checks.mounts import Mount, mount_of, visible
+from linetap.checks.roomfaults import fault_of
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap.config.schema import Config
+from linetap.provision import CARD_WRONG
 from linetap.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 from linetap.service import DEAD_AFTER_MS, StateReader
 
 GRACE_MS = 10_000  # from the watch's start: a service that has not spoken yet is starting; after it, dead. So long too
 # after a service has said that it starts again.
-MOUNTS_EVERY_S = 10
+MOUNTS_EVERY_S = 1  # within the 2 s in which the LEDs must say it
 DEAD_NS = DEAD_AFTER_MS * NS_PER_MS
 
 Status = Literal["starting", "alive", "dead"]
@@ -29,12 +32,14 @@ Status = Literal["starting", "alive", "dead"]
 @dataclass(frozen=True, slots=True)
 class Seen[S: ServiceState]:
     """One service. `state` is the last it wrote, however old; `moving_ns` how long its progress has been growing
-    without a halt (0 = not now); `stuck`: it lives and does no work."""
+    without a halt (0 = not now); `stuck`: it lives and does no work; `unwritten`: why its state
+    cannot be written, so that it may be alive and look dead."""
 
     state: S | None
     status: Status
     moving_ns: int = 0
     stuck: bool = False
+    unwritten: str | None = None
 
     @property
     def word(self) -> S | None:
@@ -129,8 +134,12 @@ class Watch:
         """The vault's file system, looked at now and then: that nothing can be written the recorder says at once."""
         now_ns = self.clock.monotonic_ns()
         if self._mounts_ns is None or now_ns - self._mounts_ns >= MOUNTS_EVERY_S * NS_PER_S:
-            self._mounts_ns, self._mount = now_ns, mount_of(self.config.vault_path)
+            self._mounts_ns, self._mount = now_ns, mount_of(visible(self.config.vault_path))
         return self._mount
+
+    def card_wrong(self) -> bool:
+        """What `provision apply` left at the start: the card's own configuration could not be used."""
+        return self.config.run_path.with_name(CARD_WRONG).exists()
 
     def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
         now_ns = self.clock.monotonic_ns()
@@ -141,4 +150,7 @@ class Watch:
         if state is not None:
             progress.note(state)
         grace_over = now_ns - self._started_ns >= self.grace_ms * NS_PER_MS
-        return judge(state, now_ns, grace_over, progress.moved_ns, progress.since_ns)
+        seen = judge(state, now_ns, grace_over, progress.moved_ns, progress.since_ns)
+        if seen.status == "dead" and (fault := fault_of(rooms.room(self.config.run_path, name))) is not None:
+            return replace(seen, unwritten=fault)
+        return seen

@@ -9,8 +9,6 @@ from itertools import groupby
 
 from linetap.panel.legend import (
     ACTIVITIES,
-    ALL_DARK_EN,
-    ALL_DARK_KO,
     BUTTON,
     CALM_EN,
     CALM_KO,
@@ -37,8 +35,6 @@ _NOTES = (
     f"FAULT {CALM_PATTERN}: {CALM_EN}",
     f"셋 다 함께 {PATTERN_NAMES_KO[IDENTIFY_PATTERN]}: {IDENTIFY_KO}",
     f"all three {IDENTIFY_PATTERN} together: {IDENTIFY_EN}",
-    ALL_DARK_KO,
-    ALL_DARK_EN,
     *(f"단추 {ko} / button, {en}" for ko, en in BUTTON),
 )
 _NOTE_MM = 3.2

@@ -7,6 +7,7 @@ Recording is not red: it is what the unit is for. Red is for what a person must 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from linetap.checks import CHECKS
@@ -78,6 +79,12 @@ class Activity:
 
 # The worst first: of several, the first is shown; when it is cured, the next.
 CONDITIONS = {
+    "panel_dead": Condition(
+        "off",
+        "off",
+        "셋 다 꺼짐: panel 서비스가 돌지 않습니다. 설정과 로그를 확인하십시오.",
+        "All dark: the panel does not run; see configuration and log.",
+    ),
     "pull": Condition(
         "flash", "flash", "디스크를 뽑아도 됩니다. 녹음되지 않습니다.", "The disk may be pulled; nothing is recorded."
     ),
@@ -105,7 +112,19 @@ CONDITIONS = {
     "not_recording": Condition(
         "off", "blink 6", "장애로 녹음하지 않습니다. 로그를 확인하십시오.", "Calls are not recorded; see the log."
     ),
+    "state_unwritten": Condition(
+        "off",
+        "blink 3",
+        "서비스가 상태를 알리지 못합니다. 녹음 여부를 알 수 없습니다.",
+        "A service cannot say whether it records.",
+    ),
     "starting": Condition("slow", "off", "시작하는 중입니다.", "Starting."),
+    "data_lost": Condition(
+        "on",
+        "fast",
+        "데이터 디스크를 쓸 수 없습니다. 전원을 끄지 마십시오.",
+        "No data disk: calls are kept in RAM; leave the power on.",
+    ),
     "reporter_dead": Condition(
         "on", "blink 3", "reporter 서비스가 멈췄습니다. 녹음은 계속됩니다.", "reporter is dead; recording goes on."
     ),
@@ -142,10 +161,18 @@ CONDITIONS = {
     "line_check": Condition(
         "on", "flash", "점검할 회선이 있습니다. 녹음은 계속됩니다.", "A line needs a look; recording goes on."
     ),
+    "desk_check": Condition(
+        "on",
+        "on",
+        "관제실이 조치할 장애가 있습니다. 녹음은 계속됩니다.",
+        "A fault that the desk must act on; recording goes on.",
+    ),
     "broker_unreachable": Condition(
         "wink", "off", "서버에 연결되지 않습니다. 녹음은 계속됩니다.", "The broker is unreachable; recording goes on."
     ),
-    "ok": Condition("on", "off", "정상입니다.", "All is well."),
+    "ok": Condition(
+        "on", "off", "정상입니다. 이 기기에서 할 일이 없습니다.", "All is well: nothing to be done at this unit."
+    ),
 }
 
 # In a walk test CALL tells of the test alone, so that RUN and FAULT hide nothing: first what it waits for, then for a
@@ -194,9 +221,20 @@ BUTTON = (
 )
 RELEASE_PATTERN = "slow"
 
-# Not a state of the unit but of the panel, which cannot show that it is not there.
-ALL_DARK_KO = "셋 다 꺼짐: panel 서비스가 돌지 않습니다. 설정과 로그를 확인하십시오."
-ALL_DARK_EN = "all three dark: the panel itself does not run; check the configuration and the log."
+
+def standing(leds: Iterable[str], starting: bool = False) -> tuple[str, ...]:
+    """Which conditions hold, by those of the findings that stand; the worst, which is shown, first. Panel and desk
+    alike; `starting`: a service has not spoken yet."""
+    stand = {*leds, *(["starting"] if starting else [])}
+    return tuple(name for name in CONDITIONS if name in stand and name != "ok") or ("ok",)
+
+
+def activity_of(condition: str, doing: Iterable[LineStatus]) -> str:
+    """What the lines do: of several the most telling. A panel that is dead shows none."""
+    if condition == "panel_dead":
+        return "idle"
+    shown = {LINE_ACTIVITIES[state] for state in doing if state in LINE_ACTIVITIES}
+    return next((name for name in ACTIVITIES if name in shown), "idle")
 
 
 def lit(pattern: str, since_ms: int) -> bool:
@@ -211,14 +249,14 @@ def table() -> str:
     rows = [f"{led.label}: {led.colour_ko} / {led.colour_en}" for led in LEDS.values()]
     for name, state in CONDITIONS.items():
         rows.append(f"RUN {_both(state.run)}  FAULT {_both(state.fault)}  {name}: {state.ko} / {state.en}")
-        if codes := ", ".join(check.id for check in CHECKS if check.led == name and check.id != name):
+        shows = (check.id for check in CHECKS if name in (check.led, check.led_of_warning) and check.id != name)
+        if codes := ", ".join(shows):
             rows.append(f"    {codes}")
     for name, activity in ACTIVITIES.items():
         rows.append(f"CALL {_both(activity.call)}  {name}: {activity.ko} / {activity.en}")
     rows.append(f"RUN CALL FAULT {_both(IDENTIFY_PATTERN)}  {IDENTIFY}: {IDENTIFY_KO} / {IDENTIFY_EN}")
     rows.append(f"FAULT {_both(CALM_PATTERN)}: {CALM_KO} / {CALM_EN}")
     rows += [f"{ko} / {en}" for ko, en in BUTTON]
-    rows.append(f"{ALL_DARK_KO} / {ALL_DARK_EN}")
     return "\n".join(rows)
 
 

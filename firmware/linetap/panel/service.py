@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 from linetap.board import UNIT_LEDS, PanelBoard, open_panel
-from linetap.checks.watch import GRACE_MS, Watch
+from linetap.checks.watch import GRACE_MS
 from linetap.clock import NS_PER_MS, SYSTEM, Clock
 from linetap.config.schema import Config
 from linetap.errors import LinetapError
 from linetap.panel.blink import Blinker
 from linetap.panel.button import Button
+from linetap.panel.eyes import Eyes
 from linetap.panel.legend import STEP_MS
 from linetap.panel.night import Night
 from linetap.panel.presses import Presses
 from linetap.panel.state import Shown, shown
 from linetap.panel.told import state_of
-from linetap.provision import CARD_WRONG
 from linetap.records import Fault, PanelState
-from linetap.rooms import enter_own
-from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
+from linetap.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
 
 STARTING = Shown("starting", "idle", ("starting",))
 
@@ -28,24 +27,23 @@ class Panel:
 
     def __init__(self, config: Config, board: PanelBoard, clock: Clock, grace_ms: int = GRACE_MS) -> None:
         self._board, self._clock = board, clock
-        self._watch = Watch(config, clock, grace_ms)
+        self._eyes = Eyes(config, clock, grace_ms)
         self._file = StateFile(config.run_path, "panel", clock)
         self._blinker, self._button, self._presses = Blinker(), Button(), Presses(config)
         self._night = Night(config.panel, config.retention.zone)
-        self._card_wrong = config.run_path.with_name(CARD_WRONG)
         self._started_ns = clock.monotonic_ns()
         self._ticks = 0
         self._shown: Shown | None = None
+        self._leds = dict.fromkeys(UNIT_LEDS, False)
 
     def tick(self) -> Shown:
         """DeviceFault when the LEDs can no longer be driven."""
-        before, services = self._shown, self._watch.look()
+        before = self._shown
+        services = self._eyes.look(self._state(before or STARTING, self._leds), self._file.unwritten)
         now_ms = self._clock.monotonic_ns() // NS_PER_MS
         removal: str | None = self._presses.removal.look(services.recorder, now_ms)
         also = {removal} if removal else set()
-        if self._card_wrong.exists():
-            also.add("config_wrong")
-        now = self._presses.shown(shown(services, self._clock.monotonic_ns(), also, self._watch.machine()))
+        now = self._presses.shown(shown(self._eyes.now, services, self._clock.monotonic_ns(), also))
         self._ticks += 1
         pressed = self._board.button()
         if (press := self._button.let_go(pressed, now_ms)) is not None:
@@ -58,6 +56,7 @@ class Panel:
             leds["call"] = lit
         self._board.dim(self._night.percent(self._clock.utc_ns()))
         self._board.show(leds)
+        self._leds = leds
         if now != before or self._file.due():
             self._file.write(self._state(now, leds))
         return now
@@ -77,14 +76,14 @@ class Panel:
         self._file.write(last)
 
     def _state(self, now: Shown, leds: dict[str, bool]) -> PanelState:
-        return state_of(now, leds, self._ticks, self._started_ns)
+        return state_of(now, leds, self._ticks, self._started_ns, told=self._eyes.now.told)
 
 
 def run(config: Config, clock: Clock = SYSTEM) -> int:
     """The service, until it is told to stop. DeviceFault, BadInput, AlreadyRunning when it cannot be."""
     stop = Stop()
     log = start_logging("panel")
-    with InstanceLock(enter_own(config.run_path, "panel"), "panel"):
+    with lock_of(config.run_path, "panel"):
         board = open_panel(config)
         panel = Panel(config, board, clock)
         said = ""

@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel's own state file: what it shows, and what that means."""
+"""The panel's state file: what it shows, in words too, and the judgement that it shows."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from linetap import __version__
 from linetap.panel.state import Shown
-from linetap.records import Fault, PanelState
+from linetap.records import Alert, Fault, PanelState
+
+_NONE: Mapping[str, Alert] = {}
 
 
-def state_of(now: Shown, leds: dict[str, bool], ticks: int, started_ns: int, fault: Fault | None = None) -> PanelState:
+def state_of(
+    now: Shown,
+    leds: dict[str, bool],
+    ticks: int,
+    started_ns: int,
+    fault: Fault | None = None,
+    told: Mapping[str, Alert] = _NONE,
+) -> PanelState:
     """`ticks` of this panel, which began at `started_ns` (monotonic)."""
     return PanelState(
         service="panel",
@@ -25,4 +35,5 @@ def state_of(now: Shown, leds: dict[str, bool], ticks: int, started_ns: int, fau
         patterns=now.patterns,
         meaning_ko=now.meaning_ko,
         meaning_en=now.meaning_en,
+        told=dict(told),
     )

@@ -23,8 +23,7 @@ from linetap.panel.legend import STEP_MS
 from linetap.panel.state import Shown
 from linetap.panel.told import state_of
 from linetap.records import Fault
-from linetap.rooms import enter_own
-from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, stamp, start_logging
+from linetap.service import START_AGAIN, StateFile, Stop, lock_of, stamp, start_logging
 
 RUN_DIR = "/run/linetap"
 WRONG = Shown("config_wrong", "idle", ("config_wrong",))
@@ -42,7 +41,7 @@ def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
         raise why from None
     start_logging("panel")
     log.error("%s: %s", why.code, why)
-    with InstanceLock(enter_own(run_dir, "panel"), "panel"):
+    with lock_of(run_dir, "panel"):
         try:
             return _show(file, why, panel, stop, StateFile(run_dir, "panel", clock), clock)
         finally:

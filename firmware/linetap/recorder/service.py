@@ -41,8 +41,7 @@ from linetap.records import (
     Refused,
     Walking,
 )
-from linetap.rooms import enter_own
-from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, alive, credential, read_state, start_logging
+from linetap.service import START_AGAIN, StateFile, Stop, alive, credential, lock_of, read_state, start_logging
 from linetap.timekeeping import clock_quality
 
 WAIT_MS = 100
@@ -57,7 +56,7 @@ def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) 
     BadInput, DeviceFault or AlreadyRunning when it cannot start; the state file keeps the reason for the panel.
     """
     log = start_logging("recorder")
-    with InstanceLock(enter_own(config.run_path, "recorder"), "recorder"):
+    with lock_of(config.run_path, "recorder"):
         stop = Stop()
         state_file, state = StateFile(config.run_path, "recorder", clock), _first_state(config, clock)
         try:

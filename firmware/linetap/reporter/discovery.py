@@ -79,7 +79,7 @@ def discovery(topics: Topics, lines: Iterable[int]) -> Discovery:
     }  # fmt: skip
     components["problem"] = component(
         "problem", "binary_sensor", name="Recording problem", device_class="problem", **of_health,
-        value_template="{{ 'ON' if value_json.recording_refused or value_json.services_dead else 'OFF' }}",
+        value_template="{{ 'OFF' if value_json.records else 'ON' }}",
     )  # fmt: skip
     components["alerts"] = component(
         "alerts", "sensor", name="Alerts", state_class="measurement", **of_health,

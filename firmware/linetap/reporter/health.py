@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import msgspec
 
-from linetap.checks import Snapshot
+from linetap.checks import Judgement, Snapshot
 from linetap.clock import NS_PER_S, rfc3339
+from linetap.panel.legend import CONDITIONS, standing
 from linetap.records import FREE, ConfirmedBy, PbxPort, RecorderState
 from linetap.reporter.outgoing import Outgoing
 
@@ -46,11 +47,15 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     update: str  # how far one is that is on its way, and its version
     departures: str  # what it records that is not recorded by default; names with a blank between
     services_dead: str  # names with a blank between
+    services_starting: str
+    condition: str  # what the LEDs show, by the legend
+    records: bool  # whether calls are recorded in it
     alerts: int  # that stand, as they are told
 
 
-def health(snapshot: Snapshot, events: Outgoing, alerts: int) -> Health:
+def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health:
     services, machine = snapshot.services, snapshot.machine
+    condition = standing(judgement.leds, bool(judgement.starting))[0]
     recorder = services.recorder.word
     captures = [state for seen in services.capture.values() if (state := seen.word)]
     dead = [f"capture@{card}" for card, seen in services.capture.items() if seen.status == "dead"]
@@ -91,7 +96,10 @@ def health(snapshot: Snapshot, events: Outgoing, alerts: int) -> Health:
         update=_update(recorder),
         departures=" ".join(recorder.departures) if recorder else "",
         services_dead=" ".join(dead),
-        alerts=alerts,
+        services_starting=" ".join(judgement.starting),
+        condition=condition,
+        records=CONDITIONS[condition].records,
+        alerts=len(judgement.findings),
     )
 
 

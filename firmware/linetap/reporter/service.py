@@ -10,7 +10,8 @@ from dataclasses import replace
 from linetap import __version__, checks
 from linetap.broker.connection import Arrived, Connected, Ended
 from linetap.broker.link import Receipt
-from linetap.checks import Damper, Finding, Snapshot, Watch, take_snapshot
+from linetap.checks import Snapshot, Watch, take_snapshot
+from linetap.checks.before import told_before
 from linetap.checks.frame import MB
 from linetap.checks.watch import Seen
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
@@ -31,12 +32,10 @@ from linetap.reporter.loghead import LogHead
 from linetap.reporter.messages import HEALTH_EVERY_S, Topics
 from linetap.reporter.outgoing import Outgoing, outgoing
 from linetap.reporter.telemetry import Alerts, Lines, pace
-from linetap.rooms import enter_own
-from linetap.service import START_AGAIN, InstanceLock, StateFile, Stop, start_logging
+from linetap.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
 
 TURN_S = 0.1
 LINES_EVERY_MS = 100  # with the recorder's 250 a change is told within 0.5 s
-LOOK_EVERY_MS = 500  # at the checks
 GOODBYE_MS = 2000
 
 log = logging.getLogger("linetap.reporter")
@@ -46,7 +45,7 @@ def run(config: Config, clock: Clock = SYSTEM, patience: Patience = Patience()) 
     """Until SIGTERM. BadInput for certificates that cannot be used; a broker that is away is no error."""
     stop = Stop()
     start_logging("reporter")
-    with InstanceLock(enter_own(config.run_path, "reporter"), "reporter"):
+    with lock_of(config.run_path, "reporter"):
         file = StateFile(config.run_path, "reporter", clock)
         try:
             reporter = Reporter(config, clock, patience)
@@ -58,6 +57,7 @@ def run(config: Config, clock: Clock = SYSTEM, patience: Patience = Patience()) 
                 reporter.turn()
                 if file.due():
                     file.write(reporter.state())
+                    reporter.unwritten = file.unwritten
         finally:
             reporter.end()
             file.write(reporter.state())
@@ -83,12 +83,14 @@ class Reporter:
         self._lines = Lines(topics, [line.number for line in config.line])
         self._alerts = Alerts(topics, [check.id for check in checks.CHECKS])
         self._head = LogHead(config.vault_path, topics)
-        self._damper, self._journal = Damper(checks.CHECKS), Journal()
+        before = told_before(config, clock, "reporter", ReporterState)
+        self._judge, self._journal = checks.judge(before, clock.monotonic_ns()), Journal()
         self._certificate = Certificate(config.broker.certificate)
-        self._standing: list[Finding] = []
+        self._starting: tuple[str, ...] | None = None  # as health said it last
         self._discovery_token = 0
+        self.unwritten: str | None = None  # why others cannot read what it says of itself
         self._tried = False  # to reach the broker, with whatever success
-        self._look_ns = self._lines_ns = self._health_ns = self._outbox_ns = 0
+        self._lines_ns = self._health_ns = self._outbox_ns = 0
         self._outgoing = Outgoing(0, 0, 0, "broker", 0, None)
         self._state = _first_state(config, clock, None)
 
@@ -144,7 +146,7 @@ class Reporter:
         if self._config.home_assistant.discovery:
             payload = discovery(self._topics, [line.number for line in self._config.line])
             self._discovery_token = self._link.publish(self._topics.discovery(payload))
-        self._look_ns = self._lines_ns = self._health_ns = self._outbox_ns = 0
+        self._lines_ns = self._health_ns = self._outbox_ns = 0
 
     def _look(self) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -157,22 +159,22 @@ class Reporter:
                 self._link.publish(message)
             if recorder.state is not None:
                 self._again.hear(recorder.state.delivery, self._feed.delivered_seq)
-        if now_ns < self._look_ns:
+        if not self._judge.is_due(now_ns):
             return
-        self._look_ns = now_ns + LOOK_EVERY_MS * NS_PER_MS
         snapshot = self._snapshot(now_ns)
-        self._standing = checks.run(snapshot, self._standing)
-        told = self._damper.told(self._standing, now_ns)
-        self._state.unsteady = self._damper.unsteady
+        judgement = self._judge.look(snapshot, now_ns)
+        told = judgement.findings
+        self._state.told = judgement.told
         self._journal.write(told)
         if connected:
             for message in (*self._alerts.changed(told, now_ns), *self._head.changed(now_ns)):
                 self._link.publish(message)
-        if connected and now_ns >= self._health_ns:
+        if connected and (now_ns >= self._health_ns or judgement.starting != self._starting):
+            self._starting = judgement.starting
             self._health_ns = now_ns + pace(self._queue_length()).health_s * NS_PER_S
             # The birth again: the will of an older session may have overtaken it on the way through a bridge.
             self._link.publish(self._link.birth())
-            self._link.publish(self._topics.health(health(snapshot, self._outgoing, len(told))))
+            self._link.publish(self._topics.health(health(snapshot, self._outgoing, judgement)))
 
     def _snapshot(self, now_ns: int) -> Snapshot:
         """The others as their files show them, and itself as it is: its own file may be of before the connection."""
@@ -189,7 +191,7 @@ class Reporter:
             limit_bytes=self._config.storage.outbox_mb * MB,
         )
         self._state.certificate_until = self._certificate.until()
-        own = Seen(self.state(), "alive" if self._tried else "starting")
+        own = Seen(self.state(), "alive" if self._tried else "starting", unwritten=self.unwritten)
         return replace(snapshot, services=replace(snapshot.services, reporter=own))
 
     def _measure(self, recorder: RecorderState | None) -> Outgoing:

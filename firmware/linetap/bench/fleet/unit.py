@@ -195,5 +195,6 @@ class Unit:
             lines_in_use=sum(report.state != "idle" for report in self._lines.values()), lines=len(self._lines),
             pbx_port="open", pbx_day=rfc3339(now_ns - 86_400 * NS_PER_S)[:10], pbx_calls=40, pbx_recorded=36,
             pbx_missing=0, pbx_unseen=0,
-            services_dead="", config_sha256=None, config_pending=None, update="", departures="", alerts=0,
+            services_dead="", services_starting="", condition="ok", records=True,
+            config_sha256=None, config_pending=None, update="", departures="", alerts=0,
         )  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the LEDs of a unit show, by what it has reported and by the legend that its panel itself goes by.
+"""What the LEDs of a unit show: the judgement that it reported, by the legend that its panel itself goes by.
 
 It is a mirror of reports and not of the LEDs: a walk test, a disk that is being pulled, an identify, and a fault that
 somebody has acknowledged at the button are told on no topic, so they are not seen here.
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from linetap.checks import CHECKS
-from linetap.desk.watch.units import Unit
-from linetap.panel.legend import ACTIVITIES, CONDITIONS, LINE_ACTIVITIES
+from linetap.checks import led_of
+from linetap.desk.watch.units import Alert, Unit
+from linetap.panel.legend import ACTIVITIES, CONDITIONS, activity_of, standing
 
-_LED_OF = {check.id: check.led for check in CHECKS}
-_ORDER = {name: place for place, name in enumerate(CONDITIONS)}  # the worst first
-_LIVELY = {name: place for place, name in enumerate(ACTIVITIES)}
+_UNKNOWN = {"critical": "unit_check", "warning": "ok"}  # of a later version, which shows it in a way of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +31,12 @@ class Shown:
 
 
 def shown(unit: Unit) -> Shown:
-    conditions = {_LED_OF.get(check, "ok") for check in unit.alerts}
-    if any(line.state == "fault" for line in unit.lines.values()):
-        conditions.add("line_fault")
-    if unit.health is not None:
-        conditions |= {f"{name.partition('@')[0]}_dead" for name in unit.health.services_dead.split()} & _ORDER.keys()
-        if unit.health.recording_refused:
-            conditions.add("disk_full" if unit.health.recording_refused == "disk_full" else "not_recording")
-    activities = {LINE_ACTIVITIES.get(line.state, "idle") for line in unit.lines.values()}
-    worst = min(conditions, key=_ORDER.__getitem__, default="ok")
-    return Shown(worst, min(activities, key=_LIVELY.__getitem__, default="idle"))
+    starting = unit.health is not None and bool(unit.health.services_starting)
+    condition = standing((_led(check, alert) for check, alert in unit.alerts.items()), starting)[0]
+    return Shown(condition, activity_of(condition, (line.state for line in unit.lines.values())))
+
+
+def _led(check: str, alert: Alert) -> str:
+    if alert.led in CONDITIONS:
+        return alert.led
+    return led_of(check, alert.severity) or _UNKNOWN[alert.severity]

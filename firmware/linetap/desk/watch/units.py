@@ -22,7 +22,7 @@ from linetap.reporter.messages import HEALTH_EXPIRY_S
 TOPICS = tuple(f"linetap/v1/+/{kind}" for kind in ("status", "health", "line/+", "alert/+"))
 MOST_UNITS = 3000
 MOST_LINES = 32  # of a unit, as the next
-MOST_ALERTS = 48
+MOST_ALERTS = 96  # more than there are checks
 MOST_ALERTS_IN_ALL = 10_000
 LIMIT_BYTES = 16 << 10  # of a payload
 GRACE_S = 10  # from a unit's birth to its first health
@@ -50,6 +50,7 @@ class Alert(msgspec.Struct, frozen=True):
     text_en: Sentence
     action_ko: Sentence = ""
     action_en: Sentence = ""
+    led: Word = ""  # the legend's condition that shows it; empty: of a unit of an older version
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -59,6 +60,7 @@ class Health(msgspec.Struct, frozen=True):
     storage_days_left: float | None = None
     recording_refused: Word | None = None
     services_dead: Word = ""
+    services_starting: Word = ""
     unconfirmed: int = 0
 
 
@@ -86,9 +88,8 @@ class Unit:
             return "offline"
         if now_ns > self.good_until_ns:
             return "late"
-        dead = self.health is not None and bool(self.health.services_dead or self.health.recording_refused)
-        severities = {alert.severity for alert in self.alerts.values()}
-        if dead or "critical" in severities or any(line.state == "fault" for line in self.lines.values()):
+        severities = {alert.severity for alert in self.alerts.values()}  # the unit's own judgement, and no other
+        if "critical" in severities:
             return "fault"
         return "warning" if severities else "fine"
 

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a service that may well live cannot write its state: its folder in RAM takes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from linetap.checks.mounts import mount_of
+
+RoomFault = Literal["full", "read_only"]
+_FEWEST_BLOCKS = 4  # a state has one or two, and the old one stays until the new one is in its place
+
+
+def fault_of(room: Path) -> RoomFault | None:
+    """None: it takes files, or it is not there, in which case nobody has ever written into it."""
+    try:
+        figures = os.statvfs(room)
+    except OSError:
+        return None
+    if figures.f_bavail < _FEWEST_BLOCKS or (figures.f_files and not figures.f_favail):
+        return "full"
+    mount = mount_of(room)  # not ST_RDONLY: a sandbox closes for one service what another may write
+    return "read_only" if mount is not None and mount.read_only else None

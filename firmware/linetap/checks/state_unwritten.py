@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""state_unwritten: a service's folder in RAM takes no file, so that nobody learns what it does. It may well record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from linetap.checks.frame import Check, Snapshot, Trouble
+from linetap.checks.watch import Services
+
+CHECK_ID = "state_unwritten"
+
+
+def _silenced(services: Services) -> Iterator[tuple[str, str]]:
+    for card, capture in services.capture.items():
+        if capture.unwritten is not None:
+            yield f"capture@{card}", capture.unwritten
+    for name in ("recorder", "reporter", "panel"):
+        why = getattr(services, name).unwritten
+        if why is not None:
+            yield name, why
+
+
+def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
+    found = list(_silenced(snapshot.services))
+    if not found:
+        return None
+    names = ", ".join(f"{name}: {why}" for name, why in found)
+    room = " ".join(sorted({f"/run/linetap/{name.partition('@')[0]}" for name, _ in found}))
+    records = all(name in ("reporter", "panel") for name, _ in found)
+    ko = "녹음은 계속됩니다." if records else "녹음 여부를 알 수 없습니다."
+    en = "Recording goes on." if records else "Whether calls are recorded is not known."
+    return Trouble(
+        severity="warning" if records else "critical",
+        text_ko=f"서비스가 상태를 쓰지 못합니다 ({names}). {ko}",
+        text_en=f"A service cannot write its state ({names}). {en}",
+        action_ko=f"df {room} 명령으로 무엇이 차 있는지 보고, 통화가 없을 때 기기를 다시 시작하십시오.",
+        action_en=f"See what fills it (df {room}), and restart the unit while no line is in use.",
+    )
+
+
+CHECK = Check(
+    id=CHECK_ID,
+    severity="critical",
+    led=CHECK_ID,
+    led_of_warning="unit_check",
+    clears="when the service's state file is new again",
+    look=look,
+)

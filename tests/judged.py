@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the panel shows of a unit at one look, judged by all checks: its disk is well, unless a test says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from linetap import checks
+from linetap.checks import Services, Snapshot
+from linetap.checks.frame import MB
+from linetap.checks.machine import Machine
+from linetap.clock import NS_PER_S
+from linetap.panel import state
+from linetap.panel.state import Shown
+
+UTC_NS = 1_800_000_000 * NS_PER_S
+
+
+def snapshot_of(services: Services, machine: Machine = Machine()) -> Snapshot:  # noqa: B008 - frozen
+    return Snapshot(services, 1000 * MB, 2000 * MB, 100 * MB, "/vault", UTC_NS, machine)
+
+
+def shown(
+    services: Services,
+    now_ns: int = 0,
+    also: Collection[str] = (),
+    machine: Machine = Machine(),  # noqa: B008
+) -> Shown:
+    judgement = checks.judge().look(snapshot_of(services, machine), now_ns)
+    return state.shown(judgement, services, now_ns, also)
