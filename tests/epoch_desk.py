@@ -16,9 +16,10 @@ from linetap.clock import ManualClock, from_utc_ns, parse_rfc3339
 from linetap.desk import epoch, hold, keygen, overflow
 from linetap.evidence import keylist, keys, sealed
 from linetap.evidence.keylist import KeyList
+from linetap.evidence.ofcall import OfCall
 from linetap.recorder.vault.folder import CallFolder
 from linetap.records import Retention
-from sealing_rig import CALL_ID, Rig, noise, record
+from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 DAY, NEXT_DAY = "2026-12-01", "2026-12-02"
 ENDS = "2026-12-01T15:00:00.000Z"
@@ -76,7 +77,7 @@ class Desk:
 
     def call(self, name: str, call_id: str = CALL_ID, pending: bool = False) -> Path:
         """A sealed call of that epoch, in the desk's copy of the vault."""
-        folder = CallFolder.create(self.rig.vault, call_id, self.recipient(name), self.rig.custodians)
+        folder = CallFolder.create(self.rig.vault, OfCall(UNIT, call_id), self.recipient(name), self.rig.custodians)
         folder.write(noise(1000))
         kept = Retention(class_="standard", epoch=name, class_pending=True if pending else msgspec.UNSET)
         folder.seal(msgspec.structs.replace(record(1000, call_id), retention=kept), self.rig.sign)

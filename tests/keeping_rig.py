@@ -21,6 +21,7 @@ from linetap.evidence import age, document, hold, keys, sealed, sshsig
 from linetap.evidence import command as envelopes
 from linetap.evidence.command import Answer, Command
 from linetap.evidence.leaflog import LEAVES
+from linetap.evidence.ofcall import OfCall
 from linetap.evidence.roles import Person, Roles
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.unitkey import UnitKey
@@ -147,7 +148,8 @@ class Keeper:
         wanted = retention_of(self.config, at_ns, 1, "recorded", marked)
         if overflow:
             wanted = Retention(class_=wanted.class_, epoch="overflow-1", until=None)
-        folder = CallFolder.create(self.vault, call_id, self.config.keys.overflow_epoch, self.config.keys.custodians)
+        named, own = OfCall(self.config.unit, call_id), self.config.keys
+        folder = CallFolder.create(self.vault, named, own.overflow_epoch, own.custodians)
         folder.write(bytes(samples))
         record = CallRecord(
             call_id=call_id, unit=UNIT, line=1, retention=wanted, **({"ended_at": rfc3339(at_ns)} | facts)

@@ -16,6 +16,7 @@ from linetap.clock import NS_PER_S, SYSTEM, compact, rfc3339
 from linetap.evidence import command as envelopes
 from linetap.evidence import document, keys, sealed, sshsig
 from linetap.evidence.command import Command
+from linetap.evidence.ofcall import OfCall
 from linetap.evidence.roles import NAMESPACE, Person, Roles
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.epochs import Epochs
@@ -99,7 +100,7 @@ class Kept(Floor):
             self._calls += 1
             call_id = f"{compact(now_ns)}-L01-{self._calls}"
             vault, keys_ = self.config.vault_path, self.config.keys
-            folder = CallFolder.create(vault, call_id, keys_.overflow_epoch, keys_.custodians)
+            folder = CallFolder.create(vault, OfCall(self.config.unit, call_id), keys_.overflow_epoch, keys_.custodians)
             for part in range(parts):
                 folder.write(random.Random(self._calls).randbytes(samples // parts))
                 if part < parts - 1:

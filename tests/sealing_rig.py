@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.clock import ManualClock, parse_rfc3339
 from linetap.evidence import keys, sealed, sshsig, unitlog
+from linetap.evidence.ofcall import OfCall
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.log import UnitLog
 from linetap.records import Audio, Caller, CallRecord, Retention
@@ -66,7 +67,7 @@ class Rig:
         return sshsig.sign(data, self.unit_key, sealed.RECORD_NAMESPACE)
 
     def create(self, call_id: str = CALL_ID) -> CallFolder:
-        return CallFolder.create(self.vault, call_id, self.epoch, self.custodians)
+        return CallFolder.create(self.vault, OfCall(UNIT, call_id), self.epoch, self.custodians)
 
     def resume(self, folder: CallFolder) -> CallFolder:
         return CallFolder.resume(self.vault, folder.path.name, folder.recipient, folder.inner)

@@ -35,17 +35,17 @@ def forged(desk: Desk, key: Ed25519PrivateKey, unit: str = UNIT) -> Path:
     return folder
 
 
-def approved(desk: Desk, call: Path) -> Path:
+def approved(desk: Desk, call: Path, request_id: str = ID) -> Path:
     """The request as somebody makes it by hand, and two approvers who type ssh-keygen without a look at the call."""
     record = sealed.decode_record((call / sealed.RECORD).read_bytes())
     digest = hashlib.sha256((call / sealed.RECORD).read_bytes()).hexdigest()
     now_ns = desk.clock.utc_ns()
     request = Request(
-        id=ID, calls=[NamedCall(record.call_id, record.line, digest)], purpose="dispute", case="2026-117",
-        requester="Jung", recipient=desk.requester.recipient, one_time=desk.one_time_key(),
+        id=request_id, calls=[NamedCall(record.call_id, record.line, digest)], purpose="dispute", case="2026-117",
+        requester="Jung", recipient=desk.requester.recipient, one_time=desk.one_time_key(request_id),
         created=rfc3339(now_ns), expires=rfc3339(now_ns + 3600 * NS_PER_S),
     )  # fmt: skip
-    path = desk.root / f"{ID}.json"
+    path = desk.root / f"{request_id}.json"
     path.write_bytes(document.encode(request))
     for who, role in ((KIM, "privacy"), (PARK, "legal")):
         desk.stock_sign(path, who, path.with_name(f"{path.name}.{role}.sig"))
@@ -80,13 +80,13 @@ def trusted(desk: Desk, name: str, key: Ed25519PrivateKey, options: str = "") ->
 def closed(desk: Desk, folder: Path, key: Ed25519PrivateKey, unit: str, clock: str = NOW) -> Path:
     """The closing of `folder` in a log of whoever has that key."""
     vault = desk.root / "their-vault"
-    shutil.copytree(folder, vault / sealed.call_path(CALL_ID))
+    shutil.copytree(folder, vault / sealed.call_path(folder.name))
     log = UnitLog(vault, unit, key, ManualClock(parse_rfc3339(clock)))
     log.publish()
-    found = log.closing(CALL_ID)
+    found = log.closing(folder.name)
     log.close()
     assert found is not None
-    path = desk.root / f"{CALL_ID}.json"
+    path = desk.root / f"{folder.name}.json"
     path.write_bytes(closing.encode(found))
     return path
 

@@ -9,13 +9,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from swapped_rig import approved, closed, forged, hold_key, refused, trusted
+from swapped_rig import approved, forged, hold_key, refused
 
 from linetap.desk import checkedcall, hold, partial, unwrap
 from linetap.errors import Refusal
-from linetap.evidence import keys, sealed
+from linetap.evidence import keys, sealed, sshsig
+from linetap.evidence.ofcall import OfCall
 from release_rig import HAN, ID, KIM, Desk
-from sealing_rig import CALL_ID
+from sealing_rig import CALL_ID, UNIT
 
 
 def test_an_approver_does_not_sign_for_a_forged_call(desk: Desk) -> None:
@@ -53,12 +54,20 @@ def test_without_roles_what_does_not_fit_is_refused_and_the_rest_is_warned_of(
     words = [folder, "--identity", desk.rig.epoch_file, "-o", desk.root / "inner.age"]
     with pytest.raises(Refusal, match=r"\[call_not_as_sealed\]"):
         desk.run(unwrap, *words, "--signers", desk.rig.signers_file)
+    with pytest.raises(Refusal, match=r"\[key_of_another_call\]"):
+        desk.run(unwrap, *words)
+    record = sealed.decode_record((desk.call / sealed.RECORD).read_bytes())
+    data = sealed.public_json(record)
+    for name in (sealed.KEY, sealed.RECORD):
+        shutil.copy(desk.call / name, folder)
+    (folder / sealed.RECORD).write_bytes(data)
+    (folder / sealed.SIGNATURE).write_text(sshsig.sign(data, keys.new_unit_key(), sealed.RECORD_NAMESPACE))
     assert desk.run(unwrap, *words)[0] == 0
     said = capsys.readouterr().err
     assert "whose signature it bears was not checked" in said
     assert "nothing here shows that its unit's log has closed it" in said
     (desk.root / "inner.age").unlink()
-    shutil.copy(desk.call / sealed.KEY, folder)
+    shutil.copy(desk.other / sealed.KEY, folder)
     with pytest.raises(Refusal, match=r"key\.age is not what was sealed"):
         desk.run(unwrap, *words)
     assert desk.run(unwrap, desk.call, *words[1:], "--signers", desk.rig.signers_file) == (0, "")
@@ -85,24 +94,6 @@ def test_the_access_log_names_the_sealed_key_that_was_opened(desk: Desk) -> None
     assert f"key_sha256={digest}" in desk.access("show", "--call", CALL_ID)[1]
 
 
-def test_a_unit_that_lies_about_its_own_calls_is_found_by_the_key(desk: Desk) -> None:
-    """Another floor's key is stolen, and that unit swears that B's key is of a call of its own, in its own log. Nobody
-    can tell when it is opened; whoever looks for B's key in the log finds it. What is inside is still the custodian's
-    to open, whose tool finds that the rest of the call does not go with it."""
-    thief = keys.new_unit_key()
-    trusted(desk, "floor-9", thief)
-    folder = forged(desk, thief, "floor-9")
-    proof = closed(desk, folder, thief, "floor-9")
-    inner = desk.unwrap(folder, approved(desk, folder), "inner.age", None, "--closing", proof)
-    assert (desk.log()[-1].outcome, desk.log()[-1].calls) == ("granted", [CALL_ID])
-    assert desk.access("show", "--call", desk.other.name)[1] == ""
-    assert CALL_ID in desk.access("show", "--key", desk.other / sealed.KEY)[1]
-    shutil.copy(desk.folder / "allowed_signers", desk.rig.signers_file)
-    with pytest.raises(Refusal, match="does not open with the key of this call"):
-        desk.open(folder, inner, "call.wav", "--closing", proof)
-    assert not (desk.root / "call.wav").exists()
-
-
 DESK = Path(checkedcall.__file__).parent
 # Who asks age to decrypt, and what of: the custodians' layer, a day's index, a canary, a test letter, a call's files.
 DECRYPTS = {"checkedcall.py", "opening.py", "indexopen.py", "canary.py", "keygroup.py"}
@@ -110,7 +101,7 @@ DECRYPTS = {"checkedcall.py", "opening.py", "indexopen.py", "canary.py", "keygro
 
 def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:
     with pytest.raises(TypeError, match="what checkedcall"):
-        checkedcall.SealedKey(b"key", "", object())
+        checkedcall.SealedKey(b"key", "", OfCall(UNIT, CALL_ID), object())
     trees = {path: ast.parse(path.read_text()) for path in DESK.parent.rglob("*.py")}
     called = {
         (path.relative_to(DESK.parent), node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id)

@@ -24,6 +24,7 @@ from linetap.evidence import command as envelopes
 from linetap.evidence import keys, sealed, sshsig
 from linetap.evidence.command import Command
 from linetap.evidence.leaflog import LEAVES
+from linetap.evidence.ofcall import OfCall
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault.folder import CallFolder
 from linetap.records import Audio, CallRecord, DeliveryState, RecorderState
@@ -83,7 +84,7 @@ class Office:
         public = next(each for each in json.loads((self.root / "keylist.json").read_text())["epochs"]
                       if each["day"] == wanted.epoch)["recipient"]  # fmt: skip
         call_id = f"{compact(now_ns)}-L01"
-        folder = CallFolder.create(self.vault, call_id, public, config.keys.custodians)
+        folder = CallFolder.create(self.vault, OfCall(config.unit, call_id), public, config.keys.custodians)
         folder.write(bytes(1000))
         record = CallRecord(
             call_id=call_id, unit=UNIT, line=1, ended_at=rfc3339(now_ns), retention=wanted, audio=Audio()

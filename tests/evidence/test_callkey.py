@@ -16,7 +16,9 @@ from sealing_rig import run
 MAKES = """
 import sys
 from linetap.evidence.callkey import new_sealed_key
-made = [new_sealed_key([sys.argv[1]]) for _ in range(20)]
+from linetap.evidence.ofcall import OfCall
+call = OfCall('floor-03', '20261124T225600.123Z-L03')
+made = [new_sealed_key([sys.argv[1]], call) for _ in range(20)]
 for _, inner in made:
     sys.stdout.write(inner.hex() + chr(10))
 sys.stdout.flush()

@@ -17,6 +17,7 @@ from linetap.evidence import closing, sealed, sshsig
 from linetap.evidence.command import Answer
 from linetap.evidence.fetch import MOST_BYTES
 from linetap.evidence.keys import new_unit_key
+from linetap.evidence.ofcall import OfCall
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.records import CallRecord
@@ -91,7 +92,7 @@ def test_what_is_not_there_is_refused(unit: Keeper, call: CallRecord) -> None:
 def test_a_call_that_is_still_written_is_not_given(unit: Keeper) -> None:
     keys = unit.config.keys
     call_id = f"{compact(unit.clock.utc_ns())}-L01"
-    folder = CallFolder.create(unit.vault, call_id, keys.overflow_epoch, keys.custodians)
+    folder = CallFolder.create(unit.vault, OfCall(unit.config.unit, call_id), keys.overflow_epoch, keys.custodians)
     folder.write(bytes(100_000))
     assert unit.command(window(unit, call_id)).code == "fetch_no_call"
 
@@ -154,7 +155,7 @@ class TestClose:
         keys = unit.config.keys
         call_id = f"{compact(unit.clock.utc_ns())}-L02"
         record = msgspec.structs.replace(call, call_id=call_id, files={}, audio=None)
-        folder = CallFolder.create(unit.vault, call_id, keys.overflow_epoch, keys.custodians)
+        folder = CallFolder.create(unit.vault, OfCall(unit.config.unit, call_id), keys.overflow_epoch, keys.custodians)
         record = folder.seal(record, lambda data: sshsig.sign(data, new_unit_key(), sealed.RECORD_NAMESPACE))
         digest = hashlib.sha256(sealed.public_json(record)).hexdigest()
         assert self.ask(unit, call_id, digest).code == "fetch_not_logged"

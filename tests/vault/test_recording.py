@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from linetap.evidence import age, au, g711, keys
+from linetap.evidence.ofcall import OfCall
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.recording import FETCH_FRAMES, Recording
@@ -41,7 +42,7 @@ def identity() -> keys.AgeIdentity:
 
 @pytest.fixture
 def recording(tmp_path: Path, identity: keys.AgeIdentity) -> Recording:
-    own = CallFolder.create(tmp_path, CALL_ID, identity.recipient, [identity.recipient])
+    own = CallFolder.create(tmp_path, OfCall("closet-3f", CALL_ID), identity.recipient, [identity.recipient])
     own.recipient = identity.recipient  # so that the test can open it
     return Recording(OpenCall(CALL_ID, 1, FIRST, identity.recipient, own.inner), own, tmp_path / "state.json")
 

@@ -20,8 +20,9 @@ from linetap.desk.release.wrapped import require_wrapped
 from linetap.desk.verify import verify_call
 from linetap.desk.witnessing.judge import NO_POLICY, NOBODY
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import closing, group, members, sealed, sshsig, unitnames
+from linetap.evidence import closing, group, members, ofcall, sealed, sshsig, unitnames
 from linetap.evidence.closing import Closing
+from linetap.evidence.ofcall import OfCall
 from linetap.evidence.release import NotReleased
 from linetap.evidence.roles import Roles
 from linetap.evidence.unitlog import Head
@@ -35,12 +36,12 @@ _CHECKED = object()
 class SealedKey:
     """The bytes of a key.age that were checked: named by a signed record, or by a vault officer for that record."""
 
-    __slots__ = ("data", "inner_sha256", "sha256")
+    __slots__ = ("call", "data", "inner_sha256", "sha256")
 
-    def __init__(self, data: bytes, inner_sha256: str, made_by: object) -> None:
+    def __init__(self, data: bytes, inner_sha256: str, call: OfCall, made_by: object) -> None:
         if made_by is not _CHECKED:
             raise TypeError("a SealedKey is what checkedcall.check has checked")
-        self.data, self.inner_sha256 = data, inner_sha256
+        self.data, self.inner_sha256, self.call = data, inner_sha256, call
         self.sha256 = hashlib.sha256(data).hexdigest()
 
 
@@ -60,7 +61,7 @@ class CheckedCall:
         """The key of a hold or of a re-wrapping, if a vault officer signed that it is of this very call."""
         key_age = _bytes(folder, sealed.KEY)
         require_wrapped(folder, self.record, self.record_sha256, key_age, roles)
-        return SealedKey(key_age, self.key.inner_sha256, _CHECKED)
+        return SealedKey(key_age, self.key.inner_sha256, self.key.call, _CHECKED)
 
 
 def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCall:
@@ -86,7 +87,7 @@ def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCa
     witnessed = _witnessed(call_dir, record, close, basis)
     doubts = [] if basis.signers is not None else [f"{record.call_id}: whose signature it bears was not checked"]
     doubts += [] if head is not None else [f"{record.call_id}: nothing here shows that its unit's log has closed it"]
-    key = SealedKey(key_age, record.inner_sha256 or "", _CHECKED)
+    key = SealedKey(key_age, record.inner_sha256 or "", OfCall(record.unit, record.call_id), _CHECKED)
     return CheckedCall(call_dir, record, sha256, key, head, tuple(doubts), witnessed)
 
 
@@ -107,7 +108,21 @@ def peel(key: SealedKey, identities: list[Path], most: int, part: bytes | None =
         raise Refusal(f"{sealed.KEY}: there is no custodians' layer inside the epoch's")
     if not peeled.left and key.inner_sha256 not in ("", hashlib.sha256(peeled.data).hexdigest()):
         raise NotReleased("other_inner", f"{sealed.KEY}: what is in it is not what this call was sealed with")
+    if not peeled.left:
+        require_of_call(peeled.data, key.call)
     return peeled
+
+
+def require_of_call(blob: bytes, call: OfCall) -> None:
+    """NotReleased where the custodians' layer says that it holds the key of another call, whatever a record says.
+
+    In calls of version 0.1 it says nothing: of those the record, its signature and the log's close have to do."""
+    try:
+        found = ofcall.read(blob)
+    except Refusal as error:
+        raise NotReleased("key_of_another_call", f"{sealed.KEY}: {error}") from None
+    if found not in (None, call):
+        raise NotReleased("key_of_another_call", f"{sealed.KEY}: it is the key of {found}, not of {call}")
 
 
 def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles | None) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from linetap.desk import callfolder, callproof, checkedcall, partial, privatefile, stockage, wav
 from linetap.desk.access import Deed
 from linetap.desk.callproof import Basis
-from linetap.desk.checkedcall import KEY_LIMIT_BYTES, CheckedCall, outer_layer
+from linetap.desk.checkedcall import KEY_LIMIT_BYTES, CheckedCall, outer_layer, require_of_call
 from linetap.desk.deskfolder import Desk
 from linetap.desk.release import files, gate
 from linetap.desk.witnessing.judge import NO_RULES, Rules
@@ -73,7 +73,7 @@ def require(desk: Desk | None, step: Deed, wanted: Wanted) -> CheckedCall:
     signers = callproof.load_signers(wanted.signers, desk)
     basis = Basis(signers, roles, wanted.closings, wanted.logs, wanted.rules, wanted.witnessed)
     call = checkedcall.check(wanted.folder, basis)
-    files.name_key(step.entry, call, call.key)
+    files.name_key(step, call, call.key)
     if desk is not None and wanted.request is not None:
         _require_request(desk, step, wanted.request, wanted.recipient, call)
     return call
@@ -127,10 +127,14 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
             blob = callfolder.read(inner, KEY_LIMIT_BYTES)
         except callfolder.Damaged as error:
             raise BadInput(f"{inner}: {error}; what `linetap unwrap` wrote would be right") from None
+    require_of_call(blob, call.key.call)
     try:
         opened = _custodians_layer(blob, identities)
         if inner is not None and group.is_sealed(opened):  # the one-time key's layer was around it
+            require_of_call(opened, call.key.call)
             opened = _custodians_layer(opened, identities)
+    except NotReleased:
+        raise
     except group.MembersMissing as error:
         raise group.MembersMissing(f"{inner or sealed.KEY}: {str(error).removesuffix(f' [{error.code}]')}") from None
     except Refusal as error:
@@ -141,7 +145,7 @@ def _call_key(call: CheckedCall, identities: list[Path], inner: Path | None) -> 
 def hand_on(desk: Desk, step: Deed, wanted: Wanted, output: Path) -> group.Peeled:
     """Takes the layers of these custodians off, and writes what is left for the next one: closed to all but those
     behind. All that is demanded before a call is opened stands before it; the step is granted in between."""
-    require(desk, step, wanted)
+    call = require(desk, step, wanted)
     assert wanted.inner is not None
     blob = partial.read(wanted.inner)
     one_time = [path for path in wanted.identities if files.key_request(path)]
@@ -152,16 +156,17 @@ def hand_on(desk: Desk, step: Deed, wanted: Wanted, output: Path) -> group.Peele
     if not one_time:
         step.entry.left = max(group.needed(blob) - len(own), 0)
     step.granted()
-    peeled = peel_custodians(blob, own, one_time)
+    peeled = peel_custodians(call, blob, own, one_time)
     privatefile.write(output, peeled.data)
     return peeled
 
 
-def peel_custodians(blob: bytes, own: list[Path], one_time: list[Path]) -> group.Peeled:
+def peel_custodians(call: CheckedCall, blob: bytes, own: list[Path], one_time: list[Path]) -> group.Peeled:
     """The layers of these custodians off what the officer, or a custodian before them, has left. Refusal where nobody
     else would be needed: the call is then opened, and not handed on."""
     if one_time and group.needed(blob) == 1:  # the one-time key's layer is around the custodians'
         blob = stockage.decrypt(blob, one_time)
+    require_of_call(blob, call.key.call)
     if group.needed(blob) <= len(own):
         raise Refusal("nobody else is needed: `linetap open` would be right")
     return group.peel(blob, lambda layer: stockage.decrypt(layer, own), len(own))

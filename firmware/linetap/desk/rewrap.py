@@ -51,7 +51,7 @@ def write(
         files.name_folder(step.entry, args.call_dir)
         roles = None if desk is None else desk.roles(step.past)
         call = checkedcall.check(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
-        files.name_key(step.entry, call, call.key)
+        files.name_key(step, call, call.key)
         folder = _write(args, call, to, name, document, step)
     callproof.warn(call.doubts)
     return folder, call

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         roles = None if desk is None else desk.roles(step.past)
         call = checkedcall.check(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
         key = call.key if args.wrapped is None else call.wrapped(args.wrapped, roles)
-        files.name_key(step.entry, call, key)
+        files.name_key(step, call, key)
         recipient = "" if desk is None else _released(args, desk, step, call)
         turn = partial.turn(args, key)
         step.entry.left = turn.left

@@ -46,9 +46,10 @@ class AgeWriter:
     not be stored is thrown away, never asked again: the same chunk with other contents would repeat a nonce.
     """
 
-    def __init__(self, recipients: Sequence[bytes | str]) -> None:
-        """`recipients`: `age1...` or the 32 raw bytes of each; BadInput if one is not usable or there are none."""
-        file_key, text = _new_header(recipients)
+    def __init__(self, recipients: Sequence[bytes | str], stanza: bytes = b"") -> None:
+        """`recipients`: `age1...` or the 32 raw bytes of each; BadInput if one is not usable or there are none.
+        `stanza`: of a kind that no age knows, for the header."""
+        file_key, text = _new_header(recipients, stanza)
         nonce = os.urandom(NONCE_BYTES)
         self.header = text + nonce
         self._cipher: ChaCha20Poly1305 | None = ChaCha20Poly1305(_hkdf(file_key, nonce, b"payload"))
@@ -114,9 +115,9 @@ class AgeSeries:
         return self._header + nonce + cipher.encrypt(_ONLY_CHUNK, data, None)
 
 
-def encrypt(data: bytes, recipients: Sequence[bytes | str]) -> bytes:
+def encrypt(data: bytes, recipients: Sequence[bytes | str], stanza: bytes = b"") -> bytes:
     """`data` as one age file."""
-    writer = AgeWriter(recipients)
+    writer = AgeWriter(recipients, stanza)
     return writer.header + writer.write(data) + writer.finish()
 
 
@@ -150,13 +151,13 @@ def plaintext_size(payload_bytes: int) -> int:
     return whole_chunks(payload_bytes) * CHUNK_BYTES + max(0, rest - TAG_BYTES)
 
 
-def _new_header(recipients: Sequence[bytes | str]) -> tuple[bytes, bytes]:
+def _new_header(recipients: Sequence[bytes | str], stanza: bytes = b"") -> tuple[bytes, bytes]:
     """A fresh file key, and the header up to the nonce."""
     if not recipients:
         raise BadInput("an age file needs at least one recipient (age1...)")
     file_key = os.urandom(16)
     stanzas = b"".join(_x25519_stanza(file_key, recipient) for recipient in recipients)
-    text = VERSION_LINE + stanzas + b"---"
+    text = VERSION_LINE + stanzas + stanza + b"---"
     mac = hmac.digest(_hkdf(file_key, b"", b"header"), text, "sha256")
     return file_key, text + b" " + _b64(mac) + b"\n"
 

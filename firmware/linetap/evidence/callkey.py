@@ -13,13 +13,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from linetap.evidence import bech32, group, members
+from linetap.evidence.ofcall import OfCall
 from linetap.evidence.publickeys import KEY_BYTES, SECRET_PREFIX, encode_recipient
 
 _RANDOM = Path("/dev/urandom")  # unlike os.urandom it fills a buffer that is there already
 
 
-def new_sealed_key(custodians: Sequence[str]) -> tuple[str, bytes]:
-    """The public half (`age1...`), and the private one as an identity file, sealed to the custodians.
+def new_sealed_key(custodians: Sequence[str], call: OfCall) -> tuple[str, bytes]:
+    """The public half (`age1...`), and the private one as an identity file, sealed to the custodians as that of `call`.
 
     `custodians`: recipients, any of whom opens it, or a single group (members.py).
     """
@@ -34,7 +35,7 @@ def new_sealed_key(custodians: Sequence[str]) -> tuple[str, bytes]:
     finally:
         _wipe(raw)
     try:
-        return recipient, group.seal(text, who)
+        return recipient, group.seal(text, who, call.stanza())
     finally:
         _wipe(text)
 

@@ -63,20 +63,21 @@ class Peeled:
     left: int
 
 
-def seal(data: bytes | bytearray, group: Group | str) -> bytes:
-    """`data` to a group or a recipient. A bytearray of at most a chunk is sealed where it stands, without a copy."""
+def seal(data: bytes | bytearray, group: Group | str, stanza: bytes = b"") -> bytes:
+    """`data` to a group or a recipient. A bytearray of at most a chunk is sealed where it stands, without a copy.
+    `stanza`: for the header of every age file that nothing is around."""
     if isinstance(group, str):
         group = members.parse(group)
     if group.needed == 1:
-        return _age_file(data, group.recipients)
+        return _age_file(data, group.recipients, stanza)
     files: dict[str, bytes] = {}
     layers = []
     for chosen in group.combinations():
         sealed = _age_file(data, group.recipients[chosen[-1] :])
         hashes: list[str] = []
-        for position in reversed(chosen):
+        for place, position in reversed(list(enumerate(chosen))):
             hashes.insert(0, hashlib.sha256(sealed).hexdigest())
-            sealed = age.encrypt(sealed, [group.recipients[position - 1]])
+            sealed = age.encrypt(sealed, [group.recipients[position - 1]], stanza if place == 0 else b"")
         files[_name(chosen)] = sealed
         layers.append(f"{_name(chosen)} {' '.join(hashes)}\n")
     return grouptar.write({**files, LAYERS: "".join(layers).encode("ascii")})
@@ -208,8 +209,8 @@ def _name(positions: Positions) -> str:
     return f"{'-'.join(map(str, positions))}.age"
 
 
-def _age_file(data: bytes | bytearray, recipients: tuple[str, ...]) -> bytes:
+def _age_file(data: bytes | bytearray, recipients: tuple[str, ...], stanza: bytes = b"") -> bytes:
     if isinstance(data, bytearray):
-        writer = age.AgeWriter(recipients)
+        writer = age.AgeWriter(recipients, stanza)
         return writer.header + writer.seal_alone(data)
-    return age.encrypt(data, recipients)
+    return age.encrypt(data, recipients, stanza)

@@ -23,6 +23,7 @@ SEALED_LIMIT_BYTES = 64 * 1024  # of key.age, wherever it is read
 _TEXT = re.compile(r"([1-9]):(\S+)")
 _IDENTITY_BYTES = 75  # AGE-SECRET-KEY-1... and the line's end
 _AGE_BYTES, _STANZA_BYTES = 102, 98  # header, nonce and tag of an age file, and each recipient in it
+_CALL_BYTES = 123  # at most: which call the key is of (ofcall.py)
 _BLOCK = 512
 
 
@@ -46,15 +47,15 @@ class Group:
         before_last = range(1, len(self.recipients))
         return itertools.combinations(before_last, self.needed - 1)
 
-    def sealed_bytes(self, size: int) -> int:
-        """How long so many bytes become, sealed to this group."""
+    def sealed_bytes(self, size: int, stanza: int = 0) -> int:
+        """How long so many bytes become, sealed to this group. `stanza`: bytes of another one in the outer headers."""
         count = len(self.recipients)
         if self.needed == 1:
-            return _AGE_BYTES + _STANZA_BYTES * count + size
+            return _AGE_BYTES + _STANZA_BYTES * count + stanza + size
         chosen = list(self.combinations())
         total = 2 * _BLOCK + _BLOCK + _blocks(len(chosen) * (2 * self.needed + 3 + 65 * (self.needed - 1)))
         for names in chosen:
-            member = size + _AGE_BYTES + _STANZA_BYTES * (count - names[-1])
+            member = size + stanza + _AGE_BYTES + _STANZA_BYTES * (count - names[-1])
             member += (self.needed - 1) * (_AGE_BYTES + _STANZA_BYTES)
             total += _BLOCK + _blocks(member)
         return total
@@ -98,8 +99,8 @@ def require_sound(group: Group) -> Group:
 
 
 def key_bytes(custodians: Group, epoch: Group) -> int:
-    """How long key.age becomes."""
-    return epoch.sealed_bytes(custodians.sealed_bytes(_IDENTITY_BYTES))
+    """How long key.age becomes at most."""
+    return epoch.sealed_bytes(custodians.sealed_bytes(_IDENTITY_BYTES, _CALL_BYTES))
 
 
 def require_short(custodians: Group, epoch: Group) -> None:

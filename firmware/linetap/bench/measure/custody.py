@@ -18,6 +18,7 @@ from linetap.desk import callfolder, checkedcall, deskfolder, privatefile
 from linetap.desk.callproof import Basis
 from linetap.desk.release import files
 from linetap.evidence import age, closing, document, keys, release, roles, sealed, sshsig
+from linetap.evidence.ofcall import OfCall
 from linetap.evidence.release import NamedCall, Request
 from linetap.evidence.roles import Person, Purpose, Roles
 from linetap.recorder.vault.folder import CallFolder
@@ -148,7 +149,7 @@ def _sealed(vault: Path, epoch: str, custodian: str, sign: object) -> Path:
     assert callable(sign)
     at_ns, samples = SYSTEM.utc_ns() - 2 * CALL_S * NS_PER_S, CALL_S * 8000
     call_id, until = f"{compact(at_ns)}-L01", rfc3339(at_ns + 60 * 86_400 * NS_PER_S)
-    folder = CallFolder.create(vault, call_id, epoch, [custodian])
+    folder = CallFolder.create(vault, OfCall("floor-03", call_id), epoch, [custodian])
     folder.write(random.Random(1).randbytes(samples))
     record = CallRecord(
         call_id=call_id, unit="floor-03", line=1, duration_s=CALL_S + 0.5, audio=Audio(samples=samples),

@@ -36,6 +36,7 @@ from linetap.evidence import command as envelopes
 from linetap.evidence import document, keylist, keys, roles, sealed, sshsig
 from linetap.evidence.command import AUTHORITY, DESK, Command
 from linetap.evidence.keylist import Epoch, KeyList, Overflow
+from linetap.evidence.ofcall import OfCall
 from linetap.evidence.roles import Person, Roles
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.folder import CallFolder
@@ -131,7 +132,7 @@ def _recordings(config: Config) -> set[str]:
         at_ns = SYSTEM.utc_ns() - (RECORDINGS - n) * RECORDING_S * NS_PER_S
         at, call_id = rfc3339(at_ns), f"{compact(at_ns)}-L01"
         folder = CallFolder.create(
-            config.vault_path, call_id, config.keys.overflow_epoch, config.keys.custodians
+            config.vault_path, OfCall(config.unit, call_id), config.keys.overflow_epoch, config.keys.custodians
         )  # fmt: skip
         folder.write(random.Random(n).randbytes(RECORDING_S * 8000))
         until = rfc3339(at_ns + 60 * 86_400 * NS_PER_S)

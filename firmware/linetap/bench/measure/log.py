@@ -17,6 +17,7 @@ from linetap.clock import NS_PER_S, SYSTEM, ManualClock, compact
 from linetap.desk import verify
 from linetap.evidence import keys, sealed, signers, sshsig
 from linetap.evidence.leaflog import MOST_AT_ONCE, TREE, LeafLog
+from linetap.evidence.ofcall import OfCall
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.log import UnitLog
 from linetap.records import CallRecord
@@ -95,7 +96,7 @@ def _fill(vault: Path, key: Ed25519PrivateKey) -> int:
     log = UnitLog(vault, UNIT, key, ManualClock(START_NS))
     for n in range(CALLS):
         call_id = compact(START_NS + n * NS_PER_S) + "-L03"
-        call = CallFolder.create(vault, call_id, public, [public])
+        call = CallFolder.create(vault, OfCall(UNIT, call_id), public, [public])
         call.write(audio)
         call.seal(
             CallRecord(call_id=call_id, unit=UNIT, line=3, duration_s=float(CALL_S)),

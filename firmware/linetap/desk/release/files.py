@@ -77,10 +77,18 @@ def name_folder(entry: Entry, call_dir: Path) -> None:
     entry.calls = [name] if sealed.CALL_ID.fullmatch(name) else []
 
 
-def name_key(entry: Entry, call: CheckedCall, key: SealedKey) -> None:
-    """Which sealed key it is about, whatever any record says of it."""
-    name_calls(entry, [(call.record.call_id, call.record.line)])
-    entry.key_sha256 = key.sha256
+def name_key(step: Deed, call: CheckedCall, key: SealedKey) -> None:
+    """Which sealed key it is about, whatever any record says of it. NotReleased where that very key was opened for
+    another call: one of the two records lies. Of a key that does not say whose it is nothing else can be known."""
+    call_id = call.record.call_id
+    name_calls(step.entry, [(call_id, call.record.line)])
+    step.entry.key_sha256 = key.sha256
+    taken_back = {entry.grant for entry in step.past if entry.outcome == "failed"}
+    for index, entry in enumerate(step.past):
+        same = entry.outcome == "granted" and entry.key_sha256 == key.sha256 and index not in taken_back
+        if same and entry.calls and call_id not in entry.calls:
+            text = f"opened on {entry.at} as the key of {entry.calls[0]}, and cannot be {call_id}'s too"
+            raise NotReleased("key_of_another_call", f"{sealed.KEY}: it was {text}")
 
 
 def write_key(path: Path, request_id: str, clock: Clock = SYSTEM) -> str:

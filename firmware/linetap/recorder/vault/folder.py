@@ -25,6 +25,7 @@ from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import age, group, sealed
 from linetap.evidence.callkey import new_sealed_key
+from linetap.evidence.ofcall import OfCall
 from linetap.recorder.vault.part import PartFile
 from linetap.records import Audio, CallRecord, Part
 
@@ -45,14 +46,14 @@ class CallFolder:
         self._finished = False
 
     @classmethod
-    def create(cls, vault: Path, call_id: str, epoch: str, custodians: list[str]) -> Self:
+    def create(cls, vault: Path, call: OfCall, epoch: str, custodians: list[str]) -> Self:
         """A new folder with key.age in it, synced. `epoch` and `custodians`: as members.py reads them.
 
         A folder that holds nothing but a key.age is what a recorder leaves that was killed before its first
         checkpoint: nobody can know that key any more, so it gets a new one. With audio in it: Refusal.
         """
-        path = vault / sealed.call_path(call_id)
-        recipient, inner = new_sealed_key(custodians)
+        path = vault / sealed.call_path(call.call_id)
+        recipient, inner = new_sealed_key(custodians, call)
         files.make_directories(vault, path)
         _refuse_if_used(path)
         replace_durably(path / sealed.KEY, group.seal(inner, epoch))

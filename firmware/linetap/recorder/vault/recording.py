@@ -16,6 +16,7 @@ from linetap.clock import parse_rfc3339
 from linetap.config.schema import Config
 from linetap.durable.replace import replace_in_ram
 from linetap.evidence import g711, sealed
+from linetap.evidence.ofcall import OfCall
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.ports import AudioSource, Stretches
 from linetap.recorder.vault.epochs import Epochs
@@ -55,7 +56,7 @@ class Recording:
         """
         begun_ns = parse_rfc3339(sealed.call_time(job.call_id).isoformat())
         retention, epoch = epochs.resolve(retention_of(config, begun_ns, job.line, "recorded", marked=False))
-        folder = CallFolder.create(config.vault_path, job.call_id, epoch, epochs.custodians)
+        folder = CallFolder.create(config.vault_path, OfCall(config.unit, job.call_id), epoch, epochs.custodians)
         state = OpenCall(
             job.call_id, job.line, job.first_frame, folder.recipient, folder.inner, epoch=epoch, retention=retention
         )
