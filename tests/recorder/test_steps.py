@@ -10,11 +10,13 @@ import pytest
 from test_writer import Source, writer
 
 from broker import until
+from frozen_disk import disk, frozen, needs_root
 from linetap.clock import ManualClock
 from linetap.durable import files, replace
 from linetap.durable.replace import replace_durably
 from linetap.durable.steps import STANDS_NS, Steps, step
 from linetap.recorder.vault.journal.journal import Journal
+from linetap.recorder.vault.writer import VaultWriter
 from unit_rig import make_unit
 
 PATIENCE_S = 20.0
@@ -95,3 +97,28 @@ def test_the_journals_thread_is_named_while_a_lock_is_not_given_back(tmp_path: P
         assert journal.steps.stands()
     until(lambda: not journal.steps.stands())  # without a call it shows that it lives, too
     journal.stop(PATIENCE_S)
+
+
+@needs_root
+def test_a_thread_that_the_disk_keeps_waiting_is_no_reason_to_start_anew(tmp_path: Path, run_dir: Path) -> None:
+    """No signal ends it: systemd could end the others, and start no recorder before the disk answers."""
+    with disk(tmp_path / "vault"):
+        vault = writer(make_unit(tmp_path, run_dir).config, Source())
+        clock = vault._clock
+        assert isinstance(clock, ManualClock)
+        vault.start()
+        with frozen(tmp_path / "vault"):
+            vault.keep("walks/1.json", b"{}")
+            until(vault._steps.waits_for_disk)
+            clock.advance(STANDS_NS)
+            assert vault.standing() == ["vault"]
+            assert not vault.hangs()
+        until(lambda: vault.standing() == [])
+        with vault._changed:  # a lock that nobody gives back
+            until(lambda: _hangs_later(vault, clock))
+        vault.stop(PATIENCE_S)
+
+
+def _hangs_later(vault: VaultWriter, clock: ManualClock) -> bool:
+    clock.advance(STANDS_NS)
+    return vault.hangs()

@@ -4,11 +4,16 @@
 A thread that hangs in a system call, or waits for a lock that nobody gives back, takes no step. The main thread
 looks (`stands`), says so in the state file, and systemd is no longer fed: the recorder is started anew, and the ring
 still holds the calls.
+
+A thread that sleeps in the kernel until the disk answers (`waits_for_disk`) is another matter. No signal ends it, so
+systemd could end the rest of the recorder and start no other before the disk answers: calls that come meanwhile would
+be neither announced nor recorded. It is named all the same, and systemd is fed.
 """
 
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 from linetap.clock import NS_PER_S, Clock
 
@@ -23,10 +28,12 @@ class Steps:
         self.name = name
         self._clock = clock
         self._last_ns: int | None = None  # None: it has not begun, or has ended
+        self._thread = 0  # as the kernel numbers it
 
     def begin(self) -> None:
         """Called by the thread itself: from now on what it writes counts as its steps (`step`)."""
         _own.steps = self
+        self._thread = threading.get_native_id()
         self.step()
 
     def step(self) -> None:
@@ -39,6 +46,14 @@ class Steps:
         """It has not taken a step for STANDS_NS."""
         last_ns = self._last_ns
         return last_ns is not None and self._clock.monotonic_ns() - last_ns >= STANDS_NS
+
+    def waits_for_disk(self) -> bool:
+        """It sleeps in the kernel, where no signal reaches it (`D` of proc_pid_stat(5))."""
+        try:
+            stat = Path(f"/proc/self/task/{self._thread}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] == "D"
 
 
 def step() -> None:

@@ -199,7 +199,7 @@ class Service:
             self.smdr.tell(state)
         self._upkeep.change.quiet = state.config_pending is not None and self._quiet()
         state.standing = self.vault.standing()
-        self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=bool(state.standing))
+        self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=self.vault.hangs())
 
     def _quiet(self) -> bool:
         """No line is in use, and no call waits to be sealed: its class is that of the configuration it began with."""

@@ -26,6 +26,7 @@ from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.keys import SigningKey
 from linetap.evidence.leaflog import LeafLog
 from linetap.evidence.unitlog import Head, Kind, Leaf
+from linetap.recorder.vault.newest import Newest
 from linetap.records import CallRecord
 
 REMEMBERED = 4096  # newest leaves that are known again, as in the outbox
@@ -47,7 +48,8 @@ class UnitLog:
         self._folder = vault / unitlog.FOLDER
         self._log = LeafLog(self._folder)
         files.remove_temporary(self._folder)
-        self._known: dict[Identity, int] = {}  # and which leaf it is
+        self._known = Newest(REMEMBERED)  # and which leaf it is
+        self._kinds = set[str]()  # that are there for sure
         self._open: dict[str, None] = {}  # calls with an open leaf and no close
         self._note_all(max(0, self._log.size - REMEMBERED))
         self._made_good = False
@@ -64,7 +66,7 @@ class UnitLog:
 
     def has_any(self, kind: Kind) -> bool:
         """Whether a leaf of that kind is there at all. The newest are known; otherwise all are looked through."""
-        if any(known == kind for known, _ in self._known):
+        if kind in self._kinds:
             return True
         return any((leaf := _read(line)) is not None and leaf.kind == kind for line in self._log.leaves())
 
@@ -124,7 +126,7 @@ class UnitLog:
 
     def closing(self, call_id: str) -> Closing | None:
         """That the call is closed, under a signed head of now; None: no leaf says so."""
-        index = self._known.get(("close", call_id))
+        index = self._known.number_of("close", call_id)
         if index is None:
             index = self._find_close(call_id)
         if index is None:
@@ -148,7 +150,7 @@ class UnitLog:
         now = rfc3339(self._clock.utc_ns())
         counted = {} if self._last_event is None else {"seq": self._last_event()}
         leaves = [{"kind": kind, "at": now, **fields, **counted} for kind, fields in found]
-        new = [leaf for leaf in leaves if _of(leaf) not in self._known]
+        new = [leaf for leaf in leaves if not self._known.has(*_of(leaf))]
         if not new:
             return
         first = self._log.append_all(new)
@@ -163,9 +165,8 @@ class UnitLog:
         if leaf is None:
             log.error("log_damaged: %s: a leaf that is none", self._folder)
             return
-        self._known[_identity(leaf.kind, leaf.at, leaf.call_id, leaf.sha256)] = index
-        if len(self._known) > REMEMBERED:
-            del self._known[next(iter(self._known))]
+        self._known.note(index, *_identity(leaf.kind, leaf.at, leaf.call_id, leaf.sha256))
+        self._kinds.add(leaf.kind)
         if leaf.call_id and leaf.kind == "open":
             self._open[leaf.call_id] = None
         elif leaf.call_id and leaf.kind == "close":
@@ -191,7 +192,7 @@ class UnitLog:
         if self._made_good:
             return
         made, days = 0, _DAYS_LOOKED_AT if self._log.size else None
-        candidates = [id_ for id_ in _calls(self._vault, days) if ("close", id_) not in self._known]
+        candidates = [id_ for id_ in _calls(self._vault, days) if not self._known.has("close", id_)]
         if candidates or self._open:
             closed = {leaf.call_id for line in self._log.leaves() if (leaf := _read(line)) and leaf.kind == "close"}
             for call_id in dict.fromkeys([*self._open, *candidates]):

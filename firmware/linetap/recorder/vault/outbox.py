@@ -22,6 +22,7 @@ from msgspec import Meta
 from linetap.durable import files
 from linetap.durable.replace import replace_durably
 from linetap.recorder.vault import segments
+from linetap.recorder.vault.newest import Newest
 from linetap.recorder.vault.places import Places
 from linetap.recorder.vault.segments import Entry, Frame
 from linetap.records import CallEvent
@@ -69,7 +70,7 @@ class Outbox:
         least, most = SEGMENT_BYTES
         self._segment_bytes = min(max(max_bytes // _SEGMENTS, least), most)
         self._sizes: dict[int, int] = {}  # of the segments, by first seq, in order
-        self._known: dict[Identity, None] = {}
+        self._known = Newest(REMEMBERED)
         self._unsynced = False  # it is not known to the folder on disk yet
         self._torn = False  # there may be bytes behind what counts
         self._prev = GENESIS
@@ -84,7 +85,7 @@ class Outbox:
 
     def has(self, event: CallEvent) -> bool:
         """Whether it is among the newest events already."""
-        return _identity(event) in self._known
+        return self._known.has(*_identity(event))
 
     def append(self, event: CallEvent) -> int:
         """The seq it got, when it is on disk. `seq`, `unit`, `origin` and `prev` are filled in here."""
@@ -215,9 +216,7 @@ class Outbox:
         except (ValueError, RecursionError):
             log.error("outbox_damaged: %s: an event that is none; it goes out as it is", self._folder)
             return
-        self._known[_identity(event)] = None
-        if len(self._known) > REMEMBERED:
-            del self._known[next(iter(self._known))]
+        self._known.note(self.last_seq, *_identity(event))
         self._dropped_to = max(self._dropped_to, event.to or 0)
 
     # --- what is there at the start ------------------------------------------------------------------------------

@@ -146,8 +146,14 @@ class VaultWriter:
 
     def standing(self) -> list[str]:
         """The threads that do not get on."""
-        steps = [self._steps, *([self._journal.steps] if self._journal is not None else [])]
-        return [each.name for each in steps if each.stands()]
+        return [each.name for each in self._all_steps() if each.stands()]
+
+    def hangs(self) -> bool:
+        """A thread does not get on, and not because a disk does not answer."""
+        return any(each.stands() and not each.waits_for_disk() for each in self._all_steps())
+
+    def _all_steps(self) -> list[Steps]:
+        return [self._steps, *([self._journal.steps] if self._journal is not None else [])]
 
     def report(self, event: CallEvent) -> None:
         self._put(Report(event))

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the recorder needs is withheld for thirty seconds in the middle of a call: an answer of the disk (every write
+hangs and none fails, as on a flash card that tidies up), descriptors, memory. It costs no sample and no service."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ringtap import RingTap
+from world import World, as_recorded, place_in
+
+from frozen_disk import disk, frozen, needs_root
+from linetap.clock import NS_PER_S, SYSTEM
+
+WITHHELD_S = 30
+ROOM_BYTES = 1 << 20  # of memory: less than one more thread's stack
+SCRIPT = """lines = 8
+duration_s = 70.0
+[[call]]
+line = 1
+start_s = 1.0
+direction = "in"
+rings = 1
+talk_s = 50.0
+dense_dbm0 = -20.0
+[[call]]
+line = 2
+start_s = 20.0
+direction = "in"
+rings = 1
+talk_s = 4.0
+dense_dbm0 = -20.0
+"""
+
+pytestmark = [pytest.mark.timeout(200), pytest.mark.soak, needs_root]
+
+
+@pytest.mark.parametrize("withheld", ["disk", "descriptors", "memory"])
+def test_it_costs_no_sample_and_no_service(tmp_path: Path, withheld: str) -> None:
+    """One call is being recorded; another comes, is announced, and ends meanwhile."""
+    script = tmp_path / "script.toml"
+    script.write_text(SCRIPT)
+    changes = {"reserve_mb = 256": "reserve_mb = 4"}
+    with disk(tmp_path / "world" / "vault"), World(tmp_path / "world", script, changes) as world:
+        world.start("capture")
+        taps = [RingTap(world.run_dir, line) for line in (0, 1)]
+        recorder = world.start("recorder").process
+        world.until(lambda: world.line_is(1, "recording"), "the first call is recorded")
+        end_ns = SYSTEM.monotonic_ns() + WITHHELD_S * NS_PER_S
+        with withhold(withheld, world.config.vault_path, recorder.pid):
+            world.until(lambda: world.line_is(2, "recording"), "the second call is announced and goes on")
+            world.until(lambda: SYSTEM.monotonic_ns() >= end_ns, "it is withheld no longer")
+        world.until(lambda: len(world.records()) == 2, "both calls are sealed")
+        assert recorder.poll() is None, "the recorder has ended"
+        log = (world.folder / "logs" / "recorder.log").read_text()
+        assert "Traceback" not in log, log
+        for record, tap in zip(sorted(world.records(), key=lambda each: each.line), taps, strict=True):
+            assert record.disposition == "recorded"
+            assert record.audio is not None
+            assert {gap.cause for gap in record.audio.gaps} <= {"overrun"}, "this machine starves capture, nothing else"
+            heard, passed = world.audio(record), as_recorded(tap.audio())
+            at = place_in(heard, passed)
+            assert np.array_equal(heard, passed[at : at + len(heard)]), "not what went through the ring"
+        numbers = [event["seq"] for event in world.events()]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+@contextlib.contextmanager
+def withhold(what: str, vault: Path, pid: int) -> Iterator[None]:
+    if what == "disk":
+        with frozen(vault):
+            yield
+        return
+    if what == "descriptors":
+        limit, least = resource.RLIMIT_NOFILE, max(int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()) + 1
+    else:
+        limit = resource.RLIMIT_AS
+        least = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize() + ROOM_BYTES
+    before = resource.prlimit(pid, limit)
+    resource.prlimit(pid, limit, (least, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, limit, before)
