@@ -102,6 +102,11 @@ ONE_WAY: list[tuple[str, str, dict[str, Any]]] = [
     ("record_emergency", "recording", {"record_emergency": True}),
     ("alert_later", "recording", {"deaf_calls": 4}),
     ("alert_later", "panel", {"night_percent": 19}),
+    ("alert_later", "panel", {"night_from": "19:59"}),
+    ("alert_later", "panel", {"night_to": "06:01"}),
+    ("alert_later", "panel", {"night_from": "10:00", "night_to": "09:59"}),
+    ("alert_later", "", {"broker": Broker(keepalive_s=31)}),
+    ("alert_later", "recording", {"recommended_call_s": 1201}),
     ("internal_wider", "recording", {"internal_pattern": r"^[2-9]\d{3}$"}),
     ("retention_clock", "retention", {"largest_gap_days": 8}),
     ("retention_shorter", "retention", {"marked": "standard"}),
@@ -134,12 +139,12 @@ EITHER_WAY: list[tuple[str, str, dict[str, Any]]] = [
     ("detectors", "", {"profile": [Profile(dtmf=DtmfNumbers(tone_min_ms=400.0))]}),
 ]  # fmt: skip
 NEUTRAL: list[tuple[str, dict[str, Any]]] = [
-    ("", {"site_number": 7}), ("", {"broker": Broker(keepalive_s=31)}), ("recording", {"recommended_call_s": 60}),
-    ("panel", {"night_from": "19:00"}), ("home_assistant", {"discovery": True}), ("storage", {"outbox_mb": 2048}),
+    ("", {"site_number": 7}), ("", {"broker": Broker(keepalive_s=29)}), ("recording", {"recommended_call_s": 60}),
+    ("panel", {"night_from": "20:01"}), ("panel", {"night_from": "06:00"}), ("panel", {"night_percent": 21}),
+    ("home_assistant", {"discovery": True}), ("storage", {"outbox_mb": 2048}),
     ("", {"profile": [Profile(name="unused", flash_min_ms=1)]}), ("line", {"notice": "ko"}),
     ("retention", {"classes": [*base().retention.classes, Class("none", 1)]}),
     ("", {"line": [*base().line, Line(number=9, channel=8, exempt=True)]}),
-    ("policy", {"weakening_delay_h": 24}),
 ]  # fmt: skip
 
 
@@ -161,6 +166,27 @@ def test_this_does_not(part: str, changes: dict[str, Any]) -> None:
     after = changed(part, **changes)
     assert after != base()
     assert codes(base(), after) == set()
+
+
+def test_a_delay_is_moved_by_nobody_alone() -> None:
+    """Shorter lets a weakening through; longer keeps two who agree from what they have agreed on, for a month."""
+    longer = changed("policy", weakening_delay_h=24)
+    assert codes(base(), longer) == {"delay_longer"}
+    assert codes(longer, base()) == {"delay_shorter"}
+
+
+@pytest.mark.parametrize("hours", [("20:00", "06:00"), ("22:00", "04:00"), ("06:00", "20:00"), ("00:00", "00:00")])
+def test_a_night_is_compared_by_what_can_be_seen_at_each_minute(hours: tuple[str, str]) -> None:
+    """A shorter night that is darker hides more, and so does one at another time of the day."""
+    begins, ends = hours
+    after = changed("panel", night_from=begins, night_to=ends, night_percent=1)
+    assert codes(base(), after) == (set() if begins == ends else {"alert_later"})
+    moved = changed("panel", night_from=begins, night_to=ends)
+    assert codes(base(), moved) == ({"alert_later"} if hours == ("06:00", "20:00") else set())
+
+
+def test_what_is_shown_elsewhere_is_not_taken_away_by_one() -> None:
+    assert codes(changed("home_assistant", discovery=True), base()) == {"alert_later"}
 
 
 def test_what_a_line_has_is_compared_and_not_what_the_table_is_called() -> None:

@@ -17,8 +17,9 @@ import msgspec
 from linetap.config.change import MISSING, differing, words
 from linetap.config.check import profile_of
 from linetap.config.narrower import is_narrower
+from linetap.config.night import percent_at
 from linetap.config.retention import class_of
-from linetap.config.schema import Config, Line
+from linetap.config.schema import Config, Line, Panel
 from linetap.records import Disposition
 
 UNCLASSIFIED = "unclassified"
@@ -59,14 +60,14 @@ def _wider(before: Any, after: Any) -> bool:
 
 
 NEUTRAL = ("", _never)
-DERIVED = ("", _never)  # of no account by itself: `_derived` judges what comes of it for each line
+DERIVED = ("", _never)  # of no account by itself: `_derived` judges what comes of it
 
 RULES: dict[str, tuple[str, Weakens]] = {
     "unit": ("identity", _any), "site_number": NEUTRAL, "key": ("keys", _any), "vault": ("paths", _any),
     "run_dir": ("paths", _any), "notices": ("paths", _any), "learned": ("paths", _any),
     "board.kind": ("hardware", _any), "board.pins": ("hardware", _any), "card": ("hardware", _any),
     "keys": ("keys", _any),
-    "broker": ("reporting", _any), "broker.keepalive_s": NEUTRAL,
+    "broker": ("reporting", _any), "broker.keepalive_s": ("alert_later", _more),
     "line.number": DERIVED, "line.card": ("line_changed", _any), "line.channel": ("line_changed", _any),
     "line.profile": DERIVED, "line.notice": DERIVED, "line.retention": DERIVED,
     "line.exempt": ("line_exempt", _to(True)),
@@ -82,16 +83,16 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "recording.record_emergency": ("record_emergency", _to(True)),
     "recording.answer_timeout_s": ("call_times", _any), "recording.answer_unheard_s": ("call_times", _any),
     "recording.tone_end_s": ("call_times", _any), "recording.longest_call_s": ("call_times", _any),
-    "recording.recommended_call_s": NEUTRAL,
+    "recording.recommended_call_s": ("alert_later", _more),
     "recording.mark_code": ("mark_code", _any), "recording.deaf_calls": ("alert_later", _more),
     "retention.zone": ("retention_clock", _any), "retention.largest_gap_days": ("retention_clock", _more),
     "retention.default": DERIVED, "retention.marked": DERIVED, "retention.dispositions": DERIVED,
     "retention.classes": DERIVED,
     "storage.reserve_mb": ("storage", _any), "storage.outbox_mb": ("storage", _less),
     "smdr": ("pbx", _any),
-    "panel.night_from": NEUTRAL, "panel.night_to": NEUTRAL, "panel.night_percent": ("alert_later", _less),
-    "home_assistant.discovery": NEUTRAL,
-    "policy.weakening_delay_h": ("delay_shorter", _less),
+    "panel.night_from": DERIVED, "panel.night_to": DERIVED, "panel.night_percent": DERIVED,
+    "home_assistant.discovery": ("alert_later", _to(False)),
+    "policy.weakening_delay_h": DERIVED,
     "profile": DERIVED,
 }  # fmt: skip
 
@@ -121,6 +122,7 @@ WORDS = {
     "paths": ("파일 위치가 바뀝니다", "vault, notices or state lie elsewhere"),
     "identity": ("기기 이름이 바뀝니다", "the unit has another name"),
     "delay_shorter": ("약화 변경의 대기 시간이 짧아집니다", "what weakens waits for a shorter time"),
+    "delay_longer": ("약화 변경의 대기 시간이 길어집니다", "what two have agreed on waits for a longer time"),
     "learned": ("학습된 회선 값이 크게 바뀌었습니다", "what was measured of a line has changed by far"),
     "roles": ("명령 권한을 가진 사람이 바뀌었습니다", "other people may command"),
     "memory": ("비교할 이전 설정의 기록이 없거나 다릅니다", "what was in effect before is lost or was changed"),
@@ -162,7 +164,12 @@ def _by_rules(before: Config, after: Config) -> Iterator[Weakening]:
 
 
 def _derived(before: Config, after: Config) -> Iterator[Weakening]:
-    """What a line has of a table that it names, of the default where it names none."""
+    """What a line has of a table that it names, of the default where it names none; and what only several keys tell."""
+    yield from _darker(before.panel, after.panel)
+    delays = before.policy.weakening_delay_h, after.policy.weakening_delay_h
+    if delays[0] != delays[1]:
+        code = "delay_shorter" if delays[1] < delays[0] else "delay_longer"
+        yield Weakening(code, words("policy.weakening_delay_h", *delays))
     was, will = _lines(before), _lines(after)
     for number in sorted(was.keys() & will.keys()):
         old, new = was[number], will[number]
@@ -172,6 +179,13 @@ def _derived(before: Config, after: Config) -> Iterator[Weakening]:
         if _hears(before, old) != _hears(after, new):
             yield Weakening("detectors", words(f"line {number} profile", old.profile, new.profile))
         yield from _shorter(before, after, number)
+
+
+def _darker(before: Panel, after: Panel) -> Iterator[Weakening]:
+    """LEDs that are less bright at any minute of the day: they are what a person in the closet sees."""
+    if any(percent_at(after, minute) < percent_at(before, minute) for minute in range(24 * 60)):
+        said = (f"{each.night_from} to {each.night_to} at {each.night_percent} %" for each in (before, after))
+        yield Weakening("alert_later", words("panel.night", *said))
 
 
 def _hears(config: Config, line: Line) -> Any:

@@ -18,7 +18,7 @@ NS_PER_MS = 1_000_000
 # Signed by somebody known and refused all the same: it stands in the log, and its counter was not used up.
 _NOT_USED = frozenset(
     f"command_{each}" for each in ("signer", "verb", "role", "not_here", "counter", "repeated", "expired")
-) | {"config_weakens", "key_list_weakens"}
+) | {"config_weakens", "key_list_weakens", "hold_shorter"}
 
 
 class _Leaf(msgspec.Struct):

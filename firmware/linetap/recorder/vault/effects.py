@@ -16,7 +16,7 @@ from linetap.config.schema import Config
 from linetap.config.weakening import Weakening
 from linetap.durable import files
 from linetap.durable.replace import replace_durably
-from linetap.errors import BadInput
+from linetap.errors import BadInput, Refusal
 from linetap.evidence import authority as authorities
 from linetap.evidence import command as envelopes
 from linetap.evidence import document, group, hold, keylist, rolechange, roles
@@ -84,6 +84,8 @@ class Effects:
             self._change.require_signed(signed)
         elif signed.command.verb == "key_list":
             self._require_cosigned_list(signed)
+        elif signed.command.verb == "hold":
+            self._require_cosigned_hold(signed)
         return signed
 
     def do(self, signed: Signed, at: str, again: bool) -> str | Outcome:
@@ -188,6 +190,17 @@ class Effects:
         if found and not counterparts(signed):
             why = f"it weakens ({'; '.join(found)}): {COUNTERPARTS} has to cosign it"
             raise CommandFault("key_list_weakens", f"{why}, `linetap command cosign`", signed.command)
+
+    def _require_cosigned_hold(self, signed: Signed) -> None:
+        """A hold that ends earlier than the one in force is half of a destruction, and that takes two."""
+        try:
+            text, _ = _document(signed.command, "key_age")
+            earlier = self._holds.earlier(text)
+        except (CommandFault, Refusal):
+            return  # `take` says it
+        if earlier and not _two_officers(signed) and not counterparts(signed):
+            why = f"{earlier}: another officer of role vault, or somebody of an approver's, has to cosign it"
+            raise CommandFault("hold_shorter", f"{why}, `linetap command cosign`", signed.command)
 
     def _take_roles(self, signed: Signed, at: str) -> str:
         text, signature = _document(signed.command)

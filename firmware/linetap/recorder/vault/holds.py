@@ -102,6 +102,15 @@ class Holds:
         self._say(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
         return hold
 
+    def earlier(self, document: bytes) -> str:
+        """How this hold would shorten the one in force; empty, where it does not. HoldFault: it is none."""
+        hold = read(document)
+        now_ns = self._until.get(hold.call_id, 0)
+        if parse_rfc3339(hold.until) >= now_ns:
+            return ""
+        now = "somebody has looked at it, since it is damaged" if now_ns == FOR_EVER else rfc3339(now_ns)
+        return f"{hold.call_id} is held until {now}, and would be until {hold.until}"
+
     def _note(self, hold: Hold, now_ns: int | None, until_ns: int) -> None:
         """`now_ns` None: it is done again, and may have been noted; a later moment makes it no shorter."""
         from_ns = parse_rfc3339(hold.made_at) if now_ns is None else now_ns

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one signature of each verb can take away, and what of the verb takes two: the decision that each verb needs.
+
+For the keys of the configuration the same stands in config/weakening.py. A verb without a line here fails a test
+(tests/attack/test_alone.py), and so does one whose line names no file of tests.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Reach(NamedTuple):
+    """`alone`: the most that its one signer hides, shortens or ends. `two`: what it refuses without a second person."""
+
+    alone: str
+    two: str
+    shown_by: str  # below tests/
+
+
+REACH: dict[str, Reach] = {
+    "identify": Reach("one second in six of what LEDs show", "", "panel/test_panel_service.py"),
+    "self_test": Reach("nothing", "", "vault/test_commands.py"),
+    "ack": Reach("events that the desk says it has; log and records keep what they say", "", "vault/test_delivery.py"),
+    "resend": Reach("nothing", "", "vault/test_delivery.py"),
+    "fetch": Reach("nothing: it reads ciphertext", "", "vault/test_fetch.py"),
+    "config": Reach(
+        "nothing that is recorded, announced, kept or shown",
+        "whatever weakens: the operator, and role vault or an approver's",
+        "attack/test_weakening.py",
+    ),
+    "update": Reach("a pause between calls; the version is signed by whoever releases it", "", "vault/test_update.py"),
+    "time": Reach(
+        "the rest of one allowance, and nothing early", "more: two of role vault", "attack/test_desk_key_and_time.py"
+    ),
+    "hold": Reach(
+        "nothing: it lengthens",
+        "an end before that of the hold in force: two of role vault, or one and an approver",
+        "attack/test_alone.py",
+    ),
+    "destroy": Reach(
+        "nothing before its day", "the index of an overflow epoch: two of role vault", "vault/test_index_end.py"
+    ),
+    "roles": Reach(
+        "everybody's office, seen by alert and log", "nothing; k of n at the authority", "attack/test_weakening.py"
+    ),
+    "key_list": Reach(
+        "nothing of calls that are sealed",
+        "other custodians, or fewer who open: the authority, and role vault or an approver's",
+        "attack/test_weakening.py",
+    ),
+    "confirm": Reach("the alert of a weakening that two others have signed", "", "attack/test_weakening.py"),
+    "cancel": Reach("a weakening that waits: nothing", "", "attack/test_weakening.py"),
+}
