@@ -75,12 +75,15 @@ class Desk:
         named |= {f"overflow-{each.number}": each.recipient for each in found.overflow}
         return named[name]
 
-    def call(self, name: str, call_id: str = CALL_ID, pending: bool = False) -> Path:
-        """A sealed call of that epoch, in the desk's copy of the vault."""
+    def call(
+        self, name: str, call_id: str = CALL_ID, pending: bool = False, until: str | None = None, **more: object
+    ) -> Path:
+        """A sealed call of that epoch, in the desk's copy of the vault. `more` of its record."""
         folder = CallFolder.create(self.rig.vault, OfCall(UNIT, call_id), self.recipient(name), self.rig.custodians)
         folder.write(noise(1000))
         kept = Retention(class_="standard", epoch=name, class_pending=True if pending else msgspec.UNSET)
-        folder.seal(msgspec.structs.replace(record(1000, call_id), retention=kept), self.rig.sign)
+        kept.until = until
+        folder.seal(msgspec.structs.replace(record(1000, call_id), retention=kept, **more), self.rig.sign)
         return folder.path
 
     def run(self, command: ModuleType, *words: object, at: str = MADE) -> int:

@@ -55,7 +55,7 @@ def ill_unit() -> Snapshot:
         weakenings=[WeakeningState(id="5f0c9e1a77b3d204", at="1970-01-01T00:00:00.000Z", by="file",
                                    codes=["line_exempt"], in_effect=True, waits_s=0)],
         recording_refused="disk_error", key_fault="tpm_silent", unsigned=4,
-        outbox_dropped_to=7, smdr_unmatched=3, full_in_days=41, retention_days=60,
+        outbox_dropped_to=7, undated=2, smdr_unmatched=3, full_in_days=41, retention_days=60,
         update=UpdateState(
             step="failed", version="0.2.0", sha256="", by="command", at="1970-01-01T00:00:00.000Z",
             code="update_self_test",

@@ -38,6 +38,7 @@ EventKind = Literal[
     "destroyed",
     "dropped",
     "rebuilt",
+    "amended",
     "tested",
     "walked",
 ]
@@ -345,6 +346,7 @@ class RecorderState(ServiceState, kw_only=True):
     key_list: KeyListState | None = None  # None: the configuration names none
     retention_time: RetentionTimeState | None = None
     clock: KernelClockState | None = None
+    undated: int = 0  # calls that wait for a day, since there was no agreed clock when they were sealed
     full_in_days: int | None = None  # at the present rate the disk is full before the calls in it are over
     retention_days: int = 0  # of the default class
     delivery: DeliveryState = DeliveryState()
@@ -444,6 +446,9 @@ class Retention(msgspec.Struct, kw_only=True, rename={"class_": "class"}):
     epoch: str  # the day of expiry, or overflow-N
     until: str | None = None  # an overflow epoch has no day of its own yet
     class_pending: bool | msgspec.UnsetType = msgspec.UNSET  # True: sealed to `epoch`, which is not the class's yet
+    # There was no agreed clock: the call has no day until an amendment gives it one (evidence/amendment.py).
+    waits_for: Literal["clock"] | msgspec.UnsetType = msgspec.UNSET
+    days: int | msgspec.UnsetType = msgspec.UNSET  # of the class, where there is no `until` for want of a clock
 
 
 class CountedMoment(msgspec.Struct, kw_only=True, frozen=True):
@@ -455,6 +460,17 @@ class CountedMoment(msgspec.Struct, kw_only=True, frozen=True):
     memory: str
     boot: int
     ms: int
+
+
+class ActualTime(msgspec.Struct, kw_only=True, frozen=True):
+    """When a call was, by counted time, where the clock that its other times are of said something else.
+
+    The latest moments at which it can have been; it may have been by `uncertainty_s` earlier, None: by anything.
+    """
+
+    began_at: str
+    ended_at: str
+    uncertainty_s: int | None
 
 
 KeyPlace = Literal["file", "tpm"]
@@ -498,7 +514,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
     marks: list[Mark] = []
     smdr: str | None = None
     retention: Retention | None = None
-    counted: CountedMoment | msgspec.UnsetType = msgspec.UNSET  # when it was sealed; unset in a replay, and of old
+    counted: CountedMoment | msgspec.UnsetType = msgspec.UNSET  # when it was closed; unset in a replay, and of old
+    actual: ActualTime | msgspec.UnsetType = msgspec.UNSET  # its other times are of a clock that was wrong
     unit_key: UnitKeyRecord | msgspec.UnsetType = msgspec.UNSET  # unset: of a version that did not say
     recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it
     # SHA-256 of what is under the epoch's layer of key.age, however often that is wrapped anew. None after a power cut.
@@ -540,4 +557,6 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     green: list[int] = []  # all lines of a walk test, by what came of them
     yellow: list[int] = []
     red: list[int] = []
-    document_sha256: str | None = None  # of the report on a walk test
+    document_sha256: str | None = None  # of the report on a walk test; of an amendment
+    amendment: str | None = None  # the exact text of it (evidence/amendment.py), and its signature without armour
+    amendment_sig: str | None = None

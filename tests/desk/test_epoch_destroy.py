@@ -15,6 +15,7 @@ from epoch_desk import DAY, ENDS, NEXT_DAY, Desk
 from linetap.desk import keygen, wipe
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import keys
+from linetap.records import ClockRecord, CountedMoment
 from sealing_rig import CALL_ID
 
 OTHER_ID = "20261125T010203.456Z-L04"
@@ -301,13 +302,30 @@ def test_a_certificate_of_another_day_does_not_count(desk: Desk, capsys: pytest.
     assert "it is of other keys" in said[-1]
 
 
+def counted(days: float, memory: str = "m") -> CountedMoment:
+    return CountedMoment(memory=memory, boot=1, ms=round(days * 86_400_000))
+
+
 def test_a_clock_that_was_put_forward_destroys_no_day(desk: Desk) -> None:
-    """Neither a unit nor the officer's watch says that it is so late."""
-    call = desk.call(DAY)
+    """No unit has counted so long, and the officer's watch does not say that it is so late."""
+    until, ended = "2026-12-01T15:00:00.000Z", "2026-11-24T22:57:00.000Z"
+    call = desk.call(DAY, until=until, ended_at=ended, counted=counted(0))
+    desk.call(NEXT_DAY, "20341201T150000.000Z-L04", counted=counted(6))  # of a unit whose clock is put forward too
+    desk.call(NEXT_DAY, "20341202T150000.000Z-L04", counted=counted(900, "another count"))
     for today in ("2026-11-28", "2027-02-02", ""):
-        with pytest.raises(Refusal, match="only the clock of this machine says that it is over"):
+        with pytest.raises(Refusal, match="only clocks say that it is over, 1 of its 1 calls"):
             desk.destroy(DAY, "--today", today, at="2027-02-01T09:00:00Z")
     assert nothing_destroyed(desk)
     assert desk.opens(call, desk.media / f"{DAY}.txt")
-    desk.call(NEXT_DAY, "20261201T150000.000Z-L04")
+    desk.call(NEXT_DAY, "20261201T150000.000Z-L04", counted=counted(7))
+    assert desk.destroy(DAY, "--today", "", at="2027-02-01T09:00:00Z") == 0
+
+
+def test_a_day_without_calls_is_over_when_a_unit_has_counted_past_it(desk: Desk) -> None:
+    kept = ClockRecord(synced=True)
+    desk.call(NEXT_DAY, ended_at="2026-11-24T22:57:00.000Z", counted=counted(0), clock=kept)
+    desk.call(NEXT_DAY, "20261201T150000.000Z-L04", counted=counted(6.5), clock=kept)
+    with pytest.raises(Refusal, match="so much older than another"):
+        desk.destroy(DAY, "--today", "", at="2027-02-01T09:00:00Z")
+    desk.call(NEXT_DAY, "20261202T150000.000Z-L04", counted=counted(6.8), clock=kept)
     assert desk.destroy(DAY, "--today", "", at="2027-02-01T09:00:00Z") == 0

@@ -20,7 +20,7 @@ from linetap.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap.desk import callfolder, epochlist, signed, stockage, tsa, wipe
 from linetap.desk.canary import Canary
 from linetap.desk.certificate import NAMESPACE, Certificate, named_gone, path_of, still_open
-from linetap.desk.needed import OVERFLOW, has_calls_since, missing
+from linetap.desk.needed import OVERFLOW, missing, unproven
 from linetap.desk.sheets import COPIES, INDEX
 from linetap.desk.tsa import Tsa
 from linetap.desk.witnessing import judge, options, vaults
@@ -196,14 +196,15 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
 
 
 def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock) -> None:
-    """Without witnesses something else than the clock of this machine has to say that the day is over: calls that came
-    later, or the officer. A clock put forward would else destroy every day that is to come."""
-    if has_calls_since(args.vault, parse_rfc3339(ended)):
+    """Without witnesses something else than a clock has to say that the day is over: what units have counted, or the
+    officer. A clock put forward, here or at a unit, would else destroy every day that is to come."""
+    why = unproven(args.vault, args.epoch, parse_rfc3339(ended))
+    if why is None:
         return
     today = from_utc_ns(clock.utc_ns()).astimezone(ZoneInfo(zone)).date().isoformat()
     if args.today != today:
         raise Refusal(
-            f"{args.epoch}: only the clock of this machine says that it is over, no call in {args.vault} is of later:"
+            f"{args.epoch}: only clocks say that it is over, {why}:"
             " --today with the date of your own watch, or --policy, would be right"
         )
 

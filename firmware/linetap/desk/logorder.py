@@ -27,12 +27,13 @@ Bad = Callable[[str, str], None]
 class _Call:
     """What the log has said of one call so far."""
 
-    __slots__ = ("closed", "destroyed", "held_ns", "sha256", "shortened", "until")
+    __slots__ = ("closed", "closed_until", "destroyed", "held_ns", "sha256", "shortened", "until")
 
     def __init__(self) -> None:
         self.closed = self.destroyed = self.shortened = False
         self.sha256: str | None = None
-        self.until: object = UNSET  # as its close says: RFC 3339, None for a call without a day
+        self.closed_until: object = UNSET  # as its close says: RFC 3339, None for a call without a day
+        self.until: object = UNSET  # the same, or as its last amendment says
         self.held_ns: int | None = None  # end of the hold that stands
 
 
@@ -46,6 +47,7 @@ class LogOrder:
         self._stopped: int | None = None
         self._unjudged = 0  # destroyed, and only the destruction says until when they were to be kept
         self._shortened = 0  # destroyed after a hold that was replaced by a shorter one
+        self._amended = self._given = 0  # amendments: of an end, and of calls that had none
         self._end_ns: int | None = None
 
     def look_at(self, index: int, leaf: Leaf) -> None:
@@ -72,6 +74,8 @@ class LogOrder:
     def kept_late(self, call_id: str, until: str | None) -> str | None:
         """What is wrong when a call that is still there should have gone long before the log's end; or None."""
         known = self._calls.get(call_id)
+        if known is not None and known.until != known.closed_until and isinstance(known.until, str):
+            until = known.until
         if until is None or self._end_ns is None or (known is not None and known.held_ns is not None):
             return None
         try:
@@ -83,7 +87,7 @@ class LogOrder:
     def other_until(self, call_id: str, until: str | None) -> bool:
         """Whether the call's close says another end than its record."""
         known = self._calls.get(call_id)
-        return known is not None and known.until is not UNSET and known.until != until
+        return known is not None and known.closed_until is not UNSET and known.closed_until != until
 
     def notes(self) -> list[str]:
         """What could not be judged."""
@@ -92,6 +96,11 @@ class LogOrder:
             found.append(
                 f"{self._unjudged} destroyed: their close says no `until` (an older version), so that they were not"
                 " destroyed early is the word of the destruction alone"
+            )
+        if self._amended:
+            found.append(
+                f"{self._amended} amended: another end than their records say, {self._given} of them had none, for want"
+                " of an agreed clock"
             )
         if self._shortened:
             found.append(
@@ -113,17 +122,31 @@ class LogOrder:
 
     def _of_call(self, index: int, leaf: Leaf, at_ns: int, call: _Call) -> None:
         name = f"leaf {index}: {leaf.call_id}"
-        if call.destroyed and leaf.kind in ("open", "close", "gap", "notice_failure", "hold", "copy"):
+        if call.destroyed and leaf.kind in ("open", "close", "gap", "notice_failure", "hold", "copy", "amendment"):
             self._bad("after_destruction", f"{name}: {leaf.kind} after its destruction")
         elif leaf.kind == "open" and call.closed:
             self._bad("open_after_close", f"{name}: opened after its close")
         elif leaf.kind == "close":
             call.closed, call.sha256, call.until = True, leaf.record_sha256, leaf.until
+            call.closed_until = leaf.until
             self._require_time(name, leaf)
+        elif leaf.kind == "amendment":
+            self._amendment(name, leaf, call)
         elif leaf.kind == "hold":
             self._hold(name, leaf, at_ns, call)
         elif leaf.kind == "destruction":
             self._destroyed(name, leaf, at_ns, call)
+
+    def _amendment(self, name: str, leaf: Leaf, call: _Call) -> None:
+        self._require_time(name, leaf)
+        if not call.closed:
+            self._bad("amended_unclosed", f"{name}: amended, and nothing before says that it was sealed")
+        elif _ns(leaf.until) is None:
+            self._bad("bad_until", f"{name}: its amendment gives it no end")
+        else:
+            self._amended += 1
+            self._given += call.until is None
+            call.until = leaf.until
 
     def _hold(self, name: str, leaf: Leaf, at_ns: int, call: _Call) -> None:
         if not leaf.ended:

@@ -11,16 +11,17 @@ import hashlib
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from linetap.clock import parse_rfc3339
-from linetap.desk import callfolder
+from linetap.clock import NS_PER_MS, parse_rfc3339
+from linetap.desk import amended, callfolder
 from linetap.desk.checkedcall import KEY_LIMIT_BYTES
-from linetap.errors import Refusal
+from linetap.errors import LinetapError, Refusal
 from linetap.evidence import hold, sealed
 from linetap.evidence.hold import Hold, Rewrap
-from linetap.records import CallRecord
+from linetap.records import CallRecord, CountedMoment
 
 OVERFLOW = "overflow-"
 
@@ -49,11 +50,65 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int) -> Iterator[str]:
             yield f"{call_dir}: sealed to {epoch} until it is re-wrapped, and is not in {holds}"
 
 
-def has_calls_since(copy: Path, ended_ns: int) -> bool:
-    """Whether a unit has recorded behind that moment: then it is past, whatever the clock here says."""
+def unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
+    """Why the units' counted time does not prove that an epoch is over; None: it does.
+
+    Every call of it that is in the copies has to be as old as its period, by what its unit has counted between its own
+    record and its newest; where none is left, a call has to be so long before another that the day is past. A record's
+    clock alone proves nothing: it may stand in another decade.
+    """
     vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
-    names = (path.name for path in itertools.chain.from_iterable(map(callfolder.calls, vaults)))
-    return any(sealed.call_ns(name) >= ended_ns for name in names if sealed.CALL_ID.fullmatch(name))
+    newest: dict[tuple[str, str], int] = {}
+    found: list[_Counted] = []
+    for call_dir in itertools.chain.from_iterable(map(callfolder.calls, vaults)):
+        if (call := _counted(call_dir)) is None:
+            continue
+        found.append(call)
+        if call.moment is not None:
+            newest[call.memory] = max(newest.get(call.memory, 0), call.moment.ms)
+    young = of_epoch = 0
+    past = False
+    for call in found:
+        age_ns = 0 if call.moment is None else (newest[call.memory] - call.moment.ms) * NS_PER_MS
+        if call.epoch == epoch and call.until_ns is not None:
+            of_epoch += 1
+            young += age_ns < call.until_ns - call.ended_ns
+        past |= call.kept and call.ended_ns < ended_ns <= call.ended_ns + age_ns
+    if young:
+        return f"{young} of its {of_epoch} calls in {copy} have not been counted to be as old as they have to be"
+    return None if of_epoch or past else f"no call in {copy} is counted to be so much older than another"
+
+
+class _Counted(NamedTuple):
+    """What of a call tells its age. `kept`: by a clock that somebody kept."""
+
+    epoch: str
+    ended_ns: int
+    until_ns: int | None
+    memory: tuple[str, str]  # the unit, and the name of its count
+    moment: CountedMoment | None
+    kept: bool
+
+
+def _counted(call_dir: Path) -> _Counted | None:
+    """None for what is no recording, or cannot be read: nothing is proved by it."""
+    try:
+        record = msgspec.json.decode(
+            callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), type=CallRecord
+        )
+        last = amended.newest(callfolder.home(call_dir), record.call_id)
+        kept, moment = record.retention, record.counted or None
+        until = last.until if last is not None else kept.until if kept is not None else None
+        said = last.ended_at if last is not None else record.actual.ended_at if record.actual else record.ended_at
+        ended_ns = parse_rfc3339(said) if said else sealed.call_ns(record.call_id)
+        until_ns = None if until is None else parse_rfc3339(until)
+    except (LinetapError, ValueError):
+        return None
+    if kept is None or not record.files:
+        return None
+    memory = (record.unit, moment.memory if isinstance(moment, CountedMoment) else "")
+    by_kept = record.clock is not None and record.clock.synced
+    return _Counted(kept.epoch, ended_ns, until_ns, memory, moment or None, by_kept)
 
 
 def _is_over(document: Hold | Rewrap, now_ns: int) -> bool:

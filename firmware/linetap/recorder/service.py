@@ -191,6 +191,7 @@ class Service:
         state.walk, state.removal = self.guide.state(), self.removal.state()
         state.key_list = self.vault.epochs.state(self._clock.utc_ns())
         state.retention_time, state.full_in_days = self._upkeep.time.state(), self._upkeep.full_in_days
+        state.undated = len(self._upkeep.expiry.waiting)
         state.gap_ms, state.written_bytes = round(self.vault.gap_ms, 3), self.vault.written_bytes
         state.clock, state.overtaken_ns = self._pulse.clock_state(), self.cards.overtaken_ns
         state.ring_lag_ms = max(f.lag_ms() for f in self.cards.followers.values())

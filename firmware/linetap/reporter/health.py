@@ -26,6 +26,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     overruns: int
     clock_synced: bool
     clock_offset_ms: float | None
+    calls_undated: int | None  # calls that have no day to go, since no clock was agreed when they were sealed
     temperature_c: float | None
     throttled: bool | None
     queue_length: int  # events that no broker has taken yet
@@ -75,6 +76,7 @@ def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health
         overruns=sum(capture.overruns for capture in captures),
         clock_synced=clock is not None and clock.synced,
         clock_offset_ms=clock.offset_ms if clock is not None and clock.synced else None,
+        calls_undated=recorder.undated if recorder else None,
         temperature_c=machine.temperature_c,
         throttled=None if machine.throttled is None else machine.throttled != 0,
         queue_length=events.queue_length,

@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, parse_qsl
 from linetap.clock import NS_PER_S
 from linetap.desk.copy.store import Stored, closing_path
 from linetap.errors import BadInput
-from linetap.evidence import closing, fetch, sealed, sshsig
+from linetap.evidence import amendment, closing, fetch, sealed, sshsig
 
 EXAMPLE = "s3://bucket/prefix?endpoint=https://s3.example would be right"
 _OPTIONS = {"endpoint", "region"}
@@ -77,18 +77,31 @@ class Bucket:
         shutil.rmtree(folder)
 
     def put_closing(self, unit: str, call_id: str, data: bytes) -> None:
-        md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode("ascii")
+        self._put_beside(unit, call_id, [(self._closing(unit, call_id), data)])
+
+    def put_amendment(self, unit: str, call_id: str, number: int, data: bytes, signature: str) -> None:
+        key = f"{self._amended(unit, call_id)}{number:03d}.json"
+        self._put_beside(unit, call_id, [(key + amendment.SUFFIX, signature.encode("ascii")), (key, data)])
+
+    def _put_beside(self, unit: str, call_id: str, found: list[tuple[str, bytes]]) -> None:
+        """Nothing without a copy."""
         with self._told():
             copy = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._place(unit, call_id), MaxKeys=1)
-            if copy.get("Contents"):
-                key = self._closing(unit, call_id)
+            for key, data in found if copy.get("Contents") else []:
+                md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode("ascii")
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentMD5=md5)
+
+    def _amended(self, unit: str, call_id: str) -> str:
+        return "/".join(filter(None, (self._prefix, unit, amendment.FOLDER, f"{call_id}.")))
 
     def remove(self, unit: str, call_id: str) -> None:
         shutil.rmtree(self.incoming / unit / call_id, ignore_errors=True)
         place = self._place(unit, call_id)
         with self._told():
             self._client.delete_object(Bucket=self._bucket, Key=self._closing(unit, call_id))
+            beside = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._amended(unit, call_id))
+            for each in beside.get("Contents", ()):
+                self._client.delete_object(Bucket=self._bucket, Key=each["Key"])
             found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=place)
             keys = [each["Key"] for each in found.get("Contents", ())]  # a call has fewer files than a page
             for key in [f"{place}{sealed.KEY}", *keys]:
@@ -101,7 +114,7 @@ class Bucket:
             its = {str(one["Key"]).rpartition("/")[2]: one for one in found}
             name = place.removeprefix(self._prefix).strip("/")
             unit, call_id = name.partition("/")[0], name.rpartition("/")[2]
-            if name.startswith(f"{unit}/{closing.FOLDER}/"):
+            if name.startswith((f"{unit}/{closing.FOLDER}/", f"{unit}/{amendment.FOLDER}")):
                 continue
             try:
                 if f"{place}/" != self._place(unit, call_id) or not {sealed.RECORD, sealed.SIGNATURE} <= its.keys():

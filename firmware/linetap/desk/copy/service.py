@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 
 from linetap.broker.connection import Arrived
 from linetap.broker.message import Message, unarmored
-from linetap.clock import NS_PER_S, Clock
+from linetap.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap.desk.callfolder import Damaged
 from linetap.desk.copy import wanted
 from linetap.desk.copy.asking import Asking
@@ -26,7 +26,7 @@ from linetap.desk.copy.closings import Closings
 from linetap.desk.copy.hours import Hours
 from linetap.desk.copy.incoming import Call, Incoming
 from linetap.desk.copy.store import Store, open_store
-from linetap.desk.copy.worker import Done, Job, Worker
+from linetap.desk.copy.worker import Done, Job, Kept, Worker
 from linetap.desk.ingest import heads
 from linetap.desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap.desk.ingest.heads import HeadReport
@@ -76,6 +76,7 @@ class Copying:
         self._to_tell: list[Call] = []
         self._to_note: list[Done] = []  # the database does not know of it yet
         self._look_ns = self._tidy_ns = self._store_ns = 0
+        self._counted_ns: int | None = None  # monotonic, up to where the database has it
         self._said: dict[str, str] = {}  # unit -> the last complaint
         self._closings = Closings(signers, most_units, self._complain, clock)
         self._to_ask: list[Message] = []
@@ -230,19 +231,23 @@ class Copying:
         incoming = asking.incoming
         if incoming is None or incoming.place is not None:
             return
-        retention = incoming.record.retention if incoming.record else None
-        until = retention.until if retention else None
-        self._worker.give(Job("put", incoming.call, incoming.folder, until))
+        kept = Kept() if incoming.record is None else Kept.of(incoming.record)
+        self._worker.give(Job("put", incoming.call, incoming.folder, kept))
         asking.incoming = None
         self._look_ns = 0
 
     def _tidy(self) -> None:
-        now_ns = self._clock.utc_ns()
+        now_ns, mono_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
         with self._engine.begin() as db:
+            wanted.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
+            for call, number, data, sig in wanted.unamended(db):
+                if not self._worker.has(call):
+                    self._worker.give(Job("amend", call, amendment=(number, data, sig)))
             for call in wanted.over(db, now_ns, self._holds):
                 if not self._worker.has(call):
                     self._worker.give(Job("remove", call))
             self._to_tell = [call for call in wanted.untold(db) if not self._worker.has(call)]
+        self._counted_ns = mono_ns  # committed: what fails is counted with the next
 
     def _note(self) -> None:
         """What the store has done, into the database; only then the unit is told."""
@@ -254,7 +259,9 @@ class Copying:
                 if done.fault:
                     continue
                 if done.job.what == "put":
-                    wanted.stored(db, done.job.call, done.job.until, now_ns)
+                    wanted.stored(db, done.job.call, done.job.kept, now_ns)
+                elif done.job.amendment is not None:
+                    wanted.amended(db, done.job.call, done.job.amendment[0], now_ns)
                 elif done.job.what == "close":
                     wanted.closed(db, done.job.call, now_ns)
                     self._note_head(db, done.job, now_ns)

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from linetap.durable import files
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
-from linetap.evidence import closing, sealed, sshsig, tlogproof
+from linetap.evidence import amendment, closing, sealed, sshsig, tlogproof
 from linetap.recorder.vault.destruction import prune
 
 _KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example would be right"
@@ -48,6 +48,9 @@ class Store(Protocol):
 
     def put_closing(self, unit: str, call_id: str, data: bytes) -> None:
         """The call's closing lies beside its copy, instead of one that may have been there; nothing without a copy."""
+
+    def put_amendment(self, unit: str, call_id: str, number: int, data: bytes, signature: str) -> None:
+        """An amendment of the call's lies with the unit's copies; nothing without a copy."""
 
     def remove(self, unit: str, call_id: str) -> None:
         """Nothing of the call is in the store any more."""
@@ -104,7 +107,17 @@ class Tree:
         files.make_directories(self._root, path.parent)
         replace_durably(path, data)
 
+    def put_amendment(self, unit: str, call_id: str, number: int, data: bytes, signature: str) -> None:
+        if not self._place(unit, call_id).exists():
+            return
+        path = self._root / unit / amendment_path(call_id, number)
+        files.make_directories(self._root, path.parent)
+        replace_durably(path.with_name(path.name + amendment.SUFFIX), signature.encode("ascii"))
+        replace_durably(path, data)
+
     def remove(self, unit: str, call_id: str) -> None:
+        for amended in sorted((self._root / unit / amendment.FOLDER).glob(f"{call_id}.*")):
+            amended.unlink()
         for path in (closing_path(call_id), witnessed_path(call_id)):
             proof = self._root / unit / path
             if proof.exists():
@@ -140,6 +153,11 @@ class Tree:
 def closing_path(call_id: str) -> PurePosixPath:
     """Where the closing of a call lies below its unit: closing/2026/11/24/<call_id>.json."""
     return PurePosixPath(closing.FOLDER) / f"{sealed.call_path(call_id)}{closing.SUFFIX}"
+
+
+def amendment_path(call_id: str, number: int) -> PurePosixPath:
+    """The same of an amendment: amended/<call_id>.001.json, as in a vault."""
+    return PurePosixPath(amendment.FOLDER) / amendment.name(call_id, number)
 
 
 def witnessed_path(call_id: str) -> PurePosixPath:

@@ -10,8 +10,10 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.copy.incoming import Call
+from linetap.desk.copy.worker import Kept
+from linetap.desk.ingest import amended as amended_events
 from linetap.desk.ingest import judge
-from linetap.desk.ingest.tables import UNCLOSED, calls, copies, events, units
+from linetap.desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import hold, sealed
 
@@ -19,6 +21,7 @@ HELD_PAUSE_S = 3600  # until it is asked again
 MOST_OVER = 50  # at once
 MOST_UNTOLD = 200
 _A_LOOK = 20
+LONGEST_NS = 36_525 * 86_400 * NS_PER_S  # no class is kept longer
 
 _COPIED = (
     select(copies.c.unit)
@@ -78,13 +81,19 @@ def next_unclosed(db: Connection, unit: str, passed_over: set[str]) -> Call | No
 
 def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
     """Copies whose time is over and that nothing holds: by the desk's clock, and by that of a unit, one of whose calls
-    has begun since. One wrong clock alone deletes nothing."""
+    has begun since; and for sure: their unit has destroyed its own, by what it counted, or the ingest has counted the
+    whole period since the copy came. Clocks alone delete nothing, however many are wrong."""
     witnessed = db.execute(select(func.max(calls.c.began_at))).scalar()
     if witnessed is None:
         return []
     wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).where(
         copies.c.removed_at.is_(None), copies.c.look_at <= min(rfc3339(now_ns), witnessed)
     )
+    gone = select(calls.c.unit).where(
+        calls.c.unit == copies.c.unit, calls.c.call_id == copies.c.call_id, calls.c.destroyed_at.is_not(None)
+    )
+    age_ms = counted_ms(db) - copies.c.counted_ms
+    wanted = wanted.where(gone.exists() | (age_ms >= copies.c.period_s * 1000))
     found = []
     for row in db.execute(wanted.order_by(copies.c.look_at).limit(MOST_OVER)).all():
         call = Call(*row)
@@ -106,13 +115,54 @@ def held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
     return holds is not None and _document_holds(holds / call.call_id / hold.HOLD, now_ns)
 
 
-def stored(db: Connection, call: Call, until: str | None, now_ns: int) -> None:
-    text = None if until is None else rfc3339(parse_rfc3339(until))  # so that its order is that of the time
+def count(db: Connection, ms: int) -> None:
+    """So much has passed since this was last said. Copies of an earlier version begin to be counted now."""
+    before = counted_ms(db)
+    db.execute(delete(counted))
+    db.execute(insert(counted).values(id=1, ms=before + max(0, ms)))
+    db.execute(update(copies).where(copies.c.counted_ms.is_(None)).values(counted_ms=before))
+    unknown = copies.c.period_s.is_(None) & copies.c.removed_at.is_(None) & copies.c.until.is_not(None)
+    for unit, call_id, until in db.execute(
+        select(copies.c.unit, copies.c.call_id, copies.c.until).where(unknown).limit(MOST_UNTOLD)
+    ).all():
+        mine = (calls.c.unit == unit, calls.c.call_id == call_id)
+        began_at = db.execute(select(calls.c.began_at).where(*mine)).scalar()
+        period_ns = LONGEST_NS if began_at is None else max(0, parse_rfc3339(until) - parse_rfc3339(began_at))
+        of_copy = (copies.c.unit == unit) & (copies.c.call_id == call_id)
+        db.execute(update(copies).where(of_copy).values(period_s=period_ns // NS_PER_S))
+
+
+def counted_ms(db: Connection) -> int:
+    """By the ingest, over all its runs."""
+    return int(db.execute(select(counted.c.ms)).scalar() or 0)
+
+
+def unamended(db: Connection) -> list[tuple[Call, int, bytes, str]]:
+    """Amendments that do not lie beside their copies yet."""
+    mine = (copies.c.unit == amendments.c.unit) & (copies.c.call_id == amendments.c.call_id)
+    found = select(
+        copies.c.unit, copies.c.call_id, copies.c.record_sha256, amendments.c.number, amendments.c.document,
+        amendments.c.sig,
+    ).join(amendments, mine).where(amendments.c.stored_at.is_(None), copies.c.removed_at.is_(None))  # fmt: skip
+    return [(Call(*row[:3]), row[3], row[4], row[5]) for row in db.execute(found.limit(MOST_UNTOLD))]
+
+
+def amended(db: Connection, call: Call, number: int, now_ns: int) -> None:
+    """That one lies there now."""
+    mine = (amendments.c.unit == call.unit, amendments.c.call_id == call.call_id, amendments.c.number == number)
+    db.execute(update(amendments).where(*mine).values(stored_at=rfc3339(now_ns)))
+
+
+def stored(db: Connection, call: Call, kept: Kept, now_ns: int) -> None:
+    text = None if kept.until is None else rfc3339(parse_rfc3339(kept.until))  # so that its order is that of the time
     db.execute(delete(copies).where(_mine(call)))
     db.execute(insert(copies).values(
         unit=call.unit, call_id=call.call_id, record_sha256=call.record_sha256, until=text, look_at=text,
-        stored_at=rfc3339(now_ns),
+        stored_at=rfc3339(now_ns), period_s=kept.period_s, counted_ms=counted_ms(db),
     ))  # fmt: skip
+    its = (amendments.c.unit == call.unit, amendments.c.call_id == call.call_id)
+    db.execute(update(amendments).where(*its).values(stored_at=None))
+    amended_events.apply(db, call.unit, call.call_id)
 
 
 def closed(db: Connection, call: Call, now_ns: int) -> None:

@@ -8,25 +8,48 @@ import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
+from linetap.clock import NS_PER_S, parse_rfc3339
 from linetap.desk.copy.incoming import Call, require_whole
 from linetap.desk.copy.store import Store
 from linetap.errors import Refusal
+from linetap.evidence import sealed
 from linetap.evidence.closing import Closing, encode
+from linetap.records import CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The call's end as its record has it, None: none yet; and so long calls of its class are kept, None: not said."""
+
+    until: str | None = None
+    period_s: int | None = None
+
+    @classmethod
+    def of(cls, record: CallRecord) -> Self:
+        retention = record.retention
+        if retention is None:
+            return cls()
+        ended_at = record.actual.ended_at if record.actual else record.ended_at
+        if retention.until is not None:
+            ended_ns = parse_rfc3339(ended_at) if ended_at else sealed.call_ns(record.call_id)
+            return cls(retention.until, max(0, (parse_rfc3339(retention.until) - ended_ns) // NS_PER_S))
+        return cls(retention.until, retention.days * 86_400 if retention.days else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`folder`: of a `put`. `until`: the call's end as its record has it. `closing`: of a `close`."""
+    """`folder` and `kept`: of a `put`. `closing`: of a `close`. `amendment`: of an `amend`."""
 
-    what: Literal["put", "close", "remove"]
+    what: Literal["put", "close", "amend", "remove"]
     call: Call
     folder: Path | None = None
-    until: str | None = None
+    kept: Kept = Kept()
     closing: Closing | None = None
+    amendment: tuple[int, bytes, str] | None = None  # its number, the document, the armored signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +106,9 @@ class Worker:
                 elif job.what == "close":
                     assert job.closing is not None
                     self._store.put_closing(job.call.unit, job.call.call_id, encode(job.closing))
+                elif job.what == "amend":
+                    assert job.amendment is not None
+                    self._store.put_amendment(job.call.unit, job.call.call_id, *job.amendment)
                 else:
                     self._store.remove(job.call.unit, job.call.call_id)
                 self._done.put(Done(job))

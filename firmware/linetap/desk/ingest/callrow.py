@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linetap.clock import parse_rfc3339, rfc3339
+from linetap.desk.ingest import amended
 from linetap.desk.ingest.judge import Told
 
 # event -> the column that its time goes into
@@ -59,11 +60,31 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
             began += _time(part.told.began_at)
             for name in ("answered_at", "ended_at"):
                 found[name] = next(iter(_time(getattr(part.told, name))), found[name])
+    _amend(found, began, ordered)
     return found | {
         "began_at": min(began),
         "late": any(part.late for part in parts),
         "rebuilt": any(part.told.rebuilt for part in parts),
     }
+
+
+def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> None:
+    """The call's times as its unit has put them right: of an amendment, else of a record that says both."""
+    true: tuple[str, str] | None = None
+    for part in ordered:
+        told = part.told
+        if told.event == "sealed" and not told.rebuilt and told.began_at and told.ended_at:
+            true = told.began_at, told.ended_at
+        elif (document := amended.of_event(told)) is not None:
+            true = document.began_at, document.ended_at
+    if true is None:
+        return
+    (began_at,), (ended_at,) = _time(true[0]), _time(true[1])
+    if found["answered_at"] and found["ended_at"]:
+        for_ns = parse_rfc3339(found["ended_at"]) - parse_rfc3339(found["answered_at"])
+        found["answered_at"] = rfc3339(max(0, parse_rfc3339(ended_at) - max(0, for_ns)))
+    found["ended_at"] = found["sealed_at"] = ended_at
+    began[:] = [began_at]
 
 
 def with_records(parts: Sequence[Part], records: Sequence[Part]) -> list[Part]:

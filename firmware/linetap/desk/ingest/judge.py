@@ -33,6 +33,7 @@ STORED: tuple[Kind, ...] = ("good", "hole")
 
 # No control characters: PostgreSQL takes no NUL in a text, and none of the others is meant.
 _Text = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00-\x1f]*\Z")]
+_Document = Annotated[str, Meta(max_length=4096, pattern=r"\A[^\x00-\x1f]*\Z")]
 _Name = Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00-\x1f]*\Z")]
 _Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 _Seq = Annotated[int, Meta(ge=1, lt=1 << 62)]
@@ -72,6 +73,8 @@ class Told(Core, frozen=True, kw_only=True):
     mark: _Name | None = None
     gaps_ms: float | None = None
     record_sha256: _Name | None = None
+    amendment: _Document | None = None
+    amendment_sig: _Document | None = None
     from_seq: _Seq | None = msgspec.field(default=None, name="from")
     to_seq: _Seq | None = msgspec.field(default=None, name="to")
     rebuilt: bool = False

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from linetap.broker.message import armored
 from linetap.clock import rfc3339
-from linetap.desk.ingest import callrow, heads, judge, outages, pbxdays, register, unitalerts
+from linetap.desk.ingest import amended, callrow, heads, judge, outages, pbxdays, register, unitalerts
 from linetap.desk.ingest.chain import Group, reached
 from linetap.desk.ingest.clear import clear_events
 from linetap.desk.ingest.heads import HeadReport
@@ -114,7 +114,11 @@ class Store:
         self._set_aside(db, faults)
         if rows := [row for its in taken.values() for row in its]:
             db.execute(insert(events), rows)
+            stored = {(row["unit"], row["origin"], row["seq"]) for row in rows}
+            of_calls = (event for its in groups.values() for event in its if event.told.event == amended.KIND)
+            told = [each for each in of_calls if (each.told.unit, each.told.origin, each.told.seq) in stored]
             tell_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
+            amended.note(db, told)
         through = {group: found[0] for group in groups for found in [before.get(group, (0, 0))]}
         return through | _advance(db, {group: its for group, its in taken.items() if its}, before)
 

@@ -271,7 +271,29 @@ copies = Table(
     Column("stored_at", Text, nullable=False),
     Column("look_at", Text),  # when it is to be asked again whether it may go: `until`, later while it is held
     Column("removed_at", Text),
+    Column("period_s", BigInteger),  # so long a call of its class is kept; null: of an earlier version
+    Column("counted_ms", BigInteger),  # what the ingest had counted when it was stored; null: of an earlier version
     Column("closing_at", Text),  # when the proof that it stands in its unit's log was put beside it
+)
+# What a unit has signed of a call's time and end behind its record (evidence/amendment.py).
+amendments = Table(
+    "amendments",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("call_id", _CallName, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("document", LargeBinary, nullable=False),  # the exact bytes
+    Column("sig", Text, nullable=False),  # armored
+    Column("until", Text, nullable=False),
+    Column("stored_at", Text),  # when it was put beside the copy
+)
+
+# So long the ingest has run, by the monotonic clock: no clock that is set moves it.
+counted = Table(
+    "counted",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("ms", BigInteger, nullable=False),
 )
 _STANDING = copies.c.removed_at.is_(None)
 Index("copies_standing", copies.c.look_at, sqlite_where=_STANDING, postgresql_where=_STANDING)

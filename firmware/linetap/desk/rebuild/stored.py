@@ -22,6 +22,7 @@ from linetap.desk.callfolder import Damaged
 from linetap.desk.copy import wanted
 from linetap.desk.copy.incoming import Call, read_record
 from linetap.desk.copy.store import Store, Stored
+from linetap.desk.copy.worker import Kept
 from linetap.desk.ingest.store import tell_calls
 from linetap.desk.ingest.tables import calls, copies, events, from_record
 from linetap.errors import Refusal
@@ -55,7 +56,7 @@ def take(store: Store, holds: Path | None, new: Engine, trusted: list[Signer], r
     for some in batched(_proved(store, trusted, refused), _AT_ONCE, strict=False):
         with new.begin() as db:
             for call, record, at_ns in some:
-                wanted.stored(db, call, record.retention.until if record.retention else None, at_ns)
+                wanted.stored(db, call, Kept.of(record), at_ns)
                 rows = [_row(_sealed(record, call))]
                 if holds is not None and (held := _held(holds, call, refused, now_ns)) is not None:
                     rows.append(_row(held))

@@ -33,6 +33,7 @@ class Named:
     walks: list[str] = field(default_factory=list)
     certificates: dict[str, str] = field(default_factory=dict)  # by epoch
     holds: dict[str, str | None] = field(default_factory=dict)  # those that stand: call -> hash of hold.json
+    amendments: dict[str, list[str]] = field(default_factory=dict)  # of calls that are here: hashes, the last counts
     roles: str | None = None
     seq: int = 0  # of the outbox's newest event when a leaf was written
     last_close: tuple[str, int] | None = None  # the call, and the newest event before its own
@@ -58,7 +59,11 @@ class Named:
             if segment := self.segments.get(self._written_in.pop(leaf.call_id, "")):
                 segment.written = True  # before its call was sealed
                 segment.before.clear()
+        elif leaf.kind == "amendment" and leaf.call_id is not None and leaf.sha256 is not None:
+            self.amendments.setdefault(leaf.call_id, []).append(leaf.sha256)
         elif leaf.call_id is not None and leaf.kind in ("hold", "destruction"):
+            if leaf.kind == "destruction":
+                self.amendments.pop(leaf.call_id, None)
             self.holds.pop(leaf.call_id, None)
             if leaf.kind == "hold" and not leaf.ended:
                 self.holds[leaf.call_id] = leaf.sha256

@@ -19,7 +19,7 @@ from linetap.desk import callfolder
 from linetap.desk.vaultfiles.named import Named
 from linetap.desk.verdict import Problem
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import hold, roles, sealed, sshsig, walk
+from linetap.evidence import amendment, hold, roles, sealed, sshsig, walk
 from linetap.evidence.signers import Signer, require_named, require_trust
 
 SIG = ".sig"
@@ -111,6 +111,19 @@ class PaperCheck:
             return Found([Problem("not_in_log", f"{name}: the log does not know it")], [])
         return self.document(name, walk.NAMESPACE, digest, 0)
 
+    def amendment(self, name: str, call_id: str, records: dict[str, str]) -> Found:
+        """Of a call that is here, in the log, and signed by its unit."""
+        try:
+            data = callfolder.read(self._vault / name, amendment.LIMIT_BYTES)
+            armored = callfolder.read(self._vault / (name + SIG), sshsig.SIGNATURE_LIMIT_BYTES)
+            digest = amendment.digest(data)
+            if digest not in self._named.amendments.get(call_id, []):
+                return Found([Problem("not_in_log", f"{name}: the log does not know it")], [])
+            amendment.check(data, armored, self._unit, call_id, records.get(call_id, ""), self._signers)
+        except Refusal as error:
+            return Found([Problem(error.code, f"{name}: {error}")], [])
+        return Found([], [])
+
     def roles(self, now_ns: int) -> Found:
         return self.document(ROLES, roles.NAMESPACE, self._named.roles, now_ns)
 
@@ -119,6 +132,10 @@ class PaperCheck:
         for call_id in sorted(self._named.holds):
             if f"{HOLDS}/{call_id}/{hold.HOLD}" not in there:
                 yield Problem("missing_hold", f"{HOLDS}/{call_id}: the log has a hold that stands, and it is missing")
+        for call_id, logged in sorted(self._named.amendments.items()):
+            if not any(self._is(name, logged[-1]) for name in self._amendments_of(call_id, there)):
+                where = f"{amendment.FOLDER}/{call_id}"
+                yield Problem("missing_amendment", f"{where}: the log has one that counts, and it is missing")
         for epoch in sorted(self._named.certificates):
             if f"{CERTIFICATES}/{epoch}.json" not in there:
                 yield Problem("missing_certificate", f"{CERTIFICATES}/{epoch}.json: the log has it, and it is missing")
@@ -129,6 +146,17 @@ class PaperCheck:
             )
         if self._named.roles is not None and ROLES not in there:
             yield Problem("missing_roles", f"{ROLES}: the log has it, and it is missing")
+
+    def _is(self, name: str, sha256: str) -> bool:
+        try:
+            return callfolder.digest(self._vault / name).sha256 == sha256
+        except Refusal:
+            return False
+
+    @staticmethod
+    def _amendments_of(call_id: str, there: set[str]) -> Iterator[str]:
+        names = (f"{amendment.FOLDER}/{amendment.name(call_id, number)}" for number in range(1, amendment.MOST + 1))
+        return (name for name in names if name in there)
 
 
 def _dated(data: bytes) -> int | None:

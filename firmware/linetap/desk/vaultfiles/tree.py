@@ -21,7 +21,7 @@ from linetap.desk.vaultfiles.outbox import OutboxCheck
 from linetap.desk.vaultfiles.papers import Found, PaperCheck
 from linetap.desk.verdict import Problem, Verdict
 from linetap.errors import Refusal
-from linetap.evidence import index, sealed, unitlog
+from linetap.evidence import amendment, index, sealed, unitlog
 from linetap.evidence.signers import Signer
 
 MOST_FILES = 2_000_000
@@ -29,6 +29,7 @@ MOST_PROBLEMS = 1000
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _CALL = re.compile(rf"{papers.HOLDS}/([^/]+)/(hold\.json|hold\.json\.sig|key\.age)")
 _CERTIFICATE = re.compile(rf"{papers.CERTIFICATES}/(\d{{4}}-\d\d-\d\d|overflow-\d{{1,6}})\.json(\.sig)?", re.ASCII)
+_AMENDMENT = re.compile(rf"{amendment.FOLDER}/({sealed.CALL_ID.pattern})\.\d{{3}}\.json(\.sig)?", re.ASCII)
 _WALK = re.compile(rf"{papers.WALKS}/(\d{{8}}T\d{{6}}\.\d{{3}}Z\.json)(\.sig)?", re.ASCII)
 _EVENTS = re.compile(rf"{outbox.FOLDER}/(\d{{12}}\.events)", re.ASCII)
 _INDEX_OVER = timedelta(days=1)
@@ -114,6 +115,9 @@ class TreeCheck:
             self._segment(name.removeprefix(f"{index.FOLDER}/"))
         elif match := _CALL.fullmatch(name):
             self._of_hold(name, match[1], match[2])
+        elif match := _AMENDMENT.fullmatch(name):
+            call_id = match[1]
+            self._document(name, match[3] is not None, lambda: self._papers.amendment(name, call_id, self._records))
         elif match := _CERTIFICATE.fullmatch(name):
             self._document(name, bool(match[2]), lambda: self._papers.certificate(name, match[1], self._now_ns))
         elif match := _WALK.fullmatch(name):
@@ -195,7 +199,8 @@ class TreeCheck:
 
 
 _FOLDERS = frozenset(
-    {index.FOLDER, papers.HOLDS, papers.WALKS, papers.CERTIFICATES, outbox.FOLDER, "journal", "smdr", "faults", "keys"}
+    {index.FOLDER, amendment.FOLDER, papers.HOLDS, papers.WALKS, papers.CERTIFICATES, outbox.FOLDER}
+    | {"journal", "smdr", "faults", "keys"}
 )
 
 

@@ -11,16 +11,34 @@ from zoneinfo import ZoneInfo
 
 from linetap.clock import from_utc_ns
 from linetap.config.retention import class_of, default_class, longest_class
-from linetap.config.schema import Config
+from linetap.config.schema import Config, RetentionClass
 from linetap.evidence.keylist import end_of, epoch_text
 from linetap.records import Disposition, Retention
 
-__all__ = ["class_of", "default_class", "longest_class", "retention_of"]
+__all__ = ["class_of", "days_of", "default_class", "longest_class", "retention_in", "retention_of"]
 
 
 def retention_of(config: Config, ended_ns: int, line: int, disposition: Disposition, marked: bool) -> Retention:
     """Class, epoch (the day of expiry) and `until`: 24:00 of that day, which is when the epoch's key may go."""
-    entry = class_of(config, line, disposition, marked)
+    return _from(config, ended_ns, class_of(config, line, disposition, marked))
+
+
+def retention_in(config: Config, ended_ns: int, name: str) -> Retention:
+    """The same in a class by its name; in the longest, where the configuration knows that class no more."""
+    return _from(config, ended_ns, _named(config, name))
+
+
+def days_of(config: Config, name: str) -> int:
+    """So many days a call of that class is kept."""
+    return _named(config, name).days
+
+
+def _named(config: Config, name: str) -> RetentionClass:
+    known = {entry.name: entry for entry in config.retention.classes}
+    return known.get(name) or longest_class(config)
+
+
+def _from(config: Config, ended_ns: int, entry: RetentionClass) -> Retention:
     zone = config.retention.zone
     day = from_utc_ns(ended_ns).astimezone(ZoneInfo(zone)).date() + timedelta(days=entry.days)
     return Retention(class_=entry.name, epoch=day.isoformat(), until=epoch_text(end_of(day, zone)))

@@ -28,7 +28,7 @@ import msgspec
 from linetap.clock import rfc3339
 from linetap.durable import files
 from linetap.durable.replace import replace_durably
-from linetap.evidence import sealed
+from linetap.evidence import amendment, sealed
 from linetap.recorder.vault import lifetime
 from linetap.recorder.vault.holds import Holds
 from linetap.recorder.vault.lifetime import Lifetime
@@ -112,6 +112,9 @@ class Destruction:
         files.sync_directory(folder)
         event = CallEvent(seq=0, event="destroyed", at=at, unit=self._unit, call_id=call_id, line=found.line)
         self._report(msgspec.structs.replace(event, why="retention", record_sha256=digest))
+        for path in lifetime.amendments_of(folder):
+            path.with_name(path.name + amendment.SUFFIX).unlink(missing_ok=True)
+            path.unlink()
         for name in _LAST:
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()

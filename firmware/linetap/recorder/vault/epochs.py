@@ -27,7 +27,7 @@ from linetap.evidence import authority as authorities
 from linetap.evidence import keylist, members
 from linetap.evidence.keylist import KeyList
 from linetap.evidence.members import Group
-from linetap.recorder.calls.retention import longest_class
+from linetap.recorder.calls.retention import days_of, longest_class
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.records import KeyListState, Retention
 
@@ -43,9 +43,13 @@ class _Taken(msgspec.Struct, frozen=True):
 
 
 class Epochs:
-    def __init__(self, config: Config, clock_is_trusted: Callable[[int], bool]) -> None:
-        """`clock_is_trusted(made_at_ns)`: whether the clock may be believed by a unit that holds a list made then."""
+    def __init__(
+        self, config: Config, clock_is_trusted: Callable[[int], bool], is_dated: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`clock_is_trusted(made_at_ns)`: whether the clock may be believed by a unit that holds a list made then.
+        `is_dated`: whether anybody has said what date it is."""
         self._config = config
+        self._is_dated = is_dated
         self._clock_is_trusted = clock_is_trusted
         self._path = Path(config.keys.key_list) if config.keys.key_list and config.keys.authority else None
         self._list: KeyList | None = None
@@ -128,10 +132,15 @@ class Epochs:
         """What there is for the day that is wanted, and its key: that day's, or the overflow epoch's.
 
         An overflow epoch has no day: `until` is None until it is re-wrapped. Where no list was ever configured the
-        overflow epoch is all there is, and `until` is as wanted.
+        overflow epoch is all there is, and `until` is as wanted. Without an agreed clock there is none in any case: the
+        record says what the call waits for.
         """
+        if not self._is_dated():
+            wanted = msgspec.structs.replace(
+                wanted, until=None, waits_for="clock", days=days_of(self._config, wanted.class_)
+            )
         found = self._list
-        if found is not None and self._clock_is_trusted(found.made_at_ns):
+        if found is not None and wanted.until is not None and self._clock_is_trusted(found.made_at_ns):
             with contextlib.suppress(ValueError):  # of an overflow epoch's name: another version's checkpoint has it
                 if (epoch := found.epoch_of(date.fromisoformat(wanted.epoch))) is not None:
                     return wanted, epoch.recipient

@@ -44,6 +44,7 @@ class Expiry:
         self._time, self._credits = time, time.credits
         self._too_young: list[tuple[int, str, int]] = []  # heap of (elapsed time when it is old enough, call, until)
         self._kept_from_ns: int | None = None
+        self.waiting: set[str] = set()  # calls that have no day for want of a clock
         self._next: list[tuple[int, str]] = []  # heap of (until, call)
         self._horizon = _ALWAYS  # what ends later is not in the heap
         self._set_aside: dict[str, int] = {}  # overdue and held
@@ -59,6 +60,12 @@ class Expiry:
         if self._scan is not None:
             self._sealed_meanwhile.add(record.call_id)
         self._know(Lifetime.of(record))
+
+    def amended(self, call_id: str) -> None:
+        """A call that has another end now than was known."""
+        self.waiting.discard(call_id)
+        found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
+        self._know(found, again=True)
 
     def tick(self, now_ns: int | None) -> int:
         """Look at a few folders more, and destroy a few calls whose time is over; how many these were."""
@@ -124,8 +131,11 @@ class Expiry:
             return 0  # destruction says what is wrong with it
         return found.period_ns - self._time.age_ns(found.sealed, found.at_ns)
 
-    def _know(self, found: Lifetime) -> None:
-        self._stored.add(found)
+    def _know(self, found: Lifetime, again: bool = False) -> None:
+        if not again:
+            self._stored.add(found)
+        if found.waits and len(self.waiting) < MOST_KNOWN:
+            self.waiting.add(found.call_id)
         if found.until_ns is None or found.until_ns >= self._horizon:
             return
         heapq.heappush(self._next, (found.until_ns, found.call_id))

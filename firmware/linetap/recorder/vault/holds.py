@@ -23,10 +23,11 @@ from linetap.errors import Refusal
 from linetap.evidence import hold as evidence
 from linetap.evidence import sealed
 from linetap.evidence.hold import Hold
+from linetap.recorder.vault import lifetime
 from linetap.recorder.vault.lifetime import Lifetime
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.retentiontime import RetentionTime
-from linetap.records import CallEvent, CallRecord, CountedMoment
+from linetap.records import CallEvent, CountedMoment
 
 FOLDER = "holds"
 TIMES = "holdtimes.json"  # in the vault
@@ -138,7 +139,7 @@ class Holds:
             return
         if len(self._until) >= MOST_HOLDS:
             raise HoldFault("hold_too_many", f"{MOST_HOLDS} calls are held, which is the bound")
-        found = Lifetime.of(msgspec.json.decode(data, type=CallRecord))
+        found, _ = lifetime.read(folder)
         if now_ns is not None and found.until_ns is not None and found.until_ns <= now_ns and self._is_old(found):
             raise HoldFault("hold_too_late", f"the retention of {hold.call_id} is over")
 

@@ -11,7 +11,9 @@ from typing import Self
 import msgspec
 
 from linetap.clock import parse_rfc3339
-from linetap.evidence import sealed, sshsig
+from linetap.errors import Refusal
+from linetap.evidence import amendment, sealed, sshsig
+from linetap.evidence.amendment import Amendment
 from linetap.records import CallRecord, CountedMoment
 
 
@@ -29,28 +31,60 @@ class Lifetime(msgspec.Struct, frozen=True):
     period_ns: int = 0
     sealed: CountedMoment | None = None
     at_ns: int | None = None
+    waits: bool = False  # for a clock: an amendment gives it its day
 
     @classmethod
-    def of(cls, record: CallRecord) -> Self:
+    def of(cls, record: CallRecord, last: Amendment | None = None) -> Self:
+        """`last`: its newest amendment, which counts for more than the record."""
         until = record.retention.until if record.retention else None
         size = record.audio.samples if record.audio else 0
-        ended_ns = parse_rfc3339(record.ended_at) if record.ended_at else sealed.call_ns(record.call_id)
+        ended_at = record.actual.ended_at if record.actual else record.ended_at
+        if last is not None:
+            ended_at, until = last.ended_at, last.until
+        ended_ns = parse_rfc3339(ended_at) if ended_at else sealed.call_ns(record.call_id)
         until_ns = None if until is None else parse_rfc3339(until)
         return cls(
             record.call_id, record.line, until_ns, size,
             period_ns=0 if until_ns is None else max(0, until_ns - ended_ns),
             sealed=None if record.counted is msgspec.UNSET else record.counted,
             at_ns=None if record.clock is not None and not record.clock.synced else ended_ns,
+            waits=until is None and record.retention is not None and record.retention.waits_for == "clock",
         )  # fmt: skip
 
 
 def read(folder: Path) -> tuple[Lifetime, bytes]:
     """And the record's bytes. FileNotFoundError where there is none, ValueError where it is not this call's."""
+    record, data, last = record_of(folder)
+    return Lifetime.of(record, last), data
+
+
+def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
+    """The record, its bytes, and the newest amendment of it. The same errors."""
     data = (folder / sealed.RECORD).read_bytes()
     record = msgspec.json.decode(data, type=CallRecord)
     if record.call_id != folder.name:
         raise ValueError(f"the record in it is of {record.call_id}")
-    return Lifetime.of(record), data
+    last = None
+    for path in amendments_of(folder)[-1:]:
+        try:
+            signature = path.with_name(path.name + amendment.SUFFIX).read_bytes()
+            last = amendment.check(
+                path.read_bytes(), signature, record.unit, record.call_id, amendment.digest(data), None
+            )
+        except (FileNotFoundError, Refusal) as error:
+            raise ValueError(f"{path.name}: {error}") from None
+    return record, data, last
+
+
+def amendments_of(folder: Path) -> list[Path]:
+    """Of the call with this folder in a vault, in their order."""
+    place = folder.parents[3] / amendment.FOLDER
+    if not place.is_dir():
+        return []
+    found: list[Path] = []
+    while (path := place / amendment.name(folder.name, len(found) + 1)).exists():
+        found.append(path)
+    return found
 
 
 def require_signature(folder: Path, record: bytes) -> None:

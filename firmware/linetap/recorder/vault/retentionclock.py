@@ -12,6 +12,8 @@ Two times are kept, since one of them can be moved by whoever moves the clock:
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from linetap.clock import NS_PER_MS, NS_PER_S
@@ -20,6 +22,7 @@ from linetap.records import CountedMoment
 TOLERANCE_NS = 10 * NS_PER_S  # an agreed clock may differ by so much from what was counted; a leap second is one
 DRIFT_PPM = 500  # and by so much of what has passed since: the most that the kernel slews a clock, adjtimex(2)
 FRESH_NS = 24 * 3600 * NS_PER_S  # a signed answer says of the kernel's clock only what it was so long before
+MOST_ANCHORS = 400
 MOST_CREDITS = 1000  # the oldest go first, which makes calls of that time late and never early
 
 
@@ -47,6 +50,24 @@ class Credit(msgspec.Struct, frozen=True):
     ns: int
 
 
+class Anchor(msgspec.Struct, frozen=True):
+    """It was `utc_ns` when so much had elapsed, in this boot: by an agreed clock; or by a signed answer, which may have
+    been on its way for `unsure_ns`."""
+
+    boot: int
+    elapsed_ns: int
+    utc_ns: int
+    unsure_ns: int = 0
+
+
+class Span(NamedTuple):
+    """When something was that was counted: at `latest_ns` if nothing was missed, and not before `earliest_ns`; None:
+    nobody knows that."""
+
+    latest_ns: int
+    earliest_ns: int | None
+
+
 class Memory(msgspec.Struct, kw_only=True):
     """All that it remembers, over restarts and power cuts.
 
@@ -72,6 +93,11 @@ class Memory(msgspec.Struct, kw_only=True):
     since_ns: int | None = None  # UTC when `elapsed_ns` was 0; None: nobody knows it
     confirmed: Confirmed | None = None
     credits: list[Credit] = []
+    synced: bool = False  # the machine's clock, when it was last looked at
+    dated: bool = False  # somebody has said in this boot what date it is: an agreed clock, or a signed answer
+    dating: int = 0  # grows when that is said, or put back: what was dated before may be dated otherwise now
+    boot_elapsed_ns: int = 0  # when this boot began
+    anchors: list[Anchor] = []  # the newest MOST_ANCHORS, one a boot
 
 
 class RetentionClock:
@@ -83,6 +109,7 @@ class RetentionClock:
         """Once a tick, agreed or not: the first sample of a boot is where counting begins."""
         self._meet(sample)
         memory = self.memory
+        memory.synced = sample.synced
         counted = memory.counted_ns = self._counted(sample)
         ahead = sample.utc_ns - counted
         is_behind = ahead < -TOLERANCE_NS - self._drift(sample)
@@ -126,9 +153,51 @@ class RetentionClock:
                 memory.waiting_ns = said - counted
                 return "time_ahead"
             said = max(min(said, counted + self._take(said - counted)), counted, memory.now_ns)
-        self._rebase(said, sample, agreed=kernels)
+        self._rebase(said, sample, agreed=kernels, unsure_ns=0 if kernels else latest - utc_ns)
         memory.waiting_ns = memory.behind_ns = 0
         return None
+
+    @property
+    def is_dated(self) -> bool:
+        """What date it is was said in this boot, and no clock that is kept says otherwise: calls get their end."""
+        memory = self.memory
+        return memory.dated and not memory.waiting_ns and not (memory.behind_ns and memory.synced)
+
+    def span(self, moment: CountedMoment | None) -> Span | None:
+        """When `moment` was; None while nobody knows the date. One that is not of this count was before it.
+
+        Time that nobody counted makes it earlier than it seems and never later, so `latest_ns` is sure.
+        """
+        memory = self.memory
+        if not self.is_dated or memory.now_ns is None:
+            return None
+        now_ns, elapsed_ns = max(memory.now_ns, memory.counted_ns), memory.elapsed_ns
+        if moment is None or moment.memory != memory.name:
+            return Span(now_ns - elapsed_ns, None)
+        boot, at_ns = moment.boot, moment.ms * NS_PER_MS
+        unsure_ns = next((each.unsure_ns for each in memory.anchors if each.boot == memory.boots), 0)
+        now_ns += unsure_ns
+        if boot == memory.boots:
+            latest_ns = now_ns - max(0, elapsed_ns - at_ns)
+            return Span(latest_ns, latest_ns - 2 * unsure_ns)
+        latest_ns, earliest_ns = now_ns - max(0, elapsed_ns - min(at_ns, memory.boot_elapsed_ns)), None
+        for anchor in memory.anchors:
+            if anchor.boot == boot:
+                at_utc_ns = anchor.utc_ns + at_ns - anchor.elapsed_ns
+                return Span(at_utc_ns + anchor.unsure_ns, at_utc_ns - anchor.unsure_ns)
+            if anchor.boot < boot:
+                earliest_ns = anchor.utc_ns - anchor.unsure_ns + max(0, at_ns - anchor.elapsed_ns)
+            else:
+                seen_ns = anchor.utc_ns + anchor.unsure_ns - max(0, anchor.elapsed_ns - at_ns)
+                latest_ns = min(latest_ns, seen_ns)
+        return Span(latest_ns, None if earliest_ns is None else min(earliest_ns, latest_ns))
+
+    def moment_at(self, mono_ns: int) -> CountedMoment:
+        """For another thread than the one that counts: never before the moment that it is."""
+        memory = self.memory
+        seen_ns = memory.seen_mono_ns  # before what was counted up to then: the other way round it could be too old
+        elapsed_ns = memory.elapsed_ns + max(0, mono_ns - (mono_ns if seen_ns is None else seen_ns))
+        return CountedMoment(memory=memory.name, boot=memory.boots, ms=-(-elapsed_ns // NS_PER_MS))
 
     def moment(self, sample: Sample) -> CountedMoment:
         """Now, as a record names it; rounded up, so that nothing is older than it is."""
@@ -152,7 +221,7 @@ class RetentionClock:
 
         What they confirmed earlier stands, and so does what has elapsed since.
         """
-        memory = self.memory
+        memory, told_ns = self.memory, said
         before = memory.confirmed
         if before is not None:
             sure = before.utc_ns + memory.elapsed_ns - before.elapsed_ns
@@ -163,7 +232,11 @@ class RetentionClock:
                 memory.credits = [*memory.credits, Credit(before.boot, said - sure)][-MOST_CREDITS:]
         if memory.now_ns is not None and not kernels:  # what was counted, as far as the answer lets it be
             said = max(said, min(self._counted(sample), latest))
-        self._rebase(said, sample, agreed=kernels)
+        if memory.now_ns is not None and said < memory.now_ns - TOLERANCE_NS:  # what was dated since was wrong
+            memory.anchors = [
+                each for each in memory.anchors if before is not None and each.elapsed_ns <= before.elapsed_ns
+            ]
+        self._rebase(said, sample, agreed=kernels, unsure_ns=0 if kernels else max(0, latest - told_ns))
         memory.unexplained_ns = memory.waiting_ns = memory.behind_ns = 0
         memory.confirmed = Confirmed(said, memory.elapsed_ns, memory.boots)
         return None
@@ -174,6 +247,7 @@ class RetentionClock:
             memory.boot, memory.boots = sample.boot, memory.boots + 1
             memory.base_ns, memory.base_mono_ns = max(memory.now_ns or 0, memory.counted_ns), sample.mono_ns
             memory.agreed, memory.excess_ns, memory.seen_mono_ns = False, 0, sample.mono_ns
+            memory.dated, memory.boot_elapsed_ns = False, memory.elapsed_ns
             memory.waiting_ns = memory.behind_ns = 0
         if memory.seen_mono_ns is not None:
             memory.elapsed_ns += max(0, sample.mono_ns - memory.seen_mono_ns)
@@ -187,10 +261,13 @@ class RetentionClock:
         memory.excess_ns += more
         return memory.excess_ns
 
-    def _rebase(self, now_ns: int, sample: Sample, agreed: bool) -> None:
+    def _rebase(self, now_ns: int, sample: Sample, agreed: bool, unsure_ns: int = 0) -> None:
         memory = self.memory
         memory.now_ns = memory.base_ns = memory.counted_ns = now_ns
         memory.base_mono_ns, memory.agreed, memory.excess_ns = sample.mono_ns, agreed, 0
+        memory.dated, memory.dating = True, memory.dating + 1
+        others = [each for each in memory.anchors if each.boot != memory.boots]
+        memory.anchors = [*others, Anchor(memory.boots, memory.elapsed_ns, now_ns, unsure_ns)][-MOST_ANCHORS:]
 
     def _counted(self, sample: Sample) -> int:
         """What the monotonic clock makes of it."""

@@ -15,7 +15,7 @@ import msgspec
 
 from linetap.clock import NS_PER_S, Clock, kernel_clock, rfc3339
 from linetap.durable.replace import replace_durably
-from linetap.recorder.vault.retentionclock import Memory, RetentionClock, Sample
+from linetap.recorder.vault.retentionclock import Memory, RetentionClock, Sample, Span
 from linetap.records import CountedMoment, RetentionTimeState
 
 NAME = "clock.json"  # in the vault
@@ -61,6 +61,7 @@ class RetentionTime:
         self.challenge, self._asked_mono_ns = saved.challenge, saved.asked_mono_ns
         self._saved_at_ns: int | None = None
         self._said: tuple[object, ...] = ()
+        self.machine.see(self._sample())  # before the first tick a power cut's calls are dated
 
     @property
     def now_ns(self) -> int | None:
@@ -72,6 +73,30 @@ class RetentionTime:
         """Retention time without what nobody confirmed: whoever moves the date makes no command of others stale."""
         memory = self.machine.memory
         return None if memory.now_ns is None else memory.now_ns - memory.unexplained_ns
+
+    @property
+    def is_dated(self) -> bool:
+        """What date it is was said in this boot, and nothing speaks against it."""
+        return self.machine.is_dated
+
+    @property
+    def date_ns(self) -> int:
+        """The date, counted on where no clock is agreed at the moment. Of use only when it `is_dated`."""
+        memory = self.machine.memory
+        return max(memory.now_ns or 0, memory.counted_ns)
+
+    @property
+    def dating(self) -> int:
+        """Grows when the date is said, or put back."""
+        return self.machine.memory.dating
+
+    def span(self, moment: CountedMoment | None) -> Span | None:
+        """When that was: see RetentionClock.span."""
+        return self.machine.span(moment)
+
+    def counted_now(self) -> CountedMoment:
+        """Now, asked by another thread than the vault's."""
+        return self.machine.moment_at(self._clock.unsteered_ns())
 
     def moment(self) -> CountedMoment:
         """Now, for the record of a call or of a hold."""

@@ -50,6 +50,8 @@ def sealed_event(record: CallRecord, record_sha256: str, at: str) -> CallEvent:
         disposition=record.disposition,
         gaps_ms=round(sum(gap.ms for gap in record.audio.gaps), 3) if record.audio else None,
         record_sha256=record_sha256,
+        began_at=record.actual.began_at if record.actual else None,
+        ended_at=record.actual.ended_at if record.actual else None,
     )
 
 

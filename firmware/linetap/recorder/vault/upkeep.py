@@ -15,7 +15,8 @@ import msgspec
 from linetap.clock import NS_PER_S, Clock
 from linetap.config.schema import Config
 from linetap.recorder.calls.retention import default_class
-from linetap.recorder.vault import ballast
+from linetap.recorder.vault import ballast, dating
+from linetap.recorder.vault.amending import Amending
 from linetap.recorder.vault.commands import Commands
 from linetap.recorder.vault.configchange import ConfigChange
 from linetap.recorder.vault.copies import Copies
@@ -24,6 +25,7 @@ from linetap.recorder.vault.destruction import FULL, Destruction
 from linetap.recorder.vault.effects import Effects
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.expiry import Expiry
+from linetap.recorder.vault.folder import Sign
 from linetap.recorder.vault.holds import Holds
 from linetap.recorder.vault.indexend import IndexEnd
 from linetap.recorder.vault.log import UnitLog
@@ -34,7 +36,7 @@ from linetap.recorder.vault.stored import Stored
 from linetap.recorder.vault.trim import Trim
 from linetap.recorder.vault.update import Update
 from linetap.recorder.vault.weakened import Weakened
-from linetap.records import CallEvent, CallRecord
+from linetap.records import CallEvent, CallRecord, CountedMoment
 
 FORECAST_EVERY_S = 60
 CLEAR_BY_PERCENT = 5  # of the room: a forecast at its edge must not flap
@@ -54,8 +56,10 @@ class Upkeep:
         boot: Callable[[], str] = this_boot,
         synced: Callable[[], bool] = kernel_synced,
         config_file: Path | None = None,
+        sign: Sign | None = None,
     ) -> None:
-        """`report` puts an event into the outbox, unless it is there. `config_file`: what `config` may replace."""
+        """`report` puts an event into the outbox, unless it is there. `config_file`: what `config` may replace. `sign`:
+        of the records' namespace; without it nothing is amended."""
         vault, unit = config.vault_path, config.unit
         self._config, self._clock = config, clock
         self.time = RetentionTime(vault, config.retention.largest_gap_days, clock, boot, synced)
@@ -63,6 +67,9 @@ class Upkeep:
         self.stored = Stored()
         destruction = Destruction(vault, unit, unit_log, report, self.holds, self.time)
         self.expiry = Expiry(vault, destruction, self.holds, self.stored, self.time)
+        self._amending = None
+        if sign is not None:
+            self._amending = Amending(config, unit_log, report, sign, self.time, clock, self.expiry.amended)
         self._rebuild = Rebuild(vault, unit_log, outbox, report, clock)
         self.delivery = Delivery(outbox, OutboxReader(vault / "outbox"), self._rebuild)
         file = config_file.resolve() if config_file is not None else None
@@ -82,11 +89,16 @@ class Upkeep:
         self.full_in_days: int | None = None  # None: old calls go in time, or nobody knows yet
 
     def dated(self, record: CallRecord) -> CallRecord:
-        """A record that is about to be sealed, with its moment in counted time."""
-        return msgspec.structs.replace(record, counted=self.time.moment())
+        """A record that is about to be sealed, with its moment in counted time, and the end that follows from it."""
+        if record.counted is msgspec.UNSET:
+            record = msgspec.structs.replace(record, counted=self.time.moment())
+        span = self.time.span(record.counted if isinstance(record.counted, CountedMoment) else None)
+        return record if span is None else dating.dated(record, span, self._config)
 
     def sealed(self, record: CallRecord) -> None:
         self.expiry.sealed(record)
+        if self._amending is not None and record.retention is not None and record.retention.waits_for == "clock":
+            self._amending.look_again()
 
     def tick(self, busy: bool, room: Callable[[], tuple[int, int]]) -> None:
         """`busy`: a call is being written. `room`: free and all bytes of the vault's file system.
@@ -117,6 +129,8 @@ class Upkeep:
         self.time.tick()
         self.effects.self_test.look()
         self.commands.tick()
+        if self._amending is not None:
+            self._amending.tick()
         now_ns = self.time.now_ns
         if now_ns is not None:
             self.holds.end_those_over(now_ns)

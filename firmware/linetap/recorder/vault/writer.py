@@ -87,7 +87,7 @@ class VaultWriter:
         self._log = unit_log
         rooms.make(open_calls(config), private=True)
         config.vault_path.mkdir(parents=True, exist_ok=True)
-        self.epochs = Epochs(config, self.clock_is_trusted)
+        self.epochs = Epochs(config, self.clock_is_trusted, self._is_dated)
         self._index = Index(config, self.epochs, unit_log)
         unit_log.count_events(lambda: outbox.last_seq)
         self._logged_list: str | None = None
@@ -118,8 +118,9 @@ class VaultWriter:
     ) -> Upkeep:
         """Before `start`: retention ends calls, and commands are taken, from now on."""
         self.upkeep = Upkeep(
-            self._config, self._log, self._append, self.epochs, self._outbox, self._clock, boot, synced, config_file
-        )
+            self._config, self._log, self._append, self.epochs, self._outbox, self._clock, boot, synced, config_file,
+            self._sign,
+        )  # fmt: skip
         return self.upkeep
 
     def take_walks(self, sign: Sign) -> None:
@@ -160,7 +161,7 @@ class VaultWriter:
 
     def note(self, call_id: str, note: CallNote) -> None:
         if self._journal is not None:
-            self._journal.note(call_id, note)
+            self._journal.note(call_id, msgspec.structs.replace(note, record=self._counted(note.record)))
 
     def open(self, call_id: str, line: int, first_frame: int) -> None:
         self._put(Open(call_id, line, first_frame))
@@ -172,6 +173,7 @@ class VaultWriter:
             recording.permitted = frame
 
     def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
+        record = self._counted(record)
         self.note(call_id, last_note(record, end_frame))
         self._put(Close(call_id, end_frame, record, list(withheld)))
 
@@ -445,9 +447,18 @@ class VaultWriter:
     def clock_is_trusted(self, made_at_ns: int) -> bool:
         """A clock that says it is before the list was made is wrong, as is one that has jumped: what day it is nobody
         knows."""
-        if self.upkeep is not None and self.upkeep.time.is_distrusted:
-            return False
-        return self._clock.utc_ns() >= made_at_ns - CLOCKS_DIFFER_NS
+        if self.upkeep is None:
+            return self._clock.utc_ns() >= made_at_ns - CLOCKS_DIFFER_NS
+        return self.upkeep.time.is_dated and self.upkeep.time.date_ns >= made_at_ns - CLOCKS_DIFFER_NS
+
+    def _is_dated(self) -> bool:
+        return self.upkeep is None or self.upkeep.time.is_dated
+
+    def _counted(self, record: CallRecord) -> CallRecord:
+        """With its moment in counted time, by whichever thread."""
+        if self.upkeep is None or record.counted is not msgspec.UNSET:
+            return record
+        return msgspec.structs.replace(record, counted=self.upkeep.time.counted_now())
 
     def _gaps_found(self) -> None:
         if self._journal is not None:

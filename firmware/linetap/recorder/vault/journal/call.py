@@ -166,8 +166,8 @@ def _public(record: CallRecord) -> CallRecord:
 
 
 def _timeless(record: CallRecord) -> CallRecord:
-    """The clock's last correction is no news of a call."""
-    return msgspec.structs.replace(record, clock=None)
+    """The clock's last correction is no news of a call, nor that time goes on."""
+    return msgspec.structs.replace(record, clock=None, counted=msgspec.UNSET)
 
 
 def _unknown(recording: Recording) -> CallRecord:

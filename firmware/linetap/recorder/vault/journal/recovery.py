@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap.clock import NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.durable import files
 from linetap.errors import Refusal
@@ -27,7 +27,7 @@ from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, Over, Snapshot, State, Tick
 from linetap.recorder.vault.journal.frames import Run
-from linetap.records import Audio, CallRecord, Gap, UnitKeyRecord
+from linetap.records import Audio, CallRecord, CountedMoment, Gap, UnitKeyRecord
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 
 POWER = "power"  # `ended_by`, `why`, and the cause of a gap
@@ -109,11 +109,11 @@ class Recovery:
     def seal(self, sign: Sign) -> CallRecord:
         """When what was laid is on disk. The record as it is sealed, now or before."""
         if self._folder is not None:
-            return self._folder.seal_recovered(self._with_key(self._dated(self._record(self._folder.samples))), sign)
+            return self._folder.seal_recovered(self._with_key(self._record(self._folder.samples)), sign)
         if self.is_sealed:
             record = msgspec.json.decode((self._path / sealed.RECORD).read_bytes(), type=CallRecord)
         else:
-            record = self._with_key(self._dated(self._record_without_audio()))
+            record = self._with_key(self._record_without_audio())
         seal_without_audio(self._vault, record, sign)  # or the signature that is still missing
         return record
 
@@ -147,8 +147,13 @@ class Recovery:
             if missing > 0:
                 self._gap(gap_of(samples, missing, POWER))
         else:
-            record = self._cut_off(state.utc_ns + (state.first_frame + samples - state.frame) * NS_PER_FRAME)
+            since_ns = (state.first_frame + samples - state.frame) * NS_PER_FRAME
+            record = self._cut_off(state.utc_ns + since_ns)
+            if isinstance(record.counted, CountedMoment):  # of when that state was made, as its time is
+                ms = max(0, record.counted.ms + since_ns // NS_PER_MS)
+                record = msgspec.structs.replace(record, counted=msgspec.structs.replace(record.counted, ms=ms))
             self._gap(Gap(round(samples / RATE_HZ, 6), LAST_MS, POWER))
+        record = self._dated(record)
         begun = OpenCall(self.call_id, record.line, 0, "", b"", epoch=state.epoch, retention=state.begun)
         return msgspec.structs.replace(
             record, disposition="recorded", audio=Audio(gaps=self._gaps), recovered=True,
@@ -157,10 +162,13 @@ class Recovery:
 
     def _record_without_audio(self) -> CallRecord:
         record = self._state.record
-        if record.ended_at is not None and record.disposition != "recorded":
-            return msgspec.structs.replace(record, recovered=True)
         if record.ended_at is None:
             record = self._cut_off(self._state.utc_ns)
+        record = self._dated(record)
+        if record.retention is not None:
+            record = msgspec.structs.replace(record, retention=self._epochs.resolve(record.retention)[0])
+        if self._state.record.ended_at is not None and record.disposition != "recorded":
+            return msgspec.structs.replace(record, recovered=True)
         if record.answered_at is not None or record.disposition == "recorded":
             record = msgspec.structs.replace(record, disposition="discarded")
         return msgspec.structs.replace(record, why=POWER, recovered=True)

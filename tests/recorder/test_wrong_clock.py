@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls recorded by a clock that nobody keeps, or that is wrong: no end but by an agreed one, and none goes early."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from epoch_vault import begin, finish, folder, writer
+
+from epoch_rig import Authority
+from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap.config.schema import Config
+from linetap.desk.verify import verify_vault
+from linetap.evidence import amendment, sealed, signers
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.writer import VaultWriter
+from linetap.records import CallRecord
+from unit_rig import Unit, make_unit
+
+DAY = 86_400 * NS_PER_S
+TRUE = "2026-11-24T22:56:00.000Z"
+CLOCKS = {
+    "1970": "1970-01-01T00:00:40.000Z",
+    "1986": "1986-06-01T00:00:00.000Z",
+    "8 years on": "2034-11-24T22:56:00.000Z",
+}
+
+
+class OtherTime:
+    """A closet with a clock that says something else than it is, until somebody sets it."""
+
+    def __init__(self, config: Config, says: str) -> None:
+        self.config, self.boots, self.synced = config, 1, False
+        self.true_ns = parse_rfc3339(TRUE)
+        self.clock = ManualClock(utc_ns=parse_rfc3339(says), monotonic_ns=40 * NS_PER_S)
+        self.vault = self._start()
+
+    def _start(self) -> VaultWriter:
+        vault = writer(self.config, self.clock)
+        vault.log_leaf("start", self.clock.utc_ns())
+        vault.keep_up(boot=lambda: f"boot {self.boots}", synced=lambda: self.synced)
+        assert vault.step()
+        return vault
+
+    def passes(self, days: float) -> None:
+        self.clock.advance(round(days * DAY))
+        self.true_ns += round(days * DAY)
+        for _ in range(3):
+            assert self.vault.step()
+
+    def right(self) -> None:
+        """A time server is reached."""
+        self.set_clock()
+        self.synced = True
+        for _ in range(4):
+            assert self.vault.step()
+
+    def set_clock(self) -> None:
+        ms = (self.true_ns - self.clock.utc_ns()) / 1e6
+        self.clock.step_utc(self.true_ns - self.clock.utc_ns())
+        self.vault.log_leaf("clock_step", self.clock.utc_ns(), ms=ms)
+
+    def boot(self, says: str, off_days: float = 0) -> None:
+        self.vault._outbox.close()
+        self.vault._log.close()
+        self.true_ns += round(off_days * DAY)
+        self.boots, self.synced = self.boots + 1, False
+        self.clock = ManualClock(utc_ns=parse_rfc3339(says), monotonic_ns=40 * NS_PER_S)
+        self.vault = self._start()
+
+    def call(self, line: int = 1, minutes: int = 1) -> str:
+        """One that ends now, by this clock."""
+        call_id = begin(self.vault, rfc3339(self.clock.utc_ns()), line)
+        self.passes(minutes / 1440)
+        finish(self.vault, self.config, call_id, rfc3339(self.clock.utc_ns()))
+        return call_id
+
+    def record(self, call_id: str) -> CallRecord:
+        return msgspec.json.decode((folder(self.config, call_id) / sealed.RECORD).read_bytes(), type=CallRecord)
+
+    def amendments(self, call_id: str) -> list[amendment.Amendment]:
+        place = self.config.vault_path / amendment.FOLDER
+        return [amendment.decode(path.read_bytes()) for path in sorted(place.glob(f"{call_id}.*.json"))]
+
+    def is_here(self, call_id: str) -> bool:
+        return folder(self.config, call_id).exists()
+
+
+@pytest.fixture
+def unit(tmp_path: Path, run_dir: Path) -> Unit:
+    return make_unit(tmp_path, run_dir)
+
+
+@pytest.fixture(params=["with a key list", "without"])
+def config(request: pytest.FixtureRequest, unit: Unit, tmp_path: Path) -> Config:
+    if request.param == "without":
+        return unit.config
+    authority = Authority(tmp_path)
+    authority.publish(authority.make("2026-11-25", 900))
+    return authority.commissioned(unit.config)
+
+
+def verified(unit: Unit) -> None:
+    trusted = signers.parse(unit.signers.read_text())
+    verdicts = list(verify_vault(unit.config.vault_path, trusted))
+    assert [verdict.problems for verdict in verdicts] == [[]] * len(verdicts)
+
+
+def events(unit: Unit) -> list[dict[str, object]]:
+    return [json.loads(data) for _, data, _ in OutboxReader(unit.config.vault_path / "outbox").from_seq(1, 1000)]
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_a_call_by_a_wrong_clock_waits_and_gets_its_day_by_amendment(unit: Unit, config: Config, clock: str) -> None:
+    closet = OtherTime(config, CLOCKS[clock])
+    call_id = closet.call()
+    ended_ns = closet.true_ns
+    sealed_as = closet.record(call_id)
+    assert sealed_as.retention is not None
+    assert (sealed_as.retention.until, sealed_as.retention.waits_for) == (None, "clock")
+    assert sealed_as.retention.epoch.startswith("overflow-")
+    before = (folder(config, call_id) / sealed.RECORD).read_bytes()
+    assert closet.vault.upkeep is not None
+    assert closet.vault.upkeep.expiry.waiting == {call_id}
+    verified(unit)
+
+    closet.passes(0.5)
+    closet.right()
+    assert (folder(config, call_id) / sealed.RECORD).read_bytes() == before
+    [amended] = closet.amendments(call_id)
+    assert abs(parse_rfc3339(amended.ended_at) - ended_ns) <= NS_PER_S
+    assert amended.uncertainty_s is not None
+    assert amended.uncertainty_s < 60
+    assert amended.until == "2027-01-24T15:00:00.000Z"
+    assert closet.vault.upkeep.expiry.waiting == set()
+    assert [each["document_sha256"] for each in events(unit) if each["event"] == "amended"] == [
+        amendment.digest(amendment.encode(amended))
+    ]
+    verified(unit)
+
+    closet.passes(59)
+    assert closet.is_here(call_id), "its period has not been counted"
+    closet.passes(3)
+    assert not closet.is_here(call_id)
+    assert closet.amendments(call_id) == []
+    verified(unit)
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_nothing_is_destroyed_while_there_is_no_agreed_clock(unit: Unit, config: Config, clock: str) -> None:
+    closet = OtherTime(config, CLOCKS[clock])
+    call_id = closet.call()
+    closet.passes(400)
+    assert closet.is_here(call_id)
+    verified(unit)
+
+
+def test_power_cuts_between_the_call_and_the_clock_are_stated(unit: Unit, config: Config) -> None:
+    """Twice off for days before anybody says the date: when the call was at the latest is all that is known."""
+    closet = OtherTime(config, CLOCKS["1970"])
+    first = closet.call()
+    true_ns = closet.true_ns
+    closet.boot(CLOCKS["1970"], off_days=3)
+    second = closet.call(line=2)
+    closet.boot(CLOCKS["1986"], off_days=2)
+    closet.passes(0.1)
+    closet.right()
+    [amended] = closet.amendments(first)
+    assert amended.uncertainty_s is None
+    assert parse_rfc3339(amended.ended_at) >= true_ns, "never too early"
+    assert amended.until >= "2027-01-28"
+    assert [each.number for each in closet.amendments(second)] == [1]
+    verified(unit)
+
+
+def test_a_call_between_two_agreed_boots_has_its_uncertainty(unit: Unit, config: Config) -> None:
+    closet = OtherTime(config, TRUE)
+    closet.right()
+    known = closet.call()
+    assert closet.record(known).retention.until == "2027-01-24T15:00:00.000Z"  # type: ignore[union-attr]
+    closet.boot(CLOCKS["1970"], off_days=1)
+    call_id = closet.call(line=2)
+    true_ns = closet.true_ns
+    closet.boot(CLOCKS["1970"], off_days=1)
+    closet.right()
+    [amended] = closet.amendments(call_id)
+    assert amended.uncertainty_s is not None
+    latest_ns = parse_rfc3339(amended.ended_at)
+    assert latest_ns - amended.uncertainty_s * NS_PER_S <= true_ns <= latest_ns
+    assert closet.amendments(known) == []
+    verified(unit)
+
+
+def test_what_a_clock_said_first_is_taken_back_when_it_was_wrong(unit: Unit, config: Config) -> None:
+    """A time server of 2034; a boot later two officers put the date right: the calls of then are amended once more."""
+    closet = OtherTime(config, CLOCKS["1970"])
+    call_id = closet.call()
+    wrong = closet.true_ns
+    closet.true_ns += 8 * 365 * DAY
+    closet.right()
+    [first] = closet.amendments(call_id)
+    assert first.until.startswith("2035")
+    closet.true_ns -= 8 * 365 * DAY
+    assert closet.vault.upkeep is not None
+    time = closet.vault.upkeep.time
+    assert time.answer(time.challenge, closet.true_ns, confirms=True) is None
+    closet.synced = False
+    closet.set_clock()
+    for _ in range(4):
+        assert closet.vault.step()
+    _, last = closet.amendments(call_id)
+    assert last.until == "2027-01-24T15:00:00.000Z"
+    latest_ns = parse_rfc3339(last.ended_at)
+    assert last.uncertainty_s is not None
+    assert latest_ns - last.uncertainty_s * NS_PER_S <= wrong <= latest_ns, "the answer may have been on its way"
+    verified(unit)
