@@ -12,6 +12,7 @@ readonly PACKAGES=(
   chrony                               # takes the configuration we ship, and never this machine's clock
   systemd                              # the units are run by it in a namespace of their own
   strace                               # 1 MB, 3 MB installed: which names each service opens, for the attacks on them
+  libfaketime                          # 0.1 MB: the real services by a clock of another decade, set in the middle of a call
   promtool                             # 16 MB, 85 MB installed: whether Prometheus takes our rules and figures
   python3-moto                         # 12 MB: a store of S3's protocol for the second copy
   postgresql-17                        # 19 MB, 59 MB installed: the desk's index where one machine is too small for SQLite

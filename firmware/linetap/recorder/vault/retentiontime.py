@@ -61,7 +61,6 @@ class RetentionTime:
         self.challenge, self._asked_mono_ns = saved.challenge, saved.asked_mono_ns
         self._saved_at_ns: int | None = None
         self._said: tuple[object, ...] = ()
-        self.machine.see(self._sample())  # before the first tick a power cut's calls are dated
 
     @property
     def now_ns(self) -> int | None:
@@ -120,6 +119,10 @@ class RetentionTime:
         """The agreed clock says something else than what was counted: what day it is nobody knows for sure."""
         memory = self.machine.memory
         return bool(memory.waiting_ns or memory.behind_ns)
+
+    def look(self) -> None:
+        """Before the first tick: what a power cut has left is dated, if it can be."""
+        self.machine.see(self._sample())
 
     def tick(self) -> None:
         """Look at the clocks. OSError when what must be remembered cannot be written."""

@@ -121,6 +121,7 @@ class VaultWriter:
             self._config, self._log, self._append, self.epochs, self._outbox, self._clock, boot, synced, config_file,
             self._sign,
         )  # fmt: skip
+        self.upkeep.time.look()
         return self.upkeep
 
     def take_walks(self, sign: Sign) -> None:
