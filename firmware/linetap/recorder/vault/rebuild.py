@@ -16,10 +16,11 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.broker.message import unarmored
 from linetap.clock import Clock, rfc3339
 from linetap.durable.replace import replace_durably
 from linetap.errors import Refusal
-from linetap.evidence import sealed
+from linetap.evidence import amendment, sealed
 from linetap.recorder.vault import told
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
@@ -107,7 +108,23 @@ class Rebuild:
             leaf = msgspec.json.decode(line, type=told.LeafOfCall)
         except ValueError:
             return None
+        if leaf.kind == "amendment":
+            return told.again(leaf, None, self._amendment(leaf))
         return told.again(leaf, self._record(leaf) if leaf.kind == "close" else None)
+
+    def _amendment(self, leaf: told.LeafOfCall) -> tuple[str, str, str] | None:
+        """The very one that the leaf names, while its call is here."""
+        call_id = leaf.call_id or ""
+        if sealed.CALL_ID.fullmatch(call_id) is None or not 0 < leaf.number <= amendment.MOST:
+            return None
+        path = self._vault / amendment.FOLDER / amendment.name(call_id, leaf.number)
+        try:
+            data, signature = path.read_bytes(), path.with_name(path.name + amendment.SUFFIX).read_text("ascii")
+            found = amendment.decode(data)
+        except (OSError, ValueError, Refusal):
+            return None
+        same = amendment.digest(data) == leaf.sha256
+        return (data.decode("utf-8"), unarmored(signature), found.record_sha256) if same else None
 
     def _record(self, leaf: told.LeafOfCall) -> CallRecord | None:
         """The very one that the leaf names; one that has gone or was changed says nothing."""

@@ -163,6 +163,13 @@ class RetentionClock:
         memory = self.memory
         return memory.dated and not memory.waiting_ns and not (memory.behind_ns and memory.synced)
 
+    @property
+    def date_ns(self) -> int:
+        """The date when `elapsed_ns` was last counted, agreed at that moment or not. Of use only when it `is_dated`."""
+        memory = self.memory
+        since_ns = 0 if memory.seen_mono_ns is None else memory.seen_mono_ns - memory.base_mono_ns
+        return max(memory.now_ns or 0, memory.base_ns + since_ns)
+
     def span(self, moment: CountedMoment | None) -> Span | None:
         """When `moment` was; None while nobody knows the date. One that is not of this count was before it.
 
@@ -171,7 +178,7 @@ class RetentionClock:
         memory = self.memory
         if not self.is_dated or memory.now_ns is None:
             return None
-        now_ns, elapsed_ns = max(memory.now_ns, memory.counted_ns), memory.elapsed_ns
+        now_ns, elapsed_ns = self.date_ns, memory.elapsed_ns
         if moment is None or moment.memory != memory.name:
             return Span(now_ns - elapsed_ns, None)
         boot, at_ns = moment.boot, moment.ms * NS_PER_MS

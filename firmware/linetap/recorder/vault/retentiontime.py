@@ -81,8 +81,7 @@ class RetentionTime:
     @property
     def date_ns(self) -> int:
         """The date, counted on where no clock is agreed at the moment. Of use only when it `is_dated`."""
-        memory = self.machine.memory
-        return max(memory.now_ns or 0, memory.counted_ns)
+        return self.machine.date_ns
 
     @property
     def dating(self) -> int:

@@ -55,10 +55,13 @@ def sealed_event(record: CallRecord, record_sha256: str, at: str) -> CallEvent:
     )
 
 
-def again(leaf: LeafOfCall, record: CallRecord | None) -> CallEvent | None:
+def again(
+    leaf: LeafOfCall, record: CallRecord | None, document: tuple[str, str, str] | None = None
+) -> CallEvent | None:
     """A new event that says so, and says no more than is still known; None for a leaf that no event came with.
 
     `record`: the one that a `close` names, where it is still here. Of a call that is destroyed its leaf alone speaks.
+    `document`: the amendment that a leaf names, its signature without armour, and the hash of its record.
     """
     if leaf.call_id is None:
         return None
@@ -70,11 +73,18 @@ def again(leaf: LeafOfCall, record: CallRecord | None) -> CallEvent | None:
     change = msgspec.structs.replace
     match leaf.kind:
         case "close" if record is not None:
-            return change(_of_record(record, leaf), began_at=began_at, rebuilt=True)
+            true = record.actual.began_at if record.actual else began_at
+            return change(_of_record(record, leaf), began_at=true, rebuilt=True)
         case "close":
             return change(event, disposition=leaf.disposition, record_sha256=leaf.record_sha256, began_at=began_at)
         case "hold":
             return change(event, event="held", why="hold_ended" if leaf.ended else None)
+        case "amendment" if document is not None:
+            text, signature, record_sha256 = document
+            return change(
+                event, event="amended", record_sha256=record_sha256, document_sha256=leaf.sha256, amendment=text,
+                amendment_sig=signature, rebuilt=False,
+            )  # fmt: skip
         case "copy":
             return change(event, event="copied")
         case "destruction":
@@ -91,6 +101,6 @@ def _of_record(record: CallRecord, leaf: LeafOfCall) -> CallEvent:
         duration_s=record.duration_s,
         notice=notice.id if notice else None,
         mark=ABUSE if any(mark.kind == ABUSE for mark in record.marks) else None,
-        answered_at=record.answered_at,
-        ended_at=record.ended_at,
+        answered_at=None if record.actual else record.answered_at,
+        ended_at=record.actual.ended_at if record.actual else record.ended_at,
     )
