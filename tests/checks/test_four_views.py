@@ -132,6 +132,7 @@ RAISED: dict[str, Ill] = {code: of_line(code) for code in LINES} | {
     "temperature_high": Ill(files={"sys/class/thermal/thermal_zone0/temp": "90000\n"}),
     "throttled": Ill(files={"sys/bus/platform/devices/soc:firmware/get_throttled": "4\n"}),
     "memory_low": Ill(files={"proc/meminfo": "MemTotal: 1000 kB\nMemAvailable: 10 kB\n"}),
+    "call_undated": of_recorder(undated=2),
     "clock_distrusted": of_recorder(retention_time=RetentionTimeState(ahead_s=86_400 * 400)),
     "clock_stepped": of_recorder(clock=KernelClockState(synced=True, offset_ms=0.0, step_ms=-3000, stepped_ns=0)),
     "clock_unsynced": of_recorder(
