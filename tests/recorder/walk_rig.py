@@ -111,6 +111,12 @@ class Walked:
         self._hang_up()
         self.service = self._start()
 
+    def start_after_failure(self) -> None:
+        """As after an exception: the service has said its last words."""
+        self.service.end()
+        self._hang_up()
+        self.service = self._start()
+
     def _hang_up(self) -> None:
         """The kernel does it for a process that has ended."""
         for caller in self.service.cards._callers.values():

@@ -3,6 +3,10 @@
 
 It is a moment of the main thread: cursors, lines, and the jobs the disk thread had not finished. The slots after
 the cursors are followed again from the ring and lead to the same calls and events, which the vault takes once.
+
+An exception in the midst of a batch leaves lines that are half way from one state to the next. That is never written:
+the next recorder begins before that batch. One that has ended MOST_FAILURES recorders is passed over as a gap, and the
+calls of its card end there.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from linetap.recorder.walk.walk import Walk
 
 NAME = "recorder.checkpoint"
 VERSION = 3
+MOST_FAILURES = 2
 
 log = logging.getLogger("linetap.recorder")
 
@@ -31,6 +36,14 @@ class CardCursor(msgspec.Struct, frozen=True):
     next_frame: int
 
 
+class Failed(msgspec.Struct, frozen=True):
+    """A batch that has ended a recorder by an exception, and how often by now."""
+
+    card: int
+    end: int  # the frame behind it
+    times: int
+
+
 class Checkpoint(msgspec.Struct, kw_only=True):
     version: int = VERSION
     cards: dict[int, CardCursor] = {}
@@ -39,6 +52,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     smdr: SmdrMemory | None = None  # calls that wait for their line, and the day's account
     walk: Walk | None = None
     names: Names | None = None  # as they were at the first start of this boot
+    failed: Failed | None = None
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -21,6 +21,7 @@ from linetap.recorder.walk.turn import Sight
 from linetap.records import LineState
 from linetap.ring import Batch, gap_batch
 
+BATCH_FAILED = "batch_failed"
 IN_USE = ("voice", "digit")  # what shows that somebody is at a line that is off-hook
 
 log = logging.getLogger("linetap.recorder")
@@ -43,6 +44,14 @@ class Recorder:
     def follow(self, card: int, batch: Batch) -> None:
         """One batch of one card. Batches of a card come in order and without a hole."""
         self._cards[card].follow(batch)
+
+    def pass_over(self, card: int, batch: Batch) -> Batch:
+        """A gap in the place of a batch that nobody can follow; the calls of its card end where it begins."""
+        log.error("batch_failed: card %d: %d frames from %d on are passed over", card, batch.frames, batch.frame)
+        lines = len(self._cards[card].lines)
+        gap = gap_batch(lines, batch.seq, batch.frame, batch.frames, batch.mono_ns, batch.utc_ns, BATCH_FAILED)
+        self.cut_off(card, gap, BATCH_FAILED)
+        return gap
 
     def cut_off(self, card: int, at: Batch, why: str) -> None:
         """Nothing more comes from this card: its calls end where `at` begins."""

@@ -16,6 +16,7 @@ from linetap.notices import load_notices
 from linetap.recorder import cardorder, checkpoint
 from linetap.recorder.calls.memory import LineMemory, Names, Surroundings
 from linetap.recorder.calls.retention import default_class
+from linetap.recorder.checkpoint import MOST_FAILURES, Failed
 from linetap.recorder.core import Recorder
 from linetap.recorder.door import Door
 from linetap.recorder.follow import Cards
@@ -41,6 +42,7 @@ from linetap.records import (
     Refused,
     Walking,
 )
+from linetap.ring import Batch
 from linetap.service import START_AGAIN, StateFile, Stop, alive, credential, lock_of, read_state, start_logging
 from linetap.timekeeping import clock_quality
 
@@ -83,6 +85,8 @@ class Service:
         self._config, self._clock = config, clock
         self._state_file, self._state = state_file, state
         remembered = checkpoint.load(config.run_path)
+        self._failed = remembered.failed
+        self._following: tuple[int, Batch] | None = None  # the batch that is half followed
         key = UnitKey(credential(Path(config.key)), config.keys)
         self.cards = Cards(config, clock, remembered.cards)
         sign = key.signer(sealed.RECORD_NAMESPACE)
@@ -125,7 +129,7 @@ class Service:
         self.cards.wait(0 if any(follower.ready() for follower in self.cards.followers.values()) else WAIT_MS)
         for number, follower in self.cards.followers.items():
             if follower.replaced:
-                follower.replaced = False
+                follower.replaced, self._failed = False, None
                 self.core.forget(number)
                 self._adopt_orphans()
             if not follower.ready() or (found := follower.read()) is None:
@@ -135,7 +139,11 @@ class Service:
             if again:
                 self.core.listen_again(number, batch)
                 continue
+            if self._has_failed(number, batch):
+                batch = self.core.pass_over(number, batch)
+            self._following = number, batch
             self.core.follow(number, batch)
+            self._following = None
             self._remember()
         if self.smdr is not None and self.smdr.turn():
             self._remember()
@@ -154,8 +162,24 @@ class Service:
         smdr = self.smdr.join.memory() if self.smdr is not None else None
         moment = checkpoint.Checkpoint(
             cards=cursors, lines=self.core.memories(), jobs=jobs, smdr=smdr, walk=self.guide.walk,
-            names=self._names,
+            names=self._names, failed=self._failed,
         )  # fmt: skip
+        checkpoint.save(self._config.run_path, moment)
+
+    def _has_failed(self, card: int, batch: Batch) -> bool:
+        """It has ended recorders, and would end this one."""
+        if self._failed is None or self._failed.card != card:
+            return False
+        if batch.frame >= self._failed.end:
+            self._failed = None
+            return False
+        return self._failed.times >= MOST_FAILURES
+
+    def _take_back(self, card: int, batch: Batch) -> None:
+        """An exception has ended the following of this batch: what stands on tmpfs is of the moment before."""
+        moment, before = checkpoint.load(self._config.run_path), self._failed
+        times = 1 if before is None or before.card != card else before.times + 1
+        moment.failed = Failed(card, batch.frame + batch.frames, times)
         checkpoint.save(self._config.run_path, moment)
 
     def _obey(self, command: RecorderCommand) -> Refused | Walking | None:
@@ -233,7 +257,10 @@ class Service:
             self.smdr.end()
         self._pulse.stop("asked" if self.vault.failure is None else "failure")
         self.vault.stop(PATIENCE_S)
-        self._remember()
+        if self._following is None:
+            self._remember()
+        else:
+            self._take_back(*self._following)
         if self.vault.failure is not None:
             failure = self.vault.failure
             code = failure.code if isinstance(failure, LinetapError) else "disk_thread"
