@@ -18,6 +18,7 @@ from hypothesis import settings
 from broker import MOSQUITTO_21, PROGRAMS, Broker
 from bundle_rig import BundleRig
 from linetap.checks import machine
+from linetap.durable import broken
 from postgres_rig import Postgres
 from release_rig import Desk
 from reporter_rig import Floor
@@ -31,6 +32,12 @@ settings.load_profile("linetap")
 def _no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's unit has no heat, supply or disks of its own: how the machine is that runs it must not matter."""
     monkeypatch.setattr(machine, "ROOT", Path("/nowhere"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_broken() -> None:
+    """A process remembers which files it has found broken; each test is a process that begins."""
+    broken.forget()
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_a_damaged_file_is_told_in_one_line_and_hides_no_other(
     with caplog.at_level(logging.ERROR):
         assert load(tmp_path) == {4: FULL}
     (record,) = caplog.records
-    assert "learned_damaged" in record.getMessage()
+    assert "file_broken" in record.getMessage()
     assert "03.json" in record.getMessage()
     assert "\n" not in record.getMessage()
 

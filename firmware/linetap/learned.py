@@ -7,18 +7,21 @@ is as good as none: what a line was configured with is there in its place.
 
 from __future__ import annotations
 
-import logging
-import os
+import re
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
+
 Volts = Annotated[float, Meta(ge=0, le=100)]
 Decibels = Annotated[float, Meta(ge=-100, le=20)]
 
-log = logging.getLogger("linetap.learned")
+_NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
+_READABLE = 0o644  # capture and recorder are others than who learns
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -32,14 +35,16 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     learned_at: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT[0-9:.]{8,12}Z$")]  # as rfc3339 writes it: text orders
 
 
+FILE = SmallFile("learned", Learned, 4096)
+
+
 def load(folder: Path) -> dict[int, Learned]:
     """By line number. A folder that is not there holds nothing."""
     found = {}
     for path in sorted(folder.glob("[0-9]*.json")):
-        try:
-            found[int(path.stem)] = msgspec.json.decode(path.read_bytes(), type=Learned)
-        except (OSError, ValueError) as error:  # ValueError: the name too, and all of msgspec's
-            log.error("learned_damaged: %s: %s; `linetap line learn` writes it anew", path, error)
+        line = FILE.look(path)  # broken: `linetap line learn` writes it anew
+        if line is not None and _NUMBER.fullmatch(path.stem):
+            found[int(path.stem)] = line
     return found
 
 
@@ -59,16 +64,5 @@ def save(folder: Path, line: int, learned: Learned) -> Path:
     """The file, on the disk before this returns. OSError when it cannot be written."""
     folder.mkdir(parents=True, exist_ok=True)
     path = path_of(folder, line)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with fresh.open("xb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(learned)) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
-    whole = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(whole)  # the new name too
-    finally:
-        os.close(whole)
+    replace_durably(path, FILE.encode(learned), mode=_READABLE)
     return path

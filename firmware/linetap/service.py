@@ -18,8 +18,10 @@ import msgspec
 
 from linetap import __version__, handover, rooms
 from linetap.clock import NS_PER_MS, Clock
-from linetap.durable import broken
+from linetap.durable import broken, envelope
+from linetap.durable.envelope import Broken
 from linetap.durable.replace import replace_in_ram
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import AlreadyRunning
 from linetap.log import handler_for
 from linetap.records import ServiceState
@@ -30,6 +32,7 @@ START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration is another one 
 DEAD_AFTER_MS = 1500
 _RENEWED = "renewed"  # no .json: nobody's state
 _TAKES_NOTHING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOENT, errno.EACCES)  # of a folder
+STATE_KIND = "state"
 _MOST_BYTES = 1 << 20  # of a state: 128 lines have 40 kB
 
 log = logging.getLogger("linetap.service")
@@ -102,7 +105,7 @@ class _Renewed(msgspec.Struct):
     services: list[str]
 
 
-_RENEWAL = msgspec.json.Decoder(_Renewed)
+_RENEWAL = SmallFile("renewed", _Renewed)
 
 
 class StateFile:
@@ -127,12 +130,11 @@ class StateFile:
         """`idle`: there is no work, so that no progress is no fault; `in_spite` of the fault it tells it works;
         `stands`: one of its threads does not get on."""
         state.mono_ns = self._clock.monotonic_ns()
-        with contextlib.suppress(OSError, msgspec.MsgspecError):  # there is none, as a rule
-            renewed = _renewed(self._run_dir)
+        if (renewed := _renewed(self._run_dir)) is not None:
             self.outdated = self._name in renewed.services and renewed.at_ns > self._began_ns
         state.broken_files = broken.names()
         state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
-        self._replace(msgspec.json.encode(state))
+        self._replace(envelope.wrap(STATE_KIND, msgspec.json.encode(state) + b"\n"))
         self._supervisor.tell(state, idle, in_spite, stands)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
 
@@ -157,20 +159,31 @@ class StateFile:
 def ask_to_start_again(run_dir: Path, clock: Clock, services: list[str]) -> None:
     """Those of them that have begun by now; each does it when it next writes its state. The recorder's to say."""
     place = rooms.enter(run_dir, "recorder") / _RENEWED
-    replace_in_ram(place, msgspec.json.encode(_Renewed(clock.monotonic_ns(), services)))
+    _RENEWAL.replace_in_ram(place, _Renewed(clock.monotonic_ns(), services))
 
 
-def _renewed(run_dir: Path) -> _Renewed:
-    return handover.decoded(handover.read(rooms.room(run_dir, "recorder"), _RENEWED, _MOST_BYTES), _RENEWAL)
+def _renewed(run_dir: Path) -> _Renewed | None:
+    """None: there is none, as a rule."""
+    folder = rooms.room(run_dir, "recorder")
+    try:
+        return _RENEWAL.decode(handover.read(folder, _RENEWED, _MOST_BYTES))
+    except Broken as error:
+        broken.tell(folder / _RENEWED, error)
+    except OSError:
+        pass
+    return None
 
 
 def read_state[S: ServiceState](run_dir: Path, name: str, kind: type[S]) -> S | None:
     """The last state a service wrote, or None where there is none that can be read."""
     try:
         found = handover.read(rooms.room(run_dir, name), f"{name}.json", _MOST_BYTES)
-        return handover.decoded(found, msgspec.json.Decoder(kind))
-    except (OSError, msgspec.DecodeError):
-        return None
+        return SmallFile(STATE_KIND, kind).decode(found)
+    except Broken as error:
+        broken.tell(rooms.room(run_dir, name) / f"{name}.json", error)
+    except OSError:
+        pass
+    return None
 
 
 def stamp(path: Path | str) -> tuple[int, int] | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attack_house import House
 
+from attack_house import House
 from keeping_rig import DAY
 from linetap.evidence import age, hold, keys
 from linetap.evidence.command import HERE, MAY

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from attack_house import House
 
 import config_file
+from attack_house import House
 from keeping_rig import Keeper
 from linetap.config import config_sha256
 from linetap.config.schema import MOST_DAYS, RetentionClass

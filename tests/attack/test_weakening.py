@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from attack_house import HOUR, House, a_weaker
 
 import config_file
+from attack_house import HOUR, House, a_weaker
 from keeping_rig import DAY, UNIT
 from linetap import cli, learned
 from linetap.clock import NS_PER_S, ManualClock, rfc3339

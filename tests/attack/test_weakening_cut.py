@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attack_house import HOUR, House, a_weaker
 
+from attack_house import HOUR, House, a_weaker
 from disk_writes import replace_durably_by
 from linetap.config import load_config
 from linetap.durable.replace import replace_durably

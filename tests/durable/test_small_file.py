@@ -25,11 +25,6 @@ FILE = SmallFile("thing", Thing, most_bytes=4096)
 VALUE = Thing("가나다", 7)
 
 
-@pytest.fixture(autouse=True)
-def nothing_told() -> None:
-    broken.forget()
-
-
 def test_every_bit_of_it_counts() -> None:
     data = FILE.encode(VALUE)
     assert FILE.decode(data) == VALUE
@@ -85,7 +80,7 @@ def test_what_is_broken_is_set_aside_under_its_name(tmp_path: Path, damage: byte
     assert FILE.load(path) is None
     assert not path.exists()
     assert (tmp_path / "thing.json.broken-1").read_bytes() == damage
-    assert broken.names() == ["thing.json"]
+    assert broken.names() == [f"{tmp_path.name}/thing.json"]
     assert FILE.load(path) is None
     assert os.listdir(tmp_path) == ["thing.json.broken-1"]
 
@@ -123,7 +118,7 @@ def test_a_folder_that_takes_nothing_is_told_all_the_same(tmp_path: Path, monkey
     monkeypatch.setattr(Path, "rename", read_only)
     assert FILE.load(path) is None
     assert path.exists()
-    assert broken.names() == ["thing.json"]
+    assert broken.names() == [f"{tmp_path.name}/thing.json"]
 
 
 def test_the_next_process_tells_it_for_a_week(tmp_path: Path) -> None:
@@ -132,7 +127,7 @@ def test_the_next_process_tells_it_for_a_week(tmp_path: Path) -> None:
     FILE.load(path)
     broken.forget()
     broken.recall(tmp_path)
-    assert broken.names() == ["thing.json"]
+    assert broken.names() == [f"{tmp_path.name}/thing.json"]
     assert broken.original("thing.json.broken-12") == "thing.json"
     assert broken.original("thing.json") is None
 

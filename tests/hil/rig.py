@@ -94,7 +94,8 @@ def certify(machine: Machine, office: Office) -> None:
 
 
 def state_of[S: ServiceState](machine: Machine, name: str, kind: type[S]) -> S:
-    return msgspec.json.decode(machine.read(f"/run/linetap/{name.partition('@')[0]}/{name}.json"), type=kind)
+    told = machine.read(f"/run/linetap/{name.partition('@')[0]}/{name}.json")
+    return msgspec.json.decode(told.splitlines()[-1], type=kind)
 
 
 def start_lines(machine: Machine, script: str) -> None:

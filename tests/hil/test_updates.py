@@ -75,7 +75,7 @@ class Updated:
         return found
 
     def state(self) -> UpdateState:
-        return msgspec.json.decode(self.machine.read(STATE), type=UpdateState)
+        return msgspec.json.decode(self.machine.read(STATE).splitlines()[-1], type=UpdateState)
 
     def reaches(self, *steps: str) -> UpdateState:
         self.machine.until(lambda: self.state().step in steps, f"the update is {steps}", LIMIT_S)

@@ -88,7 +88,7 @@ def test_what_is_missing_stands_in_the_report_of_the_day(unit: Unit) -> None:
     name_lines(unit, 'trunk = "1"', 'trunk = "2"')
     write_events(unit.folder, told((9.5, panasonic(-300, 40, "101", trunk="02")), (9.6, "garbage")))
     assert replay_it(unit) == 0
-    report = json.loads((unit.folder / "out" / "smdr" / "2026-11-25.json").read_text())
+    report = json.loads((unit.folder / "out" / "smdr" / "2026-11-25.json").read_text().splitlines()[-1])
     assert [entry["call_id"] for entry in report["not_seen"]] == ["20261124T225600.623Z-L01"]
     assert [(entry["line"], entry["number"]) for entry in report["not_recorded"]] == [(2, "010-****-5678")]
     assert (report["lines"], report["bad"], report["unmatched"]) == (1, 1, 2)

@@ -173,4 +173,5 @@ def lost(record: CallRecord) -> list[Gap]:
 
 
 def state_of[S: ServiceState](guest: Guest, name: str, kind: type[S]) -> S:
-    return msgspec.json.decode(guest.run("cat", f"/run/linetap/{name.partition('@')[0]}/{name}.json"), type=kind)
+    told = guest.run("cat", f"/run/linetap/{name.partition('@')[0]}/{name}.json")
+    return msgspec.json.decode(told.splitlines()[-1], type=kind)

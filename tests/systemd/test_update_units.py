@@ -108,7 +108,7 @@ def _lay_certificates(made: Guest) -> None:
 
 def said(unit: Guest) -> UpdateState | None:
     text = unit.run("cat", f"{UPDATE}/state.json", check=False)
-    return msgspec.json.decode(text, type=UpdateState) if text else None
+    return msgspec.json.decode(text.splitlines()[-1], type=UpdateState) if text else None
 
 
 def step(unit: Guest) -> str:

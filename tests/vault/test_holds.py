@@ -77,7 +77,7 @@ def test_a_hold_that_cannot_be_read_holds_for_ever(unit: Keeper, caplog: pytest.
     unit.restart()
     unit.passes(400)
     assert unit.is_whole(record)
-    assert "hold_damaged" in caplog.text
+    assert "file_broken" in caplog.text
 
 
 def test_the_key_of_a_hold_that_is_none_does_not_stay(unit: Keeper) -> None:

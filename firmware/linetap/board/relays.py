@@ -18,7 +18,8 @@ import msgspec
 
 from linetap import rooms
 from linetap.board.gpio import Gpio, begin, claim, import_gpio
-from linetap.durable.replace import replace_in_ram
+from linetap.durable.envelope import Broken
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import DeviceFault, Refusal
 
 EXAMPLE = "example: linetap relays open --card 1"
@@ -35,6 +36,9 @@ class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     relays: int = 0
 
 
+_FILE = SmallFile("relays", Note, MOST_BYTES)
+
+
 def note_path(run_dir: Path, card: int) -> Path:
     """In capture's own folder, beside its ring: nobody else may say which pins are driven."""
     return run_dir / "audio" / f"relays-{card}"
@@ -44,7 +48,7 @@ def leave_note(run_dir: Path, card: int, note: Note) -> None:
     """Before the first relay can be closed."""
     path = note_path(run_dir, card)
     rooms.make(path.parent)
-    replace_in_ram(path, msgspec.json.encode(note))
+    _FILE.replace_in_ram(path, note)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,11 +69,10 @@ def open_relays(run_dir: Path, card: int) -> None:
     opens them by itself. DeviceFault `gpio_absent`, Refusal for what cannot be read or driven."""
     path = note_path(run_dir, card)
     try:
-        with path.open("rb") as file:
-            note = msgspec.json.decode(file.read(MOST_BYTES), type=Note)
+        note = _FILE.read(path)
     except FileNotFoundError:
         return
-    except ValueError as error:
+    except Broken as error:
         raise Refusal(f"{path}: {error}; restart linetap-capture@{card}, which opens its relays first") from None
     if note.wires is not None:
         _open_simulated(note)

@@ -19,6 +19,7 @@ from linetap.config.load import Source
 from linetap.config.locate import Path as KeyPath
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
+from linetap.durable import kept
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import members, publickeys, unitnames
 
@@ -28,13 +29,14 @@ PATHS = ("key", "vault", "run_dir", "notices", "learned")
 BROKER_PATHS = ("ca", "certificate", "key")
 
 
-def load_config(path: Path, folder: Path | None = None) -> Config:
+def load_config(path: Path, folder: Path | None = None, raw: bytes | None = None) -> Config:
     """The checked configuration of a unit, paths made absolute. BadInput lists every error with its line.
 
-    `folder`: what the paths in it are relative to, where that is not the file's own.
+    `folder`: what the paths in it are relative to, where that is not the file's own. `raw`: its bytes, where they are
+    not read from it. Where the medium has changed the file since it was written, its copy counts (durable/kept.py).
     The unit's key is not opened: of the services the recorder alone may read it, and says what is wrong with it.
     """
-    source = Source(path)
+    source = Source(path, kept.damaged(path) if raw is None else raw)
     config = _checked(source, folder)
     source.check()
     return config

@@ -27,7 +27,7 @@ _found: dict[str, None] = {}
 
 
 def names() -> list[str]:
-    """The files found broken that still have to be told, by name, in the order in which they were found."""
+    """The files found broken that still have to be told, each with its folder, in the order of finding."""
     return list(_found)[:MOST_NAMES]
 
 
@@ -38,16 +38,16 @@ def forget() -> None:
 
 def tell(path: Path, why: object) -> None:
     """In log and alert, once a process. `path` keeps its place: it cannot be moved, or is nobody's here to move."""
-    if path.name not in _found:
+    if _name(path) not in _found:
         log.error("file_broken: %s: %s", path, why)
-        _found[path.name] = None
+        _found[_name(path)] = None
 
 
 def set_aside(path: Path, why: object) -> Path | None:
     """Moves it to its next `.broken-N` and tells it; None where the folder takes no change: then it stays and is told
     all the same."""
     log.error("file_broken: %s: %s", path, why)
-    _found[path.name] = None
+    _found[_name(path)] = None
     try:
         aside = path.with_name(f"{path.name}.broken-{_next_number(path)}")
         path.rename(aside)
@@ -67,13 +67,17 @@ def recall(folder: Path, clock: Clock = SYSTEM) -> None:
         match = _ASIDE.fullmatch(entry)
         with contextlib.suppress(OSError):
             if match and abs(now_s - os.lstat(folder / entry).st_ctime) < STANDS_S:
-                _found[match["name"]] = None
+                _found[_name(folder / match["name"])] = None
 
 
 def original(name: str) -> str | None:
     """The name that a file set aside had; None: it is none."""
     match = _ASIDE.fullmatch(name)
     return match["name"] if match else None
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _next_number(path: Path) -> int:

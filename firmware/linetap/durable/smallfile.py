@@ -21,9 +21,13 @@ MOST_BYTES = 1 << 20
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no link, and no FIFO that waits
 # What a medium answers that has lost the file, and what only somebody else can have put in its place. Any other error
 # says something of the moment and not of the file.
-_DAMAGE = {errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
+DAMAGE = {errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
 
 log = logging.getLogger("linetap.durable")
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
 
 
 class SmallFile[T]:
@@ -38,16 +42,19 @@ class SmallFile[T]:
         old: Callable[[bytes], T] | None = None,
         check: Callable[[T], object] | None = None,
         padded_to: int = 0,
+        msgpack: bool = False,
     ) -> None:
         """`check` raises ValueError for a value of the right type that nobody could have written. `padded_to`: bytes of
-        the content, for a file that is written over in its place and must not change its length."""
+        the content, for a file that is written over in its place and must not change its length. `msgpack`: not JSON,
+        for what is written several times a second and read by nobody else."""
         self.kind = kind
         self._most_bytes = most_bytes
-        self._decoder = msgspec.json.Decoder(of)
+        self._decoder = msgspec.msgpack.Decoder(of) if msgpack else msgspec.json.Decoder(of)
+        self._encode = msgspec.msgpack.encode if msgpack else _json
         self._old, self._check, self._padded_to = old, check, padded_to
 
     def encode(self, value: T) -> bytes:
-        return envelope.wrap(self.kind, msgspec.json.encode(value).ljust(self._padded_to) + b"\n")
+        return envelope.wrap(self.kind, self._encode(value).rjust(self._padded_to))
 
     def decode(self, data: bytes) -> T:
         """Broken unless it is exactly what `encode` made, or what version 0.1 wrote."""
@@ -79,6 +86,18 @@ class SmallFile[T]:
         """FileNotFoundError: there is none. Broken: it is not what was written, or the medium has lost it. OSError for
         what says nothing of the file."""
         return self.decode(self._bytes(path))
+
+    def look(self, path: Path) -> T | None:
+        """For a reader that is not the owner: None as in `load`, but what is broken stays where it is."""
+        try:
+            return self.read(path)
+        except FileNotFoundError:
+            return None
+        except Broken as error:
+            broken.tell(path, error)
+        except OSError as error:
+            log.warning("file_unreadable: %s: %s", path, error.strerror)
+        return None
 
     def load(self, path: Path) -> T | None:
         """For the file's owner. None: there is none, or it was broken: then it is set aside, logged and alarmed, and
@@ -114,7 +133,7 @@ class SmallFile[T]:
         except FileNotFoundError:
             raise
         except OSError as error:
-            if error.errno in _DAMAGE:
+            if error.errno in DAMAGE:
                 raise Broken(error.strerror or "it cannot be read") from None
             raise
         return data

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from linetap.durable import kept
 from linetap.errors import BadInput
 from linetap.ring import RATE_HZ
 
@@ -42,18 +44,36 @@ def load_notices(folder: Path) -> dict[str, Notice]:
 
 
 def load_notice(path: Path) -> Notice:
+    """BadInput names the file. What the medium has changed since it was written is read from its copy."""
+    copy = kept.damaged(path)
     try:
-        with wave.open(str(path), "rb") as file:
+        with wave.open(str(path) if copy is None else io.BytesIO(copy), "rb") as file:
             shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
             if shape != (RATE_HZ, 2, 1):
                 raise BadInput(f"{path}: {shape[0]} Hz, {shape[1] * 8} bit, {shape[2]} channels; use `notice import`")
             if file.getnframes() > LONGEST_S * RATE_HZ:
                 raise BadInput(f"{path}: longer than {LONGEST_S} s")
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
-    except (OSError, EOFError, wave.Error) as error:
+    except (OSError, EOFError, wave.Error, ValueError) as error:
         raise BadInput(f"{path}: not a WAV file that can be read: {error}") from None
-    text = path.with_suffix(".txt")
-    return Notice(path.stem, text.read_text().strip() if text.exists() else "", samples, tag_of(samples))
+    return Notice(path.stem, _text(path.with_suffix(".txt")), samples, tag_of(samples))
+
+
+def keep_copies(folder: Path) -> None:
+    """By whoever may write there: of each notice and its text. OSError: nobody may."""
+    for path in [*folder.glob("*.wav"), *folder.glob("*.txt")]:
+        kept.keep(path)
+
+
+def _text(path: Path) -> str:
+    copy = kept.damaged(path)
+    try:
+        data = copy if copy is not None else path.read_bytes()
+        return data.decode("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: not a text in UTF-8: {error}") from None
 
 
 def tag_of(samples: npt.NDArray[np.int16]) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap.config import notices_folder
 from linetap.errors import BadInput
-from linetap.notices import Notice, load_notice, load_notices
+from linetap.notices import Notice, keep_copies, load_notice, load_notices
 from linetap.notices.importer import import_notice, wav_bytes
 from linetap.notices.level import level_of
 from linetap.ring import RATE_HZ
@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     folder = _folder(args)
     if args.verb == "import":
         print(_line(import_notice(args.file, args.text, folder, args.id, args.replace)))
+        keep_copies(folder)
     elif args.verb == "list":
         for notice in load_notices(folder).values():
             print(_line(notice))

@@ -14,7 +14,8 @@ import msgspec
 
 from linetap.config import Config, load_config
 from linetap.config.schema import RUN_DIR, VAULT, Board
-from linetap.durable.replace import replace_durably
+from linetap.durable import twin
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import LinetapError
 from linetap.provision.order import UNIT
 from linetap.provision.outcome import OrderFault
@@ -44,14 +45,13 @@ class Memory(msgspec.Struct):
         self.board, self.run_dir, self.vault, self.owner = config.board, config.run_dir, config.vault, owner
 
 
+_FILE = SmallFile("order_taken", Memory, _LIMIT_BYTES)
+
+
 def load(home: Path) -> Memory | None:
     """None: there is none. One that is damaged says no: OrderFault, and nothing is taken before a decommissioning."""
     try:
-        with (home / NAME).open("rb") as file:
-            data = file.read(_LIMIT_BYTES + 1)
-        if len(data) > _LIMIT_BYTES:
-            raise ValueError(f"more than {_LIMIT_BYTES} bytes")
-        return msgspec.json.decode(data, type=Memory)
+        return twin.read_either(_FILE, home / NAME)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -59,7 +59,7 @@ def load(home: Path) -> Memory | None:
 
 
 def save(memory: Memory, home: Path) -> None:
-    replace_durably(home / NAME, msgspec.json.encode(memory))
+    twin.replace_both(_FILE, home / NAME, memory)
 
 
 def learn(home: Path, order_lies_there: bool) -> None:

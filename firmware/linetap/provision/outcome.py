@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
-from linetap.clock import SYSTEM, rfc3339
-from linetap.durable.replace import replace_durably
+from linetap.clock import SYSTEM, parse_rfc3339, rfc3339
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import Refusal
 from linetap.records import OrderState
 
 NAME = "linetap-order.json"
 _LIMIT_BYTES = 4096
 _READABLE = 0o644
+
+
+_FILE = SmallFile("order", OrderState, _LIMIT_BYTES, check=lambda state: parse_rfc3339(state.at))
 
 
 class OrderFault(Refusal):
@@ -31,14 +32,10 @@ class OrderFault(Refusal):
 def note(run_dir: Path, code: str, sha256: str | None) -> None:
     """`sha256` of the order, or of the statement by which a key ended."""
     path = run_dir / NAME
-    replace_durably(path, msgspec.json.encode(OrderState(rfc3339(SYSTEM.utc_ns()), code, sha256 or "")))
+    _FILE.replace(path, OrderState(rfc3339(SYSTEM.utc_ns()), code, sha256 or ""))
     path.chmod(_READABLE)
 
 
 def load(run_path: Path) -> OrderState | None:
     """None: nothing was on the card in this boot. `run_path` is that of the services, beside which it lies."""
-    try:
-        with run_path.with_name(NAME).open("rb") as file:
-            return msgspec.json.decode(file.read(_LIMIT_BYTES), type=OrderState)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+    return _FILE.look(run_path.with_name(NAME))

@@ -23,6 +23,7 @@ from linetap.commission.init import NAMESPACES
 from linetap.config import load_config
 from linetap.config.schema import Keys
 from linetap.desk import wipe
+from linetap.durable import kept, twin
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import unitlog
@@ -37,7 +38,14 @@ ASKED = "linetap-decommission.txt"  # on the card: the unit's name
 FOLDER = "retired"  # in /etc/linetap
 HOLD_S, LOOK_EVERY_S = 5, 0.1
 _KEY_LINE_WORDS = 3  # of unit.key.pub: type, key, the unit's name
-_ENDS = (f"{KEY}.pub", "tls.key", "tls.pem", UNIT, memory.NAME)  # the memory last: until then it is done again
+_ENDS = (
+    f"{KEY}.pub",
+    "tls.key",
+    "tls.pem",
+    UNIT,
+    f"{memory.NAME}{twin.SUFFIX}",
+    memory.NAME,
+)  # the memory last: until then it is done again
 
 
 class Retired(msgspec.Struct, kw_only=True):
@@ -136,7 +144,9 @@ def _public(path: Path) -> str:
 
 def _forget(home: Path) -> None:
     for each in _ENDS:
-        (home / each).resolve().unlink(missing_ok=True)
+        place = (home / each).resolve()
+        kept.kept_of(place).unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
 
 
 def _require_own(ending: _Ending) -> None:

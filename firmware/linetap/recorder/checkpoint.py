@@ -11,13 +11,12 @@ calls of its card end there.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import msgspec
 
 from linetap import rooms
-from linetap.durable.replace import replace_in_ram
+from linetap.durable.smallfile import SmallFile
 from linetap.recorder.calls.memory import LineMemory, Names
 from linetap.recorder.smdr.join import SmdrMemory
 from linetap.recorder.vault.jobs import Job
@@ -26,8 +25,6 @@ from linetap.recorder.walk.walk import Walk
 NAME = "recorder.checkpoint"
 VERSION = 3
 MOST_FAILURES = 2
-
-log = logging.getLogger("linetap.recorder")
 
 
 class CardCursor(msgspec.Struct, frozen=True):
@@ -55,22 +52,14 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     failed: Failed | None = None
 
 
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Checkpoint)
+_FILE = SmallFile("checkpoint", Checkpoint, 64 << 20, msgpack=True)
 
 
 def save(run_dir: Path, checkpoint: Checkpoint) -> None:
-    replace_in_ram(rooms.make(run_dir / rooms.CALLS, private=True) / NAME, _ENCODER.encode(checkpoint), private=True)
+    _FILE.replace_in_ram(rooms.make(run_dir / rooms.CALLS, private=True) / NAME, checkpoint, private=True)
 
 
 def load(run_dir: Path) -> Checkpoint:
     """The last checkpoint of this boot; an empty one where there is none that can be read."""
-    path = run_dir / rooms.CALLS / NAME
-    try:
-        found = _DECODER.decode(path.read_bytes())
-    except FileNotFoundError:
-        return Checkpoint()
-    except (OSError, ValueError) as error:
-        log.error("checkpoint_lost: %s: %s; calls in progress are sealed as they are", path, error)
-        return Checkpoint()
-    return found if found.version == VERSION else Checkpoint()
+    found = _FILE.load(run_dir / rooms.CALLS / NAME)
+    return found if found is not None and found.version == VERSION else Checkpoint()

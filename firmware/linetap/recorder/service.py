@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Literal
@@ -10,9 +11,10 @@ from typing import Literal
 from linetap import __version__, learned, unitkeys
 from linetap.clock import SYSTEM, Clock
 from linetap.config import Config, change, config_sha256
+from linetap.durable import broken, kept
 from linetap.errors import LinetapError
 from linetap.evidence import sealed, walk
-from linetap.notices import load_notices
+from linetap.notices import keep_copies, load_notices
 from linetap.recorder import cardorder, checkpoint
 from linetap.recorder.calls.memory import LineMemory, Names, Surroundings
 from linetap.recorder.calls.retention import default_class
@@ -46,6 +48,7 @@ from linetap.ring import Batch
 from linetap.service import START_AGAIN, StateFile, Stop, alive, credential, lock_of, read_state, start_logging
 from linetap.timekeeping import clock_quality
 
+_OF_SMALL_FILES = ("", "outbox", "faults", "keys", "smdr")  # of the vault: what was set aside there lately is told
 WAIT_MS = 100
 IDLE_MS = 1000  # so little of the rings is not followed yet: nothing comes, or nothing waits
 PATIENCE_S = 10.0  # for the disk at the end
@@ -84,6 +87,8 @@ class Service:
     ) -> None:
         self._config, self._clock = config, clock
         self._state_file, self._state = state_file, state
+        for folder in _OF_SMALL_FILES:
+            broken.recall(config.vault_path / folder, clock)
         remembered = checkpoint.load(config.run_path)
         self._failed = remembered.failed
         self._following: tuple[int, Batch] | None = None  # the batch that is half followed
@@ -104,6 +109,7 @@ class Service:
         for line, since_ns in linefaults.load(config.vault_path).items():
             remembered.lines.setdefault(line, LineMemory()).deaf_since_ns = since_ns
         self.core = Recorder(around, remembered.lines)
+        _keep_copies(config, config_file)
         self._learned, self._learned_stamp = Path(config.learned), 0
         self.vault.take_up(remembered.jobs)
         if self.smdr is None and remembered.smdr is not None:
@@ -266,6 +272,15 @@ class Service:
             code = failure.code if isinstance(failure, LinetapError) else "disk_thread"
             self._state.fault = Fault(code, str(failure))
         self._tell()
+
+
+def _keep_copies(config: Config, config_file: Path | None) -> None:
+    """Of what a person has written, now that it has proved good. Where the recorder may not write, root does."""
+    with contextlib.suppress(OSError):
+        if config_file is not None:
+            kept.keep(config_file)
+    with contextlib.suppress(OSError):
+        keep_copies(Path(config.notices))
 
 
 def _first_state(config: Config, clock: Clock) -> RecorderState:

@@ -7,13 +7,26 @@ encrypted file system: only who has opened it can write another.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from linetap.durable import twin
+from linetap.durable.envelope import Broken
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import Refusal
 
 NAME = ".boots"
-_LIMIT_BYTES = 32
+_LIMIT_BYTES = 512
+_MOST_DIGITS = 12
+
+
+def _old(data: bytes) -> int:
+    text = data.decode("ascii").strip()
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise ValueError("a number of boots would be right")
+    return int(text)
+
+
+_FILE = SmallFile("boots", int, _LIMIT_BYTES, _old)
 
 
 class Stale(Refusal):
@@ -34,21 +47,11 @@ def check(folders: list[Path], count: int) -> None:
 def write(folders: list[Path], count: int) -> None:
     """On disk when this returns. Before the TPM counts."""
     for folder in folders:
-        fresh = folder / f"{NAME}.new"
-        fresh.write_text(f"{count}\n")
-        fd = os.open(fresh, os.O_RDONLY)
-        os.fsync(fd)
-        os.close(fd)
-        fresh.rename(folder / NAME)
-        fd = os.open(folder, os.O_RDONLY)
-        os.fsync(fd)
-        os.close(fd)
+        twin.replace_both(_FILE, folder / NAME, count)
 
 
 def _read(folder: Path) -> int | None:
     try:
-        with (folder / NAME).open("rb") as file:
-            text = file.read(_LIMIT_BYTES)
-        return int(text) if text.strip().isdigit() else None
-    except OSError:
+        return twin.read_either(_FILE, folder / NAME)
+    except (OSError, Broken):
         return None

@@ -15,11 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
 from linetap.config import Config
 from linetap.durable import files
-from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.update import state, wish
 from linetap.update.fault import UpdateFault
@@ -78,7 +75,7 @@ def take(top: Path, config: Config, machine: Machine) -> Wish | None:
         copy.unlink()
         return None
     wanted = Wish(version=info.version, sha256=sha256, size=size)
-    replace_durably(folder / wish.STICK, msgspec.json.encode(wanted))
+    wish.FILE.replace(folder / wish.STICK, wanted)
     return wanted
 
 

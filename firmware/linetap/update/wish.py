@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from linetap.config import Config
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import BadInput
 from linetap.update.release import PATTERN
 
@@ -34,6 +35,9 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     size: Annotated[int, Meta(ge=1, le=LARGEST_BYTES)]
     url: Annotated[str, Meta(max_length=1000)] | None = None
+
+
+FILE = SmallFile("update_wish", Wish, _LIMIT_BYTES)
 
 
 def folder_of(config: Config) -> Path:
@@ -71,7 +75,7 @@ def read(path: Path) -> Wish | None:
         raise BadInput(f"{path}: {why}") from None
     try:
         with os.fdopen(fd, "rb") as file:
-            wish = msgspec.json.decode(file.read(_LIMIT_BYTES), type=Wish)
+            wish = FILE.decode(file.read(_LIMIT_BYTES))
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: {error}") from None
     if wish.url is not None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.desk import callfolder
@@ -22,7 +20,7 @@ from linetap.errors import Refusal
 from linetap.evidence import keys, sshsig
 from linetap.evidence.signers import Signer, require_trust
 from linetap.recorder.vault import segments
-from linetap.recorder.vault.outbox import CONFIRMED, GENESIS, SEGMENT_BYTES
+from linetap.recorder.vault.outbox import CONFIRMED, CONFIRMED_FILE, GENESIS, SEGMENT_BYTES
 
 FOLDER, NAMESPACE = "outbox", "linetap-event"
 _LIMIT_BYTES = 2 * SEGMENT_BYTES[1]
@@ -39,15 +37,6 @@ class _Event(msgspec.Struct):
     call_id: str | None = None
     event: str = ""
     to_seq: int = 0
-
-
-class _Lost(msgspec.Struct):
-    last: int = 0
-
-
-class _Confirmed(msgspec.Struct):
-    through: Annotated[int, Meta(ge=0)] = 0
-    lost: _Lost | None = None
 
 
 class OutboxCheck:
@@ -124,7 +113,7 @@ class OutboxCheck:
     def _gone(self) -> int:
         """Up to where the unit may have let go, as it says itself. Nothing signs that: the desk has the events."""
         try:
-            found = msgspec.json.decode(callfolder.read(self._folder / CONFIRMED, 4096), type=_Confirmed)
+            found = CONFIRMED_FILE.decode(callfolder.read(self._folder / CONFIRMED, 4096))
         except (Refusal, ValueError, RecursionError):
             return 0
         return max(found.through, found.lost.last if found.lost is not None else 0)

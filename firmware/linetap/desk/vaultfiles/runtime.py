@@ -20,7 +20,8 @@ WHAT = {
 }
 _PLACES = [
     (r"journal/[ab]\.journal", "journal"),
-    (r"(clock|commands|holdtimes|weakened)\.json|outbox/(confirmed|places)\.json", "counters and times"),
+    (r"(clock|weakened)\.json(\.twin)?|(commands|holdtimes)\.json", "counters and times"),
+    (r"outbox/(confirmed|places)\.json", "counters and times"),
     (r"(destroying|rebuild|update)\.json|update\.told", "work in progress"),
     (r"smdr/[^/]+\.json", "the PBX's account"),
     (r"faults/\d{2,3}\.json", "lines at fault"),

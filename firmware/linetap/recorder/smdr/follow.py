@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-import msgspec
-
 from linetap.clock import Clock
 from linetap.config.schema import Config
 from linetap.recorder.smdr.join import FOLDER, SmdrJoin, SmdrMemory
-from linetap.recorder.smdr.ledger import MOST_DAYS, Day
+from linetap.recorder.smdr.ledger import DAY_FILE, MOST_DAYS
 from linetap.recorder.smdr.port import SmdrPort
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.records import RecorderState
@@ -60,11 +58,9 @@ class Smdr:
         today = date.fromisoformat(ledger.name_at(self._clock.utc_ns()))
         for ago in range(MOST_DAYS):
             name = (today - timedelta(days=ago)).isoformat()
-            try:
-                data = (config.vault_path / FOLDER / f"{name}.json").read_bytes()
-                ledger.memory.days[name] = msgspec.json.decode(data, type=Day)
-            except (OSError, ValueError):
-                continue  # there is none, or none that can be read: today begins here
+            found = DAY_FILE.load(config.vault_path / FOLDER / f"{name}.json")
+            if found is not None and found.day == name:
+                ledger.memory.days[name] = found
 
 
 def start_smdr(config: Config, clock: Clock, vault: VaultWriter, remembered: SmdrMemory | None) -> Smdr | None:

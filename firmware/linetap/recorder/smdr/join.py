@@ -15,7 +15,7 @@ from linetap.clock import NS_PER_S, Clock
 from linetap.config.schema import Config
 from linetap.recorder.ports import CallNote, Stretches, VaultPort, last_note
 from linetap.recorder.smdr.layouts import parser
-from linetap.recorder.smdr.ledger import Day, Ledger, LedgerMemory, late_of
+from linetap.recorder.smdr.ledger import DAY_FILE, Day, Ledger, LedgerMemory, late_of
 from linetap.recorder.smdr.line import SmdrLine
 from linetap.recorder.smdr.match import Matcher, times_of
 from linetap.recorder.vault.jobs import Close
@@ -168,7 +168,7 @@ class SmdrJoin:
             self._report(day)
 
     def _report(self, day: Day) -> None:
-        self._keep(f"{FOLDER}/{day.day}.json", msgspec.json.format(msgspec.json.encode(day), indent=1) + b"\n")
+        self._keep(f"{FOLDER}/{day.day}.json", DAY_FILE.encode(day))
 
     def held_calls(self) -> set[str]:
         return set(self._held)

@@ -17,6 +17,7 @@ import msgspec
 
 from linetap.clock import NS_PER_S, from_utc_ns, rfc3339
 from linetap.config.schema import Config
+from linetap.durable.smallfile import SmallFile
 from linetap.mask import masked
 from linetap.recorder.smdr import coverage
 from linetap.recorder.smdr.line import SmdrLine
@@ -78,6 +79,9 @@ class Day(msgspec.Struct, kw_only=True):
         if not self.counted:
             return None
         return PbxDay(day=self.day, calls=self.calls, recorded=self.recorded, missing=self.missing, unseen=self.unseen)
+
+
+DAY_FILE = SmallFile("pbx_day", Day)
 
 
 class Late(msgspec.Struct, frozen=True):

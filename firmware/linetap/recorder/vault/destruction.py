@@ -27,7 +27,7 @@ import msgspec
 
 from linetap.clock import rfc3339
 from linetap.durable import files
-from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
 from linetap.evidence import amendment, sealed
 from linetap.recorder.vault import lifetime
 from linetap.recorder.vault.holds import Holds
@@ -48,6 +48,9 @@ class _Intent(msgspec.Struct):
     calls: list[str] = []
 
 
+_FILE = SmallFile("destroying", _Intent, 1 << 22)
+
+
 class Destruction:
     """`report` puts an event into the outbox, unless it is there."""
 
@@ -66,7 +69,7 @@ class Destruction:
     def intend(self, calls: list[str], now_ns: int) -> None:
         """OSError: it is not intended."""
         intent = _Intent(rfc3339(now_ns), calls)
-        replace_durably(self._vault / NAME, msgspec.json.encode(intent))
+        _FILE.replace(self._vault / NAME, intent)
         self._intent = intent
 
     def go_on(self, now_ns: int) -> tuple[list[Lifetime], list[str]]:
@@ -123,14 +126,8 @@ class Destruction:
         return found
 
     def _load(self) -> _Intent:
-        path = self._vault / NAME
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=_Intent)
-        except FileNotFoundError:
-            return _Intent("")
-        except (OSError, ValueError) as error:
-            log.error("vault_damaged: %s: %s; the scan finds what it was about", path, error)
-            return _Intent("")
+        """Where it is broken, the scan finds again what it was about."""
+        return _FILE.load(self._vault / NAME) or _Intent("")
 
 
 def remove_remnant(folder: Path) -> None:

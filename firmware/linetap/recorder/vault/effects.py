@@ -14,7 +14,7 @@ import msgspec
 from linetap.clock import Clock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.config.weakening import Weakening
-from linetap.durable import files
+from linetap.durable import broken, files
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import authority as authorities
@@ -233,7 +233,7 @@ class Effects:
         try:
             return roles.check(path.read_bytes(), _beside(path).read_bytes(), self._authority)
         except (OSError, BadInput, roles.RolesFault) as error:
-            log.error("roles_damaged: %s: %s; only the authority may command", path, error)
+            broken.tell(path, f"{error}; only the authority may command")
             return None
 
 

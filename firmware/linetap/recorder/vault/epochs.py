@@ -21,7 +21,7 @@ from linetap import keylistfile
 from linetap.clock import from_utc_ns
 from linetap.config.schema import Config
 from linetap.durable import files
-from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import LinetapError
 from linetap.evidence import authority as authorities
 from linetap.evidence import keylist, members
@@ -40,6 +40,9 @@ log = logging.getLogger("linetap.recorder.vault")
 class _Taken(msgspec.Struct, frozen=True):
     key_list: str
     signature: str
+
+
+_FILE = SmallFile("key_list_taken", _Taken, 1 << 22)
 
 
 class Epochs:
@@ -229,12 +232,10 @@ class Epochs:
         """The list that this unit took last, from this authority."""
         path = self._config.vault_path / TAKEN
         try:
-            taken = msgspec.json.decode(path.read_bytes(), type=_Taken)
-            self._list = self._checked(taken)
-            self._taken = taken
-        except FileNotFoundError:
-            return
-        except (LinetapError, OSError, ValueError) as error:
+            taken = _FILE.load(path)
+            if taken is not None:
+                self._list, self._taken = self._checked(taken), taken
+        except (LinetapError, ValueError) as error:
             log.error("key_list_forgotten: %s: %s; the list in %s counts", path, error, self._path)
 
     def _save(self) -> None:
@@ -243,7 +244,8 @@ class Epochs:
         with contextlib.suppress(OSError):
             path = self._config.vault_path / TAKEN
             files.make_directories(self._config.vault_path, path.parent)
-            replace_durably(path, msgspec.json.encode(self._taken))
+            if self._taken is not None:
+                _FILE.replace(path, self._taken)
             self._unsaved = False
 
 

@@ -17,11 +17,12 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import parse_rfc3339, rfc3339
-from linetap.durable import files
+from linetap.durable import broken, files
 from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import Refusal
 from linetap.evidence import hold as evidence
-from linetap.evidence import sealed
+from linetap.evidence import sealed, sshsig
 from linetap.evidence.hold import Hold
 from linetap.recorder.vault import lifetime
 from linetap.recorder.vault.lifetime import Lifetime
@@ -34,6 +35,7 @@ TIMES = "holdtimes.json"  # in the vault
 DOCUMENT = evidence.HOLD
 SIGNATURE = f"{DOCUMENT}.sig"
 MOST_HOLDS = 10_000
+MOST_TIMES_BYTES = 1 << 22  # of so many
 FOR_EVER = 1 << 63
 TEXT_LIMIT = 1000
 
@@ -56,6 +58,9 @@ class _Taken(msgspec.Struct, frozen=True):
     at_ns: int | None = None
 
 
+_FILE = SmallFile("holdtimes", dict[str, _Taken], MOST_TIMES_BYTES)
+
+
 class Holds:
     def __init__(
         self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None], time: RetentionTime
@@ -63,7 +68,7 @@ class Holds:
         self._vault, self._unit, self._log, self._report = vault, unit, unit_log, report
         self._time = time
         self._until: dict[str, int] = {}
-        self._taken = _load_times(vault / TIMES)
+        self._taken = _FILE.load(vault / TIMES) or {}  # broken: a hold goes by the time at which it was made
         for path in sorted((vault / FOLDER).glob("*/")):
             if not sealed.CALL_ID.fullmatch(path.name):
                 continue
@@ -117,7 +122,7 @@ class Holds:
         from_ns = parse_rfc3339(hold.made_at) if now_ns is None else now_ns
         self._taken[hold.call_id] = _Taken(max(0, until_ns - from_ns), self._time.moment())
         taken = {call_id: each for call_id, each in self._taken.items() if call_id in self._until}
-        replace_durably(self._vault / TIMES, msgspec.json.encode(taken))
+        _FILE.replace(self._vault / TIMES, taken)
 
     def _is_old(self, call: Lifetime) -> bool:
         """It goes as soon as expiry comes to it. One whose date alone has come stays, and can still be held."""
@@ -182,10 +187,19 @@ def read(document: bytes) -> Hold:
 
 
 def _until_of(place: Path) -> int:
+    """A document that is not the one that was signed holds for ever: it stays where it is, and a new one ends it."""
+    name = DOCUMENT
     try:
-        return parse_rfc3339(read((place / DOCUMENT).read_bytes()).until)
-    except (OSError, Refusal) as error:
-        log.error("hold_damaged: %s: %s; the call is held until somebody has looked", place, error)
+        document = (place / DOCUMENT).read_bytes()
+        found = read(document)
+        name = SIGNATURE
+        sshsig.check_all(document, (place / SIGNATURE).read_bytes(), evidence.NAMESPACE)
+        name = sealed.KEY
+        if files.sha256(place / sealed.KEY) != found.key_sha256:
+            raise HoldFault("hold_malformed", "not the key.age that the hold names")
+        return parse_rfc3339(found.until)
+    except (OSError, Refusal, sshsig.SignatureFault) as error:
+        broken.tell(place / name, f"{error}; the call is held until it is held anew")
         return FOR_EVER
 
 
@@ -197,13 +211,3 @@ def _taken_of(place: Path) -> _Taken:
         return _Taken(0)  # it holds for ever anyway
     at_ns = parse_rfc3339(hold.made_at)
     return _Taken(max(0, parse_rfc3339(hold.until) - at_ns), at_ns=at_ns)
-
-
-def _load_times(path: Path) -> dict[str, _Taken]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, _Taken])
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        log.error("vault_damaged: %s: %s; holds go by the time at which they were made", path, error)
-        return {}

@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import re
 from pathlib import Path
 
 import msgspec
 
 from linetap.clock import parse_rfc3339, rfc3339
-from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
 
 FOLDER = "faults"
 
-log = logging.getLogger("linetap.recorder.vault")
+_NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 
 class _Fault(msgspec.Struct):
     notice_not_heard_since: str
+
+
+_FILE = SmallFile("line_fault", _Fault, 4096, check=lambda fault: parse_rfc3339(fault.notice_not_heard_since))
 
 
 def write(vault: Path, line: int, since_ns: int | None) -> None:
@@ -26,17 +30,18 @@ def write(vault: Path, line: int, since_ns: int | None) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(exist_ok=True)
-    replace_durably(path, msgspec.json.encode(_Fault(rfc3339(since_ns))) + b"\n")
+    _FILE.replace(path, _Fault(rfc3339(since_ns)))
 
 
 def load(vault: Path) -> dict[int, int]:
     """Since when (UTC ns), by line. A file that cannot be read is a fault all the same: since for ever."""
     found = {}
     for path in sorted((vault / FOLDER).glob("[0-9]*.json")):
-        try:
-            fault = msgspec.json.decode(path.read_bytes(), type=_Fault)
-            found[int(path.stem)] = parse_rfc3339(fault.notice_not_heard_since)
-        except (OSError, ValueError) as error:
-            log.error("fault_damaged: %s: %s; the line is taken for one at fault", path, error)
-            found[int(path.stem)] = 0
+        if not _NUMBER.fullmatch(path.stem):
+            continue
+        line, fault = int(path.stem), _FILE.load(path)
+        found[line] = parse_rfc3339(fault.notice_not_heard_since) if fault is not None else 0
+        if fault is None:
+            with contextlib.suppress(OSError):
+                write(vault, line, 0)  # what is set aside says nothing at the next start
     return found

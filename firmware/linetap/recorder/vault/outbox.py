@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from linetap.durable import files
-from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
 from linetap.recorder.vault import segments
 from linetap.recorder.vault.newest import Newest
 from linetap.recorder.vault.places import Places
@@ -196,7 +196,7 @@ class Outbox:
         del self._sizes[first]
 
     def _keep(self, confirmed: _Confirmed) -> None:
-        replace_durably(self._folder / CONFIRMED, msgspec.json.encode(confirmed))
+        CONFIRMED_FILE.replace(self._folder / CONFIRMED, confirmed)
         self.confirmed, self.lost = confirmed.through, confirmed.lost
 
     def _trim(self) -> None:
@@ -229,13 +229,7 @@ class Outbox:
 
     def _load_confirmed(self) -> _Confirmed:
         """Lost, it is only said again: the desk confirms everything once more."""
-        try:
-            return msgspec.json.decode((self._folder / CONFIRMED).read_bytes(), type=_Confirmed)
-        except FileNotFoundError:
-            return _Confirmed(0)
-        except (OSError, ValueError) as error:
-            log.warning("confirmed_lost: %s: %s", self._folder / CONFIRMED, error)
-            return _Confirmed(0)
+        return CONFIRMED_FILE.load(self._folder / CONFIRMED) or _Confirmed(0)
 
     def _load_events(self) -> None:
         firsts = segments.first_seqs(self._folder)
@@ -367,6 +361,9 @@ class OutboxReader:
 class _Confirmed(msgspec.Struct):
     through: Annotated[int, Meta(ge=0)]
     lost: Lost | None = None
+
+
+CONFIRMED_FILE = SmallFile("confirmed", _Confirmed, 4096)
 
 
 class _Known(msgspec.Struct):

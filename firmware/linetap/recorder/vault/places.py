@@ -7,23 +7,23 @@ no longer here, whatever the clock did meanwhile.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import msgspec
 
-from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
 
 NAME = "places.json"  # in the outbox's folder
 MOST = 2048  # beyond it the older half says only every other: a range gets longer, never shorter
 SLACK = 64  # leaves: a job that a restart did again finds its leaf there already, and its event follows later
 
-log = logging.getLogger("linetap.recorder.vault")
-
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
     seq: int
     leaf: int
+
+
+_FILE = SmallFile("places", list[_Place])
 
 
 class Places:
@@ -36,7 +36,7 @@ class Places:
         places = [*(place for place in self._places if place.seq < seq), _Place(seq, log_size)]
         if len(places) > MOST:
             places = places[: MOST // 2 : 2] + places[MOST // 2 :]
-        replace_durably(self._path, msgspec.json.encode(places))
+        _FILE.replace(self._path, places)
         self._places = places
 
     def leaves(self, first: int, last: int, log_size: int) -> tuple[int, int]:
@@ -47,10 +47,4 @@ class Places:
 
     def _load(self) -> list[_Place]:
         """Lost, a range begins with the log."""
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=list[_Place])
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError) as error:
-            log.warning("places_lost: %s: %s", self._path, error)
-            return []
+        return _FILE.load(self._path) or []

@@ -18,7 +18,7 @@ import msgspec
 
 from linetap.broker.message import unarmored
 from linetap.clock import Clock, rfc3339
-from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import Refusal
 from linetap.evidence import amendment, sealed
 from linetap.recorder.vault import told
@@ -45,6 +45,9 @@ class _Work(msgspec.Struct):
 class _Saved(msgspec.Struct):
     work: _Work | None = None
     done: tuple[int, int] = (0, 0)  # events that the last word was about
+
+
+_FILE = SmallFile("rebuild", _Saved)
 
 
 class Rebuild:
@@ -136,16 +139,9 @@ class Rebuild:
             return None
 
     def _save(self, saved: _Saved) -> None:
-        replace_durably(self._vault / NAME, msgspec.json.encode(saved))
+        _FILE.replace(self._vault / NAME, saved)
         self._saved, self._saved_at = saved, saved.work.leaf if saved.work else 0
 
     def _load(self) -> _Saved:
         """Lost, the desk has to ask."""
-        path = self._vault / NAME
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=_Saved)
-        except FileNotFoundError:
-            return _Saved()
-        except (OSError, ValueError) as error:
-            log.error("rebuild_lost: %s: %s; what is gone is told when the desk asks for it", path, error)
-            return _Saved()
+        return _FILE.load(self._vault / NAME) or _Saved()

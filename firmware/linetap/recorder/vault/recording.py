@@ -14,7 +14,10 @@ import numpy as np
 from linetap import rooms
 from linetap.clock import parse_rfc3339
 from linetap.config.schema import Config
-from linetap.durable.replace import replace_in_ram
+from linetap.durable import broken
+from linetap.durable.envelope import Broken
+from linetap.durable.smallfile import SmallFile
+from linetap.errors import Refusal
 from linetap.evidence import g711, sealed
 from linetap.evidence.ofcall import OfCall
 from linetap.recorder.calls.retention import retention_of
@@ -32,6 +35,9 @@ NOT_ANNOUNCED = "not_announced"  # the cause of such a gap
 MOST_FRAMES_AT_ONCE = 30 * RATE_HZ  # so that a backlog of one call does not starve the others
 FETCH_FRAMES = RATE_HZ  # less is not worth going to the ring for
 MOST_HANDED = 64  # pieces of audio from the journal: 16 s; what is forgotten is fetched from the ring
+
+
+_FILE = SmallFile("open_call", OpenCall)
 
 
 class Recording:
@@ -68,9 +74,13 @@ class Recording:
     def resume(cls, config: Config, path: Path) -> Self:
         """What a killed recorder had open: the next part begins at the frame after what is kept.
 
-        Refusal when its folder is damaged.
+        Refusal when its folder is damaged, or what is known of it.
         """
-        state = msgspec.json.decode(path.read_bytes(), type=OpenCall)
+        try:
+            state = _FILE.read(path)
+        except Broken as error:
+            broken.set_aside(path, error)
+            raise Refusal(f"{path}: {error}; its call is sealed with what is in its folder") from None
         folder = CallFolder.resume(config.vault_path, state.call_id, state.recipient, state.inner)
         recording = cls(state, folder, path)
         recording.forget_gaps_not_kept()
@@ -170,7 +180,7 @@ class Recording:
         self.state.gaps = joined(self.state.gaps, gap_of(frame - self.state.first_frame, frames, named))
 
     def _remember(self) -> None:
-        replace_in_ram(self._path, msgspec.json.encode(self.state), private=True)
+        _FILE.replace_in_ram(self._path, self.state, private=True)
 
     def forget(self) -> None:
         remove_quietly(self._path)

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import NS_PER_S, Clock, kernel_clock, rfc3339
-from linetap.durable.replace import replace_durably
+from linetap.durable import twin
+from linetap.durable.smallfile import SmallFile
 from linetap.recorder.vault.retentionclock import Memory, RetentionClock, Sample, Span
 from linetap.records import CountedMoment, RetentionTimeState
 
@@ -32,6 +33,9 @@ class _Saved(msgspec.Struct, kw_only=True):
     memory: Memory
     challenge: str = ""
     asked_mono_ns: int = 0
+
+
+_FILE = SmallFile("clock", _Saved)
 
 
 def this_boot() -> str:
@@ -174,7 +178,7 @@ class RetentionTime:
         if said[4:6] != self._said[4:6]:
             self._tell()
         saved = _Saved(memory=memory, challenge=self.challenge, asked_mono_ns=self._asked_mono_ns)
-        replace_durably(self._path, msgspec.json.encode(saved))
+        twin.replace_both(_FILE, self._path, saved)
         self._said, self._saved_at_ns = said, mono_ns
 
     def _tell(self) -> None:
@@ -193,7 +197,7 @@ class RetentionTime:
         each call waits for its whole period once more."""
         name = secrets.token_hex(8)
         try:
-            saved = msgspec.json.decode(self._path.read_bytes(), type=_Saved)
+            saved = twin.read_either(_FILE, self._path)
             if not saved.memory.name:  # of an older version, whose calls say nothing of counted time
                 saved.memory.name, saved.memory.since_ns = name, saved.memory.now_ns or None
             return saved

@@ -8,12 +8,10 @@ looked at by root.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from linetap.config import Config
-from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import BadInput
 from linetap.evidence.command import Command, CommandFault, fields
 from linetap.recorder.vault.log import UnitLog
@@ -25,6 +23,13 @@ from linetap.update.judge import require_newer, require_running
 from linetap.update.wish import Wish
 
 TOLD = "update.told"  # in the vault: which outcome stands in the log, whose older leaves nobody looks through again
+
+
+class _Told(msgspec.Struct, frozen=True):
+    outcome: str
+
+
+_FILE = SmallFile("update_told", _Told, 4096, old=lambda data: _Told(data.decode("ascii")))
 
 
 class Update:
@@ -48,7 +53,7 @@ class Update:
         self.require_settled()
         if wanted.version == running:
             return f"version {running} runs already"
-        replace_durably(self._config.vault_path / wish.WISH, msgspec.json.encode(wanted))
+        wish.FILE.replace(self._config.vault_path / wish.WISH, wanted)
         return f"version {wanted.version} from {wanted.url}, then tried when no call is in progress; {running} runs"
 
     def require_settled(self) -> None:
@@ -63,11 +68,11 @@ class Update:
         now = self.state
         if now is None or now is self._told or now.step not in ("done", "failed"):
             return
-        told, known = f"{now.at} {now.sha256}".encode(), self._config.vault_path / TOLD
-        if _content(known) != told:
+        told, known = _Told(f"{now.at} {now.sha256}"), self._config.vault_path / TOLD
+        if _FILE.load(known) != told:
             outcome = now.code or now.step
             self._log.append("update", at=now.at, version=now.version, sha256=now.sha256, by=now.by, code=outcome)
-            replace_durably(known, told)
+            _FILE.replace(known, told)
         self._told = now
 
     def _look(self) -> None:
@@ -88,10 +93,3 @@ class Update:
         except (BadInput, msgspec.ValidationError) as error:
             raise CommandFault("command_malformed", str(error)) from None
         return wanted
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None

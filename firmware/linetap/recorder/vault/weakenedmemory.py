@@ -17,7 +17,8 @@ from typing import Any, Literal
 import msgspec
 
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
-from linetap.durable.replace import replace_durably
+from linetap.durable import twin
+from linetap.durable.smallfile import SmallFile
 from linetap.evidence.unitlog import Kind
 from linetap.recorder.vault import inforce
 from linetap.recorder.vault.inforce import InForce
@@ -58,6 +59,9 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     settled: list[tuple[str, str]] = []  # id, and how: a command that is done again has been done
 
 
+_FILE = SmallFile("weakened", Saved, MOST_BYTES)
+
+
 class WeakenedMemory:
     """`lost`: why what was in force is not known for sure; empty, where it is, or where there was never anything."""
 
@@ -77,7 +81,7 @@ class WeakenedMemory:
         new = msgspec.structs.replace(self.saved, **changes)
         if (bound := _bound(new)) != self._bound:
             self.leaf("in_force", sha256=bound, replaces=self._bound)
-        replace_durably(self._path, msgspec.json.encode(new))
+        twin.replace_both(_FILE, self._path, new)
         self.saved, self._bound = new, bound
 
     def remind(self) -> None:
@@ -95,8 +99,7 @@ class WeakenedMemory:
     def _load(self) -> Saved:
         known = _last_leaf(self._log)
         try:
-            with self._path.open("rb") as file:
-                found = msgspec.json.decode(file.read(MOST_BYTES), type=Saved)
+            found = twin.read_either(_FILE, self._path)
         except FileNotFoundError:
             self.lost = f"{NAME} is gone" if known else ""
         except (OSError, ValueError) as error:

@@ -529,7 +529,8 @@ class VaultWriter:
                 recording = Recording.resume(self._config, path)
             except Refusal as refusal:
                 log.error("vault_damaged: %s", refusal)
-                path.rename(path.with_suffix(".damaged"))
+                if path.exists():
+                    path.rename(path.with_suffix(".damaged"))
                 continue
             self._recordings[recording.state.call_id] = recording
             log.warning("%s goes on after %.3f s that are kept", path.stem, recording.folder.samples / RATE_HZ)

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A working unit with all its small files, one bit of one of them changed, and what its services then make of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+
+import config_file
+from attack_house import House
+from broker import until
+from linetap import learned
+from linetap.checks import Watch, run, take_snapshot
+from linetap.clock import SYSTEM, compact, rfc3339
+from linetap.config import Config, load_config
+from linetap.durable import broken, kept
+from linetap.errors import LinetapError
+from linetap.evidence import keylist, keys, sealed, sshsig
+from linetap.evidence.keylist import Epoch, KeyList, Overflow
+from linetap.learned import Learned
+from linetap.notices import load_notices
+from linetap.recorder.service import Service, _first_state
+from linetap.recorder.smdr.ledger import DAY_FILE, Day
+from linetap.recorder.vault import linefaults
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap.records import CallEvent, CallRecord, UpdateState
+from linetap.reporter.feed import Cursor
+from linetap.ring import Stretch
+from linetap.service import StateFile, ask_to_start_again
+from linetap.update import state as update_state
+from state_files import capture, panel, reporter
+from unit_rig import spoken
+
+PATIENCE_S = 30.0
+SIGNED = {"hold.json", "hold.json.sig", "key.age", "roles.json", "roles.json.sig"}
+A_PERSONS = {"unit.toml", "ko.wav"}  # with a copy beside each
+OF_ITS_OWN = {"unit.key"}  # which nothing else may know
+AUDIO = spoken(3.0)
+
+
+class Source:
+    """The line's audio, from a made-up ring."""
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        assert line == 2
+        return Stretch(AUDIO[first:end], [])
+
+
+@dataclass
+class Outcome:
+    """What a start made of the unit. `fault`: it did not start; `crashed`: with what nobody had foreseen."""
+
+    fault: str = ""
+    crashed: str = ""
+    named: set[str] = field(default_factory=set)
+    recorded: bool = False
+    lost: list[str] = field(default_factory=list)  # calls, events, holds that are there no more
+
+
+class WorkingUnit:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.kept = folder / "unit", folder / "kept"
+        self.folder.mkdir()
+        house = House(self.folder)
+        smdr = msgspec.structs.replace(house.config.smdr, port=str(self.folder / "no-port"))
+        config_file.write(house.file, msgspec.structs.replace(house.config, smdr=smdr))
+        house.restart()
+        self._fill(house)
+        self.config_file = house.file
+        for name in ("allowed_signers", "custodian.txt", "epoch.txt"):  # which no unit has
+            (self.folder / name).unlink()
+        house.outbox.close()
+        house.log._log.close()
+        with self.started():  # by the code of today, so that all is as it writes it
+            self.record_a_call()
+        self._states()
+        self.events = self._events()
+        shutil.copytree(self.folder, self.kept, symlinks=True)
+
+    @property
+    def config(self) -> Config:
+        return load_config(self.config_file)
+
+    def _fill(self, house: House) -> None:
+        self._key_list(house)
+        self.calls = [house.call().call_id, house.call(suffix="-b", marked=True).call_id]
+        record = house.call(suffix="-c")
+        self.calls.append(record.call_id)
+        until_ns = house.clock.utc_ns() + 100 * 86_400 * 10**9
+        assert house.command(house.hold(record, until_ns)).done
+        house.passes(0.1)
+        vault = house.vault
+        linefaults.write(vault, 2, house.clock.utc_ns())
+        learned.save(Path(house.config.learned), 1, Learned(on_hook_v=48.0, learned_at=rfc3339(house.clock.utc_ns())))
+        house.outbox.confirm(house.outbox.last_seq)
+        house.upkeep._rebuild.want(1, 2)
+        (vault / "smdr").mkdir(exist_ok=True)
+        day = f"{compact(SYSTEM.utc_ns())[:8]}"
+        name = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+        (vault / "smdr" / f"{name}.json").write_bytes(DAY_FILE.encode(Day(day=name, zone="Asia/Seoul", counted=True)))
+        (self.folder / "update").mkdir()
+        update_state.save(
+            self.folder / "update",
+            UpdateState(step="done", version="0.2.0", sha256="5f" * 32, by="command", at="2026-11-24T03:00:00.000Z"),
+        )
+        cursor = Cursor(vault.parent / "reporter" / "cursor.json", SYSTEM)
+        cursor.move(1, "ab" * 32)
+        cursor.save(at_once=True)
+
+    def _key_list(self, house: House) -> None:
+        first = date(2026, 11, 24)
+        days = [(first + timedelta(n)).isoformat() for n in range(200)]
+
+        def new() -> str:
+            return keys.new_identity().recipient
+
+        epochs = [Epoch(day, new(), new()) for day in days]
+        made = KeyList(version=1, made_at="2026-11-20T00:00:00.000Z", zone="Asia/Seoul", epochs=epochs,
+                       overflow=[Overflow(2, new())], custodians=house.config.keys.custodians)  # fmt: skip
+        data = keylist.encode(made)
+        assert house.command(house.signed("key_list", "authority", data, keylist.NAMESPACE)).done
+
+    def _states(self) -> None:
+        """Of the neighbours; the recorder's own it has written itself."""
+        run_dir = self.config.run_path
+        for name, state in (("capture@1", capture()), ("reporter", reporter()), ("panel", panel())):
+            StateFile(run_dir, name, SYSTEM).write(state)
+        ask_to_start_again(run_dir, SYSTEM, [])
+
+    # --- one trial -----------------------------------------------------------------------------------------------
+
+    def small_files(self) -> list[Path]:
+        """Relative names of all of them but sealed calls, which are verified, and the rings of bytes: log, outbox,
+        journal, whose own tests change each of their bits."""
+        found = []
+        for path in sorted(self.kept.rglob("*")):
+            name = path.relative_to(self.kept)
+            if path.is_file() and not _is_another_tests(str(name)):
+                found.append(name)
+        return found
+
+    def restore(self) -> None:
+        shutil.rmtree(self.folder)
+        shutil.copytree(self.kept, self.folder, symlinks=True)
+        for written in (self.config_file, self.folder / "notices" / "ko.wav"):
+            kept.keep(written)  # for a copy has another inode
+        broken.forget()
+
+    def flip(self, name: Path, bit: int) -> None:
+        """As a medium does: nothing but the bit changes, not even the time of the file. What is on a disk has changed
+        while the power was off: then of the last start nothing is in RAM."""
+        path = self.folder / name
+        if name.parts[0] == "vault":
+            (self.folder / "calls" / "recorder.checkpoint").unlink()
+        before = path.stat()
+        data = bytearray(path.read_bytes())
+        data[bit // 8] ^= 1 << bit % 8
+        mode = before.st_mode
+        path.chmod(0o600)
+        path.write_bytes(data)
+        path.chmod(mode & 0o777)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    @contextmanager
+    def started(self) -> Iterator[Service]:
+        config = load_config(self.config_file)
+        state_file = StateFile(config.run_path, "recorder", SYSTEM)
+        service = Service(config, SYSTEM, state_file, _first_state(config, SYSTEM), self.config_file)
+        service.vault._source = Source()
+        self.service = service
+        try:
+            yield service
+        finally:
+            service.end()
+
+    def record_a_call(self) -> str:
+        """From its announcement to its seal, by the recorder's own threads."""
+        service, config = self.service, self.config
+        call_id = f"{compact(SYSTEM.utc_ns())}-L02"
+        now = rfc3339(SYSTEM.utc_ns())
+        service.vault.report(CallEvent(seq=0, event="started", at=now, unit=config.unit, call_id=call_id, line=1))
+        service.vault.open(call_id, 2, 0)
+        record = CallRecord(call_id=call_id, unit=config.unit, line=2, ended_at=now, duration_s=2.0, why="")
+        service.vault.close(call_id, 16_000, record)
+        until(lambda: not service.vault.unfinished() or service.vault.failure is not None, PATIENCE_S)
+        return call_id
+
+    def trial(self) -> Outcome:
+        outcome = Outcome()
+        try:
+            with self.started() as service:
+                call_id = self.record_a_call()
+                service.turn()
+                self._neighbours()
+                if service.vault.failure is not None:
+                    outcome.crashed = repr(service.vault.failure)
+            outcome.recorded = self._is_sealed(call_id)
+            outcome.lost = self._lost()
+        except LinetapError as error:
+            outcome.fault = str(error)
+        except Exception as error:  # noqa: BLE001 - that is what is looked for
+            outcome.crashed = repr(error)
+        outcome.named = {name.rpartition("/")[2] for name in broken.names()}
+        return outcome
+
+    def _neighbours(self) -> None:
+        """What capture, reporter and panel read when they start, by their own code."""
+        config = load_config(self.config_file)
+        Cursor(config.vault_path.parent / "reporter" / "cursor.json", SYSTEM)
+        learned.load(Path(config.learned))
+        load_notices(Path(config.notices))
+        found = take_snapshot(config, Watch(config, SYSTEM), SYSTEM)
+        run(found)
+
+    def _is_sealed(self, call_id: str) -> bool:
+        folder = self.config.vault_path / sealed.call_path(call_id)
+        try:
+            record, signature = ((folder / name).read_bytes() for name in (sealed.RECORD, sealed.SIGNATURE))
+            sshsig.check(record, signature, sealed.RECORD_NAMESPACE)
+        except (OSError, sshsig.SignatureFault):
+            return False
+        return bool(msgspec.json.decode(record)["disposition"] == "recorded")
+
+    def _lost(self) -> list[str]:
+        vault = self.config.vault_path
+        gone = [call for call in self.calls if not (vault / sealed.call_path(call) / sealed.RECORD).exists()]
+        if self._events()[: len(self.events)] != self.events:
+            gone.append("events")
+        if not (vault / "holds" / self.calls[-1] / "hold.json").exists():
+            gone.append("hold")
+        return gone
+
+    def _events(self) -> list[bytes]:
+        return [payload for _, payload, _ in OutboxReader(self.config.vault_path / "outbox").from_seq(1, 100_000)]
+
+
+def _is_another_tests(name: str) -> bool:
+    """The log's and the outbox's own tests change each of their bits, and `verify` those of what is sealed."""
+    top = name.split("/")
+    if top[0] != "vault":
+        return name.endswith((".lock", "journal.begun")) or top[0] in ("audio",)
+    sealed_there = top[1].isdigit() or top[1] in ("log", "journal", "index", "ballast")
+    return sealed_there or (top[1] == "outbox" and not name.endswith(("confirmed.json", "places.json")))
