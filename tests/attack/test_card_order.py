@@ -192,7 +192,8 @@ def test_a_lost_configuration_makes_no_new_unit_under_the_old_key(town: Town) ->
     assert card.pack(*town.key()) == 0
     town.refuses("order_other_unit")
     for damaged in (b"", b"{", b"[]", b"\xff"):
-        (card.home / memory.NAME).write_bytes(damaged)
+        for name in (memory.NAME, f"{memory.NAME}.twin"):
+            (card.home / name).write_bytes(damaged)
         town.before = town.state()
         town.refuses("order_config")
 

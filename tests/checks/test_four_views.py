@@ -246,7 +246,9 @@ class Views:
         return self._panel_state().patterns
 
     def _panel_state(self) -> PanelState:
-        return msgspec.json.decode((self.run_dir / "panel" / "panel.json").read_bytes(), type=PanelState)
+        return msgspec.json.decode(
+            (self.run_dir / "panel" / "panel.json").read_bytes().splitlines()[-1], type=PanelState
+        )
 
     def panel_told(self) -> dict[str, str]:
         return {check: alert.severity for check, alert in self._panel_state().told.items()}

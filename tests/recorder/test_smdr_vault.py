@@ -24,7 +24,7 @@ from linetap.recorder import checkpoint
 from linetap.recorder.ports import CallNote
 from linetap.recorder.service import Service, _first_state
 from linetap.recorder.smdr.join import SmdrJoin
-from linetap.recorder.smdr.ledger import Day
+from linetap.recorder.smdr.ledger import DAY_FILE, Day
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import OF_THIS_BOOT
 from linetap.records import CallRecord, PbxDay, RecorderState
@@ -261,7 +261,7 @@ def test_after_a_power_cut_the_last_day_is_told_as_its_report_has_it(unit: Unit,
         assert told is None
     else:
         assert told == PbxDay(day=yesterday, calls=9, recorded=6, missing=2, unseen=1)
-        assert msgspec.json.decode(report.read_bytes(), type=Day) == day
+        assert DAY_FILE.decode(report.read_bytes()) == day
 
 
 def test_a_recorder_that_cannot_start_does_not_say_that_it_has_no_pbx(unit: Unit) -> None:

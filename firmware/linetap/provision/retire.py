@@ -38,14 +38,8 @@ ASKED = "linetap-decommission.txt"  # on the card: the unit's name
 FOLDER = "retired"  # in /etc/linetap
 HOLD_S, LOOK_EVERY_S = 5, 0.1
 _KEY_LINE_WORDS = 3  # of unit.key.pub: type, key, the unit's name
-_ENDS = (
-    f"{KEY}.pub",
-    "tls.key",
-    "tls.pem",
-    UNIT,
-    f"{memory.NAME}{twin.SUFFIX}",
-    memory.NAME,
-)  # the memory last: until then it is done again
+_ENDS = (f"{KEY}.pub", "tls.key", "tls.pem", UNIT, f"{memory.NAME}{twin.SUFFIX}", memory.NAME)
+# The memory last: until then it is done again.
 
 
 class Retired(msgspec.Struct, kw_only=True):
