@@ -27,20 +27,24 @@ def replace_both[T](file: SmallFile[T], path: Path, value: T) -> None:
     file.replace(twin_of(path), value)
 
 
-def read_either[T](file: SmallFile[T], path: Path) -> T:
-    """For the file's owner. FileNotFoundError: it is gone. Broken: neither of them can be used; both are set aside and
-    alarmed. A twin that is broken or gone is made anew."""
+def read_either[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
+    """For the file's owner. FileNotFoundError: it is gone. Broken: neither of them can be used; both are alarmed, and
+    set aside unless it `stays`: where one that is gone would say something else than one that is broken. A twin that
+    is broken or gone is made anew."""
+    twin = twin_of(path)
     try:
         found = file.read(path)
     except Broken as error:
-        twin = file.load(twin_of(path))
-        if twin is None:
-            broken.set_aside(path, error)
-            raise
-        broken.set_aside(path, f"{error}; its twin is taken")
-        file.replace(path, twin)
-        return twin
-    if file.load(twin_of(path)) is None:
+        other = file.look(twin)
+        if other is not None:
+            broken.set_aside(path, f"{error}; its twin is taken")
+            file.replace(path, other)
+            return other
+        for each in () if stays else (path, twin):
+            broken.set_aside(each, error)
+        broken.tell(path, error)
+        raise
+    if file.load(twin) is None:
         with contextlib.suppress(OSError):  # it is written again with the next change
             replace_both(file, path, found)  # the first too: one of version 0.1 gets its envelope
     return found

@@ -51,7 +51,7 @@ _FILE = SmallFile("order_taken", Memory, _LIMIT_BYTES)
 def load(home: Path) -> Memory | None:
     """None: there is none. One that is damaged says no: OrderFault, and nothing is taken before a decommissioning."""
     try:
-        return twin.read_either(_FILE, home / NAME)
+        return twin.read_either(_FILE, home / NAME, stays=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

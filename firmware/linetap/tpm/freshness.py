@@ -52,6 +52,6 @@ def write(folders: list[Path], count: int) -> None:
 
 def _read(folder: Path) -> int | None:
     try:
-        return twin.read_either(_FILE, folder / NAME)
+        return twin.read_either(_FILE, folder / NAME, stays=True)
     except (OSError, Broken):
         return None

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file kept twice, and a copy of what a person has written: one damaged bit loses nothing, an edit is believed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from linetap.durable import broken, kept, twin
+from linetap.durable.envelope import Broken
+from linetap.durable.smallfile import SmallFile
+
+
+class Thing(msgspec.Struct):
+    count: int = 0
+
+
+FILE = SmallFile("thing", Thing)
+
+
+def test_either_of_them_is_enough_and_the_other_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "thing.json"
+    twin.replace_both(FILE, path, Thing(7))
+    whole = path.read_bytes()
+    for damaged in (path, twin.twin_of(path)):
+        damaged.write_bytes(b"?" + whole[1:])
+        assert twin.read_either(FILE, path) == Thing(7)
+        assert path.read_bytes() == twin.twin_of(path).read_bytes() == whole
+        assert f"{tmp_path.name}/{damaged.name}" in broken.names()
+    twin.twin_of(path).unlink()
+    path.write_bytes(msgspec.json.encode(Thing(8)))
+    assert twin.read_either(FILE, path) == Thing(8), "of version 0.1"
+    assert path.read_bytes() == twin.twin_of(path).read_bytes() == FILE.encode(Thing(8))
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_both_of_them_broken_is_no_new_beginning(tmp_path: Path, stays: bool) -> None:
+    path = tmp_path / "thing.json"
+    for each in (path, twin.twin_of(path)):
+        each.write_bytes(b"?")
+    with pytest.raises(Broken):
+        twin.read_either(FILE, path, stays)
+    assert path.exists() == stays
+    path.unlink(missing_ok=True)
+    with pytest.raises(FileNotFoundError):
+        twin.read_either(FILE, path)
+
+
+def flipped(path: Path) -> bytes:
+    """As a medium does it: neither inode nor time moves."""
+    data, before = path.read_bytes(), path.stat()
+    path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return data
+
+
+def test_what_the_medium_changes_is_told_from_what_a_person_changes(tmp_path: Path) -> None:
+    path = tmp_path / "unit.toml"
+    path.write_bytes(b"x = 1\n")
+    kept.keep(path)
+    assert kept.damaged(path) is None
+    whole = flipped(path)
+    assert kept.damaged(path) == whole
+    kept.keep(path)
+    assert path.read_bytes() == whole
+    assert kept.damaged(path) is None
+    assert (tmp_path / "unit.toml.broken-1").exists()
+    assert broken.names() == [f"{tmp_path.name}/unit.toml"]
+    path.write_bytes(b"x = 2\n")
+    os.utime(path, ns=(1, 1))
+    assert kept.damaged(path) is None, "an edit"
+    kept.keep(path)
+    assert flipped(path) == b"x = 2\n" == kept.damaged(path)
+
+
+def test_a_copy_that_is_damaged_itself_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "unit.toml"
+    path.write_bytes(b"x = 1\n")
+    kept.keep(path)
+    flipped(kept.kept_of(path))
+    assert kept.damaged(path) is None
+    kept.keep(path)
+    flipped(path)
+    assert kept.damaged(path) == b"x = 1\n"
