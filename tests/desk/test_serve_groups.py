@@ -47,7 +47,8 @@ def test_two_of_three_officers_in_two_places(house: GroupHouse) -> None:
     assert house.partial(request_id, part, "vault-1").status_code == 303
     for who in ("vault-1", "vault-3"):
         told = plain(house.shown(who, path))
-        assert "Member 1 has come: vault-1 님" in told
+        assert "Member 1 has come: vault-1 님, 20" in told
+        assert "&lt;" not in told
         assert "Still to come: 1, and next may be member 2, 3." in told
     assert "Bring the half" not in house.shown("vault-1", path)
     assert 'id="mine"' in house.shown("vault-3", "/release").partition(f">{request_id}<")[0].rpartition("<h2")[2]

@@ -63,10 +63,15 @@ def folder_of(args: argparse.Namespace) -> Path:
     return Path(chosen) if chosen else Path.home() / ".linetap-desk"
 
 
+def is_made(folder: Path) -> bool:
+    """Whether there is or was a desk: one that has lost some of its files is no demo."""
+    return any((folder / name).exists() for name in _MARKS)
+
+
 def find(args: argparse.Namespace, clock: Clock = SYSTEM) -> Desk | None:
     """The desk, or None where none was ever made; BadInput where one was asked for and is not there."""
     folder = folder_of(args)
-    if any((folder / name).exists() for name in _MARKS):
+    if is_made(folder):
         return open_desk(folder, clock)
     if args.desk or os.environ.get(VARIABLE):
         raise BadInput(f"{folder}: not a desk's folder: `linetap roles use` makes one")

@@ -49,6 +49,9 @@ def summary(roles: Roles) -> list[str]:
     lines = [f"ok: version {roles.version}, signed by the authority"]
     lines += [f"person   {p.name} ({p.role}) {keys.fingerprint(public_key(p.key))}" for p in roles.people]
     lines += [f"purpose  {p.id}: {p.text_en} | {p.text_ko} | {p.basis}" for p in roles.purposes]
+    if roles.witnesses is not None:
+        within = f"within {roles.witnesses.within_hours} h"
+        lines.append(f"witness  policy of SHA-256 {roles.witnesses.policy_sha256}, {within}: without it nothing opens")
     if len(roles.approver_roles) < APPROVERS:
         have = ", ".join(roles.approver_roles) or "none"
         lines.append(

@@ -140,16 +140,16 @@ def _verdicts(args: argparse.Namespace, path: Path, signers: list[Signer] | None
             raise BadInput(f"{args.path}: a file that is no zip; a call folder, a vault or a bundle would be right")
         if args.witness is not None:
             raise BadInput(f"--witness: {args.path} is a bundle, which brings what its witness has signed")
-        return verify_bundle(path, signers, args.ca, options.rules(args))
+        return verify_bundle(path, signers, args.ca, options.rules(args, binding=False))
     if not path.is_dir():
         raise BadInput(f"{args.path}: not there; a call folder, a vault or a bundle would be right")
     if args.ca is not None:
         raise BadInput(f"--ca: {args.path} is no bundle; `linetap timestamp check` is for stamped heads")
     if not callfolder.is_call(path):
-        return verify_vault(path, signers, args.witness, options.rules(args))
+        return verify_vault(path, signers, args.witness, options.rules(args, binding=False))
     if args.witness is not None:
         raise BadInput(f"--witness: {args.path} is a call folder; a witness is asked about a vault")
-    return _call_and_witnesses(path, signers, options.rules(args))
+    return _call_and_witnesses(path, signers, options.rules(args, binding=False))
 
 
 def _call_and_witnesses(path: Path, signers: list[Signer] | None, rules: Rules) -> Iterator[Verdict]:

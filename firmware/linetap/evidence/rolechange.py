@@ -15,7 +15,10 @@ def what(old: Roles, new: Roles) -> list[str]:
     """Of everybody who commands or approves. Who only opens recordings (custodians) is the key list's to say."""
     before, after = _keys(old), _keys(new)
     told = [f"no more {role} {key}" for role, key in sorted(before - after)]
-    return told + [f"new {role} {key}" for role, key in sorted(after - before)]
+    told += [f"new {role} {key}" for role, key in sorted(after - before)]
+    if old.witnesses is not None and new.witnesses != old.witnesses:
+        told.append("no policy of witnesses" if new.witnesses is None else "another policy of witnesses")
+    return told
 
 
 def stayed(old: Roles, new: Roles) -> list[str]:

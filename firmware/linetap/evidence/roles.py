@@ -25,6 +25,8 @@ NAME_LIMIT = 64
 _TEXT_LIMIT = 1000
 _MOST = 1000  # people, purposes
 _ROLE = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MOST_HOURS = 24 * 366
 
 
 class RolesFault(Refusal):
@@ -56,10 +58,21 @@ class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     basis: str  # the law, or the clause of the works agreement
 
 
-class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which policy of witnesses is in force wherever these roles are: a policy that is named is missed when it is gone.
+
+    `policy_sha256`: of the policy's file. `within_hours`: from a call's end to its first witness, at most.
+    """
+
+    policy_sha256: str
+    within_hours: int = 24
+
+
+class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     version: int
     people: list[Person]
     purposes: list[Purpose]
+    witnesses: Witnesses | None = None
 
     def holder(self, key: PublicKey) -> Person | None:
         """Whose key this is."""
@@ -91,6 +104,8 @@ def parse(data: bytes) -> Roles:
         raise BadInput(f"version {roles.version}: 1 or more would be right")
     if len(roles.people) > _MOST or len(roles.purposes) > _MOST:
         raise BadInput(f"more than {_MOST} people or purposes")
+    if roles.witnesses is not None:
+        _check_witnesses(roles.witnesses)
     for number, person in enumerate(roles.people, 1):
         _check_person(person, f"people[{number}]")
     for number, purpose in enumerate(roles.purposes, 1):
@@ -134,6 +149,13 @@ def _check_person(person: Person, where: str) -> None:
         public_key(person.key)
     except BadInput as error:
         raise BadInput(f"{where}.key: {error}") from None
+
+
+def _check_witnesses(witnesses: Witnesses) -> None:
+    if _SHA256.fullmatch(witnesses.policy_sha256) is None:
+        raise BadInput("witnesses.policy_sha256: what `sha256sum policy` prints would be right")
+    if not 1 <= witnesses.within_hours <= _MOST_HOURS:
+        raise BadInput(f"witnesses.within_hours {witnesses.within_hours}: 1 to {_MOST_HOURS} would be right")
 
 
 def _check_purpose(purpose: Purpose, where: str) -> None:

@@ -39,6 +39,7 @@ class Heard:
     peaks: list[int]
     moments: list[moments.Moment]
     began_ns: int
+    witnessed: str  # the verdict of the witnesses: by k of n, or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,8 @@ class Case:
         with self._one_at_a_time:
             if call_id in self._heard:
                 return
-            wanted = self._wanted(call_id)
             with self.desk.access.deed(Entry(verb="listen")) as step:
+                wanted = self._wanted(call_id)
                 call = require(self.desk, step, wanted)
                 step.granted()
                 try:
@@ -139,8 +140,8 @@ class Case:
         """`linetap open --request --for`: two files for the requester."""
         with self._one_at_a_time:
             output = self.means.output / f"{call_id}.wav.age"
-            wanted = self._wanted(call_id)
-            with self.desk.access.deed(Entry(verb="open", recipient=wanted.recipient)) as step:
+            with self.desk.access.deed(Entry(verb="open", recipient=self._recipient)) as step:
+                wanted = self._wanted(call_id)
                 for path in (output, json_path(output)):
                     privatefile.require_new(path)
                 call = require(self.desk, step, wanted)
@@ -175,6 +176,10 @@ class Case:
             ask.close(argparse.Namespace(request_id=self.request.id, key=key, desk=self.desk.folder), self._clock)
             self._heard.clear()
 
+    @property
+    def _recipient(self) -> str:
+        return self.means.recipient or self.request.recipient
+
     def _handed(self, call_id: str) -> Path | None:
         """Whoever has the one-time key begins; the others go on with what the one before has left."""
         return self.package.handed(call_id) if self.one_time_key is None else None
@@ -186,7 +191,7 @@ class Case:
             identities=self.means.identities,
             inner=self._handed(call_id) or self.package.inner(call_id),
             request=self.package.request_file,
-            recipient=self.means.recipient or self.request.recipient,
+            recipient=self._recipient,
             closings=[] if self.means.logs else self.package.closings(),
             logs=self.means.logs,
             rules=options.of_desk(self.desk.folder),
@@ -202,4 +207,5 @@ def _heard(unlocked: Unlocked) -> Heard:
         peaks=sound.peaks(mulaw),
         moments=moments.moments(record, len(mulaw)),
         began_ns=moments.began_ns(record, len(mulaw)),
+        witnessed=unlocked.call.witnessed,
     )

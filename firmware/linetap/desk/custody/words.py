@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from linetap.desk.serve.release import words as release
 from linetap.desk.serve.text import N_
 
 MOMENT = {"notice": N_("Notice"), "gap": N_("Gap"), "mark": N_("Mark")}
@@ -29,3 +30,4 @@ REFUSAL = {
     ),
     "access_log_busy": N_("Another command holds the access log. Try again."),
 }
+REFUSAL |= {code: release.REFUSAL[code] for code in release.OF_WITNESSES}

@@ -42,6 +42,18 @@ class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     places: str | None = None  # which unit hangs where
 
 
+class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which witnesses have to have seen a call before it is opened, and what `linetap checkpoint --config` carries."""
+
+    policy: str | None = None  # named here it is in force: where the file is gone, nothing is opened
+    policy_sha256: str | None = None  # what `sha256sum` prints of it: another one, an older one for one, is refused
+    heads: str | None = None  # what witnesses have cosigned: HEADS/UNIT/SIZE.checkpoint
+    within_hours: Annotated[int, Meta(ge=1, le=8784)] = 24  # from a call's end to its first witness
+    logs: str | None = None  # LOGS/UNIT: a copy of each unit's log
+    keepers: str | None = None  # KEEPERS/UNIT.key: the key that signs the checkpoints of that log
+    ca: str | None = None  # that witnesses' https is checked against, where it is not the system's
+
+
 class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Paths are relative to the file they stand in."""
 
@@ -52,6 +64,7 @@ class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     key: str | None = None  # the desk's private one: without it nothing is confirmed and nothing is asked for
     db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
     copy: CopyConfig | None = None
+    witnesses: WitnessesConfig = WitnessesConfig()
     serve: ServeConfig = ServeConfig()
     summary: SummaryConfig = SummaryConfig()
 
@@ -114,6 +127,7 @@ def _read(path: Path) -> DeskConfig:
         key=_beside(path, config.key),
         db=_database_beside(path, config.db),
         copy=_copy_beside(path, config.copy),
+        witnesses=_all_beside(path, config.witnesses, "policy", "heads", "logs", "keepers", "ca"),
         serve=_serve_beside(path, config.serve),
         summary=_all_beside(path, config.summary, "mail_password", "ca"),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -23,7 +23,7 @@ THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": t
 
 
 class Pages:
-    """Every template has `_`, `ngettext`, `when`, `who` (None before the login), `menu`, `csrf`, `path`."""
+    """Every template has `_`, `ngettext`, `fill`, `when`, `who` (None before the login), `menu`, `csrf`, `path`."""
 
     def __init__(self, zone: ZoneInfo, package: str = "linetap.desk.serve") -> None:
         self.zone = zone
@@ -35,6 +35,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.globals["fill"] = fill
 
     def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
         """`template`: its path below templates/. What is put in is escaped."""
@@ -81,6 +82,11 @@ class Pages:
 
     def local(self, utc_ns: int) -> datetime:
         return from_utc_ns(utc_ns).astimezone(self.zone)
+
+
+def fill(text: str, **values: Any) -> Markup:
+    """A text with a time in it, which is an element and stays one; all else is escaped."""
+    return escape(text) % values
 
 
 def _filling(translate: Callable[..., str]) -> Callable[..., str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +19,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.desk import callfolder, cosigned
-from linetap.desk.witnessing import client, judge, options, proofs
+from linetap.desk.witnessing import client, configured, judge, options, proofs
 from linetap.desk.witnessing import heads as store
 from linetap.desk.witnessing.client import NotCosigned
+from linetap.desk.witnessing.configured import Round
 from linetap.desk.witnessing.judge import Rules
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import checkpoint
@@ -32,40 +34,52 @@ from linetap.evidence.quorum import Policy, Witness
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD, Head
 
+_MOST_LOOKED = 1000  # checkpoints in which a witness's last cosignature is looked for
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("log", type=Path, nargs="+", metavar="DIR", help="log folders of one unit, or copies")
-    parser.add_argument("--key", type=Path, required=True, metavar="KEY", help="the keeper's, `linetap keygen unit`")
-    parser.add_argument("--policy", type=Path, required=True, metavar="FILE", help="the witnesses, with their URLs")
-    parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS",
-                        help="names unit and keeper")  # fmt: skip
+    parser.add_argument("log", type=Path, nargs="*", metavar="DIR", help="log folders of one unit, or copies")
+    parser.add_argument("--config", type=Path, metavar="desk.toml", help="[witnesses]: every unit's log in one round")
+    parser.add_argument("--key", type=Path, metavar="KEY", help="the keeper's, `linetap keygen unit`")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="the witnesses, with their URLs")
+    parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names unit and keeper")
     parser.add_argument("--ca", type=Path, metavar="PEM", help="that witnesses' https is checked against")
     parser.add_argument("--store", type=Path, metavar="DIR", help="of copies: gets the proof of each call in it")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="HEADS", help="gets UNIT/SIZE.checkpoint")
+    parser.add_argument("-o", "--output", type=Path, metavar="HEADS", help="gets UNIT/SIZE.checkpoint")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when every log has its quorum, else 1; a line for each log, and one for each witness that gave nothing."""
-    signers = callfolder.load_signers(args.signers)
-    key = callfolder.load_private_key(args.key)
-    policy = options.load(args.policy)
+    wanted = _typed(args) if args.config is None else configured.read(args)
+    signers, policy = callfolder.load_signers(wanted.signers), options.load(wanted.policy)
     client.require_urls(policy)
-    if args.store is not None and not args.store.is_dir():
-        raise BadInput(f"--store {args.store}: not a folder; the store of the desk's copies would be right")
-    if not args.output.is_dir():
-        raise BadInput(f"{args.output}: not a folder; one for the checkpoints would be right")
+    if wanted.store is not None and not wanted.store.is_dir():
+        raise BadInput(f"--store {wanted.store}: not a folder; the store of the desk's copies would be right")
+    if not wanted.heads.is_dir():
+        raise BadInput(f"{wanted.heads}: not a folder; one for the checkpoints would be right")
     refused = 0
-    for log in args.log:
+    for log, key in wanted.logs:
         try:
-            good = carry(log, key, policy, signers, args.output, args.ca)
+            good = carry(log, callfolder.load_private_key(key), policy, signers, wanted.heads, wanted.ca)
             refused += not good
-            if good and args.store is not None:
-                count = proofs.write(log, args.store, Rules(policy, args.output), signers)
-                sys.stdout.write(f"ok   {args.store}: {count} calls got their proof\n")
-        except Refusal as error:
+            if good and wanted.store is not None:
+                count = proofs.write(log, wanted.store, Rules(policy, wanted.heads), signers)
+                sys.stdout.write(f"ok   {wanted.store}: {count} calls got their proof\n")
+        except (Refusal, BadInput) as error:
+            if args.config is None and isinstance(error, BadInput):
+                raise
             refused += 1
-            sys.stdout.write(f"BAD  {log}: {error} [{error.code}]\n")
+            sys.stdout.write(f"BAD  {log}: {error} [{getattr(error, 'code', 'bad_input')}]\n")
     return 1 if refused else 0
+
+
+def _typed(args: argparse.Namespace) -> Round:
+    for name in ("key", "policy", "signers", "output"):
+        if getattr(args, name) is None:
+            raise BadInput(f"--{name}: needed, or --config with a desk.toml that has [witnesses]")
+    if not args.log:
+        raise BadInput("DIR: the log folder of a unit would be right, or --config")
+    return Round([(log, args.key) for log in args.log], args.policy, args.signers, args.output, args.store, args.ca)
 
 
 def carry(
@@ -88,11 +102,10 @@ def to_witnesses(
     """The tree's checkpoint with all the cosignatures that are to be had, as it is kept now."""
     with (heads / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        kept = list(store.kept(heads, unit))
-        signed = checkpoint.signed(_going_on(kept, tree, key), key)
+        signed = checkpoint.signed(_going_on(heads, unit, tree, key), key)
         path = store.keep(heads, unit, signed, [])  # before any witness has it: what is signed is never denied
         for witness in policy.witnesses.values():
-            lines = _lines(witness, store.read(path).note, _known(kept, witness), tree, ca)
+            lines = _lines(witness, store.read(path).note, _known(heads, unit, witness), tree, ca)
             store.keep(heads, unit, signed, lines)
     return path
 
@@ -108,19 +121,20 @@ def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | No
         return []
 
 
-def _known(kept: list[store.Kept], witness: Witness) -> int:
-    """The last size that it cosigned."""
-    for each in reversed(kept):
+def _known(heads: Path, unit: str, witness: Witness) -> int:
+    """The last size that it cosigned; 0 where that was long ago: it says itself what it has seen then."""
+    for each in itertools.islice(store.kept(heads, unit, newest_first=True), 1, _MOST_LOOKED):
         with contextlib.suppress(BadNote):
             if checkpoint.cosigned_at(each.note, witness.public, witness.key_name) is not None:
                 return each.checkpoint.size
     return 0
 
 
-def _going_on(kept: list[store.Kept], tree: Tree, key: Ed25519PrivateKey) -> Checkpoint:
-    """The checkpoint of the tree; NotCosigned where it does not go on from one that the same key signed before."""
+def _going_on(heads: Path, unit: str, tree: Tree, key: Ed25519PrivateKey) -> Checkpoint:
+    """The checkpoint of the tree; NotCosigned where it does not go on from the last that the same key signed, which
+    went on from those before."""
     origin = checkpoint.sigsum_origin(key.public_key())
-    for _, _, before in kept:
+    for _, _, before in store.kept(heads, unit, newest_first=True):
         if before.origin != origin:
             continue
         if before.size > tree.size:
@@ -128,6 +142,7 @@ def _going_on(kept: list[store.Kept], tree: Tree, key: Ed25519PrivateKey) -> Che
             raise NotCosigned(text, "rollback")
         if tree.root(before.size) != before.root:
             raise NotCosigned(f"the first {before.size} leaves are not those that were signed before", "fork")
+        break
     return Checkpoint(origin, tree.size, tree.root())
 
 

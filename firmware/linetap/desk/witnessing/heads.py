@@ -32,10 +32,13 @@ def place(heads: Path, unit: str, size: int) -> Path:
     return heads / unit / f"{size:0{_DIGITS}d}{SUFFIX}"
 
 
-def kept(heads: Path, unit: str, *, newest_first: bool = False) -> Iterator[Kept]:
-    """Every checkpoint of the unit, by size; BadNote names the file that is none."""
-    folder = heads / unit
+def kept(heads: Path, unit: str, *, newest_first: bool = False, above: int = 0) -> Iterator[Kept]:
+    """Every checkpoint of the unit over more leaves than `above`, by size, each read as it is asked for: at a round
+    every five minutes there are a hundred thousand in a year. BadNote names the file that is none."""
+    folder, lowest = heads / unit, place(heads, unit, above)
     for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=newest_first) if folder.is_dir() else ():
+        if above and len(path.name) == len(lowest.name) and path.name <= lowest.name:
+            continue
         try:
             found = read(path)
         except (BadNote, Damaged) as error:

@@ -4,6 +4,7 @@ and they need neither the log nor the checkpoints."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -25,18 +26,26 @@ def write(log: Path, store: Path, rules: Rules, signers: list[Signer]) -> int:
     """How many calls got one now: those whose copy is in the store and has none. An earlier one is never replaced: the
     first checkpoint that covers a call is the one that counts."""
     unit, count = cosigned.read_head(log / HEAD, signers).head.unit, 0
-    kept = prove.witnessed_heads(rules, unit, signers)
-    for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
-        call_id = _closed(line)
-        if not call_id or not (store / unit / sealed.call_path(call_id)).is_dir():
-            continue
+    wanted = [(index, call_id) for index, call_id in _closes(log) if _lacks_proof(store / unit, call_id)]
+    kept = prove.witnessed_heads(rules, unit, signers, above=wanted[0][0]) if wanted else []
+    for index, call_id in wanted:
         path = store / unit / witnessed_path(call_id)
-        if path.exists() or (proof := prove.under_first(kept, rules, log, index)) is None:
+        if (proof := prove.under_first(kept, rules, log, index)) is None:
             continue
         files.make_directories(store, path.parent)
         replace_durably(path, proof.encode())
         count += 1
     return count
+
+
+def _closes(log: Path) -> Iterator[tuple[int, str]]:
+    for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
+        if call_id := _closed(line):
+            yield index, call_id
+
+
+def _lacks_proof(vault: Path, call_id: str) -> bool:
+    return (vault / sealed.call_path(call_id)).is_dir() and not (vault / witnessed_path(call_id)).exists()
 
 
 def _closed(line: bytes) -> str:

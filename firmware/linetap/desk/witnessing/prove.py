@@ -43,7 +43,7 @@ def read(path: Path) -> Proof:
 
 def from_log(rules: Rules, log: Path, unit: str, index: int, signers: list[Signer]) -> Proof | None:
     """Of leaf `index`, under the first witnessed checkpoint that covers it; None where there is none."""
-    return under_first(witnessed_heads(rules, unit, signers), rules, log, index)
+    return under_first(witnessed_heads(rules, unit, signers, index), rules, log, index)
 
 
 def under_first(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | None:
@@ -66,7 +66,8 @@ def under_first(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | Non
 def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer]) -> Proof | None:
     """The same of a closing, where a checkpoint over its very head is kept."""
     path = inclusion.decode(closing.path.encode("ascii", "replace"))
-    found = _first(witnessed_heads(rules, unit, signers), lambda each: each.checkpoint.size == path.size)
+    heads = witnessed_heads(rules, unit, signers, path.size - 1)
+    found = _first(heads, lambda each: each.checkpoint.size == path.size)
     if found is None or rules.policy is None:
         return None
     return Proof(path.index, path.path, trimmed(rules.policy, found.note))
@@ -98,12 +99,13 @@ def call_against(
     return seen, None if found is None else Problem(found.code, f"{call_id}: {found.text}")
 
 
-def witnessed_heads(rules: Rules, unit: str, signers: list[Signer]) -> Heads:
-    """The kept checkpoints that a quorum has cosigned, each with its time (POSIX), the earliest first."""
+def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int = 0) -> Heads:
+    """The kept checkpoints that a quorum has cosigned, each with its time (POSIX), the earliest first. `above`: those
+    over more leaves alone."""
     if rules.policy is None or rules.heads is None:
         return []
     found: Heads = []
-    for each in store.kept(rules.heads, unit):
+    for each in store.kept(rules.heads, unit, above=above):
         since_s = judge.look(rules.policy, each.note, each.checkpoint, unit, signers).since_s
         found += [] if since_s is None else [(since_s, each)]
     return sorted(found, key=lambda pair: pair[0])

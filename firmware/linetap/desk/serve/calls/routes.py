@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from markupsafe import Markup, escape
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,6 +23,8 @@ from linetap.desk.serve.calls.house import House
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.reading import reading
 from linetap.desk.serve.release import call as named
+from linetap.desk.serve.release import witnesses
+from linetap.desk.serve.release import words as release_words
 from linetap.desk.serve.route import Route, Subject, subject_of_path
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.text import N_
@@ -76,19 +77,20 @@ async def call(request: Request, site: Site) -> Response:
     named.require_name(unit, call_id)
     desk, signers = site.settings.desk, site.calls.known_keys()
 
-    def look(db: Connection) -> tuple[story.Story | None, recordfile.Found, Any]:
+    def look(db: Connection) -> tuple[story.Story | None, recordfile.Found, Any, Any]:
         found = story.read(db, unit, call_id, signers)
         if found is None or found.row["destroyed_at"] is not None:
-            return found, recordfile.Found(None), None
+            return found, recordfile.Found(None), None, None
         lying = recordfile.record(desk, unit, call_id, found.row["record_sha256"])
-        return found, lying, recordfile.held(desk, call_id)
+        seen = None if lying.record is None else witnesses.verdict(site, found.row)
+        return found, lying, recordfile.held(desk, call_id), seen
 
-    found, lying, hold = await reading(site, look)
+    found, lying, hold, seen = await reading(site, look)
     if found is None:
         raise HTTPException(404)
     return site.pages.page(
         request, "calls/call.html", story=found, row=found.row, state=query.state_of(found.row), lying=lying,
-        record=lying.record, hold=hold, words=words, fill=_fill,
+        record=lying.record, hold=hold, words=words, witnessed=seen, release_words=release_words,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         said=_said(site, request), **_whose(site, found.row),
         may_ask="officer" in who_of(request).roles and named.may_be_asked(found.row),
@@ -104,7 +106,7 @@ def _page(request: Request, site: Site, asked: Form, status: int = 200, **found:
     page: query.Page | None = found.get("page")
     return site.pages.page(
         request, "calls/search.html", status, asked=asked, typed=asked.typed, errors=asked.errors,
-        labels=LABELS, form=form, words=words, fill=_fill, said=_said(site, request),
+        labels=LABELS, form=form, words=words, said=_said(site, request),
         departments=house.lines.names(), buildings=house.places.buildings(),
         trunks=house.lines.have_trunks(asked.typed.get("extension", ""), asked.typed.get("department", "")),
         page=page, known=found.get("known"), state_of=query.state_of,
@@ -130,11 +132,6 @@ def _whose(site: Site, row: Mapping[str, Any]) -> dict[str, Any]:
     house: House = site.calls.house
     extension, department = house.lines.at_line(row["unit"], row["line"], parse_rfc3339(row["began_at"]))
     return {"place": house.place(row["unit"]), "extension": extension, "department": department}
-
-
-def _fill(text: str, **values: Any) -> Markup:
-    """A text with a time in it, which is an element and stays one; all else is escaped."""
-    return escape(text) % values
 
 
 def _said(site: Site, request: Request) -> Callable[[Mapping[str, str], str | None], str]:

@@ -14,9 +14,10 @@ from typing import Any
 from linetap.desk import callfolder, checkedcall
 from linetap.desk.callproof import Basis
 from linetap.desk.checkedcall import CheckedCall
-from linetap.desk.serve.release import package
+from linetap.desk.serve.release import package, witnesses
 from linetap.desk.serve.release.stepfault import StepFault
 from linetap.desk.serve.site import Site
+from linetap.desk.witnessing.judge import NO_RULES
 from linetap.errors import BadInput, Refusal
 from linetap.evidence.release import NotReleased
 from linetap.evidence.roles import Roles
@@ -30,13 +31,15 @@ class Looked:
     fault: Exception | None = None
 
 
-def require(site: Site, row: Mapping[str, Any], roles: Roles) -> CheckedCall:
-    """StepFault or NotReleased unless the copy is the call that `row` of a request or a hold is about."""
+def require(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: bool = True) -> CheckedCall:
+    """StepFault or NotReleased unless the copy is the call that `row` of a request or a hold is about. `opens`: not of
+    a hold, which opens nothing and must keep what nobody has witnessed yet."""
     folder, signers = package.copy_of(site, row), site.settings.desk.signers
     if not signers:
         raise StepFault("signers_needed", "signers: desk.toml names no published allowed_signers")
     try:
-        call = checkedcall.check(folder, Basis(callfolder.load_signers(Path(signers)), roles))
+        rules = witnesses.rules(site, roles) if opens else NO_RULES
+        call = checkedcall.check(folder, Basis(callfolder.load_signers(Path(signers)), roles, rules=rules))
     except OSError:
         raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
     asked = (row["unit"], row["call_id"], row["record_sha256"])

@@ -172,7 +172,7 @@ async def bring(request: Request, site: Site) -> Response:
         _require_other(row, who.name)
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
         authority = read_authority(Path(str(site.settings.desk.serve.authority)))
-        await anyio.to_thread.run_sync(lambda: checking.require(site, row, roles))
+        await anyio.to_thread.run_sync(lambda: checking.require(site, row, roles, opens=False))
         expires, signer = holdjudge.signed(data, row, roles, authority, now_ns)
 
         def do(db: Connection) -> None:
@@ -198,7 +198,7 @@ async def partial(request: Request, site: Site) -> Response:
         if asked.state == "send" and not judge.is_over(row["command_expires"], now_ns):
             raise StepFault("step_done", f"{row['id']}: the command was brought")
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-        call = await anyio.to_thread.run_sync(lambda: checking.require(site, row, roles))
+        call = await anyio.to_thread.run_sync(lambda: checking.require(site, row, roles, opens=False))
 
         def do(db: Connection) -> Subject:
             made = partials.bring(db, row["id"], data, [call.key.data], who.name, rfc3339(now_ns))
@@ -234,7 +234,7 @@ async def call_file(request: Request, site: Site) -> Response:
     row = await _row(request, site)
 
     def members() -> list[package.Member]:
-        checking.require(site, row, in_force(site).roles)
+        checking.require(site, row, in_force(site).roles, opens=False)
         with site.own.connect() as db:
             chain = partials.chains(db, [row["id"]])[row["id"]]
         return package.of_call(site, row) + package.handed_on(site, row["id"], chain)

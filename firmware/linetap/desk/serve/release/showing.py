@@ -23,6 +23,7 @@ from linetap.desk.serve.release import (
     partials,
     steps,
     store,
+    witnesses,
     words,
     wrappings,
 )
@@ -101,7 +102,7 @@ async def one(request: Request, site: Site) -> Response:
 async def page(request: Request, site: Site, error: Exception | None = None, **more: Any) -> Response:
     who, now_ns = who_of(request), site.clock.utc_ns()
 
-    def read() -> tuple[Found, dict[str, str], Any, str, str, Wrapped | None, Officers | None]:
+    def read() -> tuple[Found, dict[str, str], Any, str, str, Wrapped | None, Officers | None, Any]:
         with site.own.connect() as db:
             found = store.require(db, id_of(request))
             row = found.row
@@ -119,13 +120,15 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
             closings.state(site, found.row),
             wrapped,
             together,
+            witnesses.verdict(site, row),
         )
 
-    found, names, purpose, copy, proof, wrapped, together = await anyio.to_thread.run_sync(read)
+    found, names, purpose, copy, proof, wrapped, together, witnessed = await anyio.to_thread.run_sync(read)
     return site.pages.page(
         request, "release/request.html", 200 if error is None else 409, found=found, row=found.row, names=names,
         step=found.step(now_ns), steps=steps, words=words, mine=found.is_for(who.name, who.roles, now_ns),
         purpose=purpose, copy=words.REFUSAL.get(copy, copy), proof=proof, wrapped=wrapped, ticket="", officers=together,
+        witnessed=witnessed,
         url=site.settings.url,
         error=None if error is None else said(site, request, error), **more,
     )  # fmt: skip

@@ -39,8 +39,27 @@ PROOF = {
         " (docs/release.md)."
     ),
 }
+WITNESSED = {
+    "no_policy": N_("Not witnessed: this desk asks for no witnesses (desk.toml names no policy)."),
+    "witnessed": N_("Witnessed by %(count)s of %(of)s, by %(at)s at the latest."),
+    "not_witnessed": N_("Not witnessed. Nothing of this call is opened by way of these pages."),
+}
 OUTCOME = {"given": N_("Given out"), "not_given": N_("Not given out")}
-REFUSAL = {
+OF_WITNESSES = {
+    "policy_missing": N_("The policy of witnesses is gone or empty, and it is in force. Tell the vault officer."),
+    "policy_differs": N_("The policy of witnesses is another one than the signed roles name. Tell the vault officer."),
+    "within_too_long": N_("The signed roles allow less time from a call's end to its first witness."),
+    "not_witnessed": N_("Too few witnesses have seen that this call was closed. The next round may bring them."),
+    "witnessed_late": N_("Witnesses saw this call later than the policy allows: it may have been dated back."),
+    "dated_ahead": N_("This call says that it is of a time which had not come when witnesses saw it."),
+    "forked": N_("The unit's log is not the one that witnesses have seen. Tell the vault officer."),
+    "rolled_back": N_("The unit's log is shorter than the one that witnesses have seen. Tell the vault officer."),
+    "fork": N_("There are two checkpoints over the same leaves of this unit's log. Tell the vault officer."),
+    "other_log": N_("What should show that witnesses saw it is of a log that this desk does not know."),
+    "bad_note": N_("What should show that witnesses saw it is no checkpoint."),
+    "note_signature": N_("A signature of a witness or of a log's keeper does not fit."),
+}
+REFUSAL = OF_WITNESSES | {
     "bad_input": N_("What was put in cannot be taken."),
     "private_key": N_("That is a private key. It stays with its owner; nothing of it was kept here."),
     "step_not_yet": N_("Another step comes before this one."),
