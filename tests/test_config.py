@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import string
@@ -417,6 +418,21 @@ def shared_site() -> Iterator[Site]:
         made = Site(Path(folder))
         made.write(lines=2, board="hardware", pins=str(PROJECT_PINS))
         yield made
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\u202e", "\u2066", "\u200b", "\u0007", "\u0000", "\u2028", "\u0085", "\ufeff", "\n"]
+)
+@pytest.mark.parametrize("table", ["[[retention.classes]]\nname = {}\ndays = 9\n", "[[profile]]\nname = {}\n"])
+def test_a_name_that_reads_as_another_is_none(site: Site, hidden: str, table: str) -> None:
+    """It stands in records, alerts and lists of what weakens, which people read before they sign."""
+    name = json.dumps(f"sta{hidden}ndard", ensure_ascii=True)
+    site.path.write_text(f"{site.path.read_text()}\n{table.format(name)}")
+    with pytest.raises(BadInput, match="control or direction characters") as told:
+        check_config(site.path)
+    assert str(told.value).isprintable(), "nor does the refusal show it"
+    site.path.write_text(site.path.read_text().replace(name, '"민원 전화"'))
+    check_config(site.path)
 
 
 @settings(max_examples=300, deadline=None)

@@ -173,7 +173,7 @@ def test_a_held_call_opens_with_the_holds_key_after_its_day_is_gone(desk: Desk) 
     [
         ("held", "key.age", None, "key.age: No such file"),
         ("held", "key.age", b"another", "not the one it names"),
-        ("held", "hold.json", b"{", "not a hold or a re-wrapping"),
+        ("held", "hold.json", b"{", "the signature does not fit"),
         ("call", "audio.001.age", None, "audio.001.age: No such file"),
         ("call", "meta.age", b"", "not as it was sealed"),
         ("call", "record.json", b"{}", "not the record that was held"),

@@ -15,7 +15,7 @@ import pytest
 from epoch_desk import DAY, Desk
 from linetap.desk import keygen
 from linetap.errors import BadInput
-from linetap.evidence import keylist, keys
+from linetap.evidence import keylist, keys, roles
 from linetap.evidence.keylist import KeyList
 from sealing_rig import run
 
@@ -65,7 +65,7 @@ def test_the_signature_is_what_ssh_keygen_makes(tmp_path: Path, authority: Path)
     command = ["ssh-keygen", "-Y", "sign", "-q", "-f", str(authority), "-n", "linetap-keylist"]
     assert run(command, stdin=path.read_bytes()).stdout == path.with_name("keylist.json.sig").read_bytes()
     line = authority.with_suffix(".pub").read_text()
-    keylist.read(path.read_bytes(), path.with_name("keylist.json.sig").read_bytes(), keylist.authority_key(line))
+    keylist.read(path.read_bytes(), path.with_name("keylist.json.sig").read_bytes(), roles.public_key(line))
     assert b"\n" not in path.read_bytes()
 
 
@@ -75,7 +75,7 @@ def test_left_to_ssh_keygen_it_says_how(tmp_path: Path, authority: Path) -> None
     assert "keylist.json: 3 days; the longest class of 60 days and 400 more would be 460" in said
     command = ["ssh-keygen", "-Y", "sign", "-q", "-f", str(authority), "-n", "linetap-keylist", "keylist.json"]
     assert run(command, cwd=tmp_path).returncode == 0
-    key = keylist.authority_key(authority.with_suffix(".pub").read_text())
+    key = roles.public_key(authority.with_suffix(".pub").read_text())
     keylist.read((tmp_path / "keylist.json").read_bytes(), (tmp_path / "keylist.json.sig").read_bytes(), key)
 
 

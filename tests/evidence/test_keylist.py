@@ -138,5 +138,5 @@ def test_how_long_the_longest_class_still_fits(authority: Authority) -> None:
 @pytest.mark.parametrize("text", ["", "age1x", "ssh-rsa AAAA", "ssh-ed25519 AAAA", "한글", SECRET])
 def test_an_authority_that_is_none(text: str) -> None:
     with pytest.raises(BadInput, match="authority's public key") as told:
-        keylist.authority_key(text)
+        publickeys.authority(text)
     assert "SECRET" not in str(told.value)

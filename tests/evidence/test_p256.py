@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import keylist, keys, p256, publickeys, roles, signers, sshsig
+from linetap.evidence import keys, p256, publickeys, roles, signers, sshsig
 from linetap.evidence.p256 import ORDER, P256Key
 from sealing_rig import run
 
@@ -87,7 +87,7 @@ def test_key_is_written_as_ssh_keygen_writes_it(stock: Path) -> None:
     assert keys.public_line(key) == line
     assert run(["ssh-keygen", "-l", "-f", f"{stock}.pub"]).stdout.decode().split()[1] == keys.fingerprint(key)
     assert keys.from_blob(keys.public_blob(key)) == key
-    assert roles.public_key(line) == keylist.authority_key(line) == key
+    assert roles.public_key(line) == key
 
 
 def test_signature_of_other_bytes_or_another_key_is_refused(stock: Path) -> None:
@@ -160,9 +160,8 @@ def test_point_that_is_not_on_the_curve_is_no_key(stock: Path) -> None:
     blob = bytearray(keys.public_blob(load(stock).public_key()))
     blob[-1] ^= 1
     line = f"ecdsa-sha2-nistp256 {base64.b64encode(blob).decode()}"
-    for read in (roles.public_key, keylist.authority_key):
-        with pytest.raises(BadInput, match="not a point of the curve"):
-            read(line)
+    with pytest.raises(BadInput, match="not a point of the curve"):
+        roles.public_key(line)
     with pytest.raises(BadInput, match="line 1: not a point of the curve"):
         signers.parse(f"{UNIT} {line}\n")
 

@@ -226,6 +226,9 @@ def _names(config: Config, source: Source) -> None:
         for i, name in enumerate(names):
             if name is not UNSET and name in names[:i]:
                 source.add((*key, i, "name"), f"{'.'.join(key)}: {name!r} is there twice")
+            if isinstance(name, str) and not name.isprintable():  # else one name reads as another, or in two lines
+                told = f"{'.'.join(key)}: {name!a}: control or direction characters; without them would be right"
+                source.add((*key, i, "name"), told)
     known = ", ".join(sorted(str(entry) for entry in classes if entry is not UNSET))
     for which, value in (("default", config.retention.default), ("marked", config.retention.marked)):
         if value is not None and value not in classes:

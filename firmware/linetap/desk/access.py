@@ -14,9 +14,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from linetap.clock import Clock, rfc3339
+from linetap.desk import foreign
 from linetap.desk.access_entry import Entry, leaf_of
 from linetap.durable.replace import replace_durably
 from linetap.errors import Refusal
@@ -168,7 +167,7 @@ def read_log(folder: Path) -> tuple[list[Entry], Tree]:
     for number, line in enumerate(leaflog.lines_of(path) if path.exists() else [], 1):
         tree.append(line)
         try:
-            entries.append(msgspec.json.decode(line, type=Entry))
+            entries.append(foreign.decode(line, Entry))
         except (ValueError, RecursionError) as error:
             raise AccessFault("access_log_damaged", f"{path}: line {number}: {error}") from None
     return entries, tree

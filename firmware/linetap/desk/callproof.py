@@ -13,9 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
-from linetap.desk import callfolder, deskfolder
+from linetap.desk import callfolder, deskfolder, foreign
 from linetap.desk.copy.store import closing_path
 from linetap.desk.verdict import Problem
 from linetap.desk.witnessing import options, prove
@@ -147,7 +145,7 @@ def witnessed(
         code = error.code if isinstance(error, Refusal) else NOT_WITNESSED
         return None, Problem(code, f"{call_id}: {NOBODY}: {error}")
     leaf = close.leaf.encode("utf-8")
-    at = msgspec.json.decode(leaf, type=Leaf).at
+    at = foreign.decode(leaf, Leaf, call_id).at
     return prove.call_against(given.rules, proof, leaf, at, record, given.signers or [])
 
 
@@ -186,7 +184,7 @@ def _close(log: Path, call_id: str) -> tuple[int, bytes]:
         if name not in line or len(line) > leaflog.LEAF_LIMIT_BYTES:
             continue
         try:
-            leaf = msgspec.json.decode(line, type=Leaf)
+            leaf = foreign.decode(line, Leaf)
         except (ValueError, RecursionError):
             continue
         if leaf.call_id == call_id and leaf.kind == "destruction":

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from linetap.clock import from_utc_ns, parse_rfc3339
-from linetap.desk import callfolder, signed
+from linetap.desk import callfolder, foreign, signed
 from linetap.desk.sheets import OFFICER
 from linetap.errors import Refusal
 from linetap.evidence import members, sshsig
@@ -106,7 +106,7 @@ def read(path: Path, signers: list[Signer] | None) -> Certificate:
     signature = callfolder.read(signed.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, signature, NAMESPACE)
     try:
-        found = msgspec.json.decode(data, type=Certificate)
+        found = foreign.decode(data, Certificate)
         at = from_utc_ns(parse_rfc3339(found.destroyed_at))
     except (ValueError, RecursionError) as error:
         raise Refusal(f"not a certificate: {error}") from None

@@ -9,10 +9,8 @@ import re
 import sys
 from pathlib import Path
 
-import msgspec
-
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock, parse_rfc3339, rfc3339
-from linetap.desk import commandapply, commandsend, privatefile, signed
+from linetap.desk import commandapply, commandsend, foreign, privatefile, signed
 from linetap.durable import files
 from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
@@ -117,7 +115,7 @@ def cosigned(args: argparse.Namespace) -> bytes:
     data, key = commandapply.read(args.file), signed.load_key(args.key)
     try:
         made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
-        command = document.decode(msgspec.json.decode(made, type=Envelope).command.encode("utf-8"), Command)
+        command = document.decode(foreign.decode(made, Envelope).command.encode("utf-8"), Command)
     except BadInput as error:
         raise BadInput(f"{args.file}: {error}") from None
     if len(made) > envelopes.LIMIT_BYTES:

@@ -22,7 +22,7 @@ from linetap.broker.message import Message
 from linetap.broker.tls import tls_context
 from linetap.clock import NS_PER_S, Clock
 from linetap.config.schema import Broker
-from linetap.desk import commandapply
+from linetap.desk import commandapply, foreign
 from linetap.desk.ingest.settings import broker_alone
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import command as envelopes
@@ -46,9 +46,9 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     """Exit status: 0 done, 1 refused. BadInput or Refusal says why there is no answer."""
     data = commandapply.read(args.file)
     try:
-        text = msgspec.json.decode(data, type=envelopes.Envelope).command
-        command = msgspec.json.decode(text, type=Command)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        text = foreign.decode(data, envelopes.Envelope).command
+        command = foreign.decode(text, Command)
+    except BadInput as error:
         raise BadInput(f"{args.file}: not a command: {error}; `linetap command sign` makes one") from None
     if command.verb not in MAY or _UNIT.fullmatch(command.unit) is None:
         raise BadInput(f"{args.file}: there is no verb {command.verb!r}, or no unit {command.unit!r}")
@@ -94,6 +94,6 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
 
 def _answer(payload: bytes) -> Answer:
     try:
-        return msgspec.json.decode(payload, type=Answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return foreign.decode(payload, Answer)
+    except BadInput as error:
         raise Refusal(f"what came back is not an answer: {error}") from None

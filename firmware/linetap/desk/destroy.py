@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
-from linetap.desk import callfolder, epochlist, signed, stockage, tsa, wipe
+from linetap.desk import callfolder, deskfolder, epochlist, foreign, signed, stockage, tsa, wipe
 from linetap.desk.canary import Canary
 from linetap.desk.certificate import NAMESPACE, Certificate, named_gone, path_of, still_open
 from linetap.desk.needed import OVERFLOW, missing, unproven
@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--today", metavar="DAY", help="by your own watch, where no witness and no later call says it")
     parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="for --policy: names the logs' keepers")
     options.add_arguments(parser)
+    deskfolder.add_argument(parser)
     tsa.add_arguments(parser, required=False)
 
 
@@ -157,7 +158,9 @@ def _require_nothing_lost(args: argparse.Namespace, clock: Clock) -> None:
     for folder in (args.vault, args.holds):
         if not folder.is_dir():
             raise BadInput(f"{folder}: not a folder; where the desk keeps it would be right")
-    lost = list(missing(args.epoch, args.vault, args.holds, clock.utc_ns()))
+    desk = deskfolder.find(args, clock)
+    roles = None if desk is None else desk.roles(desk.access.entries())
+    lost = list(missing(args.epoch, args.vault, args.holds, clock.utc_ns(), roles))
     if lost:
         more = [f"and {len(lost) - _MOST_TOLD} more"] if len(lost) > _MOST_TOLD else []
         raise Refusal("\n".join([f"{args.epoch}: not destroyed:", *lost[:_MOST_TOLD], *more]))
@@ -265,6 +268,6 @@ def _tree_head(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        return msgspec.json.decode(callfolder.read(path, 1 << 16), type=dict[str, Any])
+        return foreign.decode(callfolder.read(path, 1 << 16), dict[str, Any])
     except (callfolder.Damaged, ValueError) as error:
         raise BadInput(f"{path}: {error}; a signed tree head would be right") from None

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
-import msgspec
-
 from linetap.clock import from_utc_ns, parse_rfc3339
-from linetap.desk import cosigned
+from linetap.desk import cosigned, foreign
 from linetap.desk.vaultfiles.named import Named
 from linetap.errors import Refusal
 from linetap.evidence import index, leaflog, unitlog
@@ -75,5 +73,5 @@ class IndexLog:
     def _looked_at(self, line: bytes) -> bytes:
         if any(kind in line for kind in _OF_INTEREST):
             with contextlib.suppress(ValueError):  # the root says whether the unit wrote it
-                self._named.look_at(msgspec.json.decode(line, type=Leaf))
+                self._named.look_at(foreign.decode(line, Leaf))
         return line

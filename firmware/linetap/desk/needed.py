@@ -3,6 +3,9 @@
 
 That is every call that is held, and every one whose record says that the epoch is not its own: it was sealed to an
 overflow epoch, or its class is pending. Nothing else keeps a key alive, and no unit that is silent or dead.
+
+A paper that no vault officer has signed is not believed in anything, not even in which epoch it is of: it keeps every
+key until somebody has looked at it.
 """
 
 from __future__ import annotations
@@ -13,28 +16,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from linetap.clock import NS_PER_MS, parse_rfc3339
-from linetap.desk import amended, callfolder
+from linetap.desk import amended, callfolder, foreign
 from linetap.desk.checkedcall import KEY_LIMIT_BYTES
 from linetap.errors import LinetapError, Refusal
-from linetap.evidence import hold, sealed
+from linetap.evidence import hold, sealed, sshsig
+from linetap.evidence.command import VAULT
 from linetap.evidence.hold import Hold, Rewrap
+from linetap.evidence.roles import Roles
 from linetap.records import CallRecord, CountedMoment
 
 OVERFLOW = "overflow-"
 
 
-def missing(epoch: str, copy: Path, holds: Path, now_ns: int) -> Iterator[str]:
-    """One line for each call that would be lost with the epoch's key. `copy`: a vault, or a folder of vaults."""
+def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | None) -> Iterator[str]:
+    """One line for each call that would be lost with the epoch's key. `copy`: a vault, or a folder of vaults. `roles`:
+    in force; where there are none, any good signature does."""
     vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
     wrapped: set[str] = set()
     for path in sorted([*holds.glob("*.json"), *holds.glob("*/*.json")]):
         if path.name not in (hold.HOLD, hold.REWRAP):
             continue
         try:
-            document = hold.decode(callfolder.read(path, hold.LIMIT_BYTES))
+            document = _signed(path, roles)
             if document.from_epoch != epoch or _is_over(document, now_ns):
                 continue
             _require_key(document, path.parent)
@@ -48,6 +52,16 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int) -> Iterator[str]:
             yield f"{call_dir / sealed.RECORD}: cannot be read"
         elif call_id not in wrapped:
             yield f"{call_dir}: sealed to {epoch} until it is re-wrapped, and is not in {holds}"
+
+
+def _signed(path: Path, roles: Roles | None) -> Hold | Rewrap:
+    data = callfolder.read(path, hold.LIMIT_BYTES)
+    armored = callfolder.read(path.with_name(f"{path.name}.sig"), sshsig.SIGNATURE_LIMIT_BYTES)
+    key = sshsig.check(data, armored, hold.NAMESPACE)
+    person = None if roles is None else roles.holder(key)
+    if roles is not None and (person is None or person.role != VAULT):
+        raise Refusal("not signed by anybody of role vault: signed by an officer, or removed, would be right")
+    return hold.decode(data)
 
 
 def unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
@@ -93,9 +107,7 @@ class _Counted(NamedTuple):
 def _counted(call_dir: Path) -> _Counted | None:
     """None for what is no recording, or cannot be read: nothing is proved by it."""
     try:
-        record = msgspec.json.decode(
-            callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), type=CallRecord
-        )
+        record = foreign.decode(callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), CallRecord)
         last = amended.newest(callfolder.home(call_dir), record.call_id)
         kept, moment = record.retention, record.counted or None
         until = last.until if last is not None else kept.until if kept is not None else None
@@ -129,7 +141,7 @@ def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
     data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
     if hashlib.sha256(data).hexdigest() != document.record_sha256:
         raise Refusal(f"{call_dir / sealed.RECORD}: not the record that was held")
-    for name, sha256 in msgspec.json.decode(data, type=CallRecord).files.items():
+    for name, sha256 in foreign.decode(data, CallRecord, call_dir / sealed.RECORD).files.items():
         if name != sealed.KEY and callfolder.digest(call_dir / name).sha256 != sha256:
             raise Refusal(f"{call_dir / name}: not as it was sealed")
 
@@ -145,7 +157,7 @@ def _strangers(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
             continue
         try:
             data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
-            record = msgspec.json.decode(data, type=CallRecord)
+            record = foreign.decode(data, CallRecord)
         except (callfolder.Damaged, ValueError):
             if overflow:
                 yield call_dir, ""

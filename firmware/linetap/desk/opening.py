@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from linetap.desk import callfolder, callproof, checkedcall, partial, privatefile, stockage, wav
+from linetap.desk import callfolder, callproof, checkedcall, foreign, partial, privatefile, stockage, wav
 from linetap.desk.access import Deed
 from linetap.desk.callproof import Basis
 from linetap.desk.checkedcall import KEY_LIMIT_BYTES, CheckedCall, outer_layer, require_of_call
@@ -183,11 +183,11 @@ def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[s
     if not opened.whole:
         raise Refusal(f"{call_dir / sealed.META}: does not open with the key of this call: {opened.complaint}")
     try:
-        whole = msgspec.json.decode(opened.plaintext, type=dict[str, Any])
+        whole = foreign.decode(opened.plaintext, dict[str, Any])
     except (ValueError, RecursionError) as error:
         raise Refusal(f"{call_dir / sealed.META}: {error}") from None
     data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
-    public = msgspec.json.decode(data, type=dict[str, Any])
+    public = foreign.decode(data, dict[str, Any], call_dir / sealed.RECORD)
     # After a power cut the journal's last word of the call is sealed with it, and the record says what came after that.
     fields = {"call_id", "suite"} if record.recovered else (whole.keys() | public.keys()) - {*PERSONAL_FIELDS, "files"}
     if any(whole.get(name, msgspec.UNSET) != public.get(name, msgspec.UNSET) for name in fields):

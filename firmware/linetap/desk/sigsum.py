@@ -13,10 +13,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from linetap.desk import callfolder
+from linetap.desk import callfolder, foreign
 from linetap.desk.callfolder import load_private_key
 from linetap.desk.verifylog import LogCheck
 from linetap.desk.witnessing import carry, client, options
@@ -45,7 +44,7 @@ def closes(
     `desk`: submits for a unit whose key is in hardware, which cannot sign for Sigsum: of the log, which is in order.
     """
     for line in leaflog.lines_of(log / LEAVES):
-        found = msgspec.json.decode(line, type=Leaf)
+        found = foreign.decode(line, Leaf, log / LEAVES)
         if found.kind == "close":
             call_id = found.call_id or ""
             yield call_id, _leaf(found, submitters, call_id, desk)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.desk import callfolder
+from linetap.desk import callfolder, foreign
 from linetap.desk.callfolder import Damaged, Digest
 from linetap.desk.vaultfiles.tree import TreeCheck
 from linetap.desk.verdict import Problem, Verdict
@@ -198,9 +198,9 @@ def _signing_key(call_dir: Path, data: bytes, verdict: Verdict) -> PublicKey | N
 def _parse(data: bytes) -> CallRecord:
     """The record; Damaged if it is none, or says what only meta.age may say; UnknownSuite before that."""
     try:
-        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        fields = foreign.decode(data, dict[str, msgspec.Raw])
         record = sealed.decode_record(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (BadInput, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Damaged("record_unreadable", f"{sealed.RECORD}: {error}") from None
     if personal := [name for name in PERSONAL_FIELDS if name in fields]:
         raise Damaged("personal_data", f"{sealed.RECORD} holds {', '.join(personal)}, which only {sealed.META} may")

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-import msgspec
-
-from linetap.desk import callfolder, cosigned
+from linetap.desk import callfolder, cosigned, foreign
 from linetap.desk.callfolder import Damaged
 from linetap.desk.logorder import LogOrder
 from linetap.desk.logweakened import LogWeakened
@@ -175,7 +173,7 @@ class LogCheck:
         try:
             if len(line) > leaflog.LEAF_LIMIT_BYTES:
                 raise ValueError
-            leaf = msgspec.json.decode(line, type=Leaf)
+            leaf = foreign.decode(line, Leaf)
         except (ValueError, RecursionError):
             self._bad("bad_leaf", f"line {index + 1} of {LEAVES} is no leaf")
             return

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import SYSTEM
-from linetap.desk import callfolder, cosigned, timestamp, tsa
+from linetap.desk import callfolder, cosigned, foreign, timestamp, tsa
 from linetap.desk.callfolder import Damaged
 from linetap.desk.cosigned import SignedHead
 from linetap.durable.replace import replace_durably
@@ -133,6 +133,6 @@ def _load_state(path: Path) -> State:
     if not path.exists():
         return {}
     try:
-        return msgspec.json.decode(callfolder.read(path, STATE_LIMIT_BYTES), type=State)
-    except (Damaged, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return foreign.decode(callfolder.read(path, STATE_LIMIT_BYTES), State)
+    except (Damaged, BadInput) as error:
         raise BadInput(f"{path}: {error}; what this witness has written would be right") from None

@@ -21,7 +21,7 @@ from msgspec import Meta
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import authority as authorities
-from linetap.evidence import keys, members, publickeys, sshsig
+from linetap.evidence import members, publickeys, sshsig
 from linetap.evidence.authority import Authority
 from linetap.evidence.keys import PublicKey
 
@@ -229,11 +229,6 @@ def _require_usable(key_list: KeyList) -> None:
             require_short(key_list, members.of(key_list.custodians))
         except BadInput as error:
             raise Malformed(f"custodians: {error}") from None
-
-
-def authority_key(line: str) -> PublicKey:
-    """The key of an `ssh-ed25519 AAAA... comment` line; BadInput if it is none."""
-    return keys.from_blob(publickeys.authority(line))
 
 
 def end_of(day: date, zone: str) -> datetime:

@@ -7,9 +7,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
-from linetap.desk import callfolder, signed
+from linetap.desk import callfolder, foreign, signed
 from linetap.desk import certificate as certificates
 from linetap.desk.bundle import layout
 from linetap.desk.bundle.container import Source
@@ -62,7 +60,7 @@ def opened(wavs: list[Path], call_ids: set[str]) -> Found:
     for wav in wavs:
         data = small(wav.with_suffix(".json"), _JSON_LIMIT_BYTES)
         try:
-            call_id = msgspec.json.decode(data, type=dict[str, object]).get("call_id")
+            call_id = foreign.decode(data, dict[str, object]).get("call_id")
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{wav.with_suffix('.json')}: {error}") from None
         if call_id not in call_ids:

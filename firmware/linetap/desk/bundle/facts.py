@@ -13,6 +13,7 @@ import msgspec
 
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.desk import certificate as certificates
+from linetap.desk import foreign
 from linetap.desk.bundle import exact, layout
 from linetap.desk.bundle.container import BadBundle, Source
 from linetap.desk.certificate import Certificate
@@ -146,7 +147,7 @@ def require_opened(record: CallRecord, data: bytes, opened: bytes) -> bool:
     unreleased = whole.pop("unreleased", False)
     for name in PERSONAL_FIELDS:
         whole.pop(name, None)
-    if whole != msgspec.json.decode(data) or unreleased not in (True, False):
+    if whole != _json(data, dict[str, object], sealed.RECORD) or unreleased not in (True, False):
         raise BadBundle("other_call", f"call.json does not say what the signed record of {record.call_id} says")
     return unreleased is True
 
@@ -230,11 +231,11 @@ def _time(text: str, name: str) -> datetime:
 
 
 def _json[T](data: bytes, kind: type[T], name: str) -> T:
-    return _decoded(lambda text: msgspec.json.decode(text, type=kind), data, name)
+    return _decoded(lambda text: foreign.decode(text, kind), data, name)
 
 
 def _decoded[T](decode: Callable[[bytes], T], data: bytes, name: str) -> T:
     try:
         return decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (BadInput, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadBundle("member_unreadable", f"{name}: {error}") from None

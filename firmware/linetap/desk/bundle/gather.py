@@ -6,9 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import msgspec
-
-from linetap.desk import callfolder, cosigned
+from linetap.desk import callfolder, cosigned, foreign
 from linetap.desk.bundle import closings, exact, layout
 from linetap.desk.bundle.beside import NotBundled, documents, opened, small
 from linetap.desk.bundle.container import Source
@@ -159,7 +157,7 @@ def _closes(log: Path, wanted: set[str]) -> dict[str, tuple[int, bytes]]:
     """Call id -> index and line of its close."""
     found = {}
     for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
-        leaf = msgspec.json.decode(line, type=Leaf)
+        leaf = foreign.decode(line, Leaf, log / LEAVES)
         if leaf.kind == "close" and leaf.call_id in wanted:
             found[str(leaf.call_id)] = (index, line)
     return found

@@ -9,11 +9,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterator
 
-import msgspec
 from sqlalchemy import Connection
 
 from linetap.broker.connection import Arrived
 from linetap.clock import Clock
+from linetap.desk import foreign
 from linetap.desk.copy import wanted
 from linetap.desk.copy.asking import Asking
 from linetap.desk.copy.incoming import Call
@@ -64,7 +64,7 @@ class Closings:
             return None
         call, now_ns, asking.correlation = self._calls[unit], self._clock.monotonic_ns(), b""
         try:
-            answer = msgspec.json.decode(message.payload[:ANSWER_LIMIT_BYTES], type=Answer)
+            answer = foreign.decode(message.payload[:ANSWER_LIMIT_BYTES], Answer)
             if answer.closing is None:
                 raise closing.NotClosed(answer.code, answer.text)
             closing.check(answer.closing, call.unit, call.call_id, call.record_sha256, self._signers.now())

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 from sqlalchemy import Connection, Engine
 
 from linetap.broker.connection import Arrived
 from linetap.broker.message import Message, unarmored
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock
+from linetap.desk import foreign
 from linetap.desk.callfolder import Damaged
 from linetap.desk.copy import wanted
 from linetap.desk.copy.asking import Asking
@@ -164,7 +164,7 @@ class Copying:
     def _answered(self, asking: Asking, payload: bytes) -> None:
         """That it may not be: nobody has signed this, so it is tried again later."""
         try:
-            answer = msgspec.json.decode(payload[:ANSWER_LIMIT_BYTES], type=Answer)
+            answer = foreign.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
             return
         if not answer.done and asking.incoming is not None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from linetap.broker.message import Message
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap.desk import foreign
 from linetap.desk.ingest.chain import Group
 from linetap.evidence import command as envelopes
 from linetap.evidence import sshsig
@@ -87,7 +86,7 @@ class Confirmer:
     def answered(self, unit: str, payload: bytes) -> None:
         """A unit that does not take our word says why; each reason is told once, and some of them last."""
         try:
-            answer = msgspec.json.decode(payload[:ANSWER_LIMIT_BYTES], type=Answer)
+            answer = foreign.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
         except (ValueError, RecursionError):
             return
         if unit not in self._now:

@@ -12,6 +12,7 @@ from msgspec import Meta
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from linetap.clock import rfc3339
+from linetap.desk import foreign
 from linetap.desk.ingest.heads import HeadReport
 from linetap.desk.ingest.judge import Report
 from linetap.desk.ingest.tables import units
@@ -38,7 +39,7 @@ class Notice:
         if len(self.payload) > LIMIT_BYTES:
             return None
         try:
-            return msgspec.json.decode(self.payload, type=kind)
+            return foreign.decode(self.payload, kind)
         except (ValueError, RecursionError):
             return None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.desk import foreign
 from linetap.desk.deskfolder import read_small
 from linetap.desk.pki.certificates import Role
 from linetap.desk.pki.fault import PkiFault
@@ -52,8 +53,8 @@ class Register:
 
     def _parse(self, number: int, line: bytes) -> Issued | Revoked:
         try:
-            return msgspec.json.decode(line, type=Issued | Revoked)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return foreign.decode(line, Issued | Revoked)
+        except BadInput as error:
             raise PkiFault("register_damaged", f"{self._path}: line {number}: {error}") from None
 
     def append(self, *entries: Issued | Revoked) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.desk import callfolder
+from linetap.desk import callfolder, foreign
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
 from linetap.desk.checkedcall import CheckedCall
@@ -48,7 +48,7 @@ def found_call(call_dir: Path) -> FoundCall:
     try:
         data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         sealed.require_suite(data)
-        record = msgspec.json.decode(data, type=_Record)
+        record = foreign.decode(data, _Record)
         sealed.call_time(record.call_id)
     except callfolder.Damaged as error:
         raise Refusal(f"{call_dir}: {error}") from None

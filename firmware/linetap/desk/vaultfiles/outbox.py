@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.clock import from_utc_ns, parse_rfc3339
-from linetap.desk import callfolder
+from linetap.desk import callfolder, foreign
 from linetap.desk.vaultfiles.named import Named
 from linetap.desk.verdict import Problem
 from linetap.errors import Refusal
@@ -74,7 +74,7 @@ class OutboxCheck:
     def _event(self, entry: segments.Entry) -> Iterator[Problem]:
         payload = entry.payload.encode("utf-8")
         try:
-            event = msgspec.json.decode(payload, type=_Event)
+            event = foreign.decode(payload, _Event)
             at = from_utc_ns(parse_rfc3339(event.at))
             key = sshsig.check(payload, entry.sig.encode("utf-8"), NAMESPACE)
             if self._signers is not None:

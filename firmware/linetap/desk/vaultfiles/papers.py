@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from linetap.clock import from_utc_ns, parse_rfc3339
-from linetap.desk import callfolder
+from linetap.desk import callfolder, foreign
 from linetap.desk.vaultfiles.named import Named
 from linetap.desk.verdict import Problem
 from linetap.errors import BadInput, Refusal
@@ -161,7 +161,7 @@ class PaperCheck:
 
 def _dated(data: bytes) -> int | None:
     try:
-        found = msgspec.json.decode(data, type=_Dated)
+        found = foreign.decode(data, _Dated)
         text = found.made_at or found.destroyed_at or found.ended_at
         return parse_rfc3339(text) if text else None
     except (ValueError, RecursionError):

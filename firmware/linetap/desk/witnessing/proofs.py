@@ -7,9 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
-from linetap.desk import cosigned
+from linetap.desk import cosigned, foreign
 from linetap.desk.copy.store import witnessed_path
 from linetap.desk.witnessing import prove
 from linetap.desk.witnessing.judge import Rules
@@ -51,7 +49,7 @@ def _lacks_proof(vault: Path, call_id: str) -> bool:
 def _closed(line: bytes) -> str:
     """The call that a leaf closes, empty for every other leaf."""
     try:
-        leaf = msgspec.json.decode(line[: leaflog.LEAF_LIMIT_BYTES], type=Leaf)
+        leaf = foreign.decode(line[: leaflog.LEAF_LIMIT_BYTES], Leaf)
         sealed.call_time(leaf.call_id or "")
     except (ValueError, BadInput, RecursionError):
         return ""

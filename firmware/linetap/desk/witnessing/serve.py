@@ -20,7 +20,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.clock import Clock
-from linetap.desk import callfolder
+from linetap.desk import callfolder, foreign
 from linetap.desk.callfolder import Damaged
 from linetap.desk.loopback import LoopbackServer, address_of
 from linetap.desk.witnessing import judge
@@ -99,8 +99,8 @@ def load_state(path: Path) -> dict[str, Last]:
     if not path.exists():
         return {}
     try:
-        return msgspec.json.decode(callfolder.read(path, STATE_LIMIT_BYTES), type=dict[str, Last])
-    except (Damaged, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return foreign.decode(callfolder.read(path, STATE_LIMIT_BYTES), dict[str, Last])
+    except (Damaged, BadInput) as error:
         raise BadInput(f"{path}: {error}; what this witness has written would be right") from None
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from linetap.errors import Refusal
+from linetap.desk import foreign
+from linetap.errors import BadInput, Refusal
 from linetap.evidence import keys, sshsig
 from linetap.evidence.keys import PublicKey, SigningKey
 
@@ -66,8 +67,8 @@ def read(text: str, sig: str, kind: str) -> tuple[Head, PublicKey]:
     """ChainFault where it was not signed so. Whose key it is, is not asked here."""
     try:
         public = sshsig.check(text.encode(), sig.encode("ascii", "replace"), NAMESPACE)
-        head = msgspec.json.decode(text, type=Head)
-    except (Refusal, msgspec.MsgspecError) as error:
+        head = foreign.decode(text, Head)
+    except (Refusal, BadInput) as error:
         raise ChainFault("access_head_bad", f"the {kind}: {error}") from None
     if head.kind != kind:
         raise ChainFault("access_head_bad", f"the {kind} is of kind {head.kind!r}")

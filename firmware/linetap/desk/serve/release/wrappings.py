@@ -8,10 +8,9 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 from sqlalchemy import desc, select
 
-from linetap.desk import callfolder
+from linetap.desk import callfolder, foreign
 from linetap.desk.checkedcall import KEY_LIMIT_BYTES
 from linetap.desk.release.wrapped import DOCUMENTS, Wrapped, judged
 from linetap.desk.serve.release.steps import Found
@@ -56,7 +55,7 @@ def _brought(site: Site, found: Found) -> Iterator[Wrapped]:
         commands = [bytes(row.command) for row in rows]
     for data in commands:
         try:
-            text = msgspec.json.decode(data, type=command.Envelope).command
+            text = foreign.decode(data, command.Envelope).command
             body = document.decode(text.encode("utf-8"), command.Command).body
             sig, key_age = body["sig"].encode("ascii"), base64.b64decode(body["key_age"], validate=True)
             yield Wrapped(hold.HOLD, body["document"].encode("utf-8"), sig, key_age)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whoever can write into the officer's folder of holds, and signs nothing: no paper of theirs lets a day's key go, and
+with it a call that is held."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from epoch_desk import DAY, NEXT_DAY, Desk
+from linetap.clock import ManualClock, parse_rfc3339
+from linetap.desk import deskfolder, needed
+from linetap.errors import Refusal
+from linetap.evidence import document, hold, keys, sshsig
+from linetap.evidence.roles import Person, Roles
+
+NOW = "2026-12-02T09:00:00Z"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk.make(tmp_path)
+
+
+def held(desk: Desk) -> Path:
+    """A call that is held, wrapped and signed by the officer."""
+    call = desk.call(DAY)
+    return desk.hold(call, desk.media / f"{DAY}.txt", keys.new_identity().recipient)
+
+
+def rewritten(folder: Path, **fields: Any) -> None:
+    path = folder / hold.HOLD
+    found = json.loads(path.read_text()) | fields
+    path.write_bytes(hold.encode(hold.decode(json.dumps(found, sort_keys=True).encode())))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"until": "2026-11-30T15:00:00.000Z"}, {"from_epoch": NEXT_DAY}, {"call_id": "20261124T225600.123Z-L09"}],
+    ids=["over already", "of another day", "of another call"],
+)
+def test_a_paper_that_was_changed_lets_no_key_go(desk: Desk, fields: dict[str, Any]) -> None:
+    """The key beside it is taken away besides, so that nothing else would keep the day."""
+    folder = held(desk)
+    rewritten(folder, **fields)
+    (folder / "key.age").unlink()
+    with pytest.raises(Refusal, match="signature"):
+        desk.destroy(DAY)
+    assert len(desk.keys_of(DAY)) == 2
+
+
+def test_one_that_nobody_has_signed_stands_for_no_call(desk: Desk) -> None:
+    call = desk.call(DAY, pending=True)
+    folder = desk.rewrap(call, desk.media / f"{DAY}.txt", "2026-12-03")
+    (folder / f"{hold.REWRAP}.sig").unlink()
+    with pytest.raises(Refusal, match="not destroyed"):
+        desk.destroy(DAY)
+
+
+def _roles(desk: Desk, role: str) -> tuple[Path, Roles]:
+    """A desk's folder, with the officer in that role."""
+    authority, officer = keys.new_unit_key(), keys.load_unit_key((desk.folder / "officer.key").read_bytes())
+    roles = Roles(1, [Person("the officer", role, keys.public_line(officer.public_key()))], [])
+    folder, text = desk.folder / "desk", document.encode(roles)
+    made = deskfolder.make(folder, authority.public_key(), ManualClock(parse_rfc3339(NOW)))
+    (folder / deskfolder.ROLES).write_bytes(text)
+    (folder / f"{deskfolder.ROLES}.sig").write_text(sshsig.sign(text, authority, "linetap-roles"))
+    assert made.roles([]) == roles
+    return folder, roles
+
+
+def test_where_roles_are_in_force_a_vault_officer_has_to_have_signed(desk: Desk) -> None:
+    held(desk)
+    folder, _ = _roles(desk, "privacy")
+    with pytest.raises(Refusal, match="not signed by anybody of role vault"):
+        desk.destroy(DAY, "--desk", folder)
+    assert len(desk.keys_of(DAY)) == 2
+
+
+def test_the_officers_own_are_believed(desk: Desk) -> None:
+    held(desk)
+    folder, roles = _roles(desk, "vault")
+    stranger = keys.new_unit_key()
+    paper = next(desk.holds.rglob(hold.HOLD))
+    signature = paper.with_name(f"{paper.name}.sig")
+    good = signature.read_bytes()
+    signature.write_text(sshsig.sign(paper.read_bytes(), stranger, hold.NAMESPACE))
+    said = [*needed.missing(DAY, desk.rig.vault, desk.holds, parse_rfc3339(NOW), roles)]
+    assert len(said) == 1
+    assert "not signed by anybody of role vault" in said[0]
+    signature.write_bytes(good)
+    assert desk.destroy(DAY, "--desk", folder) == 0

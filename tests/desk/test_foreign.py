@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON of other people's: whatever it is, one line says what is wrong, and nothing at the desk reads it otherwise."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linetap import desk
+from linetap.desk import foreign
+from linetap.errors import BadInput
+from linetap.evidence.unitlog import Leaf
+
+DESK = Path(desk.__file__).parent
+# Their callers are services, which tell several faults apart: `judge` what a unit said, `units` what is on the broker.
+READERS = ("msgspec.json.decode", "json.loads", "json.load")
+ELSEWHERE = {"ingest/judge.py", "watch/units.py"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b'{"kind": "\xff"}',
+        b'{"kind": 3}',
+        b"[" * 1_000_000,
+        b'"' + b"x" * foreign.MOST_BYTES + b'"',
+    ],
+    ids=["empty", "cut", "not UTF-8", "not UTF-8 within", "of another type", "deep", "large"],
+)
+def test_what_is_none_is_told_in_one_line(data: bytes) -> None:
+    with pytest.raises(BadInput) as caught:
+        foreign.decode(data, Leaf, "leaves.jsonl")
+    assert str(caught.value).startswith("leaves.jsonl: ")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+@given(st.binary(max_size=200))
+def test_nothing_else_is_raised(data: bytes) -> None:
+    with contextlib.suppress(BadInput):
+        foreign.decode(data, dict[str, object])
+
+
+def test_nothing_at_the_desk_reads_it_otherwise() -> None:
+    found = set()
+    for path in DESK.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in (
+                "msgspec.json.decode",
+                "json.loads",
+                "json.load",
+            ):
+                found.add(path.relative_to(DESK).as_posix())
+    assert found - ELSEWHERE == {"foreign.py"}
