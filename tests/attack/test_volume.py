@@ -1,197 +1,231 @@
 # SPDX-License-Identifier: Apache-2.0
-"""State and data encrypted by the unit's TPM: what whoever pulls the card has, and what the unit takes back.
+"""State and data encrypted by the unit's TPM: who gets the key of a card, and what of a card is believed.
 
-Stock cryptsetup on an image of a partition, without device-mapper: what it would map it is asked to test.
+Stock cryptsetup on images of partitions, without device-mapper: what it would map it is asked to test. The card as a
+whole, in the image's own start, with the kernel's dm-crypt and dm-integrity: hil/test_card.py.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from linetap.cli import main
-from linetap.errors import DeviceFault
-from linetap.tpm import bootpolicy, counter, device, volume
+from linetap.durable import twin
+from linetap.errors import LinetapError, Refusal
+from linetap.tpm import bootpolicy, counter, device, freshness, volume
 from linetap.tpm.device import TpmFault
 from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, short_folder
 
-SECRETS = {"unit.key": b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNza", "wifi.psk": b"psk=the passphrase of floor 3"}
-SIZE = "48M"
+SIZE = 4 << 20
+METADATA_BYTES = 16 << 10  # of each of the two copies of a LUKS2 header
 
 
-@pytest.fixture
+@dataclass(frozen=True)
+class Sealed:
+    """A partition of a card, as the initramfs makes it; `line`: what its boot says on the kernel's command line."""
+
+    path: Path
+    secret: bytes
+    line: Path
+
+    def test(self, tpm: SoftTpm) -> None:
+        secret = volume.secret_of(self.path, tpm.path, bootpolicy.read(self.line))
+        assert secret == self.secret
+        volume.test(volume.data(self.path), secret)
+
+
+@pytest.fixture(scope="module")
 def short() -> Iterator[Path]:
     folder = short_folder()
     yield folder
     shutil.rmtree(folder)
 
 
-@pytest.fixture
-def tpm(short: Path) -> Iterator[SoftTpm]:
-    tpm = SoftTpm(short / "a")
-    tpm.boot(stages=())
-    yield tpm
-    tpm.power_off()
+@pytest.fixture(scope="module")
+def chip(short: Path) -> Iterator[SoftTpm]:
+    chip = SoftTpm(short / "a")
+    chip.boot(stages=())
+    yield chip
+    chip.power_off()
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return Release(tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="module")
+def made(chip: SoftTpm, release: Release, tmp_path_factory: pytest.TempPathFactory) -> Sealed:
+    folder = tmp_path_factory.mktemp("made")
+    path, line = folder / "data.img", folder / "cmdline"
+    line.write_text(release.command_line())
+    path.write_bytes(bytes(SIZE))
+    secret, sealed = volume.seal(chip.path, release.key.public_key(), bootpolicy.read(line))
+    volume.lay(volume.data(path), secret)
+    volume.finish(volume.data(path), sealed)
+    return Sealed(path, secret, line)
 
 
 @pytest.fixture
-def release(tmp_path: Path) -> Release:
-    return Release(tmp_path)
-
-
-def ext4(tmp_path: Path) -> Path:
-    """As the state partition is in the image: full of an ext4."""
-    root = tmp_path / "root"
-    root.mkdir()
-    for name, secret in SECRETS.items():
-        (root / name).write_bytes(secret * 20)
-    partition = tmp_path / "state.img"
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", root, partition, SIZE], check=True, timeout=60)
-    return partition
+def tpm(chip: SoftTpm) -> SoftTpm:
+    """The unit's, in its own boot, before the root is entered."""
+    chip.boot(stages=())
+    return chip
 
 
 @pytest.fixture
-def card(tpm: SoftTpm, release: Release, tmp_path: Path) -> Path:
-    partition = ext4(tmp_path)
-    assert all(secret in partition.read_bytes() for secret in SECRETS.values())
-    sealed_for(tmp_path, tpm, release)
-    assert step("encrypt", partition, tpm) == 0
-    return partition
+def card(made: Sealed, tmp_path: Path) -> Sealed:
+    copies = [Path(shutil.copy(path, tmp_path)) for path in (made.path, made.line)]
+    return Sealed(copies[0], made.secret, copies[1])
 
 
-def sealed_for(tmp_path: Path, tpm: SoftTpm, release: Release) -> None:
-    """What is on the boot partition of that card."""
-    (tmp_path / "cmdline").write_text(release.command_line())
-    options = ["--tpm", str(tpm.path), "--release", str(release.public), "-o", str(tmp_path / "volume.json")]
-    assert main(["volume", "make", *options]) == 0
-
-
-def step(name: str, card: Path, tpm: SoftTpm) -> int:
-    sealed, line = card.with_name("volume.json"), card.with_name("cmdline")
-    return main(["volume", name, str(card), "--tpm", str(tpm.path), "--sealed", str(sealed), "--boots", str(line)])
-
-
-def opens(card: Path, tpm: SoftTpm) -> int:
-    return step("test", card, tpm)
-
-
-def key_of(card: Path, tpm: SoftTpm, release: Release) -> bytes:
-    return volume.key_in(card.with_name("volume.json"), card, tpm.path, bootpolicy.parse(release.command_line()))
-
-
-class TestPulled:
-    def test_the_card_yields_nothing(self, card: Path) -> None:
-        data = card.read_bytes()
-        for secret in (*SECRETS.values(), b"unit.key", b"wifi.psk"):
-            assert secret not in data
-        dump = subprocess.run(["cryptsetup", "luksDump", card], capture_output=True, check=True, timeout=60).stdout
+class TestKey:
+    def test_in_its_unit_and_its_boot_it_opens(self, card: Sealed, tpm: SoftTpm) -> None:
+        card.test(tpm)
+        dump = subprocess.run(["cryptsetup", "luksDump", card.path], capture_output=True, check=True, timeout=60).stdout
         assert b"cipher: aes-xts-plain64" in dump
 
-    def test_in_its_unit_it_opens_and_holds_what_it_held(self, card: Path, tpm: SoftTpm, release: Release) -> None:
-        assert opens(card, tpm) == 0
-        key = key_of(card, tpm, release)
-        options = [
-            "--batch-mode",
-            "--force-offline-reencrypt",
-            "--header",
-            str(card.with_name("header")),
-            "--key-file",
-            "-",
-        ]
-        command = ["cryptsetup", "reencrypt", "--decrypt", *options, str(card)]
-        subprocess.run(command, input=key, check=True, capture_output=True, timeout=120)
-        done = subprocess.run(["e2fsck", "-fn", card], capture_output=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stdout
-        for name, secret in SECRETS.items():
-            command = ["debugfs", "-R", f"cat {name}", str(card)]
-            assert subprocess.run(command, capture_output=True, check=True, timeout=60).stdout == secret * 20
-
-    def test_another_unit_does_not_open_it(self, card: Path, short: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_another_unit_does_not_open_it(self, card: Sealed, short: Path) -> None:
         other = SoftTpm(short / "b")
         other.boot(stages=())
         try:
-            assert opens(card, other) == 2
+            with pytest.raises(TpmFault, match="made in another TPM"):
+                card.test(other)
         finally:
             other.power_off()
-        (line,) = capsys.readouterr().err.strip().splitlines()
-        assert "made in another TPM" in line
 
-    def test_stock_cryptsetup_without_the_tpm_does_not(self, card: Path) -> None:
-        command = ["cryptsetup", "open", "--test-passphrase", "--key-file", "-", str(card)]
-        for guess in (b"", bytes(32), card.read_bytes()[:32]):
+    def test_stock_cryptsetup_without_the_tpm_does_not(self, card: Sealed) -> None:
+        """Nor with the very secret, as a passphrase: there is no keyslot that anybody could try."""
+        command = ["cryptsetup", "open", "--test-passphrase", "--key-file", "-", str(card.path)]
+        for guess in (b"", bytes(32), card.secret):
             assert subprocess.run(command, input=guess, capture_output=True, check=False, timeout=60).returncode != 0
 
-
-class TestBoot:
     @pytest.mark.parametrize(
         ("root", "stages"), [(ROOT, ("run",)), (STRANGE_ROOT, ()), (NEXT_ROOT, ())], ids=["running", "strange", "next"]
     )
     def test_no_other_boot_opens_it_nor_its_own_once_it_runs(
-        self, card: Path, tpm: SoftTpm, root: str, stages: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+        self, card: Sealed, tpm: SoftTpm, root: str, stages: tuple[str, ...]
     ) -> None:
         tpm.boot(root, stages)
-        assert opens(card, tpm) == 2
-        (line,) = capsys.readouterr().err.strip().splitlines()
-        assert "this boot is none that the release key has signed for linetap-volume" in line
+        with pytest.raises(TpmFault, match="this boot is none that the release key has signed for linetap-volume"):
+            card.test(tpm)
 
     def test_the_next_version_opens_it_and_so_does_the_one_before(
-        self, card: Path, tpm: SoftTpm, release: Release
+        self, card: Sealed, tpm: SoftTpm, release: Release
     ) -> None:
         for root in (ROOT, NEXT_ROOT, ROOT):
-            card.with_name("cmdline").write_text(release.command_line(root))
+            card.line.write_text(release.command_line(root))
             tpm.boot(root, ())
-            assert opens(card, tpm) == 0
+            card.test(tpm)
 
-    def test_an_encrypting_that_a_power_cut_ended_goes_on(
-        self, tpm: SoftTpm, release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    def test_nothing_is_sealed_in_a_boot_that_could_not_open_it(
+        self, tpm: SoftTpm, release: Release, tmp_path: Path
     ) -> None:
-        """Only the header was written: what is left is done by the next boot."""
-        partition = ext4(tmp_path)
-        sealed_for(tmp_path, tpm, release)
-        cryptsetup = volume._cryptsetup
+        (tmp_path / "cmdline").write_text("panic=5 linetap.verity=100:" + ROOT + ":aa\n")
+        with pytest.raises(TpmFault, match="none that the release key has signed"):
+            volume.seal(tpm.path, release.key.public_key(), bootpolicy.read(tmp_path / "cmdline"))
 
-        def cut(*arguments: str, stdin: bytes = b"") -> bytes:
-            if "--resume-only" in arguments:
-                raise DeviceFault("volume", "the power went")
-            return cryptsetup(*arguments, stdin=stdin)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(volume, "_cryptsetup", cut)
-            assert step("encrypt", partition, tpm) == 2
-        assert SECRETS["wifi.psk"] in partition.read_bytes()
-        assert opens(partition, tpm) == 0
-        assert SECRETS["wifi.psk"] not in partition.read_bytes()
-        assert step("encrypt", partition, tpm) == 0  # once more does no harm
-        assert opens(partition, tpm) == 0
-
-    def test_a_boot_partition_that_lost_the_sealed_key_costs_nothing(self, card: Path, tpm: SoftTpm) -> None:
-        card.with_name("volume.json").unlink()
-        assert opens(card, tpm) == 0
-
-    def test_sealed_key_that_names_a_thiefs_release_key_is_none(
-        self, card: Path, tpm: SoftTpm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_token_that_names_a_thiefs_release_key_is_none(self, card: Sealed, tpm: SoftTpm, tmp_path: Path) -> None:
         (tmp_path / "thief").mkdir()
         thief = Release(tmp_path / "thief")
-        sealed = json.loads(card.with_name("volume.json").read_text())
-        card.with_name("volume.json").write_text(json.dumps(sealed | {"release": thief.public.read_text()}))
-        card.with_name("cmdline").write_text(thief.command_line(STRANGE_ROOT))
+        changed(card.path, lambda header: header["tokens"]["0"]["sealed"].update(release=thief.public.read_text()))
+        card.line.write_text(thief.command_line(STRANGE_ROOT))
         tpm.boot(STRANGE_ROOT, ())
-        assert opens(card, tpm) == 2
-        (line,) = capsys.readouterr().err.strip().splitlines()
-        assert "its policy is not that of the release key" in line
+        with pytest.raises(LinetapError, match="its policy is not that of the release key"):
+            card.test(tpm)
+
+    def test_each_partition_has_a_key_of_its_own(self, card: Sealed) -> None:
+        """One in the place of the other is not opened."""
+        with pytest.raises(LinetapError):
+            volume.test(volume.Partition(card.path, "linetap-state", checked=False), card.secret)
+
+
+def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """The header as whoever has the card rewrites it: both copies, with their checksums, which nobody signs."""
+    with path.open("r+b") as file:
+        for at in (0, METADATA_BYTES):
+            file.seek(at)
+            data = bytearray(file.read(METADATA_BYTES))
+            header = json.loads(data[4096:].split(b"\0", 1)[0])
+            change(header)
+            data[4096:] = json.dumps(header).encode().ljust(METADATA_BYTES - 4096, b"\0")
+            data[448:512] = bytes(64)
+            data[448:480] = hashlib.sha256(data).digest()
+            file.seek(at)
+            file.write(data)
+
+
+SEGMENTS: dict[str, dict[str, object]] = {
+    "in the clear": {"encryption": "cipher_null-ecb"},
+    "a weaker cipher": {"encryption": "aes-ecb"},
+    "smaller sectors": {"sector_size": 512},
+    "a part of it": {"size": "4194304"},
+    "another tweak": {"iv_tweak": "8"},
+    "a segment that is mapped as it is": {"type": "linear"},
+    "checked where it is not": {
+        "integrity": {"type": "none", "journal_encryption": "none", "journal_integrity": "none"}
+    },
+    "what a version to come knows": {"flags": ["unknown"]},
+}
+
+
+class TestHeader:
+    """Nobody signs a LUKS2 header; with `cipher_null` a unit would write its secrets in the clear."""
+
+    def test_the_checksums_are_as_luks_wants_them(self, card: Sealed, tpm: SoftTpm) -> None:
+        changed(card.path, dict.copy)
+        card.test(tpm)
+
+    @pytest.mark.parametrize("changes", SEGMENTS.values(), ids=SEGMENTS)
+    def test_a_changed_header_is_refused(self, card: Sealed, changes: dict[str, object]) -> None:
+        changed(card.path, lambda header: header["segments"]["0"].update(changes))
+        with pytest.raises(LinetapError):
+            volume.test(volume.data(card.path), card.secret)
+
+    def test_it_is_our_own_check_that_refuses_what_cryptsetup_would_map(self, card: Sealed) -> None:
+        changed(card.path, lambda header: header["segments"]["0"].update(encryption="cipher_null-ecb"))
+        dump = subprocess.run(["cryptsetup", "luksDump", card.path], capture_output=True, check=True, timeout=60).stdout
+        assert b"cipher: cipher_null-ecb" in dump
+        with pytest.raises(Refusal, match="somebody has changed it"):
+            volume.test(volume.data(card.path), card.secret)
+
+    def test_keyslot_that_somebody_added_is_refused(self, card: Sealed, tmp_path: Path) -> None:
+        """With a keyslot whose cipher is null any passphrase opens a volume whose key the thief has chosen."""
+        theirs = tmp_path / "thiefs.img"
+        theirs.write_bytes(bytes(SIZE))
+        options = ["--type", "luks2", "--batch-mode", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]
+        command = ["cryptsetup", "luksFormat", *options, "--key-file", "-", str(theirs)]
+        subprocess.run(command, input=card.secret, check=True, capture_output=True, timeout=60)
+        with pytest.raises(Refusal, match="somebody has changed it"):
+            volume.test(volume.data(theirs), card.secret)
+
+    def test_a_volume_key_of_the_thiefs_is_not_ours(self, card: Sealed, tpm: SoftTpm, tmp_path: Path) -> None:
+        """The header is as linetap makes it, the token the unit's own, and the volume key known to who made it."""
+        theirs = tmp_path / "thiefs.img"
+        theirs.write_bytes(bytes(SIZE))
+        volume.lay(volume.data(theirs), b"a secret that the thief has made")
+        export = ["cryptsetup", "token", "export", "--token-id", "0"]
+        token = subprocess.run([*export, card.path], capture_output=True, check=True, timeout=60).stdout
+        command = ["cryptsetup", "token", "import", "--token-id", "0", str(theirs)]
+        subprocess.run(command, input=token, check=True, timeout=60)
+        with pytest.raises(LinetapError):
+            Sealed(theirs, card.secret, card.line).test(tpm)
 
 
 class TestWires:
     """Whoever has the unit can lay a probe to the TPM's wires."""
 
     def test_nobody_who_listens_hears_the_key(
-        self, card: Path, tpm: SoftTpm, release: Release, monkeypatch: pytest.MonkeyPatch
+        self, card: Sealed, tpm: SoftTpm, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         heard = []
         opened = device.open_device
@@ -209,14 +243,12 @@ class TestWires:
             return transport
 
         monkeypatch.setattr(device, "open_device", listened)
-        key = key_of(card, tpm, release)
-        assert len(key) == 32
+        card.test(tpm)
         assert len(heard) > 10
-        assert all(key not in each for each in heard)
-        assert not any(key[:8] in each for each in heard)
+        assert not any(card.secret[:8] in each for each in heard)
 
     def test_an_answer_that_was_changed_on_the_way_is_none(
-        self, card: Path, tpm: SoftTpm, release: Release, monkeypatch: pytest.MonkeyPatch
+        self, card: Sealed, tpm: SoftTpm, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         opened = device.open_device
 
@@ -235,83 +267,141 @@ class TestWires:
 
         monkeypatch.setattr(device, "open_device", tampered)
         with pytest.raises(TpmFault, match="changed on the way"):
-            key_of(card, tpm, release)
+            card.test(tpm)
 
-    def test_a_storage_key_that_somebody_puts_between_is_another(
-        self, card: Path, tpm: SoftTpm, release: Release
-    ) -> None:
-        sealed = json.loads(card.with_name("volume.json").read_text())
-        card.with_name("volume.json").write_text(json.dumps(sealed | {"parent": "000b" + "00" * 32}))
+    def test_a_storage_key_that_somebody_puts_between_is_another(self, card: Sealed, tpm: SoftTpm) -> None:
+        changed(card.path, lambda header: header["tokens"]["0"]["sealed"].update(parent="000b" + "00" * 32))
         with pytest.raises(TpmFault, match="its storage key is another"):
-            key_of(card, tpm, release)
+            card.test(tpm)
 
 
 class TestTakenBack:
     """`state` and `data` stand for what is mounted of an opened card."""
 
     @pytest.fixture
-    def mounted(self, tmp_path: Path) -> list[Path]:
-        folders = [tmp_path / "mounted-state", tmp_path / "mounted-data"]
-        for folder in folders:
-            folder.mkdir()
-        return folders
+    def state(self, tmp_path: Path, tpm: SoftTpm) -> Path:
+        folder = tmp_path / "state"
+        folder.mkdir()
+        tpm.tool("tpm2_nvundefine", "-C", "o", "0x1804C54")  # of the test before
+        with_tpm(tpm, lambda transport: freshness.begin(folder, transport))
+        return folder
 
-    def fresh(self, tpm: SoftTpm, mounted: list[Path]) -> int:
-        return main(["volume", "fresh", "--tpm", str(tpm.path), *map(str, mounted)])
+    @pytest.fixture
+    def data(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "data"
+        folder.mkdir()
+        return folder
 
-    def test_boot_after_boot_the_card_is_the_units(self, tpm: SoftTpm, mounted: list[Path]) -> None:
+    def test_boot_after_boot_the_card_is_the_units(self, tpm: SoftTpm, state: Path, data: Path) -> None:
+        assert follows(state, data) == 0
         for _ in range(4):
             tpm.boot(stages=())
-            assert self.fresh(tpm, mounted) == 0
+            checked(tpm, state)
+            assert follows(state, data) == 0
 
-    @pytest.mark.parametrize("which", [[0], [1], [0, 1]], ids=["state", "data", "both"])
-    def test_an_older_copy_is_not_taken_back(
-        self, tpm: SoftTpm, mounted: list[Path], which: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert self.fresh(tpm, mounted) == 0
-        for place in which:
-            shutil.copytree(mounted[place], tmp_path / f"copy-{place}")
-        assert self.fresh(tpm, mounted) == 0
-        capsys.readouterr()
-        for place in which:
-            shutil.rmtree(mounted[place])
-            shutil.copytree(tmp_path / f"copy-{place}", mounted[place])
+    def test_an_older_copy_is_not_taken_back(self, tpm: SoftTpm, state: Path, tmp_path: Path) -> None:
+        shutil.copytree(state, tmp_path / "copy")
+        checked(tpm, state)
+        checked(tpm, state)
+        shutil.rmtree(state)
+        shutil.copytree(tmp_path / "copy", state)
         for _ in range(2):  # and trying again does not help
-            assert self.fresh(tpm, mounted) == 1
+            with pytest.raises(freshness.Stale, match="an older copy, and not taken"):
+                checked(tpm, state)
+
+    def test_an_older_copy_of_data_alone_is_not_taken_back(
+        self, tpm: SoftTpm, state: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert follows(state, data) == 0
+        shutil.copytree(data, tmp_path / "copy")
+        checked(tpm, state)
+        assert follows(state, data) == 0
+        shutil.rmtree(data)
+        shutil.copytree(tmp_path / "copy", data)
+        for _ in range(2):
+            checked(tpm, state)
+            assert follows(state, data) == 1
             (line,) = capsys.readouterr().err.strip().splitlines()
             assert "an older copy, and not taken" in line
 
-    def test_a_card_that_says_nothing_is_none(self, tpm: SoftTpm, mounted: list[Path]) -> None:
-        assert self.fresh(tpm, mounted) == 0
-        (mounted[0] / ".boots").unlink()
-        assert self.fresh(tpm, mounted) == 1
+    def test_a_new_data_partition_is_none(self, tpm: SoftTpm, state: Path, data: Path) -> None:
+        assert follows(state, data) == 0
+        (data / freshness.NAME).unlink()
+        checked(tpm, state)
+        assert follows(state, data) == 1
 
-    def test_power_cut_between_card_and_tpm_costs_nothing(
-        self, tpm: SoftTpm, mounted: list[Path], monkeypatch: pytest.MonkeyPatch
+    def test_data_that_could_not_be_mounted_for_some_boots_is_taken_when_it_can(
+        self, tpm: SoftTpm, state: Path, data: Path
     ) -> None:
-        assert self.fresh(tpm, mounted) == 0
+        assert follows(state, data) == 0
+        for _ in range(3):
+            checked(tpm, state)
+        assert follows(state, data) == 0
 
-        def cut(_: object) -> int:
-            raise TpmFault("tpm_silent", "the power went")
+    @pytest.mark.parametrize("name", [freshness.NAME, freshness.DATA])
+    def test_a_card_that_says_nothing_or_anything_is_none(
+        self, tpm: SoftTpm, state: Path, data: Path, name: str
+    ) -> None:
+        assert follows(state, data) == 0
+        for text in ("", "-1", "x", "99999999999999999999999999", "\0", "[8, 9]", "null"):
+            for each in (state / name, twin.twin_of(state / name)):
+                each.write_text(text)
+            if name == freshness.NAME:
+                with pytest.raises(freshness.Stale):
+                    checked(tpm, state)
+            else:
+                assert follows(state, data) == 1
+
+    @pytest.mark.parametrize("cut_after", range(1, 4))
+    def test_power_cut_between_card_and_tpm_costs_nothing(
+        self, tpm: SoftTpm, state: Path, data: Path, cut_after: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After each of the things that a boot writes."""
+        assert follows(state, data) == 0
+        left, write, raise_it = [cut_after], twin.replace_both, counter.raise_it
+
+        def cut(deed: Callable[..., Any]) -> Callable[..., Any]:
+            def done(*what: Any) -> Any:
+                if not left[0]:
+                    raise TpmFault("tpm_silent", "the power went")
+                left[0] -= 1
+                return deed(*what)
+
+            return done
 
         with monkeypatch.context() as patch:
-            patch.setattr(counter, "raise_it", cut)
-            assert self.fresh(tpm, mounted) == 2
+            patch.setattr(twin, "replace_both", cut(write))
+            patch.setattr(counter, "raise_it", cut(raise_it))
+            with pytest.raises(TpmFault, match="the power went"):
+                one_start(tpm, state, data)
         for _ in range(2):
-            assert self.fresh(tpm, mounted) == 0
+            checked(tpm, state)
+            assert follows(state, data) == 0
 
-    def test_counter_that_was_deleted_does_not_begin_below_where_it_was(
-        self, tpm: SoftTpm, mounted: list[Path], capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        for _ in range(3):
-            assert self.fresh(tpm, mounted) == 0
+    def test_counter_that_was_deleted_makes_the_card_none_and_begins_no_lower(self, tpm: SoftTpm, state: Path) -> None:
+        last = [checked(tpm, state) for _ in range(3)][-1]
         assert tpm.tool("tpm2_nvundefine", "-C", "o", "0x1804C54").returncode == 0
-        capsys.readouterr()
-        assert self.fresh(tpm, mounted) == 0
-        assert capsys.readouterr().out == "boot 4\n"
+        with pytest.raises(freshness.Stale):
+            checked(tpm, state)
+        assert with_tpm(tpm, lambda transport: freshness.begin(state, transport)) > last
 
-    def test_a_unit_whose_card_was_sealed_needs_a_sealed_one(self, tpm: SoftTpm, mounted: list[Path]) -> None:
-        """A plain card in its place is none: the TPM knows."""
-        assert main(["volume", "needed", "--tpm", str(tpm.path)]) == 1
-        self.fresh(tpm, mounted)
-        assert main(["volume", "needed", "--tpm", str(tpm.path)]) == 0
+
+def with_tpm[T](tpm: SoftTpm, deed: Callable[[device.Transport], T]) -> T:
+    transport = device.open_device(tpm.path)
+    try:
+        return deed(transport)
+    finally:
+        transport.close()
+
+
+def checked(tpm: SoftTpm, state: Path) -> int:
+    return with_tpm(tpm, lambda transport: freshness.check_state(state, transport))
+
+
+def one_start(tpm: SoftTpm, state: Path, data: Path) -> None:
+    checked(tpm, state)
+    freshness.check_data(state, data)
+
+
+def follows(state: Path, data: Path) -> int:
+    return main(["volume", "follows", str(state), str(data)])

@@ -20,11 +20,14 @@ import socket
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from linetap.clock import NS_PER_S, SYSTEM
+
+if TYPE_CHECKING:
+    from tpm_rig import SoftTpm
 
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGE = PROJECT / "build/image/linetap.img"
@@ -44,6 +47,7 @@ class Machine:
         self.console = folder / "console.log"
         self.sockets = Path(tempfile.mkdtemp(prefix="linetap-hil-", dir="/tmp"))  # a socket's path is short
         self.net, self.more = "user,id=net", list[str]()  # of qemu's options, for the next start
+        self.tpm: SoftTpm | None = None  # it is reset when the machine is started
         self._process: subprocess.Popen[bytes] | None = None
         self._agent: Any = None
 
@@ -87,6 +91,16 @@ class Machine:
         told = (self.folder / "cmdline.txt").read_text().strip() + " console=ttyAMA0 panic_print=0 loglevel=5"
         for path in self.sockets.iterdir():
             path.unlink()
+        more = [*self.more]
+        if self.tpm is not None:
+            self.tpm.power_off()
+            self.tpm.power_on()
+            more += [
+                "-chardev",
+                f"socket,id=tpm,path={self.tpm.path}",
+                "-device",
+                "virtserialport,chardev=tpm,name=tpm",
+            ]
         command = [
             "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi", "-smp", "2",
             "-m", "1024", "-display", "none", "-nodefaults", "-action", "reboot=shutdown,watchdog=reset",
@@ -98,7 +112,7 @@ class Machine:
             "-chardev", f"socket,id=agent,path={self.sockets}/agent,server=on,wait=off",
             "-device", "virtserialport,chardev=agent,name=hil",
             "-chardev", f"socket,id=qmp,path={self.sockets}/qmp,server=on,wait=off", "-mon", "qmp,mode=control",
-            "-netdev", self.net, "-device", "virtio-net-pci,netdev=net,romfile=", *self.more,
+            "-netdev", self.net, "-device", "virtio-net-pci,netdev=net,romfile=", *more,
         ]  # fmt: skip
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -238,9 +252,12 @@ def _overlay() -> bytes:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         hil = folder / "hil"
-        (folder / "late").mkdir()
-        shutil.copy(_HERE / "inside/late.sh", folder / "late/hil.sh")
-        shutil.copytree(_HERE / "inside", hil, symlinks=True, ignore=shutil.ignore_patterns("late.sh", "__pycache__"))
+        for name in ("early", "late"):
+            (folder / name).mkdir()
+            shutil.copy(_HERE / f"inside/{name}.sh", folder / name / "hil.sh")
+        shutil.copytree(
+            _HERE / "inside", hil, symlinks=True, ignore=shutil.ignore_patterns("early.sh", "late.sh", "__pycache__")
+        )
         skip = shutil.ignore_patterns("__pycache__", "*.pyc")
         shutil.copytree(PROJECT / "firmware/linetap", hil / "python/linetap", ignore=skip)
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH

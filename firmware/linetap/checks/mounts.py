@@ -16,6 +16,7 @@ from linetap.checks import machine
 
 CLOSED = {"ro", "emergency_ro", "shutdown"}  # options of the file system itself, behind the dash in mountinfo
 LOST = "linetap-lost"  # what the image mounts in the place of a data partition that cannot be
+ENCRYPTED = "/dev/mapper/linetap-data"  # what the image mounts of a card that is encrypted
 _FILE_BYTES = 256 << 10
 
 
@@ -23,6 +24,7 @@ _FILE_BYTES = 256 << 10
 class Mount:
     read_only: bool = False
     lost: bool = False  # RAM, in the place of what cannot be mounted
+    encrypted: bool = False  # with a key in the TPM
 
 
 def visible(vault: Path) -> Path:
@@ -51,5 +53,9 @@ def mount_of(folder: Path, root: Path | None = None) -> Mount | None:
         point = point.rstrip("/") + "/"
         if place.startswith(point) and len(point) >= len(nearest):  # a later one lies on top
             nearest = point
-            found = Mount(not CLOSED.isdisjoint(of_system[2].split(",")), of_system[1] == LOST)
+            found = _mount(of_system[1], of_system[2])
     return found if nearest else None
+
+
+def _mount(source: str, options: str) -> Mount:
+    return Mount(not CLOSED.isdisjoint(options.split(",")), source == LOST, source == ENCRYPTED)

@@ -14,7 +14,7 @@ from linetap.config.load import Source
 from linetap.desk import wipe
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, LinetapError
-from linetap.provision import CARD_WRONG, admit, memory, order, outcome, pack, retire
+from linetap.provision import CARD_WRONG, admit, cardsaid, memory, order, outcome, pack, retire
 from linetap.provision.lay import lay, take_certificate
 from linetap.provision.outcome import OrderFault
 
@@ -23,6 +23,16 @@ _WRONG = f"""{order.NAME}: 이 파일에 잘못이 있어 아무것도 바꾸지
 {order.NAME}: something in this file is wrong, and nothing was changed. Put it right, and start the unit again.
 
 """
+_NOT_USED = """이 기기는 이 카드를 사용하지 않습니다. 아래 이유를 확인하십시오.
+This unit does not use this card. What is to be done stands below.
+
+"""
+
+
+class CardRefused(BadInput):
+    """State and data are not used in this boot: nothing is laid on what stands in their place."""
+
+    code = "card_refused"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +57,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
     try:
         with contextlib.suppress(OSError):  # a folder of that name keeps nobody from being served
             (boot / ERROR).unlink(missing_ok=True)
+        _require_card(boot, run_dir)
         said = take_certificate(etc, boot) or ""
         if (boot / retire.ASKED).exists():
             told, digest = retire.retire(boot, etc / "linetap", clock)
@@ -57,13 +68,14 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
         if path.exists():
             data = admit.read_card(path)
             digest = hashlib.sha256(data).hexdigest()
-            said += _take(data, boot, etc, run_dir)
+            said += _take(data, boot, etc, run_dir) + _how(run_dir)
             if not (run_dir / outcome.NAME).exists():  # that a key has ended says more
                 outcome.note(run_dir, "taken", digest)
     except (LinetapError, OSError) as error:
         told = str(error).replace(f"{boot}/", "")
         with contextlib.suppress(OSError):
-            replace_durably(boot / ERROR, f"{_WRONG}{told}\n".encode())
+            head = _NOT_USED if isinstance(error, CardRefused) else _WRONG
+            replace_durably(boot / ERROR, f"{head}{told}\n".encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
             outcome.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
@@ -75,6 +87,26 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
     return 0
 
 
+def _require_card(boot: Path, run_dir: Path) -> None:
+    said = cardsaid.read(run_dir)
+    if said.word == "refused":
+        raise CardRefused(f"the card is not used: {said.why}")
+    if said.word == "sealed":
+        (boot / cardsaid.MARK).unlink(missing_ok=True)
+
+
+def _how(run_dir: Path) -> str:
+    return "the card is encrypted, with a key in the TPM\n" if cardsaid.read(run_dir).word == "sealed" else ""
+
+
+def _require_encrypted(found: order.Order, run_dir: Path) -> None:
+    """Before anything secret lies on it."""
+    said = cardsaid.read(run_dir)
+    if found.card is not None and said.word != "sealed":
+        why = said.why or "this unit has no TPM that the kernel knows (/dev/tpm0)"
+        raise BadInput(f"{order.NAME}: [card] encrypt: {why}")
+
+
 def _take(data: bytes, boot: Path, etc: Path, run_dir: Path) -> str:
     """The same bytes are judged and carried out: a card may show others when it is read again."""
     home = etc / "linetap"
@@ -82,6 +114,7 @@ def _take(data: bytes, boot: Path, etc: Path, run_dir: Path) -> str:
     found = order.read(Source(boot / order.NAME, data))
     admit.require_new(found, data, home)
     admit.require_debugger(found, data, boot)
+    _require_encrypted(found, run_dir)
     said = lay(found, data, etc, run_dir, boot)
     wipe.wipe(boot / order.NAME)
     (boot / admit.SIGNATURE).unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -40,12 +40,19 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     wifi: Wifi | None = None
 
 
+class CardOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`encrypt`: state and data, with a key that the unit's TPM alone gives out; a new card is made so."""
+
+    encrypt: Literal["tpm"]
+
+
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`files`: name -> text, laid beside one another; unit.toml is one of them and names the others."""
 
     files: dict[str, str]
     made_at: str | None = None  # RFC 3339: a unit takes none that is not younger than the last
     network: Network = Network()
+    card: CardOrder | None = None
     ssh_key: str | None = None  # an ssh-ed25519 line: lets in over ssh until the next boot
 
 

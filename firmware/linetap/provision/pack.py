@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vlan", type=int, metavar="N")
     parser.add_argument("--wifi", nargs=2, metavar=("SSID", "PASSPHRASE"))
     parser.add_argument(
+        "--encrypt", choices=("tpm",), help="the card, with a key in the unit's TPM, at the first start of a new card"
+    )
+    parser.add_argument(
         "--ssh-key", metavar="LINE", help="lets its holder in as root, until the next boot; to be signed"
     )
     parser.add_argument(
@@ -46,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     by = [signed.load_key(path) for path in args.key]
     if by:
         signed.require_free(signature)
-    data = render(files, _network(args), args.ssh_key, rfc3339(SYSTEM.utc_ns())).encode()
+    data = render(files, _network(args), args.ssh_key, rfc3339(SYSTEM.utc_ns()), args.encrypt).encode()
     privatefile.write(args.output, data)
     try:
         order.read(Source(args.output))
@@ -60,7 +63,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def render(files: dict[str, str], network: dict[str, object], ssh_key: str | None, made_at: str) -> str:
+def render(
+    files: dict[str, str], network: dict[str, object], ssh_key: str | None, made_at: str, encrypt: str | None
+) -> str:
     """unit.toml last: it is the longest."""
     out = ["# What a linetap unit takes from its card at the next boot, once; then it is gone from it.\n"]
     out.append(f"made_at = {json.dumps(made_at)}\n")
@@ -69,6 +74,8 @@ def render(files: dict[str, str], network: dict[str, object], ssh_key: str | Non
     if network:
         out.append("\n[network]\n")
         out += [f"{key} = {_value(value)}\n" for key, value in network.items()]
+    if encrypt is not None:
+        out.append(f"\n[card]\nencrypt = {json.dumps(encrypt)}\n")
     out.append("\n[files]\n")
     for name in sorted(files, key=lambda name: (name == order.UNIT, name)):
         out.append(f"{json.dumps(name)} = {_value(files[name])}\n")

@@ -21,6 +21,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     storage_free_bytes: int | None
     storage_total_bytes: int | None
     recording_refused: str | None
+    card_encrypted: bool | None  # whether the vault is on a partition whose key the TPM gave out; null: not known
     gap_ms: float  # of all recordings since the recorder's start
     capture_gap_ms: float  # of all cards since their captures' start, whether recorded or not
     overruns: int
@@ -71,6 +72,7 @@ def health(snapshot: Snapshot, events: Outgoing, judgement: Judgement) -> Health
         storage_free_bytes=snapshot.free_bytes,
         storage_total_bytes=snapshot.total_bytes,
         recording_refused=recorder.recording_refused if recorder else None,
+        card_encrypted=snapshot.mount.encrypted if snapshot.mount is not None else None,
         gap_ms=recorder.gap_ms if recorder else 0.0,
         capture_gap_ms=round(sum(capture.gap_ms for capture in captures), 3),
         overruns=sum(capture.overruns for capture in captures),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a card is as this unit left it: the card says at which boot that was, and the TPM counts its boots.
+"""Whether a card is as this unit left it: the state partition says at which boot that was, and the TPM counts boots.
 
 An older copy of a card, put back after a boot, says less than the TPM and is not taken. The number lies inside the
-encrypted file system: only who has opened it can write another.
+encrypted file system: only who has opened it can write another. The data partition is mounted later in the start,
+without the TPM: state, which is known to be fresh by then, says which number data has to bear.
 """
 
 from __future__ import annotations
@@ -13,20 +14,15 @@ from linetap.durable import twin
 from linetap.durable.envelope import Broken
 from linetap.durable.smallfile import SmallFile
 from linetap.errors import Refusal
+from linetap.tpm import counter
+from linetap.tpm.device import Transport
 
 NAME = ".boots"
+DATA = ".data-boots"  # on state: the numbers of which data may bear one
 _LIMIT_BYTES = 512
-_MOST_DIGITS = 12
-
-
-def _old(data: bytes) -> int:
-    text = data.decode("ascii").strip()
-    if not text.isdecimal() or len(text) > _MOST_DIGITS:
-        raise ValueError("a number of boots would be right")
-    return int(text)
-
-
-_FILE = SmallFile("boots", int, _LIMIT_BYTES, _old)
+_NONE = 0  # of a partition that was never mounted; the TPM counts from 1
+_BOOTS = SmallFile("boots", int, _LIMIT_BYTES)
+_DUE = SmallFile("data_boots", list[int], _LIMIT_BYTES)
 
 
 class Stale(Refusal):
@@ -35,23 +31,44 @@ class Stale(Refusal):
     code = "card_stale"
 
 
-def check(folders: list[Path], count: int) -> None:
-    """Nothing, if each says `count`, or the next: a power cut came after it was written and before the TPM counted."""
-    for folder in folders:
-        found = _read(folder)
-        if found not in (count, count + 1):
-            said = "does not say" if found is None else f"is of boot {found}"
-            raise Stale(f"{folder}: the card {said}, and the TPM has counted {count}: an older copy, and not taken")
+def begin(state: Path, transport: Transport) -> int:
+    """A card that was encrypted just now, and is of this boot."""
+    count = counter.read(transport)
+    count = counter.make(transport) if count is None else count
+    twin.replace_both(_BOOTS, state / NAME, count)
+    return count
 
 
-def write(folders: list[Path], count: int) -> None:
-    """On disk when this returns. Before the TPM counts."""
-    for folder in folders:
-        twin.replace_both(_FILE, folder / NAME, count)
+def check_state(state: Path, transport: Transport) -> int:
+    """The number of this boot, from now on. The card first and the TPM second: between the two the card may say one
+    more, and never less. Stale where it says anything else."""
+    count, found = counter.read(transport) or _NONE, _read(_BOOTS, state / NAME)
+    if count == _NONE or found not in (count, count + 1):
+        said = "does not say" if found is None else f"is of boot {found}"
+        raise Stale(f"the card {said}, and the TPM has counted {count}: an older copy, and not taken")
+    twin.replace_both(_BOOTS, state / NAME, count + 1)
+    return counter.raise_it(transport)
 
 
-def _read(folder: Path) -> int | None:
+def check_data(state: Path, data: Path) -> None:
+    """Nothing, if data is as the boot left it that had it last; then it is this boot's."""
+    this, found = _read(_BOOTS, state / NAME), _read(_BOOTS, data / NAME)
+    due = _read(_DUE, state / DATA)
+    due = due if due is not None or (state / DATA).exists() else [_NONE]
+    if found is None and not (data / NAME).exists():
+        found = _NONE
+    if this is None or due is None or found is None or found not in due:
+        wanted = " or ".join(map(str, due or [])) or "an unknown one"
+        said = "does not say" if found is None else f"is of boot {found}"
+        raise Stale(f"{data}: it {said}, and {wanted} is due: an older copy, and not taken")
+    twin.replace_both(_DUE, state / DATA, [found, this])  # a power cut comes before or after the next line
+    twin.replace_both(_BOOTS, data / NAME, this)
+    twin.replace_both(_DUE, state / DATA, [this])
+
+
+def _read[T](file: SmallFile[T], path: Path) -> T | None:
+    """None where it is gone, or broken twice: then it stays where it is."""
     try:
-        return twin.read_either(_FILE, folder / NAME, stays=True)
+        return twin.read_either(file, path, stays=True)
     except (OSError, Broken):
         return None

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by the image's init, in the tests alone: /run is there before systemd, with the units of the tests.
-mount -t tmpfs -o nosuid,nodev,mode=0755,size=64m tmpfs /new/run
+grep -q ' /new/run ' /proc/mounts || mount -t tmpfs -o nosuid,nodev,mode=0755,size=64m tmpfs /new/run
 cp -a /hil /new/run/hil
 mkdir -p /new/run/systemd/system
 cp -a /hil/units/. /new/run/systemd/system/

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An order that wants its card encrypted: nothing secret is laid before it is, and nothing that is on it is lost."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from card_rig import Card
+from linetap.errors import Refusal
+from linetap.provision import CARD_WRONG, cardsaid
+from linetap.provision.cardsaid import Said
+from linetap.tpm import cardstart, volume
+
+EMPTY: dict[str, list[str]] = {"state": [], "data": []}
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Card:
+    return Card.new(tmp_path)
+
+
+def test_it_is_taken_once_the_card_is_encrypted(card: Card) -> None:
+    cardsaid.write(card.run, Said("sealed", "", 1))
+    (card.boot / cardsaid.MARK).write_text("of the start that encrypted it\n")
+    assert (card.pack("--encrypt", "tpm"), card.start()) == (0, 0)
+    assert "the card is encrypted" in (card.boot / "linetap-done.txt").read_text()
+    assert (card.home / "unit.key").exists()
+    assert card.on_card() == {"linetap-done.txt", "floor-03.request"}
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (None, "this unit has no TPM that the kernel knows (/dev/tpm0)"),
+        (Said("plain", "/vault is on this card already"), "/vault is on this card already"),
+    ],
+    ids=["no TPM", "the initramfs did not"],
+)
+def test_without_that_no_secret_is_laid(card: Card, said: Said | None, why: str) -> None:
+    if said is not None:
+        cardsaid.write(card.run, said)
+    assert (card.pack("--encrypt", "tpm"), card.start()) == (0, 2)
+    assert f"linetap.toml: [card] encrypt: {why}\n" in (card.boot / "linetap-error.txt").read_text()
+    assert not card.home.exists()
+    assert (card.boot / "linetap.toml").exists()
+
+
+def test_an_order_that_says_nothing_of_it_is_taken_on_an_encrypted_card_too(card: Card) -> None:
+    cardsaid.write(card.run, Said("sealed", "", 7))
+    assert (card.pack(), card.start()) == (0, 0)
+
+
+def test_on_a_card_that_is_not_used_nothing_is_taken(card: Card) -> None:
+    """What stands in its place is RAM: keys made there would be gone, and an order would be spent."""
+    cardsaid.write(card.run, Said("refused", "the card is of boot 3, and the TPM has counted 5"))
+    assert (card.pack(), card.start()) == (0, 2)
+    text = (card.boot / "linetap-error.txt").read_text()
+    assert text.endswith("the card is not used: the card is of boot 3, and the TPM has counted 5\n")
+    assert "something in this file is wrong" not in text
+    assert (card.run / CARD_WRONG).exists()
+    assert (card.run / cardsaid.REFUSED).exists()
+    assert not card.home.exists()
+    assert (card.boot / "linetap.toml").exists()
+
+
+@pytest.mark.parametrize("text", ["", "\n", "refused -\n", "\xff\xfe", "sealedx 1\n"])
+def test_what_an_initramfs_leaves_that_came_to_no_end_is_a_refusal(tmp_path: Path, text: str) -> None:
+    (tmp_path / cardsaid.NAME).write_bytes(text.encode("latin-1"))
+    assert cardsaid.read(tmp_path).word == "refused"
+
+
+@pytest.mark.parametrize("said", [Said("sealed", "", 12), Said("sealed", "data: noise", 3), Said("plain", "why")])
+def test_what_is_said_is_read(tmp_path: Path, said: Said) -> None:
+    cardsaid.write(tmp_path, said)
+    assert cardsaid.read(tmp_path) == said
+
+
+class TestWhatIsLost:
+    """Encrypting makes new file systems: only where there is nothing of a unit."""
+
+    def laid(self, tmp_path: Path, names: dict[str, list[str]]) -> cardstart.Card:
+        images = {}
+        for which, inside in names.items():
+            folder, image = tmp_path / f"of-{which}", tmp_path / f"{which}.img"
+            folder.mkdir()
+            for name in inside:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text("a")
+            subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, image, "8M"], check=True, timeout=60)
+            images[which] = image
+        return cardstart.Card(volume.state(images["state"]), volume.data(images["data"]), tmp_path / "boot")
+
+    def test_a_card_as_it_is_written_or_was_started_without_an_order(self, tmp_path: Path) -> None:
+        started = {"state": ["etc/machine-id", ".work/work/x", "etc/linetap/pins.toml"], "data": ["learned/x"]}
+        cardstart._require_nothing_owned(self.laid(tmp_path, started), marked=False)
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            {"state": ["etc/linetap/unit.key"], "data": []},
+            {"state": ["config/unit.toml"], "data": []},
+            {"state": ["etc/linetap/order.json"], "data": []},
+            {"state": [], "data": ["vault/2026/11/24/x"]},
+            {"state": [], "data": ["vault.floor-03.20261128T090000Z/log/head.json"]},
+        ],
+        ids=["key", "configuration", "order", "vault", "vault that was put aside"],
+    )
+    def test_a_units_card_is_not_made_anew(self, tmp_path: Path, names: dict[str, list[str]]) -> None:
+        with pytest.raises(Refusal, match=r"is on this card already: a card written anew is encrypted, and no other"):
+            cardstart._require_nothing_owned(self.laid(tmp_path, names), marked=False)
+
+    @pytest.mark.parametrize("damage", [b"\xa5" * (1 << 20), volume.MAGIC], ids=["noise", "LUKS"])
+    def test_nor_one_that_cannot_be_read(self, tmp_path: Path, damage: bytes) -> None:
+        card = self.laid(tmp_path, EMPTY)
+        with card.data.device.open("r+b") as file:
+            file.write(damage)
+        with pytest.raises(Refusal, match="a card written anew"):
+            cardstart._require_nothing_owned(card, marked=False)
+
+    def test_what_a_power_cut_left_of_the_making_is_made_anew(self, tmp_path: Path) -> None:
+        card = self.laid(tmp_path, EMPTY)
+        card.data.device.write_bytes(b"\xa5" * (8 << 20))
+        cardstart._require_nothing_owned(card, marked=True)
+
+    def test_an_order_that_could_not_be_carried_out_encrypts_nothing(self, card: Card) -> None:
+        assert card.pack("--encrypt", "tpm") == 0
+        assert cardstart._asked(card.boot)
+        text = (card.boot / "linetap.toml").read_text()
+        for wrong in (text.replace('encrypt = "tpm"', 'encrypt = "yes"'), text.replace("[card]", "[cards]"), "", "\0"):
+            (card.boot / "linetap.toml").write_text(wrong)
+            assert not cardstart._asked(card.boot)
+        (card.boot / "linetap.toml").unlink()
+        assert not cardstart._asked(card.boot)
