@@ -63,6 +63,7 @@ def ill_unit() -> Snapshot:
     )  # fmt: skip
     state.order = OrderState("2026-11-24T03:00:00.000Z", "order_signer", "5f" * 32)
     state.broken_files = ["vault/commands.json"]
+    state.logs_kept = ["log.before-1"]
     state.lines[0].troubles = [check.id for check in CHECKS]
     told = reporter(False, certificate_until="1970-01-01T00:00:00.000Z", outbox=OutboxState(oldest_s=1e6))
     machine = Machine(

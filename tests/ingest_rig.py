@@ -38,11 +38,12 @@ class Teller:
     unit: str = UNIT
     max_bytes: int = 1 << 24
     key: SigningKey = dataclasses.field(default_factory=keys.new_unit_key)
+    vault: str = ""
 
     def __post_init__(self) -> None:
-        self.outbox = Outbox(
-            self.folder / "outbox", self.unit, self.sign, keys.fingerprint(self.key.public_key()), self.max_bytes
-        )
+        origin = keys.fingerprint(self.key.public_key())
+        self.outbox = Outbox(self.folder / "outbox", self.unit, self.sign, origin, self.max_bytes, vault=self.vault)
+        self._first = self.outbox.first_seq
 
     def sign(self, data: bytes) -> str:
         return sshsig.sign(data, self.key, NAMESPACE)
@@ -57,7 +58,7 @@ class Teller:
 
     def tell(self, event: EventKind = "started", call: int = 0, **more: Any) -> int:
         """Its seq. One second after the other."""
-        at = rfc3339(START_NS + (self.outbox.last_seq + 1) * NS_PER_S)
+        at = rfc3339(START_NS + (self.outbox.last_seq + 2 - self._first) * NS_PER_S)
         fields: dict[str, Any] = {"at": at, "call_id": f"20261124T2256{call:02d}.000Z-L01", "line": 1} | more
         return self.outbox.append(CallEvent(seq=0, event=event, unit="", **fields))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from linetap.evidence.roles import NAMESPACE, Person, Roles
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import CallFolder
+from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.spool import SUFFIX
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.records import Caller, CallEvent, CallRecord, EventKind, RecorderState, Retention
@@ -45,13 +47,39 @@ class Kept(Floor):
             keys=msgspec.structs.replace(self.config.keys, authority=keys.public_line(self.authority.public_key())),
         )
         self.unit_key = UnitKey(Path(self.config.key))
-        self.unit_log = self.unit_key.open_log(self.config, SYSTEM)
-        epochs = Epochs(self.config, lambda _: True)
-        self.upkeep = Upkeep(
-            self.config, self.unit_log, self._report, epochs, self.outbox, SYSTEM, lambda: "one boot", lambda: True
-        )
+        self._open(None)
         if named:
             self.name_desk()
+
+    def _open(self, incarnation: Incarnation | None) -> None:
+        self.unit_log = self.unit_key.open_log(self.config, SYSTEM, incarnation.name if incarnation else "")
+        epochs = Epochs(self.config, lambda _: True)
+        self.upkeep = Upkeep(
+            self.config, self.unit_log, self._report, epochs, self.outbox, SYSTEM, lambda: "one boot", lambda: True,
+            incarnation=incarnation,
+        )  # fmt: skip
+
+    def start_again(self) -> None:
+        """The recorder's start over the vault that lies there, which may be an empty one."""
+        with self._lock:
+            self.outbox.close()
+            self.unit_log.close()
+            self.incarnation = which = self.unit_key.which_vault(self.config, SYSTEM)
+            log = self.unit_key.open_log(self.config, SYSTEM, which.name)
+            self.outbox = self.unit_key.open_outbox(self.config, lambda: log.size, which.name, log.newest_event)
+            log.close()
+            self._open(which)
+            if which.name and not self.unit_log.size:
+                self.unit_log.append("vault", at=which.made_at, vault=which.name)
+                self._report(CallEvent(seq=0, event="vault", at=which.made_at, unit=""))
+            if not self.upkeep.delivery.state.desk:
+                self.name_desk()
+
+    def lose_disk(self) -> None:
+        """Another data partition under the same configuration and key."""
+        with self._lock:
+            shutil.rmtree(self.config.vault_path)
+            self.start_again()
 
     def envelope(self, verb: str, body: dict[str, str], role: str = "desk", **other: Any) -> bytes:
         key = self.desk if role == "desk" else self.authority
@@ -65,9 +93,10 @@ class Kept(Floor):
         text = document.encode(Roles(version=1, people=[person], purposes=[]))
         body = {"document": text.decode(), "sig": sshsig.sign(text, self.authority, NAMESPACE)}
         spool = rooms.make(rooms.enter(self.config.run_path, "reporter") / "commands")
-        (spool / f"roles{SUFFIX}").write_bytes(self.envelope("roles", body, "authority"))
+        name = f"roles-{self._counter}{SUFFIX}"  # another one each time: what is answered is not done again
+        (spool / name).write_bytes(self.envelope("roles", body, "authority"))
         self._keep()
-        (spool / f"roles{SUFFIX}").unlink()
+        (spool / name).unlink()
         assert self.upkeep.delivery.state.desk
 
     def _report(self, event: CallEvent) -> None:

@@ -85,7 +85,7 @@ class Floor:
         """Appends so many events, each of a call of its own."""
         for _ in range(count):
             n = self.outbox.last_seq + 1
-            at = rfc3339(n * NS_PER_MS)
+            at = rfc3339((n + 1 - self.outbox.first_seq) * NS_PER_MS)
             self.outbox.append(CallEvent(seq=0, event="started", at=at, unit="", call_id=f"call-{n}", line=1))
 
     def reporter(self, answer_ms: int = 5000, desk_s: float = 60) -> subprocess.Popen[bytes]:

@@ -41,6 +41,8 @@ EventKind = Literal[
     "amended",
     "tested",
     "walked",
+    "vault",
+    "log_begun",
 ]
 Colour = Literal["green", "yellow", "red"]
 WalkStep = Literal["free", "lift", "dial", "notice", "down", "seal"]
@@ -335,6 +337,7 @@ class RecorderState(ServiceState, kw_only=True):
     overtaken_ns: int | None = None  # monotonic, when audio last went from a ring unread; None: not since the start
     outbox_seq: int = 0
     outbox_dropped_to: int = 0  # the newest event that was let go for want of room, or that was found damaged
+    logs_kept: list[str] = []  # logs in the vault that did not fit their own head, and were set aside
     disk_free_bytes: int = 0
     disk_total_bytes: int = 0
     written_bytes: int = 0  # audio written since start, for the storage forecast
@@ -537,6 +540,7 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     call_id: str | None = None
     line: int | None = None
     origin: str = ""
+    vault: str = ""  # the name of the vault that it lies in (evidence/vaultname.py); a vault of before has none
     prev: str = ""
     direction: Direction | None = None
     disposition: Disposition | None = None
@@ -560,3 +564,5 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     document_sha256: str | None = None  # of the report on a walk test; of an amendment
     amendment: str | None = None  # the exact text of it (evidence/amendment.py), and its signature without armour
     amendment_sig: str | None = None
+    number: int | None = None  # of this vault, as `before`: the how many-th it is of the unit's key
+    before: str | None = None  # the vault before this one; of a log that began anew the log before

@@ -92,6 +92,7 @@ def test_what_is_told_of_a_unit(engine: Engine, teller: Teller) -> None:
         f"linetap_unit_outbox_events{{{of_unit}}}": 10,
         f"linetap_unit_holes{{{of_unit}}}": 0,
         f"linetap_unit_log_broken{{{of_unit}}}": 0,
+        f"linetap_unit_disk_alerts{{{of_unit}}}": 0,
         f"linetap_unit_set_aside_total{{{of_unit}}}": 0,
         f'linetap_unit_alert{{{of_unit},check="hum",severity="warning"}}': 1,
         f'linetap_calls_last_day{{{of_unit},disposition="open"}}': 1,

@@ -107,7 +107,8 @@ def test_every_file_of_a_vault_matters(rig: Rig) -> None:
     for file in sorted(path for path in rig.vault.rglob("*") if path.is_file()):
         good = file.read_bytes()
         file.unlink()
-        assert codes(rig), f"{file} removed"
+        # The head once more: a vault of an earlier version has none, and nothing is lost with it.
+        assert codes(rig) or file.name == "head.copy", f"{file} removed"
         file.write_bytes(good[:-1])
         assert codes(rig), f"{file} cut"
         other = call(rig, SECOND) / file.name

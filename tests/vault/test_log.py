@@ -178,9 +178,9 @@ def test_a_cut_anywhere_in_the_files_heals_at_the_next_start(rig: Rig) -> None:
             signature = (folder / "head.json.sig").read_bytes()
             head = unitlog.check_head((folder / "head.json").read_bytes(), signature, None)
             assert head.size == len(leaves(rig))
-            assert sorted(path.name for path in folder.iterdir()) == sorted(
-                [LEAVES, TREE, "head.json", "head.json.sig"]
-            )
+            assert {path.name for path in folder.iterdir()} == {LEAVES, TREE, "head.json", "head.json.sig", "head.copy"}
+            kept = sorted(rig.vault.glob("log.before-*")) if name == LEAVES else []
+            assert [(path / name).read_bytes() for path in kept[-1:]] == ([whole[:cut]] if name == LEAVES else [])
 
 
 def test_a_record_that_was_damaged_is_said(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.desk import callfolder
 from linetap.durable.replace import replace_durably
+from linetap.errors import Refusal
 from linetap.evidence import signers as allowed
 from linetap.evidence import sshsig, unitlog
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
 
 PRINCIPAL = allowed.WITNESS
+FIRST = "first"  # in the place of the name of a log that has none
 WITNESS_SUFFIX = ".witness.sig"
 
 
@@ -49,6 +52,19 @@ def write(path: Path, signed: SignedHead, key: Ed25519PrivateKey) -> None:
     replace_durably(_beside(path, SIGNATURE_SUFFIX), signed.signature)
     cosignature = sshsig.sign(signed.data, key, HEAD_NAMESPACE)
     replace_durably(_beside(path, WITNESS_SUFFIX), cosignature.encode("ascii"))
+
+
+def keep_other_log(path: Path, head: Head) -> None:
+    """What lies at `path` of another log than this head's stays, under the name of that log: UNIT.LOG.json."""
+    try:
+        other = unitlog.decode_head(callfolder.read(path, unitlog.HEAD_LIMIT_BYTES))
+    except Refusal:
+        return  # there is none, or one that proves nothing
+    if other.log != head.log:
+        to = path.with_name(f"{path.stem}.{other.log or FIRST}{path.suffix}")
+        for suffix in ("", SIGNATURE_SUFFIX, WITNESS_SUFFIX):
+            with contextlib.suppress(FileNotFoundError):
+                _beside(path, suffix).rename(_beside(to, suffix))
 
 
 def _beside(path: Path, suffix: str) -> Path:

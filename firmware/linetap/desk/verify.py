@@ -18,6 +18,7 @@ import msgspec
 
 from linetap.desk import callfolder, foreign
 from linetap.desk.callfolder import Damaged, Digest
+from linetap.desk.vaultfiles.named import Named
 from linetap.desk.vaultfiles.tree import TreeCheck
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.verifylog import MOST_PROBLEMS, LogCheck
@@ -28,6 +29,7 @@ from linetap.evidence import age, closing, keys, sealed, sshsig, unitlog
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.publickeys import SSH_ED25519
 from linetap.evidence.signers import Signer, require_trust
+from linetap.recorder.vault import logkept
 from linetap.records import PERSONAL_FIELDS, Audio, CallRecord
 
 # The audio begins at the answer or later and ends with the call; the frame counter and the duration are rounded.
@@ -75,7 +77,9 @@ def verify_vault(
     first = next(calls, None)
     if first is None and not (vault / unitlog.FOLDER).exists():
         return
-    log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules)
+    named = Named()
+    kept = [LogCheck(vault / logkept.place(number), signers, None, named=named) for number in logkept.numbers(vault)]
+    log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules, named)
     records, strays = dict[str, str](), 0
     for path in [] if first is None else chain([first], calls):
         if sealed.CALL_ID.fullmatch(path.name) is None or not path.is_dir() or path.is_symlink():
@@ -93,6 +97,7 @@ def verify_vault(
     if strays > MOST_PROBLEMS:
         more = Problem("more", f"{strays - MOST_PROBLEMS} more beside the calls do not belong into a vault")
         yield Verdict("days", problems=[more])
+    yield from (each.kept_verdict(log) for each in kept)
     yield log.verdict()
     yield from log.notes()
     if log.head is not None:

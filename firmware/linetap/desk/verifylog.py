@@ -17,10 +17,10 @@ from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.witnessing.judge import NO_RULES, Rules
 from linetap.desk.witnessing.logcheck import LogWitness
 from linetap.errors import Refusal
-from linetap.evidence import leaflog, merkle
+from linetap.evidence import leaflog, merkle, unitlog
 from linetap.evidence.leaflog import LEAVES, TREE
 from linetap.evidence.signers import Signer
-from linetap.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Head, Leaf
+from linetap.evidence.unitlog import COPY, HEAD, SIGNATURE_SUFFIX, Head, HeadCopy, Leaf
 
 NAME = "log"
 MOST_PROBLEMS = 1000  # a file of another kind has a million lines that are no leaves
@@ -31,8 +31,14 @@ class LogCheck:
     """Reads and judges the log when made; then asked about every call; `verdict` at the end."""
 
     def __init__(
-        self, folder: Path, signers: list[Signer] | None, witness: Path | None, rules: Rules = NO_RULES
+        self,
+        folder: Path,
+        signers: list[Signer] | None,
+        witness: Path | None,
+        rules: Rules = NO_RULES,
+        named: Named | None = None,
     ) -> None:
+        """`named`: what the logs before this one, in the same vault, have named."""
         self._verdict = Verdict(NAME)
         self._folder, self._signers = folder, signers
         self.head: Head | None = None
@@ -43,7 +49,8 @@ class LogCheck:
         self._destroyed: set[str] = set()
         self._seen: set[str] = set()
         self._order = LogOrder(self._bad)
-        self.named = Named()
+        self.named = Named() if named is None else named
+        self._begun: Leaf | None = None  # it took the place of another
         self._weakened = LogWeakened()
         try:
             names = callfolder.entries(folder)
@@ -52,7 +59,7 @@ class LogCheck:
         except Damaged as error:
             self._verdict.add(error)
         else:
-            for name in sorted(names - FILES):
+            for name in sorted(names - FILES - {COPY}):
                 self._bad("extra_file", f"{name} does not belong into a log")
             for name in sorted(FILES - names):
                 self._bad("missing_file", f"{name} is missing")
@@ -86,6 +93,16 @@ class LogCheck:
             self._bad("missing_call", f"{call_id} is missing: the log has it, and nothing of its destruction")
         return self._verdict
 
+    def kept_verdict(self, log: LogCheck) -> Verdict:
+        """Of a log that was set aside, beside the `log` that is in use: as it is in itself, and what was lost of it."""
+        found = self._verdict
+        found.name = found.name.replace(NAME, self._folder.name, 1)
+        text = "did not fit what was signed or what the desk knows, and another log began in its place"
+        found.problems.insert(0, Problem("log_set_aside", f"{self._folder.name} {text}"))
+        for call_id in sorted((self._closed.keys() | self._opened) - self._destroyed - log._seen - log._destroyed):
+            self._bad("missing_call", f"{call_id} is missing: this log has it, and nothing of its destruction")
+        return found
+
     def late(self, call: Verdict) -> Iterator[Problem]:
         """That a call should have gone. It proves what it proves all the same."""
         retention = call.record.retention if call.record else None
@@ -94,14 +111,19 @@ class LogCheck:
 
     def notes(self) -> Iterator[Verdict]:
         """What cannot be judged, and what was weakened: each as a verdict that counts for nothing."""
-        for note in (*self._order.notes(), *self._weakened.notes()):
+        for note in (*self._anew(), *self._order.notes(), *self._weakened.notes()):
             yield Verdict(f"{NAME}: {note}", counts=False)
+
+    def _anew(self) -> Iterator[str]:
+        if self._begun is not None:
+            yield f"it began anew at {self._begun.at} in the place of one that did not fit its head"
 
     def _check(self, witness: Path | None) -> None:
         self.head = self._read_head()
         seen = self._read_witness(witness)
-        sizes = {head.size for head in (self.head, seen) if head is not None}
-        sizes |= self.witnessed.sizes(self.head.unit) if self.head is not None else set()
+        copy = self._read_copy()
+        sizes = {head.size for head in (self.head, seen, copy) if head is not None}
+        sizes |= self.witnessed.sizes(self.head.unit, self.head.log) if self.head is not None else set()
         try:
             roots, size = self._follow_leaves(sizes)
         except OSError as error:
@@ -112,9 +134,13 @@ class LogCheck:
         if self.head is not None:
             self._verdict.name = f"{NAME} of {self.head.unit}, {size} leaves"
             self._compare(self.head, roots, size)
+        if copy is not None and (copy.size > size or roots.get(copy.size) != copy.root):
+            self._bad("head_copy", f"the leaves are not those of {COPY}")
         if seen is not None:
             if self.head is not None and seen.unit != self.head.unit:
                 self._bad("witness_unit", f"the witness's head is of {seen.unit}")
+            elif self.head is not None and seen.log != self.head.log:
+                self._bad("witness_log", f"the witness's head is of log {seen.log or '-'}, and this is another")
             elif seen.size > size:
                 self._bad(
                     "rolled_back", f"the witness has seen {seen.size} leaves, {size} are there: some were removed"
@@ -135,6 +161,22 @@ class LogCheck:
             self._verdict.add(error)
             return None
         self._verdict.trusted = self._signers is not None
+        return head
+
+    def _read_copy(self) -> Head | None:
+        """The head that the recorder keeps once more, a little older; not there in a vault of an earlier version."""
+        try:
+            data = callfolder.read(self._folder / COPY, unitlog.COPY_LIMIT_BYTES)
+            found = msgspec.json.decode(data, type=HeadCopy)
+            head = unitlog.check_head(found.head.encode("utf-8"), found.sig.encode("utf-8"), self._signers)
+        except (Refusal, ValueError, RecursionError) as error:
+            if isinstance(error, Damaged) and not (self._folder / COPY).exists():
+                return None
+            self._bad("head_copy", f"{COPY}: {error}")
+            return None
+        if msgspec.json.encode(found) != data or (self.head is not None and head.unit != self.head.unit):
+            self._bad("head_copy", f"{COPY}: not as a unit writes it")
+            return None
         return head
 
     def _read_witness(self, path: Path | None) -> Head | None:
@@ -177,6 +219,8 @@ class LogCheck:
         except (ValueError, RecursionError):
             self._bad("bad_leaf", f"line {index + 1} of {LEAVES} is no leaf")
             return
+        if leaf.kind == "log_begun" and not index:
+            self._begun = leaf
         self.witnessed.look_at(index, leaf)
         self._order.look_at(index, leaf)
         self.named.look_at(leaf)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -26,7 +27,7 @@ from linetap.evidence.unitlog import HEAD, Head
 
 STATE_LIMIT_BYTES = 16 << 20
 
-State = dict[str, Head]  # the last head cosigned, by unit
+State = dict[str, Head]  # the last head cosigned, by unit; of a log with a name by unit and log
 
 
 class NotCosigned(Refusal):
@@ -51,12 +52,23 @@ def require_continuation(seen: Head | None, head: Head, tree_path: Path) -> None
         raise NotCosigned("fork", f"the log does not go on from the head over {seen.size} leaves: they were changed")
 
 
-def may_cosign(path: Path, signers: list[Signer], state: State) -> SignedHead:
-    """The head of a log's folder, or a head that lies in one, when it may be cosigned; else a Refusal."""
+def may_cosign(path: Path, signers: list[Signer], state: State, new_logs: Collection[str] = ()) -> SignedHead:
+    """The head of a log's folder, or a head that lies in one, when it may be cosigned; else a Refusal. A unit that
+    begins another log is not believed for that: whoever has its key could. A person names the log in `new_logs`."""
     head_path = path / HEAD if path.is_dir() else path
     signed = cosigned.read_head(head_path, signers)
-    require_continuation(state.get(signed.head.unit), signed.head, head_path.with_name(TREE))
+    head = signed.head
+    name, others = head.log or "-", any(seen.unit == head.unit for seen in state.values())
+    if others and place_of(head) not in state and name not in new_logs:
+        text = "another log than the one that was cosigned; if you know why it began (docs/log.md)"
+        raise NotCosigned("new_log", f"{text}, --new-log {name} takes it")
+    require_continuation(state.get(place_of(head)), head, head_path.with_name(TREE))
     return signed
+
+
+def place_of(head: Head) -> str:
+    """Under which its log is known."""
+    return f"{head.unit}.{head.log}" if head.log else head.unit
 
 
 def _proof(tree_path: Path, first: int, second: int) -> list[bytes]:
@@ -79,6 +91,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", metavar="NAME", help="with --listen: under which it cosigns, like witness.city.example"
     )
+    parser.add_argument("--new-log", action="append", default=[], metavar="LOG",
+                        help="a log that began in the place of another, by its name, once you know why")  # fmt: skip
     parser.add_argument(
         "--state", type=Path, required=True, metavar="FILE", help="what was cosigned last; made if missing"
     )
@@ -115,9 +129,10 @@ def run(args: argparse.Namespace) -> int:
         state = _load_state(args.state)
         for path in args.log:
             try:
-                signed = may_cosign(path, signers, state)
-                state[signed.head.unit] = signed.head
+                signed = may_cosign(path, signers, state, args.new_log)
+                state[place_of(signed.head)] = signed.head
                 replace_durably(args.state, msgspec.json.encode(state, order="deterministic"))
+                cosigned.keep_other_log(args.output / f"{signed.head.unit}.json", signed.head)
                 cosigned.write(args.output / f"{signed.head.unit}.json", signed, key)
                 sys.stdout.write(f"ok   {path}: {signed.head.unit}, {signed.head.size} leaves, cosigned\n")
                 if authority is not None and not timestamp.is_stamped_that_day(signed.head, args.stamps):

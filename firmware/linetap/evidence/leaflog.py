@@ -32,6 +32,14 @@ _FILE_MODE = 0o640
 log = logging.getLogger("linetap.log")
 
 
+class LogShort(Exception):
+    """Leaves that a signed head is over are not there. Nothing was touched."""
+
+    def __init__(self, text: str, size: int) -> None:
+        super().__init__(text)
+        self.size = size
+
+
 class LeafLog:
     """The writing side; one of it at a time. After an OSError the log is as it was before the call.
 
@@ -40,7 +48,10 @@ class LeafLog:
 
     _leaves = -1  # descriptor
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, proved: int = 0) -> None:
+        """`proved`: so many leaves a signed head is over. Those are no power cut's leavings, whatever they look like:
+        nothing of them is cut off, and fewer are a LogShort."""
+        self._proved = proved
         folder.mkdir(parents=True, exist_ok=True)
         self._leaves = os.open(folder / LEAVES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         self._nodes = FileNodes(folder / TREE)
@@ -61,7 +72,10 @@ class LeafLog:
 
     def append_all(self, leaves: Sequence[Mapping[str, object]]) -> int:
         """At most MOST_AT_ONCE leaves with one sync; gives the index of the first."""
-        lines = [encode(leaf) for leaf in leaves]
+        return self.append_lines([encode(leaf) for leaf in leaves])
+
+    def append_lines(self, lines: Sequence[bytes]) -> int:
+        """The same, of leaves as they are hashed."""
         if len(lines) > MOST_AT_ONCE:
             raise ValueError(f"{len(lines)} leaves at once, {MOST_AT_ONCE} at most")
         data = b"".join(line + b"\n" for line in lines)
@@ -84,6 +98,22 @@ class LeafLog:
             if index >= first:
                 yield line
             index += 1
+
+    def lines(self) -> Iterator[bytes]:
+        """Every leaf that is there now, as `hashes` takes it. Leaves that are appended meanwhile are not among them."""
+        return lines_of(self._path, 0, self._end)
+
+    def holds(self, first_node: int, nodes: Sequence[bytes]) -> bool:
+        """Whether the hashes on disk are these, from place `first_node` on."""
+        return self._nodes.read_all(first_node, len(nodes)) == b"".join(nodes)
+
+    def remake_tree(self) -> None:
+        """All hashes anew from the leaves."""
+        self._nodes.cut(0)
+        tree = Tree(self._nodes, 0)
+        for lines in batched(self.lines(), MOST_AT_ONCE, strict=False):
+            tree.append_all(lines)
+        self.tree = tree
 
     def near(self, earlier: Callable[[bytes], bool]) -> int:
         """The index of a leaf not far behind which the first is that is not `earlier`, where they lie in that order."""
@@ -126,6 +156,8 @@ class LeafLog:
                 self._end = offset + last
                 self._mark(count, self._end)
             offset += len(block)
+        if count < self._proved:
+            raise LogShort(f"{self._path}: {count} leaves, {self._proved} were signed for", count)
         self._cut(offset)
         return count
 
@@ -133,7 +165,7 @@ class LeafLog:
         """The leaves from `safe` on. One that is none, and that no hash was written for, was never finished."""
         end = -1
         for index, line in enumerate(self.leaves(safe), safe):
-            if index >= known and not _is_leaf(line):
+            if index >= max(known, self._proved) and not _is_leaf(line):
                 end = self._offset_of(index)
                 break
             yield line
@@ -165,6 +197,9 @@ class FileNodes:
 
     def read(self, place: int) -> bytes:
         return os.pread(self._fd, HASH_BYTES, place * HASH_BYTES) if place < self.count else b""
+
+    def read_all(self, place: int, count: int) -> bytes:
+        return os.pread(self._fd, count * HASH_BYTES, place * HASH_BYTES)
 
     def append(self, nodes: Sequence[bytes]) -> None:
         _write_at(self._fd, b"".join(nodes), self.count * HASH_BYTES)

@@ -19,7 +19,9 @@ from linetap.evidence.sshsig import SignatureFault, check
 
 HEAD_NAMESPACE = "linetap-head"
 WITNESS = "witness"  # its name in the signers' file
-OF_UNITS = frozenset({sealed.RECORD_NAMESPACE, HEAD_NAMESPACE, "linetap-event", "linetap-walk", "linetap-retired"})
+OF_UNITS = frozenset({
+    sealed.RECORD_NAMESPACE, HEAD_NAMESPACE, "linetap-event", "linetap-walk", "linetap-retired", "linetap-vault",
+})  # fmt: skip
 
 
 class UntrustedSigner(SignatureFault):

@@ -6,6 +6,7 @@ A leaf holds hashes, names and times, and nothing personal: it is there for ever
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,9 +19,12 @@ from linetap.evidence.signers import Signer, require_trust
 
 FOLDER = "log"
 HEAD = "head.json"
+COPY = "head.copy"  # head and signature once more, in one file, so that one rotten file leaves the other
+KEPT = re.compile(r"log\.before-([1-9]\d{0,5})", re.ASCII)  # a log that did not fit its head, as it was found
 SIGNATURE_SUFFIX = ".sig"
 HEAD_NAMESPACE = signers.HEAD_NAMESPACE
 HEAD_LIMIT_BYTES = 4096
+COPY_LIMIT_BYTES = 16 << 10
 
 Kind = Literal[
     "open",  # a call's recording begins
@@ -43,6 +47,8 @@ Kind = Literal[
     "update",  # what became of one: version, sha256 of its bundle, by, code (done, or why not)
     "order",  # on the card, before this start: code (taken, retired, or why not), sha256 of it
     "unit_key",  # the unit will sign with another from now on: its fingerprint, key
+    "vault",  # which vault this is: its name, number and the one before (vaultname.py)
+    "log_begun",  # first in a log that takes another's place: log, before, size and root of its last head, why, kept
     "start",
     "stop",
     "clock_step",  # ms, forward or back
@@ -70,16 +76,26 @@ class Leaf(msgspec.Struct, kw_only=True):
     step: str | None = None
     by: str | None = None
     codes: list[str] = []
+    log: str = ""  # of a log that begins anew, as `before`: which it is, and which was before
 
 
-class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """A tree head. `root` in hexadecimal; `origin` is the fingerprint of the key that signs it."""
+class Head(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A tree head. `root` in hexadecimal; `origin` is the fingerprint of the key that signs it. `log`: the name of the
+    log, by which a log that begins anew is told from one that was cut; empty in a vault without a name."""
 
     unit: str
     size: Annotated[int, Meta(ge=0, lt=1 << 62)]  # which every database can count
     root: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
     at: str
     origin: str
+    log: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?$")] = ""
+
+
+class HeadCopy(msgspec.Struct, frozen=True):
+    """What stands in COPY: the bytes of head.json, and of its signature."""
+
+    head: str
+    sig: str
 
 
 class BadHead(Refusal):

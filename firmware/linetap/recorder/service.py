@@ -95,9 +95,10 @@ class Service:
         key = UnitKey(credential(Path(config.key)), config.keys)
         self.cards = Cards(config, clock, remembered.cards)
         sign = key.signer(sealed.RECORD_NAMESPACE)
-        unit_log = key.open_log(config, clock)
+        incarnation = key.which_vault(config, clock, config_file)
+        unit_log = key.open_log(config, clock, incarnation.name)
         journal = Journal(config.vault_path, len(config.line), self.cards, clock)
-        outbox = key.open_outbox(config, lambda: unit_log.size)
+        outbox = key.open_outbox(config, lambda: unit_log.size, incarnation.name, unit_log.newest_event)
         self.vault = VaultWriter(config, self.cards, outbox, sign, clock, unit_log, journal)
         self.smdr = start_smdr(config, clock, self.vault, remembered.smdr)
         to_vault = self.smdr.join if self.smdr is not None else self.vault
@@ -118,7 +119,7 @@ class Service:
         self._pulse = Pulse(clock, self.vault, __version__, state.config_sha256)
         if (follows := unitkeys.next_of(Path(config.key))) is not None:
             self.vault.log_leaf("unit_key", clock.utc_ns(), key=follows)
-        self._upkeep = self.vault.keep_up(config_file=config_file)
+        self._upkeep = self.vault.keep_up(config_file=config_file, incarnation=incarnation)
         state.order = cardorder.note(config.run_path, self.vault)
         self.vault.take_walks(key.signer(walk.NAMESPACE))
         self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
@@ -213,6 +214,7 @@ class Service:
         state.key_fault, state.unsigned = self.vault.unsigned()
         state.outbox_seq = self.vault.outbox_seq
         state.outbox_dropped_to = self.vault.outbox_dropped_to
+        state.logs_kept = self.vault.logs_kept
         state.delivery = self._upkeep.delivery.state
         state.refused_commands = self._upkeep.commands.refused
         state.identify_until_ns = self._upkeep.effects.identify.until_ns

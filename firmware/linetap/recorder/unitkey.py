@@ -9,7 +9,8 @@ from pathlib import Path
 from linetap import unitkeys
 from linetap.clock import Clock
 from linetap.config.schema import Config, Keys
-from linetap.evidence import keys, sshsig
+from linetap.evidence import keys, sshsig, vaultname
+from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
 
@@ -26,11 +27,21 @@ class UnitKey:
         """bytes -> armored SSHSIG of `namespace`. A key in a TPM may raise TpmFault."""
         return lambda data: sshsig.sign(data, self._key, namespace)
 
-    def open_outbox(self, config: Config, log_size: Callable[[], int] = lambda: 0) -> Outbox:
-        """`log_size`: leaves in the unit's log by now; a replay, which drops nothing, need not say."""
+    def which_vault(self, config: Config, clock: Clock, config_file: Path | None = None) -> Incarnation:
+        """Before log and outbox are opened: an empty vault gets its name here. Beside `config_file`, or the key, stands
+        how many there were."""
+        memory = (config_file.resolve() if config_file is not None else Path(config.key)).parent
+        origin, sign = keys.fingerprint(self._key.public_key()), self.signer(vaultname.NAMESPACE)
+        return Incarnation(config.vault_path, config.unit, origin, sign, clock, memory)
+
+    def open_outbox(
+        self, config: Config, log_size: Callable[[], int] = lambda: 0, vault: str = "", used: int = 0
+    ) -> Outbox:
+        """`log_size`: leaves in the unit's log by now, `used`: the newest event that they know; a replay, which drops
+        nothing, need not say. `vault`: its name."""
         origin, sign = keys.fingerprint(self._key.public_key()), self.signer(EVENT_NAMESPACE)
         max_bytes = config.storage.outbox_mb << 20
-        return Outbox(config.vault_path / "outbox", config.unit, sign, origin, max_bytes, log_size)
+        return Outbox(config.vault_path / "outbox", config.unit, sign, origin, max_bytes, log_size, vault, used)
 
-    def open_log(self, config: Config, clock: Clock) -> UnitLog:
-        return UnitLog(config.vault_path, config.unit, self._key, clock)
+    def open_log(self, config: Config, clock: Clock, vault: str = "") -> UnitLog:
+        return UnitLog(config.vault_path, config.unit, self._key, clock, vault)

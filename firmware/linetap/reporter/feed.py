@@ -21,6 +21,7 @@ import msgspec
 from linetap.clock import NS_PER_S, Clock
 from linetap.durable import broken, envelope
 from linetap.durable.smallfile import SmallFile
+from linetap.evidence import vaultname
 from linetap.reporter.again import Again
 from linetap.reporter.source import Source
 
@@ -131,7 +132,8 @@ class Feed:
 
     @property
     def delivered_seq(self) -> int:
-        return self._cursor.place.seq
+        """The number before the first of a vault, where nothing of it is delivered yet."""
+        return max(self._cursor.place.seq, vaultname.range_of(self.last_seq))
 
     def look(self) -> None:
         """Once a turn: each look is two at the disk's folder."""
@@ -150,7 +152,7 @@ class Feed:
         """Fills the window. `publish`: payload, signature -> message id. How many were sent."""
         room = window - len(self._flying)
         self.look()
-        if not self._judged:
+        if not self._judged or self.last_seq < self._cursor.place.seq:
             self._judge()
         if room <= 0 or not self._judged or self._clock.monotonic_ns() < self._paused_until_ns:
             return 0

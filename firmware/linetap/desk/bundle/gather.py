@@ -136,7 +136,7 @@ def _of_log(
             sources |= _paths(tree, kind, read.head, leaves)
     finally:
         nodes.close()
-    kept = prove.witnessed_heads(rules, unit, signers)
+    kept = prove.witnessed_heads(rules, unit, signers, log=check.head.log)
     for call_id, (index, _) in leaves.items():
         if (proof := prove.under_first(kept, rules, log, index)) is not None:
             sources[layout.witnessed(unit, call_id)] = proof.encode()

@@ -44,8 +44,8 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
     first: dict[str, str] = {}
     began = [part.at for part in parts]
     for part in parts:
-        first[part.told.origin] = min(part.at, first.get(part.told.origin, part.at))
-    ordered = sorted(parts, key=lambda part: (first[part.told.origin], part.told.origin, part.told.seq))
+        first[part.told.chain] = min(part.at, first.get(part.told.chain, part.at))
+    ordered = sorted(parts, key=lambda part: (first[part.told.chain], part.told.chain, part.told.seq))
     found: dict[str, Any] = dict.fromkeys((*_TIMES.values(), *_FIELDS))
     for part in sorted(ordered, key=lambda part: not part.told.rebuilt):
         if (part.told.event, part.told.why) == ("held", HOLD_ENDED):

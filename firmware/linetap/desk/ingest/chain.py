@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a unit's events are here without a hole, for each of its keys."""
+"""How far a unit's events are here without a hole, for each of its chains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from linetap.desk.ingest.tables import events
 
-Group = tuple[str, str]  # unit, origin
+Group = tuple[str, str]  # unit, chain (chainname.py)
 _A_STEP = 1000  # rows read at once
 
 

@@ -8,17 +8,19 @@ first event that it sends twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from linetap.broker.message import Message
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
 from linetap.desk import foreign
+from linetap.desk.ingest import chainname
 from linetap.desk.ingest.chain import Group
 from linetap.evidence import command as envelopes
 from linetap.evidence import sshsig
 from linetap.evidence.command import DESK, Answer, Command
 from linetap.evidence.keys import SigningKey
 
+HEAD_EVERY_S = 600  # of one unit: it holds its log against the head that is here
 EVERY_S = 1  # at most, of one unit
 GOOD_FOR_S = 86_400  # clocks differ; an old one does no harm
 REFUSED_PAUSE_S = 600  # by a unit that will say the same in a second
@@ -29,6 +31,7 @@ _LASTING = (
     "command_counters_lost",
     "command_counter",
     "ack_origin",
+    "ack_vault",
 )
 _CLOCK_STEP_MS = 60_000
 ANSWER_LIMIT_BYTES = 16 << 10
@@ -42,19 +45,26 @@ def _after(last: int, now_ms: int) -> int:
     return last + 1 if last - _CLOCK_STEP_MS <= now_ms <= last else now_ms
 
 
+def _of(group: Group) -> dict[str, str]:
+    """The key, and the vault where it has a name: units of an earlier version take no other word."""
+    vault = chainname.vault_of(group[1])
+    return {"origin": chainname.origin_of(group[1]), **({"vault": vault} if vault else {})}
+
+
 class Confirmer:
     def __init__(self, key: SigningKey, clock: Clock) -> None:
         self._key, self._clock = key, clock
         self._now: dict[str, tuple[Group, int]] = {}  # unit -> the key it uses, and through
         self._due: dict[str, int] = {}  # unit -> monotonic ns, where there is something to say
         self._said: dict[str, int] = {}  # unit -> monotonic ns
+        self._headed: dict[str, int] = {}  # unit -> monotonic ns: not before it is told the head of its log again
         self._counters: dict[str, int] = {}
         self._refused: dict[str, str] = {}
 
     def stands(self, reached: Iterable[tuple[Group, int]]) -> None:
         """Committed: of each group everything up to that number. To be said, whether it is news or not."""
         for group, through in reached:
-            if through:
+            if through > chainname.before_first(group[1]):
                 self._now[group[0]] = (group, through)
                 self.again(group[0])
 
@@ -63,16 +73,29 @@ class Confirmer:
         if unit in self._now:
             self._due.setdefault(unit, self._said.get(unit, 0) + EVERY_S * NS_PER_S)
 
-    def due(self) -> Iterator[Message]:
+    def came_back(self, unit: str) -> None:
+        """It may be another recorder than before: it is told which head of its log is here."""
+        self._headed.pop(unit, None)
+        self.again(unit)
+
+    def due(self, words: Callable[[list[Group]], Mapping[Group, dict[str, str]]] = lambda _: {}) -> Iterator[Message]:
+        """`words`: what is said beside (vaults.py). What it raises, nothing is said for."""
         now_ns = self._clock.monotonic_ns()
-        for unit in [unit for unit, due_ns in self._due.items() if due_ns <= now_ns]:
+        due = [unit for unit, due_ns in self._due.items() if due_ns <= now_ns]
+        beside = words([self._now[unit][0] for unit in due]) if due else {}
+        for unit in due:
             del self._due[unit]
             self._said[unit] = now_ns
-            (_, origin), through = self._now[unit]
-            yield self.say(unit, "ack", {"origin": origin, "through": str(through)})
+            group, through = self._now[unit]
+            its = dict(beside.get(group, {}))
+            if "head" in its and now_ns < self._headed.get(unit, 0):
+                del its["head"], its["sig"]
+            elif "head" in its:
+                self._headed[unit] = now_ns + HEAD_EVERY_S * NS_PER_S
+            yield self.say(unit, "ack", {**_of(group), "through": str(through), **its})
 
     def resend(self, group: Group, first: int, last: int) -> Message:
-        return self.say(group[0], "resend", {"origin": group[1], "from": str(first), "to": str(last)})
+        return self.say(group[0], "resend", {**_of(group), "from": str(first), "to": str(last)})
 
     def say(self, unit: str, verb: str, body: dict[str, str]) -> Message:
         now_ns = self._clock.utc_ns()

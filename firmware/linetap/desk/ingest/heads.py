@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The head of each unit's log as the unit itself has told it, held against the one before.
+"""The head of each unit's log as the unit itself has told it, held against the one before of the same log.
 
 A log that has become shorter, or has two heads over the same leaves, has been changed, and the unit's own signatures
-prove it. What lies between two heads is the witness's to prove: that takes the log (`linetap witness`).
+prove it. A log that begins anew has another name, and that is an alert of its own (`log_begun`): a disk was lost, or a
+log did not fit its head. What lies between two heads is the witness's to prove: that takes the log (`linetap witness`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import Head
 
 ROLLBACK, FORK = CODES = "log_rollback", "log_fork"
+BEGUN = "log_begun"
 MOST_MISFITS = 100  # of a unit that are kept: two are proof, and a unit signs one every ten seconds
 
 log = logging.getLogger("linetap.ingest")
@@ -63,12 +65,16 @@ def misfit(head: Head, known_size: int, known_root: str, known_at: str) -> str:
 
 
 def _place(db: Connection, head: Head, report: HeadReport) -> None:
-    mine = (heads.c.unit == head.unit, heads.c.origin == head.origin)
+    of_key = (heads.c.unit == head.unit, heads.c.origin == head.origin)
+    mine = (*of_key, func.coalesce(heads.c.log, "") == head.log)
     known = db.execute(select(heads).where(*mine, heads.c.code == "")).first()
+    if known is None and (other := db.execute(select(heads.c.size).where(*of_key).limit(1)).first()) is not None:
+        _alert(db, BEGUN, head, other.size, rfc3339(report.received_ns))
     code = misfit(head, known.size, known.root, known.at) if known is not None else ""
     row = {
         "unit": head.unit, "origin": head.origin, "code": code, "size": head.size, "root": head.root, "at": head.at,
         "head": report.payload, "sig": armored(report.sig), "received_at": rfc3339(report.received_ns),
+        "log": head.log,
     }  # fmt: skip
     if known is None:
         db.execute(insert(heads).values(**row))
@@ -87,7 +93,10 @@ def _alert(db: Connection, code: str, head: Head, known_size: int, at: str) -> N
     mine = (alerts.c.unit == head.unit, alerts.c.origin == head.origin, alerts.c.code == code)
     if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is not None:
         return
-    log.error("%s: %s: a head over %d leaves does not fit that over %d", code, head.unit, head.size, known_size)
+    if code == BEGUN:
+        log.error("%s: %s: another log than the one that is known, %d leaves", code, head.unit, head.size)
+    else:
+        log.error("%s: %s: a head over %d leaves does not fit that over %d", code, head.unit, head.size, known_size)
     db.execute(insert(alerts).values(
         unit=head.unit, origin=head.origin, code=code, first=head.size, last=known_size, since=head.at, alerted_at=at
     ))  # fmt: skip

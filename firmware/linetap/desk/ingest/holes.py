@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, insert, or_, select, update
 
 from linetap.clock import NS_PER_S, Clock, rfc3339
+from linetap.desk.ingest import chainname
 from linetap.desk.ingest.chain import Group, first_hole
-from linetap.desk.ingest.tables import alerts, origins, units
+from linetap.desk.ingest.tables import alerts, origins, units, vaults
+from linetap.desk.ingest.vaults import LOST
+from linetap.evidence import vaultname
 
 LOOK_EVERY_S = 1
 NOTICE_S = 3
@@ -112,19 +115,26 @@ class Holes:
     def _close(self, db: Connection) -> None:
         """The alerts of what is there by now."""
         here = select(origins.c.through).where(origins.c.unit == alerts.c.unit, origins.c.origin == alerts.c.origin)
-        over = (alerts.c.code == CODE, alerts.c.ended_at.is_(None), alerts.c.last <= here.scalar_subquery())
+        over = (alerts.c.code.in_((CODE, LOST)), alerts.c.ended_at.is_(None), alerts.c.last <= here.scalar_subquery())
         db.execute(update(alerts).where(*over).values(ended_at=rfc3339(self._clock.utc_ns())))
 
 
 def _behind(db: Connection) -> Iterator[_Lacking]:
-    """What a health says is of the key that its unit uses now."""
+    """What a health says is of the chain that its unit uses now, and of no other: each has a range of its own. Of a
+    vault that another has followed nothing comes any more."""
     newer = origins.alias()
     used_now = ~select(newer.c.unit).where(
         newer.c.unit == origins.c.unit, newer.c.heard_at > origins.c.heard_at
     ).exists()  # fmt: skip
     told = (units.c.outbox_seq > origins.c.through) & used_now
-    wanted = select(origins.c.unit, origins.c.origin, origins.c.through, units.c.outbox_seq)
-    wanted = wanted.join(units, units.c.unit == origins.c.unit)
+    gone = select(vaults.c.unit).where(
+        vaults.c.unit == origins.c.unit, vaults.c.origin == origins.c.origin, vaults.c.over_at.is_not(None)
+    )
+    wanted = select(origins.c.unit, origins.c.origin, origins.c.through, origins.c.newest, units.c.outbox_seq)
+    wanted = wanted.join(units, units.c.unit == origins.c.unit).where(~gone.exists())
     wanted = wanted.where(or_(origins.c.newest > origins.c.through, told)).limit(MOST)
-    for unit, origin, through, seq in db.execute(wanted):
-        yield _Lacking((unit, origin), through, seq or 0)
+    for unit, origin, through, newest, seq in db.execute(wanted):
+        if newest > through or chainname.is_of(origin, seq or 0):
+            yield _Lacking((unit, origin), through, seq or 0)
+        elif not newest:  # nothing is known of it yet (`linetap desk rebuild`): it is asked for what it has
+            yield _Lacking((unit, origin), vaultname.range_of(seq), seq)

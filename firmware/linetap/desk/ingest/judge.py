@@ -18,7 +18,8 @@ from msgspec import Meta
 
 from linetap.broker.message import armored
 from linetap.clock import NS_PER_S, from_utc_ns, parse_rfc3339
-from linetap.evidence import keys, sshsig
+from linetap.desk.ingest import chainname
+from linetap.evidence import keys, sshsig, vaultname
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.signers import Signer, require_trust
 from linetap.evidence.sshsig import SignatureFault
@@ -29,6 +30,7 @@ LIMIT_BYTES = 64 << 10  # of a payload; a unit's have about 700
 LATE_S = 60  # more than this behind its own time, an event is marked as late
 
 Kind = Literal["good", "hole", "double", "out_of_chain", "bad_signature", "bad_payload"]
+TAKEN = "seq_taken"  # two events of one number, both signed
 STORED: tuple[Kind, ...] = ("good", "hole")
 
 # No control characters: PostgreSQL takes no NUL in a text, and none of the others is meant.
@@ -58,6 +60,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     unit: _Name
     origin: _Name
     prev: _Sha256
+    vault: Annotated[str, Meta(pattern=r"\A([0-9a-f]{16})?\Z")] = ""
 
 
 class Told(Core, frozen=True, kw_only=True):
@@ -81,6 +84,13 @@ class Told(Core, frozen=True, kw_only=True):
     began_at: _Name | None = None
     answered_at: _Name | None = None
     ended_at: _Name | None = None
+    number: Annotated[int, Meta(ge=1, lt=1 << 31)] | None = None
+    before: _Name | None = None
+
+    @property
+    def chain(self) -> str:
+        """The chain that it is a link of, as the tables call it."""
+        return chainname.of(self.origin, self.vault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +138,26 @@ def read(report: Report, signers: list[Signer]) -> Event | Verdict:
 
 
 def place(event: Event, known: Mapping[int, Link]) -> Verdict:
-    """Where it stands among what is stored of its unit and origin; `known` has its neighbours and itself, by seq."""
+    """Where it stands among what is stored of its chain; `known` has its neighbours and itself, by seq."""
     seq, prev = event.told.seq, event.told.prev
     if (same := known.get(seq)) is not None:
         if same.sha256 == event.sha256:
             return Verdict("double")
-        return Verdict("out_of_chain", "seq_taken", f"another event has number {seq} already")
+        return Verdict("out_of_chain", TAKEN, f"another event has number {seq} already")
     before, behind = known.get(seq - 1), known.get(seq + 1)
-    wanted = GENESIS if seq == 1 else before.sha256 if before else None
+    wanted = GENESIS if seq == vaultname.first_seq(event.told.vault) else before.sha256 if before else None
+    if _begins_anew(event.told):
+        wanted = GENESIS
     if wanted is not None and prev != wanted:
         return Verdict("out_of_chain", "chain_broken", f"its prev is not the hash of event {seq - 1}")
     if behind is not None and behind.prev != event.sha256:
         return Verdict("out_of_chain", "chain_broken", f"its hash is not the prev of event {seq + 1}")
     return Verdict("hole" if wanted is None else "good")
+
+
+def _begins_anew(told: Told) -> bool:
+    """Its unit's disk has lost the events before it, and the unit says so: what they were nobody can name any more."""
+    return told.event == "dropped" and told.prev == GENESIS and told.to_seq == told.seq - 1
 
 
 def is_late(event: Event, newest_seq: int) -> bool:
@@ -171,6 +188,8 @@ def _untrusted(event: Event, key: PublicKey, signers: list[Signer]) -> Verdict |
         return Verdict("bad_payload", "payload_unit", f"it names unit {told.unit!r} and came under {unit!r}")
     if told.origin != keys.fingerprint(key):
         return Verdict("bad_payload", "payload_origin", f"it names key {told.origin!r}, and another has signed")
+    if not vaultname.is_of(told.vault, told.seq):
+        return Verdict("bad_payload", "payload_vault", f"vault {told.vault or '-'} has no event {told.seq}")
     try:
         require_trust(key, NAMESPACE, signers, unit, from_utc_ns(event.at_ns))
     except SignatureFault as fault:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, func, select
 
 from linetap import __version__
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap.desk.ingest import heads, holes
+from linetap.desk.ingest import heads, holes, vaults
 from linetap.desk.ingest.tables import alerts, calls, origins, pbx_days, unit_alerts, units
 
 _DAY_NS = 86_400 * NS_PER_S
@@ -26,6 +26,8 @@ _OF_A_DAY = {
     "unseen": "recordings that the PBX said nothing of",
 }
 Sample = tuple[Mapping[str, str], float]
+
+_OF_DISKS = (heads.BEGUN, *vaults.CODES)
 
 
 def text(db: Connection, now_ns: int) -> str:
@@ -65,6 +67,10 @@ def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iter
     yield (
         "linetap_unit_log_broken", "gauge", "Alerts on signed heads of the unit's log that cannot both be true.",
         _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(heads.CODES)),
+    )  # fmt: skip
+    yield (
+        "linetap_unit_disk_alerts", "gauge", "Alerts on a vault or a log that took the place of another one.",
+        _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(_OF_DISKS)),
     )  # fmt: skip
     yield (
         "linetap_unit_set_aside_total", "counter", "Messages of the unit that were no good events.",

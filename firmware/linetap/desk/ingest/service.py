@@ -175,7 +175,7 @@ class Ingest:
             return
         asked = [self._confirmer.resend(one.group, one.first, one.last) for one in missing]
         copies = self._copying.turn() if self._copying is not None else ()
-        for message in chain(asked, self._confirmer.due(), copies):
+        for message in chain(asked, self._confirmer.due(self._store.words), copies):
             self._link.publish(message)
 
     def _store_them(self) -> None:
@@ -193,7 +193,7 @@ class Ingest:
             self._confirmer.stands(reached.items())
             for _, one in self._waiting:
                 if isinstance(one, Notice) and one.topic == "status":
-                    self._confirmer.again(one.unit)  # it may just have come back
+                    self._confirmer.came_back(one.unit)  # it may just have come back
         self._waiting.clear()
         self._greeting = False
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import batched
 from typing import Any
 
@@ -19,7 +19,18 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from linetap.broker.message import armored
 from linetap.clock import rfc3339
-from linetap.desk.ingest import amended, callrow, heads, judge, outages, pbxdays, register, unitalerts
+from linetap.desk.ingest import (
+    amended,
+    callrow,
+    chainname,
+    heads,
+    judge,
+    outages,
+    pbxdays,
+    register,
+    unitalerts,
+    vaults,
+)
 from linetap.desk.ingest.chain import Group, reached
 from linetap.desk.ingest.clear import clear_events
 from linetap.desk.ingest.heads import HeadReport
@@ -65,7 +76,14 @@ class Store:
         """Of every group, the one that was heard last behind the others."""
         with self._engine.connect() as db:
             wanted = select(origins.c.unit, origins.c.origin, origins.c.through).order_by(origins.c.heard_at)
-            return [((unit, origin), through) for unit, origin, through in db.execute(wanted)]
+            found = [((unit, origin), through) for unit, origin, through in db.execute(wanted)]
+            over = vaults.over(db, (group for group, _ in found))
+            return [(group, through) for group, through in found if group not in over]
+
+    def words(self, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
+        """What is said to a unit beside how far its events are here."""
+        with self._engine.connect() as db:
+            return vaults.words(db, groups)
 
     def connected(self) -> None:
         """A broker tells anew what it has retained: until then no unit is online or offline, and no alert stands."""
@@ -91,7 +109,7 @@ class Store:
             groups: dict[Group, list[Event]] = defaultdict(list)
             for _, event in found:
                 if isinstance(event, Event):
-                    groups[event.told.unit, event.told.origin].append(event)
+                    groups[event.told.unit, event.told.chain].append(event)
             return self._take(db, groups) if groups else {}
 
     def _take(self, db: Connection, groups: dict[Group, list[Event]]) -> dict[Group, int]:
@@ -99,9 +117,11 @@ class Store:
         before = _reached(db, groups)
         links = _links(db, groups)
         taken: dict[Group, list[dict[str, Any]]] = {}
+        numbers: dict[Group, int] = {}
         faults = []
         for group, its in groups.items():
             known, (_, newest) = links[group], before.get(group, (0, 0))
+            now = rfc3339(max(event.report.received_ns for event in its))
             rows = taken[group] = []
             for event in its:
                 verdict = judge.place(event, known)
@@ -111,16 +131,25 @@ class Store:
                     newest = max(newest, event.told.seq)
                 elif verdict.kind != "double":
                     faults.append((event.report, verdict))
+                    if verdict.code == judge.TAKEN:
+                        vaults.fork(db, group, event.told.seq, rfc3339(event.at_ns), now)
+                if verdict.kind in judge.STORED and event.told.event == "vault" and event.told.number is not None:
+                    numbers[group] = event.told.number
         self._set_aside(db, faults)
         if rows := [row for its in taken.values() for row in its]:
             db.execute(insert(events), rows)
+            vaults.note(db, taken, groups.keys() - before.keys(), max(row["received_at"] for row in rows))
+            for group, number in numbers.items():
+                vaults.sign(db, group, number)
             stored = {(row["unit"], row["origin"], row["seq"]) for row in rows}
             of_calls = (event for its in groups.values() for event in its if event.told.event == amended.KIND)
-            told = [each for each in of_calls if (each.told.unit, each.told.origin, each.told.seq) in stored]
+            told = [each for each in of_calls if (each.told.unit, each.told.chain, each.told.seq) in stored]
             tell_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
             amended.note(db, told)
-        through = {group: found[0] for group in groups for found in [before.get(group, (0, 0))]}
-        return through | _advance(db, {group: its for group, its in taken.items() if its}, before)
+        through = {group: before[group][0] if group in before else chainname.before_first(group[1]) for group in groups}
+        through |= _advance(db, {group: its for group, its in taken.items() if its}, before)
+        over = vaults.over(db, through)
+        return {group: reached for group, reached in through.items() if group not in over}
 
     def _set_aside(self, db: Connection, faults: Iterable[tuple[Report | HeadReport, Verdict]]) -> None:
         """Once each, however often it is sent; without a bound on none but the counter."""
@@ -177,7 +206,7 @@ def _advance(
     """Writes how far each group is here now; the answer is `through`."""
     new, old, answer = [], [], {}
     for group, rows in taken.items():
-        through, newest = before.get(group, (0, 0))
+        through, newest = before.get(group, (chainname.before_first(group[1]),) * 2)
         seqs = sorted(row["seq"] for row in rows)
         if newest == through and seqs == list(range(through + 1, through + 1 + len(seqs))) and not _drops(rows):
             through = seqs[-1]  # the next, and nothing was waiting for them
@@ -205,7 +234,7 @@ def _drops(rows: Iterable[dict[str, Any]]) -> bool:
 def _event_row(event: Event, late: bool) -> dict[str, Any]:
     told, report = event.told, event.report
     return {
-        "unit": told.unit, "origin": told.origin, "seq": told.seq, "event": told.event, "at": rfc3339(event.at_ns),
+        "unit": told.unit, "origin": told.chain, "seq": told.seq, "event": told.event, "at": rfc3339(event.at_ns),
         "call_id": told.call_id, "line": told.line, "prev": told.prev, "sha256": event.sha256,
         "payload": report.payload, "sig": armored(report.sig),
         "dropped_from": told.from_seq if told.event == "dropped" else None,

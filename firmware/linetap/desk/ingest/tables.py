@@ -70,7 +70,7 @@ pbx_days = Table(
     Index("pbx_days_day", "day"),
 )
 
-# One row for each key of a unit: its events have numbers of their own.
+# One row for each chain of a unit, as its key and its vault are (chainname.py): its events have numbers of their own.
 origins = Table(
     "origins",
     metadata,
@@ -79,6 +79,22 @@ origins = Table(
     Column("through", BigInteger, nullable=False),  # every event up to it is here, or the unit says it dropped it
     Column("newest", BigInteger, nullable=False),
     Column("heard_at", Text, nullable=False),
+)
+
+# The chains of one key of a unit, once it has more than one, or its vault a name (vaults.py): it has lost its disk.
+vaults = Table(
+    "vaults",
+    metadata,
+    Column("unit", Text, primary_key=True),
+    Column("origin", Text, primary_key=True),  # the chain
+    Column("number", Integer, nullable=False),  # the how many-th of this key that the desk has seen
+    Column("before", Text, nullable=False),  # the chain that was in use until then; empty: none
+    Column("began_at", Text, nullable=False),  # of its first event here, by the unit's clock
+    Column("first_at", Text, nullable=False),  # by the desk's
+    Column("since_at", Text, nullable=False),  # it is in use since then, by the desk's; later than first_at: again
+    Column("signed", Integer),  # its number as the unit itself has signed it
+    Column("over_at", Text),  # another vault is in use since then, by the desk's clock
+    Column("lost_to", BigInteger),  # the newest event of it that anybody has named: behind it nothing is known
 )
 
 events = Table(
@@ -134,7 +150,7 @@ alerts = Table(
     Column("id", Integer, primary_key=True),
     Column("unit", Text, nullable=False),
     Column("origin", Text, nullable=False),
-    Column("code", Text, nullable=False),  # events_missing, log_rollback, log_fork
+    Column("code", Text, nullable=False),  # events_missing, log_rollback, log_fork, log_begun; those of vaults.py
     Column(
         "first", BigInteger, nullable=False
     ),  # event, as `last`; of a log the leaves of the head and of the one known
@@ -159,6 +175,7 @@ heads = Table(
     Column("head", LargeBinary, nullable=False),  # the exact bytes
     Column("sig", Text, nullable=False),  # armored
     Column("received_at", Text, nullable=False),
+    Column("log", Text),  # which log of that key; null, as empty: of a vault without a name
     Index("heads_unit", "unit", "origin"),
 )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Table, insert, inspect, select
 
-from linetap.desk.ingest.tables import alerts, copies, heads, outages, pbx_days, set_aside, units
+from linetap.desk.ingest.tables import alerts, copies, heads, outages, pbx_days, set_aside, units, vaults
 from linetap.errors import Refusal
 from linetap.evidence import unitlog
 from linetap.evidence.signers import Signer
@@ -25,7 +25,7 @@ def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
     """How many rows of each table. SQLAlchemyError: the old one cannot be read, and nothing was taken."""
     taken: Counter[str] = Counter()
     with old.connect() as source, new.begin() as db:
-        for table in (units, outages, pbx_days, alerts, set_aside, heads, copies):
+        for table in (units, outages, pbx_days, alerts, set_aside, heads, vaults, copies):
             rows = [row for found in _rows(source, table) if (row := _of_ours(table, found, signers)) is not None]
             taken[table.name] = len(rows)
             for at in range(0, len(rows), _AT_ONCE):

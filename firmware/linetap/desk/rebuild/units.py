@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from linetap.clock import NS_PER_S, Clock, rfc3339
-from linetap.desk.ingest import holes
+from linetap.desk.ingest import chainname, holes
 from linetap.desk.ingest.chain import Group
 from linetap.desk.ingest.judge import NAMESPACE
 from linetap.desk.ingest.link import Patience
@@ -82,7 +82,7 @@ class _Tails:
         for group, through in told.items():
             if self._since.get(group, (-1, 0))[0] != through:
                 self._since[group] = through, now_ns
-                if through:
+                if through > chainname.before_first(group[1]):
                     self._ingest.ask(group, through, _EVER)
         return tuple(unit for unit, origin in told if now_ns - self._since[unit, origin][1] >= SETTLE_S * NS_PER_S)
 
@@ -108,7 +108,12 @@ def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:
     online: dict[str, int | None] = {row[0]: row[1] for row in heard}
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through)
     rows = db.execute(wanted.where(origins.c.through >= origins.c.newest).order_by(origins.c.through))
-    furthest = {unit: (origin, through) for unit, origin, through in rows}
+    # Of the chain that the health is of: each has a range of its own.
+    furthest = {
+        unit: (origin, through)
+        for unit, origin, through in rows
+        if chainname.is_of(origin, online.get(unit) or 0) or not online.get(unit)
+    }
     told = {
         (unit, furthest[unit][0]): furthest[unit][1]
         for unit, seq in online.items()

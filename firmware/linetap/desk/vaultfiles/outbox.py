@@ -17,7 +17,7 @@ from linetap.desk import callfolder, foreign
 from linetap.desk.vaultfiles.named import Named
 from linetap.desk.verdict import Problem
 from linetap.errors import Refusal
-from linetap.evidence import keys, sshsig
+from linetap.evidence import keys, sshsig, vaultname
 from linetap.evidence.signers import Signer, require_trust
 from linetap.recorder.vault import segments
 from linetap.recorder.vault.outbox import CONFIRMED, CONFIRMED_FILE, GENESIS, SEGMENT_BYTES
@@ -35,8 +35,10 @@ class _Event(msgspec.Struct):
     prev: str = ""
     origin: str = ""
     call_id: str | None = None
+    vault: str = ""
     event: str = ""
-    to_seq: int = 0
+    from_seq: int = msgspec.field(default=0, name="from")
+    to_seq: int = msgspec.field(default=0, name="to")
 
 
 class OutboxCheck:
@@ -46,6 +48,7 @@ class OutboxCheck:
         self._prev: str | None = None
         self._said: set[str] = set()  # calls whose event comes behind what the last close knew
         self.first = 0
+        self._before = 0  # the first event of this vault is the one behind it
         self._dropped = 0  # up to here the unit has given up what the disk had no room for
 
     def problems(self, names: list[str]) -> Iterator[tuple[str, Problem]]:
@@ -86,13 +89,18 @@ class OutboxCheck:
             yield Problem(error.code, f"event {entry.seq}: {error}")
             return
         self.first = self.first or entry.seq
+        if not event.vault or vaultname.NAME.fullmatch(event.vault):
+            self._before = vaultname.first_seq(event.vault) - 1
         if (event.seq, event.unit) != (entry.seq, self._unit) or (
             event.origin and event.origin != keys.fingerprint(key)
         ):
             yield Problem("outbox_event", f"event {entry.seq} says {event.seq} of {event.unit}, or another key")
-        if self._seq and entry.seq != self._seq + 1:
+        begins_anew = event.event == "dropped" and event.prev == GENESIS and event.to_seq == entry.seq - 1
+        if begins_anew:  # its end was damaged: said by the unit, and signed
+            yield Problem("outbox_lost", f"events {event.from_seq} to {event.to_seq} were lost, says the unit itself")
+        elif self._seq and entry.seq != self._seq + 1:
             yield Problem("outbox_gap", f"event {self._seq} is followed by {entry.seq}")
-        elif event.prev != (self._prev or GENESIS) and (self._prev is not None or entry.seq == 1):
+        elif event.prev != (self._prev or GENESIS) and (self._prev is not None or entry.seq == self._before + 1):
             yield Problem("outbox_chain", f"event {entry.seq} does not name the one before it")
         self._seq, self._prev = entry.seq, hashlib.sha256(payload).hexdigest()
         if event.event == "dropped":
@@ -107,7 +115,7 @@ class OutboxCheck:
             yield Problem("outbox_short", f"the log knows of event {self._named.seq}, the newest here is {self._seq}")
         elif self._named.last_close is not None and self._named.last_close[0] not in self._said:
             yield Problem("outbox_short", f"{self._named.last_close[0]} was sealed, and no event here says so")
-        if any_there and self.first - 1 > max(self._dropped, self._gone()):
+        if any_there and self.first - 1 > max(self._before, self._dropped, self._gone()):
             yield Problem("outbox_gap", f"begins with event {self.first}, and no earlier one was confirmed or given up")
 
     def _gone(self) -> int:

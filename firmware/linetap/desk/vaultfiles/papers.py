@@ -19,12 +19,13 @@ from linetap.desk import callfolder, foreign
 from linetap.desk.vaultfiles.named import Named
 from linetap.desk.verdict import Problem
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import amendment, hold, roles, sealed, sshsig, walk
+from linetap.evidence import amendment, hold, roles, sealed, sshsig, vaultname, walk
 from linetap.evidence.signers import Signer, require_named, require_trust
 
 SIG = ".sig"
 HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walk.FOLDER, "certificates", "roles.json"
 MOST_WALKS = 1000  # a recorder keeps so many
+_OF_UNIT = (walk.NAMESPACE, vaultname.NAMESPACE)  # signed by the unit's own key
 _LIMIT_BYTES = 1 << 20
 _SIG_LIMIT_BYTES = 64 << 10  # roles may have several signatures
 
@@ -68,12 +69,12 @@ class PaperCheck:
             for key in by:
                 if self._signers is None:
                     raise BadInput("nobody is named")
-                if namespace == walk.NAMESPACE:
+                if namespace in _OF_UNIT:
                     require_trust(key, namespace, self._signers, self._unit, at)
                 else:
                     require_named(key, namespace, self._signers, at)
         except Refusal as error:
-            if namespace == walk.NAMESPACE:
+            if namespace in _OF_UNIT:
                 found.problems.append(Problem(error.code, f"{name}: {error}"))
             found.uncovered.extend([name + SIG] if covered else [name, name + SIG])
         except BadInput:
@@ -123,6 +124,18 @@ class PaperCheck:
         except Refusal as error:
             return Found([Problem(error.code, f"{name}: {error}")], [])
         return Found([], [])
+
+    def vault(self, now_ns: int) -> Found:
+        """Which vault this is."""
+        name = vaultname.FILE
+        found = self.document(name, vaultname.NAMESPACE, None, now_ns)
+        try:
+            read = vaultname.decode(callfolder.read(self._vault / name, vaultname.LIMIT_BYTES))
+            if read.unit != self._unit:
+                found.problems.append(Problem("wrong_unit", f"{name}: is of {read.unit}"))
+        except Refusal as error:
+            found.problems.append(Problem(error.code, f"{name}: {error}"))
+        return found
 
     def roles(self, now_ns: int) -> Found:
         return self.document(ROLES, roles.NAMESPACE, self._named.roles, now_ns)

@@ -12,6 +12,7 @@ WHAT = {
     "counters and times": "of commands, of the clock, of the outbox",
     "set aside": "small files that were found broken (NAME.broken-1); an alert names them",
     "work in progress": "destruction, rebuilding, updates, half-written files",
+    "the head once more": "held against the leaves where it is there",
     "the PBX's account": "its lines that have no recording; the desk has the figures in signed events",
     "lines at fault": "until somebody has looked",
     "the key list in use": "signed by the authority, and judged by `linetap keylist`",
@@ -23,6 +24,7 @@ _PLACES = [
     (r"(clock|weakened)\.json(\.twin)?|(commands|holdtimes)\.json", "counters and times"),
     (r"outbox/(confirmed|places)\.json", "counters and times"),
     (r"(destroying|rebuild|update)\.json|update\.told", "work in progress"),
+    (r"log/head\.copy", "the head once more"),
     (r"smdr/[^/]+\.json", "the PBX's account"),
     (r"faults/\d{2,3}\.json", "lines at fault"),
     (r"keys/taken\.json", "the key list in use"),
@@ -32,7 +34,7 @@ _PLACES = [
 _KNOWN = [(re.compile(pattern, re.ASCII), what) for pattern, what in _PLACES]
 _SIGNED = re.compile(
     r"roles\.json(\.sig)?|index/[^/]+/\d{4}-\d\d-\d\d-\d{3,6}\.age|holds/[^/]+/(key\.age|hold\.json(\.sig)?)"
-    r"|walks/\d{8}T\d{6}\.\d{3}Z\.json(\.sig)?|certificates/[\w-]+\.json(\.sig)?",
+    r"|vault\.json(\.sig)?|walks/\d{8}T\d{6}\.\d{3}Z\.json(\.sig)?|certificates/[\w-]+\.json(\.sig)?",
     re.ASCII,
 )
 _TEMPORARY = re.compile(r"(.*/)?\.([^/]+)\.tmp")

@@ -21,17 +21,18 @@ from linetap.desk.vaultfiles.outbox import OutboxCheck
 from linetap.desk.vaultfiles.papers import Found, PaperCheck
 from linetap.desk.verdict import Problem, Verdict
 from linetap.errors import Refusal
-from linetap.evidence import amendment, index, sealed, unitlog
+from linetap.evidence import amendment, index, sealed, unitlog, vaultname
 from linetap.evidence.signers import Signer
 
 MOST_FILES = 2_000_000
 MOST_PROBLEMS = 1000
 _YEAR = re.compile(r"\d{4}", re.ASCII)
+_LOG = re.compile(rf"{unitlog.FOLDER}|{unitlog.KEPT.pattern}", re.ASCII)
 _CALL = re.compile(rf"{papers.HOLDS}/([^/]+)/(hold\.json|hold\.json\.sig|key\.age)")
 _CERTIFICATE = re.compile(rf"{papers.CERTIFICATES}/(\d{{4}}-\d\d-\d\d|overflow-\d{{1,6}})\.json(\.sig)?", re.ASCII)
 _AMENDMENT = re.compile(rf"{amendment.FOLDER}/({sealed.CALL_ID.pattern})\.\d{{3}}\.json(\.sig)?", re.ASCII)
 _WALK = re.compile(rf"{papers.WALKS}/(\d{{8}}T\d{{6}}\.\d{{3}}Z\.json)(\.sig)?", re.ASCII)
-_EVENTS = re.compile(rf"{outbox.FOLDER}/(\d{{12}}\.events)", re.ASCII)
+_EVENTS = re.compile(rf"{outbox.FOLDER}/(\d{{12,17}}\.events)", re.ASCII)
 _INDEX_OVER = timedelta(days=1)
 
 
@@ -85,7 +86,7 @@ class TreeCheck:
                         self._bad("too_many_files", f"more than {MOST_FILES} files")
                         return
                     if entry.is_dir(follow_symlinks=False):
-                        if not folder and (_YEAR.fullmatch(name) or name == unitlog.FOLDER):
+                        if not folder and (_YEAR.fullmatch(name) or _LOG.fullmatch(name)):
                             continue  # checked where calls and log are
                         if self._may_be_folder(name):
                             folders.append(name + "/")
@@ -124,6 +125,8 @@ class TreeCheck:
             self._document(name, bool(match[2]), lambda: self._papers.walk(name))
         elif name in (papers.ROLES, papers.ROLES + papers.SIG):
             self._document(name, name != papers.ROLES, lambda: self._papers.roles(self._now_ns))
+        elif name in (vaultname.FILE, vaultname.FILE + papers.SIG):
+            self._document(name, name != vaultname.FILE, lambda: self._papers.vault(self._now_ns))
         else:
             self._bad("stray", f"{_shown(name)}: a file that no vault has")
 

@@ -89,7 +89,7 @@ def carry(
     head = cosigned.read_head(log / HEAD, signers).head
     _require_keeper(key, head.unit, policy, signers)
     with _tree(log, head) as tree:
-        path = to_witnesses(tree, head.unit, key, policy, heads, ca)
+        path = to_witnesses(tree, head.unit, key, policy, heads, ca, head.log)
     seen = judge.look(policy, *store.read(path)[1:], head.unit, signers)
     good = "ok  " if seen.since_s is not None else "BAD "
     sys.stdout.write(f"{good} {log}: {head.unit}, {head.size} leaves: {seen.text}\n")
@@ -97,16 +97,23 @@ def carry(
 
 
 def to_witnesses(
-    tree: Tree, unit: str, key: Ed25519PrivateKey, policy: Policy, heads: Path, ca: Path | None = None
+    tree: Tree,
+    unit: str,
+    key: Ed25519PrivateKey,
+    policy: Policy,
+    heads: Path,
+    ca: Path | None = None,
+    log: str = "",
 ) -> Path:
     """The tree's checkpoint with all the cosignatures that are to be had, as it is kept now."""
     with (heads / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        signed = checkpoint.signed(_going_on(heads, unit, tree, key), key)
-        path = store.keep(heads, unit, signed, [])  # before any witness has it: what is signed is never denied
+        _require_own_keeper(heads, unit, log, key)
+        signed = checkpoint.signed(_going_on(heads, unit, log, tree, key), key)
+        path = store.keep(heads, unit, signed, [], log)  # before any witness has it: what is signed is never denied
         for witness in policy.witnesses.values():
-            lines = _lines(witness, store.read(path).note, _known(heads, unit, witness), tree, ca)
-            store.keep(heads, unit, signed, lines)
+            lines = _lines(witness, store.read(path).note, _known(heads, unit, log, witness), tree, ca)
+            store.keep(heads, unit, signed, lines, log)
     return path
 
 
@@ -121,20 +128,20 @@ def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | No
         return []
 
 
-def _known(heads: Path, unit: str, witness: Witness) -> int:
+def _known(heads: Path, unit: str, log: str, witness: Witness) -> int:
     """The last size that it cosigned; 0 where that was long ago: it says itself what it has seen then."""
-    for each in itertools.islice(store.kept(heads, unit, newest_first=True), 1, _MOST_LOOKED):
+    for each in itertools.islice(store.kept(heads, unit, log, newest_first=True), 1, _MOST_LOOKED):
         with contextlib.suppress(BadNote):
             if checkpoint.cosigned_at(each.note, witness.public, witness.key_name) is not None:
                 return each.checkpoint.size
     return 0
 
 
-def _going_on(heads: Path, unit: str, tree: Tree, key: Ed25519PrivateKey) -> Checkpoint:
+def _going_on(heads: Path, unit: str, log: str, tree: Tree, key: Ed25519PrivateKey) -> Checkpoint:
     """The checkpoint of the tree; NotCosigned where it does not go on from the last that the same key signed, which
     went on from those before."""
     origin = checkpoint.sigsum_origin(key.public_key())
-    for _, _, before in store.kept(heads, unit, newest_first=True):
+    for _, _, before in store.kept(heads, unit, log, newest_first=True):
         if before.origin != origin:
             continue
         if before.size > tree.size:
@@ -144,6 +151,19 @@ def _going_on(heads: Path, unit: str, tree: Tree, key: Ed25519PrivateKey) -> Che
             raise NotCosigned(f"the first {before.size} leaves are not those that were signed before", "fork")
         break
     return Checkpoint(origin, tree.size, tree.root())
+
+
+def _require_own_keeper(heads: Path, unit: str, log: str, key: Ed25519PrivateKey) -> None:
+    """To a witness a key is a log: of a unit that has begun another log, that log needs another keeper."""
+    origin = checkpoint.sigsum_origin(key.public_key())
+    for folder in sorted(path.name for path in heads.iterdir() if path.is_dir()):
+        of, name = store.named(folder)
+        if of != unit or name == log:
+            continue
+        last = next(store.kept(heads, unit, name, newest_first=True), None)
+        if last is not None and last.checkpoint.origin == origin:
+            text = f"this keeper has signed another log of {unit}; a log that began anew takes a keeper of its own"
+            raise NotCosigned(text, "new_log")
 
 
 def _require_keeper(key: Ed25519PrivateKey, unit: str, policy: Policy, signers: list[Signer]) -> None:

@@ -28,14 +28,25 @@ class Kept(NamedTuple):
     checkpoint: Checkpoint
 
 
-def place(heads: Path, unit: str, size: int) -> Path:
-    return heads / unit / f"{size:0{_DIGITS}d}{SUFFIX}"
+def folder_of(heads: Path, unit: str, log: str = "") -> Path:
+    """Each log of a unit has its own: sizes of one say nothing of another. The first, without a name, is the unit's."""
+    return heads / (f"{unit}.{log}" if log else unit)
 
 
-def kept(heads: Path, unit: str, *, newest_first: bool = False, above: int = 0) -> Iterator[Kept]:
-    """Every checkpoint of the unit over more leaves than `above`, by size, each read as it is asked for: at a round
+def named(folder: str) -> tuple[str, str]:
+    """Unit and log of such a folder's name."""
+    unit, _, log = folder.partition(".")
+    return unit, log
+
+
+def place(heads: Path, unit: str, size: int, log: str = "") -> Path:
+    return folder_of(heads, unit, log) / f"{size:0{_DIGITS}d}{SUFFIX}"
+
+
+def kept(heads: Path, unit: str, log: str = "", *, newest_first: bool = False, above: int = 0) -> Iterator[Kept]:
+    """Every checkpoint of a unit's log over more leaves than `above`, by size, each read as it is asked for: at a round
     every five minutes there are a hundred thousand in a year. BadNote names the file that is none."""
-    folder, lowest = heads / unit, place(heads, unit, above)
+    folder, lowest = folder_of(heads, unit, log), place(heads, unit, above, log)
     for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=newest_first) if folder.is_dir() else ():
         if above and len(path.name) == len(lowest.name) and path.name <= lowest.name:
             continue
@@ -43,7 +54,7 @@ def kept(heads: Path, unit: str, *, newest_first: bool = False, above: int = 0) 
             found = read(path)
         except (BadNote, Damaged) as error:
             raise BadNote(f"{path}: {error}", error.code) from None
-        if path != place(heads, unit, found.checkpoint.size):
+        if path != place(heads, unit, found.checkpoint.size, log):
             raise BadNote(f"{path}: is over {found.checkpoint.size} leaves, as its name should say")
         yield found
 
@@ -53,10 +64,10 @@ def read(path: Path) -> Kept:
     return Kept(path, found, checkpoint.decode(found.text))
 
 
-def keep(heads: Path, unit: str, signed: Note, lines: list[Line]) -> Path:
+def keep(heads: Path, unit: str, signed: Note, lines: list[Line], log: str = "") -> Path:
     """The checkpoint with these cosignatures and those it had. BadNote where another of this size is there already:
     two logs of one name."""
-    path = place(heads, unit, checkpoint.decode(signed.text).size)
+    path = place(heads, unit, checkpoint.decode(signed.text).size, log)
     path.parent.mkdir(exist_ok=True)
     had = read(path).note if path.exists() else signed
     if had.text != signed.text:

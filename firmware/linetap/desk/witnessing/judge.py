@@ -96,25 +96,25 @@ class UnitHeads:
         return next((each for each in reversed(self.seen) if each.since_s is not None), None)
 
 
-def of_unit(rules: Rules, unit: str, signers: list[Signer]) -> UnitHeads:
+def of_unit(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> UnitHeads:
     """What the heads' folder has of a unit."""
     found = UnitHeads(rules)
     if rules.policy is None or rules.heads is None:
         return found
     seen = list[Seen]()
     try:
-        for each in store.kept(rules.heads, unit):
+        for each in store.kept(rules.heads, unit, log):
             seen.append(look(rules.policy, each.note, each.checkpoint, unit, signers))
     except Refusal as error:
         found.problems.append(Problem(error.code, str(error)))
     return UnitHeads(rules, seen, found.problems)
 
 
-def newest_of(rules: Rules, unit: str, signers: list[Signer]) -> Seen | None:
+def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> Seen | None:
     """The last that a quorum saw, without a look at the years before. A Refusal for a checkpoint that is none."""
     if rules.policy is None or rules.heads is None:
         return None
-    for each in store.kept(rules.heads, unit, newest_first=True):
+    for each in store.kept(rules.heads, unit, log, newest_first=True):
         seen = look(rules.policy, each.note, each.checkpoint, unit, signers)
         if seen.since_s is not None:
             return seen

@@ -29,10 +29,10 @@ class LogWitness:
         self._problems: list[Problem] = []
         self._size = 0
 
-    def sizes(self, unit: str) -> set[int]:
+    def sizes(self, unit: str, log: str = "") -> set[int]:
         """At which sizes the roots are wanted."""
         self._unit = unit
-        self._heads = judge.of_unit(self._rules, unit, self._signers)
+        self._heads = judge.of_unit(self._rules, unit, self._signers, log)
         self._problems += self._heads.problems
         return {seen.size for seen in self._heads.seen}
 

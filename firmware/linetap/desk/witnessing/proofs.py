@@ -23,9 +23,10 @@ from linetap.evidence.unitlog import HEAD, Leaf
 def write(log: Path, store: Path, rules: Rules, signers: list[Signer]) -> int:
     """How many calls got one now: those whose copy is in the store and has none. An earlier one is never replaced: the
     first checkpoint that covers a call is the one that counts."""
-    unit, count = cosigned.read_head(log / HEAD, signers).head.unit, 0
+    head, count = cosigned.read_head(log / HEAD, signers).head, 0
+    unit = head.unit
     wanted = [(index, call_id) for index, call_id in _closes(log) if _lacks_proof(store / unit, call_id)]
-    kept = prove.witnessed_heads(rules, unit, signers, above=wanted[0][0]) if wanted else []
+    kept = prove.witnessed_heads(rules, unit, signers, wanted[0][0], head.log) if wanted else []
     for index, call_id in wanted:
         path = store / unit / witnessed_path(call_id)
         if (proof := prove.under_first(kept, rules, log, index)) is None:

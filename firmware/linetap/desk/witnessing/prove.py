@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from linetap.clock import parse_rfc3339
-from linetap.desk import callfolder
+from linetap.desk import callfolder, cosigned
 from linetap.desk.copy.store import witnessed_path
 from linetap.desk.verdict import Problem
 from linetap.desk.witnessing import heads as store
@@ -15,7 +15,7 @@ from linetap.desk.witnessing import judge
 from linetap.desk.witnessing.heads import Kept
 from linetap.desk.witnessing.judge import NOT_WITNESSED, Rules, Seen
 from linetap.errors import Refusal
-from linetap.evidence import checkpoint, inclusion, tlogproof
+from linetap.evidence import checkpoint, inclusion, tlogproof, unitlog
 from linetap.evidence.closing import Closing
 from linetap.evidence.leaflog import TREE, FileNodes
 from linetap.evidence.merkle import Tree
@@ -23,6 +23,7 @@ from linetap.evidence.note import BadNote, Note
 from linetap.evidence.quorum import Policy
 from linetap.evidence.signers import Signer
 from linetap.evidence.tlogproof import Proof
+from linetap.evidence.unitlog import HEAD
 from linetap.records import CallRecord
 
 Heads = list[tuple[int, Kept]]
@@ -43,7 +44,8 @@ def read(path: Path) -> Proof:
 
 def from_log(rules: Rules, log: Path, unit: str, index: int, signers: list[Signer]) -> Proof | None:
     """Of leaf `index`, under the first witnessed checkpoint that covers it; None where there is none."""
-    return under_first(witnessed_heads(rules, unit, signers, index), rules, log, index)
+    name = cosigned.read_head(log / HEAD, None).head.log
+    return under_first(witnessed_heads(rules, unit, signers, index, name), rules, log, index)
 
 
 def under_first(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | None:
@@ -66,7 +68,8 @@ def under_first(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | Non
 def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer]) -> Proof | None:
     """The same of a closing, where a checkpoint over its very head is kept."""
     path = inclusion.decode(closing.path.encode("ascii", "replace"))
-    heads = witnessed_heads(rules, unit, signers, path.size - 1)
+    name = unitlog.decode_head(closing.head.encode("utf-8")).log
+    heads = witnessed_heads(rules, unit, signers, path.size - 1, name)
     found = _first(heads, lambda each: each.checkpoint.size == path.size)
     if found is None or rules.policy is None:
         return None
@@ -99,13 +102,13 @@ def call_against(
     return seen, None if found is None else Problem(found.code, f"{call_id}: {found.text}")
 
 
-def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int = 0) -> Heads:
+def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int = 0, log: str = "") -> Heads:
     """The kept checkpoints that a quorum has cosigned, each with its time (POSIX), the earliest first. `above`: those
     over more leaves alone."""
     if rules.policy is None or rules.heads is None:
         return []
     found: Heads = []
-    for each in store.kept(rules.heads, unit, above=above):
+    for each in store.kept(rules.heads, unit, log, above=above):
         since_s = judge.look(rules.policy, each.note, each.checkpoint, unit, signers).since_s
         found += [] if since_s is None else [(since_s, each)]
     return sorted(found, key=lambda pair: pair[0])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from linetap.clock import from_utc_ns
 from linetap.desk.verifylog import LogCheck
+from linetap.desk.witnessing import heads as store
 from linetap.desk.witnessing import judge
 from linetap.desk.witnessing.judge import NOBODY, NotWitnessed, Rules, Seen
 from linetap.errors import Refusal
@@ -34,9 +35,9 @@ def newest(rules: Rules, copy: Path, signers: list[Signer]) -> dict[str, Seen | 
             raise NotWitnessed(f"{log}: {text}: `linetap verify` of its vault says more", code)
         found[check.head.unit] = check.witnessed.newest
     kept = sorted(path.name for path in rules.heads.iterdir() if path.is_dir()) if rules.heads is not None else []
-    for unit in [name for name in kept if name not in found]:
+    for unit, log_name in [store.named(name) for name in kept if store.named(name)[0] not in found]:
         try:
-            found[unit] = judge.newest_of(rules, unit, signers)
+            found[unit] = judge.newest_of(rules, unit, signers, log_name)
         except Refusal as error:
             raise NotWitnessed(str(error), error.code) from None
     return found

@@ -8,6 +8,7 @@ the unit is known again by its time.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -16,22 +17,27 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.clock import Clock, rfc3339
+from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.durable import files
 from linetap.durable.replace import replace_durably
+from linetap.durable.steps import step
 from linetap.errors import Refusal
-from linetap.evidence import keys, sealed, sigsum, sshsig, unitlog
+from linetap.evidence import keys, leaflog, sealed, sigsum, sshsig, unitlog, vaultname
 from linetap.evidence.closing import Closing
 from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.keys import SigningKey
-from linetap.evidence.leaflog import LeafLog
-from linetap.evidence.unitlog import Head, Kind, Leaf
+from linetap.evidence.leaflog import LeafLog, LogShort
+from linetap.evidence.unitlog import Head, HeadCopy, Kind, Leaf
+from linetap.recorder.vault import logkept
+from linetap.recorder.vault.logproof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
 from linetap.recorder.vault.newest import Newest
-from linetap.records import CallRecord
+from linetap.records import CallEvent, CallRecord
 
 REMEMBERED = 4096  # newest leaves that are known again, as in the outbox
 VAULT_REFUSES = ("disk_full", "disk_error")  # why a call was not recorded, when it was the vault's doing
 ONCE_A_CALL = ("open", "close", "gap", "notice_failure", "refused", "copy", "destruction")
+COPY_EVERY_NS = 10 * NS_PER_S  # of the head: one that is older proves fewer leaves
+LOOK_EVERY_NS = 60 * NS_PER_S
 _DAYS_LOOKED_AT = 2  # newest day folders, for calls whose close is missing after a power cut
 
 Fields = Mapping[str, str | int | float | list[str] | None]
@@ -43,22 +49,54 @@ log = logging.getLogger("linetap.recorder.vault")
 class UnitLog:
     """Every method may raise OSError: nothing was appended then, and the same may be appended again."""
 
-    def __init__(self, vault: Path, unit: str, key: SigningKey, clock: Clock) -> None:
+    def __init__(self, vault: Path, unit: str, key: SigningKey, clock: Clock, name: str = "") -> None:
+        """`name`: the vault's. A log that does not fit its own head is set aside here, and another begun."""
         self._vault, self._unit, self._key, self._clock = vault, unit, key, clock
         self._folder = vault / unitlog.FOLDER
-        self._log = LeafLog(self._folder)
-        files.remove_temporary(self._folder)
+        self._origin = keys.fingerprint(key.public_key())
+        self._last_event: Callable[[], int] | None = None
+        self._begun: list[CallEvent] = []  # of logs that began anew, to be told
+        self._copied_ns: int | None = None
+        self.newest_event = 0  # that a leaf knows of
+        self._told_by_desk: Head | None = None
+        self._log: LeafLog
+        self._proof: Proof
+        self.kept: list[str] = []  # logs that were set aside, and are still there
+        self._kept_ns = 0
+        heads = SignedHeads(self._folder, unit, self._origin)
+        before = heads.newest.log if heads.newest is not None else name
+        try:
+            self._log = LeafLog(self._folder, heads.newest.size if heads.newest is not None else 0)
+            self._proof = Proof(self._log, heads)
+        except (LogShort, Misfit) as error:
+            misfit = error if isinstance(error, Misfit) else Misfit(SHORT, str(error), heads.newest)
+            self._begin_anew(misfit, before, [])
+        else:
+            self._has_head = heads.newest is not None
+            self.name = before if self._has_head else logkept.name_of(self._log) or name
+            files.remove_temporary(self._folder)
+            self._forget()
+            self._note_all(max(0, self._log.size - REMEMBERED))
+            self._prove()
+        if not self._log.size and (kept := logkept.numbers(vault)):  # a cut came before the new log said why it began
+            self._begin_after(kept[-1], Misfit(OTHER, "found set aside", None), "", [])
+        self._look_for_kept()
+
+    def _forget(self) -> None:
         self._known = Newest(REMEMBERED)  # and which leaf it is
         self._kinds = set[str]()  # that are there for sure
         self._open: dict[str, None] = {}  # calls with an open leaf and no close
-        self._note_all(max(0, self._log.size - REMEMBERED))
         self._made_good = False
-        self._last_event: Callable[[], int] | None = None
         self._head_size = -1  # of the head on disk: not known to be whole at the start
 
     @property
     def size(self) -> int:
         return self._log.size
+
+    def take_begun(self) -> list[CallEvent]:
+        """Events that are to be told: a log was set aside, and another has begun."""
+        begun, self._begun = self._begun, []
+        return begun
 
     def count_events(self, last_seq: Callable[[], int]) -> None:
         """Every leaf from now on says how far the outbox had come: none of its files can go unnoticed."""
@@ -108,21 +146,38 @@ class UnitLog:
         self._append(found)
 
     def publish(self) -> None:
-        """The signed head of all that was appended: head.json and head.json.sig."""
+        """The signed head of all that was appended: head.json and head.json.sig. Not before the log is proved."""
+        proved = self._prove()
+        self._look_for_kept()
+        if not proved:
+            return
         self._make_good()
         if self._log.size == self._head_size:
             return
         tree = self._log.tree
         head = Head(
             unit=self._unit, size=tree.size, root=tree.root().hex(), at=rfc3339(self._clock.utc_ns()),
-            origin=keys.fingerprint(self._key.public_key()),
+            origin=self._origin, log=self.name,
         )  # fmt: skip
         data = unitlog.encode_head(head)
         signature = sshsig.sign(data, self._key, unitlog.HEAD_NAMESPACE)
         path = self._folder / unitlog.HEAD
+        now_ns = self._clock.monotonic_ns()
+        if self._copied_ns is None or now_ns - self._copied_ns >= COPY_EVERY_NS:
+            copy = HeadCopy(data.decode("utf-8"), signature)
+            replace_durably(path.with_name(unitlog.COPY), msgspec.json.encode(copy))
+            self._copied_ns = now_ns
         replace_durably(path, data)
         replace_durably(path.with_name(path.name + unitlog.SIGNATURE_SUFFIX), signature.encode("ascii"))
-        self._head_size = tree.size
+        self._head_size, self._has_head = tree.size, True
+
+    def held_against(self, data: str, signature: str) -> None:
+        """The newest head of this unit that the desk has: our own signature proves it. Of another log it says nothing,
+        and neither does what we have not signed."""
+        with contextlib.suppress(Refusal, ValueError):
+            head = unitlog.check_head(data.encode("utf-8"), signature.encode("utf-8"), None)
+            if (head.unit, head.origin, head.log) == (self._unit, self._origin, self.name):
+                self._told_by_desk = head
 
     def closing(self, call_id: str) -> Closing | None:
         """That the call is closed, under a signed head of now; None: no leaf says so."""
@@ -132,6 +187,8 @@ class UnitLog:
         if index is None:
             return None
         self.publish()
+        if not self._proof.is_done:
+            raise ValueError("it is being held against its head")
         path, tree = self._folder / unitlog.HEAD, self._log.tree
         inclusion = Inclusion(index, tree.size, tuple(tree.inclusion(index)))
         return Closing(
@@ -143,6 +200,59 @@ class UnitLog:
 
     def close(self) -> None:
         self._log.close()
+
+    # --- is it the log that was signed ----------------------------------------------------------------------------
+
+    def _prove(self) -> bool:
+        """Whether the log is proved, or another is there in its place. A long one takes some turns."""
+        try:
+            if not self._proof.is_done:
+                self._proof.step()
+                step()
+            if self._proof.is_done and (head := self._told_by_desk) is not None:
+                self._told_by_desk = None
+                self._hold_against(head)
+        except Misfit as misfit:
+            new = [*self._log.leaves(self._proof.size)]
+            self._log.close()
+            self._begin_anew(misfit, self.name, new)
+        return self._proof.is_done
+
+    def _hold_against(self, head: Head) -> None:
+        if head.size > self._log.size:
+            raise Misfit(SHORT, f"{self._log.size} leaves, and the desk has a head over {head.size}", head)
+        if self._log.tree.root(head.size).hex() != head.root:
+            raise Misfit(CHANGED, f"the first {head.size} leaves are not those that the desk has the head of", head)
+
+    def _begin_anew(self, misfit: Misfit, before: str, new: list[bytes]) -> None:
+        """The log that does not fit stays as it is under another name; `new`, the leaves of this start, go along."""
+        number = logkept.set_aside(self._folder)
+        log.error("%s: %s: %s; it is kept as %s", misfit.code, self._folder, misfit, logkept.place(number))
+        self._log = LeafLog(self._folder)
+        self._proof = Proof(self._log, SignedHeads(self._folder, self._unit, self._origin))
+        self._proof.finish()
+        self._begin_after(number, misfit, before, new)
+
+    def _begin_after(self, number: int, misfit: Misfit, before: str, new: list[bytes]) -> None:
+        """A new log, whose first leaf names the one that was set aside."""
+        self._forget()
+        self._has_head, self._copied_ns, self.newest_event = False, None, 0
+        self.name, place = vaultname.new_name(), logkept.place(number)
+        at, head = rfc3339(self._clock.utc_ns()), misfit.head
+        leaf: dict[str, object] = {"kind": "log_begun", "at": at, "log": self.name, "before": before}
+        leaf |= {} if head is None else {"size": head.size, "root": head.root}
+        first = leaflog.encode(leaf | {"why": misfit.code, "kept": place})
+        self._log.append_lines([first, *logkept.carried(self._folder.with_name(place)), *new])
+        self._note_all(0)
+        self._begun.append(CallEvent(seq=0, event="log_begun", at=at, unit="", before=before, why=misfit.code))
+        self._kept_ns = 0
+
+    def _look_for_kept(self) -> None:
+        """Now and then: a person takes one away when it is somewhere safe."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._kept_ns:
+            self.kept = [logkept.place(number) for number in logkept.numbers(self._vault)]
+            self._kept_ns = now_ns + LOOK_EVERY_NS
 
     # --- what is known -------------------------------------------------------------------------------------------
 
@@ -165,6 +275,7 @@ class UnitLog:
         if leaf is None:
             log.error("log_damaged: %s: a leaf that is none", self._folder)
             return
+        self.newest_event = max(self.newest_event, leaf.seq or 0)
         self._known.note(index, *_identity(leaf.kind, leaf.at, leaf.call_id, leaf.sha256))
         self._kinds.add(leaf.kind)
         if leaf.call_id and leaf.kind == "open":
@@ -191,7 +302,7 @@ class UnitLog:
         """Once: calls that were sealed, and a power cut came before their close. In a log just begun: all calls."""
         if self._made_good:
             return
-        made, days = 0, _DAYS_LOOKED_AT if self._log.size else None
+        made, days = 0, _DAYS_LOOKED_AT if self._log.size and self._has_head else None
         candidates = [id_ for id_ in _calls(self._vault, days) if not self._known.has("close", id_)]
         if candidates or self._open:
             closed = {leaf.call_id for line in self._log.leaves() if (leaf := _read(line)) and leaf.kind == "close"}
@@ -199,6 +310,7 @@ class UnitLog:
                 folder = self._vault / sealed.call_path(call_id)
                 if call_id not in closed and (folder / sealed.SIGNATURE).exists():
                     self._close_found(call_id)
+                    step()
                     made += 1
         if made:
             log.warning("log_made_good: %d calls were sealed and not closed", made)

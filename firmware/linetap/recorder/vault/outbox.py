@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from linetap.durable import files
 from linetap.durable.smallfile import SmallFile
+from linetap.evidence import vaultname
 from linetap.recorder.vault import segments
 from linetap.recorder.vault.newest import Newest
 from linetap.recorder.vault.places import Places
@@ -31,7 +32,10 @@ REMEMBERED = 4096  # newest events that are known by (call_id, event, at): a res
 _SEGMENTS = 16  # of the bound: what is given up at once when it is reached
 SEGMENT_BYTES = (2048, 4 << 20)  # at least, at most
 GENESIS = "0" * 64  # `prev` of the first event
+DAMAGED = "damaged"  # why events are `dropped` that no disk was too small for
 CONFIRMED = "confirmed.json"  # in the outbox's folder
+_MOST_READ_BYTES = 16 << 20  # more than a segment has
+_LEAST_EVENT_BYTES = 256  # with hash, fingerprint and signature each has more than twice as many
 _HEADROOM_BYTES = 4096  # an event has about 1 kB, and the word about what was dropped another
 
 Identity = tuple[str | None, str, str]
@@ -61,11 +65,14 @@ class Outbox:
         origin: str,
         max_bytes: int,
         log_size: Callable[[], int] = lambda: 0,
+        vault: str = "",
+        used: int = 0,
     ) -> None:
         """`sign`: bytes -> armored SSHSIG of namespace linetap-event. `origin`: fingerprint of the unit's key.
-        `log_size`: leaves in the unit's log by now."""
-        self._folder, self._unit, self._sign, self.origin = folder, unit, sign, origin
+        `log_size`: leaves in the unit's log by now. `vault`: its name; `used`: the newest event that the log knows."""
+        self._folder, self._unit, self._sign, self.origin, self.vault = folder, unit, sign, origin, vault
         self._log_size = log_size
+        self.first_seq = vaultname.first_seq(vault)  # of the vault's first event, which may have gone long ago
         self._max_bytes = max_bytes
         least, most = SEGMENT_BYTES
         self._segment_bytes = min(max(max_bytes // _SEGMENTS, least), most)
@@ -75,13 +82,16 @@ class Outbox:
         self._torn = False  # there may be bytes behind what counts
         self._prev = GENESIS
         self._dropped_to = 0
-        self.last_seq = 0
-        self.confirmed = 0  # the desk has everything up to it
+        self._given_up = 0  # the same without those that were lost: everything before it may go
+        self._gone: tuple[int, int] | None = None  # numbers that were used, and whose events are lost: to be said
+        self._begin_anew = False  # the newest segment is damaged at its end, and is left as it is
+        self.last_seq = self.first_seq - 1
+        self.confirmed = self.first_seq - 1  # the desk has everything up to it
         self.lost: Lost | None = None  # and not told anew yet
         folder.mkdir(parents=True, exist_ok=True)
         self._places = Places(folder)
         files.sync_directory(folder.parent)
-        self._load()
+        self._load(used)
 
     def has(self, event: CallEvent) -> bool:
         """Whether it is among the newest events already."""
@@ -91,6 +101,7 @@ class Outbox:
         """The seq it got, when it is on disk. `seq`, `unit`, `origin` and `prev` are filled in here."""
         while sum(self._sizes.values()) + _HEADROOM_BYTES > self._max_bytes and len(self._sizes) > 1:
             self._drop_oldest(event.at)
+        self._say_gone(event.at)
         return self._write(event)
 
     def confirm(self, through: int) -> None:
@@ -98,6 +109,16 @@ class Outbox:
         if through > self.confirmed:
             self._keep(_Confirmed(through, self.lost))
         self._trim()
+
+    def has_used(self, through: int) -> bool:
+        """The desk has events up to `through`, and here are fewer: our end is lost, and no number is used again. False
+        for a number that this vault cannot have."""
+        if not vaultname.is_of(self.vault, through):
+            return False
+        if through > self.last_seq:
+            log.error("outbox_lost: events %d to %d are at the desk and not here", self.last_seq + 1, through)
+            self._skip_to(through)
+        return True
 
     @property
     def dropped_to(self) -> int:
@@ -120,6 +141,10 @@ class Outbox:
         if self.lost == told:
             self._keep(_Confirmed(self.confirmed, None))
 
+    def forget_places(self) -> None:
+        """The log began anew: any of its leaves may be of any event. OSError: they are not forgotten."""
+        self._places.forget()
+
     def leaves_of(self, first: int, last: int, log_size: int) -> tuple[int, int]:
         """The leaves [from, to) of the unit's log among which are those that events `first` to `last` came with."""
         return self._places.leaves(first, last, log_size)
@@ -135,7 +160,9 @@ class Outbox:
 
     def _write(self, event: CallEvent) -> int:
         seq = self.last_seq + 1
-        event = msgspec.structs.replace(event, seq=seq, unit=self._unit, origin=self.origin, prev=self._prev)
+        event = msgspec.structs.replace(
+            event, seq=seq, unit=self._unit, origin=self.origin, vault=self.vault, prev=self._prev
+        )
         payload = msgspec.json.encode(event)
         line = segments.encode(Entry(seq, payload.decode(), self._sign(payload)))
         try:
@@ -151,7 +178,7 @@ class Outbox:
     def _put(self, seq: int, line: bytes) -> None:
         if self._torn:
             self._cut()
-        if self._fd < 0 or (self._size and self._size + len(line) > self._segment_bytes):
+        if self._fd < 0 or self._begin_anew or (self._size and self._size + len(line) > self._segment_bytes):
             self._begin(seq)
         self._torn = True
         at = self._size
@@ -170,7 +197,7 @@ class Outbox:
         self._places.note(seq, self._log_size())
         fd = files.create(segments.path_of(self._folder, seq))
         self.close()
-        self._fd, self._unsynced = fd, True
+        self._fd, self._unsynced, self._begin_anew = fd, True, False
         self._sizes[seq] = 0
 
     def _cut(self) -> None:
@@ -195,6 +222,20 @@ class Outbox:
         segments.path_of(self._folder, first).unlink(missing_ok=True)
         del self._sizes[first]
 
+    def _skip_to(self, seq: int) -> None:
+        """The next event has number `seq` + 1. What it would name as the one before is lost."""
+        first = self._gone[0] if self._gone else self.last_seq + 1
+        self._gone, self.last_seq, self._prev, self._begin_anew = (first, seq), seq, GENESIS, True
+
+    def _say_gone(self, at: str) -> None:
+        """The first event behind numbers that are lost says which those were; `prev` begins anew with it."""
+        if self._gone is not None:
+            first, last = self._gone
+            before = first if self.lost is None else min(first, self.lost.first)
+            self._keep(_Confirmed(self.confirmed, Lost(before, last, self.last_seq + 1)))
+            self._write(CallEvent(seq=0, event="dropped", at=at, unit="", from_seq=first, to_seq=last, why=DAMAGED))
+            self._gone = None
+
     def _keep(self, confirmed: _Confirmed) -> None:
         CONFIRMED_FILE.replace(self._folder / CONFIRMED, confirmed)
         self.confirmed, self.lost = confirmed.through, confirmed.lost
@@ -218,29 +259,36 @@ class Outbox:
             return
         self._known.note(self.last_seq, *_identity(event))
         self._dropped_to = max(self._dropped_to, event.to or 0)
+        if event.why != DAMAGED:
+            self._given_up = max(self._given_up, event.to or 0)
 
     # --- what is there at the start ------------------------------------------------------------------------------
 
-    def _load(self) -> None:
-        self._load_events()
+    def _load(self, used: int) -> None:
+        damaged_to = self._load_events()
         known = self._load_confirmed()
-        self.confirmed, self.lost = min(known.through, self.last_seq), known.lost
+        proved = [seq for seq in (used, known.through, damaged_to) if vaultname.is_of(self.vault, seq)]
+        if (floor := max(proved, default=0)) > self.last_seq:
+            log.error("outbox_lost: events %d to %d were used, and are lost", self.last_seq + 1, floor)
+            self._skip_to(floor)
+        self.confirmed, self.lost = max(self.first_seq - 1, min(known.through, self.last_seq)), known.lost
         self._trim()
 
     def _load_confirmed(self) -> _Confirmed:
         """Lost, it is only said again: the desk confirms everything once more."""
         return CONFIRMED_FILE.load(self._folder / CONFIRMED) or _Confirmed(0)
 
-    def _load_events(self) -> None:
-        firsts = segments.first_seqs(self._folder)
+    def _load_events(self) -> int:
+        """The newest number that the damaged end of the newest segment may have held; 0: it is not damaged."""
+        firsts, damaged = segments.first_seqs(self._folder), 0
         if not firsts:
-            return
+            return 0
         newest: list[Frame] = []
         for first in reversed(firsts):
             frames = list(segments.read(segments.path_of(self._folder, first)))
             newest = frames + newest
             if first == firsts[-1]:
-                self._open_newest(first, frames)
+                damaged = self._open_newest(first, frames)
             if len(newest) >= REMEMBERED:
                 break
         for frame in newest:
@@ -249,15 +297,21 @@ class Outbox:
         for first in firsts[:-1]:
             self._sizes[first] = segments.path_of(self._folder, first).stat().st_size
         self._sizes = dict(sorted(self._sizes.items()))
-        while len(self._sizes) > 1 and list(self._sizes)[1] - 1 <= self._dropped_to:
+        while len(self._sizes) > 1 and list(self._sizes)[1] - 1 <= self._given_up:
             self._drop_oldest("")
+        return self.last_seq + damaged if damaged else 0
 
-    def _open_newest(self, first: int, frames: list[Frame]) -> None:
-        """Cuts off what a crash left half-written, and commits a last event that has only lost its newline."""
+    def _open_newest(self, first: int, frames: list[Frame]) -> int:
+        """Cuts off what a crash left half-written, and commits a last event that has only lost its newline. How many
+        events may have been committed in what cannot be read: those are kept as they are."""
         path = segments.path_of(self._folder, first)
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         end = frames[-1].end if frames else 0
         size = os.fstat(self._fd).st_size
+        if lost := _events_in(self._fd, end, size):
+            log.error("outbox_damaged: %s: %d bytes at its end cannot be read; they stay there", path, size - end)
+            self._sizes[first], self._begin_anew = size, True
+            return lost
         if size > end:
             log.warning("outbox_torn: %s: %d bytes of an unfinished event cut off", path, size - end)
             os.ftruncate(self._fd, end)
@@ -267,6 +321,7 @@ class Outbox:
         os.fdatasync(self._fd)
         self._unsynced = True
         self._sizes[first] = end
+        return 0
 
     @property
     def _newest(self) -> int:
@@ -373,6 +428,15 @@ class _Known(msgspec.Struct):
     at: str
     call_id: str | None = None
     to: int | None = None
+    why: str | None = None
+
+
+def _events_in(fd: int, first: int, end: int) -> int:
+    """How many events there may have been in what cannot be read; 0 where it is the beginning of one, which was never
+    told: an event ends with a newline that is written when all before it is on disk."""
+    data = os.pread(fd, min(end - first, _MOST_READ_BYTES), first)
+    told = any(len(line) >= _LEAST_EVENT_BYTES for line in data.split(segments.COMMITTED)[:-1])
+    return (end - first) // _LEAST_EVENT_BYTES + 1 if told else 0
 
 
 def _identity(event: CallEvent | _Known) -> Identity:

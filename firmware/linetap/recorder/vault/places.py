@@ -39,6 +39,11 @@ class Places:
         _FILE.replace(self._path, places)
         self._places = places
 
+    def forget(self) -> None:
+        """OSError: they are not forgotten."""
+        self._path.unlink(missing_ok=True)
+        self._places = []
+
     def leaves(self, first: int, last: int, log_size: int) -> tuple[int, int]:
         """The leaves [from, to) among which all are that events `first` to `last` came with; others may be too."""
         begin = max((place.leaf for place in self._places if place.seq <= first), default=0)

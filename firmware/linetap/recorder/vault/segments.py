@@ -116,8 +116,8 @@ def _frame_at(data: bytes, at: int, base: int) -> Frame | None:
     begin = at + HEADER_BYTES
     end = begin + length + 1
     body, mark = data[begin : end - 1], data[end - 1 : end]
-    if mark not in (OPEN, COMMITTED) or zlib.crc32(body) != crc or header[6:7] + header[15:] != b"  ":
-        return None
+    if not mark or zlib.crc32(body) != crc or header[6:7] + header[15:] != b"  ":
+        return None  # a last byte that is neither is rotten, and nothing else of the event is: it is not committed
     try:
         entry = msgspec.json.decode(body, type=Entry)
     except (ValueError, RecursionError):  # a checksum is easily made to fit: what is in it may be anything

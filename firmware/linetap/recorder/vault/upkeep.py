@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.clock import NS_PER_S, Clock
+from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.config.schema import Config
 from linetap.recorder.calls.retention import default_class
 from linetap.recorder.vault import ballast, dating
@@ -27,6 +27,7 @@ from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.expiry import Expiry
 from linetap.recorder.vault.folder import Sign
 from linetap.recorder.vault.holds import Holds
+from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.indexend import IndexEnd
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
@@ -57,10 +58,12 @@ class Upkeep:
         synced: Callable[[], bool] = kernel_synced,
         config_file: Path | None = None,
         sign: Sign | None = None,
+        incarnation: Incarnation | None = None,
     ) -> None:
         """`report` puts an event into the outbox, unless it is there. `config_file`: what `config` may replace. `sign`:
-        of the records' namespace; without it nothing is amended."""
+        of the records' namespace; without it nothing is amended. `incarnation`: which vault this is."""
         vault, unit = config.vault_path, config.unit
+        self._incarnation, self._log, self._report = incarnation, unit_log, report
         self._config, self._clock = config, clock
         self.time = RetentionTime(vault, config.retention.largest_gap_days, clock, boot, synced)
         self.holds = Holds(vault, unit, unit_log, report, self.time)
@@ -71,7 +74,8 @@ class Upkeep:
         if sign is not None:
             self._amending = Amending(config, unit_log, report, sign, self.time, clock, self.expiry.amended)
         self._rebuild = Rebuild(vault, unit_log, outbox, report, clock)
-        self.delivery = Delivery(outbox, OutboxReader(vault / "outbox"), self._rebuild)
+        reader = OutboxReader(vault / "outbox")
+        self.delivery = Delivery(outbox, reader, self._rebuild, self._order, unit_log.held_against)
         file = config_file.resolve() if config_file is not None else None
         self.weakened = Weakened(config, file, epochs, unit_log, clock)
         self.change = ConfigChange(config, config_file, unit_log, self.weakened, clock)
@@ -115,6 +119,16 @@ class Upkeep:
             self._trouble = str(error)
         else:
             self._trouble = ""
+
+    def _order(self, number: int, before: str) -> None:
+        """The desk's word on which vault of the unit's key this is: signed, logged and told, once."""
+        vault = self._incarnation
+        if vault is None or vault.is_ordered:
+            return
+        at = rfc3339(self._clock.utc_ns())
+        self._log.append("vault", at=at, vault=vault.name, number=number, before=before)
+        vault.order(number, before)
+        self._report(CallEvent(seq=0, event="vault", at=at, unit="", number=number, before=before))
 
     def _do_with_room(self) -> None:
         """On a disk without a free byte destruction needs room to say what it does, and is what makes room."""

@@ -19,6 +19,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -36,6 +37,7 @@ from linetap.recorder.ports import AudioSource, CallNote, Stretches, last_note
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import Sign, seal_without_audio
+from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report, Walked
 from linetap.recorder.vault.journal import store
@@ -115,14 +117,27 @@ class VaultWriter:
         boot: Callable[[], str] = this_boot,
         synced: Callable[[], bool] = kernel_synced,
         config_file: Path | None = None,
+        incarnation: Incarnation | None = None,
     ) -> Upkeep:
         """Before `start`: retention ends calls, and commands are taken, from now on."""
         self.upkeep = Upkeep(
             self._config, self._log, self._append, self.epochs, self._outbox, self._clock, boot, synced, config_file,
             self._sign,
+            incarnation,
         )  # fmt: skip
         self.upkeep.time.look()
+        if incarnation is not None and incarnation.name:
+            self._name_vault(incarnation)
         return self.upkeep
+
+    def _name_vault(self, vault: Incarnation) -> None:
+        """The first leaf and the first event of a new vault say which it is."""
+        known = vault.document
+        order: dict[str, Any] = {"number": known.number, "before": known.before} if known and known.number else {}
+        if not self._log.size:
+            self._put(LogLeaf("vault", vault.made_at, {"vault": vault.name, **order}))
+        if self._outbox.last_seq < self._outbox.first_seq:
+            self._put(Report(CallEvent(seq=0, event="vault", at=vault.made_at, unit="", **order)))
 
     def take_walks(self, sign: Sign) -> None:
         """Before `start`: there will be walk tests. `sign`: bytes -> armored SSHSIG of namespace linetap-walk."""
@@ -234,6 +249,11 @@ class VaultWriter:
     def outbox_dropped_to(self) -> int:
         return self._outbox.dropped_to
 
+    @property
+    def logs_kept(self) -> list[str]:
+        """Logs that did not fit their own head, as they lie in the vault."""
+        return self._log.kept
+
     def free_bytes(self) -> tuple[int, int]:
         """Free for us, and total, of the vault's file system."""
         info = os.statvfs(self._config.vault)
@@ -294,6 +314,7 @@ class VaultWriter:
 
     def _write_all(self) -> bool:
         try:
+            self._look_at_log()
             self._look_at_key_list()
             self._index.adopt()
             if not self._recovered:
@@ -358,6 +379,13 @@ class VaultWriter:
             self._unsigned.failed(fault)
             return False
         return True
+
+    def _look_at_log(self) -> None:
+        """One that began anew is told; where the events' leaves lie in it nobody knows."""
+        for event in self._log.take_begun():
+            self._outbox.forget_places()
+            self._put(Report(event))
+            self._logged_list = None
 
     def _look_at_key_list(self) -> None:
         """What calls are sealed to from now on stands in the log, with the start and with every change."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from linetap.broker.message import unarmored
 from linetap.clock import parse_rfc3339
-from linetap.desk.ingest import judge
+from linetap.desk.ingest import chainname, judge
 from linetap.desk.ingest.callrow import HOLD_ENDED
 from linetap.desk.ingest.clear import CLEARED
 from linetap.desk.ingest.heads import CODES
@@ -76,7 +76,7 @@ def read(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) 
     wanted = select(events).where(events.c.unit == unit, events.c.call_id == call_id)
     found = _ordered(db.execute(wanted.order_by(events.c.origin, events.c.seq).limit(MOST_EVENTS + 1)).all())
     lying = db.execute(select(copies).where(copies.c.unit == unit, copies.c.call_id == call_id)).mappings().first()
-    origin = found[-1].origin if found else ""
+    origin = chainname.origin_of(found[-1].origin) if found else ""
     return Story(
         row=dict(row),
         events=[_event(one, signers) for one in found[:MOST_EVENTS]],
@@ -107,7 +107,8 @@ def _event(row: Any, signers: list[Signer] | None) -> Event:
 
 def _head(db: Connection, unit: str, origin: str, sealed_at: str) -> Head | None:
     mine = (heads.c.unit == unit, heads.c.origin == origin)
-    found = db.execute(select(heads.c.size, heads.c.root, heads.c.at).where(*mine, heads.c.code == "")).first()
+    newest = select(heads.c.size, heads.c.root, heads.c.at).where(*mine, heads.c.code == "").order_by(heads.c.id.desc())
+    found = db.execute(newest.limit(1)).first()
     if found is None:
         return None
     against = select(alerts.c.code).where(alerts.c.unit == unit, alerts.c.origin == origin, alerts.c.code.in_(CODES),

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which vault of a unit is in use: a new disk with the old key, an old disk that came back, two at once.
+
+A vault that was never heard before takes the place of the one in use. What that one told stays; what it never told is
+known as lost and not asked for any more. Events of it that a broker still has are taken as late ones. Only what it says
+of a time after its end shows that it is alive: then it is confirmed to as the one in use, and somebody has to look.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
+
+from linetap.desk.ingest import chainname
+from linetap.desk.ingest.chain import Group
+from linetap.desk.ingest.tables import alerts, heads, origins, units, vaults
+
+NEW = "vault_new"  # a vault that was not known: `first` is its number, `last` the one before it
+BACK = "vault_back"  # one that another had followed speaks again: an old disk, or a copy of one
+CLONE = "vault_clone"  # and the other goes on as well
+LOST = "events_lost"  # what the vault before was known to have, and never told
+FORK = "events_fork"  # two signed events of one number: a copy of the disk, or one that went back
+CODES = (NEW, BACK, CLONE, LOST, FORK)
+MOST = 10_000  # chains of a unit: it makes one each time that it starts without its disk
+
+log = logging.getLogger("linetap.ingest")
+
+
+def note(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], new: Collection[Group], now: str) -> None:
+    """`taken`: what is stored now, as rows of `events`, before `origins` knows; `new`: the chains that were not there
+    before."""
+    wanted = {group: rows for group, rows in taken.items() if rows}
+    known = _known(db, {unit for unit, _ in wanted})
+    for group, rows in wanted.items():
+        row = known.get(group)
+        if row is None and group in new:
+            _begin(db, group, rows, known, now)
+            known = known | _known(db, {group[0]})
+        elif row is not None and row.over_at is not None:
+            in_use = _in_use(known, group)
+            if in_use is not None and max(each["at"] for each in rows) > in_use.since_at:
+                _come_back(db, row, in_use, now)
+                known = known | _known(db, {group[0]})
+
+
+def sign(db: Connection, group: Group, number: int) -> None:
+    """The unit itself has signed that it is the vault of this number."""
+    db.execute(update(vaults).where(*_mine(group)).values(signed=number))
+
+
+def fork(db: Connection, group: Group, seq: int, at: str, now: str) -> None:
+    _alert(db, group, FORK, seq, seq, at, now)
+
+
+def over(db: Connection, groups: Iterable[Group]) -> set[Group]:
+    """Those that another vault has followed."""
+    found = set(groups)
+    wanted = select(vaults.c.unit, vaults.c.origin).where(
+        vaults.c.over_at.is_not(None), vaults.c.unit.in_({unit for unit, _ in found})
+    )
+    return found & {(unit, origin) for unit, origin in db.execute(wanted)}
+
+
+def words(db: Connection, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
+    """What a unit is told beside how far its events are here, if its vault has a name: which vault of its key it is,
+    until it has signed that; and the newest head of its log, which it has signed."""
+    named = [group for group in groups if chainname.vault_of(group[1])]
+    found: dict[Group, dict[str, str]] = {}
+    if not named:
+        return found
+    known = _known(db, {unit for unit, _ in named})
+    for group in named:
+        its = found[group] = {"vault": chainname.vault_of(group[1])}
+        row = known.get(group)
+        if row is not None and row.signed is None:
+            its |= {"number": str(row.number), "before": chainname.vault_of(row.before)}
+        mine = (heads.c.unit == group[0], heads.c.origin == chainname.origin_of(group[1]), heads.c.code == "")
+        head = db.execute(select(heads.c.head, heads.c.sig).where(*mine).order_by(heads.c.id.desc()).limit(1)).first()
+        if head is not None:
+            its |= {"head": bytes(head.head).decode("utf-8"), "sig": head.sig}
+    return found
+
+
+# --- one vault -----------------------------------------------------------------------------------------------------
+
+
+def _begin(db: Connection, group: Group, rows: list[dict[str, Any]], known: dict[Group, Row[Any]], now: str) -> None:
+    unit, chain = group
+    before = _in_use(known, group)
+    if before is None and (earlier := _earlier(db, group)) is not None:
+        _insert(db, earlier[0], 1, "", earlier[1], now)
+        before = _known(db, {unit})[earlier[0]]
+    if before is None and not chainname.vault_of(chain):
+        return  # the only chain of its key, as of every unit before
+    its = [row.number for (of, name), row in known.items() if of == unit and _same_key(name, chain)]
+    number = max([*its, 0 if before is None else before.number]) + 1
+    if number > MOST:
+        log.error("vault_new: %s has %d vaults; more are not told apart", unit, MOST)
+        return
+    _insert(db, group, number, "" if before is None else before.origin, min(row["at"] for row in rows), now)
+    if before is None:
+        return
+    _end(db, (unit, before.origin), now)
+    _alert(db, group, NEW, number, before.number, now, now)
+    log.error("vault_new: %s: vault %d of its key began; what %d has not told is lost", unit, number, before.number)
+
+
+def _come_back(db: Connection, row: Row[Any], in_use: Row[Any], now: str) -> None:
+    code = BACK if row.number < in_use.number else CLONE
+    log.error("%s: %s: vault %d speaks again after vault %d", code, row.unit, row.number, in_use.number)
+    _alert(db, (row.unit, row.origin), code, row.number, in_use.number, now, now)
+    _end(db, (row.unit, in_use.origin), now)
+    db.execute(update(vaults).where(*_mine((row.unit, row.origin))).values(over_at=None, since_at=now))
+    mine = (alerts.c.unit == row.unit, alerts.c.origin == row.origin, alerts.c.code == LOST)
+    db.execute(update(alerts).where(*mine, alerts.c.ended_at.is_(None)).values(ended_at=now))
+
+
+def _end(db: Connection, group: Group, now: str) -> None:
+    """It is not in use any more: what it lacks is lost, and no hole that one could ask for."""
+    unit, chain = group
+    reached = db.execute(
+        select(origins.c.through, origins.c.newest).where(origins.c.unit == unit, origins.c.origin == chain)
+    ).first()
+    through, newest = (chainname.before_first(chain),) * 2 if reached is None else reached
+    told = db.execute(select(units.c.outbox_seq).where(units.c.unit == unit)).scalar() or 0
+    last = max(newest, told if chainname.is_of(chain, told) else 0)
+    db.execute(update(vaults).where(*_mine(group)).values(over_at=now, lost_to=last))
+    mine = (alerts.c.unit == unit, alerts.c.origin == chain, alerts.c.code == "events_missing")
+    db.execute(update(alerts).where(*mine, alerts.c.ended_at.is_(None)).values(ended_at=now))
+    if last > through:
+        log.error("events_lost: %s: events %d to %d do not come any more", unit, through + 1, last)
+        _alert(db, group, LOST, through + 1, last, now, now)
+
+
+def _insert(db: Connection, group: Group, number: int, before: str, began_at: str, now: str) -> None:
+    db.execute(insert(vaults).values(
+        unit=group[0], origin=group[1], number=number, before=before, began_at=began_at, first_at=now, since_at=now
+    ))  # fmt: skip
+
+
+def _known(db: Connection, of: Collection[str]) -> dict[Group, Row[Any]]:
+    return {(row.unit, row.origin): row for row in db.execute(select(vaults).where(vaults.c.unit.in_(of)))}
+
+
+def _in_use(known: Mapping[Group, Row[Any]], group: Group) -> Row[Any] | None:
+    """Of the same key, and another."""
+    its = [row for (unit, chain), row in known.items() if unit == group[0] and _same_key(chain, group[1])]
+    return next((row for row in its if row.over_at is None and row.origin != group[1]), None)
+
+
+def _earlier(db: Connection, group: Group) -> tuple[Group, str] | None:
+    """A chain of the same key that is not in `vaults` yet, as none of an earlier version is; and when it was heard."""
+    unit, key = group[0], chainname.origin_of(group[1])
+    named = func.substr(origins.c.origin, 1, len(key) + 1) == f"{key} "
+    mine = (origins.c.unit == unit, or_(origins.c.origin == key, named))
+    wanted = select(origins.c.origin, origins.c.heard_at).where(*mine, origins.c.origin != group[1])
+    found = db.execute(wanted.order_by(origins.c.heard_at.desc()).limit(1)).first()
+    return None if found is None else ((unit, found.origin), found.heard_at)
+
+
+def _same_key(chain: str, other: str) -> bool:
+    return chainname.origin_of(chain) == chainname.origin_of(other)
+
+
+def _mine(group: Group) -> tuple[Any, ...]:
+    return vaults.c.unit == group[0], vaults.c.origin == group[1]
+
+
+def _alert(db: Connection, group: Group, code: str, first: int, last: int, since: str, now: str) -> None:
+    """Nothing ends it but a person; but for what was called lost and came after all."""
+    mine = (alerts.c.unit == group[0], alerts.c.origin == group[1], alerts.c.code == code)
+    if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is None:
+        db.execute(insert(alerts).values(
+            unit=group[0], origin=group[1], code=code, first=first, last=last, since=since, alerted_at=now
+        ))  # fmt: skip

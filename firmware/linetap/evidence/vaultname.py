@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The name of a vault: which one of all that a unit's key has signed for. A new disk with the old key is a new vault.
+
+`vault.json` is written once, when the vault is made, and once more when the desk has said which vault came before. The
+numbers of a vault's events begin where its name says, so that (unit, origin, seq) stays unique however often a unit
+loses its disk and forgets how far it had counted. The first of a key begins with 1, as one of an earlier version does,
+which has no name.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from linetap.errors import Refusal
+from linetap.evidence import sshsig
+
+FILE = "vault.json"
+SIGNATURE_SUFFIX = ".sig"
+NAMESPACE = "linetap-vault"
+LIMIT_BYTES = 2048
+NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
+EVENTS_BITS = 32  # of a number: what a vault counts; the rest, at most 20 bits, is the vault's own
+_BASE_DIGITS = 5
+
+Name = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+
+
+class VaultDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`number`: 1 for the first vault of this key; 0 and `before` empty while only the desk can know."""
+
+    unit: str
+    origin: str
+    vault: Name
+    made_at: str
+    number: Annotated[int, Meta(ge=0, lt=1 << 31)] = 0
+    before: str = ""
+
+
+class BadVault(Refusal):
+    code = "bad_vault"
+
+
+def new_name(first: bool = False) -> str:
+    """Random, and of a range of numbers of its own. `first`: this key has had no vault before."""
+    while True:
+        name = secrets.token_hex(8)
+        if first:
+            return "0" * _BASE_DIGITS + name[_BASE_DIGITS:]
+        if int(name[:_BASE_DIGITS], 16):
+            return name
+
+
+def first_seq(name: str) -> int:
+    """The number of a vault's first event."""
+    return ((int(name[:_BASE_DIGITS], 16) << EVENTS_BITS) if name else 0) + 1
+
+
+def is_of(name: str, seq: int) -> bool:
+    """Whether a vault of that name may have an event of this number."""
+    return first_seq(name) <= seq < first_seq(name) + (1 << EVENTS_BITS) - 1
+
+
+def range_of(seq: int) -> int:
+    """The number before the first of the range that `seq` lies in."""
+    return max(0, seq - 1) >> EVENTS_BITS << EVENTS_BITS
+
+
+def encode(document: VaultDocument) -> bytes:
+    """The exact bytes that are signed."""
+    return msgspec.json.encode(document)
+
+
+def decode(data: bytes) -> VaultDocument:
+    """BadVault unless it is one, spelled as `encode` spells it."""
+    try:
+        found = msgspec.json.decode(data[: LIMIT_BYTES + 1], type=VaultDocument)
+    except (ValueError, RecursionError) as error:
+        raise BadVault(f"not the document of a vault: {error}") from None
+    if len(data) > LIMIT_BYTES or encode(found) != data:
+        raise BadVault("not the document of a vault as a unit writes it")
+    return found
+
+
+def check(data: bytes, armored: bytes) -> VaultDocument:
+    """The document, when somebody has signed it; whose key that is, is for the caller. A Refusal says what is wrong."""
+    sshsig.check(data, armored, NAMESPACE)
+    return decode(data)

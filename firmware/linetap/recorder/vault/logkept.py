@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logs that were set aside because they did not fit their own head: `log.before-1` and so on, as they were found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from linetap.durable import files
+from linetap.evidence import leaflog, unitlog
+from linetap.evidence.leaflog import LeafLog
+from linetap.evidence.unitlog import Leaf
+
+_CARRIED = b'"in_force"'  # what the next start is compared with: a log that begins anew must not forget it
+
+
+def place(number: int) -> str:
+    """Its name in the vault."""
+    return f"{unitlog.FOLDER}.before-{number}"
+
+
+def numbers(vault: Path) -> list[int]:
+    """Of those that are there, in order."""
+    try:
+        found = [unitlog.KEPT.fullmatch(path.name) for path in vault.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(int(match[1]) for match in found if match is not None)
+
+
+def set_aside(folder: Path) -> int:
+    """Its number. OSError: it is where it was."""
+    vault = folder.parent
+    number = max(numbers(vault), default=0) + 1
+    folder.rename(vault / place(number))
+    files.sync_directory(vault)
+    return number
+
+
+def carried(folder: Path) -> list[bytes]:
+    """The leaf of a log that was set aside without which the new one would know less of what weakens."""
+    last: list[bytes] = []
+    for line in leaflog.lines_of(folder / leaflog.LEAVES):
+        if _CARRIED in line and (leaf := _read(line)) is not None and leaf.kind == "in_force":
+            last = [line]
+    return last
+
+
+def name_of(log: LeafLog) -> str:
+    """As its first leaf says; empty where it does not."""
+    first = next(log.leaves(), None)
+    leaf = None if first is None else _read(first)
+    return leaf.log if leaf is not None and leaf.kind == "log_begun" else ""
+
+
+def _read(line: bytes) -> Leaf | None:
+    try:
+        return msgspec.json.decode(line, type=Leaf)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit that loses its disk and keeps its key, with a real broker, reporter and ingest; and one whose outbox rots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from broker import Broker, until
+from ingest_rig import Ingesting, rows
+from kept_rig import Kept
+from linetap.desk.ingest import chainname, tables
+from linetap.desk.verify import verify_vault
+from linetap.evidence import signers, vaultname
+from linetap.recorder.vault import segments
+
+CALLS = 50
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path / "broker", saves=False) as running:
+        yield running
+
+
+@pytest.fixture
+def floor(tmp_path: Path, run_dir: Path, broker: Broker) -> Iterator[Kept]:
+    with Kept(tmp_path, run_dir, broker.port) as floor:
+        yield floor
+
+
+@pytest.fixture
+def ingest(tmp_path: Path, broker: Broker, floor: Kept) -> Iterator[Ingesting]:
+    with Ingesting(tmp_path, broker.port, floor.signers) as ingest:
+        ingest.words += ["--key", str(floor.desk_key)]
+        yield ingest.start()
+
+
+def confirmed(ingest: Ingesting, floor: Kept) -> None:
+    try:
+        until(lambda: floor.confirmed == floor.outbox.last_seq, 60)
+    except AssertionError as error:
+        error.add_note(f"{floor.confirmed} of {floor.outbox.last_seq}; the ingest said:\n{ingest.said()}")
+        raise
+
+
+def test_every_call_of_three_disks_is_known(ingest: Ingesting, floor: Kept) -> None:
+    """A vault of an earlier version, then two new disks: of 150 calls the desk knows 150, and which disk had them."""
+    floor.start_again()
+    for disk in range(3):
+        reporter = floor.reporter(desk_s=3)
+        floor.events(CALLS)
+        confirmed(ingest, floor)
+        floor.unit_log.publish()
+        reporter.terminate()
+        reporter.wait(20)
+        if disk < 2:
+            floor.lose_disk()
+    assert len(rows(ingest.engine, tables.calls)) == 3 * CALLS
+    assert rows(ingest.engine, tables.set_aside) == []
+    its = sorted(rows(ingest.engine, tables.vaults), key=lambda row: row["number"])
+    assert [(row["number"], row["over_at"] is None) for row in its] == [(1, False), (2, False), (3, True)]
+    assert its[2]["before"] == its[1]["origin"]
+    assert its[1]["before"] == its[0]["origin"] == chainname.origin_of(its[1]["origin"])
+    alerts = [row["code"] for row in rows(ingest.engine, tables.alerts)]
+    assert alerts.count("vault_new") == 2
+    assert "events_lost" not in alerts
+
+
+def test_the_order_is_signed_by_the_unit(ingest: Ingesting, floor: Kept) -> None:
+    """The desk says which vault it is; the unit signs that in document, log and event, and the desk asks no more."""
+    floor.lose_disk()
+    floor.reporter(desk_s=3)
+    floor.events(3)
+    until(lambda: floor.incarnation.is_ordered, 30)
+    confirmed(ingest, floor)
+    until(lambda: [row for row in rows(ingest.engine, tables.vaults) if row["signed"] == 1], 30)
+    vault = floor.config.vault_path
+    data = (vault / "vault.json").read_bytes()
+    found = vaultname.check(data, (vault / "vault.json.sig").read_bytes())
+    assert (found.vault, found.number, found.before) == (floor.incarnation.name, 1, "")
+    events = [msgspec.json.decode(row["payload"]) for row in rows(ingest.engine, tables.events)]
+    assert [event["event"] for event in events].count("vault") == 2
+    assert {event["vault"] for event in events} == {found.vault}
+    floor.unit_log.publish()
+    verdicts = list(verify_vault(vault, signers.parse(floor.signers.read_text())))
+    problems = [problem for verdict in verdicts for problem in verdict.problems if "vault" in problem.text]
+    assert problems == []
+
+
+def test_an_outbox_that_rots_at_its_end(ingest: Ingesting, floor: Kept) -> None:
+    floor.lose_disk()
+    reporter = floor.reporter(desk_s=3)
+    floor.events(20)
+    confirmed(ingest, floor)
+    reporter.terminate()
+    reporter.wait(20)
+    newest = sorted((floor.config.vault_path / "outbox").glob("*.events"))[-1]
+    frames = list(segments.read(newest))
+    data = bytearray(newest.read_bytes())
+    for frame in frames[-5:]:
+        data[frame.start + 40] ^= 1
+    newest.write_bytes(data)
+    floor.start_again()
+    floor.events(20)
+    floor.reporter(desk_s=3)
+    confirmed(ingest, floor)
+    assert rows(ingest.engine, tables.set_aside) == []
+    assert len(rows(ingest.engine, tables.calls)) == 40
+    assert not [row for row in rows(ingest.engine, tables.alerts) if row["code"] != "log_begun"]
