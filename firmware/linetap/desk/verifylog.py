@@ -16,7 +16,7 @@ from linetap.desk.vaultfiles.named import Named
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.witnessing.judge import NO_RULES, Rules
 from linetap.desk.witnessing.logcheck import LogWitness
-from linetap.errors import Refusal
+from linetap.errors import BadInput, Refusal
 from linetap.evidence import leaflog, merkle, unitlog
 from linetap.evidence.leaflog import LEAVES, TREE
 from linetap.evidence.signers import Signer
@@ -167,14 +167,14 @@ class LogCheck:
         """The head that the recorder keeps once more, a little older; not there in a vault of an earlier version."""
         try:
             data = callfolder.read(self._folder / COPY, unitlog.COPY_LIMIT_BYTES)
-            found = msgspec.json.decode(data, type=HeadCopy)
+            found = foreign.decode(data, HeadCopy)
             head = unitlog.check_head(found.head.encode("utf-8"), found.sig.encode("utf-8"), self._signers)
-        except (Refusal, ValueError, RecursionError) as error:
+        except (Refusal, BadInput) as error:
             if isinstance(error, Damaged) and not (self._folder / COPY).exists():
                 return None
             self._bad("head_copy", f"{COPY}: {error}")
             return None
-        if msgspec.json.encode(found) != data or (self.head is not None and head.unit != self.head.unit):
+        if unitlog.encode_copy(found) != data or (self.head is not None and head.unit != self.head.unit):
             self._bad("head_copy", f"{COPY}: not as a unit writes it")
             return None
         return head

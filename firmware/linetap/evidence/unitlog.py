@@ -98,6 +98,11 @@ class HeadCopy(msgspec.Struct, frozen=True):
     sig: str
 
 
+def encode_copy(copy: HeadCopy) -> bytes:
+    """The file's bytes."""
+    return msgspec.json.encode(copy)
+
+
 class BadHead(Refusal):
     """Not a tree head, or not signed by the key that it names."""
 

@@ -165,7 +165,7 @@ class UnitLog:
         now_ns = self._clock.monotonic_ns()
         if self._copied_ns is None or now_ns - self._copied_ns >= COPY_EVERY_NS:
             copy = HeadCopy(data.decode("utf-8"), signature)
-            replace_durably(path.with_name(unitlog.COPY), msgspec.json.encode(copy))
+            replace_durably(path.with_name(unitlog.COPY), unitlog.encode_copy(copy))
             self._copied_ns = now_ns
         replace_durably(path, data)
         replace_durably(path.with_name(path.name + unitlog.SIGNATURE_SUFFIX), signature.encode("ascii"))
