@@ -14,7 +14,8 @@ from epoch_rig import Authority
 from linetap import cli
 from linetap.desk import find, indexopen
 from linetap.errors import BadInput
-from linetap.evidence import age, index, sealed
+from linetap.evidence import age, amendment, index, keys, sealed, sshsig
+from linetap.evidence.amendment import Amendment
 from linetap.evidence.index import Entry
 from linetap.evidence.keylist import KeyList
 from linetap.evidence.release import NotReleased
@@ -376,3 +377,44 @@ def test_a_bad_case_or_number_is_logged_as_refused(vaults: Vaults, desk: Desk) -
         with pytest.raises(BadInput):
             desk.run(find, *words, *asked)
         assert desk.steps()[-1] == ("find", "refused", "bad_input")
+
+
+def amend(vaults: Vaults, call_id: str, began_at: str) -> None:
+    """Beside a record of that call, as its unit signs it."""
+    document = amendment.encode(Amendment(
+        suite=amendment.SUITE, unit="floor-03", call_id=call_id, number=1, record_sha256="5f" * 32, began_at=began_at,
+        ended_at=began_at, uncertainty_s=40, until="2027-01-23T15:00:00.000Z", made_at=began_at,
+    ))  # fmt: skip
+    place = vaults.vault / amendment.FOLDER / amendment.name(call_id, 1)
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(document)
+    signature = sshsig.sign(document, keys.new_unit_key(), sealed.RECORD_NAMESPACE)
+    place.with_name(place.name + amendment.SUFFIX).write_text(signature)
+
+
+def test_a_call_by_a_clock_of_1970_is_found_on_its_day(vaults: Vaults, capsys: pytest.CaptureFixture[str]) -> None:
+    of_1970, of_2034 = "19700101T000040.000Z", "20341124T040000.000Z"
+    vaults.lay("overflow-2", "1970-01-01", call(of_1970), call("19700101T000900.000Z", 5))
+    vaults.lay("overflow-2", "2034-11-24", call(of_2034, 4))
+    folder = vaults.keys("overflow-2")
+    asked = ["--from", "2026-11-24", "--to", "2026-11-24", "--identity", folder, "--json"]
+    assert vaults.find(*asked) == 1
+    capsys.readouterr()
+    amend(vaults, f"{of_1970}-L03", "2026-11-24T04:00:00.000Z")
+    amend(vaults, f"{of_2034}-L04", "2026-11-24T05:00:00.000Z")
+    assert vaults.find(*asked) == 0
+    found, _ = lines(capsys)
+    assert [(each["line"], each["at"]) for each in found] == [
+        (3, "2026-11-24T04:00:00.000Z"), (4, "2026-11-24T05:00:00.000Z"),
+    ]  # fmt: skip
+    assert vaults.find("--to", "1970-01-02", "--identity", folder, "--json") == 0
+    assert [each["line"] for each in lines(capsys)[0]] == [5], "one that nobody has dated is found under its name"
+    assert vaults.find("--from", "2034-11-24", "--to", "2034-11-25", "--identity", folder) == 1
+
+
+def test_an_amendment_that_was_changed_moves_no_call(vaults: Vaults) -> None:
+    vaults.lay("2027-01-23", "2026-11-24", call())
+    amend(vaults, f"{NOON}-L03", "2026-11-20T04:00:00.000Z")
+    path = vaults.vault / amendment.FOLDER / amendment.name(f"{NOON}-L03", 1)
+    path.write_bytes(path.read_bytes().replace(b"2026-11-20", b"2026-11-19"))
+    assert vaults.find("--from", "2026-11-24", "--to", "2026-11-24", "--identity", vaults.keys("2027-01-23")) == 0

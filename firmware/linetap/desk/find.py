@@ -25,6 +25,7 @@ from linetap.desk.indexkeys import IndexKeys
 from linetap.desk.indexlog import REMOVED, IndexLog
 from linetap.desk.indexsearch import Result
 from linetap.desk.localmoment import last_ns, moment_ns, zone_of
+from linetap.desk.truetime import TrueTimes
 from linetap.errors import BadInput
 from linetap.evidence import document, index, sealed
 from linetap.evidence.release import CASE_LIMIT, NotReleased
@@ -89,17 +90,18 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         entry.span = _span_text(args, first_ns, last)
         table = Departments([]) if args.table is None else Departments.load(args.table, zone)
         keys = IndexKeys(args.identity)
-        segments = _segments(args, zone, first_ns, last)
+        times = TrueTimes(vault for vault in args.vaults if vault.is_dir())
+        segments = _segments(args, zone, first_ns, last, times)
         if desk is not None:
             _require_purpose(desk, step)
         step.granted()
         signers = None if args.signers is None else callfolder.load_signers(args.signers)
         logs = {vault: IndexLog(vault, signers) for vault in args.vaults if (vault / index.FOLDER).is_dir()}
-        result = indexsearch.search(segments, keys, _wanted(digits, first_ns, last, args.line), logs)
+        result = indexsearch.search(segments, keys, _wanted(digits, first_ns, last, args.line, times), logs)
         days = indexsearch.days_of(*_days(args, zone, first_ns, last))
         for epoch in (epoch for log in logs.values() for epoch in log.missing(*days)):
             result.closed.setdefault(REMOVED, set()).add(epoch)
-    calls = sorted(_calls(result, table, zone), key=lambda call: (call.at, call.unit, call.line))
+    calls = sorted(_calls(result, table, zone, times), key=lambda call: (call.at, call.unit, call.line))
     for call in calls:
         sys.stdout.write((msgspec.json.encode(call).decode() if args.json else _line_of(call)) + "\n")
     sys.stdout.flush()
@@ -127,13 +129,16 @@ def _span_text(args: argparse.Namespace, first_ns: int, last: int) -> str:
     return "/".join(ends) if any(ends) else ""
 
 
-def _segments(args: argparse.Namespace, zone: ZoneInfo, first_ns: int, last: int) -> list[indexsearch.Segment]:
+def _segments(
+    args: argparse.Namespace, zone: ZoneInfo, first_ns: int, last: int, times: TrueTimes
+) -> list[indexsearch.Segment]:
     for vault in args.vaults:
         if not vault.is_dir():
             raise BadInput(f"{vault}: not a folder; a vault would be right")
 
     first_day, last_day = _days(args, zone, first_ns, last)
-    return [found for vault in args.vaults for found in indexsearch.segments_of(vault, first_day, last_day)]
+    others = times.days_of_others(first_ns, last, zone)
+    return [found for vault in args.vaults for found in indexsearch.segments_of(vault, first_day, last_day, others)]
 
 
 def _days(args: argparse.Namespace, zone: ZoneInfo, first_ns: int, last: int) -> tuple[date | None, date | None]:
@@ -155,19 +160,19 @@ def _require_purpose(desk: deskfolder.Desk, step: Deed) -> None:
         raise NotReleased("purpose_unknown", f"purpose {entry.purpose!r} is not in the signed list: {have}")
 
 
-def _wanted(digits: str, first_ns: int, last: int, line: int | None) -> Callable[[index.Entry], bool]:
+def _wanted(digits: str, first_ns: int, last: int, line: int | None, times: TrueTimes) -> Callable[[index.Entry], bool]:
     def wanted(entry: index.Entry) -> bool:
         if line not in (None, entry.line) or not index.is_number(entry, digits):  # cheap, and says no to nearly all
             return False
-        return first_ns <= index.began_ns(entry) <= last
+        return first_ns <= times.began_ns(entry) <= last
 
     return wanted
 
 
-def _calls(result: Result, table: Departments, zone: ZoneInfo) -> list[Call]:
+def _calls(result: Result, table: Departments, zone: ZoneInfo, times: TrueTimes) -> list[Call]:
     calls = []
     for vaults, entry in result.found.values():
-        at_ns = index.began_ns(entry)
+        at_ns = times.began_ns(entry)
         extension, department = table.at(entry, at_ns)
         paths = [vault / sealed.call_path(entry.call_id) for vault in vaults]
         path = next((str(path) for path in paths if (path / sealed.RECORD).exists()), None)

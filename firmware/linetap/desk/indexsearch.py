@@ -8,7 +8,7 @@ of, for a search that has not looked everywhere has not found that there is noth
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -49,8 +49,11 @@ class Result:
         self.found[entry.unit, entry.call_id] = ([*vaults, vault], entry)
 
 
-def segments_of(vault: Path, first: date | None = None, last: date | None = None) -> Iterator[Segment]:
+def segments_of(
+    vault: Path, first: date | None = None, last: date | None = None, also: Collection[date] = ()
+) -> Iterator[Segment]:
     """Those that may hold calls begun from `first` to `last`: a call ends on the day on which it began, or the next.
+    `also`: days on which a wrong clock has put calls of that time.
 
     Refusal where there are more than can honestly be.
     """
@@ -62,7 +65,7 @@ def segments_of(vault: Path, first: date | None = None, last: date | None = None
         for path in _entries(folder):
             if (count := count + 1) > MOST_SEGMENTS:
                 raise Refusal(f"{vault / index.FOLDER}: more than {MOST_SEGMENTS} files")
-            if (named := index.parse_segment(path.name)) and low <= named[0] <= high:
+            if (named := index.parse_segment(path.name)) and (low <= named[0] <= high or named[0] in also):
                 yield Segment(vault, path, known[0], named[0])
 
 

@@ -96,7 +96,8 @@ class Index:
         last_day = None
         if retention.until is not None:  # 24:00 is the next day's beginning
             last_day = (self._local(parse_rfc3339(retention.until)) - timedelta(seconds=1)).date()
-        ended_ns = parse_rfc3339(record.ended_at) if record.ended_at else sealed.call_ns(record.call_id)
+        ended_at = record.actual.ended_at if record.actual else record.ended_at
+        ended_ns = parse_rfc3339(ended_at) if ended_at else sealed.call_ns(record.call_id)
         day = self._local(ended_ns).date().isoformat()
         return Place(index.folder_name(epoch, last_day if epoch.startswith("overflow-") else None), day), recipient
 
