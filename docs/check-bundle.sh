@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# check-bundle.sh, version 1: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
+# check-bundle.sh, version 2: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
 #
 #   bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]
 #
@@ -106,6 +106,7 @@ known+="|calls/$id/(record\.json(\.sig)?|meta\.age|key\.age|audio\.[0-9]{3}\.age
 known+="|logs/$unit/((head|witness|stamp)\.json(\.sig)?|witness\.json\.witness\.sig|stamp\.json\.tsr|tsa-ca\.pem)"
 known+="|logs/$unit/(leaves/$id\.json|(head|witness|stamp)/$id\.path|witnessed/$id\.tlog-proof)"
 known+="|sigsum/$id\.(proof|pub)|holds/$id/(hold|rewrap)\.json(\.sig)?"
+known+="|amended/$id\.json(\.sig)?"
 known+="|certificates/[0-9A-Za-z-]+\.destroyed\.json(\.sig)?"
 if test "$format" = 1 && test -e CHECK.sh; then
   echo "CHECK.sh: a script in a bundle of an earlier version. Do not run it." >&2
@@ -158,6 +159,15 @@ for record in calls/*/record.json; do
     step "It stands in the recorder's log, by $kind.json: $call"
     inclusion "$leaf" "logs/$of/$kind/$call.path" "$head"
   done
+
+  amended=amended/$call.json
+  if test -e "$amended"; then
+    at=$(digits "$amended" made_at)
+    signature "$of" linetap-record "$at" "$amended" "$amended.sig"
+    step "The amendment is of this record: $call"
+    test "$(jq -r .record_sha256 "$amended")" = "$sha256"
+    test "$(jq -r '.suite + " " + .unit + " " + .call_id' "$amended")" = "linetap-amendment-1 $of $call"
+  fi
 
   for kept in "holds/$call/hold.json" "holds/$call/rewrap.json"; do
     test -e "$kept" || continue

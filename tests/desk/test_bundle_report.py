@@ -61,12 +61,10 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def fixed(records: list[CallRecord]) -> dict[str, Source]:
+def fixed(records: list[CallRecord], version: int = checker.VERSION) -> dict[str, Source]:
     """What a report is made from, the same bytes every time: the key is no secret."""
     key, person = (Ed25519PrivateKey.from_private_bytes(bytes(range(at, at + 32))) for at in (0, 1))
-    sources: dict[str, Source] = {
-        layout.ABOUT: document.encode(facts.About(case="2026가합117 <&>", checker=checker.VERSION))
-    }
+    sources: dict[str, Source] = {layout.ABOUT: document.encode(facts.About(case="2026가합117 <&>", checker=version))}
     tree, leaves = merkle.Tree(), []
     for record in records:
         data = sealed.public_json(record)
@@ -142,13 +140,13 @@ def of_all_kinds() -> list[CallRecord]:
     return [whole, missed]
 
 
-def derived(records: list[CallRecord]) -> dict[str, str]:
-    sources = fixed(records)
+def derived(records: list[CallRecord], version: int = checker.VERSION) -> dict[str, str]:
+    sources = fixed(records, version)
     return {name: data.decode() for name, data in finish.derived(sources, facts.load(sources)).items()}
 
 
 def test_the_words_are_those_of_this_number() -> None:
-    made = "".join(derived(of_all_kinds()).values())
+    made = "".join(derived(of_all_kinds(), version=1).values())  # a report names the checker, and it has changed since
     assert hashlib.sha256(made.encode()).hexdigest() == PINNED[layout.TEXTS]
 
 

@@ -146,6 +146,7 @@ def test_a_call_by_a_wrong_clock_waits_and_gets_its_day_by_amendment(unit: Unit,
     closet.passes(3)
     assert not closet.is_here(call_id)
     assert closet.amendments(call_id) == []
+    assert list((config.vault_path / "index").glob("overflow-*/*.age")) == [], "nothing says any more who called"
     verified(unit)
 
 
@@ -216,4 +217,30 @@ def test_what_a_clock_said_first_is_taken_back_when_it_was_wrong(unit: Unit, con
     latest_ns = parse_rfc3339(last.ended_at)
     assert last.uncertainty_s is not None
     assert latest_ns - last.uncertainty_s * NS_PER_S <= wrong <= latest_ns, "the answer may have been on its way"
+    verified(unit)
+
+
+def test_a_closet_without_a_time_server_goes_by_signed_answers(unit: Unit, config: Config) -> None:
+    """Its own clock stays in 1970 for ever: calls get their end by the answer, and go by it, and the log verifies."""
+    closet = OtherTime(config, CLOCKS["1970"])
+    before = closet.call()
+    assert closet.vault.upkeep is not None
+    time = closet.vault.upkeep.time
+    assert time.answer(time.challenge, closet.true_ns, confirms=False) is None
+    closet.vault.log_leaf("command", closet.clock.utc_ns(), verb="time", role="vault", code="done")
+    closet.passes(0.1)
+    assert [each.until for each in closet.amendments(before)] == ["2027-01-24T15:00:00.000Z"]
+    later = closet.call(line=2)
+    record = closet.record(later)
+    assert record.retention is not None
+    assert (record.retention.until, record.retention.waits_for) == ("2027-01-24T15:00:00.000Z", msgspec.UNSET)
+    assert record.actual
+    assert record.actual.ended_at.startswith("2026-11-25T01:2")
+    verified(unit)
+    closet.passes(62)
+    assert closet.is_here(before), "the date stands while nobody says it"
+    assert time.answer(time.challenge, closet.true_ns, confirms=False) is None
+    closet.passes(0.1)
+    assert not closet.is_here(before)
+    assert not closet.is_here(later)
     verified(unit)

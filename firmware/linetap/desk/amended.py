@@ -16,13 +16,21 @@ MOST_FILES = 200_000
 
 def newest(home: Path, call_id: str) -> Amendment | None:
     """Of a call, whose signature fits, by whichever key; None: there is none, or none that can be believed."""
-    found = None
+    found = [each for path in _paths(home, call_id) if (each := _read(path, call_id)) is not None]
+    return found[-1] if found else None
+
+
+def path_of_newest(home: Path, call_id: str) -> Path | None:
+    """The file with the highest number, whatever is in it."""
+    return next(iter(reversed(list(_paths(home, call_id)))), None)
+
+
+def _paths(home: Path, call_id: str) -> Iterator[Path]:
     for number in range(1, amendment.MOST + 1):
         path = home / amendment.FOLDER / amendment.name(call_id, number)
         if not path.exists():
-            break
-        found = _read(path, call_id) or found
-    return found
+            return
+        yield path
 
 
 def every(home: Path) -> Iterator[Amendment]:

@@ -72,6 +72,7 @@ class Leaf(msgspec.Struct, kw_only=True):
     file: str | None = None  # of the index, below its folder
     seq: int | None = None  # the newest event of the outbox when this was written
     ms: float = 0
+    verb: str | None = None  # of a command
     id: str | None = None  # of a weakening, as the three below
     step: str | None = None
     by: str | None = None

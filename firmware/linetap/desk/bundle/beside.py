@@ -7,13 +7,13 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from linetap.desk import callfolder, foreign, signed
+from linetap.desk import amended, callfolder, foreign, signed
 from linetap.desk import certificate as certificates
 from linetap.desk.bundle import layout
 from linetap.desk.bundle.container import Source
 from linetap.desk.sigsum import POLICY, SUFFIX
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import hold, keys, sealed, sshsig
+from linetap.evidence import amendment, hold, keys, sealed, sshsig
 from linetap.evidence.unitlog import SIGNATURE_SUFFIX
 from linetap.records import CallRecord
 
@@ -31,8 +31,11 @@ class NotBundled(Refusal):
 
 
 def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> Found:
-    """A call's hold, its Sigsum proof and the certificate that its day's key is gone, where they were asked for."""
+    """A call's amendment; its hold, Sigsum proof and the certificate that its day's key is gone, where
+    they were asked for."""
     call_id = call_dir.name
+    if (path := amended.path_of_newest(callfolder.home(call_dir), call_id)) is not None:
+        yield from _with_signature(layout.amended(call_id), path, amendment.LIMIT_BYTES)
     epoch = record.retention.epoch if record.retention else ""
     path = certificates.path_of(args.certificates, epoch) if args.certificates and epoch else None
     if path is not None and path.exists():

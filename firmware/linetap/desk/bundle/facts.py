@@ -19,7 +19,8 @@ from linetap.desk.bundle.container import BadBundle, Source
 from linetap.desk.certificate import Certificate
 from linetap.desk.cosigned import PRINCIPAL, WITNESS_SUFFIX
 from linetap.errors import BadInput
-from linetap.evidence import document, hold, inclusion, leaflog, quorum, sealed, sshsig, tlogproof, unitlog
+from linetap.evidence import amendment, document, hold, inclusion, leaflog, quorum, sealed, sshsig, tlogproof, unitlog
+from linetap.evidence.amendment import Amendment
 from linetap.evidence.hold import Hold, Rewrap
 from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.keys import PublicKey
@@ -66,6 +67,7 @@ class Call:
     proven: bool  # a Sigsum proof is there
     line: bytes  # the close, as it is hashed
     witnessed: Proof | None
+    amended: Amendment | None
 
 
 @dataclass(slots=True)
@@ -124,6 +126,7 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
         proven=layout.sigsum(call_id, ".proof") in sources,
         line=line,
         witnessed=_witnessed(sources, record.unit, call_id, line, facts),
+        amended=_amended(sources, record, sha256, facts),
     )
 
 
@@ -167,6 +170,17 @@ def _heads(sources: Mapping[str, Source], unit: str, facts: Facts) -> Iterator[t
         if kind == layout.WITNESS:
             facts.signed.append(_signed(sources, name, unitlog.HEAD_NAMESPACE, PRINCIPAL, at, WITNESS_SUFFIX))
         yield kind, head
+
+
+def _amended(sources: Mapping[str, Source], record: CallRecord, sha256: str, facts: Facts) -> Amendment | None:
+    name = layout.amended(record.call_id)
+    if name not in sources:
+        return None
+    found = amendment.decode(layout.read(sources, name, amendment.LIMIT_BYTES))
+    if (found.unit, found.call_id, found.record_sha256) != (record.unit, record.call_id, sha256):
+        raise BadBundle("other_call", f"{name}: is of another call")
+    facts.signed.append(_signed(sources, name, sealed.RECORD_NAMESPACE, record.unit, _time(found.made_at, name)))
+    return found
 
 
 def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: Facts) -> Hold | Rewrap | None:

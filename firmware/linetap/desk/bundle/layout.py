@@ -72,6 +72,11 @@ def kept(call_id: str, name: str) -> str:
     return f"holds/{call_id}/{name}"
 
 
+def amended(call_id: str) -> str:
+    """The newest amendment of the call's record."""
+    return f"amended/{call_id}.json"
+
+
 def certificate(epoch: str) -> str:
     return f"certificates/{epoch}.destroyed.json"
 

@@ -114,6 +114,10 @@ def _of_call(call: Call) -> Iterator[Step]:
         yield Step(
             "step_kept", call_id, f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
         )
+    if call.amended is not None:
+        name = layout.amended(call_id)
+        of_record = f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
+        yield Step("step_amended", call_id, of_record)
     if call.opened:
         whole, wav = layout.opened(call_id, "call.json"), layout.opened(call_id, "call.wav")
         yield Step(

@@ -71,6 +71,7 @@ class Report:
             yield key, self._time(getattr(record, key), key.replace("_at", "_by"), record)
         yield "duration", "" if record.duration_s is None else self._say("seconds", f"{record.duration_s:.3f}")
         yield "continues", escape(record.continues or "")
+        yield "amended", self._amended(call)
         yield "notice", "<br>".join(self._notices(record.notices or [n for n in [record.notice] if n]))
         yield from self._sound(call)
         yield "clock", self._clock(call)
@@ -132,6 +133,16 @@ class Report:
         off = "" if clock.offset_ms is None else sentence(self.language, "clock_offset", f"{clock.offset_ms:g}")
         return self._say("clock_synced", off)
 
+    def _amended(self, call: Call) -> str:
+        """When it was, where the clock that its record's times are of was wrong."""
+        true = call.amended or call.record.actual or None
+        if true is None:
+            return ""
+        times = [both_times(self.language, text) for text in (true.began_at, true.ended_at)]
+        if true.uncertainty_s is None:
+            return self._say("amended_latest", *times)
+        return self._say("amended_within", *times, true.uncertainty_s)
+
     def _kept(self, call: Call) -> str:
         kept = call.kept
         if kept is None:
@@ -145,7 +156,8 @@ class Report:
         retention = call.record.retention
         if retention is None:
             return ""
-        until = both_times(self.language, retention.until or retention.epoch)
+        last = call.amended.until if call.amended is not None else retention.until
+        until = both_times(self.language, last or retention.epoch)
         text = self._say("until", until, retention.class_)
         if call.certificate is None:
             return text

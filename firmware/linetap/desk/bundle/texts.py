@@ -58,6 +58,15 @@ _SENTENCES = {
         "Was not set to standard time: the times above are to be taken with care.",
     ),
     "clock_unknown": ("기록되어 있지 않습니다.", "Is not stated."),
+    "amended": ("실제 시각", "When it was"),
+    "amended_within": (
+        "위의 시각은 틀린 시계의 것입니다. 통화는 늦어도 {}에 시작하여 {}에 끝났고, 최대 {}초 이를 수 있습니다.",
+        "The times above are of a wrong clock. It began at {} and ended at {} at the latest, and at most {} s earlier.",
+    ),
+    "amended_latest": (
+        "위의 시각은 틀린 시계의 것입니다. 통화는 늦어도 {}에 시작하여 {}에 끝났고, 얼마나 이른지는 알 수 없습니다.",
+        "The times above are of a wrong clock. It began at {} and ended at {} at the latest; by how much is not known.",
+    ),
     "marks": ("통화 중 표시", "Marks made during the call"),
     "mark": ("{}초 지점: {}", "at {} s: {}"),
     "kept": ("보존 조치", "Kept for a case"),
@@ -240,6 +249,7 @@ _SENTENCES = {
     "step_files": ("암호문은 기록에 적힌 그대로입니다: {}", "The ciphertext is what the record names: {}"),
     "step_close": ("로그 항목은 이 기록의 것입니다: {}", "The log's entry is of this record: {}"),
     "step_kept": ("보존 조치는 이 기록의 것입니다: {}", "The hold is of this record: {}"),
+    "step_amended": ("시각 정정은 이 기록의 것입니다: {}", "The amendment is of this record: {}"),
     "step_opened": (
         "개봉된 파일의 내용과 길이가 기록과 맞습니다: {}",
         "The opened files fit the record in words and length: {}",

@@ -16,6 +16,7 @@ class Segment:
     sha256: str
     written: bool = False
     before: set[str] = field(default_factory=set)
+    calls: set[str] = field(default_factory=set)  # that stand in it; none of one that was adopted
 
     def may_be(self, sha256: str) -> bool:
         return sha256 == self.sha256 or sha256 in self.before
@@ -34,6 +35,7 @@ class Named:
     certificates: dict[str, str] = field(default_factory=dict)  # by epoch
     holds: dict[str, str | None] = field(default_factory=dict)  # those that stand: call -> hash of hold.json
     amendments: dict[str, list[str]] = field(default_factory=dict)  # of calls that are here: hashes, the last counts
+    destroyed: set[str] = field(default_factory=set)
     roles: str | None = None
     seq: int = 0  # of the outbox's newest event when a leaf was written
     last_close: tuple[str, int] | None = None  # the call, and the newest event before its own
@@ -63,6 +65,7 @@ class Named:
             self.amendments.setdefault(leaf.call_id, []).append(leaf.sha256)
         elif leaf.call_id is not None and leaf.kind in ("hold", "destruction"):
             if leaf.kind == "destruction":
+                self.destroyed.add(leaf.call_id)
                 self.amendments.pop(leaf.call_id, None)
             self.holds.pop(leaf.call_id, None)
             if leaf.kind == "hold" and not leaf.ended:
@@ -74,5 +77,6 @@ class Named:
             self.segments[name] = Segment(sha256, written=True)
             return
         before = set() if old is None else {old.sha256, *old.before}
-        self.segments[name] = Segment(sha256, before=before)
+        calls = {call_id} if old is None else {call_id, *old.calls} if old.calls else set()
+        self.segments[name] = Segment(sha256, before=before, calls=calls)
         self._written_in[call_id] = name

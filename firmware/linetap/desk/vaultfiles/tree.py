@@ -176,11 +176,13 @@ class TreeCheck:
             self._covered += 1
 
     def _missing_segments(self) -> None:
-        """A segment goes with its epoch's day, or when the unit is told that its key is destroyed."""
+        """A segment goes with its epoch's day, or when its key is destroyed, as the unit is told; one of calls that had
+        no day goes with the last of them."""
         today = from_utc_ns(self._now_ns).date()
         for name, known in sorted(self._named.segments.items()):
             epoch, last_day = index.parse_folder(name.partition("/")[0]) or ("", None)
             over = epoch in self._named.certificates or (last_day is not None and last_day - today <= _INDEX_OVER)
+            over = over or (bool(known.calls) and known.calls <= self._named.destroyed)
             if f"{index.FOLDER}/{name}" not in self._there and not over and not known.may_be_missing:
                 self._bad("missing_segment", f"{index.FOLDER}/{name}: the log has it, and it is missing")
 

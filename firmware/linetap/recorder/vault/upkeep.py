@@ -86,7 +86,7 @@ class Upkeep:
             self.weakened, clock,
         )  # fmt: skip
         self.commands = Commands(vault, config.run_path, unit, unit_log, self.effects, clock)
-        self._index_end = IndexEnd(vault, config.retention.zone)
+        self._index_end = IndexEnd(vault, config.retention.zone, unit_log)
         self._trim = Trim(vault)
         self._trouble = ""
         self._forecast_ns = 0
@@ -150,6 +150,7 @@ class Upkeep:
             self.holds.end_those_over(now_ns)
         if self.expiry.tick(now_ns):
             self._trim.want()
+            self._index_end.calls_went()
         if now_ns is not None and not self.expiry.scanning:  # an index stays as long as calls that it finds
             self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1))
         self._rebuild.tick()
