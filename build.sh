@@ -22,6 +22,7 @@ readonly PACKAGES=(
   rauc rauc-service squashfs-tools     # 0.4 MB, 1 MB installed: updates are bundled, checked and installed by it
   swtpm tpm2-tools libtss2-tcti-swtpm0t64 # 1.5 MB, 6 MB installed: the chip that holds a unit's key, and stock tools on it
   cryptsetup-bin e2fsprogs busybox-static # 1.5 MB: a card's partitions, encrypted; the shell of its initramfs
+  libfuse3-dev pkg-config              # 0.5 MB, 2 MB installed: a disk that forgets what was not flushed, for power cuts
   minimodem multimon-ng libspandsp2t64 # what the detectors are held against
   asterisk-core-sounds-en-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav
 )

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The start after a power cut: the recorder's own service on what the cut has left, until it has nothing more to do.
+
+It runs in a fork of the test, which saves a second of imports a cut, in time of its own: the monotonic clock goes on a
+few seconds after the cut, in the same boot with an empty RAM; or it begins anew under another boot's name, and nobody
+has set the time of day yet (`next_boot`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import traceback
+import uuid
+from pathlib import Path
+
+import msgspec
+
+from linetap import rooms
+from linetap.clock import NS_PER_S, SYSTEM
+from linetap.config import Config
+from linetap.recorder import service
+from linetap.recorder.vault.writer import OF_THIS_BOOT
+from linetap.records import RecorderState
+from linetap.service import read_state
+
+LIMIT_S = 60
+UPTIME_S, BACK_S = 25, 3
+_PR_SET_PDEATHSIG = 1
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+class BootFailed(AssertionError):
+    """The recorder has ended by itself, or has not sealed what the cut left."""
+
+
+def boot(config: Config, vault: Path, run_dir: Path, cut_ns: int, *, next_boot: bool) -> None:
+    """`cut_ns`: monotonic, when the power went. `run_dir` must not exist. BootFailed with what it said."""
+    run_dir.mkdir()
+    log = run_dir / "said"
+    config = msgspec.structs.replace(config, vault=str(vault), run_dir=str(run_dir))
+    pid = os.fork()
+    if not pid:
+        _child(config, log, UPTIME_S * NS_PER_S if next_boot else cut_ns + BACK_S * NS_PER_S, next_boot)
+    try:
+        _await(pid, run_dir, log)
+    finally:
+        shutil.rmtree(run_dir)
+
+
+def _child(config: Config, log: Path, now_ns: int, next_boot: bool) -> None:
+    status = 1
+    try:
+        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(fd, 1), os.dup2(fd, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+        _enter_time(Path(config.run_dir), now_ns, next_boot)
+        status = service.run(config)
+    except BaseException:  # noqa: BLE001 - the parent reads it
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _enter_time(run_dir: Path, now_ns: int, next_boot: bool) -> None:
+    os.unshare(os.CLONE_NEWNS | os.CLONE_NEWTIME)
+    offset_ns = now_ns - SYSTEM.monotonic_ns()
+    seconds, nanoseconds = divmod(offset_ns, NS_PER_S)
+    offsets = f"monotonic {seconds} {nanoseconds}\nboottime {seconds} {nanoseconds}\n"
+    Path("/proc/self/timens_offsets").write_text(offsets)
+    if next_boot:
+        (run_dir / "boot_id").write_text(f"{uuid.uuid4()}\n")
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        subprocess.run(["mount", "--bind", str(run_dir / "boot_id"), _BOOT_ID], check=True)
+    pid = os.fork()  # whoever is born now lives in the new time
+    if not pid:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
+        _, status = os.waitpid(pid, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _await(pid: int, run_dir: Path, log: Path) -> None:
+    deadline_ns = SYSTEM.monotonic_ns() + LIMIT_S * NS_PER_S
+    ended = False
+    try:
+        while not (run_dir / rooms.CALLS / OF_THIS_BOOT).exists() or not _works(run_dir):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                ended = True
+                raise BootFailed(f"the recorder has ended: {log.read_text()[-3000:]}")
+            if SYSTEM.monotonic_ns() > deadline_ns:
+                raise BootFailed(f"nothing is sealed after {LIMIT_S} s: {log.read_text()[-3000:]}")
+            SYSTEM.sleep(0.01)
+    except BaseException:
+        if not ended:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        raise
+    os.kill(pid, signal.SIGTERM)
+    _, status = os.waitpid(pid, 0)
+    if status:
+        raise BootFailed(f"the recorder ended with {os.waitstatus_to_exitcode(status)}: {log.read_text()[-3000:]}")
+
+
+def _works(run_dir: Path) -> bool:
+    """It has said that it lives, after its wiring was done."""
+    return read_state(run_dir, "recorder", RecorderState) is not None

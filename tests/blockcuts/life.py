@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls on all lines of a unit whose disk forgets: capture and recorder as they are, the bench's exchange, and power
+cuts at moments that nobody chose. Sometimes the recorder is killed shortly before."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from disk import Disk
+from tap import Tap, Truth
+
+from linetap.bench.processes import Child
+from linetap.bench.stage import Stage
+from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM
+from linetap.config import Config
+from linetap.records import RecorderState
+from linetap.service import read_state
+from unit_rig import save_notice, spoken
+
+LINES = 8
+FILL_MS = 120
+UP_S = 30
+SURE_S = 2  # for so long a call was being recorded: there must be sound of it
+TEARS = (512, 4096)
+LATE_MS = 3000  # a recorder is killed at most so long before the cut
+
+
+@dataclass
+class Cut:
+    """`image`: what is left. `begun`: calls that had been recorded for SURE_S, by the word of the recorder while it
+    lived. `dead_ms`: so long there had been no recorder; None: there was one."""
+
+    image: Path
+    seed: int
+    mono_ns: int
+    utc_ns: int
+    begun: frozenset[str]
+    dead_ms: float | None
+
+
+@dataclass
+class Lived:
+    folder: Path
+    config: Config
+    truth: Truth
+    cuts: list[Cut] = field(default_factory=list)
+    kills: int = 0
+
+
+def script(seconds: int, seed: int) -> str:
+    """Short calls, one behind the other, on every line; no sample of them is like its neighbours."""
+    chance = random.Random(seed)
+    text = [f"lines = {LINES}", f"seed = {seed}", f"duration_s = {seconds}.0"]
+    for line in range(1, LINES + 1):
+        at = chance.uniform(0.5, 3.0)
+        while True:
+            talk = chance.choice((chance.uniform(2.5, 6), chance.uniform(6, 14), chance.uniform(14, 30)))
+            missed = chance.random() < 0.15
+            length = 8.0 if missed else 3.5 + talk
+            if at + length + 4 > seconds:
+                break
+            text += ["[[call]]", f"line = {line}", f"start_s = {at:.2f}", 'direction = "in"', "rings = 1"]
+            if missed:
+                text.append('outcome = "unanswered"')
+            else:
+                text += ["talk_after_s = 0.0", f"talk_s = {talk:.2f}", "dense_dbm0 = -20.0"]
+            at += length + 1.5 + chance.uniform(2.0, 4.0)
+    return "\n".join(text) + "\n"
+
+
+class Life:
+    def __init__(self, folder: Path, seconds: int, seed: int, kills: float, cuts_a_kill: int = 3) -> None:
+        """`kills`: which part of what is done is a kill of the recorder, with so many cuts behind it."""
+        self._cuts_a_kill = cuts_a_kill
+        self.folder, self._seconds, self._chance, self._kills = folder, seconds, random.Random(seed), kills
+        self._seed = seed
+        self._since: dict[str, int] = {}  # when a call was first said to be recorded
+
+    def run(self, most_cuts: int) -> Lived:
+        """The calls, and at most so many cuts; what they left lies in `folder`."""
+        vault = self.folder / "vault"
+        with Disk(self.folder, vault) as disk, Stage(self.folder, lines=LINES) as stage:
+            self._stage, self._disk = stage, disk
+            save_notice(self.folder / "notices" / "ko.wav", spoken(1.0))
+            path = self.folder / "calls.toml"
+            path.write_text(script(self._seconds, self._seed))
+            config = stage.prepare(self.folder / "notices", {"reserve_mb = 256": "reserve_mb = 16"})
+            exchange = stage.start_exchange(path, fill_ms=FILL_MS)
+            stage.start("capture")
+            tap = Tap(stage.run_dir)
+            self._recorder = self._start()
+            lived = Lived(self.folder, config, Truth.__new__(Truth))
+            while exchange.process.poll() is None and len(lived.cuts) < most_cuts:
+                self._wait(self._chance.uniform(0.05, 0.6))
+                if self._chance.random() < self._kills:
+                    self._after_kill(lived)
+                else:
+                    self._cut(lived, None)
+            if not lived.cuts:
+                self._cut(lived, None)
+            stage.children.end(exchange)
+            lived.truth = tap.end()
+        return lived
+
+    def _after_kill(self, lived: Lived) -> None:
+        """The cuts with no recorder there, then its successor."""
+        self._recorder.process.kill()
+        killed_ns = SYSTEM.monotonic_ns()
+        self._recorder.process.wait(UP_S)
+        lived.kills += 1
+        self._stage.children.children.remove(self._recorder)
+        for after in sorted(self._chance.uniform(0, LATE_MS) for _ in range(self._cuts_a_kill)):
+            left_ns = killed_ns + round(after * NS_PER_MS) - SYSTEM.monotonic_ns()
+            SYSTEM.sleep(max(0, left_ns) / NS_PER_S)
+            self._cut(lived, killed_ns)
+        self._recorder = self._start()
+
+    def _cut(self, lived: Lived, killed_ns: int | None) -> None:
+        self._look()
+        now_ns = SYSTEM.monotonic_ns()
+        lived_ns = now_ns if killed_ns is None else killed_ns
+        begun = frozenset(call for call, since_ns in self._since.items() if lived_ns - since_ns > SURE_S * NS_PER_S)
+        number = len(lived.cuts)
+        seed = self._seed * 100_000 + number
+        image = self.folder / f"cut-{number:04}.img"
+        dead_ms = None if killed_ns is None else (now_ns - killed_ns) / NS_PER_MS
+        cut = Cut(image, seed, now_ns, SYSTEM.utc_ns(), begun, dead_ms)
+        self._disk.cut(image, seed, self._chance.choice(TEARS))
+        lived.cuts.append(cut)
+
+    def _start(self) -> Child:
+        begun_ns = SYSTEM.monotonic_ns()
+        recorder = self._stage.start("recorder")
+        while (state := self._state()) is None or state.mono_ns < begun_ns or not state.progress:
+            assert recorder.process.poll() is None, recorder.last_words()
+            assert SYSTEM.monotonic_ns() < begun_ns + UP_S * NS_PER_S, "the recorder does not come up"
+            SYSTEM.sleep(0.05)
+        return recorder
+
+    def _wait(self, seconds: float) -> None:
+        deadline_ns = SYSTEM.monotonic_ns() + round(seconds * NS_PER_S)
+        while SYSTEM.monotonic_ns() < deadline_ns:
+            self._look()
+            SYSTEM.sleep(0.05)
+
+    def _look(self) -> None:
+        if (state := self._state()) is not None:
+            for line in state.lines:
+                if line.state == "recording" and line.call_id:
+                    self._since.setdefault(line.call_id, state.mono_ns)
+
+    def _state(self) -> RecorderState | None:
+        return read_state(self._stage.run_dir, "recorder", RecorderState)
