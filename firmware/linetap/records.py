@@ -406,11 +406,16 @@ class NoticeRecord(msgspec.Struct, kw_only=True):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """A hole in the audio, filled with silence: seconds from the recording's first sample, length, cause."""
+    """A hole in the audio, filled with silence: seconds from the recording's first sample, length, cause.
+
+    One of cause `power` behind the last sample stands for what a power cut took: at most `ms`, or, where it is
+    `unbounded`, as much as is likely and nobody knows how much at most.
+    """
 
     at_s: float
     ms: float
     cause: str
+    unbounded: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -10,128 +10,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pyrage
 import pytest
-from agereader import opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, NoRing, Recorder, Source, after_cut
 
+from agereader import opened
 from epoch_rig import Authority
-from linetap.clock import SYSTEM, Clock, ManualClock
-from linetap.desk import callfolder, verify
+from linetap.clock import SYSTEM, ManualClock
 from linetap.durable import files
-from linetap.errors import DeviceFault
-from linetap.evidence import age, au, g711, index, keys, sealed, sshsig
-from linetap.recorder.ports import AudioSource, CallNote
-from linetap.recorder.unitkey import UnitKey
+from linetap.evidence import age, au, g711, index, keys, sealed
 from linetap.recorder.vault.journal import frames, recovery, store
 from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State, Tick, next_seam
-from linetap.recorder.vault.journal.journal import Journal
-from linetap.recorder.vault.outbox import Outbox
-from linetap.recorder.vault.writer import VaultWriter
+from linetap.recorder.vault.journal.left import Left
 from linetap.records import Caller, CallRecord, Mark
-from linetap.ring import I16, RATE_HZ, Stretch
+from linetap.ring import RATE_HZ, Stretch
 from sealing_rig import run
 from unit_rig import Unit, make_unit
-
-CALL_ID = "20261124T225600.123Z-L01"
-OTHER_ID = "20261124T225601.456Z-L02"
-FIRST = 1000
-NUMBER = "01012345678"
-CODES = np.random.default_rng(5).integers(0, 127, 2_000_000).astype(np.uint8)
-AUDIO: I16 = g711.decode(CODES)
-
-
-class Source:
-    def stretch(self, line: int, first: int, end: int) -> Stretch:
-        assert line in (1, 2)
-        return Stretch(AUDIO[first:end].copy(), [])
-
-
-class NoRing:
-    """As it is after a power cut."""
-
-    def stretch(self, line: int, first: int, end: int) -> Stretch:
-        raise DeviceFault("ring_absent", f"line {line}, {first} to {end}")
-
-
-class Recorder:
-    """The vault's side of one, in the steps that a test takes."""
-
-    def __init__(self, unit: Unit, source: AudioSource | None = None, clock: Clock | None = None) -> None:
-        self.unit = unit
-        key = keys.load_unit_key(Path(unit.config.key).read_bytes())
-        self.vault_path = unit.config.vault_path
-        self.vault_path.mkdir(exist_ok=True)
-        outbox = Outbox(
-            self.vault_path / "outbox",
-            "floor-03",
-            lambda data: sshsig.sign(data, key, "linetap-event"),
-            "origin",
-            1 << 22,
-        )
-        clock = clock or ManualClock(sealed.call_ns(CALL_ID))
-        self.journal = Journal(self.vault_path, 2, source or Source(), clock)
-        self.vault = VaultWriter(
-            unit.config, source or Source(), outbox, lambda data: sshsig.sign(data, key, "linetap-record"), clock,
-            UnitKey(Path(unit.config.key)).open_log(unit.config, clock), self.journal,
-        )  # fmt: skip
-
-    def begin(self, call_id: str = CALL_ID, line: int = 1) -> None:
-        """Through the gate, and not a sample yet."""
-        self.note(call_id, line)
-        self.vault.open(call_id, line, FIRST)
-        assert self.vault.step()
-        self.journal.step()
-
-    def note(self, call_id: str = CALL_ID, line: int = 1, **more: object) -> None:
-        record = CallRecord(
-            call_id=call_id, unit="floor-03", line=line, direction="in", disposition="recorded",
-            answered_at="2026-11-24T22:56:00.123Z", caller=Caller(number=NUMBER),
-        )  # fmt: skip
-        note = CallNote(msgspec.structs.replace(record, **more), FIRST, sealed.call_ns(CALL_ID))
-        self.vault.note(call_id, note)
-
-    def talk(self, seconds: float, call_id: str = CALL_ID, begin: float = 0.0) -> None:
-        """In the journal every quarter of a second; the vault's thread does not get round to it."""
-        for tick in range(round(begin * 4) + 1, round(seconds * 4) + 1):
-            self.vault.permit(call_id, FIRST + tick * RATE_HZ // 4)
-            self.journal.step()
-
-    def folder(self, call_id: str = CALL_ID) -> Path:
-        return self.vault_path / sealed.call_path(call_id)
-
-    def record(self, call_id: str = CALL_ID) -> CallRecord:
-        """As sealed; nothing is wrong with it."""
-        verdict = verify.verify_call(self.folder(call_id), callfolder.load_signers(self.unit.signers))
-        assert verdict.good, list(verdict.lines())
-        assert verdict.record is not None
-        return verdict.record
-
-    def heard(self, call_id: str = CALL_ID) -> bytes:
-        """By the recipe that every user is given, with stock `age` alone."""
-        recipe = (
-            f"age -d -i {self.unit.epoch} key.age | age -d -i {self.unit.custodian} > {self.unit.folder}/call.key;"
-            f" for p in audio.*.age; do age -d -i {self.unit.folder}/call.key $p; done"
-        )
-        stream = run(["sh", "-c", recipe], cwd=self.folder(call_id)).stdout
-        assert stream.startswith(au.HEADER)
-        return stream[len(au.HEADER) :]
-
-    def events(self) -> list[str]:
-        lines = b"".join(
-            path.read_bytes() for path in sorted((self.vault_path / "outbox").glob("*.events"))
-        ).splitlines()
-        return [json.loads(json.loads(line[16:])["payload"])["event"] for line in lines]
-
-
-def after_cut(recorder: Recorder) -> Recorder:
-    """The next boot: RAM is empty."""
-    for path in recorder.unit.config.run_path.rglob("*"):
-        if path.is_file():
-            path.unlink()
-    return Recorder(recorder.unit, NoRing())
 
 
 @pytest.fixture
@@ -149,14 +45,16 @@ def filled(generation: int, count: int, size: int = 40) -> bytes:
 
 @settings(max_examples=300)
 @given(st.data())
-def test_a_frame_that_is_changed_anywhere_is_not_taken_nor_what_follows_it(data: st.DataObject) -> None:
+def test_a_frame_that_is_changed_anywhere_is_not_taken_and_all_others_are(data: st.DataObject) -> None:
     whole = filled(7, 5)
     each = len(whole) // 5
     at = data.draw(st.integers(0, len(whole) - 1))
     changed = bytearray(whole)
     changed[at] ^= data.draw(st.integers(1, 255))
-    found, before = frames.read(bytes(changed)), frames.read(whole[: at // each * each])
-    assert (found.frames if found else []) == (before.frames if before else [])
+    found, all_ = frames.read(bytes(changed)), frames.read(whole)
+    assert found is not None
+    assert all_ is not None
+    assert found.frames == all_.frames[: at // each] + all_.frames[at // each + 1 :]
 
 
 def test_an_old_frame_that_happens_to_lie_right_behind_a_new_one_is_not_taken() -> None:
@@ -166,10 +64,11 @@ def test_an_old_frame_that_happens_to_lie_right_behind_a_new_one_is_not_taken() 
     assert (found.generation, len(found.frames)) == (9, 2)
 
 
-def test_a_frame_of_another_number_is_not_taken() -> None:
-    found = frames.read(frames.encode(7, 0, [Snapshot()]) + frames.encode(7, 2, [Over(CALL_ID)]))
+def test_of_a_file_whose_first_frame_is_gone_the_newest_generation_counts() -> None:
+    old, new = filled(7, 6), filled(9, 3)
+    found = frames.read(bytes(40) + new[40:] + old[len(new) :])
     assert found is not None
-    assert found.frames == [[Snapshot()]]
+    assert (found.generation, len(found.frames)) == (9, 2)
 
 
 def test_of_a_frame_written_twice_the_remains_of_the_first_are_not_taken() -> None:
@@ -261,7 +160,9 @@ def test_chunks_and_ticks_join_and_open_with_stock_age_alone(unit: Unit) -> None
     assert record.ended_at == "2026-11-24T22:56:21.873Z"
     assert record.duration_s == 21.75
     assert record.audio is not None
-    assert [(gap.at_s, gap.ms, gap.cause) for gap in record.audio.gaps] == [(21.75, 1000.0, "power")]
+    assert [(gap.at_s, gap.ms, gap.cause) for gap in record.audio.gaps] == [
+        (21.75, 20.0, "power")
+    ]  # by this clock no time has passed
     assert record.retention is not None
     assert again.events() == ["ended", "sealed"]
 
@@ -405,7 +306,7 @@ def test_a_damaged_call_is_left_as_it_is_and_the_others_are_sealed(
     again = after_cut(recorder)
     assert again.vault.step()
     assert "vault_damaged" in caplog.text
-    assert sorted(path.name for path in again.folder().iterdir()) == ["audio.002.age", "key.age"]
+    assert sorted(path.name for path in again.folder().iterdir()) == ["audio.002.age", "key.age", "open.journal"]
     assert again.record(OTHER_ID).ended_by == "power"
 
 
@@ -447,25 +348,7 @@ def test_audio_without_its_key_is_left_as_it_is(unit: Unit, caplog: pytest.LogCa
     again = after_cut(recorder)
     assert again.vault.step()
     assert "vault_damaged" in caplog.text
-    assert [path.name for path in again.folder().iterdir()] == ["audio.001.age"]
-
-
-def test_audio_of_whose_gate_the_journal_never_heard_keeps_its_key(
-    unit: Unit, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The journal could not be written for longer than a chunk. Nobody knows K's public half any more."""
-    recorder = Recorder(unit)
-    recorder.vault.step()
-    recorder.note()
-    recorder.journal.step()
-    recorder.vault.open(CALL_ID, 1, FIRST)
-    assert recorder.vault.step()
-    recorder.vault.permit(CALL_ID, FIRST + 20 * RATE_HZ)
-    assert recorder.vault.step()
-    again = after_cut(recorder)
-    assert again.vault.step()
-    assert "vault_damaged" in caplog.text
-    assert sorted(path.name for path in again.folder().iterdir()) == ["audio.001.age", "key.age"]
+    assert sorted(path.name for path in again.folder().iterdir()) == ["audio.001.age", "open.journal"]
 
 
 def test_a_recorder_that_was_killed_goes_on_and_the_journal_begins_anew(unit: Unit) -> None:
@@ -535,7 +418,7 @@ def test_snapshots_name_every_open_call_and_no_other() -> None:
     other = State(OTHER_ID, CallRecord(call_id=OTHER_ID, unit="u", line=2), 0, 0)
     old = frames.Run(1, [[Snapshot(), state], [Tick(CALL_ID, 0, 5, b"a"), Tick(CALL_ID, 5, 5, b"b")], [other]])
     new = frames.Run(2, [[Snapshot(), state, Tick(CALL_ID, 5, 7, b"c")]])
-    (found,) = recovery.found_calls([old, new])
+    (found,) = Left(Path("/nowhere"), "u", [old, new]).calls()
     assert [(t.first, t.sealed) for t in recovery.following(found.ticks, 0)] == [(0, b"a"), (5, b"c")]
     assert [t.first for t in recovery.following(found.ticks, 3)] == [5]
 

@@ -18,10 +18,10 @@ import cut_rig
 import msgspec
 import numpy as np
 import pytest
-from agereader import opened
 from cut_rig import HOLES, STEP_FRAMES, Mark, NoSource, Unit, at
 from powercut import Deed, Disk, build_shim, deeds, watched
 
+from agereader import opened
 from linetap.desk import callfolder, checkedcall, opening, verify
 from linetap.desk.callproof import Basis
 from linetap.evidence import au, g711, keys, sealed

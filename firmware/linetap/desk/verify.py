@@ -261,7 +261,8 @@ def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
     if record.duration_s is not None and seconds > record.duration_s + slack_s:
         yield Problem("duration", f"{seconds:.1f} s of audio in a call of {record.duration_s:.1f} s")
     for gap in audio.gaps:
-        if not (gap.at_s >= 0 and gap.ms >= 0 and gap.at_s + gap.ms / 1000 <= seconds + _DURATION_SLACK_S):
+        end_s = gap.at_s if gap.cause == "power" else gap.at_s + gap.ms / 1000  # what power took lies behind the audio
+        if not (gap.at_s >= 0 and gap.ms >= 0 and end_s <= seconds + _DURATION_SLACK_S):
             yield Problem("gaps", f"the gap at {gap.at_s} s lies outside the audio")
 
 
@@ -269,6 +270,8 @@ def _check_names(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
     """Audio has keys, its parts are all of the files, and nothing recorded means no files at all."""
     parts = {part.file for part in record.audio.parts} if record.audio else set()
     wanted = parts | {sealed.META, sealed.KEY} if parts or record.files else set()
+    if record.recovered and sealed.META not in record.files:  # of a call of which its folder alone was left
+        wanted -= {sealed.META}
     if record.disposition == "recorded" and record.audio is None:
         yield Problem("audio_missing", "recorded, and the record names no audio")
     for name in sorted(wanted - set(record.files)):

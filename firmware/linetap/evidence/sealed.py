@@ -20,6 +20,7 @@ RECORD = "record.json"
 SIGNATURE = "record.json.sig"
 META = "meta.age"
 KEY = "key.age"
+OPEN = "open.journal"  # while the call is open: its first state, in the frame that a journal file would hold
 NEXT_KEY = "key.age.new"  # for a moment at the end of a call that changes its epoch
 RECORD_NAMESPACE = "linetap-record"
 MOST_PARTS = 999  # the shell recipe joins the parts in the order of their names, three digits wide

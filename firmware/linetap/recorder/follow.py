@@ -122,6 +122,11 @@ class CardFollower:
             self.overtaken_ns = self._clock.monotonic_ns()
         return found
 
+    def newest(self) -> tuple[int, int] | None:
+        """The first frame of the ring's newest slot, and its monotonic time."""
+        with self._lock:
+            return self.reader.newest() if self.reader is not None else None
+
     def cursor(self) -> CardCursor | None:
         if self.reader is None:
             return self._remembered
@@ -160,6 +165,10 @@ class Cards:
 
     def stretch(self, line: int, first: int, end: int) -> Stretch:
         return self.followers[self._card_of[line]].stretch(line, first, end)
+
+    def newest(self, line: int) -> tuple[int, int] | None:
+        """How far the line has come, whoever has read it."""
+        return self.followers[self._card_of[line]].newest()
 
     def play(self, line: int, notice: str, at_frame: int) -> None:
         self._callers[self._card_of[line]].send(msgspec.json.encode(PlayNotice(line, notice, at_frame)))

@@ -33,7 +33,6 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.guide import Guide
 from linetap.records import (
     FREE,
-    CallRecord,
     CancelRemoval,
     CaptureState,
     ClockRecord,
@@ -97,7 +96,7 @@ class Service:
         sign = key.signer(sealed.RECORD_NAMESPACE)
         incarnation = key.which_vault(config, clock, config_file)
         unit_log = key.open_log(config, clock, incarnation.name)
-        journal = Journal(config.vault_path, len(config.line), self.cards, clock)
+        journal = Journal(config.vault_path, len(config.line), self.cards, clock, self.cards.newest)
         outbox = key.open_outbox(config, lambda: unit_log.size, incarnation.name, unit_log.newest_event)
         self.vault = VaultWriter(config, self.cards, outbox, sign, clock, unit_log, journal)
         self.smdr = start_smdr(config, clock, self.vault, remembered.smdr)
@@ -251,13 +250,9 @@ class Service:
         return ClockRecord(synced=synced, source=source, offset_ms=offset_ms, drift_ppm=drift_ppm)
 
     def _adopt_orphans(self) -> None:
-        """Recordings without a memory of their call are sealed with what is known."""
+        """Recordings without a memory of their call are sealed as those that a power cut has left."""
         for orphan in self.vault.orphans(self.core.calls_in_progress() | self._held_calls()):
-            record = CallRecord(
-                call_id=orphan.call_id, unit=self._config.unit, line=orphan.line, ended_by="power",
-                why="recorder_lost_memory",
-            )  # fmt: skip
-            self.vault.close(orphan.call_id, self.vault.written_until(orphan.call_id), record)
+            self.vault.abandon(orphan.call_id)
 
     def end(self) -> None:
         self.door.close()

@@ -106,6 +106,14 @@ class RingReader:
             self.cursor = earlier
             self._next_frame = self._ring.frame(earlier)
 
+    def newest(self) -> tuple[int, int] | None:
+        """The first frame of the newest slot, and its monotonic time; None where nothing was written yet."""
+        head = self._ring.head
+        if not head:
+            return None
+        slot = self._ring.slots(head - 1, head)[0]
+        return int(slot["frame"]), int(slot["mono_ns"])
+
     def lag(self) -> int:
         """Slots written and not yet read."""
         return self._ring.head - self.cursor

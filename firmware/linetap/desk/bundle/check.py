@@ -138,7 +138,7 @@ def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], sig
     if finish.signer_lines(found, named) != named:
         verdict.problems.append(Problem("signers", f"{layout.SIGNERS} names a key that has signed nothing here"))
     about = found.about
-    known = about.format == about.texts and (about.format == 1 or about.checker in checker.SHA256)
+    known = (about.format, about.texts) in layout.COMPARED and (about.format == 1 or about.checker in checker.SHA256)
     if not known:
         text = f"its reports were written with texts {about.texts} and name checker {about.checker or 'none'}"
         verdict.problems.append(Problem("other_texts", f"{text}, this version knows {layout.TEXTS}: not compared"))

@@ -113,10 +113,12 @@ class Report:
         if audio is None or not audio.samples:
             yield "audio", self._say("no_audio")
             return
-        more = f"<br>{self._say('recovered')}" if call.record.recovered else ""
+        key = "recovered" if self.facts.about.texts > 2 else "recovered_2"
+        more = f"<br>{self._say(key)}" if call.record.recovered else ""
         yield "audio", self._say("seconds", f"{audio.samples / RATE_HZ:.3f}") + more
         gaps = (
             self._say("gap", f"{gap.at_s:.3f}", f"{gap.ms:g}", word(self.language, "cause", gap.cause))
+            + (self._say("gap_unbounded") if gap.unbounded is True else "")
             for gap in audio.gaps
         )
         yield "gaps", "<br>".join(gaps) or self._say("no_gaps")

@@ -49,6 +49,7 @@ _SENTENCES = {
     "gaps": ("녹음의 빈 구간", "Holes in the recording"),
     "no_gaps": ("빈 구간이 없습니다. 처음부터 끝까지 이어집니다.", "None: it runs through from beginning to end."),
     "gap": ("{}초 지점에서 {}ms: {}", "at {} s, {} ms: {}"),
+    "gap_unbounded": (" (더 길 수 있음)", " (or more: nobody knows)"),
     "no_audio": ("녹음된 음성이 없습니다.", "Nothing was recorded."),
     "clock": ("장치의 시계", "The recorder's clock"),
     "clock_synced": ("표준시에 맞추어져 있었습니다{}.", "Was set to standard time{}."),
@@ -91,9 +92,13 @@ _SENTENCES = {
         "주의: 두 사람의 승인을 거치지 않고 개봉되었습니다.",
         "Beware: it was opened without a release by two people.",
     ),
-    "recovered": (
+    "recovered_2": (  # of texts 2
         "정전 후 복구된 기록입니다. 통화 끝부분 약 1초가 없을 수 있습니다.",
         "Sealed after a power cut: about the last second may be missing.",
+    ),
+    "recovered": (
+        "정전 후 복구된 기록입니다. 끝부분에서 누락되었을 수 있는 길이는 마지막 빈 구간에 표시됩니다.",
+        "Sealed after a power cut: its last gap says how much may be missing at the end.",
     ),
     "continues": ("이어지는 앞 통화", "Goes on from"),
     "proven": ("증명되는 것", "What is proven"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -38,8 +38,11 @@ class Expiry:
     """Each method may raise OSError; the next tick goes on from there."""
 
     def __init__(
-        self, vault: Path, destruction: Destruction, holds: Holds, stored: Stored, time: RetentionTime
-    ) -> None:
+        self, vault: Path, destruction: Destruction, holds: Holds, stored: Stored, time: RetentionTime,
+        found_open: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        """`found_open` is told of each call without a record; most are being written."""
+        self._found_open = found_open
         self._vault, self._destruction, self._holds, self._stored = vault, destruction, holds, stored
         self._time, self._credits = time, time.credits
         self._too_young: list[tuple[int, str, int]] = []  # heap of (elapsed time when it is old enough, call, until)
@@ -173,6 +176,8 @@ class Expiry:
             self._know(lifetime.read(folder)[0])
         except FileNotFoundError:
             self._look_after(folder)
+            if folder.is_dir():
+                self._found_open(folder.name)
         except (OSError, ValueError) as error:
             log.error("vault_damaged: %s: %s; it is not destroyed at its end", folder, error)
 

@@ -138,6 +138,10 @@ class CallFolder:
             self._part = None
         self._finished = True
 
+    def keep_open(self, state: bytes) -> None:
+        """What is known of the call lies beside its key for as long as it is open, whatever becomes of the journal."""
+        replace_durably(self.path / sealed.OPEN, state)
+
     def add(self, part: bytes, samples: int) -> None:
         """A whole age file as the next part. It, and `put_meta`, are not synced: `seal_recovered` wants that done."""
         number = self._next_number()
@@ -167,7 +171,7 @@ class CallFolder:
         """
         _require_id(record, self.path)
         if (self.path / sealed.RECORD).exists():
-            _sign_existing(self.path, sign)
+            sign_existing(self.path, sign)
             return record
         self.finish_audio()
         whole = self._with_audio(record)
@@ -181,7 +185,8 @@ class CallFolder:
 
     def _write_record(self, record: CallRecord, sign: Sign, epoch: str | None = None) -> CallRecord:
         names = {part.name: part.sha256() for part in self._done}
-        names[sealed.META] = files.sha256(self.path / sealed.META)
+        if (self.path / sealed.META).exists():  # not of an orphan of which nobody knows anything
+            names[sealed.META] = files.sha256(self.path / sealed.META)
         names[sealed.KEY] = files.sha256(self._key_for(epoch))
         whole = msgspec.structs.replace(record, files=names)
         _write_record(self.path, whole, sign)
@@ -252,19 +257,21 @@ class CallFolder:
 
 
 def seal_without_audio(vault: Path, record: CallRecord, sign: Sign) -> Path:
-    """The folder of a call of which nothing was recorded: record.json and its signature, no personal data.
+    """The folder of a call of which nothing was recorded, or nothing is left: record.json and its signature, no
+    personal data. `record.audio`: what is lacking of it, if anything.
 
     Gives the folder. A second call does what is still missing. Refusal if the folder holds a key or audio.
     """
     path = vault / sealed.call_path(record.call_id)
     files.make_directories(vault, path)
     if (path / sealed.RECORD).exists():
-        _sign_existing(path, sign)
+        sign_existing(path, sign)
         return path
     files.remove_temporary(path)
-    if any(path.iterdir()):
+    lacking = record.audio if record.audio is not None and record.audio.gaps else None
+    if any(entry.name != sealed.OPEN for entry in path.iterdir()):
         raise Refusal(f"{path}: there is a call in it already")
-    _write_record(path, msgspec.structs.replace(record, audio=None, files={}), sign)
+    _write_record(path, msgspec.structs.replace(record, audio=lacking, files={}), sign)
     return path
 
 
@@ -286,12 +293,14 @@ def _write_record(path: Path, record: CallRecord, sign: Sign) -> None:
     signature = sign(data)
     replace_durably(path / sealed.RECORD, data)
     _take_next_key(path)
+    (path / sealed.OPEN).unlink(missing_ok=True)  # on disk with the signature
     replace_durably(path / sealed.SIGNATURE, signature.encode("ascii"))
 
 
-def _sign_existing(path: Path, sign: Sign) -> None:
+def sign_existing(path: Path, sign: Sign) -> None:
     """The record is complete from the moment its name exists; the key that it names, and its signature, may not be."""
     _take_next_key(path)
+    (path / sealed.OPEN).unlink(missing_ok=True)
     if not (path / sealed.SIGNATURE).exists():
         data = (path / sealed.RECORD).read_bytes()
         replace_durably(path / sealed.SIGNATURE, sign(data).encode("ascii"))

@@ -98,6 +98,11 @@ class UnitLog:
         begun, self._begun = self._begun, []
         return begun
 
+    @property
+    def open_calls(self) -> list[str]:
+        """That were opened and not closed, as far as the newest leaves tell."""
+        return list(self._open)
+
     def count_events(self, last_seq: Callable[[], int]) -> None:
         """Every leaf from now on says how far the outbox had come: none of its files can go unnoticed."""
         self._last_event = last_seq

@@ -97,6 +97,13 @@ class Outbox:
         """Whether it is among the newest events already."""
         return self._known.has(*_identity(event))
 
+    def newest(self) -> Iterator[CallEvent]:
+        """The events that are known, from the oldest on."""
+        reader = OutboxReader(self._folder)
+        for _, payload, _ in reader.from_seq(max(1, self.last_seq - REMEMBERED + 1), REMEMBERED):
+            with contextlib.suppress(ValueError, RecursionError):
+                yield msgspec.json.decode(payload, type=CallEvent)
+
     def append(self, event: CallEvent) -> int:
         """The seq it got, when it is on disk. `seq`, `unit`, `origin` and `prev` are filled in here."""
         while sum(self._sizes.values()) + _HEADROOM_BYTES > self._max_bytes and len(self._sizes) > 1:

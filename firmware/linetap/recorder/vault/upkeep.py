@@ -59,9 +59,11 @@ class Upkeep:
         config_file: Path | None = None,
         sign: Sign | None = None,
         incarnation: Incarnation | None = None,
+        found_open: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`report` puts an event into the outbox, unless it is there. `config_file`: what `config` may replace. `sign`:
-        of the records' namespace; without it nothing is amended. `incarnation`: which vault this is."""
+        of the records' namespace; without it nothing is amended. `incarnation`: which vault this is. `found_open` is
+        told of each call without a record."""
         vault, unit = config.vault_path, config.unit
         self._incarnation, self._log, self._report = incarnation, unit_log, report
         self._config, self._clock = config, clock
@@ -69,7 +71,7 @@ class Upkeep:
         self.holds = Holds(vault, unit, unit_log, report, self.time)
         self.stored = Stored()
         destruction = Destruction(vault, unit, unit_log, report, self.holds, self.time)
-        self.expiry = Expiry(vault, destruction, self.holds, self.stored, self.time)
+        self.expiry = Expiry(vault, destruction, self.holds, self.stored, self.time, found_open)
         self._amending = None
         if sign is not None:
             self._amending = Amending(config, unit_log, report, sign, self.time, clock, self.expiry.amended)

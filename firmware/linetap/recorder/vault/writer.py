@@ -42,7 +42,9 @@ from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report, Walked
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import Journal
-from linetap.recorder.vault.journal.recovery import found_calls, recover
+from linetap.recorder.vault.journal.left import FoundCall, Left, is_open, open_folders
+from linetap.recorder.vault.journal.recovery import recover
+from linetap.recorder.vault.journal.unheard import Start
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
 from linetap.recorder.vault.recording import Recording, open_calls
@@ -105,6 +107,9 @@ class VaultWriter:
         self._failure: BaseException | None = None
         self._journal = journal
         self._recovered = journal is None
+        self._began = (this_boot(), clock.monotonic_ns())
+        self._found_open = set[str]()  # calls without a record, by the scan of the vault
+        self._abandoned = set[str]()
         self._recovered_calls: deque[CallRecord] = deque()  # for the account with the PBX
         self.written_bytes = 0
         self.gap_ms = 0.0
@@ -122,8 +127,7 @@ class VaultWriter:
         """Before `start`: retention ends calls, and commands are taken, from now on."""
         self.upkeep = Upkeep(
             self._config, self._log, self._append, self.epochs, self._outbox, self._clock, boot, synced, config_file,
-            self._sign,
-            incarnation,
+            self._sign, incarnation, self._found_open.add,
         )  # fmt: skip
         self.upkeep.time.look()
         if incarnation is not None and incarnation.name:
@@ -237,6 +241,10 @@ class VaultWriter:
         """The frame up to which an open recording is written."""
         return self._recordings[call_id].position
 
+    def abandon(self, call_id: str) -> None:
+        """Nobody remembers the call of this recording: it is sealed with what folder and journal know of it."""
+        self._abandoned.add(call_id)
+
     def take_recovered(self) -> list[CallRecord]:
         """Calls that a power cut had left, and that have been sealed since this was last asked."""
         return [self._recovered_calls.popleft() for _ in range(len(self._recovered_calls))]
@@ -321,6 +329,7 @@ class VaultWriter:
                 if not self._unsigned.may_try():
                     return False
                 self._recover()
+            self._adopt_found()
             self._sign_what_waits()
             self._do_jobs()
             for recording in list(self._recordings.values()):
@@ -409,7 +418,7 @@ class VaultWriter:
                 if call_id not in self._recordings and not self._is_sealed(call_id):
                     recording = self._recordings[call_id] = Recording.begin(self._config, job, self.epochs)
                     if self._journal is not None:
-                        self._journal.opened(recording, self._index.of_one_call())
+                        recording.folder.keep_open(self._journal.opened(recording, self._index.of_one_call()))
                 self._log.append("open", call_id=call_id, line=job.line)
             case Close():
                 self._close(job)
@@ -527,28 +536,79 @@ class VaultWriter:
         self._refused = code
 
     def _recover(self) -> None:
-        """Once a boot, before anything else: seal what a power cut has left, then begin the journal anew.
+        """Once a start, before anything else: seal what was left open, then begin the journal anew.
 
-        A journal of this boot's is not recovered from: its calls go on, or their ends stand in the checkpoint.
+        At the first start of a boot that is every call that anybody knows of and that nobody has sealed. Later calls
+        go on, or their ends stand in the checkpoint: then it is what lies in a folder that nobody remembers.
         """
         assert self._journal is not None
         marker = open_calls(self._config) / OF_THIS_BOOT
-        found = found_calls(store.read(self._journal.folder))
-        going_on = {call.state.call_id: call.state for call in found if call.state.call_id in self._recordings}
+        self._let_go()
+        left = self._left()
+        going_on = {call.state.call_id: call.state for call in left.calls() if call.state.call_id in self._recordings}
+        left.add_folders(open_folders(self._config.vault_path))
         if not marker.exists():
-            left = [call for call in found if call.state.call_id not in self._recordings]
-            if left:
-                self._sign(PROBE)
-            for record in recover(self._config, left, self._sign, self.epochs, self._index, self._dated):
-                self._log.close_call(record.call_id)
-                self._append(ended_event(record))
-                self._append(self._sealed_event(record.call_id, record))
-                self._recovered_calls.append(record)
+            left.add_named(self._log.open_calls)
+            left.add_events(self._outbox.newest())
+            self._seal_left(left.calls(self._recordings))
+        else:
+            self._seal_left([call for call in left.calls(self._at_work()) if is_open(self._folder(call))])
         for recording in self._recordings.values():
             self._journal.opened(recording, self._index.of_one_call())
         self._journal.begin(going_on)
         marker.touch()
         self._recovered = True
+
+    def _left(self) -> Left:
+        assert self._journal is not None
+        return Left(self._config.vault_path, self._config.unit, store.read(self._journal.folder))
+
+    def _adopt_found(self) -> None:
+        """Folders without a record that the scan of the vault has come upon: of days long ago, as a clock that was
+        wrong names them; and recordings that nobody remembers."""
+        self._let_go()
+        found = [self._config.vault_path / sealed.call_path(call_id) for call_id in self._found_open - self._at_work()]
+        self._found_open.clear()
+        if found := [folder for folder in found if is_open(folder)]:
+            left = self._left()
+            left.add_folders(found)
+            names = {folder.name for folder in found}
+            self._seal_left([call for call in left.calls() if call.state.call_id in names])
+
+    def _let_go(self) -> None:
+        while self._abandoned:
+            call_id = self._abandoned.pop()
+            if (recording := self._recordings.pop(call_id, None)) is not None:
+                recording.forget()
+                self._found_open.add(call_id)
+
+    def _at_work(self) -> set[str]:
+        """Calls whose folders are being written, or are about to be."""
+        return {job.call_id for job in self.unfinished() if isinstance(job, Open | Close)} | self._recordings.keys()
+
+    def _folder(self, call: FoundCall) -> Path:
+        return self._config.vault_path / sealed.call_path(call.state.call_id)
+
+    def _seal_left(self, left: list[FoundCall]) -> None:
+        if left:
+            self._sign(PROBE)
+        told = {call.state.call_id for call in left if call.ended is not None}
+        for record in recover(self._config, left, self._sign, self.epochs, self._index, self._dated, self._start()):
+            self._log.close_call(record.call_id)
+            if record.call_id not in told:
+                self._append(ended_event(record))
+            self._append(self._sealed_event(record.call_id, record))
+            self._recovered_calls.append(record)
+            if self._journal is not None:
+                self._journal.over(record.call_id)
+            if self.upkeep is not None:
+                self.upkeep.sealed(record)
+
+    def _start(self) -> Start:
+        boot, mono_ns = self._began
+        trusted = kernel_synced() and not (self.upkeep is not None and self.upkeep.time.is_distrusted)
+        booted_ns = self._clock.utc_ns() - self._clock.monotonic_ns() if trusted else None
+        return Start(boot, mono_ns, booted_ns)
 
     def _resume(self) -> None:
         """The recordings that a killed recorder had open."""

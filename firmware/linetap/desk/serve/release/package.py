@@ -109,7 +109,9 @@ def partial_name(one: Partial, of_wrapped: str = "") -> str:
 def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
     """calls/ID/ without its audio, and closing/ID.json."""
     folder, call_id = copy_of(site, row), row["call_id"]
-    names = (sealed.RECORD, sealed.SIGNATURE, sealed.META, sealed.KEY)
+    names = [sealed.RECORD, sealed.SIGNATURE, sealed.KEY]
+    if (folder / sealed.META).exists():  # not of a call of which a power cut left its folder alone
+        names.append(sealed.META)
     try:
         files = [_file(folder / name, f"calls/{call_id}/{name}") for name in names]
     except OSError:

@@ -48,6 +48,7 @@ class JournalCall:
         self._of: CallNote | None = None  # behind that
         self._made_of: CallNote | None = None  # behind the one being written
         self._made_ns = -STATE_EVERY_NS
+        self._said_once: State | None = None
         self._position = 0  # samples of the recording that are in the journal
         self._seam = 0
         self._recipient = b""
@@ -61,8 +62,24 @@ class JournalCall:
         self._seal_entry = seal_entry
         self._recording = recording
 
+    @property
+    def line(self) -> int | None:
+        """Of its recording, if it has one."""
+        return self._recording.state.line if self._recording is not None else None
+
+    def present_state(self) -> State:
+        """All that is known now, whether it was told or not."""
+        return self._make(self.note, self.state, self._recording)
+
     def new_state(self, now_ns: int) -> State | None:
-        """What is to be said of it, when there is something new and it is time."""
+        """What is to be said of it: what is new when it is time, else what was said once only. Each state stands in
+        two frames, so that a sector that goes bad takes none."""
+        if (new := self._changed_state(now_ns)) is not None:
+            return new
+        self._made_of = self._of
+        return self._said_once
+
+    def _changed_state(self, now_ns: int) -> State | None:
         note, recording, told = self.note, self._recording, self.state
         if note is None and recording is None:
             return None
@@ -120,6 +137,7 @@ class JournalCall:
 
     def kept_state(self, state: State) -> None:
         """It is on disk."""
+        self._said_once = None if state is self._said_once else state
         self.state, self._of = state, self._made_of
 
     def kept(self, news: News) -> None:

@@ -53,11 +53,24 @@ class Over(msgspec.Struct, frozen=True, tag="over"):
     call_id: str
 
 
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """First in every frame: when it was written, by the clocks of that boot, and how far the lines had come.
+
+    `synced`: somebody vouched for `utc_ns`. `heads`: by line, the newest slot's first frame and its monotonic time.
+    """
+
+    boot: str
+    mono_ns: int
+    utc_ns: int
+    synced: bool = False
+    heads: dict[int, tuple[int, int]] = {}
+
+
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     """A file begins here. The calls whose states follow in the same frame are open, and no others."""
 
 
-Entry = State | Tick | Over | Snapshot
+Entry = State | Tick | Over | Snapshot | Beat
 
 
 def next_seam(sample: int) -> int:

@@ -3,8 +3,8 @@
 
     magic LTJ1 | generation u64 | number u32 | length u32 | CRC-32 of all of it but this | the entries, msgpack
 
-A file is overwritten in place, so old frames lie behind the new ones: reading ends at the first frame that is not
-whole, is of another generation than the file's first one, or does not bear the next number.
+A file is overwritten in place, so old frames lie behind the new ones: those of the highest generation count. A frame
+that is not whole is passed over, and the next one is looked for: a flipped bit costs the frame it is in.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -44,28 +45,44 @@ def encode(generation: int, number: int, entries: list[Entry]) -> bytearray:
 
 
 def read(data: bytes | bytearray) -> Run | None:
-    """What counts of a file's bytes; None where not even its first frame is whole."""
-    view = memoryview(data)
-    at, generation, frames = 0, 0, list[list[Entry]]()
-    while (found := _frame_at(view, at, len(frames), generation)) is not None:
-        generation, end, entries = found
-        frames.append(entries)
-        at = end
-    return Run(generation, frames) if frames else None
+    """What counts of a file's bytes; None where no frame is whole."""
+    view, at = memoryview(data), 0
+    newest, found = 0, dict[int, list[Entry]]()
+    while (at := data.find(MAGIC, at)) >= 0:
+        head = _head_at(view, at)
+        entries = None if head is None or head.generation < newest else _entries(view[head.begin : head.end])
+        if head is None or entries is None:
+            at = at + len(MAGIC) if head is None else head.end
+            continue
+        if head.generation > newest or not found:
+            newest, found = head.generation, {}
+        found[head.number] = entries
+        at = head.end
+    return Run(newest, [found[number] for number in sorted(found)]) if found else None
 
 
-def _frame_at(view: memoryview, at: int, number: int, generation: int) -> tuple[int, int, list[Entry]] | None:
-    """Generation, end, and entries of the frame that should be there."""
+class _Head(NamedTuple):
+    generation: int
+    number: int
+    begin: int  # of the entries
+    end: int
+
+
+def _head_at(view: memoryview, at: int) -> _Head | None:
+    """Of the frame that begins there, if it is whole."""
     begin = at + HEADER_BYTES
     if begin > len(view):
         return None
-    magic, found, found_number, length, crc = _FIELDS.unpack_from(view, at)
+    _, generation, number, length, crc = _FIELDS.unpack_from(view, at)
     end = begin + length
-    if magic != MAGIC or found_number != number or (number and found != generation) or end > len(view):
+    if end > len(view) or zlib.crc32(view[begin:end], zlib.crc32(view[at : begin - _CRC_BYTES])) != crc:
         return None
-    if zlib.crc32(view[begin:end], zlib.crc32(view[at : begin - 4])) != crc:
-        return None
+    return _Head(generation, number, begin, end)
+
+
+def _entries(body: memoryview) -> list[Entry] | None:
+    """None for what another version has written."""
     try:
-        return found, end, _DECODER.decode(view[begin:end])
+        return _DECODER.decode(body)
     except ValueError:
         return None

@@ -8,8 +8,10 @@ the ring holds it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +20,19 @@ from linetap.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap.durable.steps import Steps
 from linetap.evidence import g711
 from linetap.recorder.ports import AudioSource, CallNote
+from linetap.recorder.vault.journal import frames
 from linetap.recorder.vault.journal.call import JournalCall, News, SealEntry
-from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State, Tick
+from linetap.recorder.vault.journal.entries import Beat, Entry, Over, Snapshot, State, Tick
 from linetap.recorder.vault.journal.store import Store, file_bytes
 from linetap.recorder.vault.recording import Recording
+from linetap.recorder.vault.retentiontime import kernel_synced, this_boot
 
 EVERY_NS = 400 * NS_PER_MS
 FOLDER = "journal"
 IDLE_S = 1.0  # without a call: so often it shows that it lives
 MOST_SAMPLES = 1 << 20  # of all lines in one write; the next one follows at once
+
+Newest = Callable[[int], tuple[int, int] | None]
 
 log = logging.getLogger("linetap.recorder.journal")
 
@@ -34,14 +40,19 @@ log = logging.getLogger("linetap.recorder.journal")
 class Journal:
     """`step()` does what there is to do; `start()` has a thread do it. Nothing is written before `begin()`."""
 
-    def __init__(self, vault: Path, lines: int, source: AudioSource, clock: Clock) -> None:
+    def __init__(
+        self, vault: Path, lines: int, source: AudioSource, clock: Clock, newest: Newest = lambda _: None
+    ) -> None:
+        """`newest`: the first frame of a line's newest slot and its monotonic time, if the ring is there."""
         self.folder = vault / FOLDER
+        self._newest = newest
         self._size = file_bytes(lines)
         self._source = source
         self._clock = clock
         self._store: Store | None = None
         self._allowed = False  # `begin` was called: what lay in the files is done with
         self._begun = False  # there is a generation of ours
+        self._boot = this_boot()
         self._calls: dict[str, JournalCall] = {}
         self._writing = threading.Lock()
         self._changed = threading.Condition()
@@ -66,8 +77,13 @@ class Journal:
     def note(self, call_id: str, note: CallNote) -> None:
         self._call(call_id).note = note
 
-    def opened(self, recording: Recording, seal_entry: SealEntry) -> None:
-        self._call(recording.state.call_id).opened(recording, seal_entry)
+    def opened(self, recording: Recording, seal_entry: SealEntry) -> bytes:
+        """It has passed its gate. Gives the frame that says all of it, for the call's own folder."""
+        with self._writing:
+            call = self._call(recording.state.call_id)
+            call.opened(recording, seal_entry)
+            state = call.present_state()
+        return bytes(frames.encode(0, 0, [self._beat([call]), state]))
 
     def over(self, call_id: str) -> None:
         """It is sealed."""
@@ -181,11 +197,22 @@ class Journal:
     ) -> None:
         assert self._store is not None
         news: list[Entry] = [*states.values(), *(Over(call.call_id) for call in over), *ticks]
-        if self._begun and (not news or self._store.append(news)):
+        beat = self._beat(calls)
+        if self._begun and ((not news and not beat.heads) or self._store.append([beat, *news])):
             return
         known = (states.get(call.call_id) or call.state for call in calls if not call.over)
-        self._store.begin([Snapshot(), *(state for state in known if state is not None), *ticks])
+        self._store.begin([beat, Snapshot(), *(state for state in known if state is not None), *ticks])
         self._begun = True
+
+    def _beat(self, calls: list[JournalCall]) -> Beat:
+        """That the unit lives is said as long as a recording is open, whether there is audio of it or not."""
+        heads = {}
+        for line in {call.line for call in calls if call.line is not None}:
+            with contextlib.suppress(OSError):  # the ring is away
+                if (newest := self._newest(line)) is not None:
+                    heads[line] = newest
+        clock = self._clock
+        return Beat(self._boot, clock.monotonic_ns(), clock.utc_ns(), kernel_synced(), heads)
 
 
 def _sealed(news: list[News]) -> list[Tick]:

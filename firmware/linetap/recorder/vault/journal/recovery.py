@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -25,48 +24,26 @@ from linetap.recorder.vault.folder import CallFolder, Sign, seal_without_audio
 from linetap.recorder.vault.gaps import gap_of, joined, within
 from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.jobs import OpenCall
-from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, Over, Snapshot, State, Tick
-from linetap.recorder.vault.journal.frames import Run
-from linetap.records import Audio, CallRecord, CountedMoment, Gap, UnitKeyRecord
+from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, Tick
+from linetap.recorder.vault.journal.left import FoundCall, ended_of
+from linetap.recorder.vault.journal.unheard import POWER, Start, Unheard, gap_behind, unheard, unheard_since
+from linetap.records import Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 
-POWER = "power"  # `ended_by`, `why`, and the cause of a gap
-LAST_MS = 1000.0  # what may be missing at the end of a call that was cut off
+_ROUNDED_MS = 1000.0  # an end so much before the last sample is that sample
 
 Dated = Callable[[CallRecord], CallRecord]
 
 log = logging.getLogger("linetap.recorder.journal")
 
 
-@dataclass(slots=True)
-class FoundCall:
-    """A call that the journal holds to be open; `ticks` by their first sample, the last one written of each."""
-
-    state: State
-    ticks: dict[int, Tick] = field(default_factory=dict)
-
-
-def found_calls(runs: list[Run]) -> list[FoundCall]:
-    """`runs`: the oldest first. The newest snapshot and what follows it say which calls are open."""
-    states, ticks = dict[str, State](), dict[str, dict[int, Tick]]()
-    for entry in (entry for run in runs for frame in run.frames for entry in frame):
-        match entry:
-            case Snapshot():
-                states.clear()
-            case State():
-                states[entry.call_id] = entry
-            case Over():
-                states.pop(entry.call_id, None)
-            case Tick():
-                ticks.setdefault(entry.call_id, {})[entry.first] = entry
-    return [FoundCall(state, ticks.get(call_id, {})) for call_id, state in states.items()]
-
-
 class Recovery:
     """Of one call, in two steps, so that all calls share one sync between them. Refusal: somebody damaged it."""
 
-    def __init__(self, config: Config, found: FoundCall, epochs: Epochs, index: Index, dated: Dated) -> None:
-        self._epochs, self._index, self._dated = epochs, index, dated
+    def __init__(
+        self, config: Config, found: FoundCall, epochs: Epochs, index: Index, dated: Dated, start: Start
+    ) -> None:
+        self._epochs, self._index, self._dated, self._start = epochs, index, dated, start
         self._config, self._found, self._state = config, found, found.state
         self._vault = config.vault_path
         self._path = self._vault / sealed.call_path(found.state.call_id)
@@ -89,17 +66,18 @@ class Recovery:
                 self._lay_entry()
             return
         folder = CallFolder.recover(self._vault, state.call_id, state.recipient or "")
-        if state.recipient is not None and (self._path / sealed.KEY).exists():
+        if (self._path / sealed.KEY).exists():
             self._gaps = within(state.gaps, folder.samples)
             self._add_ticks(folder, state.recipient)
             if folder.samples:
-                folder.put_meta(state.meta)
+                if state.meta:
+                    folder.put_meta(state.meta)
                 self._lay_entry()
                 self._folder = folder
         if self._folder is None:
             if folder.samples:
-                raise Refusal(f"{self._path}: there is audio in it, and neither {sealed.KEY} nor a word of it")
-            for name in (sealed.META, sealed.KEY):
+                raise Refusal(f"{self._path}: there is audio in it, and no {sealed.KEY}")
+            for name in (sealed.META, sealed.KEY, sealed.OPEN):
                 (self._path / name).unlink(missing_ok=True)
 
     def _lay_entry(self) -> None:
@@ -120,10 +98,13 @@ class Recovery:
     def _with_key(self, record: CallRecord) -> CallRecord:
         return msgspec.structs.replace(record, unit_key=UnitKeyRecord(self._config.keys.unit_key))
 
-    def _add_ticks(self, folder: CallFolder, recipient: str) -> None:
-        """Those that follow the whole chunks, without doubling a sample. What is missing between two is silence."""
+    def _add_ticks(self, folder: CallFolder, recipient: str | None) -> None:
+        """Those that follow the whole chunks, without doubling a sample. What is missing between two is silence, which
+        takes somebody who knows K's public half."""
         for tick in following(self._found.ticks, folder.samples):
-            pieces = _silence(folder.samples, tick.first, recipient)
+            if recipient is None and tick.first > folder.samples:
+                return
+            pieces = _silence(folder.samples, tick.first, recipient or "")
             if len(folder.parts) + len(pieces) >= sealed.MOST_PARTS:
                 log.error("%s: more parts than a call can have; the rest is left out", self.call_id)
                 return
@@ -139,41 +120,91 @@ class Recovery:
         self._gaps = joined(self._gaps, gap)
 
     def _record(self, samples: int) -> CallRecord:
-        state = self._state
-        assert state.first_frame is not None
-        record = state.record
-        if record.ended_at is not None:  # it was over, and only its sealing was not
-            missing = (state.end_frame or 0) - state.first_frame - samples
-            if missing > 0:
-                self._gap(gap_of(samples, missing, POWER))
-        else:
-            since_ns = (state.first_frame + samples - state.frame) * NS_PER_FRAME
-            record = self._cut_off(state.utc_ns + since_ns)
-            if isinstance(record.counted, CountedMoment):  # of when that state was made, as its time is
-                ms = max(0, record.counted.ms + since_ns // NS_PER_MS)
-                record = msgspec.structs.replace(record, counted=msgspec.structs.replace(record.counted, ms=ms))
-            self._gap(Gap(round(samples / RATE_HZ, 6), LAST_MS, POWER))
+        record = self._ended_record()
+        if record is None:
+            record = self._cut_off(self._sample_ns(samples), round(samples / RATE_HZ, 3))
+            record = _counted_later(record, self._sample_ns(samples) - self._state.utc_ns)
+        if (missing := self._missing(samples, record)) is not None:
+            self._gap(gap_behind(samples, missing))
+        state, undated = self._state, record.retention
         record = self._dated(record)
-        begun = OpenCall(self.call_id, record.line, 0, "", b"", epoch=state.epoch, retention=state.begun)
+        retention = state.begun
+        if not state.epoch:  # nobody knows: what its key was sealed to follows from when it began
+            retention = self._epochs.resolve(self._retention(sealed.call_ns(self.call_id)))[0]
+        begun = OpenCall(self.call_id, record.line, 0, "", b"", epoch=state.epoch, retention=retention)
+        wanted = record.retention if state.epoch or record.retention != undated else None
         return msgspec.structs.replace(
             record, disposition="recorded", audio=Audio(gaps=self._gaps), recovered=True,
-            retention=self._epochs.settle(begun, record.retention)[0],
+            retention=self._epochs.settle(begun, wanted)[0],
         )  # fmt: skip
 
-    def _record_without_audio(self) -> CallRecord:
-        record = self._state.record
+    def _ended_record(self) -> CallRecord | None:
+        """Of a call that was over, and only its sealing was not: as it was told, if it was."""
+        record, said = self._state.record, self._found.ended
+        if said is None:
+            return record if record.ended_at is not None else None
+        told = ended_of(said, record)
         if record.ended_at is None:
-            record = self._cut_off(self._state.utc_ns)
+            told = _counted_later(told, parse_rfc3339(said.at) - self._state.utc_ns)
+        if told.retention is None:
+            told = msgspec.structs.replace(told, retention=self._retention(parse_rfc3339(said.at)))
+        return told
+
+    def _sample_ns(self, samples: int) -> int:
+        """UTC of a sample; of a call of which nobody knows where it began, not later than that."""
+        state = self._state
+        if state.first_frame is None:
+            return self._begun_ns() + samples * NS_PER_FRAME
+        return state.utc_ns + (state.first_frame + samples - state.frame) * NS_PER_FRAME
+
+    def _begun_ns(self) -> int:
+        """UTC of the answer, or of the first sign of a call that nobody has answered."""
+        answered_at = self._state.record.answered_at
+        return parse_rfc3339(answered_at) if answered_at else self._state.utc_ns
+
+    def _missing(self, samples: int, record: CallRecord) -> Unheard | None:
+        """Behind the last sample; None where that was the call's end."""
+        state = self._state
+        if record.ended_by != POWER and state.first_frame is not None and state.end_frame is not None:
+            missing = state.end_frame - state.first_frame - samples
+            return Unheard(round(missing * 1000 / RATE_HZ, 3), False) if missing > 0 else None
+        at_most = self._unheard(samples)
+        if record.ended_by != POWER and record.ended_at is not None:  # told, and where in the ring nobody knows
+            ms = (parse_rfc3339(record.ended_at) - self._sample_ns(samples)) / NS_PER_MS
+            if -_ROUNDED_MS < ms <= 0:
+                return None
+            if ms > 0 and (at_most.unbounded or ms < at_most.ms):  # else the clock was put meanwhile
+                return Unheard(round(ms + 1, 3), False)
+        return at_most
+
+    def _unheard(self, samples: int) -> Unheard:
+        state, beat = self._state, self._found.beat
+        if state.first_frame is None or beat is None:
+            return unheard_since(state.utc_ns, samples * 1000 / RATE_HZ, self._start)
+        return unheard(state.record.line, state.first_frame + samples, beat, self._start)
+
+    def _record_without_audio(self) -> CallRecord:
+        ended = self._ended_record()
+        record = ended or self._cut_off(self._begun_ns() if self._state.first_frame is None else self._state.utc_ns)
         record = self._dated(record)
         if record.retention is not None:
             record = msgspec.structs.replace(record, retention=self._epochs.resolve(record.retention)[0])
-        if self._state.record.ended_at is not None and record.disposition != "recorded":
-            return msgspec.structs.replace(record, recovered=True)
+        if ended is not None and (self._found.ended is not None or ended.disposition != "recorded"):
+            if record.disposition != "recorded":
+                return msgspec.structs.replace(record, recovered=True)
+            return msgspec.structs.replace(record, audio=self._all_missing(record), recovered=True)
         if record.answered_at is not None or record.disposition == "recorded":
             record = msgspec.structs.replace(record, disposition="discarded")
         return msgspec.structs.replace(record, why=POWER, recovered=True)
 
-    def _cut_off(self, ended_ns: int) -> CallRecord:
+    def _all_missing(self, record: CallRecord) -> Audio:
+        """Of a call that was told to be recorded, and of which nothing is left."""
+        begun_ns = sealed.call_ns(self.call_id)
+        ms = (parse_rfc3339(record.ended_at) - begun_ns) / NS_PER_MS if record.ended_at else 0.0
+        return Audio(gaps=[gap_behind(0, Unheard(round(max(0.0, ms), 3), False))])
+
+    def _cut_off(self, ended_ns: int, kept_s: float = 0.0) -> CallRecord:
+        """The clock may have been put while the call went on: it lasted as long as is kept of it."""
         record = self._state.record
         answered_ns = parse_rfc3339(record.answered_at) if record.answered_at else None
         return msgspec.structs.replace(
@@ -181,15 +212,18 @@ class Recovery:
             unit=self._config.unit,
             ended_at=rfc3339(ended_ns),
             ended_by=POWER,
-            duration_s=round(max(0, ended_ns - answered_ns) / NS_PER_S, 3) if answered_ns is not None else None,
-            retention=retention_of(
-                self._config, ended_ns, record.line, "recorded", any(mark.kind == ABUSE for mark in record.marks)
-            ),
+            duration_s=None if answered_ns is None else max(kept_s, round((ended_ns - answered_ns) / NS_PER_S, 3)),
+            retention=self._retention(ended_ns),
         )
+
+    def _retention(self, ended_ns: int) -> Retention:
+        record = self._state.record
+        is_marked = any(mark.kind == ABUSE for mark in record.marks)
+        return retention_of(self._config, ended_ns, record.line, "recorded", is_marked)
 
 
 def recover(
-    config: Config, found: list[FoundCall], sign: Sign, epochs: Epochs, index: Index, dated: Dated
+    config: Config, found: list[FoundCall], sign: Sign, epochs: Epochs, index: Index, dated: Dated, start: Start
 ) -> Iterator[CallRecord]:
     """The record of each call, when it is sealed. OSError: the disk takes nothing, and it can be done again.
 
@@ -197,7 +231,7 @@ def recover(
     """
     laid = []
     for call in found:
-        recovery = Recovery(config, call, epochs, index, dated)
+        recovery = Recovery(config, call, epochs, index, dated, start)
         try:
             recovery.lay()
         except Refusal as refusal:
@@ -213,6 +247,14 @@ def recover(
             yield record
         except Refusal as refusal:
             log.error("vault_damaged: %s", refusal)
+
+
+def _counted_later(record: CallRecord, since_ns: int) -> CallRecord:
+    """Its counted moment is of when the state was made, as its time is: the call's end came so much later."""
+    if not isinstance(record.counted, CountedMoment):
+        return record
+    ms = max(0, record.counted.ms + since_ns // NS_PER_MS)
+    return msgspec.structs.replace(record, counted=msgspec.structs.replace(record.counted, ms=ms))
 
 
 def following(ticks: dict[int, Tick], at: int) -> Iterator[Tick]:
