@@ -17,7 +17,7 @@ TESTS = Path(__file__).parent
 
 def run_on_small_disk(child: Path, folder: Path, size_kb: int) -> dict[str, Any]:
     """What `child FOLDER` says as JSON, with `folder` a tmpfs of `size_kb`. Skips where nothing can be mounted."""
-    command = _unshare()
+    command = unshare()
     if command is None:
         pytest.skip("neither root nor a user namespace: no file system can be mounted to be filled")
     mount = f'mount -t tmpfs -o size={size_kb}k full "$1" && exec "$2" "$3" "$1"'
@@ -31,7 +31,7 @@ def run_on_small_disk(child: Path, folder: Path, size_kb: int) -> dict[str, Any]
     return seen
 
 
-def _unshare() -> list[str] | None:
+def unshare() -> list[str] | None:
     """The command that gives a namespace in which tmpfs can be mounted, root or not; None where neither works."""
     for command in (["unshare", "-m"], ["unshare", "-rm"]):
         probe = [*command, "mount", "-t", "tmpfs", "probe", "/mnt"]

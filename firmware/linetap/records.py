@@ -361,6 +361,7 @@ class RecorderState(ServiceState, kw_only=True):
     walk: WalkState | None = None
     removal: RemovalState | None = None  # somebody wants to pull the disk; ready: all calls are sealed
     standing: list[str] = []  # its threads that hang: vault, journal
+    not_kept: str | None = None  # why a successor would not know of the calls in progress
     update: UpdateState | None = None  # None: there was never one
     order: OrderState | None = None  # None: there was none on the card in this boot
 

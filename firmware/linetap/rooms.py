@@ -6,6 +6,7 @@ Where nobody has made them (a demo, a replay, a test: one user is all services) 
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 AUDIO = "audio"  # capture's; the recorder may enter, and nobody else
@@ -32,10 +33,11 @@ def socket_path(run_dir: Path, card: int) -> Path:
 
 
 def make(folder: Path, private: bool = False) -> Path:
-    """The folder, made if it is missing."""
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700 if private else 0o750, exist_ok=True)
+    """The folder, made if it is missing. Where it cannot be, whoever writes into it finds out, and says so."""
+    with contextlib.suppress(OSError):
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700 if private else 0o750, exist_ok=True)
     return folder
 
 

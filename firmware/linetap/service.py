@@ -31,7 +31,16 @@ STATE_EVERY_MS = 250
 START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration is another one now, whoever supervises starts it anew
 DEAD_AFTER_MS = 1500
 _RENEWED = "renewed"  # no .json: nobody's state
-_TAKES_NOTHING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOENT, errno.EACCES)  # of a folder
+_TAKES_NOTHING = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.ENOENT,
+    errno.EACCES,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)  # of a folder
 STATE_KIND = "state"
 _MOST_BYTES = 1 << 20  # of a state: 128 lines have 40 kB
 
@@ -93,9 +102,7 @@ class InstanceLock:
 
 def lock_of(run_dir: Path, service: str) -> InstanceLock:
     """Of one of the four services: none of them ends because its room is full."""
-    with contextlib.suppress(OSError):
-        rooms.enter_own(run_dir, service)
-    return InstanceLock(rooms.own(run_dir, service), service, optional=True)
+    return InstanceLock(rooms.enter_own(run_dir, service), service, optional=True)
 
 
 class _Renewed(msgspec.Struct):

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from linetap import handover, learned, rooms
+from linetap.clock import SYSTEM
 from linetap.config import load_config
 from linetap.config.places import require_usual_places
 from linetap.config.schema import LEARNED, RUN_DIR, VAULT
@@ -97,7 +98,7 @@ def test_a_state_that_is_nested_without_end_is_none(run_dir: Path) -> None:
 
 
 def test_a_request_that_is_nested_without_end_ends_nobody(run_dir: Path) -> None:
-    door, caller = Door(run_dir), Caller(run_dir / "door" / "recorder.sock")
+    door, caller = Door(run_dir, SYSTEM), Caller(run_dir / "door" / "recorder.sock")
     done: list[RecorderCommand] = []
     try:
         for data in (b'{"verb":"start_walk","by":"button","x":' + b"[" * 4000, b'{"verb":"start_walk","by":"button"}'):

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from linetap import handover, rooms
-from linetap.clock import NS_PER_S, ManualClock
+from linetap.clock import NS_PER_S, SYSTEM, ManualClock
 from linetap.durable.replace import replace_in_ram
 from linetap.evidence import sealed
 from linetap.recorder.door import Door
@@ -69,7 +69,7 @@ def test_a_service_goes_on_where_the_recorder_says_that_it_has_to_start_again(ru
 
 
 def test_the_panel_cannot_end_the_recorder(run_dir: Path) -> None:
-    with closing(Door(run_dir)) as door, closing(Caller(run_dir / RECORDER_SOCKET)) as panel:
+    with closing(Door(run_dir, SYSTEM)) as door, closing(Caller(run_dir / RECORDER_SOCKET)) as panel:
         for packet in (b'{"verb":"\xff"}', b'{"verb":"start_walk","by":"\xff"}', b"\xff"):
             panel.send(packet)
             for _ in range(2):

@@ -31,6 +31,7 @@ from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap.config.schema import Config
 from linetap.desk.watch.leds import shown as shown_at_the_desk
 from linetap.desk.watch.units import Units
+from linetap.durable import broken
 from linetap.panel.legend import CONDITIONS
 from linetap.panel.service import Panel
 from linetap.provision import CARD_WRONG
@@ -160,6 +161,7 @@ RAISED: dict[str, Ill] = {code: of_line(code) for code in LINES} | {
     "command_refused": of_recorder(refused_commands=RefusedState(1, "command_signer")),
     "order_refused": of_recorder(),
     "file_broken": of_recorder(broken_files=["commands.json"]),
+    "log_changed": of_recorder(logs_kept=["log.before-1"]),
 }  # fmt: skip
 RAISED["order_refused"].states["recorder"].order = OrderState("2026-11-24T03:00:00.000Z", "order_signer", "5f" * 32)
 
@@ -182,6 +184,7 @@ class Views:
     """A unit of which everything is well, but for one thing."""
 
     def __init__(self, run_dir: Path, root: Path, ill: Ill, monkeypatch: pytest.MonkeyPatch) -> None:
+        broken.forget()  # what an earlier test of this process found
         self.ill, self.run_dir = ill, run_dir
         self.clock = ManualClock(utc_ns=1_800_000_000 * NS_PER_S, monotonic_ns=1000 * NS_PER_S)
         for name, text in (WELL | ill.files).items():

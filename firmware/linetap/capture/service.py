@@ -9,7 +9,7 @@ import os
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from linetap import __version__
+from linetap import __version__, rooms
 from linetap.board import open_card
 from linetap.clock import SYSTEM
 from linetap.config.schema import Card, Config
@@ -18,6 +18,7 @@ from linetap.notices import load_notices
 from linetap.records import CaptureState, Fault
 from linetap.ring import RingWriter
 from linetap.service import START_AGAIN, StateFile, Stop, lock_of, start_logging, try_realtime
+from linetap.standby import stand_by
 
 from .alsa import Codec
 from .commands import Commands
@@ -50,6 +51,9 @@ def run(config: Config, card_number: int) -> int:
             state.fault = Fault(error.code, str(error))
             file.write(state)
             raise
+        except OSError as error:
+            places = [rooms.room(config.run_path, name), config.run_path / rooms.AUDIO]
+            return stand_by(error, places, state, file, stop, SYSTEM)
     return START_AGAIN if file.outdated and not stop.requested else 0
 
 

@@ -24,7 +24,7 @@ def _silenced(services: Services) -> Iterator[tuple[str, str]]:
 def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
     found = list(_silenced(snapshot.services))
     if not found:
-        return None
+        return _not_kept(snapshot.services)
     names = ", ".join(f"{name}: {why}" for name, why in found)
     room = " ".join(sorted({f"/run/linetap/{name.partition('@')[0]}" for name, _ in found}))
     records = all(name in ("reporter", "panel") for name, _ in found)
@@ -36,6 +36,20 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
         text_en=f"A service cannot write its state ({names}). {en}",
         action_ko=f"df {room} 명령으로 무엇이 차 있는지 보고, 통화가 없을 때 기기를 다시 시작하십시오.",
         action_en=f"See what fills it (df {room}), and restart the unit while no line is in use.",
+    )
+
+
+def _not_kept(services: Services) -> Trouble | None:
+    recorder = services.recorder.word
+    if recorder is None or recorder.not_kept is None:
+        return None
+    why = recorder.not_kept
+    return Trouble(
+        severity="warning",
+        text_ko=f"진행 중인 통화의 상태를 보관하지 못합니다 ({why}). recorder가 다시 시작하면 녹음이 끊깁니다.",
+        text_en=f"The state of calls in progress cannot be kept ({why}). Recording goes on; a restart would cut it.",
+        action_ko="df /run/linetap/calls 명령으로 무엇이 차 있는지 보고, 통화가 없을 때 기기를 다시 시작하십시오.",
+        action_en="See what fills it (df /run/linetap/calls), and restart the unit while no line is in use.",
     )
 
 

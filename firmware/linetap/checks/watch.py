@@ -108,6 +108,7 @@ class Watch:
     _mount: Mount | None = field(init=False, default=None)
     _progress: dict[str, _Progress] = field(init=False, default_factory=dict)
     _readers: dict[str, StateReader[Any]] = field(init=False, default_factory=dict)
+    _unwritten: dict[str, tuple[str, int]] = field(init=False, default_factory=dict)
     _cards: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -151,6 +152,11 @@ class Watch:
             progress.note(state)
         grace_over = now_ns - self._started_ns >= self.grace_ms * NS_PER_MS
         seen = judge(state, now_ns, grace_over, progress.moved_ns, progress.since_ns)
-        if seen.status == "dead" and (fault := fault_of(rooms.room(self.config.run_path, name))) is not None:
-            return replace(seen, unwritten=fault)
-        return seen
+        if seen.status != "dead":
+            return seen
+        if (fault := fault_of(rooms.room(self.config.run_path, name))) is not None:
+            self._unwritten[name] = (fault, now_ns)
+        known, known_ns = self._unwritten.get(name, (None, 0))
+        if known is None or now_ns - known_ns >= DEAD_NS:  # so long after its cure nothing new need be there
+            return seen
+        return replace(seen, unwritten=known)

@@ -17,6 +17,7 @@ import msgspec
 
 from linetap import rooms
 from linetap.durable.smallfile import SmallFile
+from linetap.recorder import forsuccessor
 from linetap.recorder.calls.memory import LineMemory, Names
 from linetap.recorder.smdr.join import SmdrMemory
 from linetap.recorder.vault.jobs import Job
@@ -56,7 +57,7 @@ _FILE = SmallFile("checkpoint", Checkpoint, 64 << 20, msgpack=True)
 
 
 def save(run_dir: Path, checkpoint: Checkpoint) -> None:
-    _FILE.replace_in_ram(rooms.make(run_dir / rooms.CALLS, private=True) / NAME, checkpoint, private=True)
+    forsuccessor.keep(rooms.make(run_dir / rooms.CALLS, private=True) / NAME, _FILE.encode(checkpoint))
 
 
 def load(run_dir: Path) -> Checkpoint:

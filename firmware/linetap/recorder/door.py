@@ -10,10 +10,12 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.clock import NS_PER_S, Clock
 from linetap.handover import decoded
 from linetap.records import RECORDER_SOCKET, RecorderCommand, Refused, Walking
 from linetap.sockets import Listener
 
+TRY_EVERY_S = 3
 PANEL_USER = "linetap-panel"  # systemd/sysusers.d
 
 Obey = Callable[[RecorderCommand], Refused | Walking | None]
@@ -22,13 +24,31 @@ log = logging.getLogger("linetap.recorder")
 
 
 class Door:
-    def __init__(self, run_dir: Path) -> None:
-        self._listener = Listener(run_dir / RECORDER_SOCKET, PANEL_USER)
+    def __init__(self, run_dir: Path, clock: Clock) -> None:
+        self._path, self._clock = run_dir / RECORDER_SOCKET, clock
+        self._listener: Listener | None = None
+        self._why, self._next_ns = "", clock.monotonic_ns()
+        self._open()
         self._decoder = msgspec.json.Decoder(RecorderCommand)
+
+    def _open(self) -> None:
+        """Where there is no room for a socket nobody can ask for anything, and calls are recorded all the same."""
+        self._next_ns += TRY_EVERY_S * NS_PER_S
+        try:
+            self._listener = Listener(self._path, PANEL_USER)
+        except OSError as error:
+            why = error.strerror or str(error)
+            if why != self._why:
+                log.error("door_closed: %s: %s; button and walk tests ask in vain", self._path, why)
+            self._why = why
 
     def serve(self, obey: Obey) -> bool:
         """All that is waiting; whether any of it was done."""
         done = False
+        if self._listener is None:
+            if self._clock.monotonic_ns() >= self._next_ns:
+                self._open()
+            return False
         for peer, data in self._listener.poll():
             try:
                 answer = obey(decoded(data, self._decoder))
@@ -44,4 +64,5 @@ class Door:
         return done
 
     def close(self) -> None:
-        self._listener.close()
+        if self._listener is not None:
+            self._listener.close()

@@ -8,14 +8,14 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from linetap import __version__, learned, unitkeys
+from linetap import __version__, learned, rooms, unitkeys
 from linetap.clock import SYSTEM, Clock
 from linetap.config import Config, change, config_sha256
 from linetap.durable import broken, kept
 from linetap.errors import LinetapError
 from linetap.evidence import sealed, walk
 from linetap.notices import keep_copies, load_notices
-from linetap.recorder import cardorder, checkpoint
+from linetap.recorder import cardorder, checkpoint, forsuccessor
 from linetap.recorder.calls.memory import LineMemory, Names, Surroundings
 from linetap.recorder.calls.retention import default_class
 from linetap.recorder.checkpoint import MOST_FAILURES, Failed
@@ -45,6 +45,7 @@ from linetap.records import (
 )
 from linetap.ring import Batch
 from linetap.service import START_AGAIN, StateFile, Stop, alive, credential, lock_of, read_state, start_logging
+from linetap.standby import stand_by
 from linetap.timekeeping import clock_quality
 
 _OF_SMALL_FILES = ("", "outbox", "faults", "keys", "smdr")  # of the vault: what was set aside there lately is told
@@ -69,6 +70,8 @@ def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) 
             state.fault = Fault(error.code, str(error))
             state_file.write(state)
             raise
+        except OSError as error:
+            return stand_by(error, [config.vault_path, *_rooms(config)], state, state_file, stop, clock)
         log.info("unit %s, %d lines, configuration %s", config.unit, len(config.line), state.config_sha256[:12])
         try:
             while not (stop.requested or state_file.outdated) and service.vault.failure is None:
@@ -78,6 +81,10 @@ def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) 
     if service.vault.failure:
         return 1
     return START_AGAIN if state_file.outdated and not stop.requested else 0
+
+
+def _rooms(config: Config) -> list[Path]:
+    return [rooms.room(config.run_path, "recorder"), config.run_path / rooms.CALLS]
 
 
 class Service:
@@ -124,7 +131,7 @@ class Service:
         self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
         around.ended.append(self.guide.call_over)
         self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.untold)
-        self.door = Door(config.run_path)
+        self.door = Door(config.run_path, clock)
         self.vault.start()
 
     def turn(self) -> None:
@@ -226,11 +233,12 @@ class Service:
         state.gap_ms, state.written_bytes = round(self.vault.gap_ms, 3), self.vault.written_bytes
         state.clock, state.overtaken_ns = self._pulse.clock_state(), self.cards.overtaken_ns
         state.ring_lag_ms = max(f.lag_ms() for f in self.cards.followers.values())
-        state.disk_free_bytes, state.disk_total_bytes = self.vault.free_bytes()
+        with contextlib.suppress(OSError):  # the vault's own thread says what is wrong
+            state.disk_free_bytes, state.disk_total_bytes = self.vault.free_bytes()
         if self.smdr is not None:
             self.smdr.tell(state)
         self._upkeep.change.quiet = state.config_pending is not None and self._quiet()
-        state.standing = self.vault.standing()
+        state.standing, state.not_kept = self.vault.standing(), forsuccessor.fault()
         self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=self.vault.hangs())
 
     def _quiet(self) -> bool:

@@ -20,6 +20,7 @@ from linetap.durable.smallfile import SmallFile
 from linetap.errors import Refusal
 from linetap.evidence import g711, sealed
 from linetap.evidence.ofcall import OfCall
+from linetap.recorder import forsuccessor
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.ports import AudioSource, Stretches
 from linetap.recorder.vault.epochs import Epochs
@@ -29,7 +30,6 @@ from linetap.recorder.vault.jobs import Open, OpenCall
 from linetap.recorder.vault.journal.entries import next_seam
 from linetap.records import Audio, CallRecord
 from linetap.ring import RATE_HZ, Stretch
-from linetap.service import remove_quietly
 
 NOT_ANNOUNCED = "not_announced"  # the cause of such a gap
 MOST_FRAMES_AT_ONCE = 30 * RATE_HZ  # so that a backlog of one call does not starve the others
@@ -49,7 +49,7 @@ class Recording:
         self.permitted = state.first_frame
         self.withheld: Stretches = ()
         self.disk_was_full = False
-        self._path = path
+        self._path, self._is_kept = path, True
         self._handed: deque[tuple[int, bytes]] = deque(maxlen=MOST_HANDED)
         self._not_due_at = state.first_frame  # permitted when there was last not enough to write
         self._handed_from = self._handed_end = -1  # the newest of it that follow one another, in samples
@@ -116,6 +116,8 @@ class Recording:
         end = min(end, position + MOST_FRAMES_AT_ONCE)
         if end <= position:
             return 0, 0.0
+        if not self._is_kept:
+            self._remember()
         if mulaw := self._handed_over(position - self.state.first_frame, end - self.state.first_frame):
             self.folder.write(mulaw)
             self.disk_was_full = False
@@ -180,10 +182,10 @@ class Recording:
         self.state.gaps = joined(self.state.gaps, gap_of(frame - self.state.first_frame, frames, named))
 
     def _remember(self) -> None:
-        _FILE.replace_in_ram(self._path, self.state, private=True)
+        self._is_kept = forsuccessor.keep(self._path, _FILE.encode(self.state))
 
     def forget(self) -> None:
-        remove_quietly(self._path)
+        forsuccessor.forget(self._path)
 
 
 def _silence(first: int, end: int) -> Stretch:

@@ -33,6 +33,7 @@ from linetap.errors import Refusal
 from linetap.evidence import sealed
 from linetap.evidence.unitlog import Kind
 from linetap.evidence.walk import WalkReport
+from linetap.recorder import forsuccessor
 from linetap.recorder.ports import AudioSource, CallNote, Stretches, last_note
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.epochs import Epochs
@@ -103,6 +104,7 @@ class VaultWriter:
         self._thread: threading.Thread | None = None
         self._steps = Steps("vault", clock)
         self._refused: str | None = None
+        self._passed_over = 0
         self._closed: str | None = None
         self._failure: BaseException | None = None
         self._journal = journal
@@ -285,8 +287,11 @@ class VaultWriter:
 
     def _put(self, job: Job) -> None:
         with self._changed:
-            if len(self._jobs) >= MOST_JOBS:
-                raise OSError(f"the vault has not taken anything for {MOST_JOBS} jobs")
+            if len(self._jobs) >= MOST_JOBS and not isinstance(job, Open | Close):
+                if not self._passed_over:  # of calls that are refused: what is recorded has its end, however long
+                    log.error("jobs_passed_over: the vault has taken nothing for %d jobs", MOST_JOBS)
+                self._passed_over += 1
+                return
             self._jobs.append(job)
             self._changed.notify()
 
@@ -556,7 +561,7 @@ class VaultWriter:
         for recording in self._recordings.values():
             self._journal.opened(recording, self._index.of_one_call())
         self._journal.begin(going_on)
-        marker.touch()
+        forsuccessor.keep(marker, b"")
         self._recovered = True
 
     def _left(self) -> Left:

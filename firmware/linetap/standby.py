@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A service that cannot begin because a folder takes nothing stands by, says so once, and begins when it does.
+
+It would otherwise end and be started again for ever, and write the same lines into a log that is kept on a disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from linetap.clock import NS_PER_S, Clock
+from linetap.records import Fault, ServiceState
+from linetap.service import START_AGAIN, StateFile, Stop
+
+CANNOT_BEGIN = "cannot_begin"  # the fault's code
+TRY_EVERY_S = 3
+_TURN_S = 0.1
+_PROBE = b"\0" * 4096
+
+log = logging.getLogger("linetap.service")
+
+
+def stand_by(
+    error: OSError, places: Sequence[Path], state: ServiceState, file: StateFile, stop: Stop, clock: Clock
+) -> int:
+    """Until all of `places` take a file: START_AGAIN; 0 when it is told to stop."""
+    why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    log.error("%s: %s; it begins when its folders take files again", CANNOT_BEGIN, why)
+    state.fault = Fault(CANNOT_BEGIN, why)
+    next_ns = clock.monotonic_ns() + TRY_EVERY_S * NS_PER_S
+    while not stop.requested:
+        state.progress += 1
+        if file.due():
+            file.write(state, idle=True, in_spite=True)  # standing by is what there is to do
+        if clock.monotonic_ns() >= next_ns:
+            next_ns += TRY_EVERY_S * NS_PER_S
+            if all(map(_takes_a_file, places)):
+                return START_AGAIN
+        clock.sleep(_TURN_S)
+    return 0
+
+
+def _takes_a_file(folder: Path) -> bool:
+    """access(2) does not know of a full file system, nor of an ext4 that has closed itself after an error."""
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, _PROBE)
+        finally:
+            os.close(fd)
+            with contextlib.suppress(OSError):
+                probe.unlink()
+    except OSError:
+        return False
+    return True

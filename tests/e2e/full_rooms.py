@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit whose folders in RAM and whose vault are file systems of their own, and what is done to these meanwhile.
+
+A child of its own (`python full_rooms.py FOLDER`), in a mount namespace of its own; says what it saw as JSON. See
+test_full_rooms.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from world import World
+
+from linetap.bench.processes import Child
+from linetap.board.simulated import leds_shown
+from linetap.clock import NS_PER_S, SYSTEM
+from linetap.config.schema import Config
+from linetap.records import PanelState, ReporterState
+from linetap.service import START_AGAIN, read_state
+
+ROOMS = {
+    "audio": "64m",
+    "calls": "4m",
+    "capture": "1m",
+    "door": "64k",
+    "panel": "256k",
+    "recorder": "1m",
+    "reporter": "1m",
+}
+SERVICES = ("capture", "recorder", "reporter", "panel")
+LED_MS = 2000
+SCRIPT = "lines = 2\nseed = 3\n" + "".join(
+    f'[[call]]\nline = {1 + n % 2}\nstart_s = {2.0 + 4 * n}\ndirection = "in"\nrings = 1\ntalk_after_s = 0.0\n'
+    "talk_s = 4.0\ndense_dbm0 = -20.0\n"
+    for n in range(120)
+)
+VAULT_MB = 96
+_CREDENTIALS = struct.calcsize("3i")
+
+
+def run(*words: object) -> str:
+    return subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True).stdout
+
+
+class Notified:
+    """systemd's end of sd_notify(3): who has said WATCHDOG=1, by pid."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._socket.bind(str(path))
+        self.fed: Counter[int] = Counter()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            data, ancillary, _, _ = self._socket.recvmsg(256, socket.CMSG_SPACE(_CREDENTIALS))
+            pid = struct.unpack("3i", ancillary[0][2][:_CREDENTIALS])[0]
+            self.fed[pid] += data == b"WATCHDOG=1"
+
+
+class RoomyWorld(World):
+    """Its rooms are small file systems, and so is its vault."""
+
+    def prepare(self, *words: Any, **more: Any) -> Config:
+        self.rooms = {name: self.run_dir / name for name in ROOMS}
+        for name, room in self.rooms.items():
+            room.mkdir(exist_ok=True)
+            run("mount", "-t", "tmpfs", "-o", f"size={ROOMS[name]},nr_inodes=64", "tmpfs", room)
+        image, self.vault = self.folder / "vault.img", self.folder / "vault"
+        with image.open("wb") as file:
+            file.truncate(VAULT_MB << 20)
+        run("mkfs.ext4", "-q", image)
+        self.vault.mkdir()
+        run("mount", "-o", "loop,errors=remount-ro", image, self.vault)
+        self._stack.callback(self._leave)
+        self.notified = Notified(self.run_dir / "notify")
+        os.environ |= {"NOTIFY_SOCKET": str(self.run_dir / "notify"), "WATCHDOG_USEC": "2000000"}
+        self.children._env |= {"NOTIFY_SOCKET": str(self.run_dir / "notify"), "WATCHDOG_USEC": "2000000"}
+        return super().prepare(*words, **more)
+
+    def _leave(self) -> None:
+        for place in (*self.rooms.values(), self.vault):
+            while subprocess.run(["umount", "-l", place], capture_output=True, check=False).returncode == 0:
+                pass
+
+    def condition(self) -> str:
+        state = read_state(self.run_dir, "panel", PanelState)
+        return state.unit_state if state is not None else ""
+
+    def alerts(self) -> set[str]:
+        """As the reporter judges them, which publishes them where there is a broker."""
+        state = read_state(self.run_dir, "reporter", ReporterState)
+        return set(state.told) if state is not None else set()
+
+    @contextmanager
+    def broken(self, name: str, how: str) -> Iterator[None]:
+        room = self.rooms[name]
+        match how:
+            case "bytes" | "inodes":
+                made = list(_filled(room, how))
+                yield
+                for path in made:
+                    path.unlink()
+            case "read_only":
+                run("mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", room)
+                yield
+                run("umount", "-l", room)
+            case "gone":
+                run("mount", "--move", room, self._aside())
+                room.rmdir()
+                room.touch()
+                yield
+                room.unlink()
+                room.mkdir(exist_ok=True)
+                run("mount", "--move", self._aside(), room)
+            case _:
+                raise AssertionError(how)
+
+    def _aside(self) -> Path:
+        aside = self.folder / "aside"
+        aside.mkdir(exist_ok=True)
+        return aside
+
+    def break_vault(self) -> None:
+        device = Path(run("findmnt", "-no", "SOURCE", self.vault).strip()).name
+        Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1")
+
+
+def _filled(room: Path, how: str) -> Iterator[Path]:
+    for n in range(4096):
+        path = room / f"ballast{n}"
+        try:
+            with path.open("xb") as file:
+                yield path
+                while how == "bytes":
+                    file.write(bytes(4096))
+                    file.flush()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            return
+
+
+class Seen:
+    def __init__(self, world: RoomyWorld, services: dict[str, Child]) -> None:
+        self.world, self.services = world, services
+        self.log_at = {name: child.log.stat().st_size for name, child in services.items()}
+        self.fed_at = dict(world.notified.fed)
+        self.sealed_at = len(world.records())
+        self.conditions: list[tuple[int, str, str]] = []
+        self.alerts: set[str] = set()
+        self.began_ns = SYSTEM.monotonic_ns()
+
+    def watch(self, seconds: float) -> None:
+        end_ns = SYSTEM.monotonic_ns() + round(seconds * NS_PER_S)
+        while SYSTEM.monotonic_ns() < end_ns:
+            ms = (SYSTEM.monotonic_ns() - self.began_ns) // 1_000_000
+            with contextlib.suppress(OSError):
+                lit = "".join(name[0] for name, on in leds_shown(self.world.run_dir).items() if on)
+                self.conditions.append((ms, lit, self.world.condition()))
+            self.alerts |= self.world.alerts()
+            SYSTEM.sleep(0.05)
+
+    def as_json(self) -> dict[str, Any]:
+        said = {name: child.log.read_bytes()[self.log_at[name] :].decode() for name, child in self.services.items()}
+        red_ms = next((ms for ms, lit, _ in self.conditions if "f" in lit), None)
+        return {
+            "alive": {name: child.process.poll() is None for name, child in self.services.items()},
+            "fed": {
+                name: self.world.notified.fed[child.process.pid] - self.fed_at.get(child.process.pid, 0)
+                for name, child in self.services.items()
+            },
+            "conditions": sorted({condition for _, _, condition in self.conditions}),
+            "fault_lit_ms": red_ms,
+            "dark_ms": next((ms for ms, lit, _ in self.conditions if "r" not in lit), None),
+            "alerts": sorted(self.alerts),
+            "tracebacks": sum(text.count("Traceback") for text in said.values()),
+            "errors": {
+                name: re.findall(r"<[345]>.*", text) for name, text in said.items() if re.search("<[345]>", text)
+            },
+            "sealed": len(self.world.records()) - self.sealed_at,
+        }
+
+
+def main(
+    folder: Path, cases: list[tuple[str, str]], starts: list[tuple[str, str, str]], each_s: float
+) -> dict[str, Any]:
+    """`cases`: room and how, in the middle of calls; `starts`: and which service begins in it. In the end the vault."""
+    script = folder / "script.toml"
+    script.write_text(SCRIPT)
+    seen: dict[str, Any] = {}
+    with RoomyWorld(folder, script, {"reserve_mb = 256": "reserve_mb = 8"}) as world:
+        services = {name: world.start(name) for name in SERVICES}
+        world.until(lambda: any(world.line_is(n, "recording") for n in (1, 2)), "a call is recorded")
+        for name, how in cases:
+            one = Seen(world, services)
+            with world.broken(name, how):
+                one.watch(each_s)
+            one.watch(each_s / 2)
+            seen[f"{name} {how}"] = one.as_json()
+        for service, name, how in starts:
+            world.children.end(services[service])
+            if name == "audio" and how in ("bytes", "inodes"):  # a ring that is there is taken over
+                for path in world.rooms[name].iterdir():
+                    path.unlink()
+            with world.broken(name, how):
+                services[service] = world.start(service)
+                one = Seen(world, services)
+                one.watch(each_s)
+            seen[f"{service} begins, {name} {how}"] = one.as_json()
+            _begin_anew(world, services, service)
+        one = Seen(world, services)
+        world.break_vault()
+        one.watch(max(each_s, 4.0))
+        seen["vault read_only"] = one.as_json()
+        world.children.end(services["recorder"])
+        services["recorder"] = world.start("recorder")
+        one = Seen(world, services)
+        one.watch(max(each_s, 4.0))
+        seen["recorder begins, vault read_only"] = one.as_json()
+    return seen
+
+
+def _begin_anew(world: RoomyWorld, services: dict[str, Child], service: str) -> None:
+    """As systemd does, where it has ended to begin anew: with 75, and with nothing else."""
+    SYSTEM.sleep(4)
+    if (status := services[service].process.poll()) is not None:
+        assert status == START_AGAIN, f"{service} ended with {status}"
+        world.children.children.remove(services[service])
+        services[service] = world.start(service)
+    world.until(lambda: world.condition() != "", "the panel is there")
+
+
+if __name__ == "__main__":
+    words = json.loads(sys.argv[2])
+    print(json.dumps(main(Path(sys.argv[1]), words["cases"], words["starts"], words["each_s"])))

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder in RAM that is full, read-only or away kills nobody: four real services on file systems of their own.
+
+Each room is a tmpfs, filled to its last byte or its last inode, or covered by one that takes nothing, while calls are
+recorded; and the vault an ext4 that closes itself after an error. The processes live, are vouched for to systemd, say
+it once, record on, and LEDs and alerts say that nobody can read what they do.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from small_disk import unshare
+
+CHILD = Path(__file__).with_name("full_rooms.py")
+STATE_ROOMS = ("capture", "recorder", "reporter", "panel")  # where a state lies that others read
+HOWS = ("bytes", "inodes", "read_only", "gone")
+# Of what is told besides the one line that is looked for: a busy machine, and alerts, which are the checks' words.
+PASSED_OVER = re.compile(
+    r"reporter\.alert|overrun|capture_restart|no_realtime|ring_unlocked|goes on after|power_cut|broker|line \d"
+)
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def seen_by(tmp_path: Path, cases: list[Any], starts: list[Any], each_s: float) -> dict[str, Any]:
+    command = unshare()
+    if command is None:
+        pytest.skip("neither root nor a user namespace: no file system can be mounted to be filled")
+    probe = [*command, "sh", "-c", "modprobe loop 2>/dev/null; losetup -f"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no loop device: no ext4 can be mounted that closes itself")
+    words = json.dumps({"cases": cases, "starts": starts, "each_s": each_s})
+    done = subprocess.run(
+        [*command, sys.executable, str(CHILD), str(tmp_path), words],
+        capture_output=True, check=False, text=True, timeout=580,
+        env={"PYTHONPATH": f"{CHILD.parents[1]}:{CHILD.parent}", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def holds(name: str, one: dict[str, Any]) -> None:
+    assert all(one["alive"].values()), f"{name}: {one['alive']}"
+    assert one["tracebacks"] == 0, name
+    assert all(fed > 0 for fed in one["fed"].values()), f"{name}: systemd would start {one['fed']} anew"
+    for service, lines in one["errors"].items():
+        own = [line for line in lines if not PASSED_OVER.search(line)]
+        assert len(own) == len(set(own)) <= 3, f"{name}: {service} says {own}"
+    room = name.split()[-2]
+    if room in STATE_ROOMS:
+        assert "state_unwritten" in one["alerts"] or room == "reporter", f"{name}: {one['alerts']}"
+        told = {"state_unwritten", "unit_check", "not_recording"} & set(one["conditions"])
+        assert told or room == "panel", f"{name}: {one['conditions']}"
+
+
+def vault_holds(seen: dict[str, Any]) -> None:
+    for name in ("vault read_only", "recorder begins, vault read_only"):
+        one = seen[name]
+        holds(name, one)
+        assert {"not_recording", "vault_read_only"} <= set(one["alerts"]), name
+        assert "not_recording" in one["conditions"], f"{name}: {one['conditions']}"
+
+
+def test_a_sample(tmp_path: Path) -> None:
+    seen = seen_by(tmp_path, [["recorder", "bytes"], ["calls", "read_only"]], [], 3.0)
+    for name in ("recorder bytes", "calls read_only"):
+        holds(name, seen[name])
+    assert "state_unwritten" in seen["calls read_only"]["alerts"]
+    vault_holds(seen)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("room", [*STATE_ROOMS, "audio", "calls", "door"])
+def test_every_room_in_every_way(room: str, tmp_path: Path) -> None:
+    service = {"audio": "capture", "calls": "recorder", "door": "recorder"}.get(room, room)
+    # What the rings lie in is taken away under a running capture by nobody but root, and then the audio is gone.
+    ways = [how for how in HOWS if (room, how) != ("audio", "gone")]
+    seen = seen_by(tmp_path, [[room, how] for how in ways], [[service, room, how] for how in ways], 5.0)
+    for name, one in seen.items():
+        if "vault" not in name:
+            holds(name, one)
+    recorded = sum(seen[f"{room} {how}"]["sealed"] for how in ways)
+    assert recorded >= len(ways), "calls were recorded and sealed all the while"
+    vault_holds(seen)
