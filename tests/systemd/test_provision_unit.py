@@ -22,9 +22,11 @@ def test_a_card_is_taken_and_a_wrong_one_fails_nothing_but_itself() -> None:
         (made.root / "etc/linetap/unit.toml").symlink_to(CONFIG)
         made.boot()
         _take(made, _packed(made.folder))
+        _remember(made)
 
 
 def _packed(folder: Path) -> str:
+    folder.mkdir(exist_ok=True)
     custodian = linetap("keygen", "custodian", "-o", folder / "custodian.txt").strip()
     epoch = linetap("keygen", "epoch", "-o", folder / "epoch.txt").strip()
     linetap(
@@ -53,6 +55,24 @@ def _take(made: Guest, card: str) -> None:
     assert "floor-03" in made.run("linetap", "config", "check", "/etc/linetap/unit.toml")
     assert "Address=10.1.2.3/24" in made.run("cat", "/etc/systemd/network/10-linetap.network")
     assert made.run("sh", "-c", f"systemd-analyze verify /etc/systemd/system/{UNIT} 2>&1") == ""
+
+
+def _remember(made: Guest) -> None:
+    """A unit that an older version commissioned: at the next start, with nothing on the card, it knows whose it is."""
+    memory = "/etc/linetap/order.json"
+    made.run("systemctl", "stop", UNIT)
+    made.run("rm", "-f", f"{CARD}/linetap-done.txt", f"{CARD}/floor-03.request")
+    made.run("systemctl", "start", UNIT)
+    assert made.property(UNIT, "ConditionResult") == "no", "there is nothing to do, and python is not started"
+    made.run("rm", memory)
+    made.run("systemctl", "start", UNIT)
+    assert made.property(UNIT, "Result") == "success"
+    assert '"unit":"floor-03"' in made.run("cat", memory)
+    made.run("rm", "/etc/linetap/unit.toml")
+    made.run("systemctl", "stop", UNIT)
+    _write(made, _packed(made.folder / "thief"))
+    made.run("systemctl", "start", UNIT, check=False)
+    assert "[order_no_authority]" in made.run("cat", f"{CARD}/linetap-error.txt")
 
 
 def _write(made: Guest, text: str) -> None:
