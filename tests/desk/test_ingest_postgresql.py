@@ -29,7 +29,7 @@ from linetap.desk.ingest.service import alone
 from linetap.desk.ingest.store import Store
 from linetap.desk.serve.calls import story as calls_story
 from linetap.errors import AlreadyRunning
-from linetap.evidence import signers
+from linetap.evidence import keys, signers
 from postgres_rig import Postgres
 
 
@@ -98,6 +98,30 @@ def test_what_it_cannot_store_is_set_aside_or_left_out(engine: Engine, teller: T
     assert sorted(row["code"] for row in rows(engine, tables.set_aside)) == [
         "payload_malformed", "payload_malformed", "seq_taken", "signature_malformed",
     ]  # fmt: skip
+
+
+def test_another_disk_under_the_same_key(engine: Engine, tmp_path: Path) -> None:
+    """Chains apart, the old one's hole stated as lost, and the one in use confirmed."""
+    store, key = Store(engine), keys.new_unit_key()
+    old, new = (Teller(tmp_path / name, key=key, vault=name) for name in ("0000100000000001", "0000200000000002"))
+    for teller, call in ((old, 1), (new, 2)):
+        teller.call(call)
+    reports = old.reports()
+    store.write([*reports[:2], reports[4]], trusted(old))
+    assert store.write(new.reports(late_s=60), trusted(old)) == {
+        (UNIT, f"{new.origin} {new.vault}"): new.outbox.last_seq
+    }
+    with engine.begin() as db:
+        db.execute(tables.alerts.update().where(tables.alerts.c.code == "vault_new").values(ended_at="x"))
+    assert [(row["code"], row["last"] - row["first"]) for row in rows(engine, tables.alerts)] == [
+        ("events_lost", 2), ("vault_new", -1),
+    ]  # fmt: skip
+    holes = Holes(engine, ManualClock(START_NS))
+    assert holes.look() == []
+    store.write(reports, trusted(old))
+    Holes(engine, ManualClock(START_NS)).look()
+    assert all(row["ended_at"] for row in rows(engine, tables.alerts))
+    assert store.words([(UNIT, f"{new.origin} {new.vault}")]) != {}
 
 
 def test_a_hole(engine: Engine, teller: Teller) -> None:

@@ -261,3 +261,23 @@ def test_the_log_knows_numbers_that_the_outbox_lost(tmp_path: Path) -> None:
     box = Outbox(tmp_path / "a" / "outbox", UNIT, one.sign, one.origin, 1 << 24, vault=OLD, used=last)
     assert (box.last_seq, box.confirmed) == (last, first - 1)
     assert box.append(CallEvent(seq=0, event="started", at=rfc3339(START_NS), unit="")) == last + 2
+
+
+def test_a_database_of_an_earlier_version_gets_what_is_missing(tmp_path: Path) -> None:
+    """Heads without the name of a log, and no table of vaults: the first start makes both, and the old rows count."""
+    url = f"sqlite:///{tmp_path / 'desk.db'}"
+    before, after = lost_disk(tmp_path)
+    engine = database.open_writer(url)
+    before.call(1)
+    Store(engine).write(before.reports(), trusted(before))
+    with engine.begin() as db:
+        db.exec_driver_sql("DROP TABLE vaults")
+        db.exec_driver_sql("ALTER TABLE heads DROP COLUMN log")
+    engine.dispose()
+    engine = database.open_writer(url)
+    desk = Desk(engine, Store(engine))
+    after.call(2)
+    desk.take(after, late_s=60)
+    assert desk.chains() == [(1, "", False), (2, NEW, True)]
+    assert len(rows(engine, tables.calls)) == 2
+    engine.dispose()

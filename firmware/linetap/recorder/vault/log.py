@@ -77,6 +77,8 @@ class UnitLog:
             files.remove_temporary(self._folder)
             self._forget()
             self._note_all(max(0, self._log.size - REMEMBERED))
+            if not self._has_head and (begun := logkept.begun(self._log)) is not None:
+                self._begun.append(begun)  # a cut may have come before it was told
             self._prove()
         if not self._log.size and (kept := logkept.numbers(vault)):  # a cut came before the new log said why it began
             self._begin_after(kept[-1], Misfit(OTHER, "found set aside", None), "", [])
@@ -249,7 +251,7 @@ class UnitLog:
         first = leaflog.encode(leaf | {"why": misfit.code, "kept": place})
         self._log.append_lines([first, *logkept.carried(self._folder.with_name(place)), *new])
         self._note_all(0)
-        self._begun.append(CallEvent(seq=0, event="log_begun", at=at, unit="", before=before, why=misfit.code))
+        self._begun = [CallEvent(seq=0, event="log_begun", at=at, unit="", before=before, why=misfit.code)]
         self._kept_ns = 0
 
     def _look_for_kept(self) -> None:

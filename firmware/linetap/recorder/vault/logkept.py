@@ -11,6 +11,7 @@ from linetap.durable import files
 from linetap.evidence import leaflog, unitlog
 from linetap.evidence.leaflog import LeafLog
 from linetap.evidence.unitlog import Leaf
+from linetap.records import CallEvent
 
 _CARRIED = b'"in_force"'  # what the next start is compared with: a log that begins anew must not forget it
 
@@ -52,6 +53,25 @@ def name_of(log: LeafLog) -> str:
     first = next(log.leaves(), None)
     leaf = None if first is None else _read(first)
     return leaf.log if leaf is not None and leaf.kind == "log_begun" else ""
+
+
+def begun(log: LeafLog) -> CallEvent | None:
+    """What is told of a log whose first leaf says that it took the place of another."""
+    first = next(log.leaves(), None)
+    try:
+        leaf = msgspec.json.decode(first or b"", type=_Begun)
+    except (ValueError, RecursionError):
+        return None
+    if leaf.kind != "log_begun":
+        return None
+    return CallEvent(seq=0, event="log_begun", at=leaf.at, unit="", before=leaf.before, why=leaf.why)
+
+
+class _Begun(msgspec.Struct):
+    kind: str
+    at: str
+    before: str = ""
+    why: str = ""
 
 
 def _read(line: bytes) -> Leaf | None:
