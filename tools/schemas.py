@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/schemas: a JSON Schema of every payload, made from the types that encode it. docs/asyncapi.yaml adds
+"""Writes docs/schemas: a JSON Schema of every payload, and of a call's record, made from the types that encode it.
+docs/asyncapi.yaml adds
 what a type cannot say. Run it as `.venv/bin/python tools/schemas.py` when one of them changes; a test compares.
 """
 
@@ -9,12 +10,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from linetap.evidence.command import Answer, Envelope
 from linetap.evidence.unitlog import Head
-from linetap.records import Alert, CallEvent
+from linetap.records import Alert, CallEvent, PersonalRecord, PublicRecord
 from linetap.reporter.discovery import Discovery
 from linetap.reporter.health import Health
 from linetap.reporter.messages import LineReport, Status
@@ -23,18 +25,33 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schemas"
 KINDS: tuple[type[msgspec.Struct], ...] = (
     Status, LineReport, CallEvent, Health, Alert, Head, Answer, Envelope, Discovery,
 )  # fmt: skip
+RECORDS: tuple[type[msgspec.Struct], ...] = (PublicRecord, PersonalRecord)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def files() -> dict[str, str]:
     """Name of the file -> its text."""
     made = {}
-    for kind in KINDS:
+    for kind in (*KINDS, *RECORDS):
         _, components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
         schema = components.pop(kind.__name__)
         schema = {"$schema": DIALECT, **schema} | ({"$defs": components} if components else {})
+        if kind in RECORDS:
+            _close(schema)
         made[f"{kind.__name__}.json"] = json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
     return made
+
+
+def _close(node: Any) -> None:
+    """No object in it has a field that is not declared: what nobody has declared public is published nowhere."""
+    if isinstance(node, dict):
+        if "properties" in node:
+            node["additionalProperties"] = False
+        for each in node.values():
+            _close(each)
+    elif isinstance(node, list):
+        for each in node:
+            _close(each)
 
 
 def main() -> int:

@@ -494,8 +494,19 @@ class UnitKeyRecord(msgspec.Struct, frozen=True, rename={"in_": "in"}):
     in_: KeyPlace
 
 
-class CallRecord(msgspec.Struct, kw_only=True):
-    """The whole record (meta.age, calls.jsonl). `public()` is what record.json holds."""
+class PersonalRecord(msgspec.Struct, kw_only=True):
+    """What meta.age holds beside that, sealed with the call: who called whom."""
+
+    dialled: str | None = None
+    caller: Caller | None = None
+    smdr: str | None = None
+
+
+class PublicRecord(msgspec.Struct, kw_only=True):
+    """What record.json holds, and whoever has a vault can read: nothing by which a person could be known.
+
+    What is added to a record goes here or into PersonalRecord, and into the manual's schema with it (tools/schemas.py).
+    """
 
     call_id: str
     unit: str
@@ -509,8 +520,6 @@ class CallRecord(msgspec.Struct, kw_only=True):
     ended_by: EndedBy | None = None
     continues: str | None = None
     duration_s: float | None = None
-    dialled: str | None = None
-    caller: Caller | None = None
     internal: bool = False
     internal_by: InternalBy | None = None
     disposition: Disposition = "recorded"
@@ -521,7 +530,6 @@ class CallRecord(msgspec.Struct, kw_only=True):
     files: dict[str, str] = {}
     clock: ClockRecord | None = None
     marks: list[Mark] = []
-    smdr: str | None = None
     retention: Retention | None = None
     counted: CountedMoment | msgspec.UnsetType = msgspec.UNSET  # when it was closed; unset in a replay, and of old
     actual: ActualTime | msgspec.UnsetType = msgspec.UNSET  # its other times are of a clock that was wrong
@@ -532,7 +540,37 @@ class CallRecord(msgspec.Struct, kw_only=True):
     suite: str = "linetap-1"
 
 
-PERSONAL_FIELDS = ("dialled", "caller", "smdr")
+class CallRecord(PublicRecord, kw_only=True):
+    """The whole record (meta.age, calls.jsonl): both of the above, and nothing of its own.
+
+    The personal fields stand here again, since no struct can have two bases; `require_homes` holds them together.
+    """
+
+    dialled: str | None = None
+    caller: Caller | None = None
+    smdr: str | None = None
+
+    def public(self) -> PublicRecord:
+        return PublicRecord(**{name: getattr(self, name) for name in PublicRecord.__struct_fields__})
+
+
+def require_homes(whole: type[msgspec.Struct], public: type[msgspec.Struct], personal: type[msgspec.Struct]) -> None:
+    """TypeError unless every field of `whole` belongs to one of the two, with the same type and default."""
+    fields = [{field.name: field for field in msgspec.structs.fields(kind)} for kind in (whole, public, personal)]
+    for name in {name for each in fields for name in each}:
+        (declared, of_public, of_personal) = (each.get(name) for each in fields)
+        home = of_public or of_personal
+        if (of_public is None) == (of_personal is None):
+            raise TypeError(f"{name}: a field of a record is public or personal, one of the two")
+        assert home is not None
+        if declared is None or (declared.type, declared.default) != (home.type, home.default):
+            raise TypeError(
+                f"{name}: the whole record has it as another field than {'public' if of_public else 'personal'}"
+            )
+
+
+require_homes(CallRecord, PublicRecord, PersonalRecord)
+PERSONAL_FIELDS = PersonalRecord.__struct_fields__
 SUITE = "linetap-1"  # X25519 and ChaCha20-Poly1305 (age v1), Ed25519 (SSHSIG), SHA-256, G.711 mu-law
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import au
-from linetap.records import PERSONAL_FIELDS, SUITE, CallRecord
+from linetap.records import SUITE, CallRecord
 
 RECORD = "record.json"
 SIGNATURE = "record.json.sig"
@@ -77,11 +77,8 @@ def whole_json(record: CallRecord) -> bytes:
 
 
 def public_json(record: CallRecord) -> bytes:
-    """What record.json holds: no personal field, keys in order."""
-    fields = msgspec.to_builtins(record)
-    return msgspec.json.encode(
-        {name: value for name, value in fields.items() if name not in PERSONAL_FIELDS}, order="deterministic"
-    )
+    """What record.json holds: the public half and no other field, keys in order."""
+    return msgspec.json.encode(msgspec.to_builtins(record.public()), order="deterministic")
 
 
 def decode_record(data: bytes) -> CallRecord:
