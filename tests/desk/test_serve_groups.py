@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy import select
 from linetap.clock import SYSTEM
 from linetap.desk.serve.release import partials as kept
 from linetap.desk.serve.tables import partials
+from postgres_rig import Postgres
 from release_rig import OTHER_CALL
 from sealing_rig import CALL_ID, UNIT
 
@@ -135,3 +137,48 @@ def test_a_hold_by_two_officers(house: GroupHouse) -> None:
     assert refusal(house.bring(f"{path}/partial", part, "vault", "vault-1")) == "step_done"
     done = [(who, act) for who, act, outcome, _ in house.log() if outcome == "done"]
     assert done == [("officer", "hold_ask"), ("vault-2", "hold_partial"), ("vault-3", "hold_command")]
+
+
+def test_three_of_three_and_one_who_takes_two_turns(run_dir: Path) -> None:
+    house = GroupHouse(run_dir, needed=3)
+    with house.served:
+        request_id = house.approved()
+        assert house.partial(request_id, house.unwrap(1, request_id), "vault-1").status_code == 303
+        assert "Still to come: 2, and next may be member 2." in plain(house.shown("vault-2", f"/release/{request_id}"))
+        second = house.unwrap(2, request_id)
+        assert refusal(house.partial(request_id, second, "vault-1")) == "one_person_two_steps"
+        assert house.partial(request_id, second, "vault-2").status_code == 303
+        told = plain(house.shown("vault-3", f"/release/{request_id}"))
+        assert "Member 1, 2 has come: vault-2 님" in told
+        assert "Still to come: 1, and next may be member 3." in told
+        half = house.unwrap(3, request_id)
+        for name in ("vault-1", "vault-2"):
+            assert refusal(house.bring_half(request_id, half, name)) == "one_person_two_steps"
+        assert house.bring_half(request_id, half, "vault-3").status_code == 303
+    house.engine.dispose()
+
+
+def test_nothing_of_it_stays_in_the_files_of_the_database(house: GroupHouse) -> None:
+    request_id = house.approved()
+    part = house.peeled(1)
+    assert house.partial(request_id, part, "vault-1").status_code == 303
+    piece = part[200:264]
+    assert [path.name for path in house.folder.iterdir() if piece in path.read_bytes()], "it was there"
+    assert house.bring_half(request_id, house.half_of(1, 3, request_id), "vault-3").status_code == 303
+    assert [path.name for path in house.folder.iterdir() if path.is_file() and piece in path.read_bytes()] == []
+
+
+def test_two_at_once_in_postgresql(run_dir: Path) -> None:
+    with Postgres() as server:
+        house = GroupHouse(run_dir, more=f'db = "{server.url}"')
+        with house.served:
+            request_id = house.approved()
+            part, names = house.peeled(1), ("vault-1", "vault-2")
+            for name in names:
+                house.client("vault", name)
+            with ThreadPoolExecutor() as pool:
+                answers = list(pool.map(lambda name: refusal(house.partial(request_id, part, name)), names))
+            assert sorted(answers) == ["303", "partial_there"]
+            assert house.bring_half(request_id, house.half_of(1, 3, request_id), "vault-3").status_code == 303
+            assert stored(house) == []
+        house.engine.dispose()

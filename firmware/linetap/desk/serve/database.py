@@ -50,6 +50,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield db
 
 
+def overwrite(engine: Engine) -> None:
+    """What was deleted goes out of SQLite's write-ahead log too, unless somebody reads just now: then the next time."""
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.close()
+
+
 def one_at_a_time(db: Connection, number: int) -> None:
     """Until this transaction ends. SQLite has one writer anyway."""
     if db.dialect.name == "postgresql":

@@ -158,7 +158,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
         except (Refusal, BadInput) as error:
             await store.refused(request, site, act, subject, error)
             raise
-        await store.deed(request, site, act, subject, do)
+        await store.deed(request, site, act, subject, do, forgets=act != "hold_partial")
     except (Refusal, BadInput) as error:
         return await _one(request, site, error)
     return RedirectResponse(f"/hold/{row['id']}", 303)

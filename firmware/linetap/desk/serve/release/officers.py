@@ -75,4 +75,5 @@ def of(site: Site, row: Mapping[str, Any], chain: Chain, name: str, wrapped: byt
                 file = package.partial_name(one, of_wrapped)
                 place = group.place(key, data)
                 ways.append(Way(one, place, file, one.key_sha256 == of_wrapped, one in open_to))
+    ways.sort(key=lambda way: way.place.left)  # who has come furthest is gone on with
     return Officers(start, ways, all(one.by != name for one in chain.officers))

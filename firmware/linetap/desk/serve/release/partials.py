@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from linetap.clock import rfc3339
-from linetap.desk.serve.database import writing
+from linetap.desk.serve.database import overwrite, writing
 from linetap.desk.serve.release.chain import CUSTODIAN, OFFICER, Chain, Kind, Partial
 from linetap.desk.serve.release.layers import custodians_left, judged
 from linetap.desk.serve.release.stepfault import StepFault
@@ -95,7 +95,9 @@ def empty_over(engine: Engine, now_ns: int) -> None:
         partials.c.about.in_(select(holds.c.id).where(holds.c.until <= now)),
     )
     with writing(engine) as db:
-        db.execute(update(partials).where(over, partials.c.data.is_not(None)).values(data=None))
+        gone = db.execute(update(partials).where(over, partials.c.data.is_not(None)).values(data=None)).rowcount
+    if gone:
+        overwrite(engine)
 
 
 def _put(db: Connection, about: str, made: Partial, data: bytes) -> None:

@@ -25,6 +25,7 @@ from linetap.desk.serve.route import Subject
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
 
+FORGETS = frozenset({"request_unwrap", "request_close"})  # they empty what members of a group have handed on
 CHECKED: tuple[steps.Step, ...] = ("approve", "unwrap", "give")
 
 
@@ -64,7 +65,7 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
                 raise known.looked.fault
             return do(db, found, roles, known)  # type: ignore[arg-type]  # without a step nothing is judged by roles
 
-        await store.deed(request, site, act, subject, within)
+        await store.deed(request, site, act, subject, within, forgets=act in FORGETS)
     except (Refusal, BadInput) as error:
         return await showing.page(request, site, error)
     return RedirectResponse(f"/release/{id_of(request)}", 303)

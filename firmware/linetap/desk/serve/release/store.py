@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from linetap.desk.serve.access.log import DONE, REFUSED
-from linetap.desk.serve.database import one_at_a_time, writing
+from linetap.desk.serve.database import one_at_a_time, overwrite, writing
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.release import partials
 from linetap.desk.serve.release.steps import Found
@@ -28,10 +28,11 @@ ID = re.compile(r"H?20\d\d-\d{4,6}", re.ASCII)
 
 
 async def deed(
-    request: Request, site: Site, act: str, subject: Subject, do: Callable[[Connection], Subject | None]
-) -> None:
+    request: Request, site: Site, act: str, subject: Subject, do: Callable[[Connection], Subject | None],
+    *, forgets: bool = False,
+) -> None:  # fmt: skip
     """`do` with its row in the access log. A refusal is a row too, and is raised. What `do` gives replaces the subject
-    where that was not known before: an id that was just made."""
+    where that was not known before: an id that was just made. `forgets`: what it deletes leaves no trace in a file."""
     who, address = who_of(request), request.state.address
 
     def within() -> None:
@@ -39,6 +40,8 @@ async def deed(
             one_at_a_time(db, _LOCK)
             known = do(db)
             site.access.append_in(db, who.name, address, act, known or subject, DONE)
+        if forgets:
+            overwrite(site.own)
 
     try:
         await anyio.to_thread.run_sync(within)
