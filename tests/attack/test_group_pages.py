@@ -18,8 +18,11 @@ from group_custody import HAND_ON, LISTEN, handed, helper, ready
 from group_house import GroupHouse
 from release_house import refusal
 
+from linetap.clock import SYSTEM, rfc3339
+from linetap.desk.serve.release import partials
+from linetap.desk.serve.release.chain import Partial
 from release_rig import OTHER_CALL
-from sealing_rig import CALL_ID
+from sealing_rig import CALL_ID, UNIT
 
 
 @pytest.fixture
@@ -70,18 +73,26 @@ def test_what_is_no_partial_and_what_comes_too_early(house: GroupHouse) -> None:
 
 
 def test_a_layer_of_another_call_opens_nothing(house: GroupHouse) -> None:
-    """Two calls are approved; the first custodian mixes what they hand on. The next one's helper says so."""
+    """Two calls are approved; the first custodian mixes what they hand on. The page says so, and where the
+    page is in somebody's hands, the next one's helper."""
     mine, other = ready(house), ready(house, OTHER_CALL)
     with helper(house, 1, other, one_time=True) as first:
         assert first.post(first.inside(), f"/call/{OTHER_CALL}/hand-on").status_code == 303
         part = (first.output / f"{OTHER_CALL}.part.age").read_bytes()
-    assert handed(house, mine, part, 1) == "303"  # of a custodian's layer nobody without their key can tell
-    with helper(house, 2, mine) as last:
-        page = last.post(last.inside(), LISTEN)
-        assert page.status_code == 409
-        assert "does not open with the key of this call" in page.text
-        assert last.case.heard(CALL_ID) is None
-        assert last.desk.log()[-1].outcome == "failed"
+    assert handed(house, mine, part, 1) == "key_of_another_call"
+    unnamed = part.replace(f"-> linetap-call {UNIT} {OTHER_CALL}\n\n".encode(), b"")
+    assert len(unnamed) < len(part)
+    for data, why in ((part, "key_of_another_call"), (unnamed, "does not open")):
+        with house.served.site.own.begin() as db:
+            partials.empty(db, mine)
+            made = Partial("custodian", "", (1,), 1, "keeper-1", rfc3339(SYSTEM.utc_ns()), True)
+            partials.put(db, mine, made, data)
+        with helper(house, 2, mine) as last:
+            page = last.post(last.inside(), LISTEN)
+            assert page.status_code == 409
+            assert why in page.text
+            assert last.case.heard(CALL_ID) is None
+            assert last.desk.log()[-1].outcome in ("refused", "failed")
     with helper(house, 1, mine, one_time=True) as again:
         assert again.post(again.inside(), HAND_ON).status_code == 303
         part = (again.output / f"{CALL_ID}.part.age").read_bytes()

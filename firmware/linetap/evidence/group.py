@@ -65,7 +65,7 @@ class Peeled:
 
 def seal(data: bytes | bytearray, group: Group | str, stanza: bytes = b"") -> bytes:
     """`data` to a group or a recipient. A bytearray of at most a chunk is sealed where it stands, without a copy.
-    `stanza`: for the header of every age file that nothing is around."""
+    `stanza`: for the header of every age file, so that what a member hands on says as well whose it is."""
     if isinstance(group, str):
         group = members.parse(group)
     if group.needed == 1:
@@ -73,11 +73,11 @@ def seal(data: bytes | bytearray, group: Group | str, stanza: bytes = b"") -> by
     files: dict[str, bytes] = {}
     layers = []
     for chosen in group.combinations():
-        sealed = _age_file(data, group.recipients[chosen[-1] :])
+        sealed = _age_file(data, group.recipients[chosen[-1] :], stanza)
         hashes: list[str] = []
-        for place, position in reversed(list(enumerate(chosen))):
+        for position in reversed(chosen):
             hashes.insert(0, hashlib.sha256(sealed).hexdigest())
-            sealed = age.encrypt(sealed, [group.recipients[position - 1]], stanza if place == 0 else b"")
+            sealed = age.encrypt(sealed, [group.recipients[position - 1]], stanza)
         files[_name(chosen)] = sealed
         layers.append(f"{_name(chosen)} {' '.join(hashes)}\n")
     return grouptar.write({**files, LAYERS: "".join(layers).encode("ascii")})

@@ -48,14 +48,14 @@ class Group:
         return itertools.combinations(before_last, self.needed - 1)
 
     def sealed_bytes(self, size: int, stanza: int = 0) -> int:
-        """How long so many bytes become, sealed to this group. `stanza`: bytes of another one in the outer headers."""
+        """How long so many bytes become, sealed to this group. `stanza`: bytes of another one in each header."""
         count = len(self.recipients)
         if self.needed == 1:
             return _AGE_BYTES + _STANZA_BYTES * count + stanza + size
         chosen = list(self.combinations())
         total = 2 * _BLOCK + _BLOCK + _blocks(len(chosen) * (2 * self.needed + 3 + 65 * (self.needed - 1)))
         for names in chosen:
-            member = size + stanza + _AGE_BYTES + _STANZA_BYTES * (count - names[-1])
+            member = size + self.needed * stanza + _AGE_BYTES + _STANZA_BYTES * (count - names[-1])
             member += (self.needed - 1) * (_AGE_BYTES + _STANZA_BYTES)
             total += _BLOCK + _blocks(member)
         return total

@@ -3,7 +3,8 @@
 
 A header may hold stanzas of kinds that a reader does not know: every age passes over them, and the header's MAC covers
 them. So whoever takes the epoch's layer off reads in the clear which unit's which call the key was made for, before
-anything is given to a custodian, and stock `age` opens it as before. Of a group's archive every file bears it.
+anything is given to a custodian, and stock `age` opens it as before.
+Of a group's archive every file bears it, and every layer in it: so does what a custodian hands on.
 
     -> linetap-call closet-3f 20261124T225600.123Z-L03
 """

@@ -25,6 +25,7 @@ REFUSAL = {
     "approval_does_not_fit": N_("The request was changed after it was approved."),
     "approvals_missing": N_("The approvals of two people of different roles are needed."),
     "approver_unknown": N_("Somebody signed whom the roles file does not know."),
+    "key_of_another_call": N_("What was sealed, or handed on, is the key of another call. Nothing of it is opened."),
     "group_members_missing": N_(
         "The custodians are a group, and more of them are needed. Hand on what is left of it: the next one goes on."
     ),

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one member of a group hands on to the next, judged. Pure.
 
-An officer's partial is held against the key.age that was verified: each piece of it is named there by its hash. Of a
-custodian's that cannot be told, since their layers lie inside the one-time key's: it has to open this very call's
-record, on the next one's own machine.
+An officer's partial is held against the key.age that was verified: each piece of it is named there by its hash. A
+custodian's, whose layers lie inside the one-time key's, names its call in its header (evidence/ofcall.py); of a call of
+version 0.1 it has to open this very call's record, on the next one's own machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from linetap.desk.checkedcall import KEY_LIMIT_BYTES
+from linetap.desk.checkedcall import KEY_LIMIT_BYTES, require_of_call
 from linetap.desk.serve.release.stepfault import StepFault
 from linetap.errors import Refusal
 from linetap.evidence import group, members
 from linetap.evidence.group import OtherLayer, Place
+from linetap.evidence.ofcall import OfCall
 
 
 def judged(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:
@@ -40,8 +41,9 @@ def is_partial(data: bytes, keys: Sequence[bytes]) -> bool:
     return True
 
 
-def custodians_left(data: bytes) -> int:
-    """How many custodians it still takes. StepFault unless it looks like what one of them hands on."""
+def custodians_left(data: bytes, call: OfCall) -> int:
+    """How many custodians it still takes. StepFault unless it looks like what one of them hands on, NotReleased where
+    it is of another call."""
     _require_sealed(data)
     try:
         left = group.needed(data)
@@ -49,6 +51,7 @@ def custodians_left(data: bytes) -> int:
         raise StepFault("partial_malformed", str(error)) from None
     if left >= members.MOST_NEEDED:
         raise StepFault("partial_malformed", f"it takes {left} people still: nobody has taken a layer off")
+    require_of_call(data, call)
     return left
 
 

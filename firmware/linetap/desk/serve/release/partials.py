@@ -28,6 +28,7 @@ from linetap.desk.serve.release.chain import CUSTODIAN, OFFICER, Chain, Kind, Pa
 from linetap.desk.serve.release.layers import custodians_left, judged
 from linetap.desk.serve.release.stepfault import StepFault
 from linetap.desk.serve.tables import holds, partials, requests
+from linetap.evidence.ofcall import OfCall
 
 _COLUMNS: list[ColumnElement[Any]] = [
     case((column.is_(None), null()), else_=literal(True)).label(column.name)
@@ -61,13 +62,13 @@ def bring(db: Connection, about: str, data: bytes, keys: Sequence[bytes], name: 
     made = Partial(OFFICER, sha256, place.taken, place.left, name, at, True)
     if any((one.key_sha256, one.taken, one.here) == (sha256, place.taken, True) for one in chain.officers):
         raise StepFault("partial_there", f"{about}: the layer of member {made.numbers} was brought already")
-    _put(db, about, made, data)
+    put(db, about, made, data)
     return made
 
 
-def hand_on(db: Connection, about: str, data: bytes, name: str, at: str) -> Partial:
+def hand_on(db: Connection, about: str, data: bytes, call: OfCall, name: str, at: str) -> Partial:
     """A custodian's. Their own once more replaces the one before; one that lacks no fewer begins anew."""
-    left = custodians_left(data)
+    left = custodians_left(data, call)
     chain = chains(db, [about])[about]
     before = chain.handed
     if before is not None and (before.by == name or left >= before.left):
@@ -77,7 +78,7 @@ def hand_on(db: Connection, about: str, data: bytes, name: str, at: str) -> Part
         chain = chains(db, [about])[about]
     number = max((one.taken[0] for one in chain.custodians), default=0) + 1
     made = Partial(CUSTODIAN, "", (number,), left, name, at, True)
-    _put(db, about, made, data)
+    put(db, about, made, data)
     return made
 
 
@@ -100,7 +101,7 @@ def empty_over(engine: Engine, now_ns: int) -> None:
         overwrite(engine)
 
 
-def _put(db: Connection, about: str, made: Partial, data: bytes) -> None:
+def put(db: Connection, about: str, made: Partial, data: bytes) -> None:
     db.execute(delete(partials).where(*_mine(about, made)))
     values: Mapping[str, Any] = {
         "about": about, "kind": made.kind, "key_sha256": made.key_sha256, "taken": made.numbers, "left": made.left,

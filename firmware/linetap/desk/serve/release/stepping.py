@@ -24,6 +24,7 @@ from linetap.desk.serve.release.steps import Found
 from linetap.desk.serve.route import Subject
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
+from linetap.evidence.ofcall import OfCall
 
 FORGETS = frozenset({"request_unwrap", "request_close"})  # they empty what members of a group have handed on
 CHECKED: tuple[steps.Step, ...] = ("approve", "unwrap", "give")
@@ -159,7 +160,8 @@ async def handed(request: Request, site: Site) -> Response:
         def do(db: Connection, found: Found, now: InForce, _known: Known) -> Subject:
             now_ns = site.clock.utc_ns()
             judge.stands(found, now.roles, now_ns)
-            made = partials.hand_on(db, found.row["id"], data, who.name, rfc3339(now_ns))
+            call = OfCall(found.row["unit"], found.row["call_id"])
+            made = partials.hand_on(db, found.row["id"], data, call, who.name, rfc3339(now_ns))
             return store.subject(found.row, f"{made.left} to come")
 
         return do

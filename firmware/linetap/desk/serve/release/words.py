@@ -78,6 +78,7 @@ REFUSAL = OF_WITNESSES | {
     "partial_not_half": N_("That is a partial. Bring it as one: more officers of the group are still to come."),
     "partial_first": N_("The officers of a group come one after another: the partial of the first one comes first."),
     "partial_there": N_("This member's layer was brought already. The next one goes on with it."),
+    "key_of_another_call": N_("What was brought is of another call. Nothing of it was kept."),
     "group_other_layer": N_("That did not come out of the key of this call: it is of another one, or was changed."),
     "inner_malformed": N_("That is not what linetap unwrap writes: an age file for one recipient."),
     "copy_no_store": N_("The desk keeps no second copies (copy.store)."),
