@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap import learned
+from linetap import jsontext, learned
 from linetap.clock import SYSTEM, Clock, rfc3339
 from linetap.commission.learn_steps import Line
 from linetap.commission.learn_tape import Tape
@@ -105,7 +105,7 @@ def _echo(config: Config, line: schema.Line, it: Line) -> float:
             return it.echo(notice)
         except Refusal:
             for answer in capture.answers():
-                why = msgspec.json.decode(answer, type=Refused).why
+                why = jsontext.decode(answer, type=Refused).why
                 raise Refusal(f"line {line.number}: capture does not play the notice: {why}") from None
             raise
     finally:

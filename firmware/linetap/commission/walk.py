@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import NS_PER_S, SYSTEM, Clock, compact, parse_rfc3339
 from linetap.commission.walk_texts import COLOURS, asked, judged
 from linetap.config import load_config
@@ -89,7 +90,7 @@ class _Walker:
         self._recorder.send(msgspec.json.encode(command))
         for _ in range(round(ANSWER_S / _LOOK_S)):
             for data in self._recorder.answers():
-                answer: Refused | Walking = msgspec.json.decode(data, type=Refused | Walking)
+                answer: Refused | Walking = jsontext.decode(data, type=Refused | Walking)
                 if isinstance(answer, Refused):
                     raise Refusal(f"the recorder refuses: {answer.why}")
                 return answer.began_at

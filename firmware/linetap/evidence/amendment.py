@@ -15,6 +15,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from linetap import jsontext
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.errors import Refusal
 from linetap.evidence import sealed, sshsig
@@ -61,7 +62,7 @@ def decode(data: bytes) -> Amendment:
     if len(data) > LIMIT_BYTES:
         raise BadAmendment(f"not an amendment: larger than {LIMIT_BYTES} bytes")
     try:
-        found = msgspec.json.decode(data, type=Amendment)
+        found = jsontext.decode(data, type=Amendment)
         moments = [parse_rfc3339(each) for each in (found.began_at, found.ended_at, found.until)]
         parse_rfc3339(found.made_at)
     except (ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from linetap import jsontext
 from linetap.errors import Refusal
 from linetap.evidence import inclusion, leaflog, sshsig, unitlog
 from linetap.evidence.signers import Signer
@@ -46,7 +47,7 @@ def decode(data: bytes) -> Closing:
     if len(data) > LIMIT_BYTES:
         raise NotClosed("closing_malformed", f"not the proof of a call's close: larger than {LIMIT_BYTES} bytes")
     try:
-        return msgspec.json.decode(data, type=Closing)
+        return jsontext.decode(data, type=Closing)
     except (ValueError, RecursionError) as error:
         raise NotClosed("closing_malformed", f"not the proof of a call's close: {error}") from None
 
@@ -63,7 +64,7 @@ def check(closing: Closing, unit: str, call_id: str, record_sha256: str, signers
     if head.unit != unit:
         raise NotClosed("wrong_unit", f"the head is of {head.unit}, the call of {unit}")
     try:
-        leaf = msgspec.json.decode(leaf_data, type=Leaf)
+        leaf = jsontext.decode(leaf_data, type=Leaf)
     except (ValueError, RecursionError) as error:
         raise NotClosed("closing_malformed", f"not a leaf: {error}") from None
     if (leaf.kind, leaf.call_id, leaf.record_sha256) != ("close", call_id, record_sha256):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
+from linetap import jsontext
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import authority as authorities
@@ -260,7 +261,7 @@ def _envelope(data: bytes) -> Envelope:
     if len(data) > LIMIT_BYTES:
         raise CommandFault("command_too_large", f"larger than {LIMIT_BYTES} bytes")
     try:
-        return msgspec.json.decode(data, type=Envelope)
+        return jsontext.decode(data, type=Envelope)
     except (ValueError, RecursionError) as error:
         raise CommandFault("command_malformed", f"not a command's envelope: {error}") from None
 

@@ -11,6 +11,7 @@ import unicodedata
 
 import msgspec
 
+from linetap import jsontext
 from linetap.errors import BadInput
 
 LIMIT_BYTES = 1024 * 1024
@@ -26,7 +27,7 @@ def decode[T](data: bytes, kind: type[T]) -> T:
     if len(data) > LIMIT_BYTES:
         raise BadInput(f"larger than {LIMIT_BYTES} bytes")
     try:
-        document = msgspec.json.decode(data, type=kind)
+        document = jsontext.decode(data, type=kind)
     except (ValueError, RecursionError) as error:
         raise BadInput(str(error)) from None
     if msgspec.json.encode(document, order="sorted") != data.removesuffix(b"\n"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from linetap import jsontext
 from linetap.errors import Refusal
 
 NAMESPACE = "linetap-hold"
@@ -52,6 +53,6 @@ def encode(document: Hold | Rewrap) -> bytes:
 def decode(data: bytes) -> Hold | Rewrap:
     """Refusal if it is neither. Whose signature it bears is not asked here."""
     try:
-        return msgspec.json.decode(data, type=Hold | Rewrap)
+        return jsontext.decode(data, type=Hold | Rewrap)
     except (ValueError, RecursionError) as error:
         raise Refusal(f"not a hold or a re-wrapping: {error}") from None

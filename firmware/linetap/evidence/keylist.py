@@ -18,6 +18,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from msgspec import Meta
 
+from linetap import jsontext
 from linetap.clock import parse_rfc3339
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import authority as authorities
@@ -132,7 +133,7 @@ def read(data: bytes, signature: bytes, authority: PublicKey | Authority) -> Key
 def sound(data: bytes) -> KeyList:
     """The list in `data`, whoever made it: days follow one another, no key stands in it twice."""
     try:
-        key_list = msgspec.json.decode(data, type=KeyList)
+        key_list = jsontext.decode(data, type=KeyList)
         days = [date.fromisoformat(epoch.day) for epoch in key_list.epochs]
         ZoneInfo(key_list.zone)
         parse_rfc3339(key_list.made_at)

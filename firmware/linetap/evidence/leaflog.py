@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import jsontext
 from linetap.errors import BadInput
 from linetap.evidence import merkle
 from linetap.evidence.merkle import HASH_BYTES, Tree
@@ -273,7 +274,7 @@ class _Passing:
 
 def _is_leaf(line: bytes) -> bool:
     try:
-        msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+        jsontext.decode(line, type=dict[str, msgspec.Raw])
     except (ValueError, RecursionError):
         return False
     return True

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
+from linetap import jsontext
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import au
 from linetap.records import SUITE, CallRecord
@@ -98,6 +99,6 @@ def require_suite(data: bytes) -> None:
 def _decoded[T](data: bytes, kind: type[T]) -> T:
     """MsgspecError too for what msgspec has another error for: a text that is no UTF-8, and what is nested too deep."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        return jsontext.decode(data, type=kind)
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(str(error)) from None

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from linetap import jsontext
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.errors import Refusal
 from linetap.evidence import keys, signers, sshsig
@@ -118,7 +119,7 @@ def encode_head(head: Head) -> bytes:
 def decode_head(data: bytes) -> Head:
     """BadHead unless `data` is one, spelled as `encode_head` spells it."""
     try:
-        head = msgspec.json.decode(data, type=Head)
+        head = jsontext.decode(data, type=Head)
         parse_rfc3339(head.at)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
         raise BadHead(f"not a tree head: {error}") from None

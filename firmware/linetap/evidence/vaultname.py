@@ -16,6 +16,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from linetap import jsontext
 from linetap.errors import Refusal
 from linetap.evidence import sshsig
 
@@ -78,7 +79,7 @@ def encode(document: VaultDocument) -> bytes:
 def decode(data: bytes) -> VaultDocument:
     """BadVault unless it is one, spelled as `encode` spells it."""
     try:
-        found = msgspec.json.decode(data[: LIMIT_BYTES + 1], type=VaultDocument)
+        found = jsontext.decode(data[: LIMIT_BYTES + 1], type=VaultDocument)
     except (ValueError, RecursionError) as error:
         raise BadVault(f"not the document of a vault: {error}") from None
     if len(data) > LIMIT_BYTES or encode(found) != data:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import jsontext
 from linetap.board import panel_of
 from linetap.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
 from linetap.commission.init import NAMESPACES
@@ -125,7 +126,7 @@ def _cut_short(home: Path) -> bytes | None:
     statements = sorted((home / FOLDER).glob("*.json"))
     try:
         data = _small(statements[-1])
-        ended = msgspec.json.decode(data, type=Retired).key
+        ended = jsontext.decode(data, type=Retired).key
     except (IndexError, ValueError):
         return None
     public = home / f"{KEY}.pub"

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
+from linetap import jsontext
 from linetap.broker.message import Message
 from linetap.clock import NS_PER_MS, Clock
 from linetap.evidence import fetch, sealed
@@ -53,7 +52,7 @@ class Copies:
     def answered(self, payload: bytes, correlation: bytes | None) -> None:
         """The recorder's answer to some command: a window is in it, if it has permitted one."""
         try:
-            granted = msgspec.json.decode(payload, type=Answer).granted
+            granted = jsontext.decode(payload, type=Answer).granted
             wanted = None if granted is None else fetch.asked(granted)
         except (ValueError, CommandFault) as error:
             log.warning("answer_unread: %s", error)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import NS_PER_S, Clock
 from linetap.durable import broken, envelope
 from linetap.durable.smallfile import SmallFile
@@ -41,7 +42,7 @@ class _Place(msgspec.Struct):
 
 def _old_place(data: bytes) -> _Place:
     """Of version 0.1; empty: tmpfiles.d has made the file, and nobody has written yet."""
-    return msgspec.json.decode(data, type=_Place) if data.strip() else _Place()
+    return jsontext.decode(data, type=_Place) if data.strip() else _Place()
 
 
 _FILE = SmallFile("cursor", _Place, _CURSOR_BYTES, _old_place, padded_to=_CONTENT_BYTES)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import NS_PER_S, parse_rfc3339
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.records import ConfirmedBy
@@ -45,7 +46,7 @@ def _age_s(reader: OutboxReader, seq: int, utc_ns: int) -> float | None:
     if not found:
         return None
     try:
-        at_ns = parse_rfc3339(msgspec.json.decode(found[0][1], type=_Dated).at)
+        at_ns = parse_rfc3339(jsontext.decode(found[0][1], type=_Dated).at)
     except (ValueError, OverflowError):
         return None
     return round(max(0, utc_ns - at_ns) / NS_PER_S, 1)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from msgspec import Meta
 
+from linetap import jsontext
 from linetap.errors import BadInput
 from linetap.tpm import templates
 from linetap.tpm.device import TpmFault
@@ -74,7 +75,7 @@ def parse(data: bytes, ref: str) -> KeyFile:
     if not looks_like_one(data):
         raise BadInput(f"not a key in a TPM; {_WANTED}")
     try:
-        found = msgspec.json.decode(data, type=KeyFile)
+        found = jsontext.decode(data, type=KeyFile)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"not a key in a TPM: {error}; {_WANTED}") from None
     if found.ref != ref:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from linetap import jsontext
 from linetap.errors import BadInput, DeviceFault, Refusal
 from linetap.tpm import bootpolicy, commands, device, keyfile, templates
 from linetap.tpm.bootpolicy import Boot
@@ -129,7 +130,7 @@ def secret_of(path: Path, tpm: Path, boots: list[Boot]) -> bytes:
     """
     text = _cryptsetup("token", "export", "--token-id", _TOKEN, str(path))
     try:
-        sealed = msgspec.json.encode(msgspec.json.decode(text, type=Token).sealed)
+        sealed = msgspec.json.encode(jsontext.decode(text, type=Token).sealed)
         return _unsealed(sealed, tpm, boots)
     except msgspec.MsgspecError as error:
         raise BadInput(f"{path}: its token is none of linetap's: {error}") from None
@@ -155,7 +156,7 @@ def lay(partition: Partition, secret: bytes) -> None:
 
 
 def finish(partition: Partition, sealed: bytes) -> None:
-    token = msgspec.json.encode(Token("linetap-tpm", [], msgspec.json.decode(sealed, type=KeyFile)))
+    token = msgspec.json.encode(Token("linetap-tpm", [], jsontext.decode(sealed, type=KeyFile)))
     _cryptsetup("token", "import", "--token-id", _TOKEN, "--token-replace", str(partition.device), stdin=token)
 
 
@@ -207,7 +208,7 @@ def _require_header(partition: Partition) -> None:
 
 def _metadata(path: Path) -> _Metadata:
     try:
-        return msgspec.json.decode(_cryptsetup("luksDump", "--dump-json-metadata", str(path)), type=_Metadata)
+        return jsontext.decode(_cryptsetup("luksDump", "--dump-json-metadata", str(path)), type=_Metadata)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Refusal(f"{path}: its header is not as linetap makes it: {error}") from None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import jsontext
 from linetap.update.fault import UpdateFault
 
 SLOTS = "/usr/lib/linetap/slots"
@@ -52,7 +53,7 @@ class Rauc:
         """`update_signature`: cut short, changed, or signed by nobody whom this unit trusts."""
         said = _run("update_signature", _LOOK_S, *self._rauc, "info", "--output-format=json-2", str(bundle))
         try:
-            return msgspec.json.decode(said, type=_Info).update
+            return jsontext.decode(said, type=_Info).update
         except ValueError as error:
             raise UpdateFault("update_signature", f"rauc info: {error}") from None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from linetap import jsontext
 from linetap.errors import BadInput
 from linetap.ring import I16, NO_VOLTS, SLOT_FRAMES, SLOT_MS, Bits
 
@@ -66,7 +67,7 @@ def _lines(path: Path) -> list[bytes]:
 
 def _parse(raw: bytes, where: str, place: dict[int, int]) -> LineEvent:
     try:
-        event = msgspec.json.decode(raw, type=LineEvent)
+        event = jsontext.decode(raw, type=LineEvent)
     except msgspec.DecodeError as error:
         raise BadInput(f"{where}: {error}") from None
     if not math.isfinite(event.t) or event.t < 0:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import parse_rfc3339
 from linetap.evidence.counters import LATEST_MS, SOON_MS, Counters, Window
 
@@ -49,7 +50,7 @@ def _leaf(line: bytes) -> _Leaf | None:
     if b'"command"' not in line:
         return None
     try:
-        leaf = msgspec.json.decode(line, type=_Leaf)
+        leaf = jsontext.decode(line, type=_Leaf)
     except (ValueError, RecursionError):
         return None
     return leaf if leaf.kind == "command" else None

@@ -9,8 +9,7 @@ import logging
 from datetime import date
 from pathlib import Path
 
-import msgspec
-
+from linetap import jsontext
 from linetap.clock import Clock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.config.weakening import Weakening
@@ -164,7 +163,7 @@ class Effects:
         text, signature = _document(signed.command)
         envelopes.signed_by(text, signature, CERTIFICATE_NAMESPACE, self._roles, VAULT)
         try:
-            found = msgspec.json.decode(text, type=officersgone.Certificate)
+            found = jsontext.decode(text, type=officersgone.Certificate)
             epoch = found.epoch
             found = officersgone.sound(found, self._epochs.sealed_to(epoch))
             ends_ns = _end_of(epoch, self._config.retention.zone)

@@ -18,6 +18,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from linetap import jsontext
 from linetap.clock import Clock, rfc3339
 from linetap.durable import broken
 from linetap.durable.replace import replace_durably
@@ -194,6 +195,6 @@ def _newest_event(vault: Path) -> list[_Said]:
 
 def _said(data: bytes) -> _Said:
     try:
-        return msgspec.json.decode(data, type=_Said)
+        return jsontext.decode(data, type=_Said)
     except (ValueError, RecursionError):
         return _Said()

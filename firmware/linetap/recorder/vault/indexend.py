@@ -10,8 +10,7 @@ import logging
 from datetime import date
 from pathlib import Path
 
-import msgspec
-
+from linetap import jsontext
 from linetap.clock import NS_PER_S, parse_rfc3339
 from linetap.durable import files
 from linetap.errors import LinetapError
@@ -93,7 +92,7 @@ class IndexEnd:
 
 def _leaf(line: bytes) -> Leaf | None:
     try:
-        found = msgspec.json.decode(line, type=Leaf)
+        found = jsontext.decode(line, type=Leaf)
         if found.call_id is not None:
             sealed.call_ns(found.call_id)
     except (ValueError, RecursionError, LinetapError):

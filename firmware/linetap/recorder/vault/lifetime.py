@@ -10,6 +10,7 @@ from typing import Self
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import parse_rfc3339
 from linetap.errors import Refusal
 from linetap.evidence import amendment, sealed, sshsig
@@ -61,7 +62,7 @@ def read(folder: Path) -> tuple[Lifetime, bytes]:
 def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
     """The record, its bytes, and the newest amendment of it. The same errors."""
     data = (folder / sealed.RECORD).read_bytes()
-    record = msgspec.json.decode(data, type=CallRecord)
+    record = jsontext.decode(data, type=CallRecord)
     if record.call_id != folder.name:
         raise ValueError(f"the record in it is of {record.call_id}")
     last = None

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from linetap import jsontext
 from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.durable import files
 from linetap.durable.replace import replace_durably
@@ -128,7 +129,7 @@ class UnitLog:
         path = self._vault / sealed.call_path(call_id) / sealed.RECORD
         data = path.read_bytes()
         try:
-            record = msgspec.json.decode(data, type=CallRecord)
+            record = jsontext.decode(data, type=CallRecord)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Refusal(f"{path}: {error}") from None
         of_call: Fields = {"call_id": call_id, "line": record.line}
@@ -343,7 +344,7 @@ def _identity(kind: object, at: object, call_id: object, sha256: object) -> Iden
 
 def _read(line: bytes) -> Leaf | None:
     try:
-        return msgspec.json.decode(line, type=Leaf)
+        return jsontext.decode(line, type=Leaf)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 

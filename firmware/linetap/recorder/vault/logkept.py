@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
+from linetap import jsontext
 from linetap.durable import files
 from linetap.evidence import leaflog, unitlog
 from linetap.evidence.leaflog import LeafLog
@@ -76,6 +75,6 @@ class _Begun(msgspec.Struct):
 
 def _read(line: bytes) -> Leaf | None:
     try:
-        return msgspec.json.decode(line, type=Leaf)
+        return jsontext.decode(line, type=Leaf)
     except (ValueError, RecursionError):
         return None

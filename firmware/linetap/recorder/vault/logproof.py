@@ -12,8 +12,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
+from linetap import jsontext
 from linetap.errors import Refusal
 from linetap.evidence import leaflog, sshsig, unitlog
 from linetap.evidence.leaflog import LeafLog
@@ -100,7 +99,7 @@ def _pair(folder: Path) -> tuple[bytes, bytes] | None:
 
 def _copy(folder: Path) -> tuple[bytes, bytes] | None:
     try:
-        found = msgspec.json.decode(_read(folder / COPY, unitlog.COPY_LIMIT_BYTES), type=HeadCopy)
+        found = jsontext.decode(_read(folder / COPY, unitlog.COPY_LIMIT_BYTES), type=HeadCopy)
     except (OSError, ValueError, RecursionError):
         return None
     return found.head.encode("utf-8"), found.sig.encode("utf-8")

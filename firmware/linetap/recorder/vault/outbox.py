@@ -19,6 +19,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from linetap import jsontext
 from linetap.durable import files
 from linetap.durable.smallfile import SmallFile
 from linetap.evidence import vaultname
@@ -102,7 +103,7 @@ class Outbox:
         reader = OutboxReader(self._folder)
         for _, payload, _ in reader.from_seq(max(1, self.last_seq - REMEMBERED + 1), REMEMBERED):
             with contextlib.suppress(ValueError, RecursionError):
-                yield msgspec.json.decode(payload, type=CallEvent)
+                yield jsontext.decode(payload, type=CallEvent)
 
     def append(self, event: CallEvent) -> int:
         """The seq it got, when it is on disk. `seq`, `unit`, `origin` and `prev` are filled in here."""
@@ -260,7 +261,7 @@ class Outbox:
     def _note(self, payload: bytes) -> None:
         self._prev = hashlib.sha256(payload).hexdigest()
         try:
-            event = msgspec.json.decode(payload, type=_Known)
+            event = jsontext.decode(payload, type=_Known)
         except (ValueError, RecursionError):
             log.error("outbox_damaged: %s: an event that is none; it goes out as it is", self._folder)
             return

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import jsontext
 from linetap.broker.message import unarmored
 from linetap.clock import Clock, rfc3339
 from linetap.durable.smallfile import SmallFile
@@ -108,7 +109,7 @@ class Rebuild:
 
     def _event(self, line: bytes) -> CallEvent | None:
         try:
-            leaf = msgspec.json.decode(line, type=told.LeafOfCall)
+            leaf = jsontext.decode(line, type=told.LeafOfCall)
         except ValueError:
             return None
         if leaf.kind == "amendment":

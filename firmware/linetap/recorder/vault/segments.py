@@ -24,7 +24,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from linetap import handover
+from linetap import handover, jsontext
 
 SUFFIX = ".events"
 HEADER_BYTES = 16
@@ -119,7 +119,7 @@ def _frame_at(data: bytes, at: int, base: int) -> Frame | None:
     if not mark or zlib.crc32(body) != crc or header[6:7] + header[15:] != b"  ":
         return None  # a last byte that is neither is rotten, and nothing else of the event is: it is not committed
     try:
-        entry = msgspec.json.decode(body, type=Entry)
+        entry = jsontext.decode(body, type=Entry)
     except (ValueError, RecursionError):  # a checksum is easily made to fit: what is in it may be anything
         return None
     return Frame(entry, base + at, base + end, mark == COMMITTED)

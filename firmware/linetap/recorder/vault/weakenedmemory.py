@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
 from linetap.durable import twin
 from linetap.durable.smallfile import SmallFile
@@ -139,6 +140,6 @@ def _between(unit_log: UnitLog, first: int, end: int) -> Iterator[bytes]:
 
 def _read(line: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(line, type=dict[str, Any])
+        return jsontext.decode(line, type=dict[str, Any])
     except (ValueError, RecursionError):
         return {}

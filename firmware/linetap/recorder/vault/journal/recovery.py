@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.durable import files
@@ -89,7 +90,7 @@ class Recovery:
         if self._folder is not None:
             return self._folder.seal_recovered(self._with_key(self._record(self._folder.samples)), sign)
         if self.is_sealed:
-            record = msgspec.json.decode((self._path / sealed.RECORD).read_bytes(), type=CallRecord)
+            record = jsontext.decode((self._path / sealed.RECORD).read_bytes(), type=CallRecord)
         else:
             record = self._with_key(self._record_without_audio())
         seal_without_audio(self._vault, record, sign)  # or the signature that is still missing
