@@ -235,6 +235,10 @@ case $command in
     minutes=${1:-60}
     [[ $minutes =~ ^[1-9][0-9]*$ ]] || bad_usage "soak [MINUTES]: $minutes is no number of minutes"
     setup
+    if [[ $(uname -m) == x86_64 ]]; then # atheris has no other wheel; without it the fuzzing is not led by coverage
+      "$BIN/pip" --quiet --disable-pip-version-check install --require-hashes --no-deps -r tests/fuzz/requirements.txt ||
+        fail "pip could not install tests/fuzz/requirements.txt"
+    fi
     LINETAP_SOAK_MINUTES=$minutes exec "$BIN/pytest" -m soak --timeout="$((minutes * 60 + 600))"
     ;;
   image)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ from linetap.recorder.unitkey import EVENT_NAMESPACE
 from linetap.recorder.vault.outbox import Outbox
 from linetap.records import CallEvent, EventKind
 from linetap.ring import RATE_HZ
+from linetap.service import STATE_KIND
 from sealing_rig import CALL_ID, Rig, noise, record
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,3 +71,22 @@ def test_a_real_call_takes_what_the_tables_are_made_of(storage: ModuleType, tmp_
     block = storage.BLOCK_BYTES
     taken = block + sum(-(-path.stat().st_size // block) * block for path in folder.path.iterdir())
     assert taken <= storage.call_bytes(180) <= taken * 1.02
+
+
+def test_the_table_names_every_kind_of_small_file() -> None:
+    """By the code: whoever adds one says from what it is made anew."""
+    text = (ROOT / "docs" / "storage.md").read_text().partition("<!-- small files begin -->")[2]
+    named = set(re.findall(r"(?m)^\| `(\w+)` \|", text.partition("<!-- small files end -->")[0]))
+    code = "".join(path.read_text() for path in (ROOT / "firmware" / "linetap").rglob("*.py"))
+    made = set(re.findall(r'= SmallFile\(\s*"(\w+)"', code)) | {STATE_KIND}
+    assert named == made
+
+
+def test_no_file_is_written_but_in_one_place() -> None:
+    """A second spelling of durable writing would have guarantees of its own."""
+    kept = ("durable", "bench", "desk", "evidence")  # the desk's logs append; evidence/leaflog.py is the log's own
+    folder = ROOT / "firmware" / "linetap"
+    for path in sorted(folder.rglob("*.py")):
+        if path.relative_to(folder).parts[0] not in kept:
+            assert "write_atomically" not in path.read_text(), path
+            assert not re.search(r"def (write|replace)_(atomic|durab)", path.read_text()), path

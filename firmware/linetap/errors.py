@@ -4,6 +4,13 @@
 from __future__ import annotations
 
 
+def plain(text: str) -> str:
+    """What does not print, but for a line's end, is spelled out, as \\x85."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 class LinetapError(Exception):
     """Anything linetap knows how to say in one line.
 
@@ -12,6 +19,10 @@ class LinetapError(Exception):
 
     code = "linetap"
     exit_status = 2
+
+    def __str__(self) -> str:
+        """In plain characters: what a stranger's file holds can begin no line of its own, nor move a cursor."""
+        return plain(super().__str__())
 
 
 class BadInput(LinetapError, ValueError):

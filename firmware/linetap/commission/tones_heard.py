@@ -15,6 +15,7 @@ from linetap.commission.tones_spectrum import F64, HIGH_HZ, LOW_HZ, Hz, Lines, r
 from linetap.config.profile import KR_PSTN
 from linetap.errors import BadInput
 from linetap.ring import I16, MAX_LINES, RATE_HZ
+from linetap.wavefaults import WAVE_FAULTS
 
 LONGEST_S = 300
 CONTINUOUS_MS = 3000  # ours: a burst so long is a tone without a pause
@@ -61,9 +62,11 @@ def read(path: Path, line: int | None) -> I16:
                 remedy = f"`sox {path.name} -r 8000 -b 16 -c 1 new.wav` writes one"
                 raise BadInput(f"{path}: {found}; 8000 Hz, 16 bit, one channel a line would be right: {remedy}")
             raw = file.readframes(LONGEST_S * RATE_HZ + 1)
+    except BadInput:
+        raise
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
-    except (EOFError, wave.Error) as error:
+    except WAVE_FAULTS as error:
         raise BadInput(f"{path}: not a WAV file: {str(error) or 'it is cut short or empty'}") from None
     if channels > 1 and line is None:
         raise BadInput(f"{path}: {channels} channels; --line 1 to --line {channels} says which one it is")

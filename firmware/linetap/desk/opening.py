@@ -180,9 +180,8 @@ def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[s
     """meta.age, which must say the same as the signed record wherever both speak, with the signed hashes. Of a call of
     which a power cut left nothing but its folder there is none: the numbers are lost."""
     if record.recovered and sealed.META not in record.files:
-        return msgspec.json.decode(
-            callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), type=dict[str, Any]
-        )
+        data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+        return foreign.decode(data, dict[str, Any], call_dir / sealed.RECORD)
     limit = sealed.RECORD_LIMIT_BYTES + age.SEALED_CHUNK_BYTES
     opened = stockage.decrypt_with_key(_signed_bytes(call_dir, record, sealed.META, limit), call_key)
     if not opened.whole:

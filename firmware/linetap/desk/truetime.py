@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap.clock import from_utc_ns, parse_rfc3339
-from linetap.desk import amended, callfolder
+from linetap.desk import amended, callfolder, foreign
 from linetap.errors import LinetapError
 from linetap.evidence import index, sealed
 from linetap.evidence.index import Entry
@@ -51,7 +51,7 @@ class TrueTimes:
             if not path.exists():
                 continue
             try:
-                record = msgspec.json.decode(callfolder.read(path, sealed.RECORD_LIMIT_BYTES), type=_Record)
+                record = foreign.decode(callfolder.read(path, sealed.RECORD_LIMIT_BYTES), _Record)
                 return parse_rfc3339(record.actual.began_at) if record.actual else named_ns
             except (LinetapError, ValueError):
                 break

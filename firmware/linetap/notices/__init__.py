@@ -15,6 +15,7 @@ import numpy.typing as npt
 from linetap.durable import kept
 from linetap.errors import BadInput
 from linetap.ring import RATE_HZ
+from linetap.wavefaults import WAVE_FAULTS
 
 LONGEST_S = 60
 
@@ -54,7 +55,9 @@ def load_notice(path: Path) -> Notice:
             if file.getnframes() > LONGEST_S * RATE_HZ:
                 raise BadInput(f"{path}: longer than {LONGEST_S} s")
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
-    except (OSError, EOFError, wave.Error, ValueError) as error:
+    except BadInput:
+        raise
+    except (OSError, *WAVE_FAULTS) as error:
         raise BadInput(f"{path}: not a WAV file that can be read: {error}") from None
     return Notice(path.stem, _text(path.with_suffix(".txt")), samples, tag_of(samples))
 

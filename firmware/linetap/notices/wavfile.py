@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap.errors import BadInput
+from linetap.wavefaults import WAVE_FAULTS
 
 RATES_HZ = (4000, 192_000)
 MOST_CHANNELS = 8
@@ -40,11 +41,13 @@ def read(path: Path, longest_s: int) -> Sound:
                 raise BadInput(f"{path}: {8 * width} bits a sample; 8, 16, 24 or 32 would be right")
             data = file.readframes(longest_s * rate_hz + 1)
             promised = file.getnframes()
+    except BadInput:
+        raise
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
     except EOFError:
         raise BadInput(f"{path}: not a WAV file: it ends within its header") from None
-    except wave.Error as error:
+    except WAVE_FAULTS as error:
         raise BadInput(f"{path}: not a WAV file of whole-number PCM: {error}; {_remedy(path)}") from None
     frames = len(data) // (width * channels)
     if frames > longest_s * rate_hz:

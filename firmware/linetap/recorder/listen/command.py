@@ -25,6 +25,7 @@ from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.recorder.signals.tones.events import FaxHeard, ToneGone, ToneHeard, VoiceHeard
 from linetap.ring import I16, MAX_LINES, RATE_HZ
+from linetap.wavefaults import WAVE_FAULTS
 
 BLOCK = RATE_HZ  # audio at once
 FSK_BLOCK, FSK_STEP = 10 * RATE_HZ, 5 * RATE_HZ  # a message lasts at most 3 s: one of the blocks has it whole
@@ -85,7 +86,7 @@ def _channels(path: Path) -> int:
             channels = file.getnchannels()
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
-    except (EOFError, wave.Error) as error:
+    except WAVE_FAULTS as error:
         raise BadInput(f"{path}: not a WAV file: {str(error) or 'it is empty'}") from None
     if channels > MAX_LINES:
         raise BadInput(f"{path}: {channels} channels; a card has at most {MAX_LINES} lines")

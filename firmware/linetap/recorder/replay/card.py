@@ -18,6 +18,7 @@ from linetap.notices import Notice
 from linetap.recorder.replay.events import Levels
 from linetap.recorder.replay.faxahead import FaxAhead
 from linetap.ring import I16, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, Stretch, gap_batch
+from linetap.wavefaults import WAVE_FAULTS
 
 ECHO_FRAMES = RATE_HZ * 30 // 1000  # a real line returns the notice 30 ms later ...
 ECHO_GAIN = 0.501  # ... and 6 dB down
@@ -50,9 +51,11 @@ def read_wav(path: Path, lines: int, room: Callable[[int, int], I16] = _zeros) -
                 piece = np.frombuffer(raw, "<i2", len(raw) // (2 * lines) * lines).reshape(-1, lines)
                 audio[:, frames : frames + len(piece)] = piece.T
                 frames += len(piece)
+    except BadInput:
+        raise
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
-    except (EOFError, wave.Error) as error:
+    except WAVE_FAULTS as error:
         raise BadInput(f"{path}: not a WAV file: {str(error) or 'it is empty'}") from None
     if not frames:
         raise BadInput(f"{path}: has no audio in it")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -26,9 +26,10 @@ from linetap.durable.replace import replace_in_ram
 from linetap.durable.smallfile import SmallFile
 from linetap.errors import LinetapError
 from linetap.evidence import command as envelopes
-from linetap.evidence import fetch
+from linetap.evidence import fetch, leaflog
 from linetap.evidence.command import Answer, Command, CommandFault, Holder, Outcome, Signed
 from linetap.evidence.counters import Counters, Window
+from linetap.recorder.vault import logkept
 from linetap.recorder.vault.counterslost import counters_of
 from linetap.recorder.vault.effects import Effects
 from linetap.recorder.vault.log import UnitLog
@@ -240,7 +241,7 @@ class Commands:
             self._tell_lost(error)
             return None
         try:
-            saved = _Saved.of(counters_of(self._log.leaves(0)))
+            saved = _Saved.of(counters_of(self._all_leaves()))
         except (LinetapError, OSError) as error:
             self._tell_lost(error)
             return None
@@ -248,6 +249,13 @@ class Commands:
             if saved.keys or saved.counters:
                 _FILE.replace(self._path, saved)
         return saved
+
+    def _all_leaves(self) -> Iterator[bytes]:
+        """Of logs that were set aside too: what they say was done is not done again."""
+        vault = self._path.parent
+        for number in logkept.numbers(vault):
+            yield from leaflog.lines_of(vault / logkept.place(number) / leaflog.LEAVES)
+        yield from self._log.leaves(0)
 
     def _tell_lost(self, error: Exception) -> None:
         broken.tell(self._path, f"{error}; no command is taken until it can be read or is removed")

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One reader under atheris: `led.py TARGET SECONDS FOLDER`. libFuzzer ends with another status when it has a find."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+with atheris.instrument_imports(include=["linetap"]):
+    import targets
+
+
+def main() -> None:
+    name, seconds, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    logging.disable(logging.CRITICAL)
+    work, corpus = folder / f"work {name}".replace("/", "-"), folder / f"corpus {name}".replace("/", "-")
+    work.mkdir()
+    corpus.mkdir()
+    (target,) = [each for each in targets.all_targets(work) if each.name == name]
+    for number, seed in enumerate(target.seeds):
+        (corpus / str(number)).write_bytes(seed)
+    limits = [f"-max_total_time={seconds}", f"-timeout={targets.HANG_S}", "-rss_limit_mb=2048", "-max_len=65536"]
+    atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={folder}/", str(corpus)], target.feed)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Foreign and old bytes are taken or refused in one line: a seeded sample of them, and in the soak as many as there is
+time for, also by atheris where that is installed (tests/fuzz/requirements.txt)."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mutate import mutated
+from targets import HANG_S, MOST_MB, Find, Target, all_targets
+
+from linetap.clock import NS_PER_S, SYSTEM
+
+SEED, A_TARGET, A_SLOW_TARGET = 12, 40, 2
+SOAK_S = round(float(os.environ.get("LINETAP_SOAK_MINUTES", "1")) * 60)
+ATHERIS = importlib.util.find_spec("atheris") is not None
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Target]]:
+    logging.disable(logging.CRITICAL)
+    yield all_targets(tmp_path_factory.mktemp("fuzz"))
+    logging.disable(logging.NOTSET)
+
+
+def feed(target: Target, data: bytes) -> None:
+    def hangs(*_: object) -> None:
+        raise Find(f"{target.name}: more than {HANG_S} s")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(HANG_S)
+    try:
+        target.feed(data)
+    except Find as find:
+        pytest.fail(f"{find}; the bytes: {data[:2000]!r}")
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_sample_of_foreign_bytes_ends_in_one_line(targets: list[Target]) -> None:
+    for target in targets:
+        chosen = random.Random(SEED)
+        for seed in target.seeds:
+            feed(target, seed)
+        for _ in range(A_SLOW_TARGET if target.slow else A_TARGET):
+            feed(target, mutated(target.seeds, chosen))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < (MOST_MB << 10)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_foreign_bytes_for_as_long_as_there_is_time(targets: list[Target]) -> None:
+    seed = random.randrange(1 << 32)
+    chosen, end_ns, fed = random.Random(seed), SYSTEM.monotonic_ns() + SOAK_S * NS_PER_S, 0
+    while SYSTEM.monotonic_ns() < end_ns:
+        target = chosen.choice(targets)
+        feed(target, mutated(target.seeds, chosen))
+        fed += 1
+    print(f"{fed} foreign files for {len(targets)} readers (seed {seed}): 0 tracebacks, 0 hangs")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.skipif(not ATHERIS, reason="atheris has no wheel for this machine; ./build.sh soak installs it on amd64")
+def test_foreign_bytes_led_by_what_they_reach(targets: list[Target], tmp_path: Path) -> None:
+    """libFuzzer looks which branches they take, each reader for its share of the time."""
+    quick = [target for target in targets if not target.slow]
+    for target in quick:
+        seconds = str(max(1, SOAK_S // len(quick)))
+        command = [sys.executable, str(Path(__file__).with_name("led.py")), target.name, seconds, str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{target.name}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("events.jsonl", b'{"t":1.25,"line":1,"hook":1,"smdr":"\xff"}'),
+        ("events.jsonl", b'{"t":1e999,"line":1,"hook":1}'),
+        ("events.jsonl", b'{"t":1,"line":1,"volts":-1e400}'),
+        ("events.jsonl", b'{"t":1,"line":1,"ho\xc2\x85":1}'),
+        ("events.jsonl", b"[" * 5000),
+        ("allowed_signers", "floor-03 ssh-ed25519 ÄÄÄ\n".encode()),
+        ("allowed_signers of ingest", "층-03 ssh-ed25519 AAAA\n".encode()),
+        ("notice", b"RIFF\x24\x00\x00\x00WAVEfmt \xff\xff\xff\xff"),
+        ("notice", b"RIFF\xff\xff\xff\xffWAVEdata\xff\xff\xff\x7f"),
+        ("roles.json", '{"version":1,"peo\u2028ple":[]}'.encode()),
+        ("command", b'{"command":"\xff","sig":""}'),
+    ],
+)
+def test_what_once_ended_in_a_traceback(targets: list[Target], name: str, data: bytes) -> None:
+    (target,) = [each for each in targets if each.name == name]
+    feed(target, data)
