@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from linetap import jsontext
 from linetap.durable import files
 from linetap.evidence import leaflog, unitlog
@@ -58,7 +60,7 @@ def begun(log: LeafLog) -> CallEvent | None:
     """What is told of a log whose first leaf says that it took the place of another."""
     first = next(log.leaves(), None)
     try:
-        leaf = msgspec.json.decode(first or b"", type=_Begun)
+        leaf = jsontext.decode(first or b"", type=_Begun)
     except (ValueError, RecursionError):
         return None
     if leaf.kind != "log_begun":
