@@ -67,9 +67,14 @@ class Closet(World):
         return amendment.decode(path.read_bytes()) if path.exists() else None
 
     def journal_has_audio(self) -> bool:
-        """A tick or two of the call that goes on."""
+        """A tick or two of the call on line 2."""
         runs = store.read(self.config.vault_path / "journal")
-        return any(isinstance(entry, Tick) for run in runs for frame in run.frames for entry in frame)
+        return any(
+            isinstance(entry, Tick) and "-L02" in entry.call_id
+            for run in runs
+            for frame in run.frames
+            for entry in frame
+        )
 
     def lose_power(self) -> None:
         for child in [child for child in self.children.children if child.name.startswith(("capture", "recorder"))]:

@@ -24,7 +24,7 @@ from linetap.evidence import age, au, g711, index, keys, sealed
 from linetap.recorder.vault.journal import frames, recovery, store
 from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State, Tick, next_seam
 from linetap.recorder.vault.journal.left import Left
-from linetap.records import Caller, CallRecord, Mark
+from linetap.records import Caller, CallRecord, Mark, NoticeRecord
 from linetap.ring import RATE_HZ, Stretch
 from sealing_rig import run
 from unit_rig import Unit, make_unit
@@ -195,6 +195,21 @@ def test_a_call_before_its_gate_has_a_record_and_no_audio(unit: Unit) -> None:
     assert [again.record(call_id).disposition for call_id in (CALL_ID, OTHER_ID)] == ["missed", "discarded"]
     assert {again.record(call_id).why for call_id in (CALL_ID, OTHER_ID)} == {"power"}
     assert again.events() == ["missed", "sealed", "ended", "sealed"]
+
+
+def test_a_call_cut_off_in_its_notice_does_not_end_before_that_began(unit: Unit) -> None:
+    """Nothing says how long it went on: only what is known of it does."""
+    recorder = Recorder(unit)
+    assert recorder.vault.step()
+    notice = NoticeRecord(id="ko", started_at="2026-11-24T22:56:00.658Z")
+    recorder.note(answered_at="2026-11-24T22:56:00.123Z", notices=[notice])
+    recorder.journal.step()
+    again = after_cut(recorder)
+    assert again.vault.step()
+    record = again.record()
+    assert record.ended_by == "power"
+    assert (record.ended_at or "") >= notice.started_at
+    assert (record.duration_s or 0) >= 0.535
 
 
 def test_a_call_that_was_over_is_not_said_to_have_been_cut_off(unit: Unit) -> None:

@@ -205,8 +205,10 @@ class Recovery:
         return Audio(gaps=[gap_behind(0, Unheard(round(max(0.0, ms), 3), False))])
 
     def _cut_off(self, ended_ns: int, kept_s: float = 0.0) -> CallRecord:
-        """The clock may have been put while the call went on: it lasted as long as is kept of it."""
+        """The clock may have been put while the call went on: it lasted as long as is kept of it, and ended behind
+        whatever is known of it."""
         record = self._state.record
+        ended_ns = max(ended_ns, *_moments(record))
         answered_ns = parse_rfc3339(record.answered_at) if record.answered_at else None
         return msgspec.structs.replace(
             record,
@@ -248,6 +250,15 @@ def recover(
             yield record
         except Refusal as refusal:
             log.error("vault_damaged: %s", refusal)
+
+
+def _moments(record: CallRecord) -> Iterator[int]:
+    """All that a record says of when something was."""
+    yield 0
+    notices = [text for notice in record.notices for text in (notice.started_at, notice.ended_at)]
+    for text in (record.ring_at, record.off_hook_at, record.answered_at, *notices):
+        if text is not None:
+            yield parse_rfc3339(text)
 
 
 def _counted_later(record: CallRecord, since_ns: int) -> CallRecord:
