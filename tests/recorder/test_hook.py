@@ -127,10 +127,10 @@ Runs = list[tuple[int, int]]
 
 
 def whole_line(hook: Runs, ring: Runs, polarity: Runs, volts: Runs) -> tuple[Bits, Bits, Bits, I16]:
-    """Each stream to the length of the longest, and 1.2 s more."""
+    """Each stream to the length of the longest, and more than a break of the exchange may last."""
     streams = [bits(*hook, (0, 100)), bits(*ring, (0, 100)), bits(*polarity)]
     words = np.concatenate([np.full(slots, value, np.int16) for value, slots in volts])
-    slots = max(*(-(-len(stream) // SLOT_MS) for stream in streams), len(words)) + 120
+    slots = max(*(-(-len(stream) // SLOT_MS) for stream in streams), len(words)) + 420
     padded = [np.pad(stream, (0, slots * SLOT_MS - len(stream))) for stream in streams]
     return padded[0], padded[1], padded[2], np.pad(words, (0, slots - len(words)), "edge")
 

@@ -36,6 +36,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     polarity_debounce_ms: int = 64  # DAHDI fxo_modes, wctdm
     no_line_v: float = 3.0  # Si2400 5.5.1: below is no line
     loop_break_min_ms: int = 200  # ours: exchanges break for 250 to 900 ms (sandman.com, CPC bulletin)
+    loop_break_max_ms: int = 4000  # ours: longer is a cable that was cut, and what it is mended to is a call of its own
     loop_break_settle_ms: int = 50  # ours: a wire that dies later than this after the loop opened was hung up before
     pulses: PulseNumbers = PulseNumbers()
     near_digit_dbm0: float = -8.0  # ours: of a telephone on this line, until it has dialled or was learnt

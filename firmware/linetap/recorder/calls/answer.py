@@ -16,13 +16,14 @@ def answered(line: LineContext, event: Event, by: AnsweredBy) -> None:
     call = line.call
     call.answered_ns, call.answered_by = line.utc_ns(event.at), by
     caller = call.caller.number if call.caller else None
-    call.internal_by = internal_by(line.policy, call.dialled, caller) or call.internal_by
+    dialled = "" if call.unheard else call.dialled  # what is left of a number is another number
+    call.internal_by = internal_by(line.policy, dialled, caller) or call.internal_by
     if call.direction == "in" and called_by_neighbour(line):
         call.internal_by = "ring"
     line.report("answered", event.at)
     if line.config.exempt:
         pass_by(line, event, "exempt", "line_exempt")
-    elif skip := reason_to_skip(line.policy, call.dialled, call.internal_by is not None):
+    elif skip := reason_to_skip(line.policy, dialled, call.internal_by is not None):
         pass_by(line, event, "skipped", skip)
     elif line.memory.deaf_since_ns is not None and not (line.memory.on_trial and call.direction == "out"):
         pass_by(line, event, "discarded", "notice_not_heard")

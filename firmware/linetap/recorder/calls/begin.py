@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from linetap.recorder.calls.answer import answered
 from linetap.recorder.calls.call import Call, Key
-from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.dialling import dialled
-from linetap.recorder.calls.ending import end, pass_by
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.dialling import dialled, dials_anew
+from linetap.recorder.calls.ending import end, end_without, pass_by
 from linetap.recorder.calls.heard import look_for_caller
 from linetap.recorder.signals.event import Event
 from linetap.ring import RATE_HZ
 
 MOST_KEYS = 32
+PUT_DOWN_MS = 700  # flash keys of telephones open for 80 to 600 ms
 
 
 def digit_on_hook(line: LineContext, event: Event) -> None:
@@ -57,6 +58,7 @@ def outgoing(line: LineContext, event: Event) -> None:
         anchor=line.anchor_at(event.at),
         off_hook_ns=line.utc_ns(event.at),
         continues=line.memory.continues,
+        unheard=event.at <= line.memory.seen_from,  # it was lifted in the gap, and may have dialled there
     )
     line.memory.continues = None
     line.report("started", event.at)
@@ -64,6 +66,17 @@ def outgoing(line: LineContext, event: Event) -> None:
         pass_by(line, event, "exempt", "line_exempt")
     else:
         line.go("off_hook", event.at, event.known + line.policy.answer_unheard_s * RATE_HZ)
+
+
+def flash_before_answer(line: LineContext, event: Event) -> None:
+    """No flash key opens the loop for so long: the handset was down for a moment, and what is dialled is another call.
+    Nothing is recorded before the answer, so nothing is lost where somebody has flashed slowly by hand."""
+    if event.known - event.at < PUT_DOWN_MS * FRAMES_PER_MS:
+        dials_anew(line, event)
+        return
+    closed_at = event.known - line.profile.lift_debounce_ms * FRAMES_PER_MS
+    end_without(line, Event(event.known, "on_hook", event.at), "unanswered", line.call.tone or "not_answered")
+    outgoing(line, Event(event.known, "off_hook", closed_at))
 
 
 def dialled_while_held(line: LineContext, event: Event) -> None:

@@ -74,6 +74,7 @@ class Call(msgspec.Struct, kw_only=True):
     ended_by: EndedBy | None = None
     continues: str | None = None
     dialled: str = ""
+    unheard: bool = False  # something of what was dialled may have fallen into a gap
     dialled_ns: int | None = None  # the last digit of it
     redialled: str = ""  # of a second party, in the middle of the call
     tone: str = ""  # busy, congestion, unobtainable: sounding, or the last word

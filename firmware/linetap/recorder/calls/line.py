@@ -47,6 +47,9 @@ class LineCalls(LineContext):
         hook = self.memory.hook
         if batch.gap is not None:
             hook.lose_sight()
+            self.memory.seen_from = batch.frame + batch.frames
+            if self.memory.call is not None and self.memory.state == "off_hook":
+                self.memory.call.unheard = True
             return []
         bits = batch.hook[index], batch.ring[index], batch.polarity[index], batch.volts[index]
         seen = hook.follow(*bits, batch.frame, self.profile)

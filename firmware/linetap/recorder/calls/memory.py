@@ -30,6 +30,7 @@ class LineMemory(msgspec.Struct):
     since_ns: int = 0
     named_ns: int = -1  # the newest time that a call of this line was named after, in this boot
     deadline: int | None = None
+    seen_from: int = -1  # the frame at which the last gap ended: what was before it nobody saw
     call: Call | None = None
     playing: PlayedNotice | None = None
     heard: list[Key] = []  # digits while nobody used the line: an exchange may say who calls

@@ -33,7 +33,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("ringing", "off_hook"): begin.answered_by_hook,
     ("ringing", "ring_gone"): begin.missed,
     ("off_hook", "digit"): dialling.dialled,
-    ("off_hook", "flash"): dialling.dials_anew,
+    ("off_hook", "flash"): begin.flash_before_answer,
     ("off_hook", "tone"): dialling.progress,
     ("off_hook", "tone_gone"): dialling.progress_over,
     ("off_hook", "voice"): dialling.voice,

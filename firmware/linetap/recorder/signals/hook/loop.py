@@ -3,8 +3,8 @@
 
 Told are `off_hook`, then any number of `flash`, `digit` and `loop_break`, then `on_hook`. A loop that opens may be any
 of them: it is told when it is certain, dated back to where it opened, and until then nobody may record beyond that.
-After a loop break the handset may still hold the line: if current returns within the flash time, the line is off-hook
-as before, without another `off_hook`; if not, `on_hook` follows.
+After a loop break the handset may still hold the line: if current returns as the battery does, the line is off-hook as
+before, without another `off_hook`; if not, `on_hook` follows. While there is no battery nobody can know which.
 
 On a wire without an exchange (less than 3 V, for a slot of the meter) a hook pin may say anything: it closes no loop.
 """
@@ -21,7 +21,7 @@ from linetap.config.profile import Profile
 from linetap.recorder.signals.event import Event
 from linetap.recorder.signals.hook.level import FRAMES_PER_MS, all_are, runs
 from linetap.recorder.signals.hook.pulses import PulseTrain
-from linetap.ring import Bits
+from linetap.ring import SLOT_MS, Bits
 
 Turn = Literal["edge", "loop_break", "on_hook", "digit"]
 
@@ -34,6 +34,8 @@ class Loop(msgspec.Struct):
     broken: bool = False  # it is the exchange's break
     open_dead: bool = False  # no battery was on the open loop, or not always: no pulse
     dead_since: int | None = None  # off-hook, and no exchange on the wire
+    dead: bool = False  # no exchange on the wire now, and
+    live_since: int | None = None  # since when there has been one again
     train: PulseTrain = msgspec.field(default_factory=PulseTrain)
 
     @property
@@ -70,12 +72,14 @@ class Loop(msgspec.Struct):
 
     def lose_sight(self) -> None:
         """A gap: what was about to change has to be seen again, and who knows how many pulses were in it."""
-        self.contrary_since, self.dead_since = None, None
+        self.contrary_since, self.dead_since, self.dead, self.live_since = None, None, False, None
         self.train.void()
 
     def _input(self, frame: int, hook: bool, dead: bool) -> None:
         """From this frame on the pin and the wire are so."""
         live_call = self.off_hook_since is not None
+        if dead != self.dead:
+            self.dead, self.live_since = dead, None if dead else frame
         if not (dead and live_call):
             self.dead_since = None
         elif self.dead_since is None:
@@ -101,9 +105,18 @@ class Loop(msgspec.Struct):
                 found.append((self.dead_since + profile.loop_break_min_ms * FRAMES_PER_MS, "loop_break"))
         if self.open_since is not None:
             # The flash time is over, and a closing that began within it would have been seen through by now.
-            over_ms = profile.flash_max_ms + profile.lift_debounce_ms
-            found.append((self.open_since + over_ms * FRAMES_PER_MS, "on_hook"))
+            over = self.open_since + (profile.flash_max_ms + profile.lift_debounce_ms) * FRAMES_PER_MS
+            if self.broken:
+                over = max(over, min(self._seen_again(profile), self.open_since + _frames(profile.loop_break_max_ms)))
+            found.append((over, "on_hook"))
         return min(found, key=lambda turn: turn[0], default=(1 << 62, "edge"))
+
+    def _seen_again(self, profile: Profile) -> int:
+        """From when on a handset that holds the line would have been seen through: a slot of the meter behind the
+        battery's return."""
+        if self.dead:
+            return 1 << 62
+        return 0 if self.live_since is None else self.live_since + _frames(profile.lift_debounce_ms + SLOT_MS)
 
     def _debounce_ms(self, profile: Profile) -> int:
         if self.closed:
@@ -148,3 +161,7 @@ class Loop(msgspec.Struct):
             return Event(now, "flash", opened)
         self.train.broke(opened, at, not self.open_dead, profile.pulses)
         return None
+
+
+def _frames(ms: int) -> int:
+    return ms * FRAMES_PER_MS
