@@ -160,15 +160,19 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
-# Four beside one another: most of the time a test waits, for a call of minutes or a machine that starts. What has to keep
-# time is spread so that two such parts seldom meet. Whatever no list names is in the last group; the summary says how
-# long each took: move a folder from the longest to the shortest.
+# Five beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
+# one after another. Whatever no list names is in the last group; the summary says how long each took: move a folder
+# from the longest to the shortest.
 all_pytests() {
   local file name i pid pids=() status=0
-  local names=(calls machines middle)
-  local calls=(tests/e2e tests/recorder tests/broker)
-  local machines=(tests/systemd tests/attack)
-  local middle=(tests/hardware tests/evidence tests/signals tests/vault tests/capture)
+  local names=(calls machines attacks middle)
+  local calls=(tests/e2e tests/broker)
+  local machines=(tests/systemd tests/attack/test_rooms.py tests/bench)
+  local attacks=(tests/recorder tests/vault)
+  local middle=(tests/hardware tests/evidence tests/signals tests/capture)
+  for file in tests/attack/test_*.py; do
+    [[ $file = */test_rooms.py ]] || attacks+=("$file")
+  done
   for file in tests/desk/test_*.py; do
     [[ $file = */test_serve* || $file = */test_watch* ]] || middle+=("$file")
   done
@@ -179,7 +183,7 @@ all_pytests() {
     "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
     pids+=($!)
   done
-  local elsewhere=("${calls[@]}" "${machines[@]}" "${middle[@]}")
+  local elsewhere=("${calls[@]}" "${machines[@]}" "${attacks[@]}" "${middle[@]}")
   "$BIN/pytest" tests "${elsewhere[@]/#/--ignore=}" 2>&1 </dev/null | tee build/rest.log || status=$?
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
   trap - INT TERM

@@ -34,6 +34,15 @@ def test_usage_is_two(words: tuple[str, ...]) -> None:
     assert f"build.sh: {'there is no command imagine' if len(words) == 1 else 'soak [MINUTES]: '}" in ended.stderr
 
 
+def test_its_groups_of_tests_name_what_is_there_and_nothing_twice() -> None:
+    """What is in none of them is in the last: a folder that was renamed would make that the longest."""
+    lists = re.findall(r"^  local \w+=\((tests/[^)]*)\)$", (ROOT / "build.sh").read_text(), re.MULTILINE)
+    named = [path for each in lists for path in each.split()]
+    assert len(lists) == 4
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert len(named) == len(set(named))
+
+
 def _locked() -> dict[str, str]:
     lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
     found = [re.match(r"(\S+)==(\S+) --hash=sha256:[0-9a-f]{64}( |$)", line) for line in lines]
