@@ -243,7 +243,7 @@ case $command in
       "$BIN/pip" --quiet --disable-pip-version-check install --require-hashes --no-deps -r tests/fuzz/requirements.txt ||
         fail "pip could not install tests/fuzz/requirements.txt"
     fi
-    LINETAP_SOAK_MINUTES=$minutes exec "$BIN/pytest" -m soak --timeout="$((minutes * 60 + 600))"
+    LINETAP_SOAK_MINUTES=$minutes exec "$BIN/pytest" -m soak -s --timeout="$((minutes * 60 + 600))" # -s: their tables
     ;;
   image)
     setup

@@ -78,8 +78,8 @@ class Life:
         self._seed = seed
         self._since: dict[str, int] = {}  # when a call was first said to be recorded
 
-    def run(self, most_cuts: int) -> Lived:
-        """The calls, and at most so many cuts; what they left lies in `folder`."""
+    def run(self, most_cuts: int, most_kills: int = 1 << 30) -> Lived:
+        """The calls, and at most so many cuts and kills; what they left lies in `folder`."""
         vault = self.folder / "vault"
         with Disk(self.folder, vault) as disk, Stage(self.folder, lines=LINES) as stage:
             self._stage, self._disk = stage, disk
@@ -92,7 +92,7 @@ class Life:
             tap = Tap(stage.run_dir)
             self._recorder = self._start()
             lived = Lived(self.folder, config, Truth.__new__(Truth))
-            while exchange.process.poll() is None and len(lived.cuts) < most_cuts:
+            while exchange.process.poll() is None and len(lived.cuts) < most_cuts and lived.kills < most_kills:
                 self._wait(self._chance.uniform(0.05, 0.6))
                 if self._chance.random() < self._kills:
                     self._after_kill(lived)

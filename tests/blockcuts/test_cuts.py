@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from disk import require
-from life import Life
+from life import Life, Lived
 from trials import ROTTEN, UNTOUCHED, ZEROED, Trials
+
+from linetap.clock import NS_PER_S, SYSTEM
 
 SAMPLE_S, SAMPLE_CUTS = 13, 8
 LIFE_S = 90
@@ -33,43 +36,45 @@ def test_a_few_cuts_lose_nothing_silently(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_a_thousand_cuts(tmp_path: Path) -> None:
-    _many(tmp_path, int(os.environ.get("LINETAP_CUTS", CUTS)), [UNTOUCHED], 1000)
+    _many(tmp_path, 1000, int(os.environ.get("LINETAP_CUTS", CUTS)), [UNTOUCHED], _cuts)
 
 
 @pytest.mark.soak
 def test_cuts_with_one_rotten_file(tmp_path: Path) -> None:
-    _many(tmp_path, int(os.environ.get("LINETAP_ROTTEN", BROKEN)), [ROTTEN, ROTTEN, ZEROED], 2000)
+    _many(tmp_path, 2000, int(os.environ.get("LINETAP_ROTTEN", BROKEN)), [ROTTEN, ROTTEN, ZEROED], _cuts)
 
 
 @pytest.mark.soak
 def test_a_thousand_kills(tmp_path: Path) -> None:
-    """A recorder killed about once a second, all through its calls; at the end the power goes."""
-    trials, most = Trials(), int(os.environ.get("LINETAP_KILLS", KILLS))
-    seed = 3000
-    while trials.kills < most:
-        seed += 1
-        folder = _folder(tmp_path, seed)
-        trials.of(Life(folder, LIFE_S, seed, kills=1.0, cuts_a_kill=0).run(1), lambda _: UNTOUCHED)
-        shutil.rmtree(folder)
-    print(f"\n{trials}")
-    assert not trials.faults, "\n".join(trials.faults)
+    """A recorder killed about once a second, all through its calls; at the end of each life the power goes."""
+    _many(tmp_path, 3000, int(os.environ.get("LINETAP_KILLS", KILLS)), [UNTOUCHED], _kills)
 
 
-def _many(tmp_path: Path, cuts: int, kinds: list[str], seed: int) -> None:
+def _cuts(folder: Path, seed: int, left: int) -> tuple[Lived, int]:
+    lived = Life(folder, LIFE_S, seed, kills=0.15).run(left)
+    return lived, len(lived.cuts)
+
+
+def _kills(folder: Path, seed: int, left: int) -> tuple[Lived, int]:
+    lived = Life(folder, LIFE_S, seed, kills=1.0, cuts_a_kill=0).run(1, most_kills=left)
+    return lived, lived.kills
+
+
+def _many(
+    tmp_path: Path, seed: int, wanted: int, kinds: list[str], live: Callable[[Path, int, int], tuple[Lived, int]]
+) -> None:
+    """Lives until so many are done, or the time that the soak was given is over."""
     require()
-    trials, left = Trials(), cuts
-    while left > 0:
+    end_ns = SYSTEM.monotonic_ns() + int(os.environ.get("LINETAP_SOAK_MINUTES", "60")) * 60 * NS_PER_S
+    trials, done = Trials(), 0
+    while done < wanted and SYSTEM.monotonic_ns() < end_ns:
         seed += 1
-        folder = _folder(tmp_path, seed)
-        lived = Life(folder, LIFE_S, seed, kills=0.15).run(left)
-        left -= len(lived.cuts)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        lived, more = live(folder, seed, wanted - done)
         trials.of(lived, lambda number: kinds[number % len(kinds)])
+        done += more
         shutil.rmtree(folder)
+        print(f"life {seed}: {done} of {wanted}, {len(trials.faults)} faults", flush=True)
     print(f"\n{trials}")
     assert not trials.faults, "\n".join(trials.faults)
-
-
-def _folder(tmp_path: Path, seed: int) -> Path:
-    folder = tmp_path / str(seed)
-    folder.mkdir()
-    return folder
