@@ -101,9 +101,9 @@ class Disk:
 
 
 def _ended(daemon: subprocess.Popen[bytes], fuse: Path) -> None:
-    subprocess.run(["umount", "--lazy", str(fuse)], check=False, capture_output=True)
-    daemon.terminate()
+    daemon.terminate()  # it unmounts itself
     daemon.wait(READY_S)
+    subprocess.run(["umount", "--lazy", str(fuse)], check=False, capture_output=True)
     shutil.rmtree(fuse, ignore_errors=True)
 
 

@@ -22,15 +22,15 @@ from unit_rig import save_notice, spoken
 LINES = 8
 FILL_MS = 120
 UP_S = 30
-SURE_S = 2  # for so long a call was being recorded: there must be sound of it
+SURE_S = 3  # so long a call was being recorded and its recorder lived: there must be sound of it
 TEARS = (512, 4096)
 LATE_MS = 3000  # a recorder is killed at most so long before the cut
 
 
 @dataclass
 class Cut:
-    """`image`: what is left. `begun`: calls that had been recorded for SURE_S, by the word of the recorder while it
-    lived. `dead_ms`: so long there had been no recorder; None: there was one."""
+    """`image`: what is left. `begun`: calls that had been recorded for SURE_S, by the word of a recorder that lived for
+    as long. `dead_ms`: so long there had been no recorder; None: there was one."""
 
     image: Path
     seed: int
@@ -76,6 +76,7 @@ class Life:
         self._cuts_a_kill = cuts_a_kill
         self.folder, self._seconds, self._chance, self._kills = folder, seconds, random.Random(seed), kills
         self._seed = seed
+        self._up_ns = 0  # since then the recorder has lived
         self._since: dict[str, int] = {}  # when a call was first said to be recorded
 
     def run(self, most_cuts: int, most_kills: int = 1 << 30) -> Lived:
@@ -120,8 +121,8 @@ class Life:
     def _cut(self, lived: Lived, killed_ns: int | None) -> None:
         self._look()
         now_ns = SYSTEM.monotonic_ns()
-        lived_ns = now_ns if killed_ns is None else killed_ns
-        begun = frozenset(call for call, since_ns in self._since.items() if lived_ns - since_ns > SURE_S * NS_PER_S)
+        lived_ns = (now_ns if killed_ns is None else killed_ns) - SURE_S * NS_PER_S
+        begun = frozenset(call for call, since_ns in self._since.items() if max(since_ns, self._up_ns) < lived_ns)
         number = len(lived.cuts)
         seed = self._seed * 100_000 + number
         image = self.folder / f"cut-{number:04}.img"
@@ -137,6 +138,7 @@ class Life:
             assert recorder.process.poll() is None, recorder.last_words()
             assert SYSTEM.monotonic_ns() < begun_ns + UP_S * NS_PER_S, "the recorder does not come up"
             SYSTEM.sleep(0.05)
+        self._up_ns = SYSTEM.monotonic_ns()
         return recorder
 
     def _wait(self, seconds: float) -> None:

@@ -182,7 +182,11 @@ class Recovery:
         state, beat = self._state, self._found.beat
         if state.first_frame is None or beat is None:
             return unheard_since(state.utc_ns, samples * 1000 / RATE_HZ, self._start)
-        return unheard(state.record.line, state.first_frame + samples, beat, self._start)
+        line, end_frame = state.record.line, state.first_frame + samples
+        if line not in beat.heads:  # the ring was away: by the time of day, as far as the line can have come
+            frame = state.frame + (beat.utc_ns - state.utc_ns) // NS_PER_FRAME
+            beat = msgspec.structs.replace(beat, heads={line: (max(frame, end_frame), beat.mono_ns)})
+        return unheard(line, end_frame, beat, self._start)
 
     def _record_without_audio(self) -> CallRecord:
         ended = self._ended_record()

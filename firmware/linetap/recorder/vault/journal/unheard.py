@@ -49,7 +49,7 @@ def unheard(line: int, end_frame: int, beat: Beat, start: Start) -> Unheard:
     frame, mono_ns = beat.heads.get(line, (end_frame, beat.mono_ns))
     heard_ms = (frame - end_frame) * NS_PER_FRAME / NS_PER_MS
     since_ms = (beat.mono_ns - mono_ns) / NS_PER_MS
-    if start.boot == beat.boot:
+    if start.boot == beat.boot and start.mono_ns >= beat.mono_ns:
         return _at_most(heard_ms + (start.mono_ns - mono_ns) / NS_PER_MS)
     if beat.synced and start.booted_ns is not None and start.booted_ns >= beat.utc_ns:
         return _at_most(heard_ms + since_ms + (start.booted_ns - beat.utc_ns) / NS_PER_MS)
