@@ -14,7 +14,7 @@ from linetap.evidence import sealed
 from linetap.recorder.ports import last_note
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.entries import Beat, next_seam
-from linetap.recorder.vault.journal.unheard import BACK_MS, Start, unheard, unheard_since
+from linetap.recorder.vault.journal.unheard import BACK_MS, CHUNK_MS, Start, unheard, unheard_since
 from linetap.records import CallEvent, CallRecord
 from linetap.ring import RATE_HZ
 from sealing_rig import run
@@ -92,7 +92,7 @@ def test_a_folder_of_a_version_that_laid_no_word_into_it_is_sealed_without_numbe
     record = again.record()
     assert sealed.META not in record.files
     assert record.audio is not None
-    assert [gap.unbounded for gap in record.audio.gaps] == [True]
+    assert [(gap.ms, gap.unbounded) for gap in record.audio.gaps] == [(CHUNK_MS + BACK_MS, True)]
     assert again.heard() == CODES[FIRST : FIRST + CHUNKS].tobytes()
 
 
@@ -275,7 +275,7 @@ def test_after_another_boot_it_is_at_most_until_that_began_if_both_clocks_were_r
 def test_of_a_call_of_which_nothing_is_known_it_is_all_since_its_first_sign() -> None:
     start = Start("next", 5 * NS_PER_S, UTC + 60 * NS_PER_S)
     assert unheard_since(UTC, 8000, start).ms == pytest.approx(57_000, abs=100)
-    assert unheard_since(UTC, 8000, Start("next", 0, None)) == (BACK_MS, True)
+    assert unheard_since(UTC, 8000, Start("next", 0, None)) == (CHUNK_MS + BACK_MS, True)
 
 
 def test_a_recorder_dead_before_the_cut_is_in_what_is_stated(unit: Unit) -> None:

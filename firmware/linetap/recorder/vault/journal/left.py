@@ -35,13 +35,15 @@ log = logging.getLogger("linetap.recorder.journal")
 class FoundCall:
     """A call that is open; `ticks` by their first sample, the last one written of each.
 
-    `beat`: the last word of the journal while it was open. `ended`: its end, as the desk has been told or will be.
+    `beat`: the last word of the journal while it was open; `is_bare`: there is none, but the folder's of the gate.
+    `ended`: its end, as the desk has been told or will be.
     """
 
     state: State
     ticks: dict[int, Tick] = field(default_factory=dict)
     beat: Beat | None = None
     ended: CallEvent | None = None
+    is_bare: bool = False
 
 
 class Left:
@@ -113,7 +115,7 @@ class Left:
             log.error("vault_damaged: %s: nothing says what call it is; it is sealed as it is", folder)
         known = state or unknown(call_id, self._unit)
         assert known is not None, "a call's folder has a call's name"
-        return FoundCall(known, self._ticks.get(call_id, {}), self._beat or beat)
+        return FoundCall(known, self._ticks.get(call_id, {}), self._beat or beat, is_bare=self._beat is None)
 
 
 def open_folders(vault: Path) -> Iterator[Path]:

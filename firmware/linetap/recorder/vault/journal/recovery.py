@@ -27,7 +27,7 @@ from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, Tick
 from linetap.recorder.vault.journal.left import FoundCall, ended_of
-from linetap.recorder.vault.journal.unheard import POWER, Start, Unheard, gap_behind, unheard, unheard_since
+from linetap.recorder.vault.journal.unheard import CHUNK_MS, POWER, Start, Unheard, gap_behind, unheard, unheard_since
 from linetap.records import Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 
@@ -186,7 +186,8 @@ class Recovery:
         if line not in beat.heads:  # the ring was away: by the time of day, as far as the line can have come
             frame = state.frame + (beat.utc_ns - state.utc_ns) // NS_PER_FRAME
             beat = msgspec.structs.replace(beat, heads={line: (max(frame, end_frame), beat.mono_ns)})
-        return unheard(line, end_frame, beat, self._start)
+        found = unheard(line, end_frame, beat, self._start)
+        return Unheard(found.ms + CHUNK_MS, True) if found.unbounded and self._found.is_bare else found
 
     def _record_without_audio(self) -> CallRecord:
         ended = self._ended_record()

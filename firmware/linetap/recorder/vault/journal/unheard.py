@@ -15,12 +15,14 @@ from typing import NamedTuple
 import msgspec
 
 from linetap.clock import NS_PER_MS
+from linetap.evidence import age
 from linetap.recorder.vault.journal.entries import Beat
 from linetap.records import Gap
 from linetap.ring import NS_PER_FRAME, RATE_HZ, SLOT_MS
 
 POWER = "power"  # `ended_by`, `why`, and the cause of a gap
 BACK_MS = 5000.0  # a recorder that has died writes again within: systemd waits 100 ms, a Pi 4 starts it in 3 s
+CHUNK_MS = age.CHUNK_BYTES * 1000 / RATE_HZ  # of a call that the journal does not know, as much is on no disk
 _SLACK_MS = 2.0 * SLOT_MS  # a slot is captured as a whole
 _DRIFT = 1.001  # a codec may be faster than the clock
 
@@ -61,7 +63,7 @@ def unheard_since(utc_ns: int, kept_ms: float, start: Start) -> Unheard:
     now_ns = None if start.booted_ns is None else start.booted_ns + start.mono_ns
     if now_ns is not None and now_ns >= utc_ns:
         return _at_most((now_ns - utc_ns) / NS_PER_MS - kept_ms)
-    return Unheard(BACK_MS, True)
+    return Unheard(CHUNK_MS + BACK_MS, True)
 
 
 def gap_behind(samples: int, missing: Unheard) -> Gap:
