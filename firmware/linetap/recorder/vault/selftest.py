@@ -17,6 +17,8 @@ from linetap.evidence.command import Command, Found, Outcome, fields
 LOOK_EVERY_S = 1
 LIMIT_BYTES = 12 << 10  # of the findings in an answer, which has 16 KiB
 
+_OF_AN_ANSWER = [each for each in Found.__struct_fields__ if each != "check"]
+
 
 class SelfTest:
     def __init__(self, config: Config, clock: Clock) -> None:
@@ -38,7 +40,8 @@ class SelfTest:
         told: list[Found] = []
         size = 0
         for finding in worst_first:
-            found = Found(check=finding.check, **msgspec.structs.asdict(finding.trouble))
+            said = msgspec.structs.asdict(finding.trouble)
+            found = Found(finding.check, **{each: said[each] for each in _OF_AN_ANSWER})
             size += len(msgspec.json.encode(found)) + 1
             if size > LIMIT_BYTES:
                 break
