@@ -20,7 +20,7 @@ import pytest
 
 from linetap.cli import main
 from linetap.durable import twin
-from linetap.errors import LinetapError, Refusal
+from linetap.errors import DeviceFault, LinetapError, Refusal
 from linetap.tpm import bootpolicy, counter, device, freshness, volume
 from linetap.tpm.device import TpmFault
 from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, short_folder
@@ -405,3 +405,20 @@ def one_start(tpm: SoftTpm, state: Path, data: Path) -> None:
 
 def follows(state: Path, data: Path) -> int:
     return main(["volume", "follows", str(state), str(data)])
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            r"mount: can't read superblock.\n       dmesg(1) may have more information.\n",
+            "mount: can't read superblock.",
+        ),
+        ("WARNING: small\nNo key available.\n", "No key available."),
+        ("", "no word"),
+    ],
+)
+def test_what_a_stock_tool_says_comes_in_one_line(said: str, told: str) -> None:
+    with pytest.raises(DeviceFault) as raised:
+        volume.run("sh", "-c", 'printf "$1" >&2; exit 1', "sh", said)
+    assert str(raised.value).endswith(f": sh: {told}")
