@@ -78,6 +78,9 @@ class Card(ReplayCard):
     deaf_to_commands = False  # commands are taken and nothing is played
     absent = False  # nobody takes commands
 
+    def present(self, line: int) -> int:  # noqa: ARG002 - nobody is behind here
+        return 0
+
     def play(self, line: int, notice: str, at_frame: int) -> None:
         if self.absent:
             raise DeviceFault("peer_absent", "no capture")

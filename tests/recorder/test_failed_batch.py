@@ -52,8 +52,22 @@ def test_a_batch_that_ends_every_recorder_is_passed_over(
     assert rest.ended_by == "on_hook", "what comes behind it is followed again"
 
 
-def called(tmp_path: Path, run_dir: Path) -> Walked:
-    wires = [Wire(rings=[(RUNG, RUNG + 1.0)], off_hook=[(LIFTED, DOWN)]), Wire()]
+def test_a_call_that_was_answered_while_no_recorder_ran_is_announced_and_recorded(
+    tmp_path: Path, run_dir: Path
+) -> None:
+    """The next recorder reads of the answer four seconds after it: its notice is late, and plays."""
+    with called(tmp_path, run_dir, down=DOWN + 4.0) as unit:
+        unit.until(lambda: unit.frame >= (LIFTED - 0.1) * 8000, "it rings")
+        for _ in range(400):
+            unit._slot()
+        unit.restart()
+        follow(unit, OVER + 4.0)
+    (record,) = records(unit)
+    assert (record.disposition, record.notice and record.notice.proof) == ("recorded", "full")
+
+
+def called(tmp_path: Path, run_dir: Path, down: float = DOWN) -> Walked:
+    wires = [Wire(rings=[(RUNG, RUNG + 1.0)], off_hook=[(LIFTED, down)]), Wire()]
     return Walked(make_unit(tmp_path, run_dir, lines=2).config, wires)
 
 
@@ -70,10 +84,10 @@ def fails_once(real: object) -> object:
     return look
 
 
-def follow(unit: Walked) -> int:
+def follow(unit: Walked, until_s: float = OVER) -> int:
     """Until all is over; how many recorders that has ended."""
     ends = 0
-    while unit.frame < OVER * 8000:
+    while unit.frame < until_s * 8000:
         try:
             unit.turn()
         except (MemoryError, ZeroDivisionError):

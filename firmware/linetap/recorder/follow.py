@@ -134,6 +134,10 @@ class CardFollower:
             return self._resumed
         return CardCursor(self.reader.ring_id, self.reader.cursor, self.next_frame)
 
+    def present(self) -> int:
+        """Behind all that capture has written."""
+        return self.next_frame + (self.reader.lag() * SLOT_FRAMES if self.reader else 0)
+
     def lag_ms(self) -> float:
         return self.reader.lag() * SLOT_MS if self.reader else 0.0
 
@@ -175,6 +179,9 @@ class Cards:
 
     def stop(self, line: int) -> None:
         self._callers[self._card_of[line]].send(msgspec.json.encode(StopNotice(line)))
+
+    def present(self, line: int) -> int:
+        return self.followers[self._card_of[line]].present()
 
     @property
     def overtaken_ns(self) -> int | None:

@@ -45,6 +45,8 @@ class CapturePort(Protocol):
 
     def play(self, line: int, notice: str, at_frame: int) -> None: ...
     def stop(self, line: int) -> None: ...
+    def present(self, line: int) -> int:
+        """About which frame is on the line now; one that has been followed where nobody is behind."""
 
 
 class VaultPort(Protocol):

@@ -29,7 +29,9 @@ def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
         give_up(line, event, fault.code)
         return
     line.memory.playing = PlayedNotice(notice.tag, notice.frames, at_frame)
-    line.go("notice_wait", event.known, at_frame + NOTICE_LATE_MS * FRAMES_PER_MS)
+    # A recorder that was away, or is slow, asks for it late: it is not the notice that fails.
+    latest = max(at_frame, line.around.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
+    line.go("notice_wait", event.known, latest)
 
 
 def notice_started(line: LineContext, event: Event) -> None:
