@@ -96,6 +96,7 @@ def test_a_chain_that_stands_still_is_begun_anew(house: GroupHouse) -> None:
     assert refusal(house.partial(request_id, house.peeled(2), "vault-3")) == "step_done"
 
 
+@pytest.mark.soak
 def test_what_is_closed_or_over_keeps_no_partial(house: GroupHouse) -> None:
     for way in ("closed", "over"):
         request_id = house.approved()
@@ -168,6 +169,7 @@ def test_nothing_of_it_stays_in_the_files_of_the_database(house: GroupHouse) -> 
     assert [path.name for path in house.folder.iterdir() if path.is_file() and piece in path.read_bytes()] == []
 
 
+@pytest.mark.soak
 def test_two_at_once_in_postgresql(run_dir: Path) -> None:
     with Postgres() as server:
         house = GroupHouse(run_dir, more=f'db = "{server.url}"')

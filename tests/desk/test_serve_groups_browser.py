@@ -44,6 +44,7 @@ def upload(page: Page, path: Path, button: str, field: str = "#file") -> None:
         page.locator(f"form:has({field})").get_by_role("button", name=button, exact=True).click()
 
 
+@pytest.mark.soak  # a minute and a half; the hold below has the same forms
 def test_a_release_by_a_group(house: GroupHouse, browser: Browser, tmp_path: Path) -> None:
     request_id = house.approved()
     path = f"/release/{request_id}"
