@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
-from linetap.desk.ingest import chainname, tables
+from linetap.desk.ingest import chainname, database, tables
 from linetap.desk.verify import verify_vault
 from linetap.evidence import signers, vaultname
 from linetap.recorder.vault import segments
@@ -111,3 +113,34 @@ def test_an_outbox_that_rots_at_its_end(ingest: Ingesting, floor: Kept) -> None:
     assert rows(ingest.engine, tables.set_aside) == []
     assert len(rows(ingest.engine, tables.calls)) == 40
     assert not [row for row in rows(ingest.engine, tables.alerts) if row["code"] != "log_begun"]
+
+
+def test_the_index_is_made_again_of_a_unit_with_its_second_disk(
+    ingest: Ingesting, floor: Kept, broker: Broker, tmp_path: Path
+) -> None:
+    """The desk asks for all there is, and cannot know of which vault. What it alone has seen stays: order and alert."""
+    floor.start_again()
+    floor.reporter(desk_s=3)
+    floor.events(5)
+    confirmed(ingest, floor)
+    floor.lose_disk()
+    floor.events(7)
+    confirmed(ingest, floor)
+    until(lambda: floor.incarnation.is_ordered, 30)
+    assert ingest.end() == 0
+    before = rows(ingest.engine, tables.vaults)
+    ingest.engine.dispose()
+    (tmp_path / "desk.toml").write_text(
+        f'signers = "{floor.signers}"\nkey = "{floor.desk_key}"\ndb = "{ingest.db}"\n'
+        f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+    )
+    command = [sys.executable, "-m", "linetap", "desk", "rebuild", "--config", str(tmp_path / "desk.toml")]
+    found = subprocess.run([*command, "--for", "40"], capture_output=True, text=True, timeout=120, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    engine = database.open_writer(ingest.db)
+    name = chainname.of(floor.outbox.origin, floor.incarnation.name)
+    told = [row["seq"] for row in rows(engine, tables.events) if row["origin"] == name]
+    assert told == list(range(floor.outbox.first_seq, floor.outbox.last_seq + 1))
+    assert rows(engine, tables.vaults) == before
+    assert {row["code"] for row in rows(engine, tables.alerts)} <= {"vault_new", "log_begun"}
+    engine.dispose()

@@ -121,7 +121,8 @@ class Holes:
 
 def _behind(db: Connection) -> Iterator[_Lacking]:
     """What a health says is of the chain that its unit uses now, and of no other: each has a range of its own. Of a
-    vault that another has followed nothing comes any more."""
+    vault that another has followed nothing comes any more; a chain of which nothing is here yet (`linetap desk rebuild`)
+    is asked for whatever its unit has."""
     newer = origins.alias()
     used_now = ~select(newer.c.unit).where(
         newer.c.unit == origins.c.unit, newer.c.heard_at > origins.c.heard_at
@@ -131,10 +132,10 @@ def _behind(db: Connection) -> Iterator[_Lacking]:
         vaults.c.unit == origins.c.unit, vaults.c.origin == origins.c.origin, vaults.c.over_at.is_not(None)
     )
     wanted = select(origins.c.unit, origins.c.origin, origins.c.through, origins.c.newest, units.c.outbox_seq)
-    wanted = wanted.join(units, units.c.unit == origins.c.unit).where(~gone.exists())
+    wanted = wanted.join(units, units.c.unit == origins.c.unit).where(or_(~gone.exists(), origins.c.newest == 0))
     wanted = wanted.where(or_(origins.c.newest > origins.c.through, told)).limit(MOST)
     for unit, origin, through, newest, seq in db.execute(wanted):
         if newest > through or chainname.is_of(origin, seq or 0):
             yield _Lacking((unit, origin), through, seq or 0)
-        elif not newest:  # nothing is known of it yet (`linetap desk rebuild`): it is asked for what it has
+        elif not newest:
             yield _Lacking((unit, origin), vaultname.range_of(seq), seq)
