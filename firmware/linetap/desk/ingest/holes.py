@@ -121,8 +121,8 @@ class Holes:
 
 def _behind(db: Connection) -> Iterator[_Lacking]:
     """What a health says is of the chain that its unit uses now, and of no other: each has a range of its own. Of a
-    vault that another has followed nothing comes any more; a chain of which nothing is here yet (`linetap desk rebuild`)
-    is asked for whatever its unit has."""
+    vault that another has followed nothing comes any more; one of which nothing is here yet (`linetap desk rebuild`) is
+    asked for whatever its unit has."""
     newer = origins.alias()
     used_now = ~select(newer.c.unit).where(
         newer.c.unit == origins.c.unit, newer.c.heard_at > origins.c.heard_at
