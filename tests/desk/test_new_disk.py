@@ -115,6 +115,7 @@ def test_an_outbox_that_rots_at_its_end(ingest: Ingesting, floor: Kept) -> None:
     assert not [row for row in rows(ingest.engine, tables.alerts) if row["code"] != "log_begun"]
 
 
+@pytest.mark.soak  # it waits for two healths of a unit, a minute
 def test_the_index_is_made_again_of_a_unit_with_its_second_disk(
     ingest: Ingesting, floor: Kept, broker: Broker, tmp_path: Path
 ) -> None:
