@@ -14,13 +14,13 @@ from typing import Any, Self
 import msgspec
 import sqlalchemy
 
-from linetap.broker.message import unarmored
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.ingest import database, tables
 from linetap.desk.ingest.judge import NAMESPACE, Report
 from linetap.evidence import keys, signers, sshsig
 from linetap.evidence.keys import SigningKey
 from linetap.evidence.signers import Signer
+from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.records import CallEvent, EventKind
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
-from linetap.broker.message import unarmored
 from linetap.cli import main
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap.desk import callfolder, verify
@@ -19,6 +18,7 @@ from linetap.desk.ingest.heads import HeadReport
 from linetap.desk.ingest.store import Store
 from linetap.evidence import keys, sealed, sshsig, unitlog, vaultname
 from linetap.evidence.leaflog import LEAVES
+from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault.log import UnitLog
 from sealing_rig import CALL_ID, NOW, Rig, noise, record
 from sealing_rig import UNIT as SEALED

@@ -13,7 +13,6 @@ import pytest
 
 from ingest_rig import UNIT as FLOOR
 from ingest_rig import Teller, rows, trusted
-from linetap.broker.message import unarmored
 from linetap.cli import main
 from linetap.clock import rfc3339
 from linetap.desk.callfolder import Damaged
@@ -24,6 +23,7 @@ from linetap.desk.ingest.judge import Event, Report, Verdict
 from linetap.desk.ingest.store import Store
 from linetap.evidence import sealed, sshsig, unitlog
 from linetap.evidence.signers import Signer
+from linetap.evidence.sshsig import unarmored
 from linetap.evidence.unitlog import HEAD, HEAD_NAMESPACE, SIGNATURE_SUFFIX
 from linetap.records import NoticeRecord
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from broker import until
 from ingest_rig import Ingesting, Teller
-from linetap.broker.message import unarmored
 from linetap.config.schema import Broker as BrokerConfig
 from linetap.evidence import keys
+from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault.outbox import OutboxReader
 from reporter_rig import Floor
 

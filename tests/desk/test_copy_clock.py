@@ -10,11 +10,11 @@ import pytest
 from copy_rig import DAY_NS, UNIT, Units
 from sqlalchemy import select, update
 
-from linetap.broker.message import unarmored
 from linetap.clock import ManualClock, parse_rfc3339, rfc3339
 from linetap.desk.ingest import tables
 from linetap.evidence import amendment, sealed, sshsig
 from linetap.evidence.amendment import Amendment
+from linetap.evidence.sshsig import unarmored
 from linetap.records import CallRecord, Retention
 
 NOW = "2026-11-24T23:00:00.000Z"

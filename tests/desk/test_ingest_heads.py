@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import Engine
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
-from linetap.broker.message import unarmored
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.desk.ingest import database, heads, tables
 from linetap.desk.ingest.heads import HeadReport
 from linetap.desk.ingest.holes import Holes
 from linetap.desk.ingest.store import Store
 from linetap.evidence import sshsig, unitlog
+from linetap.evidence.sshsig import unarmored
 from linetap.evidence.unitlog import Head
 
 

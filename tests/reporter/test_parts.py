@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.broker.message import armored, unarmored
 from linetap.checks import Finding, Judgement, Snapshot, Trouble
 from linetap.checks.machine import Machine
 from linetap.checks.watch import Seen, Services
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.evidence import keys, sshsig
 from linetap.evidence.command import LIMIT_BYTES
+from linetap.evidence.sshsig import armored, unarmored
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.spool import answers_for, commands_of
 from linetap.records import (

@@ -14,10 +14,10 @@ import pytest
 from wire import Wire
 
 from broker import HOST, Broker, Desk, Heard, MuteServer, until
-from linetap.broker.message import armored
 from linetap.checks.damping import CHANGES
 from linetap.clock import NS_PER_S, SYSTEM
 from linetap.evidence import sshsig
+from linetap.evidence.sshsig import armored
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.records import Alert

@@ -12,7 +12,6 @@ import pytest
 
 from disk_writes import replace_durably_by
 from keeping_rig import Keeper
-from linetap.broker.message import unarmored
 from linetap.clock import rfc3339
 from linetap.desk.ingest import database
 from linetap.desk.ingest.judge import Report
@@ -20,6 +19,7 @@ from linetap.desk.ingest.store import Store
 from linetap.evidence import signers
 from linetap.evidence.command import Answer
 from linetap.evidence.counters import MOST_SEEN
+from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault import segments
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.records import CallEvent

@@ -15,13 +15,13 @@ import pytest
 from sqlalchemy import Engine, select
 
 from keeping_rig import DAY, UNIT, Keeper
-from linetap.broker.message import unarmored
 from linetap.clock import NS_PER_S, rfc3339
 from linetap.desk.ingest import database, tables
 from linetap.desk.ingest.judge import NAMESPACE, Report
 from linetap.desk.ingest.store import Store
 from linetap.durable import files
 from linetap.evidence import keys, sealed, signers
+from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault import outbox, places, rebuild
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.places import NAME as PLACES

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from linetap.evidence.sshsig import unarmored
+
 CONTENT_TYPE = "application/json"
 SCHEMA_VERSION = "1"
 _UTF8 = 1  # payload format indicator
-_ARMOR_CHARACTERS = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,3 @@ class Message:
             pairs.append(("sig", unarmored(self.sig)))
         properties.UserProperty = pairs
         return properties
-
-
-def unarmored(sig: str) -> str:
-    """The base64 of an armored SSHSIG on one line: Mosquitto hangs up on a property with a line feed in it."""
-    return "".join(line for line in sig.splitlines() if not line.startswith("-----"))
-
-
-def armored(text: str) -> str:
-    """What `ssh-keygen -Y verify` reads, from what stands in the property."""
-    lines = [text[at : at + _ARMOR_CHARACTERS] for at in range(0, len(text), _ARMOR_CHARACTERS)]
-    return "\n".join(("-----BEGIN SSH SIGNATURE-----", *lines, "-----END SSH SIGNATURE-----", ""))

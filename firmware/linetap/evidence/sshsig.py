@@ -135,9 +135,18 @@ def _signed_bytes(data: bytes, namespace: bytes) -> bytes:
 def _armor(envelope: _Envelope) -> str:
     signature = ssh_string(keys.kind_of(envelope.key)) + ssh_string(envelope.raw)
     fields = b"".join(map(ssh_string, (keys.public_blob(envelope.key), envelope.namespace, b"", _HASH, signature)))
-    text = base64.b64encode(_MAGIC + _VERSION.to_bytes(4, "big") + fields).decode("ascii")
+    return armored(base64.b64encode(_MAGIC + _VERSION.to_bytes(4, "big") + fields).decode("ascii"))
+
+
+def armored(text: str) -> str:
+    """What `ssh-keygen -Y verify` reads, from the base64 on one line."""
     lines = [text[at : at + _LINE_CHARACTERS] for at in range(0, len(text), _LINE_CHARACTERS)]
     return _BEGIN + "\n".join(lines) + "\n" + _END
+
+
+def unarmored(sig: str) -> str:
+    """The base64 on one line, as it travels: Mosquitto hangs up on a property with a line feed in it."""
+    return "".join(line for line in sig.splitlines() if not line.startswith("-----"))
 
 
 def _parse(armored: bytes) -> _Envelope:

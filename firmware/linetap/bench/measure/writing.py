@@ -11,12 +11,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.bench.measure import callsmade
-from linetap.broker.message import unarmored
 from linetap.clock import NS_PER_S, SYSTEM, compact, rfc3339
 from linetap.desk.ingest import database
 from linetap.desk.ingest.judge import NAMESPACE, Report
 from linetap.desk.ingest.store import Store
 from linetap.evidence import keys, signers, sshsig
+from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault.outbox import GENESIS
 from linetap.records import CallEvent, EventKind
 

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, insert, select, update
 
-from linetap.broker.message import armored
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.ingest.judge import Event, Told
 from linetap.desk.ingest.tables import amendments, calls, copies
 from linetap.errors import Refusal
 from linetap.evidence import amendment
 from linetap.evidence.amendment import Amendment
+from linetap.evidence.sshsig import armored
 
 KIND = "amended"
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from linetap.broker.message import armored
 from linetap.clock import rfc3339
 from linetap.desk.ingest.judge import Verdict
 from linetap.desk.ingest.tables import alerts, heads
 from linetap.errors import Refusal
 from linetap.evidence import unitlog
 from linetap.evidence.signers import Signer
+from linetap.evidence.sshsig import armored
 from linetap.evidence.unitlog import Head
 
 ROLLBACK, FORK = CODES = "log_rollback", "log_fork"

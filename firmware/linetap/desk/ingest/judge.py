@@ -16,13 +16,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from linetap.broker.message import armored
 from linetap.clock import NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap.desk.ingest import chainname
 from linetap.evidence import keys, sshsig, vaultname
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.signers import Signer, require_trust
-from linetap.evidence.sshsig import SignatureFault
+from linetap.evidence.sshsig import SignatureFault, armored
 from linetap.recorder.vault.outbox import GENESIS
 
 NAMESPACE = "linetap-event"

@@ -17,7 +17,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from linetap.broker.message import armored
 from linetap.clock import rfc3339
 from linetap.desk.ingest import (
     amended,
@@ -38,6 +37,7 @@ from linetap.desk.ingest.judge import Event, Link, Report, Verdict
 from linetap.desk.ingest.register import Arrival, Names, Notice
 from linetap.desk.ingest.tables import calls, events, from_record, origins, set_aside, units
 from linetap.evidence.signers import Signer
+from linetap.evidence.sshsig import armored
 
 MOST_SET_ASIDE = 1000  # of a unit that are kept; more are counted and said
 _KEYS_AT_ONCE = 250  # in one statement

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from linetap.broker.message import unarmored
 from linetap.clock import Clock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.durable import files
 from linetap.durable.replace import replace_durably
 from linetap.evidence import amendment, sealed
 from linetap.evidence.amendment import Amendment
+from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault import dating, lifetime
 from linetap.recorder.vault.folder import Sign
 from linetap.recorder.vault.log import UnitLog

@@ -17,11 +17,11 @@ from pathlib import Path
 import msgspec
 
 from linetap import jsontext
-from linetap.broker.message import unarmored
 from linetap.clock import Clock, rfc3339
 from linetap.durable.smallfile import SmallFile
 from linetap.errors import Refusal
 from linetap.evidence import amendment, sealed
+from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault import told
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from linetap.broker.message import unarmored
 from linetap.clock import parse_rfc3339
 from linetap.desk.ingest import chainname, judge
 from linetap.desk.ingest.callrow import HOLD_ENDED
@@ -18,6 +17,7 @@ from linetap.desk.ingest.heads import CODES
 from linetap.desk.ingest.judge import Report, Told
 from linetap.desk.ingest.tables import alerts, calls, copies, events, heads
 from linetap.evidence.signers import Signer
+from linetap.evidence.sshsig import unarmored
 
 MOST_EVENTS = 200  # a call has about eight
 
