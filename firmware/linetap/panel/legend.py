@@ -150,7 +150,7 @@ CONDITIONS = {
         "on",
         "blink 2",
         "기기 점검이 필요합니다(전원, 온도, 디스크, 키, 시계). 녹음은 계속됩니다.",
-        "Look at the unit: supply, heat, disk, key, clock; recording goes on.",
+        "Look at supply, heat, disk, key, clock; recording goes on.",
     ),
     "disk_forecast": Condition(
         "on",
