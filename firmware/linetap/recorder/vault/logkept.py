@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -44,7 +45,7 @@ def carried(folder: Path) -> list[bytes]:
     """The leaf of a log that was set aside without which the new one would know less of what weakens."""
     last: list[bytes] = []
     for line in leaflog.lines_of(folder / leaflog.LEAVES):
-        if _CARRIED in line and (leaf := _read(line)) is not None and leaf.kind == "in_force":
+        if _CARRIED in line and _is_whole(line) and (leaf := _read(line)) is not None and leaf.kind == "in_force":
             last = [line]
     return last
 
@@ -73,6 +74,14 @@ class _Begun(msgspec.Struct):
     at: str
     before: str = ""
     why: str = ""
+
+
+def _is_whole(line: bytes) -> bool:
+    """Every byte as it would be written: nothing rotten goes along that shows."""
+    try:
+        return leaflog.encode(msgspec.json.decode(line, type=dict[str, Any])) == line
+    except (ValueError, RecursionError):
+        return False
 
 
 def _read(line: bytes) -> Leaf | None:
