@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from linetap.clock import SYSTEM, ManualClock, parse_rfc3339
-from linetap.evidence import vaultname
+from linetap.commission import init
+from linetap.evidence import signers, vaultname
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.incarnation import MEMORY, Incarnation
 from linetap.records import CallEvent
@@ -49,7 +50,7 @@ def test_the_first_of_a_key_begins_with_one_and_every_other_elsewhere(unit: Unit
 def test_stock_ssh_keygen_checks_the_document(unit: Unit) -> None:
     which(unit)
     path = unit.config.vault_path / "vault.json"
-    command = ["ssh-keygen", "-Y", "verify", "-f", str(unit.signers), "-I", "floor-03", "-n", "linetap-vault"]
+    command = ["ssh-keygen", "-Y", "verify", "-f", str(unit.signers), "-I", "floor-03", "-n", "linetap-head"]
     assert run([*command, "-s", f"{path}.sig"], stdin=path.read_bytes()).returncode == 0
 
 
@@ -97,3 +98,9 @@ def test_a_lost_document_is_made_again_from_what_else_names_the_vault(unit: Unit
         found = which(unit).document
         assert found is not None
         assert (found.vault, found.number, found.before) == (first.name, 7, "0000700000000007")
+
+
+def test_every_name_that_a_unit_signs_under_stands_in_the_line_that_it_is_entered_with() -> None:
+    """Lines of units in the field name what units signed then: a new namespace would make each of them a fault."""
+    assert set(init.NAMESPACES) == signers.OF_UNITS
+    assert vaultname.NAMESPACE in init.NAMESPACES

@@ -19,9 +19,7 @@ from linetap.evidence.sshsig import SignatureFault, check
 
 HEAD_NAMESPACE = "linetap-head"
 WITNESS = "witness"  # its name in the signers' file
-OF_UNITS = frozenset({
-    sealed.RECORD_NAMESPACE, HEAD_NAMESPACE, "linetap-event", "linetap-walk", "linetap-retired", "linetap-vault",
-})  # fmt: skip
+OF_UNITS = frozenset({sealed.RECORD_NAMESPACE, HEAD_NAMESPACE, "linetap-event", "linetap-walk", "linetap-retired"})
 
 
 class UntrustedSigner(SignatureFault):

@@ -22,7 +22,7 @@ from linetap.evidence import sshsig
 
 FILE = "vault.json"
 SIGNATURE_SUFFIX = ".sig"
-NAMESPACE = "linetap-vault"
+NAMESPACE = "linetap-head"  # which every signers' file of a unit names: a namespace of its own would be in none of them
 LIMIT_BYTES = 2048
 NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 EVENTS_BITS = 32  # of a number: what a vault counts; the rest, at most 20 bits, is the vault's own

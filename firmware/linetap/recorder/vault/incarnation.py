@@ -64,7 +64,7 @@ class Incarnation:
     def __init__(
         self, vault: Path, unit: str, origin: str, sign: Callable[[bytes], str], clock: Clock, memory: Path
     ) -> None:
-        """`sign`: bytes -> armored SSHSIG of namespace linetap-vault. `memory`: the folder of vaults.json. OSError
+        """`sign`: bytes -> armored SSHSIG of namespace linetap-head. `memory`: the folder of vaults.json. OSError
         where the vault takes nothing."""
         self._path, self._sign, self._memory = vault / vaultname.FILE, sign, memory / MEMORY
         self.document = self._load(unit) or self._found_again(unit, origin) or self._new(unit, origin, clock)
