@@ -2,7 +2,8 @@
 """What only the desk has seen, and no unit could tell again: taken over from the old database, where it can be read.
 
 When nobody heard a unit, what its PBX told of each day, what was set aside, the alerts, signed heads that contradict
-each other, copies whose time is over. None of it is the index: it is not made from anything that is elsewhere.
+each other, copies whose time is over, how long the ingest has run. None of it is the index: it is made from
+nothing that is elsewhere.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Table, insert, inspect, select
 
-from linetap.desk.ingest.tables import alerts, copies, heads, outages, pbx_days, set_aside, units, vaults
+from linetap.desk.ingest.tables import alerts, copies, counted, heads, outages, pbx_days, set_aside, units, vaults
 from linetap.errors import Refusal
 from linetap.evidence import unitlog
 from linetap.evidence.signers import Signer
@@ -25,7 +26,7 @@ def take_over(old: Engine, new: Engine, signers: list[Signer]) -> Counter[str]:
     """How many rows of each table. SQLAlchemyError: the old one cannot be read, and nothing was taken."""
     taken: Counter[str] = Counter()
     with old.connect() as source, new.begin() as db:
-        for table in (units, outages, pbx_days, alerts, set_aside, heads, vaults, copies):
+        for table in (units, outages, pbx_days, alerts, set_aside, heads, vaults, copies, counted):
             rows = [row for found in _rows(source, table) if (row := _of_ours(table, found, signers)) is not None]
             taken[table.name] = len(rows)
             for at in range(0, len(rows), _AT_ONCE):
@@ -41,7 +42,8 @@ def _rows(source: Connection, table: Table) -> Iterator[dict[str, Any]]:
     if table is copies:
         wanted = wanted.where(copies.c.removed_at.is_not(None))
     for row in source.execute(wanted).mappings():
-        yield {name: value for name, value in row.items() if name != "id"}  # which the new one gives in the same order
+        # The new database numbers its rows in the same order; the one row of `counted` has a fixed number.
+        yield {name: value for name, value in row.items() if name != "id" or table is counted}
 
 
 def _there(source: Connection, table: Table) -> list[Column[Any]]:
