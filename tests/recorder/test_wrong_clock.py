@@ -244,3 +244,52 @@ def test_a_closet_without_a_time_server_goes_by_signed_answers(unit: Unit, confi
     assert not closet.is_here(before)
     assert not closet.is_here(later)
     verified(unit)
+
+
+@pytest.mark.parametrize("first", [3, 7])
+def test_a_cut_while_an_amended_call_is_destroyed_tells_it_once(
+    unit: Unit, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """Behind whichever of its files: the record and what amends it are one call with one end."""
+    closet = OtherTime(unit.config, CLOCKS["1970"])
+    calls = [closet.call() for _ in range(4)]
+    closet.true_ns += 8 * 365 * DAY
+    closet.right()  # a time server of 2034: each call is amended, and once more by what two officers say
+    closet.true_ns -= 8 * 365 * DAY
+    confirm(closet)
+    closet.passes(0.01)
+    assert {len(closet.amendments(call_id)) for call_id in calls} == {2}
+    left, unlink = {call_id: number for number, call_id in enumerate(calls, first)}, Path.unlink
+
+    def cut(path: Path, missing_ok: bool = False) -> None:
+        for call_id in left:
+            if call_id in str(path):
+                left[call_id] -= 1
+                if left[call_id] <= 0:
+                    raise OSError(5, "the power fails", str(path))
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", cut)
+        closet.passes(62)
+        confirm(closet)
+    assert max(left.values()) <= 0
+    closet.boot(CLOCKS["1970"])
+    confirm(closet)
+    assert [call_id for call_id in calls if closet.is_here(call_id) or closet.amendments(call_id)] == []
+    for call_id in calls:
+        told = [each["event"] for each in events(unit) if each.get("call_id") == call_id]
+        assert told.count("destroyed") == 1
+        assert told.count("amended") == 2
+    verified(unit)
+
+
+def confirm(closet: OtherTime) -> None:
+    """Two officers say what date it is."""
+    closet.passes(0.001)
+    closet.synced = False
+    assert closet.vault.upkeep is not None
+    time = closet.vault.upkeep.time
+    assert time.answer(time.challenge, closet.true_ns, confirms=True) is None
+    for _ in range(4):
+        closet.passes(0.001)

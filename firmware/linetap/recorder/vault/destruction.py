@@ -6,7 +6,8 @@ power fails:
 2. the leaf in the log: before the first byte goes, so that a call which is missing has always been accounted for.
 3. key.age, overwritten and unlinked, then the audio and all else but the record; synced.
 4. the event in the outbox, while the record still says that this call is not done with.
-5. the record's signature and the record, the folder, day folders that are empty; synced.
+5. the record's signature and the record, the folder, day folders that are empty; synced. Then its amendments: a record
+   without them has another end, or none.
 
 Until 5 a start finds the intention and the record, and does all of it again; behind it there is nothing left to do but
 for an empty folder, which the next scan removes. The leaf after the deed, the other way round, could miss a call that a
@@ -102,6 +103,8 @@ class Destruction:
             lifetime.require_signature(folder, record)
         except FileNotFoundError:
             remove_remnant(folder)
+            if not folder.exists():
+                remove_amendments(folder)
             return None
         except ValueError as error:
             log.error("vault_damaged: %s: %s; it is not destroyed", folder, error)
@@ -115,14 +118,12 @@ class Destruction:
         files.sync_directory(folder)
         event = CallEvent(seq=0, event="destroyed", at=at, unit=self._unit, call_id=call_id, line=found.line)
         self._report(msgspec.structs.replace(event, why="retention", record_sha256=digest))
-        for path in lifetime.amendments_of(folder):
-            path.with_name(path.name + amendment.SUFFIX).unlink(missing_ok=True)
-            path.unlink()
         for name in _LAST:
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
         files.sync_directory(folder.parent)
         prune(folder.parent)
+        remove_amendments(folder)
         return found
 
     def _load(self) -> _Intent:
@@ -136,6 +137,14 @@ def remove_remnant(folder: Path) -> None:
     if folder.is_dir() and set(lifetime.names(folder)) <= {sealed.SIGNATURE}:
         (folder / sealed.SIGNATURE).unlink(missing_ok=True)
         folder.rmdir()
+
+
+def remove_amendments(folder: Path) -> None:
+    """Of a call that has gone: before that they say when it was over. The last one first, so that a cut leaves none
+    behind that is not found."""
+    for path in reversed(lifetime.amendments_of(folder)):
+        path.with_name(path.name + amendment.SUFFIX).unlink(missing_ok=True)
+        path.unlink()
 
 
 def prune(day: Path) -> None:
