@@ -14,6 +14,7 @@ from epoch_rig import Authority
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.desk.verify import verify_vault
+from linetap.durable import broken
 from linetap.evidence import amendment, sealed, signers
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
@@ -293,3 +294,27 @@ def confirm(closet: OtherTime) -> None:
     assert time.answer(time.challenge, closet.true_ns, confirms=True) is None
     for _ in range(4):
         closet.passes(0.001)
+
+
+@pytest.mark.parametrize("suffix", ["", amendment.SUFFIX])
+def test_a_flipped_bit_in_an_amendment_is_told_and_it_is_made_anew(unit: Unit, config: Config, suffix: str) -> None:
+    """Else its call would stay for ever, and nobody would know why."""
+    broken.forget()
+    closet = OtherTime(config, CLOCKS["1970"])
+    call_id = closet.call()
+    closet.right()
+    path = config.vault_path / amendment.FOLDER / f"{amendment.name(call_id, 1)}{suffix}"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    closet.boot(rfc3339(closet.true_ns))
+    closet.passes(0.01)
+    assert broken.names() == [f"amended/{amendment.name(call_id, 1)}"], "told before anybody says the date"
+    assert closet.is_here(call_id)
+    closet.right()
+    assert [each.until for each in closet.amendments(call_id)] == ["2027-01-24T15:00:00.000Z"]
+    verified(unit)
+    closet.passes(62)
+    assert not closet.is_here(call_id)
+    verified(unit)
+    broken.forget()

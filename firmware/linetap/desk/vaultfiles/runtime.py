@@ -34,6 +34,7 @@ _PLACES = [
 _KNOWN = [(re.compile(pattern, re.ASCII), what) for pattern, what in _PLACES]
 _SIGNED = re.compile(
     r"roles\.json(\.sig)?|index/[^/]+/\d{4}-\d\d-\d\d-\d{3,6}\.age|holds/[^/]+/(key\.age|hold\.json(\.sig)?)"
+    r"|amended/[^/]{1,64}\.\d{3}\.json(\.sig)?"
     r"|vault\.json(\.sig)?|walks/\d{8}T\d{6}\.\d{3}Z\.json(\.sig)?|certificates/[\w-]+\.json(\.sig)?",
     re.ASCII,
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from linetap.clock import Clock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
-from linetap.durable import files
+from linetap.durable import broken, files
 from linetap.durable.replace import replace_durably
 from linetap.evidence import amendment, sealed
 from linetap.evidence.amendment import Amendment
@@ -76,6 +76,10 @@ class Amending:
     def _is_due(self, folder: Path) -> bool:
         try:
             record, _, last = lifetime.record_of(folder)
+        except lifetime.BrokenAmendment as error:
+            broken.set_aside(error.path, error.why)
+            error.path.with_name(error.path.name + amendment.SUFFIX).unlink(missing_ok=True)
+            return True
         except (OSError, ValueError):
             return False  # one that is being written, or that expiry complains of
         span = self._time.span(record.counted or None)

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from linetap.clock import NS_PER_S
+from linetap.durable import broken
 from linetap.evidence import sealed
 from linetap.recorder.vault import lifetime
 from linetap.recorder.vault.destruction import Destruction, prune, remove_remnant
@@ -67,8 +68,12 @@ class Expiry:
     def amended(self, call_id: str) -> None:
         """A call that has another end now than was known."""
         self.waiting.discard(call_id)
-        found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
-        self._know(found, again=True)
+        try:
+            found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
+        except ValueError as error:
+            log.error("vault_damaged: %s: %s; it is not destroyed at its end", call_id, error)
+        else:
+            self._know(found, again=True)
 
     def tick(self, now_ns: int | None) -> int:
         """Look at a few folders more, and destroy a few calls whose time is over; how many these were."""
@@ -178,6 +183,8 @@ class Expiry:
             self._look_after(folder)
             if folder.is_dir():
                 self._found_open(folder.name)
+        except lifetime.BrokenAmendment as error:
+            broken.tell(error.path, error.why)  # it is made anew when the date is known
         except (OSError, ValueError) as error:
             log.error("vault_damaged: %s: %s; it is not destroyed at its end", folder, error)
 

@@ -18,6 +18,14 @@ from linetap.evidence.amendment import Amendment
 from linetap.records import CallRecord, CountedMoment
 
 
+class BrokenAmendment(ValueError):
+    """The newest amendment of a call is not as it was signed."""
+
+    def __init__(self, path: Path, why: object) -> None:
+        super().__init__(f"{path.name}: {why}")
+        self.path, self.why = path, why
+
+
 class Lifetime(msgspec.Struct, frozen=True):
     """`until_ns` None: it has no day yet. `bytes` of audio; what else a call has is small.
 
@@ -60,7 +68,7 @@ def read(folder: Path) -> tuple[Lifetime, bytes]:
 
 
 def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
-    """The record, its bytes, and the newest amendment of it. The same errors."""
+    """The record, its bytes, and the newest amendment of it. The same errors, and BrokenAmendment."""
     data = (folder / sealed.RECORD).read_bytes()
     record = jsontext.decode(data, type=CallRecord)
     if record.call_id != folder.name:
@@ -73,7 +81,7 @@ def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
                 path.read_bytes(), signature, record.unit, record.call_id, amendment.digest(data), None
             )
         except (FileNotFoundError, Refusal) as error:
-            raise ValueError(f"{path.name}: {error}") from None
+            raise BrokenAmendment(path, error) from None
     return record, data, last
 
 
