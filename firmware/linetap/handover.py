@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no FIFO and no lease holds it up
 _MOST_NAMES = 1024  # that are looked at in a folder of somebody else's
@@ -48,17 +46,6 @@ def read(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -
     """A whole file, as `opened` takes it."""
     with opened(folder, name, most_bytes, copied) as (fd, size):
         return os.read(fd, size)
-
-
-def decoded[T](data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """msgspec.DecodeError for everything that is not one: msgspec has other errors for what is nested too deep, and for
-    a text that is no UTF-8."""
-    try:
-        return decoder.decode(data)
-    except RecursionError:
-        raise msgspec.DecodeError("nested too deep") from None
-    except UnicodeDecodeError as error:
-        raise msgspec.DecodeError(f"not UTF-8: {error.reason}") from None
 
 
 def names(folder: Path | str, suffix: str) -> list[str]:

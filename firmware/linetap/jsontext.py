@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON from others, decoded with one error for all that is wrong with it.
+"""JSON from outside the process, decoded with one error for every fault.
 
-msgspec has three: its own, UnicodeDecodeError for a text that is no UTF-8, and RecursionError for what is nested too
-deep. A reader that names the first alone ends at the other two.
+msgspec raises three: its own, UnicodeError for bad text and RecursionError for deep nesting. A reader that catches only
+the first is ended by the others.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from pathlib import Path
 
 AUDIO = "audio"  # capture's; the recorder may enter, and nobody else
 CALLS = "calls"  # the recorder's alone: calls in progress, the checkpoint with caller numbers
-DOOR = "door"  # the recorder's; the panel may enter
 ROOT = "root"  # root's: what it says of a removal
 TERMINAL = "terminal"  # root's: commands that a person has brought
 _OWN = "own"

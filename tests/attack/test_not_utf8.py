@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from linetap import handover, rooms
+from linetap import jsontext, rooms
 from linetap.clock import NS_PER_S, SYSTEM, ManualClock
 from linetap.durable.replace import replace_in_ram
 from linetap.evidence import sealed
@@ -49,7 +48,6 @@ def test_of_a_state_there_is_none(run_dir: Path, name: str) -> None:
 
 @pytest.mark.parametrize("kind", [RecorderCommand, CaptureCommand, *STATES.values()], ids=str)
 def test_every_text_of_what_is_handed_over(kind: type) -> None:
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
     for text in (
         b'"\xff"',
         b'{"\xff":1}',
@@ -58,7 +56,7 @@ def test_every_text_of_what_is_handed_over(kind: type) -> None:
         b'{"verb":"start_walk","by":"\xff"}',
     ):
         with pytest.raises(msgspec.DecodeError):
-            handover.decoded(text, decoder)
+            jsontext.decode(text, kind)
 
 
 def test_a_service_goes_on_where_the_recorder_says_that_it_has_to_start_again(run_dir: Path) -> None:

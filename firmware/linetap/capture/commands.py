@@ -9,8 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap import rooms
-from linetap.handover import decoded
+from linetap import jsontext, rooms
 from linetap.records import CaptureCommand, PlayNotice, Refused
 from linetap.sockets import Listener
 
@@ -25,7 +24,6 @@ class Commands:
     def __init__(self, run_dir: Path, card: int, player: Player) -> None:
         self._listener = Listener(rooms.socket_path(run_dir, card), RECORDER_USER)
         self._player = player
-        self._decoder = msgspec.json.Decoder(CaptureCommand)
 
     def fileno(self) -> int:
         """Readable when `serve` has something to do."""
@@ -42,7 +40,7 @@ class Commands:
 
     def _obey(self, data: bytes, written: int) -> Refused | None:
         try:
-            command = decoded(data, self._decoder)
+            command = jsontext.decode(data, CaptureCommand)
         except msgspec.DecodeError as error:
             return Refused(0, f"not a command: {error}")
         if isinstance(command, PlayNotice):

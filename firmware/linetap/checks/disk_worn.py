@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Trouble
-from linetap.checks.machine import Machine, Wear
+from linetap.checks.machine import Wear
 from linetap.records import Severity
 
 CHECK_ID = "disk_worn"
@@ -16,10 +16,6 @@ def severity_of(wear: Wear) -> Severity | None:
     if wear.used_percent > 100 or _SPARE.get(wear.spare) == "critical":
         return "critical"
     return "warning" if wear.used_percent >= WARN_PERCENT else _SPARE.get(wear.spare)
-
-
-def is_worn(machine: Machine) -> bool:
-    return any(severity_of(wear) for wear in machine.disks.values())
 
 
 def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:

@@ -4,16 +4,11 @@
 from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Trouble
-from linetap.checks.machine import Machine
 
 CHECK_ID = "temperature_high"
 WARN_C = 80.0  # Raspberry Pi: from here on the clock goes down step by step,
 CRITICAL_C = 85.0  # and here to the lowest
 CLEAR_BY_C = 5.0
-
-
-def is_hot(machine: Machine) -> bool:
-    return machine.temperature_c is not None and machine.temperature_c >= WARN_C
 
 
 def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:

@@ -5,12 +5,7 @@ from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Trouble
 from linetap.checks.heard import of_recorder
-from linetap.checks.watch import Seen
 from linetap.records import RecorderState
-
-
-def does_not_sign(recorder: Seen[RecorderState]) -> bool:
-    return recorder.word is not None and recorder.word.key_fault is not None
 
 
 @of_recorder

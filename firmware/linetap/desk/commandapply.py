@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from linetap import handover, rooms
+from linetap import handover, jsontext, rooms
 from linetap.clock import NS_PER_S, Clock
 from linetap.config import Config, load_config
 from linetap.config.places import require_usual_places
@@ -78,7 +78,7 @@ def ask(config: Config, data: bytes, patience_s: float, clock: Clock) -> Answer:
 
 def _fetch(answers: Path, name: str) -> Answer | None:
     with contextlib.suppress(OSError, msgspec.DecodeError):
-        return handover.decoded(handover.read(answers, name, _ANSWER_LIMIT_BYTES), msgspec.json.Decoder(Answer))
+        return jsontext.decode(handover.read(answers, name, _ANSWER_LIMIT_BYTES), Answer)
     return None
 
 

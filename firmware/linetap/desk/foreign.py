@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON that somebody else may have written, read in one place: bounded, and whatever is wrong with it is one line.
+"""JSON that reaches the desk: bounded in size, and BadInput of one line for whatever is wrong with it.
 
-What msgspec raises has three bases (its own, UnicodeDecodeError, RecursionError), and a reader that forgets one ends in
-a traceback. So nothing at the desk calls it otherwise; a test reads the code for that (tests/desk/test_foreign.py).
+The desk reads JSON in no other way; tests/desk/test_foreign.py checks the code for that.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import Any, overload
 
 import msgspec
 
+from linetap import jsontext
 from linetap.errors import BadInput
 
 MOST_BYTES = 16 << 20  # nothing that the desk reads as one piece of JSON is larger
@@ -26,8 +26,6 @@ def decode(data: bytes | str, kind: Any, where: object = "") -> Any:
     if len(data) > MOST_BYTES:
         raise BadInput(f"{before}{len(data)} bytes of JSON; at most {MOST_BYTES} would be right")
     try:
-        return msgspec.json.decode(data, type=kind)
-    except RecursionError:
-        raise BadInput(f"{before}JSON that is nested too deep") from None
-    except ValueError as error:  # msgspec's, and UnicodeDecodeError
+        return jsontext.decode(data, kind)
+    except msgspec.DecodeError as error:
         raise BadInput(f"{before}{' '.join(str(error).split())}") from None

@@ -205,7 +205,7 @@ def _parse(data: bytes) -> CallRecord:
     try:
         fields = foreign.decode(data, dict[str, msgspec.Raw])
         record = sealed.decode_record(data)
-    except (BadInput, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (BadInput, msgspec.MsgspecError) as error:
         raise Damaged("record_unreadable", f"{sealed.RECORD}: {error}") from None
     if personal := [name for name in PERSONAL_FIELDS if name in fields]:
         raise Damaged("personal_data", f"{sealed.RECORD} holds {', '.join(personal)}, which only {sealed.META} may")

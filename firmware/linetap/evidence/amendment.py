@@ -65,7 +65,7 @@ def decode(data: bytes) -> Amendment:
         found = jsontext.decode(data, type=Amendment)
         moments = [parse_rfc3339(each) for each in (found.began_at, found.ended_at, found.until)]
         parse_rfc3339(found.made_at)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadAmendment(f"not an amendment: {error}") from None
     if found.suite != SUITE or sealed.CALL_ID.fullmatch(found.call_id) is None:
         raise BadAmendment(f"not an amendment: of suite {found.suite[:40]!r}, of call {found.call_id[:40]!r}")

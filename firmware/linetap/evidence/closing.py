@@ -48,7 +48,7 @@ def decode(data: bytes) -> Closing:
         raise NotClosed("closing_malformed", f"not the proof of a call's close: larger than {LIMIT_BYTES} bytes")
     try:
         return jsontext.decode(data, type=Closing)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise NotClosed("closing_malformed", f"not the proof of a call's close: {error}") from None
 
 
@@ -65,7 +65,7 @@ def check(closing: Closing, unit: str, call_id: str, record_sha256: str, signers
         raise NotClosed("wrong_unit", f"the head is of {head.unit}, the call of {unit}")
     try:
         leaf = jsontext.decode(leaf_data, type=Leaf)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise NotClosed("closing_malformed", f"not a leaf: {error}") from None
     if (leaf.kind, leaf.call_id, leaf.record_sha256) != ("close", call_id, record_sha256):
         raise NotClosed("other_record", f"the leaf is not the close of {call_id} with this record")

@@ -28,7 +28,7 @@ def decode[T](data: bytes, kind: type[T]) -> T:
         raise BadInput(f"larger than {LIMIT_BYTES} bytes")
     try:
         document = jsontext.decode(data, type=kind)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadInput(str(error)) from None
     if msgspec.json.encode(document, order="sorted") != data.removesuffix(b"\n"):
         raise BadInput("not one line of JSON with its keys in order: what `jq -cS` writes would be right")

@@ -54,5 +54,5 @@ def decode(data: bytes) -> Hold | Rewrap:
     """Refusal if it is neither. Whose signature it bears is not asked here."""
     try:
         return jsontext.decode(data, type=Hold | Rewrap)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Refusal(f"not a hold or a re-wrapping: {error}") from None

@@ -275,7 +275,7 @@ class _Passing:
 def _is_leaf(line: bytes) -> bool:
     try:
         jsontext.decode(line, type=dict[str, msgspec.Raw])
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
     return True
 

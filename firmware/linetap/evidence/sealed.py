@@ -85,20 +85,12 @@ def public_json(record: CallRecord) -> bytes:
 def decode_record(data: bytes) -> CallRecord:
     """What record.json or meta.age says. UnknownSuite before anything else is read; MsgspecError if it is none."""
     require_suite(data)
-    return _decoded(data, CallRecord)
+    return jsontext.decode(data, CallRecord)
 
 
 def require_suite(data: bytes) -> None:
     """UnknownSuite unless the record names the one suite there is; one that names none is refused too."""
-    named = _decoded(data, _Named).suite
+    named = jsontext.decode(data, _Named).suite
     if named != SUITE:
         found = f"of suite {named[:40]!r}" if named else "of no suite"
         raise UnknownSuite(f"the record is {found}, this version knows {SUITE!r} alone")
-
-
-def _decoded[T](data: bytes, kind: type[T]) -> T:
-    """MsgspecError too for what msgspec has another error for: a text that is no UTF-8, and what is nested too deep."""
-    try:
-        return jsontext.decode(data, type=kind)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise msgspec.DecodeError(str(error)) from None

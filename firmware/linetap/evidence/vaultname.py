@@ -80,7 +80,7 @@ def decode(data: bytes) -> VaultDocument:
     """BadVault unless it is one, spelled as `encode` spells it."""
     try:
         found = jsontext.decode(data[: LIMIT_BYTES + 1], type=VaultDocument)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadVault(f"not the document of a vault: {error}") from None
     if len(data) > LIMIT_BYTES or encode(found) != data:
         raise BadVault("not the document of a vault as a unit writes it")

@@ -30,7 +30,6 @@ from linetap.provision.outcome import OrderFault
 
 NAMESPACE = "linetap-order"
 SIGNATURE = f"{NAME}.sig"
-_ONLY_WAY = "it takes none before it has been decommissioned (linetap-decommission.txt and the button)"
 
 
 class _Named(msgspec.Struct):

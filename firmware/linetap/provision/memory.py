@@ -54,7 +54,7 @@ def load(home: Path) -> Memory | None:
         return twin.read_either(_FILE, home / NAME, stays=True)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise OrderFault("order_config", f"{home / NAME}: {error}") from None
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import NS_PER_S, Clock
-from linetap.handover import decoded
 from linetap.records import RECORDER_SOCKET, RecorderCommand, Refused, Walking
 from linetap.sockets import Listener
 
@@ -29,7 +29,6 @@ class Door:
         self._listener: Listener | None = None
         self._why, self._next_ns = "", clock.monotonic_ns()
         self._open()
-        self._decoder = msgspec.json.Decoder(RecorderCommand)
 
     def _open(self) -> None:
         """Where there is no room for a socket nobody can ask for anything, and calls are recorded all the same."""
@@ -51,7 +50,7 @@ class Door:
             return False
         for peer, data in self._listener.poll():
             try:
-                answer = obey(decoded(data, self._decoder))
+                answer = obey(jsontext.decode(data, RecorderCommand))
             except msgspec.DecodeError as error:
                 answer = Refused(0, f"not a command: {error}")
             if isinstance(answer, Refused):

@@ -9,10 +9,10 @@ import threading
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import NS_PER_S, Clock
 from linetap.config.schema import Config
 from linetap.errors import DeviceFault
-from linetap.handover import decoded
 from linetap.recorder.checkpoint import CardCursor
 from linetap.records import PlayNotice, Refused, StopNotice
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, RingReader, Stretch
@@ -25,7 +25,6 @@ LISTEN_AGAIN_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # as far back as any detector'
 LOOK_AGAIN_NS = NS_PER_S
 
 log = logging.getLogger("linetap.recorder")
-_REFUSED = msgspec.json.Decoder(Refused)
 
 
 class CardFollower:
@@ -193,7 +192,7 @@ class Cards:
         for number, caller in self._callers.items():
             for answer in caller.answers():
                 try:
-                    refused = decoded(answer, _REFUSED)
+                    refused = jsontext.decode(answer, Refused)
                 except msgspec.DecodeError:
                     log.error("capture@%d answered something unreadable", number)
                 else:

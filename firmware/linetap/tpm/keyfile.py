@@ -76,7 +76,7 @@ def parse(data: bytes, ref: str) -> KeyFile:
         raise BadInput(f"not a key in a TPM; {_WANTED}")
     try:
         found = jsontext.decode(data, type=KeyFile)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except msgspec.MsgspecError as error:
         raise BadInput(f"not a key in a TPM: {error}; {_WANTED}") from None
     if found.ref != ref:
         raise BadInput(f"it is for {found.ref!r}, {ref!r} would be right")

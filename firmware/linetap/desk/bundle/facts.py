@@ -251,5 +251,5 @@ def _json[T](data: bytes, kind: type[T], name: str) -> T:
 def _decoded[T](decode: Callable[[bytes], T], data: bytes, name: str) -> T:
     try:
         return decode(data)
-    except (BadInput, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (BadInput, msgspec.MsgspecError) as error:
         raise BadBundle("member_unreadable", f"{name}: {error}") from None

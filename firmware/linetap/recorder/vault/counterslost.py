@@ -51,7 +51,7 @@ def _leaf(line: bytes) -> _Leaf | None:
         return None
     try:
         leaf = jsontext.decode(line, type=_Leaf)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return leaf if leaf.kind == "command" else None
 

@@ -196,5 +196,5 @@ def _newest_event(vault: Path) -> list[_Said]:
 def _said(data: bytes) -> _Said:
     try:
         return jsontext.decode(data, type=_Said)
-    except (ValueError, RecursionError):
+    except ValueError:
         return _Said()

@@ -95,7 +95,7 @@ def _leaf(line: bytes) -> Leaf | None:
         found = jsontext.decode(line, type=Leaf)
         if found.call_id is not None:
             sealed.call_ns(found.call_id)
-    except (ValueError, RecursionError, LinetapError):
+    except (ValueError, LinetapError):
         return None
     return found if found.kind == "index" else None
 

@@ -62,7 +62,7 @@ def begun(log: LeafLog) -> CallEvent | None:
     first = next(log.leaves(), None)
     try:
         leaf = jsontext.decode(first or b"", type=_Begun)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     if leaf.kind != "log_begun":
         return None
@@ -79,13 +79,13 @@ class _Begun(msgspec.Struct):
 def _is_whole(line: bytes) -> bool:
     """Every byte as it would be written: nothing rotten goes along that shows."""
     try:
-        return leaflog.encode(msgspec.json.decode(line, type=dict[str, Any])) == line
-    except (ValueError, RecursionError):
+        return leaflog.encode(jsontext.decode(line, type=dict[str, Any])) == line
+    except ValueError:
         return False
 
 
 def _read(line: bytes) -> Leaf | None:
     try:
         return jsontext.decode(line, type=Leaf)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None

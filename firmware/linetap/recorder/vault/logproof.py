@@ -100,7 +100,7 @@ def _pair(folder: Path) -> tuple[bytes, bytes] | None:
 def _copy(folder: Path) -> tuple[bytes, bytes] | None:
     try:
         found = jsontext.decode(_read(folder / COPY, unitlog.COPY_LIMIT_BYTES), type=HeadCopy)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return None
     return found.head.encode("utf-8"), found.sig.encode("utf-8")
 

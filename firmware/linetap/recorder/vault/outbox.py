@@ -102,7 +102,7 @@ class Outbox:
         """The events that are known, from the oldest on."""
         reader = OutboxReader(self._folder)
         for _, payload, _ in reader.from_seq(max(1, self.last_seq - REMEMBERED + 1), REMEMBERED):
-            with contextlib.suppress(ValueError, RecursionError):
+            with contextlib.suppress(ValueError):
                 yield jsontext.decode(payload, type=CallEvent)
 
     def append(self, event: CallEvent) -> int:
@@ -262,7 +262,7 @@ class Outbox:
         self._prev = hashlib.sha256(payload).hexdigest()
         try:
             event = jsontext.decode(payload, type=_Known)
-        except (ValueError, RecursionError):
+        except ValueError:
             log.error("outbox_damaged: %s: an event that is none; it goes out as it is", self._folder)
             return
         self._known.note(self.last_seq, *_identity(event))

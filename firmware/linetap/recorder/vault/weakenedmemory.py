@@ -141,5 +141,5 @@ def _between(unit_log: UnitLog, first: int, end: int) -> Iterator[bytes]:
 def _read(line: bytes) -> dict[str, Any]:
     try:
         return jsontext.decode(line, type=dict[str, Any])
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}
