@@ -40,7 +40,7 @@ from linetap.ring import GAP_CAUSES
 from sealing_rig import CALL_ID, UNIT, run
 
 # Of TEXTS. Another sum: the words have changed, TEXTS has to grow, and what stands here is the new sum.
-PINNED = {3: "acf589d531f8164f5d9e343bc454d2e5e381b0e6551b9ba10c386f85cd6f67b0"}
+PINNED = {3: "c779402abdbe93da756c457cd4c7f2db181339fa9009622e9ec57686e73d4938"}
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br"}
 
@@ -168,7 +168,7 @@ def test_what_a_judge_asks_stands_there() -> None:
         "not played to its end. Only a part of it was measured on the line.",
         "It was measured on the line in full.",
         "at 1.500 s, 20 ms: the sound card was not read in time",
-        "at 293.000 s, 5200 ms: a power cut (or more: nobody knows)",
+        "at 293.000 s, 5200 ms: a power cut (possibly longer)",
         "Sealed after a power cut",
         "marked as abuse from this telephone",
         "Was not set to standard time",

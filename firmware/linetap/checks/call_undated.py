@@ -17,8 +17,8 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
         return None
     return Trouble(
         severity="warning",
-        text_ko=f"믿을 수 있는 시각이 없어 보존 기한을 정하지 못한 통화가 {count}건 있습니다. 녹음은 계속됩니다.",
-        text_en=f"{count} calls have no end date, since no clock is agreed. Recording goes on.",
+        text_ko=f"기기의 시각을 신뢰할 수 없어 보존 기한을 정하지 못한 통화가 {count}건 있습니다. 녹음은 계속됩니다.",
+        text_en=f"Calls without an end date, because the unit's time is not confirmed: {count}. Recording goes on.",
         action_ko="시각 서버를 확인하거나, 기록 보관 책임자가 시각 명령(time)에 서명하게 하십시오.",
         action_en="Check the time server, or have a vault officer sign the time (linetap command, time).",
     )

@@ -30,8 +30,8 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
         severity="critical",
         text_ko=f"설정이 잘못되어 녹음하지 못합니다 ({who}).",
         text_en=f"Calls are not recorded: the configuration cannot be used ({who}).",
-        action_ko="linetap config check /etc/linetap/unit.toml 명령으로 틀린 줄을 찾아 고치십시오.",
-        action_en="Find the line that is wrong and put it right: linetap config check /etc/linetap/unit.toml",
+        action_ko="linetap config check /etc/linetap/unit.toml 명령으로 잘못된 줄을 찾아 고치십시오.",
+        action_en="Correct the line that this command names: linetap config check /etc/linetap/unit.toml",
     )
 
 

@@ -15,10 +15,10 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
     names = ", ".join(found)
     return Trouble(
         severity="warning",
-        text_ko=f"손상된 파일이 발견되어 따로 보관하고 다시 만들었습니다: {names}.",
-        text_en=f"A damaged file was found, set aside and made anew: {names}.",
-        action_ko="녹음은 계속됩니다. 다시 발생하면 저장 장치를 교체하십시오. 원본은 이름.broken-1로 남아 있습니다.",
-        action_en="Calls are recorded. If it happens again replace the disk. The damaged one is kept as NAME.broken-1.",
+        text_ko=f"손상된 파일을 따로 보관하고 새로 만들었습니다: {names}.",
+        text_en=f"A damaged file was set aside and rebuilt: {names}.",
+        action_ko="녹음은 계속됩니다. 다시 발생하면 저장 장치를 교체하십시오. 손상된 파일은 NAME.broken-1에 있습니다.",
+        action_en="Recording goes on. If it happens again, replace the disk. The damaged file is NAME.broken-1.",
     )
 
 

@@ -15,10 +15,10 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
     names = ", ".join(recorder.logs_kept[-3:])
     return Trouble(
         severity="critical",
-        text_ko=f"기록 대장이 서명된 내용과 다릅니다. 이전 대장은 그대로 보존하고 새 대장을 시작하였습니다 ({names}).",
-        text_en=f"The unit's log is not the one that it signed. A new log has begun; the old one is kept ({names}).",
-        action_ko="카드를 교체하고, 쓰던 카드는 지우지 말고 보관하십시오. 통화 녹음은 계속됩니다.",
-        action_en="Replace the card and keep the old one, unwiped. Calls go on being recorded.",
+        text_ko=f"기기의 로그가 서명된 내용과 다릅니다. 기존 로그를 보존하고 새 로그를 시작하였습니다 ({names}).",
+        text_en=f"The unit's log differs from what it signed. A new log has begun; the old one is kept ({names}).",
+        action_ko="카드를 교체하고, 쓰던 카드는 지우지 말고 보관하십시오. 녹음은 계속됩니다.",
+        action_en="Replace the card and keep the old one, unwiped. Recording goes on.",
     )
 
 

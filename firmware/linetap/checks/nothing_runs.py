@@ -21,10 +21,10 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
         text_ko="세 서비스가 모두 멈췄습니다. 통화는 녹음되지 않습니다.",
         text_en="None of the three services runs. Calls are not recorded.",
         action_ko=(
-            "sudo systemctl start linetap.target 명령으로 시작하고, 이유는 systemctl status 'linetap-*' 명령으로 "
-            "보십시오."
+            "sudo systemctl start linetap.target 명령으로 시작하고, 원인은 systemctl status 'linetap-*' 명령으로 "
+            "확인하십시오."
         ),
-        action_en="Start them: sudo systemctl start linetap.target. See why they ended: systemctl status 'linetap-*'",
+        action_en="Start them: sudo systemctl start linetap.target. For the reason: systemctl status 'linetap-*'",
     )
 
 

@@ -32,9 +32,9 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
     en = "Recording goes on." if records else "Whether calls are recorded is not known."
     return Trouble(
         severity="warning" if records else "critical",
-        text_ko=f"서비스가 상태를 쓰지 못합니다 ({names}). {ko}",
+        text_ko=f"서비스가 상태 파일을 기록하지 못합니다 ({names}). {ko}",
         text_en=f"A service cannot write its state ({names}). {en}",
-        action_ko=f"df {room} 명령으로 무엇이 차 있는지 보고, 통화가 없을 때 기기를 다시 시작하십시오.",
+        action_ko=f"df {room} 명령으로 사용량을 확인하고, 통화가 없을 때 기기를 다시 시작하십시오.",
         action_en=f"See what fills it (df {room}), and restart the unit while no line is in use.",
     )
 
@@ -48,7 +48,7 @@ def _not_kept(services: Services) -> Trouble | None:
         severity="warning",
         text_ko=f"진행 중인 통화의 상태를 보관하지 못합니다 ({why}). recorder가 다시 시작하면 녹음이 끊깁니다.",
         text_en=f"The state of calls in progress cannot be kept ({why}). Recording goes on; a restart would cut it.",
-        action_ko="df /run/linetap/calls 명령으로 무엇이 차 있는지 보고, 통화가 없을 때 기기를 다시 시작하십시오.",
+        action_ko="df /run/linetap/calls 명령으로 사용량을 확인하고, 통화가 없을 때 기기를 다시 시작하십시오.",
         action_en="See what fills it (df /run/linetap/calls), and restart the unit while no line is in use.",
     )
 

@@ -82,7 +82,7 @@ CONDITIONS = {
     "panel_dead": Condition(
         "off",
         "off",
-        "셋 다 꺼짐: panel 서비스가 돌지 않습니다. 설정과 로그를 확인하십시오.",
+        "셋 다 꺼짐: panel 서비스가 멈췄습니다. 설정과 로그를 확인하십시오.",
         "All dark: the panel does not run; see configuration and log.",
     ),
     "pull": Condition(
@@ -164,7 +164,7 @@ CONDITIONS = {
     "desk_check": Condition(
         "on",
         "on",
-        "관제실이 조치할 장애가 있습니다. 녹음은 계속됩니다.",
+        "상황실이 조치할 장애가 있습니다. 녹음은 계속됩니다.",
         "A fault that the desk must act on; recording goes on.",
     ),
     "broker_unreachable": Condition(

@@ -49,7 +49,7 @@ _SENTENCES = {
     "gaps": ("녹음의 빈 구간", "Holes in the recording"),
     "no_gaps": ("빈 구간이 없습니다. 처음부터 끝까지 이어집니다.", "None: it runs through from beginning to end."),
     "gap": ("{}초 지점에서 {}ms: {}", "at {} s, {} ms: {}"),
-    "gap_unbounded": (" (더 길 수 있음)", " (or more: nobody knows)"),
+    "gap_unbounded": (" (더 길 수 있음)", " (possibly longer)"),
     "no_audio": ("녹음된 음성이 없습니다.", "Nothing was recorded."),
     "clock": ("장치의 시계", "The recorder's clock"),
     "clock_synced": ("표준시에 맞추어져 있었습니다{}.", "Was set to standard time{}."),
@@ -61,12 +61,18 @@ _SENTENCES = {
     "clock_unknown": ("기록되어 있지 않습니다.", "Is not stated."),
     "amended": ("실제 시각", "When it was"),
     "amended_within": (
-        "위의 시각은 틀린 시계의 것입니다. 통화는 늦어도 {}에 시작하여 {}에 끝났고, 최대 {}초 이를 수 있습니다.",
-        "The times above are of a wrong clock. It began at {} and ended at {} at the latest, and at most {} s earlier.",
+        (
+            "위의 시각은 시계가 맞지 않아 정확하지 않습니다. "
+            "통화는 늦어도 {}에 시작하여 {}에 끝났으며, 최대 {}초 더 이를 수 있습니다."
+        ),
+        "The unit's clock was wrong. The call began at {} and ended at {} at the latest, and at most {} s earlier.",
     ),
     "amended_latest": (
-        "위의 시각은 틀린 시계의 것입니다. 통화는 늦어도 {}에 시작하여 {}에 끝났고, 얼마나 이른지는 알 수 없습니다.",
-        "The times above are of a wrong clock. It began at {} and ended at {} at the latest; by how much is not known.",
+        (
+            "위의 시각은 시계가 맞지 않아 정확하지 않습니다. "
+            "통화는 늦어도 {}에 시작하여 {}에 끝났으며, 얼마나 더 이른지는 알 수 없습니다."
+        ),
+        "The unit's clock was wrong. The call began at {} and ended at {} at the latest, by an unknown margin.",
     ),
     "marks": ("통화 중 표시", "Marks made during the call"),
     "mark": ("{}초 지점: {}", "at {} s: {}"),
@@ -254,7 +260,7 @@ _SENTENCES = {
     "step_files": ("암호문은 기록에 적힌 그대로입니다: {}", "The ciphertext is what the record names: {}"),
     "step_close": ("로그 항목은 이 기록의 것입니다: {}", "The log's entry is of this record: {}"),
     "step_kept": ("보존 조치는 이 기록의 것입니다: {}", "The hold is of this record: {}"),
-    "step_amended": ("시각 정정은 이 기록의 것입니다: {}", "The amendment is of this record: {}"),
+    "step_amended": ("이 기록에 대한 시각 정정입니다: {}", "The amendment is of this record: {}"),
     "step_opened": (
         "개봉된 파일의 내용과 길이가 기록과 맞습니다: {}",
         "The opened files fit the record in words and length: {}",
