@@ -374,7 +374,7 @@ class ReporterState(ServiceState, kw_only=True):
     broker: str = ""
     certificate_until: str | None = None  # when the unit's TLS certificate ends; None: it has none that can be read
     outbox: OutboxState | None = None
-    told: dict[str, Alert] = {}  # what it judges to be wrong, by check
+    told: dict[str, Alert] = {}  # its alerts, by check
 
 
 class PanelState(ServiceState, kw_only=True):
@@ -383,7 +383,7 @@ class PanelState(ServiceState, kw_only=True):
     patterns: dict[str, str] = {}
     meaning_ko: str = ""
     meaning_en: str = ""
-    told: dict[str, Alert] = {}  # what it judges to be wrong, by check
+    told: dict[str, Alert] = {}  # its alerts, by check
 
 
 # --- the call record ----------------------------------------------------------------------------------------
@@ -409,8 +409,8 @@ class NoticeRecord(msgspec.Struct, kw_only=True):
 class Gap(msgspec.Struct, frozen=True):
     """A hole in the audio, filled with silence: seconds from the recording's first sample, length, cause.
 
-    One of cause `power` behind the last sample stands for what a power cut took: at most `ms`, or, where it is
-    `unbounded`, as much as is likely and nobody knows how much at most.
+    A `power` gap behind the last sample stands for the loss by a power cut: at most `ms` or, if `unbounded`, a likely
+    length without a known bound.
     """
 
     at_s: float
@@ -472,9 +472,9 @@ class CountedMoment(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class ActualTime(msgspec.Struct, kw_only=True, frozen=True):
-    """When a call was, by counted time, where the clock that its other times are of said something else.
+    """When a call was, by counted time, if the clock of its other times was wrong.
 
-    The latest moments at which it can have been; it may have been by `uncertainty_s` earlier, None: by anything.
+    The latest possible moments; it may have been up to `uncertainty_s` earlier, None: without a bound.
     """
 
     began_at: str
@@ -503,9 +503,9 @@ class PersonalRecord(msgspec.Struct, kw_only=True):
 
 
 class PublicRecord(msgspec.Struct, kw_only=True):
-    """What record.json holds, and whoever has a vault can read: nothing by which a person could be known.
+    """The content of record.json, readable by everybody who has the vault: nothing that identifies a person.
 
-    What is added to a record goes here or into PersonalRecord, and into the manual's schema with it (tools/schemas.py).
+    A new field goes here or into PersonalRecord, and so into its schema in docs/schemas (tools/schemas.py).
     """
 
     call_id: str

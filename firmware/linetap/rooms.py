@@ -32,7 +32,7 @@ def socket_path(run_dir: Path, card: int) -> Path:
 
 
 def make(folder: Path, private: bool = False) -> Path:
-    """The folder, made if it is missing. Where it cannot be, whoever writes into it finds out, and says so."""
+    """The folder, made if it is missing. If it cannot be made, the writer's own error will say so."""
     with contextlib.suppress(OSError):
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)

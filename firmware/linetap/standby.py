@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service that cannot begin because a folder takes nothing stands by, says so once, and begins when it does.
+"""A service whose folders cannot be written waits, with one log entry, and begins when they can.
 
-It would otherwise end and be started again for ever, and write the same lines into a log that is kept on a disk.
+Otherwise systemd would restart it for ever, and each start would write the same lines into a log on the disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger("linetap.service")
 def stand_by(
     error: OSError, places: Sequence[Path], state: ServiceState, file: StateFile, stop: Stop, clock: Clock
 ) -> int:
-    """Until all of `places` take a file: START_AGAIN; 0 when it is told to stop."""
+    """START_AGAIN once a file can be written in all of `places`; 0 if the service is stopped."""
     why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
     log.error("%s: %s; it begins when its folders take files again", CANNOT_BEGIN, why)
     state.fault = Fault(CANNOT_BEGIN, why)

@@ -164,6 +164,6 @@ _BY_ID = {check.id: check for check in CHECKS}
 
 
 def led_of(check: str, severity: Severity) -> str | None:
-    """The legend's condition for a finding of which nobody says it; None: a check that this version does not know."""
+    """The legend's condition for a finding that names none; None: a check that this version does not know."""
     known = _BY_ID.get(check)
     return None if known is None else known.led_for(severity)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service told before it was restarted: its own word and no other's, so that none can lie to another."""
+"""The alerts of a service before its restart, from its own state file only, so that no service can deceive another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from linetap.config.schema import Config
 from linetap.records import Alert, PanelState, ReporterState
 from linetap.service import read_state
 
-RESUME_S = 60  # older words are none: whoever comes back so late judges anew
+RESUME_S = 60  # an older state file is not continued
 
 
 def told_before(

@@ -11,7 +11,7 @@ CHECK_ID = "broker_unreachable"
 
 
 def is_unreachable(reporter: Seen[ReporterState]) -> bool:
-    """A reporter that is dead is told as such."""
+    """A dead reporter has an alert of its own."""
     state = reporter.state
     return reporter.status == "alive" and (state is None or not state.connected or reporter.fault is not None)
 

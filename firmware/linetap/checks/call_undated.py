@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""call_undated: calls were sealed while no clock was agreed. They stay until one is, and an amendment gives them a day.
+"""call_undated: calls were sealed without an agreed clock. They are kept until an amendment gives them an end.
 
-clock_unsynced and clock_distrusted say why; this one says what it costs.
+clock_unsynced and clock_distrusted say why; this check says what it costs.
 """
 
 from __future__ import annotations

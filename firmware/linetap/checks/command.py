@@ -54,8 +54,8 @@ def diagnose(config: Config, clock: Clock) -> tuple[list[Finding], list[str]]:
 
 
 def told_by_services(services: Services) -> dict[str, Alert]:
-    """One look cannot see what comes and goes, nor what has not cleared yet. Panel and reporter look all the time: what
-    they tell counts as standing, and this look judges it."""
+    """One look cannot find intermittent faults, nor those still held by hysteresis. Panel and reporter look
+    continuously: the findings in their state files count as standing before this look."""
     told: dict[str, Alert] = {}
     for seen in (services.reporter, services.panel):
         if seen.word is not None:

@@ -43,7 +43,7 @@ class Damper:
         return [found[check] for check in self._order if check in found]
 
     def take_up(self, held: Iterable[Finding], now_ns: int) -> None:
-        """What somebody has told as coming and going until now."""
+        """Continues with findings that were already reported as intermittent."""
         for finding in held:
             if (memory := self._memories.get(finding.check)) is not None:
                 memory.take_up(finding, now_ns)

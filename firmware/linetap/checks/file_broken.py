@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""file_broken: a small file of the unit was not what had been written into it. It was set aside and made anew."""
+"""file_broken: a small file of the unit was damaged. It was set aside and rebuilt."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with the unit: one decision, which LEDs, `linetap check`, alerts and desk show.
+"""What is wrong with the unit: one list of findings for LEDs, `linetap check`, alerts and the desk.
 
-Panel and reporter each come to it by themselves, with this code and from the same files, so that neither hangs on the
-other. Both look in the same EVERY_MS of the machine's monotonic clock, and each takes up after a restart what it told
-before. What differs is what comes and goes between two looks (decision 0108).
+Panel and reporter each make the list from the same files with this code, so that neither depends on the other. Both
+look in the same EVERY_MS of the machine's monotonic clock, and continue after a restart with their last list. Only
+changes between two looks can differ (decision 0108).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST_TEXT = 2000
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`findings`: what stands, as it is told. `starting`: services that have not spoken yet."""
+    """`findings`: what is wrong, after hysteresis and damping. `starting`: services without a state file yet."""
 
     findings: tuple[Finding, ...] = ()
     starting: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Judge:
     """`look` with each snapshot; its memory is what stands (hysteresis) and what came and went (damping)."""
 
     def __init__(self, checks: Sequence[Check], before: Mapping[str, Alert] | None = None, now_ns: int = 0) -> None:
-        """`before`: what was told a moment ago, by whoever judged last; `now_ns`: monotonic."""
+        """`before`: the alerts of a moment ago, of the process before; `now_ns`: monotonic."""
         self._checks, self._damper = checks, Damper(checks)
         told = [finding_of(check, before[check.id]) for check in checks if before and check.id in before]
         self._standing = [finding for finding in told if not finding.changes]
@@ -69,7 +69,7 @@ def starting(services: Services) -> tuple[str, ...]:
 
 
 def finding_of(check: Check, alert: Alert) -> Finding:
-    """As somebody told it: texts that could do something to a terminal lose what could."""
+    """From an alert in a state file; control characters in its texts become blanks."""
     words: dict[str, Any] = {name: _plain(getattr(alert, name)) for name in Trouble.__struct_fields__}
     return Finding(check.id, check.led_for(alert.severity), _plain(alert.since), Trouble(**words), alert.changes)
 

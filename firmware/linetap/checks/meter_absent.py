@@ -11,7 +11,7 @@ CHECK_ID = "meter_absent"
 
 
 def is_absent(capture: Seen[CaptureState]) -> bool:
-    """A capture that is dead is told as such."""
+    """A dead capture has an alert of its own."""
     state = capture.word
     return state is not None and state.meter is not None and not state.meter.connected
 

@@ -13,7 +13,7 @@ CHECK_ID = "not_recording"
 
 
 def refuses(recorder: Seen[RecorderState]) -> str | None:
-    """The code for which it records nothing; None: it records, or is not there to say."""
+    """The code of the reason why it records nothing; None: it records, or its state is unknown."""
     state = recorder.word
     return None if state is None else state.recording_refused or recorder.fault
 

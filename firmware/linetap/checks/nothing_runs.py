@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nothing_runs: capture, recorder and reporter are all dead. Panel and `linetap check` say it; at the desk the unit is
-offline."""
+"""nothing_runs: capture, recorder and reporter are all dead. Panel and `linetap check` show it; the desk shows the
+unit as offline."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _FEWEST_BLOCKS = 4  # a state has one or two, and the old one stays until the ne
 
 
 def fault_of(room: Path) -> RoomFault | None:
-    """None: it takes files, or it is not there, in which case nobody has ever written into it."""
+    """None: files can be written there, or it does not exist because no service has started yet."""
     try:
         figures = os.statvfs(room)
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""state_unwritten: a service's folder in RAM takes no file, so that nobody learns what it does. It may well record."""
+"""state_unwritten: a service cannot write its state into its folder in RAM. It may still record."""
 
 from __future__ import annotations
 

@@ -114,9 +114,10 @@ def peel(key: SealedKey, identities: list[Path], most: int, part: bytes | None =
 
 
 def require_of_call(blob: bytes, call: OfCall) -> None:
-    """NotReleased where the custodians' layer says that it holds the key of another call, whatever a record says.
+    """NotReleased if the custodians' layer names another call than the record does.
 
-    In calls of version 0.1 it says nothing: of those the record, its signature and the log's close have to do."""
+    Keys of version 0.1 name no call: the record, its signature and the log's close have to suffice.
+    """
     try:
         found = ofcall.read(blob)
     except Refusal as error:

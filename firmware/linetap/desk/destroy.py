@@ -199,8 +199,8 @@ def _require_witnessed(args: argparse.Namespace, ended: str | None) -> dict[str,
 
 
 def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock) -> None:
-    """Without witnesses something else than a clock has to say that the day is over: what units have counted, or the
-    officer. A clock put forward, here or at a unit, would else destroy every day that is to come."""
+    """Without witnesses the end of the day takes more than a clock: the units' counted time, or the officer's own
+    date. A clock set forward, here or at a unit, would otherwise destroy every day to come."""
     why = unproven(args.vault, args.epoch, parse_rfc3339(ended))
     if why is None:
         return

@@ -21,7 +21,7 @@ def decode[T](data: bytes | str, kind: type[T], where: object = "") -> T: ...
 @overload
 def decode(data: bytes | str, kind: object, where: object = "") -> Any: ...
 def decode(data: bytes | str, kind: Any, where: object = "") -> Any:
-    """An instance of `kind`. BadInput, which begins with `where` if that is said: a file, or a line of one."""
+    """An instance of `kind`. BadInput begins with `where` if given: a file, or a line of one."""
     before = f"{where}: " if where else ""
     if len(data) > MOST_BYTES:
         raise BadInput(f"{before}{len(data)} bytes of JSON; at most {MOST_BYTES} would be right")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must be at the desk before an epoch's key may go: the new keys and the ciphertext of calls that outlive it.
+"""What must be at the desk before an epoch's key may be destroyed: the new keys and the ciphertext of calls that
+outlive it.
 
-That is every call that is held, and every one whose record says that the epoch is not its own: it was sealed to an
-overflow epoch, or its class is pending. Nothing else keeps a key alive, and no unit that is silent or dead.
+These are all held calls, and all calls sealed to an epoch that is not their own: an overflow epoch, or a pending class.
+Nothing else keeps a key alive, not even a silent or dead unit.
 
-A paper that no vault officer has signed is not believed in anything, not even in which epoch it is of: it keeps every
-key until somebody has looked at it.
+A hold or re-wrapping without a vault officer's signature proves nothing, not even its epoch: it keeps every key until a
+person has examined it.
 """
 
 from __future__ import annotations

@@ -177,8 +177,8 @@ def _custodians_layer(blob: bytes, identities: list[Path]) -> bytes:
 
 
 def _whole_record(call_dir: Path, record: CallRecord, call_key: bytes) -> dict[str, Any]:
-    """meta.age, which must say the same as the signed record wherever both speak, with the signed hashes. Of a call of
-    which a power cut left nothing but its folder there is none: the numbers are lost."""
+    """meta.age, whose common fields must equal those of the signed record. A call recovered from its folder alone
+    has none: its numbers are lost."""
     if record.recovered and sealed.META not in record.files:
         data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         return foreign.decode(data, dict[str, Any], call_dir / sealed.RECORD)

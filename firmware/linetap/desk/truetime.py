@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When calls really were whose names are of a wrong clock: by amendments, and by records that say it themselves."""
+"""True times of calls that are named by a wrong clock: from amendments, or from the records themselves."""
 
 from __future__ import annotations
 

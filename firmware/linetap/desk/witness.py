@@ -53,8 +53,8 @@ def require_continuation(seen: Head | None, head: Head, tree_path: Path) -> None
 
 
 def may_cosign(path: Path, signers: list[Signer], state: State, new_logs: Collection[str] = ()) -> SignedHead:
-    """The head of a log's folder, or a head that lies in one, when it may be cosigned; else a Refusal. A unit that
-    begins another log is not believed for that: whoever has its key could. A person names the log in `new_logs`."""
+    """The head of a log's folder, or a single head, if it may be cosigned; else a Refusal. A unit that begins
+    another log is not trusted, since a thief of its key could do the same: a person names the log in `new_logs`."""
     head_path = path / HEAD if path.is_dir() else path
     signed = cosigned.read_head(head_path, signers)
     head = signed.head

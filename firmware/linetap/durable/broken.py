@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small files that were found broken: moved aside under their own name, and named for the alert `file_broken`.
+"""Small files that were found broken: moved aside under their own name, and listed for the alert `file_broken`.
 
 `commands.json` becomes `commands.json.broken-1`, the next `-2`, and so on; of each file the newest KEPT stay. They are
 for the person who wants to know what happened to the medium; no program reads them again.
@@ -17,7 +17,7 @@ from linetap.clock import NS_PER_S, SYSTEM, Clock
 from linetap.durable.files import sync_directory
 
 KEPT = 3
-STANDS_S = 7 * 86_400  # so long a file that was set aside by an earlier process is still told
+STANDS_S = 7 * 86_400  # so long a file set aside by an earlier process stays in the alert
 MOST_NAMES = 16  # in one alert
 _ASIDE = re.compile(r"(?P<name>.+)\.broken-(?P<number>[1-9][0-9]{0,8})")
 _MOST_ENTRIES = 100_000
@@ -27,25 +27,25 @@ _found: dict[str, None] = {}
 
 
 def names() -> list[str]:
-    """The files found broken that still have to be told, each with its folder, in the order of finding."""
+    """Files to name in the alert, each with its folder, in the order of finding."""
     return list(_found)[:MOST_NAMES]
 
 
 def forget() -> None:
-    """Nothing is told any more. For a process that begins anew, as tests do within one."""
+    """Empties the list of the alert, for tests that play several processes."""
     _found.clear()
 
 
 def tell(path: Path, why: object) -> None:
-    """In log and alert, once a process. `path` keeps its place: it cannot be moved, or is nobody's here to move."""
+    """Logs it and adds it to the alert, once a process. The file stays in place: it cannot be moved, or is not ours."""
     if _name(path) not in _found:
         log.error("file_broken: %s: %s", path, why)
         _found[_name(path)] = None
 
 
 def set_aside(path: Path, why: object) -> Path | None:
-    """Moves it to its next `.broken-N` and tells it; None where the folder takes no change: then it stays and is told
-    all the same."""
+    """Moves it to its next `.broken-N`, logs it and adds it to the alert; None: the folder cannot be changed, and it
+    stays."""
     log.error("file_broken: %s: %s", path, why)
     _found[_name(path)] = None
     try:
@@ -60,8 +60,8 @@ def set_aside(path: Path, why: object) -> Path | None:
 
 
 def recall(folder: Path, clock: Clock = SYSTEM) -> None:
-    """What earlier processes have set aside there lately is told by this one too. By the clock of the file system: a
-    wrong one tells it for a longer or a shorter time, and nothing else hangs on it."""
+    """Adds what earlier processes set aside there lately to the alert. Ages are by the file system's clock: a wrong
+    one only changes how long the alert lasts."""
     now_s = clock.utc_ns() / NS_PER_S
     for entry in _entries(folder):
         match = _ASIDE.fullmatch(entry)

@@ -22,7 +22,7 @@ _VERSION = re.compile(rb'\{"linetap_file":"[^"]{0,80}","version":(\d{1,9}),')
 
 
 class Broken(ValueError):
-    """What a small file holds is not what was written into it; the text says why, and not which file it was."""
+    """A small file does not hold what was written into it; the text gives the reason, and the caller knows the file."""
 
 
 def wrap(kind: str, body: bytes) -> bytes:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A copy of what a person has written (unit.toml, a notice), so that a flipped bit in it stops no service.
+"""A copy of a file that a person writes (unit.toml, a notice), so that a flipped bit in it stops no service.
 
-`unit.toml.kept` beside it holds its bytes, and which file it was: inode and time of its last change. Whoever edits a
-file, replaces it or restores it moves one of these, a medium that loses a bit does not. So a file that says another
-thing at the same inode and time is damaged, and its copy counts; every other change is somebody's word.
+`unit.toml.kept` beside it holds its bytes, inode and modification time. An edit, a replacement or a restore changes one
+of these; a bad medium does not. So other bytes under the same inode and time are damage, and the copy counts; every
+other change is an edit.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def kept_of(path: Path) -> Path:
 
 
 def damaged(path: Path) -> bytes | None:
-    """What stood in it, where the medium has changed it since; told. None: it is as it was written, or nobody keeps
-    it, and whoever reads it sees what is wrong."""
+    """The original bytes if the medium has changed the file since, with an alert. None: it is unchanged, was edited,
+    or has no copy."""
     path = path.resolve()
     kept = _FILE.look(kept_of(path))
     if kept is None:
@@ -58,8 +58,8 @@ def damaged(path: Path) -> bytes | None:
 
 
 def keep(path: Path) -> None:
-    """By whoever may write in its folder, when the file has proved good: its copy is made anew. One that is damaged is
-    set aside, and has the copy's bytes again. OSError: nothing has changed."""
+    """For the folder's owner, once the file has proved good: renews its copy. A damaged file is set aside and
+    restored from the copy. OSError: nothing has changed."""
     path = path.resolve()
     found = damaged(path)
     if found is not None:

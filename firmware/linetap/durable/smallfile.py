@@ -31,8 +31,8 @@ def _json(value: object) -> bytes:
 
 
 class SmallFile[T]:
-    """One kind of small file. `old` reads what version 0.1 wrote without an envelope, as JSON of the same type unless
-    told otherwise; it raises ValueError for what is none."""
+    """One kind of small file. `old` reads what version 0.1 wrote without an envelope, as JSON of the same type by
+    default; it raises ValueError for anything else."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class SmallFile[T]:
     ) -> None:
         """`check` raises ValueError for a value of the right type that nobody could have written. `padded_to`: bytes of
         the content, for a file that is written over in its place and must not change its length. `msgpack`: not JSON,
-        for what is written several times a second and read by nobody else."""
+        for files written several times a second and read by their writer alone."""
         self.kind = kind
         self._most_bytes = most_bytes
         self._decoder = msgspec.msgpack.Decoder(of) if msgpack else msgspec.json.Decoder(of)
@@ -83,8 +83,8 @@ class SmallFile[T]:
         replace_in_ram(path, self.encode(value), private)
 
     def read(self, path: Path) -> T:
-        """FileNotFoundError: there is none. Broken: it is not what was written, or the medium has lost it. OSError for
-        what says nothing of the file."""
+        """FileNotFoundError: there is none. Broken: damaged, or lost by the medium. Other OSErrors say nothing about
+        the content."""
         return self.decode(self._bytes(path))
 
     def look(self, path: Path) -> T | None:
@@ -100,8 +100,8 @@ class SmallFile[T]:
         return None
 
     def load(self, path: Path) -> T | None:
-        """For the file's owner. None: there is none, or it was broken: then it is set aside, logged and alarmed, and
-        the caller makes it anew from what else knows it. One without an envelope is given one."""
+        """For the file's owner. None: there is none, or it was broken: then it is set aside, with an alert, and the
+        caller rebuilds it. A file without an envelope gets one."""
         try:
             data = self._bytes(path)
             value = self.decode(data)

@@ -28,9 +28,8 @@ def replace_both[T](file: SmallFile[T], path: Path, value: T) -> None:
 
 
 def read_either[T](file: SmallFile[T], path: Path, stays: bool = False) -> T:
-    """For the file's owner. FileNotFoundError: it is gone. Broken: neither of them can be used; both are alarmed, and
-    set aside unless it `stays`: where one that is gone would say something else than one that is broken. A twin that
-    is broken or gone is made anew."""
+    """For the file's owner. FileNotFoundError: it is gone. Broken: both are damaged; both are in the alert, and set
+    aside unless `stays`, for files whose absence means something. A missing or broken twin is rewritten."""
     twin = twin_of(path)
     try:
         found = file.read(path)

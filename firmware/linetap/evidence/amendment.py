@@ -31,8 +31,8 @@ _Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`began_at`, `ended_at`: the latest moments at which the call can have been, from counted time. It may have been
-    by `uncertainty_s` earlier; None: nobody knows by how much."""
+    """`began_at`, `ended_at`: the latest possible moments of the call, from counted time. It may have been up to
+    `uncertainty_s` earlier; None: no bound is known."""
 
     suite: str
     unit: str
@@ -79,9 +79,9 @@ def decode(data: bytes) -> Amendment:
 def check(
     data: bytes, armored: bytes, unit: str, call_id: str, record_sha256: str, signers: list[Signer] | None
 ) -> Amendment:
-    """The amendment of this very record, signed by its unit. Whose key that is, is asked only of `signers`.
+    """The amendment of this very record, signed by its unit; `signers` decides whose key counts.
 
-    A Refusal (BadAmendment or a SignatureFault) says what is wrong.
+    A Refusal (BadAmendment or a SignatureFault) otherwise.
     """
     found = decode(data)
     if (found.unit, found.call_id, found.record_sha256) != (unit, call_id, record_sha256):

@@ -117,8 +117,8 @@ def open_whole(data: bytes, decrypt: Decrypt) -> bytes:
 
 
 def place(whole: bytes, part: bytes | None = None) -> Place:
-    """Where `part` stands, which has to have come out of `whole`; without it nobody has come yet. OtherLayer unless
-    every piece of it is what `whole` says that comes out of it, all of them by the same members."""
+    """The position of `part` in the chain of `whole`; at the start if there is no part. OtherLayer unless every
+    piece of it is named in `whole`, all by the same members."""
     known = _files(whole)
     count = max((positions[-1] for positions in known if positions), default=0) + 1
     if part is None:

@@ -37,7 +37,7 @@ class OfCall:
 
 
 def read(blob: bytes) -> OfCall | None:
-    """Of what is sealed to the custodians. None: nothing in it says so, as in every call of version 0.1."""
+    """The call that the file sealed to the custodians names. None: it names none, as in version 0.1."""
     if grouptar.is_archive(blob) and not blob.startswith(age.VERSION_LINE):
         files = [data for name, data in grouptar.read(blob).items() if name != LAYERS]
     else:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one signature of each verb can take away, and what of the verb takes two: the decision that each verb needs.
+"""What one signature of each verb can take away, and what takes two: a decision that every verb needs.
 
-For the keys of the configuration the same stands in config/weakening.py. A verb without a line here fails a test
-(tests/attack/test_alone.py), and so does one whose line names no file of tests.
+config/weakening.py has the same for the keys of the configuration. A verb without a row fails a test
+(tests/attack/test_alone.py), and so does a row that names no file of tests.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The name of a vault: which one of all that a unit's key has signed for. A new disk with the old key is a new vault.
+"""The name of a vault. A new disk with the old key is a new vault, and the name tells the two apart.
 
-`vault.json` is written once, when the vault is made, and once more when the desk has said which vault came before. The
-numbers of a vault's events begin where its name says, so that (unit, origin, seq) stays unique however often a unit
-loses its disk and forgets how far it had counted. The first of a key begins with 1, as one of an earlier version does,
-which has no name.
+`vault.json` is written when the vault is made, and once more when the desk has said which vault came before. The name
+gives the first number of the vault's events, so that (unit, origin, seq) stays unique even if a unit loses its disk and
+with it its count. The first vault of a key begins with 1, as do vaults of earlier versions, which have no name.
 """
 
 from __future__ import annotations
@@ -88,6 +87,6 @@ def decode(data: bytes) -> VaultDocument:
 
 
 def check(data: bytes, armored: bytes) -> VaultDocument:
-    """The document, when somebody has signed it; whose key that is, is for the caller. A Refusal says what is wrong."""
+    """The document, if its signature is good; the caller decides whether the key counts. A Refusal otherwise."""
     sshsig.check(data, armored, NAMESPACE)
     return decode(data)

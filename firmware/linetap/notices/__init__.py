@@ -63,7 +63,7 @@ def load_notice(path: Path) -> Notice:
 
 
 def keep_copies(folder: Path) -> None:
-    """By whoever may write there: of each notice and its text. OSError: nobody may."""
+    """Renews the copy of each notice and its text, for the folder's owner. OSError: the folder cannot be written."""
     for path in [*folder.glob("*.wav"), *folder.glob("*.txt")]:
         kept.keep(path)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the panel looks at, and what it makes of it. It asks nobody: the same files, judged by the same checks."""
+"""What the panel reads, and its findings. It depends on no service: it runs the same checks on the same files."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Shown:
 
 
 def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Collection[str] = ()) -> Shown:
-    """A defined pattern for whatever the state files say, and whatever they leave unsaid. `now_ns`: monotonic;
+    """A defined pattern for every combination of state files, also missing ones. `now_ns`: monotonic;
     `also`: what the panel itself is doing, as conditions of the legend."""
     stand = standing([*judgement.leds, *also], bool(judgement.starting))
     recorder = services.recorder.word

@@ -49,7 +49,7 @@ _FILE = SmallFile("order_taken", Memory, _LIMIT_BYTES)
 
 
 def load(home: Path) -> Memory | None:
-    """None: there is none. One that is damaged says no: OrderFault, and nothing is taken before a decommissioning."""
+    """None: there is none. OrderFault if it is damaged: the unit then takes no order before it is decommissioned."""
     try:
         return twin.read_either(_FILE, home / NAME, stays=True)
     except FileNotFoundError:

@@ -46,7 +46,7 @@ class Recorder:
         self._cards[card].follow(batch)
 
     def pass_over(self, card: int, batch: Batch) -> Batch:
-        """A gap in the place of a batch that nobody can follow; the calls of its card end where it begins."""
+        """Puts a gap in the place of a batch that cannot be processed; the calls of its card end where it begins."""
         log.error("batch_failed: card %d: %d frames from %d on are passed over", card, batch.frames, batch.frame)
         lines = len(self._cards[card].lines)
         gap = gap_batch(lines, batch.seq, batch.frame, batch.frames, batch.mono_ns, batch.utc_ns, BATCH_FAILED)

@@ -31,7 +31,7 @@ class Door:
         self._open()
 
     def _open(self) -> None:
-        """Where there is no room for a socket nobody can ask for anything, and calls are recorded all the same."""
+        """Without room for a socket no requests are possible, and calls are recorded all the same."""
         self._next_ns += TRY_EVERY_S * NS_PER_S
         try:
             self._listener = Listener(self._path, PANEL_USER)

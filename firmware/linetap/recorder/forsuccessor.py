@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a recorder keeps in RAM for its successor. Where nothing can be kept the recording goes on, and it is said.
+"""What a recorder keeps in RAM for its successor. If that cannot be written, recording goes on, with a log entry.
 
-Only a restart would miss it, and a recorder that ended for want of it would lose what it records now.
+The loss matters only after a restart; ending because of it would lose the calls of now.
 """
 
 from __future__ import annotations

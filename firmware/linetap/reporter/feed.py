@@ -41,7 +41,7 @@ class _Place(msgspec.Struct):
 
 
 def _old_place(data: bytes) -> _Place:
-    """Of version 0.1; empty: tmpfiles.d has made the file, and nobody has written yet."""
+    """Of version 0.1; an empty file was made by tmpfiles.d and not written yet."""
     return jsontext.decode(data, type=_Place) if data.strip() else _Place()
 
 

@@ -122,7 +122,8 @@ def _make(card: Card, boot: Path) -> cardsaid.Said:
 
 
 def _asked(boot: Path) -> bool:
-    """Whether there is an order that can be carried out, and wants it. `apply` tells what is wrong with another."""
+    """Whether the card has a valid order that asks for encryption. `apply` reports what is wrong with an invalid
+    one."""
     try:
         found = order.read(Source(boot / order.NAME, admit.read_card(boot / order.NAME)))
     except BadInput:
@@ -160,7 +161,7 @@ def _has(path: Path, name: str) -> bool:
 
 
 def _needed(tpm: Path) -> bool:
-    """Whether a card of this unit was encrypted once. A TPM that cannot say is as good as one that was taken away."""
+    """Whether a card of this unit was encrypted before. A TPM that does not answer counts as one that was removed."""
     try:
         transport = device.open_device(tpm)
         try:

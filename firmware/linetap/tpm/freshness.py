@@ -40,8 +40,8 @@ def begin(state: Path, transport: Transport) -> int:
 
 
 def check_state(state: Path, transport: Transport) -> int:
-    """The number of this boot, from now on. The card first and the TPM second: between the two the card may say one
-    more, and never less. Stale where it says anything else."""
+    """Writes the number of this boot, first to the card and then to the TPM: after a power cut in between the card
+    may be one ahead, and never behind. Stale at any other difference."""
     count, found = counter.read(transport) or _NONE, _read(_BOOTS, state / NAME)
     if count == _NONE or found not in (count, count + 1):
         said = "does not say" if found is None else f"is of boot {found}"

@@ -193,7 +193,7 @@ def _volume_key(partition: Partition, secret: bytes) -> bytes:
 
 
 def _require_header(partition: Partition) -> None:
-    """Refusal unless it says what `lay` made it say."""
+    """Refusal unless the header is as `lay` wrote it."""
     metadata = _metadata(partition.device)
     segments = list(metadata.segments.values())
     mac: dict[str, object] = {"type": "hmac(sha256)", "journal_encryption": "none", "journal_integrity": "none"}
@@ -228,7 +228,7 @@ def _cryptsetup(*arguments: str, stdin: bytes = b"", key: bytes = b"") -> bytes:
 
 
 def run(*command: str, stdin: bytes = b"", good: tuple[int, ...] = (0,), fds: tuple[int, ...] = ()) -> bytes:
-    """What a stock tool says. DeviceFault, in one line, with its last word."""
+    """The output of a stock tool. DeviceFault: one line with the last line of its error output."""
     try:
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=900, check=False, pass_fds=fds)
     except OSError as error:

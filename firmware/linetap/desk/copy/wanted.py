@@ -116,7 +116,7 @@ def held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
 
 
 def count(db: Connection, ms: int) -> None:
-    """So much has passed since this was last said. Copies of an earlier version begin to be counted now."""
+    """Adds to the counted time. Copies of an earlier version count from now on."""
     before = counted_ms(db)
     db.execute(delete(counted))
     db.execute(insert(counted).values(id=1, ms=before + max(0, ms)))

@@ -23,7 +23,7 @@ from linetap.records import CallRecord
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The call's end as its record has it, None: none yet; and so long calls of its class are kept, None: not said."""
+    """The call's end by its record, None: none yet; the period of its class, None: not known."""
 
     until: str | None = None
     period_s: int | None = None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Amendments of calls as units tell them: kept as they were signed, and what follows for the copies.
+"""Amendments of calls as reported by units: stored as signed, and applied to the end of the copies.
 
-A unit alone makes no copy go earlier: what shortens counts from when the copy came, by the desk's own time, on.
+A unit alone cannot shorten the life of a copy: a shorter period counts from the copy's arrival, by the desk's own time.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> None:
-    """The call's times as its unit has put them right: of an amendment, else of a record that says both."""
+    """The corrected times of the call: from an amendment, else from a record that holds both."""
     true: tuple[str, str] | None = None
     for part in ordered:
         told = part.told

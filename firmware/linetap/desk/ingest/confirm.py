@@ -74,7 +74,7 @@ class Confirmer:
             self._due.setdefault(unit, self._said.get(unit, 0) + EVERY_S * NS_PER_S)
 
     def came_back(self, unit: str) -> None:
-        """It may be another recorder than before: it is told which head of its log is here."""
+        """It may be another recorder than before: the newest head of its log is sent to it again."""
         self._headed.pop(unit, None)
         self.again(unit)
 

@@ -155,7 +155,7 @@ def place(event: Event, known: Mapping[int, Link]) -> Verdict:
 
 
 def _begins_anew(told: Told) -> bool:
-    """Its unit's disk has lost the events before it, and the unit says so: what they were nobody can name any more."""
+    """The unit's disk has lost the events before this one, and its signed `dropped` says so."""
     return told.event == "dropped" and told.prev == GENESIS and told.to_seq == told.seq - 1
 
 

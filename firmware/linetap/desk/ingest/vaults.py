@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which vault of a unit is in use: a new disk with the old key, an old disk that came back, two at once.
+"""Which vault of a unit is in use: a new disk with the old key, an old disk that came back, or two at once.
 
-A vault that was never heard before takes the place of the one in use. What that one told stays; what it never told is
-known as lost and not asked for any more. Events of it that a broker still has are taken as late ones. Only what it says
-of a time after its end shows that it is alive: then it is confirmed to as the one in use, and somebody has to look.
+An unknown vault replaces the one in use. Events of the old one stay; its missing events count as lost and are not
+requested. Late events that a broker still holds are accepted. An event dated after the end of the old vault shows that
+it is alive: then it is the one in use again, with an alert.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from linetap.desk.ingest.chain import Group
 from linetap.desk.ingest.tables import alerts, heads, origins, units, vaults
 
 NEW = "vault_new"  # a vault that was not known: `first` is its number, `last` the one before it
-BACK = "vault_back"  # one that another had followed speaks again: an old disk, or a copy of one
+BACK = "vault_back"  # a replaced vault reports again: an old disk, or a copy of one
 CLONE = "vault_clone"  # and the other goes on as well
-LOST = "events_lost"  # what the vault before was known to have, and never told
+LOST = "events_lost"  # events of the vault before that were never reported
 FORK = "events_fork"  # two signed events of one number: a copy of the disk, or one that went back
 CODES = (NEW, BACK, CLONE, LOST, FORK)
 MOST = 10_000  # chains of a unit: it makes one each time that it starts without its disk
@@ -65,8 +65,8 @@ def over(db: Connection, groups: Iterable[Group]) -> set[Group]:
 
 
 def words(db: Connection, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
-    """What a unit is told beside how far its events are here, if its vault has a name: which vault of its key it is,
-    until it has signed that; and the newest head of its log, which it has signed."""
+    """Fields of an `ack` for a vault with a name: its number and the vault before, until the unit has signed them;
+    and the newest signed head of its log."""
     named = [group for group in groups if chainname.vault_of(group[1])]
     found: dict[Group, dict[str, str]] = {}
     if not named:
@@ -152,7 +152,8 @@ def _in_use(known: Mapping[Group, Row[Any]], group: Group) -> Row[Any] | None:
 
 
 def _earlier(db: Connection, group: Group) -> tuple[Group, str] | None:
-    """A chain of the same key that is not in `vaults` yet, as none of an earlier version is; and when it was heard."""
+    """A chain of the same key that is not in `vaults` yet, as those of earlier versions are not; and when it last
+    reported."""
     unit, key = group[0], chainname.origin_of(group[1])
     named = func.substr(origins.c.origin, 1, len(key) + 1) == f"{key} "
     mine = (origins.c.unit == unit, or_(origins.c.origin == key, named))

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What only the desk has seen, and no unit could tell again: taken over from the old database, where it can be read.
+"""Observations of the desk itself, which no unit can report again: taken over from the old database if it can be read.
 
-When nobody heard a unit, what its PBX told of each day, what was set aside, the alerts, signed heads that contradict
-each other, copies whose time is over, how long the ingest has run. None of it is the index: it is made from
-nothing that is elsewhere.
+These are outages, PBX days, rejected reports, alerts, contradictory signed heads, expired copies and the counted time
+of the ingest.
 """
 
 from __future__ import annotations

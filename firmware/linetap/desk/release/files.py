@@ -78,8 +78,8 @@ def name_folder(entry: Entry, call_dir: Path) -> None:
 
 
 def name_key(step: Deed, call: CheckedCall, key: SealedKey) -> None:
-    """Which sealed key it is about, whatever any record says of it. NotReleased where that very key was opened for
-    another call: one of the two records lies. Of a key that does not say whose it is nothing else can be known."""
+    """The call that the sealed key itself names, whatever its record says. NotReleased if this key was already
+    opened for another call: one of the two records is false. A key without a name cannot be checked further."""
     call_id = call.record.call_id
     name_calls(step.entry, [(call_id, call.record.line)])
     step.entry.key_sha256 = key.sha256

@@ -51,7 +51,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def overwrite(engine: Engine) -> None:
-    """What was deleted goes out of SQLite's write-ahead log too, unless somebody reads just now: then the next time."""
+    """Removes deleted data from SQLite's write-ahead log too; while the database is being read, the next call does
+    it."""
     if engine.dialect.name != "sqlite":
         return
     connection = engine.raw_connection()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the LEDs of a unit show: the judgement that it reported, by the legend that its panel itself goes by.
+"""What the LEDs of a unit show: its reported findings, through the panel's own legend.
 
-It is a mirror of reports and not of the LEDs: a walk test, a disk that is being pulled, an identify, and a fault that
-somebody has acknowledged at the button are told on no topic, so they are not seen here.
+It shows reports and not the LEDs: a walk test, a disk being removed, an identify and a fault acknowledged at the button
+are not reported, so they are not shown.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Round:
 
 
 def read(args: argparse.Namespace) -> Round:
-    """BadInput for what is missing. A unit whose log or key cannot be used stops no other: that is said in its turn."""
+    """BadInput for what is missing. A unit whose log or key cannot be used stops no other; its own turn reports it."""
     if args.log or any(getattr(args, name) is not None for name in ("key", "policy", "signers", "output", "store")):
         raise BadInput("--config: alone, or without it DIR, --key, --policy, --signers and -o")
     path: Path = args.config

@@ -69,8 +69,8 @@ def outgoing(line: LineContext, event: Event) -> None:
 
 
 def flash_before_answer(line: LineContext, event: Event) -> None:
-    """No flash key opens the loop for so long: the handset was down for a moment, and what is dialled is another call.
-    Nothing is recorded before the answer, so nothing is lost where somebody has flashed slowly by hand."""
+    """Longer than any flash key: the handset was down, and what is dialled next is another call. Nothing is recorded
+    before the answer, so a slow flash by hand loses nothing."""
     if event.known - event.at < PUT_DOWN_MS * FRAMES_PER_MS:
         dials_anew(line, event)
         return

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that were sealed without a day, or by a wrong clock, get it by a signed amendment when the date is known.
+"""Calls that were sealed without an end, or by a wrong clock, get one by a signed amendment once the date is known.
 
-A piece of a scan a tick, each time that the date is said anew or put back. In the order leaf, event, document: a cut in
-between makes the call be amended once more, and what stands last in the log is what lies beside the record.
+One piece of a scan per tick, after each change of the agreed date. The order is leaf, event, document: a power cut in
+between repeats the amendment, and the last leaf in the log matches the document beside the record.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class Amending:
-    """`report` puts an event into the outbox, unless it is there; `amended` hears of each call that has a day now."""
+    """`report` puts an event into the outbox unless it is there; `amended` is called for each call that has an end
+    now."""
 
     def __init__(
         self, config: Config, unit_log: UnitLog, report: Callable[[CallEvent], None], sign: Sign, time: RetentionTime,

@@ -229,8 +229,8 @@ class Commands:
         self._saved = saved
 
     def _load(self) -> _Saved | None:
-        """Counters that are lost do not begin anew: the log knows each command that was taken. None: it cannot be read
-        either, and nothing is taken until somebody has looked."""
+        """Lost counters are rebuilt from the log, which has every command that was taken. None: the log cannot be
+        read either, and no command is taken."""
         try:
             return _FILE.read(self._path)
         except FileNotFoundError:
@@ -251,7 +251,7 @@ class Commands:
         return saved
 
     def _all_leaves(self) -> Iterator[bytes]:
-        """Of logs that were set aside too: what they say was done is not done again."""
+        """Also those of logs that were set aside: their commands must not be repeated either."""
         vault = self._path.parent
         for number in logkept.numbers(vault):
             yield from leaflog.lines_of(vault / logkept.place(number) / leaflog.LEAVES)

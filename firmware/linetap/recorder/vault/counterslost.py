@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The counters of commands as the log knows them, for a unit whose `commands.json` is broken or gone.
+"""The counters of commands, rebuilt from the log when `commands.json` is broken or gone.
 
-Each command that was taken has a leaf, so that none of them can be done again. A leaf names the keys that signed; one
-of version 0.1 names the role alone, and then nobody of that role begins below it.
+Each command that was taken has a leaf, so that none can be repeated. A leaf names the keys that signed; one of version
+0.1 names only the role, whose every key then begins above that counter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from linetap.clock import parse_rfc3339
 from linetap.evidence.counters import LATEST_MS, SOON_MS, Counters, Window
 
 NS_PER_MS = 1_000_000
-# Signed by somebody known and refused all the same: it stands in the log, and its counter was not used up.
+# Refusals of commands with a known signer: they are in the log, and did not use up their counter.
 _NOT_USED = frozenset(
     f"command_{each}" for each in ("signer", "verb", "role", "not_here", "counter", "repeated", "expired")
 ) | {"config_weakens", "key_list_weakens", "hold_shorter"}

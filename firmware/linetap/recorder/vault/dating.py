@@ -22,7 +22,7 @@ OF_SEALING_S = 30  # what is counted is the call's closing, soon behind its end
 
 
 def dated(record: CallRecord, span: Span, config: Config) -> CallRecord:
-    """A record that is about to be sealed, with what it says of its end, and until when it is kept, as it should be."""
+    """A record ready to be sealed, with its end and its period as the agreed clock allows."""
     if record.retention is None or record.ended_at is None or fits(parse_rfc3339(record.ended_at), span):
         return record
     found = actual(record, span)
@@ -30,7 +30,7 @@ def dated(record: CallRecord, span: Span, config: Config) -> CallRecord:
 
 
 def fits(ended_ns: int, span: Span, slack_ns: int = AGREES_NS) -> bool:
-    """Whether a call can have ended when it says so."""
+    """Whether the end that a call states is possible."""
     earliest_ns = span.latest_ns if span.earliest_ns is None else span.earliest_ns
     return earliest_ns - slack_ns <= ended_ns <= span.latest_ns + slack_ns
 

@@ -42,7 +42,7 @@ class Expiry:
         self, vault: Path, destruction: Destruction, holds: Holds, stored: Stored, time: RetentionTime,
         found_open: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
-        """`found_open` is told of each call without a record; most are being written."""
+        """`found_open` is called for each call without a record; most are being written."""
         self._found_open = found_open
         self._vault, self._destruction, self._holds, self._stored = vault, destruction, holds, stored
         self._time, self._credits = time, time.credits

@@ -39,7 +39,7 @@ log = logging.getLogger("linetap.recorder.vault")
 
 
 class _Said(msgspec.Struct):
-    """What an event or a leaf says of its vault."""
+    """The fields of an event or a leaf that name its vault."""
 
     kind: str = ""
     vault: str = ""
@@ -59,7 +59,7 @@ _FILE = SmallFile("vaults", dict[str, _Before])
 
 
 class Incarnation:
-    """`is_new`: made at this start, and to be told."""
+    """`is_new`: made at this start, and not yet reported."""
 
     def __init__(
         self, vault: Path, unit: str, origin: str, sign: Callable[[bytes], str], clock: Clock, memory: Path

@@ -56,7 +56,7 @@ class UnitLog:
         self._folder = vault / unitlog.FOLDER
         self._origin = keys.fingerprint(key.public_key())
         self._last_event: Callable[[], int] | None = None
-        self._begun: list[CallEvent] = []  # of logs that began anew, to be told
+        self._begun: list[CallEvent] = []  # events of logs that began anew, not reported yet
         self._copied_ns: int | None = None
         self.newest_event = 0  # that a leaf knows of
         self._told_by_desk: Head | None = None
@@ -79,7 +79,7 @@ class UnitLog:
             self._forget()
             self._note_all(max(0, self._log.size - REMEMBERED))
             if not self._has_head and (begun := logkept.begun(self._log)) is not None:
-                self._begun.append(begun)  # a cut may have come before it was told
+                self._begun.append(begun)  # a power cut may have prevented the report
             self._prove()
         if not self._log.size and (kept := logkept.numbers(vault)):  # a cut came before the new log said why it began
             self._begin_after(kept[-1], Misfit(OTHER, "found set aside", None), "", [])
@@ -97,13 +97,13 @@ class UnitLog:
         return self._log.size
 
     def take_begun(self) -> list[CallEvent]:
-        """Events that are to be told: a log was set aside, and another has begun."""
+        """Events to report: a log was set aside, and another has begun."""
         begun, self._begun = self._begun, []
         return begun
 
     @property
     def open_calls(self) -> list[str]:
-        """That were opened and not closed, as far as the newest leaves tell."""
+        """Calls with an `open` leaf and no `close`, as far as the newest leaves go back."""
         return list(self._open)
 
     def count_events(self, last_seq: Callable[[], int]) -> None:
@@ -180,8 +180,8 @@ class UnitLog:
         self._head_size, self._has_head = tree.size, True
 
     def held_against(self, data: str, signature: str) -> None:
-        """The newest head of this unit that the desk has: our own signature proves it. Of another log it says nothing,
-        and neither does what we have not signed."""
+        """Compares the log with the newest head that the desk has, which counts by our own signature. Heads of
+        another log, or of another key, are ignored."""
         with contextlib.suppress(Refusal, ValueError):
             head = unitlog.check_head(data.encode("utf-8"), signature.encode("utf-8"), None)
             if (head.unit, head.origin, head.log) == (self._unit, self._origin, self.name):

@@ -51,14 +51,14 @@ def carried(folder: Path) -> list[bytes]:
 
 
 def name_of(log: LeafLog) -> str:
-    """As its first leaf says; empty where it does not."""
+    """The name in its first leaf; empty if there is none."""
     first = next(log.leaves(), None)
     leaf = None if first is None else _read(first)
     return leaf.log if leaf is not None and leaf.kind == "log_begun" else ""
 
 
 def begun(log: LeafLog) -> CallEvent | None:
-    """What is told of a log whose first leaf says that it took the place of another."""
+    """The event for a log whose first leaf says that it replaced another."""
     first = next(log.leaves(), None)
     try:
         leaf = jsontext.decode(first or b"", type=_Begun)

@@ -84,7 +84,7 @@ class Outbox:
         self._prev = GENESIS
         self._dropped_to = 0
         self._given_up = 0  # the same without those that were lost: everything before it may go
-        self._gone: tuple[int, int] | None = None  # numbers that were used, and whose events are lost: to be said
+        self._gone: tuple[int, int] | None = None  # numbers that were used and whose events are lost, not reported yet
         self._begin_anew = False  # the newest segment is damaged at its end, and is left as it is
         self.last_seq = self.first_seq - 1
         self.confirmed = self.first_seq - 1  # the desk has everything up to it
@@ -150,7 +150,7 @@ class Outbox:
             self._keep(_Confirmed(self.confirmed, None))
 
     def forget_places(self) -> None:
-        """The log began anew: any of its leaves may be of any event. OSError: they are not forgotten."""
+        """The log began anew: any of its leaves may belong to any event. OSError: the old places are still there."""
         self._places.forget()
 
     def leaves_of(self, first: int, last: int, log_size: int) -> tuple[int, int]:
@@ -236,7 +236,7 @@ class Outbox:
         self._gone, self.last_seq, self._prev, self._begin_anew = (first, seq), seq, GENESIS, True
 
     def _say_gone(self, at: str) -> None:
-        """The first event behind numbers that are lost says which those were; `prev` begins anew with it."""
+        """The first event after lost numbers names them; `prev` begins anew with it."""
         if self._gone is not None:
             first, last = self._gone
             before = first if self.lost is None else min(first, self.lost.first)
@@ -440,8 +440,8 @@ class _Known(msgspec.Struct):
 
 
 def _events_in(fd: int, first: int, end: int) -> int:
-    """How many events there may have been in what cannot be read; 0 where it is the beginning of one, which was never
-    told: an event ends with a newline that is written when all before it is on disk."""
+    """The most events that an unreadable piece can hold; 0 for an unfinished one, which was never sent: an event
+    ends with a newline that is written when all before it is on disk."""
     data = os.pread(fd, min(end - first, _MOST_READ_BYTES), first)
     told = any(len(line) >= _LEAST_EVENT_BYTES for line in data.split(segments.COMMITTED)[:-1])
     return (end - first) // _LEAST_EVENT_BYTES + 1 if told else 0

@@ -61,8 +61,8 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 class Span(NamedTuple):
-    """When something was that was counted: at `latest_ns` if nothing was missed, and not before `earliest_ns`; None:
-    nobody knows that."""
+    """The moment of something counted: `latest_ns` if nothing was missed, and not before `earliest_ns`; None: not
+    known."""
 
     latest_ns: int
     earliest_ns: int | None
@@ -94,8 +94,8 @@ class Memory(msgspec.Struct, kw_only=True):
     confirmed: Confirmed | None = None
     credits: list[Credit] = []
     synced: bool = False  # the machine's clock, when it was last looked at
-    dated: bool = False  # somebody has said in this boot what date it is: an agreed clock, or a signed answer
-    dating: int = 0  # grows when that is said, or put back: what was dated before may be dated otherwise now
+    dated: bool = False  # the date was confirmed in this boot, by an agreed clock or a signed answer
+    dating: int = 0  # grows when the date is confirmed or put back: earlier datings may have changed
     boot_elapsed_ns: int = 0  # when this boot began
     anchors: list[Anchor] = []  # the newest MOST_ANCHORS, one a boot
 
@@ -159,7 +159,7 @@ class RetentionClock:
 
     @property
     def is_dated(self) -> bool:
-        """What date it is was said in this boot, and no clock that is kept says otherwise: calls get their end."""
+        """The date was confirmed in this boot, and no trusted clock contradicts it: calls get their end."""
         memory = self.memory
         return memory.dated and not memory.waiting_ns and not (memory.behind_ns and memory.synced)
 

@@ -79,7 +79,7 @@ class RetentionTime:
 
     @property
     def is_dated(self) -> bool:
-        """What date it is was said in this boot, and nothing speaks against it."""
+        """The date was confirmed in this boot, and nothing contradicts it."""
         return self.machine.is_dated
 
     @property
@@ -89,7 +89,7 @@ class RetentionTime:
 
     @property
     def dating(self) -> int:
-        """Grows when the date is said, or put back."""
+        """Grows when the date is confirmed or put back."""
         return self.machine.memory.dating
 
     def span(self, moment: CountedMoment | None) -> Span | None:

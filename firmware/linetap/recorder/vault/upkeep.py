@@ -123,7 +123,7 @@ class Upkeep:
             self._trouble = ""
 
     def _order(self, number: int, before: str) -> None:
-        """The desk's word on which vault of the unit's key this is: signed, logged and told, once."""
+        """The desk's answer which vault of the unit's key this is: signed, logged and reported, once."""
         vault = self._incarnation
         if vault is None or vault.is_ordered:
             return

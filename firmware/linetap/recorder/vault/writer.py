@@ -137,7 +137,7 @@ class VaultWriter:
         return self.upkeep
 
     def _name_vault(self, vault: Incarnation) -> None:
-        """The first leaf and the first event of a new vault say which it is."""
+        """The first leaf and the first event of a new vault give its name."""
         known = vault.document
         order: dict[str, Any] = {"number": known.number, "before": known.before} if known and known.number else {}
         if not self._log.size:
@@ -244,7 +244,7 @@ class VaultWriter:
         return self._recordings[call_id].position
 
     def abandon(self, call_id: str) -> None:
-        """Nobody remembers the call of this recording: it is sealed with what folder and journal know of it."""
+        """The call of this recording is unknown to the recorder: it is sealed from its folder and the journal."""
         self._abandoned.add(call_id)
 
     def take_recovered(self) -> list[CallRecord]:
@@ -395,7 +395,7 @@ class VaultWriter:
         return True
 
     def _look_at_log(self) -> None:
-        """One that began anew is told; where the events' leaves lie in it nobody knows."""
+        """Reports a log that began anew, and forgets which leaves belong to which events."""
         for event in self._log.take_begun():
             self._outbox.forget_places()
             self._put(Report(event))
@@ -541,10 +541,10 @@ class VaultWriter:
         self._refused = code
 
     def _recover(self) -> None:
-        """Once a start, before anything else: seal what was left open, then begin the journal anew.
+        """Once a start, before anything else: seals what was left open, then begins the journal anew.
 
-        At the first start of a boot that is every call that anybody knows of and that nobody has sealed. Later calls
-        go on, or their ends stand in the checkpoint: then it is what lies in a folder that nobody remembers.
+        At the first start of a boot these are all calls known anywhere and not sealed. At a later start calls go on, or
+        their ends stand in the checkpoint: then these are only the folders that the checkpoint does not know.
         """
         assert self._journal is not None
         marker = open_calls(self._config) / OF_THIS_BOOT
@@ -569,8 +569,8 @@ class VaultWriter:
         return Left(self._config.vault_path, self._config.unit, store.read(self._journal.folder))
 
     def _adopt_found(self) -> None:
-        """Folders without a record that the scan of the vault has come upon: of days long ago, as a clock that was
-        wrong names them; and recordings that nobody remembers."""
+        """Seals folders without a record that the scan of the vault found, also below days of a wrong clock,
+        and abandoned recordings."""
         self._let_go()
         found = [self._config.vault_path / sealed.call_path(call_id) for call_id in self._found_open - self._at_work()]
         self._found_open.clear()

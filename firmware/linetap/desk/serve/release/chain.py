@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who of a group has taken a layer off, and who may go on. Pure: what stands in the database.
+"""Which members of a group have taken their layer off, and who may be next. Pure: works on rows of the database.
 
-Officers come in the order of their numbers, and more than one way may be open at a time: where the second of three
-began and the third falls ill, the first begins anew, and nobody's work is in the way.
+Officers come in the order of their numbers. More than one chain may be open: if the third of three cannot come after
+the second has begun, the first may begin another.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Chain:
         }
 
     def open_to(self, name: str, left: int | None = None) -> list[Partial]:
-        """The partials with which somebody who is not yet in them may go on; `left`: of those that lack so many."""
+        """The partials that this person may continue; `left`: only those that lack so many members."""
         return [
             one
             for one in self.officers

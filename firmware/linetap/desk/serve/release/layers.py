@@ -33,7 +33,7 @@ def judged(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:
 
 
 def is_partial(data: bytes, keys: Sequence[bytes]) -> bool:
-    """Whether somebody takes for the half what is only a layer less."""
+    """Whether the file is a partial that was brought as the half."""
     try:
         judged(data, keys)
     except Refusal:

@@ -21,14 +21,13 @@ from linetap.evidence.group import Place
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Something that an officer before has left. `file`: its name in the archive; `wrapped`: of the key that was
-    wrapped anew."""
+    """A partial of an officer before. `file`: its name in the archive; `wrapped`: it belongs to the re-wrapped key."""
 
     partial: Partial
     place: Place
     file: str
     wrapped: bool
-    mine: bool  # whoever looks may go on with it
+    mine: bool  # this person may continue it
 
     @property
     def is_last(self) -> bool:
@@ -37,11 +36,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Officers:
-    """Of the key of the call, or of that which was wrapped anew: how many officers it takes, and where they are."""
+    """The officers of the call's key, or of the re-wrapped one: how many are needed, and which have come."""
 
     start: Place
     ways: Sequence[Way]
-    begins: bool  # whoever looks may take the first layer off
+    begins: bool  # this person may take the first layer off
 
     @property
     def mine(self) -> list[Way]:
@@ -49,12 +48,12 @@ class Officers:
 
     @property
     def ends(self) -> bool:
-        """Whether whoever looks may be the last."""
+        """Whether this person may be the last."""
         return any(way.is_last for way in self.mine)
 
 
 def of(site: Site, row: Mapping[str, Any], chain: Chain, name: str, wrapped: bytes | None = None) -> Officers | None:
-    """None where one officer opens it, or where no copy says anything."""
+    """None if one officer opens it, or if there is no copy to read."""
     try:
         own = callfolder.read(package.copy_of(site, row) / sealed.KEY, KEY_LIMIT_BYTES)
         keys = [own] if wrapped is None else [wrapped, own]

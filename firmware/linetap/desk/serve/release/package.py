@@ -71,7 +71,7 @@ def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
 
 
 def _handed(site: Site, found: Found) -> list[Member]:
-    """What the custodian before has left of it; whoever has the one-time key needs it not."""
+    """The file of the custodian before; the first custodian, who has the one-time key, needs none."""
     if found.chain.handed is None:
         return []
     with site.own.connect() as db:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a member of a group has brought for the next one: kept, and emptied as soon as nobody needs it."""
+"""Files that a member of a group hands on to the next: stored, and overwritten as soon as they are not needed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def data_of(db: Connection, about: str, one: Partial) -> bytes:
 
 
 def bring(db: Connection, about: str, data: bytes, keys: Sequence[bytes], name: str, at: str) -> Partial:
-    """An officer's. `keys`: those that it may have come out of. StepFault or OtherLayer says no."""
+    """An officer's partial. `keys`: those it may belong to. StepFault or OtherLayer if it belongs to none."""
     key, place = judged(data, keys)
     sha256 = hashlib.sha256(key).hexdigest()
     chain = chains(db, [about])[about]
@@ -67,7 +67,8 @@ def bring(db: Connection, about: str, data: bytes, keys: Sequence[bytes], name: 
 
 
 def hand_on(db: Connection, about: str, data: bytes, call: OfCall, name: str, at: str) -> Partial:
-    """A custodian's. Their own once more replaces the one before; one that lacks no fewer begins anew."""
+    """A custodian's partial. A second one of the same person replaces the first; one that lacks as many
+    members or more begins another chain."""
     left = custodians_left(data, call)
     chain = chains(db, [about])[about]
     before = chain.handed
@@ -83,7 +84,7 @@ def hand_on(db: Connection, about: str, data: bytes, call: OfCall, name: str, at
 
 
 def empty(db: Connection, about: str, kind: Kind | None = None) -> None:
-    """Nobody needs them any more. Who took part stays."""
+    """Overwrites partials that are not needed any more. Who took part is kept."""
     mine = partials.c.about == about if kind is None else (partials.c.about == about) & (partials.c.kind == kind)
     db.execute(update(partials).where(mine).values(data=None))
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What witnesses say of a call: asked before anything of it is opened, and shown as a verdict of its own.
+"""The witnesses' verdict on a call: checked before anything of it is opened, and shown on its page.
 
-By the policy that desk.toml names ([witnesses]) and the signed roles may name by its hash. Custodian, officer and
-approver ask their own policies again at their own desks.
+The policy is named in desk.toml ([witnesses]); the signed roles may fix its hash. Custodian, officer and approver check
+their own policies again at their own desks.
 """
 
 from __future__ import annotations

@@ -68,12 +68,12 @@ class JournalCall:
         return self._recording.state.line if self._recording is not None else None
 
     def present_state(self) -> State:
-        """All that is known now, whether it was told or not."""
+        """All that is known now, whether it was written or not."""
         return self._make(self.note, self.state, self._recording)
 
     def new_state(self, now_ns: int) -> State | None:
-        """What is to be said of it: what is new when it is time, else what was said once only. Each state stands in
-        two frames, so that a sector that goes bad takes none."""
+        """The state to write: a new one when it is due, else one that was written only once. Each state goes into
+        two frames, so that one bad sector loses none."""
         if (new := self._changed_state(now_ns)) is not None:
             return new
         self._made_of = self._of

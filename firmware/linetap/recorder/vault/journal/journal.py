@@ -78,7 +78,7 @@ class Journal:
         self._call(call_id).note = note
 
     def opened(self, recording: Recording, seal_entry: SealEntry) -> bytes:
-        """It has passed its gate. Gives the frame that says all of it, for the call's own folder."""
+        """The call has passed its gate. Returns the frame with its whole state, for the call's own folder."""
         with self._writing:
             call = self._call(recording.state.call_id)
             call.opened(recording, seal_entry)
@@ -205,7 +205,7 @@ class Journal:
         self._begun = True
 
     def _beat(self, calls: list[JournalCall]) -> Beat:
-        """That the unit lives is said as long as a recording is open, whether there is audio of it or not."""
+        """A beat is written as long as a recording is open, with or without audio."""
         heads = {}
         for line in {call.line for call in calls if call.line is not None}:
             with contextlib.suppress(OSError):  # the ring is away

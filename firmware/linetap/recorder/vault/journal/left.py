@@ -33,10 +33,10 @@ log = logging.getLogger("linetap.recorder.journal")
 
 @dataclass(slots=True)
 class FoundCall:
-    """A call that is open; `ticks` by their first sample, the last one written of each.
+    """An open call; `ticks` by their first sample, the newest of each.
 
-    `beat`: the last word of the journal while it was open; `is_bare`: there is none, but the folder's of the gate.
-    `ended`: its end, as the desk has been told or will be.
+    `beat`: the last one in the journal; `is_bare`: there is none, only the folder's own state. `ended`: its end as it
+    was reported, or is still to be reported.
     """
 
     state: State
@@ -68,7 +68,7 @@ class Left:
                 self._calls[folder.name] = self._of_folder(folder)
 
     def add_named(self, call_ids: Iterable[str]) -> None:
-        """Of which somebody says that they were begun."""
+        """Adds calls of which only the name is known."""
         for call_id in call_ids:
             if call_id not in self._calls and (state := unknown(call_id, self._unit)) is not None:
                 self._calls[call_id] = FoundCall(state)
@@ -155,7 +155,7 @@ def _kept_state(folder: Path) -> tuple[State | None, Beat | None]:
 
 
 def _told(state: State, events: list[CallEvent]) -> State:
-    """What its events say of a call of which nothing else is known."""
+    """The state of a call as far as its events give it."""
     record, answered = state.record, next((event for event in events if event.event == "answered"), None)
     record = replace(record, direction=next((e.direction for e in events if e.direction), record.direction))
     if answered is not None:
@@ -164,7 +164,7 @@ def _told(state: State, events: list[CallEvent]) -> State:
 
 
 def ended_of(event: CallEvent, record: CallRecord) -> CallRecord:
-    """The record with the end that was told: no second one may contradict it."""
+    """The record with the end that was reported: no second end may contradict it."""
     return replace(
         record,
         ended_at=event.at,

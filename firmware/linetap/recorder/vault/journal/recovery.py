@@ -140,7 +140,7 @@ class Recovery:
         )  # fmt: skip
 
     def _ended_record(self) -> CallRecord | None:
-        """Of a call that was over, and only its sealing was not: as it was told, if it was."""
+        """Of a call that was over but not sealed: with its reported end, if there is one."""
         record, said = self._state.record, self._found.ended
         if said is None:
             return record if record.ended_at is not None else None
@@ -152,14 +152,14 @@ class Recovery:
         return told
 
     def _sample_ns(self, samples: int) -> int:
-        """UTC of a sample; of a call of which nobody knows where it began, not later than that."""
+        """UTC of a sample; if the beginning of the call is unknown, an upper bound."""
         state = self._state
         if state.first_frame is None:
             return self._begun_ns() + samples * NS_PER_FRAME
         return state.utc_ns + (state.first_frame + samples - state.frame) * NS_PER_FRAME
 
     def _begun_ns(self) -> int:
-        """UTC of the answer, or of the first sign of a call that nobody has answered."""
+        """UTC of the answer, or of the first sign of an unanswered call."""
         answered_at = self._state.record.answered_at
         return parse_rfc3339(answered_at) if answered_at else self._state.utc_ns
 
@@ -204,7 +204,7 @@ class Recovery:
         return msgspec.structs.replace(record, why=POWER, recovered=True)
 
     def _all_missing(self, record: CallRecord) -> Audio:
-        """Of a call that was told to be recorded, and of which nothing is left."""
+        """Of a call that was reported as recorded, and of which no audio is left."""
         begun_ns = sealed.call_ns(self.call_id)
         ms = (parse_rfc3339(record.ended_at) - begun_ns) / NS_PER_MS if record.ended_at else 0.0
         return Audio(gaps=[gap_behind(0, Unheard(round(max(0.0, ms), 3), False))])
@@ -258,7 +258,7 @@ def recover(
 
 
 def _moments(record: CallRecord) -> Iterator[int]:
-    """All that a record says of when something was."""
+    """All times in a record."""
     yield 0
     notices = [text for notice in record.notices for text in (notice.started_at, notice.ended_at)]
     for text in (record.ring_at, record.off_hook_at, record.answered_at, *notices):

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much may be missing at the end of a call that a power cut has ended. Pure.
 
-The line went on, and was captured, until the power went; when that was nobody has written down. It was after the last
-word in the journal, and before the start that finds it. A recorder may have been dead for any time before the cut: no
-length of its own rhythm bounds what is missing. The start does, where both moments are of one clock: the monotonic one
-in the same boot, or the time of day if somebody vouched for it then and now. Where neither is known the record says
-as much as a recorder takes to come back that has died, and that nobody knows a bound (`unbounded`).
+The line was captured until the power went, at an unrecorded moment between the journal's last beat and the next start.
+The recorder may have been dead for any time before, so the journal's rhythm bounds nothing. The start does, if both
+moments are of one clock: the monotonic one in the same boot, or a time of day that was synchronised then and now.
+Otherwise the gap is as long as a dead recorder takes to come back, and `unbounded`.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ _DRIFT = 1.001  # a codec may be faster than the clock
 
 
 class Start(NamedTuple):
-    """The first moment of which it is known that the power had gone before.
+    """The first moment at which the power is known to have been gone.
 
-    In the boot of the cut that is `mono_ns`, when the recorder began; after another one `booted_ns`, when the kernel
-    began, in UTC, or None where nobody vouches for the time of day.
+    In the boot of the cut that is `mono_ns`, when the recorder began; after another boot `booted_ns`, when the kernel
+    began, in UTC, or None if the time of day is not synchronised.
     """
 
     boot: str
