@@ -99,7 +99,7 @@ COMMANDS = {
     ),
     "custody": Command(
         "desk.custody.command",
-        "the custodian's helper: hear a released call in memory, and give it on",
+        "the custodian's helper: hear a released call in memory, and hand it on",
         "--desk https://desk.city.example:8443 --ca ca.pem --identity custodian.txt --identity one-time.txt",
     ),
     "find": Command(

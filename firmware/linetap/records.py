@@ -232,7 +232,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     action_ko: str
     action_en: str
     changes: int = 0  # of one that comes and goes: how often it did; 0: it stands
-    led: str = ""  # the condition of the LEDs that shows it; of a version before 0.6 empty
+    led: str = ""  # the condition of the LEDs that shows it; empty from an earlier version
     lines: tuple[int, ...] = ()  # all lines that it is about; `line` names one alone
     cards: tuple[int, ...] = ()
 

@@ -109,7 +109,7 @@ class TestWhatIsLost:
         ids=["key", "configuration", "order", "vault", "vault that was put aside"],
     )
     def test_a_units_card_is_not_made_anew(self, tmp_path: Path, names: dict[str, list[str]]) -> None:
-        with pytest.raises(Refusal, match=r"is on this card already: a card written anew is encrypted, and no other"):
+        with pytest.raises(Refusal, match=r"is on this card already: only a freshly written card can be encrypted"):
             cardstart._require_nothing_owned(self.laid(tmp_path, names), marked=False)
 
     @pytest.mark.parametrize("damage", [b"\xa5" * (1 << 20), volume.MAGIC], ids=["noise", "LUKS"])
@@ -117,7 +117,7 @@ class TestWhatIsLost:
         card = self.laid(tmp_path, EMPTY)
         with card.data.device.open("r+b") as file:
             file.write(damage)
-        with pytest.raises(Refusal, match="a card written anew"):
+        with pytest.raises(Refusal, match="only a freshly written card"):
             cardstart._require_nothing_owned(card, marked=False)
 
     def test_what_a_power_cut_left_of_the_making_is_made_anew(self, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def _signed(path: Path, roles: Roles | None) -> Hold | Rewrap:
     key = sshsig.check(data, armored, hold.NAMESPACE)
     person = None if roles is None else roles.holder(key)
     if roles is not None and (person is None or person.role != VAULT):
-        raise Refusal("not signed by anybody of role vault: signed by an officer, or removed, would be right")
+        raise Refusal("not signed by a vault officer: have one sign it, or remove it")
     return hold.decode(data)
 
 

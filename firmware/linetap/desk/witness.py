@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", metavar="NAME", help="with --listen: under which it cosigns, like witness.city.example"
     )
     parser.add_argument("--new-log", action="append", default=[], metavar="LOG",
-                        help="a log that began in the place of another, by its name, once you know why")  # fmt: skip
+                        help="accept this log, which replaced another, once you know why")  # fmt: skip
     parser.add_argument(
         "--state", type=Path, required=True, metavar="FILE", help="what was cosigned last; made if missing"
     )

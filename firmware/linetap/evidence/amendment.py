@@ -70,7 +70,7 @@ def decode(data: bytes) -> Amendment:
     if found.suite != SUITE or sealed.CALL_ID.fullmatch(found.call_id) is None:
         raise BadAmendment(f"not an amendment: of suite {found.suite[:40]!r}, of call {found.call_id[:40]!r}")
     if moments != sorted(moments):
-        raise BadAmendment("not an amendment: it begins, ends and is kept until in another order")
+        raise BadAmendment("not an amendment: began_at, ended_at and until are not in this order")
     if encode(found) != data:
         raise BadAmendment("not an amendment as a unit writes it: the file was changed")
     return found

@@ -155,7 +155,7 @@ def _layers(whole: bytes) -> dict[str, tuple[Positions, Positions]]:
     for line in filter(None, listed.decode("ascii", "replace").split("\n")):
         name, *hashes = line.split(" ")
         if _LAYER_FILE.fullmatch(name) is None:
-            raise OtherLayer("its list of layers is none")
+            raise OtherLayer("its list of layers cannot be read")
         positions = _positions(name)
         for index, digest in enumerate(hashes[: len(positions)], 1):
             found[digest] = (positions[:index], positions[index:])

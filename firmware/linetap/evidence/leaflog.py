@@ -158,7 +158,7 @@ class LeafLog:
                 self._mark(count, self._end)
             offset += len(block)
         if count < self._proved:
-            raise LogShort(f"{self._path}: {count} leaves, {self._proved} were signed for", count)
+            raise LogShort(f"{self._path}: {count} leaves, {self._proved} were signed", count)
         self._cut(offset)
         return count
 

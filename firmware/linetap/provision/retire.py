@@ -113,7 +113,7 @@ def _ending(home: Path) -> _Ending:
     except (BadInput, OSError):
         unit = known.unit or (public[2] if len(public) == _KEY_LINE_WORDS else "")
         if not unit:
-            raise OrderFault("retire_config", f"{ASKED}: nothing here says any more which unit this is") from None
+            raise OrderFault("retire_config", f"{ASKED}: the name of this unit is no longer known") from None
         return _Ending(unit, known)
     known.place(config, owner)
     return _Ending(known.unit or config.unit, known, config.keys)

@@ -135,22 +135,22 @@ def _require_nothing_owned(card: Card, marked: bool) -> None:
     """Refusal where there is a unit's key, configuration or vault, or what is there cannot be read."""
     for partition in () if marked else (card.state, card.data):
         if volume.is_encrypted(partition.device):
-            raise Refusal(f"{partition.device}: encrypted already: a card written anew would be right")
+            raise Refusal(f"{partition.device}: encrypted already: only a freshly written card can be encrypted")
         try:
             _require_whole_sectors(partition.device)
             volume.run("e2fsck", "-p", str(partition.device), good=(0, 1))
             for path in _OWNED[partition.name]:
                 if _has(partition.device, path):
-                    raise Refusal(f"{path} is on this card already: a card written anew is encrypted, and no other")
+                    raise Refusal(f"{path} is on this card already: only a freshly written card can be encrypted")
         except DeviceFault as fault:
-            raise Refusal(f"{fault}: a card written anew is encrypted, and no other") from None
+            raise Refusal(f"{fault}: only a freshly written card can be encrypted") from None
 
 
 def _require_whole_sectors(path: Path) -> None:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
     if size % volume.SECTOR_BYTES:
-        raise Refusal(f"{path}: {size} bytes are no whole sectors: a card written anew is encrypted, and no other")
+        raise Refusal(f"{path}: {size} bytes are no whole sectors: only a freshly written card can be encrypted")
 
 
 def _has(path: Path, name: str) -> bool:

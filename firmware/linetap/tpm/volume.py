@@ -238,5 +238,5 @@ def run(*command: str, stdin: bytes = b"", good: tuple[int, ...] = (0,), fds: tu
     if done.returncode not in good:
         said = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line[:1].strip()]
         what = " ".join(word for word in command[:2] if not word.startswith("-"))
-        raise DeviceFault("volume", f"{command[-1]}: {what}: {said[-1] if said else 'no word'}")
+        raise DeviceFault("volume", f"{command[-1]}: {what}: {said[-1] if said else 'no output'}")
     return done.stdout

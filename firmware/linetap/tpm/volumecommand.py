@@ -11,9 +11,9 @@ from linetap.tpm import bootpolicy, cardstart, freshness, volume
 from linetap.tpm.device import DEVICE
 
 _STEPS = {
-    "start": "in the initramfs: open the card, or make it, or say that it is not to be used",
+    "start": "in the initramfs: open the card, encrypt a new one, or refuse it",
     "test": "whether this TPM, in this boot, opens an encrypted state partition",
-    "follows": "whether the data partition is as this unit left it; and it is this boot's from then on",
+    "follows": "check that the data partition is as this unit left it, and bind it to this boot",
 }
 _EXAMPLES = {
     "start": "start /dev/mmcblk0p4 /dev/mmcblk0p5 /dev/mmcblk0p1",

@@ -98,19 +98,24 @@ def _begin(db: Connection, group: Group, rows: list[dict[str, Any]], known: dict
     its = [row.number for (of, name), row in known.items() if of == unit and _same_key(name, chain)]
     number = max([*its, 0 if before is None else before.number]) + 1
     if number > MOST:
-        log.error("vault_new: %s has %d vaults; more are not told apart", unit, MOST)
+        log.error("vault_new: %s has %d vaults; more are not distinguished", unit, MOST)
         return
     _insert(db, group, number, "" if before is None else before.origin, min(row["at"] for row in rows), now)
     if before is None:
         return
     _end(db, (unit, before.origin), now)
     _alert(db, group, NEW, number, before.number, now, now)
-    log.error("vault_new: %s: vault %d of its key began; what %d has not told is lost", unit, number, before.number)
+    log.error(
+        "vault_new: %s: vault %d of its key began; events of vault %d that have not arrived are lost",
+        unit,
+        number,
+        before.number,
+    )
 
 
 def _come_back(db: Connection, row: Row[Any], in_use: Row[Any], now: str) -> None:
     code = BACK if row.number < in_use.number else CLONE
-    log.error("%s: %s: vault %d speaks again after vault %d", code, row.unit, row.number, in_use.number)
+    log.error("%s: %s: vault %d reports again after vault %d", code, row.unit, row.number, in_use.number)
     _alert(db, (row.unit, row.origin), code, row.number, in_use.number, now, now)
     _end(db, (row.unit, in_use.origin), now)
     db.execute(update(vaults).where(*_mine((row.unit, row.origin))).values(over_at=None, since_at=now))
@@ -131,7 +136,7 @@ def _end(db: Connection, group: Group, now: str) -> None:
     mine = (alerts.c.unit == unit, alerts.c.origin == chain, alerts.c.code == "events_missing")
     db.execute(update(alerts).where(*mine, alerts.c.ended_at.is_(None)).values(ended_at=now))
     if last > through:
-        log.error("events_lost: %s: events %d to %d do not come any more", unit, through + 1, last)
+        log.error("events_lost: %s: events %d to %d are lost", unit, through + 1, last)
         _alert(db, group, LOST, through + 1, last, now, now)
 
 

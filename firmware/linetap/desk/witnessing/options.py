@@ -74,7 +74,7 @@ def require_named(policy: Path | None, asked: Witnesses, place: Path | str) -> N
     """NotWitnessed unless the file is the one that is named. `place`: where it would lie."""
     want = f"the policy of SHA-256 {asked.policy_sha256} is in force"
     if policy is None or not policy.exists():
-        raise NotWitnessed(f"{policy or place}: no policy of witnesses is there, and {want}", "policy_missing")
+        raise NotWitnessed(f"{policy or place}: there is no policy of witnesses, and {want}", "policy_missing")
     try:
         found = hashlib.sha256(callfolder.read(policy, quorum.LIMIT_BYTES)).hexdigest()
     except Damaged as error:

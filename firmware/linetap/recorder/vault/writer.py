@@ -289,7 +289,7 @@ class VaultWriter:
         with self._changed:
             if len(self._jobs) >= MOST_JOBS and not isinstance(job, Open | Close):
                 if not self._passed_over:  # of calls that are refused: what is recorded has its end, however long
-                    log.error("jobs_passed_over: the vault has taken nothing for %d jobs", MOST_JOBS)
+                    log.error("jobs_passed_over: the vault could not be written for %d jobs", MOST_JOBS)
                 self._passed_over += 1
                 return
             self._jobs.append(job)

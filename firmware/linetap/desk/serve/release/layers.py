@@ -50,7 +50,7 @@ def custodians_left(data: bytes, call: OfCall) -> int:
     except Refusal as error:
         raise StepFault("partial_malformed", str(error)) from None
     if left >= members.MOST_NEEDED:
-        raise StepFault("partial_malformed", f"it takes {left} people still: nobody has taken a layer off")
+        raise StepFault("partial_malformed", f"it still takes {left} people: no layer has been taken off")
     require_of_call(data, call)
     return left
 

@@ -112,7 +112,7 @@ class Left:
         call_id = folder.name
         state, beat = _kept_state(folder)
         if state is None:
-            log.error("vault_damaged: %s: nothing says what call it is; it is sealed as it is", folder)
+            log.error("vault_damaged: %s: its call is not known; it is sealed as it is", folder)
         known = state or unknown(call_id, self._unit)
         assert known is not None, "a call's folder has a call's name"
         return FoundCall(known, self._ticks.get(call_id, {}), self._beat or beat, is_bare=self._beat is None)
