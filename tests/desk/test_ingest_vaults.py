@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,27 @@ def test_an_old_disk_that_comes_back_and_two_that_live_at_once(desk: Desk, tmp_p
     desk.take(after)
     assert sorted(desk.alerts()) == ["vault_back", "vault_clone", "vault_new"]
     assert desk.chains() == [(1, OLD, False), (2, NEW, True)]
+
+
+def test_an_old_disk_comes_back_in_a_closet_whose_clock_stays_in_1970(desk: Desk, tmp_path: Path) -> None:
+    """Nothing that it says is ever of a time after its end, and it is confirmed to all the same."""
+    before, after = lost_disk(tmp_path, OLD)
+    before.call(1)
+    desk.take(before)
+    after.call(2)
+    desk.take(after, late_s=60)
+
+    def heard(hours: int) -> dict[tuple[str, str], int]:
+        seq = before.tell("started", 3 + hours, at=f"1970-01-01T00:00:0{hours}.000Z")
+        (report,) = before.reports(seq)
+        received_ns = START_NS + hours * 3600 * NS_PER_S
+        return desk.store.write([dataclasses.replace(report, received_ns=received_ns)], trusted(before))
+
+    assert heard(0) == {}, "a broker may have had it"
+    assert desk.alerts() == ["vault_new"]
+    assert heard(2) == {(UNIT, f"{before.origin} {OLD}"): before.outbox.last_seq}
+    assert sorted(desk.alerts()) == ["vault_back", "vault_new"]
+    assert desk.chains() == [(1, OLD, True), (2, NEW, False)]
 
 
 def test_two_signed_events_of_one_number_are_a_copy_of_a_disk(desk: Desk, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from linetap.clock import rfc3339
 from linetap.desk.ingest import database
 from linetap.desk.ingest.judge import Report
 from linetap.desk.ingest.store import Store
-from linetap.evidence import signers
+from linetap.evidence import signers, vaultname
 from linetap.evidence.command import Answer
 from linetap.evidence.counters import MOST_SEEN
 from linetap.evidence.sshsig import unarmored
@@ -52,11 +52,23 @@ def test_only_a_desk_confirms(unit: Keeper) -> None:
 @pytest.mark.parametrize(
     ("through", "code"),
     [("0", "command_malformed"), ("-1", "command_malformed"), ("7 ", "command_malformed"), ("", "command_malformed"),
-     ("٧", "command_malformed"), ("9" * 19, "command_malformed"), (str(1 << 33), "ack_unknown")],
+     ("٧", "command_malformed"), ("9" * 19, "command_malformed"), (str((1 << 31) + 1), "ack_unknown"),
+     (str((1 << 32) - 1), "ack_unknown"), (str(1 << 33), "ack_unknown")],
 )  # fmt: skip
 def test_what_cannot_be_confirmed(unit: Keeper, through: str, code: str) -> None:
     assert unit.command(ack(unit, through)).code == code
     assert unit.outbox.confirmed == 0
+
+
+def test_a_desk_uses_up_no_numbers(unit: Keeper) -> None:
+    """Whoever has its key may say of numbers that they were used: what comes behind is heard all the same."""
+    assert unit.command(ack(unit, 1 << 31)).done
+    assert unit.command(ack(unit, (1 << 31) + 5)).code == "ack_unknown"
+    unit.report(CallEvent(seq=0, event="started", at=rfc3339(unit.clock.utc_ns()), unit="", call_id="next", line=1))
+    assert unit.outbox.last_seq - (1 << 31) < 10
+    assert unit.command(ack(unit, unit.outbox.last_seq)).done
+    unit.restart()
+    assert vaultname.is_of(unit.outbox.vault, unit.outbox.last_seq + (1 << 30))
 
 
 def test_it_does_not_go_back(unit: Keeper) -> None:

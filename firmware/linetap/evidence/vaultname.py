@@ -25,6 +25,7 @@ NAMESPACE = "linetap-head"  # which every signers' file of a unit names: a names
 LIMIT_BYTES = 2048
 NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 EVENTS_BITS = 32  # of a number: what a vault counts; the rest, at most 20 bits, is the vault's own
+MOST_SKIPPED = 1 << 31  # events that the desk's word may pass over: as many are left, for a century
 _BASE_DIGITS = 5
 
 Name = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
@@ -63,6 +64,11 @@ def first_seq(name: str) -> int:
 def is_of(name: str, seq: int) -> bool:
     """Whether a vault of that name may have an event of this number."""
     return first_seq(name) <= seq < first_seq(name) + (1 << EVENTS_BITS) - 1
+
+
+def may_be_skipped(name: str, seq: int) -> bool:
+    """Whether the numbers up to this one may count as used because the desk says so: it uses up no vault's numbers."""
+    return is_of(name, seq) and seq - first_seq(name) < MOST_SKIPPED
 
 
 def range_of(seq: int) -> int:

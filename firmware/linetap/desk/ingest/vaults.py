@@ -2,8 +2,9 @@
 """Which vault of a unit is in use: a new disk with the old key, an old disk that came back, or two at once.
 
 An unknown vault replaces the one in use. Events of the old one stay; its missing events count as lost and are not
-requested. Late events that a broker still holds are accepted. An event dated after the end of the old vault shows that
-it is alive: then it is the one in use again, with an alert.
+requested. Late events that a broker still holds are accepted. The old vault is alive, and the one in use again with an
+alert, when an event is dated after its end, or when an hour after its end an event comes that nobody knew of: a unit's
+clock may stand in 1970 for ever.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
+from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.ingest import chainname
 from linetap.desk.ingest.chain import Group
 from linetap.desk.ingest.tables import alerts, heads, origins, units, vaults
@@ -24,6 +26,7 @@ CLONE = "vault_clone"  # and the other goes on as well
 LOST = "events_lost"  # events of the vault before that were never reported
 FORK = "events_fork"  # two signed events of one number: a copy of the disk, or one that went back
 CODES = (NEW, BACK, CLONE, LOST, FORK)
+LATE_S = 3600  # events of a broker that was away for longer make an old vault look alive
 MOST = 10_000  # chains of a unit: it makes one each time that it starts without its disk
 
 log = logging.getLogger("linetap.ingest")
@@ -41,7 +44,7 @@ def note(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], new: Colle
             known = known | _known(db, {group[0]})
         elif row is not None and row.over_at is not None:
             in_use = _in_use(known, group)
-            if in_use is not None and max(each["at"] for each in rows) > in_use.since_at:
+            if in_use is not None and _is_alive(row, in_use, rows):
                 _come_back(db, row, in_use, now)
                 known = known | _known(db, {group[0]})
 
@@ -110,6 +113,14 @@ def _begin(db: Connection, group: Group, rows: list[dict[str, Any]], known: dict
         unit,
         number,
         before.number,
+    )
+
+
+def _is_alive(row: Row[Any], in_use: Row[Any], rows: list[dict[str, Any]]) -> bool:
+    """Whether a replaced vault reports something new. Events up to `lost_to` may have waited at a broker."""
+    late = rfc3339(parse_rfc3339(in_use.since_at) + LATE_S * NS_PER_S)
+    return any(
+        each["at"] > in_use.since_at or (each["seq"] > row.lost_to and each["received_at"] >= late) for each in rows
     )
 
 

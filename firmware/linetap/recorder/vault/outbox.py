@@ -120,10 +120,12 @@ class Outbox:
 
     def has_used(self, through: int) -> bool:
         """The desk has events up to `through`, and here are fewer: our end is lost, and no number is used again. False
-        for a number that this vault cannot have."""
+        for a number that this vault cannot have, or that would leave it none."""
         if not vaultname.is_of(self.vault, through):
             return False
         if through > self.last_seq:
+            if not vaultname.may_be_skipped(self.vault, through):
+                return False
             log.error("outbox_lost: events %d to %d are at the desk and not here", self.last_seq + 1, through)
             self._skip_to(through)
         return True
