@@ -411,6 +411,19 @@ class TestItsEnd:
         self.after(units, 0.1)
         assert not units.copy_of(record).exists()
 
+    def test_it_stays_when_it_is_held_again_by_a_clock_that_was_put_right(self, units: Units) -> None:
+        """A hold of then ended by a clock of 2034: what was said last counts, and not what names the latest time."""
+        record = units.sealed_call(1)
+        units.serve()
+        units.tell("held", record.call_id, NOW_NS + 8 * 365 * DAY_NS)
+        units.tell("held", record.call_id, NOW_NS + 8 * 365 * DAY_NS + 1, why="hold_ended")
+        units.tell("held", record.call_id, NOW_NS)
+        self.after(units, 70)
+        assert units.is_copied(record)
+        units.tell("held", record.call_id, NOW_NS - 1, why="hold_ended")
+        self.after(units, 0.1)
+        assert not units.copy_of(record).exists()
+
     @pytest.mark.parametrize("damaged", [False, True])
     def test_it_stays_while_a_hold_lies_at_the_desk(self, units: Units, damaged: bool) -> None:
         record = units.sealed_call(1)

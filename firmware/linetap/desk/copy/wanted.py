@@ -12,7 +12,7 @@ from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.copy.incoming import Call
 from linetap.desk.copy.worker import Kept
 from linetap.desk.ingest import amended as amended_events
-from linetap.desk.ingest import judge
+from linetap.desk.ingest import holdword
 from linetap.desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import hold, sealed
@@ -106,11 +106,7 @@ def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
 
 def held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
     """By the unit's newest word of it, or by a hold that lies at the desk and may be on its way to the unit."""
-    mine = (events.c.unit == call.unit, events.c.call_id == call.call_id, events.c.event == "held")
-    newest = db.execute(
-        select(events.c.payload).where(*mine).order_by(events.c.at.desc(), events.c.seq.desc())
-    ).scalar()
-    if newest is not None and judge.told(newest).why != "hold_ended":
+    if holdword.is_held(db, events.c.unit == call.unit, events.c.call_id == call.call_id):
         return True
     return holds is not None and _document_holds(holds / call.call_id / hold.HOLD, now_ns)
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import Connection, desc, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from starlette.exceptions import HTTPException
 
 from linetap.clock import parse_rfc3339
-from linetap.desk.ingest import judge
-from linetap.desk.ingest.callrow import HOLD_ENDED
+from linetap.desk.ingest import holdword
 from linetap.desk.ingest.tables import events
 from linetap.desk.serve.release.chain import Chain
 from linetap.desk.serve.release.store import ID
@@ -86,12 +85,8 @@ def _state(desk: Connection, row: Mapping[str, Any], now_ns: int) -> State:
 
 def _said(desk: Connection, row: Mapping[str, Any]) -> State | None:
     """By the newest word of the unit that came here after the command was signed."""
-    wanted = select(events.c.payload).where(
-        events.c.unit == row["unit"], events.c.call_id == row["call_id"], events.c.event == "held",
+    held = holdword.is_held(
+        desk, events.c.unit == row["unit"], events.c.call_id == row["call_id"],
         events.c.received_at >= row["command_at"],
     )  # fmt: skip
-    payload = desk.execute(wanted.order_by(desc(events.c.at), desc(events.c.seq)).limit(1)).scalar()
-    told = None if payload is None else judge.told(payload)
-    if told is None:
-        return None
-    return "ended" if told.why == HOLD_ENDED else "held"
+    return None if held is None else "held" if held else "ended"
