@@ -608,5 +608,5 @@ class CallEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     document_sha256: str | None = None  # of the report on a walk test; of an amendment
     amendment: str | None = None  # the exact text of it (evidence/amendment.py), and its signature without armour
     amendment_sig: str | None = None
-    number: int | None = None  # of this vault, as `before`: the how many-th it is of the unit's key
+    number: int | None = None  # of this vault among those of the unit's key
     before: str | None = None  # the vault before this one; of a log that began anew the log before

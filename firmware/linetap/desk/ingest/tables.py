@@ -87,7 +87,7 @@ vaults = Table(
     metadata,
     Column("unit", Text, primary_key=True),
     Column("origin", Text, primary_key=True),  # the chain
-    Column("number", Integer, nullable=False),  # the how many-th of this key that the desk has seen
+    Column("number", Integer, nullable=False),  # counted by the desk, per key
     Column("before", Text, nullable=False),  # the chain that was in use until then; empty: none
     Column("began_at", Text, nullable=False),  # of its first event here, by the unit's clock
     Column("first_at", Text, nullable=False),  # by the desk's
