@@ -74,7 +74,7 @@ def _kill_and_compare(folder: Path, chance: random.Random) -> None:
     slips = sum(cable_slips(piece, as_recorded(lines[1])) for piece in _between(record.audio.gaps, heard))
     names = [event["event"] for event in world.events()]
     assert names == ["started", "answered", "notice", "ended", "sealed"]
-    assert [event["seq"] for event in world.events()] == [1, 2, 3, 4, 5]
+    assert [event["seq"] for event in world.events()] == [2, 3, 4, 5, 6]
     print(f"{KILLS} kills, {len(record.audio.parts)} parts, {len(heard)} samples, none missing, none doubled")
     for gap in record.audio.gaps:
         print(f"{gap.ms:.0f} ms of silence where this machine starved capture")

@@ -86,8 +86,11 @@ class World(Stage):
         return g711.decode(np.frombuffer(stream[int.from_bytes(stream[4:8]) :], np.uint8))
 
     def events(self) -> list[dict[str, Any]]:
+        """All but the first, which is the vault's own: it has a name."""
         reader = OutboxReader(self.config.vault_path / "outbox")
-        return [msgspec.json.decode(payload) for _, payload, _ in reader.from_seq(1, 100_000)]
+        first, *events = [msgspec.json.decode(payload) for _, payload, _ in reader.from_seq(1, 100_000)]
+        assert (first["event"], first["seq"]) == ("vault", 1)
+        return events
 
     def played(self) -> tuple[Played, dict[int, I16]]:
         return read_played(self.folder / "exchange")

@@ -56,7 +56,10 @@ def press(unit: Guest, *lit: set[int]) -> None:
     """Until so many LEDs have been lit at once, in this order; then it is let go."""
     button(unit, True)
     for numbers in lit:
-        holds(partial(_are_lit, unit, numbers), f"{numbers} LEDs are lit")
+        if numbers == LAMP_TEST:
+            holds(LampTest(unit).lasts, "all LEDs are lit")
+        else:
+            holds(partial(_are_lit, unit, numbers), f"{numbers} LEDs are lit")
     button(unit, False)
 
 
@@ -64,6 +67,22 @@ def _are_lit(unit: Guest, numbers: set[int]) -> bool:
     return sum(panel(unit).leds.values()) in numbers
 
 
+class LampTest:
+    """All LEDs are lit for longer than one that blinks ever is: by the panel's own ticks of a tenth of a second."""
+
+    def __init__(self, unit: Guest) -> None:
+        self._unit, self._since = unit, -1
+
+    def lasts(self) -> bool:
+        state = panel(self._unit)
+        if sum(state.leds.values()) not in LAMP_TEST:
+            self._since = -1
+        elif self._since < 0:
+            self._since = state.progress
+        return self._since >= 0 and state.progress - self._since >= LONGER_TICKS
+
+
+LONGER_TICKS = 12
 LAMP_TEST, OVER, ALL_DARK = {3}, {0, 1, 2}, {0}  # RUN is lit where nothing is pressed: all dark is the tenth second
 
 
