@@ -14,7 +14,9 @@ from epoch_rig import Authority
 from linetap.board.simulated import press_button
 from linetap.clock import NS_PER_S, ManualClock
 from linetap.desk import privatefile
+from linetap.durable import smallfile
 from linetap.durable.replace import replace_durably
+from linetap.durable.twin import twin_of
 from linetap.evidence import keys
 from linetap.provision import command, lay, memory, outcome, retire
 
@@ -36,8 +38,12 @@ def signed(root: Path) -> Card:
     return made
 
 
+MEMORY = (memory.NAME, twin_of(Path(memory.NAME)).name)
+
+
 def as_of_an_older_version(card: Card) -> None:
-    (card.home / memory.NAME).unlink()
+    for path in MEMORY:
+        (card.home / path).unlink()
 
 
 def state(card: Card) -> dict[Path, bytes]:
@@ -102,7 +108,7 @@ def test_one_of_an_older_version_without_authority_takes_none(card: Card) -> Non
     before = state(card)
     assert (card.pack(), card.start()) == (0, 2)
     assert "[order_no_authority]" in (card.boot / "linetap-error.txt").read_text()
-    assert {path: data for path, data in state(card).items() if path.name != memory.NAME} == before
+    assert {path: data for path, data in state(card).items() if path.name not in MEMORY} == before
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("unit = 3\n")])
@@ -164,7 +170,7 @@ class _PowerCut(BaseException):
     pass
 
 
-@pytest.mark.parametrize("name", ["unit.toml", memory.NAME, "unit.key.pub", "allowed_signers", "unit.key"])
+@pytest.mark.parametrize("name", ["unit.toml", *MEMORY, "unit.key.pub", "allowed_signers", "unit.key"])
 @pytest.mark.parametrize("done", [True, False], ids=["behind it", "before it"])
 def test_a_power_cut_while_the_first_order_is_carried_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, done: bool
@@ -191,7 +197,7 @@ def test_a_power_cut_while_the_first_order_is_carried_out(
 
     with monkeypatch.context() as cut:
         cut.setattr(lay, "replace_durably", cut_writing)
-        cut.setattr(memory, "replace_durably", cut_writing)
+        cut.setattr(smallfile, "replace_durably", cut_writing)
         cut.setattr(Path, "rename", cut_renaming)
         with pytest.raises(_PowerCut):
             card.start()

@@ -21,7 +21,7 @@ from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, compact, rfc3339
 from linetap.config import load_config
 from linetap.desk.signed import load_key
 from linetap.evidence import command as envelopes
-from linetap.evidence import keys, sealed, sshsig
+from linetap.evidence import keys, sealed, sshsig, vaultname
 from linetap.evidence.command import Command
 from linetap.evidence.leaflog import LEAVES
 from linetap.evidence.ofcall import OfCall
@@ -108,7 +108,8 @@ class Office:
         key = load_key(self.root / "desk.key")
         unit_key = keys.load_unit_key(Path(load_config(self.config_file).key).read_bytes())
         now_ns = SYSTEM.utc_ns()
-        body = {"origin": keys.fingerprint(unit_key.public_key()), "through": str(through)}
+        vault = json.loads((self.vault / vaultname.FILE).read_bytes())["vault"]
+        body = {"origin": keys.fingerprint(unit_key.public_key()), "vault": vault, "through": str(through)}
         made = Command(
             unit=UNIT, verb="ack", role="desk", counter=now_ns // NS_PER_MS,
             expires=rfc3339(now_ns + LIMIT_S * NS_PER_S), body=body,
@@ -205,8 +206,8 @@ def test_roles_time_and_a_hold_reach_a_running_unit(office: Office) -> None:
         office.root,
     )
 
-    assert office.apply(office.ack(1))["text"] == "everything up to 1 is confirmed", "`held` was the first event"
-    assert until(lambda: (found := office.delivery()).desk and found.confirmed == 1)
+    assert office.apply(office.ack(2))["text"] == "everything up to 2 is confirmed", "the vault's name, and `held`"
+    assert until(lambda: (found := office.delivery()).desk and found.confirmed == 2)
 
     destroy = office.root / "certificate.json"
     destroy.write_text(json.dumps({"epoch": office.call.retention.epoch}))
