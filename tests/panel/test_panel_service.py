@@ -15,13 +15,15 @@ import pytest
 from linetap import rooms
 from linetap.board.simulated import SimulatedPanel, leds_shown, press_button
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
+from linetap.durable.smallfile import SmallFile
 from linetap.panel.blink import LAMP_TEST_MS
 from linetap.panel.service import Panel
 from linetap.provision import CARD_WRONG
 from linetap.records import Fault, PanelState
-from linetap.service import START_AGAIN, ask_to_start_again
+from linetap.service import START_AGAIN, STATE_KIND, ask_to_start_again
 from state_files import Unit, recorder, reporter, unit
 
+STATE = SmallFile(STATE_KIND, PanelState)
 PROMISE_MS = 2000
 TICK_MS = 100
 
@@ -46,7 +48,7 @@ class Room:
         return seen
 
     def state(self) -> PanelState:
-        return msgspec.json.decode((self.run_dir / "panel" / "panel.json").read_bytes(), type=PanelState)
+        return STATE.decode((self.run_dir / "panel" / "panel.json").read_bytes())
 
 
 def test_all_well(run_dir: Path) -> None:
@@ -244,7 +246,7 @@ def test_the_service_alone_in_the_world(run_dir: Path) -> None:
         while not (run_dir / "panel" / "panel.json").exists() and SYSTEM.monotonic_ns() < end_ns:
             SYSTEM.sleep(0.02)
         try:
-            state = msgspec.json.decode((run_dir / "panel" / "panel.json").read_bytes(), type=PanelState)
+            state = STATE.decode((run_dir / "panel" / "panel.json").read_bytes())
             assert (state.unit_state, state.pid) == ("starting", process.pid)
         finally:
             os.kill(process.pid, signal.SIGTERM)
