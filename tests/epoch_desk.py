@@ -13,10 +13,11 @@ import msgspec
 
 import sealing_rig
 from linetap.clock import ManualClock, from_utc_ns, parse_rfc3339
-from linetap.desk import epoch, hold, keygen, overflow
-from linetap.evidence import keylist, keys, sealed
+from linetap.desk import deskfolder, epoch, hold, keygen, overflow
+from linetap.evidence import document, keylist, keys, sealed, sshsig
 from linetap.evidence.keylist import KeyList
 from linetap.evidence.ofcall import OfCall
+from linetap.evidence.roles import Person, Roles
 from linetap.recorder.vault.folder import CallFolder
 from linetap.records import Retention
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
@@ -129,13 +130,24 @@ class Desk:
         named = ["--list", self.key_list, "--certificates", self.certificates]
         return self.run(epoch, "overdue", *named, *words, at=at)
 
+    def with_roles(self, role: str) -> tuple[Path, Roles]:
+        """A folder with roles in force, and these: the officer has that one."""
+        authority, officer = keys.new_unit_key(), keys.load_unit_key((self.folder / "officer.key").read_bytes())
+        roles = Roles(1, [Person("the officer", role, keys.public_line(officer.public_key()))], [])
+        folder, text = self.folder / "desk", document.encode(roles)
+        made = deskfolder.make(folder, authority.public_key(), ManualClock(parse_rfc3339(MADE)))
+        (folder / deskfolder.ROLES).write_bytes(text)
+        (folder / f"{deskfolder.ROLES}.sig").write_text(sshsig.sign(text, authority, "linetap-roles"))
+        assert made.roles([]) == roles
+        return folder, roles
+
     def opens(self, call_dir: Path, identity: Path) -> bool:
         """The whole call by stock age, with a custodian."""
         recipe = f"age -d -i {identity} {call_dir}/key.age | age -d -i {self.rig.custodian_files[0]} > {self.folder}/k"
         recipe += f" && age -d -i {self.folder}/k {self.rig.vault / sealed.call_path(call_dir.name)}/audio.001.age"
         return sealing_rig.run(["bash", "-o", "pipefail", "-c", recipe]).returncode == 0
 
-    def signature_is_good(self, document: Path, namespace: str) -> bool:
+    def signature_is_good(self, paper: Path, namespace: str) -> bool:
         command = ["ssh-keygen", "-Y", "verify", "-f", str(self.folder / "officers"), "-I", "officer", "-n", namespace]
-        done = sealing_rig.run([*command, "-s", f"{document}.sig"], stdin=document.read_bytes())
+        done = sealing_rig.run([*command, "-s", f"{paper}.sig"], stdin=paper.read_bytes())
         return done.returncode == 0

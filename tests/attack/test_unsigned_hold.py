@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from epoch_desk import DAY, NEXT_DAY, Desk
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.desk import deskfolder, needed
+from linetap.clock import parse_rfc3339
+from linetap.desk import needed
 from linetap.errors import Refusal
-from linetap.evidence import document, hold, keys, sshsig
-from linetap.evidence.roles import Person, Roles
+from linetap.evidence import hold, keys, sshsig
 
 NOW = "2026-12-02T09:00:00Z"
 
@@ -60,21 +59,9 @@ def test_one_that_nobody_has_signed_stands_for_no_call(desk: Desk) -> None:
         desk.destroy(DAY)
 
 
-def _roles(desk: Desk, role: str) -> tuple[Path, Roles]:
-    """A desk's folder, with the officer in that role."""
-    authority, officer = keys.new_unit_key(), keys.load_unit_key((desk.folder / "officer.key").read_bytes())
-    roles = Roles(1, [Person("the officer", role, keys.public_line(officer.public_key()))], [])
-    folder, text = desk.folder / "desk", document.encode(roles)
-    made = deskfolder.make(folder, authority.public_key(), ManualClock(parse_rfc3339(NOW)))
-    (folder / deskfolder.ROLES).write_bytes(text)
-    (folder / f"{deskfolder.ROLES}.sig").write_text(sshsig.sign(text, authority, "linetap-roles"))
-    assert made.roles([]) == roles
-    return folder, roles
-
-
 def test_where_roles_are_in_force_a_vault_officer_has_to_have_signed(desk: Desk) -> None:
     held(desk)
-    folder, _ = _roles(desk, "privacy")
+    folder, _ = desk.with_roles("privacy")
     with pytest.raises(Refusal, match="not signed by a vault officer"):
         desk.destroy(DAY, "--desk", folder)
     assert len(desk.keys_of(DAY)) == 2
@@ -82,7 +69,7 @@ def test_where_roles_are_in_force_a_vault_officer_has_to_have_signed(desk: Desk)
 
 def test_the_officers_own_are_believed(desk: Desk) -> None:
     held(desk)
-    folder, roles = _roles(desk, "vault")
+    folder, roles = desk.with_roles("vault")
     stranger = keys.new_unit_key()
     paper = next(desk.holds.rglob(hold.HOLD))
     signature = paper.with_name(f"{paper.name}.sig")

@@ -23,6 +23,7 @@ from linetap import cli, learned
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.config import config_sha256, load_config
 from linetap.config.schema import Policy, RetentionClass
+from linetap.durable.twin import twin_of
 from linetap.evidence import keylist, keys, sshsig
 from linetap.evidence.command import Answer
 from linetap.evidence.keylist import Epoch, KeyList, Overflow
@@ -426,9 +427,9 @@ def test_what_lies_in_the_place_of_the_file_holds_nobody_up(unit: House, how: st
     assert [each.codes for each in unit.standing] == [["line_exempt"]]
 
 
-@pytest.mark.parametrize("how", ["gone", "torn", "another"])
+@pytest.mark.parametrize("how", ["gone", "torn", "torn, and its twin", "another"])
 def test_a_memory_that_was_tampered_with_is_found(unit: House, how: str) -> None:
-    """With it goes what the file is compared with, and every alert that stands."""
+    """With it goes what the file is compared with, and every alert that stands. Where the twin is whole, neither."""
     unit.look()
     assert unit.ask(a_weaker(unit), "operator", "vault").done
     unit.quietly()
@@ -438,18 +439,24 @@ def test_a_memory_that_was_tampered_with_is_found(unit: House, how: str) -> None
             path.unlink()
         case "torn":
             path.write_bytes(b"{")
+        case "torn, and its twin":
+            path.write_bytes(b"{")
+            twin_of(path).write_bytes(b"{")
         case "another":
-            saved = msgspec.json.decode(path.read_bytes(), type=weakenedmemory.Saved)
-            path.write_bytes(msgspec.json.encode(msgspec.structs.replace(saved, standing=[])))
+            saved = weakenedmemory.FILE.decode(path.read_bytes())
+            path.write_bytes(weakenedmemory.FILE.encode(msgspec.structs.replace(saved, standing=[])))
     unit.restart(boot=True)
     unit.look()
+    if how == "torn":
+        assert [each.codes for each in unit.standing] == [["line_exempt"]]
+        return
     assert ["memory"] in [each.codes for each in unit.standing]
 
 
 def test_a_unit_of_an_earlier_version_starts_without_an_alert(unit: House) -> None:
     """It has no memory yet, and its log knows of none; later, a key that was not there has its default."""
     path = unit.vault / weakenedmemory.NAME
-    saved = msgspec.json.decode(path.read_bytes(), type=weakenedmemory.Saved)
+    saved = weakenedmemory.FILE.decode(path.read_bytes())
     assert saved.in_force is not None
     config = {name: each for name, each in saved.in_force.config.items() if name != "policy"}
     old = msgspec.structs.replace(saved.in_force, config=config | {"gone": 1})

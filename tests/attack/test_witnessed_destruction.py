@@ -113,12 +113,9 @@ def test_no_checkpoint_at_all_is_not_enough(desk: Desk, seen: Site) -> None:
     assert refused(desk, seen, "not_witnessed")
 
 
-def test_a_policy_in_the_desks_folder_is_in_force(
-    desk: Desk, seen: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_policy_in_the_desks_folder_is_in_force(desk: Desk, seen: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody types it, and leaving it out leaves nothing out."""
-    folder = tmp_path / "officer"
-    folder.mkdir()
+    folder, _ = desk.with_roles("vault")
     (folder / "policy").write_bytes((seen.root / "policy").read_bytes())
     monkeypatch.setenv("LINETAP_DESK", str(folder))
     with pytest.raises(BadInput, match="--signers: with a policy"):

@@ -60,7 +60,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     settled: list[tuple[str, str]] = []  # id, and how: a command that is done again has been done
 
 
-_FILE = SmallFile("weakened", Saved, MOST_BYTES)
+FILE = SmallFile("weakened", Saved, MOST_BYTES)
 
 
 class WeakenedMemory:
@@ -82,7 +82,7 @@ class WeakenedMemory:
         new = msgspec.structs.replace(self.saved, **changes)
         if (bound := _bound(new)) != self._bound:
             self.leaf("in_force", sha256=bound, replaces=self._bound)
-        twin.replace_both(_FILE, self._path, new)
+        twin.replace_both(FILE, self._path, new)
         self.saved, self._bound = new, bound
 
     def remind(self) -> None:
@@ -100,7 +100,7 @@ class WeakenedMemory:
     def _load(self) -> Saved:
         known = _last_leaf(self._log)
         try:
-            found = twin.read_either(_FILE, self._path)
+            found = twin.read_either(FILE, self._path)
         except FileNotFoundError:
             self.lost = f"{NAME} is gone" if known else ""
         except (OSError, ValueError) as error:
