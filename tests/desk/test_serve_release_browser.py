@@ -123,7 +123,7 @@ def test_a_release_by_form(house: ReleaseHouse, browser: Browser, tmp_path: Path
     send(shown, "티켓 만들기")
     require_accessible(shown)
     page = people.at("custodian", path)
-    page.locator("summary").focus()
+    page.locator("summary").filter(has_text="종결하기").focus()
     page.keyboard.press("Enter")
     people.look("custodian", path="/release")
     send(page, "종결하기")
@@ -148,7 +148,7 @@ def test_a_hold_by_form(house: ReleaseHouse, browser: Browser, tmp_path: Path, s
     upload(page, command, "명령 제출하기")
     expect(page.get_by_role("alert")).to_contain_text("command_malformed")
     assert current(page) == "보관 책임자가 서명한 명령"
-    page.locator("summary").click()
+    page.locator("summary").filter(has_text="종결하기").click()
     page.locator("#remark").fill("중복 신청")
     send(page, "종결하기")
     expect(page.locator(".note.warning").first).to_contain_text("중복 신청")

@@ -74,6 +74,15 @@ def floor(broker: Broker) -> Iterator[Units]:
     speaking.close()
 
 
+def cut(floor: Units, unit: str, line: int) -> None:
+    """As a unit reports it: the line's state, and the alert, which alone says how bad that is."""
+    alert = ALERT | {"severity": "critical", "line": line, "text_en": "cut"}
+    floor.say(
+        Topics(unit).line(line, LineReport("fault", AT, None)),
+        Topics(unit).alert("line_cut", json.dumps(alert).encode()),
+    )
+
+
 def once(broker: Broker, *more: str) -> int:
     return cli.main(["watch", "--broker", f"mqtt://{HOST}:{broker.port}", "--once", *more])
 
@@ -88,13 +97,14 @@ def test_once_says_who_is_unwell_and_ends_with_it(
     text = capsys.readouterr().out
     assert "2 units: 0 fault  0 unheard  0 offline  0 late  1 warning  1 fine   16 lines, 8 in use, 1 alerts" in text
     assert "●●●●●●●●  hum (line 3): hum" in text
-    floor.say(Topics("main-03").line(2, LineReport("fault", AT, None)))
+    cut(floor, "main-03", 2)
     assert once(broker, "--json", "--language", "ko") == 1
     told = {one["unit"]: one for one in map(json.loads, capsys.readouterr().out.splitlines())}
     assert {unit: one["standing"] for unit, one in told.items()} == {"main-03": "fault", "main-04": "warning"}
     assert told["main-03"]["lines"]["2"]["state"] == "fault"
     assert told["main-04"]["alerts"]["hum"]["text_ko"] == ALERT["text_ko"]
     floor.is_well("main-03")
+    floor.say(Topics("main-03").alert("line_cut", b""))
     places = tmp_path / "places.toml"
     places.write_text("[Main]\nmain-03 = 3\nmain-04 = 4\nmain-05 = 5\n")
     assert once(broker, "--places", str(places)) == 1  # one that never came
@@ -142,7 +152,7 @@ def test_the_screen_shows_the_worst_first_and_fits(broker: Broker, floor: Units)
     for n in range(1, 31):
         floor.is_well(f"main-{n:02d}")
     floor.say(Topics("main-30").status(Status("offline", "a", "0.1.0", AT)))
-    floor.say(Topics("main-29").line(8, LineReport("fault", AT, None)))
+    cut(floor, "main-29", 8)
     floor.say(Topics("main-28").alert("hum", json.dumps({**ALERT, "text_en": "[red]hum"}).encode()))
     places = Places({"main-28": Place("West", "2")})
     watcher = Watcher(Settings(BrokerConfig(host=HOST, port=broker.port), "w", places), SYSTEM)

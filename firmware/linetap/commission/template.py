@@ -252,6 +252,8 @@ discovery = false
 # lift_debounce_ms = 35
 # flash_min_ms = 300
 # flash_max_ms = 1000
+# A loop that is broken for so long, with a meter, was a cable; what it is mended to is a call of its own.
+# loop_break_max_ms = 4000
 # ring_min_ms = 150
 # ring_gap_ms = 400
 # ring_give_up_ms = 8000
