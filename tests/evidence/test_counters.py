@@ -72,5 +72,7 @@ def test_each_signer_uses_it_up() -> None:
 
 def test_how_far_ahead_one_may_be() -> None:
     assert bound(None, 0) == Bound(LATEST_MS, LATEST_MS)
-    assert bound(5_000_000, 0) == Bound(5 + AHEAD_MS, 5 + SOON_MS)
+    assert bound(5_000_000, 0) == Bound(5 + AHEAD_MS, 5 + SOON_MS, 5 + SOON_MS)
+    assert bound(5_000_000, 0, is_dated=False) == Bound(5 + AHEAD_MS, 5 + SOON_MS, 5 + AHEAD_MS)
+    assert bound(0, 0) == Bound(), "it has forgotten the time"
     assert bound(5_000_000, 9_000_000).latest == 9 + AHEAD_MS

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from disk_writes import replace_durably_by
-from keeping_rig import Keeper
-from linetap.clock import rfc3339
+from keeping_rig import DAY, Keeper
+from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.desk.ingest import database
 from linetap.desk.ingest.judge import Report
 from linetap.desk.ingest.store import Store
@@ -233,3 +233,57 @@ def test_the_state_is_what_a_reporter_reads(unit: Keeper) -> None:
     assert msgspec.json.decode(msgspec.json.encode(state)) == {
         "desk": True, "confirmed": 5, "resend": 0, "resend_from": 0, "resend_to": 0,
     }  # fmt: skip
+
+
+class TestNoDate:
+    """A closet whose clock says 2034 and whom nobody has told the date: the desk's orders are orders all the same."""
+
+    @pytest.fixture
+    def undated(self, tmp_path: Path, run_dir: Path) -> Keeper:
+        unit = Keeper(tmp_path, run_dir, at="2034-11-24T03:00:00.000Z")
+        unit.synced = False
+        unit.upkeep.time.tick()
+        unit.take_roles()
+        unit.report(CallEvent(seq=0, event="started", at=rfc3339(unit.clock.utc_ns()), unit="", call_id="one", line=1))
+        return unit
+
+    def test_it_is_confirmed_to(self, undated: Keeper) -> None:
+        expires = "2026-11-25T03:00:00.000Z"
+        assert undated.command(ack(undated, 1, expires=expires)).done
+        assert undated.outbox.confirmed == 1
+
+    def test_what_others_order_has_its_end(self, undated: Keeper) -> None:
+        late = undated.envelope("config", "operator", {}, expires="2026-11-25T03:00:00.000Z")
+        assert undated.command(late).code == "command_expired"
+
+    def test_with_a_date_the_desks_have_it_too(self, unit: Keeper) -> None:
+        assert unit.command(ack(unit, 1, expires=rfc3339(unit.clock.utc_ns()))).code == "command_expired"
+
+    def test_a_weekend_without_power_ends_no_confirmation(self, unit: Keeper) -> None:
+        """Its clock begins in 1970 again, and what it has counted is days behind: every word of the desk is ahead."""
+        now_ms = unit.clock.utc_ns() // 1_000_000 + 3 * 86_400_000
+        expires = rfc3339((now_ms + 86_400_000) * 1_000_000)
+        self.cut(unit)
+        for n in range(1, 21):
+            assert unit.command(ack(unit, n, counter=now_ms + n, expires=expires)).done
+        assert unit.outbox.confirmed == 20
+
+    def test_who_has_forgotten_the_date_can_be_told_it(self, unit: Keeper) -> None:
+        true_ns = unit.clock.utc_ns()
+        unit.call()
+        for name in ("clock.json", "clock.json.twin"):
+            (unit.vault / name).unlink()
+        self.cut(unit)
+        ms, expires = true_ns // 1_000_000, rfc3339(true_ns + 7 * DAY)
+        assert unit.command(ack(unit, 9, counter=ms, expires=expires)).done
+        body = {"challenge": unit.upkeep.time.challenge, "utc": rfc3339(true_ns)}
+        said = unit.envelope("time", "vault", body, counter=ms, expires=expires, cosigned=("second",))
+        assert unit.command(said).done
+        assert unit.upkeep.time.now_ns == true_ns
+        assert unit.upkeep.time.is_dated
+
+    def cut(self, unit: Keeper) -> None:
+        """The power: a Pi begins in 1970, and no time server is there."""
+        unit.boot, unit.synced, unit.clock = unit.boot + 1, False, ManualClock(40 * NS_PER_S, 5 * NS_PER_S)
+        unit.restart()
+        unit.upkeep.time.tick()

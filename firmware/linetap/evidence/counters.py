@@ -38,10 +38,11 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """No counter above `latest` is taken, and MOST_FAR of a key above `soon`."""
+    """No counter above `latest` is taken, and MOST_FAR of a key above `soon`, or `soon_light` of the light ones."""
 
     latest: int = LATEST_MS
     soon: int = LATEST_MS
+    soon_light: int = LATEST_MS
 
 
 class Counters(msgspec.Struct, frozen=True):
@@ -58,9 +59,10 @@ class Counters(msgspec.Struct, frozen=True):
         return any(self._window(role, key, light).is_used(counter) for key in keys)
 
     def is_too_far(self, role: str, keys: Sequence[str], counter: int, light: bool, bound: Bound) -> bool:
-        if counter <= bound.soon:
+        soon = bound.soon_light if light else bound.soon
+        if counter <= soon:
             return False
-        far = (sum(each > bound.soon for each in self._window(role, key, light).seen) for key in keys)
+        far = (sum(each > soon for each in self._window(role, key, light).seen) for key in keys)
         return counter > bound.latest or any(count >= MOST_FAR for count in far)
 
     def using(self, role: str, keys: Sequence[str], counter: int, light: bool = False) -> Self:
@@ -75,7 +77,12 @@ class Counters(msgspec.Struct, frozen=True):
         return found or Window(floor if floor <= LATEST_MS else 0)  # above it one command had burnt the role
 
 
-def bound(now_ns: int | None, utc_ns: int) -> Bound:
-    """Of a unit. `now_ns`: its retention time; None: it never had the time."""
-    now_ms = max(now_ns or 0, utc_ns) // 1_000_000
-    return Bound() if now_ns is None else Bound(now_ms + AHEAD_MS, now_ms + SOON_MS)
+def bound(now_ns: int | None, utc_ns: int, is_dated: bool = True) -> Bound:
+    """Of a unit. `now_ns`: its retention time; None or 0: it never had the time, or has forgotten it. `is_dated`: it
+    was told the date in this boot. Else it may have been off for months, and the desk's word of each second is as far
+    ahead; of those no counter is kept longer than the boot."""
+    if not now_ns:
+        return Bound()
+    now_ms = max(now_ns, utc_ns) // 1_000_000
+    latest, soon = now_ms + AHEAD_MS, now_ms + SOON_MS
+    return Bound(latest, soon, soon if is_dated else latest)

@@ -77,8 +77,11 @@ class Effects:
         if self._authority is None:
             raise CommandFault("command_no_authority", "the configuration names no keys.authority: nobody may command")
         utc_ns = self._clock.utc_ns()
-        bound, now_ns = bound_of(self._time.now_ns, utc_ns), self._time.certain_ns or utc_ns
-        signed = envelopes.check_signed(data, self._config.unit, self._authority, self._roles, counters, now_ns, bound)
+        bound = bound_of(self._time.now_ns, utc_ns, self._time.is_dated)
+        now_ns, is_dated = self._time.certain_ns or utc_ns, bool(self._time.now_ns)
+        signed = envelopes.check_signed(
+            data, self._config.unit, self._authority, self._roles, counters, now_ns, bound, is_dated
+        )
         if signed.command.verb == "config":
             self._change.require_signed(signed)
         elif signed.command.verb == "key_list":
