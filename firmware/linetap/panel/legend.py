@@ -161,9 +161,9 @@ CONDITIONS = {
     "line_check": Condition(
         "on", "flash", "점검할 회선이 있습니다. 녹음은 계속됩니다.", "A line needs a look; recording goes on."
     ),
-    "desk_check": Condition(
+    "desk_check": Condition(  # not steady: with a call on the line, nobody would see the lamp test end
         "on",
-        "on",
+        "wink",
         "상황실이 조치할 장애가 있습니다. 녹음은 계속됩니다.",
         "A fault that the desk must act on; recording goes on.",
     ),
