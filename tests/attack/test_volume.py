@@ -415,7 +415,7 @@ def follows(state: Path, data: Path) -> int:
             "mount: can't read superblock.",
         ),
         ("WARNING: small\nNo key available.\n", "No key available."),
-        ("", "no word"),
+        ("", "no output"),
     ],
 )
 def test_what_a_stock_tool_says_comes_in_one_line(said: str, told: str) -> None:
