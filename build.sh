@@ -166,15 +166,19 @@ check() {
 all_pytests() {
   local file name i pid pids=() status=0
   local names=(calls machines attacks middle)
-  local calls=(tests/e2e tests/broker)
-  local machines=(tests/systemd tests/attack/test_rooms.py tests/bench)
+  local calls=(tests/e2e tests/broker tests/blockcuts)
+  local machines=(tests/systemd tests/attack/test_rooms.py tests/bench tests/board)
   local attacks=(tests/recorder tests/vault)
   local middle=(tests/hardware tests/evidence tests/signals tests/capture)
   for file in tests/attack/test_*.py; do
     [[ $file = */test_rooms.py ]] || attacks+=("$file")
   done
   for file in tests/desk/test_*.py; do
-    [[ $file = */test_serve* || $file = */test_watch* ]] || middle+=("$file")
+    case $file in
+      */test_serve* | */test_watch*) ;;
+      */test_ingest* | */test_copy*) calls+=("$file") ;;
+      *) middle+=("$file") ;;
+    esac
   done
   mkdir -p build
   trap 'kill "${pids[@]}" 2>/dev/null || true; exit 130' INT TERM

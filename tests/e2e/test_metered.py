@@ -62,7 +62,7 @@ def test_the_meter_may_go_and_come_and_the_pbx_prints_afterwards(tmp_path: Path)
     assert (record.direction, record.disposition) == ("in", "recorded")
     assert (record.answered_by, record.ended_by) == ("hook", "on_hook")
     assert record.audio is not None
-    assert record.audio.gaps == []
+    assert {gap.cause for gap in record.audio.gaps} <= {"overrun"}, "this machine may starve capture, nothing else"
     assert record.audio.samples > 13 * 8000  # of 14 s, from the beginning of the notice
     assert state.frames_lost > 0
     assert meta.caller is not None
