@@ -13,6 +13,15 @@ from typing import Any, overload
 import msgspec
 
 
+# With msgspec 0.19, which Debian has, its errors are no ValueError; with 0.20 and later they are.
+class NotJson(msgspec.DecodeError, ValueError):
+    pass
+
+
+class NotOfType(msgspec.ValidationError, ValueError):
+    pass
+
+
 @overload
 def decode(data: bytes | str) -> Any: ...
 @overload
@@ -20,12 +29,16 @@ def decode[T](data: bytes | str, type: builtins.type[T]) -> T: ...
 @overload
 def decode(data: bytes | str, type: Any) -> Any: ...
 def decode(data: bytes | str, type: Any = Any) -> Any:
-    """The value. msgspec.DecodeError (a ValueError) unless it is one of `type`."""
+    """The value. NotJson or NotOfType unless it is one of `type`; both are a ValueError."""
     try:
         return msgspec.json.decode(data, type=type)
+    except msgspec.ValidationError as error:
+        raise NotOfType(str(error)) from None
+    except msgspec.MsgspecError as error:
+        raise NotJson(str(error)) from None
     except UnicodeDecodeError as error:
-        raise msgspec.DecodeError(f"not UTF-8 at byte {error.start}: {error.reason}") from None
+        raise NotJson(f"not UTF-8 at byte {error.start}: {error.reason}") from None
     except UnicodeEncodeError:
-        raise msgspec.DecodeError("half of a surrogate pair is no character") from None
+        raise NotJson("half of a surrogate pair is no character") from None
     except RecursionError:
-        raise msgspec.DecodeError("nested too deep") from None
+        raise NotJson("nested too deep") from None

@@ -71,7 +71,7 @@ class SmallFile[T]:
             raise Broken(f"not UTF-8: {error.reason}") from None
         except Broken:
             raise
-        except (ValueError, OverflowError) as error:  # all of msgspec's are ValueErrors
+        except (msgspec.MsgspecError, ValueError, OverflowError) as error:
             raise Broken(" ".join(str(error).split())) from None
         return value
 

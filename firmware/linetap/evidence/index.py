@@ -94,7 +94,7 @@ def decode(data: bytes) -> list[Entry]:
     """BadIndex where it is none. Fields that a later version adds are no error; `began_ns` looks at the call id."""
     try:
         entries = _DECODER.decode_lines(data)
-    except (ValueError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadIndex(str(error)) from None
     if len(entries) > MOST_ENTRIES:
         raise BadIndex(f"more than {MOST_ENTRIES} calls")

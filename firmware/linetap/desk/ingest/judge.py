@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from linetap import jsontext
 from linetap.clock import NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap.desk.ingest import chainname
 from linetap.evidence import keys, sshsig, vaultname
@@ -169,9 +170,9 @@ def told(payload: bytes) -> Told:
     """A field that cannot be used is left out with its like: a signed event that is never stored would be a hole that
     nothing closes. ValueError when the chain has nothing to stand on."""
     try:
-        return msgspec.json.decode(payload, type=Told)
+        return jsontext.decode(payload, type=Told)
     except msgspec.ValidationError:
-        return Told(**msgspec.structs.asdict(msgspec.json.decode(payload, type=Core)))
+        return Told(**msgspec.structs.asdict(jsontext.decode(payload, type=Core)))
 
 
 def _time(text: str, otherwise_ns: int) -> int:

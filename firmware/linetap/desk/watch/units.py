@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import NS_PER_S
 from linetap.desk.said import Sentence, Status, Word
 from linetap.records import FREE, LineStatus, Severity
@@ -158,13 +159,13 @@ class Units:
             return self._line(unit, int(found["line"]), payload)
         if found["health"] is None:
             return _status(unit, payload, 0 if retained else now_ns + GRACE_S * NS_PER_S)
-        known, unit.health = unit.health, msgspec.json.decode(payload, type=Health) if payload else None
+        known, unit.health = unit.health, jsontext.decode(payload, type=Health) if payload else None
         left_s = HEALTH_EXPIRY_S if expiry_s is None else min(expiry_s, HEALTH_EXPIRY_S)
         unit.good_until_ns = now_ns + left_s * NS_PER_S if payload else now_ns
         return _health(unit.name, known, unit.health)
 
     def _alert(self, unit: Unit, check: str, payload: bytes) -> Change | None:
-        alert = msgspec.json.decode(payload, type=Alert) if payload else None
+        alert = jsontext.decode(payload, type=Alert) if payload else None
         before = len(unit.alerts)
         most = MOST_ALERTS if self._alerts < MOST_ALERTS_IN_ALL else before
         change = self._put(unit.alerts, check, alert, most, {"unit": unit.name, "kind": "alert", "check": check})
@@ -172,7 +173,7 @@ class Units:
         return change
 
     def _line(self, unit: Unit, number: int, payload: bytes) -> Change | None:
-        line = msgspec.json.decode(payload, type=Line) if payload else None
+        line = jsontext.decode(payload, type=Line) if payload else None
         return self._put(unit.lines, number, line, MOST_LINES, {"unit": unit.name, "kind": "line", "line": number})
 
     def _put[K, V: msgspec.Struct](
@@ -202,7 +203,7 @@ def _health(unit: str, known: Health | None, now: Health | None) -> Change | Non
 def _status(unit: Unit, payload: bytes, grace_ns: int) -> Change | None:
     """`grace_ns`: monotonic, when the first health of a unit that has just come must be there."""
     known = unit.status
-    said = msgspec.json.decode(payload, type=Status) if payload else None
+    said = jsontext.decode(payload, type=Status) if payload else None
     if said == known or (said and known and said.is_late_will(known.state, known.session)):
         return None
     unit.status = said

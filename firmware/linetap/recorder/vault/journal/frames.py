@@ -84,5 +84,5 @@ def _entries(body: memoryview) -> list[Entry] | None:
     """None for what another version has written."""
     try:
         return _DECODER.decode(body)
-    except ValueError:
+    except (msgspec.MsgspecError, ValueError):
         return None
