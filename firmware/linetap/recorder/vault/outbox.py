@@ -4,6 +4,8 @@
 The recorder's disk thread appends and trims; the reporter reads, and keeps its cursor elsewhere. What is in here is
 not taken out when a broker has it: it goes when the desk itself has confirmed it. Without a desk only the bound
 decides, and says so with an event of its own (`dropped`).
+
+Longer than others: writer and reader stand on one rule of which event counts, and are read together.
 """
 
 from __future__ import annotations
