@@ -397,13 +397,20 @@ class Caller(msgspec.Struct, omit_defaults=True):
     unreadable: bool = False  # a message came and its checksum did not fit: no number is better than a wrong one
 
 
+NoticeProof = Literal["full", "partial", "early", "absent", "none"]
+
+
 class NoticeRecord(msgspec.Struct, kw_only=True):
+    """One playing of a notice. `proof`: how much of it was measured on the line; `early`: some or all of it was, but
+    before the party had answered, or when nobody knew whether it had. `score` and `level_db` say how much."""
+
     id: str
     started_at: str
     ended_at: str | None = None
-    proof: Literal["full", "partial", "absent", "none"] = "none"
+    proof: NoticeProof = "none"
     score: float | None = None
     level_db: float | None = None
+    began_after_answer: bool | msgspec.UnsetType = msgspec.UNSET  # unset: of a version that did not say
 
 
 class Gap(msgspec.Struct, frozen=True):

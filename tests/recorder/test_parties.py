@@ -235,7 +235,7 @@ def test_the_warning_is_played_once(config: Config) -> None:
     assert notices_played(story) == 2  # the announcement and the warning
 
 
-# --- limits and a deaf line ------------------------------------------------------------------------------------
+# --- limits ----------------------------------------------------------------------------------------------------
 
 
 def test_the_desk_is_told_of_a_long_call_once_and_the_parties_may_be(config: Config) -> None:
@@ -243,25 +243,6 @@ def test_the_desk_is_told_of_a_long_call_once_and_the_parties_may_be(config: Con
     kept = story.tell()
     assert [event.at for event in kept.events if event.event == "call_time"] == [at(ANSWER_S + 5)]
     assert notices_played(story) == 2
-
-
-def test_three_deaf_calls_running_make_the_line_discard_until_it_is_learnt(config: Config) -> None:
-    story = Story(config, 60, noise_peak=30)
-    story.card.return_nothing()
-    for n in range(5):
-        story.ring(0.5 + 10 * n, 1.4 + 10 * n).off_hook(1.5 + 10 * n, 6.0 + 10 * n)
-    while story.card._position < 3900:
-        story.step(25)
-    assert [(r.disposition, r.why) for r in story.vault.records] == [("recorded", "")] * 3 + [
-        ("discarded", "notice_not_heard")
-    ]
-    assert troubles(story) == ["notice_not_heard"]
-    assert state_of(story).state == "fault"
-    assert [line for line, since in story.vault.faults if since] == [1]
-    story.learnt(at(39.0))
-    kept = story.tell()
-    assert kept.records[-1].disposition == "recorded"
-    assert kept.faults[-1] == (1, None)
 
 
 def state_of(story: Story) -> LineState:

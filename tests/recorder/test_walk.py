@@ -133,7 +133,7 @@ def test_busy_tone_is_nobodys_answer_where_no_walk_asks(tmp_path: Path, run_dir:
 
 
 def test_a_walk_that_hears_the_notice_ends_the_fault_of_a_line(walked: Walked, unit: Unit) -> None:
-    """And one that does not hear it leaves it: the line's other calls are still discarded."""
+    """And one that does not hear it leaves it."""
     for line in (1, 2):
         linefaults.write(unit.config.vault_path, line, 1)
     walked.restart()
@@ -142,25 +142,6 @@ def test_a_walk_that_hears_the_notice_ends_the_fault_of_a_line(walked: Walked, u
     assert (found[1].colour, found[2].found) == ("green", ["notice_absent"])
     assert [line.troubles for line in walked.service.core.line_states()[:2]] == [[], ["notice_not_heard"]]
     assert set(linefaults.load(unit.config.vault_path)) == {2}
-
-
-def test_a_call_in_earnest_on_a_faulty_line_is_discarded_as_ever(walked: Walked, unit: Unit) -> None:
-    """Somebody dials a number on the line just as the walk asks for it."""
-    linefaults.write(unit.config.vault_path, 1, 1)
-    walked.restart()
-    walked.wires[0].digit = "12345"
-    walked.ask(StartWalk("button", [1]))
-    walked.until(lambda: walked.walk is not None and walked.walk.step == "free", "the call is not taken for a test")
-    walked.until(lambda: walked.service.core.line_states()[0].state == "off_hook", "it is passed by")
-    walked.wires[0].lifted_at = None
-    walked.until(lambda: walked.walk is not None and walked.walk.step == "lift", "the line is asked for again")
-    walked.wires[0].lifts = False
-    walked.ask(StopWalk())
-    walked.until(walked.over, "it is told")
-    assert walked.walk is not None
-    assert walked.walk.lines[0].call_id is None
-    (ended,) = [event for event in events(unit.config) if event["event"] == "ended"]
-    assert (ended["disposition"], ended["why"]) == ("discarded", "notice_not_heard")
 
 
 def test_a_call_that_comes_in_goes_on_untouched(walked: Walked, unit: Unit) -> None:

@@ -170,8 +170,15 @@ longest_call_s = 14400
 # What a staff member dials to mark a call as abusive, and the notice that the caller then hears.
 mark_code = "**9"
 # mark_notice = "warning"
-# After so many calls running whose notice was played and not heard, the line is at fault and its calls are discarded.
+# After so many calls running, over at least so long, whose notice was played to its end on a quiet line and not heard,
+# the line is at fault: an alarm stands, and its calls are still announced, recorded and flagged.
 deaf_calls = 3
+deaf_span_s = 1800
+# An outgoing call was taken for answered after a time, was announced, and proves to be answered only later: the notice
+# is played again, and what was recorded before is withheld ("withhold"), or kept and flagged ("keep_and_flag"). To
+# withhold it, such a call is written to the disk only so long after its notice.
+recorded_before_answer = "withhold"
+answer_doubt_s = 30
 
 [retention]
 # A call is kept so many days, to the end of the day in this time zone. Calls are of the default class, marked ones of

@@ -31,6 +31,7 @@ class CadenceNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     slack_ms: int = 25  # ours: an edge is found within 10 ms, and noise costs a window
     bridge_ms: int = 45  # ours: a click spoils up to three windows; the shortest pause is 90 ms
     burst_min_ms: int = 110  # ours: the shortest burst is 180 ms; speech holds a pair for less
+    ringback_goes_on_s: float = 7.0  # ours: after a voice in its pause: two cadences of E.180 Korea
     dial_min_ms: int = 600  # ours: longer than any burst of its frequencies
     fax_calling_ms: int = 425  # ITU-T T.30: 0.5 s, 15 % less
     fax_answer_ms: int = 500  # ITU-T T.30: 2.6 to 4 s; this is enough to act
@@ -133,6 +134,7 @@ class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     found_min_share: float = 0.5  # ... and two of four hardly ever: of short notices so many are enough, but never one
     # ours, measured: one block in a thousand of a deaf line reaches it; under speech 6 dB louder 99.9 % are above 10
     significance: float = 3.5  # a block's gain over its own deviation
+    deaf_share: float = 0.5  # ours: of the blocks, in which there was too little sound on the line to hide the notice
     stray_significance: float = 8.0  # of a correlation peak that moves a block off the common delay; ours
     band_low_hz: int = 200  # below: mains hum
     band_high_hz: int = 3600  # above: a telephone line carries nothing

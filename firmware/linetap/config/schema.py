@@ -73,7 +73,11 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     longest_call_s: Seconds = 14400
     mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**9"  # the staff member marks the call as abusive
     mark_notice: str | None = None  # played to the caller of a marked call, once
-    deaf_calls: Positive = 3  # so many notices running that nobody heard are a fault of the line
+    deaf_calls: Positive = 3  # so many notices running that were played to their end on a quiet line and not heard ...
+    deaf_span_s: Seconds = 1800  # ... over at least so long, are a fault of the line; its calls are still recorded
+    # A notice was played on a guess, and the party answered later: what was recorded before that.
+    recorded_before_answer: Literal["withhold", "keep_and_flag"] = "withhold"
+    answer_doubt_s: Annotated[int, Meta(ge=5, le=45)] = 30  # withhold: a guess may be proved wrong for so long
 
 
 class RetentionClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

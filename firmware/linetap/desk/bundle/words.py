@@ -40,6 +40,10 @@ _WORDS = {
     "proof": {
         "full": ("고지가 회선에서 온전히 들린 것이 측정되었습니다.", "It was measured on the line in full."),
         "partial": ("고지의 일부만 측정되었습니다.", "Only a part of it was measured on the line."),
+        "early": (
+            "고지가 회선에서 측정되었으나, 상대방이 응답하기 전이거나 응답 여부를 알 수 없는 때였습니다.",
+            "It was measured on the line, but before the other side had answered, or when it was not known to have.",
+        ),
         "absent": ("고지가 회선에서 측정되지 않았습니다.", "It was not found on the line."),
         "none": ("들렸는지 측정되지 않았습니다.", "Whether it was heard was not measured."),
     },

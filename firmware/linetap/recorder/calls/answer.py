@@ -14,7 +14,7 @@ from linetap.records import AnsweredBy
 
 def answered(line: LineContext, event: Event, by: AnsweredBy) -> None:
     call = line.call
-    call.answered_ns, call.answered_by = line.utc_ns(event.at), by
+    call.answered_ns, call.answered_by, call.guessed = line.utc_ns(event.at), by, by == "timeout"
     caller = call.caller.number if call.caller else None
     dialled = "" if call.unheard else call.dialled  # what is left of a number is another number
     call.internal_by = internal_by(line.policy, dialled, caller) or call.internal_by
@@ -25,8 +25,6 @@ def answered(line: LineContext, event: Event, by: AnsweredBy) -> None:
         pass_by(line, event, "exempt", "line_exempt")
     elif skip := reason_to_skip(line.policy, dialled, call.internal_by is not None):
         pass_by(line, event, "skipped", skip)
-    elif line.memory.deaf_since_ns is not None and not (line.memory.on_trial and call.direction == "out"):
-        pass_by(line, event, "discarded", "notice_not_heard")
     elif why := line.around.vault.refused():
         pass_by(line, event, "discarded", why)
     else:

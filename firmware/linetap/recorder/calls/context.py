@@ -62,6 +62,13 @@ class LineContext:
         memory.named_ns = max(memory.named_ns, ns)
         return new_call_id(ns, self.config.number, again)
 
+    def write_what_was_held(self) -> None:
+        """A guess that may have been wrong has stood: the recording is written from its first frame on."""
+        call = self.call
+        if call.held_until is not None and call.first_frame is not None:
+            self.around.vault.open(call.call_id, call.line, call.first_frame)
+        call.held_until = None
+
     def rfc3339(self, frame: int) -> str:
         return rfc3339(self.utc_ns(frame))
 

@@ -85,10 +85,14 @@ def by_timeout(line: LineContext, event: Event) -> None:
 
 
 def answer(line: LineContext, event: Event, by: AnsweredBy) -> None:
-    if line.call.first_frame is None:
+    call = line.call
+    if call.first_frame is None:
         answered(line, event, by)
-    else:
-        parties.announce_again(line, event)
+        return
+    if call.answered_by is None:  # of the only party, after a guess that was wrong
+        call.answered_ns, call.answered_by = line.utc_ns(event.at), by
+    call.guessed = by == "timeout"
+    parties.announce_again(line, event)
 
 
 def _number(line: LineContext) -> str:

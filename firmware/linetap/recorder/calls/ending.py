@@ -7,7 +7,8 @@ import msgspec
 
 from linetap.clock import NS_PER_MS
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.heard import count_deafness, prove_notice
+from linetap.recorder.calls.deaf import count_deafness
+from linetap.recorder.calls.heard import prove_notice
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.signals.event import Event
 from linetap.records import Disposition, EndedBy
@@ -70,6 +71,7 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
     """The longest length: this record is sealed, the next goes on at the following frame."""
     call = line.call
     ended = msgspec.structs.replace(call)
+    line.write_what_was_held()
     following = msgspec.structs.replace(
         call,
         call_id=line.new_call_id(event.at),
@@ -114,6 +116,8 @@ def end(
     clock = line.around.clock_record(call.line)
     if stepped_ms := _stepped_ms(line, event.at):
         clock = msgspec.structs.replace(clock, stepped_ms=stepped_ms)
+    if end_frame is not None:
+        line.write_what_was_held()
     record = call.record(line.around.config.unit, clock)
     record.retention = retention_of(line.around.config, call.ended_ns, call.line, disposition, call.is_marked)
     line.report("missed" if disposition == "missed" else "ended", event.at)

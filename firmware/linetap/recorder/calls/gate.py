@@ -12,10 +12,12 @@ from linetap.recorder.calls.heard import await_proof, prove_notice
 from linetap.recorder.signals.event import Event
 from linetap.recorder.signals.notice.played import PlayedNotice
 from linetap.records import NoticeRecord
+from linetap.ring import RATE_HZ
 
 SURELY_CLOSED_MS = 1500  # so long after a moment an on-hook at that moment is known: flash time and debounce
 NOTICE_TRIES = 2
 NOTICE_LATE_MS = 1000  # a notice that has not begun this long after its time will not begin
+MOST_HELD = 3  # a calling fax is certain the first time; who whistles in bursts is not waited for
 FAX_SURE_MS = 800  # by then a tone that may be a fax's is one, or over
 
 
@@ -37,7 +39,8 @@ def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
 def notice_started(line: LineContext, event: Event) -> None:
     assert line.memory.playing is not None
     call = line.call
-    call.notices = [*call.notices, NoticeRecord(id=line.notice, started_at=line.rfc3339(event.at))]
+    notice = NoticeRecord(id=line.notice, started_at=line.rfc3339(event.at), began_after_answer=not call.guessed)
+    call.notices = [*call.notices, notice]
     line.report("notice", event.at)
     latest = event.at + line.memory.playing.frames + NOTICE_LATE_MS * FRAMES_PER_MS
     line.go("notice", event.at, latest)
@@ -54,6 +57,9 @@ def notice_failed(line: LineContext, event: Event) -> None:
 
 def hold_notice(line: LineContext, event: Event) -> None:
     """A fax may be there, and no voice shall disturb it."""
+    if line.call.notice_held >= MOST_HELD:
+        return
+    line.call.notice_held += 1
     stop_notice(line)
     line.go("fax_wait", event.known, event.known + FAX_SURE_MS * FRAMES_PER_MS)
 
@@ -78,7 +84,7 @@ def give_up(line: LineContext, event: Event, why: str) -> None:
 
 
 def pass_gate(line: LineContext, event: Event) -> None:
-    _end_notice(line, event.at)
+    _end_notice(line, event.at, whole=True)
     _open(line, _record_from(line, event.at), event)
     line.memory.deadline = line.call.notice_until + SURELY_CLOSED_MS * FRAMES_PER_MS
 
@@ -109,7 +115,7 @@ def ended_during_notice(line: LineContext, event: Event) -> None:
     playing = line.memory.playing
     assert playing is not None
     assert playing.started is not None
-    _end_notice(line, event.at)
+    _end_notice(line, event.at, whole=False)
     undisturbed = not playing.disturbed and event.at > playing.started
     first = _record_from(line, event.at)
     stop_notice(line)
@@ -128,7 +134,10 @@ def _open(line: LineContext, first_frame: int, event: Event) -> None:
     call = line.call
     if call.first_frame is None:
         call.first_frame, call.disposition = first_frame, "recorded"
-        line.around.vault.open(call.call_id, line.config.number, first_frame)
+        if call.guessed and line.policy.recorded_before_answer == "withhold":
+            call.held_until = event.at + line.policy.answer_doubt_s * RATE_HZ
+        else:
+            line.around.vault.open(call.call_id, line.config.number, first_frame)
     elif call.paused_at is not None:
         call.withhold(first_frame)
     line.memory.playing = None
@@ -142,7 +151,7 @@ def _record_from(line: LineContext, notice_end: int) -> int:
     return started if from_start and started is not None else notice_end
 
 
-def _end_notice(line: LineContext, at: int) -> None:
+def _end_notice(line: LineContext, at: int, *, whole: bool) -> None:
     assert line.memory.playing is not None
     line.call.notices[-1].ended_at = line.rfc3339(at)
-    await_proof(line, line.memory.playing.started, at)
+    await_proof(line, line.memory.playing.started, at, whole=whole)

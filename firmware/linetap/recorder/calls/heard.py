@@ -8,7 +8,8 @@ import msgspec
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.signals.caller.callerid import caller_id
 from linetap.recorder.signals.notice.proof import prove
-from linetap.records import Caller
+from linetap.recorder.signals.notice.quiet import too_quiet_for
+from linetap.records import Caller, NoticeRecord
 from linetap.ring import RATE_HZ
 
 LONGEST_PAUSE = 6 * RATE_HZ  # between two bursts: a caller ID further away is none
@@ -32,9 +33,9 @@ def look_for_caller(line: LineContext, until: int) -> None:
         )
 
 
-def await_proof(line: LineContext, started: int | None, ended: int) -> None:
+def await_proof(line: LineContext, started: int | None, ended: int, *, whole: bool) -> None:
     """The notice was played from `started` to `ended`: what the line returned of it can be judged a little later."""
-    line.call.notice_from = started
+    line.call.notice_from, line.call.notice_whole = started, whole
     line.call.notice_until = ended + line.profile.proof.delay_max_ms * RATE_HZ // 1000
 
 
@@ -49,23 +50,18 @@ def prove_notice(line: LineContext, until: int) -> None:
     learned = line.around.learned.get(call.line)
     if learned is not None and learned.echo_db is not None:
         numbers = msgspec.structs.replace(numbers, echo_db=learned.echo_db)
-    proof = prove(heard, line.around.notices[record.id].samples, numbers)
+    samples = line.around.notices[record.id].samples
+    proof = prove(heard, samples, numbers)
     record.proof, record.score, record.level_db = proof.proof, proof.score, proof.level_db
     call.notice_from = None
+    if proof.proof == "absent" and call.notice_whole:
+        call.deaf = call.deaf or too_quiet_for(heard, samples, numbers)
+    if record.began_after_answer is False:
+        not_after_answer(record)
 
 
-def count_deafness(line: LineContext) -> None:
-    """At a call's end: so many running whose notice nobody heard, and the line is at fault until it is learnt anew, or
-    a walk test, whose call alone is announced on such a line, has heard all of it."""
-    memory = line.memory
-    proofs = {notice.proof for notice in line.call.notices}
-    if proofs & {"full", "partial"}:
-        memory.deaf_calls = 0
-        if memory.deaf_since_ns is not None and "full" in proofs:
-            memory.deaf_since_ns = None
-            line.around.vault.remember_fault(line.config.number, None)
-    elif "absent" in proofs:
-        memory.deaf_calls += 1
-        if memory.deaf_calls >= line.policy.deaf_calls and memory.deaf_since_ns is None:
-            memory.deaf_since_ns = line.call.ended_ns
-            line.around.vault.remember_fault(line.config.number, memory.deaf_since_ns)
+def not_after_answer(record: NoticeRecord) -> None:
+    """Whoever answered cannot have heard the notice, whatever the line returned of it."""
+    record.began_after_answer = False
+    if record.proof in ("full", "partial"):
+        record.proof = "early"

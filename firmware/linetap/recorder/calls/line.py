@@ -6,6 +6,7 @@ from __future__ import annotations
 from linetap.clock import parse_rfc3339, rfc3339
 from linetap.learned import Learned
 from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.deaf import mend
 from linetap.recorder.calls.ending import end
 from linetap.recorder.calls.limits import limit_frame, recommended_frame
 from linetap.recorder.calls.neighbours import neighbour_that_answered
@@ -16,7 +17,7 @@ from linetap.recorder.signals.event import Event, EventName
 from linetap.records import Disposition, LineState, LineStatus
 from linetap.ring import NS_PER_FRAME, Batch
 
-FAULTS = {"line_cut", "line_short", "notice_not_heard"}  # nothing can be recorded while they stand
+FAULTS = {"line_cut", "line_short"}  # nothing can be recorded while they stand
 PLAYING = ("notice_started", "notice_ended", "notice_broken")
 
 
@@ -71,7 +72,11 @@ class LineCalls(LineContext):
     def _permit(self, end_frame: int) -> None:
         """The recording may be written up to where the loop is certainly the call's, and the party has been told."""
         call = self.memory.call
-        if call is not None and call.first_frame is not None:
+        if call is None:
+            return
+        if call.held_until is not None and end_frame >= call.held_until:
+            self.write_what_was_held()
+        if call.first_frame is not None and call.held_until is None:
             self.around.vault.permit(call.call_id, self._certain_until(end_frame), call.withheld)
 
     def _certain_until(self, end_frame: int) -> int:
@@ -96,8 +101,7 @@ class LineCalls(LineContext):
         """Somebody has been at the line since it was found to be deaf."""
         since = self.memory.deaf_since_ns
         if since is not None and learned is not None and parse_rfc3339(learned.learned_at) > since:
-            self.memory.deaf_calls, self.memory.deaf_since_ns = 0, None
-            self.around.vault.remember_fault(self.config.number, None)
+            mend(self)
 
     def line_state(self, health: list[str]) -> LineState:
         """`health`: what the line itself suffers from, whatever its calls do."""

@@ -36,15 +36,17 @@ class LineMemory(msgspec.Struct):
     heard: list[Key] = []  # digits while nobody used the line: an exchange may say who calls
     continues: str | None = None  # the call that ended by tone on a line that is still held
     near_digit_dbm0: float | None = None  # level of digits that were certainly dialled here
-    deaf_calls: int = 0  # running, whose notice was played and not heard
+    unheard_calls: int = 0  # running, whose notice was played to its end and not heard, for whatever reason
+    deaf_calls: int = 0  # running, on a line so quiet that nothing but a fault explains it
+    deaf_first_ns: int | None = None  # the first of these
     deaf_since_ns: int | None = None  # the line is at fault
-    on_trial: bool = False  # a walk test asks for it: what it dials is announced even so
+    on_trial: bool = False  # a walk test asks for it
 
     def of_another_ring(self) -> LineMemory:
         """What is true of the line itself, whichever ring its frames are of."""
         return LineMemory(
-            near_digit_dbm0=self.near_digit_dbm0, deaf_calls=self.deaf_calls, deaf_since_ns=self.deaf_since_ns,
-            named_ns=self.named_ns,
+            near_digit_dbm0=self.near_digit_dbm0, unheard_calls=self.unheard_calls, deaf_calls=self.deaf_calls,
+            deaf_first_ns=self.deaf_first_ns, deaf_since_ns=self.deaf_since_ns, named_ns=self.named_ns,
         )  # fmt: skip
 
 

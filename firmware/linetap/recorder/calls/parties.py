@@ -23,7 +23,7 @@ def flash(line: LineContext, event: Event) -> None:
     call = line.call
     if call.waiting:
         call.waiting = False
-        _pause(line, event.at)
+        pause(line, event.at)
         announce_again(line, event)
     else:
         call.flashed_at = event.known
@@ -95,7 +95,7 @@ def tone_after_end(line: LineContext, event: Event) -> None:
 def _second_party(line: LineContext, event: Event) -> None:
     call = line.call
     call.redialled, call.ringback_over, call.voice_frame, call.tone = "", False, None, ""
-    _pause(line, event.known)
+    pause(line, event.known)
     line.go("new_party", event.known)
 
 
@@ -103,7 +103,7 @@ def _wait_for_answer(line: LineContext, event: Event) -> None:
     line.memory.deadline = event.known + line.policy.answer_timeout_s * RATE_HZ
 
 
-def _pause(line: LineContext, frame: int) -> None:
+def pause(line: LineContext, frame: int) -> None:
     call = line.call
     if call.paused_at is None and call.first_frame is not None:
         since = call.withheld[-1][1] if call.withheld else call.first_frame

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from linetap.recorder.calls import answer, begin, dialling, ending, gate, limits, marks, parties
+from linetap.recorder.calls import answer, begin, dialling, early, ending, gate, limits, marks, parties
 from linetap.recorder.calls.call import State
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.signals.event import Event, EventName
@@ -47,6 +47,8 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("notice_wait", "digit"): marks.key,
     ("notice_wait", "fax_maybe"): gate.hold_notice,
     ("notice_wait", "fax"): answer.fax,
+    ("notice_wait", "tone"): early.ringback,
+    ("notice_wait", "polarity"): early.by_polarity,
     ("notice_wait", "notice_started"): gate.notice_started,
     ("notice_wait", "notice_broken"): gate.notice_failed,
     ("notice_wait", "deadline"): gate.notice_failed,
@@ -55,6 +57,8 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("notice", "digit"): marks.key,
     ("notice", "fax_maybe"): gate.hold_notice,
     ("notice", "fax"): answer.fax,
+    ("notice", "tone"): early.ringback,
+    ("notice", "polarity"): early.by_polarity,
     ("notice", "notice_ended"): gate.pass_gate,
     ("notice", "notice_broken"): gate.notice_failed,
     ("notice", "deadline"): gate.notice_failed,
@@ -67,7 +71,8 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("fax_wait", "loop_break"): gate.ended_before_notice,
     ("recording", "digit"): parties.digit,
     ("recording", "flash"): parties.flash,
-    ("recording", "tone"): parties.tone,
+    ("recording", "tone"): early.tone_in_recording,
+    ("recording", "polarity"): early.by_polarity,
     ("recording", "call_time"): limits.recommended_time,
     ("recording", "deadline"): gate.prove,
     ("recording", "limit"): ending.seal_and_continue,

@@ -12,7 +12,7 @@ def troubles_of(line: LineContext) -> list[str]:
     found = []
     if memory.deaf_since_ns is not None:
         found.append("notice_not_heard")
-    elif memory.deaf_calls:
+    elif memory.unheard_calls or memory.deaf_calls:
         found.append("notice_doubtful")
     if call is not None:
         if call.is_marked:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from linetap.checks import CHECKS
-from linetap.config.numbers import HealthNumbers
+from linetap.config.numbers import HealthNumbers, ProofNumbers
 from linetap.recorder.signals.health.linehealth import CODES
 from linetap.recorder.walk.turn import Turn
-from linetap.records import CallRecord, Colour, WalkedLine
+from linetap.records import CallRecord, Colour, NoticeRecord, WalkedLine
 
 NOT_REACHED = "not_reached"
+FULL_SHARE = ProofNumbers().full_share
 _OWN_RED = (
     NOT_REACHED, "in_use", "not_lifted", "not_put_down", "not_recorded", "notice_not_played", "notice_absent", "silent",
 )  # fmt: skip
@@ -84,14 +85,19 @@ def _codes(turn: Turn, exempt: bool, numbers: HealthNumbers) -> Iterator[str]:
         yield "too_quiet"
 
 
+def _whole(notice: NoticeRecord) -> bool:
+    """All of it was on the line: of a test call, which nobody answers, that is what is asked."""
+    return (notice.score or 0) >= FULL_SHARE
+
+
 def _of_record(record: CallRecord) -> Iterator[str]:
     if record.disposition != "recorded":
         yield "not_recorded"
     if record.notice is None:
         yield "notice_not_played"
-    elif record.notice.proof == "partial":
+    elif record.notice.proof == "partial" or (record.notice.proof == "early" and not _whole(record.notice)):
         yield "notice_partial"
-    elif record.notice.proof != "full":
+    elif record.notice.proof not in ("full", "early"):
         yield "notice_absent"
     if not record.dialled:
         yield "no_digit"

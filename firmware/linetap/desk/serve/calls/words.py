@@ -31,6 +31,7 @@ WHY = {
     "fax": N_("a fax tone was heard"),
     "notice_failed": N_("the notice could not be played"),
     "notice_not_heard": N_("the notice was not heard on the line"),
+    "announced_before_answer": N_("announced before the other side answered, and again at the answer"),
     "ended_before_notice": N_("it ended before the notice"),
     "ended_during_notice": N_("it ended during the notice"),
     "not_answered": N_("it was not answered"),
@@ -41,6 +42,7 @@ WHY = {
 PROOF = {
     "full": N_("heard whole in the captured sound"),
     "partial": N_("heard in part in the captured sound"),
+    "early": N_("heard in the captured sound, but before the other side was known to have answered"),
     "absent": N_("played, and not heard in the captured sound"),
     "none": N_("not measured"),
 }

@@ -92,7 +92,7 @@ class _Known(NamedTuple):
 def _known(samples: bytes, numbers: ProofNumbers) -> _Known | None:
     """`samples`: of the notice, int16."""
     notice = np.frombuffer(samples, np.int16)
-    blocks = _active_blocks(notice, numbers)
+    blocks = active_blocks(notice, numbers)
     if len(blocks) < 2:
         return None
     size, slack, length, bins = _sizes(numbers)
@@ -105,18 +105,18 @@ def _known(samples: bytes, numbers: ProofNumbers) -> _Known | None:
 
 def _sizes(numbers: ProofNumbers) -> tuple[int, int, int, slice]:
     """Frames of a block, of all delays, of both in a transform; and the band's bins in that."""
-    size, slack = _frames(numbers.block_ms), _frames(numbers.delay_max_ms + numbers.delay_spread_ms)
+    size, slack = frames_of(numbers.block_ms), frames_of(numbers.delay_max_ms + numbers.delay_spread_ms)
     length = 1 << (size + slack - 1).bit_length()
     return size, slack, length, slice(numbers.band_low_hz * length // RATE_HZ, numbers.band_high_hz * length // RATE_HZ)
 
 
-def _frames(ms: int) -> int:
+def frames_of(ms: int) -> int:
     return RATE_HZ * ms // 1000
 
 
-def _active_blocks(notice: I16, numbers: ProofNumbers) -> Frames:
+def active_blocks(notice: I16, numbers: ProofNumbers) -> Frames:
     """First frames of the blocks in which the notice speaks, (b,)."""
-    size = _frames(numbers.block_ms)
+    size = frames_of(numbers.block_ms)
     padded = np.zeros(-(-len(notice) // size) * size, np.float64)
     padded[: len(notice)] = notice
     power = np.square(padded).reshape(-1, size).mean(axis=1)
@@ -131,8 +131,8 @@ def _active_blocks(notice: I16, numbers: ProofNumbers) -> Frames:
 
 def _delays(line: F32, known: _Known, numbers: ProofNumbers) -> Frames:
     """The delay of each block in frames (b,): the common one, unless the block itself surely stands elsewhere."""
-    latest = _frames(numbers.delay_max_ms)
-    near = _frames(numbers.delay_spread_ms)
+    latest = frames_of(numbers.delay_max_ms)
+    near = frames_of(numbers.delay_spread_ms)
     places = range(0, len(known.blocks), TOGETHER)
     pieces = [_likeness(line, known.blocks[n : n + TOGETHER], known.spectra[n : n + TOGETHER], numbers) for n in places]
     likeness = np.concatenate(pieces)
