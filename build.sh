@@ -32,6 +32,9 @@ readonly IMAGE_PACKAGES=( # only for `image` and `hil`
   cpio zstd xz-utils bmap-tools binutils kmod device-tree-compiler rauc
 )
 readonly HIL_PACKAGES=(qemu-system-arm nmap iproute2)
+# What the image has of Debian's own Python packages, for the tests of what runs there.
+mapfile -t SHIPPED < <(grep -o '^python3-[a-z0-9-]*' image/packages.txt)
+readonly SHIPPED
 readonly PYTHON=/usr/bin/python3 # Debian's own: the wheels of requirements.lock are for 3.13
 readonly BIN=.venv/bin
 readonly STAMP=.venv/installed
@@ -137,6 +140,18 @@ install_python() {
   wanted_stamp >"$STAMP"
 }
 
+# Debian's modules in front of those of requirements.lock: the unit's tests run with the versions that the image has.
+link_shipped() {
+  local package module
+  rm -rf build/shipped
+  mkdir -p build/shipped
+  for package in "${SHIPPED[@]}"; do
+    while read -r module; do
+      ln -s "$module" build/shipped/
+    done < <(dpkg-query -L "$package" | grep -x '/usr/lib/python3/dist-packages/[^/]*')
+  done
+}
+
 make_notices() {
   [ ! -s build/notices/ko.wav ] || [ ! -s build/notices/en.wav ] || return 0
   say "notices: speaking the Korean and the English default into build/notices"
@@ -144,8 +159,9 @@ make_notices() {
 }
 
 setup() {
-  install_packages "${PACKAGES[@]}"
+  install_packages "${PACKAGES[@]}" "${SHIPPED[@]}"
   install_python
+  link_shipped
   make_notices
   say "ready: $BIN/linetap"
 }
@@ -160,35 +176,37 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
-# Five beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
+# Six beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
 # one after another. Whatever no list names is in the last group; the summary says how long each took: move a folder
-# from the longest to the shortest.
+# from the longest to the shortest. The desk's run with requirements.lock, all others with what the image has.
 all_pytests() {
   local file name i pid pids=() status=0
-  local names=(calls machines attacks middle)
-  local calls=(tests/e2e tests/broker tests/blockcuts)
+  local names=(calls machines attacks desk pages)
+  local calls=(tests/e2e tests/broker tests/blockcuts tests/hardware tests/signals tests/capture)
   local machines=(tests/systemd tests/attack/test_rooms.py tests/bench tests/board)
   local attacks=(tests/recorder tests/vault)
-  local middle=(tests/hardware tests/evidence tests/signals tests/capture)
+  local desk=() pages=()
   for file in tests/attack/test_*.py; do
     [[ $file = */test_rooms.py ]] || attacks+=("$file")
   done
   for file in tests/desk/test_*.py; do
     case $file in
-      */test_serve* | */test_watch*) ;;
-      */test_ingest* | */test_copy*) calls+=("$file") ;;
-      *) middle+=("$file") ;;
+      */test_serve* | */test_watch*) pages+=("$file") ;;
+      *) desk+=("$file") ;;
     esac
   done
   mkdir -p build
   trap 'kill "${pids[@]}" 2>/dev/null || true; exit 130' INT TERM
   for name in "${names[@]}"; do
     local -n part=$name
-    "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
+    local modules=$PWD/build/shipped
+    case $name in desk | pages) modules= ;; esac
+    PYTHONPATH=$modules "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
     pids+=($!)
   done
-  local elsewhere=("${calls[@]}" "${machines[@]}" "${attacks[@]}" "${middle[@]}")
-  "$BIN/pytest" tests "${elsewhere[@]/#/--ignore=}" 2>&1 </dev/null | tee build/rest.log || status=$?
+  local elsewhere=("${calls[@]}" "${machines[@]}" "${attacks[@]}" tests/desk)
+  PYTHONPATH=$PWD/build/shipped "$BIN/pytest" tests "${elsewhere[@]/#/--ignore=}" 2>&1 </dev/null |
+    tee build/rest.log || status=$?
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
   trap - INT TERM
   for i in "${!names[@]}"; do cat "build/${names[i]}.log"; done

@@ -31,6 +31,8 @@ from linetap.evidence.publickeys import (
     ssh_string,
 )
 
+OPENSSH_MAGIC = b"openssh-key-v1\0"
+
 type PublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey
 
 
@@ -111,16 +113,26 @@ def load_unit_key(data: bytes) -> Ed25519PrivateKey:
     return key
 
 
+def _has_passphrase(data: bytes) -> bool:
+    """By the file's own header (PROTOCOL.key of OpenSSH): how `cryptography` refuses such a key differs by version."""
+    body = data.partition(b"-----BEGIN OPENSSH PRIVATE KEY-----")[2].partition(b"-----END")[0]
+    try:
+        header = base64.b64decode(b"".join(body.split())[:96])  # magic and the cipher's name
+    except ValueError:
+        return False
+    return header.startswith(OPENSSH_MAGIC) and not header.startswith(OPENSSH_MAGIC + ssh_string(b"none"))
+
+
 def load_signing_key(data: bytes) -> Ed25519PrivateKey | p256.P256Key:
     """The same of any kind that signs here."""
     # 1 MB with all its formats, which who only checks a signature does not need.
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
+    if _has_passphrase(data):
+        raise HasPassphrase("the key has a passphrase: a unit's key has none")
     try:
         key = load_ssh_private_key(data, None)
-    except TypeError:
-        raise HasPassphrase("the key has a passphrase: a unit's key has none") from None
-    except (ValueError, UnsupportedAlgorithm):
+    except (TypeError, ValueError, UnsupportedAlgorithm):
         raise BadInput("not an OpenSSH private key: `linetap keygen unit` makes one") from None
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
         return p256.P256Key(key)
