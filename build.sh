@@ -60,6 +60,8 @@ usage: ./build.sh COMMAND
   test             install what is missing, then lint, types and every test
   setup            only the installing, into .venv; a second run takes seconds
   bench            the benchmarks: a table, and JSON in build/bench/
+  bench day [--seed N] [--days N] [--calls N] [--only CALL [--wav FILE]]
+                   a city hall's day of calls, and what the recorder made of them
   soak [MINUTES]   the long tests (default 60)
   image            the bootable image in build/image/
   hil [--quick]    that image in the emulated machine
@@ -255,6 +257,7 @@ case $command in
     ;;
   bench)
     setup
+    if [ "${1:-}" = day ]; then exec "$BIN/python" -m linetap.bench.day "${@:2}"; fi
     exec "$BIN/python" -m linetap.bench.measure "$@"
     ;;
   soak)

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from linetap.bench import exchangetones, fsk, synth, timing
 from linetap.bench.dialogue import add_talk
+from linetap.bench.heard import add_sounds
 from linetap.bench.scriptkeys import Call, Keys
 from linetap.bench.timing import PER_MS
-from linetap.bench.voices import Voices
+from linetap.bench.voices import Language, Voices
 
 if TYPE_CHECKING:
     from linetap.bench.timeline import LineTimeline
 
+SEIZED_AFTER_MS = 250  # of the last digit
 RING_TRIP_MS = 60  # the exchange takes so long to see the loop close and stop ringing
 NEAR_KEY_DBM0, FAR_KEY_DBM0 = (
     -7.0,
@@ -21,7 +23,7 @@ NEAR_KEY_DBM0, FAR_KEY_DBM0 = (
 )  # of each tone: a telephone on this line; one behind two lines and an exchange
 
 
-def play(call: Call, line: LineTimeline, language: str, voices: Voices) -> None:
+def play(call: Call, line: LineTimeline, language: Language, voices: Voices) -> None:
     times = timing.times_of(call)
     if call.direction == "in":
         _ring(call, line, times)
@@ -29,12 +31,13 @@ def play(call: Call, line: LineTimeline, language: str, voices: Voices) -> None:
         _dial(call, line, times)
     if times.answer is not None:
         if call.polarity:
-            line.reverse(times.answer, True)
+            line.reverse(times.answer, not call.seizure)
         if call.dense_dbm0 is not None:
             line.dense(times.answer, times.talk_to, call.dense_dbm0)
         add_talk(call, times, language, voices, line.add)
         _converse(call, line, times.answer)
         _fax(call, line, times.answer, times.talk_to)
+    add_sounds(call, times, line, voices)
     if times.far_gone is not None:
         _far_gone(call, line, times.far_gone, times.end)
     if times.off_hook is not None:
@@ -67,24 +70,32 @@ def _dial(call: Call, line: LineTimeline, times: timing.Times) -> None:
     spans = timing.digit_spans(call)
     tone_from = times.start + timing.DIAL_TONE_AFTER_MS
     tone_to = times.start + spans[0][0] if spans else times.end
-    if tone_to > tone_from:
+    if tone_to > tone_from and call.dial_tone and (spans or call.progress_s is None):
         _tone(line, "dial", tone_from, tone_to)
+    if call.second_dial and 0 < call.pause_after < len(spans):
+        before, after = spans[call.pause_after - 1][1], spans[call.pause_after][0]
+        _tone(line, "dial", times.start + min(before + timing.DIAL_TONE_AFTER_MS, after), times.start + after)
     for first, end, digit in spans:
         if call.dialling == "dtmf":
             line.add(times.start + first, synth.dtmf(digit, (end - first) * PER_MS))
             continue
         for i in range(timing.pulses(digit)):
             line.pulse(times.start + first + i * (timing.PULSE_BREAK_MS + timing.PULSE_MAKE_MS))
-    if times.dialled is not None and call.outcome in ("answered", "unanswered"):
-        _tone(line, "ringback", times.dialled + timing.POST_DIAL_MS, times.answer or times.end)
+    if times.dialled is None:
+        return
+    if call.seizure:
+        line.reverse(times.dialled + SEIZED_AFTER_MS, True)
+    first, end = timing.ringback_from(call, times.dialled), times.answer or times.end
+    if call.ringback and call.digits and call.outcome in ("answered", "unanswered") and first < end:
+        _tone(line, "ringback", first, end)
 
 
 def _converse(call: Call, line: LineTimeline, answer: int) -> None:
     """What happens in the middle of a call."""
     for flash in call.flash_at_s:
         at = answer + round(flash * 1000)
-        line.on_hook(at, call.bounce_ms, call.polarity)
-        line.off_hook(at + call.flash_ms, call.bounce_ms, call.polarity)
+        line.on_hook(at, call.bounce_ms, call.polarity != call.seizure)
+        line.off_hook(at + call.flash_ms, call.bounce_ms, call.polarity != call.seizure)
     for keys in call.keys:
         _press(keys, line, timing.keys_span(keys, answer)[0])
     for tone in call.tone:
@@ -111,7 +122,7 @@ def _fax(call: Call, line: LineTimeline, answer: int, end: int) -> None:
 
 def _far_gone(call: Call, line: LineTimeline, ms: int, end_ms: int) -> None:
     """The exchange tells by a tone that nobody is there, where it likes with a break of the loop before it."""
-    if call.polarity:
+    if call.polarity or call.seizure:
         line.reverse(ms, False)
     if call.loop_break_ms:
         line.break_loop(ms, call.loop_break_ms)

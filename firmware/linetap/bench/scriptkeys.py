@@ -12,14 +12,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from linetap.bench.callsounds import CallSound, Level, Network, Party, Seconds
 from linetap.bench.expect import Expect
 from linetap.bench.timing import times_of
 
 TAIL_MS = 3000  # after the last on-hook: longer than a flash, so that everybody knows it was one
 
 LineNumber = Annotated[int, Meta(ge=1, le=32)]
-Level = Annotated[float, Meta(ge=-90, le=0)]
-Seconds = Annotated[float, Meta(ge=0, le=86400)]
 ToneName = Literal["dial", "ringback", "busy", "congestion", "unobtainable", "call_waiting"]
 
 
@@ -84,8 +83,22 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     shake: bool = False  # ringing gets through to the hook comparator
     digits: Annotated[str, Meta(pattern=r"^[0-9*#A-D]*$", max_length=32)] = ""
     dialling: Literal["dtmf", "pulse"] = "dtmf"
+    dial_tone: bool = True
+    pause_after: Annotated[int, Meta(ge=0, le=31)] = 0  # of the digits; then nobody dials for `pause_s`
+    pause_s: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    second_dial: bool = False  # a dial tone in that pause
+    ringback: bool = True  # the exchange's; else only what `sound` says is heard
+    ringback_after_s: Annotated[float, Meta(ge=0, le=60)] = 1.2  # from the last digit
+    # From the last digit to the answer, to the end of waiting or to the busy tone; else so many `rings` are. Without
+    # digits it counts from the off-hook: a hotline.
+    progress_s: Annotated[float, Meta(ge=0, le=600)] | None = None
     hold_s: Annotated[float, Meta(ge=0.02, le=600)] = 1.0  # an accidental off-hook lasts so long
     polarity: bool = False  # the exchange reverses the loop while the far end is connected
+    seizure: bool = False  # ... and reverses it once when all is dialled, which is no answer
+    network: Network = Network()  # of whoever answers or calls
+    early: Network = Network()  # of what is heard from the last digit to the answer
+    sound: list[CallSound] = []
+    party: list[Party] = []
     fax: Literal["none", "answer", "answer_reversed", "calling"] = "none"  # the far end; its phase may turn (V.25)
     talk: list[str] = []  # said in turn, over and over until `talk_s` is up
     first_speaker: Literal["staff", "caller"] = "staff"

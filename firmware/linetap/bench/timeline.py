@@ -37,11 +37,11 @@ class LineTimeline:
         captured_db = front.captured_db if setup.captured_db is None else setup.captured_db
         self._gain = 10 ** (captured_db / 20)
         self._ringing_dbm0 = front.ringing_dbm0 - captured_db
-        self._key = (seed, setup.number)
+        self.key = (seed, setup.number)
         self._sign = 1 if setup.reversed else -1
         self.hook, self.ring = Track(0), Track(0)
         self.volts = Track(self._sign * round(setup.on_hook_v * 100))  # hundredths
-        self._sounds: list[tuple[int, Sound]] = [(0, Noise((*self._key, _NOISE), setup.noise_dbm0, FOREVER))]
+        self._sounds: list[tuple[int, Sound]] = [(0, Noise((*self.key, _NOISE), setup.noise_dbm0, FOREVER))]
         if setup.hum_dbm0 is not None:
             self._sounds.append((0, Hum(setup.hum_dbm0, FOREVER)))
         self._spans: npt.NDArray[np.int64] | None = None
@@ -91,11 +91,11 @@ class LineTimeline:
         self.add(ms, synth.Tones([(synth.RINGING_HZ, self._ringing_dbm0)], (end_ms - ms) * PER_MS))
 
     def dense(self, ms: int, end_ms: int, dbm0: float) -> None:
-        self.add(ms, Noise((*self._key, _DENSE, ms), dbm0, (end_ms - ms) * PER_MS))
+        self.add(ms, Noise((*self.key, _DENSE, ms), dbm0, (end_ms - ms) * PER_MS))
 
     def _hook(self, ms: int, value: int, bounce_ms: int) -> None:
-        bounce(self.hook, ms, value, bounce_ms, np.random.default_rng([*self._key, _BOUNCE, ms]))
-        self.add(ms, synth.click((*self._key, _CLICK, ms)))
+        bounce(self.hook, ms, value, bounce_ms, np.random.default_rng([*self.key, _BOUNCE, ms]))
+        self.add(ms, synth.click((*self.key, _CLICK, ms)))
 
     def _loop(self, volts: float, reversed_: bool) -> int:
         return (-self._sign if reversed_ else self._sign) * round(volts * 100)

@@ -18,7 +18,6 @@ FIRST_DIGIT_AFTER_MS = 1200
 DTMF_ON_MS, DTMF_OFF_MS = 90, 90  # of an exchange, and of a telephone that dials by itself
 KEY_ON_MS, KEY_OFF_MS = 160, 140  # of a finger
 PULSE_BREAK_MS, PULSE_MAKE_MS, PULSE_PAUSE_MS = 60, 40, 700
-POST_DIAL_MS = 1200
 CALLER_ID_BEFORE_MS = 400  # of digits, before the first burst
 CALLER_ID_AFTER_MS = 500  # of FSK, after it: GR-30 has 500 to 1500
 FAX_ANSWERS_AFTER_MS, FAX_ANSWER_MS = 1800, 3000  # ITU-T T.30: 1.8 to 2.5 s after the answer, for 2.6 to 4 s
@@ -53,7 +52,9 @@ def digit_spans(call: Call) -> list[tuple[int, int, str]]:
     """(first, end, digit) of every dialled digit, from the off-hook."""
     at = FIRST_DIGIT_AFTER_MS
     spans = []
-    for digit in call.digits:
+    for number, digit in enumerate(call.digits):
+        if number and number == call.pause_after:
+            at += round(call.pause_s * 1000)
         if call.dialling == "dtmf":
             spans.append((at, at + DTMF_ON_MS, digit))
             at += DTMF_ON_MS + DTMF_OFF_MS
@@ -62,6 +63,10 @@ def digit_spans(call: Call) -> list[tuple[int, int, str]]:
             spans.append((at, at + length, digit))
             at += length + PULSE_PAUSE_MS
     return spans
+
+
+def ringback_from(call: Call, dialled: int) -> int:
+    return dialled + round(call.ringback_after_s * 1000)
 
 
 def pulses(digit: str) -> int:
@@ -88,6 +93,10 @@ def hushed(call: Call, answer: int) -> list[Span]:
         if tone.tone != "call_waiting":
             first = answer + round(tone.at_s * 1000)
             spans.append((first, first + round(tone.for_s * 1000)))
+    for sound in call.sound:
+        if sound.after == "answer" and sound.alone and sound.for_s is not None:
+            first = answer + round(sound.at_s * 1000)
+            spans.append((first, first + round(sound.for_s * 1000)))
     joined: list[Span] = []
     for first, end in sorted(spans):
         if joined and first - joined[-1][1] <= CONNECTING_MS:
@@ -111,15 +120,20 @@ def _incoming(call: Call) -> Times:
 
 def _outgoing(call: Call) -> Times:
     start = round(call.start_s * 1000)
-    if not call.digits:
+    if not call.digits and call.progress_s is None:
         end = start + round(call.hold_s * 1000)
         return Times(start, start, start, None, None, end, end, None, end)
-    dialled = start + digit_spans(call)[-1][1]
-    ringback = dialled + POST_DIAL_MS
+    dialled = start + digit_spans(call)[-1][1] if call.digits else start
+    if call.progress_s is not None:
+        over = dialled + round(call.progress_s * 1000)
+    elif call.outcome in ("answered", "unanswered"):
+        over = ringback_from(call, dialled) + (call.rings - 1) * RING_PERIOD_MS + RING_ON_MS + PICKED_UP_AFTER_MS
+    else:
+        over = ringback_from(call, dialled)
     if call.outcome not in ("answered", "unanswered"):
-        end = ringback + round(call.busy_s * 1000)
-        return Times(start, start, start, dialled, None, end, end, ringback, end)
-    answer = ringback + (call.rings - 1) * RING_PERIOD_MS + RING_ON_MS + PICKED_UP_AFTER_MS
+        end = over + round(call.busy_s * 1000)
+        return Times(start, start, start, dialled, None, end, end, over, end)
+    answer = over
     if call.outcome == "unanswered":
         return Times(start, start, start, dialled, None, answer, answer, None, answer)
     return _connected(call, start, start, start, dialled, answer)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speech of two people, by espeak-ng, as a telephone line carries it: 8 kHz, 300-3400 Hz, a known level.
+"""Speech by espeak-ng, as a telephone line carries it: 8 kHz, 300-3400 Hz, a known level.
 
-An utterance is made once and kept in a folder under the hash of all that shapes it.
+An utterance, and any other clip, is made once and kept in a folder under the hash of all that shapes it.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import hashlib
 import os
 import subprocess
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from linetap.bench.synth import rms_of
+from linetap.bench.synth import F64, rms_of
 from linetap.errors import DeviceFault
 from linetap.ring import I16, RATE_HZ
 
-Speaker = Literal["staff", "caller"]
+Speaker = Literal["staff", "caller", "second", "colleague", "announcer"]
+Language = Literal["ko", "en"]
 ESPEAK_TIMEOUT_S = 30
 VERSION = 1  # of the processing below: a new number makes every utterance anew
 MADE_DBM0 = -16.0  # active speech level of what is kept
@@ -27,12 +29,18 @@ BAND_HZ = (300, 3400)
 _FRAME = RATE_HZ // 50
 _ACTIVE_BELOW_PEAK_DB = 35
 
-# espeak-ng has one Korean voice: its variants, pitch (-p) and words a minute (-s) make two people of it.
+# espeak-ng has one Korean voice: its variants, pitch (-p) and words a minute (-s) make several people of it.
 _VOICES: dict[tuple[str, Speaker], tuple[str, int, int]] = {
     ("ko", "staff"): ("ko+f3", 55, 165),
     ("ko", "caller"): ("ko+m3", 35, 150),
+    ("ko", "second"): ("ko+f2", 45, 155),
+    ("ko", "colleague"): ("ko+m7", 50, 175),
+    ("ko", "announcer"): ("ko+f4", 60, 145),
     ("en", "staff"): ("en-us+f3", 55, 165),
     ("en", "caller"): ("en-us+m3", 35, 150),
+    ("en", "second"): ("en-us+f2", 45, 155),
+    ("en", "colleague"): ("en-us+m7", 50, 175),
+    ("en", "announcer"): ("en-us+f4", 60, 145),
 }
 
 
@@ -47,12 +55,16 @@ class Voices:
     def say(self, text: str, language: str, speaker: Speaker) -> I16:
         """DeviceFault `no_speech` when espeak-ng is missing, hangs or says nothing."""
         voice = _VOICES[language, speaker]
-        name = hashlib.sha256(repr((VERSION, voice, text)).encode()).hexdigest()[:24]
+        return self.kept((VERSION, voice, text), lambda scratch: _band_limited(*_speak(text, voice, scratch)))
+
+    def kept(self, shaped_by: tuple[object, ...], make: Callable[[Path], I16]) -> I16:
+        """What `make` makes, given the name of a scratch file, once for all that shapes it."""
+        name = hashlib.sha256(repr(shaped_by).encode()).hexdigest()[:24]
         if name not in self._loaded:
             path = self._folder / f"{name}.npy"
             if not path.exists():
                 fresh = path.with_name(f".{name}.{os.getpid()}.npy")
-                np.save(fresh, _band_limited(*_speak(text, voice, fresh.with_suffix(".wav"))))
+                np.save(fresh, make(fresh.with_suffix(".wav")))
                 fresh.replace(path)
             self._loaded[name] = np.load(path)
         return self._loaded[name]
@@ -86,7 +98,11 @@ def _band_limited(samples: I16, rate_hz: int) -> I16:
 
     divisor = int(np.gcd(rate_hz, RATE_HZ))
     speech = resample_poly(samples.astype(np.float64), RATE_HZ // divisor, rate_hz // divisor)
-    speech = sosfilt(butter(4, BAND_HZ, "bandpass", fs=RATE_HZ, output="sos"), speech)
+    return at_made_level(sosfilt(butter(4, BAND_HZ, "bandpass", fs=RATE_HZ, output="sos"), speech))
+
+
+def at_made_level(speech: F64) -> I16:
+    """The same with its active level at MADE_DBM0. DeviceFault: there is nothing in it."""
     frames = speech[: len(speech) // _FRAME * _FRAME].reshape(-1, _FRAME)
     power = (frames**2).mean(axis=1)
     if not power.size or power.max() < 1:

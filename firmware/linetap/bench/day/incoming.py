@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Incoming calls: of citizens, of colleagues who pass one on, of machines, of the door."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from linetap.bench.callsounds import Network, Party
+from linetap.bench.day.draw import Draw
+from linetap.bench.day.truth import NOTICE_KEY, Sketch, Wants
+from linetap.bench.scriptkeys import Call, CallerId, ExchangeTone, Keys
+
+TOLD: tuple[Literal["none", "bell202", "v23", "dtmf"], ...] = ("none", "bell202", "v23", "dtmf")
+OFFICE = Network(noise_dbm0=-70.0)
+
+
+def answered(draw: Draw) -> Sketch:
+    return _in(draw, "recorded", **draw.talk())
+
+
+def answered_in_burst(draw: Draw) -> Sketch:
+    """Picked up while it rings."""
+    return _in(draw, "recorded", **draw.talk(answer_in_burst_ms=draw.whole(100, 900), shake=draw.chance(0.3)))
+
+
+def far_hangs_up(draw: Draw) -> Sketch:
+    """Busy tone, and staff puts the handset down."""
+    return _in(draw, "recorded", **draw.talk(ends="far", busy_s=draw.between(1, 8)))
+
+
+def far_hangs_up_dial_tone(draw: Draw) -> Sketch:
+    """Dial tone, where the PBX gives no busy tone."""
+    keys = draw.talk()
+    gone = float(keys["talk_s"])
+    keys["talk_s"] = gone + 6
+    return _in(draw, "recorded", tone=[ExchangeTone(at_s=gone, tone="dial", for_s=5.5)], **keys)
+
+
+def quick_hang_up(draw: Draw) -> Sketch:
+    """Whoever called hears the notice and hangs up, or has the wrong number."""
+    return _in(draw, "either", **draw.talk(talk_after_s=0.4, talk_s=draw.between(0.8, 3.2),
+                                           ends=draw.pick(["staff", "far"])))  # fmt: skip
+
+
+def missed(draw: Draw) -> Sketch:
+    return _in(draw, "not", outcome="unanswered")
+
+
+def call_waiting(draw: Draw) -> Sketch:
+    """One beep in the ear of staff, who goes on talking."""
+    beep = draw.sound("tone", draw.between(6, 9), after="answer", hz=[350.0, 440.0], for_s=0.25, dbm0=-18.0)
+    return _in(draw, "recorded", **draw.talk(sound=[beep]))
+
+
+def call_waiting_taken(draw: Draw) -> Sketch:
+    """One beep, a flash, and somebody else is on the line."""
+    at = draw.between(8, 10)
+    beep = draw.sound("tone", at - 2, after="answer", hz=[350.0, 440.0], for_s=0.25, dbm0=-18.0)
+    party = Party(at_s=at + 0.8, network=draw.network(), dbm0=draw.between(-28, -18))
+    return _in(draw, "recorded", **draw.talk(sound=[beep], flash_at_s=[at], party=[party], talk_s=22.0))
+
+
+def transferred_in(draw: Draw) -> Sketch:
+    """A colleague calls, says who is there, and hangs up: then the citizen is on the line. Staff presses the key that
+    plays the notice now, or forgets."""
+    at = draw.between(6, 9)
+    keys = draw.talk(talk_s=24.0, network=OFFICE)
+    hold = draw.sound("music", at - 1.5, after="answer", for_s=1.5, alone=True, dbm0=draw.between(-30, -20))
+    party = Party(at_s=at, network=draw.network(), dbm0=draw.between(-30, -18))
+    pressed = [Keys(at_s=at + draw.between(0.8, 2.0), digits=NOTICE_KEY)] if draw.chance(0.5) else []
+    caller = CallerId(kind="bell202", number=draw.internal())
+    return _in(draw, "recorded", **keys | {"rings": 2, "caller_id": caller, "party": [party], "keys": pressed,
+                                           "sound": [hold] if draw.chance(0.6) else []})  # fmt: skip
+
+
+def internal(draw: Draw) -> Sketch:
+    caller = CallerId(kind="bell202", number=draw.internal())  # told behind the first burst of ringing
+    return _in(draw, "not", "internal", **draw.talk(network=OFFICE, talk_s=8.0, rings=2, caller_id=caller))
+
+
+def fax_calls(draw: Draw) -> Sketch:
+    """1100 Hz every 3.5 s, and nobody there; also under our own notice."""
+    return _in(draw, "not", "fax", fax="calling", talk_s=14.0)
+
+
+def door_phone(draw: Draw) -> Sketch:
+    """Rings short, nobody's number; who stands outside is far from its microphone."""
+    keys = draw.talk(talk_s=draw.between(9, 12))
+    door = Network(noise_dbm0=draw.between(-56, -46))
+    opened = [Keys(at_s=keys["talk_s"] - 1.5, digits="5")]
+    more = {"caller_dbm0": draw.between(-34, -26), "network": door, "keys": opened}
+    return _in(draw, "recorded", **keys | more | {"caller_id": CallerId()})
+
+
+def _in(draw: Draw, wants: Wants, why: str = "", **keys: Any) -> Sketch:
+    kind = draw.pick(TOLD)
+    caller = CallerId() if kind == "none" else CallerId(kind=kind, number="010" + draw.digits(8))
+    base: dict[str, Any] = {"rings": draw.whole(1, 4), "caller_id": caller}
+    return Sketch(call=Call(line=1, start_s=0, direction="in", **base | keys), wants=wants, why=why)

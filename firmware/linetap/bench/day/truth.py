@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A call of the day, and what is true of it. Milliseconds from the start of its hour, as the script has them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from linetap.bench.dialogue import utterances
+from linetap.bench.scriptkeys import Call
+from linetap.bench.timing import PER_MS, times_of
+from linetap.bench.voices import Voices
+
+# What has to become of it. `either`: a party was on the line for so short a time, or is a machine, that both are right.
+Wants = Literal["recorded", "not", "either"]
+NOTICE_KEY = "**1"  # the default
+SHORT_MS = 4000  # whoever hangs up so soon after the answer cannot have had the whole notice
+
+
+class Sketch(msgspec.Struct, frozen=True, kw_only=True):
+    """A call as its kind has drawn it, before it has a line and a time."""
+
+    call: Call
+    wants: Wants
+    why: str = ""  # of one that is not to be recorded: internal, emergency, fax, modem
+
+
+class Truth(msgspec.Struct, frozen=True, kw_only=True):
+    kind: str
+    wants: Wants
+    why: str
+    began_ms: int
+    ended_ms: int
+    answer_ms: int | None  # when the far party answered; None: never
+    parties_ms: list[int] = []  # when another party came on the line
+    keys_ms: list[int] = []  # when staff asked for the notice by key
+    says: list[tuple[str, int, int]] = []  # who speaks, from when to when
+
+
+class DayCall(msgspec.Struct, frozen=True, kw_only=True):
+    number: int  # from 1
+    hour: int  # all lines begin anew with each
+    call: Call
+    truth: Truth
+
+
+def truth_of(kind: str, sketch: Sketch, call: Call, voices: Voices) -> Truth:
+    """`call`: the sketch's, with its line and time."""
+    times = times_of(call)
+    wants, answer = sketch.wants, times.answer
+    if wants == "recorded" and answer is not None and (times.far_gone or times.end) - answer < SHORT_MS:
+        wants = "either"
+    says: list[tuple[str, int, int]] = [
+        (speaker, at, at + said.length // PER_MS) for at, said, speaker in utterances(call, times, "ko", voices)
+    ]
+    return Truth(
+        kind=kind,
+        wants=wants,
+        why=sketch.why,
+        began_ms=times.start,
+        ended_ms=times.end,
+        answer_ms=answer,
+        parties_ms=[] if answer is None else [answer + round(party.at_s * 1000) for party in call.party],
+        keys_ms=[]
+        if answer is None
+        else [answer + round(keys.at_s * 1000) for keys in call.keys if keys.digits == NOTICE_KEY],
+        says=says,
+    )

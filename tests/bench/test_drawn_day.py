@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The day that is drawn: its truth against the rendered lines, read here by other means; and the table's counting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from linetap.bench.day import calls, recorder
+from linetap.bench.day.command import Bench
+from linetap.bench.day.confusion import Table
+from linetap.bench.day.truth import DayCall
+from linetap.bench.voices import Voices
+from linetap.config.schema import Recording
+from linetap.notices import Notice, load_notices
+from linetap.notices.defaults import make_default_notices
+from linetap.recorder.calls.answer import answered
+from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.table import TABLE
+from linetap.recorder.replay.events import Levels
+from linetap.recorder.signals.event import Event
+from linetap.ring import I16
+
+VOICES = Path(__file__).parents[2] / "build" / "voices"  # kept from run to run, under the hash of all that shapes them
+SEED, COUNT = 7, 32
+FULL_SCALE_DBM0 = 3.14  # ITU-T G.711, clause 5: a sine of the highest code
+
+
+@pytest.fixture(scope="module")
+def voices() -> Voices:
+    return Voices(VOICES)
+
+
+@pytest.fixture(scope="module")
+def notices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Notice]:
+    folder = tmp_path_factory.mktemp("notices")
+    make_default_notices(folder)
+    return load_notices(folder)
+
+
+@pytest.fixture(scope="module")
+def day(voices: Voices) -> list[DayCall]:
+    return calls.calls_of_day(SEED, COUNT, voices)
+
+
+@pytest.fixture(scope="module")
+def lines(day: list[DayCall], voices: Voices) -> tuple[I16, Levels]:
+    return recorder.rendered(calls.script_of(day, SEED), list(range(1, calls.LINES + 1)), voices)
+
+
+def dbm0(samples: I16) -> float:
+    return float(10 * np.log10(max(1e-9, (samples.astype(float) ** 2).mean() / (32767**2 / 2))) + FULL_SCALE_DBM0)
+
+
+def goertzel_dbm0(samples: I16, hz: float) -> float:
+    """Of one frequency, by its definition."""
+    turn = np.exp(-2j * np.pi * hz / 8000 * np.arange(len(samples)))
+    peak = 2 * abs((samples * turn).mean())
+    return float(20 * np.log10(max(1e-9, peak / 32767)) + FULL_SCALE_DBM0)
+
+
+def test_more_calls_change_none_of_those_before(day: list[DayCall], voices: Voices) -> None:
+    assert calls.calls_of_day(SEED, COUNT // 2, voices) == day[: COUNT // 2]
+    assert calls.calls_of_day(SEED + 1, COUNT // 2, voices) != day[: COUNT // 2]
+
+
+def test_the_hook_opens_and_closes_where_the_truth_says(day: list[DayCall], lines: tuple[I16, Levels]) -> None:
+    seen = 0
+    for each in day:
+        hook = lines[1].hook[each.call.line - 1]
+        truth = each.truth
+        first = truth.began_ms if each.call.direction == "out" else truth.answer_ms
+        if first is None:
+            assert not hook[truth.began_ms : truth.ended_ms].any()
+            continue
+        assert not hook[first - 1]
+        assert hook[first + 20]  # bounce is over
+        assert hook[truth.ended_ms - 1]
+        assert not hook[truth.ended_ms + 20]
+        seen += 1
+    assert seen > COUNT // 2
+
+
+def test_ringback_is_on_the_line_until_the_answer_and_not_behind_it(voices: Voices) -> None:
+    day = [
+        each
+        for each in calls.calls_of_day(11, 40, voices)
+        if each.truth.kind in ("out: ringback", "out: second dial tone")
+    ]
+    assert len(day) >= 3
+    audio, _ = recorder.rendered(calls.script_of(day, 11), list(range(1, calls.LINES + 1)), voices)
+    for each in day:
+        answer, line = each.truth.answer_ms, audio[each.call.line - 1]
+        assert answer is not None
+        dialled = answer - round(1000 * (each.call.progress_s or 0))
+        first = dialled + round(1000 * each.call.ringback_after_s)
+        for at in range(first + 100, answer - 400, 3000):  # a burst each three seconds
+            assert min(goertzel_dbm0(line[8 * at : 8 * (at + 300)], hz) for hz in (440, 480)) > -35
+        for at in range(answer + 20, each.truth.ended_ms - 400, 3000):
+            both = [goertzel_dbm0(line[8 * at : 8 * (at + 300)], hz) for hz in (440, 480)]
+            assert min(both) < -35
+
+
+def test_who_speaks_is_heard_where_the_truth_says(day: list[DayCall], lines: tuple[I16, Levels]) -> None:
+    heard = 0
+    for each in day:
+        line = lines[0][each.call.line - 1]
+        for who, first, end in each.truth.says:
+            if end - first > 500 and not (who == "caller" and each.call.caller_dbm0 < -35):
+                assert dbm0(line[8 * first : 8 * end]) > -48, (each.number, who)
+                heard += 1
+    assert heard > COUNT
+
+
+def test_a_recorder_that_announces_at_once_is_counted_as_before_the_answer(
+    monkeypatch: pytest.MonkeyPatch, voices: Voices, notices: dict[str, Notice]
+) -> None:
+    def at_once(line: LineContext, event: Event) -> None:
+        line.call.dialled += event.text
+        answered(line, event, "tone")
+
+    monkeypatch.setitem(TABLE, ("off_hook", "digit"), at_once)
+    table = Table()
+    Bench(voices, notices, Recording(internal_pattern="^x$")).day(SEED, COUNT, table)
+    wanted = [
+        each.number
+        for each in calls.calls_of_day(SEED, COUNT, voices)
+        if each.truth.kind.startswith("out:") and each.truth.wants == "recorded" and each.call.digits
+    ]
+    assert len(wanted) > COUNT // 5
+    before = {failure.call for failure in table.failures if "announced before" in failure.faults}
+    assert before >= set(wanted)
+    assert table.total("unanswered") > 0
+    assert {failure.call for failure in table.failures if "full_wrongly" in failure.faults} <= before
+    assert table.total("full_wrongly") > len(wanted) // 2
+
+
+def test_a_recorder_that_keeps_no_record_loses_every_call(
+    monkeypatch: pytest.MonkeyPatch, voices: Voices, notices: dict[str, Notice]
+) -> None:
+    monkeypatch.setattr(recorder, "follow", lambda *_args: ([], {}))
+    table = Table()
+    Bench(voices, notices, Recording()).day(SEED, 8, table)
+    assert table.total("lost") == 8
