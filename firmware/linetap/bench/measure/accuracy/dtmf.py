@@ -27,6 +27,8 @@ LIMITS = {
     "-1.4 %": Case(off_percent=-1.4),
     "15 dB S/N": Case(snr_db=15),
     "-26 dBm0, 15 dB S/N": Case(-26, -26, snr_db=15),
+    "-32 dBm0": Case(-32, -32),
+    "-32 dBm0, 15 dB S/N": Case(-32, -32, snr_db=15),
     "column above, +1.4 %, 15 dB S/N": Case(-13.5, -10, 1.4, snr_db=15),
     "column below, -1.4 %, 15 dB S/N": Case(-10, -17.5, -1.4, snr_db=15),
 }

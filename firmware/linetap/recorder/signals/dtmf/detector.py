@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from linetap.config.numbers import DtmfNumbers
 from linetap.recorder.signals.dtmf.gate import BLOCK, NOTHING, WINDOW, Gate
+from linetap.recorder.signals.dtmf.hum import CYCLE, HumFit
 from linetap.recorder.signals.dtmf.keys import FRAMES_PER_MS, KEYS
 from linetap.recorder.signals.dtmf.press import HOP, REACH, Ear, Stretch
 
 # The longest look back: a run's beginning or a piece left over, then the longest piece, then the ear's reach.
-_HISTORY = 1120
+_HISTORY = 1440
 _PIECE = 960  # frames of a held key judged at once
 _BEFORE = 2 * BLOCK  # a tone may begin so long before the first window that passed the gate
 _AFTER = 2 * BLOCK
@@ -70,13 +71,18 @@ def _gate(numbers: DtmfNumbers) -> Gate:
     return Gate(numbers)
 
 
+@lru_cache(maxsize=8)
+def _hum(numbers: DtmfNumbers) -> HumFit:
+    return HumFit(numbers)
+
+
 class DtmfDetector:
     """Follows `lines` lines; see the package for the rules all detectors keep."""
 
     def __init__(self, lines: int, numbers: DtmfNumbers | None = None) -> None:
         self._lines = lines
         self._numbers = numbers or DtmfNumbers()
-        self._gate, self._ear = _gate(self._numbers), _ear(self._numbers)
+        self._gate, self._ear, self._hum = _gate(self._numbers), _ear(self._numbers), _hum(self._numbers)
         self._tone_min = self._numbers.tone_min_ms * FRAMES_PER_MS
         self._bridge = self._numbers.bridge_ms * FRAMES_PER_MS
         self.lose_sight()
@@ -151,7 +157,8 @@ class DtmfDetector:
         if until <= run.done:
             return []
         until -= (until - run.done) % HOP
-        piece = heard[run.done - REACH - begin : until + REACH - begin]
+        first, end = run.done - REACH - begin, until + REACH - begin
+        piece = self._hum.without(heard[min(first, end - CYCLE) : end], end - first)
         stretches, run.reference = self._ear.hear(piece, run.done - REACH, run.key, run.reference)
         run.done = until + HOP
         if more and stretches and stretches[-1].end >= until and until - stretches[-1].start < _PIECE // 3:

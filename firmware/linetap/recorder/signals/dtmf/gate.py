@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from linetap.config.numbers import DtmfNumbers
 from linetap.evidence.g711 import FULL_SCALE_DBM0, RATE_HZ
+from linetap.recorder.signals.dtmf.hum import low_space
 from linetap.recorder.signals.dtmf.keys import COLUMNS_HZ, ROWS_HZ
 
 BLOCK = 80
@@ -31,7 +32,9 @@ class Gate:
         hz = np.array([*ROWS_HZ, *COLUMNS_HZ, *numbers.beneath_hz])
         angle = 2 * np.pi * hz[:, None] / RATE_HZ
         phase = angle * np.arange(BLOCK)
-        self._kernel = (np.vstack([np.cos(phase), np.sin(phase)]) * np.sqrt(2 / WINDOW)).astype(np.float32)  # (20, 80)
+        waves = np.vstack([np.cos(phase), np.sin(phase)]) * np.sqrt(2 / WINDOW)  # (20, 80)
+        self._waves = len(waves)
+        self._kernel = np.vstack([waves, low_space(numbers.low_hz, BLOCK)]).astype(np.float32)
         # The second block's phases count from its own beginning: they are turned back to the window's.
         turn = angle * BLOCK
         self._straight = np.stack([np.cos(turn), np.cos(turn)]).astype(np.float32)  # (2, 10, 1)
@@ -52,7 +55,9 @@ class Gate:
         count, lines = energy.shape
         if len(loud) < lines:
             blocks, energy = blocks[:, loud], energy[:, loud]
-        parts = (self._kernel @ blocks.reshape(-1, BLOCK).T).reshape(2, len(self._kernel) // 2, -1)
+        seen = self._kernel @ blocks.reshape(-1, BLOCK).T
+        low = np.einsum("kb,kb->b", seen[self._waves :], seen[self._waves :])
+        parts = seen[: self._waves].reshape(2, self._waves // 2, -1)
         second = parts[:, :, len(loud) :]
         both = self._straight * second
         both += self._across * second[::-1]
@@ -61,7 +66,7 @@ class Gate:
         power = both[0] + both[1]
         row, column = power[:4].max(axis=0), power[4:8].max(axis=0)
         weaker, tones = np.minimum(row, column), row + column
-        rest = energy.reshape(-1) - power[8] - power[9]
+        rest = energy.reshape(-1) - power[8] - power[9] - low[: -len(loud)] - low[len(loud) :]
         passed = np.flatnonzero((weaker > self._floor) & (tones > _SHARE_MIN * rest) & (tones < _TWIST_MAX * weaker))
         if not len(passed):
             return None

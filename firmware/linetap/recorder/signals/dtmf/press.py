@@ -57,13 +57,12 @@ class Ear:
         self._beneath = _waves(np.array(numbers.beneath_hz), _LONGEST)
 
     def hear(
-        self, audio: NDArray[np.int16], frame: int, key: int, before: tuple[float, float]
+        self, x: F64, frame: int, key: int, before: tuple[float, float]
     ) -> tuple[list[Stretch], tuple[float, float]]:
-        """Stretches in `audio` (n,) from `frame`, n whole hops, and the amplitudes they were measured against.
+        """Stretches in audio `x` (n,) from `frame`, n whole hops, and the amplitudes they were measured against.
 
         `before`: those of the piece before; the noise behind a digit is not to be measured against itself.
         """
-        x = audio.astype(np.float64)
         halves = x.reshape(-1, HOP) @ self._fits[key]  # (n / HOP, 8): of a window's first half, of its second
         parts = halves[:-1, :4] + halves[1:, 4:]
         tones: Complex = parts[:, :2] + 1j * parts[:, 2:]  # (windows, 2): row, column
