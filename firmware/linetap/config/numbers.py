@@ -64,6 +64,51 @@ class VoiceNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     talk_outlasts: int = 4  # ours: voice outlasts so much silence; half a second said and nobody there is soon void
 
 
+class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What tells the sounds apart that a line may carry. A window is 32 ms, a chunk eight of them."""
+
+    sound_min_dbm0: float = -45.0  # ours: below is silence, on a line that is not worn
+    active_above_db: float = 4.0  # ours: above the quietest window of the last second; noise alone stays below
+    pause_ms: int = 240  # ours: between words; what comes behind a longer one is judged anew
+    silence_ms: int = 1000  # ours: longer than a speaker's pause for breath
+    announcement_ms: int = 3000  # ours: who answers a telephone says less at once, then waits for the other
+    decide_windows: int = 16  # ours: half a second of sound, without its pauses
+    tone_ms: int = 180  # ours: longer than a vowel that keeps its pitch
+    steady_flux_max: float = 0.25  # ours, measured: pairs 40 Hz apart beat with 0.22, vowels glide with 0.3 and more
+    steady_share_min: float = 0.95  # ours: of the power in one peak or two; 20 dB S/N leave 0.99
+    run_bins: float = 0.6  # ours: 19 Hz; a steady tone's centre moves by less
+    run_min_ms: int = 90  # ours: shorter is a vowel
+    sit_hz: tuple[float, float, float] = (950.0, 1400.0, 1800.0)  # ITU-T E.180 and Q.35
+    sit_tolerance_hz: float = 55.0  # Q.35: +-50 Hz; 913.8 to 1776.7 Hz of North America are within that
+    sit_min_ms: int = 180  # Q.35: 330 ms; North America also 274 ms; an edge takes a window
+    sit_max_ms: int = 480  # Q.35: 330 +-70 ms, North America also 380 ms
+    sit_gap_ms: int = 100  # Q.35: up to 30 ms; an edge takes two windows
+    period_min_ms: int = 350  # ours: congestion of 0.2 s on, 0.2 s off (memory) is the shortest
+    period_max_ms: int = 7000  # ours: ringback of 2 s on, 4 s off and room
+    period_tolerance: float = 0.05  # ours: a PBX counts its cadence with a quartz; the burst's edges are 32 ms unsure
+    lone_period_ms: int = 1500  # ours: two bursts so far apart have a third awaited; of shorter periods, a fourth
+    edge_ms: int = 70  # ours: two windows
+    melody_changes: int = 3  # ours: of pitch within melody_ms; a special information tone has two
+    melody_ms: int = 3000  # ours
+    music_tone_ms: int = 1200  # ours: a note held in music is shorter
+    noise_chunks: int = 4  # ours: in a second of one level and a flat spectrum there is no voice
+    noise_flat_min: float = -2.5  # ours: ln of the spectrum's flatness: white noise -0.6, music -3 and less
+    noise_range_db: float = 5.0  # ours: a second of white noise or of a modem's data stays within this
+    # Fitted to 2 h of asterisk's prompts in four languages, espeak-ng's Korean and English, and an hour of music, a
+    # third of it with somebody's voice over it; order: `recorder/signals/sound/recent.py`. `bench accuracy` judges it.
+    speech_weights: tuple[float, ...] = (
+        0.0, 64.66, -12.62, 6.172, -1.696, -0.08145, -0.1333, 0.9592, 15.71, 3.114, 4.088, -3.767, 0.3629, -0.0798,
+        1.478, 0.1884, 0.3605,
+    )  # fmt: skip
+    speech_bias: float = -29.86
+    score_keeps: float = 0.6  # ours: of the sum of scores from chunk to chunk
+    score_min: float = 1.0  # ours: of that sum; less says nothing
+    score_sure: float = 4.0  # ours: one chunk is enough
+    channel_change_db: float = 5.0  # ours: of the noise between sounds
+    channel_ms: int = 768  # ours: so long it keeps its new level
+    channel_quiet_windows: int = 6  # ours: of a chunk's eight are without sound, else it does not count
+
+
 class PulseNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Dial pulses. Breaks shorter than the hook's debounce are not seen, whatever stands here."""
 

@@ -16,6 +16,7 @@ from linetap.config.numbers import (
     MeterNumbers,
     ProofNumbers,
     PulseNumbers,
+    SoundNumbers,
     ToneShape,
     VoiceNumbers,
 )
@@ -45,6 +46,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     tones: BankNumbers = BankNumbers()
     cadence: CadenceNumbers = CadenceNumbers()
     voice: VoiceNumbers = VoiceNumbers()
+    sound: SoundNumbers = SoundNumbers()
     dtmf: DtmfNumbers = DtmfNumbers()
     fsk: FskNumbers = FskNumbers()
     caller_id: CallerIdNumbers = CallerIdNumbers()

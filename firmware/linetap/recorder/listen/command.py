@@ -22,6 +22,8 @@ from linetap.recorder.signals.caller.callerid import caller_id
 from linetap.recorder.signals.caller.fsk import Modem, demodulate_by
 from linetap.recorder.signals.dtmf.detector import DtmfDetector
 from linetap.recorder.signals.hook.hookline import HookLine
+from linetap.recorder.signals.sound.detector import SoundDetector
+from linetap.recorder.signals.sound.events import SoundEvent, SoundHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.recorder.signals.tones.events import FaxHeard, ToneGone, ToneHeard, VoiceHeard
 from linetap.ring import I16, MAX_LINES, RATE_HZ
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     profile = _profile(args.profile, args.config)
     lines = _channels(args.audio)
     audio = read_wav(args.audio, lines)
-    heard = [*_digits(audio, profile), *_tones(audio, profile), *_callers(audio, profile)]
+    heard = [*_digits(audio, profile), *_tones(audio, profile), *_sounds(audio, profile), *_callers(audio, profile)]
     if args.events is not None:
         heard += _levels(args.events, audio, profile)
     for event in sorted(heard, key=lambda event: (event["t"], event["line"])):
@@ -123,6 +125,18 @@ def _tones(audio: I16, profile: Profile) -> list[Heard]:
                 case VoiceHeard(line, _, at):
                     heard.append(_event(line, at, "voice"))
     return heard
+
+
+def _sounds(audio: I16, profile: Profile) -> list[Heard]:
+    detector = SoundDetector(len(audio), profile)
+    return [_sound(sound) for first, block in _blocks(audio) for sound in detector.follow(block, first)]
+
+
+def _sound(sound: SoundEvent) -> Heard:
+    if not isinstance(sound, SoundHeard):
+        return _event(sound.line, sound.at, "channel")
+    more = {"level_dbm0": sound.level_dbm0, "period_ms": sound.period_ms, "on_ms": sound.on_ms}
+    return _event(sound.line, sound.at, "sound", sound=sound.sound, **{name: of for name, of in more.items() if of})
 
 
 def _callers(audio: I16, profile: Profile) -> list[Heard]:

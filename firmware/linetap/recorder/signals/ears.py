@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from linetap.config.profile import Profile
 from linetap.recorder.signals.dtmf.detector import DtmfDetector
 from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.sound.detector import SoundDetector
+from linetap.recorder.signals.sound.events import ChannelChanged, SoundEvent, SoundHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.recorder.signals.tones.events import (
     FaxGone,
@@ -29,6 +31,7 @@ class _Group:
         self.places = places
         self.dtmf = DtmfDetector(len(places), profile.dtmf)
         self.tones = ToneDetector(len(places), profile)
+        self.sounds = SoundDetector(len(places), profile)
 
 
 class Ears:
@@ -49,6 +52,7 @@ class Ears:
             if batch.gap is not None:
                 group.dtmf.lose_sight()
                 group.tones.lose_sight()
+                group.sounds.lose_sight()
                 continue
             audio: I16 = batch.audio if len(group.places) == self._lines else batch.audio[group.places]
             for digit in group.dtmf.follow(audio, batch.frame):
@@ -56,11 +60,17 @@ class Ears:
                 heard[group.places[digit.line]].append(event)
             for sound in group.tones.follow(audio, batch.frame):
                 heard[group.places[sound.line]].append(_event(sound))
+            for other in group.sounds.follow(audio, batch.frame):
+                heard[group.places[other.line]].append(_event(other))
         return heard
 
 
-def _event(sound: ToneEvent) -> Event:
+def _event(sound: ToneEvent | SoundEvent) -> Event:
     match sound:
+        case SoundHeard(_, known, at, name, level_dbm0, period_ms, on_ms):
+            return Event(known, "sound", at, name, level_dbm0, period_ms, on_ms)
+        case ChannelChanged(_, known, at):
+            return Event(known, "channel", at)
         case ToneHeard(_, known, at, tone):
             return Event(known, "tone", at, tone)
         case ToneGone(_, known, at, tone):

@@ -10,6 +10,7 @@ import msgspec
 EventName = Literal[
     "ringing", "ring_gone", "off_hook", "on_hook", "flash", "polarity",
     "loop_break", "digit", "tone", "tone_gone", "voice", "talk", "fax_maybe", "fax_gone", "fax", "neighbour",
+    "sound", "channel",
     "notice_started", "notice_ended", "notice_broken", "deadline", "limit", "call_time",
 ]  # fmt: skip
 
@@ -20,8 +21,10 @@ class Event(msgspec.Struct, frozen=True):
     known: int
     name: EventName
     at: int
-    text: str = ""  # the digit, the tone
-    level_dbm0: float = 0.0  # of one tone of a digit; pulses have 0
+    text: str = ""  # the digit, the tone, the sound
+    level_dbm0: float = 0.0  # of one tone of a digit, pulses have 0; of a sound
+    period_ms: int = 0  # of the sounds "cadence" and "cadence_over": from burst to burst ...
+    on_ms: int = 0  # ... and how long one lasts
 
     @property
     def turn(self) -> tuple[int, bool, EventName, int, str, float]:

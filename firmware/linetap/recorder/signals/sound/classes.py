@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of silence, noise, tone, music and speech fills a line, chunk by chunk, and when that is another one.
+
+Speech is told from music by weights that were fitted to recorded people and music through telephone codecs
+(`SoundNumbers.speech_weights`); a sound is called by a name when two chunks have said so, or one surely.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linetap.config.numbers import SoundNumbers
+from linetap.recorder.signals.sound.events import SoundHeard, SoundName
+from linetap.recorder.signals.sound.recent import CHUNK_WINDOWS, Recent, score
+from linetap.recorder.signals.sound.runs import RunLine
+from linetap.recorder.signals.sound.windows import F32, SIZE
+from linetap.ring import RATE_HZ
+
+Bools = NDArray[np.bool_]
+CHUNK = CHUNK_WINDOWS * SIZE
+
+
+class _Line(msgspec.Struct):
+    """Times are frames."""
+
+    sound: SoundName = "silence"
+    candidate: SoundName = "silence"
+    seen: int = 0  # chunks in a row that say so
+    since: int = 0  # where sound began after the last pause
+    last_loud: int = -(1 << 40)  # the end of the last window with sound
+    scores: float = 0.0  # of speech against music, the older the less
+    speech_at: int = 0
+    long: bool = False  # the speech is an announcement: said
+
+
+class Classes:
+    def __init__(self, lines: int, numbers: SoundNumbers) -> None:
+        self._numbers = numbers
+        self._lines = [_Line() for _ in range(lines)]
+        self._idle: Bools = np.ones(lines, dtype=np.bool_)  # silent, and said so
+        self._pause = round(numbers.pause_ms * RATE_HZ / 1000)
+        self._silence = round(numbers.silence_ms * RATE_HZ / 1000)
+        self._tone, self._held, self._melody = (
+            round(ms * RATE_HZ / 1000) for ms in (numbers.tone_ms, numbers.music_tone_ms, numbers.melody_ms)
+        )
+        self._announcement = round(numbers.announcement_ms * RATE_HZ / 1000)
+
+    def chunk(self, recent: Recent, loud: Bools, flat: F32, runs: list[RunLine], frame: int) -> list[SoundHeard]:
+        """`loud`, `flat`: (windows, lines) of the chunk that begins at `frame`."""
+        some = loud.any(axis=0)
+        rows = np.flatnonzero(some | ~self._idle)
+        if not len(rows):
+            return []
+        numbers = self._numbers
+        enough = recent.active >= numbers.decide_windows
+        scores = np.zeros(len(some), dtype=np.float32)
+        if (enough & some).any():
+            scores = score(recent.features(), numbers.speech_weights, numbers.speech_bias)
+        dense = flat.mean(axis=0) > np.float32(numbers.noise_flat_min)
+        even = dense & recent.even(numbers.noise_range_db, 1)
+        noise = even & recent.even(numbers.noise_range_db, numbers.noise_chunks)
+        levels = recent.sound_dbm0(numbers.sound_min_dbm0)
+        told = []
+        for row in rows.tolist():
+            line = self._lines[row]
+            self._follow(line, loud[:, row], frame)
+            if noise[row] and some[row]:
+                sound: SoundName | None = "noise"
+            else:
+                undecided = even[row] or not enough[row]
+                scored = None if undecided else float(scores[row])
+                sound = self._sound(line, runs[row], bool(some[row]), scored, frame + CHUNK)
+            at = self._turn(line, sound, frame)
+            if at is not None:
+                tone = runs[row].tone if line.sound == "tone" else None
+                level = float(levels[row]) if tone is None else tone.level_dbm0
+                told.append(SoundHeard(row, frame + CHUNK, at, line.sound, _level(line.sound, level)))
+            elif self._is_long(line, frame + CHUNK):
+                line.long = True
+                told.append(
+                    SoundHeard(row, frame + CHUNK, line.speech_at, "announcement", round(float(levels[row]), 1))
+                )
+            self._idle[row] = line.sound == "silence" and not some[row]
+        return told
+
+    def _follow(self, line: _Line, loud: Bools, frame: int) -> None:
+        """Where the sound began that now lasts."""
+        for n in np.flatnonzero(loud).tolist():
+            at = frame + n * SIZE
+            if at - line.last_loud > self._pause:
+                line.since, line.scores = at, 0.0
+                if line.sound == "silence" or at - line.last_loud > self._silence:
+                    line.speech_at = at
+            line.last_loud = at + SIZE
+
+    def _sound(self, line: _Line, runs: RunLine, loud: bool, scored: float | None, known: int) -> SoundName | None:
+        """What this chunk says; None: nothing."""
+        if not loud:
+            return "silence" if known - line.last_loud >= self._silence else None
+        if runs.tone is not None:
+            if runs.melody(known - self._melody):
+                return "music"
+            return "tone" if runs.tone.frames >= (self._held if line.sound == "music" else self._tone) else None
+        if scored is None:
+            return None
+        line.scores = self._numbers.score_keeps * line.scores + min(max(scored, -4.0), 4.0)
+        if abs(line.scores) < self._numbers.score_min:
+            return None
+        return "speech" if line.scores > 0 else "music"
+
+    def _turn(self, line: _Line, sound: SoundName | None, frame: int) -> int | None:
+        """The frame since which the line carries another sound, if it does."""
+        if sound is None or sound == line.sound:
+            line.candidate, line.seen = line.sound, 0
+            return None
+        line.seen = line.seen + 1 if sound == line.candidate else 1
+        line.candidate = sound
+        sure = sound in ("silence", "tone", "noise") or abs(line.scores) >= self._numbers.score_sure
+        if line.seen < 2 and not sure:
+            return None
+        before, line.sound, line.long = line.sound, sound, False
+        if sound == "silence":
+            return line.last_loud
+        at = line.since if before == "silence" else max(line.since, frame - (line.seen - 1) * CHUNK)
+        line.speech_at = at
+        return at
+
+    def _is_long(self, line: _Line, known: int) -> bool:
+        return line.sound == "speech" and not line.long and known - line.speech_at >= self._announcement
+
+
+def _level(sound: SoundName, dbm0: float) -> float:
+    return 0.0 if sound == "silence" else round(dbm0, 1)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stretches in which one line carries one steady tone, whatever its pitch; and what a row of them is.
+
+Three of rising pitch are a special information tone (ITU-T E.180/Q.35), bursts that come back are a cadence, and
+pitches that keep changing are a melody.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import msgspec
+
+from linetap.config.numbers import SoundNumbers
+from linetap.recorder.signals.sound.cadences import Cadence
+from linetap.recorder.signals.sound.events import SoundName
+from linetap.recorder.signals.sound.windows import BIN_HZ, LOW, SIZE
+from linetap.ring import RATE_HZ
+
+_MOST = 6
+
+
+class Run(msgspec.Struct):
+    start: int
+    end: int
+    bins: float  # its centre, above LOW; of a pair between the two
+    windows: int
+    level_dbm0: float
+    from_quiet: bool  # it began in silence: a burst
+
+    @property
+    def hz(self) -> float:
+        return (self.bins + LOW) * BIN_HZ
+
+    @property
+    def frames(self) -> int:
+        return self.end - self.start
+
+
+class Told(NamedTuple):
+    sound: SoundName
+    at: int
+    level_dbm0: float = 0.0
+    period: int = 0
+    on: int = 0
+
+
+class RunLine:
+    def __init__(self, numbers: SoundNumbers) -> None:
+        self._numbers = numbers
+        self._shortest, self._surely = (_frames(ms) for ms in (numbers.run_min_ms, numbers.sit_min_ms))
+        self._open: Run | None = None
+        self._runs: list[Run] = []
+        self._cadence = Cadence(numbers)
+        self._certain = False  # the open run is longer than any vowel
+        self._ended: Run | None = None  # a burst that ended with the window before
+        self._quiet = 2  # windows without sound before this one
+
+    @property
+    def busy(self) -> bool:
+        """A run is open, or a burst awaited."""
+        return self._open is not None or self._ended is not None or self._cadence.period > 0
+
+    @property
+    def tone(self) -> Run | None:
+        """What the line carries, if that is a steady tone."""
+        return self._open
+
+    def melody(self, since: int) -> bool:
+        """Whether pitches change that often: no tone of an exchange does."""
+        runs = [run for run in (*self._runs, *([self._open] if self._open else ())) if run.end > since]
+        changes = sum(abs(a.bins - b.bins) > 2 * self._numbers.run_bins for a, b in pairwise(runs))
+        return bool(changes >= self._numbers.melody_changes)
+
+    def window(self, frame: int, loud: bool, steady: bool, centre: float, level_dbm0: float) -> list[Told]:
+        """The window that begins at `frame`; `steady`: it carries a tone and sounds like the one before."""
+        told: list[Told] = []
+        run = self._open
+        if run is not None and not (steady and abs(centre - run.bins) <= self._numbers.run_bins):
+            self._close(run)
+            run = None
+        elif self._ended is not None:
+            # The window that its edge lies in is past.
+            ended, self._ended = self._ended, None
+            if self._cadence.ends(ended.end, not loud):
+                told.append(self._over())
+        if steady and run is None:
+            # It is known as steady by the window before, which was its first; the one before that had its edge.
+            self._open = run = Run(frame - SIZE, frame + SIZE, centre, 2, level_dbm0, self._quiet > 0)
+            self._certain = False
+        elif run is not None:
+            run.end, run.windows = frame + SIZE, run.windows + 1
+            run.level_dbm0 += (level_dbm0 - run.level_dbm0) / min(run.windows, 8)
+            run.bins += (centre - run.bins) / min(run.windows, 8)
+        if run is not None and not self._certain and run.frames >= self._surely:
+            self._certain = True
+            told += self._sure(run)
+        if run is None and self._cadence.missed(frame + SIZE):
+            told.append(self._over())
+        # Of a run's first window that rose from silence, two windows ago.
+        self._quiet = 3 if not loud else max(self._quiet - 1, 0)
+        return told
+
+    def _close(self, run: Run) -> None:
+        self._open = None
+        if run.frames >= self._shortest:
+            self._runs = [*self._runs, run][-_MOST:]
+            if self._certain and run.from_quiet:
+                self._ended = run
+
+    def _sure(self, run: Run) -> list[Told]:
+        """It is longer than any vowel."""
+        if self._sit([*self._runs[-2:], run]):
+            return [Told("sit", self._runs[-2].start, run.level_dbm0)]
+        if not run.from_quiet:
+            return []
+        before = self._cadence.period
+        if self._cadence.begins(run.start, run.bins, run.level_dbm0):
+            return [Told("cadence", run.start, run.level_dbm0, self._cadence.period, self._cadence.on)]
+        return [Told("cadence_over", run.start, run.level_dbm0, before)] if before else []
+
+    def _sit(self, row: list[Run]) -> bool:
+        numbers = self._numbers
+        if len(row) < len(numbers.sit_hz):
+            return False
+        gap, high = _frames(numbers.sit_gap_ms), _frames(numbers.sit_max_ms)
+        near = all(after.start - before.end <= gap for before, after in pairwise(row))
+        long = all(self._surely <= each.frames <= high for each in row)
+        pitches = zip(row, numbers.sit_hz, strict=True)
+        return near and long and all(abs(each.hz - hz) <= numbers.sit_tolerance_hz for each, hz in pitches)
+
+    def _over(self) -> Told:
+        last, period = self._cadence.last, self._cadence.period
+        told = Told("cadence_over", last.end, last.level_dbm0, period, last.frames)
+        self._cadence.forget()
+        return told
+
+
+def _frames(ms: float) -> int:
+    return round(ms * RATE_HZ / 1000)
