@@ -285,6 +285,7 @@ discovery = false
 # [profile.tones]
 # [profile.cadence]
 # [profile.voice]
+# [profile.sound]
 # [profile.dtmf]
 # [profile.fsk]
 # [profile.caller_id]
