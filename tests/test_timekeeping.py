@@ -12,7 +12,17 @@ import pytest
 
 from linetap.capture.timeline import Timeline
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
-from linetap.timekeeping import MOST_AGE_S, chrony_offset_ms
+from linetap.errors import BadInput
+from linetap.records import ClockRecord
+from linetap.timekeeping import (
+    FIRST_NS,
+    MOST_AGE_S,
+    chrony_offset_ms,
+    clock_quality,
+    earliest_ns,
+    is_unkept,
+    require_possible,
+)
 
 SHIPPED = Path(__file__).parents[1] / "systemd" / "chrony" / "linetap.conf"
 CHRONYD = "/usr/sbin/chronyd"
@@ -54,6 +64,32 @@ def test_what_says_nothing_of_the_clock(said: Path, text: str) -> None:
     assert chrony_offset_ms(now_of(said), said) is None
     said.unlink()
     assert chrony_offset_ms(SYSTEM, said) is None
+
+
+def test_an_image_knows_when_it_was_built(tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    assert earliest_ns(release) == FIRST_NS
+    for at_s, expected_ns in (
+        (1_000_000_000, FIRST_NS),
+        (1_800_000_000, 1_800_000_000 * NS_PER_S),
+        (1 << 33, FIRST_NS),
+    ):
+        path = tmp_path / f"release-{at_s}"
+        path.touch()
+        os.utime(path, (at_s, at_s))
+        assert earliest_ns(path) == expected_ns
+
+
+def test_a_clock_that_is_synchronised_with_2007_is_kept_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linetap.timekeeping.kernel_clock", lambda: (True, 0.5))
+    rolled_over = ManualClock(utc_ns=FIRST_NS - 18 * 365 * 86_400 * NS_PER_S)
+    assert clock_quality(rolled_over) == (False, 0.5)
+    assert clock_quality(ManualClock(utc_ns=FIRST_NS + NS_PER_S)) == (True, 0.5)
+    kept = ClockRecord(synced=True)
+    assert is_unkept(kept, rolled_over.utc_ns())
+    assert not is_unkept(kept, FIRST_NS)
+    with pytest.raises(BadInput, match=r"says 2008-01-06T00:00:00\.000Z"):
+        require_possible(rolled_over)
 
 
 def test_chronyd_takes_what_is_shipped() -> None:

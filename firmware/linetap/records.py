@@ -187,6 +187,7 @@ class RetentionTimeState(msgspec.Struct, kw_only=True):
     agreed: bool = False  # in this boot
     ahead_s: int = 0  # the machine's clock, of what can be explained: two vault officers must confirm it
     behind_s: int = 0
+    early: str | None = None  # it is later than this for sure, and the machine's clock is synchronised before it
     unconfirmed_s: int = 0  # taken on the word of a time server or of one person; retention.largest_gap_days at most
     challenge: str = ""  # what a signed answer (command `time`) has to name
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the system's clock is synchronised, and how far it is off.
+"""Whether the system's clock is synchronised, how far it is off, and which times it cannot be.
+
+A clock can be synchronised and wrong: a GPS receiver whose week number has rolled over says 2007 and vouches for it. So
+no time counts as kept that was past before this software was made.
 
 chronyd steers the clock by its rate, so the kernel never learns of an offset: its 0 would be a claim, not a
 measurement. What chronyd says is left for us once a minute (systemd/linetap-clock.service).
@@ -9,21 +12,57 @@ from __future__ import annotations
 
 import math
 import os
+from functools import cache
 from pathlib import Path
 
 from linetap import handover
-from linetap.clock import NS_PER_S, SYSTEM, Clock, kernel_clock
+from linetap.clock import NS_PER_S, SYSTEM, Clock, kernel_clock, parse_rfc3339, rfc3339
+from linetap.errors import BadInput
+from linetap.records import ClockRecord
 
 CHRONY = Path("/run/linetap/chrony/clock")  # a folder of chronyd's user
 MOST_AGE_S = 180  # two that did not come
 MOST_BYTES = 1024
+FIRST_NS = parse_rfc3339("2026-01-01T00:00:00Z")  # no version of linetap is older
+RELEASE = Path("/usr/lib/linetap/release")  # in an image its time is that of the commit it was built from
+_LAST_NS = parse_rfc3339("2200-01-01T00:00:00Z")
 _FIELDS, _OFFSET, _LEAP = 14, 4, 13  # of `chronyc -c tracking`
 
 
 def clock_quality(clock: Clock = SYSTEM, chrony: Path = CHRONY) -> tuple[bool, float | None]:
     """Synchronised; ms that the clock is behind (above 0) or ahead, None where nobody measures it."""
     synced, offset_ms = kernel_clock()
+    synced = synced and clock.utc_ns() >= earliest_ns()
     return synced, offset_ms if offset_ms is not None else chrony_offset_ms(clock, chrony)
+
+
+@cache
+def earliest_ns(release: Path = RELEASE) -> int:
+    """It is not before this now, whoever says so."""
+    try:
+        built_ns = release.stat().st_mtime_ns
+    except OSError:
+        return FIRST_NS
+    return max(FIRST_NS, built_ns) if built_ns < _LAST_NS else FIRST_NS
+
+
+def kernel_synced(clock: Clock = SYSTEM) -> bool:
+    """The kernel says so, and its time is possible."""
+    return kernel_clock()[0] and clock.utc_ns() >= earliest_ns()
+
+
+def is_unkept(clock: ClockRecord | None, at_ns: int) -> bool:
+    """Whether nobody vouched for `at_ns`, which a record says by this clock. Of an old record (None) nobody knows."""
+    return at_ns < FIRST_NS or (clock is not None and not clock.synced)
+
+
+def require_possible(clock: Clock) -> None:
+    """At the desk, before a time is signed. BadInput."""
+    now_ns = clock.utc_ns()
+    if now_ns < earliest_ns():
+        raise BadInput(
+            f"this machine's clock says {rfc3339(now_ns)}, which was past before this software was made: set it first"
+        )
 
 
 def chrony_offset_ms(clock: Clock, path: Path) -> float | None:

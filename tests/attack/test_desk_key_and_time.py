@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from epoch_rig import Authority
 from keeping_rig import DAY, START, Keeper
+from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.evidence import document, index, keylist, sealed
 from linetap.recorder.vault import destruction
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.retentiontime import NAME
-from linetap.records import CallRecord
+from linetap.records import CallRecord, CountedMoment
 
 KEPT = 60  # days, of the class that the rig's calls have
 GAP = 7
@@ -121,13 +122,74 @@ def test_a_unit_that_never_had_a_time_destroys_nothing(run_dir: Path) -> None:
     assert unit.is_whole(record)
 
 
+GPS_WEEKS = 1024 * 7  # days: the week number that a receiver before 2010 knows has 10 bits (IS-GPS-200, 20.3.3.3.1.1)
+
+
+def test_a_clock_that_is_synchronised_before_this_software_was_made_dates_nothing(run_dir: Path) -> None:
+    """The week of a time server's GPS receiver has rolled over: 2007, and it vouches for it. Then it is mended."""
+    unit = Attacker(run_dir, run_dir)
+    unit.clock.step_utc(-GPS_WEEKS * DAY)
+    unit.ticks()
+    record = unit.call()
+    assert unit.now_ns is None
+    assert not unit.upkeep.time.is_dated
+    assert unit.upkeep.time.state().early == "2026-01-01T00:00:00.000Z"
+    unit.lives(KEPT + 1)
+    assert unit.is_whole(record)
+    unit.clock.step_utc(GPS_WEEKS * DAY)
+    unit.ticks()
+    assert unit.upkeep.time.is_dated
+    assert unit.now_ns == unit.clock.utc_ns()
+    assert unit.upkeep.time.state().early is None
+
+
+@pytest.mark.parametrize("by", ["desk", "vault"])
+def test_no_signed_answer_dates_before_this_software_was_made(run_dir: Path, by: str) -> None:
+    unit = Attacker(run_dir, run_dir)
+    unit.synced = False
+    unit.take_roles()
+    cosigned = ("second",) if by == "vault" else ()
+    assert unit.tell_time(by, unit.clock.utc_ns() - GPS_WEEKS * DAY, cosigned=cosigned).code == "time_early"
+    assert unit.now_ns is None
+
+
+def test_no_clock_is_agreed_that_is_before_the_signed_list_of_keys(unit: Attacker, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.publish(authority.make("2026-11-20", 400))
+    unit.config = authority.commissioned(unit.config)
+    unit.clock = ManualClock(parse_rfc3339("2026-11-18T03:00:00.000Z"), 5 * NS_PER_S)
+    (unit.vault / NAME).unlink()
+    unit.boot += 1
+    unit.start()
+    assert unit.epochs.earliest_ns > unit.clock.utc_ns()
+    unit.ticks()
+    assert unit.upkeep.time.state().early
+
+
+def test_an_agreed_time_of_2007_is_forgotten_by_this_version(unit: Attacker) -> None:
+    """An older version took it. The true time is not held against it, and old calls are no older."""
+    record = unit.call()
+    assert isinstance(record.counted, CountedMoment)
+    path = unit.vault / NAME
+    path.unlink()
+    wrong_ns = unit.clock.utc_ns() - GPS_WEEKS * DAY
+    memory = {"now_ns": wrong_ns, "boot": "boot 1", "boots": 3, "base_ns": wrong_ns, "agreed": True, "dated": True,
+              "anchors": [{"boot": 3, "elapsed_ns": 0, "utc_ns": wrong_ns}], "name": record.counted.memory}  # fmt: skip
+    path.write_text(json.dumps({"memory": memory, "challenge": "", "asked_mono_ns": 0}), "utf-8")
+    unit.restart()
+    unit.ticks()
+    assert unit.now_ns == unit.clock.utc_ns()
+    assert unit.upkeep.time.state().ahead_s == 0
+    assert unit.is_whole(record)
+
+
 def test_calls_of_a_clock_at_1970_are_kept_for_their_period_when_the_clock_is_right(run_dir: Path) -> None:
     """Their `until` is of 1970; the time that has elapsed is not."""
     unit = Attacker(run_dir, run_dir, at="1970-01-01T00:05:00.000Z")
     unit.synced = False
     record = unit.call()
     unit.lives(0.1)
-    unit.clock.step_utc(20_000 * DAY)
+    unit.clock.step_utc(20_800 * DAY)  # to 2026
     unit.synced = True
     unit.lives(1)
     assert unit.is_whole(record)

@@ -160,6 +160,7 @@ class TestDiskForecast:
         assert self.said(retention_time=RetentionTimeState()) is None
         assert "400 days ahead" in str(self.said(retention_time=RetentionTimeState(ahead_s=400 * 86_400)))
         assert "15 min behind" in str(self.said(retention_time=RetentionTimeState(behind_s=930)))
+        assert "before 2026-01-01" in str(self.said(retention_time=RetentionTimeState(early="2026-01-01")))
 
 
 class TestCodecStalled:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import shutil
@@ -17,9 +18,11 @@ import pytest
 
 from broker import until
 from linetap import cli
-from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, compact, rfc3339
+from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap.config import load_config
+from linetap.desk import command
 from linetap.desk.signed import load_key
+from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import keys, sealed, sshsig, vaultname
 from linetap.evidence.command import Command
@@ -46,6 +49,20 @@ def linetap(*words: object, code: int = 0) -> str:
 
 def stock(script: str, folder: Path) -> bytes:
     return subprocess.run(["sh", "-ec", script], cwd=folder, capture_output=True, timeout=LIMIT_S, check=True).stdout
+
+
+def test_a_desk_whose_clock_says_2007_signs_nothing(tmp_path: Path) -> None:
+    """A computer with a dead battery, or a time server with a week that rolled over: its times would be signed."""
+    stock("ssh-keygen -q -t ed25519 -N '' -C '' -f desk.key", tmp_path)
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    args = parser.parse_args([
+        "sign", "--verb", "time", "--role", "desk", "--unit", UNIT, "--challenge", "5f0c",
+        "--key", str(tmp_path / "desk.key"), "-o", str(tmp_path / "time.command"),
+    ])  # fmt: skip
+    with pytest.raises(BadInput, match="this machine's clock says 2007-04-14"):
+        command.run(args, ManualClock(utc_ns=parse_rfc3339("2007-04-14T00:00:00Z")))
+    assert not (tmp_path / "time.command").exists()
 
 
 class Office:

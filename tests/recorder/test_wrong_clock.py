@@ -151,6 +151,23 @@ def test_a_call_by_a_wrong_clock_waits_and_gets_its_day_by_amendment(unit: Unit,
     verified(unit)
 
 
+def test_calls_of_a_clock_synchronised_in_2007_are_amended_once_it_is_right(unit: Unit, config: Config) -> None:
+    """A time server whose GPS weeks have rolled over vouches for a time 1024 weeks back."""
+    closet = OtherTime(config, "2007-04-10T22:56:00.000Z")
+    closet.synced = True
+    closet.passes(0.001)
+    call_id = closet.call()
+    ended_ns = closet.true_ns
+    retention = closet.record(call_id).retention
+    assert retention is not None
+    assert (retention.until, retention.waits_for) == (None, "clock")
+    closet.right()
+    [document] = closet.amendments(call_id)
+    assert abs(parse_rfc3339(document.ended_at) - ended_ns) < 60 * NS_PER_S
+    assert parse_rfc3339(document.until) >= ended_ns + 60 * DAY
+    verified(unit)
+
+
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_nothing_is_destroyed_while_there_is_no_agreed_clock(unit: Unit, config: Config, clock: str) -> None:
     closet = OtherTime(config, CLOCKS[clock])

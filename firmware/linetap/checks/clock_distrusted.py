@@ -13,8 +13,16 @@ _DAY_S = 86_400
 @of_recorder
 def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
     time = recorder.retention_time
-    if time is None or not (time.ahead_s or time.behind_s):
+    if time is None or not (time.ahead_s or time.behind_s or time.early):
         return None
+    if time.early:
+        return Trouble(
+            severity="warning",
+            text_ko=f"시각 서버가 {time.early[:10]}보다 이른 시각을 알려 사용하지 않습니다. 녹음은 계속됩니다.",
+            text_en=f"The time server gives a time before {time.early[:10]}. It is not used. Recording goes on.",
+            action_ko="시각 서버를 바꾸거나 GPS 수신기를 점검하십시오. 시각이 맞으면 통화의 보존 기한이 정해집니다.",
+            action_en="Use another time server, or check its GPS receiver. Then the calls get their end date.",
+        )
     if time.ahead_s:
         how_ko, how_en = f"{_long_ko(time.ahead_s)} 빠릅니다", f"{_long_en(time.ahead_s)} ahead"
     else:

@@ -17,6 +17,7 @@ from linetap.evidence import command as envelopes
 from linetap.evidence import document, sealed, sshsig
 from linetap.evidence.command import HERE, LIGHT, MAY, Command, Envelope
 from linetap.recorder.vault.identify import LONGEST_S
+from linetap.timekeeping import require_possible
 from linetap.update import wish
 from linetap.update.release import PATTERN
 
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     """`sign`, `cosign`: 0. `send`, `apply`: 0 the unit has done it, 1 it has refused or has not answered."""
     if args.action == "sign":
+        require_possible(clock)
         privatefile.write(args.output, make(args, clock.utc_ns()))
         return 0
     if args.action == "cosign":

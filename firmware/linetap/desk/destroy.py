@@ -27,6 +27,7 @@ from linetap.desk.witnessing import judge, options, vaults
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import members
 from linetap.evidence.keylist import Epoch, KeyList, Overflow, end_of, epoch_text
+from linetap.timekeeping import require_possible
 
 EXAMPLE = (
     "example: linetap epoch destroy 2026-12-01 --medium /media/a/2026-12-01*.txt /media/b/2026-12-01*.txt"
@@ -69,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """Everything is looked at before the first byte is overwritten."""
+    require_possible(clock)
     key_list = epochlist.load(args.list)
     epoch = _named(key_list, args.epoch)
     who = members.parse(epoch.recipient)

@@ -24,6 +24,7 @@ from linetap.desk.sheets import COPIES, OFFICER, EpochKeys, pages
 from linetap.errors import BadInput
 from linetap.evidence import keylist, keys, members
 from linetap.evidence.keylist import Epoch, KeyList, Overflow
+from linetap.timekeeping import require_possible
 
 EXAMPLE = "example: linetap keygen epochs --from 2026-12-01 --days 460 --authority authority.key | lp"
 _FIRST_OVERFLOW = 2  # number 1 stands in the unit's own configuration
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     signers = [signed.load_key(path) for path in args.authority]
     signed.require_free(args.output, signed.signature_of(args.output))
     old = None if args.extend is None else epochlist.load(args.extend)
+    require_possible(clock)
     created = rfc3339(clock.utc_ns())
     fresh: list[list[EpochKeys]] = []
     if args.merge is not None:

@@ -13,6 +13,7 @@ from linetap.desk.checkedcall import CheckedCall
 from linetap.errors import BadInput
 from linetap.evidence import hold
 from linetap.evidence.keylist import end_of, epoch_text
+from linetap.timekeeping import require_possible
 
 _WRAP = (
     "example: linetap hold wrap CALL_DIR --identity 2027-01-24.txt --to age1... --case 2026-117"
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+    require_possible(clock)
     now_ns = clock.utc_ns()
     until = _until(args.until, args.zone)
     if parse_rfc3339(until) <= now_ns:

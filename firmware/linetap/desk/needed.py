@@ -26,6 +26,7 @@ from linetap.evidence.command import VAULT
 from linetap.evidence.hold import Hold, Rewrap
 from linetap.evidence.roles import Roles
 from linetap.records import CallRecord, CountedMoment
+from linetap.timekeeping import is_unkept
 
 OVERFLOW = "overflow-"
 
@@ -120,7 +121,7 @@ def _counted(call_dir: Path) -> _Counted | None:
     if kept is None or not record.files:
         return None
     memory = (record.unit, moment.memory if isinstance(moment, CountedMoment) else "")
-    by_kept = record.clock is not None and record.clock.synced
+    by_kept = record.clock is not None and not is_unkept(record.clock, ended_ns)
     return _Counted(kept.epoch, ended_ns, until_ns, memory, moment or None, by_kept)
 
 

@@ -14,6 +14,7 @@ from linetap.desk.checkedcall import CheckedCall
 from linetap.errors import BadInput
 from linetap.evidence import hold
 from linetap.evidence.keylist import Epoch, KeyList, end_of, epoch_text
+from linetap.timekeeping import require_possible
 
 _REWRAP = "example: linetap overflow rewrap CALL_DIR --identity overflow-2.txt --to 2027-01-24 --key officer.key"
 
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     found = epochlist.load(args.list)
     epoch = _epoch(found, args.to, args.list)
+    require_possible(clock)
     now_ns = clock.utc_ns()
 
     def document(call: CheckedCall, key_sha256: str) -> hold.Rewrap:

@@ -19,6 +19,7 @@ from linetap.desk.wipe import require_wipeable, wipe
 from linetap.errors import BadInput
 from linetap.evidence import document
 from linetap.evidence.release import DEFAULT_DAYS, MOST_DAYS, NamedCall, Request, parse, require_id, require_purpose
+from linetap.timekeeping import require_possible
 
 _DAY_NS = 24 * 3600 * NS_PER_S
 
@@ -61,6 +62,7 @@ def request(args: argparse.Namespace, clock: Clock) -> int:
     desk = deskfolder.require(args, clock)
     with desk.access.deed(Entry(verb="request", name=args.requester)) as step:
         found = files.checked(args, args.calls, desk, step)
+        require_possible(clock)
         now_ns = clock.utc_ns()
         made = Request(
             id=args.id,

@@ -16,6 +16,7 @@ from linetap.recorder.calls.retention import longest_class, retention_in
 from linetap.recorder.vault.retentionclock import TOLERANCE_NS, Span
 from linetap.recorder.vault.retentiontime import DAY_NS
 from linetap.records import ActualTime, CallRecord, Retention
+from linetap.timekeeping import FIRST_NS, is_unkept
 
 AGREES_NS = 120 * NS_PER_S  # of an agreed clock and a call's end: a call that waits for the PBX is closed 15 s later
 OF_SEALING_S = 30  # what is counted is the call's closing, soon behind its end
@@ -54,10 +55,9 @@ def kept_until(retention: Retention, found: ActualTime, config: Config) -> Reten
 
 def is_wrong(record: CallRecord, ended_ns: int, span: Span, config: Config) -> bool:
     """Whether a sealed record's end, or its last amendment's, cannot be. A day is let pass: `until` is a day's end."""
-    if ended_ns > span.latest_ns + DAY_NS:
+    if ended_ns > span.latest_ns + DAY_NS or ended_ns < FIRST_NS <= span.latest_ns:
         return True
     if span.earliest_ns is not None:
         return ended_ns < span.earliest_ns - DAY_NS
     # Nothing says that it was not so long ago; a clock that nobody kept, and a time at which no call here can be of.
-    unkept = record.clock is not None and not record.clock.synced
-    return unkept and ended_ns < span.latest_ns - (longest_class(config).days + 1) * DAY_NS
+    return is_unkept(record.clock, ended_ns) and ended_ns < span.latest_ns - (longest_class(config).days + 1) * DAY_NS

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from linetap import keylistfile
-from linetap.clock import from_utc_ns
+from linetap.clock import NS_PER_S, from_utc_ns
 from linetap.config.schema import Config
 from linetap.durable import files
 from linetap.durable.smallfile import SmallFile
@@ -32,6 +32,7 @@ from linetap.recorder.vault.jobs import OpenCall
 from linetap.records import KeyListState, Retention
 
 TAKEN = "keys/taken.json"  # in the vault
+CLOCKS_DIFFER_NS = 3600 * NS_PER_S  # the authority's from ours, at most
 Stamp = tuple[tuple[int, int, int] | None, ...]
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -90,6 +91,11 @@ class Epochs:
     def sha256(self) -> str | None:
         """Of the list in use, as it was signed."""
         return hashlib.sha256(self._taken.key_list.encode("utf-8")).hexdigest() if self._taken else None
+
+    @property
+    def earliest_ns(self) -> int:
+        """The authority has signed a list of that moment, so it is not before now; 0 without one."""
+        return 0 if self._list is None else self._list.made_at_ns - CLOCKS_DIFFER_NS
 
     def look(self) -> None:
         """Take up a list that has changed and lies still: a pair of files is not replaced in one moment."""

@@ -16,6 +16,7 @@ from linetap.errors import Refusal
 from linetap.evidence import amendment, sealed, sshsig
 from linetap.evidence.amendment import Amendment
 from linetap.records import CallRecord, CountedMoment
+from linetap.timekeeping import is_unkept
 
 
 class BrokenAmendment(ValueError):
@@ -56,7 +57,7 @@ class Lifetime(msgspec.Struct, frozen=True):
             record.call_id, record.line, until_ns, size,
             period_ns=0 if until_ns is None else max(0, until_ns - ended_ns),
             sealed=None if record.counted is msgspec.UNSET else record.counted,
-            at_ns=None if record.clock is not None and not record.clock.synced else ended_ns,
+            at_ns=None if is_unkept(record.clock, ended_ns) else ended_ns,
             waits=until is None and record.retention is not None and record.retention.waits_for == "clock",
         )  # fmt: skip
 

@@ -99,6 +99,14 @@ class Memory(msgspec.Struct, kw_only=True):
     boot_elapsed_ns: int = 0  # when this boot began
     anchors: list[Anchor] = []  # the newest MOST_ANCHORS, one a boot
 
+    def forget_date(self) -> None:
+        """It was wrong for sure. What was counted stands."""
+        self.now_ns = self.confirmed = None
+        self.base_ns = self.counted_ns = self.excess_ns = self.unexplained_ns = 0
+        self.agreed = self.dated = False
+        self.dating, self.anchors, self.since_ns = self.dating + 1, [], None
+        self.boot = ""  # its base was of that date
+
 
 class RetentionClock:
     def __init__(self, memory: Memory, largest_gap_ns: int) -> None:

@@ -16,8 +16,9 @@ import msgspec
 from linetap.clock import NS_PER_S, Clock, kernel_clock, rfc3339
 from linetap.durable import twin
 from linetap.durable.smallfile import SmallFile
-from linetap.recorder.vault.retentionclock import Memory, RetentionClock, Sample, Span
+from linetap.recorder.vault.retentionclock import TOLERANCE_NS, Memory, RetentionClock, Sample, Span
 from linetap.records import CountedMoment, RetentionTimeState
+from linetap.timekeeping import FIRST_NS, earliest_ns
 
 NAME = "clock.json"  # in the vault
 SAVE_EVERY_NS = 600 * NS_PER_S  # so much of a boot, at most, counts as unexplained after a power cut
@@ -43,7 +44,7 @@ def this_boot() -> str:
     return _BOOT_ID.read_text("ascii").strip()
 
 
-def kernel_synced() -> bool:
+def kernel_says_synced() -> bool:
     return kernel_clock()[0]
 
 
@@ -54,11 +55,18 @@ class RetentionTime:
         largest_gap_days: int,
         clock: Clock,
         boot: Callable[[], str] = this_boot,
-        synced: Callable[[], bool] = kernel_synced,
+        synced: Callable[[], bool] = kernel_says_synced,
+        earliest: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`earliest`: a moment that is past by a signature of others; 0: none is known."""
         self._path = vault / NAME
-        self._clock, self._boot, self._synced = clock, boot(), synced
+        self._clock, self._boot, self._synced, self._earliest = clock, boot(), synced, earliest
+        self._is_early = False
         saved = self._load(vault)
+        if saved.memory.now_ns and saved.memory.now_ns < FIRST_NS:
+            log.error("clock_early: the time agreed on was %s, which cannot be: it is forgotten",
+                      rfc3339(saved.memory.now_ns))  # fmt: skip
+            saved.memory.forget_date()
         self.machine = RetentionClock(saved.memory, largest_gap_days * DAY_NS)
         if saved.memory.boot != self._boot:
             saved.challenge = ""
@@ -138,6 +146,8 @@ class RetentionTime:
         """See RetentionClock.answer; `time_challenge` besides: it answers none of this boot that is still open."""
         if not self.challenge or challenge != self.challenge:
             return "time_challenge"
+        if utc_ns < self._earliest_ns():
+            return "time_early"
         refused = self.machine.answer(utc_ns, self._asked_mono_ns, self._sample(), confirms)
         if refused != "time_ahead":  # that one two officers may still answer
             self._ask()
@@ -151,12 +161,24 @@ class RetentionTime:
             agreed=memory.agreed,
             ahead_s=memory.waiting_ns // NS_PER_S,
             behind_s=memory.behind_ns // NS_PER_S,
+            early=rfc3339(self._earliest_ns()) if self._is_early else None,
             unconfirmed_s=memory.unexplained_ns // NS_PER_S,
             challenge=self.challenge,
         )
 
     def _sample(self) -> Sample:
-        return Sample(self._clock.utc_ns(), self._clock.unsteered_ns(), self._boot, self._synced())
+        """A clock that is synchronised with what cannot be is taken as one that nobody keeps."""
+        utc_ns, synced = self._clock.utc_ns(), self._synced()
+        early = synced and utc_ns < self._earliest_ns()
+        if early and not self._is_early:
+            log.error("clock_early: the clock is synchronised, and says %s; it is later than %s; it is not used",
+                      rfc3339(utc_ns), rfc3339(self._earliest_ns()))  # fmt: skip
+        self._is_early = early
+        return Sample(utc_ns, self._clock.unsteered_ns(), self._boot, synced and not early)
+
+    def _earliest_ns(self) -> int:
+        confirmed = self.machine.memory.confirmed
+        return max(earliest_ns(), self._earliest(), 0 if confirmed is None else confirmed.utc_ns - TOLERANCE_NS)
 
     def _ask(self) -> None:
         self.challenge, self._asked_mono_ns = secrets.token_hex(16), self._clock.unsteered_ns()

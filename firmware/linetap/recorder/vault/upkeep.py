@@ -32,7 +32,7 @@ from linetap.recorder.vault.indexend import IndexEnd
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.rebuild import Rebuild
-from linetap.recorder.vault.retentiontime import RetentionTime, kernel_synced, this_boot
+from linetap.recorder.vault.retentiontime import RetentionTime, kernel_says_synced, this_boot
 from linetap.recorder.vault.stored import Stored
 from linetap.recorder.vault.trim import Trim
 from linetap.recorder.vault.update import Update
@@ -55,7 +55,7 @@ class Upkeep:
         outbox: Outbox,
         clock: Clock,
         boot: Callable[[], str] = this_boot,
-        synced: Callable[[], bool] = kernel_synced,
+        synced: Callable[[], bool] = kernel_says_synced,
         config_file: Path | None = None,
         sign: Sign | None = None,
         incarnation: Incarnation | None = None,
@@ -67,7 +67,9 @@ class Upkeep:
         vault, unit = config.vault_path, config.unit
         self._incarnation, self._log, self._report = incarnation, unit_log, report
         self._config, self._clock = config, clock
-        self.time = RetentionTime(vault, config.retention.largest_gap_days, clock, boot, synced)
+        self.time = RetentionTime(
+            vault, config.retention.largest_gap_days, clock, boot, synced, lambda: epochs.earliest_ns
+        )
         self.holds = Holds(vault, unit, unit_log, report, self.time)
         self.stored = Stored()
         destruction = Destruction(vault, unit, unit_log, report, self.holds, self.time)

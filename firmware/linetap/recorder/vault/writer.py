@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from linetap import rooms
-from linetap.clock import NS_PER_S, Clock, rfc3339
+from linetap.clock import Clock, rfc3339
 from linetap.config.schema import Config
 from linetap.durable import files
 from linetap.durable.replace import replace_durably
@@ -36,7 +36,7 @@ from linetap.evidence.walk import WalkReport
 from linetap.recorder import forsuccessor
 from linetap.recorder.ports import AudioSource, CallNote, Stretches, last_note
 from linetap.recorder.vault import linefaults
-from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.epochs import CLOCKS_DIFFER_NS, Epochs
 from linetap.recorder.vault.folder import Sign, seal_without_audio
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.index import Index
@@ -49,19 +49,19 @@ from linetap.recorder.vault.journal.unheard import Start
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
 from linetap.recorder.vault.recording import Recording, open_calls
-from linetap.recorder.vault.retentiontime import kernel_synced, this_boot
+from linetap.recorder.vault.retentiontime import kernel_says_synced, this_boot
 from linetap.recorder.vault.told import ended_event, sealed_event
 from linetap.recorder.vault.unsigned import Unsigned
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.walks import Walks
 from linetap.records import CallEvent, CallRecord, UnitKeyRecord
 from linetap.ring import RATE_HZ
+from linetap.timekeeping import kernel_synced
 from linetap.tpm.device import TpmFault
 
 TICK_S = 0.25
 RETRY_S = 1.0
 MOST_JOBS = 20_000
-CLOCKS_DIFFER_NS = 3600 * NS_PER_S  # the authority's from ours, at most
 OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk is of a recorder of this boot
 PROBE = b""  # is signed before what would leave traces, an entry in the index and its leaf, each time it is tried
 UNIT_KEY = "unit_key"  # refused for want of a signature
@@ -122,7 +122,7 @@ class VaultWriter:
     def keep_up(
         self,
         boot: Callable[[], str] = this_boot,
-        synced: Callable[[], bool] = kernel_synced,
+        synced: Callable[[], bool] = kernel_says_synced,
         config_file: Path | None = None,
         incarnation: Incarnation | None = None,
     ) -> Upkeep:
@@ -611,7 +611,7 @@ class VaultWriter:
 
     def _start(self) -> Start:
         boot, mono_ns = self._began
-        trusted = kernel_synced() and not (self.upkeep is not None and self.upkeep.time.is_distrusted)
+        trusted = kernel_synced(self._clock) and not (self.upkeep is not None and self.upkeep.time.is_distrusted)
         booted_ns = self._clock.utc_ns() - self._clock.monotonic_ns() if trusted else None
         return Start(boot, mono_ns, booted_ns)
 

@@ -25,7 +25,8 @@ from linetap.recorder.vault.journal.call import JournalCall, News, SealEntry
 from linetap.recorder.vault.journal.entries import Beat, Entry, Over, Snapshot, State, Tick
 from linetap.recorder.vault.journal.store import Store, file_bytes
 from linetap.recorder.vault.recording import Recording
-from linetap.recorder.vault.retentiontime import kernel_synced, this_boot
+from linetap.recorder.vault.retentiontime import this_boot
+from linetap.timekeeping import kernel_synced
 
 EVERY_NS = 400 * NS_PER_MS
 FOLDER = "journal"
@@ -212,7 +213,7 @@ class Journal:
                 if (newest := self._newest(line)) is not None:
                     heads[line] = newest
         clock = self._clock
-        return Beat(self._boot, clock.monotonic_ns(), clock.utc_ns(), kernel_synced(), heads)
+        return Beat(self._boot, clock.monotonic_ns(), clock.utc_ns(), kernel_synced(clock), heads)
 
 
 def _sealed(news: list[News]) -> list[Tick]:
