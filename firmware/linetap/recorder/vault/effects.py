@@ -244,7 +244,7 @@ _FIRST_NS, _BEHIND_NS = parse_rfc3339("2000-01-01T00:00:00Z"), parse_rfc3339("22
 _TIME_REFUSED = {
     "time_challenge": "it does not answer the challenge of this boot: `linetap command state` tells it",
     "time_ahead": "it is further ahead than can be explained: two officers of the vault must say it",
-    "time_early": "it is later than that for sure: this software, a signed key list or two officers' word is younger",
+    "time_early": "it is later than that for sure: this software or the signed key list is younger",
     "time_back": "retention time is later than that already, and does not go back",
 }
 

@@ -146,7 +146,7 @@ class RetentionTime:
         """See RetentionClock.answer; `time_challenge` besides: it answers none of this boot that is still open."""
         if not self.challenge or challenge != self.challenge:
             return "time_challenge"
-        if utc_ns < self._earliest_ns():
+        if utc_ns < max(earliest_ns(), self._earliest()):
             return "time_early"
         refused = self.machine.answer(utc_ns, self._asked_mono_ns, self._sample(), confirms)
         if refused != "time_ahead":  # that one two officers may still answer
