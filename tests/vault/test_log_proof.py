@@ -268,3 +268,70 @@ def test_the_record_of_a_call_is_closed_in_the_new_log_too(rig: Rig) -> None:
     log.publish()
     assert log.closing(CALL_ID) is not None
     assert (rig.vault / sealed.call_path(CALL_ID)).is_dir()
+
+
+def unsigned_tail(rig: Rig) -> Path:
+    """A log whose last leaves came after the last head, as a power cut before `publish` leaves it."""
+    folder = written(rig)
+    log = unit_log(rig)
+    log.append("config", sha256="cd" * 32)
+    log.append("hold", call_id=CALL_ID, until="2027-01-24T15:00:00.000Z")
+    log.append("heartbeat")
+    log.close()
+    return folder
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_bit_of_a_leaf_that_no_head_is_over_yet(rig: Rig) -> None:
+    """Two faults within one turn: the power is cut before the head, and a leaf behind the last one rots. It may
+    still be good JSON."""
+    whole = Path(shutil.copytree(unsigned_tail(rig), rig.root / "whole"))
+    data = (whole / LEAVES).read_bytes()
+    signed = unitlog.decode_head((whole / "head.json").read_bytes()).size
+    begin = sum(len(line) + 1 for line in data.splitlines()[:signed])
+    assert len(data.splitlines()) == signed + 3
+    for bit in range(begin * 8, len(data) * 8, 11):
+        changed = flipped(data, bit)
+        again(rig, whole, LEAVES, changed)
+        log = unit_log(rig)
+        log.publish()
+        require_set_aside(rig, LEAVES, changed, log)
+        log.close()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_rotten_hash_beside_a_leaf_that_no_head_is_over_sets_nothing_aside(rig: Rig) -> None:
+    whole = Path(shutil.copytree(unsigned_tail(rig), rig.root / "whole"))
+    data = (whole / TREE).read_bytes()
+    for bit in range(len(data) * 6, len(data) * 8, 37):
+        again(rig, whole, TREE, flipped(data, bit))
+        log = unit_log(rig)
+        log.publish()
+        log.close()
+        assert (log.kept, log.take_begun()) == ([], [])
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("left", ["none", "half", "zeros"])
+def test_hashes_that_a_power_cut_took_prove_nothing_against_a_leaf(rig: Rig, left: str) -> None:
+    folder = unsigned_tail(rig)
+    data = (folder / TREE).read_bytes()
+    last = len(data) - 32 * 3
+    (folder / TREE).write_bytes(
+        {"none": data[:last], "half": data[: last + 50], "zeros": data[:last] + bytes(96)}[left]
+    )
+    log = unit_log(rig)
+    log.publish()
+    assert (log.kept, log.take_begun()) == ([], [])
+    assert leaves(folder)[-1]["kind"] == "heartbeat"
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_leaf_that_was_written_and_is_gone_is_missed_before_a_head_is_over_it(rig: Rig) -> None:
+    folder = unsigned_tail(rig)
+    data = (folder / LEAVES).read_bytes()
+    shorter = b"".join(line + b"\n" for line in data.splitlines()[:-1])
+    (folder / LEAVES).write_bytes(shorter)
+    log = unit_log(rig)
+    log.publish()
+    require_set_aside(rig, LEAVES, shorter, log)

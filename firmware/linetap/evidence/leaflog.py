@@ -3,7 +3,8 @@
 
 A leaf is its line without the newline. The leaves are what counts and are synced first; the hashes can always
 be made from them, and are kept so that a start need not. What a power cut can have left half done is the last
-batch, at most MOST_AT_ONCE leaves: so many are hashed again at every start.
+batch, at most MOST_AT_ONCE leaves: so many are hashed again at every start. Hashes are written once their leaves are
+synced: a leaf that has one was whole, also where no signed head is over it yet.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ log = logging.getLogger("linetap.log")
 
 
 class LogShort(Exception):
-    """Leaves that a signed head is over are not there. Nothing was touched."""
+    """Leaves that were synced are not there, by a signed head or by their hashes. Nothing was touched."""
 
     def __init__(self, text: str, size: int) -> None:
         super().__init__(text)
@@ -49,10 +50,10 @@ class LeafLog:
 
     _leaves = -1  # descriptor
 
-    def __init__(self, folder: Path, proved: int = 0) -> None:
+    def __init__(self, folder: Path, proved: int = 0, misses: bool = False) -> None:
         """`proved`: so many leaves a signed head is over. Those are no power cut's leavings, whatever they look like:
-        nothing of them is cut off, and fewer are a LogShort."""
-        self._proved = proved
+        nothing of them is cut off, and fewer are a LogShort. `misses`: so are fewer than there are hashes."""
+        self._proved, self._misses = proved, misses
         folder.mkdir(parents=True, exist_ok=True)
         self._leaves = os.open(folder / LEAVES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         self._nodes = FileNodes(folder / TREE)
@@ -108,6 +109,13 @@ class LeafLog:
         """Whether the hashes on disk are these, from place `first_node` on."""
         return self._nodes.read_all(first_node, len(nodes)) == b"".join(nodes)
 
+    def hash_found(self, index: int) -> bytes:
+        """The hash of a leaf as it was found on disk at the start; empty: there was none."""
+        place = merkle.node_count(index) - self._behind_safe
+        if place < 0:
+            return self._nodes.read(place + self._behind_safe)
+        return self._as_found[place * HASH_BYTES : (place + 1) * HASH_BYTES]
+
     def remake_tree(self) -> None:
         """All hashes anew from the leaves."""
         self._nodes.cut(0)
@@ -136,8 +144,14 @@ class LeafLog:
     # --- what is there at the start ----------------------------------------------------------------------------
 
     def _open(self) -> Tree:
-        found = self._count()
-        known = min(found, merkle.most_leaves(self._nodes.count))
+        hashed = merkle.most_leaves(self._nodes.count)
+        safe = max(0, hashed - MOST_AT_ONCE)
+        self._behind_safe = merkle.node_count(safe)
+        self._as_found = self._nodes.read_all(self._behind_safe, merkle.node_count(hashed) - self._behind_safe)
+        while hashed > safe and not any(self.hash_found(hashed - 1)):  # a cut can leave zeros, and no hash is that
+            hashed -= 1
+        found = self._count(max(self._proved, hashed) if self._misses else self._proved)
+        known = min(found, hashed)
         safe = max(0, known - MOST_AT_ONCE)
         self._nodes.cut(merkle.node_count(safe))
         tree = Tree(self._nodes, safe)
@@ -147,7 +161,7 @@ class LeafLog:
             tree.append_all(lines)
         return tree
 
-    def _count(self) -> int:
+    def _count(self, least: int) -> int:
         """Whole lines in the file; what a crash left behind the last newline is cut off."""
         count = offset = 0
         while block := os.pread(self._leaves, _BLOCK_BYTES, offset):
@@ -157,8 +171,9 @@ class LeafLog:
                 self._end = offset + last
                 self._mark(count, self._end)
             offset += len(block)
-        if count < self._proved:
-            raise LogShort(f"{self._path}: {count} leaves, {self._proved} were signed", count)
+        if count < least:
+            what = "signed" if count < self._proved else "written"
+            raise LogShort(f"{self._path}: {count} leaves, {least} were {what}", count)
         self._cut(offset)
         return count
 
@@ -203,8 +218,13 @@ class FileNodes:
         return os.pread(self._fd, count * HASH_BYTES, place * HASH_BYTES)
 
     def append(self, nodes: Sequence[bytes]) -> None:
-        _write_at(self._fd, b"".join(nodes), self.count * HASH_BYTES)
-        os.fdatasync(self._fd)
+        try:
+            _write_at(self._fd, b"".join(nodes), self.count * HASH_BYTES)
+            os.fdatasync(self._fd)
+        except OSError:
+            with contextlib.suppress(OSError):  # a hash on disk says that its leaf is there
+                self.cut(self.count)
+            raise
         self.count += len(nodes)
 
     def cut(self, count: int) -> None:

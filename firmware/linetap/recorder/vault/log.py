@@ -67,7 +67,8 @@ class UnitLog:
         heads = SignedHeads(self._folder, unit, self._origin)
         before = heads.newest.log if heads.newest is not None else name
         try:
-            self._log = LeafLog(self._folder, heads.newest.size if heads.newest is not None else 0)
+            proved = heads.newest.size if heads.newest is not None else 0
+            self._log = LeafLog(self._folder, proved, misses=True)
             self._proof = Proof(self._log, heads)
         except (LogShort, Misfit) as error:
             misfit = error if isinstance(error, Misfit) else Misfit(SHORT, str(error), heads.newest)

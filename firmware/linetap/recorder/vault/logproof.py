@@ -2,8 +2,9 @@
 """Is the log that lies here the one that the unit has signed? Asked at every start, before anything is signed over it.
 
 Every leaf is hashed again and held against the unit's own newest head. The head may be the rotten file, so there are
-two copies of it, and each proves by its signature that it is whole. What lies behind the last head was never signed:
-a power cut may have taken any of it.
+two copies of it, and each proves by its signature that it is whole. What lies behind the last head was never signed.
+Each leaf there is held against its hash, which was written once the leaf was on disk; where a power cut has taken the
+hash, the leaf is taken as it is.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from pathlib import Path
 
 from linetap import jsontext
 from linetap.errors import Refusal
-from linetap.evidence import leaflog, sshsig, unitlog
+from linetap.evidence import leaflog, merkle, sshsig, unitlog
 from linetap.evidence.leaflog import LeafLog
 from linetap.evidence.unitlog import COPY, HEAD, SIGNATURE_SUFFIX, Head, HeadCopy
 
 LEAVES_AT_ONCE = 50_000  # about a quarter of a second of a Pi 4, between two turns of the vault's thread
+ROTTEN_HASH_BITS = 32  # a hash that differs by fewer has rotted itself: of another leaf about half of 256 differ
 SHORT, CHANGED, UNSIGNED, OTHER = "log_short", "log_changed", "log_unsigned", "log_other"
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -76,10 +78,13 @@ class Proof:
 
     def _follow(self) -> Iterator[int]:
         """After each piece how many leaves are in it, at most."""
-        nodes, same = 0, True
+        nodes, size, same = 0, 0, True
+        signed = self._newest.size if self._newest is not None else 0
         for tree, new in leaflog.hashes(self._log.lines(), self._roots):
             same = same and self._log.holds(nodes, new)
-            nodes += len(new)
+            if signed < tree.size:
+                self._require_hashed(range(max(signed, size), min(tree.size, self.size)), new, nodes)
+            nodes, size = nodes + len(new), tree.size
             head = self._roots.get(tree.size)
             if head is not None and tree.root().hex() != head.root:
                 raise Misfit(CHANGED, f"the {head.size} leaves are not those that were signed", self._newest)
@@ -87,6 +92,15 @@ class Proof:
         if not same:
             log.warning("log_tree: the hashes over the leaves were damaged; they are made anew")
             self._log.remake_tree()
+
+    def _require_hashed(self, unsigned: range, new: list[bytes], first_node: int) -> None:
+        """Leaves that no head is over, against their hashes as they were found. `new`: those of what lies there now."""
+        for index in unsigned:
+            found, hashed = self._log.hash_found(index), new[merkle.node_count(index) - first_node]
+            if found == hashed or not any(found):
+                continue
+            if (int.from_bytes(found) ^ int.from_bytes(hashed)).bit_count() > ROTTEN_HASH_BITS:
+                raise Misfit(CHANGED, f"leaf {index}, not signed yet, is not the one that was written", self._newest)
 
 
 def _pair(folder: Path) -> tuple[bytes, bytes] | None:
