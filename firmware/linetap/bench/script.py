@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.bench.scriptkeys import Call, CallerId, LineSetup, Script
+from linetap.bench.scriptsounds import check_sounds
 from linetap.bench.timing import Times, keys_span, times_of
 from linetap.config.load import Source
 from linetap.config.locate import Path as KeyPath
@@ -26,7 +27,7 @@ def load_script(path: Path) -> Script:
     if script is not None:
         _check_lines(script, source)
         for i, call in enumerate(script.call):
-            _check_call(call, ("call", i), source)
+            check_call(call, ("call", i), source)
         if not source.problems:
             _check_overlap(script, source)
     source.check()
@@ -65,7 +66,7 @@ def _check_lines(script: Script, source: Source) -> None:
             source.add(at, f"line {number}: the script has lines = {script.lines}")
 
 
-def _check_call(call: Call, at: KeyPath, source: Source) -> None:
+def check_call(call: Call, at: KeyPath, source: Source) -> None:
     if call.direction == "in":
         _check_incoming(call, at, source)
     else:
@@ -80,6 +81,7 @@ def _check_call(call: Call, at: KeyPath, source: Source) -> None:
             return  # nobody can say how long that takes
     if call.loop_break_ms and call.ends != "far":
         source.add((*at, "loop_break_ms"), 'the exchange opens the loop where ends = "far"')
+    check_sounds(call, at, source)
     _check_talk(call, at, source)
 
 

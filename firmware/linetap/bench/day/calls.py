@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from linetap.bench.day.draw import Draw
-from linetap.bench.day.mix import drawn
+from linetap.bench.day.mix import MIX, drawn
 from linetap.bench.day.truth import DayCall, truth_of
 from linetap.bench.scriptkeys import Script
 from linetap.bench.timing import times_of
@@ -22,7 +22,8 @@ BEFORE_S, BETWEEN_S = 1.0, (2.5, 5.0)  # longer than any flash
 AFTER_S = 12.0  # a line that stopped ringing is a missed call after 8 s
 
 
-def calls_of_day(seed: int, count: int, voices: Voices) -> list[DayCall]:
+def calls_of_day(seed: int, count: int, voices: Voices, kinds: list[str] | None = None) -> list[DayCall]:
+    """`kinds`: of these alone."""
     calls: list[DayCall] = []
     free_s = np.zeros(LINES)
     for number in range(1, count + 1):
@@ -30,7 +31,7 @@ def calls_of_day(seed: int, count: int, voices: Voices) -> list[DayCall]:
         if place == 0:
             free_s = np.array([BEFORE_S + 0.37 * n for n in range(LINES)])
         draw = Draw(np.random.default_rng([seed, number]))
-        kind, sketch = drawn(draw)
+        kind, sketch = drawn(draw, kinds or list(MIX))
         line = int(free_s.argmin())
         call = msgspec.structs.replace(sketch.call, line=line + 1, start_s=round(float(free_s[line]), 3))
         ends_ms = times_of(call).end

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import wave
 from pathlib import Path
@@ -14,6 +15,7 @@ from linetap.bench.day import recorder
 from linetap.bench.day.calls import calls_of_day, script_of
 from linetap.bench.day.confusion import DayReport, Table
 from linetap.bench.day.judge import judge, records_of
+from linetap.bench.day.mix import kinds_like
 from linetap.bench.day.truth import DayCall
 from linetap.bench.measure.row import table
 from linetap.bench.voices import Voices
@@ -42,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--days", type=int, default=1, metavar="N", help="so many days, each with the next seed")
     made.add_argument("--only", type=int, metavar="N", help="only this call, with those of its line before it")
     made.add_argument("--wav", type=Path, metavar="FILE", help="with --only: what was on its line, the notice too")
+    made.add_argument("--kinds", metavar="PATTERN", help="only kinds of calls in whose name this is found")
     made.add_argument("--recording", default="{}", metavar="JSON",
                       help='other keys of [recording], e.g. {"notice_delay_ms": 800}')  # fmt: skip
     made.add_argument("--voices", type=Path, default=PROJECT / "build" / "voices", metavar="DIR")
@@ -72,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     notices_folder = folder / "day-notices"
     if not (notices_folder / "ko.wav").exists():
         make_default_notices(notices_folder)
-    bench = Bench(Voices(args.voices), load_notices(notices_folder), recording)
+    kinds = None if args.kinds is None else kinds_like(args.kinds)
+    bench = Bench(Voices(args.voices), load_notices(notices_folder), recording, kinds)
     if args.only is not None:
         return bench.only(args.seed, args.only, args.wav)
     began_ns, results = SYSTEM.monotonic_ns(), Table()
@@ -80,11 +84,13 @@ def run(args: argparse.Namespace) -> int:
     for seed in seeds:
         bench.day(seed, args.calls, results)
     took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
+    cpu_s = sum(os.times()[:4])  # its own, and of what spoke and coded for it
     report = DayReport(
         at=rfc3339(SYSTEM.utc_ns()),
         seeds=seeds,
         calls=results.calls,
         took_s=took_s,
+        cpu_s=cpu_s,
         kinds={kind: dict(counts) for kind, counts in results.kinds.items()},
         rows=results.rows(),
         failures=results.failures,
@@ -93,17 +99,19 @@ def run(args: argparse.Namespace) -> int:
     print(results.failures_text())
     print(results.text())
     print(table(results.rows()))
-    print(f"{results.calls} calls in {took_s:.0f} s; all failures in {args.out}")
+    print(f"{results.calls} calls in {took_s:.0f} s, {cpu_s:.0f} s of a core; all failures in {args.out}")
     return 0
 
 
 class Bench:
-    def __init__(self, voices: Voices, notices: dict[str, Notice], recording: Recording) -> None:
-        self._voices, self._notices, self._recording = voices, notices, recording
+    def __init__(
+        self, voices: Voices, notices: dict[str, Notice], recording: Recording, kinds: list[str] | None = None
+    ) -> None:
+        self._voices, self._notices, self._recording, self._kinds = voices, notices, recording, kinds
 
     def day(self, seed: int, count: int, results: Table) -> None:
         """Every call of it, into the table."""
-        calls = calls_of_day(seed, count, self._voices)
+        calls = calls_of_day(seed, count, self._voices, self._kinds)
         memories: dict[int, LineMemory] = {}
         lines = sorted({each.call.line for each in calls})
         for hour in _hours(calls):
@@ -114,7 +122,7 @@ class Bench:
 
     def only(self, seed: int, number: int, wav: Path | None) -> int:
         """One call, on a line that remembers what it does in the whole day."""
-        calls = calls_of_day(seed, number, self._voices)
+        calls = calls_of_day(seed, number, self._voices, self._kinds)
         wanted = calls[-1]
         mine = [each for each in calls if each.call.line == wanted.call.line]
         memories: dict[int, LineMemory] = {}

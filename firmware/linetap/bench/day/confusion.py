@@ -12,7 +12,7 @@ from linetap.bench.day.truth import DayCall
 from linetap.bench.measure.row import Row
 
 COLUMNS = ("in time", "before", "late", "never", *FAULTS)
-HEADS = ("in time", "before", "late", "never", "full?", "unrec.", "rec.!", "policy", "lost")
+HEADS = ("in time", "before", "late", "never", "full?", "unrec.", "rec.!", "policy", "mark", "lost")
 MOST_FAILURES = 60  # shown; the JSON has all
 
 
@@ -31,6 +31,7 @@ class DayReport(msgspec.Struct, kw_only=True):
     seeds: list[int]
     calls: int
     took_s: float
+    cpu_s: float
     kinds: dict[str, dict[str, int]]
     rows: list[Row]
     failures: list[Failure]

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
+
 from linetap.bench.callsounds import Network, Party
 from linetap.bench.day.draw import Draw
 from linetap.bench.day.truth import NOTICE_KEY, Sketch, Wants
 from linetap.bench.scriptkeys import Call, CallerId, ExchangeTone, Keys
 
 TOLD: tuple[Literal["none", "bell202", "v23", "dtmf"], ...] = ("none", "bell202", "v23", "dtmf")
+MARK_CODE = "**9"  # the default
 OFFICE = Network(noise_dbm0=-70.0)
 
 
@@ -90,6 +93,41 @@ def door_phone(draw: Draw) -> Sketch:
     opened = [Keys(at_s=keys["talk_s"] - 1.5, digits="5")]
     more = {"caller_dbm0": draw.between(-34, -26), "network": door, "keys": opened}
     return _in(draw, "recorded", **keys | more | {"caller_id": CallerId()})
+
+
+def passed_on(draw: Draw) -> Sketch:
+    """Staff flashes, dials a colleague, says who calls, and hangs up."""
+    at = draw.between(8, 10)
+    dialled = Keys(at_s=at + 2.2, digits=draw.internal())
+    tones = [
+        ExchangeTone(at_s=at + 0.9, tone="dial", for_s=1.2),
+        ExchangeTone(at_s=at + 4.0, tone="ringback", for_s=draw.between(2.5, 6)),
+    ]
+    party = Party(at_s=tones[1].at_s + tones[1].for_s, network=OFFICE, dbm0=draw.between(-24, -16))
+    keys = draw.talk(flash_at_s=[at], keys=[dialled], tone=tones, party=[party], talk_s=party.at_s + 5)
+    return msgspec.structs.replace(_in(draw, "recorded", **keys), told=False)
+
+
+def short_calling_tone(draw: Draw) -> Sketch:
+    """1100 Hz for 0.6 s, and then somebody speaks: whoever dialled on a fax machine and then lifted its handset."""
+    tone = draw.sound("tone", 0.3, after="answer", hz=[1100.0], for_s=0.6, alone=True, dbm0=draw.between(-24, -14))
+    return _in(draw, "recorded", **draw.talk(sound=[tone]))
+
+
+def silent_caller(draw: Draw) -> Sketch:
+    return _in(draw, "recorded", **draw.talk(caller_dbm0=-90.0))
+
+
+def marked(draw: Draw) -> Sketch:
+    """Staff dials the mark code."""
+    keys = draw.talk(keys=[Keys(at_s=draw.between(8, 9), digits=MARK_CODE)])
+    return msgspec.structs.replace(_in(draw, "recorded", **keys), marked=True)
+
+
+def marked_by_caller(draw: Draw) -> Sketch:
+    """Whoever calls dials it, as loud as a line may carry it: that marks nothing."""
+    pressed = Keys(at_s=draw.between(8, 9), digits=MARK_CODE, by="caller", dbm0=draw.between(-26, -6))
+    return _in(draw, "recorded", **draw.talk(keys=[pressed]))
 
 
 def _in(draw: Draw, wants: Wants, why: str = "", **keys: Any) -> Sketch:

@@ -9,6 +9,7 @@ import msgspec
 
 from linetap.bench.day.truth import DayCall
 from linetap.clock import NS_PER_MS, parse_rfc3339
+from linetap.recorder.calls.call import ABUSE
 from linetap.records import CallRecord
 
 LATE_MS = 3000
@@ -27,6 +28,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     unrecorded: bool = False  # wrongly
     unanswered: bool = False  # recorded, and nobody had answered
     against_policy: bool = False  # recorded or announced, though policy says otherwise
+    mark: bool = False  # marked as abusive though staff did not, or not marked though it did
     lost: bool = False  # there is no record
     records: int = 0
     party: Literal["in time", "late", "never", "flagged", ""] = ""  # of a party that came later
@@ -35,10 +37,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def faults(self) -> list[str]:
         found = [name for name in FAULTS if getattr(self, name)]
-        return [*found, *([f"announced {self.announced}"] if self.announced in ("before", "late", "never") else [])]
+        found += [f"announced {self.announced}"] if self.announced in ("before", "late", "never") else []
+        return [*found, *([f"party {self.party}"] if self.party in ("late", "never") else [])]
 
 
-FAULTS = ("full_wrongly", "unrecorded", "unanswered", "against_policy", "lost")
+FAULTS = ("full_wrongly", "unrecorded", "unanswered", "against_policy", "mark", "lost")
 
 
 def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
@@ -73,6 +76,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
         unrecorded=truth.wants == "recorded" and not recorded,
         unanswered=recorded and answer is None,
         against_policy=truth.wants == "not" and answer is not None and (recorded or bool(begun)),
+        mark=recorded and truth.marked != any(mark.kind == ABUSE for record in records for mark in record.marks),
         records=len(records),
         party=_party(day, begun, records),
         said="; ".join(_said(record, start_ns) for record in records),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from linetap.bench.day import incoming, outgoing, unanswered
 from linetap.bench.day.draw import Draw
 from linetap.bench.day.truth import Sketch
+from linetap.errors import BadInput
 
 Kind = Callable[[Draw], Sketch]
 
@@ -31,6 +33,11 @@ MIX: dict[str, tuple[float, Kind]] = {
     "out: office talk while it rings": (20, outgoing.office_talk),
     "out: cough while it rings": (8, outgoing.cough),
     "out: keyboard while it rings": (10, outgoing.keyboard),
+    "out: staff talks while it rings": (6, outgoing.staff_talks),
+    "out: answered, silent at first": (8, outgoing.silent_at_first),
+    "out: dialled by pulses": (4, outgoing.pulses),
+    "out: 2100 Hz for 0.6 s, then talk": (3, outgoing.short_answer_tone),
+    "out: passed on at the far end": (10, outgoing.passed_on_there),
     "out: hotline": (5, outgoing.hotline),
     "out: pick-up *7": (15, outgoing.pick_up),
     "out: hung up within the notice": (10, outgoing.quick_hang_up),
@@ -60,14 +67,30 @@ MIX: dict[str, tuple[float, Kind]] = {
     "in: call waiting, one beep": (8, incoming.call_waiting),
     "in: call waiting, taken": (8, incoming.call_waiting_taken),
     "in: transferred by a colleague": (40, incoming.transferred_in),
+    "in: passed on by staff": (15, incoming.passed_on),
+    "in: 1100 Hz for 0.6 s, then talk": (3, incoming.short_calling_tone),
+    "in: nobody speaks there": (4, incoming.silent_caller),
+    "in: staff marks it": (6, incoming.marked),
+    "in: the caller dials the mark": (4, incoming.marked_by_caller),
     "policy: internal, in": (20, incoming.internal),
     "machine: fax calls": (6, incoming.fax_calls),
     "in: door phone": (6, incoming.door_phone),
 }
 
 
-def drawn(draw: Draw) -> tuple[str, Sketch]:
-    """A kind by its weight, and a call of that kind."""
-    names, weights = list(MIX), np.cumsum([weight for weight, _ in MIX.values()])
+def kinds_like(pattern: str) -> list[str]:
+    """BadInput where that is no pattern, or fits none."""
+    try:
+        found = [name for name in MIX if re.search(pattern, name)]
+    except re.error as error:
+        raise BadInput(f"--kinds {pattern}: {error}") from None
+    if not found:
+        raise BadInput(f"--kinds {pattern}: there are {'; '.join(MIX)}")
+    return found
+
+
+def drawn(draw: Draw, names: list[str]) -> tuple[str, Sketch]:
+    """One of these kinds by its weight, and a call of that kind."""
+    weights = np.cumsum([MIX[name][0] for name in names])
     name = names[int(np.searchsorted(weights, float(draw.rng.random()) * weights[-1], side="right"))]
     return name, MIX[name][1](draw)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from linetap.bench.day.draw import GREETINGS, OFFICE_TALK, PLEASE_HOLD, Draw
+from linetap.bench.callsounds import Party
+from linetap.bench.day.draw import GREETINGS, OFFICE_TALK, PLEASE_HOLD, TALKS, Draw
 from linetap.bench.day.truth import Sketch, Wants
-from linetap.bench.scriptkeys import Call
+from linetap.bench.scriptkeys import Call, Keys
 
 
 def out(wants: Wants, why: str = "", **keys: Any) -> Sketch:
@@ -85,8 +86,9 @@ def representative(draw: Draw) -> Sketch:
     after = draw.between(0.8, 2.5)
     greeting = draw.sound("announcement", 0.3, after="answer", text=draw.pick(GREETINGS), for_s=9.0, alone=True)
     music = draw.sound("music", 9.3, after="answer", for_s=4.0, alone=True, dbm0=draw.between(-28, -18))
+    pressed = [Keys(at_s=6.0, digits=draw.pick(["1", "2", "0", "3#"]))] if draw.chance(0.6) else []
     keys = draw.called(digits=number, ringback=False, progress_s=after, sound=[greeting, music], talk_s=24.0,
-                       talk_after_s=0.0)  # fmt: skip
+                       talk_after_s=0.0, keys=pressed)  # fmt: skip
     return out("recorded", **keys)
 
 
@@ -150,6 +152,38 @@ def quick_hang_up(draw: Draw) -> Sketch:
     keys = draw.called(digits=draw.outside(), progress_s=draw.between(3, 9), talk_after_s=0.3,
                        talk_s=draw.between(1.0, 3.0), ends=draw.pick(["staff", "far"]))  # fmt: skip
     return out("either", **keys)
+
+
+def staff_talks(draw: Draw) -> Sketch:
+    """Whoever holds the handset says something to a colleague."""
+    said = draw.sound("speech", draw.between(2, 8), by="near", speaker="staff", text=draw.pick(OFFICE_TALK),
+                      dbm0=draw.between(-28, -16), for_s=draw.between(1.5, 4))  # fmt: skip
+    return _near_end(draw, [said])
+
+
+def silent_at_first(draw: Draw) -> Sketch:
+    """Whoever answers says nothing until the other does."""
+    keys = draw.called(digits=draw.outside(), progress_s=draw.between(4, 13), talk_after_s=draw.between(1.8, 4))
+    return out("recorded", **keys | {"first_speaker": "staff", "talk": list(draw.pick(TALKS))})
+
+
+def pulses(draw: Draw) -> Sketch:
+    return out("recorded", **draw.called(digits=draw.digits(7), dialling="pulse", progress_s=draw.between(4, 12)))
+
+
+def short_answer_tone(draw: Draw) -> Sketch:
+    """An echo suppressor is switched off by a short 2100 Hz, and then people talk: no fax."""
+    tone = draw.sound("tone", 0.2, after="answer", hz=[2100.0], for_s=0.6, alone=True, dbm0=draw.between(-24, -14))
+    return out("recorded", **draw.called(digits=draw.outside(), progress_s=draw.between(4, 12), sound=[tone]))
+
+
+def passed_on_there(draw: Draw) -> Sketch:
+    """Who answers passes the call on to somebody else, whose voice and channel are others."""
+    at = draw.between(8, 11)
+    hold = draw.sound("music", at - 2.5, after="answer", for_s=2.5, alone=True, dbm0=draw.between(-28, -18))
+    party = Party(at_s=at, network=draw.network(), dbm0=draw.between(-30, -18))
+    keys = draw.called(digits=draw.outside(), progress_s=draw.between(4, 12), sound=[hold], party=[party], talk_s=24.0)
+    return out("recorded", **keys)
 
 
 PBX_RINGBACKS = (

@@ -24,6 +24,8 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     wants: Wants
     why: str = ""  # of one that is not to be recorded: internal, emergency, fax, modem
+    told: bool = True  # whoever comes on the line later has to hear the notice too
+    marked: bool = False  # staff marks it as abusive
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +37,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     answer_ms: int | None  # when the far party answered; None: never
     parties_ms: list[int] = []  # when another party came on the line
     keys_ms: list[int] = []  # when staff asked for the notice by key
+    marked: bool = False
     says: list[tuple[str, int, int]] = []  # who speaks, from when to when
 
 
@@ -61,7 +64,10 @@ def truth_of(kind: str, sketch: Sketch, call: Call, voices: Voices) -> Truth:
         began_ms=times.start,
         ended_ms=times.end,
         answer_ms=answer,
-        parties_ms=[] if answer is None else [answer + round(party.at_s * 1000) for party in call.party],
+        marked=sketch.marked,
+        parties_ms=[]
+        if answer is None or not sketch.told
+        else [answer + round(party.at_s * 1000) for party in call.party],
         keys_ms=[]
         if answer is None
         else [answer + round(keys.at_s * 1000) for keys in call.keys if keys.digits == NOTICE_KEY],
