@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# check-bundle.sh, version 2: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
+# check-bundle.sh, version 3: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
 #
 #   bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]
 #
@@ -181,7 +181,7 @@ for record in calls/*/record.json; do
   if test -e "opened/$call/call.json"; then
     step "The opened files fit the record in words and length: $call"
     whole=opened/$call/call.json wav=opened/$call/call.wav
-    test "$(jq -cS 'del(.dialled, .caller, .smdr, .unreleased)' "$whole")" = "$(jq -cS . "$record")"
+    test "$(jq -cS 'del(.dialled, .also_dialled, .caller, .smdr, .unreleased)' "$whole")" = "$(jq -cS . "$record")"
     test "$(stat -c %s "$wav")" = "$((44 + 2 * $(jq .audio.samples "$record")))"
     used "$whole" "$wav"
   fi

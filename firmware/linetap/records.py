@@ -506,6 +506,7 @@ class PersonalRecord(msgspec.Struct, kw_only=True):
     """What meta.age holds beside that, sealed with the call: who called whom."""
 
     dialled: str | None = None
+    also_dialled: list[str] | None = None  # in the middle of the call: of further parties
     caller: Caller | None = None
     smdr: str | None = None
 
@@ -555,6 +556,7 @@ class CallRecord(PublicRecord, kw_only=True):
     """
 
     dialled: str | None = None
+    also_dialled: list[str] | None = None
     caller: Caller | None = None
     smdr: str | None = None
 

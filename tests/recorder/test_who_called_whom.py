@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from call_rig import Kept, Story
-from sounds import digits, ringback, talk
+from sounds import busy, dial, digits, ringback, talk
 
 from linetap.config.schema import Config
 from linetap.ring import RATE_HZ
@@ -137,3 +137,151 @@ def test_a_flash_key_before_the_answer_is_one_call(config: Config) -> None:
     story.sound(6.4, digits("0322222222")).sound(9.5, ringback(1)).sound(14, talk(4))
     (record,) = story.tell().records
     assert record.dialled == "0322222222"
+
+
+# --- put down for under a second, and dialled anew -------------------------------------------------------------
+
+
+def redialled(
+    config: Config, down_s: float, break_s: float, dial_tone: bool = False, then: str = "0322222222"
+) -> Story:
+    """A call out is answered at about 9 s and talked on; at `down_s` the loop opens, and somebody dials."""
+    up_s = down_s + break_s
+    story = Story(config, 55, noise_peak=30).off_hook(1, 50).on_hook(down_s, up_s).sound(2, digits("0311111111"))
+    story.sound(5, ringback(1)).sound(9, talk(down_s - 9))
+    if dial_tone:
+        story.sound(up_s + 0.2, dial(1.0))
+    return story.sound(up_s + 1.3, digits(then)).sound(up_s + 4.5, ringback(1)).sound(up_s + 8.5, talk(4))
+
+
+@pytest.mark.parametrize("dial_tone", [False, True])
+@pytest.mark.parametrize("break_s", [0.75, 0.8, 0.95])
+@pytest.mark.parametrize("down_s", [20, 13.5])  # while they talk; while the notice plays
+def test_put_down_and_redialled_after_an_answer_are_two(
+    config: Config, down_s: float, break_s: float, dial_tone: bool
+) -> None:
+    kept = redialled(config, down_s, break_s, dial_tone).tell()
+    first, second = kept.records
+    assert [(each.direction, each.dialled, each.disposition) for each in (first, second)] == [
+        ("out", "0311111111", "recorded"),
+        ("out", "0322222222", "recorded"),
+    ]
+    assert (first.ended_by, second.ended_by) == ("on_hook", "on_hook")
+    ended = next(end for call_id, end, _ in kept.closed if call_id == first.call_id)
+    assert ended == down_s * RATE_HZ
+    assert max(kept.permitted.get(first.call_id, [0])) <= ended  # nothing behind the break was ever the first call's
+    assert [notice.proof for notice in second.notices] == ["full"]
+
+
+def test_busy_then_put_down_for_a_moment_and_redialled_are_two(config: Config) -> None:
+    story = redialled(config, 20, 0.8).sound(14.5, busy(5.5))
+    first, second = story.tell().records
+    assert [(each.dialled, each.disposition) for each in (first, second)] == [
+        ("0311111111", "recorded"),
+        ("0322222222", "recorded"),
+    ]
+
+
+def test_a_break_behind_which_nobody_dials_loses_nothing(config: Config) -> None:
+    story = Story(config, 55, noise_peak=30).off_hook(1, 50).on_hook(20, 20.8).sound(2, digits("0311111111"))
+    kept = story.sound(5, ringback(1)).sound(9, talk(11)).sound(21, talk(25)).tell()
+    ((call_id, end, record),) = kept.closed
+    assert (record.disposition, end, kept.withheld[call_id]) == ("recorded", 50 * RATE_HZ, [])
+    assert max(kept.permitted[call_id]) > 49 * RATE_HZ
+
+
+@pytest.mark.parametrize("dial_tone", [False, True])
+def test_behind_a_flash_key_the_number_is_that_of_another_party(config: Config, dial_tone: bool) -> None:
+    """No tap can tell it from a call that was cut off by the hook: both parties are told, and both numbers stand."""
+    (record,) = redialled(config, 20, 0.5, dial_tone).tell().records
+    assert (record.dialled, record.also_dialled, len(record.notices)) == ("0311111111", ["0322222222"], 2)
+
+
+def test_a_put_down_call_that_was_not_recorded_ends_there_too(config: Config) -> None:
+    story = Story(config, 55, noise_peak=30).off_hook(1, 50).on_hook(20, 20.8).sound(2, digits("2345"))
+    story.sound(5, ringback(1)).sound(9, talk(9)).sound(22, digits("0322222222")).sound(26, ringback(1))
+    first, second = story.sound(30, talk(4)).tell().records
+    assert [(each.dialled, each.disposition) for each in (first, second)] == [
+        ("2345", "skipped"),
+        ("0322222222", "recorded"),
+    ]
+    assert first.ended_at is not None
+    assert first.ended_at[17:23] == "20.123"
+
+
+def test_a_restart_between_the_break_and_the_number_changes_nothing(config: Config) -> None:
+    story = redialled(config, 20, 0.8)
+    while story.card._position < 2130:
+        story.step(10)
+    story.restart()
+    assert [each.dialled for each in story.tell().records] == ["0311111111", "0322222222"]
+
+
+# --- lifted just when the caller has given up ------------------------------------------------------------------
+
+
+def lifted(config: Config, after_s: float) -> Story:
+    """Four rings up to 11 s; nobody is there any more when the handset is lifted."""
+    return rings(Story(config, 45, noise_peak=30), 1, 4).off_hook(11 + after_s, 40)
+
+
+def goes_out(story: Story, number_s: float, number: str = "0312345678") -> list[tuple[str, str, str, str]]:
+    story.sound(number_s, digits(number)).sound(number_s + 3.5, ringback(1)).sound(number_s + 7.5, talk(4))
+    return told(story.tell())
+
+
+@pytest.mark.parametrize("dials_after_s", [1.0, 2.0, 5.0])
+@pytest.mark.parametrize("dial_tone", [False, True])
+@pytest.mark.parametrize("after_s", [0.5, 1.9, 2.5])
+def test_lifted_behind_the_last_ring_and_dialled_are_two(
+    config: Config, after_s: float, dial_tone: bool, dials_after_s: float
+) -> None:
+    story = lifted(config, after_s)
+    if dial_tone:
+        story.sound(11 + after_s + 0.2, dial(dials_after_s - 0.2))
+    records = goes_out(story, 11 + after_s + dials_after_s)
+    assert records == [("in", "missed", "not_answered", ""), ("out", "recorded", "", "0312345678")]
+
+
+def test_who_dialled_after_a_missed_internal_call_is_recorded(config: Config) -> None:
+    """The caller ID of a colleague skips the call that came in, not the one that goes out."""
+    story = rings(Story(config, 45, noise_peak=30), 3.5, 3).off_hook(13.5, 40).sound(1.0, digits("D2345C"))
+    records = goes_out(story, 15)
+    assert records == [("in", "missed", "not_answered", ""), ("out", "recorded", "", "0312345678")]
+
+
+@pytest.mark.parametrize("pressed", ["**9", "1", "119", "2001"])
+def test_who_answers_and_presses_a_key_has_answered(config: Config, pressed: str) -> None:
+    (record,) = lifted(config, 1.5).sound(14, digits(pressed)).sound(20, talk(5)).tell().records
+    assert (record.direction, record.disposition) == ("in", "recorded")
+
+
+def test_what_the_caller_dials_makes_no_call_of_it(config: Config) -> None:
+    (record,) = lifted(config, 1.5).sound(14, digits("0312345678", -20.0)).sound(20, talk(5)).tell().records
+    assert (record.direction, record.disposition, record.answered_by) == ("in", "recorded", "hook")
+
+
+def test_the_keys_of_a_caller_keep_no_call_from_being_recorded(config: Config) -> None:
+    """As loud as this telephone, and an emergency number within: what is left is announced and recorded."""
+    records = lifted(config, 1.5).sound(14, digits("1191191191")).sound(20, talk(9)).tell().records
+    assert records[-1].disposition == "recorded"
+
+
+def test_a_short_number_behind_its_dial_tone_is_one(config: Config) -> None:
+    story = lifted(config, 1.5).sound(12.7, dial(1.2))
+    assert goes_out(story, 14, "2345") == [("in", "missed", "not_answered", ""), ("out", "skipped", "internal", "2345")]
+
+
+def test_who_lifts_while_it_rings_has_answered(config: Config) -> None:
+    story = rings(Story(config, 45, noise_peak=30), 1, 4).off_hook(10.5, 40).sound(12, digits("0312345678"))
+    (record,) = story.sound(20, talk(5)).tell().records
+    assert (record.direction, record.disposition) == ("in", "recorded")
+
+
+def test_a_second_party_that_is_busy_then_put_down_and_another_dialled_are_two(config: Config) -> None:
+    story = Story(config, 60, noise_peak=30).off_hook(1, 55).sound(2, digits("0311111111")).sound(5, ringback(1))
+    story.sound(9, talk(6)).on_hook(16, 16.5).sound(17.5, digits("0333333333")).sound(20.5, busy(5))
+    story.on_hook(26, 26.8).sound(28, digits("0322222222")).sound(31, ringback(1)).sound(35, talk(4))
+    first, second = story.tell().records
+    assert (first.dialled, first.also_dialled, first.disposition) == ("0311111111", ["0333333333"], "recorded")
+    assert (second.dialled, second.disposition) == ("0322222222", "recorded")

@@ -259,6 +259,9 @@ discovery = false
 # lift_debounce_ms = 35
 # flash_min_ms = 300
 # flash_max_ms = 1000
+# An opening longer than any flash key's and a number within redial_ms behind it: a call put down, and another.
+# flash_key_max_ms = 700
+# redial_ms = 10000
 # A loop that is broken for so long, with a meter, was a cable; what it is mended to is a call of its own.
 # loop_break_max_ms = 4000
 # ring_min_ms = 150

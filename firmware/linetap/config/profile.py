@@ -31,6 +31,10 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     lift_debounce_ms: int = 35  # of a loop that was no call's, or open for longer than a dial pulse
     flash_min_ms: int = 300  # DAHDI, AOpen and NEC manuals
     flash_max_ms: int = 1000  # receivers go up to 1250 ms; longer is on-hook
+    flash_key_max_ms: int = 700  # (memory) flash keys of telephones open for 80 to 600 ms; longer, it may be put down
+    redial_ms: int = (
+        10_000  # ours: who has put the handset down for a moment dials within it, or within it of dial tone
+    )
     ring_min_ms: int = 150  # one burst shorter than this is no ringing (ring detector asserts within 180 ms)
     ring_gap_ms: int = 400  # ring detector dropouts shorter than this stay one burst
     ring_give_up_ms: int = 8000  # DAHDI ringtimeout: no burst for so long is a missed call

@@ -6,7 +6,7 @@ bash, coreutils, findutils, jq and OpenSSH; openssl and sigsum-verify where a ti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from shlex import quote
 
@@ -14,6 +14,9 @@ from linetap.desk.bundle import layout, texts
 from linetap.desk.bundle.facts import Call, Facts, Signed
 from linetap.evidence import hold, sealed
 from linetap.evidence.signers import Signer, require_named
+from linetap.records import PERSONAL_FIELDS
+
+PERSONAL_FIELDS_3 = ("dialled", "caller", "smdr")  # up to texts 3
 
 INCLUSION = r"""inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
   local node side other pair
@@ -54,8 +57,9 @@ def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
     yield Step("step_sums", "", f"{listing} | cmp - SHA256SUMS")
     for signed in facts.signed:
         yield Step("step_signature", signed.name, _verify(signed, signers))
+    personal = PERSONAL_FIELDS if facts.about.texts > 3 else PERSONAL_FIELDS_3
     for call in facts.calls:
-        yield from _of_call(call)
+        yield from _of_call(call, personal)
         for kind in call.paths:
             yield _included(call, kind)
     for unit, heads in facts.heads.items():
@@ -97,7 +101,7 @@ def name_of(signed: Signed, signers: list[Signer]) -> str:
     return signed.who or require_named(signed.key, signed.namespace, signers, signed.at)
 
 
-def _of_call(call: Call) -> Iterator[Step]:
+def _of_call(call: Call, personal: Iterable[str]) -> Iterator[Step]:
     record, call_id = call.record, call.record.call_id
     if record.files:
         listed = """jq -r '.files | to_entries[] | "\\(.value)  \\(.key)"' record.json"""
@@ -119,11 +123,12 @@ def _of_call(call: Call) -> Iterator[Step]:
         of_record = f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
         yield Step("step_amended", call_id, of_record)
     if call.opened:
+        sealed_only = ", ".join(f".{name}" for name in (*personal, "unreleased"))
         whole, wav = layout.opened(call_id, "call.json"), layout.opened(call_id, "call.wav")
         yield Step(
             "step_opened",
             call_id,
-            f'test "$(jq -cS \'del(.dialled, .caller, .smdr, .unreleased)\' {whole})" = "$(jq -cS . {path})"\n'
+            f'test "$(jq -cS \'del({sealed_only})\' {whole})" = "$(jq -cS . {path})"\n'
             f'test "$(stat -c %s {wav})" = "$((44 + 2 * $(jq .audio.samples {path})))"',
         )
 

@@ -13,7 +13,6 @@ from linetap.recorder.signals.event import Event
 from linetap.ring import RATE_HZ
 
 MOST_KEYS = 32
-PUT_DOWN_MS = 700  # flash keys of telephones open for 80 to 600 ms
 
 
 def digit_on_hook(line: LineContext, event: Event) -> None:
@@ -71,7 +70,7 @@ def outgoing(line: LineContext, event: Event) -> None:
 def flash_before_answer(line: LineContext, event: Event) -> None:
     """Longer than any flash key: the handset was down, and what is dialled next is another call. Nothing is recorded
     before the answer, so a slow flash by hand loses nothing."""
-    if event.known - event.at < PUT_DOWN_MS * FRAMES_PER_MS:
+    if event.known - event.at < line.profile.flash_key_max_ms * FRAMES_PER_MS:
         dials_anew(line, event)
         return
     closed_at = event.known - line.profile.lift_debounce_ms * FRAMES_PER_MS
@@ -118,5 +117,5 @@ def other_party_while_passing(line: LineContext, event: Event) -> None:
 def dialled_while_passing(line: LineContext, event: Event) -> None:
     call = line.call
     if not line.config.exempt and call.flashed_at is not None:
-        end(line, event, call.disposition, call.why)
+        end(line, Event(event.known, event.name, call.flashed_at), call.disposition, call.why)
         dialled_while_held(line, event)

@@ -79,6 +79,7 @@ def seal_and_continue(line: LineContext, event: Event) -> None:
         first_frame=event.at,
         answered_ns=line.utc_ns(event.at),
         withheld=[],
+        also_dialled=[],
         marks=[],
         was_marked=call.is_marked,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from linetap.clock import parse_rfc3339, rfc3339
 from linetap.learned import Learned
+from linetap.recorder.calls import redial
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.deaf import mend
 from linetap.recorder.calls.ending import end
@@ -77,9 +78,11 @@ class LineCalls(LineContext):
         if call.held_until is not None and end_frame >= call.held_until:
             self.write_what_was_held()
         if call.first_frame is not None and call.held_until is None:
-            self.around.vault.permit(call.call_id, self._certain_until(end_frame), call.withheld)
+            until = min(self._certain_until(end_frame), redial.certain_until(self, end_frame))
+            self.around.vault.permit(call.call_id, until, call.withheld)
 
     def _certain_until(self, end_frame: int) -> int:
+        """Of an end that nobody at the line has made: what may yet be another call is this one's."""
         call, frames = self.call, [self.memory.hook.certain_until(end_frame)]
         if self.memory.state == "tone_end":
             frames.append(call.tone_known)

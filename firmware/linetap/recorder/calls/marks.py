@@ -24,7 +24,7 @@ def key(line: LineContext, event: Event) -> None:
     call.keys = [*fresh, Key(event.at, event.text, event.level_dbm0)]
     gaps = [b.at - a.at for a, b in zip(call.keys, call.keys[1:], strict=False)]
     if "".join(k.digit for k in call.keys) == code and all(gap <= KEYS_WITHIN_S * RATE_HZ for gap in gaps):
-        near = all(_is_near(line, k) for k in call.keys)
+        near = all(is_near(line, k) for k in call.keys)
         call.keys = []
         _mark(line, event, ABUSE if near else FAR)
 
@@ -37,7 +37,11 @@ def learn_near_end(line: LineContext, event: Event) -> None:
         memory.near_digit_dbm0 = event.level_dbm0 if known is None else known + SETTLES * (event.level_dbm0 - known)
 
 
-def _is_near(line: LineContext, pressed: Key) -> bool:
+def begins_a_code(line: LineContext, typed: str) -> bool:
+    return line.policy.mark_code.startswith(typed)
+
+
+def is_near(line: LineContext, pressed: Key) -> bool:
     learned = line.around.learned.get(line.config.number)
     levels = (line.memory.near_digit_dbm0, learned.near_digit_dbm0 if learned else None, line.profile.near_digit_dbm0)
     near = next(level for level in levels if level is not None)

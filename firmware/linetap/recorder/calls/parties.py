@@ -10,12 +10,13 @@ from __future__ import annotations
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.ending import end_by_tone_still_held
 from linetap.recorder.calls.gate import ask_for_notice
-from linetap.recorder.calls.marks import key
+from linetap.recorder.calls.marks import begins_a_code, key
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
 from linetap.recorder.signals.event import Event
 from linetap.ring import RATE_HZ
 
 FAR_END_GONE = ("busy", "congestion")
+MOST_NUMBERS = 16  # of further parties that stand in a record
 DIALS_WITHIN_S = 60  # of a flash: what is dialled later is meant for whoever is on the line
 
 
@@ -48,7 +49,7 @@ def digit(line: LineContext, event: Event) -> None:
     if call.flashed_at is None or event.at - call.flashed_at > DIALS_WITHIN_S * RATE_HZ:
         return
     typed = "".join(each.digit for each in call.keys if each.at >= call.flashed_at)
-    if not line.policy.mark_code.startswith(typed):
+    if not begins_a_code(line, typed):
         _second_party(line, event)
         call.redialled = typed
         _wait_for_answer(line, event)
@@ -68,7 +69,9 @@ def announce_again(line: LineContext, event: Event) -> None:
 def flash_with_new_party(line: LineContext, event: Event) -> None:
     """Back to the first party. Who was busy is nobody new; anybody else may have come along."""
     call = line.call
-    call.redialled = ""
+    if call.redialled:
+        call.also_dialled = [*call.also_dialled, call.redialled][-MOST_NUMBERS:]
+        call.redialled = ""
     if call.tone:
         call.tone = ""
         call.withhold(event.known)
@@ -94,6 +97,9 @@ def tone_after_end(line: LineContext, event: Event) -> None:
 
 def _second_party(line: LineContext, event: Event) -> None:
     call = line.call
+    if call.redialled:
+        call.also_dialled = [*call.also_dialled, call.redialled][-MOST_NUMBERS:]
+    call.put_down_at = None
     call.redialled, call.ringback_over, call.voice_frame, call.tone = "", False, None, ""
     pause(line, event.known)
     line.go("new_party", event.known)
@@ -105,6 +111,7 @@ def _wait_for_answer(line: LineContext, event: Event) -> None:
 
 def pause(line: LineContext, frame: int) -> None:
     call = line.call
+    call.spoken = True  # whoever is called in between, the call before was one
     if call.paused_at is None and call.first_frame is not None:
         since = call.withheld[-1][1] if call.withheld else call.first_frame
         call.paused_at = max(frame, since)  # a flash during a notice is known only after it

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where another call begins though the loop says that it is still the same one.
+
+Put down for under a second and dialled anew: for the loop that is a flash. A break longer than any flash key and a
+number behind it are two calls. Until that is decided, nothing behind the break is written.
+
+Lifted in the pause behind the last ring of a caller who has given up: for the loop that is an answer. Dial tone, or a
+number dialled at this end before anybody has spoken, says that nobody was there: the call was missed, and another goes
+out. For the first seconds, while nobody speaks, nothing of such a call is written, even behind its notice.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from linetap.recorder.calls import early, gate, parties
+from linetap.recorder.calls.begin import call_waiting_while_passing, dialled_while_passing, outgoing
+from linetap.recorder.calls.call import MOST_DIGITS, Key
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.dialling import dialled
+from linetap.recorder.calls.ending import end, end_recording
+from linetap.recorder.calls.marks import KEYS_WITHIN_S, begins_a_code, is_near
+from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.tones.filled import filled_by
+from linetap.ring import RATE_HZ
+
+NUMBER_DIGITS = 7  # without its dial tone a number is one of the public network's: less may be the caller's keys
+LIFTED_MS = 700  # whoever has lifted to dial listens for dial tone first: keys that come sooner are the caller's
+A_DIGITS_MS = 150  # a stretch of voice that begins so near to a digit is the digit
+DIAL_TONE_WINDOWS = 8  # of 20 ms, in a row up to the notice; speech holds the pair for 110 ms at most
+
+
+def flash(line: LineContext, event: Event) -> None:
+    """In a recording."""
+    parties.flash(line, event)
+    note_break(line, event)
+
+
+def flash_in_notice(line: LineContext, event: Event) -> None:
+    line.call.flashed_at = event.known
+    note_break(line, event)
+
+
+def resume(line: LineContext, event: Event) -> None:
+    parties.resume(line, event)
+    if event.name == "flash":
+        note_break(line, event)
+
+
+def flash_with_new_party(line: LineContext, event: Event) -> None:
+    parties.flash_with_new_party(line, event)
+    line.call.flashed_at = event.known
+    note_break(line, event)
+
+
+def note_break(line: LineContext, event: Event) -> None:
+    """The handset may have been put down: what is behind the break is not written before that is decided."""
+    if event.known - event.at >= line.profile.flash_key_max_ms * FRAMES_PER_MS:
+        line.call.put_down_at = event.at
+        _wait_for_number(line, event.known)
+
+
+def tone(line: LineContext, event: Event) -> None:
+    if _dial_tone_after_a_lift(line, event):
+        return
+    if event.text == "dial" and line.call.put_down_at is not None:
+        _wait_for_number(line, event.known)
+    early.tone_in_recording(line, event)
+
+
+def digit(line: LineContext, event: Event) -> None:
+    """Of another call, of one that goes out in the place of one that was missed, or within the call."""
+    call = line.call
+    _type(line, event)
+    if _is_redialled(line, event):
+        assert call.put_down_at is not None
+        keys = [key for key in call.typed if key.at >= call.put_down_at]
+        down_at, lifted_at = max(call.put_down_at, _withheld_until(line)), call.flashed_at or event.known
+        _end_at(line, Event(event.known, "on_hook", down_at))
+        _goes_out(line, event, lifted_at - line.profile.lift_debounce_ms * FRAMES_PER_MS, keys)
+    elif keys := _dialled_after_a_lift(line, event):
+        _was_missed(line, event, keys)
+        _judge_no_number(line)
+    else:
+        parties.digit(line, event)
+
+
+def digit_while_passing(line: LineContext, event: Event) -> None:
+    _type(line, event)
+    if keys := _dialled_after_a_lift(line, event):
+        _was_missed(line, event, keys)
+        _judge_no_number(line)
+    else:
+        dialled_while_passing(line, event)
+
+
+def notice_started(line: LineContext, event: Event) -> None:
+    """The last moment at which the line can be listened to without the notice on it."""
+    if may_have_been_missed(line, event.at) and _has_dial_tone(line, event.at):
+        _was_missed(line, event, line.call.typed)
+    else:
+        gate.notice_started(line, event)
+
+
+def tone_before_notice(line: LineContext, event: Event) -> None:
+    """Dial tone where a call was answered: nobody was there any more."""
+    if not _dial_tone_after_a_lift(line, event):
+        early.ringback(line, event)
+
+
+def tone_while_passing(line: LineContext, event: Event) -> None:
+    if not _dial_tone_after_a_lift(line, event):
+        call_waiting_while_passing(line, event)
+
+
+def _dial_tone_after_a_lift(line: LineContext, event: Event) -> bool:
+    if event.text != "dial" or not may_have_been_missed(line, event.at):
+        return False
+    _was_missed(line, event, line.call.typed)
+    return True
+
+
+def _type(line: LineContext, event: Event) -> None:
+    key = Key(event.at, event.text, event.level_dbm0)
+    line.call.typed = [*line.call.typed, key][-MOST_DIGITS:]
+
+
+def voice(line: LineContext, event: Event) -> None:
+    if not any(abs(key.at - event.at) <= A_DIGITS_MS * FRAMES_PER_MS for key in line.call.typed):
+        line.call.spoken = True
+
+
+def certain_until(line: LineContext, frame: int) -> int:
+    """Up to where, but not beyond `frame`, a recording is this call's and no other's."""
+    call, certain = line.call, frame
+    if call.put_down_at is not None and frame < call.put_down_until:
+        certain = call.put_down_at
+    elif call.first_frame is not None and may_have_been_missed(line, frame):
+        certain = call.first_frame
+    return min(frame, max(certain, _withheld_until(line)))
+
+
+def may_have_been_missed(line: LineContext, frame: int) -> bool:
+    """It rang, was lifted in a pause (whoever lifts while it rings has answered), and nobody has spoken since."""
+    call, rang_until = line.call, line.memory.hook.ringing.rang_until
+    if call.direction != "in" or call.ring_ns is None or call.answered_by != "hook" or call.continues:
+        return False
+    if call.spoken or call.flashed_at is not None:
+        return False
+    if line.config.exempt or rang_until is None or rang_until >= _lifted_at(line):
+        return False
+    return frame - _lifted_at(line) <= line.profile.redial_ms * FRAMES_PER_MS
+
+
+def _wait_for_number(line: LineContext, frame: int) -> None:
+    line.call.put_down_until = frame + line.profile.redial_ms * FRAMES_PER_MS
+
+
+def _withheld_until(line: LineContext) -> int:
+    return line.call.withheld[-1][1] if line.call.withheld else 0
+
+
+def _is_redialled(line: LineContext, event: Event) -> bool:
+    call = line.call
+    if call.put_down_at is None or event.at >= call.put_down_until:
+        return False
+    return not begins_a_code(line, "".join(key.digit for key in call.typed if key.at >= call.put_down_at))
+
+
+def _end_at(line: LineContext, down: Event) -> None:
+    match line.memory.state:
+        case "notice_wait" | "fax_wait":
+            gate.ended_before_notice(line, down)
+        case "notice":
+            gate.ended_during_notice(line, down)
+        case _:
+            end_recording(line, down)
+
+
+def _goes_out(line: LineContext, event: Event, lifted_at: int, keys: list[Key]) -> None:
+    outgoing(line, Event(event.known, "off_hook", lifted_at))
+    for key in keys:
+        if line.memory.state == "off_hook":
+            dialled(line, Event(event.known, "digit", key.at, key.digit, key.level_dbm0))
+
+
+def _lifted_at(line: LineContext) -> int:
+    assert line.call.off_hook_ns is not None
+    return line.anchor.frame_at(line.call.off_hook_ns)
+
+
+def _dialled_after_a_lift(line: LineContext, event: Event) -> list[Key]:
+    if not may_have_been_missed(line, event.at):
+        return []
+    keys, first_at = line.call.typed, _lifted_at(line) + LIFTED_MS * FRAMES_PER_MS
+    if len(keys) < NUMBER_DIGITS or not all(key.digit.isdecimal() and key.at >= first_at for key in keys):
+        return []
+    if any(after.at - before.at > KEYS_WITHIN_S * RATE_HZ for before, after in pairwise(keys)):
+        return []
+    return keys if all(is_near(line, key) for key in keys) else []
+
+
+def _judge_no_number(line: LineContext) -> None:
+    """No dial tone proves that these keys were pressed here: whatever number they make, it is recorded."""
+    if line.memory.state == "off_hook":
+        line.call.unheard = True
+
+
+def _has_dial_tone(line: LineContext, until: int) -> bool:
+    heard = line.around.audio.stretch(line.config.number, _lifted_at(line), until).samples
+    windows = filled_by(heard, line.profile, "dial")[-DIAL_TONE_WINDOWS:]
+    return len(windows) == DIAL_TONE_WINDOWS and bool(windows.all())
+
+
+def _was_missed(line: LineContext, event: Event, keys: list[Key]) -> None:
+    call, rang_until = line.call, line.memory.hook.ringing.rang_until
+    assert rang_until is not None
+    gate.stop_notice(line)
+    lifted_at = _lifted_at(line)
+    call.off_hook_ns, call.answered_ns, call.answered_by, call.notices, call.notice_from = None, None, None, [], None
+    end(line, Event(event.known, "ring_gone", rang_until), "missed", "not_answered")
+    _goes_out(line, event, lifted_at, keys)
