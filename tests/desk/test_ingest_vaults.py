@@ -179,6 +179,60 @@ def test_an_old_disk_comes_back_in_a_closet_whose_clock_stays_in_1970(desk: Desk
     assert desk.chains() == [(1, OLD, True), (2, NEW, False)]
 
 
+def test_a_broker_that_was_away_for_hours_makes_no_old_disk_come_back(desk: Desk, tmp_path: Path) -> None:
+    """A second broker has events of before the loss and delivers them in one go, however late. Nothing is lost of
+    them; a disk that lives goes on for longer than that."""
+    before, after = lost_disk(tmp_path, OLD)
+    for call in range(3):
+        before.call(call)
+    known = before.reports()
+    for call in range(3, 6):
+        before.call(call)  # told to the other broker alone
+    desk.store.write(known, trusted(before))
+    after.call(9)
+    desk.take(after, late_s=60)
+
+    def arrives(first: int, hours: float) -> None:
+        ns = START_NS + round(hours * 3600 * NS_PER_S)
+        told = [dataclasses.replace(each, received_ns=ns) for each in before.reports(first)]
+        desk.store.write(told, trusted(before))
+
+    arrives(len(known) + 1, 5)
+    assert desk.alerts() == ["vault_new"]
+    assert len(rows(desk.engine, tables.calls)) == 7
+    assert desk.chains() == [(1, OLD, False), (2, NEW, True)]
+    arrives(before.tell("started", 7), 5.5)
+    assert desk.alerts() == ["vault_new"], "the same delivery"
+    arrives(before.tell("started", 8), 6.1)
+    assert sorted(desk.alerts()) == ["vault_back", "vault_new"], "it lives, by a clock that is hours late"
+    assert desk.chains() == [(1, OLD, True), (2, NEW, False)]
+
+
+def test_a_second_vault_that_counts_from_one_again_loses_nothing(desk: Desk, tmp_path: Path) -> None:
+    """Data partition and configuration are lost: the unit does not know that there was a vault before. Both number
+    their calls from 1, the name alone keeps them apart, and what the new one told makes nothing of the old lost."""
+    key = keys.new_unit_key()
+    other = "0000000000000002"
+    before, after = teller(tmp_path / "old", key, "0000000000000001"), teller(tmp_path / "new", key, other)
+    for call in range(4):
+        before.call(call)
+    desk.take(before)
+    at_ns = START_NS + 90 * NS_PER_S
+    for call in range(10, 16):
+        after.call(call)
+    assert before.reports()[0].payload != after.reports()[0].payload
+    told = Notice(
+        UNIT, "health", msgspec.json.encode({"at": rfc3339(at_ns), "outbox_seq": after.outbox.last_seq}), at_ns
+    )
+    desk.store.write([told], trusted(after))
+    desk.take(after, late_s=120)
+    assert len(rows(desk.engine, tables.calls)) == 10
+    assert rows(desk.engine, tables.set_aside) == []
+    assert desk.alerts() == ["vault_new"]
+    assert desk.chains() == [(1, "0000000000000001", False), (2, other, True)]
+    assert dict(desk.store.reached()) == {(UNIT, f"{after.origin} {other}"): after.outbox.last_seq}
+
+
 def test_two_signed_events_of_one_number_are_a_copy_of_a_disk(desk: Desk, tmp_path: Path) -> None:
     key = keys.new_unit_key()
     one, other = teller(tmp_path / "a", key, OLD), teller(tmp_path / "b", key, OLD)

@@ -3,8 +3,9 @@
 
 An unknown vault replaces the one in use. Events of the old one stay; its missing events count as lost and are not
 requested. Late events that a broker still holds are accepted. The old vault is alive, and the one in use again with an
-alert, when an event is dated after its end, or when an hour after its end an event comes that nobody knew of: a unit's
-clock may stand in 1970 for ever.
+alert, when an event is dated after its end. A unit's clock may be wrong for ever, so an hour after the end arrivals
+count too: of a time that cannot be (1970) at once, others when they still come an hour after the first of them, since
+a broker that was away delivers all it has in one go.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.ingest import chainname
 from linetap.desk.ingest.chain import Group
-from linetap.desk.ingest.tables import alerts, heads, origins, units, vaults
+from linetap.desk.ingest.tables import alerts, events, heads, origins, units, vaults
+from linetap.timekeeping import FIRST_NS
 
 NEW = "vault_new"  # a vault that was not known: `first` is its number, `last` the one before it
 BACK = "vault_back"  # a replaced vault reports again: an old disk, or a copy of one
@@ -26,7 +28,9 @@ CLONE = "vault_clone"  # and the other goes on as well
 LOST = "events_lost"  # events of the vault before that were never reported
 FORK = "events_fork"  # two signed events of one number: a copy of the disk, or one that went back
 CODES = (NEW, BACK, CLONE, LOST, FORK)
-LATE_S = 3600  # events of a broker that was away for longer make an old vault look alive
+LATE_S = (
+    3600  # after the end of a vault, before its arrivals count; and so long a broker may take to deliver all it has
+)
 MOST = 10_000  # chains of a unit: it makes one each time that it starts without its disk
 
 log = logging.getLogger("linetap.ingest")
@@ -44,7 +48,7 @@ def note(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], new: Colle
             known = known | _known(db, {group[0]})
         elif row is not None and row.over_at is not None:
             in_use = _in_use(known, group)
-            if in_use is not None and _is_alive(row, in_use, rows):
+            if in_use is not None and _is_alive(db, row, in_use, rows):
                 _come_back(db, row, in_use, now)
                 known = known | _known(db, {group[0]})
 
@@ -106,7 +110,7 @@ def _begin(db: Connection, group: Group, rows: list[dict[str, Any]], known: dict
     _insert(db, group, number, "" if before is None else before.origin, min(row["at"] for row in rows), now)
     if before is None:
         return
-    _end(db, (unit, before.origin), now)
+    _end(db, (unit, before.origin), now, min(row["at"] for row in rows))
     _alert(db, group, NEW, number, before.number, now, now)
     log.error(
         "vault_new: %s: vault %d of its key began; events of vault %d that have not arrived are lost",
@@ -116,12 +120,26 @@ def _begin(db: Connection, group: Group, rows: list[dict[str, Any]], known: dict
     )
 
 
-def _is_alive(row: Row[Any], in_use: Row[Any], rows: list[dict[str, Any]]) -> bool:
+def _is_alive(db: Connection, row: Row[Any], in_use: Row[Any], rows: list[dict[str, Any]]) -> bool:
     """Whether a replaced vault reports something new. Events up to `lost_to` may have waited at a broker."""
-    late = rfc3339(parse_rfc3339(in_use.since_at) + LATE_S * NS_PER_S)
-    return any(
-        each["at"] > in_use.since_at or (each["seq"] > row.lost_to and each["received_at"] >= late) for each in rows
+    if any(each["at"] > in_use.since_at for each in rows):
+        return True
+    late = _later(in_use.since_at)
+    came = [each for each in rows if each["seq"] > row.lost_to and each["received_at"] >= late]
+    if any(parse_rfc3339(each["at"]) < FIRST_NS for each in came):
+        return True
+    if not came:
+        return False
+    mine = (events.c.unit == row.unit, events.c.origin == row.origin)
+    first = select(func.min(events.c.received_at)).where(
+        *mine, events.c.seq > row.lost_to, events.c.received_at >= late
     )
+    began = db.execute(first).scalar()
+    return began is not None and max(each["received_at"] for each in came) >= _later(began)
+
+
+def _later(at: str) -> str:
+    return rfc3339(parse_rfc3339(at) + LATE_S * NS_PER_S)
 
 
 def _come_back(db: Connection, row: Row[Any], in_use: Row[Any], now: str) -> None:
@@ -134,14 +152,16 @@ def _come_back(db: Connection, row: Row[Any], in_use: Row[Any], now: str) -> Non
     db.execute(update(alerts).where(*mine, alerts.c.ended_at.is_(None)).values(ended_at=now))
 
 
-def _end(db: Connection, group: Group, now: str) -> None:
-    """It is not in use any more: what it lacks is lost, and no hole that one could ask for."""
+def _end(db: Connection, group: Group, now: str, at: str = "") -> None:
+    """It is not in use any more: what it lacks is lost, and no hole that one could ask for. `at`: when the other began;
+    a unit that has lost its count too numbers both vaults from 1, and what it told since is of the other."""
     unit, chain = group
     reached = db.execute(
         select(origins.c.through, origins.c.newest).where(origins.c.unit == unit, origins.c.origin == chain)
     ).first()
     through, newest = (chainname.before_first(chain),) * 2 if reached is None else reached
-    told = db.execute(select(units.c.outbox_seq).where(units.c.unit == unit)).scalar() or 0
+    health = db.execute(select(units.c.outbox_seq, units.c.health_at).where(units.c.unit == unit)).first()
+    told = 0 if health is None or (at and (health.health_at or "") >= at) else health.outbox_seq or 0
     last = max(newest, told if chainname.is_of(chain, told) else 0)
     db.execute(update(vaults).where(*_mine(group)).values(over_at=now, lost_to=last))
     mine = (alerts.c.unit == unit, alerts.c.origin == chain, alerts.c.code == "events_missing")
