@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from anchors.programs import multimon_dtmf
 from linetap.bench.day import calls, recorder
 from linetap.bench.day.command import Bench
 from linetap.bench.day.confusion import Table
@@ -17,6 +18,7 @@ from linetap.bench.day.mix import MIX, kinds_like
 from linetap.bench.day.truth import DayCall
 from linetap.bench.script import check_call
 from linetap.bench.scriptkeys import Call
+from linetap.bench.timeline import LineTimeline, Timeline
 from linetap.bench.timing import times_of
 from linetap.bench.voices import Voices
 from linetap.config.load import Source
@@ -27,12 +29,11 @@ from linetap.notices.defaults import make_default_notices
 from linetap.recorder.calls.answer import answered
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.table import TABLE
-from linetap.recorder.replay.events import Levels
 from linetap.recorder.signals.event import Event
 from linetap.ring import I16
 
 VOICES = Path(__file__).parents[2] / "build" / "voices"  # kept from run to run, under the hash of all that shapes them
-SEED, COUNT = 7, 32
+SEED, COUNT = 7, 24
 FULL_SCALE_DBM0 = 3.14  # ITU-T G.711, clause 5: a sine of the highest code
 
 
@@ -54,8 +55,18 @@ def day(voices: Voices) -> list[DayCall]:
 
 
 @pytest.fixture(scope="module")
-def lines(day: list[DayCall], voices: Voices) -> tuple[I16, Levels]:
-    return recorder.rendered(calls.script_of(day, SEED), list(range(1, calls.LINES + 1)), voices)
+def lines(day: list[DayCall], voices: Voices) -> dict[int, LineTimeline]:
+    return timelines(day, SEED, voices)
+
+
+def timelines(day: list[DayCall], seed: int, voices: Voices) -> dict[int, LineTimeline]:
+    """By number: what a line carries can be asked for in stretches."""
+    numbers = list(range(1, calls.LINES + 1))
+    return dict(zip(numbers, Timeline(calls.script_of(day, seed), voices, numbers).lines, strict=True))
+
+
+def audio(line: LineTimeline, first_ms: int, end_ms: int) -> I16:
+    return line.audio(8 * first_ms, 8 * (end_ms - first_ms))
 
 
 def dbm0(samples: I16) -> float:
@@ -74,10 +85,10 @@ def test_more_calls_change_none_of_those_before(day: list[DayCall], voices: Voic
     assert calls.calls_of_day(SEED + 1, COUNT // 2, voices) != day[: COUNT // 2]
 
 
-def test_the_hook_opens_and_closes_where_the_truth_says(day: list[DayCall], lines: tuple[I16, Levels]) -> None:
+def test_the_hook_opens_and_closes_where_the_truth_says(day: list[DayCall], lines: dict[int, LineTimeline]) -> None:
     seen = 0
     for each in day:
-        hook = lines[1].hook[each.call.line - 1]
+        hook = lines[each.call.line].hook.render(0, each.truth.ended_ms + 100) != 0
         truth = each.truth
         first = truth.began_ms if each.call.direction == "out" else truth.answer_ms
         if first is None:
@@ -92,34 +103,56 @@ def test_the_hook_opens_and_closes_where_the_truth_says(day: list[DayCall], line
 
 
 def test_ringback_is_on_the_line_until_the_answer_and_not_behind_it(voices: Voices) -> None:
-    day = [
-        each
-        for each in calls.calls_of_day(11, 40, voices)
-        if each.truth.kind in ("out: ringback", "out: second dial tone")
-    ]
-    assert len(day) >= 3
-    audio, _ = recorder.rendered(calls.script_of(day, 11), list(range(1, calls.LINES + 1)), voices)
+    day = calls.calls_of_day(11, 5, voices, kinds_like("^out: (ringback|second dial tone)$"))
+    of_line = timelines(day, 11, voices)
     for each in day:
-        answer, line = each.truth.answer_ms, audio[each.call.line - 1]
+        answer, line = each.truth.answer_ms, of_line[each.call.line]
         assert answer is not None
         dialled = answer - round(1000 * (each.call.progress_s or 0))
         first = dialled + round(1000 * each.call.ringback_after_s)
         for at in range(first + 100, answer - 400, 3000):  # a burst each three seconds
-            assert min(goertzel_dbm0(line[8 * at : 8 * (at + 300)], hz) for hz in (440, 480)) > -35
+            assert min(goertzel_dbm0(audio(line, at, at + 300), hz) for hz in (440, 480)) > -35
         for at in range(answer + 20, each.truth.ended_ms - 400, 3000):
-            both = [goertzel_dbm0(line[8 * at : 8 * (at + 300)], hz) for hz in (440, 480)]
+            both = [goertzel_dbm0(audio(line, at, at + 300), hz) for hz in (440, 480)]
             assert min(both) < -35
 
 
-def test_who_speaks_is_heard_where_the_truth_says(day: list[DayCall], lines: tuple[I16, Levels]) -> None:
+def test_who_speaks_is_heard_where_the_truth_says(day: list[DayCall], lines: dict[int, LineTimeline]) -> None:
     heard = 0
     for each in day:
-        line = lines[0][each.call.line - 1]
+        line = lines[each.call.line]
         for who, first, end in each.truth.says:
             if end - first > 500 and not (who == "caller" and each.call.caller_dbm0 < -35):
-                assert dbm0(line[8 * first : 8 * end]) > -48, (each.number, who)
+                assert dbm0(audio(line, first, end)) > -48, (each.number, who)
                 heard += 1
     assert heard > COUNT
+
+
+def test_multimon_ng_hears_the_digits_that_the_truth_has(voices: Voices) -> None:
+    day = [each for each in calls.calls_of_day(11, 24, voices) if each.call.direction == "out" and each.call.digits]
+    assert len(day) > 5
+    of_line = timelines(day, 11, voices)
+    heard = 0
+    for each in day:
+        if each.call.dialling == "dtmf" and not any(sound.after == "off_hook" for sound in each.call.sound):
+            dialled = times_of(each.call).dialled
+            assert dialled
+            heard_there = multimon_dtmf(audio(of_line[each.call.line], each.truth.began_ms, dialled + 200))
+            assert heard_there == each.call.digits
+            heard += 1
+    assert heard > 5
+
+
+def test_music_in_the_place_of_ringback_ends_at_the_answer(voices: Voices) -> None:
+    """Loud until then, and gone in the half second before anybody speaks."""
+    day = calls.calls_of_day(5, 5, voices, kinds_like("^out: colour ring"))
+    of_line = timelines(day, 5, voices)
+    for each in day:
+        line, answer = of_line[each.call.line], each.truth.answer_ms
+        assert answer is not None
+        ring, spoken = audio(line, answer - 2000, answer), min(first for _, first, _ in each.truth.says)
+        assert spoken >= answer + 250
+        assert dbm0(ring) - dbm0(audio(line, answer + 20, spoken)) > 8
 
 
 def test_a_recorder_that_announces_at_once_is_counted_as_before_the_answer(

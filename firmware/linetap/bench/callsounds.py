@@ -57,6 +57,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     codec: Codec = "g711"
     loss_percent: Annotated[float, Meta(ge=0, le=30)] = 0.0  # of 20 ms packets: the last one is heard again, fainter
     delay_ms: Annotated[int, Meta(ge=0, le=2000)] = 0  # one way: the staff member waits longer for each answer
+    echo_db: Annotated[float, Meta(ge=-60, le=0)] | None = None  # of the staff member's voice, twice the delay later
     noise_dbm0: Level | None = None  # of the channel, whoever speaks or not: comfort noise
 
 

@@ -5,26 +5,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import cycle
+from typing import NamedTuple
 
 from linetap.bench.callsounds import Network
 from linetap.bench.heard import through
 from linetap.bench.scriptkeys import Call
 from linetap.bench.synth import Sound, Wave
-from linetap.bench.timing import Times, hushed
+from linetap.bench.timing import PER_MS, Times, hushed
 from linetap.bench.voices import MADE_DBM0, Language, Speaker, Voices
-from linetap.ring import RATE_HZ
 
-PAUSE_MS = 350  # between one and the other
+PAUSE_MS = 350  # behind what was heard in the place of talk
+SOONEST_MS = 400  # nobody falls in sooner than so
 
 
 def add_talk(call: Call, times: Times, language: Language, voices: Voices, add: Callable[[int, Sound], None]) -> None:
-    """Gives `add` each utterance with its millisecond, cut off where the talk ends or something else is heard."""
-    for at, said, _ in utterances(call, times, language, voices):
-        add(at, said)
+    """Gives `add` each utterance with its millisecond, cut off where the talk ends or something else is heard; and what
+    the far end returns of the staff member's."""
+    for said in utterances(call, times, language, voices):
+        add(said.at, said.wave)
+        echo_db = said.network.echo_db
+        if said.speaker == "staff" and echo_db is not None:
+            late = 2 * said.network.delay_ms
+            add(said.at + late, said.wave.fainter(10 ** (echo_db / 20), (times.talk_to - said.at - late) * PER_MS))
 
 
-def utterances(call: Call, times: Times, language: Language, voices: Voices) -> Iterator[tuple[int, Wave, Speaker]]:
-    """Each with its millisecond, and who says it."""
+class Utterance(NamedTuple):
+    at: int
+    wave: Wave
+    speaker: Speaker
+    network: Network  # of the far end at that time, whoever speaks
+
+    @property
+    def end(self) -> int:
+        return self.at + self.wave.length // PER_MS
+
+
+def utterances(call: Call, times: Times, language: Language, voices: Voices) -> Iterator[Utterance]:
+    """In the order of their beginnings."""
     if not call.talk or times.answer is None:
         return
     quiet = hushed(call, times.answer)
@@ -37,17 +54,18 @@ def utterances(call: Call, times: Times, language: Language, voices: Voices) -> 
         if until <= at:
             return
         speaker, network, level = _who(call, turn, at - times.answer)
-        samples = through(voices.say(text, language, speaker), network, 0, voices)
-        said = Wave(samples, 10 ** ((level - MADE_DBM0) / 20), (until - at) * RATE_HZ // 1000)
-        yield at, said, speaker
-        at += said.length * 1000 // RATE_HZ + PAUSE_MS + network.delay_ms
+        samples = voices.say(text, language, speaker)
+        if speaker != "staff":
+            samples = through(samples, network, 0, voices)
+        said = Utterance(at, Wave(samples, 10 ** ((level - MADE_DBM0) / 20), (until - at) * PER_MS), speaker, network)
+        yield said
+        at = max(at + SOONEST_MS, said.end + call.pause_ms + network.delay_ms)
 
 
 def _who(call: Call, turn: Speaker, ms: int) -> tuple[Speaker, Network, float]:
-    """Who speaks so long after the answer, by which network, how loud. Staff's own voice goes by none."""
+    """Who speaks so long after the answer, how loud, and the far end's network."""
     party = next((party for party in reversed(call.party) if party.at_s * 1000 <= ms), None)
+    network = party.network if party else call.network
     if turn == "staff":
-        return "staff", Network(delay_ms=(party.network if party else call.network).delay_ms), call.staff_dbm0
-    if party is None:
-        return "caller", call.network, call.caller_dbm0
-    return party.speaker, party.network, party.dbm0
+        return "staff", network, call.staff_dbm0
+    return (party.speaker, network, party.dbm0) if party else ("caller", network, call.caller_dbm0)

@@ -104,6 +104,7 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     first_speaker: Literal["staff", "caller"] = "staff"
     talk_after_s: Seconds = 1.0  # from the answer
     talk_s: Seconds = 10.0
+    pause_ms: Annotated[int, Meta(ge=-2000, le=5000)] = 350  # between one and the other; below 0 they interrupt
     staff_dbm0: Level = -14.0
     caller_dbm0: Level = -22.0
     dense_dbm0: Level | None = None  # noise all through the call, so that no sample is like another

@@ -151,6 +151,10 @@ class Wave:
     def cut(self, length: int) -> None:
         self.length = min(self.length, length)
 
+    def fainter(self, gain: float, length: int) -> Wave:
+        """The same again, no longer than `length`."""
+        return Wave(self._samples, self._gain * gain, max(0, min(self.length, length)))
+
     def render(self, offset: int, n: int) -> F64:
         fade = np.clip((self.length - np.arange(offset, offset + n)) / EDGE_SAMPLES, 0.0, 1.0)
         wave: F64 = self._samples[offset : offset + n] * self._gain * fade

@@ -92,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         took_s=took_s,
         cpu_s=cpu_s,
         kinds={kind: dict(counts) for kind, counts in results.kinds.items()},
+        by={by: dict(counts) for by, counts in results.by.items()},
         rows=results.rows(),
         failures=results.failures,
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 
 import msgspec
+import numpy as np
 
 from linetap.bench.day.judge import FAULTS, Verdict
 from linetap.bench.day.truth import DayCall
@@ -33,6 +34,7 @@ class DayReport(msgspec.Struct, kw_only=True):
     took_s: float
     cpu_s: float
     kinds: dict[str, dict[str, int]]
+    by: dict[str, dict[str, int]]
     rows: list[Row]
     failures: list[Failure]
 
@@ -42,6 +44,8 @@ class Table:
         self.kinds: dict[str, Counter[str]] = {}
         self.failures: list[Failure] = []
         self.calls = 0
+        self.by: dict[str, Counter[str]] = {}  # outgoing calls by what their answer was known by
+        self.after_ms: list[int] = []  # of outgoing calls: from the answer to the notice
 
     def add(self, seed: int, day: DayCall, verdict: Verdict) -> None:
         self.calls += 1
@@ -54,6 +58,10 @@ class Table:
             counts[f"party {verdict.party}"] += 1
         for fault in FAULTS:
             counts[fault] += getattr(verdict, fault)
+        if day.call.direction == "out" and verdict.announced:
+            self.by.setdefault(verdict.by or "nothing", Counter())[verdict.announced] += 1
+            if verdict.after_ms is not None and verdict.announced != "before":
+                self.after_ms.append(verdict.after_ms)
         if day.truth.kind.startswith("out"):
             counts["outgoing"] += 1
             counts["outgoing wrong"] += verdict.announced in ("before", "late", "never")
@@ -96,6 +104,12 @@ class Table:
         for counts in self.kinds.values():
             everything.update(counts)
         lines += ["", _line("all", everything)]
+        for by, counts in sorted(self.by.items()):
+            said = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
+            lines.append(f"outgoing, answer known by {by}: {said}")
+        if self.after_ms:
+            p50, p95 = np.percentile(self.after_ms, (50, 95))
+            lines.append(f"outgoing, from the answer to the notice: median {p50:.0f} ms, 95 % within {p95:.0f} ms")
         parties = {name: n for name, n in everything.items() if name.startswith("party ")}
         lines.append(f"announced before the answer and once more behind it: {everything['again']}")
         lines.append("a later party announced: " + ", ".join(f"{k[6:]} {n}" for k, n in sorted(parties.items())))

@@ -79,10 +79,12 @@ class Draw:
             return Network(
                 codec=self.pick(MOBILE), loss_percent=self.pick([0.0, 0.0, 1.0, 3.0]),
                 delay_ms=self.whole(60, 200), noise_dbm0=self.between(-64, -50),
+                echo_db=self.pick([None, None, self.between(-50, -30)]),
             )  # fmt: skip
         if how < 0.85:
             return Network(delay_ms=self.whole(0, 30), noise_dbm0=self.between(-70, -58))
         return Network(codec="g723", loss_percent=self.pick([0.0, 1.0, 3.0]), delay_ms=self.whole(60, 300),
+                       echo_db=self.pick([None, self.between(-45, -25)]),
                        noise_dbm0=self.between(-66, -56))  # fmt: skip
 
     def early(self) -> Network:
@@ -95,6 +97,8 @@ class Draw:
         keys: dict[str, Any] = {
             "talk": list(self.pick(TALKS)),
             "talk_s": self.between(11, 16),
+            "talk_after_s": self.between(0.3, 1.3),
+            "pause_ms": self.whole(-700, 900),
             "staff_dbm0": self.between(-20, -10),
             "caller_dbm0": self.between(-30, -17),
             "network": self.network(),

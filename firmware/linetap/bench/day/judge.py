@@ -30,6 +30,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     against_policy: bool = False  # recorded or announced, though policy says otherwise
     mark: bool = False  # marked as abusive though staff did not, or not marked though it did
     lost: bool = False  # there is no record
+    by: str = ""  # what the record says the answer was known by
     records: int = 0
     party: Literal["in time", "late", "never", "flagged", ""] = ""  # of a party that came later
     said: str = ""  # what the records say, for whoever looks
@@ -77,6 +78,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
         unanswered=recorded and answer is None,
         against_policy=truth.wants == "not" and answer is not None and (recorded or bool(begun)),
         mark=recorded and truth.marked != any(mark.kind == ABUSE for record in records for mark in record.marks),
+        by=next((record.answered_by for record in records if record.answered_by), None) or "",
         records=len(records),
         party=_party(day, begun, records),
         said="; ".join(_said(record, start_ns) for record in records),

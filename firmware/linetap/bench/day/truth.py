@@ -9,7 +9,7 @@ import msgspec
 
 from linetap.bench.dialogue import utterances
 from linetap.bench.scriptkeys import Call
-from linetap.bench.timing import PER_MS, times_of
+from linetap.bench.timing import times_of
 from linetap.bench.voices import Voices
 
 # What has to become of it. `either`: a party was on the line for so short a time, or is a machine, that both are right.
@@ -55,7 +55,7 @@ def truth_of(kind: str, sketch: Sketch, call: Call, voices: Voices) -> Truth:
     if wants == "recorded" and answer is not None and (times.far_gone or times.end) - answer < SHORT_MS:
         wants = "either"
     says: list[tuple[str, int, int]] = [
-        (speaker, at, at + said.length // PER_MS) for at, said, speaker in utterances(call, times, "ko", voices)
+        (said.speaker, said.at, said.end) for said in utterances(call, times, "ko", voices)
     ]
     return Truth(
         kind=kind,

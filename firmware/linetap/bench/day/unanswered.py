@@ -31,7 +31,7 @@ def colour_ring_unanswered(draw: Draw) -> Sketch:
     play: Any = draw.pick(["music", "song"])
     sound = draw.sound(play, first, dbm0=draw.between(-24, -10))
     return out("not", outcome="unanswered", digits=draw.outside(), ringback=False, sound=[sound], early=draw.early(),
-               progress_s=first + draw.between(8, 27))  # fmt: skip
+               progress_s=first + draw.between(8, 45))  # fmt: skip
 
 
 def busy(draw: Draw) -> Sketch:
