@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every reader of foreign or old bytes: what it is fed with, and how.
-
-A reader may take the bytes, or refuse them with an error of linetap's own tree (or with one of those that it names),
-whose text is one line. Everything else is a find: another exception, a command that speaks of a fault in linetap
-itself, more than HANG_S, more than MOST_MB.
-"""
+"""Every reader of foreign or old bytes: what it is fed with, and how. Pages, frames of a broker and packages
+have files of their own."""
 
 from __future__ import annotations
 
@@ -14,13 +10,16 @@ import os
 import tarfile
 import wave
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import brokered
 import msgspec
 import numpy as np
+import packages
+import pages
+from foreign import Find, Target
 
 from linetap import learned
 from linetap.cli import main
@@ -31,7 +30,6 @@ from linetap.desk import callfolder, departments
 from linetap.desk.ingest import judge, signersfile
 from linetap.desk.pki import request
 from linetap.durable.smallfile import SmallFile
-from linetap.errors import LinetapError
 from linetap.evidence import (
     age,
     authority,
@@ -67,40 +65,8 @@ from linetap.ring.layout import read_header
 from linetap.update import state as update_state
 from linetap.update import wish
 
-HANG_S, MOST_MB = 20, 700
 TESTS = Path(__file__).resolve().parent.parent
 ROOT = TESTS.parent
-
-
-class Find(Exception):
-    """What no reader may do."""
-
-
-@dataclass(frozen=True)
-class Target:
-    name: str
-    seeds: list[bytes]
-    take: Callable[[bytes], object]
-    refuses: tuple[type[Exception], ...] = ()
-    slow: bool = False  # a command that computes: few trials of it in the short form
-
-    def feed(self, data: bytes) -> None:
-        """Find: what it did, in one line."""
-        try:
-            self.take(data)
-        except Find:
-            raise
-        except LinetapError as error:
-            _require_lines(str(error))
-        except self.refuses:
-            pass
-        except Exception as error:
-            raise Find(f"{self.name}: {type(error).__name__}: {error}") from error
-
-
-def _require_lines(text: str) -> None:
-    if not text.strip() or any(not (each.isprintable() or each == "\n") for each in text):
-        raise Find(f"not one plain line: {text[:200]!r}")
 
 
 def _run(*words: object) -> None:
@@ -117,13 +83,18 @@ def _run(*words: object) -> None:
         raise Find("exit 2 without a word")
 
 
-def all_targets(work: Path) -> list[Target]:
-    """`work`: a folder that they may write in."""
+def all_targets(work: Path, held: contextlib.ExitStack) -> list[Target]:
+    """`work`: a folder that they may write in; `held`: servers that some of them ask."""
     with tarfile.open(TESTS / "vectors" / "unit-0.1.tar.xz") as archive:
         archive.extractall(work, filter="data")
     unit = work / "unit-0.1"
     (unit / "notices").mkdir(exist_ok=True)
-    return [*_texts(unit, work), *_documents(unit), *_recorders(unit, work), *_commands(unit, work)]
+    desk, members = packages.case(work)
+    return [
+        *_texts(unit, work), *_documents(unit), *_recorders(unit, work), *_commands(unit, work),
+        *pages.all_pages(work, held, desk, members), *packages.all_packages(work, members),
+        *brokered.all_messages(work, held),
+    ]  # fmt: skip
 
 
 def _file(work: Path, name: str, take: Callable[[Path], object]) -> Callable[[bytes], object]:

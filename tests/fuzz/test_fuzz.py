@@ -4,6 +4,7 @@ time for, also by atheris where that is installed (tests/fuzz/requirements.txt).
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -16,20 +17,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "desk"))  # the rigs of the desk's pages
+from foreign import HANG_S, MOST_MB, Find, Target
 from mutate import mutated
-from targets import HANG_S, MOST_MB, Find, Target, all_targets
+from targets import all_targets
 
 from linetap.clock import NS_PER_S, SYSTEM
 
-SEED, A_TARGET, A_SLOW_TARGET = 12, 40, 2
+SEED, A_SLOW_TARGET = 12, 2
 SOAK_S = round(float(os.environ.get("LINETAP_SOAK_MINUTES", "1")) * 60)
 ATHERIS = importlib.util.find_spec("atheris") is not None
+HALF_A_CHARACTER = (
+    b"%s\nmultipart/form-data; charset=raw_unicode_escape; boundary=x\n--x\r\n"
+    b'Content-Disposition: form-data; name="%s"\r\n\r\n\\ud800\r\n--x--\r\n'
+)
 
 
 @pytest.fixture(scope="module")
 def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Target]]:
     logging.disable(logging.CRITICAL)
-    yield all_targets(tmp_path_factory.mktemp("fuzz"))
+    with contextlib.ExitStack() as held:
+        yield all_targets(tmp_path_factory.mktemp("fuzz"), held)
     logging.disable(logging.NOTSET)
 
 
@@ -53,7 +62,7 @@ def test_a_sample_of_foreign_bytes_ends_in_one_line(targets: list[Target]) -> No
         chosen = random.Random(SEED)
         for seed in target.seeds:
             feed(target, seed)
-        for _ in range(A_SLOW_TARGET if target.slow else A_TARGET):
+        for _ in range(A_SLOW_TARGET if target.slow else target.trials):
             feed(target, mutated(target.seeds, chosen))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < (MOST_MB << 10)
 
@@ -97,8 +106,22 @@ def test_foreign_bytes_led_by_what_they_reach(targets: list[Target], tmp_path: P
         ("notice", b"RIFF\xff\xff\xff\xffWAVEdata\xff\xff\xff\x7f"),
         ("roles.json", '{"version":1,"peo\u2028ple":[]}'.encode()),
         ("command", b'{"command":"\xff","sig":""}'),
+        ("desk, headers", b"POST /look\nOrigin: http://["),
+        ("desk, headers", b"POST /look\nOrigin: http://[x]:80"),
+        ("custodian, headers", b"POST PLACE/look\nOrigin: http://["),
+        ("custodian, form with files", HALF_A_CHARACTER % (b"PLACE/look", b"csrf")),
     ],
 )
 def test_what_once_ended_in_a_traceback(targets: list[Target], name: str, data: bytes) -> None:
     (target,) = [each for each in targets if each.name == name]
     feed(target, data)
+
+
+def test_who_hangs_up_in_a_form_is_no_fault_of_the_desk(targets: list[Target]) -> None:
+    head = b"POST /look HTTP/1.1\r\nHost: x\r\nOrigin: x\r\nCookie: __Host-linetap-session=SESSION\r\n"
+    rest = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 33\r\n\r\ncsrf=FO"
+    whole = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    (target,) = [each for each in targets if each.name == "desk, request"]
+    for _ in range(20):
+        feed(target, head + rest)
+    feed(target, whole)

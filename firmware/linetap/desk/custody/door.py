@@ -38,14 +38,14 @@ class Door:
         if self.used or self.attempts <= 0:
             return ""
         self.attempts -= 1
-        given = typed.upper().replace("-", "").replace(" ", "").encode()
+        given = typed.upper().replace("-", "").replace(" ", "").encode("utf-8", "replace")
         if not hmac.compare_digest(given, self.code.replace("-", "").encode()):
             return ""
         self._token = secrets.token_urlsafe(32)
         return self._token
 
     def knows(self, token: str) -> bool:
-        return self.used and hmac.compare_digest(token.encode(), self._token.encode())
+        return self.used and hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode())
 
 
 class OwnAddress:

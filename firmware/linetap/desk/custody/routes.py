@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -43,9 +42,12 @@ def make(site: Site) -> Starlette:
     )
     return Starlette(
         routes=[
-            Route("/", functools.partial(handlers.door, site=site), methods=["GET", "POST"]),
+            Route("/", _guarded(handlers.door, site), methods=["GET", "POST"]),
             Route("/static/{name}", handlers.static, methods=["GET"]),
-            *(Route(room + path, _guarded(handler, site), methods=[method]) for path, method, handler in inside),
+            *(
+                Route(room + path, _guarded(_inside(handler), site), methods=[method])
+                for path, method, handler in inside
+            ),
         ],
         middleware=[
             Middleware(secure.Headers),
@@ -55,19 +57,10 @@ def make(site: Site) -> Starlette:
     )
 
 
-def _guarded(handler: Handler, site: Site) -> Callable[[Request], Awaitable[Response]]:
-    async def guarded(request: Request) -> Response:
-        """A traceback could have a number in it: kind and place are enough."""
-        try:
-            return await answer(request)
-        except HTTPException:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            sys.stderr.write(f"page_fault: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}\n")
-            raise HTTPException(500) from None
+def _inside(handler: Handler) -> Handler:
+    """`handler` for whoever has come in, and a form of our own page."""
 
-    async def answer(request: Request) -> Response:
+    async def answer(request: Request, site: Site) -> Response:
         token = request.cookies.get(COOKIE, "")
         if not site.door.knows(token):
             raise HTTPException(403)
@@ -79,5 +72,22 @@ def _guarded(handler: Handler, site: Site) -> Callable[[Request], Awaitable[Resp
         if handler is not handlers.alive:  # which a page asks by itself
             site.touch()
         return await handler(request, site)
+
+    return answer
+
+
+def _guarded(handler: Handler, site: Site) -> Callable[[Request], Awaitable[Response]]:
+    async def guarded(request: Request) -> Response:
+        """A traceback could have a number in it: kind and place are enough."""
+        try:
+            return await handler(request, site)
+        except HTTPException:
+            raise
+        except ClientDisconnect:  # in the middle of a form
+            raise HTTPException(400) from None
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            sys.stderr.write(f"page_fault: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}\n")
+            raise HTTPException(500) from None
 
     return guarded

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap.desk.ingest.database import reason
@@ -45,6 +45,9 @@ def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response
             log.error("desk_database_away: %s; nothing is shown", text)
             status = 503
             raise HTTPException(503) from None
+        except ClientDisconnect:  # in the middle of a form: nobody reads the answer, and it is no fault of ours
+            status = 400
+            raise HTTPException(400) from None
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asks gets a page and no traceback
             errors.tell(error)
             raise HTTPException(500) from None

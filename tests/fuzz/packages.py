@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is carried to people in one file: a custodian's package as it is unpacked and read, and a bundle as an archive.
+What an archive does to the machine (names, links, sizes, what grows when it is unpacked) and what lies in it are fed
+apart, so that either gets far."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import custody_rig
+from foreign import Find, Target
+
+from linetap.desk.bundle import container
+from linetap.desk.custody.package import unpack
+from release_rig import Desk
+
+_LARGEST_RAW = 64 << 20  # what a package of a few kilobytes may become in RAM
+
+
+def case(work: Path) -> tuple[Desk, dict[str, bytes]]:
+    """A released call, and what stands in its package."""
+    root = work / "custody"
+    root.mkdir()
+    desk = Desk.make(root)
+    return desk, custody_rig.released(desk, desk.call)
+
+
+def all_packages(work: Path, members: dict[str, bytes]) -> Iterator[Target]:
+    packed = custody_rig.pack(members)
+    links = io.BytesIO()
+    with tarfile.open(fileobj=links, mode="w", format=tarfile.USTAR_FORMAT) as file:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
+            info = tarfile.TarInfo("request.json")
+            info.type, info.linkname = kind, "/etc/passwd"
+            file.addfile(info)
+
+    def taken(data: bytes) -> None:
+        folder = work / "unpacked"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        outside = set(work.iterdir())
+        try:
+            package = unpack(io.BytesIO(data), folder)
+            for call in package.request.calls:
+                package.closings()
+                package.handed(call.call_id)
+        finally:
+            strange = [path for path in folder.rglob("*") if path.is_symlink() or not (path.is_file() or path.is_dir())]
+            if strange or set(work.iterdir()) != outside:
+                raise Find(f"it left {strange} or something outside of its folder")
+            if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > max(len(data), _LARGEST_RAW):
+                raise Find("it grew")
+
+    yield Target("package, archive", [packed, links.getvalue()], taken, trials=80)
+    small = [name for name in members if "audio" not in name]
+
+    def member(data: bytes) -> None:
+        name, _, content = data.partition(b"\n")
+        changed = members | {name.decode("utf-8", "replace"): content}
+        try:
+            whole = custody_rig.pack(changed)
+        except (ValueError, UnicodeError):  # no name that tar has
+            return
+        taken(whole)
+
+    yield Target("package, its files", [name.encode() + b"\n" + members[name] for name in small], member, trials=80)
+
+    def bundle(data: bytes) -> None:
+        path = work / "strange.zip"
+        path.write_bytes(data)
+        with path.open("rb") as file:
+            container.read(file)
+
+    yield Target("bundle, archive", _archives(work), bundle, trials=80)
+
+
+def _archives(work: Path) -> list[bytes]:
+    """Small ones: mutations of a whole case hit audio most of the time."""
+    found = []
+    for how in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", how) as file:
+            for name in ("bundle.json", "calls/x/record.json", "manifest.json", "../../x", "/etc/x", "a" * 300):
+                file.writestr(name, b'{"format": 2}' * (200_000 if how == zipfile.ZIP_DEFLATED else 1))
+            link = zipfile.ZipInfo("link")
+            link.external_attr = 0o120777 << 16
+            file.writestr(link, "/etc/passwd")
+        found.append(buffer.getvalue())
+    return [*found, (work / "unit-0.1" / "case.zip").read_bytes()]
