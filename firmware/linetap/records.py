@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 Direction = Literal["in", "out", "unknown"]
-Disposition = Literal["recorded", "missed", "unanswered", "discarded", "skipped", "exempt", "fax"]
+Disposition = Literal["recorded", "missed", "unanswered", "discarded", "skipped", "exempt", "fax", "modem"]
 AnsweredBy = Literal["hook", "polarity", "tone", "timeout"]
 InternalBy = Literal["dialled", "caller", "ring", "smdr"]  # what says that a call is internal
 EndedBy = Literal["on_hook", "tone", "loop_break", "time_limit", "power"]

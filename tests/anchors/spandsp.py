@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from linetap.ring import I16, RATE_HZ
 
 ADSI_STANDARD: dict[Modem, int] = {"bell202": 1, "v23": 2}  # CLASS, CLIP
 PUT_MESSAGE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint8), ctypes.c_int)
+GET_BIT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+PUT_BIT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)
 TONE_REPORT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int)
 DTMF_AT_ONCE = 100  # its queue holds 128
 STEP = RATE_HZ // 10
@@ -40,6 +42,15 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "adsi_rx_init": (_HANDLE, [_HANDLE, _INT, PUT_MESSAGE, _HANDLE]),
     "adsi_rx": (_INT, [_HANDLE, _HANDLE, _INT]),
     "adsi_rx_free": (_INT, [_HANDLE]),
+    "v29_tx_init": (_HANDLE, [_HANDLE, _INT, ctypes.c_bool, GET_BIT, _HANDLE]),
+    "v29_tx": (_INT, [_HANDLE, _HANDLE, _INT]),
+    "v29_tx_free": (_INT, [_HANDLE]),
+    "fsk_tx_init": (_HANDLE, [_HANDLE, _HANDLE, GET_BIT, _HANDLE]),
+    "fsk_tx": (_INT, [_HANDLE, _HANDLE, _INT]),
+    "fsk_tx_free": (_INT, [_HANDLE]),
+    "v22bis_init": (_HANDLE, [_HANDLE, _INT, _INT, ctypes.c_bool, GET_BIT, _HANDLE, PUT_BIT, _HANDLE]),
+    "v22bis_tx": (_INT, [_HANDLE, _HANDLE, _INT]),
+    "v22bis_free": (_INT, [_HANDLE]),
     "super_tone_rx_make_descriptor": (_HANDLE, [_HANDLE]),
     "super_tone_rx_add_tone": (_INT, [_HANDLE]),
     "super_tone_rx_add_element": (_INT, [_HANDLE, _INT, _INT, _INT, _INT, _INT]),
@@ -120,3 +131,42 @@ def adsi_heard(modem: Modem, audio: I16) -> list[bytes]:
     lib.adsi_rx(state, piece.ctypes.data, len(piece))
     lib.adsi_rx_free(state)
     return got
+
+
+class _Fsk(ctypes.Structure):
+    """spandsp's fsk_spec_t."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p), ("centre", _INT), ("shift", _INT), ("tx_level", _INT), ("min_level", _INT),
+        ("baud_rate", _INT),
+    )  # fmt: skip
+
+
+V21_CHANNEL_2 = 1  # of preset_fsk_specs: what faxes negotiate with
+V22_GUARD_1800 = 2
+
+
+def sent(modem: Literal["v21", "v29", "v22"], seconds: float) -> I16:
+    """Random bits, as a fax negotiates (v21), sends a page (v29), or as a modem answers (v22)."""
+    lib, rng = library(), np.random.default_rng(9)
+    bit, nowhere = GET_BIT(lambda _user: int(rng.integers(2))), PUT_BIT(lambda _user, _bit: None)
+    if modem == "v21":
+        specs = (_Fsk * (V21_CHANNEL_2 + 1)).in_dll(lib, "preset_fsk_specs")
+        state, send, free = (
+            lib.fsk_tx_init(None, ctypes.byref(specs[V21_CHANNEL_2]), bit, None),
+            lib.fsk_tx,
+            lib.fsk_tx_free,
+        )
+    elif modem == "v29":
+        state, send, free = lib.v29_tx_init(None, 9600, False, bit, None), lib.v29_tx, lib.v29_tx_free
+    else:
+        state = lib.v22bis_init(None, 1200, V22_GUARD_1800, False, bit, None, nowhere, None)
+        send, free = lib.v22bis_tx, lib.v22bis_free
+    audio = np.zeros(round(seconds * RATE_HZ), np.int16)
+    try:
+        for at in range(0, len(audio), STEP):
+            piece = audio[at : at + STEP]
+            send(state, piece.ctypes.data, len(piece))
+    finally:
+        free(state)
+    return audio

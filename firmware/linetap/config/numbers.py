@@ -35,6 +35,8 @@ class CadenceNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     dial_min_ms: int = 600  # ours: longer than any burst of its frequencies
     fax_calling_ms: int = 425  # ITU-T T.30: 0.5 s, 15 % less
     fax_answer_ms: int = 500  # ITU-T T.30: 2.6 to 4 s; this is enough to act
+    modem_ms: int = 450  # ITU-T V.25: a calling modem's bursts last 0.5 to 0.7 s; answering ones last longer
+    ansam_depth: tuple[float, float] = (0.1, 0.35)  # ITU-T V.8: 0.2; noise of 20 dB S/N leaves 0.03
     fax_maybe_ms: int = 120  # ours: five windows, the first half empty; known 90 to 190 ms after the tone's begin
 
 

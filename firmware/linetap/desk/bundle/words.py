@@ -23,6 +23,7 @@ _WORDS = {
         "skipped": ("녹음 대상이 아님", "not to be recorded"),
         "exempt": ("녹음 제외 회선", "on a line that is never recorded"),
         "fax": ("팩스", "a fax"),
+        "modem": ("모뎀(카드 단말기 등)", "a modem, such as a card terminal's"),
     },
     "answered_by": {
         "hook": ("수화기를 든 것으로 판단", "told by the handset"),

@@ -13,7 +13,7 @@ from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.ingest.outages import DESK, UNHEARD_S
 from linetap.desk.ingest.tables import WHOLE_UNIT, calls, origins, outages, units
 
-PASSED = ("skipped", "exempt", "fax", "discarded")
+PASSED = ("skipped", "exempt", "fax", "modem", "discarded")
 MOST_CALLS = 20_000  # of the span that are counted
 MOST_AWAY = 50
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.ending import pass_by
-from linetap.recorder.calls.gate import ask_for_notice, stop_notice
+from linetap.recorder.calls.gate import ask_for_notice
 from linetap.recorder.calls.neighbours import called_by_neighbour
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
 from linetap.recorder.signals.event import Event
@@ -35,11 +35,3 @@ def answered_by_neighbour(line: LineContext, event: Event) -> None:
     """A line of this unit, whose extension was dialled, rang and was picked up."""
     line.call.internal_by = "ring"
     answered(line, event, "hook")
-
-
-def fax(line: LineContext, event: Event) -> None:
-    stop_notice(line)
-    if line.call.first_frame is None:
-        pass_by(line, event, "fax", f"fax_{event.text}")
-    else:  # a second party: what it sends is withheld, as nobody can be told of a recording
-        line.go("new_party", event.known)

@@ -24,7 +24,7 @@ from linetap.ring import NS_PER_FRAME
 
 State = Literal[
     "idle", "ringing", "off_hook", "notice_wait", "notice", "fax_wait", "recording", "tone_end", "new_party", "passing",
-    "held",
+    "carrier", "held",
 ]  # fmt: skip
 MOST_DIGITS = 64
 ABUSE = "abuse"
@@ -93,6 +93,7 @@ class Call(msgspec.Struct, kw_only=True):
     notice_tries: int = 0
     notice_held: int = 0  # so often a tone that may be a fax's has held it back
     notice_from: int | None = None  # the first frame of a notice that is still to be proven
+    carrier_from: int = 0  # the frame since which a fax or a modem is on the line
     notice_until: int = 0  # the frame behind its last possible echo
     notice_whole: bool = False  # it was played to its end
     deaf: bool | None = None  # None: no notice was played to its end and not heard; else whether the line was quiet

@@ -12,7 +12,7 @@ RINGS_WITHIN_NS = 5 * NS_PER_S
 def called_by_neighbour(line: LineContext) -> bool:
     """This line rings, and another has dialled it."""
     return any(
-        other.memory.state in ("off_hook", "passing") and _is_one_call(other, line)
+        other.memory.state in ("off_hook", "passing", "carrier") and _is_one_call(other, line)
         for other in line.around.lines
         if other is not line
     )

@@ -6,6 +6,7 @@
     fax_wait    a tone that may be a fax's: the notice is held back
     tone_end    the far end hung up, and the handset is off: a flash or a voice takes it back for a while
     new_party   a second party is being called, and nothing is written until it has heard the notice
+    carrier     a fax or a modem is on the line: neither notice nor recording, until a voice follows
     passing     the loop is in use, but this call is not recorded; its reason stands in the record
     held        the call is over, and the handset was not put down
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from linetap.recorder.calls import answer, begin, dialling, early, ending, gate, limits, marks, parties, redial
+from linetap.recorder.calls import answer, begin, carrier, dialling, early, ending, gate, limits, marks, parties, redial
 from linetap.recorder.calls.call import State
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.signals.event import Event, EventName
@@ -38,7 +39,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("off_hook", "tone_gone"): dialling.progress_over,
     ("off_hook", "voice"): dialling.voice,
     ("off_hook", "talk"): dialling.talk,
-    ("off_hook", "fax"): answer.fax,
+    ("off_hook", "fax"): carrier.heard,
     ("off_hook", "polarity"): dialling.by_polarity,
     ("off_hook", "neighbour"): answer.answered_by_neighbour,
     ("off_hook", "deadline"): dialling.by_timeout,
@@ -47,7 +48,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("notice_wait", "digit"): redial.digit,
     ("notice_wait", "flash"): redial.flash_in_notice,
     ("notice_wait", "fax_maybe"): gate.hold_notice,
-    ("notice_wait", "fax"): answer.fax,
+    ("notice_wait", "fax"): carrier.heard,
     ("notice_wait", "tone"): redial.tone_before_notice,
     ("notice_wait", "polarity"): early.by_polarity,
     ("notice_wait", "notice_started"): redial.notice_started,
@@ -58,7 +59,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("notice", "digit"): redial.digit,
     ("notice", "flash"): redial.flash_in_notice,
     ("notice", "fax_maybe"): gate.hold_notice,
-    ("notice", "fax"): answer.fax,
+    ("notice", "fax"): carrier.heard,
     ("notice", "tone"): early.ringback,
     ("notice", "polarity"): early.by_polarity,
     ("notice", "notice_ended"): gate.pass_gate,
@@ -68,7 +69,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("notice", "loop_break"): gate.ended_during_notice,
     ("fax_wait", "digit"): redial.digit,
     ("fax_wait", "flash"): redial.flash_in_notice,
-    ("fax_wait", "fax"): answer.fax,
+    ("fax_wait", "fax"): carrier.heard,
     ("fax_wait", "fax_gone"): gate.no_fax,
     ("fax_wait", "deadline"): gate.no_fax,
     ("fax_wait", "on_hook"): gate.ended_before_notice,
@@ -100,6 +101,13 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("new_party", "on_hook"): ending.end_recording,
     ("new_party", "loop_break"): ending.end_recording,
     ("passing", "tone"): redial.tone_while_passing,
+    ("carrier", "fax"): carrier.heard,
+    ("carrier", "sound"): carrier.voice_follows,
+    ("carrier", "tone"): redial.tone_while_passing,
+    ("carrier", "flash"): carrier.flash,
+    ("carrier", "digit"): carrier.digit,
+    ("carrier", "on_hook"): carrier.ended,
+    ("carrier", "loop_break"): carrier.ended,
     ("passing", "flash"): begin.other_party_while_passing,
     ("passing", "digit"): redial.digit_while_passing,
     ("passing", "on_hook"): ending.passed,
@@ -124,5 +132,6 @@ STATUS: dict[State, LineStatus] = {
     "tone_end": "recording",
     "new_party": "off_hook",
     "passing": "off_hook",
+    "carrier": "off_hook",
     "held": "off_hook",
 }

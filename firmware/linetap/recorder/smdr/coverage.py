@@ -10,6 +10,6 @@ _TOO_SHORT = ("ended_before_notice", "ended_during_notice")
 
 
 def is_missing(told: SmdrLine, answered: bool, disposition: str, why: str) -> bool:
-    """Of a call that has a record. Policy (skipped, exempt, fax) keeps no recording back that was due, and neither does
-    a call that nobody answered: `missed`, `unanswered`, or of no length at the PBX."""
+    """Of a call that has a record. Policy (skipped, exempt, fax, modem) keeps no recording back that was due, and
+    neither does a call that nobody answered: `missed`, `unanswered`, or of no length at the PBX."""
     return disposition == "discarded" and why not in _TOO_SHORT and answered and told.duration_s != 0

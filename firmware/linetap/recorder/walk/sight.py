@@ -20,7 +20,7 @@ def sight_of(line: LineCalls, reading: Reading | None, troubles: list[str], mono
         dialled=len(call.dialled) if call else 0,
         announced=call is not None and bool(call.notices),
         heard=call is not None and (memory.state == "tone_end" or any(each.proof != "none" for each in call.notices)),
-        passing=memory.state == "passing",
+        passing=memory.state in ("passing", "carrier"),
         on_hook=reading.on_hook if reading else None,
         volts=reading.volts if reading else None,
         level_dbm0=reading.level_dbm0 if reading else None,

@@ -14,6 +14,7 @@ DISPOSITION = {
     "skipped": N_("not recorded: skipped by policy"),
     "exempt": N_("not recorded: exempt line"),
     "fax": N_("not recorded: fax"),
+    "modem": N_("not recorded: modem"),
 }
 STATE = {
     "open": N_("in progress"),
@@ -28,7 +29,11 @@ WHY = {
     "internal": N_("an internal call"),
     "emergency": N_("an emergency number"),
     "line_exempt": N_("the line is exempt"),
-    "fax": N_("a fax tone was heard"),
+    "fax_calling": N_("the tone of a calling fax was heard"),
+    "fax_answer": N_("the tone of an answering fax was heard"),
+    "modem_calling": N_("the tone of a calling modem was heard"),
+    "modem_answer": N_("the tone of an answering modem was heard"),
+    "modem_v8": N_("the answer tone of a modem or of a V.34 fax was heard"),
     "notice_failed": N_("the notice could not be played"),
     "notice_not_heard": N_("the notice was not heard on the line"),
     "announced_before_answer": N_("announced before the other side answered, and again at the answer"),

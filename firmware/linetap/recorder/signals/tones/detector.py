@@ -31,8 +31,17 @@ from linetap.recorder.signals.tones.voice import CHUNK_WINDOWS, VoiceLines
 from linetap.ring import I16, RATE_HZ
 
 CHUNK = CHUNK_WINDOWS * HOP
-FAX_HZ = {"calling": 1100.0, "answer": 2100.0}  # ITU-T T.30; 2100 Hz also of modems (V.25, V.8)
-FAX_TOLERANCE = {1100.0: 0.036, 2100.0: 0.01}  # T.30: +-38 Hz, +-15 Hz
+# Of faxes (ITU-T T.30; 2100 Hz also of modems by V.25 and V.8), then of modems alone. 2225 Hz answers by
+# Bell 103, 2250 Hz are V.22's unscrambled ones, with or without a guard tone of 1800 Hz: one band. 1300 Hz calls by
+# V.25.
+CARRIERS: dict[str, tuple[Hz, ...]] = {
+    "calling": ((1100.0,),),
+    "answer": ((2100.0,),),
+    "modem_answer": ((2237.5,), (1800.0, 2237.5)),
+    "modem_calling": ((1300.0,),),
+}
+# T.30: +-38 Hz, +-15 Hz; Bell 103 and V.22: +-10 Hz and less of each of the two; V.22: +-20 Hz; V.25: +-15 Hz
+CARRIER_TOLERANCE = {1100.0: 0.036, 2100.0: 0.01, 2237.5: 0.01, 1800.0: 0.011, 1300.0: 0.0115}
 _NEAR = 3  # windows before a batch: the last believed one, its neighbours
 _CHANGE, _SUSPECT, _VOICE = range(3)  # in the order they are handled within a chunk; waiting comes before voice
 _WHOLE = 0.9  # a window with less of its neighbour's energy is an edge
@@ -53,7 +62,7 @@ class _Todo(NamedTuple):
 @lru_cache(maxsize=8)
 def _bank(tones: tuple[Hz, ...], numbers: BankNumbers, quiet_dbm0: float) -> Bank:
     """Takes 8 ms to make: one for all lines of a profile."""
-    return Bank(tones, numbers, quiet_dbm0, FAX_TOLERANCE)
+    return Bank(tones, numbers, quiet_dbm0, CARRIER_TOLERANCE)
 
 
 def fax_windows(audio: I16, profile: Profile) -> NDArray[np.bool_]:
@@ -72,7 +81,7 @@ def _pairs(profile: Profile) -> list[Hz]:
 
 def _tones(profile: Profile) -> tuple[Hz, ...]:
     """What the bank names, the fax tones last."""
-    return (*_pairs(profile), *((hz,) for hz in FAX_HZ.values()))
+    return (*_pairs(profile), *(hz for kinds in CARRIERS.values() for hz in kinds))
 
 
 class ToneDetector:
@@ -82,11 +91,20 @@ class ToneDetector:
         self._shapes = profile.tone
         pairs, tones = _pairs(profile), _tones(profile)
         cadence = profile.cadence
-        fax_ms = (("calling", cadence.fax_calling_ms), ("answer", cadence.fax_answer_ms))
+        least_ms = {
+            "calling": cadence.fax_calling_ms,
+            "answer": cadence.fax_answer_ms,
+            "modem_answer": cadence.modem_ms,
+            "modem_calling": cadence.modem_ms,
+        }
         self._plan = Plan(
             self._shapes,
             tuple(1 + pairs.index(shape.hz) for shape in self._shapes),
-            {1 + tones.index((FAX_HZ[name],)): (name, ms * RATE_HZ // 1000) for name, ms in fax_ms},
+            {
+                1 + tones.index(hz): (name, least_ms[name] * RATE_HZ // 1000)
+                for name, kinds in CARRIERS.items()
+                for hz in kinds
+            },
             cadence,
         )
         # Below the voice's lowest floor no energy matters.

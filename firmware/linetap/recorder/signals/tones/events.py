@@ -25,7 +25,8 @@ class ToneGone(msgspec.Struct, frozen=True):
 
 
 class FaxHeard(msgspec.Struct, frozen=True):
-    """`which`: "calling" (1100 Hz) or "answer" (2100 Hz, with or without reversals of its phase)."""
+    """`which`: "calling" (1100 Hz) or "answer" (2100 Hz, with or without reversals of its phase) of a fax;
+    "modem_answer" (2225 Hz, 2250 Hz with or without a guard tone) or "modem_calling" (1300 Hz)."""
 
     line: int
     known: int
