@@ -28,7 +28,8 @@ HEARD = st.one_of(
         st.sampled_from(["dial", "ringback", "busy", "congestion", "unobtainable", "call_waiting"]),
     ),
     st.tuples(st.sampled_from(["voice", "talk", "fax_maybe", "fax_gone"]), st.just("")),
-    st.tuples(st.just("fax"), st.sampled_from(["answer", "calling"])),
+    st.tuples(st.just("fax"), st.sampled_from(["answer", "calling", "modem_answer"])),
+    st.tuples(st.just("sound"), st.sampled_from(["speech", "announcement", "music", "silence"])),
 )
 EVENTS = st.lists(st.tuples(st.integers(0, SECONDS * 8000 - 1), HEARD, st.sampled_from([-5.0, -20.0])), max_size=40)
 # A call that rings, or one that does not, and then flashes, pulses, a reversal, and contacts that do as they like.
