@@ -13,6 +13,7 @@ from hil_table import NOTES
 from leds import lit, shows
 from machine import Machine
 from rig import HOST, Office, certify, played, records, short_calls, start_lines, state_of, vault
+from timeserver import time_server
 
 from linetap.bench.opening import recipe_of
 from linetap.clock import SYSTEM
@@ -34,10 +35,11 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
 def unit(tmp_path_factory: pytest.TempPathFactory, office: Office) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("unit")
     broker = ShippedBroker(folder / "broker", pki=office.pki, pair=office.pki.host(HOST))
-    with broker, Machine(folder) as machine:
-        machine.put("linetap.toml", office.card(port=broker.port))
+    with time_server(folder / "time"), broker, Machine(folder) as machine:
+        machine.put("linetap.toml", office.card("--ntp", HOST, port=broker.port))
         machine.boot()
         certify(machine, office)
+        machine.until(lambda: agreed_time(machine), "the time server is believed")
         yield machine
 
 
@@ -126,3 +128,8 @@ def test_nothing_listens(unit: Machine) -> None:
 def _seconds(unit: Machine, name: str, what: str) -> float:
     """Of the machine's own, since its kernel began."""
     return int(unit.run("systemctl", "show", "-P", what, name)) / 1e6
+
+
+def agreed_time(unit: Machine) -> bool:
+    time = state_of(unit, "recorder", RecorderState).retention_time
+    return time is not None and time.agreed
