@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import wave
 from pathlib import Path
 
 import msgspec
@@ -177,6 +178,23 @@ def test_a_recorder_that_announces_at_once_is_counted_as_before_the_answer(
     told_too_early = {each.number for each in calls.calls_of_day(SEED, COUNT, voices) if each.truth.wants == "recorded"}
     assert {each.call for each in table.failures if "full_wrongly" in each.faults} & told_too_early <= before
     assert table.total("full_wrongly") > len(wanted) // 2
+
+
+def test_a_call_alone_comes_to_the_same_as_in_its_day(
+    voices: Voices, notices: dict[str, Notice], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The 34th call is the second of its line."""
+    kinds, number = kinds_like("^out: (colour ring, music|ringback)$"), 34
+    table = Table()
+    bench = Bench(voices, notices, Recording(answer_timeout_s=2), kinds)  # a guess that nothing bears out
+    bench.day(3, number, table)
+    failed = max(failure.call for failure in table.failures)
+    assert bench.only(3, failed, tmp_path / "call.wav") == 1
+    said = capsys.readouterr().out.splitlines()
+    (failure,) = [each for each in table.failures if each.call == failed]
+    assert msgspec.json.decode(said[-2])["said"] == failure.said
+    with wave.open(str(tmp_path / "call.wav")) as file:
+        assert file.getnframes() > 8 * 5000
 
 
 def test_a_recorder_that_keeps_no_record_loses_every_call(

@@ -14,7 +14,7 @@ from linetap.bench.measure.row import Row
 
 COLUMNS = ("in time", "before", "late", "never", *FAULTS)
 HEADS = ("in time", "before", "late", "never", "full?", "unrec.", "rec.!", "policy", "mark", "lost")
-MOST_FAILURES = 60  # shown; the JSON has all
+MOST_OF_A_KIND = 3  # failures that are shown; the JSON has all
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,16 +117,18 @@ class Table:
         return "\n".join(lines)
 
     def failures_text(self) -> str:
-        lines = []
-        for failure in self.failures[:MOST_FAILURES]:
+        lines, shown = [], Counter[str]()
+        for failure in sorted(self.failures, key=lambda each: (each.kind, each.seed, each.call)):
+            shown[failure.kind] += 1
+            if shown[failure.kind] > MOST_OF_A_KIND:
+                continue
             answered = "unanswered" if failure.answered_s is None else f"answered at {failure.answered_s:.2f}"
             lines.append(
                 f"--seed {failure.seed} --only {failure.call}: line {failure.line}, {failure.kind}: "
                 f"{', '.join(failure.faults)}; {answered}; the record: {failure.said}"
             )
-        if len(self.failures) > MOST_FAILURES:
-            lines.append(f"and {len(self.failures) - MOST_FAILURES} more, in the JSON")
-        return "\n".join(lines)
+        left = len(self.failures) - len(lines)
+        return "\n".join([*lines, *([f"and {left} more, in the JSON"] if left else [])])
 
 
 def _line(kind: str, counts: Counter[str]) -> str:
