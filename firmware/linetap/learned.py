@@ -19,6 +19,7 @@ from linetap.durable.smallfile import SmallFile
 
 Volts = Annotated[float, Meta(ge=0, le=100)]
 Decibels = Annotated[float, Meta(ge=-100, le=20)]
+Milliseconds = Annotated[float, Meta(ge=0, le=2000)]
 
 _NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
 _READABLE = 0o644  # capture and recorder are others than who learns
@@ -31,6 +32,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     off_hook_v: Volts | None = None
     reversed: bool | None = None
     echo_db: Decibels | None = None  # of a notice in the captured audio, relative to the notice as played
+    echo_delay_ms: Milliseconds | None = None  # from when it was played until it was captured
     near_digit_dbm0: Decibels | None = None  # one tone of a digit that was dialled on this line
     learned_at: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT[0-9:.]{8,12}Z$")]  # as rfc3339 writes it: text orders
 

@@ -412,6 +412,9 @@ class NoticeRecord(msgspec.Struct, kw_only=True):
     score: float | None = None
     level_db: float | None = None
     began_after_answer: bool | msgspec.UnsetType = msgspec.UNSET  # unset: of a version that did not say
+    delay_ms: float | msgspec.UnsetType = msgspec.UNSET  # from when it was played until the line returned it
+    # the same notice was on the line at another time than the line's own: somebody else's, which proves nothing
+    elsewhere_ms: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class Gap(msgspec.Struct, frozen=True):

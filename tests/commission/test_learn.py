@@ -221,7 +221,7 @@ def test_what_cannot_be_measured_stays_as_it_was(unit: Unit, teach: Learn, capsy
     )
     learned.save(Path(unit.config.learned), LINE, before)
     found = teach(Wire(on_hook_v=None))
-    assert msgspec.structs.replace(found, echo_db=None, learned_at=before.learned_at) == before
+    assert msgspec.structs.replace(found, echo_db=None, echo_delay_ms=None, learned_at=before.learned_at) == before
     assert found.echo_db == pytest.approx(-7.0, abs=0.3)
     said = capsys.readouterr().out
     assert said.count("left as they were") == 2

@@ -41,7 +41,7 @@ def made(spoken: list[I16], tmp_path_factory: pytest.TempPathFactory) -> Materia
 
 @pytest.fixture(scope="module")
 def outcomes(spoken: list[I16], made: Material) -> Outcomes:
-    return run_trials(spoken, made, seed=1, deaf_n=300, heard_n=200, half_n=40)
+    return run_trials(spoken, made, seed=1, deaf_n=360, heard_n=220, half_n=40)
 
 
 def line_of(notice: I16, gain: float, delay: int = 240, noise: float = 3.0, seed: int = 0) -> I16:
@@ -62,7 +62,7 @@ def test_no_deaf_line_proves_anything(outcomes: Outcomes, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", HEARD)
 def test_a_heard_notice_is_proven_whole(outcomes: Outcomes, kind: str) -> None:
-    assert words(outcomes.heard[kind]) == ["full"] * 25
+    assert words(outcomes.heard[kind]) == ["full"] * 20
 
 
 def test_a_part_of_it_is_partial(outcomes: Outcomes) -> None:
@@ -111,14 +111,14 @@ def test_what_is_heard_depends_on_the_line_that_was_calibrated(notice: I16, belo
     assert proof.level_db == pytest.approx(-25 - below_db, abs=0.5)
 
 
-@pytest.mark.parametrize("delay_ms", [0, 1, 60, 200])
+@pytest.mark.parametrize("delay_ms", [0, 1, 60, 200, 400])
 def test_any_delay_up_to_the_longest(notice: I16, delay_ms: int) -> None:
     assert prove(line_of(notice, ECHO, delay_ms * 8), notice, NUMBERS).proof == "full"
 
 
 def test_an_echo_that_comes_too_late_is_another_notice(notice: I16) -> None:
     line = np.concatenate([line_of(notice, 0.0), np.zeros(TAIL, np.int16)])
-    line[250 * 8 :][: len(notice)] += (ECHO * notice[: len(line) - 250 * 8]).astype(np.int16)
+    line[450 * 8 :][: len(notice)] += (ECHO * notice[: len(line) - 450 * 8]).astype(np.int16)
     assert prove(line, notice, NUMBERS).proof == "absent"
 
 
@@ -136,7 +136,7 @@ def test_the_error_bar_is_right_where_there_is_nothing(notice: I16) -> None:
     blocks = np.arange(0, len(notice) - size, size)
     played = np.zeros(len(notice) + TAIL, np.float32)
     played[: len(notice)] = notice
-    sound, delays = sound_of(played, blocks, size, (200, 3600)), np.full(len(blocks), delay)
+    sound, delays = sound_of(played, blocks, size, (200, 3600)), np.full(len(blocks), float(delay))
     lines = (rng.standard_normal((60, len(played))) * 300).astype(np.float32)
     deviations = np.concatenate([fit(line, sound, delays).deviations for line in lines])
     assert deviations.std() == pytest.approx(1, abs=0.2)

@@ -21,14 +21,43 @@ from linetap.notices.level import level_of
 from linetap.ring import I16, RATE_HZ
 
 PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
-TAIL = RATE_HZ // 5
+TAIL = RATE_HZ * 2 // 5
 FOREIGN = ("이 통화는 업무 품질 향상을 위하여 녹음되고 있습니다.", "상담사와 연결 중입니다. 잠시만 기다려 주십시오.",
            "지금은 통화량이 많아 연결이 늦어지고 있습니다. 죄송합니다.")  # fmt: skip
 TALK = ("여보세요, 거기 시청 민원실이지요? 어제 신청한 서류 때문에 전화했어요.", "아니 도대체 몇 번을 전화해야 합니까?",
         "Hello? Can you hear me? I have been waiting for half an hour now.")  # fmt: skip
-HEARD = ("clean", "speech", "speech+6", "hum", "noise", "clipped", "mu-law", "hybrid")
-DEAF = ("speech", "leak", "leak+speech", "other", "other+leak", "other+speech", "silence", "noise", "tones", "stuck")
+HEARD = (
+    "clean",
+    "speech",
+    "speech+6",
+    "hum",
+    "noise",
+    "clipped",
+    "mu-law",
+    "hybrid",
+    "drift",
+    "drift+speech",
+    "own+stranger",
+)
+DEAF = (
+    "speech",
+    "leak",
+    "leak+speech",
+    "other",
+    "other+leak",
+    "other+speech",
+    "silence",
+    "noise",
+    "tones",
+    "stuck",
+    "stranger",
+    "stranger+speech",
+)
 FAINTEST_DB = -20.0
+LATEST = 395 * 8  # frames
+DRIFT_PPM = 200.0
+STRANGER_MS = (20.0, 120.0)  # so much earlier or later than the line's own
+STRANGER_DB = (-20.0, 0.0)
 
 
 class Material(msgspec.Struct, frozen=True):
@@ -43,6 +72,7 @@ class Trial(msgspec.Struct, frozen=True):
     kind: str
     captured: I16
     gain_db: float  # of the notice, relative to as played
+    echo_delay_ms: float | None = None  # of the line itself, where that is known
 
 
 def material(voices: Path, notices: list[I16]) -> Material:
@@ -55,14 +85,17 @@ def material(voices: Path, notices: list[I16]) -> Material:
 
 
 def heard(kind: str, notice: I16, made: Material, rng: np.random.Generator, share: float = 1.0) -> Trial:
-    """A line that returns the first or last `share` of the notice, 0 to 20 dB down, at some delay up to 195 ms."""
-    gain_db = float(rng.uniform(FAINTEST_DB, 0))
-    echo = _delayed(_part(notice, share, rng), int(rng.integers(0, 195 * 8)))
+    """A line that returns the first or last `share` of the notice, 0 to 20 dB down, at some delay up to 395 ms."""
+    gain_db, delay = float(rng.uniform(FAINTEST_DB, 0)), int(rng.integers(0, LATEST))
+    ppm = float(rng.uniform(-DRIFT_PPM, DRIFT_PPM)) if "drift" in kind else 0.0
+    echo = _delayed(_part(notice, share, rng), delay, ppm)
     if kind == "hybrid":
         echo = _through_a_hybrid(echo, rng)
     line = echo * 10 ** (gain_db / 20) + _noise(rng.uniform(-70, -58), len(echo), rng)
     echo_dbm0 = level_of(notice, RATE_HZ) + gain_db
-    if kind in ("speech", "speech+6", "mu-law", "clipped"):
+    if "stranger" in kind:
+        line += _stranger(notice, delay, rng) * 10 ** (max(gain_db, FAINTEST_DB / 2) / 20)
+    if kind in ("speech", "speech+6", "mu-law", "clipped", "drift+speech"):
         above = 6.0 if kind == "speech+6" else float(rng.uniform(-15, 6))
         line += _talk(made.people, len(line), echo_dbm0 + above, rng)
     if kind == "hum":
@@ -73,17 +106,21 @@ def heard(kind: str, notice: I16, made: Material, rng: np.random.Generator, shar
         top = np.abs(line).max() * float(rng.uniform(0.25, 0.7))
         line = np.clip(line, -top, top)
     captured = _int16(line)
-    return Trial(kind, g711.decode(g711.encode(captured)) if kind == "mu-law" else captured, gain_db)
+    captured = g711.decode(g711.encode(captured)) if kind == "mu-law" else captured
+    return Trial(kind, captured, gain_db, delay / 8 if "stranger" in kind else None)
 
 
 def deaf(kind: str, notice: I16, made: Material, rng: np.random.Generator) -> Trial:
-    """A line on which the notice is not heard; with `leak` it comes through from the neighbour, 40 to 60 dB down."""
+    """A line on which the notice is not heard; with `leak` it comes through from the neighbour, 40 to 60 dB down, and a
+    `stranger` plays the very same one at another time than the line's own would come back."""
     n = len(notice) + TAIL
     line = _noise(rng.uniform(-75, -50), n, rng)
-    gain_db = -200.0
+    gain_db, delay = -200.0, int(rng.integers(0, LATEST))
     if "leak" in kind:
         gain_db = -float(rng.uniform(40, 60))
-        line += _delayed(notice.astype(np.float64), int(rng.integers(0, 195 * 8))) * 10 ** (gain_db / 20)
+        line += _delayed(notice.astype(np.float64), delay) * 10 ** (gain_db / 20)
+    if "stranger" in kind:
+        line += _stranger(notice, delay, rng)
     if "speech" in kind:
         line += _talk(made.people, n, float(rng.uniform(-45, -6)), rng)
     if "other" in kind:
@@ -98,7 +135,15 @@ def deaf(kind: str, notice: I16, made: Material, rng: np.random.Generator) -> Tr
     if kind == "stuck":
         line = _stuck(n, rng)
     captured = _int16(line)
-    return Trial(kind, g711.decode(g711.encode(captured)) if rng.random() < 0.3 else captured, gain_db)
+    captured = g711.decode(g711.encode(captured)) if rng.random() < 0.3 else captured
+    return Trial(kind, captured, gain_db, delay / 8 if "stranger" in kind else None)
+
+
+def _stranger(notice: I16, delay: int, rng: np.random.Generator) -> F64:
+    """The same notice from another recorder, by another clock and through another line, as loud as an echo may be."""
+    beside = float(rng.uniform(*STRANGER_MS)) * 8 * (1 if delay < LATEST // 2 else rng.choice([-1, 1]))
+    sound = _delayed(notice.astype(np.float64), int(delay + beside), float(rng.uniform(-DRIFT_PPM, DRIFT_PPM)))
+    return _through_a_hybrid(sound, rng) * 10 ** (float(rng.uniform(*STRANGER_DB)) / 20)
 
 
 def _stuck(n: int, rng: np.random.Generator) -> F64:
@@ -135,7 +180,12 @@ def _part(notice: I16, share: float, rng: np.random.Generator) -> F64:
     return part
 
 
-def _delayed(samples: F64, delay: int) -> F64:
+def _delayed(samples: F64, delay: int, ppm: float = 0.0) -> F64:
+    """`ppm`: the player's clock is so much faster than the capture's."""
+    if ppm:
+        length = 1 << len(samples).bit_length()
+        fine = np.fft.irfft(np.fft.rfft(samples, length), 16 * length) * 16
+        samples = np.interp(np.arange(len(samples)) * (1 + ppm * 1e-6) * 16, np.arange(len(fine)), fine, right=0.0)
     line = np.zeros(len(samples) + TAIL)
     line[delay : delay + len(samples)] = samples[: len(line) - delay]
     return line

@@ -89,13 +89,14 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
         _say("3. an exempt line has neither notice nor audio: echo and digits are left as they were")
     else:
         _say("3. 안내 방송이 나갑니다. 말하지 마십시오 / the notice plays; say nothing")
-        found = msgspec.structs.replace(found, echo_db=round(_echo(config, line, it), 1))
-        _say(f"   echo {found.echo_db} dB")
+        level_db, delay_ms = _echo(config, line, it)
+        found = msgspec.structs.replace(found, echo_db=round(level_db, 1), echo_delay_ms=round(delay_ms, 1))
+        _say(f"   echo {found.echo_db} dB after {found.echo_delay_ms} ms")
         found = _digit(it, found, args.digit_s)
     return msgspec.structs.replace(found, learned_at=rfc3339(clock.utc_ns()))
 
 
-def _echo(config: Config, line: schema.Line, it: Line) -> float:
+def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
     """The notice is asked of capture itself: on a line that was at fault the recorder plays none."""
     notice = load_notices(Path(config.notices))[line.notice or config.recording.notice]
     capture = Caller(socket_path(config.run_path, line.card))
@@ -140,7 +141,8 @@ def _volts(volts: float | None) -> str:
 def _told(found: Learned) -> str:
     told = [
         (found.on_hook_v, "on-hook {:.1f} V"), (found.off_hook_v, "off-hook {:.1f} V"),
-        (found.echo_db, "echo {:.1f} dB"), (found.near_digit_dbm0, "digits {:.1f} dBm0"),
+        (found.echo_db, "echo {:.1f} dB"), (found.echo_delay_ms, "after {:.0f} ms"),
+        (found.near_digit_dbm0, "digits {:.1f} dBm0"),
     ]  # fmt: skip
     parts = [text.format(value) for value, text in told if value is not None]
     if found.reversed is not None:

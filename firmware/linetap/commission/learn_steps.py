@@ -66,8 +66,9 @@ class Line:
         """The frame behind all that was seen."""
         return self._pass(0)[-1].end
 
-    def echo(self, notice: Notice) -> float:
-        """dB of the notice in the captured audio, relative to the notice as played; it was asked for already."""
+    def echo(self, notice: Notice) -> tuple[float, float]:
+        """dB of the notice in the captured audio, relative to the notice as played, and its delay in ms; it was asked
+        for already."""
         started, heard = self._notice_begins(notice)
         last = started + notice.frames + self._profile.proof.delay_max_ms * RATE_HZ // 1000
         while heard[-1].end < last:
@@ -75,11 +76,17 @@ class Line:
         if any(_disturbed(piece, started, notice) for piece in heard):
             raise self._no("the notice was disturbed while it played; start again")
         audio: I16 = np.concatenate([piece.audio for piece in heard])[started - heard[0].frame :]
-        proof = prove(audio, notice.samples, msgspec.structs.replace(self._profile.proof, level_tolerance_db=200.0))
-        if proof.level_db is None or proof.score < LEAST_SCORE or proof.level_db < LEAST_ECHO_DB:
+        anything = msgspec.structs.replace(self._profile.proof, level_tolerance_db=200.0, echo_delay_ms=None)
+        proof = prove(audio, notice.samples, anything)
+        if (
+            proof.level_db is None
+            or proof.delay_ms is None
+            or proof.score < LEAST_SCORE
+            or proof.level_db < LEAST_ECHO_DB
+        ):
             found = "" if proof.level_db is None else f" ({proof.score:.0%} of it, at {proof.level_db:.0f} dB)"
             raise self._no(f"the notice was played and not heard on it{found}: look at its relay and at its wires")
-        return proof.level_db
+        return proof.level_db, proof.delay_ms
 
     def digit(self, seconds: float) -> float | None:
         """dBm0 of one tone of the first digit; None when none was pressed."""

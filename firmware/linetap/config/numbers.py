@@ -176,7 +176,13 @@ class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     level_error_db: float = 1.5  # ours: a level is known no better behind a line that disperses or clips
     block_ms: int = 250  # ours
     active_below_db: float = 15.9  # ITU-T P.56: what lies further below the active level is a pause
-    delay_max_ms: int = 200  # ours: playback buffer, codec and line together
+    delay_max_ms: int = 400  # ours: playback buffer, codec and line together, and an IP gateway in between
+    drift_max_ppm: float = 250.0  # two quartzes of 100 ppm each, and a quarter more
+    echo_delay_ms: float | None = None  # when the line's own echo comes back; learnt per line
+    # ours: a codec's period to either side; somebody else's same notice, by chance, begins elsewhere
+    echo_delay_spread_ms: float = 10.0
+    delays_known_after: int = 3  # ours: so many notices in a row that came back at the same time ...
+    delays_agree_ms: float = 5.0  # ... to within this; three within 100 ms agree by chance once in 138 times
     delay_spread_ms: int = 5  # ours: a block may stray so far from the common delay
     full_share: float = 0.95  # ours
     partial_share: float = 0.20  # ours

@@ -6,8 +6,8 @@ from __future__ import annotations
 import msgspec
 
 from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.owndelay import prove_own
 from linetap.recorder.signals.caller.callerid import caller_id
-from linetap.recorder.signals.notice.proof import prove
 from linetap.recorder.signals.notice.quiet import too_quiet_for
 from linetap.records import Caller, NoticeRecord
 from linetap.ring import RATE_HZ
@@ -46,13 +46,11 @@ def prove_notice(line: LineContext, until: int) -> None:
         return
     heard = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
     record = call.notices[-1]
-    numbers = line.profile.proof
-    learned = line.around.learned.get(call.line)
-    if learned is not None and learned.echo_db is not None:
-        numbers = msgspec.structs.replace(numbers, echo_db=learned.echo_db)
     samples = line.around.notices[record.id].samples
-    proof = prove(heard, samples, numbers)
+    proof, numbers = prove_own(line, heard, samples)
     record.proof, record.score, record.level_db = proof.proof, proof.score, proof.level_db
+    record.delay_ms = msgspec.UNSET if proof.delay_ms is None else proof.delay_ms
+    record.elsewhere_ms = msgspec.UNSET if proof.elsewhere_ms is None else proof.elsewhere_ms
     call.notice_from = None
     if proof.proof == "absent" and call.notice_whole:
         call.deaf = call.deaf or too_quiet_for(heard, samples, numbers)

@@ -40,6 +40,8 @@ class LineMemory(msgspec.Struct):
     deaf_calls: int = 0  # running, on a line so quiet that nothing but a fault explains it
     deaf_first_ns: int | None = None  # the first of these
     deaf_since_ns: int | None = None  # the line is at fault
+    echo_delay_ms: float | None = None  # when the line returns what is played on it, as several notices have shown
+    delays_ms: list[float] = []  # of the last notices that came back when nobody knew, or at another time than known
     on_trial: bool = False  # a walk test asks for it
 
     def of_another_ring(self) -> LineMemory:

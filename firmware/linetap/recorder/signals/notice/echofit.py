@@ -23,6 +23,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from linetap.ring import RATE_HZ
 
 F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 C64 = npt.NDArray[np.complex64]
 Frames = npt.NDArray[np.intp]
 
@@ -39,10 +40,11 @@ TINY = 1e-20
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """Per block, (b,). `deviations`: the gain in units of its own error."""
+    """Per block, (b,). `deviations`: the gain in units of its own error. `echo` (b, k): what the line makes of each."""
 
     gain: F32
     deviations: F32
+    echo: C64
 
 
 class Sound(msgspec.Struct, frozen=True):
@@ -61,10 +63,12 @@ def sound_of(sound: F32, blocks: Frames, size: int, band_hz: tuple[int, int]) ->
     return Sound(starts, cells, _power(cells), band_hz)
 
 
-def fit(line: F32, sound: Sound, delays: Frames) -> Fit:
-    """line: (n,) with room for the last block, its delay and a WINDOW; delays: frames (b,)."""
+def fit(line: F32, sound: Sound, delays: F64) -> Fit:
+    """line: (n,) with room for the last block, its delay and a WINDOW; delays: frames (b,), which may lie between."""
     x, xx = sound.cells, sound.power
-    y = _cells(line, sound.starts + delays[:, None], sound.band_hz)
+    whole = np.rint(delays).astype(np.intp)
+    y = _cells(line, sound.starts + whole[:, None], sound.band_hz)
+    y *= _turn(whole - delays, sound.band_hz)[:, None]
     xy = x.conj() * y
     weight = _weight(y)
     # To begin with, each block has an equal say.
@@ -77,7 +81,24 @@ def fit(line: F32, sound: Sound, delays: Frames) -> Fit:
         level = gain * np.sqrt(told / np.maximum(sent.sum(axis=1), TINY))
         weight = _weight(y - (gain[:, None] * response)[:, None] * x)
     told = (_power(response)[:, None] * xx * weight).sum(axis=(1, 2))
-    return Fit(level, gain * np.sqrt(2 / OPTIMISM * told))
+    return Fit(level, gain * np.sqrt(2 / OPTIMISM * told), (gain[:, None] * response).astype(np.complex64))
+
+
+def without(line: F32, played: F32, sound: Sound, found: Fit, delays: F64) -> F32:
+    """The line less what `fit` found of the sound on it. Between blocks the nearer one says what was made of it."""
+    starts, band_hz = np.arange(0, len(played) - WINDOW + 1, HOP), sound.band_hz
+    middles = (sound.starts[:, 0] + sound.starts[:, -1] + WINDOW)[None, :] // 2
+    nearest = np.abs(starts[:, None] + WINDOW // 2 - middles).argmin(axis=1)
+    cells = _cells(played, starts[:, None], band_hz)[:, 0]
+    whole = np.rint(delays).astype(np.intp)
+    cells *= (found.echo * _turn(delays - whole, band_hz))[nearest]
+    spectrum = np.zeros((len(starts), WINDOW // 2 + 1), np.complex64)
+    spectrum[:, _bins(band_hz)] = cells
+    rest = line.copy()
+    # Half overlapping Hann windows add up to one.
+    for start, piece in zip((starts + whole[nearest]).tolist(), np.fft.irfft(spectrum, WINDOW), strict=True):
+        rest[start : start + WINDOW] -= piece[: max(0, len(rest) - start)]
+    return rest
 
 
 def _response(met: C64, sent: F32, gain: F32) -> C64:
@@ -92,9 +113,19 @@ def _response(met: C64, sent: F32, gain: F32) -> C64:
 def _cells(audio: F32, starts: Frames, band_hz: tuple[int, int]) -> C64:
     """Spectra (b, windows, k) of the band."""
     window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
-    bins = slice(band_hz[0] * WINDOW // RATE_HZ, band_hz[1] * WINDOW // RATE_HZ + 1)
-    cells: C64 = np.fft.rfft(sliding_window_view(audio, WINDOW)[starts] * window)[:, :, bins]
+    cells: C64 = np.fft.rfft(sliding_window_view(audio, WINDOW)[starts] * window)[:, :, _bins(band_hz)]
     return cells
+
+
+def _bins(band_hz: tuple[int, int]) -> slice:
+    return slice(band_hz[0] * WINDOW // RATE_HZ, band_hz[1] * WINDOW // RATE_HZ + 1)
+
+
+def _turn(frames: F64, band_hz: tuple[int, int]) -> C64:
+    """(b, k): what a delay by so many frames, fewer than one, does to cells."""
+    bins = _bins(band_hz)
+    turn: C64 = np.exp(-2j * np.pi / WINDOW * frames[:, None] * np.arange(bins.start, bins.stop)).astype(np.complex64)
+    return turn
 
 
 def _power(cells: C64) -> F32:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from linetap.config.numbers import ProofNumbers
-from linetap.recorder.signals.notice.proof import active_blocks, frames_of
+from linetap.recorder.signals.notice.delays import frames_of
+from linetap.recorder.signals.notice.proof import active_blocks
 from linetap.ring import I16, RATE_HZ
 
 

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When each block of a known sound came back: one delay for all of them, which may grow as two clocks drift apart.
+
+Each block is correlated with the captured audio, both whitened, so that neither a vowel nor hum leads; each block's
+correlation is measured in its own deviations over all delays, so that no loud word does. Where player and capture have
+a clock each, the delay is a straight line over the notice: every line that drift allows is tried.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from linetap.config.numbers import ProofNumbers
+from linetap.recorder.signals.notice.echofit import C64, F32, F64, TINY, Frames, smooth
+from linetap.ring import RATE_HZ
+
+DISPERSION = 12  # frames: within 1.5 ms of the common delay a peak is the line's response, no other delay
+PEAK_LIMIT = 12.0  # deviations: no block has more say in the common delay
+ENVELOPE_BINS = 17  # 33 Hz each way
+TOGETHER = 4  # blocks: what is worked on stays in the cache
+STEPS = np.linspace(-1, 1, 9)  # frames: how finely a line of delays is placed at last
+
+
+class Sizes(NamedTuple):
+    """Frames of a block, of all delays, of both in a transform; and the band's bins in that."""
+
+    block: int
+    slack: int
+    length: int
+    bins: slice
+
+    @classmethod
+    def of(cls, numbers: ProofNumbers) -> Sizes:
+        block, slack = frames_of(numbers.block_ms), frames_of(numbers.delay_max_ms + numbers.delay_spread_ms)
+        length = 1 << (block + slack - 1).bit_length()
+        band = slice(numbers.band_low_hz * length // RATE_HZ, numbers.band_high_hz * length // RATE_HZ)
+        return cls(block, slack, length, band)
+
+
+class Course(NamedTuple):
+    """Delays in frames: of the notice's first sample, and how many more until its last block begins."""
+
+    first: float
+    drift: float
+
+    def of(self, blocks: Frames) -> F64:
+        """At each block (b,)."""
+        return self.first + self.drift * blocks / max(1, int(blocks[-1]))
+
+
+def frames_of(ms: float) -> int:
+    return int(RATE_HZ * ms // 1000)
+
+
+def course(likeness: F32, blocks: Frames, within: range, numbers: ProofNumbers) -> Course:
+    """The line of delays on which the blocks agree best; it begins within so many frames."""
+    reach = int(np.ceil(numbers.drift_max_ppm * 1e-6 * int(blocks[-1])))
+    heard = np.pad(np.minimum(likeness, PEAK_LIMIT), ((0, 0), (reach, reach)))
+    ends = blocks / max(1, int(blocks[-1]))
+    best, found = -1.0, Course(within.start, 0.0)
+    for drift in sorted(range(-reach, reach + 1), key=abs):  # of two as good, the one that drifts less
+        shifts = reach + np.rint(drift * ends).astype(int)
+        total = np.zeros(len(within), np.float32)
+        for block, shift in enumerate(shifts.tolist()):
+            total += heard[block, within.start + shift : within.stop + shift]
+        place = int(total.argmax())
+        if float(total[place]) > best:
+            best, found = float(total[place]), Course(within.start + place, drift)
+    return found if abs(found.drift) < 1 else _placed(heard, reach, ends, found)
+
+
+def delays_of(likeness: F32, blocks: Frames, found: Course, numbers: ProofNumbers) -> F64:
+    """The delay of each block in frames (b,): the common one, unless the block itself surely stands elsewhere."""
+    near, last = frames_of(numbers.delay_spread_ms), likeness.shape[1] - 1
+    delays = found.of(blocks)
+    for block, common in enumerate(np.clip(np.rint(delays), 0, last).astype(int).tolist()):
+        row = likeness[block]
+        first = max(0, common - near)
+        best = first + int(row[first : common + near + 1].argmax())
+        if row[best] > row[max(0, common - DISPERSION) : common + DISPERSION + 1].max() + numbers.stray_significance:
+            delays[block] = best
+    return delays
+
+
+def _placed(heard: F32, reach: int, ends: F64, found: Course) -> Course:
+    """Between whole frames: a block's gain is found by phases, and half a frame turns 3 kHz by a fifth of a circle."""
+    rows = np.arange(len(ends))
+    best, placed = -1.0, found
+    for more in STEPS:
+        for later in STEPS[::2]:
+            at = np.clip(reach + found.first + later + (found.drift + more) * ends, 0, heard.shape[1] - 2)
+            whole = at.astype(int)
+            share = at - whole
+            total = float((heard[rows, whole] * (1 - share) + heard[rows, whole + 1] * share).sum())
+            if total > best:
+                best, placed = total, Course(found.first + float(later), found.drift + float(more))
+    return placed
+
+
+def likeness_of(line: F32, blocks: Frames, spectra: C64, numbers: ProofNumbers) -> F32:
+    """How alike the line is to each block at each delay, in deviations of all delays: (b, delays)."""
+    places = range(0, len(blocks), TOGETHER)
+    return np.concatenate([_some(line, blocks[n : n + TOGETHER], spectra[n : n + TOGETHER], numbers) for n in places])
+
+
+def spectra_of(played: F32, blocks: Frames, numbers: ProofNumbers) -> C64:
+    """(b, k): of each block, whitened, conjugate, in the band."""
+    sizes = Sizes.of(numbers)
+    spectra = np.fft.rfft(sliding_window_view(played, sizes.block)[blocks], n=sizes.length)[:, sizes.bins]
+    return _whitened(spectra).conj()
+
+
+def _some(line: F32, blocks: Frames, spectra: C64, numbers: ProofNumbers) -> F32:
+    size, slack, length, bins = Sizes.of(numbers)
+    there = sliding_window_view(line, size + slack)[blocks]
+    cross = np.zeros((len(blocks), length // 2 + 1), np.complex64)
+    cross[:, bins] = _whitened(np.fft.rfft(there, n=length)[:, bins])
+    cross[:, bins] *= spectra
+    likeness: F32 = np.abs(np.fft.irfft(cross, n=length)[:, : slack + 1])  # a line may turn the wave over
+    spread = np.sqrt(np.square(likeness).mean(axis=1, keepdims=True))
+    likeness /= np.maximum(spread, TINY)
+    return likeness
+
+
+def _whitened(spectrum: C64) -> C64:
+    """(b, k) over its own envelope."""
+    envelope = np.sqrt(smooth(np.square(np.abs(spectrum)), ENVELOPE_BINS))
+    white: C64 = spectrum / (envelope + 1e-3)
+    return white
