@@ -123,6 +123,7 @@ EITHER_WAY: list[tuple[str, str, dict[str, Any]]] = [
     ("line_changed", "line", {"channel": 7}), ("line_changed", "line", {"extension": "2101"}),
     ("line_changed", "line", {"trunk": "01"}),
     ("notice_changed", "line", {"notice": "en"}), ("notice_changed", "recording", {"notice": "en"}),
+    ("notice_changed", "recording", {"greeting_max_ms": 0}),
     ("notice_changed", "recording", {"notice_delay_ms": 5000}), ("notice_changed", "recording", {"end_notice": "x"}),
     ("notice_changed", "recording", {"mark_notice": "x"}),
     ("internal_changed", "recording", {"record_internal": True}),

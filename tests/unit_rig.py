@@ -14,6 +14,7 @@ from linetap.config.schema import Board, Card, Config, Keys, Line, Recording, St
 from linetap.evidence import keys
 
 NOTICE_S = 1.0
+PLAIN = Recording(greeting_max_ms=0)  # a notice begins at one known moment
 START = "2026-11-24T22:56:00.123Z"
 
 
@@ -57,7 +58,7 @@ def make_unit(
         keys=Keys(custodians=[public["custodian"]], overflow_epoch=public["epoch"]),
         card=[card or Card(rate_hz=8000, channels=lines)],
         line=[Line(number=n, channel=n, exempt=n in exempt) for n in range(1, lines + 1)],
-        recording=recording or Recording(),
+        recording=recording or PLAIN,
         storage=Storage(reserve_mb=reserve_mb),
     )
     return Unit(config, folder, folder / "epoch.txt", folder / "custodian.txt", folder / "allowed_signers")

@@ -43,7 +43,7 @@ def test_the_extension_dialled_rings_and_is_picked_up(config: Config) -> None:
 
 
 def test_policy_may_want_both_ends_announced_and_recorded(config: Config) -> None:
-    config = replace(config, recording=Recording(record_internal=True))
+    config = replace(config, recording=Recording(greeting_max_ms=0, record_internal=True))
     kept = two_lines(config).sound(7, talk(3)).sound(7, talk(3), line=2).tell()
     assert told(kept) == [(1, "recorded", "", "ring"), (2, "recorded", "", "ring")]
 

@@ -24,7 +24,7 @@ from linetap.recorder.walk.walk import ALL_S, SHOWN_S
 from linetap.records import CallRecord, PlayNotice, StartWalk, StopWalk
 from unit_rig import Unit, make_unit
 
-SOON = Recording(answer_timeout_s=2, answer_unheard_s=4)
+SOON = Recording(greeting_max_ms=0, answer_timeout_s=2, answer_unheard_s=4)
 
 
 @pytest.fixture

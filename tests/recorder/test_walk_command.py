@@ -26,7 +26,7 @@ from linetap.records import RecorderState, StartWalk, WalkedLine
 from linetap.service import read_state
 from unit_rig import Unit, make_unit
 
-SOON = Recording(answer_timeout_s=2, answer_unheard_s=4)
+SOON = Recording(greeting_max_ms=0, answer_timeout_s=2, answer_unheard_s=4)
 LIMIT_S = 60
 
 

@@ -147,6 +147,9 @@ notice = "ko"
 notice_delay_ms = 500
 # "notice_start": the notice itself is in the recording. "notice_end": only what follows it.
 record_from = "notice_start"
+# Of a call that comes in, the notice waits until whoever answered has said their greeting, at most so long after the
+# answer; 0: it does not wait.
+greeting_max_ms = 5000
 # When the notice cannot be played: "discard" the call, or "record_and_flag" it.
 on_notice_failure = "discard"
 # Calls to these numbers, also behind a trunk prefix, are not recorded unless record_emergency is true.
@@ -292,6 +295,7 @@ discovery = false
 # [profile.dtmf]
 # [profile.fsk]
 # [profile.caller_id]
+# [profile.greeting]
 # [profile.proof]
 # echo_db = -6.0
 # [profile.health]

@@ -196,6 +196,19 @@ class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     band_high_hz: int = 3600  # above: a telephone line carries nothing
 
 
+class GreetingNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What whoever answers says first. Measured on eight Korean greetings of espeak-ng at three speeds."""
+
+    min_dbm0: float = -42.0  # ours: as VoiceNumbers.min_dbm0
+    above_floor_db: float = 10.0  # ours: 10 ms of steady noise stay within 3 dB, speech falls by 20 and more
+    floor_percent: float = 10.0  # ours: the quietest blocks are what the line has without speech
+    click_ms: int = 40  # ours: shorter is a handset that comes off its cradle
+    spurt_min_ms: int = 150  # ours: a "네" alone is 240 to 400 ms
+    pause_ms: int = 350  # ours: behind a comma or a full stop of a greeting at ordinary speed: 140 to 340 ms
+    begins_ms: int = 1500  # ours: whoever has said nothing by then says no greeting
+    lead_ms: int = 250  # so early capture is asked for the notice; a batch of a replay is as long
+
+
 class MeterNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the meter's voltages mean. Times are those of the whole card: the longest among its lines."""
 

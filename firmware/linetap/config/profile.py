@@ -12,6 +12,7 @@ from linetap.config.numbers import (
     CallerIdNumbers,
     DtmfNumbers,
     FskNumbers,
+    GreetingNumbers,
     HealthNumbers,
     MeterNumbers,
     ProofNumbers,
@@ -55,6 +56,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     fsk: FskNumbers = FskNumbers()
     caller_id: CallerIdNumbers = CallerIdNumbers()
     proof: ProofNumbers = ProofNumbers()
+    greeting: GreetingNumbers = GreetingNumbers()
     meter: MeterNumbers = MeterNumbers()
     health: HealthNumbers = HealthNumbers()
 

@@ -58,6 +58,8 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     notice: str = "ko"
     notice_delay_ms: Annotated[int, Meta(ge=0, le=5000)] = 500
+    # A call in: the notice waits for the end of what is said first, at most so long after the answer; 0: it does not.
+    greeting_max_ms: Annotated[int, Meta(ge=0, le=8000)] = 5000
     record_from: Literal["notice_start", "notice_end"] = "notice_start"
     on_notice_failure: Literal["discard", "record_and_flag"] = "discard"
     internal_pattern: str = r"^[2-8]\d{3}$"

@@ -20,7 +20,7 @@ from linetap.notices import Notice
 from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard
-from linetap.recorder.replay.command import MOST_SLOTS
+from linetap.recorder.replay.command import slots_at_once
 from linetap.recorder.replay.events import Levels
 from linetap.records import CallRecord, ClockRecord
 from linetap.ring import I16, SLOT_FRAMES, SLOT_MS
@@ -85,7 +85,7 @@ def follow(
     kept = Kept()
     around = Surroundings(config, notices, card, card, kept, lambda _line: ClockRecord(synced=False))
     recorder = Recorder(around, memories, examine=False)
-    most = max(1, min(config.recording.notice_delay_ms // SLOT_MS, MOST_SLOTS))
+    most = slots_at_once(config)
     while (batch := card.next(most)) is not None:
         recorder.follow(1, batch)
     recorder.cut_off(1, card.end_batch(), "audio_ended")

@@ -35,7 +35,7 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
     for suffix in ("wav", "txt"):
         (folder / "notices" / f"ko.{suffix}").write_bytes((notices / f"ko.{suffix}").read_bytes())
     with Stage(folder) as stage:
-        stage.prepare(folder / "notices")
+        stage.prepare(folder / "notices", {"greeting_max_ms = 5000": "greeting_max_ms = 0"})
         exchange = stage.start_exchange(script_path, folder / "exchange", voices)
         for service in ("capture", "recorder"):
             stage.start(service)

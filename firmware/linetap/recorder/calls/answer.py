@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.ending import pass_by
-from linetap.recorder.calls.gate import ask_for_notice
+from linetap.recorder.calls.greeting import announce
 from linetap.recorder.calls.neighbours import called_by_neighbour
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
 from linetap.recorder.signals.event import Event
@@ -28,7 +28,7 @@ def answered(line: LineContext, event: Event, by: AnsweredBy) -> None:
     elif why := line.around.vault.refused():
         pass_by(line, event, "discarded", why)
     else:
-        ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
+        announce(line, event)
 
 
 def answered_by_neighbour(line: LineContext, event: Event) -> None:

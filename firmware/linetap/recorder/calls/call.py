@@ -23,8 +23,8 @@ from linetap.records import (
 from linetap.ring import NS_PER_FRAME
 
 State = Literal[
-    "idle", "ringing", "off_hook", "notice_wait", "notice", "fax_wait", "recording", "tone_end", "new_party", "passing",
-    "carrier", "held",
+    "idle", "ringing", "off_hook", "greeting", "notice_wait", "notice", "fax_wait", "recording", "tone_end",
+    "new_party", "passing", "carrier", "held",
 ]  # fmt: skip
 MOST_DIGITS = 64
 ABUSE = "abuse"
@@ -90,6 +90,7 @@ class Call(msgspec.Struct, kw_only=True):
     disposition: Disposition = "unanswered"
     why: str = ""
     notices: list[NoticeRecord] = []
+    greeting_from: int = 0  # since then somebody may greet the caller
     notice_tries: int = 0
     notice_held: int = 0  # so often a tone that may be a fax's has held it back
     notice_from: int | None = None  # the first frame of a notice that is still to be proven

@@ -169,7 +169,7 @@ def _is_redialled(line: LineContext, event: Event) -> bool:
 
 def _end_at(line: LineContext, down: Event) -> None:
     match line.memory.state:
-        case "notice_wait" | "fax_wait":
+        case "greeting" | "notice_wait" | "fax_wait":
             gate.ended_before_notice(line, down)
         case "notice":
             gate.ended_during_notice(line, down)

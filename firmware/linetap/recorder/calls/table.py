@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The call table: in this state, on this event, do this. Whatever is not here is ignored.
 
-    idle -> ringing -> notice_wait -> notice -> recording -> idle          incoming, answered by hook
+    idle -> ringing -> greeting -> notice_wait -> notice -> recording -> idle    incoming, answered by hook
     idle -> off_hook -> notice_wait -> notice -> recording -> idle         outgoing: polarity, ringback and voice, time
     fax_wait    a tone that may be a fax's: the notice is held back
     tone_end    the far end hung up, and the handset is off: a flash or a voice takes it back for a while
@@ -18,7 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from linetap.recorder.calls import answer, begin, carrier, dialling, early, ending, gate, limits, marks, parties, redial
+from linetap.recorder.calls import (
+    answer,
+    begin,
+    carrier,
+    dialling,
+    early,
+    ending,
+    gate,
+    greeting,
+    limits,
+    marks,
+    parties,
+    redial,
+)
 from linetap.recorder.calls.call import State
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.signals.event import Event, EventName
@@ -45,6 +58,14 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("off_hook", "deadline"): dialling.by_timeout,
     ("off_hook", "on_hook"): ending.unanswered,
     ("off_hook", "loop_break"): ending.unanswered,
+    ("greeting", "digit"): redial.digit,
+    ("greeting", "flash"): redial.flash_in_notice,
+    ("greeting", "fax_maybe"): gate.hold_notice,
+    ("greeting", "fax"): carrier.heard,
+    ("greeting", "tone"): redial.tone_before_notice,
+    ("greeting", "deadline"): greeting.listen,
+    ("greeting", "on_hook"): gate.ended_before_notice,
+    ("greeting", "loop_break"): gate.ended_before_notice,
     ("notice_wait", "digit"): redial.digit,
     ("notice_wait", "flash"): redial.flash_in_notice,
     ("notice_wait", "fax_maybe"): gate.hold_notice,
@@ -125,6 +146,7 @@ STATUS: dict[State, LineStatus] = {
     "idle": "idle",
     "ringing": "ringing",
     "off_hook": "off_hook",
+    "greeting": "off_hook",
     "notice_wait": "off_hook",
     "notice": "notice",
     "fax_wait": "off_hook",

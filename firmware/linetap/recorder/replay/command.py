@@ -31,6 +31,14 @@ from linetap.ring import SLOT_MS
 MOST_SLOTS = 100
 
 
+def slots_at_once(config: Config) -> int:
+    """A notice is asked for so long ahead: with longer batches its place would depend on where they were cut."""
+    ahead = [config.recording.notice_delay_ms]
+    if config.recording.greeting_max_ms:
+        ahead += [profile_of(config, line.profile).greeting.lead_ms for line in config.line]
+    return max(1, min(min(ahead) // SLOT_MS, MOST_SLOTS))
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="unit.toml")
     parser.add_argument("--audio", type=Path, required=True, help="lines.wav: 8 kHz, 16 bit, one channel a line")
@@ -92,8 +100,7 @@ def _follow(
     around = Surroundings(config, card.notices, card, card, to_vault, lambda _line: ClockRecord(synced=False))
     recorder = Recorder(around, {}, examine=False)  # nobody asks a recording how its lines are
     number = config.card[0].number
-    # A notice is asked for so long ahead: with longer batches its place would depend on where they were cut.
-    most = max(1, min(config.recording.notice_delay_ms // SLOT_MS, MOST_SLOTS))
+    most = slots_at_once(config)
     while (batch := card.next(most)) is not None:
         recorder.follow(number, batch)
         if pbx is not None:
