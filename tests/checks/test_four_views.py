@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One judgement in four places: every check is raised alone, and LEDs, `linetap check`, alert and desk say the same.
+What the desk keeps of it for later is read from its own page: whether, and why, the unit did not record.
 
 Which checks there are is found in the folder. How each is raised is written here, and one that is not fails. All four
 are the real ones: a panel that lights a simulated front, the reporter's messages, the desk's watcher that reads them,
@@ -8,18 +9,27 @@ and `linetap check --json`; between them lie state files and an imitated /proc a
 
 from __future__ import annotations
 
+import html
 import importlib
 import io
 import json
 import pkgutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import httpx
 import msgspec
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "desk"))  # the rigs of the desk's pages
+
+from calls_house import NOON_NS, UNIT, CallsHouse
+
+from ingest_rig import trusted
 from linetap import checks
 from linetap.board.simulated import SimulatedPanel
 from linetap.checks import CHECKS, Check, Snapshot, Watch, frame, machine, take_snapshot
@@ -27,8 +37,10 @@ from linetap.checks.command import diagnose, print_json
 from linetap.checks.frame import MB
 from linetap.checks.mounts import LOST
 from linetap.checks.watch import Seen
-from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
+from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock, from_utc_ns
 from linetap.config.schema import Config
+from linetap.desk.ingest.register import Notice
+from linetap.desk.ingest.store import Store
 from linetap.desk.watch.leds import shown as shown_at_the_desk
 from linetap.desk.watch.units import Units
 from linetap.durable import broken
@@ -208,7 +220,7 @@ class Views:
             self.unit.kill("panel")
         self.watch = Watch(self.config, self.clock, 0)
         self.judge, self.alerts = checks.judge(), Alerts(Topics("test-unit"), [check.id for check in CHECKS])
-        self.desk = Units()
+        self.desk, self.health = Units(), b""
         self._tell("status", {"state": "online", "session": "s", "version": "0", "since": "2026-11-24T22:56:00.000Z"})
 
     def pass_ms(self, ms: int) -> None:
@@ -235,6 +247,7 @@ class Views:
         for message in self.alerts.changed(judgement.findings, now_ns):
             self.desk.take(message.topic, message.payload, now_ns)
         said = health(snapshot, Outgoing(0, 0, 0, "broker", 0, None), judgement)
+        self.health = msgspec.json.encode(said)
         self._tell("health", msgspec.to_builtins(said))
 
     def _tell(self, topic: str, what: object) -> None:
@@ -283,9 +296,45 @@ class Views:
         return dict(self.desk.units["test-unit"].alerts)
 
 
+class Later:
+    """The desk's page of what was not recorded, of hours in which the unit said one thing each."""
+
+    def __init__(self, house: CallsHouse, officer: httpx.Client) -> None:
+        self._house, self._officer, self._hour = house, officer, -200
+
+    def page(self, health: bytes) -> str:
+        """What is shown of an hour that began with this."""
+        self._hour += 1
+        begin_ns = NOON_NS + self._hour * 3600 * NS_PER_S
+        well = b'{"records":true,"condition":"ok"}'
+        for payload, at_ns in ((health, begin_ns), (well, begin_ns + 1800 * NS_PER_S)):
+            notice = Notice(UNIT, "health", payload, at_ns)
+            Store(self._house.engine).write([notice], trusted(*self._house.tellers.values()))
+        begin, end = (
+            from_utc_ns(begin_ns + minutes * 60 * NS_PER_S)
+            .astimezone(ZoneInfo("Asia/Seoul"))
+            .strftime("%Y-%m-%dT%H:%M")
+            for minutes in (1, 20)
+        )
+        answer = self._officer.get(f"/calls/found?unit={UNIT}&line=7&from={begin}&to={end}")
+        assert answer.status_code == 200
+        return html.unescape(answer.text)
+
+
+@pytest.fixture(scope="module")
+def later(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Later]:
+    house = CallsHouse(tmp_path_factory.mktemp("later"))
+    house.fill()
+    with house.serve() as served:
+        officer = served.client("officer")
+        officer.cookies.set("__Host-linetap-language", "en", domain="127.0.0.1")
+        yield Later(house, officer)
+    house.engine.dispose()
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_a_check_raised_alone_is_the_same_in_all_four(
-    check: Check, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    check: Check, run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: Later
 ) -> None:
     (run_dir / "linetap").mkdir()
     views = Views(run_dir / "linetap", tmp_path / "machine", RAISED[check.id], monkeypatch)
@@ -309,6 +358,9 @@ def test_a_check_raised_alone_is_the_same_in_all_four(
     assert {name: alert.led for name, alert in alerts.items()} == {name: row["led"] for name, row in by_command.items()}
     assert alerts[check.id].text_ko == by_command[check.id]["text_ko"]
     assert shown_at_the_desk(views.desk.units["test-unit"]).patterns == views.leds()
+    page = later.page(views.health)
+    assert ("Unit did not record" in page) != CONDITIONS[worst].records
+    assert (CONDITIONS[worst].en in page) != CONDITIONS[worst].records
 
 
 def test_a_critical_finding_never_looks_as_if_all_were_well() -> None:

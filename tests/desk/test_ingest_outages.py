@@ -127,6 +127,11 @@ def test_nobody_heard_is_the_desks_own(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
+        ({"records": False, "condition": "vault_read_only"}, "vault_read_only"),
+        ({"records": False, "condition": "x\x00"}, "x?"),
+        ({"records": False}, "unknown"),
+        ({"records": True, "condition": "unit_check", "recording_refused": "disk_full"}, None),
+        ({"records": True, "condition": "ok", "services_dead": "recorder"}, None),
         ({"recording_refused": "disk_full"}, "disk_full"),
         ({"services_dead": "capture@1 panel"}, "capture@1"),
         ({"services_dead": "recorder", "recording_refused": "x\x00y"}, "x?y recorder"),

@@ -7,7 +7,7 @@ from "nobody knows". By the desk's clock, and from words that nobody has signed.
 | `before` | from the beginning until this was first kept of a unit |
 | `offline` | the unit or the broker said that it is gone, until it is back |
 | `unheard` | nothing came of it any more, though the broker calls it online |
-| `not_recording` | its health said that recorder or capture is dead, or why new calls are not recorded |
+| `not_recording` | by the unit's own judgement no call is recorded; `why` is the condition that its LEDs show |
 | `desk` | the desk itself heard nothing; `unit` is empty |
 
 A unit that is not heard may go on recording and tell it later: this is what the desk knows, not what the unit did.
@@ -36,6 +36,8 @@ MOST_WHY = 200
 
 
 class _Health(msgspec.Struct):
+    records: bool | None = None  # None: of a unit of an earlier version, which judges nothing itself
+    condition: str = ""
     recording_refused: str | None = None
     services_dead: str = ""
 
@@ -164,6 +166,12 @@ def _unheard(db: Connection, before: str) -> list[_Change]:
 
 def _why_not(health: _Health) -> str | None:
     """What keeps the unit from recording, in its own words; None: nothing does."""
+    if health.records is not None:
+        return None if health.records else _printable(health.condition) or "unknown"
     dead = [name for name in health.services_dead.split() if name == "recorder" or name.startswith("capture")]
     words = " ".join(filter(None, [health.recording_refused, *dead]))
-    return "".join(sign if sign.isprintable() else "?" for sign in words[:MOST_WHY]) or None
+    return _printable(words) or None
+
+
+def _printable(words: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in words[:MOST_WHY])

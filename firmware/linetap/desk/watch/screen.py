@@ -102,9 +102,6 @@ class Screen:
             said.append(
                 f"online, and no health for {HEALTH_EXPIRY_S + past_s} s" if unit.health else "online, no health"
             )
-        elif unit.health is not None:
-            said += [f"dead: {unit.health.services_dead}"] * bool(unit.health.services_dead)
-            said += [f"does not record: {unit.health.recording_refused}"] * bool(unit.health.recording_refused)
         for check, alert in sorted(unit.alerts.items(), key=lambda one: (one[1].severity, one[0])):  # critical first
             words = alert.text_ko if self._language == "ko" else alert.text_en
             said.append(f"{check}{f' (line {alert.line})' if alert.line else ''}: {words}")

@@ -107,6 +107,7 @@ def _page(request: Request, site: Site, asked: Form, status: int = 200, **found:
     return site.pages.page(
         request, "calls/search.html", status, asked=asked, typed=asked.typed, errors=asked.errors,
         labels=LABELS, form=form, words=words, said=_said(site, request),
+        conditions=words.conditions(site.pages.language(request)),
         departments=house.lines.names(), buildings=house.places.buildings(),
         trunks=house.lines.have_trunks(asked.typed.get("extension", ""), asked.typed.get("department", "")),
         page=page, known=found.get("known"), state_of=query.state_of,

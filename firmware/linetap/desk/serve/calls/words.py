@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from linetap.desk.serve.text import N_
+from linetap.desk.serve.text import N_, Language
+from linetap.panel.legend import CONDITIONS
 
 DIRECTION = {"in": N_("incoming"), "out": N_("outgoing"), "unknown": N_("direction unknown")}
 DISPOSITION = {
@@ -99,3 +100,8 @@ ANSWERED_BY = {
     "tone": N_("end of ringback"),
     "timeout": N_("time since the last digit"),
 }
+
+
+def conditions(language: Language) -> dict[str, str]:
+    """What a unit's LEDs said, in the legend's words."""
+    return {name: str(getattr(one, language)) for name, one in CONDITIONS.items()}

@@ -25,8 +25,6 @@ class Picture(TypedDict):
     version: str
     heard: str
     days: int | None  # until the disk is full
-    refused: str
-    dead: str
     condition: str  # of the legend, as the next
     activity: str
     calls: int  # in progress
@@ -48,8 +46,6 @@ def picture(unit: Unit, place: Place, now_ns: int, utc: Callable[[int], str]) ->
         "version": "" if status is None else status.version,
         "heard": utc(unit.heard_ns) if standing in AWAY and unit.heard_ns is not None else "",
         "days": None if days is None else int(max(0.0, min(days, 36_500))),
-        "refused": (health.recording_refused or "") if health else "",
-        "dead": health.services_dead if health else "",
         "condition": leds.condition,
         "activity": leds.activity,
         "calls": unit.calls,

@@ -101,8 +101,6 @@ const SHOW = {
   floor: (unit, value) => put(unit, "floor", value ? filled(says.floor, { n: value }) : ""),
   version: (unit, value) => put(unit, "version", value),
   since: (unit, value) => put(unit, "since", moment(value)),
-  refused: (unit, value) => put(unit, "refused", value || "-"),
-  dead: (unit, value) => put(unit, "dead", value || "-"),
   more: (unit, value) => put(unit, "more", value ? filled(says.more, { n: value }) : ""),
   calls: (unit, value) => (unit.dataset.calls = value),
   condition: (unit, value) => (unit.dataset.condition = value),
