@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from linetap.config.schema import Keys
+from linetap.durable import kept
 from linetap.errors import BadInput
 from linetap.evidence import keys, publickeys
 from linetap.evidence.keys import SigningKey
@@ -25,8 +26,10 @@ def open_key(path: Path, where: Keys | None = None) -> SigningKey:
     """`where`: [keys] of the configuration; None: a key in a file. BadInput, with the file's name, when it is no such
     key."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_LIMIT_BYTES)
+        data = kept.damaged(path)
+        if data is None:
+            with path.open("rb") as file:
+                data = file.read(_LIMIT_BYTES)
         return _BACK_ENDS[where.unit_key if where is not None else "file"](data, where)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
@@ -41,6 +44,18 @@ def make(where: Keys | None = None) -> bytes:
 
         return create.unit_key(Path(where.tpm), Path(where.release))[0]
     return keys.unit_key_file(keys.new_unit_key())
+
+
+def keep_copy(path: Path) -> None:
+    """By its owner at every start, of a key that is good: NAME.kept beside it, with the same owner and mode. A key that
+    changed on the medium since is put back from it. OSError: nothing has changed."""
+    try:
+        data = kept.damaged(path) or path.read_bytes()
+    except FileNotFoundError:
+        return
+    if data.lstrip()[:1] != b"{":  # else what a TPM has wrapped, which it alone can judge
+        keys.load_signing_key(data)
+    kept.keep(path)
 
 
 def next_of(path: Path) -> str | None:

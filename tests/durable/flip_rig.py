@@ -16,7 +16,7 @@ import msgspec
 import config_file
 from attack_house import House
 from broker import until
-from linetap import learned
+from linetap import learned, unitkeys
 from linetap.checks import Watch, run, take_snapshot
 from linetap.clock import SYSTEM, compact, rfc3339
 from linetap.config import Config, load_config
@@ -41,7 +41,7 @@ from unit_rig import spoken
 PATIENCE_S = 30.0
 SIGNED = {"hold.json", "hold.json.sig", "key.age", "roles.json", "roles.json.sig"}
 A_PERSONS = {"unit.toml", "ko.wav"}  # with a copy beside each
-OF_ITS_OWN = {"unit.key"}  # which nothing else may know
+OF_ITS_OWN = {"unit.key"}  # with a copy beside it
 AUDIO = spoken(3.0)
 
 
@@ -81,6 +81,7 @@ class WorkingUnit:
         with self.started():  # by the code of today, so that all is as it writes it
             self.record_a_call()
         self._states()
+        unitkeys.keep_copy(Path(self.config.key))
         self.events = self._events()
         shutil.copytree(self.folder, self.kept, symlinks=True)
 
@@ -151,6 +152,7 @@ class WorkingUnit:
         shutil.copytree(self.kept, self.folder, symlinks=True)
         for written in (self.config_file, self.folder / "notices" / "ko.wav"):
             kept.keep(written)  # for a copy has another inode
+        unitkeys.keep_copy(Path(self.config.key))
         broken.forget()
 
     def flip(self, name: Path, bit: int) -> None:
@@ -233,8 +235,10 @@ class WorkingUnit:
         gone = [call for call in self.calls if not (vault / sealed.call_path(call) / sealed.RECORD).exists()]
         if self._events()[: len(self.events)] != self.events:
             gone.append("events")
-        if not (vault / "holds" / self.calls[-1] / "hold.json").exists():
-            gone.append("hold")
+        for name in SIGNED:
+            path = next((each for each in (self.kept / "vault").rglob(name) if "/20" not in str(each.parent)), None)
+            if path is not None and (self.folder / path.relative_to(self.kept)).read_bytes() != path.read_bytes():
+                gone.append(name)
         return gone
 
     def _events(self) -> list[bytes]:

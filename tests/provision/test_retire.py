@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 from pathlib import Path
@@ -50,6 +51,32 @@ def start(card: Card, name: str = "floor-03", held_s: int = ALWAYS_S) -> int:
     (card.boot / retire.ASKED).write_text(f"{name}\n")
     press_button(card.run / "linetap", held_s > 0)
     return command.apply(card.boot, card.etc, card.run, Hand(card.run / "linetap", held_s))
+
+
+def test_no_copy_of_the_key_outlives_it(card: Card) -> None:
+    """Neither the one that mends it, nor a damaged key that was set aside."""
+    home = card.etc / "linetap"
+    key = home / "unit.key"
+    assert command.run(argparse.Namespace(verb="key", etc=card.etc)) == 0
+    assert (home / "unit.key.kept").stat().st_mode & 0o777 == 0o600
+    data, before = bytearray(key.read_bytes()), key.stat()
+    data[100] ^= 1
+    key.write_bytes(data)
+    os.utime(key, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert command.run(argparse.Namespace(verb="key", etc=card.etc)) == 0
+    assert keys.load_unit_key(key.read_bytes())
+    assert sorted(path.name for path in home.glob("unit.key.b*")) == ["unit.key.broken-1"]
+    assert start(card) == 0
+    assert [path.name for path in home.glob("unit.key*")] == []
+
+
+def test_a_key_that_was_never_good_gets_no_copy(card: Card) -> None:
+    home = card.etc / "linetap"
+    (home / "unit.key").unlink()
+    (home / "unit.key").write_bytes(b"no key")
+    (home / "unit.key.kept").unlink(missing_ok=True)
+    assert command.run(argparse.Namespace(verb="key", etc=card.etc)) == 1
+    assert not (home / "unit.key.kept").exists()
 
 
 def code(card: Card) -> str:

@@ -16,6 +16,7 @@ from disk_writes import replace_durably_by
 from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.checks import Finding, Trouble
 from linetap.clock import NS_PER_S, rfc3339
+from linetap.durable import broken
 from linetap.errors import Refusal
 from linetap.evidence import command as envelopes
 from linetap.evidence import document, keylist, sshsig
@@ -337,9 +338,20 @@ class TestRoles:
         body = unit.envelope("roles", "authority", {}, by="vault")
         assert unit.command(body).code == "command_signer"
 
+    @pytest.mark.parametrize("name", ["roles.json", "roles.json.sig", "roles.copy"])
+    def test_a_changed_bit_in_them_is_put_back(self, unit: Keeper, name: str) -> None:
+        path = unit.vault / name
+        before = path.read_bytes()
+        path.write_bytes(before[:-40] + bytes([before[-40] ^ 1]) + before[-39:])
+        unit.restart()
+        assert path.read_bytes() == before
+        assert any(each.endswith(f"/{name}") for each in broken.names())
+        assert unit.command(unit.envelope("time", "desk", time_body(unit))).done
+
     def test_damaged_ones_count_for_nobody(self, unit: Keeper) -> None:
         path = unit.vault / "roles.json"
         path.write_bytes(path.read_bytes().replace(b"the desk", b"the dusk"))
+        path.with_name("roles.copy").write_bytes(b"")
         unit.restart()
         assert unit.command(unit.envelope("time", "desk", time_body(unit))).code == "command_signer"
         unit.take_roles(2)

@@ -9,6 +9,7 @@ import pytest
 
 from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.clock import rfc3339
+from linetap.durable import broken
 from linetap.evidence import group, keys, sealed
 from linetap.recorder.vault import holds
 
@@ -37,7 +38,7 @@ def test_a_held_call_stays_and_goes_at_once_when_the_hold_ends(unit: Keeper) -> 
     assert answer.done
     assert record.call_id in answer.text
     folder = unit.vault / "holds" / record.call_id
-    assert {path.name for path in folder.iterdir()} == {sealed.KEY, holds.DOCUMENT, holds.SIGNATURE}
+    assert {path.name for path in folder.iterdir()} == {sealed.KEY, holds.DOCUMENT, holds.SIGNATURE, holds.COPY}
     unit.passes(90)
     unit.restart()
     unit.passes(9.9)
@@ -70,10 +71,38 @@ def test_a_renewed_hold_holds_on(unit: Keeper) -> None:
     assert unit.destroyed() == [record.call_id]
 
 
+@pytest.mark.parametrize("name", [sealed.KEY, holds.DOCUMENT, holds.SIGNATURE, holds.COPY])
+def test_a_bit_of_a_hold_is_put_back_and_it_ends_in_time(unit: Keeper, name: str) -> None:
+    record = unit.call()
+    end = unit.clock.utc_ns() + 100 * DAY
+    assert unit.command(unit.hold(record, end)).done
+    folder = unit.vault / "holds" / record.call_id
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    data = bytearray(before[name])
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    unit.restart()
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert unit.upkeep.holds.until(record.call_id) == end
+    assert any(each.endswith(f"/{name}") for each in broken.names())
+    unit.passes(101)
+    assert not folder.exists()
+
+
+def test_a_hold_of_an_earlier_version_gets_its_copy(unit: Keeper) -> None:
+    record = unit.call()
+    assert unit.command(unit.hold(record, unit.clock.utc_ns() + 100 * DAY)).done
+    copy = unit.vault / "holds" / record.call_id / holds.COPY
+    copy.unlink()
+    unit.restart()
+    assert copy.exists()
+
+
 def test_a_hold_that_cannot_be_read_holds_for_ever(unit: Keeper, caplog: pytest.LogCaptureFixture) -> None:
     record = unit.call()
     assert unit.command(unit.hold(record, unit.clock.utc_ns() + 70 * DAY)).done
-    (unit.vault / "holds" / record.call_id / holds.DOCUMENT).write_bytes(b"{")
+    for name in (holds.DOCUMENT, holds.COPY):
+        (unit.vault / "holds" / record.call_id / name).write_bytes(b"{")
     unit.restart()
     unit.passes(400)
     assert unit.is_whole(record)

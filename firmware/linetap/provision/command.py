@@ -9,6 +9,7 @@ import hashlib
 import sys
 from pathlib import Path
 
+from linetap import unitkeys
 from linetap.clock import SYSTEM, Clock
 from linetap.config.load import Source
 from linetap.desk import wipe
@@ -38,6 +39,8 @@ class CardRefused(BadInput):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     pack.add_arguments(verbs.add_parser("pack", help="one file of all that a unit is to know"))
+    key = verbs.add_parser("key", help="on the unit: renew the copy of its key, or put a damaged key back from it")
+    key.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
     apply = verbs.add_parser("apply", help="on the unit, at boot: take what is on the card")
     apply.add_argument("boot", type=Path, metavar="DIR", help="the boot partition")
     apply.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
@@ -46,7 +49,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 where nothing was on the card, too."""
+    if args.verb == "key":
+        return 0 if _keep_key(args.etc / "linetap" / memory.KEY) else 1
     return pack.run(args) if args.verb == "pack" else apply(args.boot, args.etc, args.run)
+
+
+def _keep_key(path: Path) -> bool:
+    """So that one flipped bit in it stops no unit. False: it is no key, and no copy says what it was."""
+    try:
+        unitkeys.keep_copy(path)
+    except (LinetapError, OSError) as error:
+        sys.stderr.write(f"{path}: {error}\n")  # the recorder says it too, and its LEDs
+        return False
+    return True
 
 
 def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
@@ -71,6 +86,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             said += _take(data, boot, etc, run_dir) + _how(run_dir)
             if not (run_dir / outcome.NAME).exists():  # that a key has ended says more
                 outcome.note(run_dir, "taken", digest)
+        _keep_key(etc / "linetap" / memory.KEY)
     except (LinetapError, OSError) as error:
         told = str(error).replace(f"{boot}/", "")
         with contextlib.suppress(OSError):

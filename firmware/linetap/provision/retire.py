@@ -83,7 +83,9 @@ def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
     _require_button(ending.known, clock)
     statement, line, name = _statement(ending, home, clock)
     aside = _put_aside(ending, name)
-    for path in (home / KEY, *sorted(home.glob(f"{KEY}.next*"))):
+    copies = [home / f"{KEY}{kept.SUFFIX}", *sorted(home.glob(f"{KEY}.broken-*"))]
+    # Its copies first: while the key is there all of this is done again.
+    for path in (*copies, home / KEY, *sorted(home.glob(f"{KEY}.next*"))):
         if path.exists():
             wipe.wipe(path)
     _forget(home)

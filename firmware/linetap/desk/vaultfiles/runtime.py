@@ -16,6 +16,7 @@ WHAT = {
     "the PBX's account": "its lines that have no recording; the desk has the figures in signed events",
     "lines at fault": "until somebody has looked",
     "the key list in use": "signed by the authority, and judged by `linetap keylist`",
+    "signed files once more": "for the case that one of them is damaged; the files beside it are judged",
     "ballast": "room",
     "calls as a replay wrote them": "with personal data",
 }
@@ -28,6 +29,7 @@ _PLACES = [
     (r"smdr/[^/]+\.json", "the PBX's account"),
     (r"faults/\d{2,3}\.json", "lines at fault"),
     (r"keys/taken\.json", "the key list in use"),
+    (r"roles\.copy|holds/[^/]+/hold\.copy", "signed files once more"),
     (r"ballast", "ballast"),
     (r"calls\.jsonl", "calls as a replay wrote them"),
 ]

@@ -13,7 +13,7 @@ from linetap import jsontext
 from linetap.clock import Clock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.config.weakening import Weakening
-from linetap.durable import broken, files
+from linetap.durable import broken, files, together
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import authority as authorities
@@ -228,15 +228,23 @@ class Effects:
         self._delivery.has_desk(found is not None and any(person.role == DESK for person in found.people))
 
     def _remembered_roles(self) -> Roles | None:
-        """Damaged ones count for nobody: the authority sends them again."""
+        """Damaged ones are taken from their copy; where that is damaged too they count for nobody: the authority sends
+        them again."""
         path = self._vault / ROLES
         if self._authority is None or not path.exists():
             return None
-        try:
-            return roles.check(path.read_bytes(), _beside(path).read_bytes(), self._authority)
-        except (OSError, BadInput, roles.RolesFault) as error:
-            broken.tell(path, f"{error}; only the authority may command")
-            return None
+        copy = path.with_name(f"{path.stem}{together.SUFFIX}")
+        for mends in (True, False):
+            try:
+                found = roles.check(path.read_bytes(), _beside(path).read_bytes(), self._authority)
+            except (OSError, BadInput, roles.RolesFault) as error:
+                if mends and together.mend(copy, error):
+                    continue
+                broken.tell(path, f"{error}; only the authority may command")
+                return None
+            together.keep(copy, (path.name, _beside(path).name))
+            return found
+        return None
 
 
 # What a unit may be told; it counts on from there, and has to be able to write it down.
@@ -275,3 +283,5 @@ def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
     files.make_directories(vault, path.parent)
     replace_durably(_beside(path), signature)
     replace_durably(path, data)
+    if path.name == ROLES:
+        together.keep(path.with_name(f"{path.stem}{together.SUFFIX}"), (path.name, _beside(path).name))

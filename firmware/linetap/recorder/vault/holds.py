@@ -13,11 +13,12 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from linetap.clock import parse_rfc3339, rfc3339
-from linetap.durable import broken, files
+from linetap.durable import broken, files, together
 from linetap.durable.replace import replace_durably
 from linetap.durable.smallfile import SmallFile
 from linetap.errors import Refusal
@@ -34,10 +35,12 @@ FOLDER = "holds"
 TIMES = "holdtimes.json"  # in the vault
 DOCUMENT = evidence.HOLD
 SIGNATURE = f"{DOCUMENT}.sig"
+COPY = f"hold{together.SUFFIX}"  # of all three
 MOST_HOLDS = 10_000
 MOST_TIMES_BYTES = 1 << 22  # of so many
 FOR_EVER = 1 << 63
 TEXT_LIMIT = 1000
+_FILES = (sealed.KEY, SIGNATURE, DOCUMENT)
 
 log = logging.getLogger("linetap.recorder.vault")
 
@@ -104,6 +107,7 @@ class Holds:
         self._note(hold, now_ns, until_ns)
         for name, data in ((sealed.KEY, key_age), (SIGNATURE, signature), (DOCUMENT, document)):
             replace_durably(place / name, data)
+        together.keep(place / COPY, _FILES)
         self._until[hold.call_id] = until_ns
         self._say(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
         return hold
@@ -187,7 +191,24 @@ def read(document: bytes) -> Hold:
 
 
 def _until_of(place: Path) -> int:
-    """A document that is not the one that was signed holds for ever: it stays where it is, and a new one ends it."""
+    """What is not as it was signed is taken from the copy. Where that does not help the call is held for ever: the
+    files stay where they are, and a new hold ends it."""
+    why = _read_of(place)
+    if isinstance(why, _Damaged) and together.mend(place / COPY, why.error):
+        why = _read_of(place)
+    if isinstance(why, _Damaged):
+        broken.tell(place / why.name, f"{why.error}; the call is held until it is held anew")
+        return FOR_EVER
+    together.keep(place / COPY, _FILES)
+    return why
+
+
+class _Damaged(NamedTuple):
+    name: str
+    error: object
+
+
+def _read_of(place: Path) -> int | _Damaged:
     name = DOCUMENT
     try:
         document = (place / DOCUMENT).read_bytes()
@@ -199,8 +220,7 @@ def _until_of(place: Path) -> int:
             raise HoldFault("hold_malformed", "not the key.age that the hold names")
         return parse_rfc3339(found.until)
     except (OSError, Refusal, sshsig.SignatureFault) as error:
-        broken.tell(place / name, f"{error}; the call is held until it is held anew")
-        return FOR_EVER
+        return _Damaged(name, error)
 
 
 def _taken_of(place: Path) -> _Taken:
