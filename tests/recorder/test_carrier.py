@@ -15,11 +15,13 @@ from sounds import digits, fax, frames, ringback, talk
 
 from anchors import spandsp
 from linetap.bench.synth import peak_of
+from linetap.bench.voices import Voices, default_folder
 from linetap.config.schema import Config
-from unit_rig import make_unit
+from unit_rig import make_unit, save_notice
 
 WHISTLE_S, WHISTLE = 0.6, 6.2  # how long, and when: the notice has begun
 TALK = 7.1
+NOTICE = "이 통화는 상담 품질 향상과 직원 보호를 위하여 녹음됩니다. 원하지 않으시면 말씀해 주십시오."
 
 
 Sound = npt.NDArray[Any]
@@ -32,6 +34,12 @@ def config(tmp_path: Path, run_dir: Path) -> Config:
 
 def quiet(seconds: float) -> Sound:
     return np.zeros(frames(seconds))
+
+
+def announced(config: Config) -> Config:
+    """By a voice, for five seconds."""
+    save_notice(Path(config.notices) / "ko.wav", Voices(default_folder()).say(NOTICE, "ko", "staff"))
+    return config
 
 
 def incoming(config: Config, seconds: float = 24) -> Story:
@@ -85,13 +93,12 @@ MODEMS: dict[str, tuple[Callable[[], Sound], str]] = {
 @pytest.mark.parametrize("name", MODEMS)
 def test_a_modem_is_neither_announced_nor_recorded(config: Config, name: str) -> None:
     send, why = MODEMS[name]
-    begins = 5.1 if name.startswith("V.22") else WHISTLE  # each of its two tones is weaker than the notice's echo
-    story = incoming(config).sound(begins, send())
+    story = incoming(announced(config)).sound(WHISTLE, send())
     record = story.tell().records[0]
     assert (record.disposition, record.why) == ("modem", why)
     assert story.vault.opened == []
     playing = [batch.frame for batch in story.followed if batch.notice[:, 0].any()]
-    assert max(playing, default=0) + 320 <= (WHISTLE + 0.4) * 8000
+    assert max(playing) + 320 <= (WHISTLE + 0.7) * 8000
 
 
 def test_the_modem_that_follows_an_answer_tone_gives_the_call_its_name(config: Config) -> None:
@@ -107,3 +114,23 @@ def test_the_same_over_a_restart_in_the_middle(config: Config) -> None:
         pass
     story.restart()
     assert story.tell().records[0].disposition == "recorded"
+
+
+CALLING = np.tile(np.concatenate([fax(1100, 0.5), quiet(3.0)]), 4)
+
+
+@pytest.mark.parametrize("begins", [5.9, 6.3, 7.1, 8.0])
+@pytest.mark.parametrize("kind", ["calling", "answer"])
+def test_a_fax_under_our_own_notice_is_found(config: Config, kind: str, begins: float) -> None:
+    """12 dB weaker than telephones send it, and 4 dB below the notice's own echo."""
+    sound = CALLING if kind == "calling" else fax(2100, 3.0)
+    story = incoming(announced(config)).sound(begins, sound * 10 ** (-12 / 20))
+    record = story.tell(4).records[0]
+    assert (record.disposition, record.why) == ("fax", f"fax_{kind}")
+    assert story.vault.opened == []
+
+
+def test_our_own_notice_and_who_speaks_over_it_are_no_fax(config: Config) -> None:
+    record = incoming(announced(config)).sound(5.3, talk(14)).tell().records[0]
+    assert record.disposition == "recorded"
+    assert len(record.notices) == 1

@@ -298,6 +298,7 @@ discovery = false
 # [profile.greeting]
 # [profile.proof]
 # echo_db = -6.0
+# [profile.beneath]
 # [profile.health]
 """
 

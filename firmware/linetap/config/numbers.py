@@ -209,6 +209,18 @@ class GreetingNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     lead_ms: int = 250  # so early capture is asked for the notice; a batch of a replay is as long
 
 
+class BeneathNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What counts as the tone of a fax or a modem while our own notice is on the line."""
+
+    around_hz: float = 130.0  # ours: a voice has a harmonic or two in it
+    alone_share: float = 0.7  # ours: of the power around
+    above_echo: float = 2.5  # ours: 4 dB above the most that the echo can have there
+    level_share: float = 0.5  # ours: of the loudest 100 ms, in each of the four
+    phase_max_rad: float = 0.5  # ours: a voice's pitch drifts by more within 400 ms
+    least_power: float = 2.5e10  # ours: of the transform: a tone of -43 dBm0
+    delay_max_ms: int = 200  # as of the proof
+
+
 class MeterNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the meter's voltages mean. Times are those of the whole card: the longest among its lines."""
 

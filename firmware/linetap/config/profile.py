@@ -8,6 +8,7 @@ import msgspec
 from linetap.config.numbers import (
     KR_TONES,
     BankNumbers,
+    BeneathNumbers,
     CadenceNumbers,
     CallerIdNumbers,
     DtmfNumbers,
@@ -57,6 +58,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     caller_id: CallerIdNumbers = CallerIdNumbers()
     proof: ProofNumbers = ProofNumbers()
     greeting: GreetingNumbers = GreetingNumbers()
+    beneath: BeneathNumbers = BeneathNumbers()
     meter: MeterNumbers = MeterNumbers()
     health: HealthNumbers = HealthNumbers()
 

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 from linetap.clock import parse_rfc3339, rfc3339
+from linetap.config.profile import Profile
+from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.calls import redial
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.deaf import mend
 from linetap.recorder.calls.ending import end
 from linetap.recorder.calls.limits import limit_frame, recommended_frame
+from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.recorder.calls.neighbours import neighbour_that_answered
 from linetap.recorder.calls.table import STATUS, TABLE
 from linetap.recorder.calls.troubles import troubles_of
+from linetap.recorder.calls.undernotice import UnderNotice
 from linetap.recorder.ports import CallNote
 from linetap.recorder.signals.event import Event, EventName
 from linetap.records import Disposition, LineState, LineStatus
@@ -23,7 +27,10 @@ PLAYING = ("notice_started", "notice_ended", "notice_broken")
 
 
 class LineCalls(LineContext):
-    _acted = True  # something was done since the last note: at first, a call may have been taken up
+    def __init__(self, config: Line, profile: Profile, around: Surroundings, memory: LineMemory) -> None:
+        super().__init__(config, profile, around, memory)
+        self._under_notice = UnderNotice()
+        self._acted = True  # something was done since the last note: at first, a call may have been taken up
 
     def follow(self, batch: Batch, index: int, heard: list[Event]) -> None:
         """One batch of the card's ring; `index` is this line's place in it, `heard` what the ears tell of it."""
@@ -33,6 +40,7 @@ class LineCalls(LineContext):
         events = [*heard, *self._seen(batch, index), *self._neighbour()]
         if memory.playing is not None:
             events += memory.playing.follow(batch, index)
+        events += self._under_notice.follow(self, batch, index)
         events.sort(key=lambda event: event.turn)
         while events:
             event, playing = events.pop(0), memory.playing

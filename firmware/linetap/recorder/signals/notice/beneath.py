@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a fax or a modem sends its tone while our own notice is on the line.
+
+The notice's echo may be louder than the tone, but it is known: what it can have brought into the tone's narrow band at
+the most is computed from the notice as played, at every delay the line may have. A tone is more than that, stands alone
+in its band, and keeps its level and its phase; a voice's harmonics do not.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.config.numbers import BeneathNumbers
+from linetap.recorder.signals.tones.detector import CARRIER_TOLERANCE, CARRIERS
+from linetap.ring import I16, RATE_HZ
+
+F64 = npt.NDArray[np.float64]
+
+LENGTH = 3200  # frames, 400 ms: within a calling fax's half second wherever that begins; 2.5 Hz a bin
+EVERY = 800  # frames: so often somebody looks
+_BIN_HZ = RATE_HZ / LENGTH
+_PEAK = 3  # bins to either side that a Hann window's sine fills
+_PIECES = 4  # of 100 ms: the tone is in each of them
+_TINY = 1.0
+
+
+class _Band(NamedTuple):
+    name: str
+    tone: slice  # bins in which the tone may lie
+    around: slice  # bins in which it has to stand alone
+
+
+def carrier_beneath(line: I16, played: I16, numbers: BeneathNumbers) -> str | None:
+    """`line` (LENGTH,), `played`: the notice over the same frames and over `delay_max_ms` before them, 0 where it had
+    not begun. "calling", "answer", "modem_answer", "modem_calling", or None."""
+    power = _power(line.astype(np.float64))
+    for band in _bands(numbers.around_hz):
+        top = band.tone.start + int(power[band.tone].argmax())
+        peak = float(power[top - _PEAK : top + _PEAK + 1].sum())
+        around = float(power[band.around].sum())
+        if peak < numbers.least_power or peak < numbers.alone_share * around:
+            continue
+        if _steady(line, top * _BIN_HZ, numbers) and peak > numbers.above_echo * _echo(power, played, top, band):
+            return band.name
+    return None
+
+
+def _echo(power: F64, played: I16, top: int, band: _Band) -> float:
+    """The most that the notice's echo can have at the peak: its gain is told by all the rest of the line's sound."""
+    most = 0.0
+    rest = float(power.sum() - power[band.around].sum())
+    for first in range(0, len(played) - LENGTH + 1, LENGTH // 8):
+        sent = _power(played[first : first + LENGTH].astype(np.float64))
+        elsewhere = float(sent.sum() - sent[band.around].sum())
+        at_peak = float(sent[top - _PEAK : top + _PEAK + 1].max()) * (2 * _PEAK + 1)
+        most = max(most, at_peak * rest / max(elsewhere, _TINY))
+    return most
+
+
+def _steady(line: I16, hz: float, numbers: BeneathNumbers) -> bool:
+    """The tone is there in all pieces, as loud in each, and its phase goes on from one to the next."""
+    turn = np.exp(-2j * np.pi * hz / RATE_HZ * np.arange(LENGTH))
+    pieces = (line * turn).reshape(_PIECES, -1) @ np.hanning(LENGTH // _PIECES)
+    level = np.abs(pieces)
+    if level.min() < numbers.level_share * level.max():
+        return False
+    # It may be off its peak's bin by a little: then its phase turns evenly.
+    steps = np.angle(pieces[1:] * pieces[:-1].conj() * np.exp(-1j * np.angle((pieces[1:] * pieces[:-1].conj()).sum())))
+    return bool(np.abs(steps).max() <= numbers.phase_max_rad)
+
+
+def _power(audio: F64) -> F64:
+    cells = np.fft.rfft(audio * _SHAPE)
+    power: F64 = np.square(cells.real) + np.square(cells.imag)
+    power[:_LOWEST] = 0
+    return power
+
+
+_SHAPE = np.hanning(LENGTH + 1)[:-1]
+_LOWEST = round(250 / _BIN_HZ)  # hum is none of the notice's
+
+
+@lru_cache(maxsize=8)
+def _bands(around_hz: float) -> tuple[_Band, ...]:
+    bands = []
+    for name, kinds in CARRIERS.items():
+        hz = kinds[0][0]
+        low, high = (hz * (1 + sign * CARRIER_TOLERANCE[hz]) for sign in (-1, 1))
+        bands.append(
+            _Band(
+                name,
+                slice(round(low / _BIN_HZ), round(high / _BIN_HZ) + 1),
+                slice(round((hz - around_hz) / _BIN_HZ), round((hz + around_hz) / _BIN_HZ) + 1),
+            )
+        )
+    return tuple(bands)
