@@ -62,7 +62,7 @@ def lines(day: list[DayCall], voices: Voices) -> dict[int, LineTimeline]:
 
 def timelines(day: list[DayCall], seed: int, voices: Voices) -> dict[int, LineTimeline]:
     """By number: what a line carries can be asked for in stretches."""
-    numbers = list(range(1, calls.LINES + 1))
+    numbers = list(range(1, recorder.LINES + 1))
     return dict(zip(numbers, Timeline(calls.script_of(day, seed), voices, numbers).lines, strict=True))
 
 

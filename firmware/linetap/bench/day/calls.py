@@ -11,12 +11,12 @@ import numpy as np
 
 from linetap.bench.day.draw import Draw
 from linetap.bench.day.mix import MIX, drawn
+from linetap.bench.day.recorder import LINES
 from linetap.bench.day.truth import DayCall, truth_of
 from linetap.bench.scriptkeys import Script
 from linetap.bench.timing import times_of
 from linetap.bench.voices import Voices
 
-LINES = 32
 CALLS_AN_HOUR = 256  # eight on each line; all of an hour's audio is in memory
 BEFORE_S, BETWEEN_S = 1.0, (2.5, 5.0)  # longer than any flash
 AFTER_S = 12.0  # a line that stopped ringing is a missed call after 8 s

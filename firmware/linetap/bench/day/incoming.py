@@ -108,6 +108,21 @@ def passed_on(draw: Draw) -> Sketch:
     return msgspec.structs.replace(_in(draw, "recorded", **keys), told=False)
 
 
+def second_party(draw: Draw) -> Sketch:
+    """Staff flashes and calls somebody outside, who answers while the citizen waits."""
+    at = draw.between(8, 10)
+    number = "02" + draw.digits(7)
+    dialled = Keys(at_s=at + 2.2, digits=number)
+    rings_at = at + 2.2 + len(number) * 0.3 + 1.5
+    tones = [
+        ExchangeTone(at_s=at + 0.9, tone="dial", for_s=1.2),
+        ExchangeTone(at_s=rings_at, tone="ringback", for_s=draw.between(3.5, 9)),
+    ]
+    party = Party(at_s=rings_at + tones[1].for_s, network=draw.network(), dbm0=draw.between(-28, -18))
+    keys = draw.talk(flash_at_s=[at], keys=[dialled], tone=tones, party=[party], talk_s=party.at_s + 10)
+    return _in(draw, "recorded", **keys)
+
+
 def short_calling_tone(draw: Draw) -> Sketch:
     """1100 Hz for 0.6 s, and then somebody speaks: whoever dialled on a fax machine and then lifted its handset."""
     tone = draw.sound("tone", 0.3, after="answer", hz=[1100.0], for_s=0.6, alone=True, dbm0=draw.between(-24, -14))

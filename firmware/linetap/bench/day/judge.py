@@ -15,6 +15,7 @@ from linetap.records import CallRecord
 LATE_MS = 3000
 NEAR_MS = 1000  # a record may begin so much before its call: never, but rounding
 AFTER_MS = 12_000  # a missed call is known so late; a record that begins behind the call is still of it
+Party = Literal["in time", "before", "late", "never", "flagged", ""]
 Announced = Literal["before", "in time", "late", "never", ""]
 
 
@@ -32,14 +33,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     lost: bool = False  # there is no record
     by: str = ""  # what the record says the answer was known by
     records: int = 0
-    party: Literal["in time", "late", "never", "flagged", ""] = ""  # of a party that came later
+    party: Party = ""  # of a party that came later
     said: str = ""  # what the records say, for whoever looks
 
     @property
     def faults(self) -> list[str]:
         found = [name for name in FAULTS if getattr(self, name)]
         found += [f"announced {self.announced}"] if self.announced in ("before", "late", "never") else []
-        return [*found, *([f"party {self.party}"] if self.party in ("late", "never") else [])]
+        return [*found, *([f"party {self.party}"] if self.party in ("before", "late", "never") else [])]
 
 
 FAULTS = ("full_wrongly", "unrecorded", "unanswered", "against_policy", "mark", "lost")
@@ -115,9 +116,7 @@ def _announced(day: DayCall, begun: list[int]) -> tuple[Announced, int | None, b
     return ("in time" if after <= LATE_MS or not first_party else "late"), after, False
 
 
-def _party(
-    day: DayCall, begun: list[int], records: list[CallRecord]
-) -> Literal["in time", "late", "never", "flagged", ""]:
+def _party(day: DayCall, begun: list[int], records: list[CallRecord]) -> Party:
     truth = day.truth
     if not truth.parties_ms:
         return ""
@@ -126,6 +125,8 @@ def _party(
     due = max([LATE_MS, *(key - came + LATE_MS for key in truth.keys_ms if key >= came)])
     if behind:
         return "in time" if behind[0] <= due else "late"
+    if any(at < came for at in begun[1:]):
+        return "before"
     flagged = any(getattr(record, "party_unknown", False) for record in records)
     return "flagged" if flagged else "never"
 

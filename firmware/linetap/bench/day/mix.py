@@ -68,6 +68,7 @@ MIX: dict[str, tuple[float, Kind]] = {
     "in: call waiting, taken": (8, incoming.call_waiting_taken),
     "in: transferred by a colleague": (40, incoming.transferred_in),
     "in: passed on by staff": (15, incoming.passed_on),
+    "in: staff calls a second party": (6, incoming.second_party),
     "in: 1100 Hz for 0.6 s, then talk": (3, incoming.short_calling_tone),
     "in: nobody speaks there": (4, incoming.silent_caller),
     "in: staff marks it": (6, incoming.marked),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from linetap.bench.day.kept import Kept
+from linetap.bench.fronts import fronts
 from linetap.bench.scriptkeys import Script
 from linetap.bench.timeline import PER_MS, Timeline
 from linetap.bench.voices import Voices
@@ -28,7 +29,8 @@ from linetap.ring import I16, SLOT_FRAMES, SLOT_MS
 START_NS = 1_795_824_000_000_000_000  # 2026-11-28 00:00 UTC
 HOUR_NS = 3600 * 1_000_000_000
 BLOCK_SLOTS = 2000  # rendered at once: 10 s
-SLOT_VOLTS_MS = 0  # of a slot: its first millisecond
+LINES = 32
+ECHO_MS, ECHO_STEP = (12, 90), 29  # of the lines in some disorder; ours: codec, ALSA's buffers and an exchange's hybrid
 
 Progress = Callable[[float], None]
 
@@ -38,7 +40,7 @@ def config_of(lines: list[int], recording: Recording) -> Config:
     return Config(
         unit="bench-day",
         keys=Keys(custodians=["none"], overflow_epoch="none"),
-        card=[Card(channels=32)],
+        card=[Card(channels=LINES)],
         line=[Line(number=number, channel=channel) for channel, number in enumerate(lines, 1)],
         recording=recording,
     )
@@ -71,6 +73,12 @@ def start_of(hour: int) -> int:
     return START_NS + hour * HOUR_NS
 
 
+def echo_of(line: int) -> tuple[int, float]:
+    """How late, in frames, and times how much a line returns a notice: as loud as its front end is drawn."""
+    late_ms = ECHO_MS[0] + (line * ECHO_STEP) % (ECHO_MS[1] - ECHO_MS[0])
+    return late_ms * PER_MS, 10 ** (fronts(LINES)[line - 1].echo_db / 20)
+
+
 def follow(
     config: Config,
     audio: I16,
@@ -81,7 +89,8 @@ def follow(
 ) -> tuple[list[CallRecord], dict[int, LineMemory]]:
     """The records of the hour, and what the lines remember for the next. `audio` gets the notices mixed in."""
     lines = config.lines_of(1)
-    card = ReplayCard(lines, audio, levels, notices, start_of(hour), set(), [KR_PSTN] * len(lines))
+    profiles, echoes = [KR_PSTN] * len(lines), [echo_of(line.number) for line in lines]
+    card = ReplayCard(lines, audio, levels, notices, start_of(hour), set(), profiles, echoes)
     kept = Kept()
     around = Surroundings(config, notices, card, card, kept, lambda _line: ClockRecord(synced=False))
     recorder = Recorder(around, memories, examine=False)

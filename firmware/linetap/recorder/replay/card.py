@@ -81,14 +81,17 @@ class ReplayCard:
         start_ns: int,
         deaf: set[int],
         profiles: Sequence[Profile] = (),
+        echoes: Sequence[tuple[int, float]] = (),
     ) -> None:
-        """`profiles` of the lines: with them, batches are short where a notice may have to be stopped."""
+        """`profiles` of the lines: with them, batches are short where a notice may have to be stopped. `echoes`: how
+        many frames later, and times how much, each line returns a notice; else all do so as a real one did."""
         self.notices = notices
         self._slots = levels.volts.shape[1]
         self._levels = levels
         self._fax = FaxAhead(audio, profiles)
         self._place = {line.number: index for index, line in enumerate(lines)}
         self._deaf = {self._place[number] for number in deaf if number in self._place}
+        self._echoes = echoes or [(ECHO_FRAMES, ECHO_GAIN)] * len(lines)
         self._start_ns = start_ns
         self._audio = audio
         for line in lines:
@@ -169,17 +172,18 @@ class ReplayCard:
             ours[:] = np.arange(at, at + len(ours) * SLOT_FRAMES, SLOT_FRAMES)
             if index not in self._deaf:
                 self._echo(index, playing, frame, end)
-        left = [p for p in self._playing[index] if p.end + ECHO_FRAMES > end]
+        left = [p for p in self._playing[index] if p.end + self._echoes[index][0] > end]
         if left:
             self._playing[index] = left
         else:
             del self._playing[index]
 
     def _echo(self, index: int, playing: _Playing, frame: int, end: int) -> None:
-        a, b = max(playing.start + ECHO_FRAMES, frame), min(playing.end + ECHO_FRAMES, end)
+        late, gain = self._echoes[index]
+        a, b = max(playing.start + late, frame), min(playing.end + late, end)
         if a < b:
-            offset = playing.start + ECHO_FRAMES
-            heard = playing.notice.samples[a - offset : b - offset] * ECHO_GAIN
+            offset = playing.start + late
+            heard = playing.notice.samples[a - offset : b - offset] * gain
             line = self._audio[index, a:b]
             heard += line
             np.minimum(np.maximum(heard, -32768, out=heard), 32767, out=line, casting="unsafe")
