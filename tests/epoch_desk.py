@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -130,10 +131,13 @@ class Desk:
         named = ["--list", self.key_list, "--certificates", self.certificates]
         return self.run(epoch, "overdue", *named, *words, at=at)
 
-    def with_roles(self, role: str) -> tuple[Path, Roles]:
-        """A folder with roles in force, and these: the officer has that one."""
+    def with_roles(self, role: str, others: Mapping[str, Path] = MappingProxyType({})) -> tuple[Path, Roles]:
+        """A folder with roles in force, and these: the officer has that one, and so have others, by name and key."""
         authority, officer = keys.new_unit_key(), keys.load_unit_key((self.folder / "officer.key").read_bytes())
-        roles = Roles(1, [Person("the officer", role, keys.public_line(officer.public_key()))], [])
+        named = {"the officer": officer}
+        named |= {name: keys.load_unit_key(path.read_bytes()) for name, path in others.items()}
+        people = [Person(name, role, keys.public_line(key.public_key())) for name, key in named.items()]
+        roles = Roles(1, people, [])
         folder, text = self.folder / "desk", document.encode(roles)
         made = deskfolder.make(folder, authority.public_key(), ManualClock(parse_rfc3339(MADE)))
         (folder / deskfolder.ROLES).write_bytes(text)

@@ -14,7 +14,7 @@ import pytest
 
 import sealing_rig
 from group_rig import Members
-from linetap.desk import hold, unwrap
+from linetap.desk import access_command, hold, unwrap
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import group, keys
 from linetap.evidence.group import OtherLayer
@@ -76,6 +76,8 @@ def test_four_people_in_four_places(house: House) -> None:
     assert [(entry.verb, entry.left) for entry in desk.log()[-4:]] == [
         ("unwrap", 1), ("unwrap", 0), ("peel", 0), ("open", 0),
     ]  # fmt: skip
+    shown = [access_command.line_of(entry).split("\t") for entry in desk.log()[-4:-2]]
+    assert [[word for word in words if word.startswith("left=")] for words in shown] == [["left=1"], []]
     with pytest.raises(NotReleased, match="request_used"):  # once a call, by whomever
         house.unwrap(desk.call, request, "again.age", 2)
 

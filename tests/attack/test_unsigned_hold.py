@@ -79,4 +79,7 @@ def test_the_officers_own_are_believed(desk: Desk) -> None:
     assert len(said) == 1
     assert "not signed by a vault officer" in said[0]
     signature.write_bytes(good)
+    officer = keys.load_unit_key((desk.folder / "officer.key").read_bytes())
+    checked = sshsig.sign(paper.read_bytes(), officer, hold.CHECK_NAMESPACE)
+    paper.with_name(f"{paper.name}.check.sig").write_text(checked)
     assert desk.destroy(DAY, "--desk", folder) == 0

@@ -19,7 +19,7 @@ from linetap.evidence import keys, sshsig
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
 
-_FACTS = ("request", "purpose", "case", "requester", "number", "span", "roles", "key_sha256", "code", "text")
+_FACTS = ("request", "purpose", "case", "requester", "number", "span", "roles", "key_sha256", "left", "code", "text")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

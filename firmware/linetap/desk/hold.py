@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap hold wrap`: a case needs a call longer than its day. Its key is wrapped for the hold's own epoch."""
+"""`linetap hold wrap`: a case needs a call longer than its day. Its key is wrapped for the hold's own epoch.
+`linetap hold check`: see holdcheck.py."""
 
 from __future__ import annotations
 
@@ -8,14 +9,14 @@ import sys
 from datetime import date
 
 from linetap.clock import SYSTEM, Clock, parse_rfc3339
-from linetap.desk import rewrap
+from linetap.desk import holdcheck, rewrap
 from linetap.desk.checkedcall import CheckedCall
 from linetap.errors import BadInput
 from linetap.evidence import hold
 from linetap.evidence.keylist import end_of, epoch_text
 from linetap.timekeeping import require_possible
 
-_WRAP = (
+_WRAP_EXAMPLE = (
     "example: linetap hold wrap CALL_DIR --identity 2027-01-24.txt --to age1... --case 2026-117"
     ' --basis "..." --until 2027-06-30 --key officer.key'
 )
@@ -25,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: linetap hold wrap --help"
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     raw = argparse.RawDescriptionHelpFormatter
-    wrap = verbs.add_parser("wrap", help="wrap a call's key for a hold's epoch", epilog=_WRAP, formatter_class=raw)
+    wrap = verbs.add_parser(
+        "wrap", help="wrap a call's key for a hold's epoch", epilog=_WRAP_EXAMPLE, formatter_class=raw
+    )
     rewrap.add_arguments(wrap, hold.HOLD)
     wrap.add_argument(
         "--to", required=True, metavar="age1...", help="the hold's epoch: `linetap keygen epoch` makes it"
@@ -36,9 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--until", required=True, metavar="TIME", help="a day, or RFC 3339: by then it is renewed or over"
     )
     wrap.add_argument("--zone", default="Asia/Seoul", help="of that day, default %(default)s")
+    check = verbs.add_parser(
+        "check", help="see that what was wrapped opens, and sign it", epilog=holdcheck.EXAMPLE, formatter_class=raw
+    )
+    holdcheck.add_arguments(check)
 
 
 def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+    return holdcheck.run(args, clock) if args.verb == "check" else _wrap(args, clock)
+
+
+def _wrap(args: argparse.Namespace, clock: Clock) -> int:
     require_possible(clock)
     now_ns = clock.utc_ns()
     until = _until(args.until, args.zone)

@@ -6,7 +6,7 @@ These are all held calls, and all calls sealed to an epoch that is not their own
 Nothing else keeps a key alive, not even a silent or dead unit.
 
 A hold or re-wrapping without a vault officer's signature proves nothing, not even its epoch: it keeps every key until a
-person has examined it.
+person has examined it. Nor does one count of which no officer has shown that it opens (holdcheck.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from linetap.clock import NS_PER_MS, parse_rfc3339
-from linetap.desk import amended, callfolder, foreign
+from linetap.desk import amended, callfolder, foreign, holdcheck
 from linetap.desk.checkedcall import KEY_LIMIT_BYTES
 from linetap.errors import LinetapError, Refusal
 from linetap.evidence import hold, sealed, sshsig
@@ -40,10 +40,12 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | Non
         if path.name not in (hold.HOLD, hold.REWRAP):
             continue
         try:
-            document = _signed(path, roles)
+            document, data, signer = _signed(path, roles)
             if document.from_epoch != epoch or _is_over(document, now_ns):
                 continue
             _require_key(document, path.parent)
+            if roles is not None:
+                holdcheck.require(path, data, roles, signer)
             _require_ciphertext(document, vaults)
         except (Refusal, ValueError) as error:
             yield f"{path}: {error}"
@@ -56,14 +58,15 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | Non
             yield f"{call_dir}: sealed to {epoch} until it is re-wrapped, and is not in {holds}"
 
 
-def _signed(path: Path, roles: Roles | None) -> Hold | Rewrap:
+def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]:
+    """What it says, its bytes, and who signed it."""
     data = callfolder.read(path, hold.LIMIT_BYTES)
     armored = callfolder.read(path.with_name(f"{path.name}.sig"), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, armored, hold.NAMESPACE)
     person = None if roles is None else roles.holder(key)
     if roles is not None and (person is None or person.role != VAULT):
         raise Refusal("not signed by a vault officer: have one sign it, or remove it")
-    return hold.decode(data)
+    return hold.decode(data), data, "" if person is None else person.name
 
 
 def unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:

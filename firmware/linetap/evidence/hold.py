@@ -13,6 +13,7 @@ from linetap import jsontext
 from linetap.errors import Refusal
 
 NAMESPACE = "linetap-hold"
+CHECK_NAMESPACE = "linetap-hold-check"  # of who has opened the new key.age, and seen that it is the call's
 HOLD = "hold.json"
 REWRAP = "rewrap.json"
 LIMIT_BYTES = 64 * 1024

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vault officer who wraps a held call for a key that nobody has, or wraps something else: the day's key stays until
+another officer has opened what was wrapped, and seen that it is this call's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from epoch_desk import DAY, MADE, Desk
+from linetap.desk import hold as holds
+from linetap.desk.holdcheck import SUFFIX
+from linetap.errors import BadInput, Refusal
+from linetap.evidence import age, group, hold, keys, sshsig
+
+SECOND = "the second"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk.make(tmp_path)
+
+
+@pytest.fixture
+def second(desk: Desk) -> Path:
+    path = desk.folder / "second.key"
+    path.write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    path.chmod(0o600)
+    return path
+
+
+def hold_key(desk: Desk) -> tuple[Path, str]:
+    identity = keys.new_identity()
+    path = desk.folder / "hold.txt"
+    path.write_text(keys.identity_file(identity, MADE))
+    path.chmod(0o600)
+    return path, identity.recipient
+
+
+def check(desk: Desk, folder: Path, call: Path, identity: Path, by: Path) -> int:
+    return desk.run(
+        holds, "check", folder, call, "--identity", identity, "--key", by, "--signers", desk.rig.signers_file
+    )
+
+
+def put_inside(desk: Desk, folder: Path, key_age: bytes) -> None:
+    """As a dishonest officer's own tool would: the paper names it, and is signed."""
+    (folder / "key.age").write_bytes(key_age)
+    path, officer = folder / hold.HOLD, keys.load_unit_key((desk.folder / "officer.key").read_bytes())
+    fields = json.loads(path.read_text()) | {"key_sha256": hashlib.sha256(key_age).hexdigest()}
+    data = hold.encode(hold.decode(json.dumps(fields).encode()))
+    path.write_bytes(data)
+    path.with_name(f"{path.name}.sig").write_text(sshsig.sign(data, officer, hold.NAMESPACE))
+
+
+def test_a_hold_for_a_key_that_nobody_has(desk: Desk, second: Path) -> None:
+    call, (identity, to) = desk.call(DAY), hold_key(desk)
+    folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
+    put_inside(desk, folder, group.seal(b"age-encryption.org/v1\n", keys.new_identity().recipient))
+    roles, _ = desk.with_roles("vault", {SECOND: second})
+    with pytest.raises(Refusal, match="does not open"):
+        check(desk, folder, call, identity, second)
+    with pytest.raises(Refusal, match="nobody has shown that its key opens"):
+        desk.destroy(DAY, "--desk", roles)
+    assert len(desk.keys_of(DAY)) == 2, "and the call opens as before"
+
+
+def test_a_hold_over_something_else(desk: Desk, second: Path) -> None:
+    """It opens, and what comes out is age too."""
+    call, (identity, to) = desk.call(DAY), hold_key(desk)
+    folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
+    put_inside(desk, folder, group.seal(age.encrypt(b"x", desk.rig.custodians), to))
+    with pytest.raises(Refusal, match="not what this call was sealed with"):
+        check(desk, folder, call, identity, second)
+    assert not (folder / f"{hold.HOLD}{SUFFIX}").exists()
+
+
+def test_the_officer_who_wrapped_it_does_not_check_it(desk: Desk, second: Path) -> None:
+    call, (identity, to) = desk.call(DAY), hold_key(desk)
+    folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
+    roles, _ = desk.with_roles("vault", {SECOND: second})
+    assert check(desk, folder, call, identity, desk.folder / "officer.key") == 0
+    with pytest.raises(Refusal, match="who checked it may not"):
+        desk.destroy(DAY, "--desk", roles)
+    with pytest.raises(BadInput, match="exists"):
+        check(desk, folder, call, identity, second)
+    (folder / f"{hold.HOLD}{SUFFIX}").unlink()
+    assert check(desk, folder, call, identity, second) == 0
+    assert desk.destroy(DAY, "--desk", roles) == 0
+    assert desk.opens(folder, identity)
+
+
+def test_a_check_of_another_paper_is_none(desk: Desk, second: Path) -> None:
+    """Its key was changed after it was checked."""
+    call, (identity, to) = desk.call(DAY), hold_key(desk)
+    folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
+    roles, _ = desk.with_roles("vault", {SECOND: second})
+    assert check(desk, folder, call, identity, second) == 0
+    put_inside(desk, folder, group.seal(b"age-encryption.org/v1\n", keys.new_identity().recipient))
+    with pytest.raises(Refusal, match="not destroyed"):
+        desk.destroy(DAY, "--desk", roles)
+    assert len(desk.keys_of(DAY)) == 2
+
+
+def test_one_officer_alone_still_has_to_open_it_once(desk: Desk) -> None:
+    call, (identity, to) = desk.call(DAY), hold_key(desk)
+    folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
+    roles, _ = desk.with_roles("vault")
+    with pytest.raises(Refusal, match="nobody has shown"):
+        desk.destroy(DAY, "--desk", roles)
+    assert check(desk, folder, call, identity, desk.folder / "officer.key") == 0
+    assert desk.destroy(DAY, "--desk", roles) == 0
