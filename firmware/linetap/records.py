@@ -16,7 +16,9 @@ import msgspec
 
 Direction = Literal["in", "out", "unknown"]
 Disposition = Literal["recorded", "missed", "unanswered", "discarded", "skipped", "exempt", "fax", "modem"]
-AnsweredBy = Literal["hook", "polarity", "tone", "timeout"]
+# "timeout" stands in records of before: what it was is `unknown` now
+AnsweredBy = Literal["hook", "polarity", "pbx", "tone", "sound", "code", "unknown", "timeout"]
+AnswerConfidence = Literal["certain", "high", "low", "none"]
 InternalBy = Literal["dialled", "caller", "ring", "smdr"]  # what says that a call is internal
 EndedBy = Literal["on_hook", "tone", "loop_break", "time_limit", "power"]
 LineStatus = Literal["idle", "ringing", "dialling", "notice", "recording", "off_hook", "fault"]
@@ -514,6 +516,14 @@ class PersonalRecord(msgspec.Struct, kw_only=True):
     smdr: str | None = None
 
 
+class AnswerRecord(msgspec.Struct, frozen=True):
+    """What says that a call was answered, how sure that is, and in short words what it stands on."""
+
+    by: AnsweredBy
+    confidence: AnswerConfidence
+    evidence: list[str] = []
+
+
 class PublicRecord(msgspec.Struct, kw_only=True):
     """The content of record.json, readable by everybody who has the vault: nothing that identifies a person.
 
@@ -528,6 +538,7 @@ class PublicRecord(msgspec.Struct, kw_only=True):
     off_hook_at: str | None = None
     answered_at: str | None = None
     answered_by: AnsweredBy | None = None
+    answer: AnswerRecord | msgspec.UnsetType = msgspec.UNSET  # unset: not answered, or of a version that did not say
     ended_at: str | None = None
     ended_by: EndedBy | None = None
     continues: str | None = None

@@ -113,7 +113,7 @@ def test_an_outgoing_call_is_answered_by_polarity(config: Config) -> None:
 
 def test_an_outgoing_call_is_answered_by_time(config: Config) -> None:
     kept = Story(recording(config, answer_unheard_s=3), 12).off_hook(1, 9).tell()
-    assert (kept.records[0].answered_by, kept.records[0].answered_at) == ("timeout", at(4.035))
+    assert (kept.records[0].answered_by, kept.records[0].answered_at) == ("unknown", at(4.035))
 
 
 def test_an_outgoing_call_that_is_given_up_is_unanswered(config: Config) -> None:

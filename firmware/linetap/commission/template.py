@@ -159,10 +159,17 @@ record_emergency = false
 # Numbers dialled that match are internal calls, not recorded unless record_internal is true.
 internal_pattern = '^[2-8]\\d{3}$'
 record_internal = false
-# An outgoing call counts as answered so long after the last digit or ringback, or, where no digit was heard, so long
-# after it began; a reversal of polarity or a voice after ringback say it earlier.
+# An outgoing call is answered by evidence: a reversal of polarity, the PBX's word, the burst of ringback that does not
+# come, music that gives way to a voice. Without any, "unknown" is what the record says after so many seconds since the
+# last digit or ringback: where somebody speaks, where nothing is heard, and, since the call began, where no digit was.
+# "announce_and_flag" plays the notice and records then, "wait" goes on waiting and records nothing.
 answer_timeout_s = 8
+answer_silence_s = 30
 answer_unheard_s = 15
+on_unknown_answer = "announce_and_flag"
+# Numbers that answer without ringback, and the codes that take a call which rings elsewhere; X is any digit.
+numbers_at_once = ["1XX", "1XXX", "15XXXXXX", "16XXXXXX", "18XXXXXX"]
+pickup_codes = ["*7", "*7XX", "*7XXX", "*7XXXX"]
 # An end by busy tone may be taken back for so long, while the handset is off: by a flash, or by somebody who speaks.
 tone_end_s = 30
 # When a call gets so long the desk is told, and a notice can be played once. Of the longest length it is sealed, and
@@ -292,6 +299,7 @@ discovery = false
 # [profile.cadence]
 # [profile.voice]
 # [profile.sound]
+# [profile.answer]
 # [profile.dtmf]
 # [profile.fsk]
 # [profile.caller_id]

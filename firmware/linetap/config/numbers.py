@@ -111,6 +111,57 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     channel_quiet_windows: int = 6  # ours: of a chunk's eight are without sound, else it does not count
 
 
+class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """By what the answer to an outgoing call is known."""
+
+    seizure_ms: int = 3000  # ours: a reversal so soon after off-hook, before any digit, says that a trunk was seized
+    polarity_after_digit_ms: int = 600  # DAHDI sample configuration: guard around reversals; sooner it belongs to it
+    tone_min_dbm0: float = -40.0  # ours: E.180 asks for -15 and more at the exchange, a long line loses 15 dB
+    line_share: float = 0.06  # ours: of a window's power in one bin of 12.5 Hz, to be one of a tone's lines
+    lines_max: int = 12  # ours: four frequencies, three bins each
+    tone_share: float = 0.88  # ours: in the lines and beside them; speech holds that for single windows
+    hz_tolerance: float = 0.015  # +-1.5 % are to be accepted
+    burst_min_ms: int = 200  # ours: a vowel holds its lines for less
+    present_db: float = 4.0  # ours: so far below the bursts before it is none; talk over it only adds
+    steady_db: float = 3.0  # ours: from window to window of a burst
+    covered_db: float = (
+        3.0  # ours: under talk a tone the profile knows stays so near to one level, talk alone never ...
+    )
+    covered_rise_db: float = 6.0  # ours: with which it begins; steady noise does not
+    covered_ms: int = 640  # ours: ... for so long
+    absent_ms: int = 120  # ours: a dropout is shorter
+    whole_share: float = 0.6  # ours: of a burst's length; speech in the same bins breaks off sooner
+    length_tolerance: float = 0.15  # ours: +-10 % are to be accepted
+    short_ms: int = 130  # ours: a burst that ends so much early was cut off
+    cut_sure_ms: int = 280  # ours: so long nothing may follow it
+    late_ms: int = 250  # ours: a burst that has not begun so long after its time does not come
+    group_gap_ms: int = 800  # ours: bursts nearer to each other are one ring (0.4/0.2/0.4/2 s) or a busy tone
+    busy_bursts: int = 4  # ours: so many in one group are a busy tone
+    ring_burst_min_ms: int = 300  # ours: the longest burst of a ring; those of "unobtainable" have 200 ms
+    ring_period_ms: tuple[int, int] = (1800, 8000)  # E.180: 3 to 6 s; PBXs go down to 2
+    lone_burst_s: float = 4.8  # ours: the longest pause of E.180's ringback is 4 s, or 5 (memory)
+    loud_dbm0: float = -33.0  # ours: colleagues in the room are at -36, a far end at -22
+    loud_above_floor_db: float = 8.0  # ours
+    floor_rise_db_s: float = 6.0  # ours: as of the voice
+    stretch_min_ms: int = 280  # ours: less is a click, a cough
+    stretch_pause_ms: int = 280  # ours: between two of them
+    turn_db: float = 4.0  # ours: near end and far end differ by more on nearly every line
+    turn_pause_ms: int = 2000  # ours: "yes?" and what is said to it
+    music_min_ms: int = 1500  # ours: less is a chime
+    jingle_max_ms: int = 6000  # ours: longer is a colour ring, and its end alone says something
+    speech_after_music_ms: int = 700  # ours
+    silence_after_music_ms: int = 2500  # ours: the pause before a song begins anew is shorter (memory)
+    speech_at_once_ms: int = 640  # ours: of numbers that answer without ringback
+    speech_with_channel_ms: int = 320  # ours: "yes?"
+    channel_near_ms: int = 2500  # ours: of the answer and the first word
+    channel_after_digit_ms: int = 1200  # ours: so soon it is the exchange, which listens no more
+    network_speaks_ms: int = 7000  # ours: what a network has to say it says sooner after the last digit
+    pickup_after_ms: int = 1000  # ours: a PBX that refuses the code says so with a tone by then
+    other_tone_ms: int = 3000  # ours: by then a busy tone that nobody learnt is known as one
+    spoken_ms: int = 2000  # ours: so much loud talk that no ringback explains, and the answer is not waited for longer
+    dial_gives_up_ms: int = 5000  # (memory) exchanges give dial tone for 6 to 30 s; who dials breaks it sooner
+
+
 class PulseNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Dial pulses. Breaks shorter than the hook's debounce are not seen, whatever stands here."""
 

@@ -7,6 +7,7 @@ import msgspec
 
 from linetap.config.numbers import (
     KR_TONES,
+    AnswerNumbers,
     BankNumbers,
     BeneathNumbers,
     CadenceNumbers,
@@ -53,6 +54,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     cadence: CadenceNumbers = CadenceNumbers()
     voice: VoiceNumbers = VoiceNumbers()
     sound: SoundNumbers = SoundNumbers()
+    answer: AnswerNumbers = AnswerNumbers()
     dtmf: DtmfNumbers = DtmfNumbers()
     fsk: FskNumbers = FskNumbers()
     caller_id: CallerIdNumbers = CallerIdNumbers()

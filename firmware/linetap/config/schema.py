@@ -16,6 +16,7 @@ from linetap.records import Disposition
 UnitId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[int, Meta(ge=1, le=30 * 86_400)]
+DialPlan = Annotated[str, Meta(pattern=r"^[0-9*#X]{1,24}$")]  # X is any digit
 Megabytes = Annotated[int, Meta(le=1 << 40)]
 MOST_DAYS = 36_525  # a hundred years: behind the year 9999 no calendar of ours has a day
 
@@ -67,7 +68,14 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     emergency_numbers: list[str] = msgspec.field(default_factory=lambda: ["112", "113", "119"])
     record_emergency: bool = False
     trunk_prefixes: list[str] = msgspec.field(default_factory=lambda: ["9", "0"])
-    answer_timeout_s: Seconds = 8  # after the last digit, and after each ringback
+    answer_timeout_s: Seconds = 8  # after the last digit and each ringback, where somebody speaks meanwhile
+    answer_silence_s: Seconds = 30  # after the same, where nothing is heard that says anything
+    on_unknown_answer: Literal["announce_and_flag", "wait"] = "announce_and_flag"  # where only such a time has passed
+    # X is any digit. Korea: nationwide numbers and short codes have no ringback; codes of the PBX take another's call.
+    numbers_at_once: list[DialPlan] = msgspec.field(
+        default_factory=lambda: ["1XX", "1XXX", "15XXXXXX", "16XXXXXX", "18XXXXXX"]
+    )
+    pickup_codes: list[DialPlan] = msgspec.field(default_factory=lambda: ["*7", "*7XX", "*7XXX", "*7XXXX"])
     answer_unheard_s: Seconds = 15  # after off-hook, where no digit was heard
     tone_end_s: Annotated[int, Meta(ge=5, le=60)] = 30  # an end by tone may be taken back for so long
     recommended_call_s: Seconds = 1200  # the desk is told when a call gets so long

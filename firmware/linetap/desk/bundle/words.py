@@ -29,6 +29,10 @@ _WORDS = {
         "hook": ("수화기를 든 것으로 판단", "told by the handset"),
         "polarity": ("회선의 극성 반전으로 판단", "told by the line's polarity"),
         "tone": ("호출음이 그친 것으로 판단", "told by the end of the ringing tone"),
+        "pbx": ("교환기의 통보로 판단", "told by the PBX"),
+        "sound": ("회선에서 들린 소리로 판단", "told by what was heard on the line"),
+        "code": ("당겨받기 번호로 판단", "told by the code that picks up another's call"),
+        "unknown": ("응답 여부를 확인하지 못함", "whether it was answered is not known"),
         "timeout": ("호출음이 없어 시간으로 판단", "taken for answered after a time"),
     },
     "ended_by": {

@@ -9,12 +9,16 @@ from linetap.recorder.calls.greeting import announce
 from linetap.recorder.calls.neighbours import called_by_neighbour
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
 from linetap.recorder.signals.event import Event
-from linetap.records import AnsweredBy
+from linetap.records import AnswerConfidence, AnsweredBy, AnswerRecord
+
+UNKNOWN = "answer_unknown"  # only a time has passed, and policy wants the call announced and recorded
 
 
-def answered(line: LineContext, event: Event, by: AnsweredBy) -> None:
+def answered(
+    line: LineContext, event: Event, by: AnsweredBy, sure: AnswerConfidence = "certain", evidence: tuple[str, ...] = ()
+) -> None:
     call = line.call
-    call.answered_ns, call.answered_by, call.guessed = line.utc_ns(event.at), by, by == "timeout"
+    write_down(line, event, by, sure, evidence)
     caller = call.caller.number if call.caller else None
     dialled = "" if call.unheard else call.dialled  # what is left of a number is another number
     call.internal_by = internal_by(line.policy, dialled, caller) or call.internal_by
@@ -29,6 +33,15 @@ def answered(line: LineContext, event: Event, by: AnsweredBy) -> None:
         pass_by(line, event, "discarded", why)
     else:
         announce(line, event)
+
+
+def write_down(
+    line: LineContext, event: Event, by: AnsweredBy, sure: AnswerConfidence, evidence: tuple[str, ...]
+) -> None:
+    call = line.call
+    call.answered_ns, call.answered_by, call.guessed = line.utc_ns(event.at), by, by == "unknown"
+    call.answer = AnswerRecord(by, sure, list(evidence or (by,)))
+    call.why = UNKNOWN if by == "unknown" else "" if call.why == UNKNOWN else call.why
 
 
 def answered_by_neighbour(line: LineContext, event: Event) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from linetap.clock import NS_PER_S, compact, rfc3339
 from linetap.records import (
     AnsweredBy,
+    AnswerRecord,
     Caller,
     CallRecord,
     ClockRecord,
@@ -70,6 +71,7 @@ class Call(msgspec.Struct, kw_only=True):
     off_hook_ns: int | None = None
     answered_ns: int | None = None
     answered_by: AnsweredBy | None = None
+    answer: AnswerRecord | None = None
     ended_ns: int | None = None
     ended_by: EndedBy | None = None
     continues: str | None = None
@@ -82,6 +84,8 @@ class Call(msgspec.Struct, kw_only=True):
     spoken: bool = False  # somebody was heard behind the notice
     put_down_at: int | None = None  # a break longer than any flash key began here: another call may begin behind it
     put_down_until: int = 0  # so long nothing behind that is written
+    dial_tone: bool = False  # it was heard
+    given_up: bool = False  # the exchange has given dial tone up: a handset off its cradle
     tone: str = ""  # busy, congestion, unobtainable: sounding, or the last word
     tone_at: int = 0  # where it began, and where that was certain
     tone_known: int = 0
@@ -140,6 +144,7 @@ class Call(msgspec.Struct, kw_only=True):
             off_hook_at=_time(self.off_hook_ns),
             answered_at=_time(self.answered_ns),
             answered_by=self.answered_by,
+            answer=msgspec.UNSET if self.answer is None else self.answer,
             ended_at=_time(self.ended_ns),
             ended_by=self.ended_by,
             continues=self.continues,

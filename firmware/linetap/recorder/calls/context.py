@@ -3,15 +3,28 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from linetap.clock import rfc3339
 from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.recorder.calls.call import Anchor, Call, State, new_call_id
+from linetap.recorder.calls.evidence.decision import Evidence
+from linetap.recorder.calls.evidence.look import first_look
 from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.records import CallEvent, EventKind
 from linetap.ring import NS_PER_FRAME, RATE_HZ, Batch
 
 FRAMES_PER_MS = RATE_HZ // 1000
+
+
+NO_FRAMES: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+
+
+def open_frames(batch: Batch, index: int) -> npt.NDArray[np.int64]:
+    """The frames of a batch, one a millisecond, at which a line's hook bit says that the loop is open."""
+    return batch.frame + np.flatnonzero(~batch.hook[index]) * FRAMES_PER_MS
 
 
 class LineContext:
@@ -22,6 +35,12 @@ class LineContext:
         self.policy = around.config.recording
         self.memory = memory
         self.batch: Batch  # the one being followed: it turns frames into UTC
+        self.open_bits, self.opened_before = NO_FRAMES, -1
+
+    def open_last(self, frame: int) -> int:
+        """The last frame before this one at which the loop was open: what is silent then is no far end."""
+        before = int(np.searchsorted(self.open_bits, frame))
+        return int(self.open_bits[before - 1]) if before else self.opened_before
 
     @property
     def call(self) -> Call:
@@ -34,6 +53,9 @@ class LineContext:
         return self.config.notice or self.policy.notice
 
     def go(self, state: State, frame: int, deadline: int | None = None) -> None:
+        if state != self.memory.state:
+            self.memory.look_at = first_look(state, frame)
+            self.memory.evidence = Evidence()
         self.memory.state, self.memory.deadline = state, deadline
         self.memory.since_ns = self.utc_ns(frame)
 

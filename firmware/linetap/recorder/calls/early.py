@@ -10,7 +10,9 @@ between is withheld or kept and flagged, as `recording.recorded_before_answer` s
 from __future__ import annotations
 
 from linetap.recorder.calls import dialling, parties
+from linetap.recorder.calls.answer import UNKNOWN
 from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.evidence.look import first_look
 from linetap.recorder.calls.gate import stop_notice
 from linetap.recorder.calls.heard import not_after_answer, prove_notice
 from linetap.recorder.signals.event import Event
@@ -58,7 +60,8 @@ def take_back(line: LineContext, event: Event) -> None:
     call.notice_from = None
     for notice in call.notices:
         not_after_answer(notice)
-    call.answered_ns, call.answered_by, call.guessed = None, None, False
+    call.answered_ns, call.answered_by, call.answer, call.guessed = None, None, None, False
+    call.why = "" if call.why == UNKNOWN else call.why
     call.taken_back += 1
     call.notice_tries, call.ringback_over, call.voice_frame, call.tone = 0, False, None, ""
     if call.held_until is not None:  # nothing is written: it is as if it had never been recorded
@@ -70,6 +73,7 @@ def take_back(line: LineContext, event: Event) -> None:
         call.redialled = call.dialled
         parties.pause(line, event.known)
         line.go("new_party", event.known)
+    line.memory.look_at = first_look("new_party", event.known)  # the burst that says so counts
 
 
 def _may_be_wrong(line: LineContext, event: Event) -> bool:
@@ -80,4 +84,4 @@ def _may_be_wrong(line: LineContext, event: Event) -> bool:
     if call.guessed:
         return True
     since = event.at - line.anchor.frame_at(call.answered_ns)
-    return call.answered_by == "tone" and since <= line.profile.cadence.ringback_goes_on_s * RATE_HZ
+    return call.answered_by in ("tone", "sound") and since <= line.profile.cadence.ringback_goes_on_s * RATE_HZ

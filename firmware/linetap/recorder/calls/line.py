@@ -8,9 +8,10 @@ from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.calls import redial
-from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.context import NO_FRAMES, LineContext, open_frames
 from linetap.recorder.calls.deaf import mend
 from linetap.recorder.calls.ending import end
+from linetap.recorder.calls.evidence.look import STEP
 from linetap.recorder.calls.limits import limit_frame, recommended_frame
 from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.recorder.calls.neighbours import neighbour_that_answered
@@ -37,6 +38,8 @@ class LineCalls(LineContext):
         memory = self.memory
         self.batch = batch
         end_frame = batch.frame + batch.frames
+        self.opened_before = memory.open_last
+        self.open_bits = open_frames(batch, index) if memory.look_at is not None else NO_FRAMES
         events = [*heard, *self._seen(batch, index), *self._neighbour()]
         if memory.playing is not None:
             events += memory.playing.follow(batch, index)
@@ -49,6 +52,7 @@ class LineCalls(LineContext):
             if memory.playing is not playing:  # what the old one did meanwhile is of no interest
                 events = [other for other in events if other.name not in PLAYING]
         self._deadlines_before(end_frame)
+        memory.open_last = self.open_last(end_frame)
         if self._acted:
             self._note(end_frame)
         self._permit(end_frame)
@@ -129,8 +133,9 @@ class LineCalls(LineContext):
     def _handle(self, event: Event) -> None:
         action = TABLE.get((self.memory.state, event.name))
         if action is not None:
-            self._acted = True
+            state = self.memory.state
             action(self, event)
+            self._acted |= event.name != "look" or self.memory.state != state
 
     def _deadlines_before(self, frame: int) -> None:
         """Deadlines that pass before `frame`; bounded, since each either leaves its state or moves it on."""
@@ -138,12 +143,16 @@ class LineCalls(LineContext):
             at, name = due
             if name == "deadline":
                 self.memory.deadline = None
+            elif name == "look":
+                self.memory.look_at = at + STEP
             self._handle(Event(at, name, at))
 
     def _next_deadline(self) -> tuple[int, EventName] | None:
         found: list[tuple[int, EventName]] = []
         if self.memory.deadline is not None:
             found.append((self.memory.deadline, "deadline"))
+        if self.memory.look_at is not None:
+            found.append((self.memory.look_at, "look"))
         if self.memory.state == "recording":
             found.append((limit_frame(self), "limit"))
             if (recommended := recommended_frame(self)) is not None:

@@ -13,6 +13,7 @@ from linetap.config.schema import Config
 from linetap.learned import Learned
 from linetap.notices import Notice
 from linetap.recorder.calls.call import Call, Key, State
+from linetap.recorder.calls.evidence.decision import Evidence
 from linetap.recorder.ports import AudioSource, CapturePort, VaultPort
 from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.recorder.signals.notice.played import PlayedNotice
@@ -32,6 +33,9 @@ class LineMemory(msgspec.Struct):
     deadline: int | None = None
     seen_from: int = -1  # the frame at which the last gap ended: what was before it nobody saw
     call: Call | None = None
+    evidence: Evidence = msgspec.field(default_factory=Evidence)  # of an answer, while one is awaited
+    open_last: int = -1  # the last frame, while an answer was awaited, at which the loop was open
+    look_at: int | None = None  # the frame up to which the line is looked at next for it
     playing: PlayedNotice | None = None
     heard: list[Key] = []  # digits while nobody used the line: an exchange may say who calls
     continues: str | None = None  # the call that ended by tone on a line that is still held

@@ -2,7 +2,7 @@
 """The call table: in this state, on this event, do this. Whatever is not here is ignored.
 
     idle -> ringing -> greeting -> notice_wait -> notice -> recording -> idle    incoming, answered by hook
-    idle -> off_hook -> notice_wait -> notice -> recording -> idle         outgoing: polarity, ringback and voice, time
+    idle -> off_hook -> notice_wait -> notice -> recording -> idle         outgoing: by evidence, in calls/evidence
     fax_wait    a tone that may be a fax's: the notice is held back
     tone_end    the far end hung up, and the handset is off: a flash or a voice takes it back for a while
     new_party   a second party is being called, and nothing is written until it has heard the notice
@@ -50,7 +50,10 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("off_hook", "flash"): begin.flash_before_answer,
     ("off_hook", "tone"): dialling.progress,
     ("off_hook", "tone_gone"): dialling.progress_over,
-    ("off_hook", "voice"): dialling.voice,
+    ("off_hook", "sound"): dialling.sound,
+    ("off_hook", "channel"): dialling.channel,
+    ("off_hook", "look"): dialling.look_closer,
+    ("off_hook", "pbx"): dialling.by_pbx,
     ("off_hook", "talk"): dialling.talk,
     ("off_hook", "fax"): carrier.heard,
     ("off_hook", "polarity"): dialling.by_polarity,
@@ -116,7 +119,10 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("new_party", "flash"): redial.flash_with_new_party,
     ("new_party", "tone"): dialling.progress,
     ("new_party", "tone_gone"): dialling.progress_over,
-    ("new_party", "voice"): dialling.voice,
+    ("new_party", "sound"): dialling.sound,
+    ("new_party", "channel"): dialling.channel,
+    ("new_party", "look"): dialling.look_closer,
+    ("new_party", "pbx"): dialling.by_pbx,
     ("new_party", "polarity"): dialling.by_polarity,
     ("new_party", "deadline"): dialling.by_timeout,
     ("new_party", "on_hook"): ending.end_recording,

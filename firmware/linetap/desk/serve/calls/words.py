@@ -41,6 +41,7 @@ WHY = {
     "ended_before_notice": N_("it ended before the notice"),
     "ended_during_notice": N_("it ended during the notice"),
     "not_answered": N_("it was not answered"),
+    "answer_unknown": N_("whether it was answered is not known"),
     "disk_full": N_("the unit's disk was full"),
     "retention": N_("its retention had ended"),
     "hold_ended": N_("the hold has ended"),
@@ -98,6 +99,10 @@ ANSWERED_BY = {
     "hook": N_("handset lifted"),
     "polarity": N_("polarity reversal"),
     "tone": N_("end of ringback"),
+    "pbx": N_("word of the PBX"),
+    "sound": N_("what was heard on the line"),
+    "code": N_("code that picks up a call"),
+    "unknown": N_("not known: no evidence of an answer"),
     "timeout": N_("time since the last digit"),
 }
 

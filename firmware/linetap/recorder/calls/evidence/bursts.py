@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ringback of this call, whoever makes it: its bursts, its period, and the burst that does not come.
+
+A tone that is on and off again is followed in its own frequencies alone. Talk over a burst adds to what is there and
+takes nothing away, so that neither colleagues nor a cough hide a burst; and talk in a pause, which may be as loud,
+breaks off sooner than a burst does. What the profile calls ringback is known after its first burst, any other after its
+second.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from linetap.config.numbers import AnswerNumbers, ToneShape
+from linetap.recorder.calls.evidence.look import HALF, Window, fits, lines_of, widened, within
+from linetap.ring import RATE_HZ
+
+_PER_MS = RATE_HZ // 1000
+_VOWEL = 3  # windows
+_HISTORY = 8  # bursts that are remembered
+
+
+class Burst(msgspec.Struct, frozen=True, array_like=True):
+    start: int
+    end: int
+
+
+class Missing(NamedTuple):
+    """The burst that did not come, or was cut off. `at`: the far end had answered by then; `after`: not before."""
+
+    how: Literal["burst_missing", "burst_cut"]
+    after: int
+    at: int
+
+
+class Run(msgspec.Struct):
+    """Windows in which a tone is there, a dropout bridged. Frames are the middles of windows."""
+
+    start: int
+    last: int
+    dbm0: float  # mean of what is in its lines
+    lines: list[int]
+    windows: int = 1
+    pure: int = 1  # windows with nothing else in them
+    missed: int = 0
+
+
+class Bursts(msgspec.Struct):
+    """State only. `lines` of the tone that is followed; empty: none was heard yet."""
+
+    lines: list[int] = []
+    level: float = 0.0
+    prior: tuple[int, ...] = ()  # cadence that the profile gives for it, in ms
+    run: Run | None = None  # of the tone that is followed
+    fresh: Run | None = None  # of any other, that may become it
+    covered: list[Run | None] = []  # of each ringback of the profile: as steady as a tone, under whatever else is heard
+    covered_before: list[float] = []  # what was in its lines one window before, dBm0
+    heard: list[Burst] = []  # of the group that is being heard
+    pattern: list[Burst] = []  # of the whole group before
+    period: int = 0  # frames
+    groups: int = 0
+    cut_at: int | None = None  # the last burst ended before its time, here
+    other_at: int | None = None  # another tone has been heard since the last burst
+    busy: bool = False  # what is heard is no ringback: too fast
+
+    @property
+    def rings(self) -> bool:
+        """It is a ringback, and when its next burst is due is known."""
+        return not self.busy and bool(self.heard) and (self.period > 0 or bool(self.prior))
+
+    @property
+    def last_end(self) -> int | None:
+        return self.heard[-1].end if self.heard else None
+
+    def was(self, name: str, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> bool:
+        """Whether the tone that was followed is one of this name, however short it was."""
+        return any(shape.name == name and fits(self.lines, shape.hz, numbers) for shape in shapes)
+
+    @property
+    def lone_end(self) -> int | None:
+        """Where a tone ended that may have been the first ring of one that nobody knows."""
+        return self.heard[-1].end if self.heard and not self.busy and not self.rings and self.run is None else None
+
+    def toned_at(self, now: int, within: int) -> bool:
+        """A tone is on, or was not long ago: it may yet turn out to be a busy tone."""
+        begun = [run.start for run in (self.run, self.fresh) if run is not None]
+        begun += [] if self.last_end is None else [self.last_end]
+        return any(now - at < within for at in begun)
+
+    @property
+    def in_tone(self) -> bool:
+        """What is heard now is a tone, and no vowel that looks like one for a moment."""
+        return self.run is not None or (self.fresh is not None and self.fresh.windows > _VOWEL)
+
+    @property
+    def sounds(self) -> bool:
+        """A burst may be on now."""
+        return self.run is not None
+
+    def follow(self, window: Window, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
+        if self.lines:
+            self._follow_known(window, numbers)
+        self._follow_fresh(window, shapes, numbers)
+        if not self.lines:
+            self._follow_covered(window, shapes, numbers)
+
+    def missing(self, now: int, numbers: AnswerNumbers) -> Missing | None:
+        """`now`: up to where the line was looked at."""
+        if not self.rings or self.run is not None:
+            return None
+        last = self.heard[-1]
+        if self.cut_at is not None:
+            sure = now >= self.cut_at + numbers.cut_sure_ms * _PER_MS
+            return Missing("burst_cut", last.start, self.cut_at) if sure else None
+        due = self._due()
+        return Missing("burst_missing", last.end, due) if now >= due + numbers.late_ms * _PER_MS else None
+
+    def alone(self, now: int, numbers: AnswerNumbers) -> Missing | None:
+        """One burst of a tone that nobody knows, and no other for longer than any ringback pauses."""
+        if self.busy or self.rings or self.run is not None or len(self.heard) != 1:
+            return None
+        due = self.heard[0].end + round(numbers.lone_burst_s * RATE_HZ)
+        length_ms = (self.heard[0].end - self.heard[0].start) // _PER_MS
+        whole = numbers.ring_burst_min_ms <= length_ms <= numbers.ring_period_ms[0] * 2
+        return Missing("burst_missing", self.heard[0].end, due) if whole and now >= due else None
+
+    def forget(self) -> None:
+        """The ringing is over. Should it go on all the same, it is known by its next burst."""
+        self.heard, self.run, self.cut_at, self.other_at = [], None, None, None
+
+    def _due(self) -> int:
+        """When the next burst has to begin."""
+        at = len(self.heard)
+        if self.pattern and at < len(self.pattern):
+            return self.heard[0].start + self.pattern[at].start - self.pattern[0].start
+        if self.period:
+            return self.heard[0].start + self.period
+        return self.heard[-1].end + self.prior[1] * _PER_MS
+
+    def _length(self) -> int:
+        """Of the burst that is due, in frames; 0: not known."""
+        at = len(self.heard)
+        if self.pattern:
+            of = self.pattern[at % len(self.pattern)]
+            return of.end - of.start
+        if self.prior:
+            return self.prior[0] * _PER_MS
+        return max((each.end - each.start for each in self.heard), default=0) if self.groups == 1 else 0
+
+    def _follow_known(self, window: Window, numbers: AnswerNumbers) -> None:
+        there = within(window, widened(self.lines))
+        run = self.run
+        if there >= self.level - numbers.present_db:
+            if run is None:
+                run = self.run = Run(window.at, window.at, there, self.lines, pure=0, windows=0)
+            run.last, run.missed = window.at, 0
+            run.windows += 1
+            if window.lines:
+                run.pure += 1
+                run.dbm0 += (there - run.dbm0) / run.pure
+        elif run is not None:
+            run.missed += 1
+            if run.missed * HALF >= numbers.absent_ms * _PER_MS:
+                self.run = None
+                self._close(Burst(run.start, run.last), run, numbers)
+
+    def _close(self, burst: Burst, run: Run, numbers: AnswerNumbers) -> None:
+        length, expected = burst.end - burst.start, self._length()
+        least = numbers.burst_min_ms * _PER_MS  # a first one may have been joined in its midst
+        if expected and self.groups:
+            least = max(least, round(expected * numbers.whole_share))
+        if self.rings:
+            on_time = abs(burst.start - self._due()) <= numbers.late_ms * _PER_MS
+        else:  # the second ring of a tone that nobody knows: as long as the first, or cut off
+            apart = burst.start - self.heard[-1].end if self.heard else 0
+            least = numbers.burst_min_ms * _PER_MS
+            alike = abs(run.dbm0 - self.level) <= numbers.steady_db and run.pure * 10 >= run.windows * 8
+            on_time = alike and apart > numbers.group_gap_ms * _PER_MS and len(self.heard) == 1 and length >= least
+        short = bool(expected) and bool(self.groups) and length < expected - numbers.short_ms * _PER_MS
+        pure = run.pure * 2 >= run.windows
+        covered = length >= least and length >= numbers.covered_ms * _PER_MS
+        if not covered and not (pure and (length >= least or (on_time and short))):
+            return
+        if not self.groups and self.prior and length > self.prior[0] * _PER_MS * (1 + numbers.length_tolerance):
+            self.prior = ()  # these frequencies, and another cadence
+        if pure:
+            self.level += (run.dbm0 - self.level) / 2
+        self._take(burst, numbers)
+        self.cut_at = burst.end if short and on_time else None
+        self.other_at = None
+
+    def _take(self, burst: Burst, numbers: AnswerNumbers) -> None:
+        if self.heard and burst.start - self.heard[-1].end <= numbers.group_gap_ms * _PER_MS:
+            self.heard = [*self.heard, burst][-_HISTORY:]
+            self.busy = self.busy or len(self.heard) >= numbers.busy_bursts
+            return
+        if self.heard:
+            self._end_group(burst, numbers)
+        self.heard, self.groups, self.busy = [burst], self.groups + 1, False
+
+    def _end_group(self, burst: Burst, numbers: AnswerNumbers) -> None:
+        """The group before is whole now. A first one may have been joined in its midst: the next tells its length."""
+        whole = self.heard
+        low, high = (ms * _PER_MS for ms in numbers.ring_period_ms)
+        period = burst.start - whole[0].start
+        longest = max(each.end - each.start for each in whole)
+        if self.groups == 1 and self.prior:
+            # It may have been joined in its midst, so that its start says nothing.
+            period = max(period, burst.start - whole[-1].end + self.prior[0] * _PER_MS)
+        ring = low <= period <= high and longest >= numbers.ring_burst_min_ms * _PER_MS and len(whole) <= 3
+        self.pattern = whole if ring else []
+        self.period = period if ring else 0
+
+    def _follow_fresh(self, window: Window, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
+        """A tone other than the one that is followed. It takes that one's place unless that one is known to ring."""
+        run = self.fresh
+        if not window.lines or (self.lines and self._is_followed(window)):
+            if run is not None:
+                run.missed += 1
+                if run.missed * HALF >= numbers.absent_ms * _PER_MS:
+                    self.fresh = None
+            return
+        if run is None or not _goes_on(run, window, numbers):
+            self.fresh = Run(window.at, window.at, within(window, widened(list(window.lines))), list(window.lines))
+            return
+        run.last, run.missed = window.at, 0
+        run.windows += 1
+        run.dbm0 += (window.dbm0 - run.dbm0) / run.windows
+        run.lines = sorted({*run.lines, *window.lines})
+        if len(run.lines) > numbers.lines_max:
+            self.fresh = None
+        elif (run.last - run.start) >= numbers.burst_min_ms * _PER_MS:
+            if self.rings:
+                self.other_at = run.start if self.other_at is None else self.other_at
+            else:
+                self._begin(run, shapes, numbers)
+
+    def _is_followed(self, window: Window) -> bool:
+        near = set(widened(self.lines))
+        return sum(line in near for line in window.lines) * 2 > len(window.lines)
+
+    def _follow_covered(self, window: Window, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
+        """Somebody talks all through the ringing: a tone that the profile knows is steady beneath it."""
+        known = [shape for shape in shapes if _is_ringback(shape)]
+        before = self.covered_before if len(self.covered_before) == len(known) else [0.0 for _ in known]
+        runs: list[Run | None] = self.covered if len(self.covered) == len(known) else [None for _ in known]
+        for place, shape in enumerate(known):
+            run, lines = runs[place], lines_of(shape.hz)
+            there = within(window, widened(lines))
+            if there < numbers.tone_min_dbm0 or (run is not None and abs(there - run.dbm0) > numbers.covered_db):
+                run = None
+            begins = there >= max(numbers.tone_min_dbm0, before[place] + numbers.covered_rise_db)
+            before[place] = there
+            if run is None and begins:
+                run = Run(window.at, window.at, there, lines)
+            elif run is not None:
+                run.last, run.windows = window.at, run.windows + 1
+                run.dbm0 += (there - run.dbm0) / run.windows
+                if run.last - run.start >= numbers.covered_ms * _PER_MS:
+                    self._begin(run, shapes, numbers)
+                    self.prior, run = shape.cadence_ms, None
+            runs[place] = run
+        self.covered, self.covered_before = runs, before
+
+    def _begin(self, run: Run, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
+        """This is the tone that is followed now."""
+        self.lines, self.level, self.fresh = run.lines, run.dbm0, None
+        self.run = run
+        run.pure = run.windows
+        ringback = (shape for shape in shapes if _is_ringback(shape))
+        self.prior = next((shape.cadence_ms for shape in ringback if fits(run.lines, shape.hz, numbers)), ())
+        self.heard, self.pattern, self.period, self.groups, self.cut_at = [], [], 0, 0, None
+
+
+def _is_ringback(shape: ToneShape) -> bool:
+    return shape.name == "ringback" and len(shape.cadence_ms) == 2
+
+
+def _goes_on(run: Run, window: Window, numbers: AnswerNumbers) -> bool:
+    near = set(widened(run.lines))
+    alike = all(line in near for line in window.lines)
+    return alike and abs(within(window, widened(run.lines)) - run.dbm0) <= numbers.steady_db

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answer to a call that goes out, from what its line carries: looked at every 80 ms until there is one.
+
+The order is that of the evidence's worth. Polarity and the PBX's word come as events and need no look. Then: the burst
+of ringback that does not come; music that gives way to a voice; and, where neither is heard, a voice at a number that
+answers at once, or two ends of the line that take turns. A single voice is no answer: it may be the network's.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from linetap.config.numbers import AnswerNumbers, ToneShape
+from linetap.recorder.calls.evidence.bursts import Bursts, Missing
+from linetap.recorder.calls.evidence.look import Window
+from linetap.recorder.calls.evidence.stretches import Speech
+from linetap.records import AnswerConfidence, AnsweredBy
+from linetap.ring import RATE_HZ
+
+_PER_MS = RATE_HZ // 1000
+
+# What was dialled: a number that answers without ringback, a code that picks up another's call, a number that goes
+# on after what was dialled so far, or none at all: a hotline, or a line that was lifted just as it rang. Where dial
+# tone was heard and no digit, it is a handset off its cradle, or a number that nobody could hear.
+Number = Literal["ordinary", "at_once", "pickup", "unfinished", "hotline", "unheard"]
+
+
+class Verdict(NamedTuple):
+    at: int
+    by: AnsweredBy
+    confidence: AnswerConfidence
+    evidence: tuple[str, ...]
+
+
+class Dialled(NamedTuple):
+    """`since`: of the last digit, or of the off-hook. `tone`: busy, dial, unobtainable or the like is on."""
+
+    number: Number
+    since: int
+    tone: str
+
+
+class Evidence(msgspec.Struct):
+    """State only: it is in the checkpoint."""
+
+    bursts: Bursts = msgspec.field(default_factory=Bursts)
+    speech: Speech = msgspec.field(default_factory=Speech)
+    sound: str = ""  # what the line carries now
+    sound_at: int = 0
+    music_from: int | None = None
+    music_until: int | None = None
+    music_ms: int = 0  # in all
+    network: bool = False  # a special information tone, or an announcement where nobody had answered
+    channel_at: int | None = None  # the far channel was another from here on
+
+    def heard(self, text: str, at: int) -> None:
+        """The line carries something else since `at`. Tones are followed by the looks at the line."""
+        tone, text = text, {"cadence": "tone", "cadence_over": "silence"}.get(text, text)
+        if text == "tone" and tone == "tone" and self.sound == "music":
+            return  # a note that is held
+        if self.sound == "music" and text != "music":
+            self.music_until = at
+            self.music_ms += max(0, at - self.sound_at) // _PER_MS
+        if text == "music":
+            self.music_from = at if self.music_from is None else self.music_from
+            self.music_until = None
+            self.speech.forget()
+        self.network |= text == "sit"
+        self.sound, self.sound_at = text, at
+
+    def channel(self, at: int) -> None:
+        """The noise between sounds is another one: so there is no music between them any more."""
+        if self.sound == "music" and at > self.sound_at:
+            self.heard("silence", at)
+        self.channel_at = at
+
+    def follow(self, windows: list[Window], shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
+        for window in windows:
+            last = self.bursts.last_end
+            self.bursts.follow(window, shapes, numbers)
+            if self.bursts.last_end != last:
+                self.speech.forget()  # what was said while it rang is no answer
+            self.speech.follow(window, numbers, bool(window.lines) and self.bursts.in_tone)
+
+    def judge(self, now: int, dialled: Dialled, numbers: AnswerNumbers) -> Verdict | None:
+        bursts = self.bursts
+        if dialled.tone or bursts.busy:
+            return None
+        if self.sound != "music" or bursts.prior:  # notes are no ringback
+            missing = bursts.missing(now, numbers) or bursts.alone(now, numbers)
+            if missing is not None:
+                return self._no_burst(now, missing, numbers)
+            if bursts.rings:
+                self._rings_on()
+            if bursts.rings or bursts.sounds:
+                return None
+        if self.sound == "music" and self.music_from is None:  # it was taken for music since the digits
+            self.music_from = self.sound_at = now
+        if self.music_from is not None:
+            return self._after_music(now, numbers)
+        if self.network:
+            return None
+        return self._without_ringback(now, dialled, numbers)
+
+    def anew(self) -> Evidence:
+        """Another digit: what was heard before it says nothing of the answer, only what the line carries now."""
+        return Evidence(sound=self.sound, sound_at=self.sound_at)
+
+    def lose_sight(self) -> None:
+        """A gap: a burst may have fallen into it. That it rings is known again by the next one."""
+        self.bursts.forget()
+        self.speech.forget()
+
+    @property
+    def talked_ms(self) -> int:
+        """So long somebody has spoken loudly, where nothing explains it."""
+        explained = self.network or self.music_from is not None or self.sound == "announcement"
+        return 0 if explained else self.speech.loud_ms
+
+    @property
+    def waits(self) -> bool:
+        """It rings, or plays what is heard in the place of ringing."""
+        return self.bursts.rings or self.sound == "music"
+
+    @property
+    def rings(self) -> bool:
+        return self.bursts.rings
+
+    def _rings_on(self) -> None:
+        """Whatever was heard before the last burst was no answer: a jingle, "please hold", colleagues."""
+        last = self.bursts.last_end
+        if last is None:
+            return
+        self.network = False
+        if self.music_from is not None and self.music_from < last and self.sound != "music":
+            self.music_from = self.music_until = None
+            self.music_ms = 0
+
+    def _no_burst(self, now: int, missing: Missing, numbers: AnswerNumbers) -> Verdict | None:
+        bursts = self.bursts
+        if bursts.other_at is not None and now < bursts.other_at + numbers.other_tone_ms * _PER_MS:
+            return None  # busy tone in its place would be an end and no answer
+        if self.sound == "music" and self.sound_at >= missing.after:
+            bursts.forget()  # the exchange's ringback gave way to a colour ring
+            return None
+        heard = self.sound if self.sound in ("speech", "announcement", "modem") else ""
+        heard = heard if self.sound_at >= missing.after else ""
+        speaks = self.speech.current or self.speech.before
+        at = missing.at
+        if speaks is not None and speaks.start >= missing.after:
+            at, heard = min(speaks.start, missing.at), heard or "voice"
+        channel = ("channel",) if self.channel_at is not None and self.channel_at >= missing.after else ()
+        sure: AnswerConfidence = "high" if bursts.groups > 1 or bursts.prior else "low"
+        return Verdict(at, "tone", sure, ("ringback", missing.how, *((heard,) if heard else ()), *channel))
+
+    def _after_music(self, now: int, numbers: AnswerNumbers) -> Verdict | None:
+        """A colour ring ends at the answer. A jingle ends, and then it rings."""
+        if self.sound == "music" or self.music_until is None:
+            return None
+        if self.music_ms < numbers.music_min_ms:
+            self.music_from = self.music_until = None
+            return None
+        speech = self.speech
+        channel = ("channel",) if self.channel_at is not None and self.channel_at >= self.music_until else ()
+        enough = numbers.speech_with_channel_ms if channel else numbers.speech_after_music_ms
+        if self.sound in ("speech", "announcement"):
+            enough = 0  # it has been heard long enough to be called so
+        if speech.first is not None and speech.loud_ms >= enough:
+            sure: AnswerConfidence = "high" if channel or self.sound in ("speech", "announcement") else "low"
+            return Verdict(
+                max(speech.first, self.music_until),
+                "sound",
+                sure,
+                ("music", "music_stopped", self.sound or "voice", *channel),
+            )
+        silent = now - self.music_until >= numbers.silence_after_music_ms * _PER_MS
+        if self.music_ms >= numbers.jingle_max_ms and silent and not speech.loud_ms:
+            return Verdict(self.music_until, "sound", "low", ("music", "music_stopped", "silence", *channel))
+        return None
+
+    def _without_ringback(self, now: int, dialled: Dialled, numbers: AnswerNumbers) -> Verdict | None:
+        speech, since = self.speech, dialled.since
+        if self.bursts.fresh is not None:
+            return None
+        if dialled.number == "pickup":
+            picked_up = now >= since + numbers.pickup_after_ms * _PER_MS
+            return Verdict(since, "code", "high", ("pickup_code", "no_tone")) if picked_up else None
+        if dialled.number == "unfinished":
+            return None
+        first = speech.first
+        at_once = dialled.number in ("at_once", "hotline") and now >= since + numbers.polarity_after_digit_ms * _PER_MS
+        if first is not None and at_once and speech.loud_ms >= numbers.speech_at_once_ms:
+            sure: AnswerConfidence = "high" if dialled.number == "at_once" else "low"
+            return Verdict(first, "sound", sure, (f"number_{dialled.number}", self.sound or "voice"))
+        if first is not None and self._came_with_a_channel(first, since, numbers):
+            return Verdict(first, "sound", "high", ("no_ringback", "channel", self.sound or "voice"))
+        late = first is not None and first >= since + numbers.network_speaks_ms * _PER_MS
+        if first is not None and late and speech.loud_ms >= numbers.speech_at_once_ms:
+            return Verdict(first, "sound", "low", ("no_ringback", "silence", self.sound or "voice"))
+        if self.sound == "announcement" and dialled.number in ("ordinary", "unheard"):
+            self.network = True
+            return None
+        lone = self.bursts.lone_end
+        if first is not None and lone is not None and first > lone and speech.loud_ms >= numbers.speech_at_once_ms:
+            return Verdict(first, "sound", "low", ("tone", self.sound or "voice"))
+        if speech.turn is not None and first is not None and not self.bursts.heard:
+            return Verdict(first, "sound", "low", ("no_ringback", "two_voices"))
+        return None
+
+    def _came_with_a_channel(self, first: int, since: int, numbers: AnswerNumbers) -> bool:
+        """Somebody speaks, and since shortly before the far channel has been another one: a room, another network. With
+        the last digit it becomes another one always."""
+        if self.channel_at is None or self.speech.loud_ms < numbers.speech_with_channel_ms:
+            return False
+        of_dialling = self.channel_at < since + numbers.channel_after_digit_ms * _PER_MS
+        return not of_dialling and abs(first - self.channel_at) <= numbers.channel_near_ms * _PER_MS
