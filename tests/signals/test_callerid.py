@@ -209,14 +209,18 @@ def test_the_configured_kind_decides() -> None:
         ("AC", None, False, False),
         ("A06123", None, False, False),
         ("A" + "1" * 40 + "C", None, False, False),
+        ("0612345678", NUMBER, False, True),
+        ("0612345678C", NUMBER, False, True),
+        ("0612345678#", NUMBER, False, True),
+        ("214", "214", False, True),
     ],
 )
 def test_dtmf(digits: str, number: str | None, withheld: bool, readable: bool) -> None:
     assert read_digits(digits) == CallerHeard(number, None, "dtmf", withheld, readable)
 
 
-@pytest.mark.parametrize("digits", ["", "0612345678#", "C#", "**9"])
-def test_digits_without_a_start_are_no_caller(digits: str) -> None:
+@pytest.mark.parametrize("digits", ["", "C#", "**9", "12", "12#", "1" * 25, "06123B45678", "061#45678", "C0612345678"])
+def test_digits_that_are_no_number_are_no_caller(digits: str) -> None:
     assert read_digits(digits) is None
 
 

@@ -219,6 +219,11 @@ class CallerIdNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     pause_bits: float = 25.0  # (memory) up to 20 marks between octets; longer is the message's end
     seizure_octets: int = 8  # of 30 sent; as many in a row are no speech
     digits_max: int = 24  # ours: E.164 has 15, then room for a prefix
+    # EN 300 659-1: an alerting signal (two tones, a pulse of ringing, the line reversed), a message of up to 2 s, and
+    # ringing 0.2 to 0.5 s behind it
+    before_ring_ms: int = 5000
+    bare_digits_min: int = 3  # ours: an extension; without a letter before it less is an accident
+    bare_gap_ms: int = 1000  # ours: between two digits; exchanges send one in 140 ms
 
 
 class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

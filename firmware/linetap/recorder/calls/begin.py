@@ -8,7 +8,7 @@ from linetap.recorder.calls.call import Call, Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.dialling import dialled, dials_anew
 from linetap.recorder.calls.ending import end, end_without, pass_by
-from linetap.recorder.calls.heard import look_for_caller
+from linetap.recorder.calls.heard import look_for_caller, said_from
 from linetap.recorder.signals.event import Event
 from linetap.ring import RATE_HZ
 
@@ -16,7 +16,7 @@ MOST_KEYS = 32
 
 
 def digit_on_hook(line: LineContext, event: Event) -> None:
-    """Before the first ring an exchange may say in digits who calls."""
+    """Before the first ring or between two an exchange may say in digits who calls."""
     line.memory.heard = [*line.memory.heard, Key(event.at, event.text, event.level_dbm0)][-MOST_KEYS:]
 
 
@@ -28,6 +28,7 @@ def incoming(line: LineContext, event: Event) -> None:
         anchor=line.anchor_at(event.at),
         ring_ns=line.utc_ns(event.at),
         ring_frame=event.at,
+        said_from=said_from(line, event.at),
         disposition="missed",
     )
     line.report("started", event.at)

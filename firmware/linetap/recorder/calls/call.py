@@ -66,6 +66,7 @@ class Call(msgspec.Struct, kw_only=True):
     anchor: Anchor | None = None  # None: of a checkpoint of an earlier version
     ring_ns: int | None = None
     ring_frame: int | None = None  # of the first burst, while caller ID has not been looked for
+    said_from: int | None = None  # from here on, before that burst, the exchange may have said who calls
     caller: Caller | None = None
     internal_by: InternalBy | None = None
     off_hook_ns: int | None = None

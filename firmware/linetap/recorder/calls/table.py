@@ -43,6 +43,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("idle", "digit"): begin.digit_on_hook,
     ("idle", "ringing"): begin.incoming,
     ("idle", "off_hook"): begin.outgoing,
+    ("ringing", "digit"): begin.digit_on_hook,
     ("ringing", "ringing"): begin.rings_on,
     ("ringing", "off_hook"): begin.answered_by_hook,
     ("ringing", "ring_gone"): begin.missed,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls, from the stretch between the first two ring bursts (or before the first): FSK messages and DTMF digits.
+"""Who calls, from the stretch between the first two ring bursts or before the first: FSK messages and DTMF digits.
 
 A number is given only from a message whose every octet was framed and whose checksum fits. Anything that surely was
 a caller ID and does not is reported as unreadable.
@@ -25,6 +25,7 @@ SDMF_DATE_OCTETS = 8  # MMDDHHMM before the number
 SEIZURE = 0x55
 
 _DIGITS = re.compile(r"\+?[0-9*#]+")
+_BARE = re.compile(r"([0-9]+)[C#]?")
 _DTMF = re.compile(r"([AD])([0-9*]*)(?:D[0-9*]*)?(?:B([0-9]*))?[C#]")
 
 
@@ -85,10 +86,16 @@ def read_octets(octets: list[Octet], modem: Modem, numbers: CallerIdNumbers = CA
 
 
 def read_digits(digits: str, numbers: CallerIdNumbers = CALLER_ID) -> CallerHeard | None:
-    """A or D, number, C or # (the variants in spandsp's adsi.h); a start without its stop is unreadable."""
+    """A or D, number, C or # (the variants in spandsp's adsi.h); a start without its stop is unreadable.
+
+    Some exchanges send the number without a letter before it, or without any: then it has to be all that was heard.
+    """
     found = _DTMF.search(digits)
     if found is None:
         begun = re.search(r"[AD]", digits) is not None
+        bare = _BARE.fullmatch(digits)
+        if bare is not None and numbers.bare_digits_min <= len(bare[1]) <= numbers.digits_max:
+            return CallerHeard(bare[1], None, "dtmf", False, True)
         return CallerHeard(None, None, "dtmf", False, False) if begun else None
     start, number, information = found.groups()
     # B00, B10, D1, D2, D3: restricted or not available (sources differ on which is which): a call without a number.
