@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import argparse
 import configparser
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from linetap.cli import main
+from linetap.clock import ManualClock
 from linetap.desk.copy.store import witnessed_path
+from linetap.desk.witnessing import carry as carrying
+from linetap.desk.witnessing.follow import AGAIN_S, EVERY_S
 from linetap.evidence import keys
 from sealing_rig import UNIT
 from witness_rig import write_key
@@ -98,10 +102,78 @@ def test_the_units_on_the_desks_server() -> None:
     service, timer = (configparser.ConfigParser(interpolation=None) for _ in range(2))
     service.read(UNITS / "linetap-checkpoint.service")
     timer.read(UNITS / "linetap-checkpoint.timer")
+    follows = configparser.ConfigParser(interpolation=None)
+    follows.read(UNITS / "linetap-checkpoint-follow.service")
     command = shlex.split(service["Service"]["ExecStart"])
+    assert shlex.split(follows["Service"]["ExecStart"]) == [*command, "--follow"]
     assert command[:3] == ["/usr/bin/linetap", "checkpoint", "--config"]
     assert timer["Install"]["WantedBy"] == "timers.target"
     every = subprocess.run(["systemd-analyze", "calendar", "--iterations=2", timer["Timer"]["OnCalendar"]],
                            capture_output=True, text=True, timeout=LIMIT_S, check=True).stdout  # fmt: skip
     minutes = [line.split()[-2].split(":")[1] for line in every.splitlines() if "UTC" in line and ":" in line]
     assert {int(minute) % 5 for minute in minutes} == {0}
+
+
+class Until(ManualClock):
+    """Of a follower: at each look something happens, and after the last it is told to end."""
+
+    def __init__(self, *happens: Callable[[], object]) -> None:
+        super().__init__(utc_ns=0, monotonic_ns=10**12)
+        self._happens = list(happens)
+        self.requested = False
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self._happens:
+            self._happens.pop(0)()
+        else:
+            self.requested = True
+
+
+def followed(made: Site, *happens: Callable[[], object]) -> None:
+    args = argparse.Namespace(
+        config=made.root / "desk.toml", log=[], key=None, policy=None, signers=None, ca=None, store=None, output=None
+    )
+    clock = Until(*happens)
+    assert carrying.follow(args, clock, clock) == 0
+
+
+def sizes(made: Site) -> list[str]:
+    return sorted(path.stem for path in (made.heads / UNIT).glob("*.checkpoint"))
+
+
+def test_a_head_is_carried_when_it_arrives(made: Site) -> None:
+    """One second after it is here; a busy log once a minute, and then all that has come."""
+
+    def arrives(number: int) -> None:
+        made.call(f"20261124T2257{number:02d}.123Z-L03", "2026-11-24T22:58:00.000Z")
+        shutil.copytree(made.rig.vault / "log", made.root / "logs" / UNIT, dirs_exist_ok=True)
+
+    seen: list[list[str]] = []
+    note = [lambda: seen.append(sizes(made))]
+    minute = [lambda: None] * EVERY_S
+    followed(made, *minute, lambda: arrives(1), *note, lambda: arrives(2), *note, *minute, *note)
+    assert seen == [
+        ["000000001", "000000002"],
+        ["000000001", "000000002"],
+        ["000000001", "000000002", "000000003"],
+    ]
+
+
+def test_half_a_log_and_a_witness_that_was_away(made: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tried again by itself, and no unit keeps another from being carried."""
+    tree = made.root / "logs" / UNIT / "tree.bin"
+    whole = tree.read_bytes()
+    tree.write_bytes(b"")
+    shutil.copytree(made.root / "logs" / UNIT, made.root / "logs/another")
+    capsys.readouterr()
+    followed(made, lambda: tree.write_bytes(whole), *[lambda: None] * (AGAIN_S + 1))
+    said = capsys.readouterr().out
+    assert "is not the tree of the head" in said or "tree.bin" in said
+    assert "keepers/another.key" in said
+    assert sizes(made) == ["000000001"]
+
+
+def test_to_follow_it_takes_a_desk(made: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["checkpoint", "--follow", str(made.root)]) == 2
+    assert "--follow: with --config" in capsys.readouterr().err

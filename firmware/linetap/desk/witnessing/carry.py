@@ -15,16 +15,19 @@ import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from linetap.clock import NS_PER_S, SYSTEM, Clock
 from linetap.desk import callfolder, cosigned
 from linetap.desk.witnessing import client, configured, judge, options, proofs
 from linetap.desk.witnessing import heads as store
 from linetap.desk.witnessing.client import NotCosigned
 from linetap.desk.witnessing.configured import Round
+from linetap.desk.witnessing.follow import LOOK_S, ROUND_S, Follower
 from linetap.desk.witnessing.judge import Rules
-from linetap.errors import BadInput, Refusal
+from linetap.errors import BadInput, LinetapError, Refusal
 from linetap.evidence import checkpoint
 from linetap.evidence.checkpoint import Checkpoint
 from linetap.evidence.leaflog import TREE, FileNodes
@@ -33,6 +36,7 @@ from linetap.evidence.note import BadNote, Line, Note
 from linetap.evidence.quorum import Policy, Witness
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD, Head
+from linetap.service import Stop
 
 _MOST_LOOKED = 1000  # checkpoints in which a witness's last cosignature is looked for
 
@@ -40,6 +44,9 @@ _MOST_LOOKED = 1000  # checkpoints in which a witness's last cosignature is look
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("log", type=Path, nargs="*", metavar="DIR", help="log folders of one unit, or copies")
     parser.add_argument("--config", type=Path, metavar="desk.toml", help="[witnesses]: every unit's log in one round")
+    parser.add_argument(
+        "--follow", action="store_true", help="with --config: until SIGTERM, each head as soon as it arrives"
+    )
     parser.add_argument("--key", type=Path, metavar="KEY", help="the keeper's, `linetap keygen unit`")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="the witnesses, with their URLs")
     parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names unit and keeper")
@@ -48,8 +55,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="HEADS", help="gets UNIT/SIZE.checkpoint")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
     """0 when every log has its quorum, else 1; a line for each log, and one for each witness that gave nothing."""
+    if args.follow:
+        if args.config is None:
+            raise BadInput("--follow: with --config desk.toml, whose [witnesses] names the logs")
+        return follow(args, clock, Stop())
+    signers, policy, wanted = _read(args)
+    refused = 0
+    for log, key in wanted.logs:
+        try:
+            refused += not _carried(log, key, policy, signers, wanted, proofs_too=True)
+        except (Refusal, BadInput) as error:
+            if args.config is None and isinstance(error, BadInput):
+                raise
+            refused += 1
+            _say_bad(log, error)
+    return 1 if refused else 0
+
+
+class Asked(Protocol):
+    @property
+    def requested(self) -> bool: ...
+
+
+def follow(args: argparse.Namespace, clock: Clock, stop: Asked) -> int:
+    """BadInput where nothing can be carried at the start; what breaks later is said, and tried again."""
+    found, read_ns = _read(args), clock.monotonic_ns()
+
+    def carried(log: Path, key: Path, proofs_too: bool) -> bool:
+        signers, policy, wanted = found
+        try:
+            return _carried(log, key, policy, signers, wanted, proofs_too)
+        except (LinetapError, OSError) as error:
+            _say_bad(log, error)
+            return False
+
+    follower = Follower(carried, clock)
+    while not stop.requested:
+        if clock.monotonic_ns() - read_ns >= ROUND_S * NS_PER_S:
+            read_ns = clock.monotonic_ns()
+            try:
+                found = _read(args)
+            except LinetapError as error:
+                _say_bad(args.config, error)
+        follower.look(found[2])
+        sys.stdout.flush()
+        clock.sleep(LOOK_S)
+    return 0
+
+
+def _say_bad(what: Path, error: Exception) -> None:
+    sys.stdout.write(f"BAD  {what}: {error} [{getattr(error, 'code', 'bad_input')}]\n")
+
+
+def _read(args: argparse.Namespace) -> tuple[list[Signer], Policy, Round]:
     wanted = _typed(args) if args.config is None else configured.read(args)
     signers, policy = callfolder.load_signers(wanted.signers), options.load(wanted.policy)
     client.require_urls(policy)
@@ -57,20 +117,15 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"--store {wanted.store}: not a folder; the store of the desk's copies would be right")
     if not wanted.heads.is_dir():
         raise BadInput(f"{wanted.heads}: not a folder; one for the checkpoints would be right")
-    refused = 0
-    for log, key in wanted.logs:
-        try:
-            good = carry(log, callfolder.load_private_key(key), policy, signers, wanted.heads, wanted.ca)
-            refused += not good
-            if good and wanted.store is not None:
-                count = proofs.write(log, wanted.store, Rules(policy, wanted.heads), signers)
-                sys.stdout.write(f"ok   {wanted.store}: {count} calls got their proof\n")
-        except (Refusal, BadInput) as error:
-            if args.config is None and isinstance(error, BadInput):
-                raise
-            refused += 1
-            sys.stdout.write(f"BAD  {log}: {error} [{getattr(error, 'code', 'bad_input')}]\n")
-    return 1 if refused else 0
+    return signers, policy, wanted
+
+
+def _carried(log: Path, key: Path, policy: Policy, signers: list[Signer], wanted: Round, proofs_too: bool) -> bool:
+    good = carry(log, callfolder.load_private_key(key), policy, signers, wanted.heads, wanted.ca)
+    if good and proofs_too and wanted.store is not None:
+        count = proofs.write(log, wanted.store, Rules(policy, wanted.heads), signers)
+        sys.stdout.write(f"ok   {wanted.store}: {count} calls got their proof\n")
+    return good
 
 
 def _typed(args: argparse.Namespace) -> Round:
