@@ -64,6 +64,7 @@ class PlayNotice(msgspec.Struct, frozen=True, tag="play", tag_field="verb"):
     line: int
     notice: str
     at_frame: int
+    plain: bool = False  # without the line's gain, to measure how loud it arrives
 
 
 class StopNotice(msgspec.Struct, frozen=True, tag="stop", tag_field="verb"):

@@ -35,7 +35,7 @@ class World(Stage):
     def __init__(self, folder: Path, script: Path, changes: dict[str, str] | None = None, patient: bool = True) -> None:
         super().__init__(folder, lines=load_script(script).lines, patient=patient)
         self._script = script
-        self._changes = {"greeting_max_ms = 5000": "greeting_max_ms = 0"} | (changes or {})
+        self._changes = {"greeting_max_ms = 6000": "greeting_max_ms = 0"} | (changes or {})
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -15,6 +15,7 @@ from linetap.bench.voices import Voices, default_folder
 from linetap.clock import parse_rfc3339
 from linetap.config.numbers import GreetingNumbers
 from linetap.config.schema import Config
+from linetap.notices import notices_of
 from linetap.recorder.signals.notice.greeting import greeting_end, speaks
 from linetap.ring import RATE_HZ
 from unit_rig import make_unit
@@ -122,3 +123,15 @@ def test_the_greeting_ends_where_a_pause_of_its_own_length_follows() -> None:
     assert 0 <= end - len(quiet) <= len(spoken)
     assert greeting_end(heard[: len(quiet) + len(spoken) // 2], NUMBERS) is None
     assert (speaks(heard, NUMBERS), speaks(quiet, NUMBERS), speaks(quiet[:3], NUMBERS)) == (True, False, False)
+
+
+def test_a_call_with_a_tone_before_its_notice_is_proven_by_the_words(config: Config) -> None:
+    toned = msgspec.structs.replace(config, recording=msgspec.structs.replace(config.recording, notice_tone_ms=300))
+    story = call_in(toned)
+    story.card.notices.update(notices_of(toned))
+    (record,) = story.tell().records
+    assert record.notice is not None
+    assert (record.notice.proof, record.notice.score) == ("full", 1.0)
+    ended, started = record.notice.ended_at, record.notice.started_at
+    assert ended is not None
+    assert (parse_rfc3339(ended) - parse_rfc3339(started)) / 1e6 == 1000 + 300 + 150

@@ -58,7 +58,7 @@ def unit(tmp_path: Path, run_dir: Path) -> Unit:
             notices=made.config.notices,
         )
     )
-    (tmp_path / "unit.toml").write_text(text.replace("greeting_max_ms = 5000", "greeting_max_ms = 0"))
+    (tmp_path / "unit.toml").write_text(text.replace("greeting_max_ms = 6000", "greeting_max_ms = 0"))
     save_wav(tmp_path / "lines.wav", AUDIO)
     write_events(tmp_path, EVENTS)
     return made

@@ -44,7 +44,7 @@ class Commands:
         except msgspec.DecodeError as error:
             return Refused(0, f"not a command: {error}")
         if isinstance(command, PlayNotice):
-            why = self._player.play(command.line, command.notice, command.at_frame)
+            why = self._player.play(command.line, command.notice, command.at_frame, plain=command.plain)
         else:
             why = self._player.stop(command.line, written)
         return None if why is None else Refused(command.line, why)

@@ -49,10 +49,8 @@ class Player:
         self._rows = {line.number: (row, line.channel - 1) for row, line in enumerate(lines) if not line.exempt}
         self._board = board
         self._tags = {name: notice.tag for name, notice in notices.items()}
-        self._samples = {
-            name: upsample(notice.samples) if self._decimation > 1 else notice.samples
-            for name, notice in notices.items()
-        }
+        self._samples = {name: self._as_played(notice.samples) for name, notice in notices.items()}
+        self._raised: dict[tuple[int, str], I16] = {}  # by line, where it has a gain
         self._plays: list[_Play] = []
         self.shift: int | None = None
         self._tag_row = np.zeros(len(lines), np.uint32)
@@ -63,8 +61,16 @@ class Player:
         """Whether a notice is in the stream: `shift` must then not be improved any more."""
         return any(play.start is not None for play in self._plays)
 
-    def play(self, line: int, notice: str, at_frame: int) -> str | None:
-        """Ask for a notice at ring frame `at_frame`; why not, or None. It takes the place of one being played."""
+    def raise_on(self, line: int, notice: str, samples: I16) -> None:
+        """From now on this line has the notice as these samples (8 kHz), which are as long."""
+        self._raised[line, notice] = self._as_played(samples)
+
+    def _as_played(self, samples: I16) -> I16:
+        return upsample(samples) if self._decimation > 1 else samples
+
+    def play(self, line: int, notice: str, at_frame: int, *, plain: bool = False) -> str | None:
+        """Ask for a notice at ring frame `at_frame`; why not, or None. It takes the place of one being played.
+        `plain`: without the line's gain."""
         if line not in self._rows:
             return f"line {line} is not a line of this card that is announced to"
         if notice not in self._samples:
@@ -72,7 +78,7 @@ class Player:
         row, channel = self._rows[line]
         if sum(play.row == row for play in self._plays) >= MOST_PLAYS:
             return f"line {line} has {MOST_PLAYS} notices already"
-        samples = self._samples[notice]
+        samples = self._samples[notice] if plain else self._raised.get((line, notice), self._samples[notice])
         self._plays.append(
             _Play(row, channel, self._tags[notice], samples, at_frame * self._decimation, length=len(samples))
         )

@@ -7,14 +7,13 @@ import gc
 import logging
 import os
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 from linetap import __version__, rooms
 from linetap.board import open_card
 from linetap.clock import SYSTEM
 from linetap.config.schema import Card, Config
 from linetap.errors import BadInput, DeviceFault
-from linetap.notices import load_notices
+from linetap.notices import notices_of
 from linetap.records import CaptureState, Fault
 from linetap.ring import RingWriter
 from linetap.service import START_AGAIN, StateFile, Stop, lock_of, start_logging, try_realtime
@@ -22,6 +21,7 @@ from linetap.standby import stand_by
 
 from .alsa import Codec
 from .commands import Commands
+from .gains import LineGains
 from .lights import LineLights
 from .lineaudio import LineAudio
 from .loop import Loop
@@ -69,7 +69,8 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
         state.realtime = try_realtime(PRIORITY)
         if state.realtime:
             _keep_to_one_core()
-        player = Player(card, lines, load_notices(Path(config.notices)), board)
+        player = Player(card, lines, notices_of(config), board)
+        gains = LineGains(config, lines, player)
         codec = opened.enter_context(closing(Codec(card)))
         commands = opened.enter_context(closing(Commands(config.run_path, card.number, player)))
         codec.watch(commands.fileno())
@@ -87,6 +88,7 @@ def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: St
                     state.overruns_lately = loop.overruns_lately()
                     file.write(state)
                     lights.show()
+                    gains.follow()
 
 
 def _first_state(config: Config, card: Card) -> CaptureState:

@@ -18,7 +18,7 @@ from linetap.config.named import require_lines
 from linetap.config.places import require_usual_places
 from linetap.errors import BadInput, Refusal
 from linetap.learned import Learned
-from linetap.notices import load_notices
+from linetap.notices import notices_of
 from linetap.records import PlayNotice, Refused
 from linetap.ring import RATE_HZ, RingReader
 from linetap.rooms import socket_path
@@ -98,10 +98,10 @@ def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse
 
 def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
     """The notice is asked of capture itself: on a line that was at fault the recorder plays none."""
-    notice = load_notices(Path(config.notices))[line.notice or config.recording.notice]
+    notice = notices_of(config)[line.notice or config.recording.notice]
     capture = Caller(socket_path(config.run_path, line.card))
     try:
-        capture.send(msgspec.json.encode(PlayNotice(line.number, notice.id, it.now() + _SOON)))
+        capture.send(msgspec.json.encode(PlayNotice(line.number, notice.id, it.now() + _SOON, plain=True)))
         try:
             return it.echo(notice)
         except Refusal:

@@ -77,7 +77,7 @@ class Line:
             raise self._no("the notice was disturbed while it played; start again")
         audio: I16 = np.concatenate([piece.audio for piece in heard])[started - heard[0].frame :]
         anything = msgspec.structs.replace(self._profile.proof, level_tolerance_db=200.0, echo_delay_ms=None)
-        proof = prove(audio, notice.samples, anything)
+        proof = prove(audio[notice.words_from :], notice.words, anything)
         if (
             proof.level_db is None
             or proof.delay_ms is None

@@ -147,9 +147,14 @@ notice = "ko"
 notice_delay_ms = 500
 # "notice_start": the notice itself is in the recording. "notice_end": only what follows it.
 record_from = "notice_start"
+# A tone of 1400 Hz before each notice, in ms; 0: none.
+notice_tone_ms = 0
+# How loud a notice is on the line. `linetap line learn` measures how loud it arrives there, and it is raised by what is
+# missing, 9 dB at most; on a line that was never learnt it is played as it is.
+notice_target_dbm0 = -16.0
 # Of a call that comes in, the notice waits until whoever answered has said their greeting, at most so long after the
 # answer; 0: it does not wait.
-greeting_max_ms = 5000
+greeting_max_ms = 6000
 # When the notice cannot be played: "discard" the call, or "record_and_flag" it.
 on_notice_failure = "discard"
 # Calls to these numbers, also behind a trunk prefix, are not recorded unless record_emergency is true.
@@ -304,6 +309,7 @@ discovery = false
 # [profile.fsk]
 # [profile.caller_id]
 # [profile.greeting]
+# [profile.notice]
 # [profile.proof]
 # echo_db = -6.0
 # [profile.beneath]

@@ -252,6 +252,16 @@ class ProofNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     band_high_hz: int = 3600  # above: a telephone line carries nothing
 
 
+class NoticeNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a notice is put on a line. No gain puts more on it than the output was drawn for: hardware/README.md."""
+
+    captured_db: float = -0.65  # by the drawing (board/frontend.py): what is captured of a line's level, -1.14 to -0.16
+    most_gain_db: float = 9.0  # ours: more holds down so many peaks that fewer words are understood (bench notice)
+    tone_hz: float = 1400.0  # 47 CFR 64.501, of the tone of a recording; between the columns of DTMF
+    tone_dbm0: float = -16.0  # ours: as loud as the notice
+    tone_pause_ms: int = 150  # ours: between the tone and the first word
+
+
 class GreetingNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What whoever answers says first. Measured on eight Korean greetings of espeak-ng at three speeds."""
 

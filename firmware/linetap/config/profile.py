@@ -17,6 +17,7 @@ from linetap.config.numbers import (
     GreetingNumbers,
     HealthNumbers,
     MeterNumbers,
+    NoticeNumbers,
     ProofNumbers,
     PulseNumbers,
     SoundNumbers,
@@ -61,6 +62,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     proof: ProofNumbers = ProofNumbers()
     greeting: GreetingNumbers = GreetingNumbers()
     beneath: BeneathNumbers = BeneathNumbers()
+    notice: NoticeNumbers = NoticeNumbers()
     meter: MeterNumbers = MeterNumbers()
     health: HealthNumbers = HealthNumbers()
 

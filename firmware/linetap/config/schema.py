@@ -59,8 +59,11 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     notice: str = "ko"
     notice_delay_ms: Annotated[int, Meta(ge=0, le=5000)] = 500
+    notice_tone_ms: Annotated[int, Meta(ge=0, le=1000)] = 0  # a tone before each notice; 0: none
+    # As loud a notice is to be on a line, active speech level (ITU-T P.56); a line that was never learnt has no gain.
+    notice_target_dbm0: Annotated[float, Meta(ge=-28, le=-9)] = -16.0
     # A call in: the notice waits for the end of what is said first, at most so long after the answer; 0: it does not.
-    greeting_max_ms: Annotated[int, Meta(ge=0, le=8000)] = 5000
+    greeting_max_ms: Annotated[int, Meta(ge=0, le=8000)] = 6000
     record_from: Literal["notice_start", "notice_end"] = "notice_start"
     on_notice_failure: Literal["discard", "record_and_flag"] = "discard"
     internal_pattern: str = r"^[2-8]\d{3}$"

@@ -76,6 +76,7 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "recording.notice": DERIVED, "recording.end_notice": ("notice_changed", _any),
     "recording.mark_notice": ("notice_changed", _any), "recording.notice_delay_ms": ("notice_changed", _any),
     "recording.greeting_max_ms": ("notice_changed", _any),
+    "recording.notice_tone_ms": ("notice_changed", _any), "recording.notice_target_dbm0": ("notice_changed", _less),
     "recording.record_from": ("record_less", _to("notice_end")),
     "recording.on_notice_failure": ("record_unannounced", _to("record_and_flag")),
     "recording.internal_pattern": ("internal_wider", _wider),

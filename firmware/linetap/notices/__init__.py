@@ -12,22 +12,33 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from linetap.config.numbers import NoticeNumbers
+from linetap.config.schema import Config
 from linetap.durable import kept
 from linetap.errors import BadInput
+from linetap.evidence.g711 import FULL_SCALE_DBM0
 from linetap.ring import RATE_HZ
 from linetap.wavefaults import WAVE_FAULTS
 
 LONGEST_S = 60
+_TONE_EDGE = RATE_HZ // 100  # frames in which a tone rises and falls
 
 
 @dataclass(frozen=True, eq=False)
 class Notice:
-    """`samples`: int16 at 8 kHz. `tag` names the audio in the ring: the first 32 bits of its SHA-256, never 0."""
+    """`samples`: int16 at 8 kHz. `tag` names the audio in the ring: the first 32 bits of its SHA-256, never 0.
+    `words_from`: the frame at which the words begin, behind a tone."""
 
     id: str
     text: str
     samples: npt.NDArray[np.int16]
     tag: int
+    words_from: int = 0
+
+    @property
+    def words(self) -> npt.NDArray[np.int16]:
+        """What proves that the notice was heard: a tone may be anybody's."""
+        return self.samples[self.words_from :]
 
     @property
     def frames(self) -> int:
@@ -42,6 +53,23 @@ def load_notices(folder: Path) -> dict[str, Notice]:
     if not found:
         raise BadInput(f"{folder}: no notice in it; add one with `linetap notice import`")
     return found
+
+
+def notices_of(config: Config) -> dict[str, Notice]:
+    """The unit's notices as they are played, by id: behind a tone, where the configuration wants one."""
+    found, tone_ms = load_notices(Path(config.notices)), config.recording.notice_tone_ms
+    numbers = NoticeNumbers()
+    return {name: behind_tone(notice, tone_ms, numbers) for name, notice in found.items()} if tone_ms else found
+
+
+def behind_tone(notice: Notice, tone_ms: int, numbers: NoticeNumbers) -> Notice:
+    n = RATE_HZ * tone_ms // 1000
+    amplitude = 32768 * 10 ** ((numbers.tone_dbm0 - FULL_SCALE_DBM0) / 20)
+    edge = np.minimum(1.0, np.minimum(np.arange(n), np.arange(n)[::-1]) / _TONE_EDGE)  # no click
+    tone = amplitude * edge * np.sin(2 * np.pi * numbers.tone_hz * np.arange(n) / RATE_HZ)
+    before = np.concatenate([tone, np.zeros(RATE_HZ * numbers.tone_pause_ms // 1000)]).astype(np.int16)
+    samples = np.concatenate([before, notice.samples])
+    return Notice(notice.id, notice.text, samples, tag_of(samples), len(before))
 
 
 def load_notice(path: Path) -> Notice:

@@ -14,7 +14,7 @@ from linetap.config import Config, change, config_sha256
 from linetap.durable import broken, kept
 from linetap.errors import LinetapError
 from linetap.evidence import sealed, walk
-from linetap.notices import keep_copies, load_notices
+from linetap.notices import keep_copies, notices_of
 from linetap.recorder import cardorder, checkpoint, forsuccessor
 from linetap.recorder.calls.memory import LineMemory, Names, Surroundings
 from linetap.recorder.calls.retention import default_class
@@ -110,7 +110,7 @@ class Service:
         to_vault = self.smdr.join if self.smdr is not None else self.vault
         self._names = remembered.names or Names(lifetime.newest_ns(config.vault_path), this_boot()[:4])
         around = Surroundings(
-            config, load_notices(Path(config.notices)), self.cards, self.cards, to_vault, self._clock_record,
+            config, notices_of(config), self.cards, self.cards, to_vault, self._clock_record,
             names=self._names,
         )  # fmt: skip
         for line, since_ns in linefaults.load(config.vault_path).items():

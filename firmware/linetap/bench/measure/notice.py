@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from scipy.signal import fftconvolve
 
+from linetap.bench.measure.noticeheard import greeting_rows, words_rows
 from linetap.bench.measure.row import Row
 from linetap.bench.playedlog import Played, read_played
 from linetap.bench.script import load_script
@@ -34,8 +35,9 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
     short = load_notices(notices)["ko"]
     for suffix in ("wav", "txt"):
         (folder / "notices" / f"ko.{suffix}").write_bytes((notices / f"ko.{suffix}").read_bytes())
+    plain = [*greeting_rows(voices), *words_rows(list(load_notices(notices).values()))]
     with Stage(folder) as stage:
-        stage.prepare(folder / "notices", {"greeting_max_ms = 5000": "greeting_max_ms = 0"})
+        stage.prepare(folder / "notices", {"greeting_max_ms = 6000": "greeting_max_ms = 0"})
         exchange = stage.start_exchange(script_path, folder / "exchange", voices)
         for service in ("capture", "recorder"):
             stage.start(service)
@@ -47,6 +49,7 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
     written = [late_ms(record) for record in records if record.notice]
     heard = _heard_late_ms(script_path, played, lines, short.samples)
     return [
+        *plain,
         _row("notice: first sample at hook edge + 35 + 500 ms", written, "by the ring's frames, as the record says"),
         _row("notice: as heard back on the line", heard - np.median(heard),
              f"exchange's own log of the line, less the constant echo path of {np.median(heard):.0f} ms"),

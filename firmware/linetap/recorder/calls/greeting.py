@@ -10,7 +10,7 @@ from __future__ import annotations
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.gate import ask_for_notice
 from linetap.recorder.signals.event import Event
-from linetap.recorder.signals.notice.greeting import greeting_end, speaks
+from linetap.recorder.signals.notice.greeting import has_ended
 from linetap.ring import RATE_HZ
 
 LOOKS_EVERY = 50 * FRAMES_PER_MS
@@ -33,9 +33,7 @@ def listen(line: LineContext, event: Event) -> None:
     numbers, since, now = line.profile.greeting, line.call.greeting_from, event.known
     lead, latest = numbers.lead_ms * FRAMES_PER_MS, _latest(line)
     heard = line.around.audio.stretch(line.config.number, since, now).samples
-    ended = greeting_end(heard, numbers) is not None
-    nobody = now - since >= numbers.begins_ms * FRAMES_PER_MS and not speaks(heard, numbers)
-    if ended or nobody or now + lead >= latest:
+    if has_ended(heard, numbers) or now + lead >= latest:
         ask_for_notice(line, now + lead, event)
     else:
         line.memory.deadline = now + LOOKS_EVERY

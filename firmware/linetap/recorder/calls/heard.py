@@ -84,14 +84,15 @@ def prove_notice(line: LineContext, until: int) -> None:
         return
     heard = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
     record = call.notices[-1]
-    samples = line.around.notices[record.id].samples
-    proof, numbers = prove_own(line, heard, samples)
+    notice = line.around.notices[record.id]
+    heard = heard[notice.words_from :]
+    proof, numbers = prove_own(line, heard, notice)
     record.proof, record.score, record.level_db = proof.proof, proof.score, proof.level_db
     record.delay_ms = msgspec.UNSET if proof.delay_ms is None else proof.delay_ms
     record.elsewhere_ms = msgspec.UNSET if proof.elsewhere_ms is None else proof.elsewhere_ms
     call.notice_from = None
     if proof.proof == "absent" and call.notice_whole:
-        call.deaf = call.deaf or too_quiet_for(heard, samples, numbers)
+        call.deaf = call.deaf or too_quiet_for(heard, notice.words, numbers)
     if record.began_after_answer is False:
         not_after_answer(record)
 

@@ -11,15 +11,17 @@ from __future__ import annotations
 import msgspec
 
 from linetap.config.numbers import ProofNumbers
+from linetap.notices import Notice
+from linetap.notices.linelevel import gain_db
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.signals.notice.proof import Proof, prove
 from linetap.ring import I16
 
 
-def prove_own(line: LineContext, captured: I16, notice: I16) -> tuple[Proof, ProofNumbers]:
-    """What is proven of the line itself, and by which numbers."""
-    memory, numbers = line.memory, numbers_of(line)
-    proof = prove(captured, notice, numbers)
+def prove_own(line: LineContext, captured: I16, notice: Notice) -> tuple[Proof, ProofNumbers]:
+    """What is proven of the line itself, and by which numbers. `captured`: from the notice's first word on."""
+    memory, numbers = line.memory, numbers_of(line, notice)
+    proof = prove(captured, notice.words, numbers)
     if numbers.echo_delay_ms is None:
         if proof.proof == "full" and (known := _agreed(line, proof.delay_ms)) is not None:
             memory.echo_delay_ms = known
@@ -28,19 +30,20 @@ def prove_own(line: LineContext, captured: I16, notice: I16) -> tuple[Proof, Pro
         memory.delays_ms = []
     elif proof.elsewhere_ms is not None:
         there = msgspec.structs.replace(numbers, echo_delay_ms=proof.elsewhere_ms)
-        other = prove(captured, notice, there)
+        other = prove(captured, notice.words, there)
         if other.proof == "full" and (known := _agreed(line, other.delay_ms)) is not None:
             memory.echo_delay_ms = known
             return other, there
     return proof, numbers
 
 
-def numbers_of(line: LineContext) -> ProofNumbers:
-    """Those of the profile, and what is known of the line itself."""
+def numbers_of(line: LineContext, notice: Notice) -> ProofNumbers:
+    """Those of the profile, and what is known of the line itself: with its gain the notice comes back louder."""
     numbers, memory = line.profile.proof, line.memory
     learned = line.around.learned.get(line.config.number)
     if learned is not None:
         echo_db = numbers.echo_db if learned.echo_db is None else learned.echo_db
+        echo_db += gain_db(notice.samples, learned, line.policy, line.profile.notice)
         delay_ms = numbers.echo_delay_ms if learned.echo_delay_ms is None else learned.echo_delay_ms
         numbers = msgspec.structs.replace(numbers, echo_db=echo_db, echo_delay_ms=delay_ms)
     if memory.echo_delay_ms is not None:

@@ -17,7 +17,7 @@ import msgspec
 from linetap.clock import SYSTEM, parse_rfc3339
 from linetap.config import Config, load_config, profile_of
 from linetap.errors import BadInput
-from linetap.notices import load_notices
+from linetap.notices import notices_of
 from linetap.recorder.calls.memory import Surroundings
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard, read_wav
@@ -76,7 +76,7 @@ def replay(
     if (out / "calls.jsonl").exists():
         raise BadInput(f"{out}: holds a replay already; name an empty folder")
     profiles = [profile_of(config, line.profile) for line in lines]
-    card = ReplayCard(lines, samples, levels, load_notices(Path(config.notices)), start_ns, deaf, profiles)
+    card = ReplayCard(lines, samples, levels, notices_of(config), start_ns, deaf, profiles)
     with tempfile.TemporaryDirectory(prefix="linetap-replay-") as run_dir:
         config = msgspec.structs.replace(config, vault=str(out), run_dir=run_dir)
         vault = VaultSide(config, shared, numbers, start_ns)

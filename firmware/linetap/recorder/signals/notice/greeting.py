@@ -18,6 +18,12 @@ BLOCK_MS = 10
 _BLOCK = RATE_HZ * BLOCK_MS // 1000
 
 
+def has_ended(heard: I16, numbers: GreetingNumbers) -> bool:
+    """Whether a notice may follow: the greeting is over, or nobody has begun one in its time."""
+    nobody = len(heard) >= numbers.begins_ms * RATE_HZ // 1000 and not speaks(heard, numbers)
+    return nobody or greeting_end(heard, numbers) is not None
+
+
 def greeting_end(heard: I16, numbers: GreetingNumbers) -> int | None:
     """The frame at which the first thing said has ended; None: nothing was said yet, or it goes on.
 

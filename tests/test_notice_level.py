@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How loud a notice is put on a line, and the tone before it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from linetap import learned
+from linetap.board import open_card
+from linetap.capture.gains import LineGains
+from linetap.capture.player import Player
+from linetap.config.numbers import NoticeNumbers, ProofNumbers
+from linetap.config.schema import Config, Recording
+from linetap.learned import Learned
+from linetap.notices import Notice, load_notices, notices_of
+from linetap.notices.defaults import make_default_notices
+from linetap.notices.level import level_of
+from linetap.notices.linelevel import PEAK, gain_db, raised
+from linetap.recorder.signals.notice.proof import prove
+from linetap.ring import RATE_HZ
+from unit_rig import make_unit
+
+NUMBERS, POLICY = NoticeNumbers(), Recording()
+AT = "2026-11-24T22:56:00.123Z"
+DRAWN_DB = -12.6  # of the echo, board/frontend.py
+
+
+@pytest.fixture(scope="module")
+def notice(tmp_path_factory: pytest.TempPathFactory) -> Notice:
+    return make_default_notices(tmp_path_factory.mktemp("notices"))[0]
+
+
+def gain(notice: Notice, echo_db: float | None) -> float:
+    return gain_db(notice.samples, Learned(echo_db=echo_db, learned_at=AT), POLICY, NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("echo_db", "wanted"),
+    [(None, 0.0), (-0.65, 0.0), (2.0, 0.0), (-4.65, 4.0), (-6.65, 6.0), (DRAWN_DB, 9.0), (-30.0, 9.0)],
+)
+def test_the_gain_makes_up_what_the_line_takes_within_its_bounds(
+    notice: Notice, echo_db: float | None, wanted: float
+) -> None:
+    assert gain(notice, echo_db) == wanted
+
+
+def test_a_line_that_was_never_learnt_is_played_to_as_ever(notice: Notice) -> None:
+    assert gain_db(notice.samples, None, POLICY, NUMBERS) == 0.0
+    assert raised(notice.samples, 0.0) is notice.samples
+
+
+@pytest.mark.parametrize("by_db", [3.0, 6.0, 9.0])
+def test_a_raised_notice_is_louder_and_never_beyond_the_codec(notice: Notice, by_db: float) -> None:
+    louder = raised(notice.samples, by_db)
+    assert np.abs(louder.astype(int)).max() <= PEAK
+    assert by_db - 1.5 <= level_of(louder, RATE_HZ) - level_of(notice.samples, RATE_HZ) <= by_db + 0.01
+    assert len(louder) == notice.frames
+
+
+def test_a_peak_is_turned_down_without_a_step() -> None:
+    sine = (12_000 * np.sin(2 * np.pi * 500 * np.arange(RATE_HZ) / RATE_HZ)).astype(np.int16)
+    sine[4000:4400] *= 2
+    louder = raised(sine, 9.0).astype(float)
+    assert np.abs(np.diff(louder, 2)).max() < 1.2 * (2 * np.pi * 500 / RATE_HZ) ** 2 * PEAK * 1.5
+
+
+def test_a_raised_notice_is_proven_at_its_own_level(notice: Notice) -> None:
+    heard = np.rint(raised(notice.samples, 9.0) * 10 ** (DRAWN_DB / 20)).astype(np.int16)
+    captured = np.concatenate([np.zeros(240, np.int16), heard, np.zeros(RATE_HZ, np.int16)])
+    proof = prove(captured, notice.samples, ProofNumbers(echo_db=DRAWN_DB + 9.0))
+    assert proof.proof == "full"
+    assert proof.level_db == pytest.approx(DRAWN_DB + 9.0, abs=1.5)
+
+
+# --- in capture ------------------------------------------------------------------------------------------------------
+
+
+def player_of(config: Config) -> Player:
+    lines = config.lines_of(1)
+    player = Player(config.card_number(1), lines, notices_of(config), open_card(config, 1))
+    player.set_shift(0, playback_restarted=False)
+    return player
+
+
+def loudest(player: Player, line: int, *, plain: bool = False) -> int:
+    """Of what is played on a line."""
+    assert player.play(line, "ko", 1000, plain=plain) is None
+    played = [np.frombuffer(filled, np.int16) for n in range(200) if (filled := player.fill(n * 80, 400)) is not None]
+    player.finish(10**9)
+    return int(np.abs(np.concatenate(played).reshape(-1, 2)[:, line - 1].astype(int)).max())
+
+
+def test_what_is_learnt_of_a_line_while_capture_runs_is_how_loud_it_plays_there(tmp_path: Path, run_dir: Path) -> None:
+    config = make_unit(tmp_path, run_dir).config
+    player = player_of(config)
+    gains = LineGains(config, config.lines_of(1), player)
+    gains.follow()
+    before = loudest(player, 1)
+    folder = Path(config.learned)
+    learned.save(folder, 1, Learned(echo_db=-14.0, learned_at=AT))
+    for _ in range(4):
+        gains.follow()
+    assert loudest(player, 1) > 1.5 * before
+    assert loudest(player, 2) == before  # each line has its own
+    assert loudest(player, 1, plain=True) == before  # what `line learn` asks for
+    learned.save(folder, 1, Learned(echo_db=6.0, learned_at=AT))
+    os.utime(folder, ns=(0, learned.stamp(folder) + 10**9))  # somebody learns a line twice within 4 ms in a test alone
+    for _ in range(4):
+        gains.follow()
+    assert loudest(player, 1) == before
+
+
+# --- the tone --------------------------------------------------------------------------------------------------------
+
+
+def test_a_tone_stands_before_each_notice_and_proves_nothing(tmp_path: Path, run_dir: Path) -> None:
+    config = make_unit(tmp_path, run_dir).config
+    config = msgspec.structs.replace(config, recording=msgspec.structs.replace(config.recording, notice_tone_ms=200))
+    plain, toned = load_notices(Path(config.notices))["ko"], notices_of(config)["ko"]
+    assert toned.words_from == (200 + NUMBERS.tone_pause_ms) * RATE_HZ // 1000
+    assert (toned.words == plain.samples).all()
+    assert toned.tag != plain.tag
+    tone = toned.samples[: 200 * RATE_HZ // 1000].astype(float)
+    assert np.argmax(np.abs(np.fft.rfft(tone * np.hanning(len(tone)), RATE_HZ))) == pytest.approx(1400, abs=3)
+    assert level_of(toned.samples[80:1500], RATE_HZ) == pytest.approx(NUMBERS.tone_dbm0, abs=0.5)
+
+
+def test_without_one_notices_are_as_they_lie_in_their_folder(tmp_path: Path, run_dir: Path) -> None:
+    config = make_unit(tmp_path, run_dir).config
+    assert notices_of(config)["ko"].tag == load_notices(Path(config.notices))["ko"].tag
