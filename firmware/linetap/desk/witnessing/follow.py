@@ -3,8 +3,8 @@
 round.
 
 A head that is new in LOGS/UNIT is carried within LOOK_S, at most once in EVERY_S of one log: a busy unit signs one
-every ten seconds, and each checkpoint that is carried is kept. What got no quorum is tried again after AGAIN_S; units that
-are new, and the proofs beside the copies, come with a round.
+every ten seconds, and each checkpoint that is carried is kept. What got no quorum is tried again after AGAIN_S; units
+that are new, and the proofs beside the copies, come with a round.
 """
 
 from __future__ import annotations
