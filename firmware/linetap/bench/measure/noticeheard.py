@@ -50,8 +50,8 @@ def greeting_rows(voices: Path) -> list[Row]:
     spoken, policy, numbers, rng = Voices(voices), Recording(), GreetingNumbers(), np.random.default_rng(8)
     before, after, waits = [], [], []
     for text in GREETINGS:
-        said = spoken.say(text, "ko", "staff") * 10 ** ((NEAR_DBM0 - level_of(_int16(spoken.say(text, "ko", "staff")),
-                                                                                RATE_HZ)) / 20)  # fmt: skip
+        said = spoken.say(text, "ko", "staff").astype(np.float64)
+        said *= 10 ** ((NEAR_DBM0 - level_of(_int16(said), RATE_HZ)) / 20)
         for begins_ms in BEGINS_MS:
             first, last = begins_ms * RATE_HZ // 1000, begins_ms * RATE_HZ // 1000 + _spoken_until(said)
             heard = rng.normal(0, _amplitude(NOISE_DBM0), first + len(said) + 6 * RATE_HZ)
