@@ -82,6 +82,7 @@ def test_a_layer_of_another_call_opens_nothing(house: GroupHouse) -> None:
     assert handed(house, mine, part, 1) == "key_of_another_call"
     unnamed = part.replace(f"-> linetap-call {UNIT} {OTHER_CALL}\n\n".encode(), b"")
     assert len(unnamed) < len(part)
+    assert handed(house, mine, unnamed, 1) == "key_of_another_call"
     for data, why in ((part, "key_of_another_call"), (unnamed, "does not open")):
         with house.served.site.own.begin() as db:
             partials.empty(db, mine)

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from linetap.desk.checkedcall import KEY_LIMIT_BYTES, require_of_call
 from linetap.desk.serve.release.stepfault import StepFault
 from linetap.errors import Refusal
-from linetap.evidence import group, members
+from linetap.evidence import group, members, ofcall
 from linetap.evidence.group import OtherLayer, Place
 from linetap.evidence.ofcall import OfCall
+from linetap.evidence.release import NotReleased
 
 
 def judged(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:
@@ -41,9 +42,10 @@ def is_partial(data: bytes, keys: Sequence[bytes]) -> bool:
     return True
 
 
-def custodians_left(data: bytes, call: OfCall) -> int:
+def custodians_left(data: bytes, call: OfCall, named: bool) -> int:
     """How many custodians it still takes. StepFault unless it looks like what one of them hands on, NotReleased where
-    it is of another call."""
+    it is of another call. `named`: the call is of a version whose keys name their call; of an earlier one nobody can
+    tell from outside whose it is."""
     _require_sealed(data)
     try:
         left = group.needed(data)
@@ -52,6 +54,8 @@ def custodians_left(data: bytes, call: OfCall) -> int:
     if left >= members.MOST_NEEDED:
         raise StepFault("partial_malformed", f"it still takes {left} people: no layer has been taken off")
     require_of_call(data, call)
+    if named and ofcall.read(data) is None:
+        raise NotReleased("key_of_another_call", f"it names no call, as what is handed on of {call} does")
     return left
 
 

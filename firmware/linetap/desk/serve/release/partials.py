@@ -66,10 +66,10 @@ def bring(db: Connection, about: str, data: bytes, keys: Sequence[bytes], name: 
     return made
 
 
-def hand_on(db: Connection, about: str, data: bytes, call: OfCall, name: str, at: str) -> Partial:
+def hand_on(db: Connection, about: str, data: bytes, call: OfCall, named: bool, name: str, at: str) -> Partial:
     """A custodian's partial. A second one of the same person replaces the first; one that lacks as many
     members or more begins another chain."""
-    left = custodians_left(data, call)
+    left = custodians_left(data, call, named)
     chain = chains(db, [about])[about]
     before = chain.handed
     if before is not None and (before.by == name or left >= before.left):

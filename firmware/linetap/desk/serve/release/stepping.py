@@ -157,11 +157,12 @@ async def handed(request: Request, site: Site) -> Response:
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
 
-        def do(db: Connection, found: Found, now: InForce, _known: Known) -> Subject:
+        def do(db: Connection, found: Found, now: InForce, known: Known) -> Subject:
             now_ns = site.clock.utc_ns()
             judge.stands(found, now.roles, now_ns)
             call = OfCall(found.row["unit"], found.row["call_id"])
-            made = partials.hand_on(db, found.row["id"], data, call, who.name, rfc3339(now_ns))
+            named = known.looked.call is not None and bool(known.looked.call.key.inner_sha256)
+            made = partials.hand_on(db, found.row["id"], data, call, named, who.name, rfc3339(now_ns))
             return store.subject(found.row, f"{made.left} to come")
 
         return do
