@@ -127,7 +127,7 @@ def _party(day: DayCall, begun: list[int], records: list[CallRecord]) -> Party:
         return "in time" if behind[0] <= due else "late"
     if any(at < came for at in begun[1:]):
         return "before"
-    flagged = any(getattr(record, "party_unknown", False) for record in records)
+    flagged = any(getattr(record, "party_unknown", None) is True for record in records)
     return "flagged" if flagged else "never"
 
 
