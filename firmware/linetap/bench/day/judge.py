@@ -79,10 +79,10 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
         unanswered=recorded and answer is None,
         against_policy=truth.wants == "not" and answer is not None and (recorded or bool(begun)),
         mark=recorded and truth.marked != any(mark.kind == ABUSE for record in records for mark in record.marks),
-        by=next((record.answered_by for record in records if record.answered_by), None) or "",
+        by=next((_by(record) for record in records if record.answered_by), ""),
         records=len(records),
         party=_party(day, begun, records),
-        said="; ".join(_said(record, start_ns) for record in records),
+        said=" | ".join(_said(record, start_ns) for record in records),
     )
 
 
@@ -135,14 +135,17 @@ def _ms(at: str | None, start_ns: int) -> int:
     return (parse_rfc3339(at) - start_ns) // NS_PER_MS if at else 0
 
 
+def _by(record: CallRecord) -> str:
+    """What the answer was known by, and how surely."""
+    sure = "" if record.answer is msgspec.UNSET else f", {record.answer.confidence}"
+    return f"{record.answered_by}{sure}"
+
+
 def _said(record: CallRecord, start_ns: int) -> str:
-    notices = ", ".join(
-        f"notice at {_ms(notice.started_at, start_ns) / 1000:.2f} {notice.proof}" for notice in record.notices
-    )
-    answered = (
-        ""
-        if not record.answered_at
-        else (f" answered at {_ms(record.answered_at, start_ns) / 1000:.2f} by {record.answered_by}")
-    )
-    why = f" ({record.why})" if record.why else ""
-    return f"{record.disposition}{why}{answered}{', ' + notices if notices else ''}"
+    words = [record.disposition + (f" ({record.why})" if record.why else "")]
+    if record.answered_at:
+        words.append(f"answered at {_ms(record.answered_at, start_ns) / 1000:.2f} by {_by(record)}")
+    if record.answer is not msgspec.UNSET and record.answer.evidence:
+        words.append(f"since {', '.join(record.answer.evidence)}")
+    words += [f"notice at {_ms(each.started_at, start_ns) / 1000:.2f} {each.proof}" for each in record.notices]
+    return "; ".join(words)
