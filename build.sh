@@ -24,6 +24,7 @@ readonly PACKAGES=(
   cryptsetup-bin e2fsprogs busybox-static # 1.5 MB: a card's partitions, encrypted; the shell of its initramfs
   libfuse3-dev pkg-config              # 0.5 MB, 2 MB installed: a disk that forgets what was not flushed, for power cuts
   minimodem multimon-ng libspandsp2t64 # what the detectors are held against
+  asterisk-moh-opsound-gsm             # 1.8 MB: music, which must not be taken for speech
   asterisk-core-sounds-en-wav asterisk-core-sounds-fr-wav asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav
 )
 readonly IMAGE_PACKAGES=( # only for `image` and `hil`

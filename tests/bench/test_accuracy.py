@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from anchors import spandsp
+from anchors.music import ON_HOLD
 from anchors.people import PROMPTS
-from linetap.bench.measure.accuracy import callerid, dtmf, tones
+from linetap.bench.measure.accuracy import callerid, dtmf, sounds, tones
 from linetap.bench.measure.row import Row, table
 
 PROGRAMS = ("multimon-ng", "minimodem", "sox")
@@ -86,3 +87,10 @@ def test_cadences() -> None:
     rows = by_name(tones.rows(8, 0.5))
     assert all(made.met for made in rows.values())
     assert rows["tones: busy, quiet line"].beside == {"libspandsp": 100}
+
+
+@with_anchors
+@pytest.mark.skipif(not ON_HOLD.is_dir(), reason="no music is installed (asterisk-moh-opsound-gsm)")
+def test_sounds(tmp_path: Path) -> None:
+    rows = by_name(sounds.rows(tmp_path, 6))
+    assert all(made.figure >= 85 for made in rows.values()), rows  # of so few lines; the bench has 60

@@ -94,18 +94,19 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     melody_ms: int = 3000  # ours
     music_tone_ms: int = 1200  # ours: a note held in music is shorter
     noise_chunks: int = 4  # ours: in a second of one level and a flat spectrum there is no voice
-    noise_flat_min: float = -2.5  # ours: ln of the spectrum's flatness: white noise -0.6, music -3 and less
+    noise_flat_min: float = -1.8  # ours: ln of the spectrum's flatness: white noise -0.6, music -3 and less
     noise_range_db: float = 5.0  # ours: a second of white noise or of a modem's data stays within this
     # Fitted to 2 h of asterisk's prompts in four languages, espeak-ng's Korean and English, and an hour of music, a
     # third of it with somebody's voice over it; order: `recorder/signals/sound/recent.py`. `bench accuracy` judges it.
     speech_weights: tuple[float, ...] = (
-        0.0, 64.66, -12.62, 6.172, -1.696, -0.08145, -0.1333, 0.9592, 15.71, 3.114, 4.088, -3.767, 0.3629, -0.0798,
-        1.478, 0.1884, 0.3605,
+        0.0, 55.58, -11.66, 5.215, -1.571, -0.09432, -0.04834, 0.9484, 13.41, 3.801, 4.767, -4.371, 0.3562,
+        -0.1066, 1.019, 0.1938, 0.7742,
     )  # fmt: skip
-    speech_bias: float = -29.86
+    speech_bias: float = -26.65
     score_keeps: float = 0.6  # ours: of the sum of scores from chunk to chunk
     score_min: float = 1.0  # ours: of that sum; less says nothing
     score_sure: float = 4.0  # ours: one chunk is enough
+    voice_in_music_chunks: int = 4  # ours: without a pause before it; who answers comes behind one, or goes on longer
     channel_change_db: float = 5.0  # ours: of the noise between sounds
     channel_ms: int = 768  # ours: so long it keeps its new level
     channel_quiet_windows: int = 6  # ours: of a chunk's eight are without sound, else it does not count

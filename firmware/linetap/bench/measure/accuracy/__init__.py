@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[5] / "tests"))
 
-from linetap.bench.measure.accuracy import callerid, dtmf, tones
+from linetap.bench.measure.accuracy import callerid, dtmf, sounds, tones
 from linetap.bench.measure.row import Row
 
 
@@ -21,4 +21,5 @@ def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:  # noqa: AR
         *dtmf.rows(dtmf.DIGITS, dtmf.TALK_MIN),
         *callerid.rows(folder, callerid.CALLS),
         *tones.rows(tones.TRIALS, tones.SPEECH_MIN),
+        *sounds.rows(voices, sounds.LINES),
     ]

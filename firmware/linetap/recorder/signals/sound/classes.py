@@ -26,6 +26,7 @@ class _Line(msgspec.Struct):
     """Times are frames."""
 
     sound: SoundName = "silence"
+    at: int = 0  # since when
     candidate: SoundName = "silence"
     seen: int = 0  # chunks in a row that say so
     since: int = 0  # where sound began after the last pause
@@ -117,15 +118,24 @@ class Classes:
             return None
         line.seen = line.seen + 1 if sound == line.candidate else 1
         line.candidate = sound
-        sure = sound in ("silence", "tone", "noise") or abs(line.scores) >= self._numbers.score_sure
-        if line.seen < 2 and not sure:
+        if line.seen < self._wanted(line, sound):
             return None
         before, line.sound, line.long = line.sound, sound, False
         if sound == "silence":
-            return line.last_loud
-        at = line.since if before == "silence" else max(line.since, frame - (line.seen - 1) * CHUNK)
-        line.speech_at = at
-        return at
+            line.at = line.last_loud
+        else:
+            line.at = line.since if before == "silence" else max(line.since, frame - (line.seen - 1) * CHUNK)
+            line.speech_at = line.at
+        return line.at
+
+    def _wanted(self, line: _Line, sound: SoundName) -> int:
+        """Chunks in a row that have to say so. A voice in music is most often a singer's, until there was a pause."""
+        numbers = self._numbers
+        if sound in ("silence", "tone", "noise"):
+            return 1
+        if sound == "speech" and line.sound == "music" and line.since <= line.at:
+            return numbers.voice_in_music_chunks
+        return 1 if abs(line.scores) >= numbers.score_sure else 2
 
     def _is_long(self, line: _Line, known: int) -> bool:
         return line.sound == "speech" and not line.long and known - line.speech_at >= self._announcement

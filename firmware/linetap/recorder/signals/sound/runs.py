@@ -49,7 +49,9 @@ class Told(NamedTuple):
 class RunLine:
     def __init__(self, numbers: SoundNumbers) -> None:
         self._numbers = numbers
-        self._shortest, self._surely = (_frames(ms) for ms in (numbers.run_min_ms, numbers.sit_min_ms))
+        self._shortest, self._surely, self._tune = map(
+            _frames, (numbers.run_min_ms, numbers.sit_min_ms, numbers.melody_ms)
+        )
         self._open: Run | None = None
         self._runs: list[Run] = []
         self._cadence = Cadence(numbers)
@@ -113,7 +115,7 @@ class RunLine:
         """It is longer than any vowel."""
         if self._sit([*self._runs[-2:], run]):
             return [Told("sit", self._runs[-2].start, run.level_dbm0)]
-        if not run.from_quiet:
+        if not run.from_quiet or self.melody(run.end - self._tune):
             return []
         before = self._cadence.period
         if self._cadence.begins(run.start, run.bins, run.level_dbm0):
