@@ -354,7 +354,7 @@ class Forgetful(Source):
         return Stretch(found.samples, [(first, lost, "ring_overtaken")] if lost else [])
 
 
-def test_audio_without_its_key_is_left_as_it_is(unit: Unit, caplog: pytest.LogCaptureFixture) -> None:
+def test_audio_without_its_key_is_put_away_as_it_is(unit: Unit, caplog: pytest.LogCaptureFixture) -> None:
     recorder = Recorder(unit)
     recorder.begin()
     recorder.talk(20)
@@ -362,8 +362,9 @@ def test_audio_without_its_key_is_left_as_it_is(unit: Unit, caplog: pytest.LogCa
     (recorder.folder() / sealed.KEY).unlink()
     again = after_cut(recorder)
     assert again.vault.step()
-    assert "vault_damaged" in caplog.text
-    assert sorted(path.name for path in again.folder().iterdir()) == ["audio.001.age", "open.journal"]
+    assert "nobody can open the audio" in caplog.text
+    assert [path.name for path in (again.vault_path / "unopenable" / CALL_ID).iterdir()] == ["audio.001.age"]
+    assert sorted(path.name for path in again.folder().iterdir()) == ["record.json", "record.json.sig"]
 
 
 def test_a_recorder_that_was_killed_goes_on_and_the_journal_begins_anew(unit: Unit) -> None:

@@ -10,7 +10,9 @@ import pytest
 from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, Recorder, after_cut
 
 from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
-from linetap.evidence import sealed
+from linetap.desk.verify import verify_vault
+from linetap.durable import broken
+from linetap.evidence import sealed, signers
 from linetap.recorder.ports import last_note
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.entries import Beat, next_seam
@@ -65,6 +67,33 @@ def test_with_both_journal_halves_zeroed_a_call_is_sealed_by_what_lies_in_its_fo
     assert NUMBER in str(meta(again)["caller"])
     assert again.events() == ["ended", "sealed"]
     assert not (again.folder() / sealed.OPEN).exists()
+
+
+@pytest.mark.parametrize("journal", ["there", "zeroed"])
+def test_audio_whose_key_is_gone_has_a_record_that_says_so(unit: Unit, journal: str) -> None:
+    """The disk has lost key.age. Nobody can open the audio, and it stays; the call is sealed and told of, once."""
+    recorder = in_a_call(unit)
+    if journal == "zeroed":
+        zero_journals(recorder)
+    (recorder.folder() / sealed.KEY).unlink()
+    parts = {path.name: path.read_bytes() for path in recorder.folder().glob("audio*")}
+    assert parts
+    again = after_cut(recorder)
+    assert again.vault.step()
+    record = again.record()
+    assert (record.disposition, record.why, record.files, record.recovered) == ("discarded", "key_lost", {}, True)
+    assert record.audio is not None
+    assert record.audio.gaps[0].ms >= CHUNKS * 1000 / RATE_HZ
+    put_away = again.vault_path / "unopenable" / CALL_ID
+    assert {path.name: len(path.read_bytes()) for path in put_away.iterdir()}.keys() == parts.keys()
+    assert again.events() == ["ended", "sealed"]
+    assert any(name.endswith(f"/{sealed.KEY}") for name in broken.names())
+    again.vault._log.publish()
+    allowed = signers.parse(unit.signers.read_text())
+    problems = [each for verdict in verify_vault(again.vault_path, allowed) for each in verdict.problems]
+    assert {each.code for each in problems} <= {"outbox_event"}, "whose key this rig does not name"
+    assert after_cut(again).vault.step()
+    assert again.events() == ["ended", "sealed"]
 
 
 def test_a_gate_that_the_journal_never_heard_of_is_known_by_the_folder(unit: Unit) -> None:

@@ -17,6 +17,7 @@ WHAT = {
     "lines at fault": "until somebody has looked",
     "the key list in use": "signed by the authority, and judged by `linetap keylist`",
     "signed files once more": "for the case that one of them is damaged; the files beside it are judged",
+    "audio without its key": "that nobody can open; its call's record says key_lost",
     "ballast": "room",
     "calls as a replay wrote them": "with personal data",
 }
@@ -30,6 +31,7 @@ _PLACES = [
     (r"faults/\d{2,3}\.json", "lines at fault"),
     (r"keys/taken\.json", "the key list in use"),
     (r"roles\.copy|holds/[^/]+/hold\.copy", "signed files once more"),
+    (r"unopenable/[^/]+/audio[^/]*", "audio without its key"),
     (r"ballast", "ballast"),
     (r"calls\.jsonl", "calls as a replay wrote them"),
 ]

@@ -15,7 +15,7 @@ import msgspec
 from linetap import jsontext
 from linetap.clock import NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
-from linetap.durable import files
+from linetap.durable import broken, files
 from linetap.errors import Refusal
 from linetap.evidence import age, au, g711, sealed
 from linetap.recorder.calls.call import ABUSE
@@ -31,6 +31,8 @@ from linetap.recorder.vault.journal.unheard import CHUNK_MS, POWER, Start, Unhea
 from linetap.records import Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 
+KEY_LOST = "key_lost"  # why nothing of a call can be opened
+UNOPENABLE = "unopenable"  # in the vault: by call, audio whose key is gone
 _ROUNDED_MS = 1000.0  # an end so much before the last sample is that sample
 
 Dated = Callable[[CallRecord], CallRecord]
@@ -77,9 +79,31 @@ class Recovery:
                 self._folder = folder
         if self._folder is None:
             if folder.samples:
-                raise Refusal(f"{self._path}: there is audio in it, and no {sealed.KEY}")
+                self._put_away(folder)
             for name in (sealed.META, sealed.KEY, sealed.OPEN):
                 (self._path / name).unlink(missing_ok=True)
+
+    def _put_away(self, folder: CallFolder) -> None:
+        """Audio whose key.age is gone: nobody can open it any more, and no record may name it as if. It stays in the
+        vault for whoever finds the key, and the record says what is missing."""
+        broken.tell(self._path / sealed.KEY, "it is gone, and nobody can open the audio beside it")
+        place = self._vault / UNOPENABLE / self.call_id
+        files.make_directories(self._vault, place)
+        for part in folder.parts:
+            (self._path / part.file).rename(place / part.file)
+        files.sync_directory(place)
+        files.sync_directory(self._path)
+
+    def _key_lost(self, record: CallRecord) -> CallRecord:
+        """By what was put away, also after a cut in the midst of that: a byte is a sample, or of the header."""
+        kept = self._vault / UNOPENABLE / self.call_id
+        parts = sorted(kept.iterdir()) if kept.is_dir() else []
+        if not parts:
+            return record
+        ms = sum(path.stat().st_size for path in parts) * 1000 / RATE_HZ
+        missing = self._unheard(0)
+        gap = gap_behind(0, Unheard(round(max(ms, missing.ms), 3), missing.unbounded))
+        return msgspec.structs.replace(record, disposition="discarded", why=KEY_LOST, audio=Audio(gaps=[gap]))
 
     def _lay_entry(self) -> None:
         if self._state.index is not None:
@@ -92,7 +116,7 @@ class Recovery:
         if self.is_sealed:
             record = jsontext.decode((self._path / sealed.RECORD).read_bytes(), type=CallRecord)
         else:
-            record = self._with_key(self._record_without_audio())
+            record = self._with_key(self._key_lost(self._record_without_audio()))
         seal_without_audio(self._vault, record, sign)  # or the signature that is still missing
         return record
 
