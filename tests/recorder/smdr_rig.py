@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.config.schema import Board, Card, Config, Keys, Line, Smdr
 from linetap.records import Caller, CallRecord, Direction
+from linetap.zones import zone_of
 from unit_rig import START
 
-SEOUL = ZoneInfo("Asia/Seoul")
+SEOUL = zone_of("Asia/Seoul")
 T0_NS = parse_rfc3339(START)
 NUMBER = "01012345678"
 

@@ -18,7 +18,7 @@ from linetap.config.schema import Config
 from linetap.recorder import checkpoint
 from linetap.recorder.smdr.join import SmdrJoin, SmdrMemory
 from linetap.recorder.smdr.ledger import Day
-from linetap.records import CallRecord
+from linetap.records import CallRecord, ClockRecord
 
 TWO = ({"extension": "2101"}, {"extension": "2102"})
 
@@ -132,6 +132,41 @@ def test_a_line_may_come_before_the_call_is_over_from_a_clock_that_is_wrong(off_
     rig.ends(call(1, 0, 30))
     rig.go_to(61.5)
     assert rig.smdr() == {1: raw}
+
+
+YEARS = 8 * 365 * 86_400
+
+
+@pytest.mark.parametrize("step_s", [YEARS, -YEARS, -3600])
+def test_the_clock_is_set_in_the_middle_of_a_call(step_s: int) -> None:
+    """Its record counts from its beginning, by the clock of then; the line comes by that of now."""
+    rig = Rig(config_of(*TWO))
+    raw = panasonic(0, 30)
+    rig.go_to(-5.0)
+    rig.clock.step_utc(-step_s * NS_PER_S)
+    record = call(1, -step_s, 30 - step_s, clock=ClockRecord(synced=True, stepped_ms=step_s * 1000))
+    rig.clock.step_utc(step_s * NS_PER_S)
+    rig.go_to(30.2)
+    rig.prints(raw)
+    rig.ends(record)
+    rig.go_to(33)
+    assert rig.smdr() == {1: raw}
+
+
+@pytest.mark.parametrize("wrong_s", [-YEARS, YEARS])
+def test_a_unit_whose_clock_nobody_keeps_matches_by_the_lines_arrival(wrong_s: int) -> None:
+    """The PBX names day and time; ours are of another decade. Of two calls each gets its own line."""
+    rig = Rig(config_of(*TWO), clock=ManualClock(T0_NS + wrong_s * NS_PER_S, 5 * NS_PER_S))
+    unkept = ClockRecord(synced=False)
+    lines = [panasonic(0, 30), panasonic(100, 50)]
+    for raw, start_s, end_s in zip(lines, (0, 100), (30, 150), strict=True):
+        rig.clock.advance((T0_NS + round((wrong_s + end_s + 0.2) * NS_PER_S)) - rig.clock.utc_ns())
+        rig.prints(raw)
+        rig.ends(call(1, wrong_s + start_s, wrong_s + end_s, clock=unkept))
+        for _ in range(8):
+            rig.clock.advance(NS_PER_S // 2)
+            rig.join.turn()
+    assert [record.smdr for record in rig.vault.records] == lines
 
 
 def test_a_clock_that_is_more_wrong_than_allowed() -> None:

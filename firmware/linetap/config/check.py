@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -22,6 +21,7 @@ from linetap.config.schema import Config, Keys
 from linetap.durable import kept
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import members, publickeys, unitnames
+from linetap.zones import zone_of
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MAX_KEY_BYTES = 1 << 16
@@ -242,7 +242,7 @@ def _names(config: Config, source: Source) -> None:
         if value is not None and value not in classes:
             source.add(at, f"{at[-1]}: no class {value!r}; there are {known}")
     try:
-        ZoneInfo(config.retention.zone)
+        zone_of(config.retention.zone)
     except (KeyError, ValueError, OSError):
         source.add(("retention", "zone"), f"retention.zone = {config.retention.zone!r}: no such time zone")
 
@@ -297,7 +297,7 @@ def _smdr(config: Config, source: Source) -> None:
         except BadInput as error:
             source.add(("smdr", name), f"smdr.{name}: {error}")
     try:
-        ZoneInfo(smdr.zone or "UTC")
+        zone_of(smdr.zone or "UTC")
     except (KeyError, ValueError, OSError):
         source.add(("smdr", "zone"), f"smdr.zone = {smdr.zone!r}: no such time zone")
 

@@ -12,7 +12,6 @@ import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -28,6 +27,7 @@ from linetap.errors import BadInput, Refusal
 from linetap.evidence import members
 from linetap.evidence.keylist import Epoch, KeyList, Overflow, end_of, epoch_text
 from linetap.timekeeping import require_possible
+from linetap.zones import zone_of
 
 EXAMPLE = (
     "example: linetap epoch destroy 2026-12-01 --medium /media/a/2026-12-01*.txt /media/b/2026-12-01*.txt"
@@ -206,7 +206,7 @@ def _require_date(args: argparse.Namespace, ended: str, zone: str, clock: Clock)
     why = unproven(args.vault, args.epoch, parse_rfc3339(ended))
     if why is None:
         return
-    today = from_utc_ns(clock.utc_ns()).astimezone(ZoneInfo(zone)).date().isoformat()
+    today = from_utc_ns(clock.utc_ns()).astimezone(zone_of(zone)).date().isoformat()
     if args.today != today:
         raise Refusal(
             f"{args.epoch}: only clocks say that it is over, {why}:"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from linetap import zones
 from linetap.clock import NS_PER_S, parse_rfc3339
 from linetap.errors import BadInput
 
@@ -14,7 +15,7 @@ _DAY_ONLY = len("2026-11-24")
 
 def zone_of(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name)
+        return zones.zone_of(name)
     except (ValueError, KeyError, OSError):  # what ZoneInfo raises of a name that is none
         raise BadInput(f"{name!r}: no time zone; Asia/Seoul would be right") from None
 

@@ -12,7 +12,6 @@ import itertools
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -25,6 +24,7 @@ from linetap.evidence import authority as authorities
 from linetap.evidence import members, publickeys, sshsig
 from linetap.evidence.authority import Authority
 from linetap.evidence.keys import PublicKey
+from linetap.zones import zone_of
 
 NAMESPACE = "linetap-keylist"
 LIST_LIMIT_BYTES = 4 << 20  # 20 years of days
@@ -135,7 +135,7 @@ def sound(data: bytes) -> KeyList:
     try:
         key_list = jsontext.decode(data, type=KeyList)
         days = [date.fromisoformat(epoch.day) for epoch in key_list.epochs]
-        ZoneInfo(key_list.zone)
+        zone_of(key_list.zone)
         parse_rfc3339(key_list.made_at)
     except (ValueError, KeyError, OSError) as error:  # KeyError, OSError: of ZoneInfo
         raise Malformed(f"not a key list: {error}") from None
@@ -237,7 +237,7 @@ def end_of(day: date, zone: str) -> datetime:
     if day == date.max:
         raise BadInput(f"{day}: no day comes behind it")
     after = day + timedelta(days=1)
-    return datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    return datetime(after.year, after.month, after.day, tzinfo=zone_of(zone)).astimezone(UTC)
 
 
 def epoch_text(moment: datetime) -> str:

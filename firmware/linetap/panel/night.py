@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 from linetap.clock import from_utc_ns
 from linetap.config.night import percent_at
 from linetap.config.schema import Panel
+from linetap.zones import zone_of
 
 
 class Night:
     def __init__(self, panel: Panel, zone: str) -> None:
         """`zone`: in which the hours of `panel` are meant."""
-        self._panel, self._zone = panel, ZoneInfo(zone)
+        self._panel, self._zone = panel, zone_of(zone)
 
     def percent(self, utc_ns: int) -> int:
         """Of full brightness."""

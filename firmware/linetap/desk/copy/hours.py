@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from linetap.clock import from_utc_ns
 from linetap.errors import BadInput
+from linetap.zones import zone_of
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
@@ -32,7 +33,7 @@ class Hours:
         if found is None or found.group(1, 2) == found.group(3, 4):
             raise BadInput(f"copy.night {text!r}: 20:00-06:00 would be right")
         try:
-            where = ZoneInfo(zone)
+            where = zone_of(zone)
         except (ValueError, KeyError, OSError):
             raise BadInput(f"copy.zone {zone!r}: a zone as Asia/Seoul would be right") from None
         begin, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))

@@ -16,6 +16,7 @@ from linetap.desk.custody.case import Case, Means
 from linetap.desk.custody.package import Package, private_folder, unpack
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence.publickeys import decode_recipient
+from linetap.zones import zone_of
 
 SIGNERS = "allowed_signers"
 
@@ -89,7 +90,7 @@ def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo,
     if not 0 < args.idle_minutes <= 120:
         raise BadInput(f"--idle-minutes {args.idle_minutes:g}: up to 120 would be right")
     try:
-        zone = ZoneInfo(args.zone)
+        zone = zone_of(args.zone)
     except (ZoneInfoNotFoundError, ValueError):
         raise BadInput(f"--zone {args.zone}: Asia/Seoul would be right") from None
     return zone, Means(signers, args.identity, args.recipient, args.output, args.log)

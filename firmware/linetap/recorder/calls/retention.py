@@ -7,13 +7,13 @@ What is said here is what is wanted; vault/epochs.py says which key there is for
 from __future__ import annotations
 
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 from linetap.clock import from_utc_ns
 from linetap.config.retention import class_of, default_class, longest_class
 from linetap.config.schema import Config, RetentionClass
 from linetap.evidence.keylist import end_of, epoch_text
 from linetap.records import Disposition, Retention
+from linetap.zones import zone_of
 
 __all__ = ["class_of", "days_of", "default_class", "longest_class", "retention_in", "retention_of"]
 
@@ -40,5 +40,5 @@ def _named(config: Config, name: str) -> RetentionClass:
 
 def _from(config: Config, ended_ns: int, entry: RetentionClass) -> Retention:
     zone = config.retention.zone
-    day = from_utc_ns(ended_ns).astimezone(ZoneInfo(zone)).date() + timedelta(days=entry.days)
+    day = from_utc_ns(ended_ns).astimezone(zone_of(zone)).date() + timedelta(days=entry.days)
     return Retention(class_=entry.name, epoch=day.isoformat(), until=epoch_text(end_of(day, zone)))

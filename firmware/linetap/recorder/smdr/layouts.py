@@ -15,6 +15,7 @@ from linetap.config import columns as grammar
 from linetap.config.schema import Config, Smdr
 from linetap.recorder.smdr.line import Kind, SmdrLine
 from linetap.recorder.smdr.localtime import moment, seconds_of
+from linetap.zones import zone_of
 
 Parse = Callable[[str, int], SmdrLine | None]  # raw line, UTC ns of its arrival; None: it is no call
 
@@ -32,7 +33,7 @@ _PREFIX = re.compile(r"(<[ID]>|EXT)")  # Panasonic's KX family: a caller's numbe
 def parser(config: Config) -> Parse:
     """Of the format that [smdr] names; it never raises."""
     smdr = config.smdr
-    zone = ZoneInfo(smdr.zone or config.retention.zone)
+    zone = zone_of(smdr.zone or config.retention.zone)
     parse = _by_columns(smdr, zone) if smdr.format == "columns" else _panasonic(zone)
 
     def guarded(raw: str, arrived_ns: int) -> SmdrLine | None:

@@ -11,7 +11,6 @@ when a call that ran over midnight, or a late line, says something else.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -23,6 +22,7 @@ from linetap.recorder.smdr import coverage
 from linetap.recorder.smdr.line import SmdrLine
 from linetap.recorder.smdr.match import CallTimes, Matcher, times_of
 from linetap.records import CallRecord, PbxDay
+from linetap.zones import zone_of
 
 MOST_ENTRIES = 200  # of each kind a day: more is not read by anybody, and the checkpoint holds them
 MOST_LATE = 200
@@ -117,7 +117,7 @@ class Ledger:
     def __init__(self, config: Config, matcher: Matcher, memory: LedgerMemory | None = None) -> None:
         self.memory = memory or LedgerMemory()
         self._matcher = matcher
-        self._zone = ZoneInfo(config.retention.zone)
+        self._zone = zone_of(config.retention.zone)
 
     def day_at(self, utc_ns: int) -> Day:
         name = self.name_at(utc_ns)

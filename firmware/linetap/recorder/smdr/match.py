@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 
 import msgspec
+from msgspec import UNSET
 
-from linetap.clock import NS_PER_S, parse_rfc3339
+from linetap.clock import NS_PER_MS, NS_PER_S, parse_rfc3339
 from linetap.config.schema import Config, Line
 from linetap.recorder.smdr.line import SmdrLine
 from linetap.records import CallRecord
+from linetap.timekeeping import is_unkept
 
 DURATION_SLACK_S = 10.0  # ours: the PBX counts from another moment of the answer, and to its own on-hook
 DURATION_SLACK_SHARE = 0.1
@@ -32,11 +34,17 @@ class CallTimes(msgspec.Struct, frozen=True, kw_only=True):
     continues: bool  # its beginning is another record's
     cut_off: bool = False  # by a power cut: when it was over nobody knows
     number: str  # dialled, or the caller's
+    unkept: bool = False  # by a clock that nobody kept: what the PBX says of the time of day cannot be held against it
 
 
 def times_of(record: CallRecord) -> CallTimes:
+    """By the clock of the call's end, which the PBX's line arrives by: a record's own times are by that of its
+    beginning."""
     starts = [parse_rfc3339(text) for text in (record.ring_at, record.off_hook_at, record.answered_at) if text]
     ended = parse_rfc3339(record.ended_at) if record.ended_at else max(starts, default=0)
+    stepped_ms = record.clock.stepped_ms if record.clock is not None else UNSET
+    stepped_ns = 0 if stepped_ms is UNSET else stepped_ms * NS_PER_MS
+    starts, ended = [start + stepped_ns for start in starts], ended + stepped_ns
     caller = record.caller.number if record.caller is not None else None
     return CallTimes(
         line=record.line,
@@ -45,8 +53,17 @@ def times_of(record: CallRecord) -> CallTimes:
         answered=record.answered_at is not None,
         continues=record.continues is not None,
         cut_off=record.ended_by == "power",
+        unkept=is_unkept(record.clock, ended),
         number=(caller if record.direction == "in" else record.dialled) or "",
     )
+
+
+def _started_ns(call: CallTimes, told: SmdrLine) -> int:
+    """When the PBX's call began, by our clock: by the PBX's own words. Where
+    nobody kept our clock by the arrival of the line, since it is printed when its call ends."""
+    if not call.unkept:
+        return told.started_ns
+    return told.arrived_ns - (told.duration_s or 0) * NS_PER_S
 
 
 class Matcher:
@@ -83,9 +100,10 @@ class Matcher:
             return None
         if told.arrived_ns < min(call.starts_ns) - EARLY_NS:
             return None
-        start_off = min(abs(told.started_ns - start) for start in call.starts_ns) / NS_PER_S
+        started_ns = _started_ns(call, told)
+        start_off = min(abs(started_ns - start) for start in call.starts_ns) / NS_PER_S
         if call.continues:
-            start_off = abs(told.started_ns + (told.duration_s or 0) * NS_PER_S - call.ended_ns) / NS_PER_S
+            start_off = abs(started_ns + (told.duration_s or 0) * NS_PER_S - call.ended_ns) / NS_PER_S
         duration_off = self._duration_off(call, told)
         if start_off > self._tolerance_s or duration_off is None:
             return PART_S + (call.ended_ns - min(call.starts_ns)) / NS_PER_S if self.is_part(call, told) else None
@@ -105,10 +123,11 @@ class Matcher:
         if line is None or told.duration_s is None or not self._names(line, told):
             return False
         first, tolerance_ns = min(call.starts_ns), self._tolerance_s * NS_PER_S
-        told_end = told.started_ns + told.duration_s * NS_PER_S
+        started_ns = _started_ns(call, told)
+        told_end = started_ns + told.duration_s * NS_PER_S
         printed = first + round((told.duration_s - self._slack_s) * NS_PER_S) <= told.arrived_ns
         printed = printed and first <= told.arrived_ns <= call.ended_ns + PRINTED_NS
-        return printed and first - tolerance_ns <= told.started_ns and told_end <= call.ended_ns + tolerance_ns
+        return printed and first - tolerance_ns <= started_ns and told_end <= call.ended_ns + tolerance_ns
 
     def _duration_off(self, call: CallTimes, told: SmdrLine) -> float | None:
         if told.duration_s is None or call.continues:

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -30,6 +29,7 @@ from linetap.evidence.members import Group
 from linetap.recorder.calls.retention import days_of, longest_class
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.records import KeyListState, Retention
+from linetap.zones import zone_of
 
 TAKEN = "keys/taken.json"  # in the vault
 CLOCKS_DIFFER_NS = 3600 * NS_PER_S  # the authority's from ours, at most
@@ -204,7 +204,7 @@ class Epochs:
             return None
         if (found := self._list) is None:
             return KeyListState()
-        today = from_utc_ns(utc_ns).astimezone(ZoneInfo(self._config.retention.zone)).date()
+        today = from_utc_ns(utc_ns).astimezone(zone_of(self._config.retention.zone)).date()
         fit = found.days_that_fit(longest_class(self._config).days, today)
         return KeyListState(version=found.version, last_day=found.epochs[-1].day, fits_days=fit)
 

@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from linetap.clock import from_utc_ns, parse_rfc3339
 from linetap.config.schema import Config
@@ -27,6 +26,7 @@ from linetap.recorder.smdr.layouts import parser
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.log import UnitLog
 from linetap.records import CallRecord, Retention
+from linetap.zones import zone_of
 
 MOST_OPEN = 8  # segments being filled: the classes of today, and those of yesterday at midnight
 
@@ -38,7 +38,7 @@ class Index:
         self._log, self._adopted = unit_log, False
         self._root = config.vault_path / index.FOLDER
         self._epochs = epochs
-        self._zone = ZoneInfo(config.retention.zone)
+        self._zone = zone_of(config.retention.zone)
         self._extensions = {line.number: line.extension or "" for line in config.line}
         self._parse_smdr = parser(config)
         self._open: OrderedDict[Place, _Segment] = OrderedDict()
