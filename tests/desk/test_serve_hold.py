@@ -85,6 +85,7 @@ def test_from_the_form_to_the_units_word(house: ReleaseHouse, clock: ManualClock
     assert vault.get(f"/hold/{hold_id}/hold.command").content == data
     page = vault.get(f"/hold/{hold_id}").text
     assert f"linetap command send {hold_id}.command --config desk.toml" in page
+    assert f"linetap hold check holds/{CALL_ID} calls/{CALL_ID} --identity" in page
     teller = Teller(house.desk.root / "unit", unit=UNIT)
 
     def tell(**more: Any) -> None:

@@ -118,7 +118,8 @@ async def _one(request: Request, site: Site, error: Exception | None = None) -> 
     expired = row["command_expires"] is not None and judge.is_over(row["command_expires"], now_ns)
     return site.pages.page(
         request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=words,
-        mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row), officers=together,
+        mine=asked.is_for(who.name, who.roles), expired=expired, wrap=_wrap(row), sign=_sign(row), check=_check(row),
+        officers=together,
         chain=asked.chain, error=None if error is None else said(site, request, error),
     )  # fmt: skip
 
@@ -129,6 +130,11 @@ def _wrap(row: Mapping[str, Any]) -> str:
     words = " ".join(f"{name} {shlex.quote(value)}" for name, value in said.items())
     call = f"calls/{shlex.quote(row['call_id'])}"
     return f"linetap hold wrap {call} --identity EPOCH.txt --to age1... {words} --key officer.key"
+
+
+def _check(row: Mapping[str, Any]) -> str:
+    call_id = shlex.quote(row["call_id"])
+    return f"linetap hold check holds/{call_id} calls/{call_id} --identity HOLD.txt --key officer.key"
 
 
 def _sign(row: Mapping[str, Any]) -> str:
