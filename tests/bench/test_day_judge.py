@@ -48,6 +48,8 @@ def record(*notices: int, proof: Any = "full", **more: Any) -> CallRecord:
         ({}, [record(ANSWER_MS + 700)], []),
         ({}, [record(ANSWER_MS + 3000)], []),
         ({}, [record(ANSWER_MS + 3001)], ["announced late"]),
+        ({"late_ms": 6500}, [record(ANSWER_MS + 6500)], []),
+        ({"late_ms": 6500}, [record(ANSWER_MS + 6501)], ["announced late"]),
         ({}, [record(ANSWER_MS - 1)], ["full_wrongly", "announced before"]),
         ({}, [record(ANSWER_MS - 1, proof="early")], ["announced before"]),
         ({}, [record(ANSWER_MS - 5000, ANSWER_MS + 900)], ["announced before"]),

@@ -89,7 +89,7 @@ class Table:
         outgoing, calls = max(1, self.total("outgoing")), max(1, self.calls)
         return [
             _row("outgoing: announced before the answer, late or never", 100 * self.total("outgoing wrong") / outgoing,
-                 "%", 1.0, f"of {outgoing} outgoing calls; late is more than 3 s after the answer"),
+                 "%", 1.0, f"of {outgoing} outgoing calls; late is 3 s behind the answer, 6.5 s where staff greets"),
             _row("notice full that who answered could not hear", self.total("full_wrongly"), "", 0,
                  f"of {calls} calls; a record that says began_after_answer = false is not counted"),
             _row("recorded though nobody answered", 100 * self.total("unanswered") / calls, "%", 0.2,

@@ -149,4 +149,4 @@ def _in(draw: Draw, wants: Wants, why: str = "", **keys: Any) -> Sketch:
     kind = draw.pick(TOLD)
     caller = CallerId() if kind == "none" else CallerId(kind=kind, number="010" + draw.digits(8))
     base: dict[str, Any] = {"rings": draw.whole(1, 4), "caller_id": caller}
-    return Sketch(call=Call(line=1, start_s=0, direction="in", **base | keys), wants=wants, why=why)
+    return Sketch(call=Call(line=1, start_s=0, direction="in", **base | keys), wants=wants, why=why, greeted=True)

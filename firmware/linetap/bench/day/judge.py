@@ -7,12 +7,11 @@ from typing import Literal
 
 import msgspec
 
-from linetap.bench.day.truth import DayCall
+from linetap.bench.day.truth import LATE_MS, DayCall
 from linetap.clock import NS_PER_MS, parse_rfc3339
 from linetap.recorder.calls.call import ABUSE
 from linetap.records import CallRecord
 
-LATE_MS = 3000
 NEAR_MS = 1000  # a record may begin so much before its call: never, but rounding
 AFTER_MS = 12_000  # a missed call is known so late; a record that begins behind the call is still of it
 Party = Literal["in time", "before", "late", "never", "flagged", ""]
@@ -110,10 +109,10 @@ def _announced(day: DayCall, begun: list[int]) -> tuple[Announced, int | None, b
         return "", after, False
     first_party = "transferred" not in truth.kind  # a colleague need not be told
     if any(at < answer for at in begun):
-        return "before", after, after is not None and after <= LATE_MS
+        return "before", after, after is not None and after <= truth.late_ms
     if after is None:
         return ("never" if first_party or not truth.parties_ms else ""), None, False
-    return ("in time" if after <= LATE_MS or not first_party else "late"), after, False
+    return ("in time" if after <= truth.late_ms or not first_party else "late"), after, False
 
 
 def _party(day: DayCall, begun: list[int], records: list[CallRecord]) -> Party:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from linetap.bench.callsounds import Party
 from linetap.bench.day.draw import GREETINGS, OFFICE_TALK, PLEASE_HOLD, TALKS, Draw
 from linetap.bench.day.truth import Sketch, Wants
@@ -144,7 +146,7 @@ def hotline(draw: Draw) -> Sketch:
 def pick_up(draw: Draw) -> Sketch:
     """`*7`: a call that rings at a colleague's desk is taken here; the citizen is on the line at once."""
     keys = draw.talk(digits="*7" + draw.pick(["", draw.internal()]), ringback=False, progress_s=draw.between(0.4, 1.2))
-    return out("recorded", **keys)
+    return msgspec.structs.replace(out("recorded", **keys), greeted=True)
 
 
 def quick_hang_up(draw: Draw) -> Sketch:

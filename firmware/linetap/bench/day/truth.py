@@ -15,6 +15,9 @@ from linetap.bench.voices import Voices
 # What has to become of it. `either`: a party was on the line for so short a time, or is a machine, that both are right.
 Wants = Literal["recorded", "not", "either"]
 NOTICE_KEY = "**1"  # the default
+LATE_MS = 3000  # after the answer
+# Where staff greets first, the notice waits for the greeting's end, at most recording.greeting_max_ms (6000).
+LATE_GREETED_MS = 6500
 SHORT_MS = 4000  # whoever hangs up so soon after the answer cannot have had the whole notice
 
 
@@ -26,6 +29,7 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""  # of one that is not to be recorded: internal, emergency, fax, modem
     told: bool = True  # whoever comes on the line later has to hear the notice too
     marked: bool = False  # staff marks it as abusive
+    greeted: bool = False  # staff speaks first
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +40,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     ended_ms: int
     answer_ms: int | None  # when the far party answered; None: never
     parties_ms: list[int] = []  # when another party came on the line
+    late_ms: int = LATE_MS  # a notice that begins later than so after the answer, or after a party has come, is late
     keys_ms: list[int] = []  # when staff asked for the notice by key
     marked: bool = False
     says: list[tuple[str, int, int]] = []  # who speaks, from when to when
@@ -65,6 +70,7 @@ def truth_of(kind: str, sketch: Sketch, call: Call, voices: Voices) -> Truth:
         ended_ms=times.end,
         answer_ms=answer,
         marked=sketch.marked,
+        late_ms=LATE_GREETED_MS if sketch.greeted else LATE_MS,
         parties_ms=[]
         if answer is None or not sketch.told
         else [answer + round(party.at_s * 1000) for party in call.party],
