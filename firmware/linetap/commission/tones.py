@@ -29,14 +29,14 @@ _HEAD = """\
 """
 _ALONE = "# These are all the tones that such a line knows: Korea's were left out.\n"
 _KEPT = "\n# Korea's public network, which is heard through the PBX on calls to the outside.\n"
-_DROPPED = "# Left out of Korea's, because a tone of the PBX is so near: {names}.\n"
+_DROPPED = "# Left out of Korea's, because a tone of the PBX is the same to the detector: {names}.\n"
 _SLOWER = "\n[profile.cadence]\n# A tone without a pause must last longer than the bursts that have its frequencies.\n"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     raw = argparse.RawDescriptionHelpFormatter
-    made = "a profile from recordings, one of each tone, several periods long"
+    made = "a profile from recordings, several periods of each tone; a tone may have several"
     verb = verbs.add_parser("learn", help=made, description=made, epilog=_EXAMPLE, formatter_class=raw)
     verb.add_argument("tones", nargs="+", metavar="TONE=FILE.wav", help=f"TONE is {', '.join(NAMES)}; 8 kHz, 16 bit")
     verb.add_argument("--name", required=True, metavar="NAME", help="what lines call the profile")
@@ -64,21 +64,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _files(words: list[str]) -> dict[str, Path]:
-    """In the order of Korea's tones, whatever order they were given in."""
-    files: dict[str, Path] = {}
+def _files(words: list[str]) -> list[tuple[str, Path]]:
+    """In the order of Korea's tones, whatever order they were given in; several of one name in theirs."""
+    files: list[tuple[str, Path]] = []
     problems: list[str] = []
     for word in words:
         name, _, path = word.partition("=")
         if name not in NAMES or not path:
             problems.append(f"{word}: TONE=FILE.wav would be right, TONE one of {', '.join(NAMES)}")
-        elif name in files:
-            problems.append(f"{word}: {name} is given already, as {files[name]}")
+        elif other := next((name for name, given in files if given == Path(path)), ""):
+            problems.append(f"{word}: the file is given already, as {other}; each file once would be right")
         else:
-            files[name] = Path(path)
+            files.append((name, Path(path)))
     if problems:
         raise BadInput("\n".join(problems))
-    return {name: files[name] for name in NAMES if name in files}
+    return sorted(files, key=lambda each: NAMES.index(each[0]))
 
 
 def _check_name(name: str) -> None:
@@ -88,11 +88,11 @@ def _check_name(name: str) -> None:
         raise BadInput(f"--name {name}: is built in; another name would be right")
 
 
-def _hear(files: dict[str, Path], line: int | None) -> list[Heard]:
+def _hear(files: list[tuple[str, Path]], line: int | None) -> list[Heard]:
     """Every recording's problem, not the first one's alone."""
     heard: list[Heard] = []
     problems: list[str] = []
-    for name, path in files.items():
+    for name, path in files:
         try:
             heard.append(tones_heard.measure(name, path, tones_heard.read(path, line)))
             sys.stderr.write(heard[-1].line() + "\n")

@@ -15,19 +15,24 @@ from linetap.errors import BadInput
 
 NAMES = tuple(shape.name for shape in KR_TONES)
 _PERIODS = {"busy": 3, "congestion": 3}  # as of Korea's: these end a call
+_ENDS = {"busy", "congestion", "unobtainable"}
 _DIAL_MARGIN_MS = 100
+_SAME = 0.05  # lengths that differ by less are one tone's, heard twice
 _CADENCE = KR_PSTN.cadence
 
 
 class Learnt(NamedTuple):
     profile: Profile
     kept: tuple[ToneShape, ...]  # of them, Korea's
-    dropped: tuple[str, ...]  # Korea's that those of the PBX take the place of
+    dropped: tuple[str, ...]  # Korea's that the detector could not tell from one of the PBX
 
 
 def learn(name: str, heard: list[Heard], alone: bool) -> Learnt:
     """`alone`: without Korea's. BadInput names two tones that the detector could not tell from one another."""
-    own = _known(_one_frequency(heard))
+    own = _known(_one_frequency(heard) if alone else _between(_one_frequency(heard)))
+    twice = {i for i in range(len(own)) for j in range(i) if own[i].name == own[j].name and _too_near(own[i], own[j])}
+    heard = [each for i, each in enumerate(heard) if i not in twice]  # two recordings of one tone are one
+    own = [shape for i, shape in enumerate(own) if i not in twice]
     problems = [
         f"{heard[i].path} and {heard[j].path}: {own[i].name} and {own[j].name} are one tone to the detector, "
         f"{_told(own[i])} and {_told(own[j])}; recordings of two tones would be right"
@@ -37,7 +42,8 @@ def learn(name: str, heard: list[Heard], alone: bool) -> Learnt:
     ]
     if problems:
         raise BadInput("\n".join(problems))
-    kept = () if alone else tuple(_settled(shape, own) for shape in KR_TONES)
+    kept = [] if alone else [_settled(shape, own) for shape in KR_TONES]
+    kept = [_named(shape, own) for shape in kept]
     stay = tuple(shape for shape in kept if not any(_displaces(mine, shape) for mine in own))
     dropped = tuple(shape.name for shape in kept if shape not in stay)
     tones = tuple(_known([*own, *stay]))
@@ -54,8 +60,8 @@ def _one_frequency(heard: list[Heard]) -> list[ToneShape]:
             groups.append([each])
         else:
             group.append(each)
-    mean = {each.name: _mean([some.hz for some in group]) for group in groups for each in group}
-    return [ToneShape(each.name, mean[each.name], each.elements_ms, 0) for each in heard]
+    mean = {id(each): _mean([some.hz for some in group]) for group in groups for each in group}
+    return [ToneShape(each.name, mean[id(each)], each.elements_ms, 0) for each in heard]
 
 
 def _mean(hz: list[Hz]) -> Hz:
@@ -68,6 +74,24 @@ def _settled(shape: ToneShape, own: list[ToneShape]) -> ToneShape:
     return msgspec.structs.replace(shape, hz=near)
 
 
+def _between(own: list[ToneShape]) -> list[ToneShape]:
+    """A lone frequency so near to one of Korea's that 40 ms tell them apart only by chance goes halfway to it."""
+    halfway: list[ToneShape] = []
+    for mine in own:
+        beside = [shape.hz for shape in KR_TONES if len(shape.hz) == len(mine.hz) == 1 and not _near(shape.hz, mine.hz)]
+        near = next((hz for hz in beside if abs(hz[0] - mine.hz[0]) <= 2 * KR_PSTN.tones.tolerance * hz[0]), mine.hz)
+        halfway.append(msgspec.structs.replace(mine, hz=_mean([mine.hz, near])))
+    return halfway
+
+
+def _named(korean: ToneShape, own: list[ToneShape]) -> ToneShape:
+    """Korea's shape under the PBX's name, where both say that nobody will answer and the detector cannot choose."""
+    for mine in own:
+        if _too_near(mine, korean) and {mine.name, korean.name} <= _ENDS:
+            return msgspec.structs.replace(korean, name=mine.name)
+    return korean
+
+
 def _known(shapes: list[ToneShape]) -> list[ToneShape]:
     """With known_after: Korea's rules, and so many elements more as another tone of the frequency has, too."""
     known: list[ToneShape] = []
@@ -78,7 +102,8 @@ def _known(shapes: list[ToneShape]) -> list[ToneShape]:
             after = min(1, elements)
         elif shape.name == "call_waiting":
             after = max(0, elements - 1)
-        others = [other for other in shapes if other is not shape and other.cadence_ms and _near(other.hz, shape.hz)]
+        others = [other for other in shapes if other.name != shape.name and other.cadence_ms]
+        others = [other for other in others if _near(other.hz, shape.hz)]
         while after < elements and any(_begins_like(shape, other, after) for other in others):
             after += 1
         known.append(msgspec.structs.replace(shape, known_after=after))
@@ -94,7 +119,13 @@ def _too_near(a: ToneShape, b: ToneShape) -> bool:
 
 
 def _displaces(mine: ToneShape, korean: ToneShape) -> bool:
-    return _near(mine.hz, korean.hz) and (mine.name == korean.name or _too_near(mine, korean))
+    """Two of one name may stand side by side, unless they are the same; two names for one tone may not."""
+    if not _too_near(mine, korean):
+        return False
+    return mine.name != korean.name or (
+        len(mine.cadence_ms) == len(korean.cadence_ms)
+        and all(abs(a - b) <= _SAME * b for a, b in zip(mine.cadence_ms, korean.cadence_ms, strict=True))
+    )
 
 
 def _begins_like(shape: ToneShape, other: ToneShape, elements: int) -> bool:

@@ -27,7 +27,7 @@ KR_TONES = (
 
 
 class CadenceNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    tolerance: float = 0.15  # ours: +-10 % are to be accepted
+    tolerance: float = 0.20  # ours: PBXs keep their own time
     slack_ms: int = 25  # ours: an edge is found within 10 ms, and noise costs a window
     bridge_ms: int = 45  # ours: a click spoils up to three windows; the shortest pause is 90 ms
     burst_min_ms: int = 110  # ours: the shortest burst is 180 ms; speech holds a pair for less

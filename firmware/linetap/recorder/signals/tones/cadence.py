@@ -2,6 +2,7 @@
 """From stretches of a tone and of its absence to named tones, for one line.
 
 Every tone of the profile is followed at once; which of those with the same frequencies it is, the lengths decide.
+Several may have one name, a PBX's ringback and the exchange's: whichever of them it is, that name is heard.
 Times are frames. `known` of what is said here is the caller's: what it has analysed up to.
 """
 
@@ -165,24 +166,47 @@ class ToneLine(msgspec.Struct):
 
     def _element(self, plan: Plan, began: int, end: int, burst: bool, said: list[Said]) -> None:
         """A burst or a pause has its length: every shape of this code goes on or starts over."""
+        fitting: dict[str, list[int]] = {}
+        lost = False
         for place, (shape, fit) in enumerate(zip(plan.shapes, self.fits, strict=True)):
             if plan.codes[place] != self.code or not shape.cadence_ms:
                 continue
             if place == self.heard and burst:
                 self.heard_end = end
-            if not self._fits(plan, shape, fit, began, end, burst):
-                if place == self.heard:
-                    self._gone(plan, said)
-                continue
-            # A pause is over when the next burst is certain; a burst, when its bridge is past.
-            certain_ms = plan.numbers.burst_min_ms if burst else plan.numbers.bridge_ms
-            gone_at = end + plan.bounds(shape, fit.elements)[1] + _frames(certain_ms)
-            over = fit.elements - shape.known_after
+            if self._fits(plan, shape, fit, began, end, burst):
+                fitting.setdefault(shape.name, []).append(place)
+            elif place == self.heard:
+                lost = True
+        if lost and not any(self._known(plan, place) for place in fitting.get(self._name(plan), [])):
+            self._gone(plan, said)
+        for name, places in fitting.items():
+            self._goes_on(plan, name, places, began, end, burst, said)
+
+    def _goes_on(
+        self, plan: Plan, name: str, places: list[int], began: int, end: int, burst: bool, said: list[Said]
+    ) -> None:
+        """The element was one of these shapes', which are one tone to whoever listens: those that fit longest count."""
+        longest = max(self.fits[place].elements for place in places)
+        leading = [place for place in places if self.fits[place].elements == longest]
+        # A pause is over when the next burst is certain; a burst, when its bridge is past.
+        certain_ms = plan.numbers.burst_min_ms if burst else plan.numbers.bridge_ms
+        gone_at = end + _frames(certain_ms) + max(plan.bounds(plan.shapes[place], longest)[1] for place in leading)
+        for place in leading:
+            shape, fit = plan.shapes[place], self.fits[place]
+            over = longest - shape.known_after
             if over >= 0 and over % len(shape.cadence_ms) == 0:
                 self._hear(plan, place, fit.since if over == 0 else fit.period_since, gone_at, said)
                 self.heard_end = end if burst else began
-            elif place == self.heard:
-                self.gone_at = gone_at
+                return
+        if self._name(plan) == name:
+            self.heard, self.gone_at = (self.heard if self.heard in leading else leading[0]), gone_at
+
+    def _known(self, plan: Plan, place: int) -> bool:
+        return self.fits[place].elements >= plan.shapes[place].known_after
+
+    def _name(self, plan: Plan) -> str:
+        """Of the tone that is being heard."""
+        return "" if self.heard is None else plan.shapes[self.heard].name
 
     @staticmethod
     def _fits(plan: Plan, shape: ToneShape, fit: Fit, began: int, end: int, burst: bool) -> bool:
@@ -200,7 +224,7 @@ class ToneLine(msgspec.Struct):
         return True
 
     def _hear(self, plan: Plan, place: int, at: int, gone_at: int, said: list[Said]) -> None:
-        if self.heard is not None and self.heard != place:
+        if self.heard is not None and self._name(plan) != plan.shapes[place].name:
             self._gone(plan, said)
         self.heard, self.gone_at = place, gone_at
         said.append(Said("heard", plan.shapes[place].name, at))
