@@ -146,6 +146,24 @@ def test_another_noise_between_sounds_is_another_channel() -> None:
     assert changes[0].known - changes[0].at <= 1.5 * RATE_HZ
 
 
+def test_the_same_noise_in_a_narrower_band_is_another_channel() -> None:
+    rng = np.random.default_rng(4)
+    wide, spectrum = rng.normal(0, rms_of(-55), 3 * RATE_HZ), np.fft.rfft(rng.normal(0, rms_of(-55), 3 * RATE_HZ))
+    spectrum[1500 * 3 :] = 0
+    narrow = np.fft.irfft(spectrum) * 1.6  # as loud as the wide one within the band
+    changes = [e for e in listen(line(wide, narrow, noise_dbm0=-90)) if isinstance(e, ChannelChanged)]
+    assert len(changes) == 1
+    assert abs(changes[0].at - 3 * RATE_HZ) < 0.3 * RATE_HZ
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_line_that_stays_as_it_is_has_one_channel(seed: int, voices: Voices) -> None:
+    noise = np.random.default_rng(seed).normal(0, rms_of(-52), 30 * RATE_HZ)
+    sound = np.concatenate([quiet(4), tone([440, 480], 1), quiet(2), said(voices, ANSWER, -30), quiet(3)])
+    noise[: len(sound)] += sound
+    assert not [e for e in listen(line(noise, noise_dbm0=-90)) if isinstance(e, ChannelChanged)]
+
+
 def test_the_same_whatever_the_batches(voices: Voices) -> None:
     audio = line(quiet(1), said(voices, ANSWER, -20), tone([425], 1), quiet(2), melody(4, 5), quiet(1))
     whole = listen(audio)

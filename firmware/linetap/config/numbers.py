@@ -108,6 +108,8 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     score_sure: float = 4.0  # ours: one chunk is enough
     voice_in_music_chunks: int = 4  # ours: without a pause before it; who answers comes behind one, or goes on longer
     channel_change_db: float = 5.0  # ours: of the noise between sounds
+    channel_change_bins: float = 12.0  # ours: 375 Hz of its centre; white noise of a chunk stays within 3
+    channel_least_dbm0: float = -75.0  # ours: below is a codec that sends nothing
     channel_ms: int = 768  # ours: so long it keeps its new level
     channel_quiet_windows: int = 6  # ours: of a chunk's eight are without sound, else it does not count
 

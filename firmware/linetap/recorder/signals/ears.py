@@ -60,6 +60,8 @@ class Ears:
                 heard[group.places[digit.line]].append(event)
             for sound in group.tones.follow(audio, batch.frame):
                 heard[group.places[sound.line]].append(_event(sound))
+                if isinstance(sound, FaxHeard) and sound.which.startswith("modem"):
+                    heard[group.places[sound.line]].append(Event(sound.known, "sound", sound.at, "modem"))
             for other in group.sounds.follow(audio, batch.frame):
                 heard[group.places[other.line]].append(_event(other))
         return heard

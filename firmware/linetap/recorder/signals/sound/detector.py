@@ -89,6 +89,6 @@ class SoundDetector:
                         ms = told.period // 8, told.on // 8
                         events.append(SoundHeard(row, known, told.at, told.sound, round(told.level_dbm0, 1), *ms))
         events += self._classes.chunk(self._recent, loud, seen.flat, self._runs, frame)
-        changed = self._channels.chunk(seen.level_dbm0, loud, frame)
+        changed = self._channels.chunk(seen.level_dbm0, seen.centre, loud, frame)
         events += [ChannelChanged(row, known, at) for row, at in changed]
         return events
