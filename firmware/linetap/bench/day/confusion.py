@@ -13,7 +13,7 @@ from linetap.bench.day.truth import DayCall
 from linetap.bench.measure.row import Row
 
 COLUMNS = ("in time", "before", "late", "never", *FAULTS)
-HEADS = ("in time", "before", "late", "never", "full?", "unrec.", "rec.!", "policy", "mark", "lost")
+HEADS = ("in time", "before", "late", "never", "full?", "unrec.", "rec.!", "policy", "twice", "mark", "lost")
 MOST_OF_A_KIND = 3  # failures that are shown; the JSON has all
 
 

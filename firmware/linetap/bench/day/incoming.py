@@ -21,6 +21,11 @@ def answered(draw: Draw) -> Sketch:
     return _in(draw, "recorded", **draw.talk())
 
 
+def long_call(draw: Draw) -> Sketch:
+    """A minute or so."""
+    return _in(draw, "recorded", **draw.talk(talk_s=draw.between(45, 70)))
+
+
 def answered_in_burst(draw: Draw) -> Sketch:
     """Picked up while it rings."""
     return _in(draw, "recorded", **draw.talk(answer_in_burst_ms=draw.whole(100, 900), shake=draw.chance(0.3)))

@@ -28,6 +28,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     unrecorded: bool = False  # wrongly
     unanswered: bool = False  # recorded, and nobody had answered
     against_policy: bool = False  # recorded or announced, though policy says otherwise
+    repeated: bool = False  # announced once more, though nobody had come on the line
     mark: bool = False  # marked as abusive though staff did not, or not marked though it did
     lost: bool = False  # there is no record
     by: str = ""  # what the record says the answer was known by
@@ -42,7 +43,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return [*found, *([f"party {self.party}"] if self.party in ("before", "late", "never") else [])]
 
 
-FAULTS = ("full_wrongly", "unrecorded", "unanswered", "against_policy", "mark", "lost")
+FAULTS = ("full_wrongly", "unrecorded", "unanswered", "against_policy", "repeated", "mark", "lost")
 
 
 def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
@@ -77,6 +78,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
         unrecorded=truth.wants == "recorded" and not recorded,
         unanswered=recorded and answer is None,
         against_policy=truth.wants == "not" and answer is not None and (recorded or bool(begun)),
+        repeated=truth.wants == "recorded" and truth.once and sum(at >= (answer or 0) for at in begun) > 1,
         mark=recorded and truth.marked != any(mark.kind == ABUSE for record in records for mark in record.marks),
         by=next((_by(record) for record in records if record.answered_by), ""),
         records=len(records),

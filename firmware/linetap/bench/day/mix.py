@@ -17,6 +17,7 @@ Kind = Callable[[Draw], Sketch]
 
 MIX: dict[str, tuple[float, Kind]] = {
     "out: ringback": (95, outgoing.plain),
+    "out: ringback, a minute": (20, outgoing.long_call),
     "out: polarity at answer": (25, outgoing.polarity),
     "out: polarity at seizure": (15, outgoing.seizure),
     "out: colour ring, music": (60, outgoing.colour_ring),
@@ -59,6 +60,7 @@ MIX: dict[str, tuple[float, Kind]] = {
     "machine: fax answers": (5, unanswered.fax_answers),
     "machine: card terminal": (8, unanswered.card_terminal),
     "in: answered": (130, incoming.answered),
+    "in: answered, a minute": (20, incoming.long_call),
     "in: picked up within a burst": (25, incoming.answered_in_burst),
     "in: far end hangs up, busy tone": (25, incoming.far_hangs_up),
     "in: far end hangs up, dial tone": (12, incoming.far_hangs_up_dial_tone),

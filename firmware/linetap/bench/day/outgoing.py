@@ -91,7 +91,7 @@ def representative(draw: Draw) -> Sketch:
     pressed = [Keys(at_s=6.0, digits=draw.pick(["1", "2", "0", "3#"]))] if draw.chance(0.6) else []
     keys = draw.called(digits=number, ringback=False, progress_s=after, sound=[greeting, music], talk_s=24.0,
                        talk_after_s=0.0, keys=pressed)  # fmt: skip
-    return out("recorded", **keys)
+    return msgspec.structs.replace(out("recorded", **keys), told=False)
 
 
 def second_dial_tone(draw: Draw) -> Sketch:
@@ -147,6 +147,16 @@ def pick_up(draw: Draw) -> Sketch:
     """`*7`: a call that rings at a colleague's desk is taken here; the citizen is on the line at once."""
     keys = draw.talk(digits="*7" + draw.pick(["", draw.internal()]), ringback=False, progress_s=draw.between(0.4, 1.2))
     return msgspec.structs.replace(out("recorded", **keys), greeted=True)
+
+
+def long_call(draw: Draw) -> Sketch:
+    """A minute, in which the far end looks something up and is silent for a while."""
+    at = draw.between(20, 30)
+    sounds = []
+    if draw.chance(0.5):  # where it has put the handset down one hears its room
+        sounds = [draw.sound("keyboard", at, after="answer", for_s=8.0, alone=True, dbm0=draw.between(-48, -36))]
+    keys = draw.called(digits=draw.outside(), progress_s=draw.between(4, 14), talk_s=draw.between(45, 65), sound=sounds)
+    return out("recorded", **keys)
 
 
 def quick_hang_up(draw: Draw) -> Sketch:

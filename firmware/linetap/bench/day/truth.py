@@ -27,7 +27,7 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     wants: Wants
     why: str = ""  # of one that is not to be recorded: internal, emergency, fax, modem
-    told: bool = True  # whoever comes on the line later has to hear the notice too
+    told: bool = True  # whoever comes on the line later has to hear the notice too; else may, or may not
     marked: bool = False  # staff marks it as abusive
     greeted: bool = False  # staff speaks first
 
@@ -41,6 +41,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     answer_ms: int | None  # when the far party answered; None: never
     parties_ms: list[int] = []  # when another party came on the line
     late_ms: int = LATE_MS  # a notice that begins later than so after the answer, or after a party has come, is late
+    once: bool = True  # nobody comes on the line later: a second notice has no cause
     keys_ms: list[int] = []  # when staff asked for the notice by key
     marked: bool = False
     says: list[tuple[str, int, int]] = []  # who speaks, from when to when
@@ -70,6 +71,7 @@ def truth_of(kind: str, sketch: Sketch, call: Call, voices: Voices) -> Truth:
         ended_ms=times.end,
         answer_ms=answer,
         marked=sketch.marked,
+        once=sketch.told and not call.party and not call.keys,
         late_ms=LATE_GREETED_MS if sketch.greeted else LATE_MS,
         parties_ms=[]
         if answer is None or not sketch.told
