@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recorder"))
 
 from call_rig import Story
-from sounds import digits, talk
+from sounds import FAR_DBM0, busy, dial, digits, fax, ringback, talk
 
 from linetap.bench.synth import Tones
 from linetap.config.schema import Config
@@ -111,3 +111,34 @@ def test_keys_pressed_at_either_end_stop_nothing(config: Config) -> None:
     assert (record.disposition, story.vault.withheld[call_id]) == ("recorded", [])
     assert end_frame is not None
     assert end_frame - first == round((27.0 - NOTICE_S) * RATE_HZ)
+
+
+@pytest.mark.parametrize(
+    ("sound", "most_lost_s"),
+    [(ringback(1), 14), (busy(4), 1), (dial(3), 1), (fax(2100.0, 0.7), 2), (fax(1100.0, 0.7), 2)],
+    ids=["ringback", "busy", "dial tone", "fax answer", "fax calling"],
+)
+def test_tones_played_into_a_call_between_its_sentences_cost_seconds_of_it(
+    config: Config, sound: npt.NDArray[Any], most_lost_s: float
+) -> None:
+    """Somebody at the far end plays a tone of the exchange every seven seconds, and speaks in between."""
+    story = Story(config, 75, noise_peak=30).ring(0.5, 1.4).off_hook(ANSWER_S, 70.0).sound(4.0, talk(3.0, FAR_DBM0))
+    for n in range(8):
+        story.sound(8.0 + 7 * n, sound).sound(8.2 + 7 * n + len(sound) / RATE_HZ, talk(2.5, FAR_DBM0))
+    kept = story.tell()
+    ends = {call_id: end for call_id, end, _ in kept.closed}
+    written = sum((ends[call_id] or first) - first for call_id, _, first in kept.opened)
+    withheld = sum(last - first for call_id in ends for first, last in kept.withheld[call_id])
+    assert {record.disposition for record in kept.records} == {"recorded"}
+    assert (written - withheld) / RATE_HZ >= 70.0 - NOTICE_S - most_lost_s
+
+
+def test_dial_tone_played_before_anybody_has_spoken_starts_a_call_that_is_recorded(config: Config) -> None:
+    """For the line that is a call that was missed, and another that goes out: whoever then speaks is announced to."""
+    story = Story(config, 45, noise_peak=30).ring(0.5, 1.4).off_hook(ANSWER_S, 40.0)
+    kept = story.sound(6.0, dial(3.0)).sound(9.5, talk(30.0)).tell()
+    assert [record.disposition for record in kept.records] == ["missed", "recorded"]
+    call_id, _, first = kept.opened[-1]
+    assert call_id == kept.records[-1].call_id
+    assert first < 15 * RATE_HZ
+    assert kept.withheld[call_id] == []

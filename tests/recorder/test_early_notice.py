@@ -131,3 +131,14 @@ def test_ringback_that_is_played_into_an_answered_line_costs_a_notice_each_time(
     record = only(story.tell())
     assert record.disposition == "recorded"
     assert len(record.notices) <= 1 + 6
+
+
+def test_a_guess_about_a_second_party_says_nothing_of_the_first(config: Config) -> None:
+    """The first party answered and heard its notice. A second is dialled, taken for answered, and rings only then."""
+    story = outgoing(config, 60.0, 63).sound(4.0, ringback(2)).sound(8.9, talk(8))
+    story.on_hook(18.0, 18.5).sound(19.5, digits("0319876543"))
+    record = only(story.sound(33.0, ringback(3)).sound(42.6, talk(14)).tell())
+    assert (record.answered_by, record.why) == ("tone", "")
+    assert proofs(record)[0] == ("full", True)
+    assert proofs(record)[-1] == ("full", True)
+    assert ("early", False) in proofs(record)

@@ -22,6 +22,7 @@ from linetap.ring import RATE_HZ
 FLAG = "announced_before_answer"
 # Whoever plays ringback into an answered line is believed so often and no more: then the answer stands.
 MOST_TAKEN_BACK = 3
+MOST_RUNG_AGAIN = 3  # a far end that passes the call on does so once or twice
 
 
 def ringback(line: LineContext, event: Event) -> None:
@@ -35,10 +36,12 @@ def tone_in_recording(line: LineContext, event: Event) -> None:
     if event.text == "ringback" and _may_be_wrong(line, event):
         take_back(line, event)
         dialling.progress(line, event)
-    elif event.text == "ringback" and line.call.guessed:
-        return  # believed too often already
-    else:
+    elif event.text != "ringback":
         parties.tone(line, event)
+    elif not line.call.guessed and line.call.rung_again < MOST_RUNG_AGAIN:
+        line.call.rung_again += 1
+        parties.tone(line, event)
+    # Believed too often already: whoever plays ringback into a call would otherwise keep most of it unrecorded.
 
 
 def by_polarity(line: LineContext, event: Event) -> None:
@@ -58,9 +61,12 @@ def take_back(line: LineContext, event: Event) -> None:
     stop_notice(line)
     prove_notice(line, event.known)
     call.notice_from = None
-    for notice in call.notices:
-        not_after_answer(notice)
-    call.answered_ns, call.answered_by, call.answer, call.guessed = None, None, None, False
+    second = call.guessed and any(notice.began_after_answer is True for notice in call.notices)
+    if not second:  # else the guess is about a second party: the first has answered, and heard its notice
+        for notice in call.notices:
+            not_after_answer(notice)
+        call.answered_ns, call.answered_by, call.answer = None, None, None
+    call.guessed = False
     call.why = "" if call.why == UNKNOWN else call.why
     call.taken_back += 1
     call.notice_tries, call.ringback_over, call.voice_frame, call.tone = 0, False, None, ""
@@ -69,8 +75,9 @@ def take_back(line: LineContext, event: Event) -> None:
     if call.first_frame is None:
         line.go("off_hook", event.known)
     else:
-        call.why = call.why or FLAG
-        call.redialled = call.dialled
+        if not second:
+            call.why = call.why or FLAG
+            call.redialled = call.dialled
         parties.pause(line, event.known)
         line.go("new_party", event.known)
     line.memory.look_at = first_look("new_party", event.known)  # the burst that says so counts

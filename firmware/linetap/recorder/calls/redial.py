@@ -19,6 +19,7 @@ from linetap.recorder.calls.call import MOST_DIGITS, Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.dialling import dialled
 from linetap.recorder.calls.ending import end, end_recording
+from linetap.recorder.calls.evidence.look import first_look
 from linetap.recorder.calls.marks import KEYS_WITHIN_S, begins_a_code, is_near
 from linetap.recorder.signals.event import Event
 from linetap.recorder.signals.tones.filled import filled_by
@@ -182,6 +183,9 @@ def _goes_out(line: LineContext, event: Event, lifted_at: int, keys: list[Key]) 
     for key in keys:
         if line.memory.state == "off_hook":
             dialled(line, Event(event.known, "digit", key.at, key.digit, key.level_dbm0))
+    if line.memory.state == "off_hook":
+        # What was on the line before is judged already: our own notice in it would pass for whoever answers.
+        line.memory.look_at = first_look("off_hook", event.known)
 
 
 def _lifted_at(line: LineContext) -> int:

@@ -67,6 +67,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("greeting", "fax_maybe"): gate.hold_notice,
     ("greeting", "fax"): carrier.heard,
     ("greeting", "tone"): redial.tone_before_notice,
+    ("greeting", "voice"): redial.voice,
     ("greeting", "deadline"): greeting.listen,
     ("greeting", "on_hook"): gate.ended_before_notice,
     ("greeting", "loop_break"): gate.ended_before_notice,
