@@ -81,7 +81,7 @@ def test_it_says_what_to_do_and_what_came_of_it(unit: Unit, walked: Walked, caps
         assert [text.partition(": ")[2] for text in steps][:4] == [STEPS[s] for s in ("lift", "dial", "notice", "down")]
     assert "2번 회선 / line 2" in said, "nobody was asked to lift it, and it is named all the same"
     assert f"   line_cut: {FOUND['line_cut']}" in said
-    good = re.compile("   GREEN: .*on-hook -48.0 V, off-hook -8.0 V, level .* dBm0, echo -6.0 dB, notice full, .*-L01")
+    good = re.compile("   GREEN: .*on-hook -48.0 V, off-hook -8.0 V, level .* dBm0, echo -6.0 dB, notice early, .*-L01")
     assert any(good.fullmatch(text) for text in said)
     found = zip(COLOURS.items(), (1, 3, 2), strict=True)
     assert said[-4:-1] == [f"{colour.upper()} ({text}): {line}" for (colour, text), line in found]

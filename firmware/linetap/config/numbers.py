@@ -142,6 +142,8 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     busy_bursts: int = 4  # ours: so many in one group are a busy tone
     ring_burst_min_ms: int = 300  # ours: the longest burst of a ring; those of "unobtainable" have 200 ms
     ring_period_ms: tuple[int, int] = (1800, 8000)  # E.180: 3 to 6 s; PBXs go down to 2
+    long_pause_ms: int = 2200  # ours: 3 s after the answer would be over before the burst is known to be missing
+    long_pause_speech_ms: int = 900  # ours: what is said in such a pause, louder than colleagues, by one voice alone
     lone_burst_s: float = 4.8  # ours: the longest pause of E.180's ringback is 4 s, or 5 (memory)
     loud_dbm0: float = -33.0  # ours: colleagues in the room are at -36, a far end at -22
     loud_above_floor_db: float = 8.0  # ours

@@ -85,7 +85,7 @@ def talk(line: LineContext, event: Event) -> None:
 
 
 def sound(line: LineContext, event: Event) -> None:
-    line.memory.evidence.heard(event.text, event.at)
+    line.memory.evidence.heard(event.text, event.at, event.level_dbm0 >= line.profile.answer.loud_dbm0)
 
 
 def channel(line: LineContext, event: Event) -> None:
@@ -104,8 +104,6 @@ def look_closer(line: LineContext, event: Event) -> None:
         return  # a flash, a pulse or the call's end: which, is known in a moment
     if call.given_up or (verdict := evidence.judge(event.at, _dialled(line), numbers)) is None:
         return
-    if verdict.by == "code":
-        call.direction = "in"
     answer(line, Event(event.known, "look", verdict.at), verdict.by, verdict.confidence, verdict.evidence)
 
 

@@ -90,6 +90,11 @@ class Bursts(msgspec.Struct):
         return any(now - at < within for at in begun)
 
     @property
+    def pause(self) -> int:
+        """Between a ring and the next, in frames; 0 while that is not known."""
+        return self._due() - self.heard[-1].end if self.rings and self.heard else 0
+
+    @property
     def in_tone(self) -> bool:
         """What is heard now is a tone, and no vowel that looks like one for a moment."""
         return self.run is not None or (self.fresh is not None and self.fresh.windows > _VOWEL)
@@ -169,19 +174,21 @@ class Bursts(msgspec.Struct):
     def _close(self, burst: Burst, run: Run, numbers: AnswerNumbers) -> None:
         length, expected = burst.end - burst.start, self._length()
         least = numbers.burst_min_ms * _PER_MS  # a first one may have been joined in its midst
-        if expected and self.groups:
+        apart = burst.start - self.heard[-1].end if self.heard else 0
+        new_group = apart > numbers.group_gap_ms * _PER_MS
+        if expected and self.groups and (new_group or self.pattern):
             least = max(least, round(expected * numbers.whole_share))
         if self.rings:
             on_time = abs(burst.start - self._due()) <= numbers.late_ms * _PER_MS
         else:  # the second ring of a tone that nobody knows: as long as the first, or cut off
-            apart = burst.start - self.heard[-1].end if self.heard else 0
             least = numbers.burst_min_ms * _PER_MS
             alike = abs(run.dbm0 - self.level) <= numbers.steady_db and run.pure * 10 >= run.windows * 8
-            on_time = alike and apart > numbers.group_gap_ms * _PER_MS and len(self.heard) == 1 and length >= least
+            on_time = alike and new_group and len(self.heard) == 1
         short = bool(expected) and bool(self.groups) and length < expected - numbers.short_ms * _PER_MS
+        seen = numbers.burst_min_ms * _PER_MS
         pure = run.pure * 2 >= run.windows
         covered = length >= least and length >= numbers.covered_ms * _PER_MS
-        if not covered and not (pure and (length >= least or (on_time and short))):
+        if not covered and not (pure and (length >= least or (on_time and short and length >= seen))):
             return
         if not self.groups and self.prior and length > self.prior[0] * _PER_MS * (1 + numbers.length_tolerance):
             self.prior = ()  # these frequencies, and another cadence
@@ -194,6 +201,7 @@ class Bursts(msgspec.Struct):
     def _take(self, burst: Burst, numbers: AnswerNumbers) -> None:
         if self.heard and burst.start - self.heard[-1].end <= numbers.group_gap_ms * _PER_MS:
             self.heard = [*self.heard, burst][-_HISTORY:]
+            self.prior = () if self.groups == 1 else self.prior  # two in a ring: not the profile's cadence
             self.busy = self.busy or len(self.heard) >= numbers.busy_bursts
             return
         if self.heard:

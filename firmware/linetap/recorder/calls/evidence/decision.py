@@ -55,8 +55,10 @@ class Evidence(msgspec.Struct):
     network: bool = False  # a special information tone, or an announcement where nobody had answered
     channel_at: int | None = None  # the far channel was another from here on
 
-    def heard(self, text: str, at: int) -> None:
+    def heard(self, text: str, at: int, loud: bool = True) -> None:
         """The line carries something else since `at`. Tones are followed by the looks at the line."""
+        if text in ("music", "speech") and not loud:
+            text = "noise"  # of the room: keys, colleagues
         tone, text = text, {"cadence": "tone", "cadence_over": "silence"}.get(text, text)
         if text == "tone" and tone == "tone" and self.sound == "music":
             return  # a note that is held
@@ -94,6 +96,8 @@ class Evidence(msgspec.Struct):
                 return self._no_burst(now, missing, numbers)
             if bursts.rings:
                 self._rings_on()
+            if bursts.rings and (verdict := self._within_long_pause(numbers)) is not None:
+                return verdict
             if bursts.rings or bursts.sounds:
                 return None
         if self.sound == "music" and self.music_from is None:  # it was taken for music since the digits
@@ -154,6 +158,20 @@ class Evidence(msgspec.Struct):
         channel = ("channel",) if self.channel_at is not None and self.channel_at >= missing.after else ()
         sure: AnswerConfidence = "high" if bursts.groups > 1 or bursts.prior else "low"
         return Verdict(at, "tone", sure, ("ringback", missing.how, *((heard,) if heard else ()), *channel))
+
+    def _within_long_pause(self, numbers: AnswerNumbers) -> Verdict | None:
+        """The burst that does not come would be late: a voice that came with another channel, or two that take turns,
+        say it sooner."""
+        bursts, speech, last = self.bursts, self.speech, self.bursts.last_end
+        long = bursts.pause >= numbers.long_pause_ms * _PER_MS
+        if bursts.sounds or not long or last is None or speech.first is None or speech.first < last:
+            return None
+        channel = self.channel_at is not None and self.channel_at >= last
+        if speech.loud_ms >= numbers.long_pause_speech_ms and speech.turn is None:
+            return Verdict(speech.first, "sound", "low", ("ringback", "voice"))
+        if channel and speech.loud_ms >= numbers.speech_with_channel_ms:
+            return Verdict(speech.first, "sound", "high", ("ringback", "channel", "voice"))
+        return Verdict(speech.first, "sound", "low", ("ringback", "two_voices")) if speech.turn is not None else None
 
     def _after_music(self, now: int, numbers: AnswerNumbers) -> Verdict | None:
         """A colour ring ends at the answer. A jingle ends, and then it rings."""
