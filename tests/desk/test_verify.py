@@ -16,7 +16,7 @@ from linetap.desk import callfolder, verify
 from linetap.errors import BadInput
 from linetap.evidence import age, keys, sealed, sshsig
 from linetap.recorder.vault.folder import seal_without_audio
-from linetap.records import Audio, CallRecord, Gap, Part, UnitKeyRecord
+from linetap.records import Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 
@@ -356,3 +356,18 @@ def test_header_of_a_part_is_looked_at(rig: Rig) -> None:
 
     reseal(rig, path, rehash)
     assert codes(rig, path) == [age.NotAge.code]
+
+
+@pytest.mark.parametrize("proof", ["full", "partial", "early", "absent"])
+def test_a_notice_before_the_answer_is_never_called_heard(
+    rig: Rig, capsys: pytest.CaptureFixture[str], proof: NoticeProof
+) -> None:
+    def announced_early(whole: CallRecord) -> None:
+        notice = NoticeRecord(id="ko", started_at="2026-11-24T22:56:05.123Z", proof=proof, began_after_answer=False)
+        whole.notice, whole.notices = notice, [notice]
+
+    path = rig.sealed_call(1000)
+    reseal(rig, path, announced_early)
+    assert codes(rig, path) == (["notice_contradicts"] if proof in ("full", "partial") else [])
+    run(path, "--signers", rig.signers_file)
+    assert "2026-11-24T22:56:05.123Z was played before anybody was known to have answered" in capsys.readouterr().out

@@ -41,6 +41,12 @@ class Verdict:
                 yield f"{'ok' if self.trusted else '?':4} {name}"
             else:
                 yield f"?    {name}: consistent, signer not trusted"
+        for at in self._early():
+            yield f"?    {name}: the notice of {at} was played before anybody was known to have answered"
+
+    def _early(self) -> list[str]:
+        notices = self.record.notices if self.record is not None else []
+        return [_shown(notice.started_at) for notice in notices if notice.began_after_answer is False]
 
     def add(self, error: LinetapError) -> None:
         self.problems.append(Problem(error.code, str(error)))

@@ -61,7 +61,7 @@ def verify_call(call_dir: Path, signers: list[Signer] | None, *, with_audio: boo
         verdict.add(error)
         return verdict
     verdict.record, verdict.record_sha256 = record, hashlib.sha256(data).hexdigest()
-    for check in (_check_identity, _check_audio, _check_names):
+    for check in (_check_identity, _check_audio, _check_names, _check_notices):
         _collect(verdict, check(record, call_dir))
     _collect(verdict, _check_files(record, call_dir, names, with_audio))
     _collect(verdict, _check_key(record, key))
@@ -233,6 +233,16 @@ def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:
         return
     if record.unit_key.in_ == "tpm" and keys.kind_of(key) == SSH_ED25519:
         yield Problem("unit_key", "says that its key is in a TPM, and one of Ed25519 has signed it, which is in none")
+
+
+def _check_notices(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
+    """Whoever answered cannot have heard what was played before, however well it was measured on the line."""
+    for notice in record.notices:
+        if notice.began_after_answer is False and notice.proof in ("full", "partial"):
+            yield Problem(
+                "notice_contradicts",
+                f"the notice of {notice.started_at} began before the answer and is called heard ({notice.proof})",
+            )
 
 
 def _check_identity(record: CallRecord, call_dir: Path) -> Iterator[Problem]:
