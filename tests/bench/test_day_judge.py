@@ -33,12 +33,15 @@ def day(**truth: Any) -> DayCall:
     )
 
 
-def record(*notices: int, proof: Any = "full", **more: Any) -> CallRecord:
+def record(*notices: int, proof: Any = "full", stopped: bool = False, **more: Any) -> CallRecord:
     base: dict[str, Any] = {"off_hook_at": at(5000), "ended_at": at(60_000), "disposition": "recorded"}
     required: dict[str, Any] = {"call_id": "a", "unit": "u", "line": 3, "direction": "out"}
     wanted = {field.name for field in msgspec.structs.fields(CallRecord) if field.required}
     filled: dict[str, Any] = {**dict.fromkeys(wanted), **required}
-    played = [NoticeRecord(id="ko", started_at=at(ms), proof=proof) for ms in notices]
+    played = [
+        NoticeRecord(id="ko", started_at=at(ms), ended_at=None if stopped else at(ms + 4400), proof=proof)
+        for ms in notices
+    ]
     return CallRecord(**filled | base | {"notices": played} | more)
 
 
@@ -63,6 +66,12 @@ def record(*notices: int, proof: Any = "full", **more: Any) -> CallRecord:
         ({"answer_ms": None, "wants": "not"}, [record(disposition="unanswered")], []),
         ({"wants": "not", "why": "fax"}, [record(disposition="fax")], []),
         ({"wants": "not", "why": "fax"}, [record(ANSWER_MS + 500, disposition="fax")], ["against_policy"]),
+        ({"wants": "not", "why": "modem"}, [record(ANSWER_MS + 500, disposition="fax", stopped=True)], []),
+        (
+            {"wants": "not", "why": "emergency"},
+            [record(ANSWER_MS + 500, disposition="skipped", stopped=True)],
+            ["against_policy"],
+        ),
         ({"wants": "not", "why": "internal"}, [record(ANSWER_MS + 500)], ["against_policy"]),
         ({"wants": "either"}, [record(disposition="discarded")], []),
         ({"wants": "either"}, [record(ANSWER_MS + 500)], []),

@@ -12,6 +12,7 @@ from linetap.clock import NS_PER_MS, parse_rfc3339
 from linetap.recorder.calls.call import ABUSE
 from linetap.records import CallRecord
 
+MACHINES = ("fax", "modem")
 NEAR_MS = 1000  # a record may begin so much before its call: never, but rounding
 AFTER_MS = 12_000  # a missed call is known so late; a record that begins behind the call is still of it
 Party = Literal["in time", "before", "late", "never", "flagged", ""]
@@ -77,7 +78,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
         full_wrongly=full_wrongly,
         unrecorded=truth.wants == "recorded" and not recorded,
         unanswered=recorded and answer is None,
-        against_policy=truth.wants == "not" and answer is not None and (recorded or bool(begun)),
+        against_policy=truth.wants == "not" and answer is not None and (recorded or _told(day, records)),
         repeated=truth.wants == "recorded" and truth.once and sum(at >= (answer or 0) for at in begun) > 1,
         mark=recorded and truth.marked != any(mark.kind == ABUSE for record in records for mark in record.marks),
         by=next((_by(record) for record in records if record.answered_by), ""),
@@ -99,6 +100,12 @@ def records_of(calls: list[DayCall], records: list[CallRecord], start_ns: int) -
             if began <= last.truth.ended_ms + AFTER_MS:
                 found[last.number].append(record)
     return found
+
+
+def _told(day: DayCall, records: list[CallRecord]) -> bool:
+    """A notice was played that policy does not want. One that stops for a machine's tone had begun before the tone."""
+    notices = [notice for record in records for notice in record.notices]
+    return any(notice.ended_at for notice in notices) if day.truth.why in MACHINES else bool(notices)
 
 
 def _announced(day: DayCall, begun: list[int]) -> tuple[Announced, int | None, bool]:
