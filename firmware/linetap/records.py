@@ -20,6 +20,7 @@ Disposition = Literal["recorded", "missed", "unanswered", "discarded", "skipped"
 AnsweredBy = Literal["hook", "polarity", "pbx", "tone", "sound", "code", "unknown", "timeout"]
 AnswerConfidence = Literal["certain", "high", "low", "none"]
 InternalBy = Literal["dialled", "caller", "ring", "smdr"]  # what says that a call is internal
+PartyBy = Literal["key", "flash", "neighbour", "channel"]  # what said that another party is on the line
 EndedBy = Literal["on_hook", "tone", "loop_break", "time_limit", "power"]
 LineStatus = Literal["idle", "ringing", "dialling", "notice", "recording", "off_hook", "fault"]
 FREE: tuple[LineStatus, ...] = ("idle", "fault")  # of a line that nobody uses; one at fault records nothing either
@@ -557,6 +558,9 @@ class PublicRecord(msgspec.Struct, kw_only=True):
     retention: Retention | None = None
     counted: CountedMoment | msgspec.UnsetType = msgspec.UNSET  # when it was closed; unset in a replay, and of old
     actual: ActualTime | msgspec.UnsetType = msgspec.UNSET  # its other times are of a clock that was wrong
+    # A call that was skipped and then recorded after all: by what another party was found.
+    party_by: PartyBy | msgspec.UnsetType = msgspec.UNSET
+    party_unknown: Literal[True] | msgspec.UnsetType = msgspec.UNSET  # the party may have changed; the line cannot tell
     unit_key: UnitKeyRecord | msgspec.UnsetType = msgspec.UNSET  # unset: of a version that did not say
     recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it
     # SHA-256 of what is under the epoch's layer of key.age, however often that is wrapped anew. None after a power cut.

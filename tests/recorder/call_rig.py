@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +14,7 @@ from linetap.config import profile_of
 from linetap.config.schema import Config
 from linetap.errors import DeviceFault
 from linetap.learned import Learned
-from linetap.notices import load_notices
+from linetap.notices import notices_of
 from linetap.recorder.calls.memory import LineMemory, Surroundings
 from linetap.recorder.core import Recorder
 from linetap.recorder.ports import CallNote, Stretches
@@ -111,7 +110,7 @@ class Story:
             self.config.lines_of(1),
             noise.astype(np.int16),
             Levels(self.bits[0], self.bits[1], self.bits[2], np.full((lines, ms // 10), NO_VOLTS, np.int16)),
-            load_notices(Path(self.config.notices)),
+            notices_of(self.config),
             START_NS,
             set(),
             [profile_of(self.config, line.profile) for line in self.config.lines_of(1)],

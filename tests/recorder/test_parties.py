@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from call_rig import START_NS, Kept, Story
-from sounds import FAR_DBM0, busy, call_waiting, dial, digits, ringback, talk
+from sounds import FAR_DBM0, NEAR_DBM0, busy, call_waiting, dial, digits, ringback, talk
 
 from linetap.clock import NS_PER_MS, rfc3339
 from linetap.config.schema import Config, RetentionClass
+from linetap.learned import Learned
 from linetap.records import CallRecord, LineState
 from linetap.ring import RATE_HZ
 from unit_rig import make_unit
@@ -35,8 +36,10 @@ def policy(config: Config, **changes: object) -> Config:
 
 
 def recorded(config: Config, end_s: float, seconds: float) -> Story:
-    """An incoming call; its recording begins at RECORDED_S."""
-    return Story(config, seconds, noise_peak=30).ring(0.5, 1.4).off_hook(ANSWER_S, end_s)
+    """An incoming call on a line whose telephone was learnt; its recording begins at RECORDED_S."""
+    story = Story(config, seconds, noise_peak=30).ring(0.5, 1.4).off_hook(ANSWER_S, end_s)
+    story.recorder.learned_anew({1: Learned(near_digit_dbm0=NEAR_DBM0, learned_at=at(-60))})
+    return story
 
 
 def one(kept: Kept) -> tuple[CallRecord, int]:

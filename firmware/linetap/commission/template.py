@@ -184,7 +184,13 @@ recommended_call_s = 1200
 longest_call_s = 14400
 # What a staff member dials to mark a call as abusive, and the notice that the caller then hears.
 mark_code = "**9"
+# What a staff member dials to have the notice played now: another party has come on the line, or the call is not
+# recorded and has to be. Empty: nothing.
+notice_code = "**1"
 # mark_notice = "warning"
+# A beep of 1400 Hz in every recorded call, each so many seconds (15 would be usual); 0: none.
+beep_every_s = 0
+beep_dbm0 = -16.0
 # After so many calls running, over at least so long, whose notice was played to its end on a quiet line and not heard,
 # the line is at fault: an alarm stands, and its calls are still announced, recorded and flagged.
 deaf_calls = 3
@@ -277,6 +283,8 @@ discovery = false
 # An opening longer than any flash key's and a number within redial_ms behind it: a call put down, and another.
 # flash_key_max_ms = 700
 # redial_ms = 10000
+# party_ms = 3000
+# dial_end_ms = 3000
 # A loop that is broken for so long, with a meter, was a cable; what it is mended to is a call of its own.
 # loop_break_max_ms = 4000
 # ring_min_ms = 150
@@ -299,6 +307,7 @@ discovery = false
 # known_after = 6
 # The numbers of the detectors, each in a table; their keys, defaults and sources stand in config/numbers.py.
 # [profile.meter]
+# [profile.near_end]
 # [profile.pulses]
 # [profile.tones]
 # [profile.cadence]

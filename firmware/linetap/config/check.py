@@ -79,7 +79,7 @@ _DEFAULT_NOTICES = next(field.default for field in msgspec.structs.fields(Config
 def _checked(source: Source, folder: Path | None = None) -> Config:
     """With its problems collected in `source`; whole only when there are none (see Source.partial)."""
     config = _absolute(source.partial(Config), folder or source.path.absolute().parent, source)
-    for check in (_cards, _lines, _keys, _names, _pattern, _broker, _notices, _smdr):
+    for check in (_cards, _lines, _keys, _names, _pattern, _broker, _codes, _notices, _smdr):
         check(config, source)
     return config
 
@@ -300,6 +300,17 @@ def _smdr(config: Config, source: Source) -> None:
         zone_of(smdr.zone or "UTC")
     except (KeyError, ValueError, OSError):
         source.add(("smdr", "zone"), f"smdr.zone = {smdr.zone!r}: no such time zone")
+
+
+def _codes(config: Config, source: Source) -> None:
+    """Of two codes neither may be within the other: the shorter would always be dialled first."""
+    mark, notice = config.recording.mark_code, config.recording.notice_code
+    if notice and (mark in notice or notice in mark):
+        source.add(
+            ("recording", "notice_code"),
+            f"recording.notice_code = {notice!r} and mark_code = {mark!r}: one is within the other; "
+            f"two codes of which neither holds the other would be right",
+        )
 
 
 def _notices(config: Config, source: Source) -> None:

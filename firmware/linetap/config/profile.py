@@ -17,6 +17,7 @@ from linetap.config.numbers import (
     GreetingNumbers,
     HealthNumbers,
     MeterNumbers,
+    NearEndNumbers,
     NoticeNumbers,
     ProofNumbers,
     PulseNumbers,
@@ -39,6 +40,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     redial_ms: int = (
         10_000  # ours: who has put the handset down for a moment dials within it, or within it of dial tone
     )
+    party_ms: int = 3000  # ours: behind an answer or a flash so much is not yet another party
+    dial_end_ms: int = 3000  # ours: so long a dial tone in a call says that the far end has gone
     ring_min_ms: int = 150  # one burst shorter than this is no ringing (ring detector asserts within 180 ms)
     ring_gap_ms: int = 400  # ring detector dropouts shorter than this stay one burst
     ring_give_up_ms: int = 8000  # DAHDI ringtimeout: no burst for so long is a missed call
@@ -49,7 +52,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     loop_break_settle_ms: int = 50  # ours: a wire that dies later than this after the loop opened was hung up before
     pulses: PulseNumbers = PulseNumbers()
     near_digit_dbm0: float = -8.0  # ours: of a telephone on this line, until it has dialled or was learnt
-    near_digit_slack_db: float = 6.0  # ours: a tired thumb; whoever is at the far end comes 10 dB lower and more
+    near_digit_slack_db: float = 6.0  # ours: a line of which nothing was learnt yet
+    near_end: NearEndNumbers = NearEndNumbers()
     tone: tuple[ToneShape, ...] = KR_TONES  # `linetap tones learn` makes those of a PBX
     tones: BankNumbers = BankNumbers()
     cadence: CadenceNumbers = CadenceNumbers()

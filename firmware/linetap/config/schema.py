@@ -85,7 +85,11 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     end_notice: str | None = None  # played then, once
     longest_call_s: Seconds = 14400
     mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**9"  # the staff member marks the call as abusive
+    # The staff member has the notice played now: another party has come, or the call is not recorded. "": none.
+    notice_code: Annotated[str, Meta(pattern=r"^([0-9*#A-D]{2,8})?$")] = "**1"
     mark_notice: str | None = None  # played to the caller of a marked call, once
+    beep_every_s: Annotated[int, Meta(ge=0, le=60)] = 0  # a beep says that the call is being recorded; 0: none
+    beep_dbm0: Annotated[float, Meta(ge=-40, le=-6)] = -16.0
     deaf_calls: Positive = 3  # so many notices running that were played to their end on a quiet line and not heard ...
     deaf_span_s: Seconds = 1800  # ... over at least so long, are a fault of the line; its calls are still recorded
     # A notice was played on a guess, and the party answered later: what was recorded before that.

@@ -59,6 +59,11 @@ def _wider(before: Any, after: Any) -> bool:
     return not is_narrower(after, before)
 
 
+def _beeps_less(before: Any, after: Any) -> bool:
+    """0 is never."""
+    return bool(before) and (not after or after > before)
+
+
 NEUTRAL = ("", _never)
 DERIVED = ("", _never)  # of no account by itself: `_derived` judges what comes of it
 
@@ -89,7 +94,9 @@ RULES: dict[str, tuple[str, Weakens]] = {
     "recording.answer_timeout_s": ("call_times", _any), "recording.answer_unheard_s": ("call_times", _any),
     "recording.tone_end_s": ("call_times", _any), "recording.longest_call_s": ("call_times", _any),
     "recording.recommended_call_s": ("alert_later", _more),
-    "recording.mark_code": ("mark_code", _any), "recording.deaf_calls": ("alert_later", _more),
+    "recording.mark_code": ("mark_code", _any), "recording.notice_code": ("notice_code", _any),
+    "recording.beep_every_s": ("beep", _beeps_less), "recording.beep_dbm0": ("beep", _less),
+    "recording.deaf_calls": ("alert_later", _more),
     "recording.deaf_span_s": ("alert_later", _more),
     "recording.recorded_before_answer": ("record_unannounced", _to("keep_and_flag")),
     "recording.answer_doubt_s": ("record_unannounced", _less),
@@ -120,6 +127,8 @@ WORDS = {
     "notice_changed": ("안내 방송이 바뀝니다", "another notice is played, or at another time"),
     "call_times": ("응답과 통화 종료를 판단하는 시간이 바뀝니다", "answer and end of a call are timed otherwise"),
     "mark_code": ("폭언 표시 번호가 바뀝니다", "the code that marks a call is another"),
+    "notice_code": ("안내 방송을 트는 번호가 바뀝니다", "the code that has the notice played is another"),
+    "beep": ("녹음 알림음이 줄어들거나 작아집니다", "the recording beep comes less often, or softer"),
     "alert_later": ("이상을 늦게 또는 약하게 알립니다", "a fault is told later, or less visibly"),
     "detectors": ("회선 신호를 듣는 기준이 바뀝니다", "a line is listened to by other numbers"),
     "hardware": ("카드나 기판의 설정이 바뀝니다", "card or board are set otherwise"),

@@ -17,6 +17,7 @@ from linetap.config.schema import Config
 from linetap.durable import kept
 from linetap.errors import BadInput
 from linetap.evidence.g711 import FULL_SCALE_DBM0
+from linetap.notices.beep import BEEP, beep_samples
 from linetap.ring import RATE_HZ
 from linetap.wavefaults import WAVE_FAULTS
 
@@ -56,10 +57,15 @@ def load_notices(folder: Path) -> dict[str, Notice]:
 
 
 def notices_of(config: Config) -> dict[str, Notice]:
-    """The unit's notices as they are played, by id: behind a tone, where the configuration wants one."""
+    """The unit's notices as they are played, by id: behind a tone, where the configuration wants one; and the beep."""
     found, tone_ms = load_notices(Path(config.notices)), config.recording.notice_tone_ms
     numbers = NoticeNumbers()
-    return {name: behind_tone(notice, tone_ms, numbers) for name, notice in found.items()} if tone_ms else found
+    if tone_ms:
+        found = {name: behind_tone(notice, tone_ms, numbers) for name, notice in found.items()}
+    if config.recording.beep_every_s:
+        samples = beep_samples(config.recording.beep_dbm0)
+        found[BEEP] = Notice(BEEP, "", samples, tag_of(samples))
+    return found
 
 
 def behind_tone(notice: Notice, tone_ms: int, numbers: NoticeNumbers) -> Notice:

@@ -63,6 +63,16 @@ _WORDS = {
     "mark": {
         "abuse": ("상담원이 누른 폭언 표시", "marked as abuse from this telephone"),
         "mark_far": ("상대방이 누른 표시 번호", "the mark's digits, dialled by the other side"),
+        "mark_uncertain": (
+            "표시 번호가 눌렸으나 어느 쪽 전화기인지 확인되지 않음",
+            "the mark's digits, and at which end they were dialled is not known",
+        ),
+        "notice_code": ("상담원이 안내 방송을 요청함", "the notice was asked for on this telephone"),
+        "notice_code_far": ("상대방이 누른 안내 번호", "the notice code, dialled by the other side"),
+        "notice_code_uncertain": (
+            "안내 번호가 눌렸으나 어느 쪽 전화기인지 확인되지 않음",
+            "the notice code, and at which end it was dialled is not known",
+        ),
     },
 }
 

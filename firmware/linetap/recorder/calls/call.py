@@ -20,6 +20,7 @@ from linetap.records import (
     InternalBy,
     Mark,
     NoticeRecord,
+    PartyBy,
 )
 from linetap.ring import NS_PER_FRAME
 
@@ -116,6 +117,12 @@ class Call(msgspec.Struct, kw_only=True):
     marks: list[Mark] = []
     was_marked: bool = False  # in the record that this one continues
     call_time_told: bool = False
+    party_by: PartyBy | None = None  # it was skipped, and another party came on the line
+    party_unknown: bool = False
+    consulted_by: str | None = None  # the call of a neighbour that called here in the middle of it
+    dial_at: int | None = None  # where a dial tone began that still sounds
+    beeped_at: int | None = None
+    plays_until: int = 0  # a notice that opens no gate is on the line up to here
 
     @property
     def is_marked(self) -> bool:
@@ -162,6 +169,8 @@ class Call(msgspec.Struct, kw_only=True):
             notices=list(self.notices),
             clock=clock,
             marks=list(self.marks),
+            party_by=self.party_by or msgspec.UNSET,
+            party_unknown=True if self.party_unknown else msgspec.UNSET,
         )
 
 

@@ -14,7 +14,7 @@ from linetap.recorder.calls.call import MOST_DIGITS
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.evidence.decision import Dialled, Number
 from linetap.recorder.calls.evidence.look import SPAN, first_look, look
-from linetap.recorder.calls.marks import learn_near_end
+from linetap.recorder.calls.nearend import learn_near_end
 from linetap.recorder.calls.policy import kind_of_number
 from linetap.recorder.signals.event import Event
 from linetap.records import AnswerConfidence, AnsweredBy

@@ -8,13 +8,14 @@ from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.calls import redial
-from linetap.recorder.calls.context import NO_FRAMES, LineContext, open_frames
+from linetap.recorder.calls.beep import beep_frame
+from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, open_frames
 from linetap.recorder.calls.deaf import mend
 from linetap.recorder.calls.ending import end
 from linetap.recorder.calls.evidence.look import STEP
 from linetap.recorder.calls.limits import limit_frame, recommended_frame
 from linetap.recorder.calls.memory import LineMemory, Surroundings
-from linetap.recorder.calls.neighbours import neighbour_that_answered
+from linetap.recorder.calls.neighbours import handed_on, neighbour_that_answered
 from linetap.recorder.calls.table import STATUS, TABLE
 from linetap.recorder.calls.troubles import troubles_of
 from linetap.recorder.calls.undernotice import UnderNotice
@@ -70,6 +71,8 @@ class LineCalls(LineContext):
         return [event for event in seen if event.text or event.name != "digit"]  # pulses that are no digit's
 
     def _neighbour(self) -> list[Event]:
+        if self.memory.state == "passing" and handed_on(self):
+            return [Event(self.batch.frame, "party", self.batch.frame)]
         if self.memory.state != "off_hook" or (mono_ns := neighbour_that_answered(self)) is None:
             return []
         at = self.batch.frame + (mono_ns - self.batch.mono_ns) // NS_PER_FRAME
@@ -157,4 +160,8 @@ class LineCalls(LineContext):
             found.append((limit_frame(self), "limit"))
             if (recommended := recommended_frame(self)) is not None:
                 found.append((recommended, "call_time"))
+            if (beep := beep_frame(self)) is not None:
+                found.append((beep, "beep"))
+            if (dialled := self.call.dial_at) is not None:
+                found.append((dialled + self.profile.dial_end_ms * FRAMES_PER_MS, "dial_lasts"))
         return min(found, default=None)

@@ -15,6 +15,7 @@ from linetap.notices import Notice
 from linetap.recorder.calls.call import Call, Key, State
 from linetap.recorder.calls.evidence.decision import Evidence
 from linetap.recorder.ports import AudioSource, CapturePort, VaultPort
+from linetap.recorder.signals.dtmf.signature import Signature
 from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.recorder.signals.notice.played import PlayedNotice
 from linetap.records import CallRecord, ClockRecord
@@ -40,6 +41,7 @@ class LineMemory(msgspec.Struct):
     heard: list[Key] = []  # digits while nobody used the line: an exchange may say who calls
     continues: str | None = None  # the call that ended by tone on a line that is still held
     near_digit_dbm0: float | None = None  # level of digits that were certainly dialled here
+    near_end: list[Signature] = []  # of such digits, the last ones
     unheard_calls: int = 0  # running, whose notice was played to its end and not heard, for whatever reason
     deaf_calls: int = 0  # running, on a line so quiet that nothing but a fault explains it
     deaf_first_ns: int | None = None  # the first of these
@@ -51,7 +53,8 @@ class LineMemory(msgspec.Struct):
     def of_another_ring(self) -> LineMemory:
         """What is true of the line itself, whichever ring its frames are of."""
         return LineMemory(
-            near_digit_dbm0=self.near_digit_dbm0, unheard_calls=self.unheard_calls, deaf_calls=self.deaf_calls,
+            near_digit_dbm0=self.near_digit_dbm0, near_end=self.near_end,
+            unheard_calls=self.unheard_calls, deaf_calls=self.deaf_calls,
             deaf_first_ns=self.deaf_first_ns, deaf_since_ns=self.deaf_since_ns, named_ns=self.named_ns,
         )  # fmt: skip
 

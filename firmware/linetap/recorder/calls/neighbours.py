@@ -12,10 +12,42 @@ RINGS_WITHIN_NS = 5 * NS_PER_S
 def called_by_neighbour(line: LineContext) -> bool:
     """This line rings, and another has dialled it."""
     return any(
-        other.memory.state in ("off_hook", "passing", "carrier") and _is_one_call(other, line)
+        (other.memory.state in ("off_hook", "passing", "carrier") and _is_one_call(other, line))
+        or (other.memory.state == "new_party" and _is_consulted(other, line))
         for other in line.around.lines
         if other is not line
     )
+
+
+def handed_on(line: LineContext) -> bool:
+    """This line was called by another in the middle of that one's own call, and the other has left it: its caller is
+    here now. The other's own flash back to its caller may join all three."""
+    call = line.memory.call
+    if call is None or call.direction != "in":
+        return False
+    if call.consulted_by is None:
+        for other in line.around.lines:
+            if other is not line and other.memory.state == "new_party" and _is_consulted(other, line):
+                call.consulted_by = other.call.call_id
+        return False
+    still = any(
+        other.memory.call is not None
+        and other.memory.call.call_id == call.consulted_by
+        and other.memory.state == "new_party"
+        for other in line.around.lines
+    )
+    if not still:
+        call.consulted_by = None
+    return not still
+
+
+def _is_consulted(by: LineContext, called: LineContext) -> bool:
+    """`by` has a party on hold and has dialled this line; or it is this line's caller, by its number."""
+    call, caller = by.memory.call, called.call.caller
+    if call is None or call.first_frame is None:
+        return False
+    named = caller is not None and caller.number is not None and caller.number == by.config.extension
+    return named or (bool(call.redialled) and call.redialled == called.config.extension)
 
 
 def neighbour_that_answered(line: LineContext) -> int | None:

@@ -35,6 +35,8 @@ def tone(line: LineContext, event: Event) -> None:
     if event.text in FAR_END_GONE:
         call.tone, call.tone_at, call.tone_known = event.text, event.at, event.known
         line.go("tone_end", event.known, event.known + line.policy.tone_end_s * RATE_HZ)
+    elif event.text == "dial" and call.flashed_at is None:  # behind a flash it only asks for a number
+        call.dial_at = event.at
     elif event.text == "call_waiting":
         call.waiting = True
     elif event.text == "ringback":  # of a second party; or the far end passes the call on
@@ -42,10 +44,25 @@ def tone(line: LineContext, event: Event) -> None:
         _wait_for_answer(line, event)
 
 
+def tone_gone(line: LineContext, event: Event) -> None:
+    if event.text == "dial":
+        line.call.dial_at = None
+
+
+def dial_lasts(line: LineContext, event: Event) -> None:
+    """The exchange offers another call: the far end has gone."""
+    call = line.call
+    assert call.dial_at is not None
+    call.tone, call.tone_at, call.tone_known, call.dial_at = "dial", call.dial_at, event.known, None
+    line.go("tone_end", event.known, event.known + line.policy.tone_end_s * RATE_HZ)
+
+
 def digit(line: LineContext, event: Event) -> None:
     """A digit in the call: of the mark code, or, after a flash and unlike it, of another number."""
     call = line.call
-    key(line, event)
+    if key(line, event) == "near":
+        notice_now(line, event)
+        return
     if call.flashed_at is None or event.at - call.flashed_at > DIALS_WITHIN_S * RATE_HZ:
         return
     typed = "".join(each.digit for each in call.keys if each.at >= call.flashed_at)
@@ -53,6 +70,15 @@ def digit(line: LineContext, event: Event) -> None:
         _second_party(line, event)
         call.redialled = typed
         _wait_for_answer(line, event)
+
+
+def notice_now(line: LineContext, event: Event) -> None:
+    """Staff have dialled the notice code: whoever is on the line hears it, and until then nothing is written."""
+    call = line.call
+    call.notice_tries, call.voice_frame, call.flashed_at = 0, None, None
+    pause(line, event.at)
+    call.put_down_at = None
+    ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
 
 
 def announce_again(line: LineContext, event: Event) -> None:

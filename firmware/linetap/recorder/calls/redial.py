@@ -18,9 +18,10 @@ from linetap.recorder.calls.begin import call_waiting_while_passing, dialled_whi
 from linetap.recorder.calls.call import MOST_DIGITS, Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.dialling import dialled
-from linetap.recorder.calls.ending import end, end_recording
+from linetap.recorder.calls.ending import end, end_by_tone_still_held, end_recording
 from linetap.recorder.calls.evidence.look import first_look
-from linetap.recorder.calls.marks import KEYS_WITHIN_S, begins_a_code, is_near
+from linetap.recorder.calls.marks import KEYS_WITHIN_S, begins_a_code, key
+from linetap.recorder.calls.nearend import may_be_near
 from linetap.recorder.signals.event import Event
 from linetap.recorder.signals.tones.filled import filled_by
 from linetap.ring import RATE_HZ
@@ -75,7 +76,7 @@ def digit(line: LineContext, event: Event) -> None:
     _type(line, event)
     if _is_redialled(line, event):
         assert call.put_down_at is not None
-        keys = [key for key in call.typed if key.at >= call.put_down_at]
+        keys = [each for each in call.typed if each.at >= call.put_down_at]
         down_at, lifted_at = max(call.put_down_at, _withheld_until(line)), call.flashed_at or event.known
         _end_at(line, Event(event.known, "on_hook", down_at))
         _goes_out(line, event, lifted_at - line.profile.lift_debounce_ms * FRAMES_PER_MS, keys)
@@ -86,8 +87,46 @@ def digit(line: LineContext, event: Event) -> None:
         parties.digit(line, event)
 
 
+def digit_after_end(line: LineContext, event: Event) -> None:
+    """Into the dial tone that the far end has left behind: staff's code, or another call."""
+    call = line.call
+    key(line, event)
+    if call.tone != "dial":
+        return
+    _type(line, event)
+    keys = [each for each in call.typed if each.at >= call.tone_at]
+    if not begins_a_code(line, "".join(each.digit for each in keys)):
+        end_by_tone_still_held(line, event)
+        line.memory.continues = None
+        _goes_out(line, event, event.at, keys)
+
+
+def digit_with_new_party(line: LineContext, event: Event) -> None:
+    """Of its number; or staff's notice code, where another party than that has come on the line."""
+    call = line.call
+    if key(line, event) == "near" and call.first_frame is not None:
+        parties.notice_now(line, event)
+        return
+    typed = [each.digit for each in call.keys]
+    if call.redialled and begins_a_code(line, "".join(typed)):
+        return  # behind a pause: of a code, or of nothing yet
+    held = call.keys[:-1] if call.redialled and begins_a_code(line, "".join(typed[:-1])) else []
+    for each in held:
+        dialled(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
+    dialled(line, event)
+
+
 def digit_while_passing(line: LineContext, event: Event) -> None:
     _type(line, event)
+    call = line.call
+    if call.flashed_at is not None:
+        keys = [each for each in call.typed if each.at >= call.flashed_at]
+        if begins_a_code(line, "".join(each.digit for each in keys)):
+            return
+        if not line.config.exempt and len(keys) > 1:
+            end(line, Event(event.known, event.name, call.flashed_at), call.disposition, call.why)
+            _goes_out(line, event, keys[0].at, keys)
+            return
     if keys := _dialled_after_a_lift(line, event):
         _was_missed(line, event, keys)
         _judge_no_number(line)
@@ -122,12 +161,12 @@ def _dial_tone_after_a_lift(line: LineContext, event: Event) -> bool:
 
 
 def _type(line: LineContext, event: Event) -> None:
-    key = Key(event.at, event.text, event.level_dbm0)
-    line.call.typed = [*line.call.typed, key][-MOST_DIGITS:]
+    pressed = Key(event.at, event.text, event.level_dbm0)
+    line.call.typed = [*line.call.typed, pressed][-MOST_DIGITS:]
 
 
 def voice(line: LineContext, event: Event) -> None:
-    if not any(abs(key.at - event.at) <= A_DIGITS_MS * FRAMES_PER_MS for key in line.call.typed):
+    if not any(abs(each.at - event.at) <= A_DIGITS_MS * FRAMES_PER_MS for each in line.call.typed):
         line.call.spoken = True
 
 
@@ -165,7 +204,7 @@ def _is_redialled(line: LineContext, event: Event) -> bool:
     call = line.call
     if call.put_down_at is None or event.at >= call.put_down_until:
         return False
-    return not begins_a_code(line, "".join(key.digit for key in call.typed if key.at >= call.put_down_at))
+    return not begins_a_code(line, "".join(each.digit for each in call.typed if each.at >= call.put_down_at))
 
 
 def _end_at(line: LineContext, down: Event) -> None:
@@ -180,9 +219,9 @@ def _end_at(line: LineContext, down: Event) -> None:
 
 def _goes_out(line: LineContext, event: Event, lifted_at: int, keys: list[Key]) -> None:
     outgoing(line, Event(event.known, "off_hook", lifted_at))
-    for key in keys:
+    for each in keys:
         if line.memory.state == "off_hook":
-            dialled(line, Event(event.known, "digit", key.at, key.digit, key.level_dbm0))
+            dialled(line, Event(event.known, "digit", each.at, each.digit, each.level_dbm0))
     if line.memory.state == "off_hook":
         # What was on the line before is judged already: our own notice in it would pass for whoever answers.
         line.memory.look_at = first_look("off_hook", event.known)
@@ -197,11 +236,11 @@ def _dialled_after_a_lift(line: LineContext, event: Event) -> list[Key]:
     if not may_have_been_missed(line, event.at):
         return []
     keys, first_at = line.call.typed, _lifted_at(line) + LIFTED_MS * FRAMES_PER_MS
-    if len(keys) < NUMBER_DIGITS or not all(key.digit.isdecimal() and key.at >= first_at for key in keys):
+    if len(keys) < NUMBER_DIGITS or not all(each.digit.isdecimal() and each.at >= first_at for each in keys):
         return []
     if any(after.at - before.at > KEYS_WITHIN_S * RATE_HZ for before, after in pairwise(keys)):
         return []
-    return keys if all(is_near(line, key) for key in keys) else []
+    return keys if all(may_be_near(line, each) for each in keys) else []
 
 
 def _judge_no_number(line: LineContext) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.marks import FAR
+from linetap.recorder.calls.marks import DOUBTFUL
 
 
 def troubles_of(line: LineContext) -> list[str]:
@@ -17,8 +17,8 @@ def troubles_of(line: LineContext) -> list[str]:
     if call is not None:
         if call.is_marked:
             found.append("call_marked")
-        if any(mark.kind == FAR for mark in call.marks):
-            found.append(FAR)
+        if any(mark.kind in DOUBTFUL for mark in call.marks):
+            found.append("mark_far")
         if call.call_time_told:
             found.append("long_call")
     return found

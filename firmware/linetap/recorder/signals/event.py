@@ -11,7 +11,7 @@ EventName = Literal[
     "ringing", "ring_gone", "off_hook", "on_hook", "flash", "polarity",
     "loop_break", "digit", "tone", "tone_gone", "voice", "talk", "fax_maybe", "fax_gone", "fax", "neighbour",
     "sound", "channel", "look", "pbx",
-    "notice_started", "notice_ended", "notice_broken", "deadline", "limit", "call_time",
+    "notice_started", "notice_ended", "notice_broken", "deadline", "limit", "call_time", "party", "dial_lasts", "beep",
 ]  # fmt: skip
 
 

@@ -25,7 +25,21 @@ STATE = {
     "held": N_("held"),
     "destroyed": N_("destroyed"),
 }
-MARK = {"any": N_("any mark"), "abuse": N_("abuse")}
+MARK = {
+    "any": N_("any mark"),
+    "abuse": N_("abuse"),
+    "mark_far": N_("the mark code, dialled by the other side"),
+    "mark_uncertain": N_("the mark code, and whose telephone it was is not known"),
+    "notice_code": N_("the notice was asked for on this telephone"),
+    "notice_code_far": N_("the notice code, dialled by the other side"),
+    "notice_code_uncertain": N_("the notice code, and whose telephone it was is not known"),
+}
+PARTY = {
+    "key": N_("the staff asked for the notice"),
+    "flash": N_("the hook was flashed"),
+    "neighbour": N_("another line of the unit handed its call on"),
+    "channel": N_("the line sounded otherwise"),
+}
 WHY = {
     "internal": N_("an internal call"),
     "emergency": N_("an emergency number"),
