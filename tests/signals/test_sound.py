@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from linetap.bench.synth import F64, Noise, Tones, rms_of
+from linetap.bench.synth import F64, Noise, Tones, dtmf, rms_of
 from linetap.bench.voices import MADE_DBM0, Voices
 from linetap.evidence import g711
 from linetap.recorder.signals.sound.detector import CHUNK, SoundDetector
@@ -79,6 +79,11 @@ def test_a_long_speech_without_a_pause_is_an_announcement(voices: Voices) -> Non
     events = listen(line(quiet(1), said(voices, NOT_IN_SERVICE, -22), quiet(2)))
     assert sounds(events) == ["speech", "announcement", "silence"]
     assert of(events, "announcement")[0].at == of(events, "speech")[0].at
+
+
+def test_somebody_who_dials_says_nothing() -> None:
+    digits = [part for key in "0212345678" for part in (dtmf(key, 720).render(0, 720), quiet(0.1))]
+    assert not {"speech", "announcement", "cadence"} & set(sounds(listen(line(quiet(1), *digits, quiet(2)))))
 
 
 def test_a_melody_is_music_and_no_cadence() -> None:

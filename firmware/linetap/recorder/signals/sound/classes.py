@@ -104,7 +104,7 @@ class Classes:
             if runs.melody(known - self._melody):
                 return "music"
             return "tone" if runs.tone.frames >= (self._held if line.sound == "music" else self._tone) else None
-        if scored is None:
+        if scored is None or runs.melody(known - self._melody):  # pitches in a row: digits, or notes with rests
             return None
         line.scores = self._numbers.score_keeps * line.scores + min(max(scored, -4.0), 4.0)
         if abs(line.scores) < self._numbers.score_min:
