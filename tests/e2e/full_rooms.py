@@ -18,8 +18,9 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from linetap.bench.processes import Child
 from linetap.board.simulated import leds_shown
 from linetap.clock import NS_PER_S, SYSTEM
 from linetap.config.schema import Config
-from linetap.records import PanelState, ReporterState
+from linetap.records import PanelState, ReporterState, ServiceState
 from linetap.service import START_AGAIN, read_state
 
 ROOMS = {
@@ -42,7 +43,10 @@ ROOMS = {
     "reporter": "1m",
 }
 SERVICES = ("capture", "recorder", "reporter", "panel")
-LED_MS = 2000
+STATE_ROOMS = ("capture", "recorder", "reporter", "panel")  # where a state lies that others read
+UNWELL = ("state_unwritten", "not_recording", "")
+NO_DISK = {"not_recording", "disk_full"}  # which also says that a file system does not answer
+LIMIT_S = 60
 SCRIPT = "lines = 2\nseed = 3\n" + "".join(
     f'[[call]]\nline = {1 + n % 2}\nstart_s = {2.0 + 4 * n}\ndirection = "in"\nrings = 1\ntalk_after_s = 0.0\n'
     "talk_s = 4.0\ndense_dbm0 = -20.0\n"
@@ -109,8 +113,17 @@ class RoomyWorld(World):
 
     @contextmanager
     def broken(self, name: str, how: str) -> Iterator[None]:
-        room = self.rooms[name]
+        room = self.vault if name == "vault" else self.rooms[name]
         match how:
+            case "eio":
+                with self._failing(room):
+                    yield
+            case "missing":
+                run("mount", "--move", room, self._aside())
+                room.rmdir()
+                yield
+                room.mkdir(exist_ok=True)
+                run("mount", "--move", self._aside(), room)
             case "bytes" | "inodes":
                 made = list(_filled(room, how))
                 yield
@@ -131,6 +144,22 @@ class RoomyWorld(World):
             case _:
                 raise AssertionError(how)
 
+    @contextmanager
+    def _failing(self, room: Path) -> Iterator[None]:
+        """A medium that answers nothing any more covers it."""
+        program = self.folder / "failing"
+        if not program.exists():
+            flags = run("pkg-config", "--cflags", "--libs", "fuse3").split()
+            run("gcc", "-Wall", "-Wextra", "-Werror", "-o", program, Path(__file__).with_name("failing.c"), *flags)
+        daemon = subprocess.Popen([program, room])
+        try:
+            self.until(lambda: _is_failing(room), f"{room} answers with EIO")
+            yield
+        finally:
+            run("umount", "-l", room)
+            daemon.terminate()
+            daemon.wait(10)
+
     def _aside(self) -> Path:
         aside = self.folder / "aside"
         aside.mkdir(exist_ok=True)
@@ -139,6 +168,14 @@ class RoomyWorld(World):
     def break_vault(self) -> None:
         device = Path(run("findmnt", "-no", "SOURCE", self.vault).strip()).name
         Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1")
+
+
+def _is_failing(room: Path) -> bool:
+    try:
+        os.listdir(room)
+    except OSError as error:
+        return error.errno == errno.EIO
+    return False
 
 
 def _filled(room: Path, how: str) -> Iterator[Path]:
@@ -166,15 +203,38 @@ class Seen:
         self.alerts: set[str] = set()
         self.began_ns = SYSTEM.monotonic_ns()
 
-    def watch(self, seconds: float) -> None:
-        end_ns = SYSTEM.monotonic_ns() + round(seconds * NS_PER_S)
-        while SYSTEM.monotonic_ns() < end_ns:
+    def watch(self, seconds: float, until: Callable[[], bool] = lambda: True) -> None:
+        """At least so long, and until it is so; a busy machine gets LIMIT_S for that, and then the test says what
+        was not."""
+        began_ns = SYSTEM.monotonic_ns()
+        least_ns, most_ns = began_ns + round(seconds * NS_PER_S), began_ns + LIMIT_S * NS_PER_S
+        while (now_ns := SYSTEM.monotonic_ns()) < least_ns or (now_ns < most_ns and not until()):
             ms = (SYSTEM.monotonic_ns() - self.began_ns) // 1_000_000
             with contextlib.suppress(OSError):
                 lit = "".join(name[0] for name, on in leds_shown(self.world.run_dir).items() if on)
                 self.conditions.append((ms, lit, self.world.condition()))
             self.alerts |= self.world.alerts()
             SYSTEM.sleep(0.05)
+
+    @property
+    def all_fed(self) -> bool:
+        fed = self.world.notified.fed
+        return all(
+            child.process.poll() is not None or fed[child.process.pid] > self.fed_at.get(child.process.pid, 0)
+            for child in self.services.values()
+        )
+
+    def is_told(self, room: str) -> bool:
+        """What must be said of it has been said, on the LEDs and in the alerts."""
+        shown = {condition for _, _, condition in self.conditions}
+        if not self.all_fed:
+            return False
+        if room == "vault":
+            return bool(NO_DISK & shown) and bool(NO_DISK & self.alerts)
+        if room not in STATE_ROOMS:
+            return True
+        told = "state_unwritten" in self.alerts or room == "reporter"
+        return told and (bool({"state_unwritten", "unit_check", "not_recording"} & shown) or room == "panel")
 
     def as_json(self) -> dict[str, Any]:
         said = {name: child.log.read_bytes()[self.log_at[name] :].decode() for name, child in self.services.items()}
@@ -210,8 +270,8 @@ def main(
         for name, how in cases:
             one = Seen(world, services)
             with world.broken(name, how):
-                one.watch(each_s)
-            one.watch(each_s / 2)
+                one.watch(each_s, partial(one.is_told, name))
+            one.watch(each_s / 2, lambda: world.condition() not in UNWELL)
             seen[f"{name} {how}"] = one.as_json()
         for service, name, how in starts:
             world.children.end(services[service])
@@ -221,25 +281,33 @@ def main(
             with world.broken(name, how):
                 services[service] = world.start(service)
                 one = Seen(world, services)
-                one.watch(each_s)
+                one.watch(each_s, partial(one.is_told, name))
             seen[f"{service} begins, {name} {how}"] = one.as_json()
             _begin_anew(world, services, service)
         one = Seen(world, services)
         world.break_vault()
-        one.watch(max(each_s, 4.0))
+        one.watch(each_s, lambda: one.is_told("vault") and "vault_read_only" in one.alerts)
         seen["vault read_only"] = one.as_json()
         world.children.end(services["recorder"])
         services["recorder"] = world.start("recorder")
         one = Seen(world, services)
-        one.watch(max(each_s, 4.0))
+        one.watch(each_s, lambda: one.is_told("vault") and "vault_read_only" in one.alerts)
         seen["recorder begins, vault read_only"] = one.as_json()
     return seen
 
 
 def _begin_anew(world: RoomyWorld, services: dict[str, Child], service: str) -> None:
     """As systemd does, where it has ended to begin anew: with 75, and with nothing else."""
-    SYSTEM.sleep(4)
-    if (status := services[service].process.poll()) is not None:
+    child = services[service]
+
+    def works() -> bool:
+        """It goes on with its work, or has ended to begin anew."""
+        state = read_state(world.run_dir, "capture@1" if service == "capture" else service, ServiceState)
+        lives = state is not None and state.pid == child.process.pid and state.fault is None
+        return child.process.poll() is not None or lives
+
+    world.until(works, f"{service} goes on or begins anew")
+    if (status := child.process.poll()) is not None:
         assert status == START_AGAIN, f"{service} ended with {status}"
         world.children.children.remove(services[service])
         services[service] = world.start(service)

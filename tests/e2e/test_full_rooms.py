@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from full_rooms import NO_DISK, STATE_ROOMS
 
 from small_disk import unshare
 
 CHILD = Path(__file__).with_name("full_rooms.py")
-STATE_ROOMS = ("capture", "recorder", "reporter", "panel")  # where a state lies that others read
 HOWS = ("bytes", "inodes", "read_only", "gone")
 # Of what is told besides the one line that is looked for: a busy machine, and alerts, which are the checks' words.
 PASSED_OVER = re.compile(
@@ -71,10 +71,27 @@ def vault_holds(seen: dict[str, Any]) -> None:
 
 
 def test_a_sample(tmp_path: Path) -> None:
-    seen = seen_by(tmp_path, [["recorder", "bytes"], ["calls", "read_only"]], [], 3.0)
-    for name in ("recorder bytes", "calls read_only"):
+    cases = [["recorder", "bytes"], ["calls", "read_only"], ["recorder", "eio"]]
+    seen = seen_by(tmp_path, cases, [["recorder", "vault", "missing"]], 1.0)
+    for name in ("recorder bytes", "calls read_only", "recorder eio", "recorder begins, vault missing"):
         holds(name, seen[name])
     assert "state_unwritten" in seen["calls read_only"]["alerts"]
+    vault_holds(seen)
+
+
+@pytest.mark.soak
+def test_a_medium_that_answers_with_errors_and_a_vault_that_is_not_there(tmp_path: Path) -> None:
+    """EIO on data and on what the recorder says; a recorder that begins then stands by, and goes on when it can."""
+    cases, starts = (
+        [["vault", "eio"], ["recorder", "eio"]],
+        [["recorder", "vault", "eio"], ["recorder", "vault", "missing"]],
+    )
+    seen = seen_by(tmp_path, cases, starts, 2.0)
+    for name in ("vault eio", "recorder eio", "recorder begins, vault eio", "recorder begins, vault missing"):
+        holds(name, seen[name])
+    for name in ("vault eio", "recorder begins, vault eio"):
+        assert NO_DISK & set(seen[name]["conditions"]), f"{name}: {seen[name]['conditions']}"
+        assert NO_DISK & set(seen[name]["alerts"]), f"{name}: {seen[name]['alerts']}"
     vault_holds(seen)
 
 
