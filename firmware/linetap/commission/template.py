@@ -251,6 +251,7 @@ format = "panasonic"
 # columns = "date:8 time:7 ext:5 trunk:2 number:25 skip:4 duration:8"
 # Letters stand for digits (Y, M, D; H, M, S), AM for AM or PM, a sign for any sign. time_is says which end of the call
 # is printed, kinds what the column kind may hold. Where nothing is said: MM/DD, HH:MM:SS, HH:MM:SS, start, I=in O=out.
+# C=connected is a line that the PBX prints at the answer, while the call lasts: it answers a call that goes out.
 # What stands here is another family of Panasonic's.
 # date = "YY/MM/DD"
 # time = "HH:MMAM"

@@ -13,7 +13,7 @@ import re
 from linetap.errors import BadInput
 
 NAMES = ("kind", "date", "time", "duration", "ext", "trunk", "number", "skip")
-KINDS = ("in", "out", "internal")
+KINDS = ("in", "out", "internal", "connected")
 MOST_COLUMNS = 32
 MOST_WIDTH = 256
 
@@ -65,11 +65,12 @@ def picture(text: str, needed: str, allowed: str) -> re.Pattern[str]:
 
 
 def kinds(text: str) -> dict[str, str]:
-    """`I=in O=out X=internal` -> what stands in the column `kind`, and what it means."""
+    """`I=in O=out X=internal C=connected` -> what stands in the column `kind`, and what it means. `connected`: printed
+    while the call lasts, at its answer."""
     found = {}
     for word in text.split():
         sign, _, kind = word.partition("=")
         if not sign or kind not in KINDS:
-            raise BadInput(f"{word!r}: I=in, O=out or X=internal would be right")
+            raise BadInput(f"{word!r}: I=in, O=out, X=internal or C=connected would be right")
         found[sign] = kind
     return found

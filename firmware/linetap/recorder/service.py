@@ -111,7 +111,7 @@ class Service:
         self._names = remembered.names or Names(lifetime.newest_ns(config.vault_path), this_boot()[:4])
         around = Surroundings(
             config, notices_of(config), self.cards, self.cards, to_vault, self._clock_record,
-            names=self._names,
+            names=self._names, connected=self.smdr.join.connected if self.smdr is not None else {},
         )  # fmt: skip
         for line, since_ns in linefaults.load(config.vault_path).items():
             remembered.lines.setdefault(line, LineMemory()).deaf_since_ns = since_ns

@@ -41,7 +41,7 @@ class LineCalls(LineContext):
         end_frame = batch.frame + batch.frames
         self.opened_before = memory.open_last
         self.open_bits = open_frames(batch, index) if memory.look_at is not None else NO_FRAMES
-        events = [*heard, *self._seen(batch, index), *self._neighbour()]
+        events = [*heard, *self._seen(batch, index), *self._neighbour(), *self._pbx()]
         if memory.playing is not None:
             events += memory.playing.follow(batch, index)
         events += self._under_notice.follow(self, batch, index)
@@ -77,6 +77,14 @@ class LineCalls(LineContext):
             return []
         at = self.batch.frame + (mono_ns - self.batch.mono_ns) // NS_PER_FRAME
         return [Event(self.batch.frame, "neighbour", at)]
+
+    def _pbx(self) -> list[Event]:
+        """The PBX's word, of the call that waits for an answer. Said of any other it is about what is past."""
+        said_ns = self.around.connected.pop(self.config.number, None)
+        if said_ns is None or self.memory.state not in ("off_hook", "new_party"):
+            return []
+        at = self.batch.frame - max(0, self.batch.utc_ns - said_ns) // NS_PER_FRAME
+        return [Event(self.batch.frame, "pbx", at)]
 
     def _note(self, frame: int) -> None:
         """For the case that power fails now."""

@@ -80,4 +80,5 @@ class Surroundings:
     learned: dict[int, Learned] = field(default_factory=dict)  # by line
     names: Names = field(default_factory=Names)
     lines: list[LineContext] = field(default_factory=list)  # of all cards: two of them may be one internal call
+    connected: dict[int, int] = field(default_factory=dict)  # by line: when the PBX said that its call was answered
     ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # who wants to hear of each call's end

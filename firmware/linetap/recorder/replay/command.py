@@ -97,7 +97,10 @@ def _follow(
 ) -> list[CallRecord]:
     pbx = ReplayedSmdr(config, vault, vault.keep, start_ns, smdr) if smdr else None
     to_vault = pbx.join if pbx is not None else vault
-    around = Surroundings(config, card.notices, card, card, to_vault, lambda _line: ClockRecord(synced=False))
+    said = pbx.join.connected if pbx is not None else {}
+    around = Surroundings(
+        config, card.notices, card, card, to_vault, lambda _line: ClockRecord(synced=False), connected=said
+    )
     recorder = Recorder(around, {}, examine=False)  # nobody asks a recording how its lines are
     number = config.card[0].number
     most = slots_at_once(config)

@@ -70,6 +70,7 @@ class SmdrJoin:
         self._wait_ns = config.smdr.wait_s * NS_PER_S
         self._held = {held.job.call_id: held for held in memory.held}
         self._pending = list(memory.pending)
+        self.connected: dict[int, int] = {}  # by line: the UTC at which the PBX said that its call was answered
         self.ledger = Ledger(config, self._matcher, memory.ledger)
         self._look_ns = 0  # nothing can happen before
         self._report_ns = clock.monotonic_ns() + REPORT_EVERY_NS
@@ -115,6 +116,11 @@ class SmdrJoin:
         day = self.ledger.day_at(arrived_ns)
         if told is None:
             day.bad += 1
+            return
+        if told.kind == "connected":  # the call's own line is still to come
+            line = self._matcher.our_line(told)
+            if line is not None:
+                self.connected[line] = arrived_ns
             return
         day.lines += 1
         if self._matcher.may_be_ours(told):

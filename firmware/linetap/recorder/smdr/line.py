@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["in", "out", "internal", "unknown"]
+Kind = Literal["in", "out", "internal", "connected", "unknown"]  # `connected`: it says that, and nothing of the end
 
 
 class SmdrLine(msgspec.Struct, frozen=True, kw_only=True):
