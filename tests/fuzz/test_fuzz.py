@@ -110,6 +110,10 @@ def test_foreign_bytes_led_by_what_they_reach(targets: list[Target], tmp_path: P
         ("desk, headers", b"POST /look\nOrigin: http://[x]:80"),
         ("custodian, headers", b"POST PLACE/look\nOrigin: http://["),
         ("custodian, form with files", HALF_A_CHARACTER % (b"PLACE/look", b"csrf")),
+        ("desk, form with files", HALF_A_CHARACTER % (b"/release/2026-0042/close", b"remark")),
+        ("desk, form with files", HALF_A_CHARACTER % (b"/hold/ask", b"unit")),
+        ("desk, form with files", HALF_A_CHARACTER % (b"/login", b"name")),
+        ("desk, form with files", HALF_A_CHARACTER % (b"/review/2026-11", b"remark")),
     ],
 )
 def test_what_once_ended_in_a_traceback(targets: list[Target], name: str, data: bytes) -> None:

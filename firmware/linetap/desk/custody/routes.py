@@ -66,8 +66,9 @@ def _inside(handler: Handler) -> Handler:
             raise HTTPException(403)
         request.state.csrf = secure.token_of(token)
         if request.method == "POST":
-            found = (await request.form()).get(secure.FIELD)
-            if not secure.is_own_origin(request.headers, site.url) or not secure.is_token(found, token):
+            form = await request.form()
+            own = secure.is_own_origin(request.headers, site.url) and secure.is_token(form.get(secure.FIELD), token)
+            if not own or not secure.is_text(form):
                 raise HTTPException(400)
         if handler is not handlers.alive:  # which a page asks by itself
             site.touch()

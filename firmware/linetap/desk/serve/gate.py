@@ -98,6 +98,8 @@ async def _require_own_form(request: Request, site: Site, secret: str) -> None:
     if found is None:
         found = (await request.form()).get(secure.FIELD)
     own = site.settings.url or ""
+    if not secure.is_text(await request.form()):
+        raise HTTPException(400)
     if not secret or not secure.is_own_origin(request.headers, own) or not secure.is_token(found, secret):
         raise HTTPException(400, "csrf")
 

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import FormData, MutableHeaders, UploadFile
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY = "; ".join(
@@ -69,6 +69,20 @@ def token_of(secret: str) -> str:
 def is_token(found: object, secret: str) -> bool:
     """Text of a form can hold half a character, where its sender names a charset that has such."""
     return isinstance(found, str) and hmac.compare_digest(found.encode("utf-8", "replace"), token_of(secret).encode())
+
+
+def is_text(form: FormData) -> bool:
+    """Whether all of it can be written down: a sender can name a charset in which half a character is one."""
+    words = [word for name, value in form.multi_items() for word in (name, _name_of(value))]
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _name_of(value: str | UploadFile) -> str:
+    return value if isinstance(value, str) else value.filename or ""
 
 
 def is_own_origin(headers: Mapping[str, str], own: str) -> bool:
