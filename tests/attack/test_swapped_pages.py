@@ -19,15 +19,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "desk"))  # the rigs of the d
 
 from custody_rig import Helper
 from release_house import LEGAL, MANAGER, NOW_NS, ReleaseHouse, refusal
-from swapped_rig import forged, trusted
+from swapped_rig import closed, forged, trusted
 
 from linetap.clock import NS_PER_S, ManualClock
 from linetap.desk import unwrap
+from linetap.desk.copy.store import closing_path
 from linetap.desk.ingest import tables
 from linetap.desk.serve.tables import holds, requests
 from linetap.errors import LinetapError
 from linetap.evidence import keys, sealed
-from release_rig import KIM, Desk
+from release_rig import KIM, OTHER_CALL, Desk
 from sealing_rig import CALL_ID, UNIT
 
 
@@ -82,6 +83,23 @@ def test_the_unit_of_another_floor_does_not_do_it(house: ReleaseHouse) -> None:
     trusted(house.desk, "floor-9", other)
     in_the_store(house, forged(house.desk, other, "floor-9"))
     assert refusal(house.approve(house.keyed(), LEGAL)) == "closing_differs"
+
+
+def test_the_units_own_stolen_key_does_not_do_it(house: ReleaseHouse) -> None:
+    """It signs a record of call A over the key of call B, as of version 0.1, and closes it in the log. The copies
+    have B's own record, which names that key; and where the copy of B is gone, the forgery is seen by nobody here."""
+    stolen = house.desk.rig.unit_key
+    folder = forged(house.desk, stolen)
+    in_the_store(house, folder)
+    proof = closed(house.desk, folder, stolen, UNIT)
+    shutil.copy(proof, house.copies / UNIT / closing_path(CALL_ID))
+    other = house.copies / UNIT / sealed.call_path(OTHER_CALL)
+    request_id = house.keyed()
+    for role in (LEGAL, MANAGER):
+        assert refusal(house.approve(request_id, role)) == "key_of_another_call"
+        assert refusal(house.client(role).get(f"/release/{request_id}/call")) == "key_of_another_call"
+    shutil.rmtree(other)
+    assert house.approve(request_id, LEGAL).status_code == 303
 
 
 def test_no_hold_of_a_forged_call_is_brought(house: ReleaseHouse) -> None:

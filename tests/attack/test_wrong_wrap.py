@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from epoch_desk import DAY, MADE, Desk
+from epoch_desk import DAY, MADE, NEXT_DAY, Desk
 from linetap.desk import hold as holds
 from linetap.desk.holdcheck import SUFFIX
 from linetap.errors import BadInput, Refusal
@@ -32,18 +32,17 @@ def second(desk: Desk) -> Path:
     return path
 
 
-def hold_key(desk: Desk) -> tuple[Path, str]:
+def hold_key(desk: Desk, name: str = "hold.txt") -> tuple[Path, str]:
     identity = keys.new_identity()
-    path = desk.folder / "hold.txt"
+    path = desk.folder / name
     path.write_text(keys.identity_file(identity, MADE))
     path.chmod(0o600)
     return path, identity.recipient
 
 
-def check(desk: Desk, folder: Path, call: Path, identity: Path, by: Path) -> int:
-    return desk.run(
-        holds, "check", folder, call, "--identity", identity, "--key", by, "--signers", desk.rig.signers_file
-    )
+def check(desk: Desk, folder: Path, call: Path, identity: Path, by: Path, *more: object) -> int:
+    words = [folder, call, "--identity", identity, "--key", by, "--signers", desk.rig.signers_file, *more]
+    return desk.run(holds, "check", *words)
 
 
 def put_inside(desk: Desk, folder: Path, key_age: bytes) -> None:
@@ -113,3 +112,24 @@ def test_one_officer_alone_still_has_to_open_it_once(desk: Desk) -> None:
         desk.destroy(DAY, "--desk", roles)
     assert check(desk, folder, call, identity, desk.folder / "officer.key") == 0
     assert desk.destroy(DAY, "--desk", roles) == 0
+
+
+def test_of_a_group_as_many_as_open_it_check_it_together(desk: Desk, second: Path) -> None:
+    call, made = desk.call(DAY), [hold_key(desk, f"hold-{number}.txt") for number in (1, 2, 3)]
+    to = "2:" + ",".join(recipient for _, recipient in made)
+    folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
+    with pytest.raises(BadInput, match="1 more of the group"):
+        check(desk, folder, call, made[0][0], second)
+    assert check(desk, folder, call, made[0][0], second, "--identity", made[2][0]) == 0
+
+
+def test_a_re_wrapping_to_a_days_own_key(desk: Desk, second: Path) -> None:
+    """A call of a pending class: the paper is a rewrap.json, and the key is a day's of the list."""
+    call = desk.call(DAY, pending=True)
+    folder = desk.rewrap(call, desk.media / f"{DAY}.txt", NEXT_DAY)
+    roles, _ = desk.with_roles("vault", {SECOND: second})
+    with pytest.raises(Refusal, match="nobody has shown"):
+        desk.destroy(DAY, "--desk", roles)
+    assert check(desk, folder, call, desk.media / f"{NEXT_DAY}.txt", second) == 0
+    assert desk.destroy(DAY, "--desk", roles) == 0
+    assert desk.opens(folder, desk.media / f"{NEXT_DAY}.txt")

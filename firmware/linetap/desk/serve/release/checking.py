@@ -14,7 +14,7 @@ from typing import Any
 from linetap.desk import callfolder, checkedcall
 from linetap.desk.callproof import Basis
 from linetap.desk.checkedcall import CheckedCall
-from linetap.desk.serve.release import package, witnesses
+from linetap.desk.serve.release import package, samekey, witnesses
 from linetap.desk.serve.release.stepfault import StepFault
 from linetap.desk.serve.site import Site
 from linetap.desk.witnessing.judge import NO_RULES
@@ -47,6 +47,7 @@ def require(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: bool = T
         raise NotReleased(
             "record_differs", f"{row['call_id']}: the second copy is not of the record that was asked for"
         )
+    samekey.require_one_record(folder.parents[4], call)
     return call
 
 
