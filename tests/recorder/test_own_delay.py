@@ -104,3 +104,16 @@ def test_strangers_at_other_times_each_are_never_believed(config: Config) -> Non
         stranger(story, config, call, OWN_MS + later_ms)
     deaf_from(story, 3)
     assert [notice.proof for notice in notices(story)][3:] == ["absent"] * 4
+
+
+def test_a_line_that_never_had_a_call_is_known_by_its_card(config: Config) -> None:
+    """Line 1 has had three calls; the first one of line 2 finds it deaf, and a stranger plays."""
+    story = calls(config, 4)
+    began = EVERY_S * 3
+    story.bits[:, 0, round(began * 1000) :] = False
+    story.ring(0.5 + began, 1.4 + began, 2).off_hook(1.5 + began, 6.0 + began, 2)
+    samples = story.card.notices[config.recording.notice].samples * 10 ** (STRANGER_DB / 20)
+    story.sound(began + PLAYED_S + (OWN_MS + 70) / 1000, samples, 2)
+    deaf_from(story, 3)
+    told = story.tell().records[-1]
+    assert (told.line, [notice.proof for notice in told.notices]) == (2, ["absent"])

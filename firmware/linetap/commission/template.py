@@ -322,6 +322,8 @@ discovery = false
 # [profile.notice]
 # [profile.proof]
 # echo_db = -6.0
+# When a line returns its notice is learnt; here it can be said of all lines of the profile.
+# echo_delay_ms = 30.0
 # [profile.beneath]
 # [profile.health]
 """

@@ -2,8 +2,9 @@
 """When a line returns what is played on it. The same notice at another time is somebody else's, and proves nothing.
 
 `linetap line learn` measures it. On a line that was not learnt it is known once `delays_known_after` notices in a row
-have come back at the same time; until then any delay is believed. A codec that was started anew may return everything
-later than before: as many notices, heard whole at the same other time, are believed again.
+have come back at the same time, or from the other lines of its card; until then any delay is believed. A codec that was
+started anew may return everything later than before: as many notices, heard whole at the same other time, are believed
+again.
 """
 
 from __future__ import annotations
@@ -47,8 +48,19 @@ def numbers_of(line: LineContext, notice: Notice) -> ProofNumbers:
         delay_ms = numbers.echo_delay_ms if learned.echo_delay_ms is None else learned.echo_delay_ms
         numbers = msgspec.structs.replace(numbers, echo_db=echo_db, echo_delay_ms=delay_ms)
     if memory.echo_delay_ms is not None:
-        numbers = msgspec.structs.replace(numbers, echo_delay_ms=memory.echo_delay_ms)
+        return msgspec.structs.replace(numbers, echo_delay_ms=memory.echo_delay_ms)
+    if numbers.echo_delay_ms is None:
+        return msgspec.structs.replace(numbers, echo_delay_ms=_of_the_card(line))
     return numbers
+
+
+def _of_the_card(line: LineContext) -> float | None:
+    """All lines of a card are played and captured by one codec: what is known of the others holds for this one."""
+    others = [other for other in line.around.lines if other.config.card == line.config.card and other is not line]
+    learned = line.around.learned
+    measured = [learned[n].echo_delay_ms for other in others if (n := other.config.number) in learned]
+    known = sorted(d for d in [*measured, *(other.memory.echo_delay_ms for other in others)] if d is not None)
+    return known[len(known) // 2] if known else None
 
 
 def _agreed(line: LineContext, delay_ms: float | None) -> float | None:
