@@ -101,6 +101,7 @@ class Call(msgspec.Struct, kw_only=True):
     notice_held: int = 0  # so often a tone that may be a fax's has held it back
     notice_from: int | None = None  # the first frame of a notice that is still to be proven
     carrier_from: int = 0  # the frame since which a fax or a modem is on the line
+    carriers: int = 0  # so often one was heard
     notice_until: int = 0  # the frame behind its last possible echo
     notice_whole: bool = False  # it was played to its end
     deaf: bool | None = None  # None: no notice was played to its end and not heard; else whether the line was quiet

@@ -24,6 +24,7 @@ def heard(line: LineContext, event: Event) -> None:
     stop_notice(line)
     call = line.call
     call.carrier_from = event.known
+    call.carriers += 1
     if call.first_frame is None:
         name = _name(line, event)
         call.disposition, call.why = "modem" if name.startswith("modem") else "fax", name
@@ -34,9 +35,22 @@ def voice_follows(line: LineContext, event: Event) -> None:
     """Somebody speaks: the call is announced as from now, and recorded. What began before the tone may be the echo of
     our own notice, unless it goes on long after that has been stopped."""
     call = line.call
-    goes_on = event.known >= call.carrier_from + NOTICE_GONE_MS * FRAMES_PER_MS
-    if event.text not in SPEECH or not (event.at >= call.carrier_from or goes_on):
+    if call.carriers > 1:
         return
+    goes_on = event.known >= call.carrier_from + NOTICE_GONE_MS * FRAMES_PER_MS
+    if event.text in SPEECH and (event.at >= call.carrier_from or goes_on):
+        _announce(line, event)
+
+
+def talk_follows(line: LineContext, event: Event) -> None:
+    """A calling fax sends its tone every 3.5 s, and whoever lifted says hello in between: once it has come back, only a
+    talk of two seconds says that the machine has gone."""
+    if line.call.carriers > 1 and event.at >= line.call.carrier_from:
+        _announce(line, event)
+
+
+def _announce(line: LineContext, event: Event) -> None:
+    call = line.call
     call.notice_tries = 0
     if call.first_frame is not None:
         parties.announce_again(line, event)

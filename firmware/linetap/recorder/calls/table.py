@@ -136,6 +136,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("new_party", "loop_break"): ending.end_recording,
     ("carrier", "fax"): carrier.heard,
     ("carrier", "sound"): carrier.voice_follows,
+    ("carrier", "talk"): carrier.talk_follows,
     ("carrier", "tone"): redial.tone_while_passing,
     ("carrier", "flash"): carrier.flash,
     ("carrier", "digit"): carrier.digit,
