@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import soak_table
 from broker import MOSQUITTO_21, PROGRAMS, Broker
 from bundle_rig import BundleRig
 from linetap.checks import machine
@@ -26,6 +27,12 @@ from reporter_rig import Floor
 # No assertion on time: a machine that is busy with something else is no failure.
 settings.register_profile("linetap", deadline=None)
 settings.load_profile("linetap")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Of the long tests one table, whatever each has printed."""
+    for line in soak_table.lines(soak_table.ROWS):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from disk import require
 from life import Life, Lived
 from trials import ROTTEN, UNTOUCHED, ZEROED, Trials
 
+import soak_table
 from linetap.clock import NS_PER_S, SYSTEM
 
 SAMPLE_S, SAMPLE_CUTS = 13, 8
@@ -77,4 +78,11 @@ def _many(
         shutil.rmtree(folder)
         print(f"life {seed}: {done} of {wanted}, {len(trials.faults)} faults", flush=True)
     print(f"\n{trials}")
+    for name, row in sorted(trials.rows.items()):
+        count = {kind: len(texts) for kind, texts in row.faults.items()}
+        wrong = sum(count.get(kind, 0) for kind in ("never", "understated", "wrong", "failed"))
+        lost, doubled = count.get("lost", 0) + count.get("orphan", 0), count.get("doubled", 0)
+        soak_table.add(f"power cut at block level, {name}", row.trials, lost, doubled, wrong)
+    if trials.kills:
+        soak_table.add("recorders killed (judged in the rows of their cuts)", trials.kills)
     assert not trials.faults, "\n".join(trials.faults)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from flip_rig import A_PERSONS, OF_ITS_OWN, SIGNED, WorkingUnit
 
+import soak_table
 from linetap.clock import NS_PER_S, SYSTEM
 from linetap.durable import broken, envelope
 
@@ -77,6 +78,7 @@ def test_whichever_bit(unit: WorkingUnit) -> None:
             break
         look_at(unit, name, bit)
         trials += 1
+    soak_table.add(f"one bit of a small file, {len(names)} files", trials)
     print(f"{trials} of {len(bits)} bits of {len(names)} small files were changed; lost 0, unsaid 0, crashed 0")
 
 

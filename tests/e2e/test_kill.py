@@ -15,6 +15,7 @@ import pytest
 from ringtap import RingTap
 from world import World, as_recorded, cable_slips, place_in
 
+import soak_table
 from linetap.bench.stage import UNIT
 from linetap.clock import NS_PER_S, SYSTEM
 from linetap.desk.verify import verify_vault
@@ -75,6 +76,7 @@ def _kill_and_compare(folder: Path, chance: random.Random) -> None:
     names = [event["event"] for event in world.events()]
     assert names == ["started", "answered", "notice", "ended", "sealed"]
     assert [event["seq"] for event in world.events()] == [2, 3, 4, 5, 6]
+    soak_table.add("recorder killed in one call", KILLS)
     print(f"{KILLS} kills, {len(record.audio.parts)} parts, {len(heard)} samples, none missing, none doubled")
     for gap in record.audio.gaps:
         print(f"{gap.ms:.0f} ms of silence where this machine starved capture")

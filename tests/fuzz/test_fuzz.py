@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+import soak_table
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "desk"))  # the rigs of the desk's pages
 from foreign import HANG_S, MOST_MB, Find, Target
 from mutate import mutated
@@ -76,6 +78,7 @@ def test_foreign_bytes_for_as_long_as_there_is_time(targets: list[Target]) -> No
         target = chosen.choice(targets)
         feed(target, mutated(target.seeds, chosen))
         fed += 1
+    soak_table.add(f"foreign or old bytes, {len(targets)} readers", fed)
     print(f"{fed} foreign files for {len(targets)} readers (seed {seed}): 0 tracebacks, 0 hangs")
 
 
