@@ -163,6 +163,9 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     network_speaks_ms: int = 7000  # ours: what a network has to say it says sooner after the last digit
     pickup_after_ms: int = 1000  # ours: a PBX that refuses the code says so with a tone by then
     other_tone_ms: int = 3000  # ours: by then a busy tone that nobody learnt is known as one
+    beep_ms: tuple[int, int] = (250, 1500)  # (memory) a mailbox beeps for 0.3 to 1 s
+    beep_hz: float = 700.0  # ours: tones of call progress end at 620 Hz, beeps are at 800 to 1400 Hz (memory)
+    beep_within_s: int = 40  # ours: of the answer: what a network says before its beep
     spoken_ms: int = 2000  # ours: so much loud talk that no ringback explains, and the answer is not waited for longer
     dial_gives_up_ms: int = 5000  # (memory) exchanges give dial tone for 6 to 30 s; who dials breaks it sooner
 

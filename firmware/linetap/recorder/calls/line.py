@@ -25,6 +25,7 @@ from linetap.records import Disposition, LineState, LineStatus
 from linetap.ring import NS_PER_FRAME, Batch
 
 FAULTS = {"line_cut", "line_short"}  # nothing can be recorded while they stand
+LISTENED = ("look", "sound", "channel")  # by themselves they change no record
 PLAYING = ("notice_started", "notice_ended", "notice_broken")
 
 
@@ -146,7 +147,7 @@ class LineCalls(LineContext):
         if action is not None:
             state = self.memory.state
             action(self, event)
-            self._acted |= event.name != "look" or self.memory.state != state
+            self._acted |= event.name not in LISTENED or self.memory.state != state
 
     def _deadlines_before(self, frame: int) -> None:
         """Deadlines that pass before `frame`; bounded, since each either leaves its state or moves it on."""
