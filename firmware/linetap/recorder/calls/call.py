@@ -122,6 +122,7 @@ class Call(msgspec.Struct, kw_only=True):
     call_time_told: bool = False
     party_by: PartyBy | None = None  # it was skipped, and another party came on the line
     party_unknown: bool = False
+    was_held: bool = False  # music was heard while it was skipped
     consulted_by: str | None = None  # the call of a neighbour that called here in the middle of it
     dial_at: int | None = None  # where a dial tone began that still sounds
     beeped_at: int | None = None

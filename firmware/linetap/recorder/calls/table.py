@@ -149,6 +149,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("passing", "tone_gone"): unrecorded.tone_gone,
     ("passing", "deadline"): unrecorded.nobody_dialled,
     ("passing", "channel"): unrecorded.channel,
+    ("passing", "sound"): unrecorded.sound,
     ("passing", "party"): unrecorded.handed_on,
     ("passing", "digit"): unrecorded.digit,
     ("passing", "on_hook"): ending.passed,

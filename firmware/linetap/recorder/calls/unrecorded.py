@@ -2,9 +2,9 @@
 """A call that is not recorded, and what makes it one that is: another party on the line, or the notice code.
 
 A colleague calls, is skipped as internal, and puts a citizen through: loop and caller's number stay as they are.
-What says so is a flash on this line, a line of this unit that hands its own call on, or the sound of the channel; else
-only the staff know, and they have the notice code. Whoever is on the line then hears the notice, and is recorded.
-An emergency call and an exempt line stay as they are.
+What says so is a flash on this line, a line of this unit that hands its own call on, music of a PBX that holds the
+call, or the sound of the channel; else only the staff know, and they have the notice code. Whoever is on the line then
+hears the notice, and is recorded. An emergency call and an exempt line stay as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from linetap.recorder.calls.marks import key
 from linetap.recorder.signals.event import Event
 from linetap.records import PartyBy
 from linetap.ring import RATE_HZ
+
+SPEECH = ("speech", "announcement")
 
 
 def digit(line: LineContext, event: Event) -> None:
@@ -58,6 +60,18 @@ def channel(line: LineContext, event: Event) -> None:
     if _is_settled(line, event):
         line.call.party_unknown = True
         _party(line, event, "channel")
+
+
+def sound(line: LineContext, event: Event) -> None:
+    """Music in a colleague's call is that of a PBX that holds it; who speaks behind it may be somebody else."""
+    call = line.call
+    if not _is_settled(line, event):
+        return
+    if event.text == "music":
+        call.was_held = True
+    elif call.was_held and event.text in SPEECH and call.why == "internal":
+        call.was_held, call.party_unknown = False, True
+        _party(line, event, "hold")
 
 
 def channel_in_recording(line: LineContext, event: Event) -> None:

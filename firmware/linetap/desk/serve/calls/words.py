@@ -38,6 +38,7 @@ PARTY = {
     "key": N_("the staff asked for the notice"),
     "flash": N_("the hook was flashed"),
     "neighbour": N_("another line of the unit handed its call on"),
+    "hold": N_("music of a call on hold was heard"),
     "channel": N_("the line sounded otherwise"),
 }
 WHY = {
