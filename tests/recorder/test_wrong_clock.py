@@ -13,7 +13,7 @@ from epoch_vault import begin, finish, folder, writer
 from epoch_rig import Authority
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
-from linetap.desk.verify import verify_vault
+from linetap.desk.verify import verify_call, verify_vault
 from linetap.durable import broken
 from linetap.evidence import amendment, sealed, signers
 from linetap.recorder.vault.outbox import OutboxReader
@@ -149,6 +149,24 @@ def test_a_call_by_a_wrong_clock_waits_and_gets_its_day_by_amendment(unit: Unit,
     assert closet.amendments(call_id) == []
     assert list((config.vault_path / "index").glob("overflow-*/*.age")) == [], "nothing says any more who called"
     verified(unit)
+
+
+def test_a_key_that_is_named_from_its_commissioning_on_has_signed_a_call_of_1970(unit: Unit, config: Config) -> None:
+    """`valid-after` in allowed_signers: by its amendment the call was later, and before that nobody can say."""
+    closet = OtherTime(config, CLOCKS["1970"])
+    call_id = closet.call()
+    line = unit.signers.read_text().replace("floor-03 ", 'floor-03 valid-after="20261101000000Z" ', 1)
+    later = line.replace("20261101", "20270301")
+    call_dir = folder(config, call_id)
+    assert [each.code for each in verify_call(call_dir, signers.parse(line)).problems] == ["signer_not_yet_valid"]
+    closet.right()
+    assert closet.amendments(call_id)
+    verdict = verify_call(call_dir, signers.parse(line))
+    assert (verdict.problems, verdict.trusted) == ([], True)
+    assert verify_call(call_dir, signers.parse(later)).problems, "the amendment is of before that too"
+    path = next((config.vault_path / amendment.FOLDER).glob(f"{call_id}.*.json"))
+    path.write_bytes(path.read_bytes().replace(b"2026-11-24", b"2026-11-25"))
+    assert not verify_call(call_dir, signers.parse(line)).trusted, "its word counts by its signature"
 
 
 def test_calls_of_a_clock_synchronised_in_2007_are_amended_once_it_is_right(unit: Unit, config: Config) -> None:
