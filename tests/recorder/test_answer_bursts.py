@@ -104,3 +104,10 @@ def test_talk_alone_is_no_ringback() -> None:
 @pytest.mark.parametrize("dbm0", [-30.0, -22.0])
 def test_steady_noise_is_no_ringback(dbm0: float) -> None:
     assert judged(np.random.default_rng(2).standard_normal(frames(20.0)) * rms_of(dbm0)) is None
+
+
+def test_a_syllable_before_a_burst_brings_the_next_one_no_nearer() -> None:
+    """0.2 s of the same frequencies before the third burst: the fourth is due when it was."""
+    line = ringing(*KR, 17.0, 0.0)
+    line[frames(6.8) : frames(7.0)] += pair(KR[0], -17.0, frames(0.2)).render(0, frames(0.2))
+    assert judged(line) is None

@@ -136,6 +136,7 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     whole_share: float = 0.6  # ours: of a burst's length; speech in the same bins breaks off sooner
     length_tolerance: float = 0.15  # ours: +-10 % are to be accepted
     short_ms: int = 130  # ours: a burst that ends so much early was cut off
+    longer_max_ms: int = 400  # ours: by so much a syllable makes a burst longer
     cut_sure_ms: int = 280  # ours: so long nothing may follow it
     late_ms: int = 250  # ours: a burst that has not begun so long after its time does not come
     group_gap_ms: int = 800  # ours: bursts nearer to each other are one ring (0.4/0.2/0.4/2 s) or a busy tone

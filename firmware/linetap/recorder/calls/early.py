@@ -69,7 +69,7 @@ def take_back(line: LineContext, event: Event) -> None:
     call.guessed = False
     call.why = "" if call.why == UNKNOWN else call.why
     call.taken_back += 1
-    call.notice_tries, call.ringback_over, call.voice_frame, call.tone = 0, False, None, ""
+    call.notice_tries, call.tone = 0, ""
     if call.held_until is not None:  # nothing is written: it is as if it had never been recorded
         call.first_frame, call.held_until, call.disposition = None, None, "unanswered"
     if call.first_frame is None:

@@ -194,6 +194,10 @@ class Bursts(msgspec.Struct):
             self.prior = ()  # these frequencies, and another cadence
         if pure:
             self.level += (run.dbm0 - self.level) / 2
+        longer = length - expected
+        if expected and self.groups and longer > numbers.short_ms * _PER_MS:
+            # Talk made it longer, before it or behind. The next is waited for as if before: that is the later moment.
+            burst = Burst(burst.start + min(longer, numbers.longer_max_ms * _PER_MS), burst.end)
         self._take(burst, numbers)
         self.cut_at = burst.end if short and on_time else None
         self.other_at = None

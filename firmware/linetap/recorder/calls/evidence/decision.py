@@ -90,7 +90,7 @@ class Evidence(msgspec.Struct):
         bursts = self.bursts
         if dialled.tone or bursts.busy:
             return None
-        if self.sound != "music" or bursts.prior:  # notes are no ringback
+        if self.sound != "music" or (bursts.prior and bursts.groups > 1):  # a note or two are no ringback
             missing = bursts.missing(now, numbers) or bursts.alone(now, numbers)
             if missing is not None:
                 return self._no_burst(now, missing, numbers)
