@@ -255,6 +255,15 @@ def test_what_was_known_before_stays() -> None:
     assert rig.vault.records[0].internal_by == "dialled"
 
 
+def test_a_skipped_call_that_the_pbx_saw_with_the_outside_had_another_party() -> None:
+    rig = Rig(config_of(*TWO))
+    rig.ends(call(1, 0, 30, internal=True, internal_by="caller", disposition="skipped", why="internal"), None)
+    rig.prints(panasonic(0, 30))
+    rig.go_to(50)
+    (record,) = rig.vault.records
+    assert (record.disposition, record.party_unknown, record.smdr) == ("skipped", True, panasonic(0, 30))
+
+
 def test_a_call_to_the_outside_is_not_internal() -> None:
     rig = Rig(config_of(*TWO))
     rig.go_to(31)

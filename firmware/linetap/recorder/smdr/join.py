@@ -217,5 +217,8 @@ class SmdrJoin:
             record = msgspec.structs.replace(record, smdr=told.raw)
             if self._matcher.is_internal(told) and not record.internal:
                 record = msgspec.structs.replace(record, internal=True, internal_by="smdr")
+            elif record.why == "internal" and not self._matcher.is_internal(told):
+                # The PBX saw a call with the outside: a colleague has put somebody through, and nothing said so.
+                record = msgspec.structs.replace(record, party_unknown=True)
             self.ledger.matched(told, late_of(record))
         self._vault.close(job.call_id, job.end_frame, record, job.withheld)
