@@ -91,7 +91,9 @@ class Evidence(msgspec.Struct):
         if dialled.tone or bursts.busy:
             return None
         if self.sound != "music" or (bursts.prior and bursts.groups > 1):  # a note or two are no ringback
-            missing = bursts.missing(now, numbers) or bursts.alone(now, numbers)
+            missing = bursts.missing(now, numbers)
+            if missing is None and not self.network and self.sound != "announcement":
+                missing = bursts.alone(now, numbers)  # of an information tone the network says more
             if missing is not None:
                 return self._no_burst(now, missing, numbers)
             if bursts.rings:
