@@ -44,6 +44,17 @@ def test_it_goes_at_its_end_and_not_a_millisecond_before(unit: Keeper) -> None:
     assert not (unit.vault / "2026").exists(), "day, month and year were empty"
 
 
+def test_audio_that_was_put_away_for_want_of_its_key_goes_with_its_call(unit: Keeper) -> None:
+    record, other = unit.call(), unit.call(marked=True, suffix="-2")
+    for call_id in (record.call_id, other.call_id):
+        put_away = unit.vault / sealed.UNOPENABLE / call_id
+        put_away.mkdir(parents=True)
+        (put_away / "audio.001.age").write_bytes(b"sealed for a key that is gone")
+    unit.passes(62)
+    assert unit.destroyed() == [record.call_id]
+    assert [path.name for path in (unit.vault / sealed.UNOPENABLE).iterdir()] == [other.call_id]
+
+
 def test_a_marked_call_stays_for_its_longer_class_and_an_overflow_call_for_ever(unit: Keeper) -> None:
     short, long, overflow = unit.call(), unit.call(marked=True, suffix="-2"), unit.call(overflow=True, suffix="-3")
     unit.passes(62)

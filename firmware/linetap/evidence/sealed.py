@@ -21,6 +21,7 @@ RECORD = "record.json"
 SIGNATURE = "record.json.sig"
 META = "meta.age"
 KEY = "key.age"
+UNOPENABLE = "unopenable"  # folder of the vault: by call, audio whose key is gone
 OPEN = "open.journal"  # while the call is open: its first state, in the frame that a journal file would hold
 NEXT_KEY = "key.age.new"  # for a moment at the end of a call that changes its epoch
 RECORD_NAMESPACE = "linetap-record"

@@ -103,7 +103,7 @@ class TreeCheck:
             return top in _FOLDERS
         if top == index.FOLDER:
             return index.parse_folder(below) is not None
-        return top in (papers.HOLDS, "unopenable") and sealed.CALL_ID.fullmatch(below) is not None
+        return top in (papers.HOLDS, sealed.UNOPENABLE) and sealed.CALL_ID.fullmatch(below) is not None
 
     # --- one file ------------------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class TreeCheck:
 
 _FOLDERS = frozenset(
     {index.FOLDER, amendment.FOLDER, papers.HOLDS, papers.WALKS, papers.CERTIFICATES, outbox.FOLDER}
-    | {"journal", "smdr", "faults", "keys", "unopenable"}
+    | {"journal", "smdr", "faults", "keys", sealed.UNOPENABLE}
 )
 
 

@@ -4,7 +4,7 @@ power fails:
 
 1. `destroying.json`: which calls, and the time that leaf and event will bear. Done again, both are known again.
 2. the leaf in the log: before the first byte goes, so that a call which is missing has always been accounted for.
-3. key.age, overwritten and unlinked, then the audio and all else but the record; synced.
+3. key.age, overwritten and unlinked, then the audio and all else but the record, and what lies in unopenable/; synced.
 4. the event in the outbox, while the record still says that this call is not done with.
 5. the record's signature and the record, the folder, day folders that are empty; synced. Then its amendments: a record
    without them has another end, or none.
@@ -116,6 +116,7 @@ class Destruction:
             if name not in _LAST:
                 (folder / name).unlink(missing_ok=True)
         files.sync_directory(folder)
+        self._remove_unopenable(call_id)
         event = CallEvent(seq=0, event="destroyed", at=at, unit=self._unit, call_id=call_id, line=found.line)
         self._report(msgspec.structs.replace(event, why="retention", record_sha256=digest))
         for name in _LAST:
@@ -125,6 +126,15 @@ class Destruction:
         prune(folder.parent)
         remove_amendments(folder)
         return found
+
+    def _remove_unopenable(self, call_id: str) -> None:
+        """Audio of this call that was put away because its key was lost."""
+        folder = self._vault / sealed.UNOPENABLE / call_id
+        if folder.is_dir():
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+            files.sync_directory(folder.parent)
 
     def _load(self) -> _Intent:
         """Where it is broken, the scan finds again what it was about."""

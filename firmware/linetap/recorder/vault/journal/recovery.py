@@ -32,7 +32,6 @@ from linetap.records import Audio, CallRecord, CountedMoment, Gap, Retention, Un
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 
 KEY_LOST = "key_lost"  # why nothing of a call can be opened
-UNOPENABLE = "unopenable"  # in the vault: by call, audio whose key is gone
 _ROUNDED_MS = 1000.0  # an end so much before the last sample is that sample
 
 Dated = Callable[[CallRecord], CallRecord]
@@ -84,10 +83,10 @@ class Recovery:
                 (self._path / name).unlink(missing_ok=True)
 
     def _put_away(self, folder: CallFolder) -> None:
-        """Audio whose key.age is gone: nobody can open it any more, and no record may name it as if. It stays in the
-        vault for whoever finds the key, and the record says what is missing."""
+        """Audio whose key.age is gone: nobody can open it any more, and no record may name it as if. Until
+        the call is over it stays for whoever finds the key; the record says what is missing."""
         broken.tell(self._path / sealed.KEY, "it is gone, and nobody can open the audio beside it")
-        place = self._vault / UNOPENABLE / self.call_id
+        place = self._vault / sealed.UNOPENABLE / self.call_id
         files.make_directories(self._vault, place)
         for part in folder.parts:
             (self._path / part.file).rename(place / part.file)
@@ -96,7 +95,7 @@ class Recovery:
 
     def _key_lost(self, record: CallRecord) -> CallRecord:
         """By what was put away, also after a cut in the midst of that: a byte is a sample, or of the header."""
-        kept = self._vault / UNOPENABLE / self.call_id
+        kept = self._vault / sealed.UNOPENABLE / self.call_id
         parts = sorted(kept.iterdir()) if kept.is_dir() else []
         if not parts:
             return record
