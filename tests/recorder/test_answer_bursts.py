@@ -111,3 +111,14 @@ def test_a_syllable_before_a_burst_brings_the_next_one_no_nearer() -> None:
     line = ringing(*KR, 17.0, 0.0)
     line[frames(6.8) : frames(7.0)] += pair(KR[0], -17.0, frames(0.2)).render(0, frames(0.2))
     assert judged(line) is None
+
+
+def test_talk_in_the_pitch_of_a_burst_makes_the_next_ones_no_shorter() -> None:
+    """A vowel lengthens the fourth burst by a quarter of a second. Those behind it, long as ever, are not cut off."""
+    line = ringing(*KR, 18.9)
+    n = frames(0.25)
+    line[frames(11.0) : frames(11.0) + n] += pair(KR[0], -18.0, n).render(0, n)
+    found = judged(line)
+    assert found is not None
+    assert found[0].how == "burst_missing"
+    assert found[1] > 18.9

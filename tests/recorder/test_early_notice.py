@@ -68,7 +68,7 @@ def test_ringback_after_a_guess_takes_the_guess_back(config: Config, ringback_s:
     assert proofs(record)[-1] == ("full", True)
     assert all(proof != "full" and after is False for proof, after in proofs(record)[:-1])
     ((_, _, first),) = kept.opened
-    assert first >= answer_s * RATE_HZ
+    assert first >= (ringback_s + 9) * RATE_HZ  # the burst that did not come, since somebody had answered
 
 
 def test_whoever_hangs_up_while_it_still_rings_leaves_an_unanswered_call(config: Config) -> None:

@@ -173,7 +173,7 @@ answer_silence_s = 30
 answer_unheard_s = 15
 on_unknown_answer = "announce_and_flag"
 # Numbers that answer without ringback, and the codes that take a call which rings elsewhere; X is any digit.
-numbers_at_once = ["1XX", "1XXX", "15XXXXXX", "16XXXXXX", "18XXXXXX"]
+numbers_at_once = ["1XX", "1XXX", "15XXXXXX", "16XXXXXX", "18XXXXXX", "080XXXXXXX"]
 pickup_codes = ["*7", "*7XX", "*7XXX", "*7XXXX"]
 # An end by busy tone may be taken back for so long, while the handset is off: by a flash, or by somebody who speaks.
 tone_end_s = 30

@@ -76,7 +76,7 @@ class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     on_unknown_answer: Literal["announce_and_flag", "wait"] = "announce_and_flag"  # where only such a time has passed
     # X is any digit. Korea: nationwide numbers and short codes have no ringback; codes of the PBX take another's call.
     numbers_at_once: list[DialPlan] = msgspec.field(
-        default_factory=lambda: ["1XX", "1XXX", "15XXXXXX", "16XXXXXX", "18XXXXXX"]
+        default_factory=lambda: ["1XX", "1XXX", "15XXXXXX", "16XXXXXX", "18XXXXXX", "080XXXXXXX"]
     )
     pickup_codes: list[DialPlan] = msgspec.field(default_factory=lambda: ["*7", "*7XX", "*7XXX", "*7XXXX"])
     answer_unheard_s: Seconds = 15  # after off-hook, where no digit was heard

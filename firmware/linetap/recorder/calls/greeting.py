@@ -19,8 +19,11 @@ LOOKS_EVERY = 50 * FRAMES_PER_MS
 def announce(line: LineContext, event: Event) -> None:
     """The notice of a call that was just answered."""
     call, policy = line.call, line.policy
-    earliest = event.known + policy.notice_delay_ms * FRAMES_PER_MS
-    lead = line.profile.greeting.lead_ms * FRAMES_PER_MS
+    delay, lead = policy.notice_delay_ms * FRAMES_PER_MS, line.profile.greeting.lead_ms * FRAMES_PER_MS
+    waited = event.known - event.at
+    if waited > lead:  # the answer is known so late that some of the delay is over
+        delay = min(delay, max(lead, delay - waited))
+    earliest = event.known + delay
     call.greeting_from = event.known
     if call.direction != "in" or _latest(line) - lead <= event.known:
         ask_for_notice(line, earliest, event)

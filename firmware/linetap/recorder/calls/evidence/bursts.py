@@ -123,7 +123,7 @@ class Bursts(msgspec.Struct):
         return Missing("burst_missing", last.end, due) if now >= due + numbers.late_ms * _PER_MS else None
 
     def alone(self, now: int, numbers: AnswerNumbers) -> Missing | None:
-        """One burst of a tone that nobody knows, and no other for longer than any ringback pauses."""
+        """A burst of a tone that nobody knows, and no other for longer than any ringback pauses."""
         if self.busy or self.rings or self.run is not None or len(self.heard) != 1:
             return None
         due = self.heard[0].end + round(numbers.lone_burst_s * RATE_HZ)
@@ -222,8 +222,15 @@ class Bursts(msgspec.Struct):
             # It may have been joined in its midst, so that its start says nothing.
             period = max(period, burst.start - whole[-1].end + self.prior[0] * _PER_MS)
         ring = low <= period <= high and longest >= numbers.ring_burst_min_ms * _PER_MS and len(whole) <= 3
-        self.pattern = whole if ring else []
+        self.pattern = self._shortest(whole) if ring else []
         self.period = period if ring else 0
+
+    def _shortest(self, whole: list[Burst]) -> list[Burst]:
+        """Each burst as short as it was ever heard whole: talk over its edges only makes it longer."""
+        if self.groups < 3 or len(self.pattern) != len(whole):  # the first may have been joined in its midst
+            return whole
+        before = [each.end - each.start for each in self.pattern]
+        return [Burst(b.start, min(b.end, b.start + length)) for b, length in zip(whole, before, strict=True)]
 
     def _follow_fresh(self, window: Window, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
         """A tone other than the one that is followed. It takes that one's place unless that one is known to ring."""

@@ -14,7 +14,7 @@ import msgspec
 
 from linetap.config.numbers import AnswerNumbers, ToneShape
 from linetap.recorder.calls.evidence.bursts import Bursts, Missing
-from linetap.recorder.calls.evidence.look import Window
+from linetap.recorder.calls.evidence.look import HALF, Window
 from linetap.recorder.calls.evidence.stretches import Speech
 from linetap.records import AnswerConfidence, AnsweredBy
 from linetap.ring import RATE_HZ
@@ -42,6 +42,14 @@ class Dialled(NamedTuple):
     tone: str
 
 
+class Faint(msgspec.Struct):
+    """Music of a second of which the mean power is counted, 0 dBm0 is 1. `at`: where it began."""
+
+    at: int
+    windows: int = 0
+    power: float = 0.0
+
+
 class Evidence(msgspec.Struct):
     """State only: it is in the checkpoint."""
 
@@ -53,11 +61,16 @@ class Evidence(msgspec.Struct):
     music_until: int | None = None
     music_ms: int = 0  # in all
     network: bool = False  # a special information tone, or an announcement where nobody had answered
+    faint: Faint | None = None  # music that began too quietly to be the far end's
     channel_at: int | None = None  # the far channel was another from here on
 
     def heard(self, text: str, at: int, loud: bool = True) -> None:
         """The line carries something else since `at`. Tones are followed by the looks at the line."""
+        self.faint = None
         if text in ("music", "speech") and not loud:
+            if text == "music":
+                self.faint = Faint(at)
+                self.speech.forget()
             text = "noise"  # of the room: keys, colleagues
         tone, text = text, {"cadence": "tone", "cadence_over": "silence"}.get(text, text)
         if text == "tone" and tone == "tone" and self.sound == "music":
@@ -84,7 +97,31 @@ class Evidence(msgspec.Struct):
             self.bursts.follow(window, shapes, numbers)
             if self.bursts.last_end != last:
                 self.speech.forget()  # what was said while it rang is no answer
-            self.speech.follow(window, numbers, bool(window.lines) and self.bursts.in_tone)
+                self._rang(shapes, numbers)
+            toned = bool(window.lines) and self.bursts.in_tone
+            self.speech.follow(window, numbers, toned)
+            if self.faint is not None and not toned:
+                self._swells(self.faint, window, numbers)
+
+    def _rang(self, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
+        """Two tones that beat sound like music for a while: a ringback of long bursts is none."""
+        burst = self.bursts.heard[-1] if self.bursts.heard else None
+        if burst is None or self.music_from is None or self.music_from < burst.start - RATE_HZ // 5:
+            return
+        if self.bursts.was("ringback", shapes, numbers):
+            self.music_from = self.music_until = None
+            self.music_ms = 0
+            self.sound, self.sound_at = "tone", burst.start
+
+    def _swells(self, faint: Faint, window: Window, numbers: AnswerNumbers) -> None:
+        """A song may begin quietly. What is as loud as a far end for a second is one, and not the room's radio."""
+        faint.windows, faint.power = faint.windows + 1, faint.power + float(10 ** (window.dbm0 / 10))
+        if faint.windows * HALF < RATE_HZ:
+            return
+        if faint.power >= faint.windows * 10 ** (numbers.loud_dbm0 / 10):
+            self.heard("music", faint.at)
+        else:
+            faint.windows, faint.power = 0, 0.0
 
     def judge(self, now: int, dialled: Dialled, numbers: AnswerNumbers) -> Verdict | None:
         bursts = self.bursts
