@@ -285,6 +285,8 @@ discovery = false
 # flash_key_max_ms = 700
 # redial_ms = 10000
 # party_ms = 3000
+# swap_ms = 2000
+# colleague_ms = 15000
 # dial_end_ms = 3000
 # A loop that is broken for so long, with a meter, was a cable; what it is mended to is a call of its own.
 # loop_break_max_ms = 4000

@@ -41,6 +41,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         10_000  # ours: who has put the handset down for a moment dials within it, or within it of dial tone
     )
     party_ms: int = 3000  # ours: behind an answer or a flash so much is not yet another party
+    swap_ms: int = 2000  # ours: behind a flash whoever dials has dial tone by then, or has begun
+    colleague_ms: int = 15_000  # ours: a colleague who calls has passed a citizen on by then, or nobody knows
     dial_end_ms: int = 3000  # ours: so long a dial tone in a call says that the far end has gone
     ring_min_ms: int = 150  # one burst shorter than this is no ringing (ring detector asserts within 180 ms)
     ring_gap_ms: int = 400  # ring detector dropouts shorter than this stay one burst

@@ -26,7 +26,8 @@ MOST_RUNG_AGAIN = 3  # a far end that passes the call on does so once or twice
 
 
 def ringback(line: LineContext, event: Event) -> None:
-    """Ringback under the notice, or before it begins."""
+    """Ringback or call waiting under the notice, or before it begins."""
+    line.call.waiting |= event.text == "call_waiting"
     if event.text == "ringback" and _may_be_wrong(line, event):
         take_back(line, event)
         dialling.progress(line, event)

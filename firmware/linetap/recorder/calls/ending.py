@@ -29,6 +29,16 @@ def unanswered(line: LineContext, event: Event) -> None:
 
 
 def passed(line: LineContext, event: Event) -> None:
+    """A colleague's call: whether another party has come on the line meanwhile, nobody can know if it was long."""
+    call = line.call
+    if (
+        call.why == "internal"
+        and call.direction == "in"
+        and call.internal_by != "ring"
+        and call.answered_ns is not None
+    ):
+        since = event.at - line.anchor.frame_at(call.answered_ns)
+        call.party_unknown |= since > line.profile.colleague_ms * RATE_HZ // 1000
     end_without(line, event, line.call.disposition, line.call.why)
 
 
@@ -41,7 +51,8 @@ def end_recording(line: LineContext, event: Event) -> None:
     """Up to where the loop opened, or where the last party that knew of the recording was left."""
     call = line.call
     prove_notice(line, event.at)  # a call may end before the notice's last echo
-    last = event.at if call.paused_at is None else min(event.at, call.paused_at)
+    swapped = call.swapped_at if call.swap_spoken and call.swapped_at != call.put_down_at else None
+    last = min([event.at, *(frame for frame in (call.paused_at, swapped) if frame is not None)])
     if call.first_frame is not None and last > call.first_frame:
         end(line, event, "recorded", call.why, ended_by(event), last)
     else:  # the loop had opened before the notice was over, and the recording was to begin behind it

@@ -7,7 +7,7 @@ from linetap.clock import parse_rfc3339, rfc3339
 from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
-from linetap.recorder.calls import redial
+from linetap.recorder.calls import redial, swapped
 from linetap.recorder.calls.beep import beep_frame
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, open_frames
 from linetap.recorder.calls.deaf import mend
@@ -169,6 +169,8 @@ class LineCalls(LineContext):
             found.append((limit_frame(self), "limit"))
             if (recommended := recommended_frame(self)) is not None:
                 found.append((recommended, "call_time"))
+            if (alone := swapped.due(self)) is not None:
+                found.append((max(alone, self.batch.frame), "alone"))
             if (beep := beep_frame(self)) is not None:
                 found.append((beep, "beep"))
             if (dialled := self.call.dial_at) is not None:

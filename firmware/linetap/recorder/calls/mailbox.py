@@ -7,7 +7,7 @@ again behind the beep, once a call. A beep is one tone, higher than any tone of 
 
 from __future__ import annotations
 
-from linetap.recorder.calls import parties
+from linetap.recorder.calls import parties, swapped
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.evidence.look import BIN_HZ, SPAN, STEP, look
 from linetap.recorder.signals.event import Event
@@ -17,6 +17,7 @@ from linetap.ring import RATE_HZ
 def sound(line: LineContext, event: Event) -> None:
     """A tone may be a beep; which, is known when it is over."""
     call, numbers = line.call, line.profile.answer
+    swapped.sound(line, event)
     began, call.beep_from = call.beep_from, event.at if event.text == "tone" else None
     if began is None or call.beeped or call.direction != "out" or call.answered_ns is None:
         return

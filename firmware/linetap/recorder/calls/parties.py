@@ -75,7 +75,7 @@ def digit(line: LineContext, event: Event) -> None:
 def notice_now(line: LineContext, event: Event) -> None:
     """Staff have dialled the notice code: whoever is on the line hears it, and until then nothing is written."""
     call = line.call
-    call.notice_tries, call.flashed_at = 0, None
+    call.notice_tries, call.flashed_at, call.swapped_at = 0, None, None
     pause(line, event.at)
     call.put_down_at = None
     ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
@@ -84,7 +84,7 @@ def notice_now(line: LineContext, event: Event) -> None:
 def announce_again(line: LineContext, event: Event) -> None:
     """The party may be another: it hears the notice, unless policy skips whom the second number reaches."""
     call = line.call
-    call.notice_tries, call.flashed_at = 0, None
+    call.notice_tries, call.flashed_at, call.swapped_at = 0, None, None
     internal = internal_by(line.policy, call.redialled, None) is not None
     if reason_to_skip(line.policy, call.redialled, internal):
         line.go("new_party", event.known)
@@ -125,7 +125,7 @@ def _second_party(line: LineContext, event: Event) -> None:
     call = line.call
     if call.redialled:
         call.also_dialled = [*call.also_dialled, call.redialled][-MOST_NUMBERS:]
-    call.put_down_at = None
+    call.put_down_at, call.swapped_at = None, None
     call.redialled, call.tone = "", ""
     pause(line, event.known)
     line.go("new_party", event.known)

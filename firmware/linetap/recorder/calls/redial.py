@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from linetap.recorder.calls import early, gate, parties
+from linetap.recorder.calls import early, gate, parties, swapped
 from linetap.recorder.calls.begin import call_waiting_while_passing, dialled_while_passing, outgoing
 from linetap.recorder.calls.call import MOST_DIGITS, Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
@@ -35,11 +35,14 @@ DIAL_TONE_WINDOWS = 8  # of 20 ms, in a row up to the notice; speech holds the p
 def flash(line: LineContext, event: Event) -> None:
     """In a recording."""
     parties.flash(line, event)
+    if line.memory.state == "recording":
+        swapped.note_flash(line, event)
     note_break(line, event)
 
 
 def flash_in_notice(line: LineContext, event: Event) -> None:
     line.call.flashed_at = event.known
+    swapped.flash_in_notice(line, event)
     note_break(line, event)
 
 
@@ -67,7 +70,13 @@ def tone(line: LineContext, event: Event) -> None:
         return
     if event.text == "dial" and line.call.put_down_at is not None:
         _wait_for_number(line, event.known)
+    swapped.tone(line, event)
     early.tone_in_recording(line, event)
+
+
+def tone_gone(line: LineContext, event: Event) -> None:
+    swapped.tone_gone(line, event)
+    parties.tone_gone(line, event)
 
 
 def digit(line: LineContext, event: Event) -> None:
@@ -168,6 +177,7 @@ def _type(line: LineContext, event: Event) -> None:
 def voice(line: LineContext, event: Event) -> None:
     if not any(abs(each.at - event.at) <= A_DIGITS_MS * FRAMES_PER_MS for each in line.call.typed):
         line.call.spoken = True
+        swapped.voice(line, event)
 
 
 def certain_until(line: LineContext, frame: int) -> int:
@@ -177,7 +187,7 @@ def certain_until(line: LineContext, frame: int) -> int:
         certain = call.put_down_at
     elif call.first_frame is not None and may_have_been_missed(line, frame):
         certain = call.first_frame
-    return min(frame, max(certain, _withheld_until(line)))
+    return min(frame, swapped.certain_until(line, frame), max(certain, _withheld_until(line)))
 
 
 def may_have_been_missed(line: LineContext, frame: int) -> bool:

@@ -32,6 +32,7 @@ from linetap.recorder.calls import (
     mailbox,
     parties,
     redial,
+    swapped,
     unrecorded,
 )
 from linetap.recorder.calls.call import State
@@ -107,7 +108,8 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("recording", "tone"): redial.tone,
     ("recording", "polarity"): early.by_polarity,
     ("recording", "voice"): redial.voice,
-    ("recording", "tone_gone"): parties.tone_gone,
+    ("recording", "tone_gone"): redial.tone_gone,
+    ("recording", "alone"): swapped.nobody_dialled,
     ("recording", "dial_lasts"): parties.dial_lasts,
     ("recording", "channel"): unrecorded.channel_in_recording,
     ("recording", "beep"): beep.sound_beep,

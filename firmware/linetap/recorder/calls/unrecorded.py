@@ -63,11 +63,11 @@ def channel(line: LineContext, event: Event) -> None:
 
 
 def sound(line: LineContext, event: Event) -> None:
-    """Music in a colleague's call is that of a PBX that holds it; who speaks behind it may be somebody else."""
+    """Music or a tone is that of a PBX that holds a colleague's call; who speaks behind it may be somebody else."""
     call = line.call
     if not _is_settled(line, event):
         return
-    if event.text == "music":
+    if event.text in ("music", "tone"):  # a PBX holds a call by either
         call.was_held = True
     elif call.was_held and event.text in SPEECH and call.why == "internal":
         call.was_held, call.party_unknown = False, True

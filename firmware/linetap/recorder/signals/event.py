@@ -12,6 +12,7 @@ EventName = Literal[
     "loop_break", "digit", "tone", "tone_gone", "voice", "talk", "fax_maybe", "fax_gone", "fax", "neighbour",
     "sound", "channel", "look", "pbx",
     "notice_started", "notice_ended", "notice_broken", "deadline", "limit", "call_time", "party", "dial_lasts", "beep",
+    "alone",
 ]  # fmt: skip
 
 
