@@ -560,7 +560,7 @@ class PublicRecord(msgspec.Struct, kw_only=True):
     actual: ActualTime | msgspec.UnsetType = msgspec.UNSET  # its other times are of a clock that was wrong
     # A call that was skipped and then recorded after all: by what another party was found.
     party_by: PartyBy | msgspec.UnsetType = msgspec.UNSET
-    party_unknown: Literal[True] | msgspec.UnsetType = msgspec.UNSET  # the party may have changed; the line cannot tell
+    party_unknown: bool | msgspec.UnsetType = msgspec.UNSET  # the party may have changed; the line cannot tell
     unit_key: UnitKeyRecord | msgspec.UnsetType = msgspec.UNSET  # unset: of a version that did not say
     recovered: bool = False  # sealed from the journal after a power cut: meta.age is of a moment before it
     # SHA-256 of what is under the epoch's layer of key.age, however often that is wrapped anew. None after a power cut.
