@@ -122,3 +122,15 @@ def test_talk_in_the_pitch_of_a_burst_makes_the_next_ones_no_shorter() -> None:
     assert found is not None
     assert found[0].how == "burst_missing"
     assert found[1] > 18.9
+
+
+def test_a_burst_that_is_seen_late_makes_no_pause_long() -> None:
+    """Its first 0.2 s are hidden: the ringback pauses no longer than before, so that no voice counts in its pause."""
+    line = ringing(*KR, 12.5)
+    line[frames(10.0) : frames(10.2)] *= 0.01
+    bursts, audio = Bursts(), np.clip(line, -32768, 32767).astype(np.int16)
+    for end in range(-(-SPAN // STEP) * STEP, frames(12.4), STEP):
+        for window in look(audio[end - SPAN : end], end, NUMBERS):
+            bursts.follow(window, KR_PSTN.tone, NUMBERS)
+    assert bursts.rings
+    assert bursts.pause < NUMBERS.long_pause_ms * RATE_HZ // 1000

@@ -89,3 +89,23 @@ def test_an_answer_that_is_known_late_has_waited_for_its_notice(tmp_path_factory
     assert record.answered_by == "tone"
     waited = parse_rfc3339(notice.started_at) - parse_rfc3339(record.answered_at or "")
     assert waited <= 750 * NS_PER_MS, record
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 0.3, 0.5])
+def test_a_busy_tone_behind_a_burst_that_broke_off_is_no_answer(gap_s: float) -> None:
+    """Who rejects a call ends the ringback within a burst; the exchange's busy tone follows in its own time."""
+    line = quiet(14.0)
+    line[frames(1.0) : frames(7.4)] += pair((440.0, 480.0), -20.0, frames(6.4), (1000, 2000)).render(0, frames(6.4))
+    n = frames(14.0) - frames(7.4 + gap_s)
+    line[-n:] += pair((480.0, 620.0), -20.0, n, (500, 500)).render(0, n)
+    found = verdict(Evidence(), line, {})
+    assert found is None or found[0] > 7.4 + gap_s + 2.0, found  # by then the busy tone is known by its name
+
+
+def test_an_answer_in_silence_within_a_burst_is_known_within_a_second() -> None:
+    line = quiet(12.0)
+    line[frames(1.0) : frames(7.4)] += pair((440.0, 480.0), -20.0, frames(6.4), (1000, 2000)).render(0, frames(6.4))
+    found = verdict(Evidence(), line, {})
+    assert found is not None
+    assert found[1].evidence[:2] == ("ringback", "burst_cut")
+    assert 8.0 < found[0] <= 8.6

@@ -138,6 +138,7 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     short_ms: int = 130  # ours: a burst that ends so much early was cut off
     longer_max_ms: int = 400  # ours: by so much a syllable makes a burst longer
     cut_sure_ms: int = 280  # ours: so long nothing may follow it
+    cut_silent_ms: int = 900  # ours: ... and so long where nobody speaks: a busy tone may begin half a second later
     late_ms: int = 250  # ours: a burst that has not begun so long after its time does not come
     group_gap_ms: int = 800  # ours: bursts nearer to each other are one ring (0.4/0.2/0.4/2 s) or a busy tone
     busy_bursts: int = 4  # ours: so many in one group are a busy tone

@@ -92,7 +92,12 @@ class Bursts(msgspec.Struct):
     @property
     def pause(self) -> int:
         """Between a ring and the next, in frames; 0 while that is not known."""
-        return self._due() - self.heard[-1].end if self.rings and self.heard else 0
+        if not self.rings or not self.heard:
+            return 0
+        pause = self._due() - self.heard[-1].end
+        if not self.pattern or len(self.heard) < len(self.pattern):
+            return pause
+        return min(pause, self.period - (self.pattern[-1].end - self.pattern[0].start))  # a burst may be seen late
 
     @property
     def in_tone(self) -> bool:
@@ -223,6 +228,8 @@ class Bursts(msgspec.Struct):
             period = max(period, burst.start - whole[-1].end + self.prior[0] * _PER_MS)
         ring = low <= period <= high and longest >= numbers.ring_burst_min_ms * _PER_MS and len(whole) <= 3
         self.pattern = self._shortest(whole) if ring else []
+        if self.groups > 1 and abs(period - self.period) <= numbers.late_ms * _PER_MS:
+            period = round((2 * self.period + period) / 3)  # talk moves the edge of one burst
         self.period = period if ring else 0
 
     def _shortest(self, whole: list[Burst]) -> list[Burst]:

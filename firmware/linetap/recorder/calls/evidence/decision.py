@@ -185,6 +185,9 @@ class Evidence(msgspec.Struct):
         bursts = self.bursts
         if bursts.other_at is not None and now < bursts.other_at + numbers.other_tone_ms * _PER_MS:
             return None  # busy tone in its place would be an end and no answer
+        silent = self.speech.first is None or self.speech.first < missing.after
+        if missing.how == "burst_cut" and silent and now < missing.at + numbers.cut_silent_ms * _PER_MS:
+            return None  # nor would the busy tone of who rejects the call
         if self.sound == "music" and self.sound_at >= missing.after:
             bursts.forget()  # the exchange's ringback gave way to a colour ring
             return None
