@@ -179,22 +179,23 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
-# Six beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
+# Seven beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
 # one after another. Whatever no list names is in the last group; the summary says how long each took: move a folder
 # from the longest to the shortest. The desk's run with requirements.lock, all others with what the image has.
 all_pytests() {
   local file name i pid pids=() status=0
-  local names=(calls machines attacks desk pages)
+  local names=(calls machines attacks desk ingest pages)
   local calls=(tests/e2e tests/broker tests/blockcuts tests/hardware tests/signals tests/capture)
   local machines=(tests/systemd tests/attack/test_rooms.py tests/bench tests/board)
   local attacks=(tests/recorder tests/vault)
-  local desk=() pages=()
+  local desk=() ingest=() pages=()
   for file in tests/attack/test_*.py; do
     [[ $file = */test_rooms.py ]] || attacks+=("$file")
   done
   for file in tests/desk/test_*.py; do
     case $file in
       */test_serve* | */test_watch*) pages+=("$file") ;;
+      */test_ingest* | */test_copy*) ingest+=("$file") ;;
       *) desk+=("$file") ;;
     esac
   done
@@ -203,7 +204,7 @@ all_pytests() {
   for name in "${names[@]}"; do
     local -n part=$name
     local modules=$PWD/build/shipped
-    case $name in desk | pages) modules= ;; esac
+    case $name in desk | ingest | pages) modules= ;; esac
     PYTHONPATH=$modules "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
     pids+=($!)
   done
