@@ -51,14 +51,14 @@ def through_codec(x: F64) -> F64:
     return decode(encode(pcm)).astype(np.float64)
 
 
-def call_in(config: Config, pressed: F64, own: F64 | None = None) -> CallRecord:
+def call_in(config: Config, pressed: F64, own: F64 | None = None, at_s: float = 8) -> CallRecord:
     """A call that comes in, in which `pressed` is heard; before it, the staff have dialled `own` in a call out."""
     began = 0.0 if own is None else OWN_S
     story = Story(config, began + 24, noise_peak=30)
     if own is not None:
         story.off_hook(1, 26).sound(2, own).sound(6, ringback(1)).sound(9.5, talk(6))
     story.ring(began + 0.5, began + 1.4).off_hook(began + 1.5, began + 20).sound(began + 3.2, talk(2))
-    return story.sound(began + 8, pressed).tell().records[-1]
+    return story.sound(began + at_s, pressed).tell().records[-1]
 
 
 def of_nobody(record: CallRecord) -> bool:
@@ -119,3 +119,27 @@ def test_what_a_far_end_dials_while_it_is_called_teaches_nothing(config: Config)
     """It answers before the answer is seen, and dials as it likes: only the first digits of a call are learnt."""
     own = np.concatenate([telephone("0312345678"), np.zeros(4000), digits("55555555", -2.0)])
     assert of_nobody(call_in(config, digits("**9", -2.0), own))
+
+
+WITHIN_THE_NOTICE_S = [2.1, 2.3, 2.5]  # it plays from 2.0 to 3.1 s
+
+
+@pytest.mark.parametrize("at_s", WITHIN_THE_NOTICE_S)
+def test_the_staff_s_own_telephone_marks_while_our_notice_plays(config: Config, at_s: float) -> None:
+    record = call_in(config, telephone("**9"), telephone("0312345678"), at_s)
+    assert [mark.kind for mark in record.marks] == ["abuse"]
+
+
+@pytest.mark.parametrize("at_s", WITHIN_THE_NOTICE_S)
+@pytest.mark.parametrize("dbm0", [NEAR_DBM0 - 2, NEAR_DBM0, NEAR_DBM0 + 2])
+def test_a_codec_is_heard_beneath_our_notice(config: Config, dbm0: float, at_s: float) -> None:
+    """The same telephone as the staff's, but at the far end: what the line returns of the notice hides nothing."""
+    assert of_nobody(call_in(config, through_codec(telephone("**9", dbm0)), telephone("0312345678"), at_s))
+
+
+@pytest.mark.parametrize("dbm0", [NEAR_DBM0 - 2, NEAR_DBM0, NEAR_DBM0 + 2])
+def test_a_codec_is_heard_in_the_pauses_of_a_voice(config: Config, dbm0: float) -> None:
+    pressed = through_codec(telephone("**9", dbm0))
+    said = talk(len(pressed) / 8000, -24.0)[: len(pressed)]
+    said[: len(pressed) // 2] = 0
+    assert of_nobody(call_in(config, pressed + said, telephone("0312345678")))

@@ -5,22 +5,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from linetap.bench import exchangetones, fsk, synth, timing
 from linetap.bench.dialogue import add_talk
 from linetap.bench.heard import add_sounds
 from linetap.bench.scriptkeys import Call, Keys
 from linetap.bench.timing import PER_MS
 from linetap.bench.voices import Language, Voices
+from linetap.evidence import g711
 
 if TYPE_CHECKING:
     from linetap.bench.timeline import LineTimeline
 
 SEIZED_AFTER_MS = 250  # of the last digit
 RING_TRIP_MS = 60  # the exchange takes so long to see the loop close and stop ringing
-NEAR_KEY_DBM0, FAR_KEY_DBM0 = (
-    -7.0,
-    -20.0,
-)  # of each tone: a telephone on this line; one behind two lines and an exchange
+FAR_KEY_DBM0 = -20.0  # of each tone: a telephone behind two lines and an exchange
 
 
 def play(call: Call, line: LineTimeline, language: Language, voices: Voices) -> None:
@@ -104,11 +104,17 @@ def _converse(call: Call, line: LineTimeline, answer: int) -> None:
 
 
 def _press(keys: Keys, line: LineTimeline, ms: int) -> None:
-    usual = NEAR_KEY_DBM0 if keys.by == "staff" else FAR_KEY_DBM0
-    dbm0 = usual if keys.dbm0 is None else keys.dbm0
+    """The staff's telephone is the one that dials. What a far end presses has been through G.711 at least: mobile
+    networks and trunks over IP carry the key as a message, and the last exchange plays it."""
+    length = timing.KEY_ON_MS * PER_MS
     for i, digit in enumerate(keys.digits):
         at = ms + i * (timing.KEY_ON_MS + timing.KEY_OFF_MS)
-        line.add(at, synth.dtmf(digit, timing.KEY_ON_MS * PER_MS, dbm0))
+        if keys.by == "staff":
+            line.add(at, synth.dtmf(digit, length, keys.dbm0))
+        else:
+            dbm0 = FAR_KEY_DBM0 if keys.dbm0 is None else keys.dbm0
+            heard = np.rint(synth.dtmf(digit, length, dbm0).render(0, length)).clip(-32768, 32767).astype(np.int16)
+            line.add(at, synth.Wave(g711.decode(g711.encode(heard)), 1.0, length))
 
 
 def _fax(call: Call, line: LineTimeline, answer: int, end: int) -> None:

@@ -45,6 +45,14 @@ class Notice:
     def frames(self) -> int:
         return len(self.samples)
 
+    def between(self, first: int, end: int) -> npt.NDArray[np.int16]:
+        """From one of its frames to another; 0 before it begins and behind its end."""
+        played = np.zeros(end - first, np.int16)
+        begin, until = max(first, 0), min(end, self.frames)
+        if begin < until:
+            played[begin - first : until - first] = self.samples[begin:until]
+        return played
+
 
 def load_notices(folder: Path) -> dict[str, Notice]:
     """Every notice of a folder by id. BadInput names the file that is not one."""

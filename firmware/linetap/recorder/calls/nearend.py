@@ -14,12 +14,15 @@ from typing import Literal
 
 from linetap.recorder.calls.call import Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.owndelay import numbers_of
 from linetap.recorder.signals.dtmf.signature import LONGEST_MS, Signature, signature_of
 from linetap.recorder.signals.event import Event
+from linetap.ring import I16
 
 Whose = Literal["near", "far", "uncertain"]
 
 LEARNT_DIGITS = 3  # of a call: emergency numbers have no more, and nobody is connected before
+ABOUT_MS = 10  # a known delay is this exact, and the line's own echo this long
 KEPT = 24  # digits, of eight calls and more: a telephone that was exchanged is learnt anew
 
 
@@ -81,11 +84,29 @@ def _alike(line: LineContext, found: list[Signature], known: list[Signature]) ->
     for of in (lambda each: each.row_percent), (lambda each: each.column_percent):
         if abs(median(map(of, found)) - median(map(of, known))) > numbers.pitch_percent:
             return False
-    rest, own = median(each.rest_db for each in found), median(each.rest_db for each in known)
+    # The least of them: a voice over the keys has pauses, and a codec has none.
+    rest, own = min(each.rest_db for each in found), median(each.rest_db for each in known)
     coded = numbers.codec_rest_db[0] <= rest <= numbers.codec_rest_db[1]
     return not (coded and own < numbers.codec_rest_db[0])
 
 
 def _signature(line: LineContext, key: Key) -> Signature | None:
     end = key.at + LONGEST_MS * FRAMES_PER_MS
-    return signature_of(line.around.audio.stretch(line.config.number, key.at, end).samples, key.digit)
+    audio = line.around.audio.stretch(line.config.number, key.at, end).samples
+    return signature_of(audio, key.digit, _played(line, key.at, key.at + len(audio)))
+
+
+def _played(line: LineContext, begin: int, end: int) -> I16 | None:
+    """Our own notice as the line may return it from `begin` to `end`, the earliest last. None: none was played."""
+    playing = line.memory.playing
+    started = line.call.notice_from if playing is None or playing.started is None else playing.started
+    notice = line.around.notices.get(line.notice)
+    if started is None or notice is None:
+        return None
+    known = numbers_of(line, notice).echo_delay_ms
+    least = 0 if known is None else max(0, round(known) - ABOUT_MS) * FRAMES_PER_MS
+    most = line.profile.proof.delay_max_ms if known is None else round(known) + ABOUT_MS
+    first, until = begin - most * FRAMES_PER_MS, end - least
+    if until <= started or first >= started + notice.frames:
+        return None
+    return notice.between(first - started, until - started)

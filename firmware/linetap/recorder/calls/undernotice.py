@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from linetap.notices import Notice
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.signals.event import Event
 from linetap.recorder.signals.notice.beneath import EVERY, LENGTH, carrier_beneath
@@ -38,16 +37,7 @@ class UnderNotice:
             first = frame - LENGTH - (self._end - len(self._held))
             if first < 0 or not playing.started + EVERY <= frame <= playing.started + playing.frames + longest:
                 continue
-            sent = _played(notice, frame - LENGTH - longest - playing.started, LENGTH + longest)
+            sent = notice.between(frame - LENGTH - longest - playing.started, frame - playing.started)
             if found := carrier_beneath(self._held[first : first + LENGTH], sent, line.profile.beneath):
                 return [Event(frame, "fax", frame - LENGTH, found)]
         return []
-
-
-def _played(notice: Notice, first: int, frames: int) -> I16:
-    """The notice from one of its frames on, 0 before it begins and behind its end."""
-    played = np.zeros(frames, np.int16)
-    begin, end = max(first, 0), min(first + frames, len(notice.samples))
-    if begin < end:
-        played[begin - first : end - first] = notice.samples[begin:end]
-    return played
