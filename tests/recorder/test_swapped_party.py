@@ -12,8 +12,10 @@ import pytest
 from call_rig import Kept, Story
 from sounds import call_waiting, dial, digits, frames, ringback, talk
 
+from linetap.bench.network import coded
 from linetap.bench.synth import F64, Tones, pair
 from linetap.config.schema import Config
+from linetap.recorder.signals.sound.notes import kept_notes
 from linetap.records import CallRecord
 from linetap.ring import RATE_HZ
 from unit_rig import make_unit
@@ -108,3 +110,26 @@ def test_a_long_call_of_a_colleague_may_have_had_another_party(config: Config, e
     story = Story(config, 40, noise_peak=30).ring(3.5, 4.5).off_hook(5, end_s).sound(1.0, digits("D2345C"))
     (record,) = story.sound(7, talk(end_s - 8)).tell().records
     assert (record.disposition, record.why, record.party_unknown) == ("skipped", "internal", unknown)
+
+
+def through(samples: F64, coder: str, scratch: Path) -> F64:
+    pcm = np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
+    return coded(pcm, coder, scratch).astype(np.float64)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("coder", ["g711", "gsm", "opus"])
+def test_a_codec_leaves_music_its_notes_and_gives_a_voice_none(tmp_path: Path, coder: str) -> None:
+    """What `sound` calls music of a faint voice behind a codec has nobody announced to."""
+    heard = through(music(1.5), coder, tmp_path / "a").astype(np.int16)
+    kept = kept_notes(heard)
+    assert kept is not None
+    assert kept > 0.9
+    for dbm0 in (-30.0, -16.0):
+        said = through(talk(7.0, dbm0), coder, tmp_path / "b").astype(np.int16)
+        parts = [kept_notes(said[n : n + 12_000]) for n in range(0, len(said) - 12_000, 4_000)]
+        assert max(part for part in parts if part is not None) < 0.75
+
+
+def test_silence_keeps_no_notes() -> None:
+    assert kept_notes(np.zeros(12_000, np.int16)) is None
+    assert kept_notes(np.zeros(100, np.int16)) is None

@@ -106,6 +106,8 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     score_keeps: float = 0.6  # ours: of the sum of scores from chunk to chunk
     score_min: float = 1.0  # ours: of that sum; less says nothing
     score_sure: float = 4.0  # ours: one chunk is enough
+    hold_ms: int = 1500  # ours: of a call on hold so much is looked at, or what there is
+    hold_notes: float = 0.8  # ours, bench day: music behind codecs 0.97 and more, voices taken for music 0.55 at most
     voice_in_music_chunks: int = 4  # ours: without a pause before it; who answers comes behind one, or goes on longer
     channel_change_db: float = 5.0  # ours: of the noise between sounds
     channel_change_bins: float = 12.0  # ours: 375 Hz of its centre; white noise of a chunk stays within 3

@@ -13,6 +13,7 @@ from __future__ import annotations
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.parties import announce_again, pause
 from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.sound.notes import kept_notes
 from linetap.ring import RATE_HZ
 
 SPEECH = ("speech", "announcement")
@@ -73,14 +74,22 @@ def nobody_dialled(line: LineContext, event: Event) -> None:
 def sound(line: LineContext, event: Event) -> None:
     call = line.call
     if event.text == "music" and event.at > call.notice_until:
-        call.was_held, call.held_from = True, event.known
+        call.was_held, call.held_at, call.held_from = True, event.at, event.known
     elif call.was_held and event.text in SPEECH:
         call.was_held = False
-        if call.held_again < MOST_HELD_AGAIN:
+        if call.held_again < MOST_HELD_AGAIN and _was_music(line, event.at):
             call.held_again += 1
             call.party_unknown = True
             pause(line, max(event.at, call.held_from, event.known - WORD_IS_LATE_S * RATE_HZ))
             announce_again(line, event)
+
+
+def _was_music(line: LineContext, until: int) -> bool:
+    """A faint voice behind a codec is called music now and then; it does not keep a note."""
+    begin, numbers = line.call.held_at, line.profile.sound
+    end = min(until, begin + numbers.hold_ms * FRAMES_PER_MS)
+    kept = kept_notes(line.around.audio.stretch(line.config.number, begin, end).samples)
+    return kept is not None and kept >= numbers.hold_notes
 
 
 def certain_until(line: LineContext, frame: int) -> int:

@@ -60,7 +60,8 @@ def signature_of(audio: NDArray[np.int16], digit: str, played: NDArray[np.int16]
 
 
 def _returned(x: NDArray[np.float64], played: NDArray[np.int16], hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What of `x` is the line's echo of `played`: at the delay at which it fits best, by a few taps around that. The tones are fitted along, so that they are not taken for it."""
+    """What of `x` is the line's echo of `played`: at the delay at which it fits best, by a few taps around. The tones
+    are fitted along, so that they are not taken for it."""
     at = np.arange(len(x)) - (len(x) - 1) / 2
     # a tone that is off by up to 1.8 % (Q.24) still lies within three neighbouring frequencies
     phase = 2 * np.pi / RATE_HZ * np.outer(at, np.concatenate([hz * off for off in (0.99, 1.0, 1.01)]))
