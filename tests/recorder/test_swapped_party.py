@@ -73,6 +73,10 @@ def test_a_flash_while_the_notice_plays_has_it_play_again(config: Config) -> Non
     announced_again(story.on_hook(2.3, 2.8).sound(4.0, talk(10)).tell())
 
 
+def test_a_flash_under_the_notices_last_word_is_known_behind_it_and_needs_no_voice(config: Config) -> None:
+    announced_again(Story(config, 40, noise_peak=30).ring(0.5, 1.4).off_hook(1.5, 36).on_hook(2.9, 3.5).tell())
+
+
 def test_whoever_waits_for_dial_tone_is_not_spoken_to(config: Config) -> None:
     story = recorded(config).on_hook(12, 12.6).sound(12.7, talk(1.0)).sound(13.8, dial(5.0))
     kept = story.sound(19.2, digits("0312345678")).sound(23, ringback(1)).sound(27, talk(6)).tell()

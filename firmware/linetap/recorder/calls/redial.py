@@ -36,7 +36,7 @@ def flash(line: LineContext, event: Event) -> None:
     """In a recording."""
     parties.flash(line, event)
     if line.memory.state == "recording":
-        swapped.note_flash(line, event)
+        swapped.note_flash(line, event, spoken=event.at < line.call.notice_until)  # no voice was looked for under it
     note_break(line, event)
 
 

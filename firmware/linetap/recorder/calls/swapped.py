@@ -73,7 +73,7 @@ def nobody_dialled(line: LineContext, event: Event) -> None:
 
 def sound(line: LineContext, event: Event) -> None:
     call = line.call
-    if event.text == "music" and event.at > call.notice_until:
+    if event.text == "music" and event.known > call.notice_until:
         call.was_held, call.held_at, call.held_from = True, event.at, event.known
     elif call.was_held and event.text in SPEECH:
         call.was_held = False
