@@ -89,6 +89,12 @@ def test_a_dead_recorders_last_word_is_not_shown_as_a_call(services: Services) -
         assert shown(services).activity == "idle"
 
 
+def test_a_recorder_that_fails_for_want_of_room_is_shown_beside_a_capture_that_starts() -> None:
+    full = Seen(recorder(fault=Fault("disk_full", "")), "alive", NS_PER_S)
+    now = shown(Services({1: Seen(None, "starting", 0)}, full, well().reporter))
+    assert (now.condition, now.patterns["run"]) == ("disk_full", "off")
+
+
 def test_a_recorder_killed_while_it_recorded_shows_no_recording() -> None:
     now = shown(Services(well().capture, DEAD_RECORDER, well().reporter))
     assert (now.condition, now.activity, now.patterns["call"]) == ("recorder_dead", "idle", "off")

@@ -12,7 +12,7 @@ CLEAR_BY = 0.25  # x the reserve above a threshold before it is left again: a ca
 
 def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
     recorder = snapshot.services.recorder
-    refused = recorder.word is not None and recorder.word.recording_refused == CHECK_ID
+    refused = recorder.word is not None and (recorder.word.recording_refused or recorder.fault) == CHECK_ID
     if snapshot.free_bytes is None:
         return _unreadable(snapshot) if not refused else _critical(snapshot)
     # A living recorder says itself when it goes on, and is not contradicted; without one the threshold clears late.
