@@ -127,7 +127,8 @@ def test_one_officer_lengthens_it_and_repeats_it(unit: House) -> None:
 def test_a_damaged_hold_gets_an_end_from_two(unit: House) -> None:
     """It holds for ever, so every end is earlier."""
     record, _ = shorter(unit, 1)
-    (unit.vault / "holds" / record.call_id / holds.DOCUMENT).write_bytes(b"{")
+    for name in (holds.DOCUMENT, holds.COPY):
+        (unit.vault / "holds" / record.call_id / name).write_bytes(b"{")
     unit.restart()
     again = unit.hold(record, unit.clock.utc_ns() + 100 * DAY)
     answer = unit.command(again)

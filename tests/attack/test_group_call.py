@@ -110,7 +110,7 @@ def test_from_the_line_to_the_opened_call(tmp_path: Path, run_dir: Path, capsys:
     )  # fmt: skip
     (tmp_path / "unit.toml").write_text(render(plan))
     save_wav(tmp_path / "lines.wav", np.random.default_rng(2).integers(-2000, 2000, (2, 14 * 8000)).astype(np.int16))
-    events = [(0.5, "ring", 1), (1.5, "ring", 0), (3.0, "hook", 1), (9.0, "hook", 0)]
+    events = [(0.5, "ring", 1), (1.5, "ring", 0), (3.0, "hook", 1), (11.0, "hook", 0)]
     lines = [json.dumps({"t": t, "line": 1, kind: value}) + "\n" for t, kind, value in events]
     (tmp_path / "events.jsonl").write_text("".join(lines))
     paths = ["--config", "unit.toml", "--audio", "lines.wav", "--events", "events.jsonl", "--out", "out"]
