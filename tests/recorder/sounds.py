@@ -66,3 +66,13 @@ def fax(hz: float, seconds: float) -> F64:
 def talk(seconds: float, dbm0: float = -16.0) -> F64:
     said = Voices(default_folder()).say(TEXT, "ko", "caller") * 10 ** ((dbm0 - MADE_DBM0) / 20)
     return np.tile(said, -(-frames(seconds) // len(said)))[: frames(seconds)]
+
+
+def music(seconds: float) -> F64:
+    """A tune of a PBX that holds a call: three notes at a time, with their harmonics, a new chord each half second."""
+    chords = [(262, 330, 392), (294, 370, 440), (330, 415, 494), (349, 440, 523)]
+    parts = []
+    for n in range(round(seconds * 2)):
+        tones = [(float(hz * k), -24.0 - 6 * k) for hz in chords[n % 4] for k in (1, 2, 3)]
+        parts.append(Tones(tones, frames(0.5)).render(0, frames(0.5)))
+    return np.concatenate(parts)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from call_rig import Kept, Story
 from msgspec.structs import replace
-from sounds import NEAR_DBM0, busy, dial, digits, frames, ringback, talk
+from sounds import NEAR_DBM0, busy, dial, digits, frames, music, ringback, talk
 
 import config_file
-from linetap.bench.synth import F64, Tones, pair
+from linetap.bench.synth import pair
 from linetap.config import load_config
 from linetap.config.schema import Config
 from linetap.errors import BadInput
@@ -139,16 +139,6 @@ def test_a_far_end_that_sounds_otherwise_is_announced_and_the_record_says_it_is_
     story = internal(config).sound(16, hiss(19, 90)).sound(22, talk(2)).sound(27, talk(3))
     record = announced(story.tell())
     assert (record.party_by, record.party_unknown) == ("channel", True)
-
-
-def music(seconds: float) -> F64:
-    """A tune of a PBX that holds a call: three notes at a time, with their harmonics, a new chord each half second."""
-    chords = [(262, 330, 392), (294, 370, 440), (330, 415, 494), (349, 440, 523)]
-    parts = []
-    for n in range(round(seconds * 2)):
-        tones = [(float(hz * k), -24.0 - 6 * k) for hz in chords[n % 4] for k in (1, 2, 3)]
-        parts.append(Tones(tones, frames(0.5)).render(0, frames(0.5)))
-    return np.concatenate(parts)
 
 
 def test_who_speaks_behind_the_music_of_a_held_call_is_announced_to(config: Config) -> None:

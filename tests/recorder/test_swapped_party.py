@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 import pytest
 from call_rig import Kept, Story
-from sounds import call_waiting, dial, digits, frames, ringback, talk
+from sounds import call_waiting, dial, digits, frames, music, ringback, talk
 
 from linetap.bench.network import coded
-from linetap.bench.synth import F64, Tones, pair
+from linetap.bench.synth import F64, pair
 from linetap.config.schema import Config
 from linetap.recorder.signals.sound.notes import kept_notes
 from linetap.records import CallRecord
@@ -36,16 +36,6 @@ def announced_again(kept: Kept) -> tuple[CallRecord, list[tuple[int, int]]]:
     assert record.disposition == "recorded"
     assert len(record.notices) == 2
     return record, list(kept.withheld[record.call_id])
-
-
-def music(seconds: float) -> F64:
-    """Three notes at a time, with their harmonics, a new chord each half second."""
-    chords = [(262, 330, 392), (294, 370, 440), (330, 415, 494), (349, 440, 523)]
-    parts = []
-    for n in range(round(seconds * 2)):
-        tones = [(float(hz * k), -24.0 - 6 * k) for hz in chords[n % 4] for k in (1, 2, 3)]
-        parts.append(Tones(tones, frames(0.5)).render(0, frames(0.5)))
-    return np.concatenate(parts)
 
 
 def test_who_speaks_behind_a_flash_is_announced_to_and_not_written_before(config: Config) -> None:

@@ -98,16 +98,21 @@ def require_set_aside(rig: Rig, name: str, data: bytes, log: UnitLog) -> None:
     assert log.kept == ["log.before-1"]
 
 
+def require_leaves_set_aside(rig: Rig, whole: Path, changed: bytes) -> None:
+    """Of a log whose leaves are these at the next start."""
+    again(rig, whole, LEAVES, changed)
+    log = unit_log(rig)
+    log.publish()
+    require_set_aside(rig, LEAVES, changed, log)
+    log.close()
+
+
 def flip_leaves(rig: Rig, every: int) -> int:
     whole = Path(shutil.copytree(written(rig), rig.root / "whole"))
     data, count = (whole / LEAVES).read_bytes(), 0
     for bit in each_bit(data, every):
         changed = flipped(data, bit)
-        again(rig, whole, LEAVES, changed)
-        log = unit_log(rig)
-        log.publish()
-        require_set_aside(rig, LEAVES, changed, log)
-        log.close()
+        require_leaves_set_aside(rig, whole, changed)
         count += 1
     return count
 
@@ -295,11 +300,7 @@ def test_a_bit_of_a_leaf_that_no_head_is_over_yet(rig: Rig) -> None:
     assert len(data.splitlines()) == signed + 3
     for bit in range(begin * 8, len(data) * 8, 11):
         changed = flipped(data, bit)
-        again(rig, whole, LEAVES, changed)
-        log = unit_log(rig)
-        log.publish()
-        require_set_aside(rig, LEAVES, changed, log)
-        log.close()
+        require_leaves_set_aside(rig, whole, changed)
 
 
 @pytest.mark.usefixtures("quick")
