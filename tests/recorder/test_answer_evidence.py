@@ -4,23 +4,17 @@ line of its own, through the real ears and the call table, with the truth beside
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from day_rig import FAR, Told, follow, notices_in, ring, sound
 
 from linetap.bench.callsounds import CallSound, Network
-from linetap.bench.day import recorder
-from linetap.bench.scriptkeys import Call, Keys, Script
-from linetap.bench.timing import times_of
-from linetap.bench.voices import Voices, default_folder
-from linetap.clock import NS_PER_MS, parse_rfc3339
-from linetap.config.schema import Config, Recording
-from linetap.notices import Notice, load_notices
-from linetap.notices.defaults import make_default_notices
-from linetap.records import CallRecord
+from linetap.bench.scriptkeys import Keys
+from linetap.config.schema import Recording
 
 LATE_MS = 3000  # the issue's: a notice that begins later is late
-FAR, OFFICE = "01023456789", "어제 그 서류 결재 올라갔습니까? 아니요, 아직 과장님 책상 위에 있습니다."
+OFFICE = "어제 그 서류 결재 올라갔습니까? 아니요, 아직 과장님 책상 위에 있습니다."
 HOLD = "잠시만 기다려 주십시오. 연결 중입니다."
 NO_NUMBER = "지금 거신 번호는 없는 번호입니다. 다시 확인하시고 걸어 주시기 바랍니다."
 GREETING = "안녕하십니까, 은행 고객센터입니다. 상담원 연결은 일 번, 계좌 조회는 이 번을 눌러 주십시오."
@@ -28,16 +22,8 @@ OFF_HOOK = "수화기가 잘못 놓여 있습니다. 확인하여 주시기 바�
 MOBILE = Network(codec="gsm", delay_ms=90, noise_dbm0=-54.0)
 
 
-def sound(play: Any, at_s: float, **keys: Any) -> CallSound:
-    return CallSound(play=play, at_s=at_s, **keys)
-
-
 def near(play: Any, at_s: float, dbm0: float, **keys: Any) -> CallSound:
     return sound(play, at_s, by="near", dbm0=dbm0, **keys)
-
-
-def ring(hz: list[float], cadence_ms: list[int], at_s: float = 1.0, **keys: Any) -> CallSound:
-    return sound("tone", at_s, hz=hz, cadence_ms=cadence_ms, **keys)
 
 
 def out(progress_s: float, **keys: Any) -> dict[str, Any]:
@@ -98,40 +84,11 @@ UNANSWERED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-class Told(NamedTuple):
-    answer_ms: int | None
-    records: list[CallRecord]
-
-    @property
-    def begun_ms(self) -> list[int]:
-        starts = [notice.started_at for record in self.records for notice in record.notices if notice.started_at]
-        return sorted((parse_rfc3339(at) - recorder.start_of(0)) // NS_PER_MS for at in starts)
-
-
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
     """Every situation at once, each on a line of its own."""
     wanted = {name: keys for name, (keys, _) in ANSWERED.items()} | UNANSWERED
     return follow(wanted, notices_in(tmp_path_factory), Recording())
-
-
-def notices_in(factory: pytest.TempPathFactory) -> dict[str, Notice]:
-    folder = factory.mktemp("notices")
-    make_default_notices(folder)
-    return load_notices(folder)
-
-
-def follow(wanted: dict[str, dict[str, Any]], notices: dict[str, Notice], policy: Recording) -> dict[str, Told]:
-    calls = [Call(line=n, start_s=1.0, direction="out", **keys) for n, keys in enumerate(wanted.values(), 1)]
-    lines = list(range(1, len(calls) + 1))
-    voices = Voices(default_folder())
-    audio, levels = recorder.rendered(Script(lines=len(calls), seed=7, call=calls), lines, voices)
-    config: Config = recorder.config_of(lines, policy)
-    records, _ = recorder.follow(config, audio, levels, notices, 0, {})
-    return {
-        name: Told(times_of(call).answer, [record for record in records if record.line == call.line])
-        for name, call in zip(wanted, calls, strict=True)
-    }
 
 
 @pytest.mark.parametrize("name", ANSWERED)

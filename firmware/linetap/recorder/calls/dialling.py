@@ -12,7 +12,7 @@ from linetap.recorder.calls import parties
 from linetap.recorder.calls.answer import answered, write_down
 from linetap.recorder.calls.call import MOST_DIGITS
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.evidence.decision import Dialled, Number
+from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Number
 from linetap.recorder.calls.evidence.look import SPAN, first_look, look
 from linetap.recorder.calls.nearend import learn_near_end
 from linetap.recorder.calls.policy import kind_of_number
@@ -32,7 +32,8 @@ def dialled(line: LineContext, event: Event) -> None:
     call.dialled_ns = line.utc_ns(event.at)
     call.tone, call.given_up = "", False
     call.dial_tone |= line.memory.evidence.bursts.was("dial", line.profile.tone, line.profile.answer)
-    line.memory.evidence = line.memory.evidence.anew()
+    pulsed = not event.level_dbm0  # behind a pressed key the ears judge anew what they hear
+    line.memory.evidence = line.memory.evidence.anew() if pulsed else Evidence()
     line.memory.look_at = first_look("off_hook", event.at)
     learn_near_end(line, event)
     _expect_answer(line, event)
@@ -85,7 +86,8 @@ def talk(line: LineContext, event: Event) -> None:
 
 
 def sound(line: LineContext, event: Event) -> None:
-    line.memory.evidence.heard(event.text, event.at, event.level_dbm0 >= line.profile.answer.loud_dbm0)
+    loud = event.level_dbm0 >= line.profile.answer.loud_dbm0
+    line.memory.evidence.heard(event.text, event.at, loud, event.period_ms)
 
 
 def channel(line: LineContext, event: Event) -> None:
@@ -131,7 +133,9 @@ def by_timeout(line: LineContext, event: Event) -> None:
     call, evidence, policy = line.call, line.memory.evidence, line.policy
     silence = _since(line) + policy.answer_silence_s * RATE_HZ
     spoken = evidence.talked_ms >= line.profile.answer.spoken_ms and _kind(line) != "unfinished"
-    unsure = evidence.waits or evidence.bursts.toned_at(event.known, line.profile.answer.other_tone_ms * FRAMES_PER_MS)
+    numbers = line.profile.answer
+    toned = evidence.bursts.toned_at(event.known, numbers.other_tone_ms * FRAMES_PER_MS)
+    unsure = evidence.waits or toned or evidence.beating(event.known, numbers)
     if unsure and not line.memory.on_trial:
         line.memory.deadline = event.known + RATE_HZ
     elif event.known < silence and not spoken and not line.memory.on_trial and _number(line):

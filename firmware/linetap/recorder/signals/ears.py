@@ -55,14 +55,15 @@ class Ears:
                 group.sounds.lose_sight()
                 continue
             audio: I16 = batch.audio if len(group.places) == self._lines else batch.audio[group.places]
-            for digit in group.dtmf.follow(audio, batch.frame):
+            digits = group.dtmf.follow(audio, batch.frame)
+            for digit in digits:
                 event = Event(digit.known, "digit", digit.at, digit.digit, digit.level_dbm0)
                 heard[group.places[digit.line]].append(event)
             for sound in group.tones.follow(audio, batch.frame):
                 heard[group.places[sound.line]].append(_event(sound))
                 if isinstance(sound, FaxHeard) and sound.which.startswith("modem"):
                     heard[group.places[sound.line]].append(Event(sound.known, "sound", sound.at, "modem"))
-            for other in group.sounds.follow(audio, batch.frame):
+            for other in group.sounds.follow(audio, batch.frame, [(digit.known, digit.line) for digit in digits]):
                 heard[group.places[other.line]].append(_event(other))
         return heard
 

@@ -20,6 +20,7 @@ from linetap.records import AnswerConfidence, AnsweredBy
 from linetap.ring import RATE_HZ
 
 _PER_MS = RATE_HZ // 1000
+_SLOWEST_BUSY_MS = 1500  # E.180: busy tone has a period of 0.3 to 1.1 s, ringback one of 2 s and more
 
 # What was dialled: a number that answers without ringback, a code that picks up another's call, a number that goes
 # on after what was dialled so far, or none at all: a hotline, or a line that was lifted just as it rang. Where dial
@@ -61,12 +62,19 @@ class Evidence(msgspec.Struct):
     music_until: int | None = None
     music_ms: int = 0  # in all
     network: bool = False  # a special information tone, or an announcement where nobody had answered
+    sit: bool = False  # that tone: nothing behind it is an answer, unless it rings
+    beats: int = 0  # so many bursts in a row of a cadence too fast to be ringback
+    beat_at: int | None = None  # the last one
     faint: Faint | None = None  # music that began too quietly to be the far end's
     channel_at: int | None = None  # the far channel was another from here on
 
-    def heard(self, text: str, at: int, loud: bool = True) -> None:
+    def heard(self, text: str, at: int, loud: bool = True, period_ms: int = 0) -> None:
         """The line carries something else since `at`. Tones are followed by the looks at the line."""
         self.faint = None
+        if text == "cadence":
+            self._beats(at, period_ms)
+        elif text != "tone":
+            self.beats = 0
         if text in ("music", "speech") and not loud:
             if text == "music":
                 self.faint = Faint(at)
@@ -83,7 +91,15 @@ class Evidence(msgspec.Struct):
             self.music_until = None
             self.speech.forget()
         self.network |= text == "sit"
+        self.sit |= text == "sit"
         self.sound, self.sound_at = text, at
+
+    def _beats(self, at: int, period_ms: int) -> None:
+        """A burst of a cadence that nobody has learnt, whose length `bursts` may be too slow for."""
+        fast = 0 < period_ms < _SLOWEST_BUSY_MS
+        self.beats, self.beat_at = (self.beats + 1 if fast else 0), at
+        if self.beats:
+            self.speech.forget()  # what is loud in it is no voice
 
     def channel(self, at: int) -> None:
         """The noise between sounds is another one: so there is no music between them any more."""
@@ -125,7 +141,7 @@ class Evidence(msgspec.Struct):
 
     def judge(self, now: int, dialled: Dialled, numbers: AnswerNumbers) -> Verdict | None:
         bursts = self.bursts
-        if dialled.tone or bursts.busy:
+        if dialled.tone or bursts.busy or self.beating(now, numbers):
             return None
         if self.sound != "music" or (bursts.prior and bursts.groups > 1):  # a note or two are no ringback
             missing = bursts.missing(now, numbers)
@@ -139,6 +155,8 @@ class Evidence(msgspec.Struct):
                 return verdict
             if bursts.rings or bursts.sounds:
                 return None
+        if self.sit:
+            return None
         if self.sound == "music" and self.music_from is None:  # it was taken for music since the digits
             self.music_from = self.sound_at = now
         if self.music_from is not None:
@@ -148,8 +166,13 @@ class Evidence(msgspec.Struct):
         return self._without_ringback(now, dialled, numbers)
 
     def anew(self) -> Evidence:
-        """Another digit: what was heard before it says nothing of the answer, only what the line carries now."""
+        """What was heard before says nothing of the answer, only what the line carries now."""
         return Evidence(sound=self.sound, sound_at=self.sound_at)
+
+    def beating(self, now: int, numbers: AnswerNumbers) -> bool:
+        """A busy tone that nobody has learnt, or the pause in it."""
+        lasts = self.beat_at is not None and now - self.beat_at < numbers.ring_period_ms[0] * _PER_MS
+        return lasts and self.beats >= numbers.busy_bursts - 1
 
     def lose_sight(self) -> None:
         """A gap: a burst may have fallen into it. That it rings is known again by the next one."""
@@ -176,7 +199,7 @@ class Evidence(msgspec.Struct):
         last = self.bursts.last_end
         if last is None:
             return
-        self.network = False
+        self.network = self.sit = False
         if self.music_from is not None and self.music_from < last and self.sound != "music":
             self.music_from = self.music_until = None
             self.music_ms = 0

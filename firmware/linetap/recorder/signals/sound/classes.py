@@ -48,6 +48,10 @@ class Classes:
         )
         self._announcement = round(numbers.announcement_ms * RATE_HZ / 1000)
 
+    def forget(self, row: int) -> None:
+        self._lines[row] = _Line()
+        self._idle[row] = True
+
     def chunk(self, recent: Recent, loud: Bools, flat: F32, runs: list[RunLine], frame: int) -> list[SoundHeard]:
         """`loud`, `flat`: (windows, lines) of the chunk that begins at `frame`."""
         some = loud.any(axis=0)

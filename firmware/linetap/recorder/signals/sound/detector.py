@@ -4,6 +4,8 @@ the audio comes in. What is said is `known` at the end of its chunk."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from linetap.config.profile import KR_PSTN, Profile
@@ -36,9 +38,13 @@ class SoundDetector:
         self._runs = [RunLine(numbers) for _ in range(lines)]
         self._classes = Classes(lines, numbers)
         self._channels = Channels(lines, numbers)
+        self._digits: list[tuple[int, int]] = []
 
-    def follow(self, audio: I16, frame: int) -> list[SoundEvent]:
-        """Audio int16 (lines, n) from `frame` on, contiguous with what came before, to events in order."""
+    def follow(self, audio: I16, frame: int, digits: Iterable[tuple[int, int]] = ()) -> list[SoundEvent]:
+        """Audio int16 (lines, n) from `frame` on, contiguous with what came before, to events in order. `digits`: the
+        frame at which each that became certain in it did, and its row. Digits in a row are a melody by their pitches:
+        what a line carries is judged anew behind each."""
+        self._digits = [*self._digits, *digits]
         if self._held_at < 0:
             self._held_at = frame
         self._held = np.concatenate([self._held, audio], axis=1)
@@ -89,6 +95,16 @@ class SoundDetector:
                         ms = told.period // 8, told.on // 8
                         events.append(SoundHeard(row, known, told.at, told.sound, round(told.level_dbm0, 1), *ms))
         events += self._classes.chunk(self._recent, loud, seen.flat, self._runs, frame)
+        if dialled := {row for at, row in self._digits if at <= known}:
+            self._digits = [(at, row) for at, row in self._digits if at > known]
+            events = [event for event in events if event.line not in dialled]
+            self._begin_anew(dialled)
         changed = self._channels.chunk(seen.level_dbm0, seen.centre, loud, frame)
         events += [ChannelChanged(row, known, at) for row, at in changed]
         return events
+
+    def _begin_anew(self, rows: Iterable[int]) -> None:
+        for row in rows:
+            self._runs[row] = RunLine(self._numbers)
+            self._recent.forget(row)
+            self._classes.forget(row)

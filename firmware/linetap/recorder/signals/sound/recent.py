@@ -34,6 +34,10 @@ class Recent:
         self._sums: F32 = np.zeros((CHUNKS, 2 * _KINDS + 3, n), dtype=np.float32)
         self._level: F32 = np.full((CHUNKS * CHUNK_WINDOWS, n), -80, dtype=np.float32)
 
+    def forget(self, row: int) -> None:
+        self._sums[:, :, row] = 0
+        self._level[:, row] = -80
+
     def add(self, look: Look, active: npt.NDArray[np.bool_], floor_dbm0: float) -> None:
         """One chunk; `active` windows count, the others only as a level, never below `floor_dbm0`."""
         told = np.stack([look.level_dbm0, look.flux, look.share, look.pair, look.flat, look.centre, look.peak])
