@@ -12,8 +12,9 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from linetap.desk import callfolder, deskfolder, foreign
+from linetap.desk import amended, callfolder, deskfolder, foreign
 from linetap.desk.copy.store import closing_path
 from linetap.desk.verdict import Problem
 from linetap.desk.witnessing import options, prove
@@ -31,8 +32,10 @@ from linetap.evidence.tlogproof import Proof
 from linetap.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Leaf
 from linetap.records import CallRecord
 
+if TYPE_CHECKING:
+    from linetap.desk.checkedcall import CheckedCall
+
 SIGNERS = "allowed_signers"  # in the desk's folder
-_CALLS = "calls"  # in a package
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,16 @@ def warn(doubts: Iterable[str]) -> None:
         sys.stderr.write(f"warning: {doubt}\n")
 
 
+def tell(call: CheckedCall) -> None:
+    """Of a call that has passed: what could not be checked, and what its unit has said of its times since."""
+    warn(call.doubts)
+    if call.unamended:
+        sys.stderr.write(f"warning: not counted: amended/{call.unamended}\n")
+    if (later := call.amended) is not None:
+        said = f"it ended {later.ended_at} at the latest, and is kept until {later.until}"
+        sys.stderr.write(f"{call.record.call_id}: amended by its unit: {said}\n")
+
+
 def find(call_dir: Path, unit: str, given: Basis) -> Closing | None:
     """What says that the call is closed, not judged yet. None where there is nothing; NotClosed where a log says that
     it is not, or no longer there."""
@@ -106,7 +119,7 @@ def find(call_dir: Path, unit: str, given: Basis) -> Closing | None:
             return of_log(log, call_id)
     home = callfolder.home(call_dir)
     beside = [home / closing_path(call_id)]
-    if call_dir.parent.name == _CALLS:
+    if call_dir.parent.name == amended.IN_A_PACKAGE:
         beside.insert(0, call_dir.parent.parent / closing.FOLDER / f"{call_id}{closing.SUFFIX}")
     for path in beside:
         if path.exists():

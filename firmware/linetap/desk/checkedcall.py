@@ -14,13 +14,14 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.desk import callfolder, callproof, stockage
+from linetap.desk import amended, callfolder, callproof, stockage
 from linetap.desk.callproof import Basis
 from linetap.desk.release.wrapped import require_wrapped
 from linetap.desk.verify import verify_call
 from linetap.desk.witnessing.judge import NO_POLICY, NOBODY
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing, group, members, ofcall, sealed, sshsig, unitnames
+from linetap.evidence.amendment import Amendment
 from linetap.evidence.closing import Closing
 from linetap.evidence.ofcall import OfCall
 from linetap.evidence.release import NotReleased
@@ -47,7 +48,8 @@ class SealedKey:
 
 @dataclass(frozen=True, slots=True)
 class CheckedCall:
-    """`head`: under which its close stands. `doubts`: what could not be checked where no roles are in force."""
+    """`head`: under which its close stands. `doubts`: what could not be checked where no roles are in force. `amended`:
+    what its unit said later of the record's times and end; `unamended`: why what lies there does not count."""
 
     folder: Path
     record: CallRecord
@@ -56,6 +58,8 @@ class CheckedCall:
     head: Head | None
     doubts: tuple[str, ...]
     witnessed: str  # the verdict of the witnesses: by k of n, or not
+    amended: Amendment | None
+    unamended: str
 
     def wrapped(self, folder: Path, roles: Roles | None) -> SealedKey:
         """The key of a hold or of a re-wrapping, if a vault officer signed that it is of this very call."""
@@ -88,7 +92,8 @@ def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCa
     doubts = [] if basis.signers is not None else [f"{record.call_id}: whose signature it bears was not checked"]
     doubts += [] if head is not None else [f"{record.call_id}: nothing here shows that its unit's log has closed it"]
     key = SealedKey(key_age, record.inner_sha256 or "", OfCall(record.unit, record.call_id), _CHECKED)
-    return CheckedCall(call_dir, record, sha256, key, head, tuple(doubts), witnessed)
+    later, unamended = amended.checked(call_dir, record.unit, sha256, basis.signers)
+    return CheckedCall(call_dir, record, sha256, key, head, tuple(doubts), witnessed, later, unamended)
 
 
 def outer_layer(key: SealedKey, identities: list[Path]) -> bytes:

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         turn.take(args.identity)
         data = callfolder.read(args.hold_dir / name, hold.LIMIT_BYTES)
         place.write_text(sshsig.sign(data, signer, hold.CHECK_NAMESPACE), encoding="ascii")
-    callproof.warn(call.doubts)
+    callproof.tell(call)
     sys.stdout.write(f"{place}: {args.hold_dir / 'key.age'} opens, and holds the key of {call.record.call_id}\n")
     return 0
 

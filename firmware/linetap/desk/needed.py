@@ -113,7 +113,7 @@ def _counted(call_dir: Path) -> _Counted | None:
     """None for what is no recording, or cannot be read: nothing is proved by it."""
     try:
         record = foreign.decode(callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), CallRecord)
-        last = amended.newest(callfolder.home(call_dir), record.call_id)
+        last = amended.newest(amended.home(call_dir), record.call_id)
         kept, moment = record.retention, record.counted or None
         until = last.until if last is not None else kept.until if kept is not None else None
         said = last.ended_at if last is not None else record.actual.ended_at if record.actual else record.ended_at

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         call = require(desk, step, wanted)
         step.granted()
         opened = open_call(call, args.identity, args.inner, args.output, wanted.recipient)
-    callproof.warn(call.doubts)
+    callproof.tell(call)
     if opened.unreleased:
         sys.stderr.write(_WARNING)
     return 0

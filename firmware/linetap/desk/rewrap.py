@@ -53,7 +53,7 @@ def write(
         call = checkedcall.check(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
         files.name_key(step, call, call.key)
         folder = _write(args, call, to, name, document, step)
-    callproof.warn(call.doubts)
+    callproof.tell(call)
     return folder, call
 
 

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
         step.granted()
         inner = turn.take(args.identity)
         privatefile.write(args.output, age.encrypt(inner, [recipient]) if recipient and not turn.left else inner)
-    callproof.warn(call.doubts)
+    callproof.tell(call)
     sys.stderr.write(f"{call.record.call_id}: {call.witnessed}\n")
     if turn.left:
         partial.say(args.output, turn.left, "officer")

@@ -239,7 +239,7 @@ def _judge_trust(
 
 def _true_time(verdict: Verdict, record: CallRecord, signers: list[Signer], call_dir: Path) -> datetime | None:
     """When the call began by its newest amendment, or by the record's own counted time; None: neither is there."""
-    path = amended.path_of_newest(callfolder.home(call_dir), record.call_id)
+    path = amended.path_of_newest(amended.home(call_dir), record.call_id)
     if path is not None:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
         armored = callfolder.read(path.with_name(path.name + amendment.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)

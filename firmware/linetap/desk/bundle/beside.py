@@ -34,7 +34,7 @@ def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> F
     """A call's amendment; its hold, Sigsum proof and the certificate that its day's key is gone, where
     they were asked for."""
     call_id = call_dir.name
-    if (path := amended.path_of_newest(callfolder.home(call_dir), call_id)) is not None:
+    if (path := amended.path_of_newest(amended.home(call_dir), call_id)) is not None:
         yield from _with_signature(layout.amended(call_id), path, amendment.LIMIT_BYTES)
     epoch = record.retention.epoch if record.retention else ""
     path = certificates.path_of(args.certificates, epoch) if args.certificates and epoch else None

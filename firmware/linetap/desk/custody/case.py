@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.clock import Clock
-from linetap.desk import partial, privatefile
+from linetap.desk import amended, partial, privatefile
 from linetap.desk.access_entry import Entry
 from linetap.desk.bundle import command as bundle
 from linetap.desk.custody import moments, sound
@@ -25,6 +25,7 @@ from linetap.desk.release import ask, files, gate
 from linetap.desk.witnessing import options
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import group, sealed
+from linetap.evidence.amendment import Amendment
 from linetap.evidence.release import Request
 from linetap.evidence.roles import Purpose
 from linetap.records import CallRecord
@@ -40,6 +41,8 @@ class Heard:
     moments: list[moments.Moment]
     began_ns: int
     witnessed: str  # the verdict of the witnesses: by k of n, or not
+    amended: Amendment | None  # what its unit said later of its times and end
+    unamended: str  # why what the package has of that does not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,11 @@ class Case:
         except msgspec.MsgspecError as error:
             raise BadInput(f"{found.call_id}: {error}") from None
         return record
+
+    def amended(self, call_id: str) -> Amendment | None:
+        """Checked where the call is open; else what the package says of it."""
+        heard = self._heard.get(call_id)
+        return amended.newest(self.package.folder, call_id) if heard is None else heard.amended
 
     def needs_more(self, call_id: str) -> bool | None:
         """Whether custodians are needed who are not here; None where that shows only when it is opened."""
@@ -208,4 +216,6 @@ def _heard(unlocked: Unlocked) -> Heard:
         moments=moments.moments(record, len(mulaw)),
         began_ns=moments.began_ns(record, len(mulaw)),
         witnessed=unlocked.call.witnessed,
+        amended=unlocked.call.amended,
+        unamended=unlocked.call.unamended,
     )

@@ -13,14 +13,14 @@ from typing import Protocol
 
 from linetap.desk.opening import PART_LIMIT_BYTES
 from linetap.errors import Refusal
-from linetap.evidence import closing, document, sealed, sshsig, tlogproof
+from linetap.evidence import amendment, closing, document, sealed, sshsig, tlogproof
 from linetap.evidence.release import MOST_CALLS
 
 BLOCK = 512
 LIMIT_BYTES = 1 << 30  # of the whole: it lies in RAM. 37 hours of recordings
 _PIECE_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 20
-_MOST_MEMBERS = MOST_CALLS * (sealed.MOST_PARTS + 8) + 32
+_MOST_MEMBERS = MOST_CALLS * (sealed.MOST_PARTS + 2 * amendment.MOST + 8) + 32
 _CALL = sealed.CALL_ID.pattern.replace("(", "(?:", 1)
 # What a package holds, and how large each can honestly be.
 _NAMES = [
@@ -32,6 +32,8 @@ _NAMES = [
         (rf"inner/{_CALL}\.age|handed/{_CALL}\.age", _SMALL_BYTES),
         (rf"{closing.FOLDER}/{_CALL}\{closing.SUFFIX}", closing.LIMIT_BYTES),
         (rf"{tlogproof.FOLDER}/{_CALL}\{tlogproof.SUFFIX}", tlogproof.LIMIT_BYTES),
+        (rf"{amendment.FOLDER}/{_CALL}\.\d{{3}}\.json", amendment.LIMIT_BYTES),
+        (rf"{amendment.FOLDER}/{_CALL}\.\d{{3}}\.json\{amendment.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
         (rf"calls/{_CALL}/(?:record\.json|record\.json\.sig|meta\.age|key\.age)", 2 * _SMALL_BYTES),
         (rf"calls/{_CALL}/audio\.\d{{3}}\.age", PART_LIMIT_BYTES),
     )

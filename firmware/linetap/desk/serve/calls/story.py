@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from linetap.clock import parse_rfc3339
-from linetap.desk.ingest import chainname, judge
+from linetap.desk.ingest import amended, chainname, judge
 from linetap.desk.ingest.callrow import HOLD_ENDED
 from linetap.desk.ingest.clear import CLEARED
 from linetap.desk.ingest.heads import CODES
 from linetap.desk.ingest.judge import Report, Told
 from linetap.desk.ingest.tables import alerts, calls, copies, events, heads
+from linetap.evidence.amendment import Amendment
 from linetap.evidence.signers import Signer
 from linetap.evidence.sshsig import unarmored
 
@@ -55,6 +56,7 @@ class Story:
     events: list[Event]
     more: bool
     copy: Mapping[str, Any] | None
+    amended: Amendment | None  # what the unit said later of the record's times and end
     head: Head | None
 
     @property
@@ -77,11 +79,13 @@ def read(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) 
     found = _ordered(db.execute(wanted.order_by(events.c.origin, events.c.seq).limit(MOST_EVENTS + 1)).all())
     lying = db.execute(select(copies).where(copies.c.unit == unit, copies.c.call_id == call_id)).mappings().first()
     origin = chainname.origin_of(found[-1].origin) if found else ""
+    later = amended.last(db, unit, call_id)
     return Story(
         row=dict(row),
         events=[_event(one, signers) for one in found[:MOST_EVENTS]],
         more=len(found) > MOST_EVENTS,
         copy=None if lying is None else dict(lying),
+        amended=None if later is None or amended.amendment_is_of_other(db, later) else later,
         head=_head(db, unit, origin, row["sealed_at"] or row["began_at"]),
     )
 

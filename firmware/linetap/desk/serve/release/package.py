@@ -2,8 +2,9 @@
 """What the custodian fetches: an uncompressed USTAR archive, streamed, so that a long call needs no memory here.
 
 request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age;
-and what there is of handed/ID.age (of a custodian of a group before), closing/ID.json (the proof from the unit's log)
-and witnessed/ID.tlog-proof (that witnesses have seen it).
+and what there is of handed/ID.age (of a custodian of a group before), amended/ID.001.json and its signature (that the
+record's times were wrong, and which are right), closing/ID.json (the proof from the unit's log) and
+witnessed/ID.tlog-proof (that witnesses have seen it).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from starlette.responses import StreamingResponse
 
-from linetap.desk import callfolder
+from linetap.desk import amended, callfolder
 from linetap.desk.copy.store import witnessed_path
 from linetap.desk.deskfolder import read_small
 from linetap.desk.serve.calls import recordfile
@@ -29,7 +30,7 @@ from linetap.desk.serve.release.stepfault import StepFault
 from linetap.desk.serve.release.steps import Found
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import closing, sealed, tlogproof
+from linetap.evidence import amendment, closing, sealed, sshsig, tlogproof
 from linetap.evidence.roles import Roles
 
 _PIECE_BYTES = 1 << 16
@@ -65,6 +66,7 @@ def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
         *files,
         _bytes(f"inner/{row['call_id']}.age", bytes(row["inner_age"])),
         *_handed(site, found),
+        *_amended(folder),
         *_closing(site, row),
         *_witnessed(folder),
     ]
@@ -107,7 +109,7 @@ def partial_name(one: Partial, of_wrapped: str = "") -> str:
 
 
 def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
-    """calls/ID/ without its audio, and closing/ID.json."""
+    """calls/ID/ without its audio, amended/ID.001.json, and closing/ID.json."""
     folder, call_id = copy_of(site, row), row["call_id"]
     names = [sealed.RECORD, sealed.SIGNATURE, sealed.KEY]
     if (folder / sealed.META).exists():  # not of a call of which a power cut left its folder alone
@@ -116,7 +118,17 @@ def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
         files = [_file(folder / name, f"calls/{call_id}/{name}") for name in names]
     except OSError:
         raise StepFault("copy_unreadable", f"{call_id}: its second copy cannot be read whole") from None
-    return files + _closing(site, row) + _witnessed(folder)
+    return files + _amended(folder) + _closing(site, row) + _witnessed(folder)
+
+
+def _amended(folder: Path) -> list[Member]:
+    """All of them, as the unit signed them: each who opens judges them, and the record stays as it was sealed."""
+    limits = {".json": amendment.LIMIT_BYTES, amendment.SUFFIX: sshsig.SIGNATURE_LIMIT_BYTES}
+    found = amended.files(amended.home(folder), folder.name)
+    try:
+        return [_bytes(f"{amendment.FOLDER}/{path.name}", callfolder.read(path, limits[path.suffix])) for path in found]
+    except (OSError, Refusal):
+        raise StepFault("copy_unreadable", f"{folder.name}: its amendments cannot be read whole") from None
 
 
 def _closing(site: Site, row: Mapping[str, Any]) -> list[Member]:
