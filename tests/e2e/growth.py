@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a process grows: what it holds, looked at again and again, and the slope of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+MOST_KB_AN_HOUR = 1024
+
+
+class Held(NamedTuple):
+    """At `at_s`, by the clock that counts: kB, and numbers. `anonymous_kb` is the process's own: no file, no shared
+    memory."""
+
+    at_s: float
+    calls: int
+    anonymous_kb: int
+    pss_kb: int
+    rss_kb: int
+    descriptors: int
+    threads: int
+
+
+def held(pid: int, at_s: float, calls: int) -> Held:
+    rollup = dict(line.split(":") for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    sizes = [int(rollup[name].split()[0]) for name in ("Anonymous", "Pss", "Rss")]
+    counts = [len(list(Path(f"/proc/{pid}/{kind}").iterdir())) for kind in ("fd", "task")]
+    return Held(at_s, calls, *sizes, *counts)
+
+
+def an_hour(samples: list[Held], column: str) -> float:
+    """Theil and Sen: the median of all slopes, which no single jump moves; what is held more after an hour."""
+    x = np.array([each.at_s for each in samples])
+    y = np.array([getattr(each, column) for each in samples])
+    above, below = np.triu_indices(len(x), 1)
+    return float(np.median((y[below] - y[above]) / (x[below] - x[above]))) * 3600
+
+
+def assert_no_more(samples: list[Held]) -> None:
+    """Descriptors and threads: not more in the second half than in the first."""
+    half = len(samples) // 2
+    for column in ("descriptors", "threads"):
+        first, second = ([getattr(each, column) for each in part] for part in (samples[:half], samples[half:]))
+        assert max(second) <= max(first), f"more {column} than before"
