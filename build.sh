@@ -181,9 +181,10 @@ check() {
 
 # Seven beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
 # one after another. Whatever no list names is in the last group; the summary says how long each took: move a folder
-# from the longest to the shortest. The desk's run with requirements.lock, all others with what the image has.
+# from the longest to the shortest. The desk's run with requirements.lock, all others with what the image has. Calls and
+# machines live in real time; whatever only computes has what they leave of the processors, which anybody may ask for.
 all_pytests() {
-  local file name i pid pids=() status=0
+  local file name i line pid pids=() status=0 behind=(nice -n 10)
   local names=(calls machines attacks desk ingest pages)
   local calls=(tests/e2e tests/broker tests/blockcuts tests/hardware tests/signals tests/capture)
   local machines=(tests/systemd tests/attack/test_rooms.py tests/bench tests/board)
@@ -203,19 +204,24 @@ all_pytests() {
   trap 'kill "${pids[@]}" 2>/dev/null || true; exit 130' INT TERM
   for name in "${names[@]}"; do
     local -n part=$name
-    local modules=$PWD/build/shipped
+    local modules=$PWD/build/shipped turn=("${behind[@]}")
     case $name in desk | ingest | pages) modules= ;; esac
-    PYTHONPATH=$modules "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
+    case $name in calls | machines) turn=() ;; esac
+    PYTHONPATH=$modules "${turn[@]}" "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
     pids+=($!)
   done
   local elsewhere=("${calls[@]}" "${machines[@]}" "${attacks[@]}" tests/desk)
-  PYTHONPATH=$PWD/build/shipped "$BIN/pytest" tests "${elsewhere[@]/#/--ignore=}" 2>&1 </dev/null |
+  PYTHONPATH=$PWD/build/shipped "${behind[@]}" "$BIN/pytest" tests "${elsewhere[@]/#/--ignore=}" 2>&1 </dev/null |
     tee build/rest.log || status=$?
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
   trap - INT TERM
   for i in "${!names[@]}"; do cat "build/${names[i]}.log"; done
   for name in "${names[@]}" rest; do
     SUMMARY+=("$(printf '  %-10s %s' "$name" "$(tail -n 1 "build/$name.log" | tr -d =)")")
+  done
+  # What fell is named where a log ends, whichever group it was in.
+  for name in "${names[@]}" rest; do
+    while read -r line; do SUMMARY+=("$line"); done < <(grep -E '^(FAILED|ERROR) ' "build/$name.log")
   done
   return "$status"
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 IMAGE = Path(__file__).resolve().parents[1] / "image"
 SCRIPT, HOOK = IMAGE / "root" / "usr" / "lib" / "linetap" / "slots", IMAGE / "hook.sh"
-LIMIT_S = 60
+LIMIT_S = 120
 CONFIG = "os_prefix=@SLOT@/\narm_64bit=1\nkernel=vmlinuz\n"
 CMDLINE = "console=tty1 linetap.verity=1:2:3"
 

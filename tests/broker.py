@@ -35,7 +35,7 @@ def free_port() -> int:
     return port
 
 
-def until[T](what: Callable[[], T], limit_s: float = 15.0, why: str = "") -> T:
+def until[T](what: Callable[[], T], limit_s: float = 120.0, why: str = "") -> T:
     """The first true answer of `what`; AssertionError when there is none in time."""
     end_ns = SYSTEM.monotonic_ns() + round(limit_s * 1e9)
     while not (answer := what()):

@@ -137,7 +137,7 @@ class BundleRig:
             f"ts -query -data {head} -sha256 -cert -out query",
             f"ts -reply -config tsa.cnf -section one -queryfile query -out {head}.tsr",
         ):
-            subprocess.run(["openssl", *line.split()], cwd=self.root, check=True, capture_output=True, timeout=60)
+            subprocess.run(["openssl", *line.split()], cwd=self.root, check=True, capture_output=True, timeout=120)
 
     def _sigsum(self) -> None:
         (self.root / "sigsum").mkdir()

@@ -90,7 +90,7 @@ class CMeter:
     ) -> None:
         if kind is not None:
             self._process.kill()
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=120)
         assert kind is not None or self._process.returncode == 0
 
     def restart(self, now_ns: int, boot: int, beginning_us: int = 0) -> None:

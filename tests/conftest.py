@@ -7,6 +7,7 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command sets it, before numpy loads
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,14 @@ from reporter_rig import Floor
 # No assertion on time: a machine that is busy with something else is no failure.
 settings.register_profile("linetap", deadline=None)
 settings.load_profile("linetap")
+
+
+def pytest_collection_finish() -> None:
+    """Some thousand tests and what they import live to the end: a tenth of the time would go into looking whether they
+    are garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -16,7 +16,7 @@ from linetap.desk.pki import certificates, command, request
 from linetap.evidence import keys
 
 DAY_NS = 86_400_000_000_000
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from linetap.records import Audio, Caller, CallRecord, Retention
 CALL_ID = "20261124T225600.123Z-L03"
 UNIT = "closet-3f"
 NOW = "2026-11-24T22:57:00.000Z"
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)

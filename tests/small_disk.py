@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 TESTS = Path(__file__).parent
 
 

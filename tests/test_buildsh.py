@@ -18,7 +18,7 @@ COMMANDS = ("demo", "test", "setup", "bench", "soak", "image", "hil")
 
 def build(*words: str) -> subprocess.CompletedProcess[str]:
     command = [str(ROOT / "build.sh"), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/")
 
 
 def test_it_lists_its_commands() -> None:

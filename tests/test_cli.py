@@ -17,7 +17,7 @@ from linetap import cli
 from linetap.config import load_config
 from linetap.evidence import keys
 
-LIMIT_S = 60
+LIMIT_S = 120
 CUSTODIAN, EPOCH = keys.new_identity().recipient, keys.new_identity().recipient
 LINETAP = [sys.executable, "-m", "linetap"]
 

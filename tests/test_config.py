@@ -268,7 +268,7 @@ def test_a_private_key_in_the_wrong_place_is_never_quoted(site: Site) -> None:
 
 def test_a_key_of_another_kind(site: Site) -> None:
     command = ["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", str(site.folder / "other.key")]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=120)
     site.edit('key = "unit.key"', 'key = "other.key"')
     line, text = site.only_error()
     assert (line, "not an Ed25519 key" in text) == (site.line_of("key ="), True)

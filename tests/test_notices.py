@@ -245,7 +245,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "csv=p=0",
         str(out),
     ]
-    assert subprocess.run(probe, capture_output=True, timeout=60, check=True, text=True).stdout == "pcm_s16le,8000,1\n"
+    assert subprocess.run(probe, capture_output=True, timeout=120, check=True, text=True).stdout == "pcm_s16le,8000,1\n"
     capsys.readouterr()
     for arguments, says in (
         (["export", "hall", "-o", str(out)], f"{out}: File exists; a new file would be right\n"),

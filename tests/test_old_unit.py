@@ -27,7 +27,7 @@ from unit_rig import save_notice, spoken
 
 VECTOR = Path(__file__).parent / "vectors" / "unit-0.1.tar.xz"
 CALL, NEW_CALL = "20261128T091148.858Z-L01", "20261129T080000.000Z-L02"
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 
 
 @pytest.fixture

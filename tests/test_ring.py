@@ -302,7 +302,7 @@ def test_no_ring_is_said(run_dir: Path) -> None:
 
 
 def test_a_disk_is_refused(tmp_path: Path) -> None:
-    kind = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], capture_output=True, text=True, timeout=5, check=True)
+    kind = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], capture_output=True, text=True, timeout=120, check=True)
     if kind.stdout.strip() == "tmpfs":
         pytest.skip("the temporary folder of this machine is in RAM")
     with pytest.raises(DeviceFault, match="must be on tmpfs") as caught:
@@ -315,7 +315,7 @@ def test_a_full_tmpfs_says_so_at_once() -> None:
         pytest.skip("mounting a small tmpfs needs root")
     point = Path(tempfile.mkdtemp(prefix="linetap-test-"))
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", point], capture_output=True, timeout=10, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", point], capture_output=True, timeout=120, check=False
     )
     try:
         if mounted.returncode != 0:
@@ -324,7 +324,7 @@ def test_a_full_tmpfs_says_so_at_once() -> None:
             RingWriter(point, 1, LINES, 120, 8000)
         assert caught.value.errno == errno.ENOSPC
     finally:
-        subprocess.run(["umount", point], timeout=10, check=False, capture_output=True)
+        subprocess.run(["umount", point], timeout=120, check=False, capture_output=True)
         shutil.rmtree(point, ignore_errors=True)
 
 

@@ -32,7 +32,7 @@ from linetap.service import (
     start_logging,
 )
 
-LIMIT_S = 60
+LIMIT_S = 120
 
 # Says "ready", then works until it is asked to stop.
 STOPPABLE = """

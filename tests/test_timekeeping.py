@@ -27,7 +27,7 @@ from linetap.timekeeping import (
 SHIPPED = Path(__file__).parents[1] / "systemd" / "chrony" / "linetap.conf"
 CHRONYD = "/usr/sbin/chronyd"
 CHRONYS_OWN_PPM = 83333.333  # chrony.conf(5), maxslewrate
-LIMIT_S = 60
+LIMIT_S = 120
 LINE = (
     "C0A80105,ntp.site.example,3,1795704965.514254502,-0.000123456,0.000020,0.000090,-12.5,0.0,0.1,0.01,0.002,64.2,{}\n"
 )

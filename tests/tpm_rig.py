@@ -77,7 +77,7 @@ class SoftTpm:
         """One of Debian's tpm2-tools on it."""
         environment = os.environ | {"TPM2TOOLS_TCTI": f"swtpm:path={self.path}"}
         return subprocess.run(
-            command, input=stdin, capture_output=True, env=environment, cwd=self.folder, timeout=60, check=False
+            command, input=stdin, capture_output=True, env=environment, cwd=self.folder, timeout=120, check=False
         )
 
     def _listens(self) -> bool:

@@ -21,7 +21,7 @@ from linetap.evidence import checkpoint, keys, note
 START_S = 30.0
 # Debian builds sigsum-go with the request router of Go 1.21, which knows no methods: it would answer 404 to all.
 GO = {"GODEBUG": "httpmuxgo121=0"}
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from anchors import not_here
 from linetap.ring import I16, RATE_HZ
 
 ON_HOLD = Path("/usr/share/asterisk/moh")
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 _RAW = ("-t", "raw", "-r", str(RATE_HZ), "-c", "1", "-e", "signed", "-b", "16")
 
 

@@ -158,7 +158,7 @@ def test_stock_ssh_keygen_signs_it(town: Town) -> None:
     card = town.card
     assert card.pack() == 0
     words = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(town.authority.folder / PRIVATE), "-n", "linetap-order"]
-    subprocess.run([*words, str(card.boot / "linetap.toml")], check=True, capture_output=True, timeout=30)
+    subprocess.run([*words, str(card.boot / "linetap.toml")], check=True, capture_output=True, timeout=120)
     assert card.start() == 0
 
 

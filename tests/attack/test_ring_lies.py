@@ -61,7 +61,7 @@ def test_a_ring_that_is_made_shorter_ends_no_reader(run_dir: Path, size: int) ->
     with subprocess.Popen(command, text=True, **pipes) as reads:  # type: ignore[call-overload]
         assert reads.stdout.readline() == "ready\n"
         os.truncate(ring_path(run_dir, 1), size)
-        said, complaint = reads.communicate("\n", timeout=60)
+        said, complaint = reads.communicate("\n", timeout=120)
     writer.close()
     assert (reads.returncode, complaint) == (0, "")
     assert said.startswith("0 ['ring_overtaken']")

@@ -113,7 +113,7 @@ def go_on(unit: Guest, services: list[str], audio: bool = True) -> None:
         counts = now.progress > then.progress or (name == "recorder" and not audio)
         return counts and now.mono_ns > then.mono_ns + LOOKED_MS * NS_PER_MS and now.fault is None
 
-    until(lambda: all(works(name) for name in names), f"{names} work", 30)
+    until(lambda: all(works(name) for name in names), f"{names} work")
     if "recorder" in names:
         assert state_of(unit, "recorder", RecorderState).standing == [], "its threads work too"
 

@@ -91,7 +91,9 @@ def card(made: Sealed, tmp_path: Path) -> Sealed:
 class TestKey:
     def test_in_its_unit_and_its_boot_it_opens(self, card: Sealed, tpm: SoftTpm) -> None:
         card.test(tpm)
-        dump = subprocess.run(["cryptsetup", "luksDump", card.path], capture_output=True, check=True, timeout=60).stdout
+        dump = subprocess.run(
+            ["cryptsetup", "luksDump", card.path], capture_output=True, check=True, timeout=120
+        ).stdout
         assert b"cipher: aes-xts-plain64" in dump
 
     def test_another_unit_does_not_open_it(self, card: Sealed, short: Path) -> None:
@@ -107,7 +109,7 @@ class TestKey:
         """Nor with the very secret, as a passphrase: there is no keyslot that anybody could try."""
         command = ["cryptsetup", "open", "--test-passphrase", "--key-file", "-", str(card.path)]
         for guess in (b"", bytes(32), card.secret):
-            assert subprocess.run(command, input=guess, capture_output=True, check=False, timeout=60).returncode != 0
+            assert subprocess.run(command, input=guess, capture_output=True, check=False, timeout=120).returncode != 0
 
     @pytest.mark.parametrize(
         ("root", "stages"), [(ROOT, ("run",)), (STRANGE_ROOT, ()), (NEXT_ROOT, ())], ids=["running", "strange", "next"]
@@ -193,7 +195,9 @@ class TestHeader:
 
     def test_it_is_our_own_check_that_refuses_what_cryptsetup_would_map(self, card: Sealed) -> None:
         changed(card.path, lambda header: header["segments"]["0"].update(encryption="cipher_null-ecb"))
-        dump = subprocess.run(["cryptsetup", "luksDump", card.path], capture_output=True, check=True, timeout=60).stdout
+        dump = subprocess.run(
+            ["cryptsetup", "luksDump", card.path], capture_output=True, check=True, timeout=120
+        ).stdout
         assert b"cipher: cipher_null-ecb" in dump
         with pytest.raises(Refusal, match="somebody has changed it"):
             volume.test(volume.data(card.path), card.secret)
@@ -204,7 +208,7 @@ class TestHeader:
         theirs.write_bytes(bytes(SIZE))
         options = ["--type", "luks2", "--batch-mode", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]
         command = ["cryptsetup", "luksFormat", *options, "--key-file", "-", str(theirs)]
-        subprocess.run(command, input=card.secret, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, input=card.secret, check=True, capture_output=True, timeout=120)
         with pytest.raises(Refusal, match="somebody has changed it"):
             volume.test(volume.data(theirs), card.secret)
 
@@ -214,9 +218,9 @@ class TestHeader:
         theirs.write_bytes(bytes(SIZE))
         volume.lay(volume.data(theirs), b"a secret that the thief has made")
         export = ["cryptsetup", "token", "export", "--token-id", "0"]
-        token = subprocess.run([*export, card.path], capture_output=True, check=True, timeout=60).stdout
+        token = subprocess.run([*export, card.path], capture_output=True, check=True, timeout=120).stdout
         command = ["cryptsetup", "token", "import", "--token-id", "0", str(theirs)]
-        subprocess.run(command, input=token, check=True, timeout=60)
+        subprocess.run(command, input=token, check=True, timeout=120)
         with pytest.raises(LinetapError):
             Sealed(theirs, card.secret, card.line).test(tpm)
 

@@ -23,11 +23,13 @@ import numpy as np
 from linetap.bench.jack import JackCable
 from linetap.board import Levels
 from linetap.board.simulated import SimulatedCard
+from linetap.capture.service import PRIORITY
 from linetap.clock import SYSTEM
 from linetap.records import CaptureState, RecorderState, ServiceState
-from linetap.service import StateFile
+from linetap.service import StateFile, try_realtime
 
 NOTICE_PEAK = 8000
+HELD_UP = 3  # how it ends where this machine had no time for its card
 AHEAD = 12  # periods; a busy machine may keep this process waiting for some of them
 
 
@@ -44,6 +46,7 @@ def main() -> None:
     board = SimulatedCard(run_dir, 1, int(channels))
     capture = alsaaudio.PCM(alsaaudio.PCM_CAPTURE, device=JackCable.unit_capture, **shape)
     playback = alsaaudio.PCM(alsaaudio.PCM_PLAYBACK, device=JackCable.unit_playback, **shape)
+    try_realtime(PRIORITY)  # as a unit's own
     rng = np.random.default_rng(7)
     audio, stamps = [], []
     levels: list[Levels] = []
@@ -55,7 +58,9 @@ def main() -> None:
             continue
         frames, data = capture.read()
         now_ns = SYSTEM.monotonic_ns()
-        assert frames == period, frames
+        if frames != period:
+            print(f"the card has overrun: {frames}", file=sys.stderr)
+            sys.exit(HELD_UP)
         if i == AHEAD + 6:
             say_up(run_dir, int(rate), sample_format, int(channels))
         audio.append(np.frombuffer(data, dtype).reshape(period, int(channels)).T >> shift)

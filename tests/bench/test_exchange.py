@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from bench_rig import LIMIT_S, exchange, simple_unit, write_config
+from bench_rig import LIMIT_S, HeldUp, exchange, simple_unit, write_config
 from scipy.signal import correlate
 from scripts import call
 
@@ -25,7 +26,7 @@ from linetap.bench.playedlog import Played, read_played
 from linetap.bench.scenarios import main as scenarios_main
 from linetap.board import frontend
 from linetap.board.simulated import Wires, wires_path
-from linetap.clock import SYSTEM
+from linetap.clock import NS_PER_MS, SYSTEM
 
 PERIOD_MS = 10
 # Line 1 rings at 0.1 s and is answered at 0.5 s; line 2 is silent and returns the notice, line 3 is deaf,
@@ -37,6 +38,7 @@ TEXT = (
 )
 RECORD_S, RELAY_FROM_S, RELAY_TO_S = 2.5, 0.5, 1.5
 UNIT_FILL_MS = 120  # simple_unit.py writes so far ahead
+TRIES = 4
 
 
 @dataclass
@@ -50,6 +52,13 @@ class Heard:
     def ms(self) -> int:
         return self.played.rate_hz // 1000
 
+    @property
+    def undisturbed(self) -> bool:
+        """Neither end was kept waiting for longer than it is ahead."""
+        played, waits_ms = self.played, np.diff(self.seen["mono_ns"]) / NS_PER_MS
+        whole = (played.underruns, played.overruns, len(played.anchors)) == (0, 0, 1)
+        return whole and float(waits_ms.max()) < UNIT_FILL_MS
+
     def offset(self, row: int) -> int:
         """Sample of the log that is the recording's first one. Ringing fits itself at every cycle: it is left out."""
         audio = self.seen["audio"][row].astype(float)
@@ -62,15 +71,24 @@ class Heard:
 
 @pytest.fixture(scope="module", params=[(8000, "S16_LE"), (48000, "S32_LE")], ids=["8k", "48k"])
 def heard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Heard:
-    """A unit records RECORD_S while the exchange plays; the relay of line 2 is closed for a part of it."""
-    rate, sample_format = request.param
+    """A unit records RECORD_S while the exchange plays; the relay of line 2 is closed for a part of it. Where this
+    machine had no time for one of the two ends, by their own clocks, it is done again."""
+    for _ in range(TRIES):
+        with contextlib.suppress(HeldUp):
+            found = _heard(tmp_path_factory, *request.param)
+            if found.undisturbed:
+                return found
+    return _heard(tmp_path_factory, *request.param)
+
+
+def _heard(tmp_path_factory: pytest.TempPathFactory, rate: int, sample_format: str) -> Heard:
     folder = tmp_path_factory.mktemp(f"heard-{rate}")
     run_dir = folder / "run"
     (folder / "calls.toml").write_text(TEXT)
     config = write_config(folder, run_dir, rate, sample_format, 4)
     with (
         JackCable(folder / "jack", 4, rate) as cable,
-        exchange(cable, config, folder / "calls.toml", folder / "log", "--wait-services", "30") as process,
+        exchange(cable, config, folder / "calls.toml", folder / "log", "--wait-services", "120") as process,
     ):
         arguments = (rate, sample_format, 4, RECORD_S, 1, RELAY_FROM_S, RELAY_TO_S)
         seen = simple_unit(cable, folder / "seen.npz", run_dir, *arguments)
@@ -241,7 +259,7 @@ def test_an_under_run_is_told_and_leaves_cable_and_echo_as_they_were(tmp_path: P
     with (
         JackCable(tmp_path / "jack", 2, 8000) as cable,
         exchange(
-            cable, config, tmp_path / "calls.toml", tmp_path / "log", "--wait-services", "30", program=lazy
+            cable, config, tmp_path / "calls.toml", tmp_path / "log", "--wait-services", "120", program=lazy
         ) as process,
     ):
         seen = simple_unit(cable, tmp_path / "seen.npz", run_dir, 8000, "S16_LE", 2, 2, 1, 0, 2)

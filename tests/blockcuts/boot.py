@@ -28,7 +28,7 @@ from linetap.recorder.vault.writer import OF_THIS_BOOT
 from linetap.records import RecorderState
 from linetap.service import read_state
 
-LIMIT_S = 60
+LIMIT_S = 120
 UPTIME_S, BACK_S = 25, 3
 _PR_SET_PDEATHSIG = 1
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"

@@ -22,12 +22,12 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CARD, DATA = ROOT / "image/steps/card.sh", ROOT / "image/root/usr/lib/linetap/data"
 MIB = 192
-READY_S = 10
+READY_S = 60
 UUID = "3b0d7f52-3b8e-4a53-9e0f-5a1c6a1f0c11"
 
 
 def run(*words: object) -> str:
-    return subprocess.run([*map(str, words)], check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+    return subprocess.run([*map(str, words)], check=True, capture_output=True, text=True, timeout=120).stdout.strip()
 
 
 def require() -> None:
@@ -122,7 +122,7 @@ def after_cut(image: Path, place: Path) -> Iterator[str]:
     """The next boot's way to the data partition: e2fsck -p, which must not need a person, then mount."""
     device = run("losetup", "--find", "--show", image)
     try:
-        checked = subprocess.run(["e2fsck", "-p", device], capture_output=True, text=True, timeout=60, check=False)
+        checked = subprocess.run(["e2fsck", "-p", device], capture_output=True, text=True, timeout=120, check=False)
         assert checked.returncode < 4, f"e2fsck: {checked.stdout}{checked.stderr}"
         place.mkdir(exist_ok=True)
         with _mounted(device, place):

@@ -21,7 +21,7 @@ from unit_rig import save_notice, spoken
 
 LINES = 8
 FILL_MS = 120
-UP_S = 30
+UP_S = 120
 SURE_S = 3  # so long a call was being recorded and its recorder lived: there must be sound of it
 TEARS = (512, 4096)
 LATE_MS = 3000  # a recorder is killed at most so long before the cut

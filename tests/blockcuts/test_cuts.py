@@ -24,7 +24,7 @@ LIFE_S = 90
 CUTS, BROKEN, KILLS = 1000, 300, 1000
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_few_cuts_lose_nothing_silently(tmp_path: Path) -> None:
     require()
     trials = Trials()

@@ -34,7 +34,7 @@ from linetap.records import CaptureState, LineState, LineStatus, MeterState, Rec
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
 from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at
 
-LIMIT_S = 20.0
+LIMIT_S = 120.0
 WHEN = "2026-11-24T22:56:00.123Z"
 IDLE = steps((0, -48))
 CALL = steps((0, -48), (1, -8), (2, -48))

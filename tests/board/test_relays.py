@@ -15,7 +15,7 @@ from linetap.board.wires import Wires, wires_path
 from linetap.clock import ManualClock
 from linetap.errors import Refusal
 
-LIMIT_S = 60
+LIMIT_S = 120
 # Closes two relays of card 1 and is killed: nothing of its own runs after that.
 KILLED = """
 import os, signal, sys

@@ -113,4 +113,4 @@ class IngestEnd:
                 return until(there, AGAIN_S)
             return False
 
-        until(told, 30)
+        until(told, 120)

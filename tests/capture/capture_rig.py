@@ -30,7 +30,7 @@ from linetap.service import read_state
 from linetap.sockets import Caller
 
 HERE = Path(__file__).parent
-LIMIT_S = 15.0
+LIMIT_S = 120.0
 
 
 def until[T](what: Callable[[], T | None], doing: str, limit_s: float = LIMIT_S) -> T:

@@ -25,7 +25,7 @@ from linetap.recorder.signals.tones.events import ToneHeard
 from linetap.ring import I16, RATE_HZ
 from unit_rig import save_wav
 
-SOX_TIMEOUT_S = 20
+SOX_TIMEOUT_S = 120
 HERE = Path("memory.wav")  # a recording that is no file
 EUROPE = {
     "dial": ((425.0,), ()),

@@ -25,7 +25,7 @@ from sealing_rig import noise, record
 
 CALL = "20261124T225800.000Z-L05"
 SECONDS = 12
-LIMIT_S = 30
+LIMIT_S = 120
 
 
 def marked_call(desk: Desk) -> Path:

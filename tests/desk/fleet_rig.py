@@ -14,7 +14,7 @@ from watch_rig import ALERT, HEALTH, LINE, ONLINE
 
 from broker import HOST
 
-END_S = 20
+END_S = 120
 PLACES = '["본관"]\nmain-01 = 1\nmain-02 = 2\nmain-b1 = "B1"\n["별관"]\nwest-01 = 1\n'
 
 

@@ -119,7 +119,7 @@ class GroupHouse(ReleaseHouse):
         """The same to the one-time key."""
         line = f"age -r $(age-keygen -y {self.desk.one_time_file(request_id)})"
         inner = self.inner_layer(first, second, call_id)
-        return subprocess.run(["sh", "-ec", line], input=inner, capture_output=True, check=True, timeout=30).stdout
+        return subprocess.run(["sh", "-ec", line], input=inner, capture_output=True, check=True, timeout=120).stdout
 
     def close_as(self, request_id: str, name: str, **fields: str) -> httpx.Response:
         return self.served.post(self.client("custodian", name), f"/release/{request_id}/close", **fields)
@@ -131,4 +131,4 @@ class GroupHouse(ReleaseHouse):
             f"age -d -i {self.desk.one_time_file(request_id)} | tar xOf - {number}.age"
             f" | age -d -i {self.custodians.files[number - 1]}"
         )
-        return subprocess.run(["sh", "-ec", line], input=half, capture_output=True, check=True, timeout=30).stdout
+        return subprocess.run(["sh", "-ec", line], input=half, capture_output=True, check=True, timeout=120).stdout

@@ -33,7 +33,7 @@ from pki_rig import Pair, Pki
 
 CHROMIUM = "/usr/bin/chromium"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-LIMIT_S = 30
+LIMIT_S = 120
 HOST = "127.0.0.1"
 expect.set_options(timeout=LIMIT_S * 1000)
 

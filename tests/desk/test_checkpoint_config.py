@@ -26,7 +26,7 @@ from witnessed_rig import Site, site
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd/desk"
 FIRST = "20261124T225600.123Z-L03"
-LIMIT_S = 60
+LIMIT_S = 120
 TOML = """signers = "{signers}"
 [copy]
 store = "file://{root}/copies"

@@ -36,7 +36,7 @@ from unit_rig import save_notice, spoken
 
 UNIT = "floor-03"
 DAYS = 61
-LIMIT_S = 60
+LIMIT_S = 120
 
 
 def linetap(*words: object, code: int = 0) -> str:

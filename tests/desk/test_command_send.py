@@ -15,7 +15,7 @@ from broker import Broker, Desk, until
 from kept_rig import Kept
 from linetap import cli
 
-LIMIT_S = 60
+LIMIT_S = 120
 
 
 Send = Callable[..., tuple[int, str]]

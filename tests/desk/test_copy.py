@@ -75,7 +75,7 @@ def copied(ingest: Ingesting, floor: Kept, store: Path, *records: CallRecord) ->
         return all(found.get(record.call_id) for record in records)
 
     try:
-        until(told, 40)
+        until(told, 120)
     except AssertionError as error:
         error.add_note(f"the ingest said:\n{ingest.said()}\nthe reporter said:\n{floor.said()}")
         raise
@@ -99,15 +99,15 @@ def test_every_sealed_call_is_copied_and_the_copy_proves_itself(
     for record in records:
         words = ["verify", str(place(store, record)), "--signers", str(floor.signers)]
         command = [sys.executable, "-m", "linetap", *words]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert found.returncode == 0, found.stdout + found.stderr
         proof = store / UNIT / closing_path(record.call_id)
-        until(proof.exists, 40)
+        until(proof.exists, 120)
         bundle = tmp_path / f"{record.call_id}.zip"
         words = ["bundle", str(place(store, record)), "--signers", str(floor.signers), "-o", str(bundle)]
         for command in (words, ["verify", str(bundle), "--signers", str(floor.signers)]):
             done = subprocess.run(
-                [sys.executable, "-m", "linetap", *command], capture_output=True, text=True, timeout=30, check=False
+                [sys.executable, "-m", "linetap", *command], capture_output=True, text=True, timeout=120, check=False
             )
             assert done.returncode == 0, done.stdout + done.stderr
     leaves = (floor.config.vault_path / "log" / LEAVES).read_text()
@@ -121,7 +121,7 @@ def test_it_goes_on_after_every_break(ingest: Ingesting, floor: Kept, store: Pat
 
     def grown(by: int = 250_000) -> int:
         before = part.stat().st_size if part.exists() else 0
-        return until(lambda: part.exists() and (now := part.stat().st_size) >= before + by and now, 20)
+        return until(lambda: part.exists() and (now := part.stat().st_size) >= before + by and now, 120)
 
     ingest.start()
     until(lambda: "session_" in ingest.said())

@@ -32,7 +32,7 @@ pytestmark = [
     ),
     pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning"),  # Debian's botocore
 ]
-END_S = 10
+END_S = 120
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (tmp_path_factory.mktemp("moto") / "log").open("wb") as log:
         server = subprocess.Popen([SERVER or "", "-H", HOST, "-p", str(port)], stdout=log, stderr=log)
     try:
-        until(lambda: listens(port), 30)
+        until(lambda: listens(port), 120)
         yield f"http://{HOST}:{port}"
     finally:
         server.kill()

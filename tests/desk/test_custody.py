@@ -31,7 +31,7 @@ from pki_rig import Pki
 from release_rig import DAY_NS, ID, Desk
 from sealing_rig import noise
 
-LIMIT_S = 30
+LIMIT_S = 120
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from linetap.evidence import g711
 from release_rig import ID, Desk
 from sealing_rig import noise
 
-LIMIT_S = 30
+LIMIT_S = 120
 complaints: list[str] = []
 # What starts a sound: when, and from which place in the audio's own time.
 WATCH = """

@@ -78,9 +78,9 @@ def test_what_must_not_be_at_the_desk_is_not(tmp_path: Path, run_dir: Path, brok
         command = [sys.executable, "-m", "linetap", "desk", "serve", "--config", str(config)]
         with log.open("wb") as said, subprocess.Popen(command, stderr=said) as serve:
             try:
-                until(lambda: "http://" in log.read_text(), 30)
+                until(lambda: "http://" in log.read_text(), 120)
                 url = next(word for word in log.read_text().split() if word.startswith("http://"))
-                with httpx.Client(base_url=url, cookies={sessions.COOKIE: token}, timeout=30) as officer:
+                with httpx.Client(base_url=url, cookies={sessions.COOKIE: token}, timeout=120) as officer:
                     found = [officer.get(path, params=typed) for path, typed in looks(record)]
                     assert [answer.status_code for answer in found] == [200] * len(found)
                     assert record.call_id in found[1].text

@@ -34,7 +34,7 @@ from linetap.evidence import hold, keys, sealed, sshsig
 from linetap.records import CallRecord
 from postgres_rig import Postgres
 
-LIMIT_S = 60
+LIMIT_S = 120
 # When something came here, and how far behind its own time, is of each telling: the unit's bytes are the same.
 MOMENTS = {
     "events": {"received_at", "late"},

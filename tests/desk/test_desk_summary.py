@@ -27,7 +27,7 @@ from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.desk.ingest import command, tables
 from linetap.desk.summary import delivery
 
-HOST, LIMIT_S = "127.0.0.1", 30
+HOST, LIMIT_S = "127.0.0.1", 120
 ROOT = Path(__file__).resolve().parents[2]
 DAY = "2026-11-24"
 

@@ -24,7 +24,7 @@ WORDS = ["keygen", "epochs", "--from", "2028-02-28", "--days", "3"]
 
 def linetap(folder: Path, *words: object, out: object = subprocess.PIPE) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "linetap", *map(str, words)]
-    return subprocess.run(command, cwd=folder, stdout=out, stderr=subprocess.PIPE, timeout=60, check=False)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(command, cwd=folder, stdout=out, stderr=subprocess.PIPE, timeout=120, check=False)  # type: ignore[call-overload,no-any-return]
 
 
 def read(folder: Path, name: str = "keylist.json") -> KeyList:
@@ -91,7 +91,7 @@ def test_standard_output_to_a_file_is_refused_and_nothing_is_made(tmp_path: Path
 def test_a_printer_that_fails_leaves_no_list(tmp_path: Path) -> None:
     """More than a pipe holds, and nobody reads."""
     command = f"{sys.executable} -m linetap keygen epochs --from {DAY} --days 100 | true; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=120, check=False)
     assert done.returncode == 141
     assert list(tmp_path.iterdir()) == []
 

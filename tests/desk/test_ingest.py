@@ -122,7 +122,7 @@ def test_a_database_that_takes_nothing_acknowledges_nothing(ingest: Ingesting, f
     lock.execute("BEGIN EXCLUSIVE")
     floor.events(50)
     floor.reached(lambda state: state.delivered_seq == 60)
-    until(lambda: "database_away" in ingest.said(), 30)
+    until(lambda: "database_away" in ingest.said(), 120)
     ingest.kill()  # had it acknowledged what it has not stored, the broker would not send it again
     lock.execute("ROLLBACK")
     lock.close()
@@ -188,7 +188,7 @@ def test_two_of_them_never_write(ingest: Ingesting, floor: Floor) -> None:
 
 def linetap(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "linetap", "desk", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd)
 
 
 def test_desk_toml(ingest: Ingesting, floor: Floor, broker: Broker, tmp_path: Path) -> None:

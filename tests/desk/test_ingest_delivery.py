@@ -41,7 +41,7 @@ def everything(ingest: Ingesting, floor: Kept) -> None:
     """Every event is at the desk, once, and the unit knows it."""
     wanted = floor.outbox.last_seq
     try:
-        until(lambda: floor.confirmed == wanted, 60)
+        until(lambda: floor.confirmed == wanted, 120)
     except AssertionError as error:
         error.add_note(f"{floor.confirmed} of {wanted} confirmed, {ingest.count()} stored")
         error.add_note(f"the ingest said:\n{ingest.said()}\nthe reporter said:\n{floor.said()}")
@@ -66,7 +66,7 @@ def test_the_head_of_the_log(ingest: Ingesting, floor: Kept) -> None:
     floor.unit_log.publish()
     ingest.start()
     floor.reporter()
-    until(lambda: rows(ingest.engine, tables.heads), 30)
+    until(lambda: rows(ingest.engine, tables.heads), 120)
     (row,) = rows(ingest.engine, tables.heads)
     assert row["head"] == (floor.config.vault_path / "log" / "head.json").read_bytes()
     assert row["sig"] == (floor.config.vault_path / "log" / "head.json.sig").read_text()
@@ -99,7 +99,7 @@ def test_weeks_without_a_desk(ingest: Ingesting, floor: Kept, broker: Broker) ->
     everything(ingest, floor)
     ingest.kill()
     floor.events(1500)
-    until(lambda: (state := floor.state()) and state.delivered_seq == 1510, 60)
+    until(lambda: (state := floor.state()) and state.delivered_seq == 1510, 120)
     broker.kill()
     broker.start()
     ingest.start()

@@ -38,7 +38,7 @@ def heard(greeting: bytes) -> tuple[list[Told], str]:
             happened.extend(link.happened(0.05))
             return any(isinstance(one, Ended) for one in happened)
 
-        until(ended, 30)
+        until(ended, 120)
         link.close()
     return happened, next(one.why for one in happened if isinstance(one, Ended))
 

@@ -43,7 +43,7 @@ def ingest(tmp_path: Path, broker: Broker, floor: Kept) -> Iterator[Ingesting]:
 
 def confirmed(ingest: Ingesting, floor: Kept) -> None:
     try:
-        until(lambda: floor.confirmed == floor.outbox.last_seq, 60)
+        until(lambda: floor.confirmed == floor.outbox.last_seq, 120)
     except AssertionError as error:
         error.add_note(f"{floor.confirmed} of {floor.outbox.last_seq}; the ingest said:\n{ingest.said()}")
         raise
@@ -77,9 +77,9 @@ def test_the_order_is_signed_by_the_unit(ingest: Ingesting, floor: Kept) -> None
     floor.lose_disk()
     floor.reporter(desk_s=3)
     floor.events(3)
-    until(lambda: floor.incarnation.is_ordered, 30)
+    until(lambda: floor.incarnation.is_ordered, 120)
     confirmed(ingest, floor)
-    until(lambda: [row for row in rows(ingest.engine, tables.vaults) if row["signed"] == 1], 30)
+    until(lambda: [row for row in rows(ingest.engine, tables.vaults) if row["signed"] == 1], 120)
     vault = floor.config.vault_path
     data = (vault / "vault.json").read_bytes()
     found = vaultname.check(data, (vault / "vault.json.sig").read_bytes())
@@ -127,7 +127,7 @@ def test_the_index_is_made_again_of_a_unit_with_its_second_disk(
     floor.lose_disk()
     floor.events(7)
     confirmed(ingest, floor)
-    until(lambda: floor.incarnation.is_ordered, 30)
+    until(lambda: floor.incarnation.is_ordered, 120)
     assert ingest.end() == 0
     before = rows(ingest.engine, tables.vaults)
     ingest.engine.dispose()

@@ -112,7 +112,7 @@ def test_what_was_written_is_whole_and_stock_ssh_keygen_says_so_of_its_head(
     (tmp_path / "sig").write_text(head.sig)
     (tmp_path / "signers").write_text(f"desk {keys.public_line(key.public_key())}\n")
     command = ["ssh-keygen", "-Y", "verify", "-f", str(tmp_path / "signers"), "-I", "desk", "-n", chain.NAMESPACE]
-    said = subprocess.run([*command, "-s", str(tmp_path / "sig")], input=head.head.encode(), timeout=30, check=False)
+    said = subprocess.run([*command, "-s", str(tmp_path / "sig")], input=head.head.encode(), timeout=120, check=False)
     assert said.returncode == 0
 
 

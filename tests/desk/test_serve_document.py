@@ -16,7 +16,7 @@ from pki_rig import Pki
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/desk-serve.md"
-LIMIT_S = 60
+LIMIT_S = 120
 
 
 def blocks() -> list[list[str]]:

@@ -19,7 +19,7 @@ from linetap.desk.serve.database import writing
 from linetap.desk.serve.tables import access_head
 from linetap.errors import BadInput
 
-LIMIT_S = 30
+LIMIT_S = 120
 CALL = "20261124T225600.123Z-L03"
 
 

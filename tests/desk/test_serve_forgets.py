@@ -22,7 +22,7 @@ BACKWARDS = "71845039010"  # the number itself must be nowhere else in this proc
 ASKS = """
 import sys, httpx
 url, cookie, token, number = *sys.argv[1:4], sys.argv[4][::-1]
-with httpx.Client(base_url=url, cookies={cookie: token}, verify=False, timeout=30) as client:
+with httpx.Client(base_url=url, cookies={cookie: token}, verify=False, timeout=120) as client:
     for name in ("extension", "department", "unit", "case", "from", "page"):
         client.get("/calls/found", params={name: number, "line": "3"})
     client.get("/calls/found", params={"unit": number, "from": "2026-11-24"})
@@ -40,7 +40,7 @@ with httpx.Client(base_url=url, cookies={cookie: token}, verify=False, timeout=3
 
 def ask(served: ServeSite) -> list[str]:
     command = [sys.executable, "-c", ASKS, served.url, sessions.COOKIE, served.session("officer"), BACKWARDS]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.split()
 
 
 def test_nothing_that_lives_on_has_what_was_typed(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Authority:
 
     def openssl(self, *arguments: str) -> None:
         command = ["openssl", *arguments]
-        subprocess.run(command, cwd=self.folder, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True, timeout=120)
 
     def reply(self, query: bytes) -> bytes | int:
         self.asked += 1

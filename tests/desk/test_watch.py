@@ -33,7 +33,7 @@ from linetap.records import LineStatus
 from linetap.reporter.messages import LineReport, Status, Topics
 from pki_rig import Pki
 
-END_S = 20
+END_S = 120
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def check(where: Path, call_id: str) -> tuple[bool, list[str]]:
         "POLICY": str(where / "policy"),
     }
     command = ["bash", "-e", "-o", "pipefail", "-c", RECIPE]
-    done = subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode == 0, done.stdout.splitlines()
 
 

@@ -40,7 +40,7 @@ class Served:
     port: int
 
     def post(self, body: bytes, path: str = "/add-checkpoint", **headers: str) -> Asked:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             connection.request("POST", path, body, headers)
             answer = connection.getresponse()

@@ -46,7 +46,7 @@ SERVICES = ("capture", "recorder", "reporter", "panel")
 STATE_ROOMS = ("capture", "recorder", "reporter", "panel")  # where a state lies that others read
 UNWELL = ("state_unwritten", "not_recording", "")
 NO_DISK = {"not_recording", "disk_full"}  # which also says that a file system does not answer
-LIMIT_S = 60
+LIMIT_S = 120
 SCRIPT = "lines = 2\nseed = 3\n" + "".join(
     f'[[call]]\nline = {1 + n % 2}\nstart_s = {2.0 + 4 * n}\ndirection = "in"\nrings = 1\ntalk_after_s = 0.0\n'
     "talk_s = 4.0\ndense_dbm0 = -20.0\n"

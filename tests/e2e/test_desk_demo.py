@@ -22,7 +22,7 @@ from linetap.bench.deskdemo.simulated import UNITS
 from linetap.bench.stage import UNIT
 from linetap.desk.serve import text
 
-LIMIT_S = 90
+LIMIT_S = 120
 COMMAND = (sys.executable, "-m", "linetap.bench.demo", "--desk")
 SCRIPT = """duration_s = 20.0
 [[call]]

@@ -43,7 +43,7 @@ class Closet(World):
         super().__enter__()
         shim = self.folder / "keptclock.so"
         source = Path(__file__).with_name("keptclock.c")
-        subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(shim), str(source)], check=True, timeout=60)
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(shim), str(source)], check=True, timeout=120)
         self._clock, self._kept = self.folder / "clock", self.folder / "kept"
         self.children._env |= {
             "LD_PRELOAD": f"{shim} {FAKETIME}", "FAKETIME_TIMESTAMP_FILE": str(self._clock),

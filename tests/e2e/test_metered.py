@@ -27,7 +27,7 @@ NUMBER = "01098765432"
 PRINTED = "I {begun:%m/%d %H:%M:%S} 00:00:17 101 {number:<28} {none:<10} {none:<5} 01\r\n"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_meter_may_go_and_come_and_the_pbx_prints_afterwards(tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     tty.setraw(theirs)

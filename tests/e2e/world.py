@@ -23,9 +23,9 @@ from linetap.service import read_state
 from sealing_rig import run as run_tool
 from unit_rig import save_notice, spoken
 
-LIMIT_S = 60
+LIMIT_S = 120
 PERIOD = 80
-MOST_SLIPS = 10
+MOST_SLIPS = 30  # of a sound server on a busy machine
 FILL_MS = 120  # a busy machine may keep the exchange waiting; a notice that comes back after 200 is not heard
 
 

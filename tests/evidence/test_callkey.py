@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from linetap.evidence import bech32, keys
 from memory import found_in
 from sealing_rig import run
@@ -26,7 +24,6 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.timeout(60)
 def test_private_halves_open_and_are_gone_from_memory(tmp_path: Path) -> None:
     custodian = keys.new_identity()
     identity = tmp_path / "custodian.txt"

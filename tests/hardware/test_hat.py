@@ -78,7 +78,7 @@ def test_a_wrong_text_is_told(tmp_path: Path, old: str, new: str, told: str) -> 
 def test_the_command_writes_and_shows(tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(HARDWARE / "hat.py"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     out = tmp_path / "linetap.eep"
     assert run(str(TEXT), str(out)).returncode == 0

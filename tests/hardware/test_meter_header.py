@@ -56,8 +56,8 @@ int main(void) {{
 """)
     built = tmp_path / "hello"
     compiler = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", str(built), str(program)]
-    subprocess.run(compiler, check=True, timeout=60)
-    said = subprocess.run([str(built)], check=True, capture_output=True, text=True, timeout=60).stdout.split()
+    subprocess.run(compiler, check=True, timeout=120)
+    said = subprocess.run([str(built)], check=True, capture_output=True, text=True, timeout=120).stdout.split()
     assert protocol.HELLO.head.unpack(bytes.fromhex(said[0])) == (1, 8, 1000, 0x44332211, 1, 2, 3)
     assert [int(word) for word in said[1:]] == [protocol.HELLO.code, protocol.BAUD, protocol.MOST_BODY]
 

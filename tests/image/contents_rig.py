@@ -24,5 +24,5 @@ def listed(folder: Path, status: Path, modules: Path) -> tuple[Path, Path]:
     manifest, sbom = folder / "manifest.txt", folder / "sbom.json"
     words = ["--status", status, "--modules", modules, "--manifest", manifest, "--sbom", sbom]
     words += ["--version", "1.2", "--commit", "abc", "--epoch", "1700000000"]
-    subprocess.run([sys.executable, IMAGE / "contents.py", *map(str, words)], check=True, timeout=60)
+    subprocess.run([sys.executable, IMAGE / "contents.py", *map(str, words)], check=True, timeout=120)
     return manifest, sbom

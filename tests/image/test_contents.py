@@ -30,7 +30,7 @@ def test_every_installed_package_of_this_machine(tmp_path: Path, modules: Path) 
     sbom = json.loads(sbom_file.read_text())
     said = subprocess.run(
         ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\n"], capture_output=True, text=True,
-        check=True, timeout=60,
+        check=True, timeout=120,
     ).stdout  # fmt: skip
     wanted = {line.removeprefix("installed ") for line in said.splitlines() if line.startswith("installed ")}
     lines = manifest.read_text().splitlines()

@@ -97,7 +97,7 @@ def tracker() -> Iterator[str]:
 
 def holes(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, IMAGE / "holes.py", *words]
-    return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_what_is_installed_is_held_against_where_each_hole_is_mended(sbom: Path, tracker: str) -> None:

@@ -43,7 +43,7 @@ def told(text: str) -> bytes:
     try:
         tty.setraw(its)
         script = f'say() {{ echo "$*" >&2; }}\nTPM={os.ttyname(its)}\n{function[0]}\nmeasure {text}\n'
-        subprocess.run(["busybox", "sh", "-c", script], check=True, timeout=20)
+        subprocess.run(["busybox", "sh", "-c", script], check=True, timeout=120)
         found = b""
         while len(found) < EXTEND_BYTES:
             found += os.read(ours, EXTEND_BYTES - len(found))
@@ -72,7 +72,7 @@ def test_without_a_tpm_the_start_goes_on() -> None:
     function = re.search(r"^measure\(\) \{.*?^\}$", init, re.MULTILINE | re.DOTALL)
     assert function is not None
     script = f"set -e\nTPM=/nowhere\n{function[0]}\nmeasure linetap-stage:run\n"
-    subprocess.run(["busybox", "sh", "-c", script], check=True, timeout=20)
+    subprocess.run(["busybox", "sh", "-c", script], check=True, timeout=120)
 
 
 def command_line(key: Path | None, tmp_path: Path) -> str:
@@ -85,7 +85,7 @@ WORK={tmp_path} BIN={PROJECT}/.venv/bin {f"KEY={key}" if key else ""}
 . image/steps/boot.sh
 cmdline 100 {ROOT} aa
 """
-    done = subprocess.run(["bash", "-c", script], cwd=PROJECT, check=True, capture_output=True, timeout=60)
+    done = subprocess.run(["bash", "-c", script], cwd=PROJECT, check=True, capture_output=True, timeout=120)
     return done.stdout.decode()
 
 
@@ -115,7 +115,7 @@ def test_what_the_image_permits_lets_the_key_sign_in_the_boot_that_the_initramfs
 
 def test_a_key_that_no_tpm_can_check_costs_no_build(tmp_path: Path) -> None:
     command = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(tmp_path / "other.key")]
-    subprocess.run(command, check=True, capture_output=True, timeout=20)
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
     for key in (None, tmp_path / "other.key"):
         line = command_line(key, tmp_path)
         assert line.endswith(f"linetap.verity=100:{ROOT}:aa\n")

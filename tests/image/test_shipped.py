@@ -30,7 +30,7 @@ def test_modules_are_those_of_the_image() -> None:
     code = f"import importlib\nfor name in {names}: print(importlib.import_module(name).__file__)"
     environment = os.environ | {"PYTHONPATH": str(SHIPPED)}
     found = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=True
     )
     real = [str(Path(path).resolve()) for path in found.stdout.split()]
     assert [path.startswith("/usr/lib/python3/dist-packages/") for path in real] == [True] * len(names), real

@@ -18,7 +18,7 @@ from shipped_broker import SHIPPED
 DOCUMENT = Path(__file__).parents[2] / "docs" / "broker.md"
 TEXT = DOCUMENT.read_text()
 SCRIPTS = re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 
 
 def test_the_commands_run(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from shipped_broker import Client, ShippedBroker
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "desk.md"
 STATUS = json.dumps({"state": "online", "session": "a", "version": "0", "since": "2026-11-24T22:56:00.123Z"}).encode()
-TIMEOUT_S = 20
+TIMEOUT_S = 120
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from linetap.records import PanelState
 from linetap.service import START_AGAIN, read_state
 from state_files import unit
 
-LIMIT_S = 30
+LIMIT_S = 120
 
 
 @contextmanager

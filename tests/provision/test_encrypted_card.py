@@ -89,7 +89,7 @@ class TestWhatIsLost:
             for name in inside:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text("a")
-            subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, image, "8M"], check=True, timeout=60)
+            subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, image, "8M"], check=True, timeout=120)
             images[which] = image
         return cardstart.Card(volume.state(images["state"]), volume.data(images["data"]), tmp_path / "boot")
 

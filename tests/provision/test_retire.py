@@ -127,7 +127,7 @@ def test_the_old_key_says_that_it_ends_and_is_gone(card: Card) -> None:
     words = ["ssh-keygen", "-Y", "verify", "-f", str(card.root / "allowed_signers"), "-I", "floor-03"]
     words += ["-n", retire.NAMESPACE, "-s", str(signature)]
     with statement.open("rb") as file:
-        subprocess.run([*words, "-Overify-time=20261101"], stdin=file, check=True, capture_output=True, timeout=30)
+        subprocess.run([*words, "-Overify-time=20261101"], stdin=file, check=True, capture_output=True, timeout=120)
     with statement.open("rb") as file:
         late = subprocess.run(
             [*words, "-Overify-time=20270101"], stdin=file, check=False, capture_output=True, timeout=30

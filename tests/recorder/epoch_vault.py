@@ -92,4 +92,4 @@ def opens(unit: Unit, call_dir: Path, identity: Path) -> bool:
 def key_opens(call_dir: Path, identity: Path) -> bool:
     """The outer layer alone, of a call that is not over yet."""
     command = ["age", "-d", "-i", str(identity), str(call_dir / "key.age")]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    return subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0

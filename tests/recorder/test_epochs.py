@@ -463,7 +463,7 @@ def day_by_date(local: str, days: int, zone: str) -> tuple[str, str]:
 def run_date(zone: str, when: str, form: str) -> str:
     done = subprocess.run(
         ["date", "-d", when, f"+{form}"], env={"TZ": zone, "LC_ALL": "C", "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     return done.stdout.strip()
 

@@ -51,7 +51,7 @@ def meta_of(unit: Unit, call_id: str) -> dict[str, Any]:
         f" age -d -i {unit.folder}/call.key meta.age"
     )
     folder = unit.config.vault_path / sealed.call_path(call_id)
-    done = subprocess.run(["sh", "-c", recipe], cwd=folder, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(["sh", "-c", recipe], cwd=folder, capture_output=True, timeout=120, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

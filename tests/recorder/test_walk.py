@@ -78,7 +78,7 @@ def test_a_walk_over_lines_good_and_bad(walked: Walked, unit: Unit) -> None:
     told = [event for event in events(unit.config) if event["event"] in ("tested", "walked")]
     assert [(event["line"], event["colour"]) for event in told[:-1]] == [(1, "green"), (3, "red"), (4, "yellow")]
     assert (told[-1]["green"], told[-1]["yellow"], told[-1]["red"]) == ([1], [4], [2, 3])
-    sha256 = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True, timeout=60).stdout[:64]
+    sha256 = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True, timeout=120).stdout[:64]
     assert told[-1]["document_sha256"] == sha256
     leaves = [msgspec.json.decode(line) for line in lines_of(unit.config.vault_path / "log" / LEAVES)]
     assert [leaf["sha256"] for leaf in leaves if leaf["kind"] == "walk"] == [sha256]
@@ -90,7 +90,7 @@ def test_the_report_is_signed_as_stock_openssh_checks_it(walked: Walked, unit: U
     assert report.passed
     signature = path.with_name(path.name + walk.SIGNATURE_SUFFIX)
     command = f"ssh-keygen -Y verify -f {unit.signers} -I floor-03 -n {walk.NAMESPACE} -s {signature}"
-    subprocess.run(command.split(), input=path.read_bytes(), check=True, timeout=60, capture_output=True)
+    subprocess.run(command.split(), input=path.read_bytes(), check=True, timeout=120, capture_output=True)
     assert b'"passed":true' in path.read_bytes()
 
 
@@ -101,7 +101,7 @@ def test_a_test_call_is_opened_like_any_other(walked: Walked, unit: Unit) -> Non
         f"age -d -i {unit.epoch} key.age | age -d -i {unit.custodian} > call.key && age -d -i call.key audio.001.age"
     )
     folder = unit.config.vault_path / sealed.call_path(call_id)
-    audio = subprocess.run(["sh", "-c", recipe], cwd=folder, check=True, timeout=60, capture_output=True).stdout
+    audio = subprocess.run(["sh", "-c", recipe], cwd=folder, check=True, timeout=120, capture_output=True).stdout
     assert audio.startswith(b".snd")
 
 

@@ -27,7 +27,7 @@ from linetap.service import read_state
 from unit_rig import Unit, make_unit
 
 SOON = Recording(greeting_max_ms=0, answer_timeout_s=2, answer_unheard_s=4)
-LIMIT_S = 60
+LIMIT_S = 120
 
 
 class Turning:

@@ -82,7 +82,7 @@ def opened(unit: Unit, call_id: str = CALL_ID) -> I16:
         f" for p in audio.*.age; do age -d -i {unit.folder}/call.key $p; done"
     )
     folder = unit.config.vault_path / sealed.call_path(call_id)
-    done = subprocess.run(["sh", "-c", recipe], cwd=folder, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", recipe], cwd=folder, capture_output=True, timeout=120, check=False)
     assert done.stdout.startswith(b".snd")
     codes = np.frombuffer(done.stdout[int.from_bytes(done.stdout[4:8]) :], np.uint8)
     return g711.decode(codes)

@@ -132,7 +132,7 @@ class TestEvents:
         signature = floor.config.run_path / "event.sig"
         signature.write_text(armored(one.user["sig"]))
         command = ["ssh-keygen", "-Y", "verify", "-f", str(floor.signers), "-I", "floor-03", "-n", "linetap-event"]
-        done = subprocess.run([*command, "-s", str(signature)], input=one.payload, capture_output=True, timeout=20)
+        done = subprocess.run([*command, "-s", str(signature)], input=one.payload, capture_output=True, timeout=120)
         assert done.returncode == 0, done.stderr
 
     def test_a_restarted_reporter_goes_on_where_it_was(self, floor: Floor, desk: Desk) -> None:

@@ -35,7 +35,7 @@ from linetap.ring import I16, RATE_HZ
 SHAPES = {shape.name: shape for shape in KR_TONES}
 PROMPTS = Path("/usr/share/asterisk/sounds")
 LEAD_MS = 400
-SOX_TIMEOUT_S = 20
+SOX_TIMEOUT_S = 120
 
 
 def frames(ms: float) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from linetap.clock import NS_PER_S, SYSTEM
 
-LIMIT_S = 60
+LIMIT_S = 150  # a machine that is busy is no failure
 _PROJECT = Path(__file__).resolve().parents[2]
 _UNITS = _PROJECT / "systemd"
 _ENTER = Path(__file__).with_name("enter.sh")

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from guest import Guest, until
+from guest import LIMIT_S, Guest, until
 
 from linetap.bench.jack import JackCable, alsa_configuration
 from linetap.bench.stage import linetap
@@ -44,7 +45,7 @@ exec /opt/linetap/.venv/bin/python -m linetap "$@"
 
 def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed25519PrivateKey]:
     """Before `boot`: /etc/linetap with all that a unit has, /usr/bin/linetap, and what lays the cable. The keys of its
-    authority and of an operator."""
+    authority and of an operator. No notice waits for a greeting's end: a call of a few seconds is recorded too."""
     folder = guest.folder / "keys"
     folder.mkdir()
     custodian = linetap("keygen", "custodian", "-o", folder / "custodian.txt").strip()
@@ -62,6 +63,7 @@ def make_unit(guest: Guest, script: str, notice_s: float = 1.0) -> dict[str, Ed2
     for old, new in (
         ("port = 8883", "port = 1883"), (str(etc), "/etc/linetap"),
         ('# authority = "ssh-ed25519 AAAA..."', named), ("# key_list", "key_list"),
+        ("greeting_max_ms = 6000", "greeting_max_ms = 0"),
     ):  # fmt: skip
         assert old in unit
         unit = unit.replace(old, new)
@@ -104,7 +106,7 @@ def lay_cable(guest: Guest) -> None:
     until(lambda: f"jack_{SERVER}_" in guest.run("ls", "/dev/shm"), "jackd is up")
     start(
         guest, "exchange", "/usr/bin/linetap", "bench", "--config", "/etc/linetap/unit.toml", "--script",
-        "/etc/linetap/calls.toml", "--wait-services", "60", "--stalled-ms", PATIENT_MS,
+        "/etc/linetap/calls.toml", "--wait-services", str(LIMIT_S), "--stalled-ms", PATIENT_MS,
         "--voices", "/tmp/voices",
         "--playback-pcm", JackCable.exchange_playback, "--capture-pcm", JackCable.exchange_capture,
     )  # fmt: skip
@@ -121,10 +123,13 @@ def start(guest: Guest, name: str, *command: str, user: str = "linetap-capture")
 
 
 def start_unit(guest: Guest) -> None:
-    """The broker, somebody who listens to it, and the four services."""
+    """The broker, somebody who listens to it, and the four services. The exchange waits for the recorder, which comes
+    last: whoever looks at the first call finds all others up."""
     guest.run("systemctl", "start", "mosquitto.service")
     start(guest, "listener", "sh", "-c", f"mosquitto_sub -q 1 -t linetap/v1/+/call >{SEEN}", user="root")
-    guest.run("systemctl", "start", "linetap.target", *(f"{name}.service" for name in SERVICES))
+    others = [f"{name}.service" for name in SERVICES if name != "linetap-recorder"]
+    guest.run("systemctl", "start", *others)
+    guest.run("systemctl", "start", "linetap.target", "linetap-recorder.service")
 
 
 def events(guest: Guest) -> list[str]:
@@ -147,10 +152,10 @@ def pid_of(guest: Guest, service: str) -> str:
     return guest.property(service, "MainPID")
 
 
-def recorded(guest: Guest) -> str | None:
-    """A call that is being recorded."""
+def recorded(guest: Guest, numbers: Collection[int] = (1, 2)) -> str | None:
+    """A call that is being recorded, on one of these lines."""
     lines = state_of(guest, "recorder", RecorderState).lines
-    return next((line.call_id for line in lines if line.state == "recording"), None)
+    return next((line.call_id for line in lines if line.state == "recording" and line.line in numbers), None)
 
 
 def record_of(guest: Guest, call_id: str) -> CallRecord:

@@ -51,7 +51,7 @@ def _chaos(seconds: float, chance: random.Random) -> None:
         lay_cable(unit)
         start_unit(unit)
         done = _disturb(unit, seconds, chance)
-        until(lambda: unit.property("exchange", "SubState") != "running", "the script is over", 90)
+        until(lambda: unit.property("exchange", "SubState") != "running", "the script is over", 240)
         assert unit.property("exchange", "Result") == "success", unit.run("journalctl", "-u", "exchange", "-n", "5")
         until(lambda: _at_rest(unit), "all services work again, and every call has ended")
         _count(unit, seconds, done)

@@ -40,5 +40,5 @@ def test_systemd_knows_the_watchdogs_words() -> None:
 @pytest.mark.skipif(shutil.which("udevadm") is None, reason="there is no udevadm here")
 def test_udev_takes_the_rules() -> None:
     words = ["udevadm", "verify", "--resolve-names=never", str(SYSTEMD / "udev" / "70-linetap.rules")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -40,7 +40,7 @@ UNITS = [
 pytestmark = [
     pytest.mark.skipif(no_guest() is not None, reason=str(no_guest())),
     pytest.mark.skipif(no_rauc() is not None, reason=str(no_rauc())),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
 ]
 PEOPLE: dict[str, Ed25519PrivateKey] = {}
 

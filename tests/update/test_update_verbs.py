@@ -16,7 +16,7 @@ from linetap.records import UpdateState
 from linetap.update import state, wish
 from unit_rig import make_unit
 
-LIMIT_S = 60
+LIMIT_S = 120
 
 
 @pytest.fixture

@@ -174,7 +174,7 @@ def build_shim(folder: Path) -> Path:
     library = folder / "powercut.so"
     command = ["gcc", "-O2", "-shared", "-fPIC", "-o", str(library), str(SHIM)]
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
     except FileNotFoundError:
         pytest.skip("no gcc: file calls cannot be written down")
     return library

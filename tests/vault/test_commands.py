@@ -46,7 +46,7 @@ class TestEnvelope:
             "jq -j .sig one.command > one.sig; jq -j .command one.command |"
             " ssh-keygen -Y check-novalidate -n linetap-command -s one.sig"
         )
-        done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, timeout=30, check=False)
+        done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
 
     def test_a_good_one_is_done_answered_and_logged(self, unit: Keeper) -> None:

@@ -28,7 +28,7 @@ from sealing_rig import CALL_ID, UNIT, Rig, noise, record, run
 HEADER = len(au.HEADER)
 CHUNK = age.CHUNK_BYTES
 WRITER = Path(__file__).with_name("killed_writer.py")
-DEADLINE_S = 60
+DEADLINE_S = 120
 
 
 @pytest.fixture

@@ -403,7 +403,7 @@ def test_the_thread_comes_by_itself_and_once_more_at_the_end(unit: Unit) -> None
     recorder.journal.start()
     for quarter in (1, 2, 3):
         recorder.vault.permit(CALL_ID, FIRST + quarter * 1000)
-        assert bell.rung.acquire(timeout=30)
+        assert bell.rung.acquire(timeout=120)
     recorder.vault.permit(CALL_ID, FIRST + 5000)
     recorder.journal.stop(30)
     again = after_cut(recorder)

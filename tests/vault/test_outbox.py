@@ -96,7 +96,7 @@ def test_a_real_signature_holds_for_the_stock_tool(tmp_path: Path, folder: Path)
             f' open("{tmp_path}/sig","w").write(d["sig"]); sys.stdout.write(d["payload"])\' |'
             f" ssh-keygen -Y verify -f {tmp_path}/signers -I {UNIT} -n linetap-event -s {tmp_path}/sig"
         )
-    done = subprocess.run(["sh", "-c", recipe], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(["sh", "-c", recipe], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
 
 

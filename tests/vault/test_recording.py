@@ -59,7 +59,7 @@ def opened(recording: Recording, identity: keys.AgeIdentity, tmp_path: Path) -> 
     recording.folder.finish_audio()
     (tmp_path / "key.txt").write_text(f"{identity.secret}\n")
     command = ["age", "-d", "-i", str(tmp_path / "key.txt"), str(recording.folder.path / "audio.001.age")]
-    return subprocess.run(command, capture_output=True, timeout=20, check=True).stdout[len(au.HEADER) :]
+    return subprocess.run(command, capture_output=True, timeout=120, check=True).stdout[len(au.HEADER) :]
 
 
 def test_what_was_handed_over_is_not_fetched_and_the_rest_is(

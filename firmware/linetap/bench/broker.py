@@ -12,7 +12,7 @@ from linetap.bench.processes import Child, ChildFailed, Processes
 from linetap.clock import NS_PER_S, SYSTEM, Clock
 from linetap.errors import BadInput
 
-READY_S = 10.0
+READY_S = 60.0
 _CONFIGURATION = """\
 listener {port} 127.0.0.1
 allow_anonymous true

@@ -28,7 +28,7 @@ from linetap.clock import SYSTEM, Clock
 from linetap.errors import DeviceFault
 from linetap.ring import MAX_LINES, SLOT_MS
 
-READY_S = 10.0  # jackd needs 0.3 s; a loaded machine is granted much more
+READY_S = 60.0  # jackd needs 0.3 s; a loaded machine is granted much more
 END_S = 5.0
 _PRIORITY = 70
 # libjack's registry has room for 8 servers, and an entry of one that was killed is only freed by one of the same name:

@@ -22,8 +22,8 @@ from linetap.bench.processes import Child, ChildFailed, Processes
 from linetap.config import Config, load_config
 
 UNIT = "floor-03"
-READY_S = 30.0
-COMMAND_S = 60
+READY_S = 120.0
+COMMAND_S = 120
 
 
 class Stage:

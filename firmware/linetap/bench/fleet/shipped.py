@@ -14,7 +14,7 @@ from linetap.bench.processes import Child, ChildFailed, Processes
 from linetap.clock import NS_PER_S, SYSTEM
 
 SHIPPED = Path(__file__).parents[4] / "systemd" / "mosquitto"
-READY_S = 30.0
+READY_S = 120.0
 # What Debian's own mosquitto.conf says, which reads conf.d.
 _DEBIAN = "pid_file {0}/pid\npersistence true\npersistence_location {0}/\nlog_dest stderr\ninclude_dir {0}/conf.d\n"
 
