@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from linetap.capture.timeline import Timeline
-from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
+from linetap.clock import FIRST_NS, NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
 from linetap.errors import BadInput
 from linetap.records import ClockRecord
 from linetap.timekeeping import (
-    FIRST_NS,
     MOST_AGE_S,
     chrony_offset_ms,
     clock_quality,

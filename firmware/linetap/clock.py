@@ -102,6 +102,9 @@ def parse_rfc3339(text: str) -> int:
     return ns
 
 
+FIRST_NS = parse_rfc3339("2026-01-01T00:00:00Z")  # no version of linetap is older: an earlier time is of a wrong clock
+
+
 def kernel_clock() -> tuple[bool, float | None]:
     """What the kernel says of CLOCK_REALTIME, adjtimex(2): synchronised, offset in ms; None where it measures none."""
     timex = ctypes.create_string_buffer(256)  # all zero: modes 0 only reads

@@ -16,14 +16,13 @@ from functools import cache
 from pathlib import Path
 
 from linetap import handover
-from linetap.clock import NS_PER_S, SYSTEM, Clock, kernel_clock, parse_rfc3339, rfc3339
+from linetap.clock import FIRST_NS, NS_PER_S, SYSTEM, Clock, kernel_clock, parse_rfc3339, rfc3339
 from linetap.errors import BadInput
 from linetap.records import ClockRecord
 
 CHRONY = Path("/run/linetap/chrony/clock")  # a folder of chronyd's user
 MOST_AGE_S = 180  # two that did not come
 MOST_BYTES = 1024
-FIRST_NS = parse_rfc3339("2026-01-01T00:00:00Z")  # no version of linetap is older
 RELEASE = Path("/usr/lib/linetap/release")  # in an image its time is that of the commit it was built from
 _LAST_NS = parse_rfc3339("2200-01-01T00:00:00Z")
 _FIELDS, _OFFSET, _LEAP = 14, 4, 13  # of `chronyc -c tracking`

@@ -158,11 +158,17 @@ def test_a_key_that_is_named_from_its_commissioning_on_has_signed_a_call_of_1970
     line = unit.signers.read_text().replace("floor-03 ", 'floor-03 valid-after="20261101000000Z" ', 1)
     later = line.replace("20261101", "20270301")
     call_dir = folder(config, call_id)
-    assert [each.code for each in verify_call(call_dir, signers.parse(line)).problems] == ["signer_not_yet_valid"]
+    waiting = verify_call(call_dir, signers.parse(line))
+    assert (waiting.problems, waiting.trusted) == ([], True)
+    assert [each for each in waiting.notes if "judged as of now" in each]
+    ended = line.replace('valid-after="20261101000000Z"', 'valid-before="20261101000000Z"')
+    waiting = verify_call(call_dir, signers.parse(ended))
+    assert (waiting.problems, waiting.trusted) == ([], False), "nobody says that it was before"
     closet.right()
     assert closet.amendments(call_id)
     verdict = verify_call(call_dir, signers.parse(line))
     assert (verdict.problems, verdict.trusted) == ([], True)
+    assert [each for each in verdict.notes if "by counted time it was 2026-11-24" in each]
     assert verify_call(call_dir, signers.parse(later)).problems, "the amendment is of before that too"
     path = next((config.vault_path / amendment.FOLDER).glob(f"{call_id}.*.json"))
     path.write_bytes(path.read_bytes().replace(b"2026-11-24", b"2026-11-25"))

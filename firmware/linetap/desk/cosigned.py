@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,19 +32,21 @@ class SignedHead(NamedTuple):
 
 def read(path: Path, signers: list[Signer] | None) -> Head:
     """The head, when unit and witness have signed it, both named by `signers`; else a Refusal."""
-    head, data, _ = read_head(path, signers)
+    head, data, _ = read_head(path, None)
     armored = callfolder.read(_beside(path, WITNESS_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, armored, HEAD_NAMESPACE)
     if signers is not None:
         allowed.require_trust(key, HEAD_NAMESPACE, signers, PRINCIPAL, from_utc_ns(parse_rfc3339(head.at)))
+        with contextlib.suppress(allowed.SignerUndated):  # the witness had it while its unit's key counted
+            read_head(path, signers)
     return head
 
 
-def read_head(path: Path, signers: list[Signer] | None) -> SignedHead:
-    """What a unit signed; a Refusal says what is wrong with it."""
+def read_head(path: Path, signers: list[Signer] | None, seen: datetime | None = None) -> SignedHead:
+    """What a unit signed; a Refusal says what is wrong with it. `seen`: when witnesses had it, as far as is known."""
     data = callfolder.read(path, unitlog.HEAD_LIMIT_BYTES)
     signature = callfolder.read(_beside(path, SIGNATURE_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
-    return SignedHead(unitlog.check_head(data, signature, signers), data, signature)
+    return SignedHead(unitlog.check_head(data, signature, signers, seen), data, signature)
 
 
 def write(path: Path, signed: SignedHead, key: Ed25519PrivateKey) -> None:

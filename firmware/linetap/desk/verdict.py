@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from linetap.errors import LinetapError
 from linetap.records import CallRecord
@@ -26,6 +27,8 @@ class Verdict:
     trusted: bool = False
     problems: list[Problem] = field(default_factory=list)
     counts: bool = True  # False: said, and nothing is refused for it
+    counted: datetime | None = None  # when a call began by counted time, where its own clock was wrong
+    notes: list[str] = field(default_factory=list)  # what is to be known beside it
 
     @property
     def good(self) -> bool:
@@ -41,6 +44,8 @@ class Verdict:
                 yield f"{'ok' if self.trusted else '?':4} {name}"
             else:
                 yield f"?    {name}: consistent, signer not trusted"
+        for note in self.notes:
+            yield f"?    {name}: {_shown(note)}"
         for at in self._early():
             yield f"?    {name}: the notice of {at} was played before anybody was known to have answered"
 

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.clock import from_utc_ns, parse_rfc3339
-from linetap.desk import amended, callfolder, foreign
+from linetap.desk import callfolder, calltrust, foreign
 from linetap.desk.callfolder import Damaged, Digest
 from linetap.desk.vaultfiles.named import Named
 from linetap.desk.vaultfiles.tree import TreeCheck
@@ -27,10 +26,10 @@ from linetap.desk.verifylog import MOST_PROBLEMS, LogCheck
 from linetap.desk.witnessing import options
 from linetap.desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, amendment, closing, keys, sealed, sshsig, unitlog
+from linetap.evidence import age, closing, keys, sealed, sshsig, unitlog
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.publickeys import SSH_ED25519
-from linetap.evidence.signers import Signer, SignerExpired, SignerNotYetValid, require_trust
+from linetap.evidence.signers import Signer
 from linetap.recorder.vault import logkept
 from linetap.records import PERSONAL_FIELDS, Audio, CallRecord
 
@@ -41,9 +40,12 @@ _HEADER_READ_BYTES = 4096
 _ZIP, _ZIP_MAGIC = ".zip", b"PK\x03\x04"
 
 
-def verify_call(call_dir: Path, signers: list[Signer] | None, *, with_audio: bool = True) -> Verdict:
+def verify_call(
+    call_dir: Path, signers: list[Signer] | None, *, with_audio: bool = True, seen: datetime | None = None
+) -> Verdict:
     """Everything that can be said of one call folder; nothing is raised for what is in it.
 
+    `seen`: when witnesses had it; of use where its own clock was one that nobody kept. None: nobody says.
     `with_audio=False`: parts that are not there are no fault, since the signed record has their hashes.
     """
     verdict = Verdict(call_dir.name)
@@ -67,7 +69,7 @@ def verify_call(call_dir: Path, signers: list[Signer] | None, *, with_audio: boo
         _collect(verdict, check(record, call_dir))
     _collect(verdict, _check_files(record, call_dir, names, with_audio))
     _collect(verdict, _check_key(record, key))
-    _judge_trust(verdict, record, key, signers, call_dir)
+    calltrust.judge(verdict, record, key, signers, call_dir, seen)
     return verdict
 
 
@@ -90,7 +92,7 @@ def verify_vault(
                 stray = Problem("stray", "does not belong into a vault: a call folder would be right")
                 yield Verdict(str(path.relative_to(vault)), problems=[stray])
             continue
-        verdict = verify_call(path, signers)
+        verdict = verify_call(path, signers, seen=log.witnessed.closed_by(path.name))
         if not verdict.problems and path != vault / sealed.call_path(path.name):
             verdict.problems.append(Problem("wrong_day", f"lies under {path.parent.relative_to(vault)}"))
         verdict.problems.extend(chain(log.problems_of(verdict), log.late(verdict)))
@@ -212,40 +214,6 @@ def _parse(data: bytes) -> CallRecord:
     if personal := [name for name in PERSONAL_FIELDS if name in fields]:
         raise Damaged("personal_data", f"{sealed.RECORD} holds {', '.join(personal)}, which only {sealed.META} may")
     return record
-
-
-def _judge_trust(
-    verdict: Verdict, record: CallRecord, key: PublicKey | None, signers: list[Signer] | None, call_dir: Path
-) -> None:
-    """The unit named in the record must be the signer, with a key that was valid when the call began: by its name, or,
-    where a wrong clock gave that, by the time that the unit has signed later."""
-    if key is None or signers is None:
-        return
-    try:
-        at = sealed.call_time(record.call_id)
-        try:
-            require_trust(key, sealed.RECORD_NAMESPACE, signers, record.unit, at)
-        except (SignerNotYetValid, SignerExpired):
-            if (truly := _true_time(verdict, record, signers, call_dir)) is None:
-                raise
-            require_trust(key, sealed.RECORD_NAMESPACE, signers, record.unit, truly)
-    except Refusal as error:
-        verdict.add(error)
-    except BadInput:
-        return  # no call id: _check_identity has said so
-    else:
-        verdict.trusted = True
-
-
-def _true_time(verdict: Verdict, record: CallRecord, signers: list[Signer], call_dir: Path) -> datetime | None:
-    """When the call began by its newest amendment, or by the record's own counted time; None: neither is there."""
-    path = amended.path_of_newest(amended.home(call_dir), record.call_id)
-    if path is not None:
-        data = callfolder.read(path, amendment.LIMIT_BYTES)
-        armored = callfolder.read(path.with_name(path.name + amendment.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
-        found = amendment.check(data, armored, record.unit, record.call_id, verdict.record_sha256 or "", signers)
-        return from_utc_ns(parse_rfc3339(found.began_at))
-    return from_utc_ns(parse_rfc3339(record.actual.began_at)) if record.actual else None
 
 
 def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 
-from linetap.desk import callfolder, cosigned, foreign
+from linetap.clock import from_utc_ns, parse_rfc3339
+from linetap.desk import callfolder, calltrust, cosigned, foreign
 from linetap.desk.callfolder import Damaged
 from linetap.desk.logorder import LogOrder
 from linetap.desk.logweakened import LogWeakened
@@ -19,7 +22,7 @@ from linetap.desk.witnessing.logcheck import LogWitness
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import leaflog, merkle, unitlog
 from linetap.evidence.leaflog import LEAVES, TREE
-from linetap.evidence.signers import Signer
+from linetap.evidence.signers import Signer, SignerUndated, is_undated
 from linetap.evidence.unitlog import COPY, HEAD, SIGNATURE_SUFFIX, Head, HeadCopy, Leaf
 
 NAME = "log"
@@ -44,6 +47,7 @@ class LogCheck:
         self.head: Head | None = None
         self.witnessed = LogWitness(rules, signers)
         self._read = False
+        self._had_at: datetime | None = None  # when witnesses had the head
         self._closed: dict[str, str] = {}  # call id -> hash of its record
         self._opened: set[str] = set()
         self._destroyed: set[str] = set()
@@ -155,8 +159,17 @@ class LogCheck:
             self._bad("log_root", "the leaves are not those of the signed head: changed, added or in another order")
 
     def _read_head(self) -> Head | None:
+        path = self._folder / HEAD
         try:
-            head = cosigned.read_head(self._folder / HEAD, self._signers).head
+            head = cosigned.read_head(path, None).head
+            at = from_utc_ns(parse_rfc3339(head.at))
+            if is_undated(at) and self._signers is not None:
+                self._had_at = self.witnessed.had(head.unit, head.log, head.size)
+                self._verdict.notes.append(calltrust.note(at, seen=self._had_at))
+            cosigned.read_head(path, self._signers, self._had_at)
+        except SignerUndated as error:
+            self._verdict.notes = [f"{error} [{error.code}]"]
+            return head
         except Refusal as error:
             self._verdict.add(error)
             return None
@@ -168,7 +181,10 @@ class LogCheck:
         try:
             data = callfolder.read(self._folder / COPY, unitlog.COPY_LIMIT_BYTES)
             found = foreign.decode(data, HeadCopy)
-            head = unitlog.check_head(found.head.encode("utf-8"), found.sig.encode("utf-8"), self._signers)
+            copied = found.head.encode("utf-8"), found.sig.encode("utf-8")
+            head = unitlog.check_head(*copied, None)
+            with suppress(SignerUndated):  # as the head itself, which says so
+                unitlog.check_head(*copied, self._signers, self._had_at)
         except (Refusal, BadInput) as error:
             if isinstance(error, Damaged) and not (self._folder / COPY).exists():
                 return None

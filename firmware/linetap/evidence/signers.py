@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from linetap.clock import FIRST_NS, SYSTEM, from_utc_ns
 from linetap.errors import BadInput
 from linetap.evidence import patterns, sealed, signerline, unitnames
 from linetap.evidence.keys import PublicKey, from_blob, public_blob
@@ -17,6 +18,7 @@ from linetap.evidence.publickeys import SIGNING_KEYS, blob_kind
 from linetap.evidence.signerline import Line
 from linetap.evidence.sshsig import SignatureFault, check
 
+_FIRST = from_utc_ns(FIRST_NS)
 HEAD_NAMESPACE = "linetap-head"
 WITNESS = "witness"  # its name in the signers' file
 OF_UNITS = frozenset({sealed.RECORD_NAMESPACE, HEAD_NAMESPACE, "linetap-event", "linetap-walk", "linetap-retired"})
@@ -50,6 +52,13 @@ class SignerNotYetValid(SignatureFault):
 
 class SignerExpired(SignatureFault):
     code = "signer_expired"
+
+
+class SignerUndated(SignatureFault):
+    """By a clock that stood before there was any linetap, with a key that does not count at every time: whether it did
+    when it signed, nobody knows. No sign of a forgery, and no proof."""
+
+    code = "signer_undated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +113,59 @@ def parse(text: str) -> list[Signer]:
 
 
 def verify(
-    data: bytes, armored: bytes, namespace: str, signers: list[Signer], principal: str, at: datetime
+    data: bytes,
+    armored: bytes,
+    namespace: str,
+    signers: list[Signer],
+    principal: str,
+    at: datetime,
+    seen: datetime | None = None,
 ) -> PublicKey:
     """The key that signed `data` for `principal`, trusted by `signers` at the time `at`; else a SignatureFault."""
     key = check(data, armored, namespace)
-    require_trust(key, namespace, signers, principal, at)
+    require_trust(key, namespace, signers, principal, at, seen)
     return key
 
 
-def require_trust(key: PublicKey, namespace: str, signers: list[Signer], principal: str, at: datetime) -> None:
+def is_undated(at: datetime) -> bool:
+    """A unit has signed it while its clock stood before there was any linetap: that says nothing of when it did."""
+    return at < _FIRST
+
+
+def has_times(key: PublicKey, signers: list[Signer]) -> bool:
+    """Some line lets this key sign only before, or behind, some time."""
+    blob = public_blob(key)
+    return any(each.blob == blob and (each.valid_after or each.valid_before) for each in signers)
+
+
+def require_trust(
+    key: PublicKey,
+    namespace: str,
+    signers: list[Signer],
+    principal: str,
+    at: datetime,
+    seen: datetime | None = None,
+) -> None:
     """Nothing, if one line allows it all; else the SignatureFault of the line that came closest.
 
     Whatever the lines allow, a unit's key signs what units sign, under the name of its unit, and nothing else; the name
     of an office is no unit's.
+
+    `at` is what the signed bytes say. Where `is_undated`, a unit's own word for the time counts for nothing, and
+    `seen` does: when somebody else had them. None: now, which is what ssh-keygen takes when it is told no time.
     """
+    if namespace in OF_UNITS and is_undated(at):
+        known = from_utc_ns(SYSTEM.utc_ns()) if seen is None else seen
+        try:
+            _require_trust_at(key, namespace, signers, principal, known)
+        except (SignerNotYetValid, SignerExpired) as fault:
+            text = f"signed at {at:%Y-%m-%d %H:%M:%SZ} by its own clock, and it is known no earlier than at"
+            raise SignerUndated(f"{text} {known:%Y-%m-%d %H:%M:%SZ}: {fault}") from None
+        return
+    _require_trust_at(key, namespace, signers, principal, at)
+
+
+def _require_trust_at(key: PublicKey, namespace: str, signers: list[Signer], principal: str, at: datetime) -> None:
     blob = public_blob(key)
     if _signs_as_unit(namespace, principal):
         if unitnames.is_reserved(principal):

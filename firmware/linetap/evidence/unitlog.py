@@ -7,6 +7,7 @@ A leaf holds hashes, names and times, and nothing personal: it is there for ever
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -128,8 +129,9 @@ def decode_head(data: bytes) -> Head:
     return head
 
 
-def check_head(data: bytes, armored: bytes, signers: list[Signer] | None) -> Head:
-    """The head, when its unit has signed it; whose key that is, is asked only where there are `signers`.
+def check_head(data: bytes, armored: bytes, signers: list[Signer] | None, seen: datetime | None = None) -> Head:
+    """The head, when its unit has signed it; whose key that is, is asked only where there are `signers`. `seen`: when
+    somebody else had it, for a head of a clock that nobody kept.
 
     A Refusal (BadHead or a SignatureFault) says what is wrong.
     """
@@ -138,5 +140,5 @@ def check_head(data: bytes, armored: bytes, signers: list[Signer] | None) -> Hea
     if keys.fingerprint(key) != head.origin:
         raise BadHead(f"the head names the key {head.origin}, and {keys.fingerprint(key)} signed it")
     if signers is not None:
-        require_trust(key, HEAD_NAMESPACE, signers, head.unit, from_utc_ns(parse_rfc3339(head.at)))
+        require_trust(key, HEAD_NAMESPACE, signers, head.unit, from_utc_ns(parse_rfc3339(head.at)), seen)
     return head

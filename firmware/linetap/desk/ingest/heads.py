@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from linetap.clock import rfc3339
+from linetap.clock import from_utc_ns, rfc3339
 from linetap.desk.ingest.judge import Verdict
 from linetap.desk.ingest.tables import alerts, heads
 from linetap.errors import Refusal
@@ -47,7 +47,8 @@ def note(db: Connection, report: HeadReport, signers: list[Signer]) -> Verdict |
         text = f"{len(report.payload)} bytes, {unitlog.HEAD_LIMIT_BYTES} at most"
         return Verdict("bad_payload", "payload_too_large", text)
     try:
-        head = unitlog.check_head(report.payload, armored(report.sig).encode("utf-8"), signers)
+        head = unitlog.check_head(report.payload, armored(report.sig).encode("utf-8"), signers,
+                                  seen=from_utc_ns(report.received_ns))  # fmt: skip
     except Refusal as fault:
         return Verdict("bad_signature", fault.code, str(fault))
     if head.unit != report.unit:

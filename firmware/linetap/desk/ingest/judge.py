@@ -24,7 +24,6 @@ from linetap.evidence.keys import PublicKey
 from linetap.evidence.signers import Signer, require_trust
 from linetap.evidence.sshsig import SignatureFault, armored
 from linetap.recorder.vault.outbox import GENESIS
-from linetap.timekeeping import FIRST_NS
 
 NAMESPACE = "linetap-event"
 LIMIT_BYTES = 64 << 10  # of a payload; a unit's have about 700
@@ -192,8 +191,8 @@ def _untrusted(event: Event, key: PublicKey, signers: list[Signer]) -> Verdict |
     if not vaultname.is_of(told.vault, told.seq):
         return Verdict("bad_payload", "payload_vault", f"vault {told.vault or '-'} has no event {told.seq}")
     try:
-        said_ns = event.at_ns if event.at_ns >= FIRST_NS else event.report.received_ns  # of 1970 nobody can be named
-        require_trust(key, NAMESPACE, signers, unit, from_utc_ns(said_ns))
+        came = from_utc_ns(event.report.received_ns)
+        require_trust(key, NAMESPACE, signers, unit, from_utc_ns(event.at_ns), seen=came)
     except SignatureFault as fault:
         return Verdict("bad_signature", fault.code, str(fault))
     return None

@@ -16,11 +16,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap.clock import FIRST_NS, NS_PER_S, parse_rfc3339, rfc3339
 from linetap.desk.ingest import chainname
 from linetap.desk.ingest.chain import Group
 from linetap.desk.ingest.tables import alerts, events, heads, origins, units, vaults
-from linetap.timekeeping import FIRST_NS
 
 NEW = "vault_new"  # a vault that was not known: `first` is its number, `last` the one before it
 BACK = "vault_back"  # a replaced vault reports again: an old disk, or a copy of one

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -18,11 +20,13 @@ from linetap.desk.vaultfiles.named import Named
 from linetap.desk.verdict import Problem
 from linetap.errors import Refusal
 from linetap.evidence import keys, sshsig, vaultname
-from linetap.evidence.signers import Signer, require_trust
+from linetap.evidence.keys import PublicKey
+from linetap.evidence.signers import Signer, SignerUndated, has_times, is_undated, require_trust
 from linetap.recorder.vault import segments
 from linetap.recorder.vault.outbox import CONFIRMED, CONFIRMED_FILE, GENESIS, SEGMENT_BYTES
 
 FOLDER, NAMESPACE = "outbox", "linetap-event"
+_Undated = tuple[int, PublicKey, datetime]  # its number, who signed it, what its clock said
 _LIMIT_BYTES = 2 * SEGMENT_BYTES[1]
 
 
@@ -48,6 +52,10 @@ class OutboxCheck:
         self._prev: str | None = None
         self._said: set[str] = set()  # calls whose event comes behind what the last close knew
         self.first = 0
+        self.unknown: list[int] = []  # of whom nobody knows when they were signed, once `notes` was asked
+        self._undated: list[_Undated] = []  # and no event behind them yet that has a time
+        self._by_next: list[_Undated] = []
+        self._late: list[_Undated] = []  # the time of the next does not help them
         self._before = 0  # the first event of this vault is the one behind it
         self._dropped = 0  # up to here the unit has given up what the disk had no room for
 
@@ -81,7 +89,7 @@ class OutboxCheck:
             at = from_utc_ns(parse_rfc3339(event.at))
             key = sshsig.check(payload, entry.sig.encode("utf-8"), NAMESPACE)
             if self._signers is not None:
-                require_trust(key, NAMESPACE, self._signers, self._unit, at)
+                self._require_trust(entry.seq, key, at)
         except (ValueError, RecursionError) as error:
             yield Problem("outbox_damaged", f"event {entry.seq}: {error}")
             return
@@ -108,6 +116,44 @@ class OutboxCheck:
         last = self._named.last_close
         if last is not None and entry.seq > last[1] and event.call_id is not None:
             self._said.add(event.call_id)
+
+    def notes(self) -> Iterator[str]:
+        """By whose time those were judged whose own clock stood before there was any linetap."""
+        self._late += self._undated
+        self._undated = []
+        self.unknown = [seq for seq, key, at in self._late if not self._counts(key, at, None)]
+        counts = {
+            "the next event's time": len(self._by_next), "now": len(self._late) - len(self.unknown),
+        }  # fmt: skip
+        for whose, count in counts.items():
+            if count:
+                yield f"{count} events of a clock that nobody kept: their key is judged as of {whose}"
+        if self.unknown:
+            text = "of a clock that nobody kept, by a key that does not count now: nobody says when they were signed"
+            yield f"{len(self.unknown)} events {text}, the first is {self.unknown[0]} [{SignerUndated.code}]"
+
+    def _require_trust(self, seq: int, key: PublicKey, at: datetime) -> None:
+        """Of one that names the time of a clock that nobody kept, at the time of the next event that has one: it names
+        the hash of this one, so this was there."""
+        assert self._signers is not None
+        if is_undated(at) and has_times(key, self._signers):
+            with suppress(SignerUndated):
+                require_trust(key, NAMESPACE, self._signers, self._unit, at)
+            self._undated.append((seq, key, at))
+            return
+        require_trust(key, NAMESPACE, self._signers, self._unit, at)
+        if not is_undated(at):
+            for each in self._undated:
+                (self._by_next if self._counts(each[1], each[2], at) else self._late).append(each)
+            self._undated = []
+
+    def _counts(self, key: PublicKey, at: datetime, seen: datetime | None) -> bool:
+        assert self._signers is not None
+        try:
+            require_trust(key, NAMESPACE, self._signers, self._unit, at, seen)
+        except SignerUndated:
+            return False
+        return True
 
     def _whole(self, any_there: bool) -> Iterator[Problem]:
         """Nothing is missing at its end, and at its beginning only what the desk has confirmed."""

@@ -20,7 +20,7 @@ from linetap.desk.vaultfiles.named import Named
 from linetap.desk.verdict import Problem
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import amendment, hold, roles, sealed, sshsig, vaultname, walk
-from linetap.evidence.signers import Signer, require_named, require_trust
+from linetap.evidence.signers import Signer, SignerUndated, require_named, require_trust
 
 SIG = ".sig"
 HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walk.FOLDER, "certificates", "roles.json"
@@ -74,7 +74,7 @@ class PaperCheck:
                 else:
                     require_named(key, namespace, self._signers, at)
         except Refusal as error:
-            if namespace in _OF_UNIT:
+            if namespace in _OF_UNIT and not isinstance(error, SignerUndated):
                 found.problems.append(Problem(error.code, f"{name}: {error}"))
             found.uncovered.extend([name + SIG] if covered else [name, name + SIG])
         except BadInput:

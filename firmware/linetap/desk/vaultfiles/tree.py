@@ -49,6 +49,7 @@ class TreeCheck:
         self._covered = 0
         self._uncovered: Counter[str] = Counter()
         self._there: set[str] = set()
+        self._notes: list[str] = []
 
     def verdicts(self) -> Iterator[Verdict]:
         """One that counts; behind it a line for each kind of what nothing covers."""
@@ -63,11 +64,14 @@ class TreeCheck:
             self._add(problem)
         self._missing_segments()
         self._verdict.name += f", {self._covered} covered"
-        self._verdict.counts = bool(self._verdict.problems)  # calls and log are what is counted
+        is_unknown = self._signers is not None and not self._verdict.trusted
+        self._verdict.counts = bool(self._verdict.problems) or is_unknown  # calls and log are what is counted
         if self._there or self._verdict.problems:
             yield self._verdict
         for what, count in sorted(self._uncovered.items()):
             yield Verdict(f"not covered, and not to be believed: {what} ({count} files)", counts=False)
+        for note in self._notes:
+            yield Verdict(note, counts=False)
         if not self._named.seq and self._there:
             yield Verdict(f"{outbox.FOLDER}: how far it had come stands in no leaf (an older version)", counts=False)
 
@@ -194,6 +198,8 @@ class TreeCheck:
             bad.add(name)
             self._bad(problem.code, f"{name}: {problem.text}")
         self._covered += len({f"{outbox.FOLDER}/{name}" for name in names} - bad)
+        self._notes.extend(f"{outbox.FOLDER}: {note}" for note in check.notes())
+        self._verdict.trusted = self._verdict.trusted and not check.unknown
 
     def _bad(self, code: str, text: str) -> None:
         self._add(Problem(code, text))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from linetap.clock import from_utc_ns, parse_rfc3339, rfc3339
+from linetap.clock import FIRST_NS, from_utc_ns, parse_rfc3339, rfc3339
 from linetap.desk.verdict import Problem
 from linetap.desk.witnessing import heads as store
 from linetap.errors import Refusal
@@ -166,10 +166,17 @@ def moments(record: CallRecord) -> list[int]:
 
 
 def against(rules: Rules, seen: Seen | None, said_ns: Sequence[int], closed_ns: int) -> Problem | None:
-    """What stands against a call that says it was at these times and closed then, first witnessed by `seen`."""
-    began_ns, newest_ns = min(said_ns), max(*said_ns, closed_ns)
+    """What stands against a call that says it was at these times and closed then, first witnessed by `seen`.
+
+    What a clock says that stood before there was any linetap is nobody's claim: such a call is as old as its witnesses.
+    """
     if seen is None or seen.since_s is None:
         return Problem(NOT_WITNESSED, "not witnessed" if seen is None else seen.text)
+    said_ns = [each for each in said_ns if each >= FIRST_NS]
+    if not said_ns:
+        return None
+    closed_ns = closed_ns if closed_ns >= FIRST_NS else max(said_ns)
+    began_ns, newest_ns = min(said_ns), max(*said_ns, closed_ns)
     since_ns = seen.since_s * _S
     if newest_ns > since_ns + SLACK_S * _S:
         return Problem("dated_ahead", f"says that it is of {_day(newest_ns)}, and was {seen.text}")

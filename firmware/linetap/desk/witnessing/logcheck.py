@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
-from linetap.clock import parse_rfc3339
+from linetap.clock import NS_PER_S, parse_rfc3339
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.witnessing import judge
 from linetap.desk.witnessing.judge import NO_POLICY, NOBODY, NOT_WITNESSED, Rules, Seen, UnitHeads
@@ -54,6 +55,15 @@ class LogWitness:
             elif roots.get(seen.size) != seen.root:
                 self._add("forked", f"the first {seen.size} leaves are not those that were there: {seen.text}")
 
+    def closed_by(self, call_id: str) -> datetime | None:
+        """When a quorum first had the close of a call; None: nobody says."""
+        return None if call_id not in self._closed else _time(self._first_over(self._closed[call_id][0]))
+
+    def had(self, unit: str, log: str, size: int) -> datetime | None:
+        """When a quorum first had so many leaves; None: nobody says."""
+        heads = judge.of_unit(self._rules, unit, self._signers, log)
+        return _time(heads.first_over(size - 1)) if size else None
+
     @property
     def broken(self) -> list[Problem]:
         """What stands against the log as a whole, before `verdict`: it is not the one that was witnessed."""
@@ -73,6 +83,9 @@ class LogWitness:
         except (ValueError, BadInput) as error:
             yield Problem(NOT_WITNESSED, f"{NOBODY}: its record says a time that is none: {error}")
             return
+        if call.counted is not None:  # what it says instead of what its clock said
+            said_ns = [round(call.counted.timestamp()) * NS_PER_S]
+            closed_ns = said_ns[0]
         found = judge.against(self._rules, self._first_over(index), said_ns, closed_ns)
         if found is not None:
             yield found
@@ -100,6 +113,10 @@ class LogWitness:
     def _add(self, code: str, text: str) -> None:
         if len(self._problems) < _MOST_TOLD:
             self._problems.append(Problem(code, text))
+
+
+def _time(seen: Seen | None) -> datetime | None:
+    return None if seen is None or seen.since_s is None else datetime.fromtimestamp(seen.since_s, UTC)
 
 
 def _began(call_id: str, otherwise_ns: int) -> int:

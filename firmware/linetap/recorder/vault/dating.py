@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import msgspec
 
-from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap.clock import FIRST_NS, NS_PER_S, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.evidence import sealed
 from linetap.recorder.calls.retention import longest_class, retention_in
 from linetap.recorder.vault.retentionclock import TOLERANCE_NS, Span
 from linetap.recorder.vault.retentiontime import DAY_NS
 from linetap.records import ActualTime, CallRecord, Retention
-from linetap.timekeeping import FIRST_NS, is_unkept
+from linetap.timekeeping import is_unkept
 
 AGREES_NS = 120 * NS_PER_S  # of an agreed clock and a call's end: a call that waits for the PBX is closed 15 s later
 OF_SEALING_S = 30  # what is counted is the call's closing, soon behind its end

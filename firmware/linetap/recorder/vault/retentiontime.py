@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.clock import NS_PER_S, Clock, kernel_clock, rfc3339
+from linetap.clock import FIRST_NS, NS_PER_S, Clock, kernel_clock, rfc3339
 from linetap.durable import twin
 from linetap.durable.smallfile import SmallFile
 from linetap.recorder.vault.retentionclock import TOLERANCE_NS, Memory, RetentionClock, Sample, Span
 from linetap.records import CountedMoment, RetentionTimeState
-from linetap.timekeeping import FIRST_NS, earliest_ns
+from linetap.timekeeping import earliest_ns
 
 NAME = "clock.json"  # in the vault
 SAVE_EVERY_NS = 600 * NS_PER_S  # so much of a boot, at most, counts as unexplained after a power cut

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a unit signs while its clock stands at 1970: an honest one is never called a forger for it, and a key that has
+ended proves nothing by dating itself back."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ingest_rig import START_NS, Teller, rows
+from linetap.cli import main
+from linetap.clock import ManualClock, parse_rfc3339
+from linetap.desk.calltrust import note
+from linetap.desk.ingest import database, judge, tables
+from linetap.desk.ingest.heads import HeadReport
+from linetap.desk.ingest.judge import Event, Verdict
+from linetap.desk.ingest.store import Store
+from linetap.desk.vaultfiles.named import Named
+from linetap.desk.vaultfiles.outbox import OutboxCheck
+from linetap.evidence import keys, sealed, signers, sshsig, unitlog
+from linetap.evidence.sshsig import unarmored
+from linetap.recorder.vault.log import UnitLog
+from sealing_rig import TIMEOUT_S, UNIT, Rig
+from witnessed_rig import site
+
+CALL = "19700101T000040.000Z-L03"
+STOOD = "1970-01-01T00:01:00.000Z"
+COUNTS = 'valid-after="20260102Z"'  # and does today
+HAS_ENDED = 'valid-after="20260102Z",valid-before="20260601Z"'
+NEVER_AFTER = 'valid-before="20260601Z"'  # 1970 was before it ended: the trap
+IN_TIME, TOO_LATE = "2026-03-01T00:00:00.000Z", "2026-07-01T00:00:00.000Z"
+
+
+def closet(rig: Rig) -> None:
+    """A vault with one call, whose unit has never seen another time."""
+    rig.sealed_call(200, CALL)
+    log = UnitLog(rig.vault, UNIT, rig.unit_key, ManualClock(parse_rfc3339(STOOD)))
+    log.close_call(CALL)
+    log.publish()
+    log.close()
+
+
+def named(rig: Rig, options: str) -> None:
+    rig.signers_file.write_text(f"{UNIT} {options} {keys.public_line(rig.unit_key.public_key())}\n")
+
+
+def verify(rig: Rig, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = main(["verify", str(rig.vault), "--signers", str(rig.signers_file)])
+    return code, capsys.readouterr().out
+
+
+def stock(rig: Rig, *more: str) -> bool:
+    words = ["-Y", "verify", "-f", str(rig.signers_file), "-I", UNIT, "-n", sealed.RECORD_NAMESPACE]
+    path = rig.vault / sealed.call_path(CALL)
+    done = subprocess.run(
+        ["ssh-keygen", *words, "-s", str(path / sealed.SIGNATURE), *more],
+        input=(path / sealed.RECORD).read_bytes(), capture_output=True, timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+    return done.returncode == 0
+
+
+def test_an_honest_unit_that_has_never_had_a_clock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """ssh-keygen refuses it at its own time, and takes it at that of whoever asks: so do we, and say so."""
+    rig = Rig.make(tmp_path)
+    closet(rig)
+    named(rig, COUNTS)
+    assert not stock(rig, "-Overify-time=19700101000040Z")
+    assert stock(rig)
+    code, out = verify(rig, capsys)
+    assert (code, "BAD" in out) == (0, False)
+    assert f"?    {CALL}: {note(datetime(1970, 1, 1, 0, 0, 40, tzinfo=UTC))}\n" in out
+    assert "?    log of closet-3f, 1 leaves: its clock stood at 1970-01-01T00:01:00Z, and nobody says when" in out
+    assert out.endswith("2 checked, 2 good\n")
+
+
+@pytest.mark.parametrize("options", [HAS_ENDED, NEVER_AFTER])
+def test_a_key_that_has_ended_and_says_1970(tmp_path: Path, options: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An honest unit whose key was changed since looks the same: it is neither good nor bad."""
+    rig = Rig.make(tmp_path)
+    closet(rig)
+    named(rig, options)
+    assert not stock(rig)
+    code, out = verify(rig, capsys)
+    assert (code, "BAD" in out, "ok  " in out) == (1, False, False)
+    assert out.count("[signer_undated]") == 2
+    assert out.endswith("2 checked, 0 good\n")
+
+
+@pytest.mark.parametrize("at", [IN_TIME, TOO_LATE])
+def test_witnesses_say_when_it_was(tmp_path: Path, at: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cosigned while the key counted, it is proved; cosigned when it had ended, it is not."""
+    rig = Rig.make(tmp_path)
+    with site(tmp_path, at, rig) as there:
+        closet(rig)
+        assert there.carry() == 0
+        key = keys.public_line(rig.unit_key.public_key())
+        rig.signers_file.write_text(rig.signers_file.read_text().replace(f"{UNIT} {key}", f"{UNIT} {HAS_ENDED} {key}"))
+        capsys.readouterr()
+        code = there.verify()
+    out = capsys.readouterr().out
+    assert "BAD" not in out
+    if at == IN_TIME:
+        assert code == 0, out
+        assert out.count("witnesses had it at 2026-03-01T00:00:00Z, and its key is judged as of then") == 2
+    else:
+        assert code == 1
+        assert out.count("[signer_undated]") == 2
+
+
+def outbox(teller: Teller, options: str) -> OutboxCheck:
+    trust = signers.parse(teller.signer.replace(" ", f" {options} ", 1))
+    check = OutboxCheck(teller.folder / "outbox", teller.unit, trust, Named())
+    names = [path.name for path in (teller.folder / "outbox").glob("*.events")]
+    assert list(check.problems(names)) == []
+    return check
+
+
+def test_events_are_as_old_as_the_next_that_has_a_time(tmp_path: Path) -> None:
+    """It names their hashes, so they were there. Behind the last of them there is only now."""
+    teller = Teller(tmp_path)
+    for at in (STOOD, STOOD, IN_TIME, STOOD):
+        teller.tell(at=at)
+    check = outbox(teller, COUNTS)
+    assert list(check.notes()) == [
+        "2 events of a clock that nobody kept: their key is judged as of the next event's time",
+        "1 events of a clock that nobody kept: their key is judged as of now",
+    ]
+    assert check.unknown == []
+    check = outbox(teller, HAS_ENDED)
+    _, last = check.notes()
+    assert last.startswith("1 events of a clock that nobody kept, by a key that does not count now")
+    assert check.unknown == [4]
+
+
+@pytest.mark.parametrize("options", [HAS_ENDED, NEVER_AFTER])
+def test_events_of_a_key_that_has_ended_prove_nothing(tmp_path: Path, options: str) -> None:
+    teller = Teller(tmp_path)
+    for _ in range(3):
+        teller.tell(at=STOOD)
+    check = outbox(teller, options)
+    [said] = check.notes()
+    assert said.endswith("the first is 1 [signer_undated]")
+    assert check.unknown == [1, 2, 3]
+
+
+@pytest.mark.parametrize("options", [COUNTS, HAS_ENDED])
+def test_the_desk_judges_what_it_hears_by_when_it_heard_it(tmp_path: Path, options: str) -> None:
+    """A head and an event of 1970, which come in November 2026."""
+    teller = Teller(tmp_path)
+    teller.tell(at=STOOD)
+    trust = signers.parse(teller.signer.replace(" ", f" {options} ", 1))
+    head = unitlog.encode_head(unitlog.Head(unit=teller.unit, size=5, root="0" * 64, at=STOOD, origin=teller.origin))
+    sig = unarmored(sshsig.sign(head, teller.key, unitlog.HEAD_NAMESPACE))
+    [event] = teller.reports()
+    engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
+    Store(engine).write([HeadReport(teller.unit, head, sig, START_NS)], trust)
+    heads, aside = rows(engine, tables.heads), [row["code"] for row in rows(engine, tables.set_aside)]
+    engine.dispose()
+    found = judge.read(dataclasses.replace(event, received_ns=START_NS), trust)
+    if options == COUNTS:
+        assert (len(heads), aside) == (1, [])
+        assert isinstance(found, Event)
+    else:
+        assert (heads, aside) == ([], ["signer_undated"])
+        assert isinstance(found, Verdict)
+        assert found.code == "signer_undated"
