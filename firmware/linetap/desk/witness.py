@@ -12,22 +12,18 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-import msgspec
-
 from linetap.clock import SYSTEM
-from linetap.desk import callfolder, cosigned, foreign, timestamp, tsa
-from linetap.desk.callfolder import Damaged
+from linetap.desk import callfolder, cosigned, seen, timestamp, tsa
 from linetap.desk.cosigned import SignedHead
-from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import merkle
 from linetap.evidence.leaflog import TREE, FileNodes
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD, Head
 
-STATE_LIMIT_BYTES = 16 << 20
-
 State = dict[str, Head]  # the last head cosigned, by unit; of a log with a name by unit and log
+_SEEN = SmallFile("witness_heads", State, seen.MOST_BYTES)
 
 
 class NotCosigned(Refusal):
@@ -36,20 +32,20 @@ class NotCosigned(Refusal):
         self.code = code
 
 
-def require_continuation(seen: Head | None, head: Head, tree_path: Path) -> None:
-    """Nothing, if `head` goes on from `seen`, proven from the nodes in `tree_path`; else NotCosigned."""
-    if seen is None:
+def require_continuation(last: Head | None, head: Head, tree_path: Path) -> None:
+    """Nothing, if `head` goes on from `last`, proven from the nodes in `tree_path`; else NotCosigned."""
+    if last is None:
         return
-    if head.size < seen.size:
-        raise NotCosigned("rollback", f"the head is over {head.size} leaves, {seen.size} were there before")
-    if head.size == seen.size:
-        if head.root != seen.root:
+    if head.size < last.size:
+        raise NotCosigned("rollback", f"the head is over {head.size} leaves, {last.size} were there before")
+    if head.size == last.size:
+        if head.root != last.root:
             raise NotCosigned("fork", f"another head over the same {head.size} leaves was cosigned before")
         return
-    old, new = bytes.fromhex(seen.root), bytes.fromhex(head.root)
-    proof = _proof(tree_path, seen.size, head.size)
-    if not merkle.verify_consistency(seen.size, head.size, old, new, proof):
-        raise NotCosigned("fork", f"the log does not go on from the head over {seen.size} leaves: they were changed")
+    old, new = bytes.fromhex(last.root), bytes.fromhex(head.root)
+    proof = _proof(tree_path, last.size, head.size)
+    if not merkle.verify_consistency(last.size, head.size, old, new, proof):
+        raise NotCosigned("fork", f"the log does not go on from the head over {last.size} leaves: they were changed")
 
 
 def may_cosign(path: Path, signers: list[Signer], state: State, new_logs: Collection[str] = ()) -> SignedHead:
@@ -58,7 +54,7 @@ def may_cosign(path: Path, signers: list[Signer], state: State, new_logs: Collec
     head_path = path / HEAD if path.is_dir() else path
     signed = cosigned.read_head(head_path, signers)
     head = signed.head
-    name, others = head.log or "-", any(seen.unit == head.unit for seen in state.values())
+    name, others = head.log or "-", any(other.unit == head.unit for other in state.values())
     if others and place_of(head) not in state and name not in new_logs:
         text = "another log than the one that was cosigned; if you know why it began (docs/log.md)"
         raise NotCosigned("new_log", f"{text}, --new-log {name} takes it")
@@ -126,12 +122,12 @@ def run(args: argparse.Namespace) -> int:
     refused = 0
     with args.state.with_name(args.state.name + ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        state = _load_state(args.state)
+        state = seen.load(_SEEN, args.state)
         for path in args.log:
             try:
                 signed = may_cosign(path, signers, state, args.new_log)
                 state[place_of(signed.head)] = signed.head
-                replace_durably(args.state, msgspec.json.encode(state, order="deterministic"))
+                seen.keep(_SEEN, args.state, state)
                 cosigned.keep_other_log(args.output / f"{signed.head.unit}.json", signed.head)
                 cosigned.write(args.output / f"{signed.head.unit}.json", signed, key)
                 sys.stdout.write(f"ok   {path}: {signed.head.unit}, {signed.head.size} leaves, cosigned\n")
@@ -142,12 +138,3 @@ def run(args: argparse.Namespace) -> int:
                 refused += 1
                 sys.stdout.write(f"BAD  {path}: {error} [{error.code}]\n")
     return 1 if refused else 0
-
-
-def _load_state(path: Path) -> State:
-    if not path.exists():
-        return {}
-    try:
-        return foreign.decode(callfolder.read(path, STATE_LIMIT_BYTES), State)
-    except (Damaged, BadInput) as error:
-        raise BadInput(f"{path}: {error}; what this witness has written would be right") from None

@@ -2,11 +2,15 @@
 """What was issued and what was revoked: issued.jsonl, which only grows. A line is on disk before its deed is done.
 
 A line counts when its end is there. What a power cut left behind the last one is a certificate that never came out.
+Each line ends with `check`, the SHA-256 of all that stands before it in the file: whatever changes in it, the next line
+does not fit. Lines of version 0.1 have none; the first that has one is over them too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -19,6 +23,7 @@ from linetap.durable.files import sync_directory, write_all
 from linetap.errors import BadInput
 
 LIMIT_BYTES = 64 * 1024 * 1024  # some 100,000 certificates
+_CHECK = re.compile(rb'(.*),"check":"([0-9a-f]{64})"\}', re.DOTALL)
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True, tag="issued", tag_field="entry"):
@@ -49,17 +54,43 @@ class Register:
         self._path = path
         data = read_small(path, LIMIT_BYTES)
         self._whole_bytes = data.rfind(b"\n") + 1
-        self.entries = [self._parse(n, line) for n, line in enumerate(data[: self._whole_bytes].splitlines(), 1)]
+        self._sum, self._is_checked = hashlib.sha256(), False
+        lines = data[: self._whole_bytes].split(b"\n")[:-1]
+        self.entries = [self._parse(number, line) for number, line in enumerate(lines, 1)]
 
     def _parse(self, number: int, line: bytes) -> Issued | Revoked:
         try:
+            self._check(line)
             return foreign.decode(line, Issued | Revoked)
-        except BadInput as error:
-            raise PkiFault("register_damaged", f"{self._path}: line {number}: {error}") from None
+        except (BadInput, ValueError) as error:
+            text = f"line {number}: {error}; the copy of this folder would be right"
+            raise PkiFault("register_damaged", f"{self._path}: {text}") from None
+
+    def _check(self, line: bytes) -> None:
+        """ValueError where this line, or one since the last that was checked, is not as it was written."""
+        found = _CHECK.fullmatch(line)
+        if found is None and self._is_checked:
+            raise ValueError("without its check")
+        if found is not None:
+            self._is_checked = True
+            at_end = self._sum.copy()
+            at_end.update(found[1] + b"}")
+            if at_end.hexdigest().encode() != found[2]:
+                raise ValueError("this line or what stands before it is not as it was written")
+        self._sum.update(line + b"\n")
+
+    def _checked(self, entry: Issued | Revoked) -> bytes:
+        """Its line, of which the sum is told."""
+        line, at_end = msgspec.json.encode(entry), self._sum.copy()
+        at_end.update(line)
+        whole = line[:-1] + f',"check":"{at_end.hexdigest()}"}}\n'.encode()
+        self._sum.update(whole)
+        return whole
 
     def append(self, *entries: Issued | Revoked) -> None:
         """All of them, durable when this returns."""
-        data = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
+        before = self._sum.copy()
+        data = b"".join(self._checked(entry) for entry in entries)
         try:
             fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
             try:
@@ -71,7 +102,9 @@ class Register:
                 os.close(fd)
             sync_directory(self._path.parent)
         except OSError as error:
+            self._sum = before
             raise BadInput(f"{self._path}: {error.strerror}") from None
+        self._is_checked = True
         self._whole_bytes += len(data)
         self.entries += entries
 

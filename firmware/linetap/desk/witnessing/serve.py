@@ -20,11 +20,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.clock import Clock
-from linetap.desk import callfolder, foreign
-from linetap.desk.callfolder import Damaged
+from linetap.desk import callfolder, seen
 from linetap.desk.loopback import LoopbackServer, address_of
 from linetap.desk.witnessing import judge
-from linetap.durable.replace import replace_durably
+from linetap.durable.smallfile import SmallFile
 from linetap.errors import BadInput
 from linetap.evidence import addcheckpoint, checkpoint, merkle, note
 from linetap.evidence.addcheckpoint import PATH, SIZE_TYPE
@@ -32,7 +31,6 @@ from linetap.evidence.checkpoint import Checkpoint
 from linetap.evidence.note import BadNote, Key
 from linetap.service import Stop
 
-STATE_LIMIT_BYTES = 16 << 20
 MOST_AT_ONCE = 8
 REQUEST_S = 10
 _S = 1_000_000_000
@@ -41,6 +39,9 @@ _S = 1_000_000_000
 class Last(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: int
     root: str
+
+
+SEEN = SmallFile("witness_checkpoints", dict[str, Last], seen.MOST_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class CheckpointWitness:
             return self._cosign(asked, found)
 
     def _cosign(self, asked: addcheckpoint.Request, found: Checkpoint) -> Answer:
-        known = load_state(self.state)
+        known = seen.load(SEEN, self.state)
         last = known.get(found.origin, Last(0, merkle.EMPTY_ROOT.hex()))
         if asked.old != last.size:
             return Answer(HTTPStatus.CONFLICT, f"{last.size}\n".encode(), SIZE_TYPE)
@@ -89,19 +90,9 @@ class CheckpointWitness:
         if not merkle.verify_consistency(last.size, found.size, old_root, found.root, asked.proof):
             return Answer(HTTPStatus.UNPROCESSABLE_ENTITY, b"the log does not go on from what was cosigned\n")
         known[found.origin] = Last(found.size, found.root.hex())
-        replace_durably(self.state, msgspec.json.encode(known, order="deterministic"))
+        seen.keep(SEEN, self.state, known)
         line = checkpoint.cosign(asked.note.text, self.name, self.key, self.clock.utc_ns() // _S)
         return Answer(HTTPStatus.OK, line.encode().encode("utf-8"))
-
-
-def load_state(path: Path) -> dict[str, Last]:
-    """BadInput for what this witness has not written: who forgets cosigns forks."""
-    if not path.exists():
-        return {}
-    try:
-        return foreign.decode(callfolder.read(path, STATE_LIMIT_BYTES), dict[str, Last])
-    except (Damaged, BadInput) as error:
-        raise BadInput(f"{path}: {error}; what this witness has written would be right") from None
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
@@ -112,7 +103,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     logs = {log.name: log for log in judge.all_keepers(callfolder.load_signers(args.signers))}
     if not logs:
         raise BadInput(f'{args.signers}: names no keeper: UNIT namespaces="{judge.NAMESPACE}" ssh-ed25519 ...')
-    load_state(args.state)
+    seen.load(SEEN, args.state)
     witness = CheckpointWitness(args.name, key, logs, args.state, clock)
     stop = Stop()
     try:

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One bit of a small file of the desk's own is changed: it is found and named, and what is kept twice goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from linetap.desk import seen
+from linetap.desk.access import AccessFault, read_log, require_head
+from linetap.desk.access import read_head as access_head
+from linetap.desk.deskfolder import read_authority, read_roles
+from linetap.desk.pki.fault import PkiFault
+from linetap.desk.pki.register import Issued, Register, Revoked
+from linetap.desk.witnessing.serve import SEEN, Last
+from linetap.durable import broken, envelope
+from linetap.durable.twin import twin_of
+from linetap.errors import BadInput, LinetapError
+from release_rig import Desk
+
+HEADS = {f"closet-{n:02d}": Last(n, f"{n:064x}") for n in range(1, 4)}
+
+
+def flipped(path: Path, step: int = 1) -> Iterator[int]:
+    """Each bit of it in turn, or every `step`th; the file is as it was afterwards."""
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), step):
+        one = bytearray(whole)
+        one[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(one)
+        yield bit
+    path.write_bytes(whole)
+
+
+def issued(number: int) -> Issued:
+    return Issued(
+        at="2026-11-24T22:56:00.000Z", serial=f"{number:x}", role="unit", name=f"closet-{number:02d}",
+        until="2027-11-24T22:56:00Z", key="ab" * 32, sha256="cd" * 32, signer=f"ssh-ed25519 AAAA{number}",
+    )  # fmt: skip
+
+
+class TestAWitness:
+    def test_goes_on_from_the_twin_whichever_bit(self, tmp_path: Path) -> None:
+        path = tmp_path / "seen.json"
+        seen.keep(SEEN, path, HEADS)
+        assert envelope.is_wrapped(path.read_bytes())
+        for _ in flipped(path, 7):  # every bit of every envelope: tests/durable/test_small_file.py
+            broken.forget()
+            assert seen.load(SEEN, path) == HEADS
+            assert [f"{tmp_path.name}/seen.json"] == broken.names()
+
+    def test_mends_the_twin(self, tmp_path: Path) -> None:
+        path = tmp_path / "seen.json"
+        seen.keep(SEEN, path, HEADS)
+        for _ in flipped(twin_of(path), 101):
+            assert seen.load(SEEN, path) == HEADS
+            assert twin_of(path).read_bytes() == path.read_bytes()
+
+    def test_remembers_where_the_file_is_gone(self, tmp_path: Path) -> None:
+        path = tmp_path / "seen.json"
+        assert seen.load(SEEN, path) == {}
+        seen.keep(SEEN, path, HEADS)
+        path.unlink()
+        assert seen.load(SEEN, path) == HEADS
+
+    def test_cosigns_nothing_where_both_are_damaged(self, tmp_path: Path) -> None:
+        path = tmp_path / "seen.json"
+        seen.keep(SEEN, path, HEADS)
+        for each in (path, twin_of(path)):
+            each.write_bytes(each.read_bytes().replace(b'"size":2', b'"size":3'))
+        for _ in range(2):
+            with pytest.raises(BadInput, match=r"seen\.json: .* and so is its twin"):
+                seen.load(SEEN, path)
+
+    def test_reads_what_version_0_1_wrote(self, tmp_path: Path) -> None:
+        path = tmp_path / "seen.json"
+        path.write_text(f'{{"closet-01":{{"size":1,"root":"{1:064x}"}}}}')
+        assert seen.load(SEEN, path) == {"closet-01": HEADS["closet-01"]}
+        assert envelope.is_wrapped(path.read_bytes())
+        assert path.read_bytes() == twin_of(path).read_bytes()
+
+
+class TestTheRegister:
+    def test_takes_no_changed_bit_for_an_entry(self, tmp_path: Path) -> None:
+        """Of the last line's check itself, a bit that only makes it no check changes no entry."""
+        path = tmp_path / "issued.jsonl"
+        path.write_bytes(b"")
+        register = Register(path)
+        register.append(issued(1), issued(2))
+        register.append(Revoked(at="2026-11-25T00:00:00.000Z", serial="1", since="2026-11-25T00:00:00.000Z"))
+        whole = Register(path).entries
+        assert len(whole) == 3
+        for bit in flipped(path, 3):
+            with contextlib.suppress(PkiFault):
+                found = Register(path).entries
+                assert found == whole[: len(found)], bit  # the last line end is gone: as after a power cut
+                assert len(found) == 2, bit
+
+    def test_names_the_line(self, tmp_path: Path) -> None:
+        path = tmp_path / "issued.jsonl"
+        path.write_bytes(b"")
+        Register(path).append(issued(1), issued(2), issued(3))
+        path.write_bytes(path.read_bytes().replace(b"closet-02", b"closet-06"))
+        with pytest.raises(PkiFault, match=r"issued\.jsonl: line 2: .* not as it was written"):
+            Register(path)
+
+    def test_of_version_0_1_is_covered_by_the_next_line(self, tmp_path: Path) -> None:
+
+        path = tmp_path / "issued.jsonl"
+        path.write_bytes(b"".join(msgspec.json.encode(issued(n)) + b"\n" for n in (1, 2)))
+        register = Register(path)
+        register.append(issued(3))
+        assert [entry.name for entry in Register(path).issued()] == ["closet-01", "closet-02", "closet-03"]
+        path.write_bytes(path.read_bytes().replace(b"closet-01", b"closet-07"))
+        with pytest.raises(PkiFault, match="line 3"):
+            Register(path)
+
+
+def test_what_is_signed_is_held_against_its_signature(desk: Desk, call: Path) -> None:
+    """Roles, and the access log's leaves and head: none of their bits changes what is read of them without a word."""
+    desk.approved(call)
+    roles, authority = desk.folder / "roles.json", read_authority(desk.folder / "authority.pub")
+    before = read_roles(roles, authority)
+    chosen = random.Random(17)
+    for path in (roles, roles.with_name("roles.json.sig")):
+        for bit in flipped(path, 97):
+            with contextlib.suppress(LinetapError):
+                assert read_roles(roles, authority)[2] == before[2], f"{path.name}: {bit}"
+    log = desk.folder / "access"
+    head, (entries, _) = access_head(log / "head.json"), read_log(log)
+    size = 8 * (log / "leaves.jsonl").stat().st_size
+    for bit in sorted(chosen.sample(range(size), 300)):
+        whole = (log / "leaves.jsonl").read_bytes()
+        one = bytearray(whole)
+        one[bit // 8] ^= 1 << bit % 8
+        (log / "leaves.jsonl").write_bytes(one)
+        with pytest.raises(AccessFault):
+            require_head(head, read_log(log)[1], log)
+        (log / "leaves.jsonl").write_bytes(whole)
+    assert read_log(log)[0] == entries
