@@ -179,14 +179,23 @@ check() {
   SUMMARY+=("$(printf '%-12s %-6s %4d s' "$name" "$word" $((SECONDS - start)))")
 }
 
+# A sync to a disk takes milliseconds, which all groups wait for, and in RAM none: there vault and desk have their files,
+# where programs may be run from there and it is large. All others have theirs on the disk, as units do.
+scratch() {
+  local free
+  free=$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1)
+  if [ "${free:-0}" -lt 4000000 ] || grep -q '^[^ ]* /dev/shm .*noexec' /proc/mounts; then return 0; fi
+  mktemp -d /dev/shm/linetap-tests.XXXXXX
+}
+
 # Seven beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
 # one after another. Whatever no list names is in the last group; the summary says how long each took: move a folder
 # from the longest to the shortest. The desk's run with requirements.lock, all others with what the image has. Calls and
 # machines live in real time; whatever only computes has what they leave of the processors, which anybody may ask for.
 all_pytests() {
-  local file name i line pid pids=() status=0 behind=(nice -n 10)
+  local file name i line pid pids=() status=0 ram behind=(nice -n 10)
   local names=(calls machines attacks desk ingest pages)
-  local calls=(tests/e2e tests/broker tests/blockcuts tests/hardware tests/signals tests/capture)
+  local calls=(tests/e2e tests/broker tests/blockcuts tests/capture)
   local machines=(tests/systemd tests/attack/test_rooms.py tests/bench tests/board)
   local attacks=(tests/recorder tests/vault)
   local desk=() ingest=() pages=()
@@ -201,12 +210,13 @@ all_pytests() {
     esac
   done
   mkdir -p build
-  trap 'kill "${pids[@]}" 2>/dev/null || true; exit 130' INT TERM
+  ram=$(scratch)
+  trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$ram"; exit 130' INT TERM
   for name in "${names[@]}"; do
     local -n part=$name
     local modules=$PWD/build/shipped turn=("${behind[@]}")
     case $name in desk | ingest | pages) modules= ;; esac
-    case $name in calls | machines) turn=() ;; esac
+    case $name in calls | machines) turn=() ;; *) [ -z "$ram" ] || turn+=(env "TMPDIR=$ram") ;; esac
     PYTHONPATH=$modules "${turn[@]}" "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
     pids+=($!)
   done
@@ -215,6 +225,7 @@ all_pytests() {
     tee build/rest.log || status=$?
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
   trap - INT TERM
+  [ -z "$ram" ] || rm -rf "$ram"
   for i in "${!names[@]}"; do cat "build/${names[i]}.log"; done
   for name in "${names[@]}" rest; do
     SUMMARY+=("$(printf '  %-10s %s' "$name" "$(tail -n 1 "build/$name.log" | tr -d =)")")
@@ -226,14 +237,23 @@ all_pytests() {
   return "$status"
 }
 
+# Beside the tests: it has one processor to itself, and so have they.
+typed() {
+  wait "$1" || { cat build/mypy.log && return 1; }
+  tail -n 1 build/mypy.log
+}
+
 run_tests() {
-  local scripts
+  local scripts types
   mapfile -t scripts < <(find . -path ./build -prune -o -path ./.venv -prune -o -name '*.sh' -print)
   check ruff "$BIN/ruff" check --no-cache . # a cached verdict does not know of files that moved
   check format "$BIN/ruff" format --no-cache --check .
-  check mypy "$BIN/mypy"
+  mkdir -p build
+  nice -n 10 "$BIN/mypy" >build/mypy.log 2>&1 &
+  types=$!
   check shellcheck shellcheck "${scripts[@]}" .ci/run
   if [ "$#" -gt 0 ]; then check pytest "$BIN/pytest" "$@"; else check pytest all_pytests; fi
+  check mypy typed "$types"
   say "---"
   printf '%s\n' "${SUMMARY[@]}"
   [ "${#FAILED[@]}" -eq 0 ] || fail "failed: ${FAILED[*]}"

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,53 @@ def test_its_groups_of_tests_name_what_is_there_and_nothing_twice() -> None:
     assert len(lists) == 3
     assert [path for path in named if not (ROOT / path).exists()] == []
     assert len(named) == len(set(named))
+
+
+STAND_IN = """#!/bin/sh
+echo "$(basename "$0"): nice $(nice) in ${TMPDIR:-none}: $*"
+case "$*" in *test_b.py*) echo "FAILED tests/desk/test_b.py::test_it - no"; exit 1 ;; esac
+"""
+
+
+@pytest.fixture
+def stood_in() -> Iterator[Path]:
+    """A clone in which every tool only says how it was started, and one group of tests fails; anybody may go there."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield _stood_in(Path(folder))
+
+
+def _stood_in(folder: Path) -> Path:
+    text = (ROOT / "build.sh").read_text()
+    assert "\n    setup\n    run_tests" in text
+    (folder / "build.sh").write_text(text.replace("\n    setup\n    run_tests", "\n    run_tests"))
+    for name in ("tests/attack/test_a.py", "tests/desk/test_b.py", "tests/desk/test_serve_c.py", "image/packages.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / ".venv/bin").mkdir(parents=True)
+    for name in ("ruff", "mypy", "pytest", "shellcheck"):
+        (folder / ".venv/bin" / name).write_text(STAND_IN)
+        (folder / ".venv/bin" / name).chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "user", [None, pytest.param(65534, marks=pytest.mark.skipif(os.geteuid() != 0, reason="root"))]
+)
+def test_real_time_goes_first_and_what_fell_is_named_at_the_end(stood_in: Path, user: int | None) -> None:
+    """As whoever it is started by."""
+    env = {**os.environ, "PATH": f"{stood_in}/.venv/bin:{os.environ['PATH']}"}
+    command = ["bash", str(stood_in / "build.sh"), "test"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120, user=user)
+    assert (done.returncode, done.stderr) == (1, "build.sh: failed: pytest\n")
+    at = os.nice(0)
+    said = [line for line in done.stdout.splitlines() if line.startswith("pytest: ")]
+    first = [line for line in said if f"nice {at} " in line]
+    assert sorted(line.rpartition(": ")[2].split()[0] for line in first) == ["tests/e2e", "tests/systemd"]
+    assert len([line for line in said if f"nice {min(at + 10, 19)} " in line]) == len(said) - len(first) == 5
+    assert "FAILED tests/desk/test_b.py::test_it - no" in done.stdout.rpartition("\n---\n")[2]
+    used = {word for line in said for word in line.split() if word.startswith("/dev/shm/")}
+    assert not [path for path in used if Path(path.rstrip(":")).exists()], "what they kept in RAM is gone"
 
 
 def _locked() -> dict[str, str]:
