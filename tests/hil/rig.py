@@ -169,10 +169,11 @@ def records(folder: Path) -> list[CallRecord]:
     return [msgspec.json.decode(path.read_bytes(), type=CallRecord) for path in found]
 
 
-def short_calls(count: int, lines: int = 8, talk_s: float = 16.0, apart_s: float = 2.5) -> str:
+def short_calls(count: int, lines: int = 8, talk_s: float = 30.0, apart_s: float = 4.0) -> str:
     """A script of `count` calls, one after another around the lines. All go out: this card has no meter, and without
     one nobody sees ringing; who lifts a ringing telephone dials nothing, and is waited for 15 s. Long enough for an
-    answer that is known two seconds late, a slow machine, the notice, and something behind it."""
+    answer that is known two seconds late, a recorder that an emulated processor keeps 15 s behind, the notice, and
+    something after it."""
     text = f'lines = {lines}\nseed = 3\nlanguage = "ko"\n'
     for n in range(count):
         start_s = 1.0 + n * apart_s + (n // lines) * (8 + talk_s)

@@ -85,7 +85,7 @@ def test_eight_lines_at_once(closet: Closet, tmp_path: Path) -> None:
     machine = closet.machine
     machine.until(lambda: idle(machine), "it works")
     before = state_of(machine, "capture@1", CaptureState).overruns
-    start_lines(machine, short_calls(8, talk_s=TALK_S))
+    start_lines(machine, short_calls(8, talk_s=TALK_S, apart_s=2.5))
     played(machine, 200)
     found = records(vault(machine, tmp_path / "vault"))
     overruns = state_of(machine, "capture@1", CaptureState).overruns - before

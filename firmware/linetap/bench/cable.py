@@ -30,6 +30,7 @@ class Cable:
     capture_pcm: str
     fill_ms: int = 80
     stalled_ms: int = 2000
+    period_ms: int = SLOT_MS  # longer: cheaper, and hook and ringing follow in steps of it
 
 
 class CableEnd:
@@ -43,9 +44,9 @@ class CableEnd:
         own = msgspec.structs.replace(
             card, capture_pcm=cable.capture_pcm, playback_pcm=cable.playback_pcm, buffer_ms=BUFFER_MS
         )
-        self.period = card.rate_hz * SLOT_MS // 1000
-        self._playback = _open(alsaaudio, alsaaudio.PCM_PLAYBACK, cable.playback_pcm, own)
-        self._capture = _open(alsaaudio, alsaaudio.PCM_CAPTURE, cable.capture_pcm, own)
+        self.period = card.rate_hz * cable.period_ms // 1000
+        self._playback = _open(alsaaudio, alsaaudio.PCM_PLAYBACK, cable.playback_pcm, own, cable.period_ms)
+        self._capture = _open(alsaaudio, alsaaudio.PCM_CAPTURE, cable.capture_pcm, own, cable.period_ms)
         self.buffer = int(self._playback.info()["buffer_size"])
         self._poll = select.poll()
         for fd, events in self._capture.polldescriptors():
@@ -88,14 +89,14 @@ class CableEnd:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it on the way out
 
 
-def _open(alsaaudio: Any, kind: int, name: str, card: Card) -> Any:
+def _open(alsaaudio: Any, kind: int, name: str, card: Card, period_ms: int) -> Any:
     try:
         pcm = alsaaudio.PCM(
             kind, alsaaudio.PCM_NONBLOCK, device=name, rate=card.rate_hz, channels=card.channels,
-            format=getattr(alsaaudio, f"PCM_FORMAT_{card.format}"), periodsize=card.rate_hz * SLOT_MS // 1000,
-            periods=BUFFER_MS // SLOT_MS,
+            format=getattr(alsaaudio, f"PCM_FORMAT_{card.format}"), periodsize=card.rate_hz * period_ms // 1000,
+            periods=BUFFER_MS // period_ms,
         )  # fmt: skip
     except alsaaudio.ALSAAudioError as error:
         raise DeviceFault("cable_absent", f"{name}: cannot be opened: {error}; is ALSA_CONFIG_PATH set?") from None
-    complain_of_difference(name, card, pcm.info())
+    complain_of_difference(name, card, pcm.info(), period_ms)
     return pcm

@@ -41,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fill-ms", type=int, default=Cable.fill_ms, metavar="MS", help="playback kept ahead; delays the echo"
     )
     parser.add_argument(
+        "--period-ms", type=int, default=Cable.period_ms, metavar="MS", help="so much at once; longer costs less"
+    )
+    parser.add_argument(
         "--stalled-ms", type=int, default=Cable.stalled_ms, metavar="MS", help="without a period so long it gives up"
     )
     parser.add_argument(
@@ -71,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"--fill-ms {args.fill_ms}: 20 to 400 would be right")
     if not 100 <= args.stalled_ms <= 60000:
         raise BadInput(f"--stalled-ms {args.stalled_ms}: 100 to 60000 would be right")
+    if not 10 <= args.period_ms <= args.fill_ms // 2:
+        raise BadInput(f"--period-ms {args.period_ms}: 10 to {args.fill_ms // 2} would be right, half of --fill-ms")
     return play(args, load_config(args.config), script, voices)
 
 
@@ -85,7 +90,7 @@ def _replay_command(script: Script, unit: Path, audio: Path, events: Path) -> st
 def play(args: argparse.Namespace, config: Config, script: Script, voices: Voices) -> int:
     stop = Stop()
     log = start_logging("bench")
-    cable = Cable(args.playback_pcm, args.capture_pcm, args.fill_ms, args.stalled_ms)
+    cable = Cable(args.playback_pcm, args.capture_pcm, args.fill_ms, args.stalled_ms, args.period_ms)
     exchange = Exchange(config, script, voices, cable)
     played_log = None if args.log is None else PlayedLog(args.log, exchange.played)
     gc.freeze()

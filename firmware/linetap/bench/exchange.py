@@ -25,7 +25,7 @@ from linetap.board.wires import Wires, wires_path
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap.config.schema import Config
 from linetap.errors import BadInput, DeviceFault
-from linetap.ring import I16, RATE_HZ, SLOT_MS
+from linetap.ring import I16, RATE_HZ
 
 JUMP_NS = 2 * NS_PER_MS  # the cable's clock has left its line
 
@@ -120,7 +120,7 @@ class Exchange:
 
     @property
     def _fill_frames(self) -> int:
-        return max(2, self._cable.fill_ms // SLOT_MS) * self._end.period
+        return max(2, self._cable.fill_ms // self._cable.period_ms) * self._end.period
 
     @property
     def _least_frames(self) -> int:

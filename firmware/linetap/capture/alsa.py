@@ -123,9 +123,9 @@ class Codec:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it on the way out
 
 
-def complain_of_difference(name: str, card: Card, info: dict[str, Any]) -> None:
+def complain_of_difference(name: str, card: Card, info: dict[str, Any], period_ms: int = SLOT_MS) -> None:
     """DeviceFault `codec_mismatch` when the device is not what the configuration says."""
-    period = card.rate_hz * SLOT_MS // 1000
+    period = card.rate_hz * period_ms // 1000
     wanted = {"rate": card.rate_hz, "format_name": card.format, "channels": card.channels, "period_size": period}
     differences = [
         f"{key.removesuffix('_name')} {asked} asked, {info.get(key)} given"
