@@ -188,15 +188,17 @@ scratch() {
   mktemp -d /dev/shm/linetap-tests.XXXXXX
 }
 
-# Seven beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
+# Eight beside one another: most of the time a test waits, for a call of minutes or a machine that starts. Machines start
 # one after another. Whatever no list names is in the last group; the summary says how long each took: move a folder
-# from the longest to the shortest. The desk's run with requirements.lock, all others with what the image has. Calls and
-# machines live in real time; whatever only computes has what they leave of the processors, which anybody may ask for.
+# from the longest to the shortest. The desk's run with requirements.lock, all others with what the image has. Calls,
+# machines and cables live in real time; whatever only computes has what they leave of the processors, which anybody may
+# ask for.
 all_pytests() {
   local file name i line pid pids=() status=0 ram behind=(nice -n 10)
-  local names=(calls machines attacks desk ingest pages)
-  local calls=(tests/e2e tests/broker tests/blockcuts tests/capture)
-  local machines=(tests/systemd tests/attack/test_rooms.py tests/bench tests/board)
+  local names=(calls machines cables attacks desk ingest pages)
+  local calls=(tests/e2e)
+  local machines=(tests/systemd tests/attack/test_rooms.py)
+  local cables=(tests/capture tests/bench tests/board tests/broker tests/blockcuts)
   local attacks=(tests/recorder tests/vault)
   local desk=() ingest=() pages=()
   for file in tests/attack/test_*.py; do
@@ -216,11 +218,11 @@ all_pytests() {
     local -n part=$name
     local modules=$PWD/build/shipped turn=("${behind[@]}")
     case $name in desk | ingest | pages) modules= ;; esac
-    case $name in calls | machines) turn=() ;; *) [ -z "$ram" ] || turn+=(env "TMPDIR=$ram") ;; esac
+    case $name in calls | machines | cables) turn=() ;; *) [ -z "$ram" ] || turn+=(env "TMPDIR=$ram") ;; esac
     PYTHONPATH=$modules "${turn[@]}" "$BIN/pytest" "${part[@]}" >"build/$name.log" 2>&1 </dev/null &
     pids+=($!)
   done
-  local elsewhere=("${calls[@]}" "${machines[@]}" "${attacks[@]}" tests/desk)
+  local elsewhere=("${calls[@]}" "${machines[@]}" "${cables[@]}" "${attacks[@]}" tests/desk)
   PYTHONPATH=$PWD/build/shipped "${behind[@]}" "$BIN/pytest" tests "${elsewhere[@]/#/--ignore=}" 2>&1 </dev/null |
     tee build/rest.log || status=$?
   for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
