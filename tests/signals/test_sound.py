@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from linetap.bench.synth import F64, Noise, Tones, dtmf, rms_of
+from linetap.bench.synth import DTMF_COLUMNS_HZ, DTMF_KEYS, DTMF_ROWS_HZ, F64, Noise, Tones, dtmf, rms_of
 from linetap.bench.voices import MADE_DBM0, Voices
 from linetap.evidence import g711
 from linetap.recorder.signals.sound.detector import CHUNK, SoundDetector
@@ -108,6 +108,33 @@ def test_special_information_tones(name: str, gap: float) -> None:
     assert len(sit) == 1
     assert abs(sit[0].at - RATE_HZ) < 0.1 * RATE_HZ
     assert sit[0].known - sit[0].at <= 1.5 * RATE_HZ
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_special_information_tone_of_which_one_is_missing(missing: int) -> None:
+    parts = [tone([hz], 0.33, -24) if n != missing else quiet(0.33) for n, hz in enumerate((950, 1400, 1800))]
+    events = listen(line(quiet(1), *parts, quiet(2), noise_dbm0=-50))
+    assert (len(of(events, "sit_part")), len(of(events, "sit"))) == (1, 0)
+
+
+@pytest.mark.parametrize("lost_ms", [100, 440, 460, 780])
+def test_a_special_information_tone_with_a_lost_packet(lost_ms: int) -> None:
+    """Its place is filled with the one before it, fainter."""
+    parts = np.concatenate([tone([hz], 0.33, -24) for hz in (950, 1400, 1800)])
+    at = lost_ms * RATE_HZ // 1000
+    parts[at : at + 160] = parts[at - 160 : at] * 0.6
+    assert "sit" in sounds(listen(line(quiet(1), parts, quiet(2), noise_dbm0=-50)))
+
+
+def test_digits_are_no_melody(voices: Voices) -> None:
+    """Behind each the line is judged anew."""
+    places = [divmod(DTMF_KEYS.index(digit), 4) for digit in "01031115094"]
+    keys = [(DTMF_ROWS_HZ[row], DTMF_COLUMNS_HZ[column]) for row, column in places]
+    dialled = [part for hz in keys for part in (tone(hz, 0.12, -9), quiet(0.1))]
+    audio = line(quiet(1), *dialled, quiet(0.5), said(voices, ANSWER, -22), quiet(2))
+    known = [(RATE_HZ * (1000 + 220 * n + 150) // 1000, 0) for n in range(len(keys))]
+    assert "music" in sounds(listen(audio))
+    assert "music" not in sounds(SoundDetector(1).follow(audio[None], 0, known))
 
 
 RINGBACKS = {  # of PBXs that nobody learnt: frequencies, on, off, on, off

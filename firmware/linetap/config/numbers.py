@@ -84,6 +84,7 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     sit_tolerance_hz: float = 55.0  # Q.35: +-50 Hz; 913.8 to 1776.7 Hz of North America are within that
     sit_min_ms: int = 180  # Q.35: 330 ms; North America also 274 ms; an edge takes a window
     sit_max_ms: int = 480  # Q.35: 330 +-70 ms, North America also 380 ms
+    sit_lost_ms: int = 640  # ours: where the second was lost: its 330 +-70 ms, two gaps, edges
     sit_gap_ms: int = 100  # Q.35: up to 30 ms; an edge takes two windows
     period_min_ms: int = 350  # ours: congestion of 0.2 s on, 0.2 s off (memory) is the shortest
     period_max_ms: int = 7000  # ours: ringback of 2 s on, 4 s off and room
@@ -155,6 +156,7 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     stretch_min_ms: int = 280  # ours: less is a click, a cough
     stretch_pause_ms: int = 280  # ours: between two of them
     turn_db: float = 4.0  # ours: near end and far end differ by more on nearly every line
+    turn_alone_db: float = 7.0  # ours: where nothing rang; phrases of one announcer differ by 6.6 (docs/decisions/0126)
     turn_pause_ms: int = 2000  # ours: "yes?" and what is said to it
     music_min_ms: int = 1500  # ours: less is a chime
     jingle_max_ms: int = 6000  # ours: longer is a colour ring, and its end alone says something
@@ -162,6 +164,9 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     silence_after_music_ms: int = 2500  # ours: the pause before a song begins anew is shorter (memory)
     speech_at_once_ms: int = 640  # ours: of numbers that answer without ringback
     speech_with_channel_ms: int = 320  # ours: "yes?"
+    channel_settled_ms: int = (
+        2000  # ours: of a voice sooner than that the change may be of dialling
+    )
     channel_near_ms: int = 2500  # ours: of the answer and the first word
     channel_after_digit_ms: int = 1200  # ours: so soon it is the exchange, which listens no more
     network_speaks_ms: int = 7000  # ours: what a network has to say it says sooner after the last digit

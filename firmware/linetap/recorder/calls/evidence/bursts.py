@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from linetap.config.numbers import AnswerNumbers, ToneShape
-from linetap.recorder.calls.evidence.look import HALF, Window, fits, lines_of, widened, within
+from linetap.recorder.calls.evidence.look import BIN_HZ, HALF, Window, fits, lines_of, widened, within
 from linetap.ring import RATE_HZ
 
 _PER_MS = RATE_HZ // 1000
@@ -78,6 +78,10 @@ class Bursts(msgspec.Struct):
         """Whether the tone that was followed is one of this name, however short it was."""
         return any(shape.name == name and fits(self.lines, shape.hz, numbers) for shape in shapes)
 
+    def may_ring(self, numbers: AnswerNumbers) -> bool:
+        """The tone that is followed is no higher than those of call progress: a beep, or one of an information tone."""
+        return bool(self.lines) and self.lines[-1] * BIN_HZ < numbers.beep_hz
+
     @property
     def lone_end(self) -> int | None:
         """Where a tone ended that may have been the first ring of one that nobody knows."""
@@ -129,7 +133,7 @@ class Bursts(msgspec.Struct):
 
     def alone(self, now: int, numbers: AnswerNumbers) -> Missing | None:
         """A burst of a tone that nobody knows, and no other for longer than any ringback pauses."""
-        if self.busy or self.rings or self.run is not None or len(self.heard) != 1:
+        if self.busy or self.rings or self.run is not None or len(self.heard) != 1 or not self.may_ring(numbers):
             return None
         due = self.heard[0].end + round(numbers.lone_burst_s * RATE_HZ)
         length_ms = (self.heard[0].end - self.heard[0].start) // _PER_MS

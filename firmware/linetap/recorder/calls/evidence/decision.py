@@ -20,6 +20,7 @@ from linetap.records import AnswerConfidence, AnsweredBy
 from linetap.ring import RATE_HZ
 
 _PER_MS = RATE_HZ // 1000
+_SIT_SPEAKS_S = 4  # ours: the tones take 1 s, and the voice behind them may be called music for another 2
 _SLOWEST_BUSY_MS = 1500  # E.180: busy tone has a period of 0.3 to 1.1 s, ringback one of 2 s and more
 
 # What was dialled: a number that answers without ringback, a code that picks up another's call, a number that goes
@@ -63,6 +64,7 @@ class Evidence(msgspec.Struct):
     music_ms: int = 0  # in all
     network: bool = False  # a special information tone, or an announcement where nobody had answered
     sit: bool = False  # that tone: nothing behind it is an answer, unless it rings
+    sit_part_at: int | None = None  # two of its three tones: a voice has to follow soon
     beats: int = 0  # so many bursts in a row of a cadence too fast to be ringback
     beat_at: int | None = None  # the last one
     faint: Faint | None = None  # music that began too quietly to be the far end's
@@ -90,9 +92,20 @@ class Evidence(msgspec.Struct):
             self.music_from = at if self.music_from is None else self.music_from
             self.music_until = None
             self.speech.forget()
-        self.network |= text == "sit"
-        self.sit |= text == "sit"
-        self.sound, self.sound_at = text, at
+        self._informs(text, at)
+        if text != "sit_part":
+            self.sound, self.sound_at = text, at
+
+    def _informs(self, text: str, at: int) -> None:
+        """The special information tone. What may be a part of it is a chime, where no voice follows."""
+        part = self.sit_part_at
+        if text == "sit":
+            self.sit, self.sit_part_at = True, None
+        elif text == "sit_part":
+            self.sit_part_at = at
+        elif text in ("speech", "announcement") and part is not None and at - part <= _SIT_SPEAKS_S * RATE_HZ:
+            self.sit = True
+        self.network |= self.sit
 
     def _beats(self, at: int, period_ms: int) -> None:
         """A burst of a cadence that nobody has learnt, whose length `bursts` may be too slow for."""
@@ -155,7 +168,7 @@ class Evidence(msgspec.Struct):
                 return verdict
             if bursts.rings or bursts.sounds:
                 return None
-        if self.sit:
+        if self.sit and not (self.sit_part_at is not None and dialled.number == "at_once"):  # a company's chime
             return None
         if self.sound == "music" and self.music_from is None:  # it was taken for music since the digits
             self.music_from = self.sound_at = now
@@ -200,6 +213,7 @@ class Evidence(msgspec.Struct):
         if last is None:
             return
         self.network = self.sit = False
+        self.sit_part_at = None
         if self.music_from is not None and self.music_from < last and self.sound != "music":
             self.music_from = self.music_until = None
             self.music_ms = 0
@@ -285,10 +299,10 @@ class Evidence(msgspec.Struct):
         if self.sound == "announcement" and dialled.number in ("ordinary", "unheard"):
             self.network = True
             return None
-        lone = self.bursts.lone_end
+        lone = self.bursts.lone_end if self.bursts.may_ring(numbers) else None
         if first is not None and lone is not None and first > lone and speech.loud_ms >= numbers.speech_at_once_ms:
             return Verdict(first, "sound", "low", ("tone", self.sound or "voice"))
-        if speech.turn is not None and first is not None and not self.bursts.heard:
+        if speech.far_turn is not None and first is not None and not self.bursts.heard:
             return Verdict(first, "sound", "low", ("no_ringback", "two_voices"))
         return None
 
@@ -298,4 +312,5 @@ class Evidence(msgspec.Struct):
         if self.channel_at is None or self.speech.loud_ms < numbers.speech_with_channel_ms:
             return False
         of_dialling = self.channel_at < since + numbers.channel_after_digit_ms * _PER_MS
+        of_dialling |= first < since + numbers.channel_settled_ms * _PER_MS
         return not of_dialling and abs(first - self.channel_at) <= numbers.channel_near_ms * _PER_MS

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from linetap.config.numbers import AnswerNumbers
@@ -30,6 +32,7 @@ class Speech(msgspec.Struct):
     loud_ms: int = 0  # since the last digit, tone or music
     first: int | None = None  # frame of the first stretch since then
     turn: int | None = None  # frame at which the second of two ends began
+    far_turn: int | None = None  # the same, so much louder or fainter that no announcer goes on so
 
     def follow(self, window: Window, numbers: AnswerNumbers, toned: bool) -> None:
         """`toned`: a tone is on, and nothing is known of what else is."""
@@ -52,7 +55,7 @@ class Speech(msgspec.Struct):
 
     def forget(self) -> None:
         """What was said so far says nothing of what comes."""
-        self.current = self.before = self.first = self.turn = None
+        self.current = self.before = self.first = self.turn = self.far_turn = None
         self.loud_ms = 0
 
     def _count(self, current: Stretch, numbers: AnswerNumbers) -> None:
@@ -62,13 +65,15 @@ class Speech(msgspec.Struct):
         least = -(-numbers.stretch_min_ms // _WINDOW_MS)
         self.loud_ms += _WINDOW_MS * (current.windows if current.windows == least else 1)
         self.first = current.start if self.first is None else self.first
-        if (before := self.before) is None or self.turn is not None:
+        if (before := self.before) is None or self.far_turn is not None:
             return
         soon = current.start - before.last <= numbers.turn_pause_ms * _PER_MS
         ratio = current.power / current.windows / (before.power / before.windows)
-        step = float(10 ** (numbers.turn_db / 10))
-        if soon and not 1 / step < ratio < step:
-            self.turn = current.start
+        apart = abs(10 * math.log10(ratio))
+        if soon and apart > numbers.turn_db:
+            self.turn = current.start if self.turn is None else self.turn
+        if soon and apart > numbers.turn_alone_db:
+            self.far_turn = current.start
 
 
 def _counts(stretch: Stretch, numbers: AnswerNumbers) -> bool:

@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 
 # `cadence`: a burst of a tone nobody learnt, which comes back regularly; `cadence_over`: the next burst did not come.
-# `sit`: the special information tone before a network's announcement.
+# `sit`: the special information tone before a network's announcement; `sit_part`: two of its three tones.
 SoundName = Literal[
-    "silence", "noise", "tone", "music", "speech", "announcement", "sit", "modem", "cadence", "cadence_over"
+    "silence", "noise", "tone", "music", "speech", "announcement", "sit", "sit_part", "modem", "cadence", "cadence_over"
 ]
 
 

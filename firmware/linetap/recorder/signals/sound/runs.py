@@ -113,8 +113,8 @@ class RunLine:
 
     def _sure(self, run: Run) -> list[Told]:
         """It is longer than any vowel."""
-        if self._sit([*self._runs[-2:], run]):
-            return [Told("sit", self._runs[-2].start, run.level_dbm0)]
+        if (sit := self._sit([*self._runs, run])) is not None:
+            return [sit]
         if not run.from_quiet or self.melody(run.end - self._tune):
             return []
         before = self._cadence.period
@@ -122,15 +122,43 @@ class RunLine:
             return [Told("cadence", run.start, run.level_dbm0, self._cadence.period, self._cadence.on)]
         return [Told("cadence_over", run.start, run.level_dbm0, before)] if before else []
 
-    def _sit(self, row: list[Run]) -> bool:
+    def _sit(self, runs: list[Run]) -> Told | None:
+        """The special information tone, or two of its three: a lost packet breaks a tone in two, or takes it away, and
+        who comes late has missed the first. Two tones may be a chime's: what follows them decides."""
         numbers = self._numbers
-        if len(row) < len(numbers.sit_hz):
-            return False
-        gap, high = _frames(numbers.sit_gap_ms), _frames(numbers.sit_max_ms)
-        near = all(after.start - before.end <= gap for before, after in pairwise(row))
-        long = all(self._surely <= each.frames <= high for each in row)
-        pitches = zip(row, numbers.sit_hz, strict=True)
-        return near and long and all(abs(each.hz - hz) <= numbers.sit_tolerance_hz for each, hz in pitches)
+        tones = self._whole(runs)[-len(numbers.sit_hz) :]
+        places = [self._place(tone) for tone in tones]
+        gap, lost, high = map(_frames, (numbers.sit_gap_ms, numbers.sit_lost_ms, numbers.sit_max_ms))
+        apart = [after.start - before.end for before, after in pairwise(tones)]
+        if places == [0, 1, 2] and max(apart) <= gap and all(tone.frames >= self._surely for tone in tones):
+            return Told("sit", tones[0].start, tones[0].level_dbm0)
+        if len(tones) < 2 or None in places[-2:] or any(tone.frames > high for tone in tones[-2:]):
+            return None
+        alone = len(tones) < 3 or apart[-2] > gap + high  # no chime, no tune before it
+        first, second = tones[-2:]
+        near = apart[-1] <= gap or (places[-2:] == [0, 2] and apart[-1] <= lost)
+        if alone and near and (places[-2] or 0) < (places[-1] or 0):
+            return Told("sit_part", first.start, second.level_dbm0)
+        return None
+
+    def _whole(self, runs: list[Run]) -> list[Run]:
+        """The same, those of one pitch joined that a short break parts."""
+        joined: list[Run] = []
+        for run in runs:
+            before = joined[-1] if joined else None
+            near = before is not None and run.start - before.end <= _frames(self._numbers.sit_gap_ms)
+            if before is not None and near and abs(run.bins - before.bins) <= self._numbers.run_bins:
+                joined[-1] = msgspec.structs.replace(before, end=run.end)
+            else:
+                joined.append(run)
+        return joined
+
+    def _place(self, tone: Run) -> int | None:
+        """Which tone of the three it may be."""
+        off = [abs(tone.hz - hz) for hz in self._numbers.sit_hz]
+        place = off.index(min(off))
+        fits = off[place] <= self._numbers.sit_tolerance_hz and tone.frames <= _frames(self._numbers.sit_max_ms)
+        return place if fits else None
 
     def _over(self) -> Told:
         last, period = self._cadence.last, self._cadence.period
