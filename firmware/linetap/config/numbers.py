@@ -164,9 +164,7 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     silence_after_music_ms: int = 2500  # ours: the pause before a song begins anew is shorter (memory)
     speech_at_once_ms: int = 640  # ours: of numbers that answer without ringback
     speech_with_channel_ms: int = 320  # ours: "yes?"
-    channel_settled_ms: int = (
-        2000  # ours: of a voice sooner than that the change may be of dialling
-    )
+    channel_settled_ms: int = 2000  # ours: of a voice sooner than that the change may be of dialling
     channel_near_ms: int = 2500  # ours: of the answer and the first word
     channel_after_digit_ms: int = 1200  # ours: so soon it is the exchange, which listens no more
     network_speaks_ms: int = 7000  # ours: what a network has to say it says sooner after the last digit

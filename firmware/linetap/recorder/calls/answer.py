@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.doubt import UNKNOWN, doubted
 from linetap.recorder.calls.ending import pass_by
 from linetap.recorder.calls.greeting import announce
 from linetap.recorder.calls.neighbours import called_by_neighbour
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
 from linetap.recorder.signals.event import Event
 from linetap.records import AnswerConfidence, AnsweredBy, AnswerRecord
-
-UNKNOWN = "answer_unknown"  # only a time has passed, and policy wants the call announced and recorded
 
 
 def answered(
@@ -39,9 +38,9 @@ def write_down(
     line: LineContext, event: Event, by: AnsweredBy, sure: AnswerConfidence, evidence: tuple[str, ...]
 ) -> None:
     call = line.call
-    call.answered_ns, call.answered_by, call.guessed = line.utc_ns(event.at), by, by == "unknown"
+    call.answered_ns, call.answered_by, call.guessed = line.utc_ns(event.at), by, doubted(by, evidence)
     call.answer = AnswerRecord(by, sure, list(evidence or (by,)))
-    call.why = UNKNOWN if by == "unknown" else "" if call.why == UNKNOWN else call.why
+    call.why = UNKNOWN if call.guessed else "" if call.why == UNKNOWN else call.why
 
 
 def answered_by_neighbour(line: LineContext, event: Event) -> None:

@@ -19,6 +19,7 @@ from linetap.records import (
     EndedBy,
     InternalBy,
     Mark,
+    NoticeProof,
     NoticeRecord,
     PartyBy,
 )
@@ -106,6 +107,7 @@ class Call(msgspec.Struct, kw_only=True):
     notice_whole: bool = False  # it was played to its end
     deaf: bool | None = None  # None: no notice was played to its end and not heard; else whether the line was quiet
     guessed: bool = False  # nothing but time says that the party answered
+    heard_as: NoticeProof | None = None  # what the line returned of a notice that was played on a guess
     rung_again: int = 0  # so often ringback said that the far end passes the call on
     taken_back: int = 0  # so many guesses were proved wrong
     held_until: int | None = None  # nothing is written before: the guess may still be proved wrong

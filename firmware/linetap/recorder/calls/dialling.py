@@ -12,6 +12,7 @@ from linetap.recorder.calls import parties
 from linetap.recorder.calls.answer import answered, write_down
 from linetap.recorder.calls.call import MOST_DIGITS
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.doubt import doubted
 from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Number
 from linetap.recorder.calls.evidence.look import SPAN, first_look, look
 from linetap.recorder.calls.nearend import learn_near_end
@@ -160,7 +161,7 @@ def answer(
     if call.answered_by is None:  # of the only party, after a guess that was wrong
         write_down(line, event, by, sure, (*evidence, "after_a_guess"))
         line.report("answered", event.at)
-    call.guessed = by == "unknown"
+    call.guessed = doubted(by, evidence)
     parties.announce_again(line, event)
 
 

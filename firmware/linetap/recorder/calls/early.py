@@ -10,8 +10,8 @@ between is withheld or kept and flagged, as `recording.recorded_before_answer` s
 from __future__ import annotations
 
 from linetap.recorder.calls import dialling, parties
-from linetap.recorder.calls.answer import UNKNOWN
 from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.doubt import UNKNOWN
 from linetap.recorder.calls.evidence.look import first_look
 from linetap.recorder.calls.gate import stop_notice
 from linetap.recorder.calls.heard import not_after_answer, prove_notice
@@ -67,7 +67,7 @@ def take_back(line: LineContext, event: Event) -> None:
         for notice in call.notices:
             not_after_answer(notice)
         call.answered_ns, call.answered_by, call.answer = None, None, None
-    call.guessed = False
+    call.guessed, call.heard_as = False, None
     call.why = "" if call.why == UNKNOWN else call.why
     call.taken_back += 1
     call.notice_tries, call.tone = 0, ""

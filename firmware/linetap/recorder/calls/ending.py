@@ -8,6 +8,7 @@ import msgspec
 from linetap.clock import NS_PER_MS
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.deaf import count_deafness
+from linetap.recorder.calls.doubt import UNKNOWN, dispel
 from linetap.recorder.calls.heard import prove_notice
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.signals.event import Event
@@ -122,6 +123,9 @@ def end(
     end_frame: int | None = None,
 ) -> None:
     call = line.call
+    if end_frame is not None:
+        dispel(line, end_frame)
+        why = call.why if why == UNKNOWN else why
     call.ended_ns, call.ended_by = line.utc_ns(event.at), by
     call.disposition, call.why = disposition, why
     count_deafness(line)

@@ -94,6 +94,7 @@ def prove_notice(line: LineContext, until: int) -> None:
     if proof.proof == "absent" and call.notice_whole:
         call.deaf = call.deaf or too_quiet_for(heard, notice.words, numbers)
     if record.began_after_answer is False:
+        call.heard_as = proof.proof
         not_after_answer(record)
 
 

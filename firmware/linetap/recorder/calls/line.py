@@ -11,6 +11,7 @@ from linetap.recorder.calls import redial, swapped
 from linetap.recorder.calls.beep import beep_frame
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, open_frames
 from linetap.recorder.calls.deaf import mend
+from linetap.recorder.calls.doubt import dispel
 from linetap.recorder.calls.ending import end
 from linetap.recorder.calls.evidence.look import STEP
 from linetap.recorder.calls.limits import limit_frame, recommended_frame
@@ -100,6 +101,7 @@ class LineCalls(LineContext):
         if call is None:
             return
         if call.held_until is not None and end_frame >= call.held_until:
+            dispel(self, end_frame)
             self.write_what_was_held()
         if call.first_frame is not None and call.held_until is None:
             until = min(self._certain_until(end_frame), redial.certain_until(self, end_frame))

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An answer that nothing proves: only a time has passed, or a voice came where nothing had rung, which may be the
+network's. The notice plays, and no record calls it heard by a party.
+
+A voice is proved to be somebody's by a second one behind the notice: two ends of a line differ by more than the
+phrases of one announcer. Looked at once, when the recording is written or ends.
+"""
+
+from __future__ import annotations
+
+from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.evidence.look import SPAN, STEP, look
+from linetap.recorder.calls.evidence.stretches import Speech
+from linetap.records import AnsweredBy
+from linetap.ring import RATE_HZ
+
+UNKNOWN = "answer_unknown"  # nothing proves an answer, and policy wants the call announced and recorded
+PROVED = "two_voices_behind_the_notice"
+LONGEST_S = 30  # behind the notice
+
+
+def doubted(by: AnsweredBy, evidence: tuple[str, ...]) -> bool:
+    return by == "unknown" or (by == "sound" and evidence[:1] == ("no_ringback",))
+
+
+def dispel(line: LineContext, until: int) -> None:
+    """A voice that was taken for an answer was one, if two ends talk behind the notice."""
+    call = line.call
+    if not (call.guessed and call.heard_as and call.answered_by == "sound") or call.answer is None:
+        return
+    if not _two_voices(line, call.notice_until, min(until, call.notice_until + LONGEST_S * RATE_HZ)):
+        return
+    call.guessed = False
+    call.why = "" if call.why == UNKNOWN else call.why
+    call.answer.evidence.append(PROVED)
+    call.notices[-1].proof, call.notices[-1].began_after_answer = call.heard_as, True
+
+
+def _two_voices(line: LineContext, begin: int, end: int) -> bool:
+    stretch = line.around.audio.stretch(line.config.number, begin, end)
+    speech, numbers = Speech(), line.profile.answer
+    if stretch.gaps:
+        return False
+    for last in range(SPAN, len(stretch.samples) + 1, STEP):
+        for window in look(stretch.samples[last - SPAN : last], last, numbers):
+            speech.follow(window, numbers, toned=bool(window.lines))
+        if speech.far_turn is not None:
+            return True
+    return False
