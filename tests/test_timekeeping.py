@@ -16,6 +16,7 @@ from linetap.errors import BadInput
 from linetap.records import ClockRecord
 from linetap.timekeeping import (
     MOST_AGE_S,
+    PossibleClock,
     chrony_offset_ms,
     clock_quality,
     earliest_ns,
@@ -89,6 +90,21 @@ def test_a_clock_that_is_synchronised_with_2007_is_kept_by_nobody(monkeypatch: p
     assert not is_unkept(kept, FIRST_NS)
     with pytest.raises(BadInput, match=r"says 2008-01-06T00:00:00\.000Z"):
         require_possible(rolled_over)
+
+
+def test_a_clock_that_is_set_back_before_the_software_is_counted_on(caplog: pytest.LogCaptureFixture) -> None:
+    inner = ManualClock(utc_ns=FIRST_NS + NS_PER_S)
+    clock = PossibleClock(inner)
+    assert clock.utc_ns() == FIRST_NS + NS_PER_S
+    inner.step_utc(-FIRST_NS)
+    for _ in range(2):
+        inner.advance(NS_PER_S)
+    assert clock.utc_ns() == clock.utc_ns() == FIRST_NS + 3 * NS_PER_S
+    assert caplog.text.count("clock_early") == 1
+    inner.step_utc(FIRST_NS)
+    assert clock.utc_ns() == inner.utc_ns()
+    with pytest.raises(BadInput, match=r"says 1970-01-01T00:00:00\.005Z, which was past .*: set it first"):
+        PossibleClock(ManualClock(utc_ns=5_000_000)).utc_ns()
 
 
 def test_chronyd_takes_what_is_shipped() -> None:

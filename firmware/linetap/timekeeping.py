@@ -10,6 +10,7 @@ measurement. What chronyd says is left for us once a minute (systemd/linetap-clo
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from functools import cache
@@ -25,6 +26,7 @@ MOST_AGE_S = 180  # two that did not come
 MOST_BYTES = 1024
 RELEASE = Path("/usr/lib/linetap/release")  # in an image its time is that of the commit it was built from
 _LAST_NS = parse_rfc3339("2200-01-01T00:00:00Z")
+log = logging.getLogger("linetap")
 _FIELDS, _OFFSET, _LEAP = 14, 4, 13  # of `chronyc -c tracking`
 
 
@@ -56,12 +58,46 @@ def is_unkept(clock: ClockRecord | None, at_ns: int) -> bool:
 
 
 def require_possible(clock: Clock) -> None:
-    """At the desk, before a time is signed. BadInput."""
-    now_ns = clock.utc_ns()
-    if now_ns < earliest_ns():
-        raise BadInput(
-            f"this machine's clock says {rfc3339(now_ns)}, which was past before this software was made: set it first"
-        )
+    """Before a service of the desk begins, or an officer's tool opens or signs anything. BadInput."""
+    PossibleClock(clock).utc_ns()
+
+
+class PossibleClock:
+    """A clock for whoever signs a time or decides by one: what it says was not past before this software was made.
+
+    One that stood there from the beginning is a BadInput. Where a running service's is set back there, it counts on by
+    the monotonic clock from what it said last.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: tuple[int, int] | None = None  # monotonic and UTC, ns, when it was last possible
+        self._counting = False
+
+    def utc_ns(self) -> int:
+        utc_ns, mono_ns, last = self._clock.utc_ns(), self._clock.monotonic_ns(), self._last
+        if utc_ns >= earliest_ns():
+            self._last, self._counting = (mono_ns, utc_ns), False
+            return utc_ns
+        text = f"this machine's clock says {rfc3339(utc_ns)}, which was past before this software was made"
+        if last is None:
+            raise BadInput(f"{text}: set it first")
+        if not self._counting:
+            log.error("clock_early: %s: counted on from %s", text, rfc3339(last[1]))
+        self._counting = True
+        return last[1] + mono_ns - last[0]
+
+    def monotonic_ns(self) -> int:
+        return self._clock.monotonic_ns()
+
+    def unsteered_ns(self) -> int:
+        return self._clock.unsteered_ns()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+
+KEPT: Clock = PossibleClock(SYSTEM)  # of the desk and of every officer's tool
 
 
 def chrony_offset_ms(clock: Clock, path: Path) -> float | None:

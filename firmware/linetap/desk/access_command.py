@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk import deskfolder
 from linetap.desk.access import AccessFault, read_head, read_log, require_head
 from linetap.desk.access_entry import Entry
@@ -18,6 +18,7 @@ from linetap.desk.checkedcall import KEY_LIMIT_BYTES
 from linetap.evidence import keys, sshsig
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
+from linetap.timekeeping import KEPT
 
 _FACTS = ("request", "purpose", "case", "requester", "number", "span", "roles", "key_sha256", "left", "code", "text")
 
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         deskfolder.add_argument(verb)
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.require(args, clock)
     if args.verb == "verify":
         return _verify(desk.folder, args.head)

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock, parse_rfc3339, rfc3339
+from linetap.clock import NS_PER_MS, NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap.desk import commandapply, commandsend, foreign, privatefile, signed
 from linetap.durable import files
 from linetap.errors import BadInput
@@ -17,7 +17,7 @@ from linetap.evidence import command as envelopes
 from linetap.evidence import document, sealed, sshsig
 from linetap.evidence.command import HERE, LIGHT, MAY, Command, Envelope
 from linetap.recorder.vault.identify import LONGEST_S
-from linetap.timekeeping import require_possible
+from linetap.timekeeping import KEPT, require_possible
 from linetap.update import wish
 from linetap.update.release import PATTERN
 
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commandapply.add_verbs(verbs)
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     """`sign`, `cosign`: 0. `send`, `apply`: 0 the unit has done it, 1 it has refused or has not answered."""
     if args.action == "sign":
         require_possible(clock)

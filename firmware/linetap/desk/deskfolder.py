@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from linetap.clock import SYSTEM, Clock, parse_rfc3339
+from linetap.clock import Clock, parse_rfc3339
 from linetap.desk import privatefile
 from linetap.desk.access import AccessLog, Deed, log_name, unrecorded
 from linetap.desk.access_entry import Entry
@@ -26,6 +26,7 @@ from linetap.evidence import document, keys, sshsig
 from linetap.evidence.authority import Authority
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles, RolesFault, check, public_key
+from linetap.timekeeping import KEPT, require_possible
 
 VARIABLE = "LINETAP_DESK"
 ROLES, AUTHORITY, KEY, PUBLIC, ACCESS = "roles.json", "authority.pub", "access.key", "access.pub", "access"
@@ -68,17 +69,18 @@ def is_made(folder: Path) -> bool:
     return any((folder / name).exists() for name in _MARKS)
 
 
-def find(args: argparse.Namespace, clock: Clock = SYSTEM) -> Desk | None:
+def find(args: argparse.Namespace, clock: Clock = KEPT) -> Desk | None:
     """The desk, or None where none was ever made; BadInput where one was asked for and is not there."""
     folder = folder_of(args)
     if is_made(folder):
+        require_possible(clock)  # it dates the access log, and ends requests
         return open_desk(folder, clock)
     if args.desk or os.environ.get(VARIABLE):
         raise BadInput(f"{folder}: not a desk's folder: `linetap roles use` makes one")
     return None
 
 
-def require(args: argparse.Namespace, clock: Clock = SYSTEM) -> Desk:
+def require(args: argparse.Namespace, clock: Clock = KEPT) -> Desk:
     desk = find(args, clock)
     if desk is None:
         raise BadInput(

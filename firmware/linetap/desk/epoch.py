@@ -7,8 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk import callfolder, certificate, destroy, epochlist
+from linetap.timekeeping import KEPT
 
 _OVERDUE = "example: linetap epoch overdue --list keylist.json --certificates certificates --signers allowed_signers"
 
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     late.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="who may have signed them")
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.verb == "destroy":
         return destroy.run(args, clock)
     signers = None if args.signers is None else callfolder.load_signers(args.signers)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from linetap.clock import SYSTEM, Clock, from_utc_ns, rfc3339
+from linetap.clock import Clock, from_utc_ns, rfc3339
 from linetap.desk import callfolder, deskfolder, indexsearch
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
@@ -30,6 +30,7 @@ from linetap.errors import BadInput
 from linetap.evidence import document, index, sealed
 from linetap.evidence.release import CASE_LIMIT, NotReleased
 from linetap.mask import masked
+from linetap.timekeeping import KEPT
 
 _ALWAYS = 1 << 63
 
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     deskfolder.add_argument(parser)
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     """0: found. 1: none found, and standard error says where nobody could look."""
     desk = deskfolder.find(args, clock)
     digits = index.digits_of(args.number)

@@ -8,13 +8,13 @@ import argparse
 import sys
 from datetime import date
 
-from linetap.clock import SYSTEM, Clock, parse_rfc3339
+from linetap.clock import Clock, parse_rfc3339
 from linetap.desk import holdcheck, rewrap
 from linetap.desk.checkedcall import CheckedCall
 from linetap.errors import BadInput
 from linetap.evidence import hold
 from linetap.evidence.keylist import end_of, epoch_text
-from linetap.timekeeping import require_possible
+from linetap.timekeeping import KEPT, require_possible
 
 _WRAP_EXAMPLE = (
     "example: linetap hold wrap CALL_DIR --identity 2027-01-24.txt --to age1... --case 2026-117"
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     holdcheck.add_arguments(check)
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     return holdcheck.run(args, clock) if args.verb == "check" else _wrap(args, clock)
 
 

@@ -7,10 +7,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from linetap.clock import SYSTEM, Clock, rfc3339
+from linetap.clock import Clock, rfc3339
 from linetap.desk import epochkeys, keygroup, privatefile
 from linetap.errors import BadInput
 from linetap.evidence import keys
+from linetap.timekeeping import KEPT
 from linetap.tpm import create
 from linetap.tpm.device import DEVICE
 
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.kind == "epochs":
         return epochkeys.run(args, clock)
     if getattr(args, "group", None) is not None:

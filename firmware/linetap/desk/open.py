@@ -11,13 +11,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk import callproof, deskfolder, stockage
 from linetap.desk.access_entry import Entry
 from linetap.desk.opening import Wanted, json_path, open_call, require
 from linetap.desk.witnessing import options
 from linetap.errors import BadInput
 from linetap.evidence.publickeys import decode_recipient
+from linetap.timekeeping import KEPT
 
 _WARNING = "warning: both keys were in one hand: this recording was opened without a release (call.json says so)\n"
 
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     deskfolder.add_argument(parser)
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.find(args, clock)
     if desk is None and args.request is not None:
         raise BadInput("--request: no roles are in force to judge it by: `linetap roles use` takes them")

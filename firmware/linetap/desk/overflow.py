@@ -8,13 +8,13 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk import epochlist, rewrap
 from linetap.desk.checkedcall import CheckedCall
 from linetap.errors import BadInput
 from linetap.evidence import hold
 from linetap.evidence.keylist import Epoch, KeyList, end_of, epoch_text
-from linetap.timekeeping import require_possible
+from linetap.timekeeping import KEPT, require_possible
 
 _REWRAP = "example: linetap overflow rewrap CALL_DIR --identity overflow-2.txt --to 2027-01-24 --key officer.key"
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--list", type=Path, default=Path("keylist.json"), metavar="FILE", help="default %(default)s")
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     found = epochlist.load(args.list)
     epoch = _epoch(found, args.to, args.list)
     require_possible(clock)

@@ -8,7 +8,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk import deskfolder
 from linetap.desk.access_entry import Entry
 from linetap.durable.replace import replace_durably
@@ -16,6 +16,7 @@ from linetap.errors import BadInput
 from linetap.evidence import keys
 from linetap.evidence.release import APPROVERS
 from linetap.evidence.roles import Roles, RolesFault, public_key
+from linetap.timekeeping import KEPT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             deskfolder.add_argument(verb)
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     roles = _use(args, clock) if args.verb == "use" else _check(args)
     sys.stdout.writelines(line + "\n" for line in summary(roles))
     return 0

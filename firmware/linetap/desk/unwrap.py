@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk import callproof, checkedcall, deskfolder, partial, privatefile, stockage
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
@@ -23,6 +23,7 @@ from linetap.desk.release import files, gate
 from linetap.errors import BadInput
 from linetap.evidence import age
 from linetap.evidence.release import NotReleased
+from linetap.timekeeping import KEPT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     deskfolder.add_argument(parser)
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.find(args, clock)
     if desk is None and args.request is not None:
         raise BadInput("--request: no roles are in force to judge it by: `linetap roles use` takes them")

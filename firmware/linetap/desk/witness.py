@@ -12,7 +12,6 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from linetap.clock import SYSTEM
 from linetap.desk import callfolder, cosigned, seen, timestamp, tsa
 from linetap.desk.cosigned import SignedHead
 from linetap.durable.smallfile import SmallFile
@@ -21,6 +20,7 @@ from linetap.evidence import merkle
 from linetap.evidence.leaflog import TREE, FileNodes
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD, Head
+from linetap.timekeeping import KEPT
 
 State = dict[str, Head]  # the last head cosigned, by unit; of a log with a name by unit and log
 _SEEN = SmallFile("witness_heads", State, seen.MOST_BYTES)
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
 
         if args.log or args.output is not None:
             raise BadInput("--listen: checkpoints come from outside; without --log and -o would be right")
-        return serve.run(args, SYSTEM)
+        return serve.run(args, KEPT)
     if not args.log or args.output is None:
         raise BadInput("--log with the logs and -o with a folder for their heads would be right, or --listen")
     signers = callfolder.load_signers(args.signers)

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from linetap.clock import SYSTEM, rfc3339
+from linetap.clock import rfc3339
 from linetap.config.load import Source
 from linetap.desk import privatefile, signed
 from linetap.desk.deskfolder import read_small
@@ -16,6 +16,7 @@ from linetap.errors import BadInput
 from linetap.evidence import sshsig
 from linetap.provision import order
 from linetap.provision.admit import NAMESPACE
+from linetap.timekeeping import KEPT
 
 _LIMIT_BYTES = 768 * 1024  # a key list of 765 days has 131 kB, of 5 officers 520 kB; the order has 1 MiB
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     by = [signed.load_key(path) for path in args.key]
     if by:
         signed.require_free(signature)
-    data = render(files, _network(args), args.ssh_key, rfc3339(SYSTEM.utc_ns()), args.encrypt).encode()
+    data = render(files, _network(args), args.ssh_key, rfc3339(KEPT.utc_ns()), args.encrypt).encode()
     privatefile.write(args.output, data)
     try:
         order.read(Source(args.output))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk import callfolder, deskfolder, privatefile
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
@@ -32,6 +32,7 @@ from linetap.durable.files import sha256, sync_directory
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import document
 from linetap.evidence.signers import Signer
+from linetap.timekeeping import KEPT
 
 _CASE_LIMIT = 120  # characters
 _SUFFIX = ".zip"
@@ -77,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     deskfolder.add_argument(parser)
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     sys.stdout.write(make(args, deskfolder.find(args, clock), Entry(verb="bundle", case=args.case)) + "\n")
     return 0
 

@@ -9,13 +9,14 @@ import contextlib
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk import deskfolder, stockage
 from linetap.desk.custody import fetch
 from linetap.desk.custody.case import Case, Means
 from linetap.desk.custody.package import Package, private_folder, unpack
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence.publickeys import decode_recipient
+from linetap.timekeeping import KEPT
 from linetap.zones import zone_of
 
 SIGNERS = "allowed_signers"
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.require(argparse.Namespace(desk=args.desk_folder), clock)
     zone, means = _checked(args, desk)
     with private_folder() as folder:

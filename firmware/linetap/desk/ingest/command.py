@@ -7,9 +7,10 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk.serve import command as serving
 from linetap.records import Disposition
+from linetap.timekeeping import KEPT
 
 _RAW = argparse.RawDescriptionHelpFormatter
 _INGEST = (
@@ -77,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     serving.add_actions(actions)
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.action in serving.ACTIONS:
         return serving.run(args, clock)
     if args.action == "ingest":

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk.ingest import cut
 from linetap.desk.ingest.tables import SUPERSEDED, metadata
 from linetap.errors import AlreadyRunning, BadInput
+from linetap.timekeeping import KEPT
 
 BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
 _WRITER = 0x6C746170  # PostgreSQL: the number of the lock that the one writer of a schema holds
@@ -22,12 +23,12 @@ _ALONE = "SELECT pg_try_advisory_{}(:n, hashtext(current_schema()))"
 _KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk would be right"
 
 
-def open_writer(text: str, clock: Clock = SYSTEM) -> Engine:
+def open_writer(text: str, clock: Clock = KEPT) -> Engine:
     """Makes tables and columns that are missing. BadInput for a URL that is none, and where nothing can be written."""
     return open_url(parse(text), clock)
 
 
-def open_url(url: URL, clock: Clock = SYSTEM) -> Engine:
+def open_url(url: URL, clock: Clock = KEPT) -> Engine:
     engine = _engine(url)
     with contextlib.ExitStack() as failing:
         failing.callback(engine.dispose)

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap.broker.connection import Arrived, Connected, Ended
-from linetap.clock import NS_PER_MS, SYSTEM, Clock
+from linetap.clock import NS_PER_MS, Clock
 from linetap.desk.copy.service import Copying, begin
 from linetap.desk.ingest import database
 from linetap.desk.ingest.chain import Group
@@ -32,6 +32,7 @@ from linetap.desk.ingest.store import Store
 from linetap.desk.signed import load_key
 from linetap.errors import AlreadyRunning, BadInput
 from linetap.service import InstanceLock, Stop, start_logging
+from linetap.timekeeping import KEPT, require_possible
 
 TURN_S = 0.2
 KINDS = ("status", "health", "alert/+", "call", "log", "reply/ack", "reply/resend", "reply/fetch")
@@ -42,8 +43,9 @@ _FETCHED = re.compile(r"linetap/v1/([a-z0-9][a-z0-9-]{1,39})/reply/fetch")
 log = logging.getLogger("linetap.ingest")
 
 
-def run(settings: Settings, clock: Clock = SYSTEM, patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
+def run(settings: Settings, clock: Clock = KEPT, patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
     """Until SIGTERM. A broker or a database that goes away later is no error: nothing is acknowledged meanwhile."""
+    require_possible(clock)  # when a report came decides when its copy goes
     stop = Stop()
     start_logging("ingest")
     signers = SignersFile(settings.signers)

@@ -6,9 +6,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk.pki import enrol, hosts, revoke, setup, unitside
 from linetap.desk.verbs import Verb, add_verbs
+from linetap.timekeeping import KEPT
 
 ELSEWHERE = ("init", "request")  # before there is an authority, and on the unit
 
@@ -68,5 +69,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             sub.add_argument("--dir", type=Path, required=True, metavar="DIR", help="what `linetap pki init` made")
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     return _VERBS[args.verb].run(args, clock)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import argparse
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk import deskfolder
 from linetap.desk.release import approve, ask, peel, show
 from linetap.desk.verbs import Verb, add_verbs
+from linetap.timekeeping import KEPT
 
 _VERBS = {
     "key": Verb(
@@ -50,5 +51,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         deskfolder.add_argument(sub)
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     return _VERBS[args.verb].run(args, clock)

@@ -7,7 +7,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap.clock import SYSTEM, Clock, rfc3339
+from linetap.clock import Clock, rfc3339
 from linetap.desk import callproof, checkedcall, privatefile
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
@@ -16,6 +16,7 @@ from linetap.desk.deskfolder import Desk, read_small
 from linetap.errors import BadInput
 from linetap.evidence import document, keys, sealed, sshsig
 from linetap.evidence.release import MOST_CALLS, NotReleased, Request, parse
+from linetap.timekeeping import KEPT
 
 _MOST_SIGNATURES = 16
 _MARK = "# release: "  # a comment to age
@@ -91,7 +92,7 @@ def name_key(step: Deed, call: CheckedCall, key: SealedKey) -> None:
             raise NotReleased("key_of_another_call", f"{sealed.KEY}: it was {text}")
 
 
-def write_key(path: Path, request_id: str, clock: Clock = SYSTEM) -> str:
+def write_key(path: Path, request_id: str, clock: Clock = KEPT) -> str:
     """A fresh key for this request alone (0600); its public half."""
     identity = keys.new_identity()
     text = f"{_MARK}{request_id}\n" + keys.identity_file(identity, rfc3339(clock.utc_ns()))

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import msgspec
 import uvicorn
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
 from linetap.desk.ingest.database import open_reader
 from linetap.desk.serve import app, database
 from linetap.desk.serve.access.log import AccessTable
@@ -30,6 +30,7 @@ from linetap.desk.signed import load_key
 from linetap.desk.watch.settings import of_pages
 from linetap.errors import BadInput
 from linetap.service import credential, start_logging
+from linetap.timekeeping import KEPT, require_possible
 
 MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files
 KEEP_ALIVE_S = 30
@@ -38,7 +39,8 @@ BACKLOG = 256
 _M_ARENA_MAX, _ARENAS = -8, 2  # mallopt(3)
 
 
-def run(settings: Settings, clock: Clock = SYSTEM) -> int:
+def run(settings: Settings, clock: Clock = KEPT) -> int:
+    require_possible(clock)  # it ends requests and sessions
     _bound_arenas()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what people type is in its memory, and goes to no disk
     logging.getLogger("uvicorn.error").parent = start_logging("serve")

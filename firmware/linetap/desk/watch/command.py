@@ -6,7 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from linetap.clock import SYSTEM, Clock
+from linetap.clock import Clock
+from linetap.timekeeping import KEPT
 
 _EPILOG = """\
 example: linetap watch --config desk.toml
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--language", choices=("en", "ko"), default="en", help="of the alerts; default %(default)s")
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     from linetap.desk.watch import service
     from linetap.desk.watch.settings import settings
 

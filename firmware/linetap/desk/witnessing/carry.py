@@ -19,7 +19,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.clock import NS_PER_S, SYSTEM, Clock
+from linetap.clock import NS_PER_S, Clock
 from linetap.desk import callfolder, cosigned
 from linetap.desk.witnessing import client, configured, judge, options, proofs
 from linetap.desk.witnessing import heads as store
@@ -37,6 +37,7 @@ from linetap.evidence.quorum import Policy, Witness
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import HEAD, Head
 from linetap.service import Stop
+from linetap.timekeeping import KEPT
 
 _MOST_LOOKED = 1000  # checkpoints in which a witness's last cosignature is looked for
 
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="HEADS", help="gets UNIT/SIZE.checkpoint")
 
 
-def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     """0 when every log has its quorum, else 1; a line for each log, and one for each witness that gave nothing."""
     if args.follow:
         if args.config is None:

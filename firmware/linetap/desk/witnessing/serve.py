@@ -30,6 +30,7 @@ from linetap.evidence.addcheckpoint import PATH, SIZE_TYPE
 from linetap.evidence.checkpoint import Checkpoint
 from linetap.evidence.note import BadNote, Key
 from linetap.service import Stop
+from linetap.timekeeping import require_possible
 
 MOST_AT_ONCE = 8
 REQUEST_S = 10
@@ -97,6 +98,7 @@ class CheckpointWitness:
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """0, when told to end."""
+    require_possible(clock)  # a cosignature says a time
     key = callfolder.load_private_key(args.key)
     if not note.is_name(args.name):
         raise BadInput(f"--name {args.name!r}: without spaces and +, like witness.city.example, would be right")
