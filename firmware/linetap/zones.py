@@ -3,6 +3,9 @@
 
 A unit whose zone data is gone or damaged must still record, and end its calls at the right midnight. Korea has had
 +09:00 and no summer time since 9 October 1988 (IANA tz database, file `asia`), so nothing is guessed.
+
+Zone data changes under a running service, too. The recorder looks once a minute (`refresh`): what is new counts from
+then on, and where it cannot be read, what was read before does. A day's end that was said stays what it was.
 """
 
 from __future__ import annotations
@@ -10,7 +13,10 @@ from __future__ import annotations
 import io
 import logging
 import struct
+import zoneinfo
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 KOREA = "Asia/Seoul"
@@ -20,19 +26,74 @@ _BODY = struct.pack(">lbb", 9 * 3600, 0, 0) + b"KST\0"
 _HEAD = b"TZif2" + bytes(15)
 _TZIF = (_HEAD + _COUNTS + _BODY) * 2 + b"\nKST-9\n"
 
+_UNREADABLE = (KeyError, ValueError, OSError, struct.error, EOFError)
+_NINE = timedelta(hours=9)
+_Stamp = tuple[int, int, int] | None
+
 log = logging.getLogger("linetap.zones")
 
 
+_read: dict[str, tuple[_Stamp, ZoneInfo]] = {}  # as it was read last, and what the file was like then
+
+
 def zone_of(name: str) -> ZoneInfo:
-    """KeyError, ValueError or OSError where there is no such zone, or no data of it."""
+    """As it was read last, without a look at the disk. KeyError, ValueError or OSError where there is no such zone, or
+    no data of it, and never was here."""
+    before = _read.get(name)
+    return before[1] if before is not None else _load(name)
+
+
+def refresh() -> None:
+    """What has changed of the zones that are in use is read again. Not in a thread that must not wait for a disk."""
+    for name, (stamp, zone) in list(_read.items()):
+        now = _stamp(name)
+        if now == stamp:
+            continue
+        try:
+            _load(name)
+            log.warning("zone_data: %s has changed; ends of days that were said stay", name)
+        except _UNREADABLE as error:
+            log.error("zone_data: %s cannot be read any more (%s); it stays as it was", name, error)
+            _read[name] = now, zone
+
+
+def _load(name: str) -> ZoneInfo:
+    stamp = _stamp(name)
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError, struct.error, EOFError) as error:
+        found = ZoneInfo.no_cache(name)
+        if name == KOREA and not _is_korea(found):
+            raise ValueError("it is another zone's")
+    except _UNREADABLE as error:
+        if name in _read:
+            raise
         if name != KOREA:
             if isinstance(error, KeyError | ValueError | OSError):
                 raise
             raise ValueError(f"the zone data of {name} is damaged") from None
-        return _korea(f"{type(error).__name__}: {error}")
+        found = _korea(f"{type(error).__name__}: {error}")
+    _read[name] = stamp, found
+    return found
+
+
+def day_of_end(end: datetime, name: str) -> date:
+    """The day that a moment ended as its 24:00, also where zone data has changed since by up to half a day."""
+    return (end - timedelta(hours=12)).astimezone(zone_of(name)).date()
+
+
+def _stamp(name: str) -> _Stamp:
+    for folder in zoneinfo.TZPATH:
+        try:
+            found = Path(folder, name).stat()
+        except (OSError, ValueError):
+            continue
+        return found.st_ino, found.st_mtime_ns, found.st_size
+    return None
+
+
+def _is_korea(found: ZoneInfo) -> bool:
+    """What has been cannot change, whatever summers will be like."""
+    moments = (datetime(year, month, 15, tzinfo=UTC) for year in range(1989, 2026) for month in (1, 7))
+    return all(moment.astimezone(found).utcoffset() == _NINE for moment in moments)
 
 
 @cache

@@ -44,7 +44,7 @@ COMMANDS = {
     "unit's key": "keygen custodian -o one.txt",
     "command": "command sign --verb identify --role desk --unit floor-03 --seconds 120 --key key -o out.command",
     "witness": "witness --listen 127.0.0.1:0 --name one.example --key key --state seen --signers signers",
-    "authority of certificates": "pki init pki --name city",
+    "authority of certificates": "pki init pki --domain city.example",
 }
 
 

@@ -63,6 +63,19 @@ def test_nothing_is_destroyed_before_its_time(desk: Desk) -> None:
     assert desk.destroy(DAY, at=ENDS) == 0
 
 
+def test_a_day_ends_when_its_calls_were_told_that_it_does(desk: Desk) -> None:
+    """Zone data has changed since, or this machine's is another: what a record says stands. No record keeps a key for
+    longer than zones ever differ."""
+    said = "2026-12-01T16:00:00.000Z"
+    desk.call(DAY, until=said)
+    desk.call(DAY, OTHER_ID, until="2999-12-01T15:00:00.000Z")
+    with pytest.raises(Refusal, match=f"{DAY} ends at {said}"):
+        desk.destroy(DAY, at="2026-12-01T15:59:59.999Z")
+    assert nothing_destroyed(desk)
+    assert desk.destroy(DAY, at=said) == 0
+    assert certificate(desk)["ended_at"] == said
+
+
 def test_every_key_of_the_day_and_no_key_of_another(desk: Desk) -> None:
     with pytest.raises(Refusal, match=rf"{DAY}\.index\.age: no medium opens it"):
         desk.destroy(DAY, media=desk.keys_of(DAY)[1:])

@@ -19,7 +19,7 @@ from linetap.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap.desk import callfolder, deskfolder, epochlist, foreign, signed, stockage, tsa, wipe
 from linetap.desk.canary import Canary
 from linetap.desk.certificate import NAMESPACE, Certificate, named_gone, path_of, still_open
-from linetap.desk.needed import OVERFLOW, missing, unproven
+from linetap.desk.needed import OVERFLOW, last_until, missing, unproven
 from linetap.desk.sheets import COPIES, INDEX
 from linetap.desk.tsa import Tsa
 from linetap.desk.witnessing import judge, options, vaults
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     signer = None if args.key is None else signed.load_key(args.key)
     head = _tree_head(args.tree_head)
     authority = tsa.of(args)
-    ended = _require_over(epoch, key_list, clock)
+    ended = _require_over(epoch, key_list, args.vault, clock)
     _require_nothing_lost(args, clock)
     witnessed = _require_witnessed(args, ended)
     if witnessed is None and ended is not None:
@@ -142,7 +142,7 @@ def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
     raise BadInput(f"{name}: no epoch of the key list; {key_list.first_day} to {key_list.last_day} would be right")
 
 
-def _require_over(epoch: Epoch | Overflow, key_list: KeyList, clock: Clock) -> str | None:
+def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock: Clock) -> str | None:
     """When it ended. Nothing is destroyed before its time."""
     if isinstance(epoch, Overflow):
         if epoch == key_list.overflow[-1]:
@@ -151,6 +151,8 @@ def _require_over(epoch: Epoch | Overflow, key_list: KeyList, clock: Clock) -> s
             )
         return None
     ended = end_of(date.fromisoformat(epoch.day), key_list.zone)
+    if (said := last_until(copy, epoch.day, ended)) is not None:  # by other zone data than this machine has
+        ended = max(ended, said)
     if from_utc_ns(clock.utc_ns()) < ended:
         raise Refusal(f"{epoch.day} ends at {epoch_text(ended)}: nothing is destroyed before its time")
     return epoch_text(ended)

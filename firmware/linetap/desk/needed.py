@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from linetap.clock import NS_PER_MS, parse_rfc3339
+from linetap.clock import NS_PER_MS, from_utc_ns, parse_rfc3339
 from linetap.desk import amended, callfolder, foreign, holdcheck
 from linetap.desk.checkedcall import KEY_LIMIT_BYTES
 from linetap.errors import LinetapError, Refusal
@@ -29,6 +30,7 @@ from linetap.records import CallRecord, CountedMoment
 from linetap.timekeeping import is_unkept
 
 OVERFLOW = "overflow-"
+_ZONES_MOVE = timedelta(hours=26)  # from UTC-12 to UTC+14
 
 
 def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | None) -> Iterator[str]:
@@ -96,6 +98,23 @@ def unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
     if young:
         return f"{young} of its {of_epoch} calls in {copy} have not been counted to be as old as they have to be"
     return None if of_epoch or past else f"no call in {copy} is counted to be so much older than another"
+
+
+def last_until(copy: Path, epoch: str, ended: datetime) -> datetime | None:
+    """The latest `until` of a call of that epoch in the copies; None: there is none. It was said once, by the zone data
+    of then, and stands. What lies further from `ended` than zone data ever moved says another thing, and no end."""
+    if not copy.is_dir():
+        return None
+    found = None
+    for call_dir in itertools.chain.from_iterable(
+        map(callfolder.calls, [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())])
+    ):
+        call = _counted(call_dir)
+        if call is not None and call.epoch == epoch and call.until_ns is not None:
+            until = from_utc_ns(call.until_ns)
+            if abs(until - ended) <= _ZONES_MOVE and (found is None or until > found):
+                found = until
+    return found
 
 
 class _Counted(NamedTuple):

@@ -120,6 +120,11 @@ class Expiry:
             self._kept_from_ns = min((until_ns for _, _, until_ns in self._too_young), default=_ALWAYS)
         return self._kept_from_ns
 
+    @property
+    def next_ns(self) -> int | None:
+        """The end of the call that goes next and is not held; None: there is none."""
+        return self._next[0][0] if self._next else None
+
     def _wake(self) -> None:
         """Calls that are held no longer, and those that are old enough now."""
         for call_id in [call_id for call_id in self._set_aside if self._holds.until(call_id) is None]:

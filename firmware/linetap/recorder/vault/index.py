@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from linetap.clock import from_utc_ns, parse_rfc3339
@@ -26,7 +26,7 @@ from linetap.recorder.smdr.layouts import parser
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.log import UnitLog
 from linetap.records import CallRecord, Retention
-from linetap.zones import zone_of
+from linetap.zones import day_of_end, zone_of
 
 MOST_OPEN = 8  # segments being filled: the classes of today, and those of yesterday at midnight
 
@@ -38,7 +38,7 @@ class Index:
         self._log, self._adopted = unit_log, False
         self._root = config.vault_path / index.FOLDER
         self._epochs = epochs
-        self._zone = zone_of(config.retention.zone)
+        self._zone = config.retention.zone
         self._extensions = {line.number: line.extension or "" for line in config.line}
         self._parse_smdr = parser(config)
         self._open: OrderedDict[Place, _Segment] = OrderedDict()
@@ -94,8 +94,8 @@ class Index:
     def _place_of(self, record: CallRecord, retention: Retention) -> tuple[Place, str]:
         epoch, recipient = self._epochs.index_key(retention)
         last_day = None
-        if retention.until is not None:  # 24:00 is the next day's beginning
-            last_day = (self._local(parse_rfc3339(retention.until)) - timedelta(seconds=1)).date()
+        if retention.until is not None:
+            last_day = day_of_end(from_utc_ns(parse_rfc3339(retention.until)), self._zone)
         ended_at = record.actual.ended_at if record.actual else record.ended_at
         ended_ns = parse_rfc3339(ended_at) if ended_at else sealed.call_ns(record.call_id)
         day = self._local(ended_ns).date().isoformat()
@@ -125,7 +125,7 @@ class Index:
         return folder / index.segment_name(place.day, max(taken, default=0) + 1)
 
     def _local(self, utc_ns: int) -> datetime:
-        return from_utc_ns(utc_ns).astimezone(self._zone)
+        return from_utc_ns(utc_ns).astimezone(zone_of(self._zone))
 
 
 class _Segment:

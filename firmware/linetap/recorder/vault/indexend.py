@@ -11,13 +11,14 @@ from datetime import date
 from pathlib import Path
 
 from linetap import jsontext
-from linetap.clock import NS_PER_S, parse_rfc3339
+from linetap.clock import NS_PER_S, from_utc_ns, parse_rfc3339
 from linetap.durable import files
 from linetap.errors import LinetapError
 from linetap.evidence import index, keylist, sealed
 from linetap.evidence.unitlog import Leaf
 from linetap.recorder.vault import lifetime
 from linetap.recorder.vault.log import UnitLog
+from linetap.zones import day_of_end
 
 UNDATED_EVERY_NS = 24 * 3600 * NS_PER_S
 LOOK_EVERY_NS = 3600 * NS_PER_S  # at the latest
@@ -38,8 +39,12 @@ class IndexEnd:
         """Some were destroyed: a segment that has no day of its own may be over."""
         self._calls_went = True
 
-    def tick(self, now_ns: int | None) -> None:
-        """Remove the folder of at most one epoch that is over, and once a day segments of calls that are all gone."""
+    def tick(self, now_ns: int | None, next_ns: int | None = None) -> None:
+        """Remove the folder of at most one epoch that is over, and once a day segments of calls that are all gone.
+
+        `next_ns`: the end of the call that goes next. The index of its day stays, whatever zone data says by now of
+        when that day ended.
+        """
         if now_ns is None:
             return
         if self._calls_went and now_ns >= self._undated_ns:
@@ -52,10 +57,15 @@ class IndexEnd:
             for name in lifetime.names(self._root)
             if (found := index.parse_folder(name)) and (last_day := found[1])
         )
+        first_kept = None if next_ns is None else day_of_end(from_utc_ns(next_ns), self._zone)
         failed = None
         for ends_ns, name in ends:
             if ends_ns > now_ns:
                 break
+            found = index.parse_folder(name)
+            if first_kept is not None and found is not None and found[1] is not None and found[1] >= first_kept:
+                self._look_ns = now_ns  # it is over when they are
+                return
             try:
                 _remove(self._root / name)
                 return

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import zones
 from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.config.schema import Config
 from linetap.recorder.calls.retention import default_class
@@ -40,6 +41,7 @@ from linetap.recorder.vault.weakened import Weakened
 from linetap.records import CallEvent, CallRecord, CountedMoment
 
 FORECAST_EVERY_S = 60
+ZONES_EVERY_S = 60
 CLEAR_BY_PERCENT = 5  # of the room: a forecast at its edge must not flap
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -93,7 +95,7 @@ class Upkeep:
         self._index_end = IndexEnd(vault, config.retention.zone, unit_log)
         self._trim = Trim(vault)
         self._trouble = ""
-        self._forecast_ns = 0
+        self._forecast_ns = self._zones_ns = 0
         self.full_in_days: int | None = None  # None: old calls go in time, or nobody knows yet
 
     def dated(self, record: CallRecord) -> CallRecord:
@@ -145,6 +147,7 @@ class Upkeep:
 
     def _do(self) -> None:
         self.time.tick()
+        self._refresh_zones()
         self.effects.self_test.look()
         self.commands.tick()
         if self._amending is not None:
@@ -156,10 +159,17 @@ class Upkeep:
             self._trim.want()
             self._index_end.calls_went()
         if now_ns is not None and not self.expiry.scanning:  # an index stays as long as calls that it finds
-            self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1))
+            self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1), self.expiry.next_ns)
         self._rebuild.tick()
         self.update.tick()
         self.weakened.tick()
+
+    def _refresh_zones(self) -> None:
+        """Here, where a disk may be waited for."""
+        mono_ns = self._clock.monotonic_ns()
+        if mono_ns >= self._zones_ns:
+            self._zones_ns = mono_ns + ZONES_EVERY_S * NS_PER_S
+            zones.refresh()
 
     def _look_at_room(self, busy: bool, free: int, total: int) -> None:
         reserve, mono_ns = self._config.storage.reserve_mb << 20, self._clock.monotonic_ns()
