@@ -77,9 +77,10 @@ def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> 
             true = told.began_at, told.ended_at
         elif (document := amended.of_event(told)) is not None:
             true = document.began_at, document.ended_at
-    if true is None:
+    began_true, ended_true = (_time(true[0]), _time(true[1])) if true is not None else ([], [])
+    if not began_true or not ended_true:  # what is no time corrects none
         return
-    (began_at,), (ended_at,) = _time(true[0]), _time(true[1])
+    began_at, ended_at = began_true[0], ended_true[0]
     if found["answered_at"] and found["ended_at"]:
         for_ns = parse_rfc3339(found["ended_at"]) - parse_rfc3339(found["answered_at"])
         found["answered_at"] = rfc3339(max(0, parse_rfc3339(ended_at) - max(0, for_ns)))
