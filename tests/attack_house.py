@@ -13,6 +13,7 @@ from keeping_rig import Keeper
 from linetap.clock import NS_PER_S
 from linetap.config import Config, config_sha256, load_config
 from linetap.config.schema import Policy
+from linetap.durable import kept
 from linetap.evidence import document, keys
 from linetap.evidence.command import Answer
 from linetap.evidence.roles import Person, Roles
@@ -84,6 +85,11 @@ class House(Keeper):
     def quietly(self) -> None:
         self.upkeep.change.quiet = True
         self.upkeep.tick(busy=False, room=lambda: (self.room, self.room))
+
+    def lay(self, new: Config) -> None:
+        """Another unit.toml, by somebody who knows of the copy that an edit is held against, and takes it away."""
+        kept.kept_of(self.file).unlink()
+        config_file.write(self.file, new)
 
     def look(self) -> None:
         self.clock.advance(weakened.LOOK_EVERY_NS)

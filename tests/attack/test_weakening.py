@@ -203,7 +203,8 @@ def test_whoever_verifies_the_vault_is_told(unit: House, capsys: pytest.CaptureF
     assert unit.ask(a_weaker(unit), "operator", "vault").done
     unit.quietly()
     unit.restart()
-    config_file.write(unit.file, unit.with_("recording", internal_pattern=".*"))
+    unit.look()
+    unit.lay(unit.with_("recording", internal_pattern=".*"))
     unit.look()
     first = next(each for each in unit.standing if each.by == "command")
     assert unit.say("confirm", first.id, "privacy").done
@@ -224,7 +225,7 @@ def test_whoever_verifies_the_vault_is_told(unit: House, capsys: pytest.CaptureF
 def test_an_edited_file_is_found_while_the_recorder_runs(unit: House) -> None:
     """capture reads unit.toml when it starts: nobody has to start the recorder for a line to be exempt."""
     unit.look()
-    config_file.write(unit.file, a_weaker(unit))
+    unit.lay(a_weaker(unit))
     unit.look()
     (stands,) = unit.standing
     assert (stands.by, stands.codes, stands.in_effect) == ("file", ["line_exempt"], True)
@@ -237,7 +238,7 @@ def test_an_edited_file_is_found_while_the_recorder_runs(unit: House) -> None:
 
 def test_an_edited_file_is_found_at_the_next_start(unit: House) -> None:
     unit.look()
-    config_file.write(unit.file, unit.with_("recording", internal_pattern=".*"))
+    unit.lay(unit.with_("recording", internal_pattern=".*"))
     unit.restart(boot=True)
     unit.look()
     assert [(each.by, each.codes) for each in unit.standing] == [("file", ["internal_wider"])]
@@ -246,7 +247,7 @@ def test_an_edited_file_is_found_at_the_next_start(unit: House) -> None:
 def test_one_that_is_put_back_before_anybody_confirmed_has_been_there(unit: House) -> None:
     unit.look()
     strong = unit.file.read_bytes()
-    config_file.write(unit.file, a_weaker(unit))
+    unit.lay(a_weaker(unit))
     unit.look()
     unit.file.write_bytes(strong)
     unit.look()
@@ -416,15 +417,12 @@ def test_what_lies_in_the_place_of_the_file_holds_nobody_up(unit: House, how: st
         case "not utf-8":
             unit.file.write_bytes(b"\xff\xfe")
     unit.look()
-    assert not unit.standing
+    assert [each.codes for each in unit.standing] == ([] if how in ("gone", "folder") else [["file_unusable"]])
     assert unit.say("confirm", "0" * 16, "privacy").code == "weakening_unknown", "commands are obeyed"
-    if how == "folder":
-        unit.file.rmdir()
-    else:
-        unit.file.unlink(missing_ok=True)
+    unit.file.unlink(missing_ok=True)
     unit.file.write_bytes(good.replace(b"exempt = false", b"exempt = true"))
     unit.look()
-    assert [each.codes for each in unit.standing] == [["line_exempt"]]
+    assert [each.codes for each in unit.standing][-1:] == [["line_exempt"]]
 
 
 @pytest.mark.parametrize("how", ["gone", "torn", "torn, and its twin", "another"])
@@ -688,7 +686,7 @@ def test_the_log_takes_every_leaf_of_it(unit: House) -> None:
     first = msgspec.structs.replace(unit.config.line[0], notice="x" * 79)
     lines = [msgspec.structs.replace(first, number=n, channel=n) for n in range(1, 33)]
     wide = msgspec.structs.replace(unit.config, card=[cards], line=lines)
-    config_file.write(unit.file, wide)
+    unit.lay(wide)
     unit.look()
     unit.restart()
     unit.look()

@@ -52,6 +52,11 @@ def _said(codes: list[str], language: int) -> str:
 def _first(standing: WeakeningState) -> tuple[str, str]:
     if standing.in_effect:
         return f"번호 {standing.id}.", f"Its number is {standing.id}."
+    if standing.by == "file":
+        return (
+            f"번호 {standing.id}, 두 사람이 서명하지 않아 적용되지 않았습니다.",
+            f"Its number is {standing.id}; it is not in effect, since two have not signed it.",
+        )
     hours = -(-standing.waits_s // 3600)
     return (
         f"번호 {standing.id}, {hours}시간 뒤부터 통화가 없을 때 적용됩니다.",

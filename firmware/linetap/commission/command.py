@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from linetap import keylistfile
-from linetap.config import Config, check_config, config_sha256, load_config
+from linetap.config import Config, check_config, config_sha256, held, load_config
 from linetap.config.change import differing, words
 from linetap.config.weakening import WORDS, weakenings
 from linetap.evidence import authority as authorities
@@ -43,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
     config = check_config(args.file)
     lines = "1 line" if len(config.line) == 1 else f"{len(config.line)} lines"
     _say_if_short(config)
+    if (edited := held.look(args.file)) is not None:
+        what = "; ".join(what for _, what in edited.found)
+        sys.stderr.write(f"note: {args.file}: not in force, since it weakens and two have not signed that: {what}\n")
     sys.stdout.write(f"ok: unit {config.unit}, {lines}, sha256 {config_sha256(config)}\n")
     return 0
 

@@ -29,8 +29,9 @@ PATHS = ("key", "vault", "run_dir", "notices", "learned")
 BROKER_PATHS = ("ca", "certificate", "key")
 
 
-def load_config(path: Path, folder: Path | None = None, raw: bytes | None = None) -> Config:
-    """The checked configuration of a unit, paths made absolute. BadInput lists every error with its line.
+def load_file(path: Path, folder: Path | None = None, raw: bytes | None = None) -> Config:
+    """What a file says, checked, paths made absolute; held.py says what of it counts. BadInput lists every error with
+    its line.
 
     `folder`: what the paths in it are relative to, where that is not the file's own. `raw`: its bytes, where they are
     not read from it. Where the medium has changed the file since it was written, its copy counts (durable/kept.py).

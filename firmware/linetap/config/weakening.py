@@ -143,6 +143,7 @@ WORDS = {
     "learned": ("학습된 회선 값이 크게 바뀌었습니다", "what was measured of a line has changed by far"),
     "roles": ("명령 권한을 가진 사람이 바뀌었습니다", "other people may command"),
     "memory": ("비교할 이전 설정의 기록이 없거나 다릅니다", "what was in effect before is lost or was changed"),
+    "file_unusable": ("설정 파일을 쓸 수 없습니다", "unit.toml was changed so that no service can use it"),
     UNCLASSIFIED: ("분류되지 않은 설정이 바뀝니다", "a key changes that nobody has classified"),
 }
 

@@ -25,12 +25,12 @@ class LogWeakened:
             self._steps[leaf.id] = leaf.step
 
     def notes(self) -> list[str]:
-        """Of those that came into effect; what was cancelled or withdrawn before has changed nothing."""
+        """Of those that came into effect; what was held, cancelled or withdrawn before has changed nothing."""
         found = [
             f"weakened by {_plain(leaf.by or '?')} at {_plain(leaf.at)}: {_plain(', '.join(leaf.codes))}"
             f" ({'confirmed' if self._steps[name] == 'confirmed' else 'not confirmed'})"
             for name, leaf in self._known.items()
-            if self._steps[name] not in ("asked", "cancelled", "withdrawn")
+            if self._steps[name] not in ("asked", "held", "cancelled", "withdrawn")
         ]
         more = len(found) - MOST_TOLD
         return [*found[-MOST_TOLD:], *([f"{more} weakenings before these"] if more > 0 else [])]

@@ -3,19 +3,20 @@
 
 `unit.toml.kept` beside it holds its bytes, inode and modification time. An edit, a replacement or a restore changes one
 of these; a bad medium does not. So other bytes under the same inode and time are damage, and the copy counts; every
-other change is an edit.
+other change is an edit. Of a copy that binds an edit may not count either: config/held.py.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
 
 import msgspec
 
-from linetap.durable import broken, envelope
+from linetap.durable import broken
 from linetap.durable.envelope import Broken
 from linetap.durable.replace import replace_durably
 from linetap.durable.smallfile import DAMAGE, SmallFile
@@ -28,6 +29,8 @@ class _Kept(msgspec.Struct, frozen=True):
     inode: int
     mtime_ns: int
     data: bytes
+    binds: bool = False  # an edit is held against these bytes
+    granted: str = ""  # SHA-256 of the bytes that are about to take their place, by a command that counts
 
 
 _FILE = SmallFile("kept", _Kept, 2 * MOST_BYTES)
@@ -57,17 +60,44 @@ def damaged(path: Path) -> bytes | None:
     return kept.data
 
 
-def keep(path: Path) -> None:
+def binding(path: Path) -> bytes | None:
+    """The bytes that an edit is held against. None: there was none, or it is granted, or the copy does not bind."""
+    path = path.resolve()
+    kept = _FILE.look(kept_of(path))
+    if kept is None or not kept.binds:
+        return None
+    try:
+        data = _now(path).data
+    except Broken:
+        return None
+    except OSError as error:  # a folder, a FIFO, a giant: something that somebody has laid there
+        return kept.data if error.errno == errno.EINVAL else None
+    return None if data == kept.data or hashlib.sha256(data).hexdigest() == kept.granted else kept.data
+
+
+def grant(path: Path, data: bytes) -> None:
+    """For the folder's owner, before it puts `data` in the place of the file: it is no edit to be held."""
+    path = path.resolve()
+    if (kept := _FILE.load(kept_of(path))) is not None:
+        _write(path, msgspec.structs.replace(kept, granted=hashlib.sha256(data).hexdigest()))
+
+
+def keep(path: Path, binds: bool = False, sha256: str | None = None) -> None:
     """For the folder's owner, once the file has proved good: renews its copy. A damaged file is set aside and
-    restored from the copy. OSError: nothing has changed."""
+    restored from the copy. `sha256`: of what has proved good; anything else is left for the next time. OSError: nothing
+    has changed."""
     path = path.resolve()
     found = damaged(path)
     if found is not None:
         aside = broken.set_aside(path, "it is not what was written")
         replace_durably(path, found, like=aside)
-    now, place = _now(path), kept_of(path)
-    if _FILE.load(place) != now:
-        replace_durably(place, envelope.wrap(_FILE.kind, msgspec.json.encode(now) + b"\n"), like=path)
+    now = msgspec.structs.replace(_now(path), binds=binds)
+    if sha256 in (None, hashlib.sha256(now.data).hexdigest()) and _FILE.load(kept_of(path)) != now:
+        _write(path, now)
+
+
+def _write(path: Path, kept: _Kept) -> None:
+    replace_durably(kept_of(path), _FILE.encode(kept), like=path)
 
 
 def _now(path: Path) -> _Kept:

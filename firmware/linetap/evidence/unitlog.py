@@ -35,7 +35,7 @@ Kind = Literal[
     "notice_failure",  # a call whose notice was not played to its end, or not heard: why, proof
     "refused",  # a call that was not recorded because the vault took nothing: why
     "config",  # sha256 of the effective configuration; before a command changes it also what it replaces, and changes
-    "weakening",  # id, step (asked, found, in_effect, confirmed, cancelled, withdrawn), by, codes, what, signers
+    "weakening",  # id, step (asked, found, held, in_effect, confirmed, cancelled, withdrawn), by, codes, what, signers
     "in_force",  # once a day and at each change: sha256 of what the next start is compared with
     "key_list",
     "hold",  # of a call: its end, or ended

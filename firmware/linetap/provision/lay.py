@@ -17,6 +17,7 @@ from linetap.commission.init import SIGNERS, write_beside
 from linetap.config import Config, check_config, config_sha256, load_config
 from linetap.desk import privatefile
 from linetap.desk.pki import unitside
+from linetap.durable import kept
 from linetap.durable.files import sync_directory
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
@@ -39,6 +40,7 @@ def lay(order: Order, data: bytes, etc: Path, run: Path, boot: Path) -> str:
     home.mkdir(parents=True, exist_ok=True)
     with _checked(order, home) as staging:
         _lay_network(order.network, etc)
+        _let_go_of_what_was_in_force(home / UNIT)
         for name in sorted(order.files, key=lambda name: name == UNIT):
             _lay(home / name, order.files[name].encode())
         if not (home / KEY).exists():
@@ -92,6 +94,13 @@ def _lay(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     old = path if path.is_file() and not path.is_symlink() else None
     replace_durably(path, data, like=old, mode=_READABLE)
+
+
+def _let_go_of_what_was_in_force(path: Path) -> None:
+    """The authority has signed this order: its unit.toml is no edit that config/held.py holds. It comes before that."""
+    path = path.parent / path.readlink() if path.is_symlink() else path
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+        kept.kept_of(path).unlink()
 
 
 @contextlib.contextmanager

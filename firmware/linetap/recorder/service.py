@@ -11,7 +11,7 @@ from typing import Literal
 from linetap import __version__, learned, rooms, unitkeys
 from linetap.clock import SYSTEM, Clock
 from linetap.config import Config, change, config_sha256
-from linetap.durable import broken, kept
+from linetap.durable import broken
 from linetap.errors import LinetapError
 from linetap.evidence import sealed, walk
 from linetap.notices import keep_copies, notices_of
@@ -116,7 +116,8 @@ class Service:
         for line, since_ns in linefaults.load(config.vault_path).items():
             remembered.lines.setdefault(line, LineMemory()).deaf_since_ns = since_ns
         self.core = Recorder(around, remembered.lines)
-        _keep_copies(config, config_file)
+        with contextlib.suppress(OSError):  # where the recorder may not write, root does
+            keep_copies(Path(config.notices))
         self._learned, self._learned_stamp = Path(config.learned), 0
         self.vault.take_up(remembered.jobs)
         if self.smdr is None and remembered.smdr is not None:
@@ -277,15 +278,6 @@ class Service:
             code = failure.code if isinstance(failure, LinetapError) else "disk_thread"
             self._state.fault = Fault(code, str(failure))
         self._tell()
-
-
-def _keep_copies(config: Config, config_file: Path | None) -> None:
-    """Of what a person has written, now that it has proved good. Where the recorder may not write, root does."""
-    with contextlib.suppress(OSError):
-        if config_file is not None:
-            kept.keep(config_file)
-    with contextlib.suppress(OSError):
-        keep_copies(Path(config.notices))
 
 
 def _first_state(config: Config, clock: Clock) -> RecorderState:

@@ -17,7 +17,7 @@ from pathlib import Path
 from linetap.clock import NS_PER_S, Clock, rfc3339
 from linetap.config import Config, change, config_sha256, load_config
 from linetap.config.weakening import Weakening, weakenings
-from linetap.durable import files
+from linetap.durable import files, kept
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence.command import OPERATOR, CommandFault, Outcome, Signed, fields
@@ -93,10 +93,12 @@ class ConfigChange:
         names = change.everybody(new)
         if self.pending != self._sha256:  # else a recorder was killed behind the last but one line of this
             names = change.services(self._config, new)
-            self._weakened.granting(self.pending)
+            data = waiting.read_bytes()
+            before = kept.binding(self._file) or self._file.read_bytes()  # not what somebody has laid there since
+            self._weakened.granting(self.pending, self._file, data)
             self._tell(new, self.pending)
-            replace_durably(_beside(self._file, PREVIOUS), self._file.read_bytes(), like=self._file)
-            replace_durably(self._file, waiting.read_bytes(), like=self._file)
+            replace_durably(_beside(self._file, PREVIOUS), before, like=self._file)
+            replace_durably(self._file, data, like=self._file)
             self._weakened.look()
         ask_to_start_again(self._config.run_path, self._clock, names)
         waiting.unlink()

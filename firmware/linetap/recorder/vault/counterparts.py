@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from linetap.evidence.command import VAULT, Holder, Signed
-from linetap.evidence.roles import OFFICES
+from linetap.evidence.command import OPERATOR, VAULT, Holder, Signed
+from linetap.evidence.roles import OFFICES, Roles
 
 COUNTERPARTS = "somebody of role vault or of an approver's"
 
@@ -14,3 +14,9 @@ def counterparts(signed: Signed) -> list[Holder]:
     nor another one of the same role."""
     others = [each for each in signed.cosigners if each.role != signed.command.role]
     return [each for each in others if each.role == VAULT or each.role not in OFFICES]
+
+
+def could_cosign(roles: Roles) -> bool:
+    """Whether there is somebody who asks for a weakening, and somebody else who counts."""
+    names = {person.role for person in roles.people}
+    return OPERATOR in names and any(name == VAULT or name not in OFFICES for name in names)

@@ -26,7 +26,7 @@ from linetap.evidence.roles import Roles
 from linetap.recorder.vault import indexend, officersgone
 from linetap.recorder.vault.configchange import ConfigChange
 from linetap.recorder.vault.copies import Copies
-from linetap.recorder.vault.counterparts import COUNTERPARTS, counterparts
+from linetap.recorder.vault.counterparts import COUNTERPARTS, could_cosign, counterparts
 from linetap.recorder.vault.delivery import Delivery
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.holds import Holds
@@ -225,6 +225,7 @@ class Effects:
 
     def _use(self, found: Roles | None) -> None:
         self._roles = found
+        self._weakened.two_may = found is not None and could_cosign(found)
         self._delivery.has_desk(found is not None and any(person.role == DESK for person in found.people))
 
     def _remembered_roles(self) -> Roles | None:

@@ -3,11 +3,14 @@
 
 What was in force is compared with what is in force now, at a start and whenever a file changes that a service reads
 when it starts. Each weakening is a leaf of the log and an alert until somebody has confirmed it who did not sign it.
+An edited unit.toml does not count where two have to sign what weakens (config/held.py): that it lies there is told in
+the same way, until somebody has cancelled it.
 Used by the vault's thread; `state` may be read by any.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -18,10 +21,12 @@ import msgspec
 
 from linetap import __version__
 from linetap.clock import NS_PER_S, Clock, rfc3339
-from linetap.config import Config, config_sha256, load_config
+from linetap.config import Config, config_sha256, held
 from linetap.config.change import bounded
+from linetap.config.check import load_file
+from linetap.config.held import Held
 from linetap.config.weakening import Weakening
-from linetap.durable import files
+from linetap.durable import files, kept
 from linetap.errors import BadInput
 from linetap.evidence.command import AUTHORITY, CommandFault, Holder
 from linetap.recorder.vault import inforce
@@ -58,6 +63,7 @@ class Weakened:
         self._stamp: object = None
         self._look_ns = self._save_ns = 0
         self._counted_ns = clock.monotonic_ns()
+        self.two_may = False  # somebody could sign a weakening, and somebody else cosign it: nothing less counts
         self.state: list[WeakeningState] = []
         self._tell()
 
@@ -68,7 +74,9 @@ class Weakened:
         mono_ns = self._clock.monotonic_ns()
         if mono_ns < self._look_ns:
             return
-        stamp = (inforce.stamp_of(self._config, self._file), self._epochs.custodians, self._epochs.version)
+        stamp = (
+            inforce.stamp_of(self._config, self._file), self._epochs.custodians, self._epochs.version, self.two_may
+        )  # fmt: skip
         if stamp != self._stamp:
             self._compare()
             self._stamp = stamp
@@ -80,7 +88,7 @@ class Weakened:
         self._compare([_signer(each) for each in signed])
 
     def _compare(self, signers: Sequence[str] = ()) -> None:
-        config, file_sha256 = self._read()
+        config, file_sha256, edited = self._read()
         saved, sha256 = self._memory.saved, config_sha256(config)
         key_list = self._epochs.key_list
         now, old = inforce.take(config, self._epochs.custodians, key_list), saved.in_force
@@ -100,8 +108,14 @@ class Weakened:
         if told != (old, saved.version, saved.file_sha256, saved.granted):
             self._memory.write(in_force=now, version=__version__, file_sha256=file_sha256, granted=granted)
         self._memory.lost = ""
-        for each in self._memory.saved.standing:
-            if each.after == sha256 and not each.in_effect:
+        if edited is not None:
+            found = [Weakening(*each) for each in edited.found]
+            self._stands("file", found, sha256, edited.sha256, in_effect=False)
+        elif self._file is not None and file_sha256:
+            with contextlib.suppress(OSError):  # where the recorder may not write, nothing is held against an edit
+                kept.keep(self._file, self.two_may, file_sha256)
+        for each in self.waiting():
+            if each.after == sha256:
                 self._change(each, "in_effect", msgspec.structs.replace(each, in_effect=True, waits_ns=0))
 
     def _of_config(self, old: InForce, config: Config, sha256: str) -> tuple[str, list[Weakening]]:
@@ -112,14 +126,21 @@ class Weakened:
         except ValueError as error:
             return "", [Weakening("memory", f"what was in force cannot be read: {error}")]
 
-    def _read(self) -> tuple[Config, str]:
-        """As the next service to start reads it; one that none could start with changes nothing. And its SHA-256."""
-        if self._file is not None and self._file.is_file():  # a fifo would hold the thread up
+    def _read(self) -> tuple[Config, str, Held | None]:
+        """As the next service to start reads it; one that none could start with changes nothing. The file's SHA-256,
+        or what it was; and what lies there instead and does not count."""
+        saved = self._memory.saved.file_sha256
+        if self._file is None:
+            return self._config, saved, None
+        if (edited := held.look(self._file)) is not None:
+            return edited.config, saved, edited
+        if self._file.is_file():  # a fifo would hold the thread up
             try:
-                return load_config(self._file), files.sha256(self._file)
+                file_sha256 = files.sha256(self._file)
+                return load_file(self._file, raw=kept.damaged(self._file)), file_sha256, None
             except (OSError, BadInput):
                 pass
-        return self._config, self._memory.saved.file_sha256
+        return self._config, saved, None
 
     # --- what is found, and what is asked for --------------------------------------------------------------------
 
@@ -145,7 +166,7 @@ class Weakened:
         return self._stands("command", found, before, after, signers=signers, waits_ns=waits_ns, in_effect=False)
 
     def waiting(self) -> list[Standing]:
-        return [each for each in self._memory.saved.standing if not each.in_effect]
+        return [each for each in self._memory.saved.standing if not each.in_effect and each.by == "command"]
 
     def withdraw(self, but: str) -> None:
         """Another configuration than `but` is wanted now: what waited for the others never comes."""
@@ -160,10 +181,11 @@ class Weakened:
         """No delay keeps it back any more."""
         return not any(each.after == after and each.waits_ns > 0 for each in self.waiting())
 
-    def granting(self, sha256: str) -> None:
-        """This configuration is about to be put in the place of the one in force, by a command."""
+    def granting(self, sha256: str, file: Path, data: bytes) -> None:
+        """This configuration is about to be put in the place of the one in force, by a command. `data`: as a file."""
         if self._memory.saved.granted != sha256:
             self._memory.write(granted=sha256)
+        kept.grant(file, data)
 
     def _stands(self, by: By, found: list[Weakening], before: str, after: str, **more: Any) -> Standing:
         codes = sorted({each.code for each in found})
@@ -175,7 +197,7 @@ class Weakened:
                 before,
                 after,
                 what,
-                by != "command",
+                more.get("in_effect", True),
             ):
                 return each
         # With the log's size in it: what was signed to confirm one is good for no later one of the same kind.
@@ -186,7 +208,7 @@ class Weakened:
             id=name, at=at, by=by, codes=codes, what=what, before=before, after=after, **more
         )  # fmt: skip
         log.warning("weakened: %s by %s: %s", made.id, by, "; ".join(what))
-        self._leaf(made, "asked" if by == "command" else "found", made.signers)
+        self._leaf(made, "asked" if by == "command" else "found" if made.in_effect else "held", made.signers)
         if len(standing) < MOST_STANDING:  # more than anybody reads; each has its leaf
             self._memory.write(standing=[*standing, made])
             self._tell()
@@ -200,7 +222,8 @@ class Weakened:
         if found is None:
             return f"{name} is confirmed"
         if not found.in_effect:
-            raise CommandFault("weakening_waits", f"{name} is not in effect yet: `cancel` takes it back")
+            text = "nor will it be: `cancel` ends its alert" if found.by == "file" else "`cancel` takes it back"
+            raise CommandFault("weakening_waits", f"{name} is not in effect yet, {text}")
         its_own = found.by == AUTHORITY == by.role  # also where it was found in a list that the authority has signed
         if its_own or any(each.endswith(f" {by.key}") for each in found.signers):
             raise CommandFault("weakening_signer", f"{name} was signed with this key: somebody else has to confirm it")

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who edits unit.toml on a unit with people: no service acts by what weakens, whichever starts first and next."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+import config_file
+from attack_house import House, a_weaker
+from card_rig import Card
+from linetap import cli
+from linetap.capture.lineaudio import LineAudio
+from linetap.config import Config, load_config
+from linetap.config.schema import Broker, RetentionClass, Smdr
+from linetap.durable import kept
+from linetap.evidence import keys
+from linetap.ring.layout import SLOT_FRAMES
+
+_SHORTER = [RetentionClass(name="standard", days=59), RetentionClass(name="marked", days=180)]
+WEAKER: list[tuple[str, str, dict[str, Any]]] = [
+    ("line_exempt", "line", {"exempt": True}),
+    ("retention_shorter", "retention", {"classes": _SHORTER}),
+    ("retention_clock", "retention", {"largest_gap_days": 365}),
+    ("internal_wider", "recording", {"internal_pattern": ".*"}),
+    ("record_unannounced", "recording", {"on_notice_failure": "record_and_flag"}),
+    ("record_emergency", "recording", {"record_emergency": True}),
+    ("storage", "storage", {"reserve_mb": 1 << 19}),
+    ("paths", "", {"vault": "/nowhere"}),
+    ("paths", "", {"notices": "/nowhere"}),
+    ("keys", "keys", {"custodians": ["age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"]}),
+    ("keys", "keys", {"authority": keys.public_line(keys.new_unit_key().public_key())}),
+]  # fmt: skip
+
+
+@pytest.fixture
+def unit(run_dir: Path) -> House:
+    unit = House(run_dir)
+    unit.look()
+    return unit
+
+
+def edited(unit: House, part: str, changes: dict[str, Any]) -> Config:
+    """By hand, on the unit."""
+    new = unit.with_(part, **changes) if part else msgspec.structs.replace(unit.config, **changes)
+    config_file.write(unit.file, new)
+    return new
+
+
+@pytest.mark.parametrize(("code", "part", "changes"), WEAKER, ids=[code for code, _, _ in WEAKER])
+def test_no_service_acts_by_an_edit_that_weakens(unit: House, code: str, part: str, changes: dict[str, Any]) -> None:
+    before = unit.config
+    edited(unit, part, changes)
+    assert load_config(unit.file) == before, "whoever starts before the recorder has looked"
+    unit.look()
+    assert load_config(unit.file) == before
+    unit.restart(boot=True)
+    unit.look()
+    assert unit.config == before, "and at every start"
+    (stands,) = unit.standing
+    assert (stands.by, stands.in_effect) == ("file", False)
+    assert code in stands.codes
+    assert unit.steps() == ["held"], "once"
+    unit.file.write_text(config_file.text(before))
+    unit.look()
+    assert unit.standing, "it was tried: somebody has to have seen that"
+    assert unit.say("confirm", stands.id, "privacy").code == "weakening_waits"
+    assert unit.say("cancel", stands.id, "operator").code == "command_role"
+    assert unit.say("cancel", stands.id, "privacy").done
+    assert not unit.standing
+
+
+def test_the_line_that_was_made_exempt_is_in_the_ring(unit: House) -> None:
+    """Capture starts by the same way as all, and what it writes of the line is the line's."""
+    edited(unit, "line", {"exempt": True})
+    config = load_config(unit.file)
+    card = config.card[0]
+    sound = np.full((SLOT_FRAMES * card.rate_hz // 8000, card.channels), 1000, "<i2").tobytes()
+    written = LineAudio(card, config.lines_of(card.number)).period(sound)
+    assert written.any(axis=1).all(), "no line is zeros"
+
+
+def test_a_line_that_is_gone_from_the_file_is_there(unit: House) -> None:
+    first, *others = unit.config.line
+    config_file.write(unit.file, msgspec.structs.replace(unit.config, line=others))
+    assert first in load_config(unit.file).line
+
+
+def test_what_does_not_weaken_counts_at_once_and_may_not_be_taken_back(unit: House) -> None:
+    strong = unit.config
+    stronger = edited(unit, "retention", {"classes": [msgspec.structs.replace(each, days=each.days + 40)
+                                                      for each in strong.retention.classes]})  # fmt: skip
+    assert load_config(unit.file) == stronger
+    unit.look()
+    config_file.write(unit.file, strong)
+    assert load_config(unit.file) == stronger, "the shorter one was in force once: it is no longer"
+
+
+@pytest.mark.parametrize("part", ["broker", "card", "wires", "port"])
+def test_what_a_person_at_the_unit_changes_counts_at_once_and_is_shown(unit: House, part: str) -> None:
+    """A codec that died at night is replaced by another kind, and the desk may have moved."""
+    config = unit.config
+    new = {
+        "broker": lambda: msgspec.structs.replace(config, broker=Broker(host="127.0.0.1", port=1884)),
+        "card": lambda: msgspec.structs.replace(config, card=[msgspec.structs.replace(config.card[0], ring_s=240)]),
+        "wires": lambda: msgspec.structs.replace(
+            config, line=[msgspec.structs.replace(each, channel=3 - each.channel) for each in config.line]
+        ),
+        "port": lambda: msgspec.structs.replace(config, smdr=Smdr(port="/dev/ttyS7")),
+    }[part]()
+    config_file.write(unit.file, new)
+    assert load_config(unit.file) == new
+    unit.look()
+    (stands,) = unit.standing
+    assert (stands.by, stands.in_effect) == ("file", True)
+    config_file.write(unit.file, msgspec.structs.replace(new, line=new.line[1:]))
+    assert load_config(unit.file) == new, "with it nothing else comes in"
+
+
+@pytest.mark.parametrize("how", ["fifo", "giant", "no toml", "not utf-8", "another key"])
+def test_what_no_service_can_use_stops_none(unit: House, how: str) -> None:
+    before, text = unit.config, unit.file.read_bytes()
+    unit.file.unlink()
+    match how:
+        case "fifo":
+            os.mkfifo(unit.file)
+        case "giant":
+            with unit.file.open("wb") as file:
+                file.truncate(1 << 40)
+        case "no toml":
+            unit.file.write_bytes(b"[[[")
+        case "not utf-8":
+            unit.file.write_bytes(b"\xff\xfe")
+        case "another key":
+            unit.file.write_bytes(b"listen = true\n" + text)
+    assert load_config(unit.file) == before
+    unit.look()
+    assert [(each.codes, each.in_effect) for each in unit.standing] == [(["file_unusable"], False)]
+
+
+def test_two_who_sign_the_very_edit_put_it_in_effect(unit: House) -> None:
+    new = edited(unit, "line", {"exempt": True})
+    unit.look()
+    assert unit.ask(new, "operator").code == "config_weakens"
+    assert unit.ask(new, "operator", "vault").done
+    unit.quietly()
+    assert load_config(unit.file) == new
+    unit.restart()
+    unit.look()
+    assert unit.config == new
+    assert [(each.by, each.in_effect) for each in unit.standing] == [("file", False), ("command", True)]
+    assert not load_config(unit.file.with_name("unit.toml.previous")).line[0].exempt, "what was in force, not the edit"
+
+
+def test_without_people_who_could_sign_an_edit_counts_as_before(run_dir: Path) -> None:
+    """Nobody could ever put it in effect: a unit without roles, or whose roles have no second person."""
+    unit = House(run_dir)
+    unit.roles_are(2, "operator", "desk")
+    unit.look()
+    new = edited(unit, "line", {"exempt": True})
+    assert load_config(unit.file) == new
+    unit.look()
+    assert ("file", ["line_exempt"], True) in [(each.by, each.codes, each.in_effect) for each in unit.standing]
+
+
+def test_a_copy_of_an_earlier_version_holds_nothing(unit: House) -> None:
+    """It said nothing of that; the first look of this version's recorder makes it say so."""
+    place = kept.kept_of(unit.file)
+    place.unlink()
+    kept.keep(unit.file)
+    new = edited(unit, "line", {"exempt": True})
+    assert load_config(unit.file) == new
+
+
+def test_a_time_and_an_inode_that_were_put_back_hide_no_edit(unit: House) -> None:
+    """The same inode and time with other bytes is damage to this unit, and damage counts for nothing either."""
+    before, found = unit.config, unit.file.stat()
+    text = config_file.text(a_weaker(unit)).encode()
+    with unit.file.open("r+b") as file:
+        file.truncate(0)
+        file.write(text)
+    os.utime(unit.file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert load_config(unit.file) == before
+
+
+def test_a_folder_in_its_place_is_set_aside(unit: House) -> None:
+    before = unit.config
+    unit.file.unlink()
+    unit.file.mkdir()
+    assert load_config(unit.file) == before
+    unit.look()
+    assert unit.file.is_file()
+
+
+def test_whoever_verifies_is_told_of_no_weakening(unit: House, capsys: pytest.CaptureFixture[str]) -> None:
+    edited(unit, "line", {"exempt": True})
+    unit.look()
+    unit.log.publish()
+    unit.outbox.close()
+    cli.main(["verify", str(unit.vault), "--signers", str(unit.file.with_name("allowed_signers"))])
+    assert "weakened by" not in capsys.readouterr().out, "nothing was"
+
+
+def test_who_looks_at_the_file_is_told_and_an_order_of_the_authority_is_no_edit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What no command changes comes by the card."""
+    card = Card.of_authority(tmp_path)
+    assert (card.pack(), card.start()) == (0, 0)
+    file = card.home / "unit.toml"
+    kept.keep(file, binds=True)  # as the recorder does
+    file.write_text(file.read_text().replace("largest_gap_days = 7", "largest_gap_days = 365"))
+    assert cli.main(["config", "check", str(file)]) == 0
+    said = capsys.readouterr().err
+    assert "not in force" in said
+    assert "retention.largest_gap_days: 7 -> 365" in said
+    assert load_config(file).retention.largest_gap_days == 7
+    card.configure(old="largest_gap_days = 7", new="largest_gap_days = 30")
+    time.sleep(0.01)  # an order is younger than the last by its milliseconds
+    assert (card.pack(*card.key), card.start()) == (0, 0)
+    assert load_config(file).retention.largest_gap_days == 30
