@@ -69,6 +69,33 @@ def test_a_backdated_call(unit: Site, logged_at: str, capsys: pytest.CaptureFixt
     assert "[witnessed_late]" in said(capsys)
 
 
+def test_within_the_policys_day_the_verdict_says_how_far_back(
+    unit: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is good, as an honest one is that waited for a line; whoever reads the verdict knows what that is worth."""
+    monkeypatch.setenv("HOME", str(unit.root / "home"))
+    unit.at("2026-11-26T03:00:00.000Z")
+    call = unit.call(FORGED, "2026-11-25T10:01:00.000Z")
+    assert unit.carry() == 0
+    said(capsys)
+    note = "first witnessed 17.0 h after the end it says; who has the unit's key could date one back so far\n"
+    assert unit.verify() == 0
+    told = said(capsys)
+    assert told.count("first witnessed") == 1, "the honest ones were seen within the hour"
+    assert f"?    {FORGED}: {note}" in told
+    rules = ["--signers", str(unit.rig.signers_file), f"--policy={unit.root / 'policy'}"]
+    heads = f"--heads={unit.heads}"
+    assert main(["verify", str(call), *rules, heads]) == 0
+    assert note in said(capsys)
+    output = unit.root / "inner.age"
+    assert main(["unwrap", str(call), "--identity", str(unit.rig.epoch_file), *rules, heads, "-o", str(output)]) == 0
+    assert "first witnessed 17.0 h after" in capsys.readouterr().err
+    assert main(["bundle", str(call), *rules, heads, "-o", str(unit.root / "case.zip")]) == 0
+    said(capsys)
+    assert main(["verify", str(unit.root / "case.zip"), *rules]) == 0
+    assert f"{FORGED}: {note}" in said(capsys)
+
+
 @pytest.mark.parametrize(
     ("times", "code"),
     [

@@ -18,6 +18,7 @@ from linetap.desk import amended, callfolder, callproof, stockage
 from linetap.desk.callproof import Basis
 from linetap.desk.release.wrapped import require_wrapped
 from linetap.desk.verify import verify_call
+from linetap.desk.witnessing import judge
 from linetap.desk.witnessing.judge import NO_POLICY, NOBODY
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing, group, members, ofcall, sealed, sshsig, unitnames
@@ -166,7 +167,9 @@ def _witnessed(call_dir: Path, record: CallRecord, close: Closing | None, basis:
     seen, problem = callproof.witnessed(call_dir, record, close, basis)
     if problem is not None and basis.rules.required:
         raise NotReleased(problem.code, f"{call_dir}: not opened: {problem.text}")
-    return NOBODY if seen is None else seen.text
+    if seen is None:
+        return NOBODY
+    return "; ".join([seen.text, *(judge.late(seen, max(judge.moments(record))) if problem is None else [])])
 
 
 def _bytes(folder: Path, name: str) -> bytes:

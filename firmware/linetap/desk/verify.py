@@ -23,7 +23,7 @@ from linetap.desk.vaultfiles.named import Named
 from linetap.desk.vaultfiles.tree import TreeCheck
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.verifylog import MOST_PROBLEMS, LogCheck
-from linetap.desk.witnessing import options
+from linetap.desk.witnessing import judge, options
 from linetap.desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import age, closing, keys, sealed, sshsig, unitlog
@@ -182,7 +182,8 @@ def _call_and_witnesses(path: Path, signers: list[Signer] | None, rules: Rules) 
         problem = Problem(error.code if isinstance(error, Refusal) else NOT_WITNESSED, f"{NOBODY}: {error}")
     problems = [] if problem is None or not rules.required else [problem]
     name = f"witness: {NOBODY if seen is None else seen.text}"
-    yield Verdict(name, trusted=seen is not None, problems=problems, counts=rules.required)
+    notes = judge.late(seen, max(judge.moments(call.record))) if seen is not None and problem is None else []
+    yield Verdict(name, trusted=seen is not None, problems=problems, counts=rules.required, notes=notes)
 
 
 def _collect(verdict: Verdict, problems: Iterator[Problem]) -> None:

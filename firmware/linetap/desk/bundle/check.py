@@ -22,7 +22,7 @@ from linetap.desk.tsa import TOKEN_SUFFIX
 from linetap.desk.verdict import Problem, Verdict
 from linetap.desk.verify import verify_call
 from linetap.desk.wav import header
-from linetap.desk.witnessing import prove
+from linetap.desk.witnessing import judge, prove
 from linetap.desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import hold, keys, sealed
@@ -95,6 +95,8 @@ def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
         seen, problem = prove.call_against(rules, call.witnessed, call.line, call.close.at, call.record, signers)
         if problem is not None and (rules.required or problem.code != NOT_WITNESSED):
             verdict.problems.append(problem)
+        elif problem is None:
+            verdict.notes += [f"{call_id}: {note}" for note in judge.late(seen, max(judge.moments(call.record)))]
         verdict.counts = rules.required or bool(verdict.problems)
         verdict.name += f"; {call_id}: {NOBODY if seen is None else seen.text}"
     return verdict

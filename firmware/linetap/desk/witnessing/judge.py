@@ -32,6 +32,7 @@ NAMESPACE = "linetap-checkpoint"
 CLOSES = "linetap-closes"  # the keeper of the other tree, that of a log's closes alone (linetap sigsum)
 WITHIN_S = 24 * 3600.0  # from a call's end to its first witnessed checkpoint: so far back a thief could date one
 LONGEST_CALL_S = 4 * 3600.0 + 900.0
+LATE_S = 3600.0  # rounds are every five minutes: whatever was seen for the first time so much later is named
 SLACK_S = 600.0  # between the clocks of unit and witness
 NOT_WITNESSED, NOBODY, NO_POLICY = "not_witnessed", "not witnessed", "not witnessed (no --policy)"
 _S = 1_000_000_000
@@ -187,6 +188,15 @@ def against(rules: Rules, seen: Seen | None, said_ns: Sequence[int], closed_ns: 
             return Problem("witnessed_late", f"says that it {what} at {said}, and nothing of it was there before "
                            f"{_day(since_ns)}: {seen.text}; more than {rules.within_s / 3600:g} h")  # fmt: skip
     return None
+
+
+def late(seen: Seen | None, ended_ns: int) -> list[str]:
+    """Of a call that nothing stands against, how far back it may have been dated all the same: whoever has the unit's
+    key can do that by as much as a policy allows between a call and its first witness."""
+    if seen is None or seen.since_s is None or seen.since_s * _S - ended_ns < LATE_S * _S:
+        return []
+    hours = (seen.since_s * _S - ended_ns) / (3600 * _S)
+    return [f"first witnessed {hours:.1f} h after the end it says; who has the unit's key could date one back so far"]
 
 
 def against_destruction(seen: Seen | None, at_ns: int) -> Problem | None:

@@ -74,7 +74,7 @@ class LogWitness:
         return self._heads.newest
 
     def problems_of(self, call: Verdict) -> Iterator[Problem]:
-        """What stands against a call under the policy."""
+        """What stands against a call under the policy; where nothing does, it has a note of what may all the same."""
         if not self._rules.required or call.name not in self._closed:
             return  # that the log does not know it is for the log's own check to say
         index, closed_ns = self._closed[call.name]
@@ -86,9 +86,12 @@ class LogWitness:
         if call.counted is not None:  # what it says instead of what its clock said
             said_ns = [round(call.counted.timestamp()) * NS_PER_S]
             closed_ns = said_ns[0]
-        found = judge.against(self._rules, self._first_over(index), said_ns, closed_ns)
+        seen = self._first_over(index)
+        found = judge.against(self._rules, seen, said_ns, closed_ns)
         if found is not None:
             yield found
+        else:
+            call.notes.extend(judge.late(seen, max(said_ns)))
 
     def verdict(self) -> Verdict:
         """The verdict of its own. It counts under a policy alone."""
