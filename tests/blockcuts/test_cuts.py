@@ -73,10 +73,11 @@ def _many(
         folder = tmp_path / str(seed)
         folder.mkdir()
         lived, more = live(folder, seed, wanted - done)
+        known = len(trials.faults)
         trials.of(lived, lambda number: kinds[number % len(kinds)])
         done += more
         shutil.rmtree(folder)
-        print(f"life {seed}: {done} of {wanted}, {len(trials.faults)} faults", flush=True)
+        print(f"life {seed}: {done} of {wanted}, {len(trials.faults)} faults", *trials.faults[known:], sep="\n", flush=True)
     print(f"\n{trials}")
     for name, row in sorted(trials.rows.items()):
         count = {kind: len(texts) for kind, texts in row.faults.items()}
