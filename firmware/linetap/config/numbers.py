@@ -142,6 +142,7 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     longer_max_ms: int = 400  # ours: by so much a syllable makes a burst longer
     cut_sure_ms: int = 280  # ours: so long nothing may follow it
     cut_silent_ms: int = 900  # ours: ... and so long where nobody speaks: a busy tone may begin half a second later
+    stands_db: float = 10.0  # ours: so far below a burst is what is silence beside it
     late_ms: int = 250  # ours: a burst that has not begun so long after its time does not come
     group_gap_ms: int = 800  # ours: bursts nearer to each other are one ring (0.4/0.2/0.4/2 s) or a busy tone
     busy_bursts: int = 4  # ours: so many in one group are a busy tone
@@ -162,6 +163,11 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     jingle_max_ms: int = 6000  # ours: longer is a colour ring, and its end alone says something
     speech_after_music_ms: int = 700  # ours
     silence_after_music_ms: int = 2500  # ours: the pause before a song begins anew is shorter (memory)
+    hush_db: float = 18.0  # ours, bench day: so far below its mean falls what takes music away, and music itself never
+    hush_ms: int = 200  # ours: ... for so long
+    hush_voice_ms: int = 480  # ours: of what is heard behind it, to be told from music by its notes
+    hush_notes: float = 0.8  # ours, bench day: of half a second, voices 0.75 at most, 92 % of music without one more
+    hush_word_ms: int = 1500  # ours: a hush with no more than a word in it is no pause of the song
     speech_at_once_ms: int = 640  # ours: of numbers that answer without ringback
     speech_with_channel_ms: int = 320  # ours: "yes?"
     channel_settled_ms: int = 2000  # ours: of a voice sooner than that the change may be of dialling

@@ -18,6 +18,7 @@ from linetap.recorder.calls.evidence.look import SPAN, first_look, look
 from linetap.recorder.calls.nearend import learn_near_end
 from linetap.recorder.calls.policy import kind_of_number
 from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.sound.notes import kept_notes
 from linetap.records import AnswerConfidence, AnsweredBy
 from linetap.ring import RATE_HZ
 
@@ -103,11 +104,20 @@ def look_closer(line: LineContext, event: Event) -> None:
         evidence.lose_sight()
         return
     evidence.follow(look(stretch.samples, event.at, numbers), line.profile.tone, numbers)
+    if (behind := evidence.behind_hush(event.at, numbers)) is not None:
+        notes = _notes(line, behind.start, behind.end)
+        music = _notes(line, behind.hush - RATE_HZ, behind.hush)
+        evidence.weigh(behind, notes, music is None or music < numbers.hush_notes, numbers)
     if event.at - line.open_last(event.at) <= (line.profile.lift_debounce_ms + 1) * FRAMES_PER_MS:
         return  # a flash, a pulse or the call's end: which, is known in a moment
     if call.given_up or (verdict := evidence.judge(event.at, _dialled(line), numbers)) is None:
         return
     answer(line, Event(event.known, "look", verdict.at), verdict.by, verdict.confidence, verdict.evidence)
+
+
+def _notes(line: LineContext, first: int, end: int) -> float | None:
+    heard = line.around.audio.stretch(line.config.number, first, end)
+    return None if heard.gaps else kept_notes(heard.samples)
 
 
 def by_polarity(line: LineContext, event: Event) -> None:

@@ -20,6 +20,7 @@ from linetap.ring import RATE_HZ
 _PER_MS = RATE_HZ // 1000
 _VOWEL = 3  # windows
 _HISTORY = 8  # bursts that are remembered
+_BEFORE = 4  # windows: 80 ms that the burst's own first one does not reach, and more
 
 
 class Burst(msgspec.Struct, frozen=True, array_like=True):
@@ -45,6 +46,8 @@ class Run(msgspec.Struct):
     windows: int = 1
     pure: int = 1  # windows with nothing else in them
     missed: int = 0
+    from_quiet: bool = False  # nothing was heard before it, nor ...
+    to_quiet: bool = False  # ... since
 
 
 class Bursts(msgspec.Struct):
@@ -64,11 +67,14 @@ class Bursts(msgspec.Struct):
     cut_at: int | None = None  # the last burst ended before its time, here
     other_at: int | None = None  # another tone has been heard since the last burst
     busy: bool = False  # what is heard is no ringback: too fast
+    stood: bool = False  # one of them had silence before it and behind: it is no note of a song
+    before: list[float] = []  # the last windows, dBm0
 
     @property
     def rings(self) -> bool:
         """It is a ringback, and when its next burst is due is known."""
-        return not self.busy and bool(self.heard) and (self.period > 0 or bool(self.prior))
+        known = bool(self.prior) or (self.period > 0 and self.stood)
+        return not self.busy and bool(self.heard) and known
 
     @property
     def last_end(self) -> int | None:
@@ -82,10 +88,12 @@ class Bursts(msgspec.Struct):
         """The tone that is followed is no higher than those of call progress: a beep, or one of an information tone."""
         return bool(self.lines) and self.lines[-1] * BIN_HZ < numbers.beep_hz
 
-    @property
-    def lone_end(self) -> int | None:
+    def lone_end(self, numbers: AnswerNumbers) -> int | None:
         """Where a tone ended that may have been the first ring of one that nobody knows."""
-        return self.heard[-1].end if self.heard and not self.busy and not self.rings and self.run is None else None
+        if not self.heard or self.busy or self.rings or self.run is not None or not self.stood:
+            return None
+        longest = max(burst.end - burst.start for burst in self.heard)
+        return self.heard[-1].end if longest >= numbers.ring_burst_min_ms * _PER_MS else None
 
     def toned_at(self, now: int, within: int) -> bool:
         """A tone is on, or was not long ago: it may yet turn out to be a busy tone."""
@@ -119,6 +127,7 @@ class Bursts(msgspec.Struct):
         self._follow_fresh(window, shapes, numbers)
         if not self.lines:
             self._follow_covered(window, shapes, numbers)
+        self.before = [*self.before, window.dbm0][-_BEFORE:]
 
     def missing(self, now: int, numbers: AnswerNumbers) -> Missing | None:
         """`now`: up to where the line was looked at."""
@@ -158,7 +167,9 @@ class Bursts(msgspec.Struct):
         at = len(self.heard)
         if self.pattern:
             of = self.pattern[at % len(self.pattern)]
-            return of.end - of.start
+            # Of the ring that has just ended, too: talk over the one before made that one longer.
+            now = self.heard[0] if at == len(self.pattern) and self.groups > 1 else of
+            return min(of.end - of.start, now.end - now.start)
         if self.prior:
             return self.prior[0] * _PER_MS
         return max((each.end - each.start for each in self.heard), default=0) if self.groups == 1 else 0
@@ -169,13 +180,15 @@ class Bursts(msgspec.Struct):
         if there >= self.level - numbers.present_db:
             if run is None:
                 run = self.run = Run(window.at, window.at, there, self.lines, pure=0, windows=0)
-            run.last, run.missed = window.at, 0
+                run.from_quiet = self._was_quiet(there, numbers)
+            run.last, run.missed, run.to_quiet = window.at, 0, False
             run.windows += 1
             if window.lines:
                 run.pure += 1
                 run.dbm0 += (there - run.dbm0) / run.pure
         elif run is not None:
             run.missed += 1
+            run.to_quiet |= window.dbm0 <= self.level - numbers.stands_db
             if run.missed * HALF >= numbers.absent_ms * _PER_MS:
                 self.run = None
                 self._close(Burst(run.start, run.last), run, numbers)
@@ -199,6 +212,9 @@ class Bursts(msgspec.Struct):
         covered = length >= least and length >= numbers.covered_ms * _PER_MS
         if not covered and not (pure and (length >= least or (on_time and short and length >= seen))):
             return
+        if self._rang_whole(burst, numbers):
+            return  # a voice behind the one burst of a ring
+        self.stood |= run.from_quiet and run.to_quiet
         if not self.groups and self.prior and length > self.prior[0] * _PER_MS * (1 + numbers.length_tolerance):
             self.prior = ()  # these frequencies, and another cadence
         if pure:
@@ -210,6 +226,14 @@ class Bursts(msgspec.Struct):
         self._take(burst, numbers)
         self.cut_at = burst.end if short and on_time else None
         self.other_at = None
+
+    def _rang_whole(self, burst: Burst, numbers: AnswerNumbers) -> bool:
+        """The profile's ringback has rung in the length that it has there, and `burst` is too near to be the next."""
+        if not self.prior or len(self.heard) != 1:
+            return False
+        near = burst.start - self.heard[0].end <= numbers.group_gap_ms * _PER_MS
+        length_ms = (self.heard[0].end - self.heard[0].start) / _PER_MS
+        return near and abs(length_ms - self.prior[0]) <= self.prior[0] * numbers.length_tolerance
 
     def _take(self, burst: Burst, numbers: AnswerNumbers) -> None:
         if self.heard and burst.start - self.heard[-1].end <= numbers.group_gap_ms * _PER_MS:
@@ -230,6 +254,10 @@ class Bursts(msgspec.Struct):
         if self.groups == 1 and self.prior:
             # It may have been joined in its midst, so that its start says nothing.
             period = max(period, burst.start - whole[-1].end + self.prior[0] * _PER_MS)
+        if self.groups == 1 and self.prior:
+            usual = sum(self.prior) * _PER_MS
+            off = abs(period - usual) - numbers.late_ms * _PER_MS
+            self.prior = self.prior if off <= usual * numbers.length_tolerance else ()
         ring = low <= period <= high and longest >= numbers.ring_burst_min_ms * _PER_MS and len(whole) <= 3
         self.pattern = self._shortest(whole) if ring else []
         if self.groups > 1 and abs(period - self.period) <= numbers.late_ms * _PER_MS:
@@ -253,7 +281,9 @@ class Bursts(msgspec.Struct):
                     self.fresh = None
             return
         if run is None or not _goes_on(run, window, numbers):
-            self.fresh = Run(window.at, window.at, within(window, widened(list(window.lines))), list(window.lines))
+            there = within(window, widened(list(window.lines)))
+            quiet = self._was_quiet(there, numbers)
+            self.fresh = Run(window.at, window.at, there, list(window.lines), from_quiet=quiet)
             return
         run.last, run.missed = window.at, 0
         run.windows += 1
@@ -266,6 +296,9 @@ class Bursts(msgspec.Struct):
                 self.other_at = run.start if self.other_at is None else self.other_at
             else:
                 self._begin(run, shapes, numbers)
+
+    def _was_quiet(self, level: float, numbers: AnswerNumbers) -> bool:
+        return min(self.before, default=level) <= level - numbers.stands_db
 
     def _is_followed(self, window: Window) -> bool:
         near = set(widened(self.lines))
@@ -302,6 +335,7 @@ class Bursts(msgspec.Struct):
         ringback = (shape for shape in shapes if _is_ringback(shape))
         self.prior = next((shape.cadence_ms for shape in ringback if fits(run.lines, shape.hz, numbers)), ())
         self.heard, self.pattern, self.period, self.groups, self.cut_at = [], [], 0, 0, None
+        self.stood = False
 
 
 def _is_ringback(shape: ToneShape) -> bool:

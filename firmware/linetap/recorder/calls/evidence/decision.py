@@ -14,6 +14,7 @@ import msgspec
 
 from linetap.config.numbers import AnswerNumbers, ToneShape
 from linetap.recorder.calls.evidence.bursts import Bursts, Missing
+from linetap.recorder.calls.evidence.hush import Behind, Hush
 from linetap.recorder.calls.evidence.look import HALF, Window
 from linetap.recorder.calls.evidence.stretches import Speech
 from linetap.records import AnswerConfidence, AnsweredBy
@@ -67,6 +68,7 @@ class Evidence(msgspec.Struct):
     sit_part_at: int | None = None  # two of its three tones: a voice has to follow soon
     beats: int = 0  # so many bursts in a row of a cadence too fast to be ringback
     beat_at: int | None = None  # the last one
+    hush: Hush | None = None  # of the music that is heard now
     faint: Faint | None = None  # music that began too quietly to be the far end's
     channel_at: int | None = None  # the far channel was another from here on
 
@@ -88,7 +90,11 @@ class Evidence(msgspec.Struct):
         if self.sound == "music" and text != "music":
             self.music_until = at
             self.music_ms += max(0, at - self.sound_at) // _PER_MS
+            self.hush = None
+            if not self.bursts.stood:
+                self.bursts = Bursts()  # they were notes
         if text == "music":
+            self.hush = Hush() if self.sound != "music" else self.hush
             self.music_from = at if self.music_from is None else self.music_from
             self.music_until = None
             self.speech.forget()
@@ -125,12 +131,29 @@ class Evidence(msgspec.Struct):
             last = self.bursts.last_end
             self.bursts.follow(window, shapes, numbers)
             if self.bursts.last_end != last:
-                self.speech.forget()  # what was said while it rang is no answer
+                if self.bursts.rings or self.bursts.stood:
+                    self.speech.forget()  # what was said while it rang is no answer
                 self._rang(shapes, numbers)
             toned = bool(window.lines) and self.bursts.in_tone
             self.speech.follow(window, numbers, toned)
+            if self.hush is not None and self.hush.follow(window, numbers):
+                self.speech.forget()  # it was music
             if self.faint is not None and not toned:
                 self._swells(self.faint, window, numbers)
+
+    def behind_hush(self, now: int, numbers: AnswerNumbers) -> Behind | None:
+        """What is heard behind a hush in the music and has to be weighed."""
+        return None if self.hush is None else self.hush.behind(now, numbers)
+
+    def weigh(self, behind: Behind, notes: float | None, sung: bool, numbers: AnswerNumbers) -> None:
+        if self.hush is not None and self.hush.weigh(behind, notes, sung, numbers):
+            self._spoken(behind.start, self.hush)
+
+    def _spoken(self, start: int, hush: Hush) -> None:
+        """A voice behind the hush, or a word in it."""
+        self.heard("speech", start)
+        self.music_until = hush.at
+        self.speech.first = start if self.speech.first is None else self.speech.first
 
     def _rang(self, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
         """Two tones that beat sound like music for a while: a ringback of long bursts is none."""
@@ -170,6 +193,8 @@ class Evidence(msgspec.Struct):
                 return None
         if self.sit and not (self.sit_part_at is not None and dialled.number == "at_once"):  # a company's chime
             return None
+        if self.hush is not None and (word := self.hush.spoken(now, numbers)) is not None:
+            self._spoken(word, self.hush)
         if self.sound == "music" and self.music_from is None:  # it was taken for music since the digits
             self.music_from = self.sound_at = now
         if self.music_from is not None:
@@ -287,6 +312,8 @@ class Evidence(msgspec.Struct):
         if dialled.number == "unfinished":
             return None
         first = speech.first
+        named = self.sound in ("speech", "announcement")  # by the ears, which want half a second of it
+        enough = numbers.speech_with_channel_ms if named else numbers.speech_at_once_ms
         at_once = dialled.number in ("at_once", "hotline") and now >= since + numbers.polarity_after_digit_ms * _PER_MS
         if first is not None and at_once and speech.loud_ms >= numbers.speech_at_once_ms:
             sure: AnswerConfidence = "high" if dialled.number == "at_once" else "low"
@@ -294,14 +321,17 @@ class Evidence(msgspec.Struct):
         if first is not None and self._came_with_a_channel(first, since, numbers):
             return Verdict(first, "sound", "high", ("no_ringback", "channel", self.sound or "voice"))
         late = first is not None and first >= since + numbers.network_speaks_ms * _PER_MS
-        if first is not None and late and speech.loud_ms >= numbers.speech_at_once_ms:
+        if first is not None and late and speech.loud_ms >= enough:
             return Verdict(first, "sound", "low", ("no_ringback", "silence", self.sound or "voice"))
         if self.sound == "announcement" and dialled.number in ("ordinary", "unheard"):
             self.network = True
             return None
-        lone = self.bursts.lone_end if self.bursts.may_ring(numbers) else None
-        if first is not None and lone is not None and first > lone and speech.loud_ms >= numbers.speech_at_once_ms:
-            return Verdict(first, "sound", "low", ("tone", self.sound or "voice"))
+        lone = self.bursts.lone_end(numbers) if self.bursts.may_ring(numbers) else None
+        if first is not None and lone is not None and first > lone:
+            another = self.channel_at is not None and self.channel_at >= lone
+            if another or speech.loud_ms >= enough or speech.turn is not None:
+                channel = ("channel",) if another else ()
+                return Verdict(first, "sound", "low", ("tone", self.sound or "voice", *channel))
         if speech.far_turn is not None and first is not None and not self.bursts.heard:
             return Verdict(first, "sound", "low", ("no_ringback", "two_voices"))
         return None
