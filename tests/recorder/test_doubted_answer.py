@@ -27,6 +27,10 @@ CALLS: dict[str, dict[str, Any]] = {
         "digits": FAR, "progress_s": 30.0, "outcome": "unanswered", "ringback": False,
         "sound": [sound("announcement", at, text=LATE, dbm0=-18.0) for at in (9.0, 17.0)],
     },
+    "a single tone, and the network": {
+        "digits": FAR, "progress_s": 22.0, "outcome": "unanswered", "ringback": False,
+        "sound": [sound("tone", 1.0, hz=[425.0], for_s=1.0, dbm0=-18.0), sound("announcement", 3.0, text=LATE)],
+    },
     "two ends": nothing_rings(12.0, staff_dbm0=-12.0, caller_dbm0=-26.0),
     "two ends, longer than what is held back": nothing_rings(12.0, staff_dbm0=-12.0, caller_dbm0=-26.0, talk_s=42.0),
     "two ends that are alike": nothing_rings(12.0, staff_dbm0=-18.0, caller_dbm0=-18.0),
@@ -42,6 +46,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
     ("name", "proof", "why"),
     [
         ("the network says so late, twice", "early", "answer_unknown"),
+        ("a single tone, and the network", "early", "answer_unknown"),
         ("two ends", "full", ""),
         ("two ends, longer than what is held back", "full", ""),
         ("two ends that are alike", "early", "answer_unknown"),

@@ -20,7 +20,8 @@ LONGEST_S = 30  # behind the notice
 
 
 def doubted(by: AnsweredBy, evidence: tuple[str, ...]) -> bool:
-    return by == "unknown" or (by == "sound" and evidence[:1] == ("no_ringback",))
+    """`tone`: a single one that nobody learnt, and a voice behind it: a first ring, or a network's chime."""
+    return by == "unknown" or (by == "sound" and evidence[:1] in (("no_ringback",), ("tone",)))
 
 
 def dispel(line: LineContext, until: int) -> None:
