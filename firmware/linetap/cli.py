@@ -234,9 +234,12 @@ def _serve(args: argparse.Namespace) -> int:
     try:
         config = load_config(args.config)
     except BadInput as error:
-        if args.command != "panel":
+        if args.command == "panel":
+            return int(import_module("linetap.panel.wrong").run(args.config.absolute(), error))
+        unconfigured = import_module("linetap.unconfigured")
+        if not unconfigured.is_supervised():
             raise
-        return int(import_module("linetap.panel.wrong").run(args.config.absolute(), error))
+        return int(unconfigured.wait(args.command, getattr(args, "card", 1), args.config.absolute(), error))
     if args.command == "capture":
         require_card(config, args.config, args.card)
         return int(_module(COMMANDS["capture"]).run(config, args.card))

@@ -42,6 +42,7 @@ _TAKES_NOTHING = (
     errno.EEXIST,
 )  # of a folder
 STATE_KIND = "state"
+_GONE = b"-"  # SetCredential= of systemd/linetap-recorder.service and of the reporter's
 _MOST_BYTES = 1 << 20  # of a state: 128 lines have 40 kB
 
 log = logging.getLogger("linetap.service")
@@ -227,10 +228,14 @@ def alive(state: ServiceState | None, clock: Clock) -> bool:
 
 
 def credential(path: Path) -> Path:
-    """A secret's file: systemd's copy for this service alone (LoadCredential=), where there is one of that name."""
+    """A secret's file: systemd's copy for this service alone (LoadCredential=), where there is one of that name; what
+    the unit files have systemd put in the place of one that is gone (SetCredential=) is none."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     loaded = Path(folder) / path.name if folder else path
-    return loaded if loaded.exists() else path
+    with contextlib.suppress(OSError), loaded.open("rb") as file:
+        if file.read(2) != _GONE:
+            return loaded
+    return path
 
 
 def start_logging(service: str) -> logging.Logger:

@@ -10,6 +10,7 @@ import pytest
 
 from linetap.clock import SYSTEM, ManualClock, parse_rfc3339
 from linetap.commission import init
+from linetap.durable import broken
 from linetap.evidence import signers, vaultname
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.incarnation import MEMORY, Incarnation
@@ -104,3 +105,16 @@ def test_every_name_that_a_unit_signs_under_stands_in_the_line_that_it_is_entere
     """Lines of units in the field name what units signed then: a new namespace would make each of them a fault."""
     assert set(init.NAMESPACES) == signers.OF_UNITS
     assert vaultname.NAMESPACE in init.NAMESPACES
+
+
+def test_a_memory_that_was_damaged_is_made_anew_before_it_is_needed(unit: Unit) -> None:
+    """By the vault's own document, at the next start: once the vault is lost too, it would be too late."""
+    first = which(unit).name
+    path = unit.folder / MEMORY
+    path.write_bytes(path.read_bytes().replace(b'"count":1', b'"count":0'))
+    assert which(unit).name == first
+    assert f"{unit.folder.name}/{MEMORY}" in broken.names()
+    lose(unit)
+    found = which(unit).document
+    assert found is not None
+    assert (found.number, found.before) == (2, first)

@@ -2,8 +2,8 @@
 """The panel of a unit whose configuration cannot be used: the one thing it then has to show.
 
 Of that file the board alone is looked for, by as much of it as can be read; where even that cannot be, the table of
-pins that lies beside it counts, as `provision` and `config init` lay it. When the file is another one, systemd starts
-the panel anew.
+pins that lies beside it counts, as `provision` and `config init` lay it. Where that is gone too there are no LEDs to
+light, and the state file alone says so. When the file is another one, systemd starts the panel anew.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.board import PanelBoard, panel_of
+from linetap.board import UNIT_LEDS, PanelBoard, panel_of
 from linetap.clock import NS_PER_MS, SYSTEM, Clock
 from linetap.config.load import Source
 from linetap.config.schema import Board, Config
@@ -24,6 +24,7 @@ from linetap.panel.state import Shown
 from linetap.panel.told import state_of
 from linetap.records import Fault
 from linetap.service import START_AGAIN, StateFile, Stop, lock_of, stamp, start_logging
+from linetap.unconfigured import is_supervised
 
 RUN_DIR = "/run/linetap"
 WRONG = Shown("config_wrong", "idle", ("config_wrong",))
@@ -35,26 +36,32 @@ def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
     """Until it is told to stop, or the file is another. `why` again where there is no board to show it on."""
     stop = Stop()
     board, run_dir = _what_can_be_read(file)
+    panel: PanelBoard | None = None
     try:
         panel = panel_of(board, run_dir)
     except LinetapError:
-        raise why from None
+        if not is_supervised():
+            raise why from None
     start_logging("panel")
     log.error("%s: %s", why.code, why)
     with lock_of(run_dir, "panel"):
         try:
             return _show(file, why, panel, stop, StateFile(run_dir, "panel", clock), clock)
         finally:
-            panel.close()
+            if panel is not None:
+                panel.close()
 
 
-def _show(file: Path, why: BadInput, panel: PanelBoard, stop: Stop, state: StateFile, clock: Clock) -> int:
+def _show(file: Path, why: BadInput, panel: PanelBoard | None, stop: Stop, state: StateFile, clock: Clock) -> int:
     blinker, began_ns, was, ticks = Blinker(), clock.monotonic_ns(), stamp(file), 0
     while not stop.requested:
         if stamp(file) != was:
             return START_AGAIN
         leds = blinker.leds(WRONG.patterns, clock.monotonic_ns() // NS_PER_MS)
-        panel.show(leds)
+        if panel is None:
+            leds = dict.fromkeys(UNIT_LEDS, False)
+        else:
+            panel.show(leds)
         ticks += 1
         if state.due():
             told = state_of(WRONG, leds, ticks, began_ns, Fault(why.code, str(why)))

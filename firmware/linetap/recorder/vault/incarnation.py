@@ -72,6 +72,8 @@ class Incarnation:
             self._write(self.document)
         if self.document is None and not self._before(origin).count:
             self._remember(origin, _Before(1, ""))
+        elif self.document is not None and os.path.lexists(self._memory) and _FILE.load(self._memory) is None:
+            self._remember(origin, _Before(max(self.document.number, 1), self.document.vault))  # before it is needed
 
     @property
     def name(self) -> str:

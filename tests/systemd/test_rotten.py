@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bad medium or a hasty hand leaves of a unit's files, under systemd: one bit of each small file is another, the
+configuration is empty or gone, in mid-call too. Nothing dies of it over and over, and each is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+from guest import Guest, guest, until, why_not
+from systemd_rig import (
+    CONFIG,
+    LOG,
+    SERVICES,
+    lay_cable,
+    lost,
+    make_unit,
+    pid_of,
+    record_of,
+    recorded,
+    relays,
+    state_of,
+)
+
+from linetap.evidence import sealed
+from linetap.records import CaptureState, PanelState, RecorderState, ReporterState
+
+SEED, MOST_FILES, LEAST_FILES = 17, 8, 5
+KINDS = {"capture@1": CaptureState, "recorder": RecorderState, "reporter": ReporterState, "panel": PanelState}
+# Line 1 is called again and again.
+SCRIPT = "lines = 2\nduration_s = 900.0\n" + "".join(
+    f'[[call]]\nline = 1\nstart_s = {1.0 + 16 * n}\ndirection = "in"\nrings = 2\ntalk_s = 8.0\n' for n in range(55)
+)
+# Each small file with an envelope, and unit.toml, which has a copy; but those that are a copy or a twin themselves.
+FIND = """
+import os, sys
+for top, _, names in os.walk("/var/lib/linetap"):
+    for name in sorted(names):
+        path = os.path.join(top, name)
+        with open(path, "rb") as file:
+            wrapped = file.read(15) == b'{"linetap_file"'
+        if (wrapped and not name.endswith((".twin", ".kept", ".copy"))) or name == "unit.toml":
+            print(path, os.stat(path).st_size)
+"""
+# As a medium does: not even the time of the file changes.
+FLIP = """
+import os, sys
+path, bit = sys.argv[1], int(sys.argv[2])
+before = os.stat(path)
+with open(path, "r+b") as file:
+    file.seek(bit // 8)
+    byte = file.read(1)[0] ^ 1 << bit % 8
+    file.seek(bit // 8)
+    file.write(bytes([byte]))
+os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+"""
+
+pytestmark = [pytest.mark.skipif(why_not() is not None, reason=str(why_not())), pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def unit() -> Iterator[Guest]:
+    with guest() as made:
+        make_unit(made, SCRIPT)
+        made.boot()
+        lay_cable(made)
+        start(made)
+        yield made
+
+
+def start(unit: Guest) -> None:
+    unit.run("systemctl", "start", "mosquitto.service", "linetap.target", *(f"{name}.service" for name in SERVICES))
+
+
+def stop(unit: Guest) -> None:
+    """As the power does: of what was in RAM nothing is left to the next recorder."""
+    unit.run("systemctl", "stop", "linetap.target", *(f"{name}.service" for name in SERVICES))
+    unit.run("sh", "-c", "rm -f /run/linetap/calls/*.checkpoint /run/linetap/*/*.json")
+
+
+def all_run(unit: Guest) -> bool:
+    return {unit.property(name, "SubState") for name in SERVICES} == {"running"}
+
+
+def restarts(unit: Guest) -> dict[str, str]:
+    return {name: unit.property(name, "NRestarts") for name in SERVICES}
+
+
+def said(unit: Guest, code: str, service: str) -> int:
+    """How often a service has logged it."""
+    text = unit.run(*LOG, "-o", "cat", "-u", f"{service}.service", f"LINETAP_CODE={code}", check=False)
+    return sum(line.startswith(f"{code}: ") for line in text.splitlines())
+
+
+def a_whole_call(unit: Guest) -> None:
+    """One that begins from now on is recorded from its gate to its end."""
+    before = recorded(unit)
+    until(lambda: recorded(unit) not in (None, before), "a call is recorded", 120)
+    record = record_of(unit, str(recorded(unit)))
+    assert (record.ended_by, lost(record)) == ("on_hook", [])
+
+
+def test_one_bit_of_each_of_some_small_files(unit: Guest) -> None:
+    until(lambda: unit.run("find", "/var/lib/linetap/vault", "-name", sealed.SIGNATURE) != "", "a call is sealed")
+    stop(unit)
+    chosen = Random(SEED)
+    found = [line.rsplit(" ", 1) for line in unit.run("python3", "-c", FIND).splitlines()]
+    assert len(found) >= LEAST_FILES, found
+    flipped = {path: int(size) for path, size in found if path == CONFIG}
+    rest = [(path, int(size)) for path, size in found if path not in flipped]
+    flipped |= dict(chosen.sample(rest, min(MOST_FILES, len(rest))))
+    for path, size in flipped.items():
+        unit.run("python3", "-c", FLIP, path, str(chosen.randrange(8 * size)))
+    start(unit)
+    assert all_run(unit)
+    before = restarts(unit)
+    named = {f"{path.split('/')[-2]}/{path.split('/')[-1]}" for path in flipped}
+    check = ("linetap", "check", "--config", "/etc/linetap/unit.toml")
+    until(lambda: all(name in unit.run(*check, check=False) for name in named), f"each is named: {sorted(named)}")
+    a_whole_call(unit)
+    assert all_run(unit)
+    assert restarts(unit) == before
+
+
+@pytest.mark.parametrize("how", ["empty", "gone"])
+def test_without_a_configuration_each_waits_and_says_so_once(unit: Guest, how: str) -> None:
+    if how == "empty":
+        unit.run("sh", "-c", f"cp -p {CONFIG} /tmp/kept.toml; : >{CONFIG}")
+    else:
+        unit.run("mv", "/etc/linetap", "/etc/linetap.away")
+    before = {name: said(unit, "bad_input", name) for name in SERVICES}
+    unit.run("systemctl", "restart", *(f"{name}.service" for name in SERVICES))
+    counted = restarts(unit)
+
+    def says(name: str) -> str | None:
+        fault = state_of(unit, name, KINDS[name]).fault
+        return fault.text if fault is not None else None
+
+    for name in KINDS:
+        until(lambda of=name: "unit.toml" in (says(of) or ""), f"{name} says what is wrong")
+    assert state_of(unit, "panel", PanelState).unit_state == "config_wrong"
+    assert relays(unit) == [0, 0]
+    unit.run("sleep", "7")  # twice as long as a service waits before it looks again
+    assert all_run(unit)
+    assert restarts(unit) == counted, "nobody dies of it"
+    assert {name: said(unit, "bad_input", name) - before[name] for name in SERVICES} == dict.fromkeys(SERVICES, 1)
+    if how == "empty":
+        unit.run("cp", "-p", "/tmp/kept.toml", CONFIG)
+    else:
+        unit.run("mv", "/etc/linetap.away", "/etc/linetap")
+    for name in KINDS:
+        until(lambda of=name: says(of) is None, f"{name} has begun")
+    a_whole_call(unit)
+
+
+def test_a_configuration_that_vanishes_in_mid_call_ends_nothing(unit: Guest) -> None:
+    until(lambda: recorded(unit) is not None, "a call is recorded", 120)
+    call_id, before = str(recorded(unit)), {name: pid_of(unit, name) for name in SERVICES}
+    unit.run("mv", "/etc/linetap", "/etc/linetap.away")
+    record = record_of(unit, call_id)
+    assert (record.ended_by, lost(record)) == ("on_hook", [])
+    a_whole_call(unit)
+    assert {name: pid_of(unit, name) for name in SERVICES} == before
+    unit.run("mv", "/etc/linetap.away", "/etc/linetap")
+
+
+def test_a_key_that_is_gone_is_said_in_one_line_a_start(unit: Guest) -> None:
+    """It names the file and tries again, not three times a second. Where the copy is gone too."""
+    unit.run("sh", "-c", "rm -f /etc/linetap/unit.key.kept; mv /etc/linetap/unit.key /tmp/unit.key")
+    unit.run("systemctl", "restart", "linetap-recorder.service", check=False)
+    text = unit.run("journalctl", "--namespace=+linetap", "-o", "cat", "-u", "linetap-recorder.service")
+    assert "/etc/linetap/unit.key: cannot be read: No such file or directory" in text
+    assert "credentials" not in text.lower()
+    counted = int(unit.property("linetap-recorder", "NRestarts"))
+    unit.run("sleep", "7")
+    assert int(unit.property("linetap-recorder", "NRestarts")) - counted <= 3
+    unit.run("mv", "/tmp/unit.key", "/etc/linetap/unit.key")
+    until(lambda: unit.property("linetap-recorder", "SubState") == "running", "it has begun")
+    assert json.loads(unit.run("tail", "-n", "1", "/run/linetap/recorder/recorder.json"))["fault"] is None
