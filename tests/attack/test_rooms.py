@@ -32,10 +32,11 @@ from linetap.evidence import sealed
 from linetap.records import RecorderState, ServiceState
 
 NUMBER = "01047116328"
-SCRIPT = "lines = 2\nduration_s = 900.0\n" + "".join(
+# Calls for as long as a busy machine may take for all of this.
+SCRIPT = "lines = 2\nduration_s = 2000.0\n" + "".join(
     f'[[call]]\nline = {1 + n % 2}\nstart_s = {2.0 + 7 * n}\ndirection = "in"\nrings = 2\ntalk_s = 4.0\n'
     f'caller_id = {{ kind = "bell202", number = "{NUMBER}" }}\n'
-    for n in range(80)
+    for n in range(280)
 )
 # Who stands still is to be seen by the test, and not put right by the watchdog.
 NO_WATCHDOG = "[Service]\nWatchdogSec=0\n"

@@ -184,17 +184,21 @@ def test_two_lines_do_not_touch_each_other(config: Config) -> None:
 @settings(max_examples=12, deadline=None)
 @given(cuts=st.lists(st.integers(1, 40), min_size=1, max_size=40), forget_at=st.integers(0, 40))
 def test_cuts_and_a_restart_in_between_change_nothing(
-    config_of_module: Config, cuts: list[int], forget_at: int
+    config_of_module: Config, uncut: list[bytes], cuts: list[int], forget_at: int
 ) -> None:
     """Any batches up to 400 ms; the lines' memory goes through its encoding once."""
-    expected = _everything(_busy(config_of_module).tell(10))
     story = _busy(config_of_module)
     for number, slots in enumerate(cuts):
         if not story.step(slots):
             break
         if number == forget_at:
             story.restart()
-    assert _everything(story.tell(7)) == expected
+    assert _everything(story.tell(7)) == uncut
+
+
+@pytest.fixture(scope="module")
+def uncut(config_of_module: Config) -> list[bytes]:
+    return _everything(_busy(config_of_module).tell(10))
 
 
 @pytest.fixture(scope="module")

@@ -84,10 +84,19 @@ def lengths(record: CallRecord) -> list[float]:
     return [round((b - a) / NS_PER_S, 3) for a, b in pairwise(ns)]
 
 
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> CallRecord:
+    """By a clock that nobody sets."""
+    folder = tmp_path_factory.mktemp("usual")
+    [(_, _, record)] = told(make_unit(folder, folder).config, 99, 0).closed
+    return record
+
+
 @pytest.mark.parametrize("clock", CLOCKS)
 @pytest.mark.parametrize("at_s", [0.0, 7.0, 27.9])
-def test_a_record_says_the_same_lengths_whenever_the_clock_is_set(config: Config, clock: str, at_s: float) -> None:
-    [(_, _, usual)] = told(config, 99, 0).closed
+def test_a_record_says_the_same_lengths_whenever_the_clock_is_set(
+    config: Config, clock: str, at_s: float, usual: CallRecord
+) -> None:
     kept = told(config, at_s, CLOCKS[clock])
     [(call_id, end_frame, record)] = kept.closed
     assert lengths(record) == lengths(usual)
