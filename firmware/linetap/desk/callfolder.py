@@ -101,18 +101,40 @@ def is_call(path: Path) -> bool:
 
 
 def calls(vault: Path) -> Iterator[Path]:
-    """Every folder four levels down (year, month, day, call), in order; anything else there is given too."""
+    """Every folder four levels down (year, month, day, call), in order. What else is there is given too, and what the
+    medium cannot read any more."""
     yield from _below(vault, 0)
 
 
 def _below(directory: Path, depth: int) -> Iterator[Path]:
-    for entry in sorted(directory.iterdir()):
+    try:
+        entries = sorted(directory.iterdir())
+    except PermissionError:
+        raise
+    except OSError:
+        if not depth:
+            raise
+        yield directory
+        return
+    for entry in entries:
         if depth == len(_DATE_DEPTH):
             yield entry
-        elif _DATE_NAME[_DATE_DEPTH[depth]].fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink():
+        elif _DATE_NAME[_DATE_DEPTH[depth]].fullmatch(entry.name) and is_folder(entry) is not False:
             yield from _below(entry, depth + 1)
         elif depth:
             yield entry
+
+
+def is_folder(path: Path) -> bool | None:
+    """Itself, and no link to one. None: the medium does not say."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        raise
+    except OSError:
+        return None
 
 
 def load_signers(path: Path) -> list[signers.Signer]:

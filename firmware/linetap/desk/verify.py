@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -86,11 +87,10 @@ def verify_vault(
     log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules, named)
     records, strays = dict[str, str](), 0
     for path in [] if first is None else chain([first], calls):
-        if sealed.CALL_ID.fullmatch(path.name) is None or not path.is_dir() or path.is_symlink():
+        if sealed.CALL_ID.fullmatch(path.name) is None or callfolder.is_folder(path) is False:
             strays += 1
             if strays <= MOST_PROBLEMS:
-                stray = Problem("stray", "does not belong into a vault: a call folder would be right")
-                yield Verdict(str(path.relative_to(vault)), problems=[stray])
+                yield Verdict(str(path.relative_to(vault)), problems=[_no_call(path)])
             continue
         verdict = verify_call(path, signers, seen=log.witnessed.closed_by(path.name))
         if not verdict.problems and path != vault / sealed.call_path(path.name):
@@ -107,6 +107,17 @@ def verify_vault(
     if log.head is not None:
         yield from TreeCheck(vault, log.head.unit, signers, log.named, records, log.head.at).verdicts()
     yield log.witnessed.verdict()
+
+
+def _no_call(path: Path) -> Problem:
+    """What lies among the calls and is none: a day that the medium has lost, or what somebody has laid there."""
+    try:
+        os.scandir(path).close()
+    except NotADirectoryError:
+        pass
+    except OSError as error:
+        return Problem("folder_unreadable", f"cannot be read: {error.strerror}; its calls cannot be judged")
+    return Problem("stray", "does not belong into a vault: a call folder would be right")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
