@@ -157,6 +157,38 @@ def test_calls_by_a_clock_of_1970_that_is_set_in_their_middle(tmp_path: Path) ->
     live(tmp_path, *CLOCKS["1970, then 8 years on"], power_cut=False)
 
 
+@pytest.mark.timeout(300)
+def test_a_leap_second_in_the_middle_of_a_call(tmp_path: Path) -> None:
+    """By a clock that is kept all through it: nobody's end waits, and no length or order is lost."""
+    with Closet(tmp_path, SCRIPT, patient=False) as closet:
+        closet.says(0)
+        closet._kept.touch()
+        closet.start("capture")
+        closet.start("recorder")
+        closet.until(lambda: len(closet.records()) == 1, "the first call is sealed", LATE_S)
+        closet.until(lambda: closet.line_is(2, "recording"), "the second is recorded", LATE_S)
+        closet.says(-1)
+        closet.until(lambda: len(closet.records()) == 2, "the second call is sealed", LATE_S)
+        first, second = sorted(closet.records(), key=lambda record: record.line)
+        for record in (first, second):
+            has_no_absurd_field(record)
+            assert record.retention is not None
+            assert (record.retention.waits_for or None) is None
+            assert record.retention.until is not None
+            assert record.clock is not None
+            assert record.clock.synced
+            assert closet.amendment(record) is None
+        assert second.clock is not None
+        assert -1100 <= (second.clock.stepped_ms or 0) <= -900
+        assert (first.ended_at or "") < (second.off_hook_at or "")
+        events = [(event["seq"], event["call_id"]) for event in closet.events() if event.get("call_id")]
+        assert events == sorted(events), "they are counted, whatever second it is"
+        for child in [child for child in closet.children.children if child.name.startswith("recorder")]:
+            closet.children.end(child)
+        verdicts = verify_vault(closet.config.vault_path, callfolder.load_signers(_signers(closet)))
+        assert [problem for verdict in verdicts for problem in verdict.problems] == []
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("power_cut", [False, True])
