@@ -298,7 +298,8 @@ def _smdr(config: Config, source: Source) -> None:
         except BadInput as error:
             source.add(("smdr", name), f"smdr.{name}: {error}")
     try:
-        zone_of(smdr.zone or "UTC")
+        if smdr.zone is not None:  # else it is that of the retention, which was looked at
+            zone_of(smdr.zone)
     except (KeyError, ValueError, OSError):
         source.add(("smdr", "zone"), f"smdr.zone = {smdr.zone!r}: no such time zone")
 
