@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from epoch_desk import DAY, MADE, NEXT_DAY, Desk
 from linetap.desk import hold as holds
 from linetap.desk.holdcheck import SUFFIX
 from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, group, hold, keys, sshsig
+from linetap.evidence import age, group, hold, keys, sealed, sshsig
 
 SECOND = "the second"
 
@@ -133,3 +135,34 @@ def test_a_re_wrapping_to_a_days_own_key(desk: Desk, second: Path) -> None:
     assert check(desk, folder, call, desk.media / f"{NEXT_DAY}.txt", second) == 0
     assert desk.destroy(DAY, "--desk", roles) == 0
     assert desk.opens(folder, desk.media / f"{NEXT_DAY}.txt")
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_hold_of_before_the_checks_goes_on_and_keeps_the_days_key(desk: Desk, second: Path, renewed: bool) -> None:
+    """Signed when no paper was checked, of a call whose record names no inner key. Roles come, and a renewal: it opens,
+    it is renewed, and the day's key stays until the newest paper was checked once; one line says how."""
+    call, (identity, to) = desk.call(DAY), hold_key(desk)
+    of_version_0_1(desk, call)
+    folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
+    roles, _ = desk.with_roles("vault", {SECOND: second})
+    if renewed:
+        shutil.rmtree(folder)
+        identity, to = hold_key(desk, "again.txt")
+        folder = desk.hold(call, desk.media / f"{DAY}.txt", to)
+    assert desk.opens(folder, identity), "it is as good as before"
+    with pytest.raises(Refusal) as refused:
+        desk.destroy(DAY, "--desk", roles)
+    _, paper = str(refused.value).splitlines()
+    assert f"linetap hold check {folder}" in paper
+    assert len(desk.keys_of(DAY)) == 2
+    assert check(desk, folder, call, identity, second) == 0
+    assert desk.destroy(DAY, "--desk", roles) == 0
+    assert desk.opens(folder, identity)
+
+
+def of_version_0_1(desk: Desk, call: Path) -> None:
+    record = sealed.decode_record((call / sealed.RECORD).read_bytes())
+    record.inner_sha256 = msgspec.UNSET
+    data = sealed.public_json(record)
+    (call / sealed.RECORD).write_bytes(data)
+    (call / sealed.SIGNATURE).write_text(desk.rig.sign(data))
