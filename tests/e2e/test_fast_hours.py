@@ -32,7 +32,7 @@ from linetap.service import read_state
 from unit_rig import save_notice, spoken
 
 HOURS = float(os.environ.get("LINETAP_SOAK_HOURS", "6"))
-WARM_CALLS = 1500  # of three leaves and six events each: all bounds are reached
+WARM_CALLS = 2000  # of three leaves and six events each: all bounds are reached
 SAMPLE_S = 30.0
 UP_S = 60
 
