@@ -123,7 +123,9 @@ class Evidence(msgspec.Struct):
     def channel(self, at: int) -> None:
         """The noise between sounds is another one: so there is no music between them any more."""
         if self.sound == "music" and at > self.sound_at:
+            hush = self.hush
             self.heard("silence", at)
+            self.hush = hush  # what is heard behind it is weighed all the same
         self.channel_at = at
 
     def follow(self, windows: list[Window], shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
@@ -146,13 +148,14 @@ class Evidence(msgspec.Struct):
         return None if self.hush is None else self.hush.behind(now, numbers)
 
     def weigh(self, behind: Behind, notes: float | None, sung: bool, numbers: AnswerNumbers) -> None:
+        sung = sung and (self.channel_at is None or self.channel_at < behind.hush - RATE_HZ // 2)
         if self.hush is not None and self.hush.weigh(behind, notes, sung, numbers):
             self._spoken(behind.start, self.hush)
 
     def _spoken(self, start: int, hush: Hush) -> None:
         """A voice behind the hush, or a word in it."""
         self.heard("speech", start)
-        self.music_until = hush.at
+        self.music_until, self.hush = hush.at, None
         self.speech.first = start if self.speech.first is None else self.speech.first
 
     def _rang(self, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
@@ -328,7 +331,7 @@ class Evidence(msgspec.Struct):
             return None
         lone = self.bursts.lone_end(numbers) if self.bursts.may_ring(numbers) else None
         if first is not None and lone is not None and first > lone:
-            another = self.channel_at is not None and self.channel_at >= lone
+            another = self.channel_at is not None and self.channel_at >= lone - RATE_HZ // 2  # it may have been cut
             if another or speech.loud_ms >= enough or speech.turn is not None:
                 channel = ("channel",) if another else ()
                 return Verdict(first, "sound", "low", ("tone", self.sound or "voice", *channel))
