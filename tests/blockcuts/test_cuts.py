@@ -77,7 +77,8 @@ def _many(
         trials.of(lived, lambda number: kinds[number % len(kinds)])
         done += more
         shutil.rmtree(folder)
-        print(f"life {seed}: {done} of {wanted}, {len(trials.faults)} faults", *trials.faults[known:], sep="\n", flush=True)
+        head = f"life {seed}: {done} of {wanted}, {len(trials.faults)} faults"
+        print(head, *trials.faults[known:], sep="\n", flush=True)
     print(f"\n{trials}")
     for name, row in sorted(trials.rows.items()):
         count = {kind: len(texts) for kind, texts in row.faults.items()}
