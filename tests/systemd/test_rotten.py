@@ -25,10 +25,15 @@ from systemd_rig import (
 )
 
 from linetap.evidence import sealed
-from linetap.records import CaptureState, PanelState, RecorderState, ReporterState
+from linetap.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 
 SEED, MOST_FILES, LEAST_FILES = 17, 8, 5
-KINDS = {"capture@1": CaptureState, "recorder": RecorderState, "reporter": ReporterState, "panel": PanelState}
+KINDS: dict[str, type[ServiceState]] = {
+    "capture@1": CaptureState,
+    "recorder": RecorderState,
+    "reporter": ReporterState,
+    "panel": PanelState,
+}
 # Line 1 is called again and again.
 SCRIPT = "lines = 2\nduration_s = 900.0\n" + "".join(
     f'[[call]]\nline = 1\nstart_s = {1.0 + 16 * n}\ndirection = "in"\nrings = 2\ntalk_s = 8.0\n' for n in range(55)
