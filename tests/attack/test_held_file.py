@@ -17,7 +17,7 @@ from attack_house import House, a_weaker
 from card_rig import Card
 from linetap import cli
 from linetap.capture.lineaudio import LineAudio
-from linetap.config import Config, load_config
+from linetap.config import Config, config_sha256, load_config
 from linetap.config.schema import Broker, RetentionClass, Smdr
 from linetap.durable import kept
 from linetap.evidence import keys
@@ -225,3 +225,55 @@ def test_who_looks_at_the_file_is_told_and_an_order_of_the_authority_is_no_edit(
     time.sleep(0.01)  # an order is younger than the last by its milliseconds
     assert (card.pack(*card.key), card.start()) == (0, 0)
     assert load_config(file).retention.largest_gap_days == 30
+
+
+def through_a_link(unit: House, run_dir: Path) -> Path:
+    """As systemd/ has it: unit.toml leads to a folder of the recorder's, and its paths are those of the link's."""
+    active = run_dir / "active"
+    active.mkdir()
+    (active / "unit.toml").write_text(config_file.text(unit.config).replace(f'"{run_dir}/', '"'))
+    kept.kept_of(unit.file).unlink()
+    unit.file.unlink()
+    unit.file.symlink_to(active / "unit.toml")
+    unit.restart()
+    unit.look()
+    return active / "unit.toml"
+
+
+def test_where_the_file_is_a_link_two_weaken_and_it_is_known_as_theirs(unit: House, run_dir: Path) -> None:
+    place = through_a_link(unit, run_dir)
+    assert not unit.standing
+    edited = place.read_text()
+    place.write_text(edited.replace("exempt = false", "exempt = true", 1))
+    assert load_config(unit.file) == unit.config, "held by the name of the link"
+    place.write_text(edited)
+    text = place.read_text().replace("exempt = false", "exempt = true", 1)
+    body = {"document": text, "replaces": config_sha256(unit.config)}
+    assert unit.command(unit.cosigned(unit.envelope("config", "operator", body), "vault")).done
+    unit.quietly()
+    unit.restart()
+    unit.look()
+    assert unit.config.line[0].exempt
+    assert [(each.by, each.codes, each.in_effect) for each in unit.standing] == [("command", ["line_exempt"], True)]
+
+
+@pytest.mark.parametrize("how", ["a file", "another link"])
+def test_whoever_exchanges_the_link_gets_no_further(
+    unit: House, run_dir: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `sed -i` does: in the place of the link is a file, and the copy lies where the link led to."""
+    place, before = through_a_link(unit, run_dir), unit.config
+    monkeypatch.setattr("linetap.config.held.NAME", unit.file)
+    monkeypatch.setattr("linetap.config.held.HOME", place)
+    text = place.read_text().replace("exempt = false", "exempt = true", 1)
+    unit.file.unlink()
+    other = unit.file if how == "a file" else run_dir / "other.toml"
+    other.write_text(text)
+    if how == "another link":
+        unit.file.symlink_to(other)
+    assert load_config(unit.file) == before
+    unit.look()
+    unit.restart()
+    unit.look()
+    assert unit.config == before
+    assert [(each.codes, each.in_effect) for each in unit.standing] == [(["line_exempt"], False)]

@@ -82,8 +82,7 @@ class Upkeep:
         self._rebuild = Rebuild(vault, unit_log, outbox, report, clock)
         reader = OutboxReader(vault / "outbox")
         self.delivery = Delivery(outbox, reader, self._rebuild, self._order, unit_log.held_against)
-        file = config_file.resolve() if config_file is not None else None
-        self.weakened = Weakened(config, file, epochs, unit_log, clock)
+        self.weakened = Weakened(config, config_file, epochs, unit_log, clock)
         self.change = ConfigChange(config, config_file, unit_log, self.weakened, clock)
         copies = Copies(vault, unit, unit_log, report)
         self.update = Update(config, unit_log)
