@@ -209,26 +209,6 @@ def test_a_command_changes_the_configuration_between_two_calls(unit: Guest) -> N
     assert again == {"linetap-recorder", "linetap-capture@1"}
     assert all(unit.property(name, "Result") == "success" for name in SERVICES)
 
-    # What weakens, edited by hand in that file, is in force in none of them, each with its own rights.
-    unit.write(CONFIG, new.replace("number = 2\n", "number = 2\nexempt = true\n"))
-    held = f"config_held: {CONFIG.replace('/var/lib/linetap/config', '/etc/linetap')}: it weakens"
-    try:
-        for name in SERVICES:
-            unit.run("systemctl", "restart", f"{name}.service")
-            said = unit.run(*LOG, "-o", "cat", f"_PID={pid_of(unit, name)}")
-            assert held in said, f"{name}: {said}"
-        state = state_of(unit, "recorder", RecorderState)
-        assert state.config_sha256 == told["config_sha256"]
-        until(
-            lambda: (
-                [each.codes for each in state_of(unit, "recorder", RecorderState).weakenings if not each.in_effect]
-                == [["line_exempt"]]
-            ),
-            "it is shown",
-        )
-    finally:
-        unit.write(CONFIG, new)
-
 
 def test_the_journal_has_codes_to_look_for_and_nobodys_number(unit: Guest) -> None:
     unit.run("systemctl", "stop", "mosquitto.service")

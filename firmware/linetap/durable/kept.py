@@ -61,8 +61,8 @@ def damaged(path: Path) -> bytes | None:
 
 
 def binding(path: Path, home: Path | None = None) -> bytes | None:
-    """The bytes that an edit is held against. None: there was none, or it is granted, or the copy does not bind. `home`:
-    where the file should be, whatever a link of its name leads to now."""
+    """The bytes that an edit is held against. None: there was none, or it is granted, or the copy does not bind.
+    `home`: where the file should be, whatever a link of its name leads to now."""
     path = path.resolve()
     kept = _FILE.look(kept_of(home or path))
     if kept is None or not kept.binds:

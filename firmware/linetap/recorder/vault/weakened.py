@@ -57,8 +57,8 @@ class Weakened:
         unit_log: UnitLog,
         clock: Clock,
     ) -> None:
-        """`file`: what `config` was read from, and what the next service to start reads, by the name that it reads: where
-        that is a link, paths are those of the link's folder."""
+        """`file`: what `config` was read from, and what the next service to start reads, by the name that it reads:
+        where that is a link, paths are those of the link's folder."""
         self._config, self._file, self._epochs, self._clock = config, file, epochs, clock
         self._memory = WeakenedMemory(config.vault_path, unit_log, clock)
         self._stamp: object = None
