@@ -210,6 +210,42 @@ def test_a_command_changes_the_configuration_between_two_calls(unit: Guest) -> N
     assert all(unit.property(name, "Result") == "success" for name in SERVICES)
 
 
+def test_what_weakens_by_hand_is_in_force_in_none_of_them(unit: Guest) -> None:
+    """Edited where the file lies, and in the place of its link: each service reads it with its own user's rights."""
+    people = [
+        Person("the operator", "operator", keys.public_line(PEOPLE["operator"].public_key())),
+        Person("another officer", "vault", keys.public_line(keys.new_unit_key().public_key())),
+    ]
+    text = document.encode(Roles(2, people, []))
+    body = {"document": text.decode(), "sig": sshsig.sign(text, PEOPLE["authority"], "linetap-roles")}
+    assert obeyed(unit, "roles", "authority", PEOPLE["authority"], body)["done"]
+    until(lambda: '"binds":true' in unit.run("cat", f"{CONFIG}.kept"), "the recorder holds what is in force")
+    old, before = unit.run("cat", CONFIG) + "\n", state_of(unit, "recorder", RecorderState).config_sha256
+    weaker = old.replace("number = 2\n", "number = 2\nexempt = true\n")
+    try:
+        unit.write(CONFIG, weaker)
+        _start_anew_holding(unit)
+        unit.write(CONFIG, old)
+        unit.run("rm", "/etc/linetap/unit.toml")
+        unit.write("/etc/linetap/unit.toml", weaker)
+        _start_anew_holding(unit)
+    finally:
+        unit.write(CONFIG, old)
+        unit.run("ln", "-sfn", CONFIG, "/etc/linetap/unit.toml")
+    assert state_of(unit, "recorder", RecorderState).config_sha256 == before
+    until(
+        lambda: ["line_exempt"] in [each.codes for each in state_of(unit, "recorder", RecorderState).weakenings],
+        "it is shown",
+    )
+
+
+def _start_anew_holding(unit: Guest) -> None:
+    for name in SERVICES:
+        unit.run("systemctl", "restart", f"{name}.service")
+        said = unit.run(*LOG, "-o", "cat", f"_PID={pid_of(unit, name)}")
+        assert "config_held: /etc/linetap/unit.toml: it weakens" in said, f"{name}: {said}"
+
+
 def test_the_journal_has_codes_to_look_for_and_nobodys_number(unit: Guest) -> None:
     unit.run("systemctl", "stop", "mosquitto.service")
     seek = (*LOG, "-o", "json", "LINETAP_CODE=broker_absent", f"MESSAGE_ID={message_id('broker_absent')}")
