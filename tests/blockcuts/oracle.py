@@ -108,9 +108,11 @@ class Oracle:
         kept = stream[int.from_bytes(stream[AU_LENGTH_AT : AU_LENGTH_AT + 4]) :] if stream else b""
         if len(kept) != record["audio"]["samples"]:
             judged.fault("wrong", f"{path.name}: {len(kept)} samples, the record says {record['audio']['samples']}")
-        begin = self._truth.place_of(record["line"], kept, self._earliest(path.name, cut))
+        whole = _first_whole(record["audio"]["gaps"], len(kept))
+        begin = self._truth.place_of(record["line"], kept[whole:], self._earliest(path.name, cut) + whole) - whole
         if begin < 0:
-            judged.fault("wrong", f"{path.name}: what it begins with was never on line {record['line']}")
+            told = f"{record['ended_by']}, {record['audio']['gaps']}"
+            judged.fault("wrong", f"{path.name}: what it begins with was never on line {record['line']}: {told}")
             return
         self._compare(path.name, record, kept, begin, judged)
         self._end(path.name, record, begin, len(kept), cut, judged)
@@ -180,3 +182,14 @@ class Oracle:
             if event.get(name) != of_record:
                 said = f"{event['event']} says {name} {event.get(name)}"
                 judged.fault("doubled", f"{record['call_id']}: {said}, the record {of_record}")
+
+
+def _first_whole(gaps: list[dict[str, Any]], samples: int) -> int:
+    """The first sample that a second without a gap follows, else the one behind the last gap: what is looked for."""
+    at = 0
+    for gap in sorted(gaps, key=lambda gap: gap["at_s"]):
+        begins = round(gap["at_s"] * RATE_HZ)
+        if begins - at >= RATE_HZ or begins >= samples:
+            break
+        at = begins + round(gap["ms"] * RATE_HZ / 1000)
+    return at
