@@ -146,6 +146,8 @@ def test_behind_the_beep_of_a_mailbox_the_notice_plays_again(tmp_path_factory: p
     call = follow({"mailbox": keys}, notices_in(tmp_path_factory), Recording())["mailbox"]
     assert call.answer_ms is not None
     assert [at > call.answer_ms for at in call.begun_ms] == [False, True]
+    (record,) = call.records
+    assert [(each.began_after_answer, each.proof) for each in record.notices] == [(False, "early"), (True, "full")]
 
 
 def test_a_low_tone_and_keys_are_no_beep(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -174,7 +174,7 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     channel_near_ms: int = 2500  # ours: of the answer and the first word
     channel_after_digit_ms: int = 1200  # ours: so soon it is the exchange, which listens no more
     network_speaks_ms: int = 7000  # ours: what a network has to say it says sooner after the last digit
-    pickup_after_ms: int = 1000  # ours: a PBX that refuses the code says so with a tone by then
+    pickup_after_ms: int = 2000  # ours: a PBX has connected the call by then, or says no with a tone
     other_tone_ms: int = 3000  # ours: by then a busy tone that nobody learnt is known as one
     beep_ms: tuple[int, int] = (250, 1500)  # (memory) a mailbox beeps for 0.3 to 1 s
     beep_hz: float = 700.0  # ours: tones of call progress end at 620 Hz, beeps are at 800 to 1400 Hz (memory)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The beep of a mailbox: behind it somebody is told for the first time, though the machine answered before.
 
-What the network says before the beep nobody keeps, and a notice that played over it reached nobody. So the notice plays
-again behind the beep, once a call. A beep is one tone, higher than any tone of call progress, and is not repeated.
+What the network says before the beep nobody keeps, and a notice that played over it reached nobody: it is `early`, and
+plays again behind the beep, once a call. A beep is one tone, higher than any tone of call progress, and is not
+repeated.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from linetap.recorder.calls import parties, swapped
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.evidence.look import BIN_HZ, SPAN, STEP, look
+from linetap.recorder.calls.heard import not_after_answer
 from linetap.recorder.signals.event import Event
 from linetap.ring import RATE_HZ
 
@@ -25,6 +27,8 @@ def sound(line: LineContext, event: Event) -> None:
     soon = event.known - line.anchor.frame_at(call.answered_ns) <= numbers.beep_within_s * RATE_HZ
     if soon and low <= event.at - began <= high and _is_high(line, began):
         call.beeped = True
+        for notice in call.notices:
+            not_after_answer(notice)
         parties.pause(line, event.known)
         parties.announce_again(line, event)
 
