@@ -154,14 +154,26 @@ class Desk:
         return self._peer
 
     def _accept(self) -> socket.socket:
-        peer, _ = self._server.accept()
-        peer.settimeout(HANG_S)
+        while True:
+            peer, _ = self._server.accept()
+            peer.settimeout(HANG_S)
+            if self._greeted(peer):
+                return peer
+            peer.close()
+
+    def _greeted(self, peer: socket.socket) -> bool:
+        """False: the ingest has given this connection up meanwhile, as it does where nobody answers for long."""
         heard = peer.recv(4096)
+        if not heard:
+            return False
         peer.sendall(CONNACK)
         while not (found := re.search(b"\x82.(..)", heard[20:], re.DOTALL)):
-            heard += peer.recv(4096)
+            more = peer.recv(4096)
+            if not more:
+                return False
+            heard += more
         peer.sendall(b"\x90\x0b" + found[1] + b"\x00" + b"\x01" * 8)
-        return peer
+        return True
 
     def _hang_up(self) -> None:
         if self._peer is not None:
