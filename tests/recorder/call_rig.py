@@ -37,6 +37,7 @@ class Kept:
     closed: list[tuple[str, int | None, CallRecord]] = field(default_factory=list)
 
     withheld: dict[str, Stretches] = field(default_factory=dict)
+    declared: dict[str, Stretches] = field(default_factory=dict)  # the same, while the call lasts
     faults: list[tuple[int, int | None]] = field(default_factory=list)
     notes: dict[str, CallNote] = field(default_factory=dict)
 
@@ -54,7 +55,9 @@ class Kept:
 
     def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None:
         self.permitted.setdefault(call_id, []).append(frame)
-        assert all(last <= frame for _, last in withheld), "it is over before anything behind it may be written"
+        known = list(self.declared.get(call_id, ()))
+        assert list(withheld[: len(known)]) == known, "what was withheld stays so: silence may be written in its place"
+        self.declared[call_id] = withheld
 
     def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
         self.closed.append((call_id, end_frame, record))

@@ -10,7 +10,7 @@ from typing import get_args
 import msgspec
 import pytest
 from call_rig import Kept, Story
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linetap.config.schema import Config
@@ -71,6 +71,7 @@ def told(config: Config, heard: list[tuple[int, tuple[str, str], float]], levels
 
 @settings(max_examples=60, deadline=None)
 @given(heard=EVENTS, levels=LEVELS)
+@example(heard=[], levels=[(1, 500, 1000), (0, 1500, 50_000), (0, 2000, 400), (0, 3600, 800)])  # a flash, then an end?
 def test_every_call_that_began_ends_in_exactly_one_record(
     config: Config, heard: list[tuple[int, tuple[str, str], float]], levels: list[tuple[int, int, int]]
 ) -> None:
