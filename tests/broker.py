@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 
 from linetap.clock import SYSTEM
 
-START_S, END_S = 20.0, 30.0
+START_S, END_S = 120.0, 120.0
 HOST = "127.0.0.1"
 MOSQUITTO_21 = Path(__file__).parents[1] / "build" / "mosquitto21"
 PROGRAMS = {"2.0": Path("mosquitto"), "2.1": MOSQUITTO_21 / "mosquitto"}
