@@ -26,7 +26,7 @@ from linetap.records import CallEvent, EventKind
 
 UNIT = "floor-03"
 START_NS = parse_rfc3339("2026-11-24T22:56:00Z")
-END_S = 20.0
+END_S = 120.0
 COMMAND = (sys.executable, "-m", "linetap", "desk", "ingest")
 
 

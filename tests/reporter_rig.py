@@ -26,7 +26,7 @@ from state_files import recorder
 from unit_rig import make_unit
 
 SERVE = Path(__file__).parent / "reporter" / "serve.py"
-END_S = 10.0
+END_S = 120.0
 
 
 class Floor:

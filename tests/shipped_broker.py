@@ -27,7 +27,7 @@ SHIPPED = Path(__file__).parents[1] / "systemd" / "mosquitto"
 _DEBIAN = "pid_file {0}/pid\npersistence_location {0}/\nlog_dest stderr\ninclude_dir {0}/conf.d\n"
 _PERSISTENCE = {"2.0": "persistence true\n", "2.1": ""}  # linetap.conf says which to take away, and why
 _FOR_21 = "#2.1 "
-_ANSWER_S = 15.0
+_ANSWER_S = 60.0
 
 
 @dataclass

@@ -21,7 +21,7 @@ from linetap.tpm import bootpolicy, commands
 from linetap.tpm.device import open_device
 from sealing_rig import run
 
-READY_S = 20.0
+READY_S = 120.0
 ROOT = hashlib.sha256(b"the root of this version").hexdigest()
 NEXT_ROOT = hashlib.sha256(b"the root of the next version").hexdigest()
 STRANGE_ROOT = hashlib.sha256(b"a root that nobody has signed").hexdigest()

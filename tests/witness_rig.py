@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from linetap.evidence import checkpoint, keys, note
 
-START_S = 30.0
+START_S = 120.0
 # Debian builds sigsum-go with the request router of Go 1.21, which knows no methods: it would answer 404 to all.
 GO = {"GODEBUG": "httpmuxgo121=0"}
 TIMEOUT_S = 120

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from linetap import zones
 
-LIMIT_S = 30
+LIMIT_S = 120
 # Nobody has announced it: a winter with an hour more, which is in force when a call of November ends in January.
 SUMMER_IN_WINTER = "Rule\tX\t2026\tonly\t-\tDec\t1\t0:00\t1:00\tD\nRule\tX\t2027\tonly\t-\tMar\t1\t0:00\t0\tS\n"
 SOURCES = {

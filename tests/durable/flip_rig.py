@@ -38,7 +38,7 @@ from linetap.update import state as update_state
 from state_files import capture, panel, reporter
 from unit_rig import spoken
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 SIGNED = {"hold.json", "hold.json.sig", "key.age", "roles.json", "roles.json.sig"}
 A_PERSONS = {"unit.toml", "ko.wav"}  # with a copy beside each
 OF_ITS_OWN = {"unit.key"}  # with a copy beside it
