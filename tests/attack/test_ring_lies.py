@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from linetap.clock import SYSTEM
@@ -124,6 +124,7 @@ def test_a_head_that_no_clock_explains_keeps_nobody_busy(run_dir: Path, head: in
     lies=st.lists(st.tuples(st.integers(0, 9), st.sampled_from(NUMBERS), st.sampled_from(ODD)), max_size=5),
     head=st.none() | st.integers(0, (1 << 64) - 1),
 )
+@example(lies=[(0, "frames", 81)], head=102)  # one frame more than a slot has
 def test_whatever_stands_in_it_the_follower_goes_on(
     tmp_path: Path, run_dir: Path, lies: list[tuple[int, str, int]], head: int | None
 ) -> None:

@@ -96,12 +96,14 @@ def assemble(info: npt.NDArray[Any], audio: I16, valid: Bits, first: int, end: i
     reached = first
     for i in range(len(info)):
         at, frames, flags = int(info["frame"][i]), int(info["frames"][i]), int(info["flags"][i])
+        cause = next((text for flag, text in GAP_CAUSES.items() if flags & flag), None)
+        if cause is None:
+            frames = min(frames, audio.shape[1])  # a slot has no more, whatever it says
         a, b = max(at, first), min(at + frames, end)
         if not valid[i] or b <= a:
             continue
         if a > reached:
             _add_gap(gaps, reached, a - reached, "ring_overtaken")
-        cause = next((text for flag, text in GAP_CAUSES.items() if flags & flag), None)
         if cause:
             _add_gap(gaps, a, b - a, cause)
         else:
