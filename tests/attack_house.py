@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -108,3 +109,25 @@ class House(Keeper):
 
 def a_weaker(unit: House) -> Config:
     return unit.with_("line", exempt=True)
+
+
+def put_in_place(file: Path, how: str) -> None:
+    """What no service can use where unit.toml was. `gone`: nothing."""
+    good = file.read_bytes()
+    file.unlink()
+    match how:
+        case "fifo":
+            os.mkfifo(file)
+        case "giant":
+            with file.open("wb") as giant:
+                giant.truncate(1 << 40)
+        case "folder":
+            file.mkdir()
+        case "no toml":
+            file.write_bytes(b"[[[")
+        case "not utf-8":
+            file.write_bytes(b"\xff\xfe")
+        case "another key":
+            file.write_bytes(b"listen = true\n" + good)
+        case _:
+            assert how == "gone", how

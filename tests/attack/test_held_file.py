@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import config_file
-from attack_house import House, a_weaker
+from attack_house import House, a_weaker, put_in_place
 from card_rig import Card
 from linetap import cli
 from linetap.capture.lineaudio import LineAudio
@@ -125,20 +125,8 @@ def test_what_a_person_at_the_unit_changes_counts_at_once_and_is_shown(unit: Hou
 
 @pytest.mark.parametrize("how", ["fifo", "giant", "no toml", "not utf-8", "another key"])
 def test_what_no_service_can_use_stops_none(unit: House, how: str) -> None:
-    before, text = unit.config, unit.file.read_bytes()
-    unit.file.unlink()
-    match how:
-        case "fifo":
-            os.mkfifo(unit.file)
-        case "giant":
-            with unit.file.open("wb") as file:
-                file.truncate(1 << 40)
-        case "no toml":
-            unit.file.write_bytes(b"[[[")
-        case "not utf-8":
-            unit.file.write_bytes(b"\xff\xfe")
-        case "another key":
-            unit.file.write_bytes(b"listen = true\n" + text)
+    before = unit.config
+    put_in_place(unit.file, how)
     assert load_config(unit.file) == before
     unit.look()
     assert [(each.codes, each.in_effect) for each in unit.standing] == [(["file_unusable"], False)]

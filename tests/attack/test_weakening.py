@@ -7,7 +7,6 @@ Each is refused, or stands in the log, with an alert that only somebody else tak
 from __future__ import annotations
 
 import json
-import os
 import re
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ import msgspec
 import pytest
 
 import config_file
-from attack_house import HOUR, House, a_weaker
+from attack_house import HOUR, House, a_weaker, put_in_place
 from keeping_rig import DAY, UNIT
 from linetap import cli, learned
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
@@ -403,19 +402,7 @@ def test_what_lies_in_the_place_of_the_file_holds_nobody_up(unit: House, how: st
     """A service that starts says what is wrong with it; the recorder that runs goes on with what it has."""
     unit.look()
     good = unit.file.read_bytes()
-    unit.file.unlink()
-    match how:
-        case "fifo":
-            os.mkfifo(unit.file)
-        case "giant":
-            with unit.file.open("wb") as file:
-                file.truncate(1 << 40)
-        case "folder":
-            unit.file.mkdir()
-        case "no toml":
-            unit.file.write_bytes(b"[[[")
-        case "not utf-8":
-            unit.file.write_bytes(b"\xff\xfe")
+    put_in_place(unit.file, how)
     unit.look()
     assert [each.codes for each in unit.standing] == ([] if how in ("gone", "folder") else [["file_unusable"]])
     assert unit.say("confirm", "0" * 16, "privacy").code == "weakening_unknown", "commands are obeyed"

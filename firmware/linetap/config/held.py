@@ -21,9 +21,9 @@ from linetap.errors import BadInput
 
 # The cards and where a line is on them, the way to the desk, the PBX's port, where the unit's key is.
 HAND = ("site_number", "board", "card", "broker", "home_assistant")
-NAME, HOME = Path("/etc/linetap/unit.toml"), Path("/var/lib/linetap/config/unit.toml")  # systemd/README.md
 HAND_OF_A_LINE = ("card", "channel")
 HAND_OF_THE_KEYS = ("unit_key", "tpm", "boots", "release")
+NAME, HOME = Path("/etc/linetap/unit.toml"), Path("/var/lib/linetap/config/unit.toml")  # systemd/README.md
 
 log = logging.getLogger("linetap.config")
 
