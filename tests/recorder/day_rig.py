@@ -51,6 +51,17 @@ def notices_in(factory: pytest.TempPathFactory) -> dict[str, Notice]:
     return load_notices(folder)
 
 
+LATE_MS = 3000  # a notice that begins later is late
+
+
+def began_in_time(call: Told) -> None:
+    """The first notice did, behind the answer and none before it."""
+    assert call.answer_ms is not None
+    after = [at - call.answer_ms for at in call.begun_ms]
+    assert after, [record.why for record in call.records]
+    assert 0 <= after[0] <= LATE_MS
+
+
 def follow(wanted: dict[str, dict[str, Any]], notices: dict[str, Notice], policy: Recording) -> dict[str, Told]:
     """By their names; 32 of them at most."""
     calls = [Call(line=n, start_s=1.0, direction="out", **keys) for n, keys in enumerate(wanted.values(), 1)]
