@@ -8,7 +8,7 @@ from pathlib import Path
 
 from epoch_rig import Authority
 from linetap import cli
-from linetap.desk import privatefile
+from linetap.durable import privatefile
 from linetap.evidence import keys
 
 CUSTODIAN = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z"

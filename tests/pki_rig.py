@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.clock import SYSTEM, Clock, ManualClock
-from linetap.desk.pki import certificates, command, request
+from linetap.desk.pki import command
+from linetap.enrolment import certificates, request
 from linetap.evidence import keys
 
 DAY_NS = 86_400_000_000_000

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from linetap.commission.template import Plan, render
 from linetap.config import check_config, config_sha256, load_config, notices_folder, profile_of
-from linetap.config.schema import Broker, Card, Config, Line, Recording, RetentionPolicy, Storage
+from linetap.config.schema import Card, Config, Line, Recording, RetentionPolicy, Storage
 from linetap.errors import BadInput
 from linetap.evidence import keys
+from linetap.wire.brokersettings import Broker
 
 PROJECT_PINS = Path(__file__).parent.parent / "hardware" / "pins.toml"
 CUSTODIAN, EPOCH = keys.new_identity(), keys.new_identity()

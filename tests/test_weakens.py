@@ -18,8 +18,9 @@ from linetap.config.change import differing
 from linetap.config.narrower import is_narrower, matches
 from linetap.config.numbers import DtmfNumbers
 from linetap.config.profile import Profile
-from linetap.config.schema import Board, Broker, Card, Keys, Line, RetentionClass, RetentionPolicy
+from linetap.config.schema import Board, Card, Keys, Line, RetentionClass, RetentionPolicy
 from linetap.config.weakening import RULES, UNCLASSIFIED, WORDS, rule_of, schema_path, weakenings
+from linetap.wire.brokersettings import Broker
 from state_files import unit
 
 WHOLE = ("profile", "retention.classes", "retention.dispositions", "card", "keys", "broker", "smdr")

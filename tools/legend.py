@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes what is printed of LEDs and checks: hardware/panel-label.svg, and docs/operations.md between its marks.
 
-Run it as `.venv/bin/python tools/legend.py` when panel/legend.py, checks/ or docs/alerts.toml change; tests hold them
+Run it as `.venv/bin/python tools/legend.py` when wire/legend.py, checks/ or docs/alerts.toml change; tests hold them
 together.
 """
 

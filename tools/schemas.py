@@ -19,7 +19,7 @@ from linetap.evidence.unitlog import Head
 from linetap.records import Alert, CallEvent, PersonalRecord, PublicRecord
 from linetap.reporter.discovery import Discovery
 from linetap.reporter.health import Health
-from linetap.reporter.messages import LineReport, Status
+from linetap.wire.topics import LineReport, Status
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schemas"
 KINDS: tuple[type[msgspec.Struct], ...] = (

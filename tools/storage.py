@@ -16,8 +16,8 @@ from linetap.evidence import age
 from linetap.evidence.leaflog import LEAF_LIMIT_BYTES
 from linetap.evidence.merkle import HASH_BYTES
 from linetap.recorder.vault import ballast
-from linetap.recorder.vault.outbox import SEGMENT_BYTES
 from linetap.ring import RATE_HZ
+from linetap.vaultformat.segments import SEGMENT_BYTES
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "storage.md"
 BEGIN, END = "<!-- tools/storage.py begins -->", "<!-- tools/storage.py ends -->"

@@ -12,7 +12,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
+
+from linetap.errors import BadInput
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no FIFO and no lease holds it up
@@ -46,6 +49,21 @@ def read(folder: Path | str, name: str, most_bytes: int, copied: bool = False) -
     """A whole file, as `opened` takes it."""
     with opened(folder, name, most_bytes, copied) as (fd, size):
         return os.read(fd, size)
+
+
+def read_small(path: Path, limit_bytes: int) -> bytes:
+    """A file that a person names, and that may be anything: a fifo keeps nobody waiting, since it is no file. BadInput
+    says what it is instead."""
+    try:
+        with FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadInput(f"{path}: not a regular file")
+            data = file.read(limit_bytes + 1)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    if len(data) > limit_bytes:
+        raise BadInput(f"{path}: larger than {limit_bytes} bytes")
+    return data
 
 
 def names(folder: Path | str, suffix: str) -> list[str]:

@@ -460,6 +460,9 @@ class ClockRecord(msgspec.Struct, kw_only=True):
     stepped_ms: int | msgspec.UnsetType = msgspec.UNSET  # it was set while the call went on, above 0 forward: not in it
 
 
+ABUSE = "abuse"  # the kind of a mark that staff set
+
+
 class Mark(msgspec.Struct, frozen=True):
     at_s: float
     kind: str

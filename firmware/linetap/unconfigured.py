@@ -15,11 +15,11 @@ from typing import Any
 from linetap import __version__
 from linetap.clock import NS_PER_S, SYSTEM, Clock
 from linetap.config import load_config
-from linetap.config.load import Source
 from linetap.config.schema import Config
 from linetap.errors import BadInput
 from linetap.records import CaptureState, Fault, RecorderState, ReporterState, ServiceState
 from linetap.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
+from linetap.tomlfile.source import Source
 
 RUN_DIR = "/run/linetap"
 LOOK_EVERY_S = 3

@@ -13,8 +13,7 @@ from card_rig import PRIVATE, Card
 from epoch_rig import Authority
 from linetap.board.simulated import press_button
 from linetap.clock import NS_PER_S, ManualClock
-from linetap.desk import privatefile
-from linetap.durable import smallfile
+from linetap.durable import privatefile, smallfile
 from linetap.durable.replace import replace_durably
 from linetap.durable.twin import twin_of
 from linetap.evidence import keys

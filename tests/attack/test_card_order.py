@@ -15,7 +15,7 @@ import pytest
 from card_rig import SSH_KEY, Card
 from epoch_rig import Authority
 from linetap.config import load_config
-from linetap.desk import privatefile
+from linetap.durable import privatefile
 from linetap.evidence import keys, sshsig
 from linetap.provision import CARD_WRONG, admit, memory, outcome
 

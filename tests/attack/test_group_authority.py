@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from epoch_rig import Authority as Rig
-from linetap import cli
+from linetap import cli, signedfile
 from linetap.config import check_config
-from linetap.desk import deskfolder, signed
+from linetap.desk import deskfolder
 from linetap.errors import BadInput
 from linetap.evidence import authority, document, keylist, keys, roles, sshsig
 from linetap.evidence import command as envelopes
@@ -129,7 +129,7 @@ def test_a_unit_is_made_with_it_and_takes_only_what_two_have_signed(tmp_path: Pa
     assert cli.main(init) == 0
     config = check_config(tmp_path / "unit.toml")
     assert (len(config.keys.authority_lines), config.keys.authority_needed) == (3, 2)
-    signature = signed.signature_of(listed)
+    signature = signedfile.signature_of(listed)
     alone = sshsig.sign(listed.read_bytes(), PEOPLE[0], keylist.NAMESPACE)
     signature.write_text(alone)
     with pytest.raises(BadInput, match="signed by 1 of the authority's keys, 2 of 3 are needed"):

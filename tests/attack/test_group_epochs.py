@@ -16,7 +16,6 @@ import pytest
 
 from epoch_desk import DAY, Desk
 from linetap import cli
-from linetap.config.load import MAX_BYTES
 from linetap.desk import indexopen, keygen
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import group, index, keylist, keys, members, sealed
@@ -25,6 +24,7 @@ from linetap.evidence.keylist import KeyList
 from linetap.provision import pack
 from linetap.recorder.vault import officersgone
 from linetap.recorder.vault.officersgone import Certificate
+from linetap.tomlfile.source import MAX_BYTES
 from sealing_rig import CALL_ID, UNIT, run
 
 LATE = "2026-12-03T15:00:00.001Z"  # more than 24 h behind the first day and the second

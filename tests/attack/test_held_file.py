@@ -18,10 +18,11 @@ from card_rig import Card
 from linetap import cli
 from linetap.capture.lineaudio import LineAudio
 from linetap.config import Config, config_sha256, load_config
-from linetap.config.schema import Broker, RetentionClass, Smdr
+from linetap.config.schema import RetentionClass, Smdr
 from linetap.durable import kept
 from linetap.evidence import keys
 from linetap.ring.layout import SLOT_FRAMES
+from linetap.wire.brokersettings import Broker
 
 _SHORTER = [RetentionClass(name="standard", days=59), RetentionClass(name="marked", days=180)]
 WEAKER: list[tuple[str, str, dict[str, Any]]] = [

@@ -23,9 +23,9 @@ from linetap.clock import NS_PER_MS
 from linetap.durable.replace import replace_in_ram
 from linetap.records import CaptureState, RecorderState, ReporterState, ServiceState
 from linetap.reporter.health import health
-from linetap.reporter.messages import Topics
 from linetap.reporter.outgoing import Outgoing
 from linetap.reporter.telemetry import Alerts, Lines, pace
+from linetap.wire.topics import Topics
 from state_files import unit
 
 KINDS: dict[str, type[ServiceState]] = {

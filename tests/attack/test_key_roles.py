@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from linetap import cli
 from linetap.desk import callfolder, verify
-from linetap.desk.pki import request
-from linetap.desk.pki.fault import PkiFault
+from linetap.enrolment import request
+from linetap.enrolment.fault import PkiFault
 from linetap.evidence import keys, signers, unitnames
 from linetap.evidence.signers import ReservedUnit, SignerIsUnit
 from linetap.evidence.sshsig import SignatureFault

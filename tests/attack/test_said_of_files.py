@@ -17,7 +17,7 @@ from linetap.desk.callfolder import Damaged
 from linetap.desk.copy.incoming import Call, read_record
 from linetap.desk.vaultfiles import outbox
 from linetap.evidence import hold, keys, sealed, sshsig, unitlog, walk
-from linetap.recorder.vault import segments
+from linetap.vaultformat import segments
 from sealing_rig import CALL_ID, UNIT, Rig
 
 FORGED = "20261124T225700.000Z-L04"

@@ -20,9 +20,9 @@ from linetap import unitkeys
 from linetap.cli import main
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.config.schema import Config
-from linetap.desk.pki import request
 from linetap.desk.verdict import Problem
 from linetap.desk.verify import verify_vault
+from linetap.enrolment import request
 from linetap.errors import BadInput
 from linetap.evidence import keys, sealed, signers, sshsig
 from linetap.recorder.ports import CallNote

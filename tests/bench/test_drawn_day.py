@@ -22,7 +22,6 @@ from linetap.bench.scriptkeys import Call
 from linetap.bench.timeline import LineTimeline, Timeline
 from linetap.bench.timing import times_of
 from linetap.bench.voices import Voices
-from linetap.config.load import Source
 from linetap.config.schema import Recording
 from linetap.errors import BadInput
 from linetap.notices import Notice, load_notices
@@ -32,6 +31,7 @@ from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.table import TABLE
 from linetap.recorder.signals.event import Event
 from linetap.ring import I16
+from linetap.tomlfile.source import Source
 
 VOICES = Path(__file__).parents[2] / "build" / "voices"  # kept from run to run, under the hash of all that shapes them
 SEED, COUNT = 7, 24

@@ -19,8 +19,8 @@ from ends import UNIT, End, IngestEnd, ReporterEnd
 from broker import HOST, free_port
 from broker import until as wait
 from linetap.broker.tls import tls_context
-from linetap.config.schema import Broker as BrokerConfig
 from linetap.errors import BadInput
+from linetap.wire.brokersettings import Broker as BrokerConfig
 from pki_rig import Asking, Pair, Pki
 from shipped_broker import Client, ShippedBroker
 

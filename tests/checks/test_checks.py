@@ -34,7 +34,7 @@ from linetap.checks.watch import DEAD_NS, GRACE_MS, Seen, Services
 from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap.config.weakening import WORDS
 from linetap.log import code_of
-from linetap.panel.legend import table
+from linetap.panel.legendtext import table
 from linetap.records import (
     Fault,
     OrderState,
@@ -46,8 +46,8 @@ from linetap.records import (
     WeakeningState,
 )
 from linetap.reporter.journal import Journal
-from linetap.reporter.messages import Topics
 from linetap.reporter.telemetry import Alerts
+from linetap.wire.topics import Topics
 from state_files import DEATHS, Unit, capture, recorder, reporter, unit
 
 RESERVE = 100 * MB

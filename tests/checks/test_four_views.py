@@ -44,7 +44,6 @@ from linetap.desk.ingest.store import Store
 from linetap.desk.watch.leds import shown as shown_at_the_desk
 from linetap.desk.watch.units import Units
 from linetap.durable import broken
-from linetap.panel.legend import CONDITIONS
 from linetap.panel.service import Panel
 from linetap.provision import CARD_WRONG
 from linetap.records import (
@@ -63,9 +62,10 @@ from linetap.records import (
     WeakeningState,
 )
 from linetap.reporter.health import health
-from linetap.reporter.messages import Topics
 from linetap.reporter.outgoing import Outgoing
 from linetap.reporter.telemetry import Alerts
+from linetap.wire.legend import CONDITIONS
+from linetap.wire.topics import Topics
 from state_files import Unit, capture, recorder, reporter, suffering, unit
 
 NOTHING_ELSE = {"nothing_runs", "reporter_dead"}  # what no reporter is there to say: at the desk the unit is offline

@@ -21,7 +21,6 @@ from linetap import cli
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap.config import load_config
 from linetap.desk import command
-from linetap.desk.signed import load_key
 from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import keys, sealed, sshsig, vaultname
@@ -32,6 +31,7 @@ from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault.folder import CallFolder
 from linetap.records import Audio, CallRecord, DeliveryState, RecorderState
 from linetap.service import START_AGAIN, read_state
+from linetap.signedfile import load_key
 from unit_rig import save_notice, spoken
 
 UNIT = "floor-03"

@@ -15,11 +15,11 @@ from linetap.desk import seen
 from linetap.desk.access import AccessFault, read_log, require_head
 from linetap.desk.access import read_head as access_head
 from linetap.desk.deskfolder import read_authority, read_roles
-from linetap.desk.pki.fault import PkiFault
 from linetap.desk.pki.register import Issued, Register, Revoked
 from linetap.desk.witnessing.serve import SEEN, Last
 from linetap.durable import broken, envelope
 from linetap.durable.twin import twin_of
+from linetap.enrolment.fault import PkiFault
 from linetap.errors import BadInput, LinetapError
 from release_rig import Desk
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from epoch_desk import DAY, ENDS, NEXT_DAY, Desk
-from linetap.desk import keygen, wipe
+from linetap.desk import keygen
+from linetap.durable import wipe
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import keys
 from linetap.records import ClockRecord, CountedMoment

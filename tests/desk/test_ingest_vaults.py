@@ -21,9 +21,9 @@ from linetap.desk.ingest.holes import ALERT_S, Holes
 from linetap.desk.ingest.register import Notice
 from linetap.desk.ingest.store import Store
 from linetap.evidence import keys, vaultname
-from linetap.recorder.vault import segments
 from linetap.recorder.vault.outbox import Outbox
 from linetap.records import CallEvent
+from linetap.vaultformat import segments
 
 OLD, NEW, NEWER = "0000100000000001", "0000200000000002", "0000300000000003"
 

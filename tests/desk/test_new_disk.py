@@ -17,7 +17,7 @@ from kept_rig import Kept
 from linetap.desk.ingest import chainname, database, tables
 from linetap.desk.verify import verify_vault
 from linetap.evidence import signers, vaultname
-from linetap.recorder.vault import segments
+from linetap.vaultformat import segments
 
 CALLS = 50
 

@@ -14,9 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from linetap.clock import rfc3339
-from linetap.desk.pki import request
 from linetap.desk.pki.authority import opened
-from linetap.desk.pki.fault import PkiFault
+from linetap.enrolment import request
+from linetap.enrolment.fault import PkiFault
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import keys, signers, sshsig
 from linetap.evidence.signers import SignerExpired
@@ -173,7 +173,7 @@ class TestRequest:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         unit = make_unit(tmp_path, run_dir)
-        monkeypatch.setattr("linetap.desk.pki.unitside.load_config", lambda _: unit.config)
+        monkeypatch.setattr("linetap.commission.tlsrequest.load_config", lambda _: unit.config)
         asked, certificate, tls = tmp_path / "floor-03.request", tmp_path / "tls.pem", tmp_path / "tls.key"
         assert pki.run("request", "--config", "unit.toml", "-o", str(asked), at_authority=False) == 0
         assert tls.stat().st_mode & 0o777 == 0o600

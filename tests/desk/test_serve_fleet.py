@@ -20,7 +20,6 @@ from watch_rig import ALERT, AT, HEALTH, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
 from linetap.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
-from linetap.config.schema import Broker as BrokerConfig
 from linetap.desk.ingest.settings import DeskConfig
 from linetap.desk.serve import limits
 from linetap.desk.serve.config import ServeConfig
@@ -36,6 +35,7 @@ from linetap.desk.watch import units
 from linetap.desk.watch.places import Places
 from linetap.desk.watch.settings import Settings, of_pages
 from linetap.errors import BadInput
+from linetap.wire.brokersettings import Broker as BrokerConfig
 from pki_rig import Pki
 
 CALL = "20261124T225600.123Z-L03"

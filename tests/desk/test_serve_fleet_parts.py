@@ -18,7 +18,7 @@ from linetap.desk.serve.fleet.picture import Picture, difference, picture
 from linetap.desk.watch.leds import shown
 from linetap.desk.watch.places import Place, floor_order
 from linetap.desk.watch.units import Unit, Units
-from linetap.panel.legend import CONDITIONS
+from linetap.wire.legend import CONDITIONS
 
 CRITICAL = {**ALERT, "severity": "critical"}
 EVERYTHING, WATCH = Reader(True, "en"), Reader(False, "ko")

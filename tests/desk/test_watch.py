@@ -22,7 +22,6 @@ from broker import HOST, Broker, until
 from linetap import cli
 from linetap.broker.message import Message
 from linetap.clock import SYSTEM
-from linetap.config.schema import Broker as BrokerConfig
 from linetap.desk.watch import command, service
 from linetap.desk.watch.places import Place, Places
 from linetap.desk.watch.screen import Redrawn, Screen
@@ -30,7 +29,8 @@ from linetap.desk.watch.settings import Settings, settings
 from linetap.desk.watch.watcher import Watcher
 from linetap.errors import BadInput
 from linetap.records import LineStatus
-from linetap.reporter.messages import LineReport, Status, Topics
+from linetap.wire.brokersettings import Broker as BrokerConfig
+from linetap.wire.topics import LineReport, Status, Topics
 from pki_rig import Pki
 
 END_S = 120

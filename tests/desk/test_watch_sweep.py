@@ -17,12 +17,12 @@ from linetap.broker.client import Client
 from linetap.broker.connection import Arrived, Swept
 from linetap.broker.link import MOST_AT_ONCE, Told
 from linetap.clock import SYSTEM
-from linetap.config.schema import Broker as BrokerConfig
 from linetap.desk.ingest.link import Link, Patience
 from linetap.desk.watch.places import Place, Places
 from linetap.desk.watch.settings import Settings
 from linetap.desk.watch.units import TOPICS
 from linetap.desk.watch.watcher import Watcher
+from linetap.wire.brokersettings import Broker as BrokerConfig
 
 CONNACK = bytes.fromhex("2003000000")
 TOPIC = b"linetap/v1/floor-03/line/1"

@@ -14,7 +14,7 @@ from watch_rig import ALERT, AT, HEALTH, LINE, OFFLINE, ONLINE
 from linetap.clock import NS_PER_S
 from linetap.desk.watch import units
 from linetap.desk.watch.units import Change, Units
-from linetap.reporter.messages import HEALTH_EXPIRY_S
+from linetap.wire.topics import HEALTH_EXPIRY_S
 
 
 class Told(Units):

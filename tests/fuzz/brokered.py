@@ -21,7 +21,6 @@ from foreign import HANG_S, Find, Target
 
 from ingest_rig import Teller
 from linetap.clock import SYSTEM
-from linetap.config.schema import Broker as BrokerConfig
 from linetap.desk.copy import incoming
 from linetap.desk.ingest import service
 from linetap.desk.ingest.link import Patience
@@ -35,6 +34,7 @@ from linetap.durable import files
 from linetap.evidence import keys, sshsig, unitlog
 from linetap.evidence.sshsig import unarmored
 from linetap.reporter.inbox import Inbox
+from linetap.wire.brokersettings import Broker as BrokerConfig
 
 CONNACK = bytes.fromhex("2003000000")
 PUBACK, PUBLISH_QOS_1 = 0x40, 0x32

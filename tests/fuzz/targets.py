@@ -25,11 +25,10 @@ from linetap import learned
 from linetap.cli import main
 from linetap.clock import SYSTEM
 from linetap.config import load_config
-from linetap.config.load import Source
 from linetap.desk import callfolder, departments
 from linetap.desk.ingest import judge, signersfile
-from linetap.desk.pki import request
 from linetap.durable.smallfile import SmallFile
+from linetap.enrolment import request
 from linetap.evidence import (
     age,
     authority,
@@ -58,12 +57,14 @@ from linetap.provision import memory, order
 from linetap.recorder import checkpoint as recorder_checkpoint
 from linetap.recorder.replay.events import read_events
 from linetap.recorder.smdr import layouts, ledger
-from linetap.recorder.vault import linefaults, segments
+from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.journal import store
 from linetap.records import RecorderState
 from linetap.ring.layout import read_header
+from linetap.tomlfile.source import Source
 from linetap.update import state as update_state
 from linetap.update import wish
+from linetap.vaultformat import segments
 
 TESTS = Path(__file__).resolve().parent.parent
 ROOT = TESTS.parent

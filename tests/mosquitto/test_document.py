@@ -11,8 +11,8 @@ import tomllib
 from pathlib import Path
 
 from linetap import cli
-from linetap.config.schema import Broker
 from linetap.evidence import keys
+from linetap.wire.brokersettings import Broker
 from shipped_broker import SHIPPED
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "broker.md"

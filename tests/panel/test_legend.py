@@ -7,7 +7,8 @@ import re
 
 from linetap.board import UNIT_LEDS
 from linetap.checks import CHECKS
-from linetap.panel.legend import (
+from linetap.panel.legendtext import table
+from linetap.wire.legend import (
     ACTIVITIES,
     CONDITIONS,
     IDENTIFY,
@@ -20,7 +21,6 @@ from linetap.panel.legend import (
     STEP_MS,
     draw,
     lit,
-    table,
 )
 
 TWO_S = 2000 // STEP_MS

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from judged import shown
 from linetap.checks.watch import Seen, Services, judge
 from linetap.clock import NS_PER_MS, NS_PER_S
-from linetap.panel.legend import ACTIVITIES, CONDITIONS, PATTERNS
 from linetap.records import (
     CaptureState,
     Fault,
@@ -23,6 +22,7 @@ from linetap.records import (
     ServiceState,
     WalkState,
 )
+from linetap.wire.legend import ACTIVITIES, CONDITIONS, PATTERNS
 from state_files import capture, recorder, reporter, suffering
 
 NOW_NS = 1000 * NS_PER_S

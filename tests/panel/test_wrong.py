@@ -17,9 +17,9 @@ from config_file import text
 from linetap.board.simulated import leds_shown
 from linetap.clock import NS_PER_S, SYSTEM
 from linetap.panel import wrong
-from linetap.panel.legend import CONDITIONS
 from linetap.records import PanelState
 from linetap.service import START_AGAIN, read_state
+from linetap.wire.legend import CONDITIONS
 from state_files import unit
 
 LIMIT_S = 120

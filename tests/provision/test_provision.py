@@ -13,7 +13,7 @@ import pytest
 from card_rig import AUTHORITY, CUSTODIAN, EPOCH, PINS, Card
 from linetap import cli
 from linetap.config import load_config
-from linetap.desk.pki import request
+from linetap.enrolment import request
 from linetap.provision import CARD_WRONG
 from pki_rig import Pki
 from sealing_rig import run as run_tool

@@ -14,7 +14,7 @@ from broker import Broker, Desk
 from linetap import __version__
 from linetap.config.schema import HomeAssistant
 from linetap.reporter.discovery import discovery
-from linetap.reporter.messages import Topics
+from linetap.wire.topics import Topics
 from pki_rig import Pki
 from published import DOCUMENT, at, channel_of, document
 from reporter_rig import Floor

@@ -37,10 +37,10 @@ from linetap.reporter.again import LONGEST_S, PATIENCE_S, PROBE, Again
 from linetap.reporter.feed import CURSOR_EVERY_S, REFUSED_PAUSE_S, WINDOW, Cursor, Feed
 from linetap.reporter.health import health
 from linetap.reporter.inbox import MOST, Inbox, Reply
-from linetap.reporter.messages import HEALTH_EXPIRY_S, Topics
 from linetap.reporter.outgoing import Outgoing, outgoing
 from linetap.reporter.source import Entry
 from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Lines, pace
+from linetap.wire.topics import HEALTH_EXPIRY_S, Topics
 from state_files import capture, recorder, reporter
 
 NOW = "2026-11-24T22:56:00.000Z"

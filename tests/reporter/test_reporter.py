@@ -22,7 +22,7 @@ from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.records import Alert
 from linetap.reporter.loghead import EVERY_S, LogHead
-from linetap.reporter.messages import Topics
+from linetap.wire.topics import Topics
 from reporter_rig import Floor, end, retained
 
 UNIT = "linetap/v1/floor-03"

@@ -14,7 +14,7 @@ from linetap.evidence import sealed
 from linetap.evidence.command import Answer
 from linetap.evidence.fetch import BLOCK_BYTES, MOST_BYTES, Window
 from linetap.reporter.copies import LEAST_BYTES, MOST_WINDOWS, Copies
-from linetap.reporter.messages import Topics
+from linetap.wire.topics import Topics
 
 CALL = "20261124T225600.123Z-L03"
 OTHERS = [f"20261124T225600.123Z-L{line}" for line in range(10, 20)]

@@ -16,12 +16,13 @@ from https_server import HOST, Answer, Server
 from linetap.broker.backoff import Patience
 from linetap.broker.tls import tls_context
 from linetap.clock import ManualClock
-from linetap.config.schema import Broker
 from linetap.errors import BadInput
 from linetap.update import wish
 from linetap.update.fault import UpdateFault
 from linetap.update.fetch import fetch
 from linetap.update.wish import Wish
+from linetap.wire import updates
+from linetap.wire.brokersettings import Broker
 from pki_rig import Pair, Pki
 
 BUNDLE = bytes(range(256)) * 4096  # 1 MiB
@@ -188,7 +189,7 @@ def test_nobody_but_a_unit_gets_it(fetching: Fetching, server: Server, tmp_path:
 )  # fmt: skip
 def test_only_https_is_an_address(url: str) -> None:
     with pytest.raises(BadInput, match="would be right"):
-        wish.check_url(url)
+        updates.check_url(url)
 
 
 def test_the_usual_place_is_beside_the_broker(tmp_path: Path) -> None:

@@ -17,15 +17,16 @@ from linetap.update import release
 from linetap.update.fault import UpdateFault
 from linetap.update.judge import ALSO_RED, red, require_fit
 from linetap.update.rauc import Info
+from linetap.wire import updates
 
 RISING = ["0.0.9", "0.1.0", "0.1.2", "0.1.10", "0.2.0", "1.0.0", "10.0.0"]
 
 
 def test_versions_are_numbers_and_not_words() -> None:
     for older, newer in itertools.combinations(RISING, 2):
-        assert release.is_older(older, newer)
-        assert not release.is_older(newer, older)
-        assert not release.is_older(newer, newer)
+        assert updates.is_older(older, newer)
+        assert not updates.is_older(newer, older)
+        assert not updates.is_older(newer, newer)
 
 
 @given(st.text(max_size=20))

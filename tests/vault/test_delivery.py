@@ -20,9 +20,9 @@ from linetap.evidence import signers, vaultname
 from linetap.evidence.command import Answer
 from linetap.evidence.counters import MOST_SEEN
 from linetap.evidence.sshsig import unarmored
-from linetap.recorder.vault import segments
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.records import CallEvent
+from linetap.vaultformat import segments
 
 
 @pytest.fixture

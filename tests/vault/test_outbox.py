@@ -23,9 +23,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap.evidence import keys, sshsig
-from linetap.recorder.vault import segments
-from linetap.recorder.vault.outbox import GENESIS, REMEMBERED, Outbox, OutboxReader
+from linetap.recorder.vault.outbox import REMEMBERED, Outbox, OutboxReader
 from linetap.records import CallEvent
+from linetap.vaultformat import segments
+from linetap.vaultformat.segments import GENESIS
 
 UNIT = "closet-3f"
 ORIGIN = "SHA256:origin"

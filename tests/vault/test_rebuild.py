@@ -26,8 +26,8 @@ from linetap.recorder.vault import outbox, places, rebuild
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.places import NAME as PLACES
 from linetap.recorder.vault.places import SLACK, Places
-from linetap.recorder.vault.told import ended_event, sealed_event
 from linetap.records import CallEvent, CallRecord
+from linetap.vaultformat.callevents import ended_event, sealed_event
 
 BOUND = 24_000
 

@@ -18,7 +18,8 @@ from linetap.bench.scriptkeys import Script
 from linetap.clock import SYSTEM, rfc3339
 from linetap.commission import init
 from linetap.config import load_config
-from linetap.desk import keygen, privatefile
+from linetap.desk import keygen
+from linetap.durable import privatefile
 from linetap.evidence.keys import parse_identity_file
 from linetap.notices.defaults import make_default_notices
 

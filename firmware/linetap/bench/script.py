@@ -10,9 +10,9 @@ import msgspec
 from linetap.bench.scriptkeys import Call, CallerId, LineSetup, Script
 from linetap.bench.scriptsounds import check_sounds
 from linetap.bench.timing import Times, keys_span, times_of
-from linetap.config.load import Source
-from linetap.config.locate import Path as KeyPath
 from linetap.errors import BadInput
+from linetap.tomlfile.locate import Path as KeyPath
+from linetap.tomlfile.source import Source
 
 __all__ = ["Call", "LineSetup", "Script", "load_script", "repeated"]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from linetap.bench.callsounds import CallSound
 from linetap.bench.scriptkeys import Call
 from linetap.bench.timing import times_of
-from linetap.config.load import Source
-from linetap.config.locate import Path as KeyPath
+from linetap.tomlfile.locate import Path as KeyPath
+from linetap.tomlfile.source import Source
 
 SPOKEN = ("announcement", "speech")
 ONLY_OUT = ("progress_s", "seizure", "pause_after", "second_dial")

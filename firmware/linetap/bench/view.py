@@ -16,8 +16,8 @@ from rich.text import Text
 from linetap.bench.look import Look
 from linetap.clock import NS_PER_S, SYSTEM, Clock, parse_rfc3339
 from linetap.linesigns import SIGNS
-from linetap.panel.legend import LEDS, draw
 from linetap.records import CallRecord
+from linetap.wire.legend import LEDS, draw
 
 LED_STYLES = {"green": "bold green", "blue": "bold blue", "red": "bold red"}
 CALLS_SHOWN = 10

@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from linetap.config.load import Source
-from linetap.config.locate import Path as KeyPath
 from linetap.config.schema import Config
 from linetap.errors import BadInput, DeviceFault
+from linetap.tomlfile.locate import Path as KeyPath
+from linetap.tomlfile.source import Source
 
 Pin = Annotated[int, Meta(ge=0, le=27)]
 Pins = Annotated[list[Pin], Meta(min_length=1, max_length=8)]

@@ -35,7 +35,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from linetap.broker.client import Client
 from linetap.broker.message import Message
-from linetap.config.schema import Broker
+from linetap.wire.brokersettings import Broker
 
 _LOOP_S = 1.0
 _MOST_AT_ONCE = 64

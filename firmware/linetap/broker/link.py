@@ -25,8 +25,8 @@ from linetap.broker.connection import (
 from linetap.broker.message import Message
 from linetap.broker.tls import tls_context
 from linetap.clock import NS_PER_MS, Clock
-from linetap.config.schema import Broker
 from linetap.errors import BadInput
+from linetap.wire.brokersettings import Broker
 
 MOST_IN_FLIGHT = 20
 MOST_AT_ONCE = 256

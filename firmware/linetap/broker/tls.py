@@ -6,9 +6,9 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from linetap.config.schema import Broker
 from linetap.errors import BadInput
 from linetap.service import credential
+from linetap.wire.brokersettings import Broker
 
 
 class CertificateAwaited(BadInput):

@@ -83,7 +83,7 @@ class Check:
 
     id: str
     severity: Severity  # the worst it can be
-    led: str  # the condition of panel/legend.py that shows it at its worst
+    led: str  # the condition of wire/legend.py that shows it at its worst
     clears: str
     look: Callable[[Snapshot, Trouble | None], Trouble | None]
     is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it looks at

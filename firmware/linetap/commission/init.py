@@ -13,15 +13,15 @@ import msgspec
 from linetap import unitkeys
 from linetap.commission.template import LINES_A_CARD, MOST_CARDS, Plan, render
 from linetap.config import check_config
-from linetap.config.schema import Keys, UnitId
-from linetap.desk import privatefile
+from linetap.config.schema import Keys
+from linetap.durable import privatefile
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import authority as authorities
 from linetap.evidence import keys, members, publickeys, unitnames
 from linetap.evidence.authority import Authority
+from linetap.evidence.signers import NAMESPACES
+from linetap.evidence.unitnames import UnitId
 
-# What a unit signs.
-NAMESPACES = ("linetap-record", "linetap-event", "linetap-head", "linetap-walk", "linetap-retired")
 SIGNERS = "allowed_signers"
 _LINE_LIMIT_BYTES = 64 * 1024
 _PROJECT = Path(__file__).resolve().parents[3]  # of a clone; an installed linetap is told with options

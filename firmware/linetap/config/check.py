@@ -14,13 +14,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from linetap.config import columns
-from linetap.config.load import Source
-from linetap.config.locate import Path as KeyPath
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap.durable import kept
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import members, publickeys, unitnames
+from linetap.tomlfile.locate import Path as KeyPath
+from linetap.tomlfile.source import Source
 from linetap.zones import zone_of
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

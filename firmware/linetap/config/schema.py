@@ -11,9 +11,10 @@ from msgspec import Meta
 
 from linetap.config.profile import Profile
 from linetap.evidence import members
+from linetap.evidence.unitnames import UnitId
 from linetap.records import Disposition
+from linetap.wire.brokersettings import Broker
 
-UnitId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[int, Meta(ge=1, le=30 * 86_400)]
 DialPlan = Annotated[str, Meta(pattern=r"^[0-9*#X]{1,24}$")]  # X is any digit
@@ -136,15 +137,6 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     tpm: str = "/dev/tpmrm0"
     boots: str = "/proc/cmdline"  # says in which boots the key in the TPM signs
     release: str = "/usr/lib/linetap/release.pem"  # whose word on that counts, when the key is made
-
-
-class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    host: str = "localhost"
-    port: Annotated[int, Meta(ge=1, le=65535)] = 8883
-    ca: str | None = None  # TLS when set; plain only on the loopback
-    certificate: str | None = None
-    key: str | None = None
-    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import handover
 from linetap.clock import Clock
 from linetap.desk import deskfolder
 from linetap.desk.access import AccessFault, read_head, read_log, require_head
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     desk = deskfolder.require(args, clock)
     if args.verb == "verify":
         return _verify(desk.folder, args.head)
-    key = "" if args.key is None else hashlib.sha256(deskfolder.read_small(args.key, KEY_LIMIT_BYTES)).hexdigest()
+    key = "" if args.key is None else hashlib.sha256(handover.read_small(args.key, KEY_LIMIT_BYTES)).hexdigest()
     for entry in read_log(desk.access.folder)[0]:
         if (
             (not args.call or args.call in entry.calls)
@@ -103,8 +104,8 @@ def _own_head(access: Path, public: PublicKey) -> Head:
     """A Refusal unless the log's own key signed it."""
     signature = access / f"{HEAD}{SIGNATURE_SUFFIX}"
     head = read_head(access / HEAD)
-    data = deskfolder.read_small(access / HEAD, HEAD_LIMIT_BYTES)
-    armored = deskfolder.read_small(signature, sshsig.SIGNATURE_LIMIT_BYTES)
+    data = handover.read_small(access / HEAD, HEAD_LIMIT_BYTES)
+    armored = handover.read_small(signature, sshsig.SIGNATURE_LIMIT_BYTES)
     if keys.public_blob(sshsig.check(data, armored, HEAD_NAMESPACE)) != keys.public_blob(public):
         raise AccessFault("access_log_signer", f"{signature}: signed by another key than {deskfolder.PUBLIC}")
     return head

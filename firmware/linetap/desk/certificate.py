@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from linetap import signedfile
 from linetap.clock import from_utc_ns, parse_rfc3339
-from linetap.desk import callfolder, foreign, signed
+from linetap.desk import callfolder, foreign
 from linetap.desk.sheets import OFFICER
 from linetap.errors import Refusal
 from linetap.evidence import members, sshsig
@@ -103,7 +104,7 @@ def _gone(found: Certificate, epoch: Epoch, count: int) -> set[int]:
 def read(path: Path, signers: list[Signer] | None) -> Certificate:
     """Without `signers`: signed, by whomever."""
     data = callfolder.read(path, LIMIT_BYTES)
-    signature = callfolder.read(signed.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
+    signature = callfolder.read(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, signature, NAMESPACE)
     try:
         found = foreign.decode(data, Certificate)

@@ -9,17 +9,17 @@ import re
 import sys
 from pathlib import Path
 
+from linetap import signedfile
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock, parse_rfc3339, rfc3339
-from linetap.desk import commandapply, commandsend, foreign, privatefile, signed
-from linetap.durable import files
+from linetap.commission import commandapply
+from linetap.desk import commandsend, foreign
+from linetap.durable import files, privatefile
 from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import document, sealed, sshsig
-from linetap.evidence.command import HERE, LIGHT, MAY, Command, Envelope
-from linetap.recorder.vault.identify import LONGEST_S
+from linetap.evidence.command import HERE, IDENTIFY_LONGEST_S, LIGHT, MAY, Command, Envelope
 from linetap.timekeeping import KEPT, require_possible
-from linetap.update import wish
-from linetap.update.release import PATTERN
+from linetap.wire import updates
 
 _EXPIRES_DAYS = 7
 _DAY_NS = 86_400 * NS_PER_S
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     sign.add_argument("--challenge", metavar="HEX", help="of `time`: what `linetap command state` shows")
     sign.add_argument("--utc", metavar="TIME", help="of `time`: RFC 3339, default now")
-    sign.add_argument("--seconds", type=int, metavar="N", help=f"of `identify`, {LONGEST_S} at most")
+    sign.add_argument("--seconds", type=int, metavar="N", help=f"of `identify`, {IDENTIFY_LONGEST_S} at most")
     sign.add_argument(
         "--replaces", metavar="SHA256", help="of `config`: what is in effect, as health and `linetap command state` say"
     )
@@ -97,7 +97,7 @@ def make(args: argparse.Namespace, now_ns: int) -> bytes:
     """The envelope. BadInput where something does not fit, before a unit has to say so."""
     if not envelopes.may(args.role, args.verb):
         raise BadInput(f"--role {args.role}: {args.verb} is for {' or '.join(MAY[args.verb])}")
-    key = signed.load_key(args.key)
+    key = signedfile.load_key(args.key)
     command = Command(
         unit=args.unit,
         verb=args.verb,
@@ -114,7 +114,7 @@ def make(args: argparse.Namespace, now_ns: int) -> bytes:
 
 def cosigned(args: argparse.Namespace) -> bytes:
     """The envelope with a signature more; what was signed is said, for whoever has signed it to read."""
-    data, key = commandapply.read(args.file), signed.load_key(args.key)
+    data, key = commandapply.read(args.file), signedfile.load_key(args.key)
     try:
         made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
         command = document.decode(foreign.decode(made, Envelope).command.encode("utf-8"), Command)
@@ -156,7 +156,7 @@ def _body(args: argparse.Namespace, now_ns: int) -> dict[str, str]:
 
 
 def _document_body(args: argparse.Namespace) -> dict[str, str]:
-    body = {"document": _text(args.document), "sig": _text(signed.signature_of(args.document))}
+    body = {"document": _text(args.document), "sig": _text(signedfile.signature_of(args.document))}
     if args.verb == "hold":
         body["key_age"] = base64.b64encode(_bytes(args.document.with_name(sealed.KEY))).decode("ascii")
     return body
@@ -164,13 +164,13 @@ def _document_body(args: argparse.Namespace) -> dict[str, str]:
 
 def _update_body(bundle: Path, url: str | None) -> dict[str, str]:
     found = re.fullmatch(r"linetap-(.*)\.raucb", bundle.name)
-    if found is None or re.search(PATTERN, found[1]) is None:
+    if found is None or re.search(updates.PATTERN, found[1]) is None:
         raise BadInput(f"{bundle}: linetap-0.2.0.raucb would be right: its version is in its name")
     if url is not None:
-        wish.check_url(url)
+        updates.check_url(url)
     size = bundle.stat().st_size
-    if not 0 < size <= wish.LARGEST_BYTES:
-        raise BadInput(f"{bundle}: {size} bytes; 1 to {wish.LARGEST_BYTES} would be right")
+    if not 0 < size <= updates.LARGEST_BYTES:
+        raise BadInput(f"{bundle}: {size} bytes; 1 to {updates.LARGEST_BYTES} would be right")
     body = {"version": found[1], "sha256": files.sha256(bundle), "size": str(size)}
     return body if url is None else {**body, "url": url}
 

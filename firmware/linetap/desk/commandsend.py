@@ -21,12 +21,13 @@ from linetap.broker.connection import Acknowledged, Arrived, Connected, Connecti
 from linetap.broker.message import Message
 from linetap.broker.tls import tls_context
 from linetap.clock import NS_PER_S, Clock
-from linetap.config.schema import Broker
-from linetap.desk import commandapply, foreign
+from linetap.commission import commandapply
+from linetap.desk import foreign
 from linetap.desk.ingest.settings import broker_alone
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import command as envelopes
 from linetap.evidence.command import MAY, Answer, Command
+from linetap.wire.brokersettings import Broker
 
 _PATIENCE_S = 30.0
 _LARGEST_PACKET = 64 << 10  # no unit answers with more

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from linetap.desk.deskfolder import read_small
 from linetap.desk.localmoment import moment_ns
 from linetap.errors import BadInput
 from linetap.evidence.index import Entry
+from linetap.handover import read_small
 
 COLUMNS = ["unit", "line", "extension", "department", "from"]
 _LIMIT_BYTES = 4 << 20

@@ -10,22 +10,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 
 from linetap.clock import Clock, parse_rfc3339
-from linetap.desk import privatefile
 from linetap.desk.access import AccessLog, Deed, log_name, unrecorded
 from linetap.desk.access_entry import Entry
+from linetap.durable import privatefile
 from linetap.errors import BadInput
 from linetap.evidence import authority as authorities
 from linetap.evidence import document, keys, sshsig
 from linetap.evidence.authority import Authority
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.roles import Roles, RolesFault, check, public_key
+from linetap.handover import read_small
 from linetap.timekeeping import KEPT, require_possible
 
 VARIABLE = "LINETAP_DESK"
@@ -151,17 +150,3 @@ def read_public(source: Path | str) -> PublicKey:
         return public_key(read_small(Path(source), sshsig.SIGNATURE_LIMIT_BYTES).decode("utf-8", "replace"))
     except BadInput as error:
         raise BadInput(str(error) if str(error).startswith(f"{source}: ") else f"{source}: {error}") from None
-
-
-def read_small(path: Path, limit_bytes: int) -> bytes:
-    """What somebody laid there: a fifo keeps nobody waiting, since it is no file."""
-    try:
-        with FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BadInput(f"{path}: not a regular file")
-            data = file.read(limit_bytes + 1)
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
-    if len(data) > limit_bytes:
-        raise BadInput(f"{path}: larger than {limit_bytes} bytes")
-    return data

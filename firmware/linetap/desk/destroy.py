@@ -15,14 +15,16 @@ from typing import Any
 
 import msgspec
 
+from linetap import signedfile
 from linetap.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
-from linetap.desk import callfolder, deskfolder, epochlist, foreign, signed, stockage, tsa, wipe
+from linetap.desk import callfolder, deskfolder, epochlist, foreign, stockage, tsa
 from linetap.desk.canary import Canary
 from linetap.desk.certificate import NAMESPACE, Certificate, named_gone, path_of, still_open
 from linetap.desk.needed import OVERFLOW, last_until, missing, unproven
 from linetap.desk.sheets import COPIES, INDEX
 from linetap.desk.tsa import Tsa
 from linetap.desk.witnessing import judge, options, vaults
+from linetap.durable import wipe
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import members
 from linetap.evidence.keylist import Epoch, KeyList, Overflow, end_of, epoch_text
@@ -77,8 +79,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     officers = _officers(args, epoch, len(who.recipients))
     place = path_of(args.certificates, args.epoch, officers if len(officers) < len(who.recipients) else [])
     args.certificates.mkdir(parents=True, exist_ok=True)
-    signed.require_free(place, signed.signature_of(place))
-    signer = None if args.key is None else signed.load_key(args.key)
+    signedfile.require_free(place, signedfile.signature_of(place))
+    signer = None if args.key is None else signedfile.load_key(args.key)
     head = _tree_head(args.tree_head)
     authority = tsa.of(args)
     ended = _require_over(epoch, key_list, args.vault, clock)
@@ -110,7 +112,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         of=len(who.recipients),
         needed=who.needed,
     )
-    signed.write(place, msgspec.json.encode(document, order="deterministic"), signer, NAMESPACE)
+    signedfile.write(place, msgspec.json.encode(document, order="deterministic"), signer, NAMESPACE)
     if copies < COPIES * max(1, len(officers)):
         sys.stderr.write(f"note: one copy; sheets are made in {COPIES}: see that there is no other\n")
     what = "destroyed, and the key of its index" if isinstance(epoch, Epoch) else "destroyed"

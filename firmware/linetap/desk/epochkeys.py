@@ -18,9 +18,11 @@ from pathlib import Path
 
 import msgspec
 
+from linetap import signedfile
 from linetap.clock import Clock, rfc3339
-from linetap.desk import canary, epochlist, epochmerge, privatefile, signed
+from linetap.desk import canary, epochlist, epochmerge
 from linetap.desk.sheets import COPIES, OFFICER, EpochKeys, pages
+from linetap.durable import privatefile
 from linetap.errors import BadInput
 from linetap.evidence import keylist, keys, members
 from linetap.evidence.keylist import Epoch, KeyList, Overflow
@@ -64,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
-    signers = [signed.load_key(path) for path in args.authority]
-    signed.require_free(args.output, signed.signature_of(args.output))
+    signers = [signedfile.load_key(path) for path in args.authority]
+    signedfile.require_free(args.output, signedfile.signature_of(args.output))
     old = None if args.extend is None else epochlist.load(args.extend)
     require_possible(clock)
     created = rfc3339(clock.utc_ns())
@@ -88,7 +90,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         canary.make(args.output, keys_of)
     if args.merge is not None:
         epochmerge.take_canaries(args.merge, args.output)
-    signed.write(args.output, data, signers, keylist.NAMESPACE)
+    signedfile.write(args.output, data, signers, keylist.NAMESPACE)
     if short := keylist.too_short(made, args.longest_class):
         sys.stderr.write(f"note: {args.output}: {short}\n")
     return 0

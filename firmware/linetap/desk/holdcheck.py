@@ -12,8 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from linetap import signedfile
 from linetap.clock import Clock
-from linetap.desk import callfolder, callproof, checkedcall, deskfolder, partial, signed, stockage
+from linetap.desk import callfolder, callproof, checkedcall, deskfolder, partial, stockage
 from linetap.desk.access_entry import Entry
 from linetap.desk.release import files, wrapped
 from linetap.errors import BadInput, Refusal
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     if name is None:
         raise BadInput(f"{args.hold_dir}: there is neither {' nor '.join(wrapped.DOCUMENTS)} in it")
     place = args.hold_dir / f"{name}{SUFFIX}"
-    signed.require_free(place)
-    signer = signed.load_key(args.key)
+    signedfile.require_free(place)
+    signer = signedfile.load_key(args.key)
     for path in args.identity:
         stockage.check_identity_file(path)
     desk = deskfolder.find(args, clock)

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from linetap.clock import Clock, rfc3339
-from linetap.desk import epochkeys, keygroup, privatefile
+from linetap.desk import epochkeys, keygroup
+from linetap.durable import privatefile
 from linetap.errors import BadInput
 from linetap.evidence import keys
 from linetap.timekeeping import KEPT

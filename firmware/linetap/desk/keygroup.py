@@ -16,8 +16,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from linetap.desk import privatefile, stockage
+from linetap.desk import stockage
 from linetap.desk.sheets import COPIES, page
+from linetap.durable import privatefile
 from linetap.errors import BadInput, LinetapError, Refusal
 from linetap.evidence import authority, group, keys, members, sshsig
 from linetap.evidence.keys import AgeIdentity

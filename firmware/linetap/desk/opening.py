@@ -15,13 +15,14 @@ from typing import Any
 
 import msgspec
 
-from linetap.desk import callfolder, callproof, checkedcall, foreign, partial, privatefile, stockage, wav
+from linetap.desk import callfolder, callproof, checkedcall, foreign, partial, stockage, wav
 from linetap.desk.access import Deed
 from linetap.desk.callproof import Basis
 from linetap.desk.checkedcall import KEY_LIMIT_BYTES, CheckedCall, outer_layer, require_of_call
 from linetap.desk.deskfolder import Desk
 from linetap.desk.release import files, gate
 from linetap.desk.witnessing.judge import NO_RULES, Rules
+from linetap.durable import privatefile
 from linetap.errors import BadInput, LinetapError, Refusal
 from linetap.evidence import age, au, g711, group, sealed
 from linetap.evidence.release import NotReleased

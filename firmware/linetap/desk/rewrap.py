@@ -8,12 +8,14 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from linetap import signedfile
 from linetap.clock import Clock, rfc3339
-from linetap.desk import callproof, checkedcall, deskfolder, partial, privatefile, signed, stockage
+from linetap.desk import callproof, checkedcall, deskfolder, partial, stockage
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
 from linetap.desk.checkedcall import CheckedCall
 from linetap.desk.release import files
+from linetap.durable import privatefile
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import group, hold, members, sealed
 from linetap.evidence.hold import Hold, Rewrap
@@ -60,7 +62,7 @@ def write(
 def _write(
     args: argparse.Namespace, call: CheckedCall, to: str, name: str, document: Document, step: Deed
 ) -> Path | None:
-    signer = None if args.key is None else signed.load_key(args.key)
+    signer = None if args.key is None else signedfile.load_key(args.key)
     for path in args.identity:
         stockage.check_identity_file(path)
     try:
@@ -70,7 +72,7 @@ def _write(
     folder: Path = args.output or Path("holds") / call.record.call_id
     place = folder / name
     if folder.exists():
-        signed.require_free(folder / sealed.KEY, place, signed.signature_of(place))
+        signedfile.require_free(folder / sealed.KEY, place, signedfile.signature_of(place))
     turn = partial.turn(args, call.key)
     step.entry.left = turn.left
     step.granted()
@@ -84,7 +86,7 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     data = hold.encode(document(call, hashlib.sha256(key_age).hexdigest()))
     privatefile.write(folder / sealed.KEY, key_age)
-    signed.write(place, data, signer, hold.NAMESPACE)
+    signedfile.write(place, data, signer, hold.NAMESPACE)
     return folder
 
 

@@ -15,11 +15,12 @@ import sys
 from pathlib import Path
 
 from linetap.clock import Clock
-from linetap.desk import callproof, checkedcall, deskfolder, partial, privatefile, stockage
+from linetap.desk import callproof, checkedcall, deskfolder, partial, stockage
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
 from linetap.desk.checkedcall import CheckedCall
 from linetap.desk.release import files, gate
+from linetap.durable import privatefile
 from linetap.errors import BadInput
 from linetap.evidence import age
 from linetap.evidence.release import NotReleased

@@ -31,8 +31,8 @@ from linetap.evidence import age, closing, keys, sealed, sshsig, unitlog
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.publickeys import SSH_ED25519
 from linetap.evidence.signers import Signer
-from linetap.recorder.vault import logkept
 from linetap.records import PERSONAL_FIELDS, Audio, CallRecord
+from linetap.vaultformat import keptlogs
 
 # The audio begins at the answer or later and ends with the call; the frame counter and the duration are rounded.
 _DURATION_SLACK_S = 1.0
@@ -83,7 +83,7 @@ def verify_vault(
     if first is None and not (vault / unitlog.FOLDER).exists():
         return
     named = Named()
-    kept = [LogCheck(vault / logkept.place(number), signers, None, named=named) for number in logkept.numbers(vault)]
+    kept = [LogCheck(vault / keptlogs.place(number), signers, None, named=named) for number in keptlogs.numbers(vault)]
     log = LogCheck(vault / unitlog.FOLDER, signers, witness, rules, named)
     records, strays = dict[str, str](), 0
     for path in [] if first is None else chain([first], calls):

@@ -73,3 +73,13 @@ def remove_temporary(path: Path) -> None:
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def prune(day: Path) -> None:
+    """Removes folders of a day, its month and its year, as far as they are empty."""
+    for folder in (day, day.parent, day.parent.parent):
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        sync_directory(folder.parent)

@@ -50,6 +50,7 @@ HERE = (
     "time", "hold", "destroy", "roles", "key_list", "ack", "resend", "fetch", "identify", "self_test", "config",
     "update", "confirm", "cancel",
 )  # fmt: skip
+IDENTIFY_LONGEST_S = 600
 # Said every second, and nothing comes of saying one twice: no leaf of its own, no counter on disk before it is done.
 LIGHT = ("ack", "resend", "fetch")
 

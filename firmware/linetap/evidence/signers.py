@@ -21,7 +21,9 @@ from linetap.evidence.sshsig import SignatureFault, check
 _FIRST = from_utc_ns(FIRST_NS)
 HEAD_NAMESPACE = "linetap-head"
 WITNESS = "witness"  # its name in the signers' file
-OF_UNITS = frozenset({sealed.RECORD_NAMESPACE, HEAD_NAMESPACE, "linetap-event", "linetap-walk", "linetap-retired"})
+# What a unit signs.
+NAMESPACES = (sealed.RECORD_NAMESPACE, "linetap-event", HEAD_NAMESPACE, "linetap-walk", "linetap-retired")
+OF_UNITS = frozenset(NAMESPACES)
 
 
 class UntrustedSigner(SignatureFault):

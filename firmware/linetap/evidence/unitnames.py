@@ -4,6 +4,11 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+from msgspec import Meta
+
+UnitId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
 
 # Who signs besides units, as a signers' file and a list of roles call them.
 OFFICES = frozenset({"witness", "authority", "vault", "custodian", "operator", "desk", "officer", "roles", "release"})

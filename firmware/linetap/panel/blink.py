@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from linetap.panel.button import WALK_MS, meaning
-from linetap.panel.legend import BETWEEN_MS, IDENTIFY_MS, IDENTIFY_PATTERN, RELEASE_PATTERN, lit
+from linetap.wire.legend import BETWEEN_MS, IDENTIFY_MS, IDENTIFY_PATTERN, RELEASE_PATTERN, lit
 
 LAMP_TEST_MS = WALK_MS  # a button that sticks must not hide a fault for longer
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from linetap.panel.legend import (
+from linetap.wire.legend import (
     ACTIVITIES,
     BUTTON,
     CALM_EN,

@@ -11,13 +11,13 @@ from linetap.errors import LinetapError
 from linetap.panel.blink import Blinker
 from linetap.panel.button import Button
 from linetap.panel.eyes import Eyes
-from linetap.panel.legend import STEP_MS
 from linetap.panel.night import Night
 from linetap.panel.presses import Presses
 from linetap.panel.state import Shown, shown
 from linetap.panel.told import state_of
 from linetap.records import Fault, PanelState
 from linetap.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
+from linetap.wire.legend import STEP_MS
 
 STARTING = Shown("starting", "idle", ("starting",))
 

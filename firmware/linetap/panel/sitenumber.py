@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap.panel.legend import STEP_MS
+from linetap.wire.legend import STEP_MS
 
 _DARK = "." * 10  # around the whole, and between two digits
 _BLINK, _NOUGHT = "###..", "#" * 20

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from linetap.checks import Judgement
 from linetap.checks.codec_stalled import gives_no_audio
 from linetap.checks.watch import Services
-from linetap.panel.legend import (
+from linetap.records import WalkState
+from linetap.wire.legend import (
     ACTIVITIES,
     CALM_PATTERN,
     CONDITIONS,
@@ -19,7 +20,6 @@ from linetap.panel.legend import (
     activity_of,
     standing,
 )
-from linetap.records import WalkState
 
 _BY_ITSELF = ("removal_failed",)  # of the panel's own conditions those that somebody can acknowledge
 

@@ -15,16 +15,16 @@ import msgspec
 
 from linetap.board import UNIT_LEDS, PanelBoard, panel_of
 from linetap.clock import NS_PER_MS, SYSTEM, Clock
-from linetap.config.load import Source
 from linetap.config.schema import Board, Config
 from linetap.errors import BadInput, LinetapError
 from linetap.panel.blink import Blinker
-from linetap.panel.legend import STEP_MS
 from linetap.panel.state import Shown
 from linetap.panel.told import state_of
 from linetap.records import Fault
 from linetap.service import START_AGAIN, StateFile, Stop, lock_of, stamp, start_logging
+from linetap.tomlfile.source import Source
 from linetap.unconfigured import is_supervised
+from linetap.wire.legend import STEP_MS
 
 RUN_DIR = "/run/linetap"
 WRONG = Shown("config_wrong", "idle", ("config_wrong",))

@@ -19,7 +19,6 @@ import msgspec
 
 from linetap.clock import parse_rfc3339
 from linetap.config import load_config
-from linetap.config.load import MAX_BYTES
 from linetap.errors import BadInput
 from linetap.evidence import authority, sshsig
 from linetap.evidence.authority import Authority
@@ -27,6 +26,7 @@ from linetap.provision import memory as memories
 from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import NAME, UNIT, Order
 from linetap.provision.outcome import OrderFault
+from linetap.tomlfile.source import MAX_BYTES
 
 NAMESPACE = "linetap-order"
 SIGNATURE = f"{NAME}.sig"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from linetap import unitkeys
 from linetap.clock import SYSTEM, Clock
-from linetap.config.load import Source
-from linetap.desk import wipe
+from linetap.durable import wipe
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, LinetapError
 from linetap.provision import CARD_WRONG, admit, cardsaid, memory, order, outcome, pack, retire
 from linetap.provision.lay import lay, take_certificate
 from linetap.provision.outcome import OrderFault
+from linetap.tomlfile.source import Source
 
 DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
 _WRONG = f"""{order.NAME}: 이 파일에 잘못이 있어 아무것도 바꾸지 않았습니다. 고쳐서 다시 넣어 주십시오.

@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from linetap.clock import SYSTEM, rfc3339
+from linetap.commission import tlsrequest
 from linetap.commission.init import SIGNERS, write_beside
 from linetap.config import Config, check_config, config_sha256, load_config
-from linetap.desk import privatefile
-from linetap.desk.pki import unitside
-from linetap.durable import kept
+from linetap.durable import kept, privatefile
 from linetap.durable.files import sync_directory
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
@@ -53,7 +52,7 @@ def lay(order: Order, data: bytes, etc: Path, run: Path, boot: Path) -> str:
     admit.remember(order, home)  # before it lets anybody in, and whatever the card takes: it lets in once
     _let_in(order.ssh_key, run)
     config = load_config(home / UNIT)
-    asked, signer = unitside.make_request(config)
+    asked, signer = tlsrequest.make_request(config)
     replace_durably(boot / f"{config.unit}.request", asked)
     return (
         f"unit {config.unit}, {len(config.line)} lines, configuration {config_sha256(config)}\n"
@@ -75,7 +74,7 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
     if not found.exists() or config.broker.certificate is None:
         return None
     data = admit.read_card(found)
-    unitside.require_own(config, data, found.name)
+    tlsrequest.require_own(config, data, found.name)
     place = Path(config.broker.certificate)
     if place.parent != etc / "linetap":  # the recorder may replace that file: it does not say where root writes
         raise BadInput(f"{UNIT}: broker.certificate is {place}; a name in {etc / 'linetap'} would be right")

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from linetap.clock import parse_rfc3339
-from linetap.config.load import Source
 from linetap.evidence import publickeys
+from linetap.tomlfile.source import Source
 
 NAME = "linetap.toml"
 UNIT = "unit.toml"

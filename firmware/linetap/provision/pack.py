@@ -8,15 +8,16 @@ import json
 import sys
 from pathlib import Path
 
+from linetap import signedfile
 from linetap.clock import rfc3339
-from linetap.config.load import Source
-from linetap.desk import privatefile, signed
-from linetap.desk.deskfolder import read_small
+from linetap.durable import privatefile
 from linetap.errors import BadInput
 from linetap.evidence import sshsig
+from linetap.handover import read_small
 from linetap.provision import order
 from linetap.provision.admit import NAMESPACE
 from linetap.timekeeping import KEPT
+from linetap.tomlfile.source import Source
 
 _LIMIT_BYTES = 768 * 1024  # a key list of 765 days has 131 kB, of 5 officers 520 kB; the order has 1 MiB
 
@@ -46,10 +47,10 @@ def run(args: argparse.Namespace) -> int:
     files = {path.name: _text(path) for path in args.files}
     if len(files) < len(args.files):
         raise BadInput("two of the files have one name")
-    signature = signed.signature_of(args.output)
-    by = [signed.load_key(path) for path in args.key]
+    signature = signedfile.signature_of(args.output)
+    by = [signedfile.load_key(path) for path in args.key]
     if by:
-        signed.require_free(signature)
+        signedfile.require_free(signature)
     data = render(files, _network(args), args.ssh_key, rfc3339(KEPT.utc_ns()), args.encrypt).encode()
     privatefile.write(args.output, data)
     try:

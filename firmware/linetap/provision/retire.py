@@ -20,14 +20,13 @@ import msgspec
 from linetap import jsontext
 from linetap.board import panel_of
 from linetap.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
-from linetap.commission.init import NAMESPACES
 from linetap.config import load_config
 from linetap.config.schema import Keys
-from linetap.desk import wipe
-from linetap.durable import kept, twin
+from linetap.durable import kept, twin, wipe
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import unitlog
+from linetap.evidence.signers import NAMESPACES
 from linetap.provision import admit, memory
 from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import UNIT

@@ -21,7 +21,7 @@ from linetap.clock import NS_PER_MS, Clock
 from linetap.evidence import fetch, sealed
 from linetap.evidence.command import Answer, CommandFault
 from linetap.evidence.fetch import BLOCK_BYTES, Window
-from linetap.reporter.messages import Topics
+from linetap.wire.topics import Topics
 
 MOST_WINDOWS = 4
 LEAST_BYTES = 8 << 10

@@ -15,7 +15,7 @@ import msgspec
 
 from linetap import __version__
 from linetap.records import LineStatus
-from linetap.reporter.messages import HEALTH_EXPIRY_S, Topics
+from linetap.wire.topics import HEALTH_EXPIRY_S, Topics
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):

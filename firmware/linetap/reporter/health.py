@@ -7,9 +7,9 @@ import msgspec
 
 from linetap.checks import Judgement, Snapshot
 from linetap.clock import NS_PER_S, rfc3339
-from linetap.panel.legend import CONDITIONS, standing
 from linetap.records import FREE, ConfirmedBy, PbxPort, RecorderState
 from linetap.reporter.outgoing import Outgoing
+from linetap.wire.legend import CONDITIONS, standing
 
 _FORECAST_AFTER_S = 600  # a forecast from less is a guess
 _DAY_S = 86_400

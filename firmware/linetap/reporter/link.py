@@ -18,10 +18,10 @@ from linetap.broker.link import Receipt
 from linetap.broker.message import Message
 from linetap.broker.tls import CertificateAwaited
 from linetap.clock import NS_PER_MS, Clock, rfc3339
-from linetap.config.schema import Broker
 from linetap.evidence.command import LIMIT_BYTES
 from linetap.reporter.again import PATIENCE_S
-from linetap.reporter.messages import Status, Topics
+from linetap.wire.brokersettings import Broker
+from linetap.wire.topics import Status, Topics
 
 MOST_COMMANDS = 8  # that the broker may send before the first is taken
 _LARGEST_PACKET_BYTES = LIMIT_BYTES + 4096

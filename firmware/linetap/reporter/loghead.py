@@ -11,7 +11,7 @@ from linetap.clock import NS_PER_S
 from linetap.errors import Refusal
 from linetap.evidence import sshsig, unitlog
 from linetap.evidence.unitlog import FOLDER, HEAD, SIGNATURE_SUFFIX
-from linetap.reporter.messages import Topics
+from linetap.wire.topics import Topics
 
 EVERY_S = 10  # a busy unit signs one a second, and only the last is of any use
 

@@ -29,10 +29,10 @@ from linetap.reporter.inbox import Inbox
 from linetap.reporter.journal import Journal
 from linetap.reporter.link import Link, Patience
 from linetap.reporter.loghead import LogHead
-from linetap.reporter.messages import HEALTH_EVERY_S, Topics
 from linetap.reporter.outgoing import Outgoing, outgoing
 from linetap.reporter.telemetry import Alerts, Lines, pace
 from linetap.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
+from linetap.wire.topics import HEALTH_EVERY_S, Topics
 
 TURN_S = 0.1
 LINES_EVERY_MS = 100  # with the recorder's 250 a change is told within 0.5 s

@@ -16,7 +16,7 @@ from linetap.checks import Finding
 from linetap.checks.watch import Seen
 from linetap.clock import NS_PER_MS, NS_PER_S, rfc3339
 from linetap.records import RecorderState, Severity
-from linetap.reporter.messages import HEALTH_EVERY_S, LineReport, Topics, report_of
+from linetap.wire.topics import HEALTH_EVERY_S, LineReport, Topics, report_of
 
 Kind = tuple[Severity, bool] | None  # of what stands; None: nothing does
 REWORD_EVERY_S = 30  # an alert whose figures change while it stands

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap.config.load import Source
 from linetap.errors import BadInput, DeviceFault, LinetapError, Refusal
 from linetap.provision import admit, cardsaid, order
+from linetap.tomlfile.source import Source
 from linetap.tpm import bootpolicy, counter, create, device, freshness, volume
 from linetap.tpm.device import TpmFault
 

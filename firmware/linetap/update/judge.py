@@ -10,7 +10,7 @@ from linetap.checks import Finding
 from linetap.update import release
 from linetap.update.fault import UpdateFault
 from linetap.update.rauc import Info
-from linetap.update.release import PATTERN, is_older
+from linetap.wire.updates import PATTERN, is_older
 
 COMPATIBLE = "linetap"
 # No call is lost by these, and still no unit is left with them: nobody could reach it, or see what it says.

@@ -22,7 +22,8 @@ from linetap.update import state, wish
 from linetap.update.fault import UpdateFault
 from linetap.update.install import Machine, require_room
 from linetap.update.judge import TRIED, require_fit, require_running
-from linetap.update.wish import LARGEST_BYTES, Wish
+from linetap.update.wish import Wish
+from linetap.wire.updates import LARGEST_BYTES
 
 PATTERN = "linetap-*.raucb"
 _MOUNT_S = 60

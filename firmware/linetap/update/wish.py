@@ -10,7 +10,6 @@ import errno
 import os
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -18,14 +17,12 @@ from msgspec import Meta
 from linetap.config import Config
 from linetap.durable.smallfile import SmallFile
 from linetap.errors import BadInput
-from linetap.update.release import PATTERN
+from linetap.wire.updates import LARGEST_BYTES, PATTERN, bundle_name, check_url
 
 WISH = "update.json"  # in the vault
 FOLDER = "update"  # beside the vault; root's, and everybody's to read
 STICK, FROM_STICK, FETCHED = "stick.json", "stick.raucb", "fetched.raucb"  # in that folder
-LARGEST_BYTES = 1 << 30
 _LIMIT_BYTES = 4096
-_EXAMPLE = "https://updates.city.example/linetap-0.2.0.raucb"
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,24 +41,9 @@ def folder_of(config: Config) -> Path:
     return config.vault_path.parent / FOLDER
 
 
-def bundle_name(version: str) -> str:
-    return f"linetap-{version}.raucb"
-
-
 def usual_url(config: Config, version: str) -> str:
     """Where an update lies if nothing else is said: beside the broker, which is all that a unit's network reaches."""
     return f"https://{config.broker.host}/linetap/{bundle_name(version)}"
-
-
-def check_url(url: str) -> None:
-    """BadInput unless it is HTTPS, without a name and a password in it."""
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
-    except ValueError:
-        good = False
-    if not good or parts.fragment or not (url.isascii() and url.isprintable()) or " " in url:
-        raise BadInput(f"url: {_EXAMPLE} would be right")
 
 
 def read(path: Path) -> Wish | None:

@@ -9,8 +9,7 @@ import msgspec
 
 from linetap.bench.day.truth import LATE_MS, DayCall
 from linetap.clock import NS_PER_MS, parse_rfc3339
-from linetap.recorder.calls.call import ABUSE
-from linetap.records import CallRecord
+from linetap.records import ABUSE, CallRecord
 
 MACHINES = ("fax", "modem")
 NEAR_MS = 1000  # a record may begin so much before its call: never, but rounding

@@ -14,10 +14,12 @@ import io
 from argparse import Namespace
 from pathlib import Path
 
+from linetap import signedfile
 from linetap.bench.stage import linetap
 from linetap.clock import NS_PER_S, SYSTEM, from_utc_ns
-from linetap.desk import privatefile, signed
-from linetap.desk.pki import certificates, enrol, request
+from linetap.desk.pki import enrol
+from linetap.durable import privatefile
+from linetap.enrolment import certificates, request
 from linetap.evidence import document, keys, roles
 from linetap.evidence.roles import Person, Purpose, Roles
 
@@ -49,7 +51,7 @@ class DemoKeys:
             "--all-on-one-medium", folder / "epochs", "-o", self.key_list,
         )  # fmt: skip
         said = document.encode(Roles(1, [Person("desk", "desk", desk), *self._signers()], [_DISPUTE]))
-        signed.write(self.roles, said, signed.load_key(folder / "authority.key"), roles.NAMESPACE)
+        signedfile.write(self.roles, said, signedfile.load_key(folder / "authority.key"), roles.NAMESPACE)
         linetap("pki", "init", self.pki, "--network", "127.0.0.0/8")
         for name in ("broker", "serve"):
             linetap("pki", "broker", HOST, "--dir", self.pki, "-o", self.pki / f"{name}.pem")

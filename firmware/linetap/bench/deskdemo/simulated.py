@@ -8,14 +8,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from linetap import signedfile
 from linetap.bench.deskdemo.keys import HOST, DemoKeys
 from linetap.bench.fleet.fleet import Fleet
 from linetap.bench.fleet.happenings import Happening
 from linetap.bench.fleet.unit import Identity
 from linetap.clock import SYSTEM
-from linetap.config.schema import Broker
-from linetap.desk import deskfolder, signed
+from linetap.desk import deskfolder
 from linetap.service import Stop
+from linetap.wire.brokersettings import Broker
 
 UNITS = tuple(f"{building}-{floor:02d}" for building in ("annex", "council") for floor in range(1, 6))
 LINES = 8
@@ -31,7 +32,7 @@ def identities(folder: Path, port: int) -> Iterator[Identity]:
     for name in UNITS:
         own = folder / "units" / name
         broker = Broker(host=HOST, port=port, ca=str(made.ca), certificate=f"{own}/tls.pem", key=f"{own}/tls.key")
-        yield Identity(name, signed.load_key(own / "unit.key"), broker, authority, roles)
+        yield Identity(name, signedfile.load_key(own / "unit.key"), broker, authority, roles)
 
 
 def main() -> int:

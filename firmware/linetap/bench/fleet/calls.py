@@ -8,7 +8,7 @@ from typing import Any
 
 from linetap.clock import NS_PER_S, compact, rfc3339
 from linetap.records import CallEvent, EventKind, LineStatus
-from linetap.reporter.messages import LineReport
+from linetap.wire.topics import LineReport
 
 
 @dataclass(frozen=True, slots=True)

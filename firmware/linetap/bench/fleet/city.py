@@ -21,13 +21,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from linetap.bench.fleet.unit import Identity
 from linetap.clock import Clock, from_utc_ns
-from linetap.config.schema import Broker
-from linetap.desk.pki import certificates
 from linetap.desk.pki.authority import signers_line
-from linetap.desk.pki.certificates import Role
+from linetap.enrolment import certificates
+from linetap.enrolment.certificates import Role
 from linetap.evidence import keys
 from linetap.evidence.keys import SigningKey
 from linetap.evidence.roles import Person, Roles
+from linetap.wire.brokersettings import Broker
 
 NETWORK = "127.0.0.0/8"
 HOST = "127.0.0.1"

@@ -18,7 +18,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from linetap.broker.connection import Connection, Happening, Terms
 from linetap.clock import NS_PER_S, Clock
-from linetap.config.schema import Broker
+from linetap.wire.brokersettings import Broker
 
 DIALLING = 8
 MISC_EVERY_S = 1  # keep-alives

@@ -27,11 +27,11 @@ from linetap.bench.measure.usage import cpu_s
 from linetap.bench.processes import Child, ChildFailed, Processes
 from linetap.broker.tls import tls_context
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, parse_rfc3339
-from linetap.config.schema import Broker
 from linetap.desk.ingest import database
 from linetap.desk.ingest.tables import events, set_aside
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.reporter.messages import LineReport
+from linetap.wire.brokersettings import Broker
+from linetap.wire.topics import LineReport
 
 
 @dataclass(frozen=True, slots=True)

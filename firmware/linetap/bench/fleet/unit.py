@@ -18,7 +18,6 @@ from linetap.bench.fleet.pool import Pool, PooledConnection
 from linetap.broker.connection import Arrived, Connected, Connection, Ended, Terms
 from linetap.broker.link import Receipt
 from linetap.clock import NS_PER_S, Clock, rfc3339
-from linetap.config.schema import Broker
 from linetap.desk.ingest.judge import NAMESPACE
 from linetap.errors import LinetapError
 from linetap.evidence import command as envelopes
@@ -34,9 +33,10 @@ from linetap.reporter.again import Again
 from linetap.reporter.feed import Cursor, Feed
 from linetap.reporter.health import Health
 from linetap.reporter.link import Link, Patience
-from linetap.reporter.messages import HEALTH_EVERY_S, LineReport, Topics
 from linetap.reporter.outgoing import outgoing
 from linetap.reporter.telemetry import Alerts
+from linetap.wire.brokersettings import Broker
+from linetap.wire.topics import HEALTH_EVERY_S, LineReport, Topics
 
 OUTBOX_BYTES = 16 << 20
 

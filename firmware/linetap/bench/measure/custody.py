@@ -14,9 +14,10 @@ from pathlib import Path
 from linetap.bench.measure.row import Row
 from linetap.bench.processes import Processes
 from linetap.clock import NS_PER_S, SYSTEM, compact, rfc3339
-from linetap.desk import callfolder, checkedcall, deskfolder, privatefile
+from linetap.desk import callfolder, checkedcall, deskfolder
 from linetap.desk.callproof import Basis
 from linetap.desk.release import files
+from linetap.durable import privatefile
 from linetap.evidence import age, closing, document, keys, release, roles, sealed, sshsig
 from linetap.evidence.ofcall import OfCall
 from linetap.evidence.release import NamedCall, Request

@@ -28,9 +28,9 @@ from linetap.bench.scenarios import eight_busy
 from linetap.bench.slowline import SlowLine
 from linetap.bench.stage import Stage
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, compact, from_utc_ns, parse_rfc3339, rfc3339
+from linetap.commission.commandapply import ask
 from linetap.commission.init import SIGNERS
 from linetap.config import Config
-from linetap.desk.commandapply import ask
 from linetap.desk.ingest import database, tables
 from linetap.evidence import command as envelopes
 from linetap.evidence import document, keylist, keys, roles, sealed, sshsig

@@ -17,8 +17,8 @@ from linetap.desk.ingest.judge import NAMESPACE, Report
 from linetap.desk.ingest.store import Store
 from linetap.evidence import keys, signers, sshsig
 from linetap.evidence.sshsig import unarmored
-from linetap.recorder.vault.outbox import GENESIS
 from linetap.records import CallEvent, EventKind
+from linetap.vaultformat.segments import GENESIS
 
 TURN_S = 0.2
 _STEPS: tuple[EventKind, ...] = ("started", "notice", "answered", "ended", "sealed")

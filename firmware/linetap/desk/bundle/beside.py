@@ -7,7 +7,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from linetap.desk import amended, callfolder, foreign, signed
+from linetap import signedfile
+from linetap.desk import amended, callfolder, foreign
 from linetap.desk import certificate as certificates
 from linetap.desk.bundle import layout
 from linetap.desk.bundle.container import Source
@@ -55,7 +56,7 @@ def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> F
 
 def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
     yield name, small(path, limit_bytes)
-    yield name + SIGNATURE_SUFFIX, small(signed.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
+    yield name + SIGNATURE_SUFFIX, small(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
 
 
 def opened(wavs: list[Path], call_ids: set[str]) -> Found:

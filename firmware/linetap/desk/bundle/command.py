@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from linetap.clock import Clock
-from linetap.desk import callfolder, deskfolder, privatefile
+from linetap.desk import callfolder, deskfolder
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
 from linetap.desk.bundle import checker, container, facts, finish, layout
@@ -28,6 +28,7 @@ from linetap.desk.bundle.gather import calls, gather
 from linetap.desk.release import files
 from linetap.desk.witnessing import options
 from linetap.desk.witnessing.judge import Rules
+from linetap.durable import privatefile
 from linetap.durable.files import sha256, sync_directory
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import document

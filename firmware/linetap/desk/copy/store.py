@@ -16,10 +16,10 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from linetap.durable import files
+from linetap.durable.files import prune
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.evidence import amendment, closing, sealed, sshsig, tlogproof
-from linetap.recorder.vault.destruction import prune
 
 _KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example would be right"
 _INCOMING = ".incoming"

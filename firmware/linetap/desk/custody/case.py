@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.clock import Clock
-from linetap.desk import amended, partial, privatefile
+from linetap.desk import amended, partial
 from linetap.desk.access_entry import Entry
 from linetap.desk.bundle import command as bundle
 from linetap.desk.custody import moments, sound
@@ -23,6 +23,7 @@ from linetap.desk.deskfolder import Desk
 from linetap.desk.opening import Unlocked, Wanted, hand_on, json_path, open_call, require
 from linetap.desk.release import ask, files, gate
 from linetap.desk.witnessing import options
+from linetap.durable import privatefile
 from linetap.errors import BadInput, LinetapError
 from linetap.evidence import group, sealed
 from linetap.evidence.amendment import Amendment

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap.desk import privatefile
 from linetap.desk.custody.tar import BadPackage, Source, members
 from linetap.desk.release import files
+from linetap.durable import privatefile
 from linetap.evidence import closing
 from linetap.evidence.release import Request
 

@@ -23,7 +23,7 @@ from linetap.evidence import keys, sshsig, vaultname
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.signers import Signer, require_trust
 from linetap.evidence.sshsig import SignatureFault, armored
-from linetap.recorder.vault.outbox import GENESIS
+from linetap.vaultformat.segments import GENESIS
 
 NAMESPACE = "linetap-event"
 LIMIT_BYTES = 64 << 10  # of a payload; a unit's have about 700

@@ -13,7 +13,7 @@ from linetap.broker import backoff, link
 from linetap.broker.connection import Connected, Happening, Terms, Unread
 from linetap.broker.link import MOST_AT_ONCE, Told
 from linetap.clock import NS_PER_MS, Clock
-from linetap.config.schema import Broker
+from linetap.wire.brokersettings import Broker
 
 MOST_SAYINGS = 1000  # that the broker has not acknowledged: they are kept in RAM
 LARGEST_PACKET_BYTES = 256 << 10  # what is larger the broker drops: no unit sends it

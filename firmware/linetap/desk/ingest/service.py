@@ -29,9 +29,9 @@ from linetap.desk.ingest.register import Arrival, Notice
 from linetap.desk.ingest.settings import Settings
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.ingest.store import Store
-from linetap.desk.signed import load_key
 from linetap.errors import AlreadyRunning, BadInput
 from linetap.service import InstanceLock, Stop, start_logging
+from linetap.signedfile import load_key
 from linetap.timekeeping import KEPT, require_possible
 
 TURN_S = 0.2

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from linetap.config.load import Source
-from linetap.config.schema import Broker
 from linetap.desk.serve.config import ServeConfig
 from linetap.desk.summary.settings import SummaryConfig
 from linetap.errors import BadInput
+from linetap.tomlfile.source import Source
+from linetap.wire.brokersettings import Broker
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EXAMPLE = "mqtt://127.0.0.1:1883 would be right, and a [broker] with its ca in desk.toml for one on the network"

@@ -22,15 +22,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from linetap.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
-from linetap.commission.init import NAMESPACES
-from linetap.desk import privatefile
-from linetap.desk.deskfolder import read_small
-from linetap.desk.pki import certificates
-from linetap.desk.pki.certificates import Network, Role
-from linetap.desk.pki.fault import PkiFault
 from linetap.desk.pki.register import Issued, Register, Revoked
+from linetap.durable import privatefile
 from linetap.durable.replace import replace_durably
+from linetap.enrolment import certificates
+from linetap.enrolment.certificates import Network, Role
+from linetap.enrolment.fault import PkiFault
 from linetap.errors import BadInput
+from linetap.evidence.signers import NAMESPACES
+from linetap.handover import read_small
 
 KEY, CERTIFICATE, REGISTER, REVOCATIONS, SIGNERS = "ca.key", "ca.pem", "issued.jsonl", "crl.pem", "allowed_signers"
 _PEM_LIMIT_BYTES = 64 * 1024

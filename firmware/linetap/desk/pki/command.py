@@ -7,7 +7,8 @@ import argparse
 from pathlib import Path
 
 from linetap.clock import Clock
-from linetap.desk.pki import enrol, hosts, revoke, setup, unitside
+from linetap.commission import tlsrequest
+from linetap.desk.pki import enrol, hosts, revoke, setup
 from linetap.desk.verbs import Verb, add_verbs
 from linetap.timekeeping import KEPT
 
@@ -32,8 +33,8 @@ _VERBS = {
     "request": Verb(
         "on the unit: its TLS key, and what it asks the authority with",
         "--config /etc/linetap/unit.toml -o floor-03.request",
-        unitside.add_arguments,
-        unitside.run,
+        tlsrequest.add_arguments,
+        tlsrequest.run,
     ),
     "unit": Verb(
         "enrol a unit: its certificate in the file, its line for allowed_signers on standard output",

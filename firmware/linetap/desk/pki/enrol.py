@@ -7,15 +7,17 @@ import argparse
 import sys
 from pathlib import Path
 
+from linetap import signedfile
 from linetap.clock import Clock
-from linetap.desk import privatefile, signed
-from linetap.desk.deskfolder import read_small
-from linetap.desk.pki import authority, request
+from linetap.desk.pki import authority
 from linetap.desk.pki.authority import Authority, key_hash, signers_line
-from linetap.desk.pki.fault import PkiFault
-from linetap.desk.pki.request import Request
+from linetap.durable import privatefile
+from linetap.enrolment import request
+from linetap.enrolment.fault import PkiFault
+from linetap.enrolment.request import Request
 from linetap.errors import Refusal
 from linetap.evidence import keys
+from linetap.handover import read_small
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +41,7 @@ def _issue(args: argparse.Namespace, clock: Clock, known: bool) -> int:
     found = keys.fingerprint(asked.signer)
     if args.fingerprint not in (None, found):
         raise PkiFault("request_fingerprint", f"{args.request}: its signing key is {found}, not that of --fingerprint")
-    signed.require_free(args.output)
+    signedfile.require_free(args.output)
     line = keys.public_line(asked.signer)
     with authority.opened(args.dir, clock) as ca:
         _require(ca, asked, line, known)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from cryptography import x509
 
+from linetap import signedfile
 from linetap.clock import Clock
-from linetap.desk import privatefile, signed
-from linetap.desk.pki import authority, certificates, names
-from linetap.desk.pki.certificates import Role
-from linetap.desk.pki.fault import PkiFault
+from linetap.desk.pki import authority, names
+from linetap.durable import privatefile
+from linetap.enrolment import certificates
+from linetap.enrolment.certificates import Role
+from linetap.enrolment.fault import PkiFault
 from linetap.errors import BadInput
 
 _HOSTS_LIMIT = 32
@@ -51,7 +53,7 @@ def _issue(args: argparse.Namespace, clock: Clock, role: Role, name: str, altern
     key_path: Path = args.output.with_suffix(".key")
     if key_path == args.output:
         raise BadInput(f"-o {args.output}: that is the key's name; {args.output.with_suffix('.pem')} would be right")
-    signed.require_free(args.output, key_path)
+    signedfile.require_free(args.output, key_path)
     with authority.opened(args.dir, clock) as ca:
         for one in alternatives:
             if not names.permitted(ca.certificate, one):

@@ -8,7 +8,7 @@ import re
 
 from cryptography import x509
 
-from linetap.desk.pki.certificates import Network
+from linetap.enrolment.certificates import Network
 from linetap.errors import BadInput
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"

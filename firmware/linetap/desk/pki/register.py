@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 
 from linetap.desk import foreign
-from linetap.desk.deskfolder import read_small
-from linetap.desk.pki.certificates import Role
-from linetap.desk.pki.fault import PkiFault
 from linetap.durable.files import sync_directory, write_all
+from linetap.enrolment.certificates import Role
+from linetap.enrolment.fault import PkiFault
 from linetap.errors import BadInput
+from linetap.handover import read_small
 
 LIMIT_BYTES = 64 * 1024 * 1024  # some 100,000 certificates
 _CHECK = re.compile(rb'(.*),"check":"([0-9a-f]{64})"\}', re.DOTALL)

@@ -8,9 +8,9 @@ import sys
 
 from linetap.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
 from linetap.desk.pki import authority
-from linetap.desk.pki.certificates import Role, common_name
-from linetap.desk.pki.fault import PkiFault
 from linetap.desk.pki.register import Issued, Register
+from linetap.enrolment.certificates import Role, common_name
+from linetap.enrolment.fault import PkiFault
 from linetap.errors import BadInput
 
 _DAY_NS = 86_400 * NS_PER_S

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap.clock import Clock
 from linetap.desk.pki import authority, names
-from linetap.desk.pki.certificates import NAME_LIMIT
+from linetap.enrolment.certificates import NAME_LIMIT
 from linetap.errors import BadInput
 from linetap.evidence import document
 

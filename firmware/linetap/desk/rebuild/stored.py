@@ -29,8 +29,8 @@ from linetap.errors import Refusal
 from linetap.evidence import hold, sealed, signers, sshsig
 from linetap.evidence.hold import Hold
 from linetap.evidence.signers import Signer
-from linetap.recorder.vault import told
 from linetap.records import CallEvent, CallRecord
+from linetap.vaultformat import callevents
 
 MOST_SAID = 20  # of what is refused, each on a line
 _AT_ONCE = 200
@@ -118,11 +118,11 @@ def _record(found: Stored, call: Call, trusted: list[Signer]) -> CallRecord:
 def _sealed(record: CallRecord, call: Call) -> CallEvent:
     """As its unit would tell it anew, from log and record."""
     at = record.ended_at or rfc3339(sealed.call_ns(call.call_id))
-    leaf = told.LeafOfCall(
+    leaf = callevents.LeafOfCall(
         kind="close", at=at, call_id=call.call_id, line=record.line, disposition=record.disposition,
         record_sha256=call.record_sha256,
     )  # fmt: skip
-    event = told.again(leaf, record)
+    event = callevents.again(leaf, record)
     assert event is not None
     return msgspec.structs.replace(event, unit=call.unit)
 

@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 
 from linetap.clock import Clock
-from linetap.desk import callproof, deskfolder, privatefile
+from linetap.desk import callproof, deskfolder
 from linetap.desk.access_entry import Entry
 from linetap.desk.release import files, gate
+from linetap.durable import privatefile
 from linetap.errors import BadInput
 from linetap.evidence.release import (
     NAMESPACE,

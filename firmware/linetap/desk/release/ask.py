@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 
 from linetap.clock import NS_PER_S, Clock, rfc3339
-from linetap.desk import callproof, deskfolder, privatefile
+from linetap.desk import callproof, deskfolder
 from linetap.desk.access_entry import Entry
 from linetap.desk.release import files
-from linetap.desk.wipe import require_wipeable, wipe
+from linetap.durable import privatefile
+from linetap.durable.wipe import require_wipeable, wipe
 from linetap.errors import BadInput
 from linetap.evidence import document
 from linetap.evidence.release import DEFAULT_DAYS, MOST_DAYS, NamedCall, Request, parse, require_id, require_purpose

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap.clock import Clock, rfc3339
-from linetap.desk import callproof, checkedcall, privatefile
+from linetap.desk import callproof, checkedcall
 from linetap.desk.access import Deed
 from linetap.desk.access_entry import Entry
 from linetap.desk.checkedcall import CheckedCall, SealedKey
-from linetap.desk.deskfolder import Desk, read_small
+from linetap.desk.deskfolder import Desk
+from linetap.durable import privatefile
 from linetap.errors import BadInput
 from linetap.evidence import document, keys, sealed, sshsig
 from linetap.evidence.release import MOST_CALLS, NotReleased, Request, parse
+from linetap.handover import read_small
 from linetap.timekeeping import KEPT
 
 _MOST_SIGNATURES = 16

@@ -26,10 +26,10 @@ from linetap.desk.serve.people.oidc import Oidc
 from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
 from linetap.desk.serve.site import Site
-from linetap.desk.signed import load_key
 from linetap.desk.watch.settings import of_pages
 from linetap.errors import BadInput
 from linetap.service import credential, start_logging
+from linetap.signedfile import load_key
 from linetap.timekeeping import KEPT, require_possible
 
 MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files

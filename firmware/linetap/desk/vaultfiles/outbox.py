@@ -22,8 +22,9 @@ from linetap.errors import Refusal
 from linetap.evidence import keys, sshsig, vaultname
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.signers import Signer, SignerUndated, has_times, is_undated, require_trust
-from linetap.recorder.vault import segments
-from linetap.recorder.vault.outbox import CONFIRMED, CONFIRMED_FILE, GENESIS, SEGMENT_BYTES
+from linetap.vaultformat import segments
+from linetap.vaultformat.confirmed import CONFIRMED, CONFIRMED_FILE
+from linetap.vaultformat.segments import GENESIS, SEGMENT_BYTES
 
 FOLDER, NAMESPACE = "outbox", "linetap-event"
 _Undated = tuple[int, PublicKey, datetime]  # its number, who signed it, what its clock said

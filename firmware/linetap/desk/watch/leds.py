@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from linetap.checks import led_of
 from linetap.desk.watch.units import Alert, Unit
-from linetap.panel.legend import ACTIVITIES, CONDITIONS, activity_of, standing
+from linetap.wire.legend import ACTIVITIES, CONDITIONS, activity_of, standing
 
 _UNKNOWN = {"critical": "unit_check", "warning": "ok"}  # of a later version, which shows it in a way of its own
 

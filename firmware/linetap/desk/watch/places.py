@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from linetap.config.load import Source
+from linetap.tomlfile.source import Source
 
 _UNIT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _FLOOR = re.compile(r"(?:(.+)-)?(b?\d{1,3}f?)")  # main-03, main-b1, main-12f

@@ -16,7 +16,7 @@ from linetap.clock import NS_PER_S, rfc3339
 from linetap.desk.watch.places import Place, Places
 from linetap.desk.watch.units import STANDINGS, Standing, Unit, Units
 from linetap.linesigns import SIGNS
-from linetap.reporter.messages import HEALTH_EXPIRY_S
+from linetap.wire.topics import HEALTH_EXPIRY_S
 
 Language = Literal["en", "ko"]
 STYLES: dict[Standing, str] = {

@@ -13,10 +13,10 @@ import msgspec
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from linetap.config.schema import Broker
 from linetap.desk.ingest.settings import DeskConfig, read
 from linetap.desk.watch.places import Places
 from linetap.errors import BadInput
+from linetap.wire.brokersettings import Broker
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from linetap import jsontext
 from linetap.clock import NS_PER_S
 from linetap.desk.said import Sentence, Status, Word
 from linetap.records import FREE, LineStatus, Severity
-from linetap.reporter.messages import HEALTH_EXPIRY_S
+from linetap.wire.topics import HEALTH_EXPIRY_S
 
 TOPICS = tuple(f"linetap/v1/+/{kind}" for kind in ("status", "health", "line/+", "alert/+"))
 MOST_UNITS = 3000

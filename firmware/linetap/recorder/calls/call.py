@@ -9,6 +9,7 @@ import msgspec
 
 from linetap.clock import NS_PER_S, compact, rfc3339
 from linetap.records import (
+    ABUSE,
     AnsweredBy,
     AnswerRecord,
     Caller,
@@ -30,7 +31,6 @@ State = Literal[
     "new_party", "passing", "carrier", "held",
 ]  # fmt: skip
 MOST_DIGITS = 64
-ABUSE = "abuse"
 
 
 class Key(msgspec.Struct, frozen=True, array_like=True):

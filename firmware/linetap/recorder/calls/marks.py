@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from linetap.errors import DeviceFault
-from linetap.recorder.calls.call import ABUSE, Key
+from linetap.recorder.calls.call import Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.nearend import Whose, whose
 from linetap.recorder.signals.event import Event
-from linetap.records import Mark
+from linetap.records import ABUSE, Mark
 from linetap.ring import RATE_HZ
 
 MARKS: dict[Whose, str] = {"near": ABUSE, "far": "mark_far", "uncertain": "mark_uncertain"}

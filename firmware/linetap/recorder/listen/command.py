@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import msgspec
 
 from linetap.config import load_config, profile_of
-from linetap.config.load import Source
 from linetap.config.profile import BUILT_IN, KR_PSTN, Profile
 from linetap.errors import BadInput
 from linetap.recorder.replay.card import read_wav
@@ -27,6 +26,7 @@ from linetap.recorder.signals.sound.events import SoundEvent, SoundHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.recorder.signals.tones.events import FaxHeard, ToneGone, ToneHeard, VoiceHeard
 from linetap.ring import I16, MAX_LINES, RATE_HZ
+from linetap.tomlfile.source import Source
 from linetap.wavefaults import WAVE_FAULTS
 
 BLOCK = RATE_HZ  # audio at once

@@ -29,13 +29,13 @@ from linetap.evidence import command as envelopes
 from linetap.evidence import fetch, leaflog
 from linetap.evidence.command import Answer, Command, CommandFault, Holder, Outcome, Signed
 from linetap.evidence.counters import Counters, Window
-from linetap.recorder.vault import logkept
 from linetap.recorder.vault.counterslost import counters_of
 from linetap.recorder.vault.effects import Effects
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.spool import ANSWER, GIVERS, SUFFIX, answers_for, commands_of
 from linetap.records import RefusedState
 from linetap.service import remove_quietly
+from linetap.vaultformat import keptlogs
 
 NAME = "commands.json"  # in the vault
 A_TICK = 4
@@ -253,8 +253,8 @@ class Commands:
     def _all_leaves(self) -> Iterator[bytes]:
         """Also those of logs that were set aside: their commands must not be repeated either."""
         vault = self._path.parent
-        for number in logkept.numbers(vault):
-            yield from leaflog.lines_of(vault / logkept.place(number) / leaflog.LEAVES)
+        for number in keptlogs.numbers(vault):
+            yield from leaflog.lines_of(vault / keptlogs.place(number) / leaflog.LEAVES)
         yield from self._log.leaves(0)
 
     def _tell_lost(self, error: Exception) -> None:

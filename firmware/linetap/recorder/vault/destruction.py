@@ -123,7 +123,7 @@ class Destruction:
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
         files.sync_directory(folder.parent)
-        prune(folder.parent)
+        files.prune(folder.parent)
         remove_amendments(folder)
         return found
 
@@ -155,16 +155,6 @@ def remove_amendments(folder: Path) -> None:
     for path in reversed(lifetime.amendments_of(folder)):
         path.with_name(path.name + amendment.SUFFIX).unlink(missing_ok=True)
         path.unlink()
-
-
-def prune(day: Path) -> None:
-    """Day, month and year, as far as they are empty."""
-    for folder in (day, day.parent, day.parent.parent):
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-        files.sync_directory(folder.parent)
 
 
 def _overwrite(path: Path) -> None:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from linetap.clock import NS_PER_S
 from linetap.durable import broken
+from linetap.durable.files import prune
 from linetap.evidence import sealed
 from linetap.recorder.vault import lifetime
-from linetap.recorder.vault.destruction import Destruction, prune, remove_remnant
+from linetap.recorder.vault.destruction import Destruction, remove_remnant
 from linetap.recorder.vault.holds import Holds
 from linetap.recorder.vault.lifetime import Lifetime
 from linetap.recorder.vault.retentiontime import RetentionTime

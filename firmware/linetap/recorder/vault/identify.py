@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 from linetap.clock import NS_PER_S, Clock
-from linetap.evidence.command import Command, CommandFault, fields
-
-LONGEST_S = 600
+from linetap.evidence.command import IDENTIFY_LONGEST_S, Command, CommandFault, fields
 
 
 class Identify:
@@ -16,7 +14,7 @@ class Identify:
 
     def asked(self, command: Command) -> str:
         (text,) = fields(command, "seconds")
-        if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= LONGEST_S):
-            raise CommandFault("command_malformed", f"seconds: 1 to {LONGEST_S} would be right")
+        if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= IDENTIFY_LONGEST_S):
+            raise CommandFault("command_malformed", f"seconds: 1 to {IDENTIFY_LONGEST_S} would be right")
         self.until_ns = self._clock.monotonic_ns() + int(text) * NS_PER_S
         return f"the LEDs show it for {int(text)} s"

@@ -26,8 +26,8 @@ from linetap.durable.smallfile import SmallFile
 from linetap.errors import Refusal
 from linetap.evidence import leaflog, sshsig, unitlog, vaultname
 from linetap.evidence.vaultname import VaultDocument
-from linetap.recorder.vault import segments
 from linetap.tpm.device import TpmFault
+from linetap.vaultformat import segments
 
 OUTBOX = "outbox"
 MEMORY = "vaults.json"  # beside the configuration

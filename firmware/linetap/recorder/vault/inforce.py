@@ -17,11 +17,11 @@ import msgspec
 
 from linetap import learned
 from linetap.config import Config, config_sha256
-from linetap.config.load import lenient
 from linetap.config.weakening import Weakening, weakenings
 from linetap.evidence import members
 from linetap.evidence.keylist import KeyList
 from linetap.learned import Learned
+from linetap.tomlfile.source import lenient
 
 MOST_BYTES = 4 << 20  # of a notice: 60 s have a quarter of it
 MOST_KNOWN = 256  # notices, those no longer named too

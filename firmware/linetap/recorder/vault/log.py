@@ -29,10 +29,10 @@ from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.keys import SigningKey
 from linetap.evidence.leaflog import LeafLog, LogShort
 from linetap.evidence.unitlog import Head, HeadCopy, Kind, Leaf
-from linetap.recorder.vault import logkept
 from linetap.recorder.vault.logproof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
 from linetap.recorder.vault.newest import Newest
 from linetap.records import CallEvent, CallRecord
+from linetap.vaultformat import keptlogs
 
 REMEMBERED = 4096  # newest leaves that are known again, as in the outbox
 VAULT_REFUSES = ("disk_full", "disk_error")  # why a call was not recorded, when it was the vault's doing
@@ -75,14 +75,14 @@ class UnitLog:
             self._begin_anew(misfit, before, [])
         else:
             self._has_head = heads.newest is not None
-            self.name = before if self._has_head else logkept.name_of(self._log) or name
+            self.name = before if self._has_head else keptlogs.name_of(self._log) or name
             files.remove_temporary(self._folder)
             self._forget()
             self._note_all(max(0, self._log.size - REMEMBERED))
-            if not self._has_head and (begun := logkept.begun(self._log)) is not None:
+            if not self._has_head and (begun := keptlogs.begun(self._log)) is not None:
                 self._begun.append(begun)  # a power cut may have prevented the report
             self._prove()
-        if not self._log.size and (kept := logkept.numbers(vault)):  # a cut came before the new log said why it began
+        if not self._log.size and (kept := keptlogs.numbers(vault)):  # a cut came before the new log said why it began
             self._begin_after(kept[-1], Misfit(OTHER, "found set aside", None), "", [])
         self._look_for_kept()
 
@@ -235,8 +235,8 @@ class UnitLog:
 
     def _begin_anew(self, misfit: Misfit, before: str, new: list[bytes]) -> None:
         """The log that does not fit stays as it is under another name; `new`, the leaves of this start, go along."""
-        number = logkept.set_aside(self._folder)
-        log.error("%s: %s: %s; it is kept as %s", misfit.code, self._folder, misfit, logkept.place(number))
+        number = keptlogs.set_aside(self._folder)
+        log.error("%s: %s: %s; it is kept as %s", misfit.code, self._folder, misfit, keptlogs.place(number))
         self._log = LeafLog(self._folder)
         self._proof = Proof(self._log, SignedHeads(self._folder, self._unit, self._origin))
         self._proof.finish()
@@ -246,12 +246,12 @@ class UnitLog:
         """A new log, whose first leaf names the one that was set aside."""
         self._forget()
         self._has_head, self._copied_ns, self.newest_event = False, None, 0
-        self.name, place = vaultname.new_name(), logkept.place(number)
+        self.name, place = vaultname.new_name(), keptlogs.place(number)
         at, head = rfc3339(self._clock.utc_ns()), misfit.head
         leaf: dict[str, object] = {"kind": "log_begun", "at": at, "log": self.name, "before": before}
         leaf |= {} if head is None else {"size": head.size, "root": head.root}
         first = leaflog.encode(leaf | {"why": misfit.code, "kept": place})
-        self._log.append_lines([first, *logkept.carried(self._folder.with_name(place)), *new])
+        self._log.append_lines([first, *keptlogs.carried(self._folder.with_name(place)), *new])
         self._note_all(0)
         self._begun = [CallEvent(seq=0, event="log_begun", at=at, unit="", before=before, why=misfit.code)]
         self._kept_ns = 0
@@ -260,7 +260,7 @@ class UnitLog:
         """Now and then: a person takes one away when it is somewhere safe."""
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._kept_ns:
-            self.kept = [logkept.place(number) for number in logkept.numbers(self._vault)]
+            self.kept = [keptlogs.place(number) for number in keptlogs.numbers(self._vault)]
             self._kept_ns = now_ns + LOOK_EVERY_NS
 
     # --- what is known -------------------------------------------------------------------------------------------

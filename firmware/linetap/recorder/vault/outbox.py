@@ -16,27 +16,22 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from linetap import jsontext
 from linetap.durable import files
-from linetap.durable.smallfile import SmallFile
 from linetap.evidence import vaultname
-from linetap.recorder.vault import segments
 from linetap.recorder.vault.newest import Newest
 from linetap.recorder.vault.places import Places
-from linetap.recorder.vault.segments import Entry, Frame
 from linetap.records import CallEvent
+from linetap.vaultformat import segments
+from linetap.vaultformat.confirmed import CONFIRMED, CONFIRMED_FILE, Confirmed, Lost
+from linetap.vaultformat.segments import GENESIS, SEGMENT_BYTES, Entry, Frame
 
 REMEMBERED = 4096  # newest events that are known by (call_id, event, at): a restarted recorder says them again
 _SEGMENTS = 16  # of the bound: what is given up at once when it is reached
-SEGMENT_BYTES = (2048, 4 << 20)  # at least, at most
-GENESIS = "0" * 64  # `prev` of the first event
 DAMAGED = "damaged"  # why events are `dropped` that no disk was too small for
-CONFIRMED = "confirmed.json"  # in the outbox's folder
 _MOST_READ_BYTES = 16 << 20  # more than a segment has
 _LEAST_EVENT_BYTES = 256  # with hash, fingerprint and signature each has more than twice as many
 _HEADROOM_BYTES = 4096  # an event has about 1 kB, and the word about what was dropped another
@@ -44,14 +39,6 @@ _HEADROOM_BYTES = 4096  # an event has about 1 kB, and the word about what was d
 Identity = tuple[str | None, str, str]
 
 log = logging.getLogger("linetap.recorder.vault")
-
-
-class Lost(msgspec.Struct, frozen=True):
-    """Events that were dropped before the desk had confirmed them, and the number of the one that says so."""
-
-    first: int
-    last: int
-    word: int
 
 
 class Outbox:
@@ -117,7 +104,7 @@ class Outbox:
     def confirm(self, through: int) -> None:
         """The desk has everything up to `through`, at most the newest there is; its word does not go back."""
         if through > self.confirmed:
-            self._keep(_Confirmed(through, self.lost))
+            self._keep(Confirmed(through, self.lost))
         self._trim()
 
     def has_used(self, through: int) -> bool:
@@ -151,7 +138,7 @@ class Outbox:
     def forget_lost(self, told: Lost) -> None:
         """What they said is being told anew."""
         if self.lost == told:
-            self._keep(_Confirmed(self.confirmed, None))
+            self._keep(Confirmed(self.confirmed, None))
 
     def forget_places(self) -> None:
         """The log began anew: any of its leaves may belong to any event. OSError: the old places are still there."""
@@ -226,7 +213,7 @@ class Outbox:
             # Dated as the event that needed the room, so that a replay says the same at any time of day. Of all that
             # the desk has not confirmed, since the word about those before may be among what goes now.
             from_seq = self.confirmed + 1
-            self._keep(_Confirmed(self.confirmed, Lost(from_seq, last, self.last_seq + 1)))
+            self._keep(Confirmed(self.confirmed, Lost(from_seq, last, self.last_seq + 1)))
             self._write(CallEvent(seq=0, event="dropped", at=at, unit="", from_seq=from_seq, to_seq=last))
             log.warning(
                 "outbox_full: events %d to %d were dropped; the bound is %d bytes", first, last, self._max_bytes
@@ -244,11 +231,11 @@ class Outbox:
         if self._gone is not None:
             first, last = self._gone
             before = first if self.lost is None else min(first, self.lost.first)
-            self._keep(_Confirmed(self.confirmed, Lost(before, last, self.last_seq + 1)))
+            self._keep(Confirmed(self.confirmed, Lost(before, last, self.last_seq + 1)))
             self._write(CallEvent(seq=0, event="dropped", at=at, unit="", from_seq=first, to_seq=last, why=DAMAGED))
             self._gone = None
 
-    def _keep(self, confirmed: _Confirmed) -> None:
+    def _keep(self, confirmed: Confirmed) -> None:
         CONFIRMED_FILE.replace(self._folder / CONFIRMED, confirmed)
         self.confirmed, self.lost = confirmed.through, confirmed.lost
 
@@ -286,9 +273,9 @@ class Outbox:
         self.confirmed, self.lost = max(self.first_seq - 1, min(known.through, self.last_seq)), known.lost
         self._trim()
 
-    def _load_confirmed(self) -> _Confirmed:
+    def _load_confirmed(self) -> Confirmed:
         """Lost, it is only said again: the desk confirms everything once more."""
-        return CONFIRMED_FILE.load(self._folder / CONFIRMED) or _Confirmed(0)
+        return CONFIRMED_FILE.load(self._folder / CONFIRMED) or Confirmed(0)
 
     def _load_events(self) -> int:
         """The newest number that the damaged end of the newest segment may have held; 0: it is not damaged."""
@@ -423,14 +410,6 @@ class OutboxReader:
             return
         if waiting and not newest:
             yield waiting
-
-
-class _Confirmed(msgspec.Struct):
-    through: Annotated[int, Meta(ge=0)]
-    lost: Lost | None = None
-
-
-CONFIRMED_FILE = SmallFile("confirmed", _Confirmed, 4096)
 
 
 class _Known(msgspec.Struct):

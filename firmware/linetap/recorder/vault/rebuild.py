@@ -22,10 +22,10 @@ from linetap.durable.smallfile import SmallFile
 from linetap.errors import Refusal
 from linetap.evidence import amendment, sealed
 from linetap.evidence.sshsig import unarmored
-from linetap.recorder.vault import told
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
 from linetap.records import CallEvent, CallRecord
+from linetap.vaultformat import callevents
 
 NAME = "rebuild.json"  # in the vault
 EVENTS_A_TICK = 20  # each is a sync; with four ticks a second a month of 32 busy lines takes half an hour
@@ -109,14 +109,14 @@ class Rebuild:
 
     def _event(self, line: bytes) -> CallEvent | None:
         try:
-            leaf = jsontext.decode(line, type=told.LeafOfCall)
+            leaf = jsontext.decode(line, type=callevents.LeafOfCall)
         except ValueError:
             return None
         if leaf.kind == "amendment":
-            return told.again(leaf, None, self._amendment(leaf))
-        return told.again(leaf, self._record(leaf) if leaf.kind == "close" else None)
+            return callevents.again(leaf, None, self._amendment(leaf))
+        return callevents.again(leaf, self._record(leaf) if leaf.kind == "close" else None)
 
-    def _amendment(self, leaf: told.LeafOfCall) -> tuple[str, str, str] | None:
+    def _amendment(self, leaf: callevents.LeafOfCall) -> tuple[str, str, str] | None:
         """The very one that the leaf names, while its call is here."""
         call_id = leaf.call_id or ""
         if sealed.CALL_ID.fullmatch(call_id) is None or not 0 < leaf.number <= amendment.MOST:
@@ -130,7 +130,7 @@ class Rebuild:
         same = amendment.digest(data) == leaf.sha256
         return (data.decode("utf-8"), unarmored(signature), found.record_sha256) if same else None
 
-    def _record(self, leaf: told.LeafOfCall) -> CallRecord | None:
+    def _record(self, leaf: callevents.LeafOfCall) -> CallRecord | None:
         """The very one that the leaf names; one that has gone or was changed says nothing."""
         try:
             data = (self._vault / sealed.call_path(leaf.call_id or "") / sealed.RECORD).read_bytes()

@@ -21,6 +21,7 @@ from linetap.update import state, wish
 from linetap.update.fault import UpdateFault
 from linetap.update.judge import require_newer, require_running
 from linetap.update.wish import Wish
+from linetap.wire import updates
 
 TOLD = "update.told"  # in the vault: which outcome stands in the log, whose older leaves nobody looks through again
 
@@ -89,7 +90,7 @@ class Update:
             # As it is read again: what root would not take is not written.
             found = url[0] if url else wish.usual_url(self._config, version)
             wanted = msgspec.convert({"version": version, "sha256": sha256, "size": int(size), "url": found}, Wish)
-            wish.check_url(found)
+            updates.check_url(found)
         except (BadInput, msgspec.ValidationError) as error:
             raise CommandFault("command_malformed", str(error)) from None
         return wanted

@@ -50,7 +50,6 @@ from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
 from linetap.recorder.vault.recording import Recording, open_calls
 from linetap.recorder.vault.retentiontime import kernel_says_synced, this_boot
-from linetap.recorder.vault.told import ended_event, sealed_event
 from linetap.recorder.vault.unsigned import Unsigned
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.walks import Walks
@@ -58,6 +57,7 @@ from linetap.records import CallEvent, CallRecord, UnitKeyRecord
 from linetap.ring import RATE_HZ
 from linetap.timekeeping import kernel_synced
 from linetap.tpm.device import TpmFault
+from linetap.vaultformat.callevents import ended_event, sealed_event
 
 TICK_S = 0.25
 RETRY_S = 1.0

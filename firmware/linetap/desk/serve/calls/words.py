@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from linetap.desk.serve.text import N_, Language
-from linetap.panel.legend import CONDITIONS
+from linetap.wire.legend import CONDITIONS
 
 DIRECTION = {"in": N_("incoming"), "out": N_("outgoing"), "unknown": N_("direction unknown")}
 DISPOSITION = {

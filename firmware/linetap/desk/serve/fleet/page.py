@@ -13,8 +13,8 @@ from linetap.desk.serve.text import N_, Language
 from linetap.desk.watch.places import floor_order
 from linetap.desk.watch.units import STANDINGS, Standing
 from linetap.linesigns import SIGNS
-from linetap.panel.legend import ACTIVITIES, CONDITIONS, LEDS, PATTERN_NAMES_KO, PATTERNS
 from linetap.records import LineStatus
+from linetap.wire.legend import ACTIVITIES, CONDITIONS, LEDS, PATTERN_NAMES_KO, PATTERNS
 
 STANDING_WORDS: dict[Standing, str] = {
     "fault": N_("At fault"),

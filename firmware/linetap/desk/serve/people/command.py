@@ -80,7 +80,7 @@ def opened(config: Path, clock: Clock) -> Iterator[tuple[Any, str | None]]:
     """The access table, which has the database with it, and the OIDC provider's name."""
     from linetap.desk.serve import database, settings
     from linetap.desk.serve.access.log import AccessTable
-    from linetap.desk.signed import load_key
+    from linetap.signedfile import load_key
 
     read = settings.read(config)
     key = load_key(read.log_key)

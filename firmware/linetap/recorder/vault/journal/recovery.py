@@ -18,7 +18,6 @@ from linetap.config.schema import Config
 from linetap.durable import broken, files
 from linetap.errors import Refusal
 from linetap.evidence import age, au, g711, sealed
-from linetap.recorder.calls.call import ABUSE
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import CallFolder, Sign, seal_without_audio
@@ -28,7 +27,7 @@ from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, Tick
 from linetap.recorder.vault.journal.left import FoundCall, ended_of
 from linetap.recorder.vault.journal.unheard import CHUNK_MS, POWER, Start, Unheard, gap_behind, unheard, unheard_since
-from linetap.records import Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
+from linetap.records import ABUSE, Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 
 KEY_LOST = "key_lost"  # why nothing of a call can be opened

@@ -15,9 +15,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import UNSET
 
-from linetap.config.locate import Path as KeyPath
-from linetap.config.locate import line_numbers, nearest
 from linetap.errors import BadInput
+from linetap.tomlfile.locate import Path as KeyPath
+from linetap.tomlfile.locate import line_numbers, nearest
 
 Problem = tuple[KeyPath, str]
 MAX_BYTES = 1 << 20

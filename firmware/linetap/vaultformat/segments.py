@@ -27,6 +27,8 @@ from msgspec import Meta
 from linetap import handover, jsontext
 
 SUFFIX = ".events"
+SEGMENT_BYTES = (2048, 4 << 20)  # at least, at most
+GENESIS = "0" * 64  # `prev` of the first event
 HEADER_BYTES = 16
 _CHUNK_BYTES = 1 << 18
 _MOST_BYTES = 64 << 20  # of a file: far more than one has

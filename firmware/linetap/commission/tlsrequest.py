@@ -14,16 +14,16 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from linetap import unitkeys
+from linetap import signedfile, unitkeys
 from linetap.clock import Clock
 from linetap.config import Config, load_config
-from linetap.desk import privatefile, signed
-from linetap.desk.deskfolder import read_small
-from linetap.desk.pki import certificates, request
+from linetap.durable import privatefile
 from linetap.durable.files import sync_directory
+from linetap.enrolment import certificates, request
 from linetap.errors import BadInput
 from linetap.evidence import keys
 from linetap.evidence.keys import PublicKey
+from linetap.handover import read_small
 
 _KEY_LIMIT_BYTES = 64 * 1024
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, _clock: Clock) -> int:
     """The key's fingerprint on standard output: whoever enrols the unit compares it."""
     config = load_config(args.config)
-    signed.require_free(args.output)
+    signedfile.require_free(args.output)
     made, signer = make_request(config, args.new_key)
     privatefile.write(args.output, made)
     args.output.chmod(0o644)

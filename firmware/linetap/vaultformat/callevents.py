@@ -10,8 +10,7 @@ from linetap.clock import rfc3339
 from linetap.errors import BadInput
 from linetap.evidence import sealed
 from linetap.evidence.unitlog import Leaf
-from linetap.recorder.calls.call import ABUSE
-from linetap.records import CallEvent, CallRecord, Disposition
+from linetap.records import ABUSE, CallEvent, CallRecord, Disposition
 
 
 class LeafOfCall(Leaf, kw_only=True):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from linetap.checks import CHECKS
 from linetap.records import LineStatus
 
 STEP_MS = 100
@@ -241,27 +240,6 @@ def lit(pattern: str, since_ms: int) -> bool:
     """Whether an LED is lit `since_ms` after its pattern began."""
     steps = PATTERNS[pattern]
     return steps[since_ms // STEP_MS % len(steps)] == "#"
-
-
-def table() -> str:
-    """The legend as plain text, Korean and English, for the lid of the unit and the terminal. Below a state stand the
-    codes of alert and journal that it shows; those below `ok` are the desk's to act on, and no LED's."""
-    rows = [f"{led.label}: {led.colour_ko} / {led.colour_en}" for led in LEDS.values()]
-    for name, state in CONDITIONS.items():
-        rows.append(f"RUN {_both(state.run)}  FAULT {_both(state.fault)}  {name}: {state.ko} / {state.en}")
-        shows = (check.id for check in CHECKS if name in (check.led, check.led_of_warning) and check.id != name)
-        if codes := ", ".join(shows):
-            rows.append(f"    {codes}")
-    for name, activity in ACTIVITIES.items():
-        rows.append(f"CALL {_both(activity.call)}  {name}: {activity.ko} / {activity.en}")
-    rows.append(f"RUN CALL FAULT {_both(IDENTIFY_PATTERN)}  {IDENTIFY}: {IDENTIFY_KO} / {IDENTIFY_EN}")
-    rows.append(f"FAULT {_both(CALM_PATTERN)}: {CALM_KO} / {CALM_EN}")
-    rows += [f"{ko} / {en}" for ko, en in BUTTON]
-    return "\n".join(rows)
-
-
-def _both(pattern: str) -> str:
-    return f"[{PATTERN_NAMES_KO[pattern]} / {pattern}]"
 
 
 def draw(leds: dict[str, bool]) -> str:

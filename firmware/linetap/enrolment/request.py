@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from linetap.config.schema import UnitId
-from linetap.desk.pki.certificates import x509_name
-from linetap.desk.pki.fault import PkiFault
+from linetap.enrolment.certificates import x509_name
+from linetap.enrolment.fault import PkiFault
 from linetap.errors import BadInput
 from linetap.evidence import document, keys, sshsig, unitnames
 from linetap.evidence.keys import PublicKey, SigningKey
+from linetap.evidence.unitnames import UnitId
 
 NAMESPACE = "linetap-enrol"
 LIMIT_BYTES = 16 * 1024

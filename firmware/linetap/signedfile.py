@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from linetap.desk import privatefile
+from linetap.durable import privatefile
 from linetap.errors import BadInput
 from linetap.evidence import keys, sshsig
 from linetap.evidence.keys import SigningKey
