@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -253,6 +254,24 @@ def test_a_close_far_back_is_found_and_proved(rig: Rig, monkeypatch: pytest.Monk
     monkeypatch.setattr(log._log, "leaves", counted)
     assert log.closing(ids[-1]) is not None
     assert read[0] < 30, "the search begins near it"
+
+
+def test_a_leaf_more_takes_no_more_memory_in_a_long_log(rig: Rig) -> None:
+    """Neither to write it nor to look one up again: a block of the file in RAM for each is how a recorder grew."""
+    log = unit_log(rig)
+    for _ in range(4):
+        log._log.append_all([{"kind": "heartbeat", "at": NOW, "why": "x" * 300}] * 1000)
+    assert (rig.vault / "log" / LEAVES).stat().st_size > 1_400_000
+    tracemalloc.start()
+    try:
+        log.append("start")
+        written = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        assert next(log.leaves(3990))
+        found = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (written < 100_000, found < 500_000) == (True, True), f"{written} and {found} bytes"
 
 
 def test_what_was_logged_a_moment_ago_is_under_a_head_at_once(rig: Rig) -> None:

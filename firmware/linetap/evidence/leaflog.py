@@ -28,7 +28,7 @@ LEAVES = "leaves.jsonl"
 TREE = "tree.bin"
 MOST_AT_ONCE = 1024
 LEAF_LIMIT_BYTES = 4096
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 16  # is read and split at once, also for one leaf: of a recorder's memory that is seen
 _FILE_MODE = 0o640
 
 log = logging.getLogger("linetap.log")

@@ -272,8 +272,10 @@ class UnitLog:
         new = [leaf for leaf in leaves if not self._known.has(*_of(leaf))]
         if not new:
             return
-        first = self._log.append_all(new)
-        self._note_all(first)
+        lines = [leaflog.encode(leaf) for leaf in new]
+        first = self._log.append_lines(lines)
+        for index, line in enumerate(lines, first):
+            self._note(index, line)
 
     def _note_all(self, first: int) -> None:
         for index, line in enumerate(self._log.leaves(first), first):
@@ -314,8 +316,10 @@ class UnitLog:
         made, days = 0, _DAYS_LOOKED_AT if self._log.size and self._has_head else None
         candidates = [id_ for id_ in _calls(self._vault, days) if not self._known.has("close", id_)]
         if candidates or self._open:
-            closed = {leaf.call_id for line in self._log.leaves() if (leaf := _read(line)) and leaf.kind == "close"}
-            for call_id in dict.fromkeys([*self._open, *candidates]):
+            wanted = dict.fromkeys([*self._open, *candidates])
+            found = (_read(line) for line in self._log.leaves())
+            closed = {leaf.call_id for leaf in found if leaf and leaf.kind == "close" and leaf.call_id in wanted}
+            for call_id in wanted:
                 folder = self._vault / sealed.call_path(call_id)
                 if call_id not in closed and (folder / sealed.SIGNATURE).exists():
                     self._close_found(call_id)
