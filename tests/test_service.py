@@ -21,6 +21,7 @@ from linetap.durable.replace import replace_in_ram
 from linetap.errors import AlreadyRunning
 from linetap.records import Fault, PanelState, ServiceState
 from linetap.service import (
+    AGAIN_AFTER_MS,
     DEAD_AFTER_MS,
     InstanceLock,
     StateFile,
@@ -225,7 +226,7 @@ def test_who_began_before_the_configuration_was_replaced_is_outdated(tmp_path: P
     clock = ManualClock()
     state = ServiceState(service="x", version="0", pid=1, started_ns=0, mono_ns=0, progress=0)
     files = {name: StateFile(tmp_path, name, clock) for name in ("recorder", "panel")}
-    clock.advance(NS_PER_MS)
+    clock.advance(AGAIN_AFTER_MS * NS_PER_MS)
     ask_to_start_again(tmp_path, clock, ["recorder", "capture@1"])
     later = StateFile(tmp_path, "recorder", clock)
     for file in (*files.values(), later):
@@ -238,7 +239,7 @@ def test_who_is_outdated_says_that_it_will_be_back(run_dir: Path) -> None:
     clock = ManualClock()
     file = StateFile(run_dir, "panel", clock)
     file.write(state(1))
-    clock.advance(NS_PER_MS)
+    clock.advance(AGAIN_AFTER_MS * NS_PER_MS)
     ask_to_start_again(run_dir, clock, ["panel"])
     before = read_state(run_dir, "panel", PanelState)
     file.write(state(2))

@@ -30,6 +30,8 @@ from linetap.supervisor import Supervisor
 STATE_EVERY_MS = 250
 START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration is another one now, whoever supervises starts it anew
 DEAD_AFTER_MS = 1500
+AGAIN_AFTER_MS = 10_000  # a service works for so long before it begins anew, however often the recorder asks for it
+RECORDER = "recorder"  # the one that may ask for it
 _RENEWED = "renewed"  # no .json: nobody's state
 _TAKES_NOTHING = (
     errno.ENOSPC,
@@ -139,12 +141,18 @@ class StateFile:
         `stands`: one of its threads does not get on."""
         state.mono_ns = self._clock.monotonic_ns()
         if (renewed := _renewed(self._run_dir)) is not None:
-            self.outdated = self._name in renewed.services and renewed.at_ns > self._began_ns
+            self.outdated = self._name in renewed.services and self._counts(renewed.at_ns, state.mono_ns)
         state.broken_files = broken.names()
         state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
         self._replace(envelope.wrap(STATE_KIND, msgspec.json.encode(state) + b"\n"))
         self._supervisor.tell(state, idle, in_spite, stands)
         self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
+
+    def _counts(self, at_ns: int, now_ns: int) -> bool:
+        """Whether it has been replaced since this service began. A moment to come is a recorder's that was taken over:
+        nobody would ever get to work; nor does one have the others begin anew again and again."""
+        patience_ms = 0 if self._name == RECORDER else AGAIN_AFTER_MS
+        return self._began_ns < at_ns <= now_ns and now_ns - self._began_ns >= patience_ms * NS_PER_MS
 
     def _replace(self, data: bytes) -> None:
         try:
@@ -166,13 +174,13 @@ class StateFile:
 
 def ask_to_start_again(run_dir: Path, clock: Clock, services: list[str]) -> None:
     """Those of them that have begun by now; each does it when it next writes its state. The recorder's to say."""
-    place = rooms.enter(run_dir, "recorder") / _RENEWED
+    place = rooms.enter(run_dir, RECORDER) / _RENEWED
     _RENEWAL.replace_in_ram(place, _Renewed(clock.monotonic_ns(), services))
 
 
 def _renewed(run_dir: Path) -> _Renewed | None:
     """None: there is none, as a rule."""
-    folder = rooms.room(run_dir, "recorder")
+    folder = rooms.room(run_dir, RECORDER)
     try:
         return _RENEWAL.decode(handover.read(folder, _RENEWED, _MOST_BYTES))
     except Broken as error:

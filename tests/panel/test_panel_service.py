@@ -232,7 +232,7 @@ def test_it_starts_again_when_the_configuration_is_another(run_dir: Path) -> Non
         try:
             assert process.poll() is None
             ask_to_start_again(run_dir, SYSTEM, ["panel"])
-            assert process.wait(10) == START_AGAIN
+            assert process.wait(30) == START_AGAIN
         finally:
             process.kill()
 

@@ -111,7 +111,7 @@ def test_it_starts_again_when_the_configuration_is_another(floor: Kept, desk: De
     process = floor.reporter()
     floor.reached(lambda state: state.connected)
     ask_to_start_again(floor.config.run_path, SYSTEM, ["reporter"])
-    assert process.wait(10) == START_AGAIN
+    assert process.wait(30) == START_AGAIN
     until(lambda: (said := desk.last("/status")) and json.loads(said.payload)["state"] == "offline")
 
 

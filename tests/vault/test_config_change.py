@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import config_file
 from disk_writes import replace_durably_by
 from keeping_rig import DAY, Keeper, midnight
+from linetap.clock import NS_PER_MS
 from linetap.config import Config, change, config_sha256, load_config
 from linetap.config.profile import Profile
 from linetap.config.schema import Line, Recording, RetentionClass
@@ -23,7 +24,7 @@ from linetap.durable.replace import replace_durably
 from linetap.evidence import keys
 from linetap.evidence.command import Answer
 from linetap.recorder.vault import configchange
-from linetap.service import StateFile, ask_to_start_again
+from linetap.service import AGAIN_AFTER_MS, StateFile, ask_to_start_again
 from state_files import recorder
 from state_files import unit as made
 
@@ -286,6 +287,7 @@ class TestPower:
             assert unit.config in (old, new)
             unit.quietly()
             unit.restart()
+            unit.clock.advance(AGAIN_AFTER_MS * NS_PER_MS)
             service.write(recorder())
             assert service.outdated == (at > 4), "what was killed behind the change asks everybody"
         assert at <= len(steps)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from linetap.config import notices_folder
+from linetap.config.places import HOME, NOTICES, require_usual_place
 from linetap.errors import BadInput
 from linetap.notices import Notice, keep_copies, load_notice, load_notices
 from linetap.notices.importer import import_notice, wav_bytes
@@ -46,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     folder = _folder(args)
     if args.verb == "import":
+        if args.config is not None:
+            require_usual_place(args.config, "notices", folder, HOME / NOTICES)
         print(_line(import_notice(args.file, args.text, folder, args.id, args.replace)))
         keep_copies(folder)
     elif args.verb == "list":

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import wave
 from math import gcd
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput
 from linetap.notices import LONGEST_S, Notice, tag_of, wavfile
 from linetap.notices.level import active_level_dbm0
@@ -21,6 +21,7 @@ from linetap.ring import RATE_HZ
 LEVEL_DBM0 = -16.0
 LOWEST_DBM0 = -50.0  # a recording below it is noise, and raising it would only raise the noise
 LONGEST_TEXT = 1000
+_READABLE = 0o644  # by all services
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
@@ -43,8 +44,8 @@ def import_notice(path: Path, text: str, folder: Path, notice_id: str | None = N
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The text first: a folder read in between then has no notice without its words.
-        _write(target.with_suffix(".txt"), f"{text}\n".encode())
-        _write(target, wav_bytes(samples))
+        replace_durably(target.with_suffix(".txt"), f"{text}\n".encode(), mode=_READABLE)
+        replace_durably(target, wav_bytes(samples), mode=_READABLE)
     except OSError as error:
         raise BadInput(f"{error.filename or folder}: {error.strerror}") from None
     return Notice(notice_id, text, samples, tag_of(samples))
@@ -88,12 +89,3 @@ def _resample(mono: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArray[np.flo
     common = gcd(rate_hz, RATE_HZ)
     resampled: npt.NDArray[np.float64] = resample_poly(mono, RATE_HZ // common, rate_hz // common)
     return resampled[: LONGEST_S * RATE_HZ]
-
-
-def _write(path: Path, data: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)

@@ -16,6 +16,7 @@ from linetap.clock import SYSTEM, rfc3339
 from linetap.commission import tlsrequest
 from linetap.commission.init import SIGNERS, write_beside
 from linetap.config import Config, check_config, config_sha256, load_config
+from linetap.config.places import TLS_CERTIFICATE, require_usual_place
 from linetap.durable import kept, privatefile
 from linetap.durable.files import sync_directory
 from linetap.durable.replace import replace_durably
@@ -75,9 +76,11 @@ def take_certificate(etc: Path, boot: Path) -> str | None:
         return None
     data = admit.read_card(found)
     tlsrequest.require_own(config, data, found.name)
-    place = Path(config.broker.certificate)
-    if place.parent != etc / "linetap":  # the recorder may replace that file: it does not say where root writes
-        raise BadInput(f"{UNIT}: broker.certificate is {place}; a name in {etc / 'linetap'} would be right")
+    place, home = Path(config.broker.certificate), etc / "linetap"
+    if place.parent != home:
+        raise BadInput(f"{UNIT}: broker.certificate is {place}; a name in {home} would be right")
+    # The recorder may replace that file, and does not say over what root writes: in that folder are keys.
+    require_usual_place(home / UNIT, "broker.certificate", place, home / TLS_CERTIFICATE)
     _lay(place, data)
     found.unlink()
     return f"certificate of {config.unit} taken\n"

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recorder that was taken over writes a unit.toml, and waits for root: for a certificate that somebody brings, a
+request for one, a notice. Root writes over nothing that it has named."""
+
+from __future__ import annotations
+
+import math
+import os
+import wave
+from pathlib import Path
+
+import pytest
+
+from card_rig import Card
+from linetap import cli
+from linetap.config import load_config
+from linetap.config.places import HOME
+from linetap.notices.importer import import_notice
+from pki_rig import Pki
+
+RECORDER = 65533
+KINDS = ("txt", "wav")
+SECRET = b"what is root's"
+KEPT = ("unit.key", "order.json", "allowed_signers", "ca.pem", "tls.key")
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="it is about root")
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Card:
+    """Commissioned, as systemd/ has it: unit.toml leads to a folder of the recorder's."""
+    card = Card.of_authority(tmp_path)
+    place = tmp_path / "config"
+    place.mkdir()
+    card.home.mkdir()
+    (card.home / "unit.toml").symlink_to(place / "unit.toml")
+    assert (card.pack(), card.start()) == (0, 0)
+    os.chown(place, RECORDER, RECORDER)
+    return card
+
+
+def says(card: Card, old: str, new: str) -> None:
+    """The recorder has replaced the file."""
+    place = (card.home / "unit.toml").resolve()
+    text = place.read_text()
+    assert old in text
+    place.write_text(text.replace(old, new))
+    os.chown(place, RECORDER, RECORDER)
+
+
+def root_files(card: Card) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in card.home.iterdir() if path.is_file() and path.name != "unit.toml"}
+
+
+def bring_certificate(card: Card, tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "authority")
+    (card.home / "ca.pem").write_bytes(pki.ca.read_bytes())
+    asked = str(card.boot / "floor-03.request")
+    assert pki.run("unit", asked, "-o", str(card.boot / "floor-03.pem")) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["unit.key", "order.json", "allowed_signers", "ca.pem", "tls.key", "unit.toml", "new.pem"]
+)
+def test_a_certificate_goes_over_no_key_and_no_memory(card: Card, tmp_path: Path, name: str) -> None:
+    """An honest one, which a technician brings when the old one ends."""
+    bring_certificate(card, tmp_path)
+    says(card, 'certificate = "tls.pem"', f'certificate = "{name}"')
+    before = root_files(card)
+    assert card.start() == 2
+    assert root_files(card) == before
+    said = (card.boot / "linetap-error.txt").read_text()
+    assert f"broker.certificate is {card.home / name}; {card.home / 'tls.pem'} would be right" in said
+
+
+def test_where_it_belongs_it_is_taken(card: Card, tmp_path: Path) -> None:
+    bring_certificate(card, tmp_path)
+    says(card, "notice_delay_ms = 500", "notice_delay_ms = 700")
+    assert card.start() == 0
+    assert (card.home / "tls.pem").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--new-key",)])
+@pytest.mark.parametrize("name", ["unit.key", "order.json", "made"])
+def test_a_request_makes_no_key_where_the_recorder_says(
+    card: Card, tmp_path: Path, name: str, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --new-key it is written over whatever is there, and anew where nothing is."""
+    says(card, 'key = "tls.key"', f'key = "{name}"')
+    before = root_files(card)
+    words = [
+        "pki",
+        "request",
+        "--config",
+        str(card.home / "unit.toml"),
+        *more,
+        "-o",
+        str(tmp_path / "floor-03.request"),
+    ]
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert f"broker.key is {card.home / name}; {HOME / 'tls.key'} would be right" in said
+    assert said.count("\n") == 1
+    assert root_files(card) == before
+
+
+def sound(folder: Path) -> Path:
+    path = folder / "lobby.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(
+            b"".join(round(8000 * math.sin(n / 3)).to_bytes(2, "little", signed=True) for n in range(16000))
+        )
+    return path
+
+
+def test_a_notice_goes_into_no_folder_of_the_recorders(
+    card: Card, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "config" / "trap"
+    place.mkdir()
+    now = load_config(card.home / "unit.toml").notices
+    says(card, f'notices = "{now}"', f'notices = "{place}"')
+    words = ["notice", "import", str(sound(tmp_path)), "--text", "words", "--config", str(card.home / "unit.toml")]
+    assert cli.main(words) == 2
+    assert f"notices is {place}; {HOME / 'notices'} would be right" in capsys.readouterr().err
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "planted", [".lobby.txt.new", ".lobby.wav.new", ".lobby.txt.tmp", ".lobby.wav.tmp", "lobby.txt"]
+)
+def test_a_notice_is_written_through_no_link(tmp_path: Path, planted: str) -> None:
+    victim, folder = tmp_path / "victim", tmp_path / "notices"
+    victim.write_bytes(SECRET)
+    folder.mkdir()
+    (folder / planted).symlink_to(victim)
+    import_notice(sound(tmp_path), "words", folder)
+    assert victim.read_bytes() == SECRET
+    assert (folder / "lobby.txt").read_text() == "words\n"
+    assert not (folder / "lobby.txt").is_symlink()
