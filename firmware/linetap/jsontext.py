@@ -13,6 +13,20 @@ from typing import Any, overload
 import msgspec
 
 
+def line(value: Any) -> str:
+    """One line of JSON for a terminal, with its end. What somebody else has written into it moves no cursor there: a
+    sign that does not print is spelled out, which is the same JSON."""
+    text = msgspec.json.encode(value).decode("utf-8")
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else _spelled(sign) for sign in text)
+    return text + "\n"
+
+
+def _spelled(sign: str) -> str:
+    units = sign.encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
 # With msgspec 0.19, which Debian has, its errors are no ValueError; with 0.20 and later they are.
 class NotJson(msgspec.DecodeError, ValueError):
     pass

@@ -11,11 +11,12 @@ from typing import TextIO
 
 import msgspec
 
-from linetap import checks
+from linetap import checks, jsontext
 from linetap.checks import Finding, Services, take_snapshot
 from linetap.checks.watch import DEAD_NS, Watch
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap.config import Config, load_config
+from linetap.errors import plain
 from linetap.records import Alert
 
 EXAMPLE = "example: linetap check --config /etc/linetap/unit.toml"
@@ -67,8 +68,8 @@ def print_lines(findings: list[Finding], out: TextIO, unseen: Sequence[str] = ()
     """One line a finding, and one for what cannot be seen here."""
     for finding in findings:
         it = finding.trouble
-        said = f"{it.text_ko} {it.action_ko} / {it.text_en} {it.action_en}"
-        out.write(f"{it.severity} {finding.check}: {said}\n")
+        said = f"{it.text_ko} {it.action_ko} / {it.text_en} {it.action_en}".replace("\n", " ")
+        out.write(plain(f"{it.severity} {finding.check}: {said}") + "\n")  # a service's own words are in it
     if not findings:
         out.write("이상 없음 / all is well\n")
     if unseen:
@@ -77,4 +78,4 @@ def print_lines(findings: list[Finding], out: TextIO, unseen: Sequence[str] = ()
 
 def print_json(findings: list[Finding], out: TextIO) -> None:
     rows = [{"check": finding.check} | msgspec.to_builtins(finding.alert()) for finding in findings]
-    out.write(msgspec.json.format(msgspec.json.encode(rows)).decode() + "\n")
+    out.write(msgspec.json.format(jsontext.line(rows)) + "\n")

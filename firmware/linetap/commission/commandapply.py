@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         return _print_state(config, clock)
     require_usual_places(config, args.config)
     answer = ask(config, read(args.file), args.wait, clock)
-    sys.stdout.write(msgspec.json.encode(answer).decode("utf-8") + "\n")
+    sys.stdout.write(jsontext.line(answer))
     return 0 if answer.done else 1
 
 
@@ -100,5 +100,5 @@ def _print_state(config: Config, clock: Clock) -> int:
         raise Refusal(f"{config.run_path}: the recorder does not run")
     told = {"unit": state.unit, "config_sha256": state.config_sha256} | msgspec.to_builtins(state.retention_time)
     told["weakenings"] = msgspec.to_builtins(state.weakenings)
-    sys.stdout.write(msgspec.json.encode(told).decode("utf-8") + "\n")
+    sys.stdout.write(jsontext.line(told))
     return 0

@@ -8,9 +8,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-import msgspec
-
-from linetap import handover
+from linetap import handover, jsontext
 from linetap.clock import Clock
 from linetap.desk import deskfolder
 from linetap.desk.access import AccessFault, read_head, read_log, require_head
@@ -67,7 +65,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
             and (not args.request or args.request == entry.request)
             and (not key or key == entry.key_sha256)
         ):
-            sys.stdout.write((msgspec.json.encode(entry).decode() if args.json else line_of(entry)) + "\n")
+            sys.stdout.write(jsontext.line(entry) if args.json else line_of(entry) + "\n")
     return 0
 
 

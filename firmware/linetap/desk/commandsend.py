@@ -15,8 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from linetap import jsontext
 from linetap.broker.connection import Acknowledged, Arrived, Connected, Connection, Ended, Happening, Terms, Unread
 from linetap.broker.message import Message
 from linetap.broker.tls import tls_context
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     if command.verb not in MAY or _UNIT.fullmatch(command.unit) is None:
         raise BadInput(f"{args.file}: there is no verb {command.verb!r}, or no unit {command.unit!r}")
     answer = exchange(broker_alone(args), command, data, args.wait, clock)
-    sys.stdout.write(msgspec.json.encode(answer).decode("utf-8") + "\n")
+    sys.stdout.write(jsontext.line(answer))
     return 0 if answer.done else 1
 
 

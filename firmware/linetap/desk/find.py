@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from linetap import jsontext
 from linetap.clock import Clock, from_utc_ns, rfc3339
 from linetap.desk import callfolder, deskfolder, indexsearch
 from linetap.desk.access import Deed
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
             result.closed.setdefault(REMOVED, set()).add(epoch)
     calls = sorted(_calls(result, table, zone, times), key=lambda call: (call.at, call.unit, call.line))
     for call in calls:
-        sys.stdout.write((msgspec.json.encode(call).decode() if args.json else _line_of(call)) + "\n")
+        sys.stdout.write(jsontext.line(call) if args.json else _line_of(call) + "\n")
     sys.stdout.flush()
     for vault, log in logs.items():
         if log.why is not None:

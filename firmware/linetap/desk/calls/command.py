@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from linetap import jsontext
 from linetap.clock import parse_rfc3339, rfc3339
 from linetap.desk.calls import query
 from linetap.desk.calls.wanted import Wanted
@@ -70,7 +70,7 @@ def _time(text: str, option: str) -> str:
 
 
 def _json(row: Mapping[str, Any]) -> str:
-    return msgspec.json.encode({name: value for name, value in row.items() if value is not None}).decode() + "\n"
+    return jsontext.line({name: value for name, value in row.items() if value is not None})
 
 
 def _table(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -8,15 +8,15 @@ import logging
 import sys
 from typing import TextIO
 
-import msgspec
 from rich.console import Console
 
+from linetap import jsontext
 from linetap.clock import NS_PER_MS, Clock
 from linetap.desk.watch.screen import Redrawn, Screen
 from linetap.desk.watch.settings import Settings
 from linetap.desk.watch.units import Change, Unit
 from linetap.desk.watch.watcher import Watcher
-from linetap.errors import BadInput
+from linetap.errors import BadInput, plain
 from linetap.service import Stop
 
 DRAW_EVERY_MS = 250
@@ -81,13 +81,13 @@ def _screen(watcher: Watcher, screen: Redrawn, stop: Stop, clock: Clock) -> None
 
 
 def _line(of: object) -> str:
-    return msgspec.json.encode(of).decode() + "\n"
+    return jsontext.line(of)
 
 
 def _text(change: Change) -> str:
     rest = {name: value for name, value in change.items() if name not in ("t", "unit", "kind") and value is not None}
     words = (change["t"], change.get("unit", ""), change["kind"], *(f"{name}={value}" for name, value in rest.items()))
-    return " ".join(word for word in words if word) + "\n"
+    return plain(" ".join(word for word in words if word).replace("\n", " ")) + "\n"
 
 
 def _as_object(unit: Unit) -> dict[str, object]:

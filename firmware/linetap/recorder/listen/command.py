@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from linetap import jsontext
 from linetap.config import load_config, profile_of
 from linetap.config.profile import BUILT_IN, KR_PSTN, Profile
 from linetap.errors import BadInput
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.events is not None:
         heard += _levels(args.events, audio, profile)
     for event in sorted(heard, key=lambda event: (event["t"], event["line"])):
-        sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
+        sys.stdout.write(jsontext.line(event))
     return 0
 
 
