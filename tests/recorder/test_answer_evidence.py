@@ -10,7 +10,6 @@ import pytest
 from day_rig import FAR, Told, began_in_time, follow, notices_in, ring, sound
 
 from linetap.bench.callsounds import CallSound, Network
-from linetap.bench.scriptkeys import Keys
 from linetap.config.schema import Recording
 
 OFFICE = "어제 그 서류 결재 올라갔습니까? 아니요, 아직 과장님 책상 위에 있습니다."
@@ -127,27 +126,3 @@ def test_policy_may_wait_for_evidence(tmp_path_factory: pytest.TempPathFactory) 
     assert call.answer_ms is not None
     assert all(at >= call.answer_ms for at in call.begun_ms)
     assert call.records[0].answered_by == "sound"
-
-
-MAILBOX = "고객이 전화를 받지 않아 음성 사서함으로 연결됩니다. 삐 소리 후 말씀하십시오."
-BEEP = sound("tone", 0.2, after="answer", hz=[1000.0], for_s=0.6, dbm0=-16.0)
-LEFT = {"talk": ["안녕하세요. 시청 민원실입니다. 메시지 들으시면 전화 주십시오."], "first_speaker": "staff"}
-RUNG = ring([440.0, 480.0], [1000, 2000], for_s=7.0)
-SAID = sound("announcement", 9.0, text=MAILBOX)
-
-
-def test_behind_the_beep_of_a_mailbox_the_notice_plays_again(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The network has answered and says so; whoever hears the message later is told behind the beep."""
-    keys = silent(17.0, sound=[RUNG, SAID, BEEP], talk_after_s=2.5) | LEFT
-    call = follow({"mailbox": keys}, notices_in(tmp_path_factory), Recording())["mailbox"]
-    assert call.answer_ms is not None
-    assert [at > call.answer_ms for at in call.begun_ms] == [False, True]
-    (record,) = call.records
-    assert [(each.began_after_answer, each.proof) for each in record.notices] == [(False, "early"), (True, "full")]
-
-
-def test_a_low_tone_and_keys_are_no_beep(tmp_path_factory: pytest.TempPathFactory) -> None:
-    low = sound("tone", 9.0, after="answer", hz=[440.0], for_s=0.6, dbm0=-16.0)
-    wanted = {"low": out(7.0, sound=[low]), "keys": out(7.0, keys=[Keys(at_s=9.0, digits="1", dbm0=-9.0)])}
-    calls = follow(wanted, notices_in(tmp_path_factory), Recording())
-    assert [len(call.begun_ms) for call in calls.values()] == [1, 1]

@@ -14,8 +14,9 @@ from linetap.clock import NS_PER_MS, parse_rfc3339
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Card, Config, Keys, Line
 from linetap.notices.defaults import make_default_notices
-from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Verdict
+from linetap.recorder.calls.evidence.decision import Evidence
 from linetap.recorder.calls.evidence.look import SPAN, STEP, look
+from linetap.recorder.calls.evidence.verdict import Dialled, Verdict
 from linetap.ring import RATE_HZ
 
 NUMBERS = KR_PSTN.answer

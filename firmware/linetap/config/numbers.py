@@ -149,6 +149,9 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ring_burst_min_ms: int = 300  # ours: the longest burst of a ring; those of "unobtainable" have 200 ms
     ring_period_ms: tuple[int, int] = (1800, 8000)  # E.180: 3 to 6 s; PBXs go down to 2
     long_pause_ms: int = 2200  # ours: 3 s after the answer would be over before the burst is known to be missing
+    long_pause_waits_ms: int = (
+        500  # ours, as notice_delay_ms: a burst due sooner than the notice would begin is waited for
+    )
     long_pause_speech_ms: int = 900  # ours: what is said in such a pause, louder than colleagues, by one voice alone
     lone_burst_s: float = 4.8  # ours: the longest pause of E.180's ringback is 4 s, or 5 (memory)
     loud_dbm0: float = -33.0  # ours: colleagues in the room are at -36, a far end at -22
@@ -313,6 +316,8 @@ class BeneathNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     above_echo: float = 2.5  # ours: 4 dB above the most that the echo can have there
     level_share: float = 0.5  # ours: of the loudest 100 ms, in each of the four
     phase_max_rad: float = 0.5  # ours: a voice's pitch drifts by more within 400 ms
+    beep_to_hz: float = 1600.0  # (memory) mailboxes beep at 800 to 1400 Hz
+    beep_looks: int = 2  # ours: of 400 ms each, 100 ms apart, so of a beep of half a second
     least_power: float = 2.5e10  # ours: of the transform: a tone of -43 dBm0
     delay_max_ms: int = 200  # as of the proof
 

@@ -13,8 +13,9 @@ from linetap.recorder.calls.answer import answered, write_down
 from linetap.recorder.calls.call import MOST_DIGITS
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.doubt import doubted
-from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Number
+from linetap.recorder.calls.evidence.decision import Evidence
 from linetap.recorder.calls.evidence.look import SPAN, first_look, look
+from linetap.recorder.calls.evidence.verdict import Dialled, Number
 from linetap.recorder.calls.nearend import learn_near_end
 from linetap.recorder.calls.policy import kind_of_number
 from linetap.recorder.signals.event import Event

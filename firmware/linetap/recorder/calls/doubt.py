@@ -17,17 +17,22 @@ from linetap.ring import RATE_HZ
 UNKNOWN = "answer_unknown"  # nothing proves an answer, and policy wants the call announced and recorded
 PROVED = "two_voices_behind_the_notice"
 LONGEST_S = 30  # behind the notice
+AT_THIS_END = (("ringback", "voice"), ("ringback", "two_voices"))  # whoever answered later, two ends talk behind it
 
 
 def doubted(by: AnsweredBy, evidence: tuple[str, ...]) -> bool:
-    """`tone`: a single one that nobody learnt, and a voice behind it: a first ring, or a network's chime."""
-    return by == "unknown" or (by == "sound" and evidence[:1] in (("no_ringback",), ("tone",)))
+    """`tone`: a single one that nobody learnt, and a voice behind it: a first ring, or a network's chime. Behind
+    `ringback` a voice that came with no other channel may be this end's, and the answer be yet to come."""
+    alone = evidence[:1] in (("no_ringback",), ("tone",)) or evidence[:2] in AT_THIS_END
+    return by == "unknown" or (by == "sound" and alone)
 
 
 def dispel(line: LineContext, until: int) -> None:
     """A voice that was taken for an answer was one, if two ends talk behind the notice."""
     call = line.call
     if not (call.guessed and call.heard_as and call.answered_by == "sound") or call.answer is None:
+        return
+    if tuple(call.answer.evidence[:2]) in AT_THIS_END:
         return
     if not _two_voices(line, call.notice_until, min(until, call.notice_until + LONGEST_S * RATE_HZ)):
         return

@@ -6,10 +6,10 @@ from __future__ import annotations
 import msgspec
 
 from linetap.clock import NS_PER_MS
+from linetap.recorder.calls.beepheard import prove_at_end
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.deaf import count_deafness
 from linetap.recorder.calls.doubt import UNKNOWN, dispel
-from linetap.recorder.calls.heard import prove_notice
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.signals.event import Event
 from linetap.records import Disposition, EndedBy
@@ -51,7 +51,7 @@ def end_without(line: LineContext, event: Event, disposition: Disposition, why: 
 def end_recording(line: LineContext, event: Event) -> None:
     """Up to where the loop opened, or where the last party that knew of the recording was left."""
     call = line.call
-    prove_notice(line, event.at)  # a call may end before the notice's last echo
+    prove_at_end(line, event.at)
     swapped = call.swapped_at if call.swap_spoken and call.swapped_at != call.put_down_at else None
     last = min([event.at, *(frame for frame in (call.paused_at, swapped) if frame is not None)])
     if call.first_frame is not None and last > call.first_frame:
@@ -64,7 +64,7 @@ def end_by_tone(line: LineContext, event: Event) -> None:
     """Busy tone told that the far end had hung up, and nothing took that back: it ended where the tone began."""
     call = line.call
     last = min(event.at, call.tone_known)
-    prove_notice(line, last)
+    prove_at_end(line, last)
     if call.first_frame is not None and last > call.first_frame:
         end(line, Event(event.known, event.name, call.tone_at), "recorded", call.why, "tone", last)
     else:

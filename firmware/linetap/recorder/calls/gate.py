@@ -89,10 +89,6 @@ def pass_gate(line: LineContext, event: Event) -> None:
     line.memory.deadline = line.call.notice_until + SURELY_CLOSED_MS * FRAMES_PER_MS
 
 
-def prove(line: LineContext, event: Event) -> None:
-    prove_notice(line, event.at)
-
-
 def stop_notice(line: LineContext) -> None:
     if line.memory.playing is not None:
         line.memory.playing = None

@@ -9,35 +9,35 @@ repeated.
 from __future__ import annotations
 
 from linetap.recorder.calls import parties, swapped
-from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.evidence.look import BIN_HZ, SPAN, STEP, look
-from linetap.recorder.calls.heard import not_after_answer
+from linetap.recorder.calls.beepheard import beeped, beneath_notice, may_beep, nobody_heard
+from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.heard import prove_notice
 from linetap.recorder.signals.event import Event
-from linetap.ring import RATE_HZ
+
+
+def sound_in_notice(line: LineContext, event: Event) -> None:
+    """It may begin beneath the notice, and is over behind it."""
+    line.call.beep_from = event.at if event.text == "tone" else None
 
 
 def sound(line: LineContext, event: Event) -> None:
     """A tone may be a beep; which, is known when it is over."""
-    call, numbers = line.call, line.profile.answer
+    call = line.call
     swapped.sound(line, event)
     began, call.beep_from = call.beep_from, event.at if event.text == "tone" else None
-    if began is None or call.beeped or call.direction != "out" or call.answered_ns is None:
-        return
-    low, high = (ms * FRAMES_PER_MS for ms in numbers.beep_ms)
-    soon = event.known - line.anchor.frame_at(call.answered_ns) <= numbers.beep_within_s * RATE_HZ
-    if soon and low <= event.at - began <= high and _is_high(line, began):
-        call.beeped = True
-        for notice in call.notices:
-            not_after_answer(notice)
-        parties.pause(line, event.known)
-        parties.announce_again(line, event)
+    if began is not None and may_beep(line, began) and beeped(line, began, event.known):
+        _announce_behind_it(line, event)
 
 
-def _is_high(line: LineContext, began: int) -> bool:
-    """One frequency above those of call progress, in the middle of what may be a beep."""
-    numbers, end = line.profile.answer, began + SPAN + STEP
-    stretch = line.around.audio.stretch(line.config.number, end - SPAN, end)
-    if stretch.gaps or len(stretch.samples) < SPAN:
-        return False
-    lines = look(stretch.samples, end, numbers)[-1].lines
-    return bool(lines) and lines[0] * BIN_HZ >= numbers.beep_hz and lines[-1] - lines[0] <= 2
+def after_notice(line: LineContext, event: Event) -> None:
+    """The last echo of the notice has come back."""
+    beneath = beneath_notice(line, event.at)
+    prove_notice(line, event.at)
+    if beneath:
+        _announce_behind_it(line, event)
+
+
+def _announce_behind_it(line: LineContext, event: Event) -> None:
+    nobody_heard(line)
+    parties.pause(line, event.known)
+    parties.announce_again(line, event)

@@ -9,45 +9,17 @@ second.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
 import msgspec
 
 from linetap.config.numbers import AnswerNumbers, ToneShape
 from linetap.recorder.calls.evidence.look import BIN_HZ, HALF, Window, fits, lines_of, widened, within
+from linetap.recorder.calls.evidence.run import Burst, Missing, Run, goes_on
 from linetap.ring import RATE_HZ
 
 _PER_MS = RATE_HZ // 1000
 _VOWEL = 3  # windows
 _HISTORY = 8  # bursts that are remembered
 _BEFORE = 4  # windows: 80 ms that the burst's own first one does not reach, and more
-
-
-class Burst(msgspec.Struct, frozen=True, array_like=True):
-    start: int
-    end: int
-
-
-class Missing(NamedTuple):
-    """The burst that did not come, or was cut off. `at`: the far end had answered by then; `after`: not before."""
-
-    how: Literal["burst_missing", "burst_cut"]
-    after: int
-    at: int
-
-
-class Run(msgspec.Struct):
-    """Windows in which a tone is there, a dropout bridged. Frames are the middles of windows."""
-
-    start: int
-    last: int
-    dbm0: float  # mean of what is in its lines
-    lines: list[int]
-    windows: int = 1
-    pure: int = 1  # windows with nothing else in them
-    missed: int = 0
-    from_quiet: bool = False  # nothing was heard before it, nor ...
-    to_quiet: bool = False  # ... since
 
 
 class Bursts(msgspec.Struct):
@@ -107,6 +79,8 @@ class Bursts(msgspec.Struct):
         if not self.rings or not self.heard:
             return 0
         pause = self._due() - self.heard[-1].end
+        if self.prior:  # the profile knows better: talk over a burst's edge makes the pause seem longer
+            pause = min(pause, self.prior[1] * _PER_MS)
         if not self.pattern or len(self.heard) < len(self.pattern):
             return pause
         return min(pause, self.period - (self.pattern[-1].end - self.pattern[0].start))  # a burst may be seen late
@@ -280,7 +254,7 @@ class Bursts(msgspec.Struct):
                 if run.missed * HALF >= numbers.absent_ms * _PER_MS:
                     self.fresh = None
             return
-        if run is None or not _goes_on(run, window, numbers):
+        if run is None or not goes_on(run, window, numbers):
             there = within(window, widened(list(window.lines)))
             quiet = self._was_quiet(there, numbers)
             self.fresh = Run(window.at, window.at, there, list(window.lines), from_quiet=quiet)
@@ -340,9 +314,3 @@ class Bursts(msgspec.Struct):
 
 def _is_ringback(shape: ToneShape) -> bool:
     return shape.name == "ringback" and len(shape.cadence_ms) == 2
-
-
-def _goes_on(run: Run, window: Window, numbers: AnswerNumbers) -> bool:
-    near = set(widened(run.lines))
-    alike = all(line in near for line in window.lines)
-    return alike and abs(within(window, widened(run.lines)) - run.dbm0) <= numbers.steady_db

@@ -8,41 +8,21 @@ answers at once, or two ends of the line that take turns. A single voice is no a
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
 import msgspec
 
 from linetap.config.numbers import AnswerNumbers, ToneShape
-from linetap.recorder.calls.evidence.bursts import Bursts, Missing
+from linetap.recorder.calls.evidence.bursts import Bursts
 from linetap.recorder.calls.evidence.hush import Behind, Hush
 from linetap.recorder.calls.evidence.look import HALF, Window
+from linetap.recorder.calls.evidence.run import Missing
 from linetap.recorder.calls.evidence.stretches import Speech
-from linetap.records import AnswerConfidence, AnsweredBy
+from linetap.recorder.calls.evidence.verdict import Dialled, Verdict
+from linetap.records import AnswerConfidence
 from linetap.ring import RATE_HZ
 
 _PER_MS = RATE_HZ // 1000
 _SIT_SPEAKS_S = 4  # ours: the tones take 1 s, and the voice behind them may be called music for another 2
 _SLOWEST_BUSY_MS = 1500  # E.180: busy tone has a period of 0.3 to 1.1 s, ringback one of 2 s and more
-
-# What was dialled: a number that answers without ringback, a code that picks up another's call, a number that goes
-# on after what was dialled so far, or none at all: a hotline, or a line that was lifted just as it rang. Where dial
-# tone was heard and no digit, it is a handset off its cradle, or a number that nobody could hear.
-Number = Literal["ordinary", "at_once", "pickup", "unfinished", "hotline", "unheard"]
-
-
-class Verdict(NamedTuple):
-    at: int
-    by: AnsweredBy
-    confidence: AnswerConfidence
-    evidence: tuple[str, ...]
-
-
-class Dialled(NamedTuple):
-    """`since`: of the last digit, or of the off-hook. `tone`: busy, dial, unobtainable or the like is on."""
-
-    number: Number
-    since: int
-    tone: str
 
 
 class Faint(msgspec.Struct):
@@ -190,7 +170,7 @@ class Evidence(msgspec.Struct):
                 return self._no_burst(now, missing, numbers)
             if bursts.rings:
                 self._rings_on()
-            if bursts.rings and (verdict := self._within_long_pause(numbers)) is not None:
+            if bursts.rings and (verdict := self._within_long_pause(now, numbers)) is not None:
                 return verdict
             if bursts.rings or bursts.sounds:
                 return None
@@ -266,19 +246,22 @@ class Evidence(msgspec.Struct):
         sure: AnswerConfidence = "high" if bursts.groups > 1 or bursts.prior else "low"
         return Verdict(at, "tone", sure, ("ringback", missing.how, *((heard,) if heard else ()), *channel))
 
-    def _within_long_pause(self, numbers: AnswerNumbers) -> Verdict | None:
-        """The burst that does not come would be late: a voice that came with another channel, or two that take turns,
-        say it sooner."""
+    def _within_long_pause(self, now: int, numbers: AnswerNumbers) -> Verdict | None:
+        """The burst that does not come would be late: a voice that came with another channel says it sooner. Voices
+        alone may be those of this end: they are believed where the burst is not due before the notice would begin."""
         bursts, speech, last = self.bursts, self.speech, self.bursts.last_end
         long = bursts.pause >= numbers.long_pause_ms * _PER_MS
         if bursts.sounds or not long or last is None or speech.first is None or speech.first < last:
             return None
         channel = self.channel_at is not None and self.channel_at >= last
-        if speech.loud_ms >= numbers.long_pause_speech_ms and speech.turn is None:
-            return Verdict(speech.first, "sound", "low", ("ringback", "voice"))
         if channel and speech.loud_ms >= numbers.speech_with_channel_ms:
             return Verdict(speech.first, "sound", "high", ("ringback", "channel", "voice"))
-        return Verdict(speech.first, "sound", "low", ("ringback", "two_voices")) if speech.turn is not None else None
+        if last + bursts.pause - now <= numbers.long_pause_waits_ms * _PER_MS:
+            return None
+        if speech.turn is not None:
+            return Verdict(speech.first, "sound", "low", ("ringback", "two_voices"))
+        enough = speech.loud_ms >= numbers.long_pause_speech_ms
+        return Verdict(speech.first, "sound", "low", ("ringback", "voice")) if enough else None
 
     def _after_music(self, now: int, numbers: AnswerNumbers) -> Verdict | None:
         """A colour ring ends at the answer. A jingle ends, and then it rings."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a fax or a modem sends its tone while our own notice is on the line.
+"""Whether a fax or a modem sends its tone, or a mailbox its beep, while our own notice is on the line.
 
 The notice's echo may be louder than the tone, but it is known: what it can have brought into the tone's narrow band at
 the most is computed from the notice as played, at every delay the line may have. A tone is more than that, stands alone
@@ -40,22 +40,44 @@ def carrier_beneath(line: I16, played: I16, numbers: BeneathNumbers) -> str | No
     power = _power(line.astype(np.float64))
     for band in _bands(numbers.around_hz):
         top = band.tone.start + int(power[band.tone].argmax())
-        peak = float(power[top - _PEAK : top + _PEAK + 1].sum())
-        around = float(power[band.around].sum())
-        if peak < numbers.least_power or peak < numbers.alone_share * around:
-            continue
-        if _steady(line, top * _BIN_HZ, numbers) and peak > numbers.above_echo * _echo(power, played, top, band):
+        if _stands_out(line, power, top, band.around, played, numbers):
             return band.name
     return None
 
 
-def _echo(power: F64, played: I16, top: int, band: _Band) -> float:
+def beep_beneath(line: I16, played: I16, numbers: BeneathNumbers, from_hz: float, longest: int) -> bool:
+    """`line`: from the notice's beginning on. `played`: the notice, from `delay_max_ms` before its beginning on. One
+    tone from `from_hz` on, once, and for `longest` frames at most: notes of music change, or last."""
+    side, first = round(numbers.around_hz / _BIN_HZ), round(from_hz / _BIN_HZ)
+    late = numbers.delay_max_ms * RATE_HZ // 1000
+    found: list[tuple[int, int]] = []
+    for frame in range(LENGTH, len(line) + 1, EVERY):
+        piece, sent = line[frame - LENGTH : frame], played[frame - LENGTH : frame + late]
+        power = _power(piece.astype(np.float64))
+        top = first + int(power[first : round(numbers.beep_to_hz / _BIN_HZ)].argmax())
+        if _stands_out(piece, power, top, slice(top - side, top + side + 1), sent, numbers):
+            found.append((frame, top))
+    if len(found) < numbers.beep_looks:
+        return False
+    tops = [top for _, top in found]
+    return max(tops) - min(tops) <= 1 and found[-1][0] - found[0][0] + LENGTH <= longest
+
+
+def _stands_out(line: I16, power: F64, top: int, around: slice, played: I16, numbers: BeneathNumbers) -> bool:
+    """Whether a tone at this bin is alone `around`, is held, and is more than the notice's echo can have brought."""
+    peak = float(power[top - _PEAK : top + _PEAK + 1].sum())
+    if peak < numbers.least_power or peak < numbers.alone_share * float(power[around].sum()):
+        return False
+    return _steady(line, top * _BIN_HZ, numbers) and peak > numbers.above_echo * _echo(power, played, top, around)
+
+
+def _echo(power: F64, played: I16, top: int, around: slice) -> float:
     """The most that the notice's echo can have at the peak: its gain is told by all the rest of the line's sound."""
     most = 0.0
-    rest = float(power.sum() - power[band.around].sum())
+    rest = float(power.sum() - power[around].sum())
     for first in range(0, len(played) - LENGTH + 1, LENGTH // 8):
         sent = _power(played[first : first + LENGTH].astype(np.float64))
-        elsewhere = float(sent.sum() - sent[band.around].sum())
+        elsewhere = float(sent.sum() - sent[around].sum())
         at_peak = float(sent[top - _PEAK : top + _PEAK + 1].max()) * (2 * _PEAK + 1)
         most = max(most, at_peak * rest / max(elsewhere, _TINY))
     return most

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a mailbox has beeped, from the audio: one tone, higher than any tone of call progress, and not for long.
+
+The ears say that a tone has begun; where it ended they say only when something else is heard, and a short pause before
+the message is nothing. Beneath our own notice they hear the notice.
+"""
+
+from __future__ import annotations
+
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.evidence.look import BIN_HZ, SPAN, STEP, Window, look
+from linetap.recorder.calls.heard import not_after_answer, prove_notice
+from linetap.recorder.signals.notice.beneath import beep_beneath
+from linetap.ring import RATE_HZ
+
+_BEFORE_MS = 300  # of where the ears say that it began: they look in chunks of 256 ms
+_NEAR = 2  # bins
+
+
+def may_beep(line: LineContext, frame: int) -> bool:
+    """Whether somebody may be told to speak behind a beep: the call goes out, and was answered not long ago."""
+    call = line.call
+    if call.beeped or call.direction != "out" or call.answered_ns is None:
+        return False
+    return frame - line.anchor.frame_at(call.answered_ns) <= line.profile.answer.beep_within_s * RATE_HZ
+
+
+def beeped(line: LineContext, began: int, until: int) -> bool:
+    """A tone that began at `began`, and was over before `until` unless the call was."""
+    numbers = line.profile.answer
+    low, high = (ms * FRAMES_PER_MS for ms in numbers.beep_ms)
+    first = began - _BEFORE_MS * FRAMES_PER_MS
+    last = min(until, began + high + 2 * _BEFORE_MS * FRAMES_PER_MS)
+    stretch = line.around.audio.stretch(line.config.number, first, last)
+    if stretch.gaps:
+        return False
+    tones: list[tuple[int, int, int]] = []  # its first and its last window, and the bin
+    for at in range(SPAN, len(stretch.samples) + 1, STEP):
+        for window in look(stretch.samples[at - SPAN : at], at, numbers):
+            if (place := _high(window, numbers.beep_hz)) is None:
+                continue
+            start, end, hz_bin = tones[-1] if tones else (window.at, 0, -1)
+            goes_on = window.at - end <= numbers.absent_ms * FRAMES_PER_MS and abs(place - hz_bin) <= _NEAR
+            tones = [*tones[:-1], (start, window.at, hz_bin)] if goes_on else [*tones, (window.at, window.at, place)]
+    longest = max(tones, key=lambda tone: tone[1] - tone[0], default=(0, 0, 0))
+    alike = [tone for tone in tones if abs(tone[2] - longest[2]) <= _NEAR]  # lost packets break a tone
+    return longest[1] - longest[0] + STEP >= low and alike[-1][1] - alike[0][0] + STEP <= high
+
+
+def beneath_notice(line: LineContext, until: int) -> bool:
+    """Whether it beeped while the notice was on the line that is still to be proven."""
+    call = line.call
+    if call.notice_from is None or not call.notices or not may_beep(line, until):
+        return False
+    heard = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until))
+    if heard.gaps:
+        return False
+    numbers, answer = line.profile.beneath, line.profile.answer
+    notice = line.around.notices[call.notices[-1].id]
+    sent = notice.between(-numbers.delay_max_ms * FRAMES_PER_MS, len(heard.samples))
+    longest = answer.beep_ms[1] * FRAMES_PER_MS
+    return beep_beneath(heard.samples, sent, numbers, answer.beep_hz, longest)
+
+
+def nobody_heard(line: LineContext) -> None:
+    """What was played so far a machine has heard."""
+    line.call.beeped = True
+    for notice in line.call.notices:
+        not_after_answer(notice)
+
+
+def prove_at_end(line: LineContext, until: int) -> None:
+    """A call may end before the notice's last echo, and before it is known that a beep is over."""
+    began = line.call.beep_from
+    if beneath_notice(line, until) or (began is not None and may_beep(line, began) and beeped(line, began, until)):
+        nobody_heard(line)
+    prove_notice(line, until)
+
+
+def _high(window: Window, beep_hz: float) -> int | None:
+    """The bin of the one frequency that is heard, if it is above those of call progress."""
+    lines = window.lines
+    if not lines or lines[0] * BIN_HZ < beep_hz or lines[-1] - lines[0] > _NEAR:
+        return None
+    return lines[len(lines) // 2]
