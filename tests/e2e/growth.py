@@ -39,6 +39,18 @@ def an_hour(samples: list[Held], column: str) -> float:
     return float(np.median((y[below] - y[above]) / (x[below] - x[above]))) * 3600
 
 
+def assert_no_steps(samples: list[Held], column: str) -> None:
+    """A median hides what comes in a few steps: what is held in the last tenth is held against the first."""
+    tenth = max(1, len(samples) // 10)
+    first, last = (
+        float(np.median([getattr(each, column) for each in part])) for part in (samples[:tenth], samples[-tenth:])
+    )
+    hours = (samples[-tenth].at_s - samples[0].at_s) / 3600
+    assert last - first <= MOST_KB_AN_HOUR * hours, (
+        f"{first:.0f} kB of {column} have become {last:.0f} in {hours:.1f} h"
+    )
+
+
 def assert_no_more(samples: list[Held]) -> None:
     """Descriptors and threads: not more in the second half than in the first."""
     half = len(samples) // 2
