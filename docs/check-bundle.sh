@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# check-bundle.sh, version 3: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
+# check-bundle.sh, version 4: checks an unpacked evidence bundle of linetap with stock tools, and runs nothing out of it.
 #
 #   bash check-bundle.sh FOLDER SIGNERS [TSA_CA [SIGSUM_POLICY]]
 #
@@ -37,16 +37,22 @@ id='[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-L[0-9]{2,3}(-[0-9A-Za-z]{1,16})?'
 unit='[a-z0-9][a-z0-9-]{1,39}'
 offices=' witness authority vault custodian operator desk officer roles release '
 
-digits() {  # FILE FIELD: a time of a document, as ssh-keygen takes it
+digits() {  # FILE FIELD...: a time of a document, as ssh-keygen takes it
   local at
-  at=$(jq -r --arg name "$2" '.[$name] | strings' "$1")
-  [[ $at =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z$ ]] || fail "$1 has no time $2"
+  at=$(jq -r 'getpath($ARGS.positional) | strings' "$1" --args "${@:2}")
+  [[ $at =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z$ ]] || fail "$1 has no time ${*:2}"
   printf '%sZ' "${at:0:4}${at:5:2}${at:8:2}${at:11:2}${at:14:2}${at:17:2}"
 }
 
-signature() {  # WHO NAMESPACE TIME FILE SIGNATURE
+signature() {  # WHO NAMESPACE TIME FILE SIGNATURE [COUNTED]
+  local at=$3 time
   step "Signature of $4 by $1"
-  ssh-keygen -Y verify -f "$signers" -I "$1" -n "$2" -O verify-time="$3" -s "$5" < "$4"
+  if [[ $2 =~ ^linetap-(record|head)$ ]] && ((10#${at:0:4} < 2026)); then  # by a clock that nobody kept, which says nothing
+    at=${6:-}
+    echo "note: its clock stood at $3: the key is judged as of ${at:-now}"
+  fi
+  time=(${at:+-O "verify-time=$at"})
+  ssh-keygen -Y verify -f "$signers" -I "$1" -n "$2" "${time[@]}" -s "$5" < "$4"
   used "$4" "$5"
 }
 
@@ -140,7 +146,13 @@ for record in calls/*/record.json; do
   call=${call%/record.json}
   of=$(jq -r .unit "$record")
   sha256=$(sha256sum < "$record" | cut -c1-64)
-  signature "$of" linetap-record "${call:0:8}${call:9:6}Z" "$record" "$record.sig"
+  counted=
+  if test -e "amended/$call.json"; then
+    counted=$(digits "amended/$call.json" began_at)
+  elif jq -e '.actual | objects' "$record" > "$work/has"; then
+    counted=$(digits "$record" actual began_at)
+  fi
+  signature "$of" linetap-record "${call:0:8}${call:9:6}Z" "$record" "$record.sig" "$counted"
 
   step "The ciphertext is what the record names: $call"
   jq -e '.files | type == "object" and all(keys[]; test("^(audio\\.[0-9]{3}|meta|key)\\.age\\z"))

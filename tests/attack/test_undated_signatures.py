@@ -5,12 +5,14 @@ ended proves nothing by dating itself back."""
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bundle_rig import CHECKER
 from ingest_rig import START_NS, Teller, rows
 from linetap.cli import main
 from linetap.clock import ManualClock, parse_rfc3339
@@ -21,7 +23,8 @@ from linetap.desk.ingest.judge import Event, Verdict
 from linetap.desk.ingest.store import Store
 from linetap.desk.vaultfiles.named import Named
 from linetap.desk.vaultfiles.outbox import OutboxCheck
-from linetap.evidence import keys, sealed, signers, sshsig, unitlog
+from linetap.evidence import amendment, keys, sealed, signers, sshsig, unitlog
+from linetap.evidence.amendment import Amendment
 from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault.log import UnitLog
 from sealing_rig import TIMEOUT_S, UNIT, Rig
@@ -109,6 +112,46 @@ def test_witnesses_say_when_it_was(tmp_path: Path, at: str, capsys: pytest.Captu
     else:
         assert code == 1
         assert out.count("[signer_undated]") == 2
+
+
+def amend(rig: Rig, began_at: str) -> None:
+    data = (rig.vault / sealed.call_path(CALL) / sealed.RECORD).read_bytes()
+    document = amendment.encode(Amendment(
+        suite=amendment.SUITE, unit=UNIT, call_id=CALL, number=1, record_sha256=amendment.digest(data),
+        began_at=began_at, ended_at=began_at, uncertainty_s=40, until="2027-01-20T15:00:00.000Z", made_at=began_at,
+    ))  # fmt: skip
+    place = rig.vault / amendment.FOLDER / amendment.name(CALL, 1)
+    place.parent.mkdir()
+    place.write_bytes(document)
+    place.with_name(place.name + amendment.SUFFIX).write_text(rig.sign(document))
+
+
+@pytest.mark.parametrize(
+    ("options", "amended", "good"),
+    [(COUNTS, "", True), (NEVER_AFTER, "", False), (HAS_ENDED, "", False), (COUNTS, IN_TIME, True),
+     (HAS_ENDED, TOO_LATE, False)],
+)  # fmt: skip
+def test_the_published_checker_says_of_a_bundle_what_verify_says(
+    tmp_path: Path, options: str, amended: str, good: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = Rig.make(tmp_path)
+    closet(rig)
+    if amended:
+        amend(rig, amended)
+    named(rig, COUNTS)
+    case = tmp_path / "case.zip"
+    call = str(rig.vault / sealed.call_path(CALL))
+    assert main(["bundle", call, "--signers", str(rig.signers_file), "--case", "2026-117", "-o", str(case)]) == 0
+    named(rig, options)
+    assert (main(["verify", str(case), "--signers", str(rig.signers_file)]) == 0) == good
+    folder = tmp_path / "case"
+    shutil.unpack_archive(case, folder)
+    words = ["bash", str(CHECKER), str(folder), str(rig.signers_file)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert (done.returncode == 0) == good, done.stderr
+    assert "note: its clock stood at 19700101000" in done.stdout
+    assert "verify-time=1970" not in (folder / "report.en.html").read_text(), "what a person is to type"
+    capsys.readouterr()
 
 
 def outbox(teller: Teller, options: str) -> OutboxCheck:

@@ -40,7 +40,7 @@ from linetap.ring import GAP_CAUSES
 from sealing_rig import CALL_ID, UNIT, run
 
 # Of TEXTS. Another sum: the words have changed, TEXTS has to grow, and what stands here is the new sum.
-PINNED = {4: "cf8e2a50046bd35b8a4250f0e8903fad17f77f9605ce9fef982a023d239790a1"}
+PINNED = {5: "cf8e2a50046bd35b8a4250f0e8903fad17f77f9605ce9fef982a023d239790a1"}
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br"}
 

@@ -25,6 +25,7 @@ from linetap.evidence.hold import Hold, Rewrap
 from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.keys import PublicKey
 from linetap.evidence.quorum import Policy
+from linetap.evidence.signers import is_undated
 from linetap.evidence.tlogproof import Proof
 from linetap.evidence.unitlog import Head
 from linetap.records import PERSONAL_FIELDS, CallRecord
@@ -98,12 +99,15 @@ def load(sources: Mapping[str, Source]) -> Facts:
 
 
 def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data: bytes, facts: Facts) -> Call:
+    sha256 = hashlib.sha256(data).hexdigest()
+    amended = _amended(sources, record, sha256, facts)
     at = sealed.call_time(call_id)
+    if is_undated(at) and (counted := amended or record.actual):
+        at = _time(counted.began_at, call_id)
     signed = _signed(sources, layout.call(call_id, sealed.RECORD), sealed.RECORD_NAMESPACE, record.unit, at)
     facts.signed.append(signed)
     line = layout.read(sources, layout.leaf(record.unit, call_id), leaflog.LEAF_LIMIT_BYTES)
     close = _json(line, unitlog.Leaf, layout.leaf(record.unit, call_id))
-    sha256 = hashlib.sha256(data).hexdigest()
     if (close.kind, close.call_id, close.record_sha256) != ("close", call_id, sha256):
         raise BadBundle("other_record", f"{layout.leaf(record.unit, call_id)}: is not the close of this record")
     paths = {}
@@ -126,7 +130,7 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
         proven=layout.sigsum(call_id, ".proof") in sources,
         line=line,
         witnessed=_witnessed(sources, record.unit, call_id, line, facts),
-        amended=_amended(sources, record, sha256, facts),
+        amended=amended,
     )
 
 

@@ -13,7 +13,7 @@ from shlex import quote
 from linetap.desk.bundle import layout, texts
 from linetap.desk.bundle.facts import Call, Facts, Signed
 from linetap.evidence import hold, sealed
-from linetap.evidence.signers import Signer, require_named
+from linetap.evidence.signers import OF_UNITS, Signer, is_undated, require_named
 from linetap.records import PERSONAL_FIELDS
 
 PERSONAL_FIELDS_3 = ("dialled", "caller", "smdr")  # up to texts 3
@@ -56,7 +56,7 @@ def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
     listing = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum"
     yield Step("step_sums", "", f"{listing} | cmp - SHA256SUMS")
     for signed in facts.signed:
-        yield Step("step_signature", signed.name, _verify(signed, signers))
+        yield Step("step_signature", signed.name, _verify(signed, signers, facts.about.texts > 4))
     personal = PERSONAL_FIELDS if facts.about.texts > 3 else PERSONAL_FIELDS_3
     for call in facts.calls:
         yield from _of_call(call, personal)
@@ -139,8 +139,11 @@ def _included(call: Call, kind: str) -> Step:
     return Step(f"step_in_{kind}", call_id, " \\\n  ".join(["inclusion", *words]))
 
 
-def _verify(signed: Signed, signers: list[Signer]) -> str:
+def _verify(signed: Signed, signers: list[Signer], as_of_now: bool) -> str:
+    """`as_of_now`: where a clock of 1970 gave the time. Up to texts 4 it was taken for one."""
+    undated = signed.namespace in OF_UNITS and is_undated(signed.at) and as_of_now
+    time = "" if undated else f"-O verify-time={signed.at:%Y%m%d%H%M%S}Z "
     return (
         f'ssh-keygen -Y verify -f "$signers" -I {quote(name_of(signed, signers))} -n {signed.namespace} \\\n'
-        f"  -O verify-time={signed.at:%Y%m%d%H%M%S}Z -s {signed.signature} < {signed.name}"
+        f"  {time}-s {signed.signature} < {signed.name}"
     )
