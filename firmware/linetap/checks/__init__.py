@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Self-diagnosis, one check a file: id, severity, LED, alert, what to do, how it clears.
+"""Self-diagnosis, one check a file: when it stands, what it says, how it clears. Severity and LED: wire/alerts.py.
 
-A new check is a new file and its line in CHECKS.
+A new check is a new file, its row in wire/alerts.py and its line in CHECKS.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ from linetap.checks.damping import Damper
 from linetap.checks.frame import Check, Finding, Snapshot, Trouble, take_snapshot
 from linetap.checks.judgement import Judge, Judgement
 from linetap.checks.watch import Services, Watch
-from linetap.records import Alert, Severity
+from linetap.records import Alert
 
 __all__ = [
     "CHECKS", "Alert", "Check", "Damper", "Finding", "Judge", "Judgement", "Services", "Snapshot", "Trouble",
-    "Watch", "judge", "led_of", "run", "take_snapshot",
+    "Watch", "judge", "run", "take_snapshot",
 ]  # fmt: skip
 
 CHECKS: tuple[Check, ...] = (
@@ -158,12 +158,3 @@ def run(snapshot: Snapshot, standing: Iterable[Finding] = ()) -> list[Finding]:
 def judge(before: Mapping[str, Alert] | None = None, now_ns: int = 0) -> Judge:
     """Of all checks; see Judge."""
     return Judge(CHECKS, before, now_ns)
-
-
-_BY_ID = {check.id: check for check in CHECKS}
-
-
-def led_of(check: str, severity: Severity) -> str | None:
-    """The legend's condition for a finding that names none; None: a check that this version does not know."""
-    known = _BY_ID.get(check)
-    return None if known is None else known.led_for(severity)

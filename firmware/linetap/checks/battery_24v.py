@@ -8,8 +8,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "battery_24v",
-    severity="warning",
-    led="line_check",
     clears="when `linetap line learn` has learnt the line",
     text_ko="{lines}은 24 V PBX 회선으로 보입니다. 수화기를 든 것을 알아보지 못할 수 있습니다.",
     text_en="{lines}: this looks like a PBX of 24 V. That the handset is lifted may not be seen.",

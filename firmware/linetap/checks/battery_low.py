@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "battery_low",
-    severity="warning",
-    led="line_check",
     clears="when the voltage on-hook has been 1 V above the limit for 3 s",
     text_ko="{lines}의 대기 전압이 낮습니다.",
     text_en="{lines}: the voltage on-hook is low.",

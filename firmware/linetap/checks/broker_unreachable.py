@@ -38,4 +38,4 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
     )
 
 
-CHECK = Check(id=CHECK_ID, severity="warning", led=CHECK_ID, clears="when the broker has taken us in again", look=look)
+CHECK = Check(id=CHECK_ID, clears="when the broker has taken us in again", look=look)

@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "call_marked",
-    severity="warning",
-    led="ok",
     clears="when the call ends",
     of_a_call=True,
     text_ko="{lines}: 직원이 진행 중인 통화를 악성 민원으로 표시했습니다.",

@@ -26,8 +26,6 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
 
 CHECK = Check(
     id="call_undated",
-    severity="warning",
-    led="unit_check",
     clears="when a clock is agreed, or an officer has signed the time: each call gets its day then",
     look=look,
 )

@@ -18,8 +18,6 @@ def is_dead(capture: Seen[CaptureState]) -> bool:
 
 CHECK = of_cards(
     CHECK_ID,
-    severity="critical",
-    led=CHECK_ID,
     clears=f"when it runs and has given audio for {STEADY_MS // 1000} s without a halt",
     text_ko="카드 {cards}의 capture 서비스가 멈췄습니다. 그 카드의 통화는 녹음되지 않습니다.",
     text_en="Card {cards}: capture has stopped. The calls of that card are not recorded.",

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from linetap.checks.frame import Check, Snapshot, Trouble
 from linetap.checks.watch import Seen
 from linetap.clock import NS_PER_MS
-from linetap.records import CaptureState, Severity
+from linetap.records import CaptureState
+from linetap.wire.alerts import ALERTS
 
 STEADY_MS = 3000  # audio must have flowed so long before it clears: a capture that is restarted in a loop is no cure
 
@@ -16,8 +17,6 @@ STEADY_MS = 3000  # audio must have flowed so long before it clears: a capture t
 def of_cards(
     check_id: str,
     *,
-    severity: Severity,
-    led: str,
     clears: str,
     text_ko: str,
     text_en: str,
@@ -41,7 +40,7 @@ def of_cards(
         cards = ", ".join(str(card) for card in ill)
         units = " ".join(f"linetap-capture@{card}" for card in ill)
         return Trouble(
-            severity=severity,
+            severity=ALERTS[check_id].severity,
             cards=tuple(ill),
             text_ko=text_ko.format(cards=cards, units=units),
             text_en=text_en.format(cards=cards, units=units),
@@ -49,4 +48,4 @@ def of_cards(
             action_en=action_en.format(cards=cards, units=units),
         )
 
-    return Check(id=check_id, severity=severity, led=led, clears=clears, look=look)
+    return Check(id=check_id, clears=clears, look=look)

@@ -50,9 +50,6 @@ def _trouble(severity: Severity, text_ko: str, text_en: str) -> Trouble:
 
 CHECK = Check(
     id="certificate_end",
-    severity="critical",
-    led="desk_check",
-    led_of_warning="ok",
     clears="when a certificate that lasts longer is in its place",
     look=look,
 )

@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "clipped",
-    severity="warning",
-    led="line_check",
     clears="when a whole call was without it",
     text_ko="{lines}의 소리가 너무 커서 잘립니다.",
     text_en="{lines}: speech is too loud and clips.",

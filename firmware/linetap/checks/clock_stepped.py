@@ -33,8 +33,6 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
 
 CHECK = Check(
     id="clock_stepped",
-    severity="warning",
-    led="ok",
     clears="at the end of an hour without another jump",
     look=look,
 )

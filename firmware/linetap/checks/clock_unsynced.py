@@ -33,8 +33,6 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id="clock_unsynced",
-    severity="warning",
-    led="ok",
     clears="when the kernel says that its clock is synchronised",
     look=look,
 )

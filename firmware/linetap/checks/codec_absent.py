@@ -17,8 +17,6 @@ def is_absent(capture: Seen[CaptureState]) -> bool:
 
 CHECK = of_cards(
     CHECK_ID,
-    severity="critical",
-    led="codec_stalled",
     clears="when capture has opened the codec and writes audio",
     text_ko="카드 {cards}의 코덱이 없습니다. 그 카드의 통화는 녹음되지 않습니다.",
     text_en="Card {cards}: the codec is not there. The calls of that card are not recorded.",

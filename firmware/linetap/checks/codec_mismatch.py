@@ -18,8 +18,6 @@ def is_another(capture: Seen[CaptureState]) -> bool:
 
 CHECK = of_cards(
     CHECK_ID,
-    severity="critical",
-    led="codec_stalled",
     clears="when the codec is what the configuration says",
     text_ko="카드 {cards}의 코덱이 설정과 다릅니다 (채널 수, 속도, 형식). 그 카드의 통화는 녹음되지 않습니다.",
     text_en=(

@@ -22,8 +22,6 @@ def has_stalled(capture: Seen[CaptureState]) -> bool:
 
 CHECK = of_cards(
     CHECK_ID,
-    severity="critical",
-    led=CHECK_ID,
     clears=f"when every card has given audio for {STEADY_MS // 1000} s without a halt",
     text_ko="카드 {cards}에서 소리가 들어오지 않아 통화를 녹음하지 못합니다.",
     text_en="Card {cards} gives no audio: its calls are not recorded.",

@@ -28,6 +28,4 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
     )
 
 
-CHECK = Check(
-    id="command_refused", severity="warning", led="ok", clears="at the end of an hour without another one", look=look
-)  # fmt: skip
+CHECK = Check(id="command_refused", clears="at the end of an hour without another one", look=look)

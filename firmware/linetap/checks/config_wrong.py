@@ -36,6 +36,7 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
 
 
 CHECK = Check(
-    id=CHECK_ID, severity="critical", led=CHECK_ID, clears="when the service runs with a configuration it can use",
+    id=CHECK_ID,
+    clears="when the service runs with a configuration it can use",
     look=look,
-)  # fmt: skip
+)

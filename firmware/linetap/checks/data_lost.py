@@ -22,8 +22,6 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="critical",
-    led=CHECK_ID,
     clears="when the unit starts with a data partition that can be mounted",
     look=look,
     is_here=lambda snapshot: snapshot.mount is not None,

@@ -30,8 +30,6 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="critical",
-    led="unit_check",
     clears="when the file system was checked (e2fsck) and counts no error",
     look=look,
     is_here=lambda snapshot: bool(snapshot.machine.disk_errors),

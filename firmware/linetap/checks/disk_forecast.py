@@ -31,8 +31,6 @@ def look(snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="warning",
-    led="disk_forecast",
     clears="when the calls that go make room in time again",
     look=look,
 )

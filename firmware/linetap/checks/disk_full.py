@@ -65,9 +65,6 @@ def _mb(snapshot: Snapshot) -> str:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="critical",
-    led=CHECK_ID,
-    led_of_warning="unit_check",
     clears="when calls are recorded again and free space is a quarter of the reserve above the warning's threshold",
     look=look,
 )

@@ -34,8 +34,6 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="critical",
-    led="unit_check",
     clears="when another disk is in its place",
     look=look,
     is_here=lambda snapshot: bool(snapshot.machine.disks),

@@ -24,8 +24,6 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id="file_broken",
-    severity="warning",
-    led="ok",
     clears="when the services start anew, a week after the last such file",
     look=look,
 )

@@ -16,6 +16,7 @@ from linetap.checks.watch import Services, Watch
 from linetap.clock import Clock, rfc3339
 from linetap.config.schema import Config
 from linetap.records import Alert, Severity
+from linetap.wire.alerts import ALERTS, led_of
 
 MB = 1 << 20  # as the recorder counts storage.reserve_mb
 
@@ -82,16 +83,20 @@ class Check:
     things are clearly better (`clears` says when); None when all is well."""
 
     id: str
-    severity: Severity  # the worst it can be
-    led: str  # the condition of wire/legend.py that shows it at its worst
     clears: str
     look: Callable[[Snapshot, Trouble | None], Trouble | None]
     is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it looks at
     of_a_call: bool = False  # it ends with the call: each time it comes is news, and nothing damps it
-    led_of_warning: str | None = None  # the condition that shows a mere warning, where that is another one
 
-    def led_for(self, severity: Severity) -> str:
-        return self.led if severity == "critical" or self.led_of_warning is None else self.led_of_warning
+    @property
+    def severity(self) -> Severity:
+        """The worst it can be."""
+        return ALERTS[self.id].severity
+
+    @property
+    def led(self) -> str:
+        """The legend's condition that shows it at its worst."""
+        return ALERTS[self.id].led
 
 
 def run(checks: Iterable[Check], snapshot: Snapshot, standing: Iterable[Finding] = ()) -> list[Finding]:
@@ -103,7 +108,7 @@ def run(checks: Iterable[Check], snapshot: Snapshot, standing: Iterable[Finding]
         trouble = check.look(snapshot, old.trouble if old else None)
         if trouble is not None:
             since = old.since if old else rfc3339(snapshot.utc_ns)
-            found.append(Finding(check.id, check.led_for(trouble.severity), since, trouble))
+            found.append(Finding(check.id, led_of(check.id, trouble.severity), since, trouble))
     return found
 
 

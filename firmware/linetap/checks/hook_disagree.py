@@ -23,8 +23,6 @@ def _lines(snapshot: Snapshot, _code: str) -> Lines | None:
 
 CHECK = of_lines(
     "hook_disagree",
-    severity="warning",
-    led="line_check",
     clears="when pin and meter say the same again",
     text_ko="{lines}: HOOK 핀과 계측기의 판단이 오랫동안 다릅니다. 계측기를 따릅니다.",
     text_en="{lines}: the HOOK pin and the meter have disagreed for long. The meter is believed.",

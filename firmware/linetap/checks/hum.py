@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "hum",
-    severity="warning",
-    led="line_check",
     clears="when the hum is 3 dB below the limit",
     text_ko="{lines}에 전원 잡음(험)이 큽니다. 말소리가 묻힐 수 있습니다.",
     text_en="{lines}: the hum of the mains is loud and may cover what is said.",

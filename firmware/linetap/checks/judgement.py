@@ -18,6 +18,7 @@ from linetap.checks.frame import Check, Finding, Snapshot, Trouble
 from linetap.checks.watch import Services
 from linetap.clock import NS_PER_MS
 from linetap.records import Alert
+from linetap.wire.alerts import led_of
 
 EVERY_MS = 250  # as often as a service writes its state
 _LONGEST_TEXT = 2000
@@ -71,7 +72,7 @@ def starting(services: Services) -> tuple[str, ...]:
 def finding_of(check: Check, alert: Alert) -> Finding:
     """From an alert in a state file; control characters in its texts become blanks."""
     words: dict[str, Any] = {name: _plain(getattr(alert, name)) for name in Trouble.__struct_fields__}
-    return Finding(check.id, check.led_for(alert.severity), _plain(alert.since), Trouble(**words), alert.changes)
+    return Finding(check.id, led_of(check.id, alert.severity), _plain(alert.since), Trouble(**words), alert.changes)
 
 
 def _plain[T](word: T) -> T | str:

@@ -50,9 +50,6 @@ def _trouble(severity: Severity, text_ko: str, text_en: str) -> Trouble:
 
 CHECK = Check(
     id="key_list_end",
-    severity="critical",
-    led="desk_check",
-    led_of_warning="ok",
     clears="when the unit has taken a list that is long enough",
     look=look,
 )

@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "line_cut",
-    severity="critical",
-    led="line_fault",
     clears="when the line has had its battery again for 3 s",
     text_ko="{lines}에 전압이 없습니다. 선이 빠졌거나 끊어져 통화할 수 없습니다.",
     text_en="{lines}: no voltage. The wires are loose or cut; there are no calls on it.",

@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "line_reversed",
-    severity="warning",
-    led="line_check",
     clears="when the polarity on-hook is what was learnt, or `linetap line learn` has learnt the other",
     text_ko="{lines}의 극성이 바뀌었습니다. 응답 시각을 잘못 알 수 있습니다.",
     text_en="{lines}: the polarity is not what was learnt. When a call is answered may be told wrongly.",

@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "line_short",
-    severity="critical",
-    led="line_fault",
     clears="when the line has had its battery again, or a voice was on it, for 3 s",
     text_ko="{lines}의 두 선이 서로 닿은 것 같습니다. 전압이 몇 볼트뿐이고 소리가 없습니다.",
     text_en="{lines}: a few volts and no sound. The two wires seem to touch.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from linetap.checks.frame import Check, Snapshot, Trouble
-from linetap.records import Severity
+from linetap.wire.alerts import ALERTS
 
 Lines = Sequence[int]
 
@@ -26,8 +26,6 @@ def with_trouble(snapshot: Snapshot, code: str) -> Lines | None:
 def of_lines(
     check_id: str,
     *,
-    severity: Severity,
-    led: str,
     clears: str,
     text_ko: str,
     text_en: str,
@@ -51,7 +49,7 @@ def of_lines(
         en = ("line " if len(found) == 1 else "lines ") + ", ".join(map(str, found))
         first = found[0]
         return Trouble(
-            severity=severity,
+            severity=ALERTS[check_id].severity,
             line=first if len(found) == 1 else None,
             lines=tuple(found),
             text_ko=text_ko.format(lines=ko, first=first),
@@ -60,7 +58,7 @@ def of_lines(
             action_en=_sentence(action_en.format(lines=en, first=first)),
         )
 
-    return Check(id=check_id, severity=severity, led=led, clears=clears, look=look, of_a_call=of_a_call)
+    return Check(id=check_id, clears=clears, look=look, of_a_call=of_a_call)
 
 
 def _sentence(text: str) -> str:

@@ -24,8 +24,6 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
 
 CHECK = Check(
     id="log_changed",
-    severity="critical",
-    led="unit_check",
     clears="when the log that was set aside has been taken out of the vault by a person",
     look=look,
 )

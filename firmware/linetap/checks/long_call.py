@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "long_call",
-    severity="warning",
-    led="ok",
     clears="when the call ends",
     of_a_call=True,
     text_ko="{lines}: 통화가 권장 시간을 넘었습니다.",

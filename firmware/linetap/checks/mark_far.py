@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "mark_far",
-    severity="warning",
-    led="ok",
     clears="when the call ends",
     of_a_call=True,
     text_ko="{lines}: 표시 코드가 이 회선의 전화기에서 눌렸는지 확인되지 않아 통화를 표시하지 않았습니다.",

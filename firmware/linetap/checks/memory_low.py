@@ -34,8 +34,6 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="critical",
-    led="unit_check",
     clears=f"when {WARN_PERCENT + CLEAR_BY_PERCENT:.0f} % are left and nobody waits for memory",
     look=look,
     is_here=lambda snapshot: available_percent(snapshot.machine) is not None,

@@ -37,6 +37,4 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
     )
 
 
-CHECK = Check(
-    id=CHECK_ID, severity="warning", led=CHECK_ID, clears="when the meter's frames come again", look=look
-)  # fmt: skip
+CHECK = Check(id=CHECK_ID, clears="when the meter's frames come again", look=look)

@@ -45,6 +45,4 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
     )
 
 
-CHECK = Check(
-    id=CHECK_ID, severity="critical", led=CHECK_ID, clears="when the service says that it records again", look=look
-)  # fmt: skip
+CHECK = Check(id=CHECK_ID, clears="when the service says that it records again", look=look)

@@ -28,4 +28,4 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
     )
 
 
-CHECK = Check(id=CHECK_ID, severity="critical", led=CHECK_ID, clears="when one of them works again", look=look)
+CHECK = Check(id=CHECK_ID, clears="when one of them works again", look=look)

@@ -8,8 +8,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "notice_doubtful",
-    severity="warning",
-    led="line_check",
     clears="when a notice was heard on the line, or `linetap line learn` has heard it",
     text_ko="{lines}: 지난 통화에서 안내 방송이 회선에서 확인되지 않았습니다. 녹음에 그렇게 적혀 있습니다.",
     text_en="{lines}: the notice of the last call was not heard on the line. Its record says so.",

@@ -8,8 +8,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "notice_not_heard",
-    severity="critical",
-    led="line_fault",
     clears="when a call, a walk test or `linetap line learn` has heard the whole notice on the line",
     text_ko="{lines}에서 안내 방송이 들리지 않습니다. 통화는 계속 녹음되고 그 사실이 기록에 남습니다.",
     text_en="{lines}: the notice is not heard. Its calls are still recorded, and their records say so.",

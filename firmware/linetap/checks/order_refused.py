@@ -44,6 +44,4 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
     )
 
 
-CHECK = Check(
-    id="order_refused", severity="warning", led="ok", clears="when the unit starts without such a file", look=look
-)  # fmt: skip
+CHECK = Check(id="order_refused", clears="when the unit starts without such a file", look=look)

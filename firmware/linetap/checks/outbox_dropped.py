@@ -32,9 +32,6 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id="outbox_dropped",
-    severity="critical",
-    led="desk_check",
-    led_of_warning="ok",
     clears="when the desk has confirmed the word about them",
     look=look,
 )

@@ -43,9 +43,6 @@ def _severity(outbox: OutboxState, desk: bool) -> Severity:
 
 CHECK = Check(
     id="outbox_old",
-    severity="critical",
-    led="desk_check",
-    led_of_warning="ok",
     clears=f"when nothing older than {WARN_S // 60} min is without a confirmation",
     look=look,
 )

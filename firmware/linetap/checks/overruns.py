@@ -40,8 +40,6 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="critical",
-    led="unit_check",
     clears=f"when there were fewer than {WARN} within {WINDOW_S // 60} min",
     look=look,
 )

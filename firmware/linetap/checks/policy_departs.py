@@ -31,6 +31,4 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
     )
 
 
-CHECK = Check(
-    id="policy_departs", severity="warning", led="ok", clears="when the configuration no longer says so", look=look
-)  # fmt: skip
+CHECK = Check(id="policy_departs", clears="when the configuration no longer says so", look=look)

@@ -27,8 +27,6 @@ def code(services: Services) -> str | None:
 
 CHECK = of_service(
     "recorder",
-    severity="critical",
-    led="recorder_dead",
     text_ko="recorder 서비스가 멈췄습니다. 링 버퍼보다 오래 멈추면 통화를 잃습니다.",
     text_en="The recorder has stopped. What is said while it is away longer than the ring is long is lost.",
     seen=lambda services: services.recorder,

@@ -7,8 +7,6 @@ from linetap.checks.dead import of_service
 
 CHECK = of_service(
     "reporter",
-    severity="warning",
-    led="reporter_dead",
     text_ko="reporter 서비스가 멈췄습니다. 녹음은 계속되고 보고는 기기에 쌓입니다.",
     text_en="The reporter has stopped. Recording goes on, and reports wait in the unit.",
     seen=lambda services: services.reporter,

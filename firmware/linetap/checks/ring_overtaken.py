@@ -33,8 +33,6 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
 
 CHECK = Check(
     id="ring_overtaken",
-    severity="critical",
-    led="unit_check",
     clears="at the end of an hour in which nothing was lost so",
     look=look,
 )

@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "short_loop",
-    severity="warning",
-    led="line_check",
     clears="when `linetap line learn` has learnt the line, or it was off-hook at an ordinary voltage",
     text_ko="{lines}은 수화기를 들어도 전압이 높습니다. 통화가 시작된 것을 알아보지 못할 수 있습니다.",
     text_en="{lines}: the voltage stays high off-hook. That a call begins may not be seen.",

@@ -8,8 +8,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "silent_off_hook",
-    severity="critical",
-    led="line_fault",
     clears="when sound or a line's own noise was heard on it for 3 s",
     text_ko="{lines}에서 수화기를 들어도 아무 소리가 들어오지 않습니다. 녹음에 소리가 없습니다.",
     text_en="{lines}: off-hook, and no sound at all comes in. What is recorded is silence.",

@@ -29,8 +29,6 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
 
 CHECK = Check(
     id="smdr_unmatched",
-    severity="warning",
-    led="ok",
     clears="at the end of the day, or when the missing half has come",
     look=look,
 )

@@ -8,8 +8,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "sound_on_hook",
-    severity="critical",
-    led="line_fault",
     clears="when its hook is seen to open, or half a minute was quiet",
     text_ko="{lines}에서 수화기가 내려져 있는데 통화 소리가 들립니다. 통화를 알아채지 못해 녹음하지 않을 수 있습니다.",
     text_en="{lines}: on-hook, and there is talk on it. Its calls may not be seen, and not be recorded.",

@@ -55,9 +55,6 @@ def _not_kept(services: Services) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="critical",
-    led=CHECK_ID,
-    led_of_warning="unit_check",
     clears="when the service's state file is new again",
     look=look,
 )

@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "stuck_off_hook",
-    severity="warning",
-    led="line_check",
     clears="when the handset is down, or somebody speaks or dials",
     text_ko="{lines}의 수화기가 오래 들려 있습니다. 전화를 받을 수 없습니다.",
     text_en="{lines}: off-hook for long, and nobody speaks. It cannot be called.",

@@ -28,8 +28,6 @@ def look(snapshot: Snapshot, standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="critical",
-    led="unit_check",
     clears=f"when it is {CLEAR_BY_C:.0f} °C below the limit, which is {WARN_C:.0f} °C",
     look=look,
     is_here=lambda snapshot: snapshot.machine.temperature_c is not None,

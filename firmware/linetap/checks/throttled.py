@@ -27,8 +27,6 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="warning",
-    led="unit_check",
     clears="when it runs at its own speed again",
     look=look,
     is_here=lambda snapshot: snapshot.machine.is_slowed is not None,

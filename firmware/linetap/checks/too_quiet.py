@@ -7,8 +7,6 @@ from linetap.checks.lines import of_lines
 
 CHECK = of_lines(
     "too_quiet",
-    severity="warning",
-    led="line_check",
     clears="when a call on it was loud enough",
     text_ko="{lines}의 통화 소리가 너무 작습니다.",
     text_en="{lines}: a whole call was far too faint.",

@@ -29,8 +29,6 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="critical",
-    led="unit_check",
     clears=f"when the supply has been good for {DIP_S // 60} min",
     look=look,
     is_here=lambda snapshot: snapshot.machine.under_voltage is not None,

@@ -32,8 +32,6 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
 
 CHECK = Check(
     id="unit_key",
-    severity="critical",
-    led="unit_check",
     clears="when the key signs again",
     look=look,
 )

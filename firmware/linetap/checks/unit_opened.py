@@ -17,8 +17,6 @@ def is_open(capture: Seen[CaptureState]) -> bool:
 
 CHECK = of_cards(
     CHECK_ID,
-    severity="critical",
-    led=CHECK_ID,
     clears="when the tamper switch is closed again",
     text_ko="기기의 뚜껑이 열려 있습니다 (카드 {cards}).",
     text_en="The housing is open (card {cards}).",

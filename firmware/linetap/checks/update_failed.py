@@ -52,6 +52,4 @@ def look(_snapshot: Snapshot, recorder: RecorderState) -> Trouble | None:
     )
 
 
-CHECK = Check(
-    id="update_failed", severity="warning", led="ok", clears="when another update begins", look=look
-)  # fmt: skip
+CHECK = Check(id="update_failed", clears="when another update begins", look=look)

@@ -22,8 +22,6 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
 
 CHECK = Check(
     id=CHECK_ID,
-    severity="critical",
-    led="not_recording",
     clears="when the file system is mounted for writing again",
     look=look,
     is_here=lambda snapshot: snapshot.mount is not None,

@@ -25,6 +25,4 @@ def look(snapshot: Snapshot, _standing: Trouble | None) -> Trouble | None:
     )
 
 
-CHECK = Check(
-    id="version_mismatch", severity="warning", led="ok", clears="when all run in one version", look=look
-)  # fmt: skip
+CHECK = Check(id="version_mismatch", clears="when all run in one version", look=look)

@@ -64,6 +64,4 @@ def _first(standing: WeakeningState) -> tuple[str, str]:
     )
 
 
-CHECK = Check(
-    id="weakened", severity="warning", led="ok", clears="when somebody else has confirmed or cancelled it", look=look
-)  # fmt: skip
+CHECK = Check(id="weakened", clears="when somebody else has confirmed or cancelled it", look=look)

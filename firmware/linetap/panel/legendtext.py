@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap.checks import CHECKS
+from linetap.wire.alerts import ALERTS
 from linetap.wire.legend import (
     ACTIVITIES,
     BUTTON,
@@ -26,7 +26,7 @@ def table() -> str:
     rows = [f"{led.label}: {led.colour_ko} / {led.colour_en}" for led in LEDS.values()]
     for name, state in CONDITIONS.items():
         rows.append(f"RUN {_both(state.run)}  FAULT {_both(state.fault)}  {name}: {state.ko} / {state.en}")
-        shows = (check.id for check in CHECKS if name in (check.led, check.led_of_warning) and check.id != name)
+        shows = (code for code, kind in ALERTS.items() if name in (kind.led, kind.led_of_warning) and code != name)
         if codes := ", ".join(shows):
             rows.append(f"    {codes}")
     for name, activity in ACTIVITIES.items():

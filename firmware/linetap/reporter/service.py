@@ -32,6 +32,7 @@ from linetap.reporter.loghead import LogHead
 from linetap.reporter.outgoing import Outgoing, outgoing
 from linetap.reporter.telemetry import Alerts, Lines, pace
 from linetap.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
+from linetap.wire.alerts import ALERTS
 from linetap.wire.topics import HEALTH_EVERY_S, Topics
 
 TURN_S = 0.1
@@ -81,7 +82,7 @@ class Reporter:
         self._copies = Copies(config.vault_path, topics, clock)
         self._watch = Watch(config, clock)
         self._lines = Lines(topics, [line.number for line in config.line])
-        self._alerts = Alerts(topics, [check.id for check in checks.CHECKS])
+        self._alerts = Alerts(topics, ALERTS)
         self._head = LogHead(config.vault_path, topics)
         before = told_before(config, clock, "reporter", ReporterState)
         self._judge, self._journal = checks.judge(before, clock.monotonic_ns()), Journal()

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 
-from linetap import checks
 from linetap.bench.fleet.pool import Pool, PooledConnection
 from linetap.broker.connection import Arrived, Connected, Connection, Ended, Terms
 from linetap.broker.link import Receipt
@@ -35,6 +34,7 @@ from linetap.reporter.health import Health
 from linetap.reporter.link import Link, Patience
 from linetap.reporter.outgoing import outgoing
 from linetap.reporter.telemetry import Alerts
+from linetap.wire.alerts import ALERTS
 from linetap.wire.brokersettings import Broker
 from linetap.wire.topics import HEALTH_EVERY_S, LineReport, Topics
 
@@ -88,7 +88,7 @@ class Unit:
         self._cursor = Cursor(folder / "reporter" / "cursor.json", clock)
         self._feed = Feed(OutboxReader(vault), self._cursor, clock, self._again)
         self._reader = OutboxReader(vault)  # for what health says of it
-        self._alerts = Alerts(self._topics, [check.id for check in checks.CHECKS])
+        self._alerts = Alerts(self._topics, ALERTS)
         self._counters = Counters()
         now = rfc3339(clock.utc_ns())
         self._lines = {n: LineReport("idle", now, None) for n in range(1, lines + 1)}

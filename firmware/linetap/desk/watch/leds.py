@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from linetap.checks import led_of
 from linetap.desk.watch.units import Alert, Unit
+from linetap.wire.alerts import led_of
 from linetap.wire.legend import ACTIVITIES, CONDITIONS, activity_of, standing
-
-_UNKNOWN = {"critical": "unit_check", "warning": "ok"}  # of a later version, which shows it in a way of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,5 @@ def shown(unit: Unit) -> Shown:
 
 
 def _led(check: str, alert: Alert) -> str:
-    if alert.led in CONDITIONS:
-        return alert.led
-    return led_of(check, alert.severity) or _UNKNOWN[alert.severity]
+    """As the unit says; by the table, where it names none, or one that a later version has."""
+    return alert.led if alert.led in CONDITIONS else led_of(check, alert.severity)

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from linetap.checks import CHECKS
 from linetap.config.numbers import HealthNumbers, ProofNumbers
 from linetap.recorder.signals.health.linehealth import CODES
 from linetap.recorder.walk.turn import Turn
 from linetap.records import CallRecord, Colour, NoticeRecord, WalkedLine
+from linetap.wire.alerts import ALERTS
 
 NOT_REACHED = "not_reached"
 FULL_SHARE = ProofNumbers().full_share
 _OWN_RED = (
     NOT_REACHED, "in_use", "not_lifted", "not_put_down", "not_recorded", "notice_not_played", "notice_absent", "silent",
 )  # fmt: skip
-_OF_LINE = {check.id: check.severity for check in CHECKS if check.id in CODES}
+_OF_LINE = {code: ALERTS[code].severity for code in CODES}
 RED = {*_OWN_RED, *(code for code, severity in _OF_LINE.items() if severity == "critical")}
 COLOURS: tuple[Colour, ...] = ("green", "yellow", "red")  # the worst last
 
