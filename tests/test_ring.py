@@ -361,6 +361,21 @@ def test_stretch_of_all_lines_in_turn_and_of_pieces_of_it(run_dir: Path) -> None
                     assert (got.samples == sound(begin, until - begin)[line]).all()
 
 
+def test_a_long_stretch_of_all_lines_is_not_kept(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a disk that stood for half a minute it would be megabytes, until the next time."""
+    monkeypatch.setattr("linetap.ring.reader._OF_ALL_SLOTS", 20)
+    with both(run_dir) as (writer, reader):
+        for _ in range(90):
+            writer.audio_slot()
+        for line in range(len(LINES)):
+            got = reader.stretch(line, 800, 6400)
+            assert (got.samples == sound(800, 5600)[line]).all()
+        assert reader._of_all.shape[1] == 0
+        for line in range(len(LINES)):
+            assert (reader.stretch(line, 800, 2000).samples == sound(800, 1200)[line]).all()
+        assert reader._of_all.shape[1] == 1200
+
+
 def test_stretch_says_what_the_ring_no_longer_holds(run_dir: Path) -> None:
     with both(run_dir) as (writer, reader):
         for _ in range(250):

@@ -15,7 +15,7 @@ from linetap.durable import broken
 from linetap.errors import LinetapError
 from linetap.evidence import sealed, walk
 from linetap.notices import keep_copies, notices_of
-from linetap.recorder import cardorder, checkpoint, forsuccessor
+from linetap.recorder import allocator, cardorder, checkpoint, forsuccessor
 from linetap.recorder.calls.memory import LineMemory, Names, Surroundings
 from linetap.recorder.calls.retention import default_class
 from linetap.recorder.checkpoint import MOST_FAILURES, Failed
@@ -61,6 +61,7 @@ def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) 
     BadInput, DeviceFault or AlreadyRunning when it cannot start; the state file keeps the reason for the panel.
     """
     log = start_logging("recorder")
+    allocator.give_back()
     with lock_of(config.run_path, "recorder"):
         stop = Stop()
         state_file, state = StateFile(config.run_path, "recorder", clock), _first_state(config, clock)

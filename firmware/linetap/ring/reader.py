@@ -37,6 +37,7 @@ from linetap.ring.layout import (
     slot_dtype,
 )
 
+_OF_ALL_SLOTS = 200  # 2 s of all lines are kept at most: more is asked for behind a disk that stood, and once
 _BELL_READS = 16  # 64 KiB, as much as a FIFO holds
 _SLACK_NS = 60 * NS_PER_S  # so far ahead of the machine's clock frames may be, and a codec a hundredth faster
 _LATEST_NS = 1 << 62  # the year 2116: times beyond it are none
@@ -189,6 +190,7 @@ class RingReader:
             return None
         if self._ring.seq(low) != low + 1 or self._ring.seq(low + len(slots) - 1) != low + len(slots):
             return None
+        again = again and len(slots) <= _OF_ALL_SLOTS
         lines = slice(0, self.lines) if again else slice(line_index, line_index + 1)
         samples: I16 = slots["audio"][:, lines].transpose(1, 0, 2).reshape(-1, frames)
         if again:

@@ -33,6 +33,7 @@ from linetap.ring import RATE_HZ, Stretch
 
 NOT_ANNOUNCED = "not_announced"  # the cause of such a gap
 MOST_FRAMES_AT_ONCE = 30 * RATE_HZ  # so that a backlog of one call does not starve the others
+MOST_FETCHED = 1 << 16  # of it from the ring: 8 s, so that behind a disk that stood little is in memory
 FETCH_FRAMES = RATE_HZ  # less is not worth going to the ring for
 MOST_HANDED = 64  # pieces of audio from the journal: 16 s; what is forgotten is fetched from the ring
 
@@ -122,14 +123,14 @@ class Recording:
             self.folder.write(mulaw)
             self.disk_was_full = False
             return len(mulaw), 0.0
-        stretch = self.fetch(position, end, source)
+        stretch = self.fetch(position, min(end, position + MOST_FETCHED), source)
         for frame, frames, cause in stretch.gaps:
             self._note_gap(frame, frames, cause)
         if stretch.gaps:
             self._remember()
             gaps_found()
         self.folder.write(g711.encode(stretch.samples).tobytes())
-        self.disk_was_full = False
+        self.disk_was_full &= bool(stretch.gaps)  # what is lost goes on in the next piece
         return len(stretch.samples), sum(frames for _, frames, _ in stretch.gaps) * 1000 / RATE_HZ
 
     def hand_over(self, first: int, mulaw: bytes) -> None:

@@ -31,7 +31,7 @@ from linetap.timekeeping import kernel_synced
 EVERY_NS = 400 * NS_PER_MS
 FOLDER = "journal"
 IDLE_S = 1.0  # without a call: so often it shows that it lives
-MOST_SAMPLES = 1 << 20  # of all lines in one write; the next one follows at once
+MOST_SAMPLES = 1 << 18  # of all lines in one write, 400 ms of 80; the next one follows at once
 
 Newest = Callable[[int], tuple[int, int] | None]
 
