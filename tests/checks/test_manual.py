@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from linetap.checks import CHECKS
-from linetap.cli import COMMANDS
+from linetap.cli import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 ALERTS = tomllib.loads((ROOT / "docs" / "alerts.toml").read_text())
@@ -34,7 +34,7 @@ def test_an_entry_says_cause_check_and_cure_and_names_what_is_there(code: str, e
     assert all(len(text) > 10 for text in entry.values())
     assert f"#### `{code}`" in OPERATIONS
     text = " ".join(entry.values())
-    assert set(re.findall(r"`linetap ([a-z]+)", text)) <= COMMANDS.keys()
+    assert set(re.findall(r"`linetap ([a-z]+)", text)) <= commands().keys()
     for path in re.findall(r"\b(?:docs|hardware)/[a-z-]+\.[a-z]+", text):
         assert (ROOT / path).is_file(), path
     known = {check.id for check in CHECKS}
@@ -43,6 +43,6 @@ def test_an_entry_says_cause_check_and_cure_and_names_what_is_there(code: str, e
 
 
 def test_commands_and_files_of_the_document_are_there() -> None:
-    assert set(re.findall(r"^linetap ([a-z]+)", OPERATIONS, re.MULTILINE)) <= COMMANDS.keys()
+    assert set(re.findall(r"^linetap ([a-z]+)", OPERATIONS, re.MULTILINE)) <= commands().keys()
     for path in re.findall(r"\]\(([^)#]+)\)", OPERATIONS):
         assert (ROOT / "docs" / path).is_file(), path

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from linetap.cli import main
 from linetap.clock import rfc3339
 from linetap.desk.pki.authority import opened
 from linetap.enrolment import request
@@ -175,7 +176,7 @@ class TestRequest:
         unit = make_unit(tmp_path, run_dir)
         monkeypatch.setattr("linetap.commission.tlsrequest.load_config", lambda _: unit.config)
         asked, certificate, tls = tmp_path / "floor-03.request", tmp_path / "tls.pem", tmp_path / "tls.key"
-        assert pki.run("request", "--config", "unit.toml", "-o", str(asked), at_authority=False) == 0
+        assert main(["pki", "request", "--config", "unit.toml", "-o", str(asked)]) == 0
         assert tls.stat().st_mode & 0o777 == 0o600
         fingerprint = capsys.readouterr().out.split()[1]
         listed = subprocess.run(
@@ -195,10 +196,10 @@ class TestRequest:
 
         again = tmp_path / "again.request"
         key = tls.read_bytes()
-        assert pki.run("request", "--config", "unit.toml", "-o", str(again), at_authority=False) == 0
+        assert main(["pki", "request", "--config", "unit.toml", "-o", str(again)]) == 0
         assert tls.read_bytes() == key
         other = tmp_path / "other.request"
-        assert pki.run("request", "--config", "unit.toml", "--new-key", "-o", str(other), at_authority=False) == 0
+        assert main(["pki", "request", "--config", "unit.toml", "--new-key", "-o", str(other)]) == 0
         assert tls.read_bytes() != key
         assert pki.run("renew", str(other), "-o", str(tmp_path / "new.pem")) == 0
 

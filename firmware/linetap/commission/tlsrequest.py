@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from linetap import signedfile, unitkeys
-from linetap.clock import Clock
 from linetap.config import Config, load_config
 from linetap.config.places import HOME, TLS_KEY, require_usual_place
 from linetap.durable import privatefile
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="UNIT.request", help="must not exist")
 
 
-def run(args: argparse.Namespace, _clock: Clock) -> int:
+def run(args: argparse.Namespace) -> int:
     """The key's fingerprint on standard output: whoever enrols the unit compares it."""
     config = load_config(args.config)
     require_usual_place(args.config, "broker.key", key_path(config), HOME / TLS_KEY)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap command sign|cosign|send|apply|state`: a signed command as a file, and brought to its unit."""
+"""`linetap command sign|cosign|send`: a signed command as a file, and brought to its unit."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import sys
 from pathlib import Path
 
 from linetap import signedfile
+from linetap.cli import Verbs
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock, parse_rfc3339, rfc3339
-from linetap.commission import commandapply
 from linetap.desk import commandsend, foreign
 from linetap.durable import files, privatefile
 from linetap.errors import BadInput
 from linetap.evidence import command as envelopes
 from linetap.evidence import document, sealed, sshsig
 from linetap.evidence.command import HERE, IDENTIFY_LONGEST_S, LIGHT, MAY, Command, Envelope
+from linetap.handover import read_small
 from linetap.timekeeping import KEPT, require_possible
 from linetap.wire import updates
 
@@ -41,7 +42,7 @@ _SIGN = (
 _COSIGN = "example: linetap command cosign config.command --key officer.key -o both.command"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     parser.epilog = "example: linetap command sign --help"
     verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     raw = argparse.RawDescriptionHelpFormatter
@@ -76,11 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cosign.add_argument("--key", type=Path, required=True, metavar="KEY", help="private, Ed25519, another person's")
     cosign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
     commandsend.add_verb(verbs)
-    commandapply.add_verbs(verbs)
+    return verbs
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    """`sign`, `cosign`: 0. `send`, `apply`: 0 the unit has done it, 1 it has refused or has not answered."""
+    """`sign`, `cosign`: 0. `send`: 0 the unit has done it, 1 it has refused or has not answered."""
     if args.action == "sign":
         require_possible(clock)
         privatefile.write(args.output, make(args, clock.utc_ns()))
@@ -88,9 +89,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.action == "cosign":
         privatefile.write(args.output, cosigned(args))
         return 0
-    if args.action == "send":
-        return commandsend.run(args, clock)
-    return commandapply.run(args, clock)
+    return commandsend.run(args, clock)
 
 
 def make(args: argparse.Namespace, now_ns: int) -> bytes:
@@ -114,7 +113,7 @@ def make(args: argparse.Namespace, now_ns: int) -> bytes:
 
 def cosigned(args: argparse.Namespace) -> bytes:
     """The envelope with a signature more; what was signed is said, for whoever has signed it to read."""
-    data, key = commandapply.read(args.file), signedfile.load_key(args.key)
+    data, key = read_small(args.file, envelopes.LIMIT_BYTES), signedfile.load_key(args.key)
     try:
         made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
         command = document.decode(foreign.decode(made, Envelope).command.encode("utf-8"), Command)

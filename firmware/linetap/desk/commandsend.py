@@ -20,12 +20,12 @@ from linetap.broker.connection import Acknowledged, Arrived, Connected, Connecti
 from linetap.broker.message import Message
 from linetap.broker.tls import tls_context
 from linetap.clock import NS_PER_S, Clock
-from linetap.commission import commandapply
 from linetap.desk import foreign
 from linetap.desk.ingest.settings import broker_alone
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import command as envelopes
 from linetap.evidence.command import MAY, Answer, Command
+from linetap.handover import read_small
 from linetap.wire.brokersettings import Broker
 
 _PATIENCE_S = 30.0
@@ -44,7 +44,7 @@ def add_verb(verbs: Any) -> None:
 
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """Exit status: 0 done, 1 refused. BadInput or Refusal says why there is no answer."""
-    data = commandapply.read(args.file)
+    data = read_small(args.file, envelopes.LIMIT_BYTES)
     try:
         text = foreign.decode(data, envelopes.Envelope).command
         command = foreign.decode(text, Command)

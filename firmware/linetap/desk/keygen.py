@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap keygen`: the private file of a custodian, an epoch, a unit or an authority; the epochs of many days."""
+"""`linetap keygen`: the private file of a custodian, an epoch, an authority or a signer; the epochs of many days."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from linetap.cli import Verbs
 from linetap.clock import Clock, rfc3339
 from linetap.desk import epochkeys, keygroup
 from linetap.durable import privatefile
 from linetap.errors import BadInput
 from linetap.evidence import keys
 from linetap.timekeeping import KEPT
-from linetap.tpm import create
-from linetap.tpm.device import DEVICE
 
 _KINDS = {
     "custodian": "an age identity",
@@ -33,7 +32,7 @@ def make(kind: str, created: str) -> tuple[bytes, str]:
     return keys.identity_file(identity, created).encode("ascii"), identity.recipient
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     parser.epilog = "example: linetap keygen custodian -o custodian.txt"
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     for kind, what in _KINDS.items():
@@ -41,20 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument(
             "-o", "--output", type=Path, required=True, metavar="FILE", help="the private file (0600); must not exist"
         )
-        if kind == "unit":
-            one.add_argument("--tpm", nargs="?", const=DEVICE, metavar="DEVICE", help="in this TPM, default %(const)s")
-            one.add_argument(
-                "--release",
-                type=Path,
-                default=Path(create.RELEASE),
-                metavar="PEM",
-                help="whose signature makes a boot one that the key signs in: who signs updates, default %(default)s",
-            )
-        else:
+        if kind != "unit":
             keygroup.add_arguments(one, kind)
     epochkeys.add_arguments(
         kinds.add_parser("epochs", help="the keys of many days and the public list of them", epilog=epochkeys.EXAMPLE)
     )
+    return kinds
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
@@ -64,12 +55,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         return keygroup.run(args, rfc3339(clock.utc_ns()))
     if getattr(args, "public", None) or getattr(args, "sheets", False):
         raise BadInput("--public, --sheets: are of a group; --group 2/3 would be right")
-    if args.kind == "unit" and args.tpm is not None:
-        privatefile.require_new(args.output)
-        private, key = create.unit_key(Path(args.tpm), args.release)
-        public = keys.public_line(key)
-    else:
-        private, public = make(args.kind, rfc3339(clock.utc_ns()))
+    private, public = make(args.kind, rfc3339(clock.utc_ns()))
     privatefile.write(args.output, private)
     sys.stdout.write(public + "\n")
     return 0

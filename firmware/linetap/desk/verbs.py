@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from linetap.cli import Verbs
 from linetap.clock import Clock
 
 
@@ -20,9 +21,10 @@ class Verb:
 
 def add_verbs(
     parser: argparse.ArgumentParser, command: str, verbs: Mapping[str, Verb]
-) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Name and parser of each verb, with its arguments; `args.verb` will be the name."""
+) -> tuple[Verbs, dict[str, argparse.ArgumentParser]]:
+    """The place of the verbs, and each one's parser with its arguments; `args.verb` will be the name."""
     parsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    added = {}
     for name, verb in verbs.items():
         sub = parsers.add_parser(
             name,
@@ -32,4 +34,5 @@ def add_verbs(
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         verb.add_arguments(sub)
-        yield name, sub
+        added[name] = sub
+    return parsers, added

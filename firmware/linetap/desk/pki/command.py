@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap pki init|request|unit|renew|revoke|broker|desk|list`, in the order in which they are needed."""
+"""`linetap pki init|unit|renew|revoke|broker|desk|list`, in the order in which they are needed."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from linetap.cli import Verbs
 from linetap.clock import Clock
-from linetap.commission import tlsrequest
 from linetap.desk.pki import enrol, hosts, revoke, setup
 from linetap.desk.verbs import Verb, add_verbs
 from linetap.timekeeping import KEPT
 
-ELSEWHERE = ("init", "request")  # before there is an authority, and on the unit
+BEFORE = ("init",)  # there is an authority
 
 _VERBS = {
     "init": Verb(
@@ -29,12 +29,6 @@ _VERBS = {
     ),
     "desk": Verb(
         "key and certificate of a desk", "seoul --dir /media/pki -o desk.pem", hosts.add_desk_arguments, hosts.desk
-    ),
-    "request": Verb(
-        "on the unit: its TLS key, and what it asks the authority with",
-        "--config /etc/linetap/unit.toml -o floor-03.request",
-        tlsrequest.add_arguments,
-        tlsrequest.run,
     ),
     "unit": Verb(
         "enrol a unit: its certificate in the file, its line for allowed_signers on standard output",
@@ -63,11 +57,13 @@ _VERBS = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
     parser.epilog = "example: linetap pki init --help"
-    for name, sub in add_verbs(parser, "pki", _VERBS):
-        if name not in ELSEWHERE:
+    verbs, added = add_verbs(parser, "pki", _VERBS)
+    for name, sub in added.items():
+        if name not in BEFORE:
             sub.add_argument("--dir", type=Path, required=True, metavar="DIR", help="what `linetap pki init` made")
+    return verbs
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:

@@ -47,7 +47,7 @@ _VERBS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: linetap release show request.json"
-    for _, sub in add_verbs(parser, "release", _VERBS):
+    for sub in add_verbs(parser, "release", _VERBS)[1].values():
         deskfolder.add_argument(sub)
 
 
