@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """The public line on standard output."""
     privatefile.require_new(args.output)
+    public: keys.PublicKey
     if args.tpm is None:
         key = keys.new_unit_key()
         private, public = keys.unit_key_file(key), key.public_key()
