@@ -123,7 +123,7 @@ class StateFile:
 
     `outdated`: the service runs with a configuration that was replaced since, and should end with START_AGAIN.
     `unwritten`: why the last one could not be written. That ends no service: the others see that it is old, and that
-    its room takes nothing (checks/state_unwritten.py), and systemd is told by another way.
+    its room takes nothing (checks/services.py), and systemd is told by another way.
     """
 
     def __init__(self, run_dir: Path, name: str, clock: Clock) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import linetap
-from linetap.checks import CHECKS
+from ill_unit import ill_unit
+from linetap.checks import CHECKS, Check
+from linetap.checks.frame import Words
 from linetap.records import Severity
 from linetap.wire.alerts import ALERTS, led_of
 from linetap.wire.legend import CONDITIONS
@@ -40,6 +42,28 @@ def test_every_condition_named_is_in_the_legend() -> None:
 )
 def test_the_led_follows_from_check_and_severity(check: str, severity: Severity, led: str) -> None:
     assert led_of(check, severity) == led
+
+
+def test_no_check_spells_its_severity_or_its_led_a_second_time() -> None:
+    """In frame.py alone words become a trouble, of the severity in the table, and a finding with its LED."""
+    spelled = {
+        (file.name, keyword.arg)
+        for file in (PACKAGE / "checks").glob("*.py")
+        if file.name != "frame.py"
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg in ("severity", "led", "led_of_warning")
+    }
+    assert not spelled
+
+
+@pytest.mark.parametrize(("mere_warning", "severity"), [(False, "critical"), (True, "warning")])
+def test_a_trouble_is_as_bad_as_the_table_says_or_a_mere_warning(mere_warning: bool, severity: Severity) -> None:
+    words = Words(text_ko="참", text_en="Full.", action_ko="", action_en="", mere_warning=mere_warning)
+    trouble = Check("disk_full", "never", lambda _snapshot, _standing: words).trouble(ill_unit())
+    assert trouble is not None
+    assert (trouble.severity, trouble.text_en) == (severity, "Full.")
 
 
 def imported(source: Path) -> Iterator[str]:

@@ -179,12 +179,11 @@ RAISED["order_refused"].states["recorder"].order = OrderState("2026-11-24T03:00:
 
 
 def checks_found() -> set[str]:
-    """Of every module of the folder that has a CHECK."""
-    found = set()
+    """Of every module of the folder that has CHECKS."""
+    found: set[str] = set()
     for module in pkgutil.iter_modules(checks.__path__):
-        check = getattr(importlib.import_module(f"linetap.checks.{module.name}"), "CHECK", None)
-        if isinstance(check, Check):
-            found.add(check.id)
+        of_file: tuple[Check, ...] = getattr(importlib.import_module(f"linetap.checks.{module.name}"), "CHECKS", ())
+        found |= {check.id for check in of_file}
     return found
 
 
@@ -394,7 +393,7 @@ def test_a_restart_within_a_band_of_hysteresis_changes_no_decision(
     if restarted in ("panel", "both"):
         views.panel = Panel(views.config, SimulatedPanel(run_dir), views.clock, 0)
     if restarted in ("reporter", "both"):
-        before = checks.before.told_before(views.config, views.clock, "reporter", ReporterState)
+        before = checks.judgement.told_before(views.config, views.clock, "reporter", ReporterState)
         views.judge = checks.judge(before, views.clock.monotonic_ns())
     views.pass_ms(1000)
     assert views.panel_told() == {"disk_full": "warning"}

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from ill_unit import ill_unit
-from linetap.checks import log_changed
+from linetap.checks.integrity import log_changed
 from linetap.clock import ManualClock, parse_rfc3339
 from linetap.evidence import sealed
 from linetap.evidence.leaflog import LEAVES
@@ -89,11 +89,11 @@ def test_a_rotten_log_is_told_and_the_next_call_is_sealed(unit: Unit) -> None:
     state = snapshot.services.recorder.state
     assert state is not None
     state.logs_kept = vault.logs_kept
-    trouble = log_changed.look(snapshot, None)
+    trouble = log_changed(snapshot, None)
     assert trouble is not None
     assert "log.before-1" in trouble.text_en
     state.logs_kept = []
-    assert log_changed.look(snapshot, None) is None
+    assert log_changed(snapshot, None) is None
 
 
 def test_a_cut_before_it_is_told_is_made_good(unit: Unit) -> None:

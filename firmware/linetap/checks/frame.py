@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frame of the self-diagnosis: what a check sees, what it says, and how its word stands until it clears."""
+"""What all checks share: what they look at, what they find, and how it stands until it clears."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from linetap.checks.mounts import Mount, visible
 from linetap.checks.watch import Services, Watch
 from linetap.clock import Clock, rfc3339
 from linetap.config.schema import Config
-from linetap.records import Alert, Severity
+from linetap.records import Alert, RecorderState, ReporterState, Severity
 from linetap.wire.alerts import ALERTS, led_of
 
 MB = 1 << 20  # as the recorder counts storage.reserve_mb
@@ -36,10 +36,9 @@ class Snapshot:
     card_wrong: bool = False  # the card's own configuration could not be used at the start
 
 
-class Trouble(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check has found, for a person: what it is and what to do, in both languages."""
+class Texts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be said to a person: what it is and what to do, in both languages."""
 
-    severity: Severity
     text_ko: str
     text_en: str
     action_ko: str
@@ -47,6 +46,18 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     line: int | None = None
     lines: tuple[int, ...] = ()  # all lines it is about
     cards: tuple[int, ...] = ()  # and all cards
+
+
+class Words(Texts, frozen=True, kw_only=True):
+    """What a check has found. How bad it is stands in wire/alerts.py; `mere_warning`: it is not that bad yet."""
+
+    mere_warning: bool = False
+
+
+class Trouble(Texts, frozen=True, kw_only=True):
+    """What a check has found, and how bad it is."""
+
+    severity: Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +88,28 @@ class Finding:
         return frozenset(of_lines | of_cards or {self.check})
 
 
+type Look = Callable[[Snapshot, Trouble | None], Words | Trouble | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One self-check. `look` gets the snapshot and its own trouble that stands, so that it can hold on to it until
-    things are clearly better (`clears` says when); None when all is well."""
+    things are clearly better (`clears` says when). It returns words, or the trouble that stands where nobody can say
+    whether it still does; None when all is well."""
 
-    id: str
+    id: str  # a row of wire/alerts.py
     clears: str
-    look: Callable[[Snapshot, Trouble | None], Trouble | None]
+    look: Look
     is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it looks at
     of_a_call: bool = False  # it ends with the call: each time it comes is news, and nothing damps it
+
+    def trouble(self, snapshot: Snapshot, standing: Trouble | None = None) -> Trouble | None:
+        """What `look` finds, as bad as wire/alerts.py says."""
+        found = self.look(snapshot, standing)
+        if not isinstance(found, Words):
+            return found
+        texts = {name: getattr(found, name) for name in Texts.__struct_fields__}
+        return Trouble(severity="warning" if found.mere_warning else self.severity, **texts)
 
     @property
     def severity(self) -> Severity:
@@ -99,13 +122,33 @@ class Check:
         return ALERTS[self.id].led
 
 
+def of_recorder(look: Callable[[Snapshot, RecorderState], Words | None]) -> Look:
+    """A check of what the recorder says. While it is away nothing is cured: what it said last stands."""
+
+    def asked(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+        state = snapshot.services.recorder.word
+        return standing if state is None else look(snapshot, state)
+
+    return asked
+
+
+def of_reporter(look: Callable[[Snapshot, ReporterState], Words | None]) -> Look:
+    """The same, of the reporter."""
+
+    def asked(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+        state = snapshot.services.reporter.word
+        return standing if state is None else look(snapshot, state)
+
+    return asked
+
+
 def run(checks: Iterable[Check], snapshot: Snapshot, standing: Iterable[Finding] = ()) -> list[Finding]:
     """What stands now. `standing` is what this returned last time; a finding keeps its `since` while it stands."""
     before = {finding.check: finding for finding in standing}
     found = []
     for check in checks:
         old = before.get(check.id)
-        trouble = check.look(snapshot, old.trouble if old else None)
+        trouble = check.trouble(snapshot, old.trouble if old else None)
         if trouble is not None:
             since = old.since if old else rfc3339(snapshot.utc_ns)
             found.append(Finding(check.id, led_of(check.id, trouble.severity), since, trouble))

@@ -16,11 +16,14 @@ from linetap.checks import frame
 from linetap.checks.damping import Damper
 from linetap.checks.frame import Check, Finding, Snapshot, Trouble
 from linetap.checks.watch import Services
-from linetap.clock import NS_PER_MS
-from linetap.records import Alert
+from linetap.clock import NS_PER_MS, NS_PER_S, Clock
+from linetap.config.schema import Config
+from linetap.records import Alert, PanelState, ReporterState
+from linetap.service import read_state
 from linetap.wire.alerts import led_of
 
 EVERY_MS = 250  # as often as a service writes its state
+RESUME_S = 60  # an older state file is not continued
 _LONGEST_TEXT = 2000
 
 
@@ -61,6 +64,17 @@ class Judge:
         self._standing = frame.run(self._checks, snapshot, self._standing)
         self.now = Judgement(tuple(self._damper.told(self._standing, now_ns)), starting(snapshot.services))
         return self.now
+
+
+def told_before(
+    config: Config, clock: Clock, service: str, kind: type[PanelState] | type[ReporterState]
+) -> Mapping[str, Alert] | None:
+    """The alerts of a service before its restart, from its own state file only, so that no service can deceive another.
+    None: it was away for longer than RESUME_S."""
+    before = read_state(config.run_path, service, kind)
+    if before is None or not 0 <= clock.monotonic_ns() - before.mono_ns < RESUME_S * NS_PER_S:
+        return None
+    return before.told
 
 
 def starting(services: Services) -> tuple[str, ...]:

@@ -11,13 +11,18 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from linetap.checks import machine
+from linetap.durable.smallfile import DAMAGE
 
 CLOSED = {"ro", "emergency_ro", "shutdown"}  # options of the file system itself, behind the dash in mountinfo
 LOST = "linetap-lost"  # what the image mounts in the place of a data partition that cannot be
 ENCRYPTED = "/dev/mapper/linetap-data"  # what the image mounts of a card that is encrypted
 _FILE_BYTES = 256 << 10
+_FEWEST_BLOCKS = 4  # a state has one or two, and the old one stays until the new one is in its place
+
+RoomFault = Literal["full", "read_only", "failing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +64,19 @@ def mount_of(folder: Path, root: Path | None = None) -> Mount | None:
 
 def _mount(source: str, options: str) -> Mount:
     return Mount(not CLOSED.isdisjoint(options.split(",")), source == LOST, source == ENCRYPTED)
+
+
+def fault_of(room: Path) -> RoomFault | None:
+    """Why a service that may well be alive cannot write its state into its folder in RAM.
+
+    `failing`: the medium answers with errors. None: files can be written there, or it does not exist because no
+    service has started yet.
+    """
+    try:
+        figures = os.statvfs(room)
+    except OSError as error:
+        return "failing" if error.errno in DAMAGE else None
+    if figures.f_bavail < _FEWEST_BLOCKS or (figures.f_files and not figures.f_favail):
+        return "full"
+    mount = mount_of(room)  # not ST_RDONLY: a sandbox closes for one service what another may write
+    return "read_only" if mount is not None and mount.read_only else None

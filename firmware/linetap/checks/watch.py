@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 from linetap import rooms
 from linetap.checks.machine import Machine, MachineWatch
-from linetap.checks.mounts import Mount, mount_of, visible
-from linetap.checks.roomfaults import fault_of
+from linetap.checks.mounts import Mount, fault_of, mount_of, visible
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap.config.schema import Config
 from linetap.provision import CARD_WRONG

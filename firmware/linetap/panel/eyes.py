@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from linetap import checks
 from linetap.checks import Judgement, Services, Watch, take_snapshot
-from linetap.checks.before import told_before
+from linetap.checks.judgement import told_before
 from linetap.checks.watch import Seen
 from linetap.clock import Clock
 from linetap.config.schema import Config

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from linetap.checks import Judgement
-from linetap.checks.codec_stalled import gives_no_audio
+from linetap.checks.cards import gives_no_audio
 from linetap.checks.watch import Services
 from linetap.records import WalkState
 from linetap.wire.legend import (

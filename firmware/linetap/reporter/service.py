@@ -11,8 +11,8 @@ from linetap import __version__, checks
 from linetap.broker.connection import Arrived, Connected, Ended
 from linetap.broker.link import Receipt
 from linetap.checks import Snapshot, Watch, take_snapshot
-from linetap.checks.before import told_before
 from linetap.checks.frame import MB
+from linetap.checks.judgement import told_before
 from linetap.checks.watch import Seen
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock
 from linetap.config import Config
