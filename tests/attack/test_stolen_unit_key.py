@@ -90,6 +90,9 @@ def test_within_the_policys_day_the_verdict_says_how_far_back(
     output = unit.root / "inner.age"
     assert main(["unwrap", str(call), "--identity", str(unit.rig.epoch_file), *rules, heads, "-o", str(output)]) == 0
     assert "first witnessed 17.0 h after" in capsys.readouterr().err
+    both = ["--identity", str(unit.rig.epoch_file), "--identity", str(unit.rig.custodian_files[0])]
+    assert main(["open", str(call), *both, *rules, heads, "-o", str(unit.root / "call.wav")]) == 0
+    assert note in capsys.readouterr().err, "who listens to it is told, too"
     assert main(["bundle", str(call), *rules, heads, "-o", str(unit.root / "case.zip")]) == 0
     said(capsys)
     assert main(["verify", str(unit.root / "case.zip"), *rules]) == 0

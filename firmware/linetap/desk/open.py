@@ -59,6 +59,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         step.granted()
         opened = open_call(call, args.identity, args.inner, args.output, wanted.recipient)
     callproof.tell(call)
+    sys.stderr.write(f"{call.record.call_id}: {call.witnessed}\n")
     if opened.unreleased:
         sys.stderr.write(_WARNING)
     return 0
