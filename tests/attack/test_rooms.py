@@ -87,7 +87,7 @@ def hashes(unit: Guest, calls: list[str]) -> str:
 @cache
 def names_opened(unit: Guest) -> dict[str, set[str]]:
     """By service. A command comes meanwhile, so that its way is seen."""
-    found = {}
+    found: dict[str, set[str]] = {}
     for service in SERVICES:
         topic = ("-t", "linetap/v1/floor-03/cmd/ack", "-m", "{}")
         unit.run(

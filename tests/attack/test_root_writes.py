@@ -14,8 +14,9 @@ import pytest
 from card_rig import Card
 from linetap import cli
 from linetap.config import load_config
-from linetap.config.places import HOME
 from linetap.notices.importer import import_notice
+from linetap.tpm import device
+from linetap.tpm.device import TpmFault
 from pki_rig import Pki
 
 RECORDER = 65533
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="it is about root")
 
 
 @pytest.fixture
-def card(tmp_path: Path) -> Card:
+def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Card:
     """Commissioned, as systemd/ has it: unit.toml leads to a folder of the recorder's."""
     card = Card.of_authority(tmp_path)
     place = tmp_path / "config"
@@ -36,6 +37,8 @@ def card(tmp_path: Path) -> Card:
     (card.home / "unit.toml").symlink_to(place / "unit.toml")
     assert (card.pack(), card.start()) == (0, 0)
     os.chown(place, RECORDER, RECORDER)
+    for module in ("commission.tlsrequest", "notices.command"):
+        monkeypatch.setattr(f"linetap.{module}.HOME", card.home)
     return card
 
 
@@ -99,9 +102,41 @@ def test_a_request_makes_no_key_where_the_recorder_says(
     ]
     assert cli.main(words) == 2
     said = capsys.readouterr().err
-    assert f"broker.key is {card.home / name}; {HOME / 'tls.key'} would be right" in said
+    assert f"broker.key is {card.home / name}; {card.home / 'tls.key'} would be right" in said
     assert said.count("\n") == 1
     assert root_files(card) == before
+
+
+def test_a_request_signs_with_no_key_that_the_recorder_names(
+    card: Card, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    says(card, '\nkey = "unit.key"', f'\nkey = "{tmp_path}/config/key"')
+    words = ["--config", str(card.home / "unit.toml"), "-o", str(tmp_path / "floor-03.request")]
+    assert cli.main(["pki", "request", *words]) == 2
+    assert f"{card.home / 'unit.key'} would be right" in capsys.readouterr().err
+
+
+def test_where_they_belong_it_asks_with_both_keys(card: Card, tmp_path: Path) -> None:
+    says(card, "notice_delay_ms = 500", "notice_delay_ms = 700")
+    words = ["--config", str(card.home / "unit.toml"), "--new-key", "-o", str(tmp_path / "floor-03.request")]
+    before = (card.home / "tls.key").read_bytes()
+    assert cli.main(["pki", "request", *words]) == 0
+    assert (card.home / "tls.key").read_bytes() != before
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "fifo"])
+def test_what_is_no_device_is_no_tpm_and_is_not_written_to(tmp_path: Path, kind: str) -> None:
+    """`keys.tpm` names one; the first command would be written over the beginning of the file."""
+    path = tmp_path / "tpm"
+    if kind == "file":
+        path.write_bytes(SECRET)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    with pytest.raises(TpmFault, match="would be right"):
+        device.open_device(path)
+    assert kind != "file" or path.read_bytes() == SECRET
 
 
 def sound(folder: Path) -> Path:
@@ -125,7 +160,7 @@ def test_a_notice_goes_into_no_folder_of_the_recorders(
     says(card, f'notices = "{now}"', f'notices = "{place}"')
     words = ["notice", "import", str(sound(tmp_path)), "--text", "words", "--config", str(card.home / "unit.toml")]
     assert cli.main(words) == 2
-    assert f"notices is {place}; {HOME / 'notices'} would be right" in capsys.readouterr().err
+    assert f"notices is {place}; {card.home / 'notices'} would be right" in capsys.readouterr().err
     assert list(place.iterdir()) == []
 
 

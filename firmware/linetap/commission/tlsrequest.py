@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from linetap import signedfile, unitkeys
 from linetap.config import Config, load_config
-from linetap.config.places import HOME, TLS_KEY, require_usual_place
+from linetap.config.places import HOME, TLS_KEY, UNIT_KEY, require_usual_place
 from linetap.durable import privatefile
 from linetap.durable.files import sync_directory
 from linetap.enrolment import certificates, request
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """The key's fingerprint on standard output: whoever enrols the unit compares it."""
     config = load_config(args.config)
     require_usual_place(args.config, "broker.key", key_path(config), HOME / TLS_KEY)
+    require_usual_place(args.config, "key", Path(config.key), HOME / UNIT_KEY)
     signedfile.require_free(args.output)
     made, signer = make_request(config, args.new_key)
     privatefile.write(args.output, made)

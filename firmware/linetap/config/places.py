@@ -10,7 +10,7 @@ from linetap.config.schema import LEARNED, RUN_DIR, VAULT, Config
 from linetap.errors import BadInput
 
 HOME = Path("/etc/linetap")
-NOTICES, TLS_KEY, TLS_CERTIFICATE = "notices", "tls.key", "tls.pem"  # below it
+NOTICES, UNIT_KEY, TLS_KEY, TLS_CERTIFICATE = "notices", "unit.key", "tls.key", "tls.pem"  # below it
 
 
 def require_usual_places(config: Config, file: Path) -> None:

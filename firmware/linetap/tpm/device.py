@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -70,6 +71,8 @@ class _Character(_Way):
         self._fd = -1
         # Without O_NONBLOCK the driver works while it is written to, for as long as it likes.
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+        if not stat.S_ISCHR(os.fstat(self._fd).st_mode):  # a file would be written over with the first command
+            raise OSError(errno.ENODEV, "not a device of a TPM")
 
     def _exchange(self, command: bytes) -> bytes:
         if os.write(self._fd, command) != len(command):
