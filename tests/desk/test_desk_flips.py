@@ -87,7 +87,7 @@ class TestAWitness:
 
 class TestTheRegister:
     def test_takes_no_changed_bit_for_an_entry(self, tmp_path: Path) -> None:
-        """Of the last line's check itself, a bit that only makes it no check changes no entry."""
+        """Nor loses one: of the last line's end, too, a bit changes nothing."""
         path = tmp_path / "issued.jsonl"
         path.write_bytes(b"")
         register = Register(path)
@@ -95,19 +95,37 @@ class TestTheRegister:
         register.append(Revoked(at="2026-11-25T00:00:00.000Z", serial="1", since="2026-11-25T00:00:00.000Z"))
         whole = Register(path).entries
         assert len(whole) == 3
+        good = path.read_bytes()
         for bit in flipped(path, 3):
-            with contextlib.suppress(PkiFault):
-                found = Register(path).entries
-                assert found == whole[: len(found)], bit  # the last line end is gone: as after a power cut
-                assert len(found) == 2, bit
+            assert Register(path).entries == whole, bit
+            assert path.read_bytes() == good
+        for bit in flipped(twin_of(path), 3):
+            assert Register(path).entries == whole, bit
+            assert twin_of(path).read_bytes() == good
 
     def test_names_the_line(self, tmp_path: Path) -> None:
+        """Where both are damaged: nothing is issued by what is left."""
         path = tmp_path / "issued.jsonl"
         path.write_bytes(b"")
         Register(path).append(issued(1), issued(2), issued(3))
-        path.write_bytes(path.read_bytes().replace(b"closet-02", b"closet-06"))
+        for each in (path, twin_of(path)):
+            each.write_bytes(each.read_bytes().replace(b"closet-02", b"closet-06"))
         with pytest.raises(PkiFault, match=r"issued\.jsonl: line 2: .* not as it was written"):
             Register(path)
+
+    def test_of_which_the_medium_has_lost_the_end_has_it_from_its_twin(self, tmp_path: Path) -> None:
+        path = tmp_path / "issued.jsonl"
+        path.write_bytes(b"")
+        Register(path).append(issued(1), issued(2))
+        good = path.read_bytes()
+        for left in (b"", good[:-1], good[: good.index(b"\n") + 1]):
+            path.write_bytes(left)
+            assert len(Register(path).entries) == 2
+            assert path.read_bytes() == good
+        twin_of(path).unlink()
+        assert len(Register(path).entries) == 2
+        assert twin_of(path).read_bytes() == good
+        assert twin_of(path).stat().st_mode & 0o777 == 0o600
 
     def test_of_version_0_1_is_covered_by_the_next_line(self, tmp_path: Path) -> None:
 
@@ -116,7 +134,8 @@ class TestTheRegister:
         register = Register(path)
         register.append(issued(3))
         assert [entry.name for entry in Register(path).issued()] == ["closet-01", "closet-02", "closet-03"]
-        path.write_bytes(path.read_bytes().replace(b"closet-01", b"closet-07"))
+        for each in (path, twin_of(path)):
+            each.write_bytes(each.read_bytes().replace(b"closet-01", b"closet-07"))
         with pytest.raises(PkiFault, match="line 3"):
             Register(path)
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from linetap.cli import main
 from linetap.clock import rfc3339
 from linetap.desk.pki.authority import opened
+from linetap.durable.twin import twin_of
 from linetap.enrolment import request
 from linetap.enrolment.fault import PkiFault
 from linetap.errors import BadInput, LinetapError
@@ -106,7 +107,8 @@ class TestIssued:
         assert [json.loads(line)["name"] for line in lines] == ["floor-03", "floor-04"]
 
     def test_a_damaged_register_stops_everything(self, pki: Pki) -> None:
-        pki.register.write_bytes(b'{"entry":"issued"}\n')
+        for each in (pki.register, twin_of(pki.register)):
+            each.write_bytes(b'{"entry":"issued"}\n')
         assert refused(pki, "desk", "seoul", "-o", str(pki.root / "x.pem")) == "register_damaged"
 
 

@@ -37,7 +37,13 @@ LATE_S = 100
 
 
 class Closet(World):
-    """`says` sets the clock of all services, from now on; `keeps` has the kernel say that it is synchronised."""
+    """`says` sets the clock of all services, from now on; `keeps` has the kernel say that it is synchronised.
+
+    A call whose notice a busy machine has torn is recorded all the same: it is clocks that are tried here."""
+
+    def __init__(self, folder: Path, script: Path, changes: dict[str, str] | None = None, patient: bool = True) -> None:
+        whatever = {'on_notice_failure = "discard"': 'on_notice_failure = "record_and_flag"'}
+        super().__init__(folder, script, whatever | (changes or {}), patient)
 
     def __enter__(self) -> Closet:
         super().__enter__()

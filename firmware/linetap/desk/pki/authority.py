@@ -25,6 +25,7 @@ from linetap.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap.desk.pki.register import Issued, Register, Revoked
 from linetap.durable import privatefile
 from linetap.durable.replace import replace_durably
+from linetap.durable.twin import twin_of
 from linetap.enrolment import certificates
 from linetap.enrolment.certificates import Network, Role
 from linetap.enrolment.fault import PkiFault
@@ -114,6 +115,7 @@ def make(folder: Path, name: str, domains: list[str], networks: list[Network], c
     key = certificates.new_key()
     made = certificates.root(key, name, from_utc_ns(clock.utc_ns()), domains, networks)
     privatefile.write(folder / KEY, certificates.key_pem(key))
+    twin_of(folder / REGISTER).unlink(missing_ok=True)  # of an authority that was here before
     privatefile.write(folder / REGISTER, b"")
     privatefile.write(folder / CERTIFICATE, made.public_bytes(Encoding.PEM))
     with opened(folder, clock) as authority:

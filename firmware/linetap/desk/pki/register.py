@@ -4,10 +4,14 @@
 A line counts when its end is there. What a power cut left behind the last one is a certificate that never came out.
 Each line ends with `check`, the SHA-256 of all that stands before it in the file: whatever changes in it, the next line
 does not fit. Lines of version 0.1 have none; the first that has one is over them too.
+
+All of it stands a second time in issued.jsonl.twin. Where one of the two is damaged, the other is taken. A line that
+only one of them has counts: its deed was never done, or the other has lost it, and a revocation must not be lost.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -16,13 +20,17 @@ from pathlib import Path
 import msgspec
 
 from linetap.desk import foreign
+from linetap.durable import broken
 from linetap.durable.files import sync_directory, write_all
+from linetap.durable.replace import replace_durably
+from linetap.durable.twin import twin_of
 from linetap.enrolment.certificates import Role
 from linetap.enrolment.fault import PkiFault
 from linetap.errors import BadInput
 from linetap.handover import read_small
 
 LIMIT_BYTES = 64 * 1024 * 1024  # some 100,000 certificates
+_MODE = 0o600
 _CHECK = re.compile(rb'(.*),"check":"([0-9a-f]{64})"\}', re.DOTALL)
 
 
@@ -50,13 +58,45 @@ class Revoked(msgspec.Struct, frozen=True, kw_only=True, tag="revoked", tag_fiel
 
 class Register:
     def __init__(self, path: Path) -> None:
-        """BadInput where it cannot be read; PkiFault where a line of it is none."""
+        """BadInput where it cannot be read; PkiFault where a line of it is none, and its twin is no better."""
         self._path = path
-        data = read_small(path, LIMIT_BYTES)
-        self._whole_bytes = data.rfind(b"\n") + 1
+        data, other = _whole(read_small(path, LIMIT_BYTES)), self._of_twin()
+        try:
+            self._take(data)
+        except PkiFault as fault:
+            if other is None:
+                raise
+            broken.set_aside(path, f"{fault}; its twin is taken")
+        else:
+            if other is None or not other.startswith(data):
+                with contextlib.suppress(OSError):  # it is written again with the next entry
+                    replace_durably(twin_of(path), data, mode=_MODE)
+                return
+            if other == data:
+                return
+        try:
+            replace_durably(path, other, mode=_MODE)
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror}") from None
+        self._take(other)
+
+    def _of_twin(self) -> bytes | None:
+        """None where there is none, or it is damaged."""
+        twin = twin_of(self._path)
+        try:
+            data = _whole(read_small(twin, LIMIT_BYTES))
+            self._take(data)
+        except BadInput:
+            return None
+        except PkiFault as fault:
+            broken.tell(twin, fault)
+            return None
+        return data
+
+    def _take(self, data: bytes) -> None:
+        self._whole_bytes = len(data)
         self._sum, self._is_checked = hashlib.sha256(), False
-        lines = data[: self._whole_bytes].split(b"\n")[:-1]
-        self.entries = [self._parse(number, line) for number, line in enumerate(lines, 1)]
+        self.entries = [self._parse(number, line) for number, line in enumerate(data.split(b"\n")[:-1], 1)]
 
     def _parse(self, number: int, line: bytes) -> Issued | Revoked:
         try:
@@ -92,14 +132,8 @@ class Register:
         before = self._sum.copy()
         data = b"".join(self._checked(entry) for entry in entries)
         try:
-            fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.ftruncate(fd, self._whole_bytes)
-                os.lseek(fd, 0, os.SEEK_END)
-                write_all(fd, data)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            for path in (self._path, twin_of(self._path)):
+                self._write(path, data)
             sync_directory(self._path.parent)
         except OSError as error:
             self._sum = before
@@ -107,6 +141,16 @@ class Register:
         self._is_checked = True
         self._whole_bytes += len(data)
         self.entries += entries
+
+    def _write(self, path: Path, data: bytes) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        try:
+            os.ftruncate(fd, self._whole_bytes)
+            os.lseek(fd, 0, os.SEEK_END)
+            write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     # --- what follows from it ----------------------------------------------------------------------------------
 
@@ -134,3 +178,8 @@ class Register:
             if isinstance(entry, Revoked) and entry.signer:
                 found[named[entry.serial], entry.signer] = entry.since  # `pki revoke` lets it go only back
         return found
+
+
+def _whole(data: bytes) -> bytes:
+    """Its whole lines."""
+    return data[: data.rfind(b"\n") + 1]
