@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call of every kind that the bench's day has, each on a line of its own, through the recorder's ears and call
+table, and held against what is true of it. What has to hold of a day of any seed has to hold of these."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from day_rig import notices_in
+
+from linetap.bench.day import recorder
+from linetap.bench.day.calls import calls_of_day, script_of
+from linetap.bench.day.judge import Verdict, judge, records_of
+from linetap.bench.day.mix import MIX
+from linetap.bench.day.truth import DayCall
+from linetap.bench.voices import Voices, default_folder
+from linetap.config.schema import Recording
+
+SEED = 11
+# A colleague who puts a citizen through changes nothing on two wires: docs/what-a-tap-cannot-know.md.
+NOT_SEEN = {"in: transferred by a colleague"}
+NOT_KNOWN = {"in: staff marks it"}  # on a line from which nobody has dialled yet: the record says `mark_uncertain`
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[DayCall, Verdict]]:
+    """By kind."""
+    voices, notices = Voices(default_folder()), notices_in(tmp_path_factory)
+    found: dict[str, tuple[DayCall, Verdict]] = {}
+    for first in range(0, len(MIX), recorder.LINES):
+        calls = [_one(kind, line, voices) for line, kind in enumerate([*MIX][first : first + recorder.LINES], 1)]
+        lines = [each.call.line for each in calls]
+        audio, levels = recorder.rendered(script_of(calls, SEED), lines, voices)
+        config = recorder.config_of(lines, Recording())
+        records, _ = recorder.follow(config, audio, levels, notices, 0, {})
+        by_call = records_of(calls, records, recorder.start_of(0))
+        found |= {each.truth.kind: (each, judge(each, by_call[each.number], recorder.start_of(0))) for each in calls}
+    return found
+
+
+def _one(kind: str, line: int, voices: Voices) -> DayCall:
+    (drawn,) = calls_of_day(SEED, 1, voices, [kind])
+    return msgspec.structs.replace(drawn, number=line, call=msgspec.structs.replace(drawn.call, line=line))
+
+
+@pytest.mark.parametrize("kind", MIX)
+def test_the_record_is_true(told: dict[str, tuple[DayCall, Verdict]], kind: str) -> None:
+    call, verdict = told[kind]
+    assert verdict.records == 1, verdict.said
+    faults = {"lost", "full_wrongly", "unanswered", "against_policy", "repeated"}.intersection(verdict.faults)
+    assert not faults, verdict.said
+    assert verdict.mark == (kind in NOT_KNOWN), verdict.said
+    if kind not in NOT_SEEN:
+        assert not verdict.unrecorded, verdict.said
+        assert verdict.announced == ("in time" if call.truth.wants == "recorded" else ""), verdict.said
