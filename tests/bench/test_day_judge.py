@@ -57,7 +57,7 @@ def record(*notices: int, proof: Any = "full", stopped: bool = False, **more: An
         ({"late_ms": 6500}, [record(ANSWER_MS + 6501)], ["announced late"]),
         ({}, [record(ANSWER_MS - 1)], ["full_wrongly", "announced before"]),
         ({}, [record(ANSWER_MS - 1, proof="early")], ["announced before"]),
-        ({}, [record(ANSWER_MS - 5000, ANSWER_MS + 900)], ["announced before"]),
+        ({}, [record(ANSWER_MS - 5000, ANSWER_MS + 900)], ["full_wrongly", "announced before"]),
         ({}, [record()], ["announced never"]),
         ({}, [record(disposition="discarded")], ["unrecorded", "announced never"]),
         ({}, [], ["lost"]),

@@ -24,7 +24,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     announced: Announced = ""
     after_ms: int | None = None  # from the answer to the first notice that began behind it
     again: bool = False  # of one announced before the answer: once more behind it, in time
-    full_wrongly: bool = False  # `full`, of notices that the answering party could not hear
+    full_wrongly: bool = False  # `full`, of a notice that the answering party could not hear, whatever played later
     unrecorded: bool = False  # wrongly
     unanswered: bool = False  # recorded, and nobody had answered
     against_policy: bool = False  # recorded or announced, though policy says otherwise
@@ -69,7 +69,7 @@ def judge(day: DayCall, records: list[CallRecord], start_ns: int) -> Verdict:
         if notice.proof == "full" and getattr(notice, "began_after_answer", None) is not False
     ]
     answer = truth.answer_ms
-    full_wrongly = recorded and bool(heard) and (answer is None or all(at < answer for at in heard))
+    full_wrongly = recorded and any(answer is None or at < answer for at in heard)
     return Verdict(
         announced=announced,
         after_ms=after,
