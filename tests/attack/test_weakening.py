@@ -6,6 +6,7 @@ Each is refused, or stands in the log, with an alert that only somebody else tak
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from datetime import date, timedelta
@@ -27,7 +28,7 @@ from linetap.evidence import keylist, keys, sshsig
 from linetap.evidence.command import Answer
 from linetap.evidence.keylist import Epoch, KeyList, Overflow
 from linetap.learned import Learned
-from linetap.recorder.vault import configchange, weakenedmemory
+from linetap.recorder.vault import configchange, inforce, weakenedmemory
 from unit_rig import save_notice, spoken
 
 WEAKER: list[tuple[str, str, dict[str, Any]]] = [
@@ -380,6 +381,51 @@ def test_what_was_learned_of_a_line_is_made_deaf(unit: House, how: str) -> None:
         learned.save(folder, 1, deaf)
     unit.look()
     assert [each.codes for each in unit.standing] == [["learned"]]
+
+
+@pytest.mark.parametrize("how", ["written over", "taken away first", "replaced, and the recorder off"])
+def test_another_table_of_pins(unit: House, how: str) -> None:
+    """Two wires in it exchanged, and a line is never off-hook again: no key of unit.toml has changed."""
+    pins = Path(unit.config.board.pins)
+    unit.lay(unit.with_("board", kind="hardware", pins=str(pins)))
+    pins.write_text("[hook]\npins = [17, 27]\n")
+    unit.restart()
+    unit.look()
+    before = len(unit.standing)  # of the board itself
+    unit.restart()
+    unit.look()
+    assert len(unit.standing) == before, "the same table, after a restart"
+    if how == "taken away first":
+        pins.unlink()
+        unit.look()
+    pins.write_text("[hook]\npins = [27, 17]\n")
+    if how == "replaced, and the recorder off":
+        unit.restart()
+    unit.look()
+    assert len(unit.standing) == before + 1
+    assert (unit.standing[-1].by, unit.standing[-1].codes) == ("file", ["hardware"])
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """What was in force, as a version wrote it that did not look at the table of pins."""
+
+    config: dict[str, Any]
+    notices: dict[str, str]
+    custodians: list[str]
+    learned: dict[str, Learned]
+    list_end: inforce.ListEnd | None
+
+
+def test_what_an_earlier_version_knew_is_the_one_of_the_log(unit: House) -> None:
+    """The log has its hash as that version made it: an update alone raises no alert."""
+    learned.save(Path(unit.config.learned), 1, Learned(on_hook_v=48.0, learned_at="2026-11-24T00:00:00.000Z"))
+    unit.look()
+    known = unit.upkeep.weakened._memory.saved.in_force
+    assert known is not None
+    assert known.learned
+    assert known.pins == ""
+    earlier = Earlier(**{name: getattr(known, name) for name in Earlier.__struct_fields__})
+    assert inforce.sha256(known) == hashlib.sha256(msgspec.json.encode(earlier, order="sorted")).hexdigest()
 
 
 def test_many_small_steps_of_what_was_learned_are_a_large_one(unit: House) -> None:

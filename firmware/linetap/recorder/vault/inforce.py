@@ -46,6 +46,7 @@ class InForce(msgspec.Struct, frozen=True):
     custodians: list[str]
     learned: dict[str, Learned]  # by line
     list_end: ListEnd | None = None
+    pins: str = ""  # SHA-256 of the table of pins; empty: there is none, or an earlier version did not look
 
 
 def take(config: Config, custodians: Sequence[str], key_list: KeyList | None) -> InForce:
@@ -56,6 +57,7 @@ def take(config: Config, custodians: Sequence[str], key_list: KeyList | None) ->
         list(custodians),
         {str(line): found for line, found in learned.load(Path(config.learned)).items()},
         None if key_list is None else _end_of(key_list),
+        _pins(config),
     )
 
 
@@ -63,11 +65,15 @@ def stamp_of(config: Config, file: Path | None) -> tuple[object, ...]:
     """Another one after every change of a file that counts, for a few stat(2)."""
     paths = [path for _, sound in _notices(config) for path in (sound, sound.with_suffix(".txt"))]
     paths += [learned.path_of(Path(config.learned), line.number) for line in config.line]
+    paths += [Path(config.board.pins)]
     return tuple(_stat(path) for path in [*([file] if file else []), Path(config.learned), *paths])
 
 
 def sha256(found: InForce) -> str:
-    return hashlib.sha256(msgspec.json.encode(found, order="sorted")).hexdigest()
+    known = msgspec.to_builtins(found)
+    if not found.pins:
+        del known["pins"]  # as an earlier version has written it, which the log knows by this
+    return hashlib.sha256(msgspec.json.encode(known, order="sorted")).hexdigest()
 
 
 def config_of(found: InForce) -> Config:
@@ -80,7 +86,9 @@ def with_known(old: InForce, new: InForce) -> InForce:
     known = dict(list({**old.notices, **new.notices}.items())[-MOST_KNOWN:])
     end = new.list_end or old.list_end
     measured = {line: _remembered(old.learned.get(line, found), found) for line, found in new.learned.items()}
-    return msgspec.structs.replace(new, notices=known, learned={**old.learned, **measured}, list_end=end)
+    return msgspec.structs.replace(
+        new, notices=known, learned={**old.learned, **measured}, list_end=end, pins=new.pins or old.pins
+    )
 
 
 def beside(old: InForce, new: InForce) -> list[Weakening]:
@@ -97,6 +105,7 @@ def beside(old: InForce, new: InForce) -> list[Weakening]:
             if (now := new.learned.get(line)) is not None
             for what in _far(was, now)
         ),
+        *([Weakening("hardware", "board.pins: it is another table")] if _are_others(old.pins, new.pins) else []),
     ]
 
 
@@ -172,6 +181,20 @@ def _stat(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_ctime_ns, found.st_size
+
+
+def _are_others(old: str, new: str) -> bool:
+    return "" not in (old, new) and old != new
+
+
+def _pins(config: Config) -> str:
+    """Which wire is which line's hook: with another table a line is never seen to be off-hook."""
+    with contextlib.suppress(OSError):
+        path = Path(config.board.pins)
+        if config.board.kind == "hardware" and path.is_file():
+            with path.open("rb") as file:
+                return hashlib.sha256(file.read(MOST_BYTES)).hexdigest()
+    return ""
 
 
 def _digest(path: Path) -> str:
