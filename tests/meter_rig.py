@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from linetap.bench.meter import NONE, Faults, Measures, Meter
 from linetap.bench.wirevolts import VoltsAt
-from linetap.board import PERIOD_MS, Levels
+from linetap.board.interface import PERIOD_MS, Levels
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
 from linetap.board.meter.reader import Reader

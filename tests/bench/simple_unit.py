@@ -21,7 +21,7 @@ import alsaaudio
 import numpy as np
 
 from linetap.bench.jack import JackCable
-from linetap.board import Levels
+from linetap.board.interface import Levels
 from linetap.board.simulated import SimulatedCard
 from linetap.capture.service import PRIORITY
 from linetap.clock import SYSTEM

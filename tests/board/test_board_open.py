@@ -12,9 +12,9 @@ import pytest
 from fake_gpio import FakeGpio
 from test_pins import TABLE
 
-from linetap.board import open_card, open_panel
 from linetap.board.hardware import HardwareCard
 from linetap.board.hardware_panel import HardwarePanel
+from linetap.board.open import open_card, open_panel
 from linetap.board.pins import card_wiring, check_pins, load_pins
 from linetap.board.relays import open_relays
 from linetap.board.simulated import SimulatedCard, SimulatedPanel

@@ -15,11 +15,12 @@ from cmeter_rig import CMeter, program
 from linetap import learned, rooms
 from linetap.bench.meter import Measures, Meter, MeterOnPty
 from linetap.bench.wirevolts import VoltsAt, WireVolts
-from linetap.board import CardBoard, Levels, open_card
+from linetap.board.interface import CardBoard, Levels
 from linetap.board.meter.card import MeteredCard, MeterRelays
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.learning import LearnedLimits
 from linetap.board.meter.reader import Reader
+from linetap.board.open import open_card
 from linetap.board.wires import Wires, wires_path
 from linetap.capture.lights import LineLights
 from linetap.capture.lineaudio import LineAudio

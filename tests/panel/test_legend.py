@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from linetap.board import UNIT_LEDS
+from linetap.board.interface import UNIT_LEDS
 from linetap.checks import CHECKS
 from linetap.panel.legendtext import table
 from linetap.wire.legend import (

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from linetap.board import PERIOD_MS, Levels
 from linetap.board.gpio import Gpio, begin, claim, releasing, told
+from linetap.board.interface import PERIOD_MS, Levels
 from linetap.board.pins import CardWiring
 from linetap.clock import NS_PER_MS, Clock
 from linetap.records import MeterState

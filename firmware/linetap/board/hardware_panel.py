@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Mapping
 from functools import partial
 
-from linetap.board import FULL_PERCENT, UNIT_LEDS
 from linetap.board.gpio import Gpio, Pwm, begin, claim, releasing, told
+from linetap.board.interface import FULL_PERCENT, UNIT_LEDS
 from linetap.board.pins import PinTable
 from linetap.errors import DeviceFault
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap import rooms
-from linetap.board import PERIOD_MS, Levels
 from linetap.board.frontend import RING_OVER_MS, RING_SEEN_MS
+from linetap.board.interface import PERIOD_MS, Levels
 from linetap.board.simulated_panel import SimulatedPanel, brightness_shown, leds_shown, press_button
 from linetap.board.wires import Wires, wires_path
 from linetap.clock import NS_PER_MS

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from linetap import rooms
-from linetap.board import FULL_PERCENT, UNIT_LEDS
+from linetap.board.interface import FULL_PERCENT, UNIT_LEDS
 
 _BUTTON = len(UNIT_LEDS)
 _DARKER = _BUTTON + 1  # by so many percent than full

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from linetap.board import PERIOD_MS, Levels
 from linetap.board.frontend import HOOK_OFF_AFTER_MS, HOOK_OFF_BELOW_V, HOOK_ON_ABOVE_V
+from linetap.board.interface import PERIOD_MS, Levels
 from linetap.board.simulated import SimulatedCard, lasted_ms
 from linetap.clock import NS_PER_MS
 from linetap.ring import NO_VOLTS, Bits

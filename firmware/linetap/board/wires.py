@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap import rooms
-from linetap.board import PERIOD_MS, Levels
+from linetap.board.interface import PERIOD_MS, Levels
 from linetap.errors import DeviceFault
 from linetap.ring import I16, MAX_LINES, Bits
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap.board import CardBoard
+from linetap.board.interface import CardBoard
 from linetap.board.meter.card import MeteredCard
 from linetap.board.meter.protocol import LEDS
 from linetap.clock import SYSTEM, Clock

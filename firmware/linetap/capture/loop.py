@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from linetap.board import CardBoard
+from linetap.board.interface import CardBoard
 from linetap.clock import NS_PER_MS, Clock
 from linetap.config.schema import Card
 from linetap.errors import DeviceFault

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from linetap.board import CardBoard
+from linetap.board.interface import CardBoard
 from linetap.config.schema import Card, Line
 from linetap.notices import Notice
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, SLOT_MS

@@ -9,7 +9,7 @@ import os
 from contextlib import ExitStack, closing
 
 from linetap import __version__, rooms
-from linetap.board import open_card
+from linetap.board.open import open_card
 from linetap.clock import SYSTEM
 from linetap.config.schema import Card, Config
 from linetap.errors import BadInput, DeviceFault

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap.board import FULL_PERCENT
+from linetap.board.interface import FULL_PERCENT
 from linetap.config.schema import Panel
 
 

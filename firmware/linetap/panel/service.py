@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from linetap.board import UNIT_LEDS, PanelBoard, open_panel
+from linetap.board.interface import UNIT_LEDS, PanelBoard
+from linetap.board.open import open_panel
 from linetap.checks.watch import GRACE_MS
 from linetap.clock import NS_PER_MS, SYSTEM, Clock
 from linetap.config.schema import Config

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.board import UNIT_LEDS, PanelBoard, panel_of
+from linetap.board.interface import UNIT_LEDS, PanelBoard
+from linetap.board.open import panel_of
 from linetap.clock import NS_PER_MS, SYSTEM, Clock
 from linetap.config.schema import Board, Config
 from linetap.errors import BadInput, LinetapError

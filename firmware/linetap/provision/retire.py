@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from linetap import jsontext
-from linetap.board import panel_of
+from linetap.board.open import panel_of
 from linetap.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
 from linetap.config import load_config
 from linetap.config.schema import Keys

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from linetap.board import PERIOD_MS, CardBoard, Levels
+from linetap.board.interface import PERIOD_MS, CardBoard, Levels
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.learning import LearnedLimits
 from linetap.board.meter.reader import Reader

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap.board import CardBoard
+from linetap.board.interface import CardBoard
 from linetap.board.meter.card import MeteredCard, MeterRelays
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.learning import LearnedLimits

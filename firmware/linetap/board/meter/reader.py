@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from linetap.board import Levels
+from linetap.board.interface import Levels
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.clockmap import ClockMap
 from linetap.board.meter.decide import Decider

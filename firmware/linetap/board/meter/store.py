@@ -8,7 +8,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from linetap.board import PERIOD_MS, Levels
+from linetap.board.interface import PERIOD_MS, Levels
 from linetap.board.meter.decide import Decider
 from linetap.ring import I16
 
