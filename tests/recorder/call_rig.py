@@ -15,7 +15,8 @@ from linetap.config.schema import Config
 from linetap.errors import DeviceFault
 from linetap.learned import Learned
 from linetap.notices import notices_of
-from linetap.recorder.calls.memory import LineMemory, Surroundings
+from linetap.recorder.calls.context import Surroundings
+from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.core import Recorder
 from linetap.recorder.ports import CallNote, Stretches
 from linetap.recorder.replay.card import ReplayCard

@@ -13,7 +13,8 @@ from call_rig import START_NS, Kept, Story
 from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
 from linetap.evidence import sealed
-from linetap.recorder.calls.memory import LineMemory, Names, Surroundings
+from linetap.recorder.calls.context import Names, Surroundings
+from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.core import Recorder
 from linetap.records import CallRecord, ClockRecord
 from linetap.ring import Batch

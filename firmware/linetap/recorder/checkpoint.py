@@ -18,7 +18,8 @@ import msgspec
 from linetap import rooms
 from linetap.durable.smallfile import SmallFile
 from linetap.recorder import forsuccessor
-from linetap.recorder.calls.memory import LineMemory, Names
+from linetap.recorder.calls.context import Names
+from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.smdr.join import SmdrMemory
 from linetap.recorder.vault.jobs import Job
 from linetap.recorder.walk.walk import Walk

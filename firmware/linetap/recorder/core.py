@@ -10,9 +10,10 @@ import numpy as np
 
 from linetap.config import profile_of
 from linetap.learned import Learned
+from linetap.recorder.calls.context import Surroundings
 from linetap.recorder.calls.gate import stop_notice
 from linetap.recorder.calls.line import LineCalls
-from linetap.recorder.calls.memory import LineMemory, Surroundings
+from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.signals.ears import Ears
 from linetap.recorder.signals.event import Event
 from linetap.recorder.signals.health.linehealth import LineHealth

@@ -16,7 +16,8 @@ from linetap.errors import LinetapError
 from linetap.evidence import sealed, walk
 from linetap.notices import keep_copies, notices_of
 from linetap.recorder import allocator, cardorder, checkpoint, forsuccessor
-from linetap.recorder.calls.memory import LineMemory, Names, Surroundings
+from linetap.recorder.calls.context import Names, Surroundings
+from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.calls.retention import default_class
 from linetap.recorder.checkpoint import MOST_FAILURES, Failed
 from linetap.recorder.core import Recorder

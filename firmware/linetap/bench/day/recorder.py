@@ -18,7 +18,8 @@ from linetap.bench.voices import Voices
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Card, Config, Keys, Line, Recording
 from linetap.notices import Notice
-from linetap.recorder.calls.memory import LineMemory, Surroundings
+from linetap.recorder.calls.context import Surroundings
+from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.command import slots_at_once

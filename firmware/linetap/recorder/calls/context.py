@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line as the actions of the call table see it: what it remembers, what surrounds it, and their common words."""
+"""One line as the actions of the call table see it: what it remembers, what all lines share, and their common words."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from linetap.clock import rfc3339
 from linetap.config.profile import Profile
-from linetap.config.schema import Line
+from linetap.config.schema import Config, Line
+from linetap.learned import Learned
+from linetap.notices import Notice
 from linetap.recorder.calls.call import Anchor, Call, State, new_call_id
 from linetap.recorder.calls.evidence.decision import Evidence
 from linetap.recorder.calls.evidence.look import first_look
-from linetap.recorder.calls.memory import LineMemory, Surroundings
-from linetap.records import CallEvent, EventKind
+from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.ports import AudioSource, CapturePort, VaultPort
+from linetap.records import CallEvent, CallRecord, ClockRecord, EventKind
 from linetap.ring import NS_PER_FRAME, RATE_HZ, Batch
 
 FRAMES_PER_MS = RATE_HZ // 1000
@@ -25,6 +32,31 @@ NO_FRAMES: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 def open_frames(batch: Batch, index: int) -> npt.NDArray[np.int64]:
     """The frames of a batch, one a millisecond, at which a line's hook bit says that the loop is open."""
     return batch.frame + np.flatnonzero(~batch.hook[index]) * FRAMES_PER_MS
+
+
+class Names(msgspec.Struct, frozen=True):
+    """What keeps a call's name from being given twice: the newest time that a call of this vault was named after, as it
+    was at the first start of this boot, and four hexadecimal digits of the boot's own name."""
+
+    newest_ns: int = -1
+    boot: str = ""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all lines share."""
+
+    config: Config
+    notices: dict[str, Notice]
+    audio: AudioSource
+    capture: CapturePort
+    vault: VaultPort
+    clock_record: Callable[[int], ClockRecord]  # of a line
+    learned: dict[int, Learned] = field(default_factory=dict)  # by line
+    names: Names = field(default_factory=Names)
+    lines: list[LineContext] = field(default_factory=list)  # of all cards: two of them may be one internal call
+    connected: dict[int, int] = field(default_factory=dict)  # by line: when the PBX said that its call was answered
+    ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # who wants to hear of each call's end
 
 
 class LineContext:

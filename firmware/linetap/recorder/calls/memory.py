@@ -1,27 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line remembers, and what all lines share."""
+"""What a line remembers from one batch to the next."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 import msgspec
 
-from linetap.config.schema import Config
-from linetap.learned import Learned
-from linetap.notices import Notice
 from linetap.recorder.calls.call import Call, Key, State
 from linetap.recorder.calls.evidence.decision import Evidence
-from linetap.recorder.ports import AudioSource, CapturePort, VaultPort
 from linetap.recorder.signals.dtmf.signature import Signature
 from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.recorder.signals.notice.played import PlayedNotice
-from linetap.records import CallRecord, ClockRecord
-
-if TYPE_CHECKING:
-    from linetap.recorder.calls.context import LineContext
 
 
 class LineMemory(msgspec.Struct):
@@ -57,28 +45,3 @@ class LineMemory(msgspec.Struct):
             unheard_calls=self.unheard_calls, deaf_calls=self.deaf_calls,
             deaf_first_ns=self.deaf_first_ns, deaf_since_ns=self.deaf_since_ns, named_ns=self.named_ns,
         )  # fmt: skip
-
-
-class Names(msgspec.Struct, frozen=True):
-    """What keeps a call's name from being given twice: the newest time that a call of this vault was named after, as it
-    was at the first start of this boot, and four hexadecimal digits of the boot's own name."""
-
-    newest_ns: int = -1
-    boot: str = ""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all lines share."""
-
-    config: Config
-    notices: dict[str, Notice]
-    audio: AudioSource
-    capture: CapturePort
-    vault: VaultPort
-    clock_record: Callable[[int], ClockRecord]  # of a line
-    learned: dict[int, Learned] = field(default_factory=dict)  # by line
-    names: Names = field(default_factory=Names)
-    lines: list[LineContext] = field(default_factory=list)  # of all cards: two of them may be one internal call
-    connected: dict[int, int] = field(default_factory=dict)  # by line: when the PBX said that its call was answered
-    ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # who wants to hear of each call's end

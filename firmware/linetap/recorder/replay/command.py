@@ -18,7 +18,7 @@ from linetap.clock import SYSTEM, parse_rfc3339
 from linetap.config import Config, load_config, profile_of
 from linetap.errors import BadInput
 from linetap.notices import notices_of
-from linetap.recorder.calls.memory import Surroundings
+from linetap.recorder.calls.context import Surroundings
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard, read_wav
 from linetap.recorder.replay.events import read_events
