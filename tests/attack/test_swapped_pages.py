@@ -23,11 +23,11 @@ from swapped_rig import closed, forged, trusted
 
 from linetap.clock import NS_PER_S, ManualClock
 from linetap.desk import unwrap
-from linetap.desk.copy.store import closing_path
 from linetap.desk.ingest import tables
 from linetap.desk.serve.tables import holds, requests
 from linetap.errors import LinetapError
 from linetap.evidence import keys, sealed
+from linetap.evidence.closing import closing_path
 from release_rig import KIM, OTHER_CALL, Desk
 from sealing_rig import CALL_ID, UNIT
 

@@ -13,10 +13,12 @@ import pytest
 from bundle_rig import unpacked
 from linetap.cli import main
 from linetap.desk import callproof
-from linetap.desk.copy.store import Tree, closing_path, witnessed_path
+from linetap.desk.copy.tree import Tree
 from linetap.desk.custody import tar
 from linetap.desk.serve.release import package
 from linetap.evidence import checkpoint, closing, sealed, tlogproof
+from linetap.evidence.closing import closing_path
+from linetap.evidence.tlogproof import witnessed_path
 from sealing_rig import UNIT
 from witnessed_rig import Site, site
 

@@ -16,13 +16,12 @@ from linetap.broker.connection import Arrived
 from linetap.broker.message import Message
 from linetap.clock import ManualClock, rfc3339
 from linetap.desk.copy.service import Copying, begin
-from linetap.desk.copy.store import closing_path
 from linetap.desk.ingest import database, tables
 from linetap.desk.ingest.settings import CopyConfig
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.ingest.store import Store
 from linetap.evidence import fetch, sealed, sshsig
-from linetap.evidence.closing import Closing
+from linetap.evidence.closing import Closing, closing_path
 from linetap.evidence.command import Answer
 from linetap.evidence.fetch import Close, Copied, Window
 from linetap.recorder.vault.log import UnitLog

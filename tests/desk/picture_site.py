@@ -22,7 +22,6 @@ from watch_rig import ALERT, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
 from linetap.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
-from linetap.desk.copy.store import closing_path
 from linetap.desk.ingest.clear import clear
 from linetap.desk.serve.access.log import AccessTable
 from linetap.desk.serve.database import writing
@@ -31,7 +30,7 @@ from linetap.desk.serve.people import accounts, command
 from linetap.desk.serve.route import Subject
 from linetap.desk.serve.tables import people, sessions
 from linetap.evidence import closing, merkle, sealed, sshsig, unitlog
-from linetap.evidence.closing import Closing
+from linetap.evidence.closing import Closing, closing_path
 
 MONTH_NS = parse_rfc3339("2026-10-06T00:30:00Z")
 PLACES = f"""["본관"]

@@ -16,12 +16,12 @@ from sqlalchemy import insert, select
 
 import sealing_rig
 from linetap.clock import SYSTEM, Clock, parse_rfc3339, rfc3339
-from linetap.desk.copy.store import closing_path
 from linetap.desk.ingest import database, tables
 from linetap.desk.serve import secure
 from linetap.desk.serve.people import sessions
 from linetap.desk.serve.tables import access
 from linetap.evidence import closing, keys, sealed
+from linetap.evidence.closing import closing_path
 from release_rig import KIM, NOW, PARK, Desk
 from sealing_rig import CALL_ID, UNIT
 

@@ -15,10 +15,10 @@ import pytest
 
 from linetap.cli import main
 from linetap.clock import ManualClock
-from linetap.desk.copy.store import witnessed_path
 from linetap.desk.witnessing import carry as carrying
 from linetap.desk.witnessing.follow import AGAIN_S, EVERY_S
 from linetap.evidence import keys
+from linetap.evidence.tlogproof import witnessed_path
 from sealing_rig import UNIT
 from witness_rig import write_key
 from witnessed_rig import Site, site

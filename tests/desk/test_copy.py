@@ -14,9 +14,9 @@ from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
 from linetap.bench.slowline import SlowLine
-from linetap.desk.copy.store import closing_path
 from linetap.desk.ingest import tables
 from linetap.evidence import sealed
+from linetap.evidence.closing import closing_path
 from linetap.evidence.leaflog import LEAVES
 from linetap.records import CallRecord
 

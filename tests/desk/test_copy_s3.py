@@ -19,7 +19,7 @@ from copy_rig import UNIT, Units, contents
 from broker import HOST, free_port, until
 from ingest_rig import rows
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.desk.copy.store import open_store
+from linetap.desk.copy.open import open_store
 from linetap.desk.ingest import tables
 from linetap.errors import BadInput
 from linetap.evidence import closing, sealed

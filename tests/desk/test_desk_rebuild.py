@@ -23,7 +23,7 @@ from ingest_rig import START_NS, UNIT, Ingesting, rows
 from kept_rig import Kept
 from linetap import cli
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk.copy.store import Tree
+from linetap.desk.copy.tree import Tree
 from linetap.desk.ingest import database, months, tables
 from linetap.desk.ingest.service import alone
 from linetap.desk.ingest.store import Store

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linetap.desk import amended, callfolder, deskfolder, foreign
-from linetap.desk.copy.store import closing_path
 from linetap.desk.verdict import Problem
 from linetap.desk.witnessing import options, prove
 from linetap.desk.witnessing.judge import NO_RULES, NOBODY, NOT_WITNESSED, Rules, Seen
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing, inclusion, leaflog, sealed, tlogproof, unitlog
-from linetap.evidence.closing import Closing, NotClosed
+from linetap.evidence.closing import Closing, NotClosed, closing_path
 from linetap.evidence.inclusion import Inclusion
 from linetap.evidence.leaflog import LEAVES, TREE, FileNodes
 from linetap.evidence.merkle import Tree

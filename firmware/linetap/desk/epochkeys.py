@@ -16,8 +16,6 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
-import msgspec
-
 from linetap import signedfile
 from linetap.clock import Clock, rfc3339
 from linetap.desk import canary, epochlist, epochmerge
@@ -136,22 +134,7 @@ def _list(args: argparse.Namespace, old: KeyList | None, fresh: list[list[EpochK
             more.append(Overflow(int(each[0].name.partition("-")[2]), calls))
         else:
             days.append(Epoch(each[0].name, calls, together([index.recipient for index in indexes if index])))
-    return listed(args, old, days, more, created)
-
-
-def listed(
-    args: argparse.Namespace, old: KeyList | None, days: list[Epoch], more: list[Overflow], created: str
-) -> KeyList:
-    """A first list of these, or the next version of `old` with them behind its own."""
-    custodians: list[str] = args.custodian
-    if args.custodians_needed > 1:
-        custodians = [str(members.of(custodians, args.custodians_needed))]
-    if old is None:
-        return KeyList(version=1, made_at=created, zone=args.zone, epochs=days, overflow=more, custodians=custodians)
-    return msgspec.structs.replace(
-        old, version=old.version + 1, made_at=created, epochs=[*old.epochs, *days], overflow=[*old.overflow, *more],
-        custodians=custodians or old.custodians,
-    )  # fmt: skip
+    return epochlist.next_version(args, old, days, more, created)
 
 
 def _hand_over(args: argparse.Namespace, fresh: list[list[EpochKeys]], zone: str, created: str) -> None:

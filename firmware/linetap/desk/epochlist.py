@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
+import msgspec
+
 from linetap.errors import BadInput
-from linetap.evidence import keylist
-from linetap.evidence.keylist import KeyList
+from linetap.evidence import keylist, members
+from linetap.evidence.keylist import Epoch, KeyList, Overflow
 
 
 def load(path: Path) -> KeyList:
@@ -18,3 +21,18 @@ def load(path: Path) -> KeyList:
         raise BadInput(f"{path}: {error.strerror}; a key list would be right") from None
     except keylist.KeyListFault as fault:
         raise BadInput(f"{path}: {fault}") from None
+
+
+def next_version(
+    args: argparse.Namespace, old: KeyList | None, days: list[Epoch], more: list[Overflow], created: str
+) -> KeyList:
+    """A first list of these, or the next version of `old` with them behind its own."""
+    custodians: list[str] = args.custodian
+    if args.custodians_needed > 1:
+        custodians = [str(members.of(custodians, args.custodians_needed))]
+    if old is None:
+        return KeyList(version=1, made_at=created, zone=args.zone, epochs=days, overflow=more, custodians=custodians)
+    return msgspec.structs.replace(
+        old, version=old.version + 1, made_at=created, epochs=[*old.epochs, *days], overflow=[*old.overflow, *more],
+        custodians=custodians or old.custodians,
+    )  # fmt: skip

@@ -16,8 +16,6 @@ from linetap.evidence.keylist import Epoch, KeyList, Overflow
 
 def merged(args: argparse.Namespace, old: KeyList | None, created: str) -> KeyList:
     """The list, the first officer's key first. BadInput where their days or overflow epochs are not the same."""
-    from linetap.desk.epochkeys import listed
-
     paths: list[Path] = args.merge
     if args.days is not None or args.first is not None or args.overflow is not None or args.officers != 1:
         raise BadInput("--merge: the days and officers are those of the lists; --needed K alone would be right")
@@ -41,7 +39,7 @@ def merged(args: argparse.Namespace, old: KeyList | None, created: str) -> KeyLi
     ]
     for name in _names(lists[0]):
         canary.require_new(args.output, name)
-    return listed(args, old, days, more, created)
+    return epochlist.next_version(args, old, days, more, created)
 
 
 def take_canaries(paths: list[Path], output: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import PurePosixPath
 from typing import Annotated
 
 import msgspec
@@ -95,6 +96,11 @@ def check(
 def name(call_id: str, number: int) -> str:
     """Of the file in FOLDER."""
     return f"{call_id}.{number:03d}.json"
+
+
+def amendment_path(call_id: str, number: int) -> PurePosixPath:
+    """Where an amendment lies in a vault, and below its unit in a store: amended/<call_id>.001.json."""
+    return PurePosixPath(FOLDER) / name(call_id, number)
 
 
 def digest(data: bytes) -> str:

@@ -7,11 +7,13 @@ calls. Nothing in it counts by itself: `check` holds it against record and signe
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import msgspec
 
 from linetap import jsontext
 from linetap.errors import Refusal
-from linetap.evidence import inclusion, leaflog, sshsig, unitlog
+from linetap.evidence import inclusion, leaflog, sealed, sshsig, unitlog
 from linetap.evidence.signers import Signer
 from linetap.evidence.unitlog import Head, Leaf
 
@@ -28,6 +30,11 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     path: str
     head: str
     sig: str
+
+
+def closing_path(call_id: str) -> PurePosixPath:
+    """Where the closing of a call lies below its unit: closing/2026/11/24/<call_id>.json."""
+    return PurePosixPath(FOLDER) / f"{sealed.call_path(call_id)}{SUFFIX}"
 
 
 class NotClosed(Refusal):

@@ -19,8 +19,9 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
-from linetap.evidence import checkpoint, merkle, note
+from linetap.evidence import checkpoint, merkle, note, sealed
 from linetap.evidence.note import BadNote, Note
 
 SUFFIX = ".tlog-proof"
@@ -28,6 +29,11 @@ FOLDER = "witnessed"  # CALL_ID.tlog-proof in it: in a package, and by days in a
 LIMIT_BYTES = note.LIMIT_BYTES
 _FIRST = "c2sp.org/tlog-proof@v1"
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,17})")
+
+
+def witnessed_path(call_id: str) -> PurePosixPath:
+    """Where the proof that witnesses saw a call lies below its unit: witnessed/2026/11/24/<call_id>.tlog-proof."""
+    return PurePosixPath(FOLDER) / f"{sealed.call_path(call_id)}{SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)

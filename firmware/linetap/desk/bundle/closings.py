@@ -10,12 +10,12 @@ from linetap.desk import callfolder
 from linetap.desk.bundle import layout
 from linetap.desk.bundle.beside import NotBundled, small
 from linetap.desk.bundle.container import Source
-from linetap.desk.copy.store import closing_path
 from linetap.desk.verdict import Verdict
 from linetap.desk.witnessing import prove
 from linetap.desk.witnessing.judge import Rules
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing, sealed
+from linetap.evidence.closing import closing_path
 from linetap.evidence.signers import Signer
 from linetap.evidence.tlogproof import Proof
 

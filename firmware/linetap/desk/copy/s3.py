@@ -19,9 +19,10 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl
 
 from linetap.clock import NS_PER_S
-from linetap.desk.copy.store import Stored, closing_path
+from linetap.desk.copy.store import Stored
 from linetap.errors import BadInput
 from linetap.evidence import amendment, closing, fetch, sealed, sshsig
+from linetap.evidence.closing import closing_path
 
 EXAMPLE = "s3://bucket/prefix?endpoint=https://s3.example would be right"
 _OPTIONS = {"endpoint", "region"}

@@ -25,7 +25,8 @@ from linetap.desk.copy.asking import Asking
 from linetap.desk.copy.closings import Closings
 from linetap.desk.copy.hours import Hours
 from linetap.desk.copy.incoming import Call, Incoming
-from linetap.desk.copy.store import Store, open_store
+from linetap.desk.copy.open import open_store
+from linetap.desk.copy.store import Store
 from linetap.desk.copy.worker import Done, Job, Kept, Worker
 from linetap.desk.ingest import heads
 from linetap.desk.ingest.confirm import ANSWER_LIMIT_BYTES

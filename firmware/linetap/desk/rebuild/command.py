@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap.clock import Clock
-from linetap.desk.copy.store import open_store
+from linetap.desk.copy.open import open_store
 from linetap.desk.ingest import clear, database
 from linetap.desk.ingest import settings as desksettings
 from linetap.desk.ingest.months import Months

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from linetap.desk import cosigned, foreign
-from linetap.desk.copy.store import witnessed_path
 from linetap.desk.witnessing import prove
 from linetap.desk.witnessing.judge import Rules
 from linetap.durable import files
@@ -17,6 +16,7 @@ from linetap.errors import BadInput
 from linetap.evidence import leaflog, sealed
 from linetap.evidence.leaflog import LEAVES
 from linetap.evidence.signers import Signer
+from linetap.evidence.tlogproof import witnessed_path
 from linetap.evidence.unitlog import HEAD, Leaf
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from linetap.clock import parse_rfc3339
 from linetap.desk import callfolder, cosigned
-from linetap.desk.copy.store import witnessed_path
 from linetap.desk.verdict import Problem
 from linetap.desk.witnessing import heads as store
 from linetap.desk.witnessing import judge
@@ -22,7 +21,7 @@ from linetap.evidence.merkle import Tree
 from linetap.evidence.note import BadNote, Note
 from linetap.evidence.quorum import Policy
 from linetap.evidence.signers import Signer
-from linetap.evidence.tlogproof import Proof
+from linetap.evidence.tlogproof import Proof, witnessed_path
 from linetap.evidence.unitlog import HEAD
 from linetap.records import CallRecord
 

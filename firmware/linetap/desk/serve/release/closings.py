@@ -13,10 +13,10 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from linetap.desk import callfolder
-from linetap.desk.copy.store import closing_path
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import closing
+from linetap.evidence.closing import closing_path
 
 State = Literal["there", "missing", "damaged"]
 

@@ -20,7 +20,6 @@ from typing import Any
 from starlette.responses import StreamingResponse
 
 from linetap.desk import amended, callfolder
-from linetap.desk.copy.store import witnessed_path
 from linetap.desk.serve.calls import recordfile
 from linetap.desk.serve.release import closings, partials, wrappings
 from linetap.desk.serve.release.chain import Chain, Partial
@@ -31,6 +30,7 @@ from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import amendment, closing, sealed, sshsig, tlogproof
 from linetap.evidence.roles import Roles
+from linetap.evidence.tlogproof import witnessed_path
 from linetap.handover import read_small
 
 _PIECE_BYTES = 1 << 16
