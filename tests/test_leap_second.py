@@ -22,7 +22,7 @@ from linetap.desk import localmoment
 from linetap.desk.ingest import database, tables
 from linetap.desk.ingest.judge import Report
 from linetap.desk.ingest.store import Store
-from linetap.desk.verify import verify_call
+from linetap.desk.verifycall import verify_call
 from linetap.errors import LinetapError
 from linetap.evidence import amendment, hold, keylist, keys, sealed, signers, sshsig, unitlog
 from linetap.evidence.sshsig import unarmored

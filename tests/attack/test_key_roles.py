@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from linetap import cli
-from linetap.desk import callfolder, verify
+from linetap.desk import callfolder, verifycall
 from linetap.enrolment import request
 from linetap.enrolment.fault import PkiFault
 from linetap.evidence import keys, signers, unitnames
@@ -116,7 +116,7 @@ def test_records_of_a_unit_with_a_reserved_name_are_not_trusted(tmp_path: Path) 
     made.unit = "witness"
     folder.seal(made, rig.sign)
     rig.signers_file.write_text(rig.signers_file.read_text().replace(UNIT, "witness"))
-    verdict = verify.verify_call(folder.path, callfolder.load_signers(rig.signers_file))
+    verdict = verifycall.verify_call(folder.path, callfolder.load_signers(rig.signers_file))
     assert [problem.code for problem in verdict.problems] == ["unit_reserved"]
     assert not verdict.trusted
 

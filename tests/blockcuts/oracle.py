@@ -25,7 +25,7 @@ from life import Cut, Lived
 from tap import Truth
 
 from agereader import opened
-from linetap.desk import callfolder, verify
+from linetap.desk import callfolder, verifycall
 from linetap.evidence import keys, sealed
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.ring import RATE_HZ
@@ -89,7 +89,7 @@ class Oracle:
             except FileNotFoundError:
                 judged.fault("orphan", f"{path.name}: {sorted(p.name for p in path.iterdir())}")
                 continue
-            verdict = verify.verify_call(path, self._signers)
+            verdict = verifycall.verify_call(path, self._signers)
             if not verdict.good:
                 judged.fault("orphan", f"{path.name}: {list(verdict.lines())}")
         return records

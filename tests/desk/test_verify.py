@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.desk import callfolder, verify
+from linetap.desk import callfolder, verify, verifycall
 from linetap.errors import BadInput
 from linetap.evidence import age, keys, sealed, sshsig
 from linetap.recorder.vault.folder import seal_without_audio
@@ -26,7 +26,7 @@ def rig(tmp_path: Path) -> Rig:
 
 
 def codes(rig: Rig, path: Path) -> list[str]:
-    return [p.code for p in verify.verify_call(path, callfolder.load_signers(rig.signers_file)).problems]
+    return [p.code for p in verifycall.verify_call(path, callfolder.load_signers(rig.signers_file)).problems]
 
 
 def run(*arguments: object) -> int:
@@ -76,12 +76,12 @@ def test_every_byte_of_every_file_matters(rig: Rig) -> None:
         good = file.read_bytes()
         for at in range(len(good)):
             file.write_bytes(good[:at] + bytes([good[at] ^ 1 << at % 8]) + good[at + 1 :])
-            assert verify.verify_call(path, signers).problems, f"byte {at} of {file.name}"
+            assert verifycall.verify_call(path, signers).problems, f"byte {at} of {file.name}"
         for changed in (good[:-1], good + b"\n", b""):
             file.write_bytes(changed)
-            assert verify.verify_call(path, signers).problems, f"length of {file.name}"
+            assert verifycall.verify_call(path, signers).problems, f"length of {file.name}"
         file.write_bytes(good)
-    assert verify.verify_call(path, signers).good
+    assert verifycall.verify_call(path, signers).good
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from epoch_vault import begin, finish, folder, writer
 from epoch_rig import Authority
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
-from linetap.desk.verify import verify_call, verify_vault
+from linetap.desk.verify import verify_vault
+from linetap.desk.verifycall import verify_call
 from linetap.durable import broken
 from linetap.evidence import amendment, sealed, signers
 from linetap.recorder.vault.outbox import OutboxReader

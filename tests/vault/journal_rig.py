@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from linetap.clock import Clock, ManualClock
-from linetap.desk import callfolder, verify
+from linetap.desk import callfolder, verifycall
 from linetap.errors import DeviceFault
 from linetap.evidence import au, g711, keys, sealed, sshsig
 from linetap.recorder.ports import AudioSource, CallNote
@@ -93,7 +93,7 @@ class Recorder:
 
     def record(self, call_id: str = CALL_ID) -> CallRecord:
         """As sealed; nothing is wrong with it."""
-        verdict = verify.verify_call(self.folder(call_id), callfolder.load_signers(self.unit.signers))
+        verdict = verifycall.verify_call(self.folder(call_id), callfolder.load_signers(self.unit.signers))
         assert verdict.good, list(verdict.lines())
         assert verdict.record is not None
         return verdict.record

@@ -23,7 +23,7 @@ from powercut import Deed, Disk, build_shim, deeds, watched
 
 from agereader import opened
 from linetap.clock import NS_PER_S, ManualClock
-from linetap.desk import callfolder, checkedcall, opening, verify
+from linetap.desk import callfolder, checkedcall, opening, verifycall
 from linetap.desk.callproof import Basis
 from linetap.evidence import au, g711, keys, sealed
 from linetap.recorder.vault.outbox import OutboxReader
@@ -206,7 +206,7 @@ def _check(world: World, folder: Path, mark: Mark) -> None:
     world.tally.counts["cuts"] += 1
     records = {}
     for path in callfolder.calls(vault) if vault.exists() else []:
-        verdict = verify.verify_call(path, callfolder.load_signers(world.signers))
+        verdict = verifycall.verify_call(path, callfolder.load_signers(world.signers))
         assert verdict.good, list(verdict.lines())
         assert verdict.record is not None
         records[path.name] = verdict.record

@@ -8,11 +8,8 @@ beside the call in a package (calls/ID, closing/ID.json), in the desk's store, o
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from linetap.desk import amended, callfolder, deskfolder, foreign
 from linetap.desk.verdict import Problem
@@ -30,9 +27,6 @@ from linetap.evidence.signers import Signer
 from linetap.evidence.tlogproof import Proof
 from linetap.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Leaf
 from linetap.records import CallRecord
-
-if TYPE_CHECKING:
-    from linetap.desk.checkedcall import CheckedCall
 
 SIGNERS = "allowed_signers"  # in the desk's folder
 
@@ -88,21 +82,6 @@ def load_signers(path: Path | None, desk: deskfolder.Desk | None) -> list[Signer
             text = f"--signers: roles are in force: the published allowed_signers would be right, or as {path}"
             raise NotReleased("signers_needed", text)
     return None if path is None else callfolder.load_signers(path)
-
-
-def warn(doubts: Iterable[str]) -> None:
-    for doubt in doubts:
-        sys.stderr.write(f"warning: {doubt}\n")
-
-
-def tell(call: CheckedCall) -> None:
-    """Of a call that has passed: what could not be checked, and what its unit has said of its times since."""
-    warn(call.doubts)
-    if call.unamended:
-        sys.stderr.write(f"warning: not counted: amended/{call.unamended}\n")
-    if (later := call.amended) is not None:
-        said = f"it ended {later.ended_at} at the latest, and is kept until {later.until}"
-        sys.stderr.write(f"{call.record.call_id}: amended by its unit: {said}\n")
 
 
 def find(call_dir: Path, unit: str, given: Basis) -> Closing | None:

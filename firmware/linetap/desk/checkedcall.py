@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import msgspec
 from linetap.desk import amended, callfolder, callproof, stockage
 from linetap.desk.callproof import Basis
 from linetap.desk.release.wrapped import require_wrapped
-from linetap.desk.verify import verify_call
+from linetap.desk.verifycall import verify_call
 from linetap.desk.witnessing import judge
 from linetap.desk.witnessing.judge import NO_POLICY, NOBODY
 from linetap.errors import BadInput, Refusal
@@ -95,6 +96,17 @@ def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCa
     key = SealedKey(key_age, record.inner_sha256 or "", OfCall(record.unit, record.call_id), _CHECKED)
     later, unamended = amended.checked(call_dir, record.unit, sha256, basis.signers)
     return CheckedCall(call_dir, record, sha256, key, head, tuple(doubts), witnessed, later, unamended)
+
+
+def warn(call: CheckedCall) -> None:
+    """Of a call that has passed: what could not be checked, and what its unit has said of its times since."""
+    for doubt in call.doubts:
+        sys.stderr.write(f"warning: {doubt}\n")
+    if call.unamended:
+        sys.stderr.write(f"warning: not counted: amended/{call.unamended}\n")
+    if (later := call.amended) is not None:
+        said = f"it ended {later.ended_at} at the latest, and is kept until {later.until}"
+        sys.stderr.write(f"{call.record.call_id}: amended by its unit: {said}\n")
 
 
 def outer_layer(key: SealedKey, identities: list[Path]) -> bytes:

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         turn.take(args.identity)
         data = callfolder.read(args.hold_dir / name, hold.LIMIT_BYTES)
         place.write_text(sshsig.sign(data, signer, hold.CHECK_NAMESPACE), encoding="ascii")
-    callproof.tell(call)
+    checkedcall.warn(call)
     sys.stdout.write(f"{place}: {args.hold_dir / 'key.age'} opens, and holds the key of {call.record.call_id}\n")
     return 0
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from linetap.clock import Clock
-from linetap.desk import callproof, deskfolder, stockage
+from linetap.desk import callproof, checkedcall, deskfolder, stockage
 from linetap.desk.access_entry import Entry
 from linetap.desk.opening import Wanted, json_path, open_call, require
 from linetap.desk.witnessing import options
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         call = require(desk, step, wanted)
         step.granted()
         opened = open_call(call, args.identity, args.inner, args.output, wanted.recipient)
-    callproof.tell(call)
+    checkedcall.warn(call)
     sys.stderr.write(f"{call.record.call_id}: {call.witnessed}\n")
     if opened.unreleased:
         sys.stderr.write(_WARNING)

@@ -55,7 +55,7 @@ def write(
         call = checkedcall.check(args.call_dir, callproof.basis(args, desk, roles), with_audio=False)
         files.name_key(step, call, call.key)
         folder = _write(args, call, to, name, document, step)
-    callproof.tell(call)
+    checkedcall.warn(call)
     return folder, call
 
 

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
         step.granted()
         inner = turn.take(args.identity)
         privatefile.write(args.output, age.encrypt(inner, [recipient]) if recipient and not turn.left else inner)
-    callproof.tell(call)
+    checkedcall.warn(call)
     sys.stderr.write(f"{call.record.call_id}: {call.witnessed}\n")
     if turn.left:
         partial.say(args.output, turn.left, "officer")

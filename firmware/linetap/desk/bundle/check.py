@@ -20,7 +20,7 @@ from linetap.desk.bundle.container import BadBundle, Member, Source
 from linetap.desk.bundle.facts import Facts, Signed
 from linetap.desk.tsa import TOKEN_SUFFIX
 from linetap.desk.verdict import Problem, Verdict
-from linetap.desk.verify import verify_call
+from linetap.desk.verifycall import verify_call
 from linetap.desk.wav import header
 from linetap.desk.witnessing import judge, prove
 from linetap.desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules

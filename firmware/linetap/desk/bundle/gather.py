@@ -14,7 +14,7 @@ from linetap.desk.bundle.finish import CA_LIMIT_BYTES
 from linetap.desk.cosigned import WITNESS_SUFFIX
 from linetap.desk.tsa import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
 from linetap.desk.verdict import Verdict
-from linetap.desk.verify import verify_call
+from linetap.desk.verifycall import verify_call
 from linetap.desk.verifylog import LogCheck
 from linetap.desk.witnessing import prove
 from linetap.desk.witnessing.judge import Rules
