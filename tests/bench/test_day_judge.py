@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from linetap.bench.callkeys import Call
 from linetap.bench.day.confusion import Table
 from linetap.bench.day.judge import FAULTS, judge, records_of
 from linetap.bench.day.truth import DayCall, Truth
-from linetap.bench.scriptkeys import Call
 from linetap.clock import NS_PER_MS, rfc3339
 from linetap.records import CallRecord, Mark, NoticeRecord
 

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from anchors.programs import multimon_dtmf
+from linetap.bench.callkeys import Call
 from linetap.bench.day import calls, recorder
 from linetap.bench.day.command import Bench
 from linetap.bench.day.confusion import Table
 from linetap.bench.day.draw import Draw
 from linetap.bench.day.mix import MIX, kinds_like
 from linetap.bench.day.truth import DayCall
+from linetap.bench.linetimeline import LineTimeline
 from linetap.bench.script import check_call
-from linetap.bench.scriptkeys import Call
-from linetap.bench.timeline import LineTimeline, Timeline
+from linetap.bench.timeline import Timeline
 from linetap.bench.timing import times_of
 from linetap.bench.voices import Voices
 from linetap.config.schema import Recording

@@ -20,8 +20,9 @@ from pathlib import Path
 import msgspec
 
 from linetap import rooms
+from linetap.bench.callkeys import Call, Keys
 from linetap.bench.day.recorder import rendered
-from linetap.bench.scriptkeys import Call, Keys, Script
+from linetap.bench.scriptkeys import Script
 from linetap.bench.timing import times_of
 from linetap.bench.voices import Voices
 from linetap.clock import NS_PER_S, SYSTEM

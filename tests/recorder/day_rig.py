@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from linetap.bench.callkeys import Call
 from linetap.bench.callsounds import CallSound
 from linetap.bench.day import recorder
-from linetap.bench.scriptkeys import Call, Script
+from linetap.bench.scriptkeys import Script
 from linetap.bench.timing import times_of
 from linetap.bench.voices import Voices, default_folder
 from linetap.clock import NS_PER_MS, parse_rfc3339

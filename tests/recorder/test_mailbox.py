@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from day_rig import FAR, Told, follow, notices_in, ring, sound
 
+from linetap.bench.callkeys import Keys
 from linetap.bench.callsounds import Network
 from linetap.bench.day.recorder import start_of
-from linetap.bench.scriptkeys import Keys
 from linetap.clock import NS_PER_MS, parse_rfc3339
 from linetap.config.schema import Recording
 

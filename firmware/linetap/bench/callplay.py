@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from linetap.bench import exchangetones, fsk, synth, timing
+from linetap.bench.callkeys import Call, Keys
 from linetap.bench.dialogue import add_talk
 from linetap.bench.heard import add_sounds
-from linetap.bench.scriptkeys import Call, Keys
+from linetap.bench.linetimeline import LineTimeline
 from linetap.bench.timing import PER_MS
 from linetap.bench.voices import Language, Voices
 from linetap.evidence import g711
-
-if TYPE_CHECKING:
-    from linetap.bench.timeline import LineTimeline
 
 SEIZED_AFTER_MS = 250  # of the last digit
 RING_TRIP_MS = 60  # the exchange takes so long to see the loop close and stop ringing

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import NamedTuple
 
+from linetap.bench.callkeys import Call
 from linetap.bench.callsounds import Network
 from linetap.bench.heard import through
-from linetap.bench.scriptkeys import Call
 from linetap.bench.synth import Sound, Wave
 from linetap.bench.timing import PER_MS, Times, hushed
 from linetap.bench.voices import MADE_DBM0, Language, Speaker, Voices

@@ -19,7 +19,8 @@ from linetap.bench.feed import Anchor, AudioFeed, LevelFeed
 from linetap.bench.fronts import LEAK, Front, beside, fronts
 from linetap.bench.playedlog import Played, PlayedLog
 from linetap.bench.script import LineSetup, Script
-from linetap.bench.timeline import PER_MS, Timeline
+from linetap.bench.timeline import Timeline
+from linetap.bench.timing import PER_MS
 from linetap.bench.voices import Voices
 from linetap.board.wires import Wires, wires_path
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, Clock

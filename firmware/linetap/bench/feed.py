@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from linetap.bench.timeline import PER_MS, Timeline
+from linetap.bench.timeline import Timeline
+from linetap.bench.timing import PER_MS
 from linetap.board.wires import Wires
 from linetap.clock import NS_PER_MS, NS_PER_S
 from linetap.ring import I16, RATE_HZ

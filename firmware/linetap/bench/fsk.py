@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from linetap.bench.callkeys import CallerId
 from linetap.bench.synth import Wave, peak_of
 from linetap.ring import RATE_HZ
-
-if TYPE_CHECKING:
-    from linetap.bench.scriptkeys import CallerId
 
 MARK_SPACE_HZ = {"bell202": (1200.0, 2200.0), "v23": (1300.0, 2100.0)}
 BAUD = 1200

@@ -6,23 +6,20 @@ from __future__ import annotations
 import hashlib
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from linetap.bench import modem, music, roomnoise
+from linetap.bench.callkeys import Call
 from linetap.bench.callsounds import CallSound, Network
 from linetap.bench.exchangetones import fax_answer, fax_calling
+from linetap.bench.linetimeline import LineTimeline
 from linetap.bench.network import coded, lossy
 from linetap.bench.synth import F64, Noise, Sound, Tones, Wave, pair
 from linetap.bench.timing import PER_MS, Times
 from linetap.bench.voices import MADE_DBM0, Voices, at_made_level
 from linetap.errors import BadInput
 from linetap.ring import I16, RATE_HZ
-
-if TYPE_CHECKING:
-    from linetap.bench.scriptkeys import Call
-    from linetap.bench.timeline import LineTimeline
 
 VERSION = 1  # of all that is made here: a new number makes every clip anew
 PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")  # Debian's asterisk-core-sounds-en-wav

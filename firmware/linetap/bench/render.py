@@ -8,7 +8,8 @@ import wave
 from pathlib import Path
 
 from linetap.bench.script import Script
-from linetap.bench.timeline import PER_MS, Timeline
+from linetap.bench.timeline import Timeline
+from linetap.bench.timing import PER_MS
 from linetap.bench.voices import Voices
 from linetap.errors import BadInput
 from linetap.ring import RATE_HZ

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.bench.scriptkeys import Call, CallerId, LineSetup, Script
+from linetap.bench.callkeys import Call, CallerId
+from linetap.bench.scriptkeys import LineSetup, Script
 from linetap.bench.scriptsounds import check_sounds
 from linetap.bench.timing import Times, keys_span, times_of
 from linetap.errors import BadInput

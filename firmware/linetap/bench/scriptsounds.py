@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from linetap.bench.callkeys import Call
 from linetap.bench.callsounds import CallSound
-from linetap.bench.scriptkeys import Call
 from linetap.bench.timing import times_of
 from linetap.tomlfile.locate import Path as KeyPath
 from linetap.tomlfile.source import Source

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from linetap.bench.scriptkeys import Call, Keys
+from linetap.bench.callkeys import Call, Keys
 
 PER_MS = 8  # samples: sample 8k is millisecond k
 RING_ON_MS, RING_OFF_MS = 1000, 2000  # Korea: ringing and ringback alike (ITU-T E.180)

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from linetap.bench.callkeys import Call, CallerId, ExchangeTone, Keys
 from linetap.bench.callsounds import Network, Party
 from linetap.bench.day.draw import Draw
 from linetap.bench.day.truth import NOTICE_KEY, Sketch, Wants
-from linetap.bench.scriptkeys import Call, CallerId, ExchangeTone, Keys
 
 TOLD: tuple[Literal["none", "bell202", "v23", "dtmf"], ...] = ("none", "bell202", "v23", "dtmf")
 MARK_CODE = "**9"  # the default

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from linetap.bench.callkeys import Call, Keys
 from linetap.bench.callsounds import Party
 from linetap.bench.day.draw import GREETINGS, OFFICE_TALK, PLEASE_HOLD, TALKS, Draw
 from linetap.bench.day.truth import Sketch, Wants
-from linetap.bench.scriptkeys import Call, Keys
 
 
 def out(wants: Wants, why: str = "", **keys: Any) -> Sketch:

@@ -13,7 +13,8 @@ import numpy as np
 from linetap.bench.day.kept import Kept
 from linetap.bench.fronts import fronts
 from linetap.bench.scriptkeys import Script
-from linetap.bench.timeline import PER_MS, Timeline
+from linetap.bench.timeline import Timeline
+from linetap.bench.timing import PER_MS
 from linetap.bench.voices import Voices
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Card, Config, Keys, Line, Recording

@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from linetap.bench.callkeys import Call
 from linetap.bench.dialogue import utterances
-from linetap.bench.scriptkeys import Call
 from linetap.bench.timing import times_of
 from linetap.bench.voices import Voices
 
