@@ -15,7 +15,8 @@ import yaml
 from linetap.desk.serve import secure
 from linetap.desk.serve.app import ROUTES
 from linetap.desk.serve.people import sessions
-from linetap.desk.serve.route import ROLES, Route
+from linetap.desk.serve.roles import ROLES
+from linetap.desk.serve.route import Route
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-openapi.yaml"
 _HEAD = "# Made by tools/desk_openapi.py from the table of routes (desk/serve/app.py).\n"

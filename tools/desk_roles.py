@@ -10,7 +10,8 @@ from pathlib import Path
 
 from linetap.desk.serve.app import ROUTES
 from linetap.desk.serve.people.accounts import ALONE, APART
-from linetap.desk.serve.route import ROLES, Route
+from linetap.desk.serve.roles import ROLES
+from linetap.desk.serve.route import Route
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-roles.md"
 _HEAD = """# The desk's pages: who may what

@@ -11,9 +11,9 @@ from sqlalchemy import insert, select
 
 from linetap.clock import NS_PER_S, rfc3339
 from linetap.desk.ingest.tables import calls
-from linetap.desk.serve.database import writing
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import approvals, holds, requests
+from linetap.desk.serve.transactions import writing
 from linetap.evidence import document, keys, sshsig
 from linetap.evidence.roles import Person, Purpose, Roles
 

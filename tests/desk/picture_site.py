@@ -24,11 +24,11 @@ from broker import HOST, Broker, until
 from linetap.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
 from linetap.desk.ingest.clear import clear
 from linetap.desk.serve.access.log import AccessTable
-from linetap.desk.serve.database import writing
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.fleet.journal import Reader
 from linetap.desk.serve.people import accounts, command
-from linetap.desk.serve.route import Subject
 from linetap.desk.serve.tables import people, sessions
+from linetap.desk.serve.transactions import writing
 from linetap.evidence import closing, merkle, sealed, sshsig, unitlog
 from linetap.evidence.closing import Closing, closing_path
 

@@ -24,10 +24,10 @@ from sqlalchemy import insert, select
 from broker import until
 from linetap.clock import SYSTEM, Clock, rfc3339
 from linetap.desk.serve import secure, service, settings
-from linetap.desk.serve.database import writing
 from linetap.desk.serve.people import sessions
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import people
+from linetap.desk.serve.transactions import writing
 from linetap.evidence import keys
 from pki_rig import Pair, Pki
 

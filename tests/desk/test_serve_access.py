@@ -26,13 +26,14 @@ from linetap.desk.serve.access.chain import ChainFault
 from linetap.desk.serve.access.log import AccessTable
 from linetap.desk.serve.access.masking import without_numbers
 from linetap.desk.serve.access.rekey import rekey
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.access.verify import verify
 from linetap.desk.serve.client import address_of
-from linetap.desk.serve.database import writing
 from linetap.desk.serve.people import accounts, attempts
-from linetap.desk.serve.route import Route, Subject
+from linetap.desk.serve.route import Route
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import access, access_anchor, access_head, metadata
+from linetap.desk.serve.transactions import writing
 from linetap.errors import BadInput
 from linetap.evidence import keys
 from postgres_rig import Postgres

@@ -15,8 +15,8 @@ from sqlalchemy import update
 
 from linetap.desk.ingest import database
 from linetap.desk.serve import settings
-from linetap.desk.serve.database import writing
 from linetap.desk.serve.tables import access_head
+from linetap.desk.serve.transactions import writing
 from linetap.errors import BadInput
 
 LIMIT_S = 120

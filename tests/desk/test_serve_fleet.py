@@ -23,7 +23,6 @@ from linetap.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
 from linetap.desk.ingest.settings import DeskConfig
 from linetap.desk.serve import limits
 from linetap.desk.serve.config import ServeConfig
-from linetap.desk.serve.database import writing
 from linetap.desk.serve.fleet import hub as hubs
 from linetap.desk.serve.fleet import journal, stream
 from linetap.desk.serve.fleet.hub import Hub
@@ -31,6 +30,7 @@ from linetap.desk.serve.fleet.journal import Entry, Reader
 from linetap.desk.serve.people import sessions
 from linetap.desk.serve.tables import access as access_table
 from linetap.desk.serve.tables import sessions as session_table
+from linetap.desk.serve.transactions import writing
 from linetap.desk.watch import units
 from linetap.desk.watch.places import Places
 from linetap.desk.watch.settings import Settings, of_pages

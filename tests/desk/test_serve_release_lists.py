@@ -16,9 +16,9 @@ from servesite import chromium, require_accessible
 from sqlalchemy import insert, text
 
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk.serve.database import writing
 from linetap.desk.serve.release import lists
 from linetap.desk.serve.tables import holds, requests
+from linetap.desk.serve.transactions import writing
 from postgres_rig import Postgres
 from release_rig import Desk
 from sealing_rig import CALL_ID, UNIT

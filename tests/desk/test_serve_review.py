@@ -14,8 +14,8 @@ from sqlalchemy import select
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.desk.serve.access import review
 from linetap.desk.serve.access.log import REFUSED, SHOWN
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.access.verify import verify
-from linetap.desk.serve.route import Subject
 from linetap.desk.serve.tables import access
 
 MONTH = "2026-10"

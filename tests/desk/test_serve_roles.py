@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap.desk.serve.app import ROUTES
-from linetap.desk.serve.route import EVERYBODY, ROLES, SIGNED_IN, Route, join
+from linetap.desk.serve.roles import EVERYBODY, ROLES, SIGNED_IN
+from linetap.desk.serve.route import Route, join
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput
 

@@ -25,8 +25,9 @@ from foreign import HANG_S, Find, Target
 
 from linetap.desk.custody.door import COOKIE
 from linetap.desk.serve import secure
+from linetap.desk.serve.app import ROUTES
 from linetap.desk.serve.people import sessions
-from linetap.desk.serve.route import ROLES
+from linetap.desk.serve.roles import ROLES
 from release_rig import Desk
 from sealing_rig import CALL_ID
 
@@ -220,7 +221,7 @@ def of_desk(work: Path, held: contextlib.ExitStack) -> list[Target]:
 
     pages = Pages(served.url, "", lambda: served.session(*ROLES), sessions.COOKIE, faults)
     gets, posts = [], {}
-    for route in served.site.pages.routes:
+    for route in ROUTES:
         path = route.path
         for name in re.findall(r"\{(\w+)", path):
             path = re.sub(rf"\{{{name}(?::\w+)?\}}", _value(route.path, name), path)

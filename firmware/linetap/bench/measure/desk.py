@@ -24,7 +24,7 @@ from linetap.bench.measure.row import Row
 from linetap.bench.measure.usage import cpu_s, resident_mb
 from linetap.bench.processes import Child, Processes
 from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
-from linetap.desk.serve import database, settings
+from linetap.desk.serve import database, settings, transactions
 from linetap.desk.serve.people import sessions
 from linetap.desk.serve.tables import people
 from linetap.evidence import keys
@@ -188,7 +188,7 @@ def session(config: Path, name: str, role: str) -> str:
     told, now_ns = settings.read(config), SYSTEM.utc_ns()
     engine, now = database.open_own(told.db), rfc3339(now_ns)
     try:
-        with database.writing(engine) as db:
+        with transactions.writing(engine) as db:
             made = db.execute(
                 insert(people).values(name=name, shown=name, roles=role, locked=False, made_at=now, changed_at=now)
             )

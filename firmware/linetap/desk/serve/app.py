@@ -20,6 +20,7 @@ from linetap.desk.serve.calls import routes as calls
 from linetap.desk.serve.fleet import routes as fleet
 from linetap.desk.serve.gate import endpoint
 from linetap.desk.serve.limits import Bounded
+from linetap.desk.serve.pages import MenuItem
 from linetap.desk.serve.people import oidcroutes
 from linetap.desk.serve.people import routes as people
 from linetap.desk.serve.release import holdroutes, ticketroute
@@ -47,7 +48,7 @@ LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keepin
 
 
 def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
-    site.pages.routes = routes
+    site.pages.menu = tuple(MenuItem(route.path, route.menu, route.roles) for route in routes if route.menu)
     site.calls = calls.Calls.of(site)
 
     async def said(request: Request, error: Exception) -> Response:

@@ -4,24 +4,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap.desk.ingest.database import BUSY_MS, connecting, file_of, parse, reason, shown
+from linetap.desk.serve import migrations
+from linetap.desk.serve.transactions import WRITES
 from linetap.errors import BadInput
 
-_WRITES = "linetap_writes"
 _KINDS = "sqlite:///serve.db or postgresql+psycopg://user@host/serve is right"
 
 
 def open_own(name: str) -> Engine:
     """With its tables as they are now. BadInput for a URL that is none, and where nothing can be written."""
-    from linetap.desk.serve import migrations  # which need `writing`
-
     url = parse(name)
     engine = _engine(url)
     with contextlib.ExitStack() as failing:
@@ -42,32 +40,6 @@ def open_there(name: str) -> Engine:
     return _engine(url)
 
 
-@contextlib.contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes. SQLite takes the writer's place at its beginning: one that first reads and then finds
-    the place taken could only fail."""
-    with engine.connect().execution_options(**{_WRITES: True}) as db, db.begin():
-        yield db
-
-
-def overwrite(engine: Engine) -> None:
-    """Removes deleted data from SQLite's write-ahead log too; while the database is being read, the next call does
-    it."""
-    if engine.dialect.name != "sqlite":
-        return
-    connection = engine.raw_connection()
-    try:
-        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    finally:
-        connection.close()
-
-
-def one_at_a_time(db: Connection, number: int) -> None:
-    """Until this transaction ends. SQLite has one writer anyway."""
-    if db.dialect.name == "postgresql":
-        db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": number})
-
-
 def _engine(url: URL) -> Engine:
     engine = connecting(url, shown(url), _KINDS)
     if engine.dialect.name == "sqlite":
@@ -86,4 +58,4 @@ def _as_we_need_it(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN")

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,21 +21,11 @@ from linetap.desk.ingest.metrics import Sample, family
 from linetap.desk.ingest.metricsserver import Server
 from linetap.desk.serve.access.chain import ChainFault
 from linetap.desk.serve.access.log import last_head
-from linetap.desk.serve.database import writing
+from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import access, sessions
+from linetap.desk.serve.transactions import writing
 from linetap.desk.watch.units import Standing
 from linetap.errors import BadInput
-
-if TYPE_CHECKING:
-    from linetap.desk.serve.site import Site
-
-
-@dataclass(slots=True)
-class Figures:
-    """`port`: where it is served, once it is."""
-
-    answers: Counter[tuple[str, str, int]] = field(default_factory=Counter)  # template, method, status
-    port: int | None = None
 
 
 def exposition(site: Site) -> str:

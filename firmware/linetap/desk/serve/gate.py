@@ -17,10 +17,11 @@ from linetap.desk.ingest.database import reason
 from linetap.desk.serve import errors, secure
 from linetap.desk.serve.access.chain import ChainFault
 from linetap.desk.serve.access.log import REFUSED, SHOWN
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.client import address_of, path_of
 from linetap.desk.serve.people import sessions
 from linetap.desk.serve.people.who import Who
-from linetap.desk.serve.route import Route, Subject
+from linetap.desk.serve.route import Route
 from linetap.desk.serve.site import Site
 
 FORM_COOKIE = "__Host-linetap-form"  # before there is a session, a form's token is made of it

@@ -12,7 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from linetap.desk.serve import pages, text
-from linetap.desk.serve.route import EVERYBODY, SIGNED_IN, Route
+from linetap.desk.serve.roles import EVERYBODY, SIGNED_IN
+from linetap.desk.serve.route import Route
 from linetap.desk.serve.site import Site
 
 _STATIC = StaticFiles(directory=Path(str(files("linetap.desk.serve"))) / "static")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,10 +16,18 @@ from starlette.responses import HTMLResponse, Response
 from linetap.clock import from_utc_ns, parse_rfc3339, rfc3339
 from linetap.desk.serve import text
 from linetap.desk.serve.client import path_of
-from linetap.desk.serve.route import EVERYBODY, Route
+from linetap.desk.serve.roles import EVERYBODY
 
 LANGUAGE_COOKIE, THEME_COOKIE = "__Host-linetap-language", "__Host-linetap-theme"
 THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": text.N_("Dark")}
+
+
+class MenuItem(NamedTuple):
+    """A page that the layout offers to whoever has one of the roles; `msgid`: its name there."""
+
+    path: str
+    msgid: str
+    roles: frozenset[str]
 
 
 class Pages:
@@ -27,7 +35,7 @@ class Pages:
 
     def __init__(self, zone: ZoneInfo, package: str = "linetap.desk.serve") -> None:
         self.zone = zone
-        self.routes: tuple[Route, ...] = ()  # of the whole site, for the menu
+        self.menu: tuple[MenuItem, ...] = ()  # of the whole site
         self._templates = Environment(
             loader=PackageLoader(package),
             autoescape=True,
@@ -54,7 +62,7 @@ class Pages:
             themes=THEMES,
             when=self.when,
             who=who,
-            menu=[route for route in self.routes if route.menu and route.roles & (may | EVERYBODY)],
+            menu=[item for item in self.menu if item.roles & (may | EVERYBODY)],
             csrf=getattr(request.state, "csrf", ""),
             path=path_of(request),
             **context,

@@ -5,36 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from linetap.desk.serve.access.subject import Subject
+from linetap.desk.serve.roles import EVERYBODY, ROLES, SIGNED_IN
+from linetap.desk.serve.site import Site
 from linetap.errors import BadInput
 
-if TYPE_CHECKING:
-    from linetap.desk.serve.site import Site
-
-Role = Literal["watch", "officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"]
-ROLES: tuple[Role, ...] = get_args(Role)
-SIGNED_IN = frozenset[str](ROLES)  # whoever has any role
-EVERYBODY = frozenset({"everybody"})  # before it is known who somebody is: the login, the style sheet
 _METHODS = frozenset({"GET", "POST"})
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Whose data, and why: what the access log has beside who, when and from where."""
-
-    calls: tuple[str, ...] = ()
-    terms: str = ""  # of a search or a unit; numbers in it are masked
-    request: str = ""  # the id that this server gave it: nobody typed it, so it stands as it is
-    purpose: str = ""
-    case: str = ""
-    remark: str = ""
-
-
-Handler = Callable[[Request, "Site"], Awaitable[Response]]
+Handler = Callable[[Request, Site], Awaitable[Response]]
 SubjectOf = Callable[[Request], Awaitable[Subject]]
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +11,19 @@ from sqlalchemy import Engine
 
 from linetap.clock import Clock
 from linetap.desk.serve.access.log import AccessTable
-from linetap.desk.serve.figures import Figures
 from linetap.desk.serve.fleet.hub import Hub
 from linetap.desk.serve.pages import Pages
 from linetap.desk.serve.people.oidc import Oidc
 from linetap.desk.serve.people.people import People
 from linetap.desk.serve.settings import Settings
+
+
+@dataclass(slots=True)
+class Figures:
+    """What figures.py serves of the pages' own work. `port`: where it is served, once it is."""
+
+    answers: Counter[tuple[str, str, int]] = field(default_factory=Counter)  # template, method, status
+    port: int | None = None
 
 
 @dataclass(slots=True)

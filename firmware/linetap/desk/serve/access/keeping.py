@@ -21,10 +21,10 @@ from linetap.desk.ingest.database import reason
 from linetap.desk.serve.access import chain
 from linetap.desk.serve.access.chain import ChainFault, Head
 from linetap.desk.serve.access.log import AccessTable, last_head
-from linetap.desk.serve.database import writing
 from linetap.desk.serve.release import partials
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import access, access_anchor
+from linetap.desk.serve.transactions import writing
 
 LOOK_EVERY_S = 3600
 _DAY_NS = 86_400 * NS_PER_S

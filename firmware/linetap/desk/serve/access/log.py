@@ -13,9 +13,9 @@ from linetap.clock import Clock, rfc3339
 from linetap.desk.serve.access import chain
 from linetap.desk.serve.access.chain import ChainFault, Head
 from linetap.desk.serve.access.masking import call_without_numbers, case_without_numbers, without_numbers
-from linetap.desk.serve.database import one_at_a_time, writing
-from linetap.desk.serve.route import Subject
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.tables import access, access_anchor, access_head
+from linetap.desk.serve.transactions import one_at_a_time, writing
 from linetap.evidence.keys import PublicKey, SigningKey
 
 SHOWN, REFUSED, DONE = "shown", "refused", "done"

@@ -9,10 +9,10 @@ from sqlalchemy import delete, insert
 from linetap.desk.serve.access import chain
 from linetap.desk.serve.access.chain import ChainFault
 from linetap.desk.serve.access.log import DONE, AccessTable
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.access.verify import verify
-from linetap.desk.serve.database import writing
-from linetap.desk.serve.route import Subject
 from linetap.desk.serve.tables import access_anchor, access_head
+from linetap.desk.serve.transactions import writing
 from linetap.evidence import keys
 from linetap.evidence.keys import PublicKey
 

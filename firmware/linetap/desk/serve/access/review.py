@@ -17,11 +17,11 @@ from sqlalchemy import Connection, Row, func, select
 
 from linetap.clock import parse_rfc3339, rfc3339
 from linetap.desk.serve.access.log import DONE, REFUSED, AccessTable
-from linetap.desk.serve.database import writing
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.pages import Pages
-from linetap.desk.serve.route import Subject
 from linetap.desk.serve.settings import Settings
 from linetap.desk.serve.tables import access
+from linetap.desk.serve.transactions import writing
 from linetap.errors import Refusal
 
 SIGNED = "review_signed"

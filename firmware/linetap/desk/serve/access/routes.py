@@ -12,8 +12,9 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap.clock import rfc3339
 from linetap.desk.serve.access import review
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.people.who import who_of
-from linetap.desk.serve.route import Route, Subject
+from linetap.desk.serve.route import Route
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.text import N_
 

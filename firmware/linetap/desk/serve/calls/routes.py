@@ -17,6 +17,7 @@ from starlette.responses import Response
 from linetap.clock import parse_rfc3339, rfc3339
 from linetap.desk.calls import nothing, query
 from linetap.desk.ingest.signersfile import SignersFile
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.calls import form, recordfile, story, words
 from linetap.desk.serve.calls.form import Form
 from linetap.desk.serve.calls.house import House
@@ -25,7 +26,7 @@ from linetap.desk.serve.reading import reading
 from linetap.desk.serve.release import call as named
 from linetap.desk.serve.release import witnesses
 from linetap.desk.serve.release import words as release_words
-from linetap.desk.serve.route import Route, Subject, subject_of_path
+from linetap.desk.serve.route import Route, subject_of_path
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.text import N_
 from linetap.evidence.signers import Signer

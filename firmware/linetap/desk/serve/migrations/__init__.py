@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine
 
-from linetap.desk.serve.database import one_at_a_time, writing
+from linetap.desk.serve.transactions import one_at_a_time, writing
 from linetap.errors import BadInput
 
 _LOCK = 0x6C746D6967  # PostgreSQL: two that start together go one after the other

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from linetap.clock import rfc3339
 from linetap.desk.serve.access.log import DONE, AccessTable
-from linetap.desk.serve.database import writing
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.people import passwords
-from linetap.desk.serve.route import ROLES, Subject
+from linetap.desk.serve.roles import ROLES
 from linetap.desk.serve.tables import people, sessions
+from linetap.desk.serve.transactions import writing
 from linetap.errors import BadInput
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, func, insert, select
 
 from linetap.clock import NS_PER_S, rfc3339
-from linetap.desk.serve.database import one_at_a_time
 from linetap.desk.serve.tables import attempts
+from linetap.desk.serve.transactions import one_at_a_time
 
 WITHIN_S = 15 * 60
 _LOCK = 0x6C74747279  # PostgreSQL: else as many as come at once would all count as the first

@@ -9,12 +9,12 @@ import anyio.to_thread
 from sqlalchemy import select
 
 from linetap.desk.serve.access.log import DONE, REFUSED
-from linetap.desk.serve.database import writing
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.people import accounts, attempts, passwords, sessions
 from linetap.desk.serve.people.who import Who
-from linetap.desk.serve.route import Subject
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import people
+from linetap.desk.serve.transactions import writing
 
 
 class TooMany(Exception):

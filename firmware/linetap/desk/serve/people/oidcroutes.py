@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap.desk.serve.access.log import REFUSED
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.home import local_path
 from linetap.desk.serve.people import login, oidc, sessions
 from linetap.desk.serve.people.loginpage import keep, login_answer
-from linetap.desk.serve.route import EVERYBODY, Route, Subject
+from linetap.desk.serve.roles import EVERYBODY
+from linetap.desk.serve.route import Route
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import people
 from linetap.desk.serve.text import N_

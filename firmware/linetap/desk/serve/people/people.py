@@ -7,10 +7,10 @@ import anyio.to_thread
 from sqlalchemy import Engine
 
 from linetap.clock import Clock
-from linetap.desk.serve.database import writing
 from linetap.desk.serve.people import sessions
 from linetap.desk.serve.people.who import Who
 from linetap.desk.serve.settings import Settings
+from linetap.desk.serve.transactions import writing
 
 
 class People:

@@ -11,7 +11,8 @@ from linetap.desk.serve.home import local_path
 from linetap.desk.serve.people import accounts, login, passwords, sessions
 from linetap.desk.serve.people.loginpage import keep, login_answer, oidc_name
 from linetap.desk.serve.people.who import Who, who_of
-from linetap.desk.serve.route import EVERYBODY, SIGNED_IN, Route
+from linetap.desk.serve.roles import EVERYBODY, SIGNED_IN
+from linetap.desk.serve.route import Route
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.text import N_
 from linetap.errors import BadInput

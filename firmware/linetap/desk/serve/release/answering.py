@@ -7,9 +7,9 @@ import anyio.to_thread
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.release import judge, store, words
 from linetap.desk.serve.release.stepfault import StepFault
-from linetap.desk.serve.route import Subject
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import holds, requests
 

@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.release import call as named
 from linetap.desk.serve.release import judge, store
 from linetap.desk.serve.release.answering import said
 from linetap.desk.serve.release.rolesfile import in_force
 from linetap.desk.serve.release.stepfault import StepFault
-from linetap.desk.serve.route import Subject
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import requests
 from linetap.errors import BadInput, Refusal

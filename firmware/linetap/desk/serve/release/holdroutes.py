@@ -20,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap.clock import rfc3339
 from linetap.desk.deskfolder import read_authority
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.reading import reading
 from linetap.desk.serve.release import call as named
@@ -41,7 +42,7 @@ from linetap.desk.serve.release.holdstore import Asked
 from linetap.desk.serve.release.officers import Officers
 from linetap.desk.serve.release.rolesfile import in_force
 from linetap.desk.serve.release.stepfault import StepFault
-from linetap.desk.serve.route import Route, Subject, subject_of_path
+from linetap.desk.serve.route import Route, subject_of_path
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import holds
 from linetap.errors import BadInput, Refusal

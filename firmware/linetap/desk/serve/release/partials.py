@@ -23,11 +23,11 @@ from sqlalchemy import (
 )
 
 from linetap.clock import rfc3339
-from linetap.desk.serve.database import overwrite, writing
 from linetap.desk.serve.release.chain import CUSTODIAN, OFFICER, Chain, Kind, Partial
 from linetap.desk.serve.release.layers import custodians_left, judged
 from linetap.desk.serve.release.stepfault import StepFault
 from linetap.desk.serve.tables import holds, partials, requests
+from linetap.desk.serve.transactions import overwrite, writing
 from linetap.evidence.ofcall import OfCall
 
 _COLUMNS: list[ColumnElement[Any]] = [

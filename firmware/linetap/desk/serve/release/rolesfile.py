@@ -10,9 +10,9 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, insert, select
 
 from linetap.desk.deskfolder import read_authority, read_roles
-from linetap.desk.serve.database import one_at_a_time, writing
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import roles_seen
+from linetap.desk.serve.transactions import one_at_a_time, writing
 from linetap.errors import BadInput
 from linetap.evidence.roles import Roles, RolesFault
 

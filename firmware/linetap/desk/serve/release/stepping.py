@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from linetap.clock import rfc3339
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.release import checking, judge, package, partials, showing, steps, store, tickets, wrappings
 from linetap.desk.serve.release.answering import id_of, remark, subject_of, upload
@@ -21,7 +22,6 @@ from linetap.desk.serve.release.chain import OFFICER
 from linetap.desk.serve.release.rolesfile import InForce, in_force
 from linetap.desk.serve.release.stepfault import StepFault
 from linetap.desk.serve.release.steps import Found
-from linetap.desk.serve.route import Subject
 from linetap.desk.serve.site import Site
 from linetap.errors import BadInput, Refusal
 from linetap.evidence.ofcall import OfCall

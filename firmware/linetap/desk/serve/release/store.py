@@ -14,13 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from linetap.desk.serve.access.log import DONE, REFUSED
-from linetap.desk.serve.database import one_at_a_time, overwrite, writing
+from linetap.desk.serve.access.subject import Subject
 from linetap.desk.serve.people.who import who_of
 from linetap.desk.serve.release import partials
 from linetap.desk.serve.release.steps import Found
-from linetap.desk.serve.route import Subject
 from linetap.desk.serve.site import Site
 from linetap.desk.serve.tables import approvals, people, requests
+from linetap.desk.serve.transactions import one_at_a_time, overwrite, writing
 from linetap.errors import BadInput, Refusal
 
 _LOCK = 0x6C7472656C

@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from linetap.desk.serve.access.log import DONE, REFUSED
-from linetap.desk.serve.database import writing
 from linetap.desk.serve.release import checking, judge, package, store, tickets
 from linetap.desk.serve.release.rolesfile import in_force
 from linetap.desk.serve.release.steps import Found
-from linetap.desk.serve.route import EVERYBODY, Route
+from linetap.desk.serve.roles import EVERYBODY
+from linetap.desk.serve.route import Route
 from linetap.desk.serve.site import Site
+from linetap.desk.serve.transactions import writing
 from linetap.errors import BadInput, Refusal
 
 _BEARER = re.compile(r"Bearer ([0-9A-Za-z_-]{43})", re.ASCII)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transactions on serve's own database that write: who waits for whom, and what is left of deleted data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Engine, text
+
+WRITES = "linetap_writes"  # the execution option of a connection that will write
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes. SQLite takes the writer's place at its beginning: one that first reads and then finds
+    the place taken could only fail."""
+    with engine.connect().execution_options(**{WRITES: True}) as db, db.begin():
+        yield db
+
+
+def overwrite(engine: Engine) -> None:
+    """Removes deleted data from SQLite's write-ahead log too; while the database is being read, the next call does
+    it."""
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.close()
+
+
+def one_at_a_time(db: Connection, number: int) -> None:
+    """Until this transaction ends. SQLite has one writer anyway."""
+    if db.dialect.name == "postgresql":
+        db.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": number})
