@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from day_rig import FAR, Told, began_in_time, follow, notices_in, ring, sound
 
-from linetap.bench.callkeys import Keys
 from linetap.bench.callsounds import CallSound, Network
 from linetap.config.schema import Recording
 
