@@ -24,6 +24,11 @@ def test_every_row_has_its_check_and_every_check_its_row() -> None:
     assert [check.id for check in CHECKS] == list(ALERTS)
 
 
+def test_a_check_without_a_row_says_where_it_belongs() -> None:
+    with pytest.raises(KeyError, match=r"fan_stopped: no row in linetap/wire/alerts\.py"):
+        Check("fan_stopped", "when it turns", lambda _snapshot, standing: standing)
+
+
 def test_every_condition_named_is_in_the_legend() -> None:
     for code, kind in ALERTS.items():
         assert {kind.led, kind.led_of_warning or kind.led} <= CONDITIONS.keys(), code

@@ -103,6 +103,10 @@ class Check:
     is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it looks at
     of_a_call: bool = False  # it ends with the call: each time it comes is news, and nothing damps it
 
+    def __post_init__(self) -> None:
+        if self.id not in ALERTS:
+            raise KeyError(f"{self.id}: no row in linetap/wire/alerts.py (its severity and LED)")
+
     def trouble(self, snapshot: Snapshot, standing: Trouble | None = None) -> Trouble | None:
         """What `look` finds, as bad as wire/alerts.py says."""
         found = self.look(snapshot, standing)
