@@ -13,7 +13,6 @@ from sqlalchemy import Engine, insert, select
 from broker import until
 from ingest_rig import Teller, rows
 from linetap.broker.connection import Arrived
-from linetap.broker.message import Message
 from linetap.clock import ManualClock, rfc3339
 from linetap.desk.copy.service import Copying, begin
 from linetap.desk.ingest import database, tables
@@ -26,6 +25,7 @@ from linetap.evidence.command import Answer
 from linetap.evidence.fetch import Close, Copied, Window
 from linetap.recorder.vault.log import UnitLog
 from linetap.records import Audio, CallRecord, Part, Retention
+from linetap.wire.message import Message
 
 UNIT = "floor-03"
 DAY_NS = 86_400 * 10**9

@@ -6,7 +6,6 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from linetap.broker.message import Message
 from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.desk.ingest.confirm import EVERY_S, REFUSED_PAUSE_S, Confirmer
 from linetap.evidence import command as envelopes
@@ -14,6 +13,7 @@ from linetap.evidence import keys
 from linetap.evidence.command import Answer, Command
 from linetap.evidence.counters import Counters
 from linetap.evidence.roles import Person, Roles
+from linetap.wire.message import Message
 
 UNIT, ORIGIN = "floor-03", "SHA256:one"
 GROUP = (UNIT, ORIGIN)

@@ -12,10 +12,10 @@ import pytest
 from broker import HOST, Broker, MuteServer, until
 from linetap.broker.connection import Arrived, Ended
 from linetap.broker.link import MOST_AT_ONCE, Told
-from linetap.broker.message import Message
 from linetap.clock import SYSTEM
 from linetap.desk.ingest.link import MOST_SAYINGS, Link, Patience
 from linetap.wire.brokersettings import Broker as BrokerConfig
+from linetap.wire.message import Message
 
 CONNACK = bytes.fromhex("2003000000")
 TOPIC = b"linetap/v1/floor-03/call"

@@ -20,7 +20,6 @@ from watch_rig import ALERT, AT, HEALTH
 
 from broker import HOST, Broker, until
 from linetap import cli
-from linetap.broker.message import Message
 from linetap.clock import SYSTEM
 from linetap.desk.watch import command, service
 from linetap.desk.watch.places import Place, Places
@@ -30,6 +29,7 @@ from linetap.desk.watch.watcher import Watcher
 from linetap.errors import BadInput
 from linetap.records import LineStatus
 from linetap.wire.brokersettings import Broker as BrokerConfig
+from linetap.wire.message import Message
 from linetap.wire.topics import LineReport, Status, Topics
 from pki_rig import Pki
 

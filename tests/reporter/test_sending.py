@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.broker.message import Message
 from linetap.clock import NS_PER_MS, ManualClock
 from linetap.evidence import sealed
 from linetap.evidence.command import Answer
 from linetap.evidence.fetch import BLOCK_BYTES, MOST_BYTES, Window
 from linetap.reporter.copies import LEAST_BYTES, MOST_WINDOWS, Copies
+from linetap.wire.message import Message
 from linetap.wire.topics import Topics
 
 CALL = "20261124T225600.123Z-L03"

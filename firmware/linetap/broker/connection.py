@@ -34,8 +34,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from linetap.broker.client import Client
-from linetap.broker.message import Message
+from linetap.broker.properties import properties_of
 from linetap.wire.brokersettings import Broker
+from linetap.wire.message import Message
 
 _LOOP_S = 1.0
 _MOST_AT_ONCE = 64
@@ -132,7 +133,7 @@ class Connection:
         client = Client(terms.client_id, terms.largest_packet_bytes, reads_ahead=terms.sweep)
         client.max_inflight_messages = 0  # whoever publishes counts, by what the broker allows
         if (will := terms.will) is not None:
-            client.will_set(will.topic, will.payload, _QOS, will.retain, will.properties(PacketTypes.WILLMESSAGE))
+            client.will_set(will.topic, will.payload, _QOS, will.retain, properties_of(will, PacketTypes.WILLMESSAGE))
         if tls is not None:
             client.tls_set_context(tls)
         client.on_connect = self._on_connect
@@ -147,7 +148,7 @@ class Connection:
 
     def publish(self, message: Message) -> int:
         """Its message id. Nothing is sent where the connection has ended, which is told by Ended."""
-        return self._client.publish(message.topic, message.payload, _QOS, message.retain, message.properties()).mid
+        return self._client.publish(message.topic, message.payload, _QOS, message.retain, properties_of(message)).mid
 
     def acknowledge(self, mid: int) -> None:
         """The broker may send the next."""

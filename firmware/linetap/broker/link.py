@@ -22,11 +22,11 @@ from linetap.broker.connection import (
     Terms,
     Unread,
 )
-from linetap.broker.message import Message
 from linetap.broker.tls import tls_context
 from linetap.clock import NS_PER_MS, Clock
 from linetap.errors import BadInput
 from linetap.wire.brokersettings import Broker
+from linetap.wire.message import Message
 
 MOST_IN_FLIGHT = 20
 MOST_AT_ONCE = 256

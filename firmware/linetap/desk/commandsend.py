@@ -17,7 +17,6 @@ from typing import Any
 
 from linetap import jsontext
 from linetap.broker.connection import Acknowledged, Arrived, Connected, Connection, Ended, Happening, Terms, Unread
-from linetap.broker.message import Message
 from linetap.broker.tls import tls_context
 from linetap.clock import NS_PER_S, Clock
 from linetap.desk import foreign
@@ -27,6 +26,7 @@ from linetap.evidence import command as envelopes
 from linetap.evidence.command import MAY, Answer, Command
 from linetap.handover import read_small
 from linetap.wire.brokersettings import Broker
+from linetap.wire.message import Message
 
 _PATIENCE_S = 30.0
 _LARGEST_PACKET = 64 << 10  # no unit answers with more

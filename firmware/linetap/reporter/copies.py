@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap import jsontext
-from linetap.broker.message import Message
 from linetap.clock import NS_PER_MS, Clock
 from linetap.evidence import fetch, sealed
 from linetap.evidence.command import Answer, CommandFault
 from linetap.evidence.fetch import BLOCK_BYTES, Window
+from linetap.wire.message import Message
 from linetap.wire.topics import Topics
 
 MOST_WINDOWS = 4

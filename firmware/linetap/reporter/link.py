@@ -15,12 +15,12 @@ from linetap import __version__
 from linetap.broker import backoff, link
 from linetap.broker.connection import Terms, Unread
 from linetap.broker.link import Receipt
-from linetap.broker.message import Message
 from linetap.broker.tls import CertificateAwaited
 from linetap.clock import NS_PER_MS, Clock, rfc3339
 from linetap.evidence.command import LIMIT_BYTES
 from linetap.reporter.again import PATIENCE_S
 from linetap.wire.brokersettings import Broker
+from linetap.wire.message import Message
 from linetap.wire.topics import Status, Topics
 
 MOST_COMMANDS = 8  # that the broker may send before the first is taken

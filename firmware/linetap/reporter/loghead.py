@@ -6,11 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from linetap import handover
-from linetap.broker.message import Message
 from linetap.clock import NS_PER_S
 from linetap.errors import Refusal
 from linetap.evidence import sshsig, unitlog
 from linetap.evidence.unitlog import FOLDER, HEAD, SIGNATURE_SUFFIX
+from linetap.wire.message import Message
 from linetap.wire.topics import Topics
 
 EVERY_S = 10  # a busy unit signs one a second, and only the last is of any use

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from linetap.broker.message import Message
 from linetap.checks import Finding
 from linetap.checks.watch import Seen
 from linetap.clock import NS_PER_MS, NS_PER_S, rfc3339
 from linetap.records import RecorderState, Severity
+from linetap.wire.message import Message
 from linetap.wire.topics import HEALTH_EVERY_S, LineReport, Topics, report_of
 
 Kind = tuple[Severity, bool] | None  # of what stands; None: nothing does

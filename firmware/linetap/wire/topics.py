@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from linetap.broker.message import Message
 from linetap.evidence import fetch
 from linetap.records import LineState, LineStatus
+from linetap.wire.message import Message
 
 BLOCK_TYPE = "application/octet-stream"
 BLOCK_EXPIRY_S = 60

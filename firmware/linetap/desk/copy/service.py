@@ -16,7 +16,6 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 
 from linetap.broker.connection import Arrived
-from linetap.broker.message import Message
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock
 from linetap.desk import foreign
 from linetap.desk.callfolder import Damaged
@@ -37,6 +36,7 @@ from linetap.evidence import fetch
 from linetap.evidence.command import Answer
 from linetap.evidence.fetch import Copied
 from linetap.evidence.sshsig import unarmored
+from linetap.wire.message import Message
 
 LOOK_EVERY_S = 1  # at what is to be copied
 TIDY_EVERY_S = 60  # at what is over, and what was not told

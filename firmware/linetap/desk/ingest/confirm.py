@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from linetap.broker.message import Message
 from linetap.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
 from linetap.desk import foreign
 from linetap.desk.ingest import chainname
@@ -19,6 +18,7 @@ from linetap.evidence import command as envelopes
 from linetap.evidence import sshsig
 from linetap.evidence.command import DESK, Answer, Command
 from linetap.evidence.keys import SigningKey
+from linetap.wire.message import Message
 
 HEAD_EVERY_S = 600  # of one unit: it holds its log against the head that is here
 EVERY_S = 1  # at most, of one unit
