@@ -19,8 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linetap.commission.configcheck import check_config
 from linetap.commission.template import Plan, render
-from linetap.config import check_config, config_sha256, load_config, notices_folder, profile_of
+from linetap.config import config_sha256, load_config, notices_folder, profile_of
 from linetap.config.schema import Card, Config, Line, Recording, RetentionPolicy, Storage
 from linetap.errors import BadInput
 from linetap.evidence import keys

@@ -11,7 +11,7 @@ import pytest
 
 from epoch_rig import Authority as Rig
 from linetap import cli, signedfile
-from linetap.config import check_config
+from linetap.commission.configcheck import check_config
 from linetap.desk import deskfolder
 from linetap.errors import BadInput
 from linetap.evidence import authority, document, keylist, keys, roles, sshsig

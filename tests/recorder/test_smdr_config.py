@@ -8,7 +8,7 @@ from smdr_rig import T0_NS
 
 import test_config
 from linetap.clock import rfc3339
-from linetap.config import check_config
+from linetap.commission.configcheck import check_config
 from linetap.config.schema import Smdr
 from linetap.recorder.smdr.layouts import parser
 from test_config import Site

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from functools import partial
 
 from linetap.board.gpio import Gpio, Pwm, begin, claim, releasing, told
-from linetap.board.interface import FULL_PERCENT, UNIT_LEDS
+from linetap.board.interface import UNIT_LEDS
 from linetap.board.pins import PinTable
+from linetap.config.night import FULL_PERCENT
 from linetap.errors import DeviceFault
 
 DIMMED_HZ = 200

@@ -12,7 +12,6 @@ if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less
     from linetap.ring import I16, Bits
 
 PERIOD_MS = 10
-FULL_PERCENT = 100  # of brightness
 UNIT_LEDS = ("run", "call", "fault")
 
 

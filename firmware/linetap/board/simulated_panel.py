@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from linetap import rooms
-from linetap.board.interface import FULL_PERCENT, UNIT_LEDS
+from linetap.board.interface import UNIT_LEDS
+from linetap.config.night import FULL_PERCENT
 
 _BUTTON = len(UNIT_LEDS)
 _DARKER = _BUTTON + 1  # by so many percent than full

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from linetap import keylistfile
-from linetap.config import Config, check_config, config_sha256, held, load_config
+from linetap.commission.configcheck import check_config
+from linetap.config import Config, config_sha256, held, load_config
 from linetap.config.change import differing, words
 from linetap.config.weakening import WORDS, weakenings
 from linetap.evidence import authority as authorities

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from linetap import unitkeys
+from linetap.commission.configcheck import check_config
 from linetap.commission.template import LINES_A_CARD, MOST_CARDS, Plan, render
-from linetap.config import check_config
 from linetap.config.schema import Keys
 from linetap.durable import privatefile
 from linetap.errors import BadInput, LinetapError

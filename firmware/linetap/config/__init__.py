@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """unit.toml, strict and frozen: an unknown key is an error, and every error is told at once with its line."""
 
-from linetap.config.check import check_config, config_sha256, notices_folder, profile_of
+from linetap.config.check import config_sha256, notices_folder, profile_of
 from linetap.config.held import load_config
 from linetap.config.profile import Profile
 from linetap.config.schema import Card, Config, Line
@@ -11,7 +11,6 @@ __all__ = [
     "Config",
     "Line",
     "Profile",
-    "check_config",
     "config_sha256",
     "load_config",
     "notices_folder",

@@ -18,13 +18,12 @@ from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
 from linetap.durable import kept
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import members, publickeys, unitnames
+from linetap.evidence import members, publickeys
 from linetap.tomlfile.locate import Path as KeyPath
 from linetap.tomlfile.source import Source
 from linetap.zones import zone_of
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-MAX_KEY_BYTES = 1 << 16
 PATHS = ("key", "vault", "run_dir", "notices", "learned")
 BROKER_PATHS = ("ca", "certificate", "key")
 
@@ -38,22 +37,8 @@ def load_file(path: Path, folder: Path | None = None, raw: bytes | None = None) 
     The unit's key is not opened: of the services the recorder alone may read it, and says what is wrong with it.
     """
     source = Source(path, kept.damaged(path) if raw is None else raw)
-    config = _checked(source, folder)
+    config = checked(source, folder)
     source.check()
-    return config
-
-
-def check_config(path: Path) -> Config:
-    """For `linetap config check`: the same, and in the same breath the key and the pin table that it names."""
-    source = Source(path)
-    config = _checked(source)
-    _key_file(config, source)
-    _key_list(config, source)
-    _unit(config, source)
-    elsewhere = _pins(config, source)
-    told = [*source.lines(), *elsewhere]
-    if told:
-        raise BadInput("\n".join(told))
     return config
 
 
@@ -77,7 +62,7 @@ def notices_folder(path: Path) -> Path:
 _DEFAULT_NOTICES = next(field.default for field in msgspec.structs.fields(Config) if field.name == "notices")
 
 
-def _checked(source: Source, folder: Path | None = None) -> Config:
+def checked(source: Source, folder: Path | None = None) -> Config:
     """With its problems collected in `source`; whole only when there are none (see Source.partial)."""
     config = _absolute(source.partial(Config), folder or source.path.absolute().parent, source)
     for check in (_cards, _lines, _keys, _names, _pattern, _broker, _codes, _notices, _smdr):
@@ -114,25 +99,25 @@ def _absolute(config: Config, folder: Path, source: Source) -> Config:
     )
 
 
-def _given[T](values: T | UnsetType | None) -> list[Any]:
+def given[T](values: T | UnsetType | None) -> list[Any]:
     """A list that may be missing or wrong, which has been told already."""
     return values if isinstance(values, list) else []
 
 
 def _cards(config: Config, source: Source) -> None:
     numbers: set[int] = set()
-    for i, card in enumerate(_given(config.card)):
+    for i, card in enumerate(given(config.card)):
         if card.number in numbers:
             source.add(("card", i, "number"), f"card {card.number} is there already")
         numbers.add(card.number)
 
 
 def _lines(config: Config, source: Source) -> None:
-    cards = {card.number: card for card in _given(config.card)}
+    cards = {card.number: card for card in given(config.card)}
     numbers: set[int] = set()
     users: dict[tuple[int, int], str] = {}
     profiles = BUILT_IN.keys() | {profile.name for profile in config.profile}
-    for i, line in enumerate(_given(config.line)):
+    for i, line in enumerate(given(config.line)):
         at = ("line", i)
         name = f"line {line.number}" if line.number is not UNSET else f"line[{i + 1}]"
         if line.number in numbers:
@@ -157,7 +142,7 @@ def _keys(config: Config, source: Source) -> None:
     keys: Keys | UnsetType = config.keys
     if keys is UNSET:
         return
-    custodians = enumerate(_given(keys.custodians))
+    custodians = enumerate(given(keys.custodians))
     wanted: list[tuple[KeyPath, Any]] = [(("keys", "custodians", i), text) for i, text in custodians]
     for at, text in wanted:
         try:
@@ -192,34 +177,6 @@ def _groups(keys: Keys, source: Source) -> None:
         source.add(at, f"{at[1]}: {error}")
 
 
-def _key_list(config: Config, source: Source) -> None:
-    """A service starts with a list that it cannot take, and seals to the overflow epoch; here it is an error."""
-    from linetap import keylistfile
-    from linetap.evidence import authority as authorities
-
-    keys: Keys | UnsetType = config.keys
-    if keys is UNSET or source.problems or keys.key_list is None or keys.authority is None:
-        return
-    try:
-        found = keylistfile.read(Path(keys.key_list), authorities.from_keys(keys))
-    except LinetapError as error:
-        source.add(("keys", "key_list"), f"keys.key_list: {error}")
-        return
-    if found.zone != config.retention.zone:
-        text = f"keys.key_list: its days end in {found.zone}, retention.zone is {config.retention.zone}"
-        source.add(("retention", "zone"), text)
-    same = [each for each in found.overflow if each.number == keys.overflow_number]
-    if same and same[0].recipient != keys.overflow_epoch:
-        text = f"keys.overflow_number: number {keys.overflow_number} of the key list is another key; one has to go up"
-        source.add(("keys", "overflow_number"), text)
-
-
-def _unit(config: Config, source: Source) -> None:
-    """Asked where a unit is set up, and not at each start: one that has such a name goes on recording."""
-    if isinstance(config.unit, str) and unitnames.is_reserved(config.unit):
-        source.add(("unit",), f"unit = {unitnames.complaint(config.unit)}")
-
-
 def _names(config: Config, source: Source) -> None:
     classes: list[Any] = [entry.name for entry in config.retention.classes]
     profiles: list[Any] = [profile.name for profile in config.profile]
@@ -235,7 +192,7 @@ def _names(config: Config, source: Source) -> None:
         if value is not None and value not in classes:
             source.add(("retention", which), f"retention.{which} = {value!r}: no such class; there are {known}")
     wanted: list[tuple[KeyPath, str | None]] = [
-        (("line", i, "retention"), line.retention) for i, line in enumerate(_given(config.line))
+        (("line", i, "retention"), line.retention) for i, line in enumerate(given(config.line))
     ]
     of_kind = config.retention.dispositions
     wanted += [(("retention", "dispositions", kind), name) for kind, name in of_kind.items()]
@@ -253,26 +210,6 @@ def _pattern(config: Config, source: Source) -> None:
         re.compile(config.recording.internal_pattern)
     except (re.error, OverflowError, RecursionError) as error:
         source.add(("recording", "internal_pattern"), f"recording.internal_pattern: {error}")
-
-
-def _key_file(config: Config, source: Source) -> None:
-    """Of a key in a TPM only what lies here: the TPM is elsewhere, as a rule, where a card is prepared."""
-    keys: Keys | UnsetType = config.keys
-    try:
-        with Path(config.key).open("rb") as file:
-            data = file.read(MAX_KEY_BYTES)
-        if keys is not UNSET and keys.unit_key == "tpm":
-            from linetap.tpm import bootpolicy, keyfile
-
-            keyfile.parse(data, bootpolicy.UNIT_KEY)
-        else:
-            from linetap.evidence.keys import load_unit_key
-
-            load_unit_key(data)
-    except OSError as error:
-        source.add(("key",), f"key: {config.key}: {error.strerror}")
-    except LinetapError as error:
-        source.add(("key",), f"key: {config.key}: {error}")
 
 
 def _broker(config: Config, source: Source) -> None:
@@ -323,32 +260,8 @@ def _notices(config: Config, source: Source) -> None:
     have = {path.stem for path in folder.glob("*.wav")}
     keys = ("notice", "end_notice", "mark_notice")
     wanted: list[tuple[KeyPath, str | None]] = [(("recording", key), getattr(config.recording, key)) for key in keys]
-    wanted += [(("line", i, "notice"), line.notice) for i, line in enumerate(_given(config.line))]
+    wanted += [(("line", i, "notice"), line.notice) for i, line in enumerate(given(config.line))]
     for at, name in wanted:
         if name is not None and name not in have:
             known = f"there are {', '.join(sorted(have))}" if have else "there is none"
             source.add(at, f"no notice {name!r} in {folder}; {known}")
-
-
-def _pins(config: Config, source: Source) -> list[str]:
-    """The errors of the pin table, with its own lines; a line without a pin is an error of the configuration."""
-    if config.board.kind != "hardware":
-        return []
-    from linetap.board.pins import HEADER_CARD, load_pins  # it imports this package itself
-
-    try:
-        with Path(config.board.pins).open("rb"):
-            pass
-    except OSError as error:
-        source.add(("board", "pins"), f"board.pins: {config.board.pins}: {error.strerror}")
-        return []
-    try:
-        table = load_pins(Path(config.board.pins))
-    except LinetapError as error:
-        return str(error).splitlines()
-    have = len(table.hook.pins)
-    for i, line in enumerate(_given(config.line)):
-        if line.card == HEADER_CARD and line.channel is not UNSET and line.channel > have:
-            text = f"line {line.number}: channel {line.channel}, but {config.board.pins} has {have} HOOK pins"
-            source.add(("line", i, "channel"), text)
-    return []

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from linetap.board.interface import FULL_PERCENT
 from linetap.config.schema import Panel
+
+FULL_PERCENT = 100  # of brightness
 
 
 def percent_at(panel: Panel, minute: int) -> int:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from linetap.clock import SYSTEM, rfc3339
 from linetap.commission import tlsrequest
+from linetap.commission.configcheck import check_config
 from linetap.commission.init import SIGNERS, write_beside
-from linetap.config import Config, check_config, config_sha256, load_config
+from linetap.config import Config, config_sha256, load_config
 from linetap.config.places import TLS_CERTIFICATE, require_usual_place
 from linetap.durable import kept, privatefile
 from linetap.durable.files import sync_directory
