@@ -28,9 +28,9 @@ _CORE = frozenset(
 )  # fmt: skip
 _UNIT = frozenset(
     {
-        "board", "capture", "checks", "commands", "commission", "config", "learned", "notices", "panel",
-        "provision", "recorder", "reporter", "ring", "services", "sockets", "standby", "tpm", "unconfigured",
-        "unitkeys", "update", "wavefaults",
+        "board", "capture", "cardresult", "checks", "commands", "commission", "config", "idle", "learned",
+        "notices", "panel", "provision", "recorder", "reporter", "ring", "services", "sockets", "standby", "tpm",
+        "unconfigured", "unitkeys", "update", "wavefaults",
     }
 )  # fmt: skip
 _KNOWS = {

@@ -46,14 +46,16 @@ COMMANDS = {
     "relays": Command(
         "linetap.board.relays", "open a card's notice relays, whatever became of its capture", "open --card 1"
     ),
-    "idle": Command("linetap.commission.idle", "wait until no line is in use", "--config unit.toml --within 3600"),
+    "idle": Command("linetap.idle", "wait until no line is in use", "--config unit.toml --within 3600"),
     "line": Command("linetap.commission.learn", "measure a line of a running unit", "learn 3 --config unit.toml"),
     "walk": Command("linetap.commission.walk", "walk test: lift each line in turn", "--config /etc/linetap/unit.toml"),
     "check": Command("linetap.checks.command", "the self-diagnosis", "--config unit.toml"),
     "tpm": Command(
         "linetap.tpm.command", "the boots that a key in a TPM signs in", "boot $(cat root.hash) --key release.key"
     ),
-    "volume": Command("linetap.tpm.volumecommand", "a card's partitions, encrypted by the TPM", "test /dev/mmcblk0p4"),
+    "volume": Command(
+        "linetap.provision.volumecommand", "a card's partitions, encrypted by the TPM", "test /dev/mmcblk0p4"
+    ),
     # On the unit, of commands that a desk has too.
     "command apply": Command(
         "linetap.commission.commandapply",

@@ -11,13 +11,14 @@ import pytest
 
 from card_rig import PRIVATE, Card
 from epoch_rig import Authority
+from linetap import cardresult
 from linetap.board.simulated import press_button
 from linetap.clock import NS_PER_S, ManualClock
 from linetap.durable import privatefile, smallfile
 from linetap.durable.replace import replace_durably
 from linetap.durable.twin import twin_of
 from linetap.evidence import keys
-from linetap.provision import command, lay, memory, outcome, retire
+from linetap.provision import command, lay, memory, retire
 
 NOW_S = 1_795_860_000
 
@@ -56,7 +57,7 @@ def refuses(card: Card, code: str, *pack: str) -> None:
     assert f"[{code}]" in told
     assert len(told.rstrip().splitlines()) == 4, "a heading in two languages, and one line of why"
     assert state(card) == before, "nothing was changed"
-    said = outcome.load(card.run / "linetap")
+    said = cardresult.load(card.run / "linetap")
     assert said is not None
     assert said.code == code
 
@@ -140,7 +141,7 @@ def test_the_way_out_is_the_decommissioning_whatever_is_lost(tmp_path: Path, los
     assert (aside / "call").read_text() == "sealed"
     assert len(list((card.home / "retired").glob("*.json"))) == 1
     assert (card.home / "unit.toml").exists(), "the order that lay beside it made a new unit"
-    said = outcome.load(card.run / "linetap")
+    said = cardresult.load(card.run / "linetap")
     assert said is not None
     assert said.code == "retired"
 

@@ -14,10 +14,11 @@ import pytest
 
 from card_rig import SSH_KEY, Card
 from epoch_rig import Authority
+from linetap import cardresult
 from linetap.config import load_config
 from linetap.durable import privatefile
 from linetap.evidence import keys, sshsig
-from linetap.provision import CARD_WRONG, admit, memory, outcome
+from linetap.provision import CARD_WRONG, admit, memory
 
 PRIVATE = "authority.key"
 
@@ -64,7 +65,7 @@ class Town:
         assert self.state() == self.before, "nothing was changed"
         assert not (self.card.run / "linetap-ssh").exists(), "and nobody let in"
         assert (self.card.run / CARD_WRONG).exists()
-        said = outcome.load(self.card.run / "linetap")
+        said = cardresult.load(self.card.run / "linetap")
         assert said is not None
         assert said.code == code
         assert len(said.sha256) == 64
@@ -115,7 +116,7 @@ def test_what_the_authority_signed_is_taken_once(town: Town) -> None:
     assert card.start() == 0
     assert load_config(card.home / "unit.toml").recording.notice_delay_ms == 700
     assert (card.run / "linetap-ssh" / "authorized_keys").read_text() == f"restrict,pty {SSH_KEY}\n"
-    said = outcome.load(card.run / "linetap")
+    said = cardresult.load(card.run / "linetap")
     assert said is not None
     assert said.code == "taken"
     assert card.on_card() == {"linetap-done.txt", "floor-03.request"}
@@ -269,7 +270,7 @@ def test_a_folder_where_the_unit_writes_gives_no_order_a_second_turn(town: Town,
         (card.boot / name).write_bytes(data)
     before = town.state()
     assert card.start() == 2
-    said = outcome.load(card.run / "linetap")
+    said = cardresult.load(card.run / "linetap")
     assert said is not None
     assert said.code == "order_older"
     assert (card.run / CARD_WRONG).exists()

@@ -10,9 +10,9 @@ import pytest
 
 from card_rig import Card
 from linetap.errors import Refusal
-from linetap.provision import CARD_WRONG, cardsaid
+from linetap.provision import CARD_WRONG, cardsaid, cardstart
 from linetap.provision.cardsaid import Said
-from linetap.tpm import cardstart, volume
+from linetap.tpm import volume
 
 EMPTY: dict[str, list[str]] = {"state": [], "data": []}
 

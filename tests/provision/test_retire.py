@@ -12,13 +12,14 @@ import msgspec
 import pytest
 
 from card_rig import Card
+from linetap import cardresult
 from linetap.board.simulated import press_button
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.config import load_config
 from linetap.errors import BadInput
 from linetap.evidence import keys, sshsig
 from linetap.evidence import signers as trusted
-from linetap.provision import command, outcome, retire
+from linetap.provision import command, retire
 
 NOW_S, ALWAYS_S = 1_795_860_000, 1 << 40
 OTHER = 812  # a user who is not root
@@ -80,7 +81,7 @@ def test_a_key_that_was_never_good_gets_no_copy(card: Card) -> None:
 
 
 def code(card: Card) -> str:
-    said = outcome.load(card.run / "linetap")
+    said = cardresult.load(card.run / "linetap")
     assert said is not None
     return said.code
 

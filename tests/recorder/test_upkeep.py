@@ -11,11 +11,11 @@ import pytest
 from epoch_vault import begin, clock, finish, folder, writer
 
 from epoch_rig import Authority
+from linetap import cardresult
 from linetap.clock import NS_PER_S, ManualClock
 from linetap.config.schema import Config
 from linetap.desk.verify import verify_vault
 from linetap.evidence import keylist, signers, sshsig
-from linetap.provision import outcome
 from linetap.recorder import cardorder
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
@@ -135,13 +135,13 @@ def test_what_became_of_an_order_on_the_card_is_one_leaf_over_restarts(config: C
     vault = kept(config, time)
     assert cardorder.note(config.run_path, vault) is None
     try:
-        outcome.note(config.run_path.parent, "order_signer", "5f" * 32)
+        cardresult.note(config.run_path.parent, "order_signer", "5f" * 32)
         for again in (vault, kept(config, time)):
-            assert cardorder.note(config.run_path, again) == (said := outcome.load(config.run_path))
+            assert cardorder.note(config.run_path, again) == (said := cardresult.load(config.run_path))
             assert again.step()
         assert said is not None
         lines = (config.vault_path / "log" / "leaves.jsonl").read_bytes().splitlines()
         (leaf,) = [leaf for line in lines if (leaf := json.loads(line))["kind"] == "order"]
         assert (leaf["code"], leaf["sha256"], leaf["at"]) == ("order_signer", "5f" * 32, said.at)
     finally:
-        (config.run_path.parent / outcome.NAME).unlink()
+        (config.run_path.parent / cardresult.NAME).unlink()

@@ -10,7 +10,7 @@ import pytest
 from update_rig import BUNDLE, SHA256, WANTED, Rig
 
 from linetap.clock import NS_PER_S
-from linetap.commission.idle import HOLDS_S
+from linetap.idle import HOLDS_S
 from linetap.records import UpdateState
 from linetap.update import install as installing
 from linetap.update import release, state, wish

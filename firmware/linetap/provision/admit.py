@@ -23,9 +23,9 @@ from linetap.errors import BadInput
 from linetap.evidence import authority, sshsig
 from linetap.evidence.authority import Authority
 from linetap.provision import memory as memories
+from linetap.provision.fault import OrderFault
 from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import NAME, UNIT, Order
-from linetap.provision.outcome import OrderFault
 from linetap.tomlfile.source import MAX_BYTES
 
 NAMESPACE = "linetap-order"

@@ -9,14 +9,14 @@ import hashlib
 import sys
 from pathlib import Path
 
-from linetap import unitkeys
+from linetap import cardresult, unitkeys
 from linetap.clock import SYSTEM, Clock
 from linetap.durable import wipe
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, LinetapError
-from linetap.provision import CARD_WRONG, admit, cardsaid, memory, order, outcome, pack, retire
+from linetap.provision import CARD_WRONG, admit, cardsaid, memory, order, pack, retire
+from linetap.provision.fault import OrderFault
 from linetap.provision.lay import lay, take_certificate
-from linetap.provision.outcome import OrderFault
 from linetap.tomlfile.source import Source
 
 DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
@@ -66,7 +66,7 @@ def _keep_key(path: Path) -> bool:
 
 def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
     """What was wrong stands in linetap-error.txt too: whoever wrote the file has the card, and no terminal."""
-    for old in (run_dir / CARD_WRONG, run_dir / outcome.NAME):
+    for old in (run_dir / CARD_WRONG, run_dir / cardresult.NAME):
         old.unlink(missing_ok=True)
     digest: str | None = None
     try:
@@ -76,7 +76,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
         said = take_certificate(etc, boot) or ""
         if (boot / retire.ASKED).exists():
             told, digest = retire.retire(boot, etc / "linetap", clock)
-            outcome.note(run_dir, "retired", digest)
+            cardresult.note(run_dir, "retired", digest)
             said += told
         path = boot / order.NAME
         memory.learn(etc / "linetap", path.exists())
@@ -84,8 +84,8 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             data = admit.read_card(path)
             digest = hashlib.sha256(data).hexdigest()
             said += _take(data, boot, etc, run_dir) + _how(run_dir)
-            if not (run_dir / outcome.NAME).exists():  # that a key has ended says more
-                outcome.note(run_dir, "taken", digest)
+            if not (run_dir / cardresult.NAME).exists():  # that a key has ended says more
+                cardresult.note(run_dir, "taken", digest)
         _keep_key(etc / "linetap" / memory.KEY)
     except (LinetapError, OSError) as error:
         told = str(error).replace(f"{boot}/", "")
@@ -94,7 +94,7 @@ def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
             replace_durably(boot / ERROR, f"{head}{told}\n".encode())
         with contextlib.suppress(OSError):
             (run_dir / CARD_WRONG).touch()
-            outcome.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
+            cardresult.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
         raise BadInput(told) from None
     if said:
         with contextlib.suppress(OSError):  # the journal has it too

@@ -17,8 +17,8 @@ from linetap.config.schema import RUN_DIR, VAULT, Board
 from linetap.durable import twin
 from linetap.durable.smallfile import SmallFile
 from linetap.errors import LinetapError
+from linetap.provision.fault import OrderFault
 from linetap.provision.order import UNIT
-from linetap.provision.outcome import OrderFault
 
 KEY = "unit.key"
 NAME = "order.json"  # in /etc/linetap

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap import jsontext
+from linetap import jsontext, unitkeys
 from linetap.board.open import panel_of
 from linetap.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
 from linetap.config import load_config
@@ -25,13 +25,12 @@ from linetap.config.schema import Keys
 from linetap.durable import kept, twin, wipe
 from linetap.durable.replace import replace_durably
 from linetap.errors import BadInput, LinetapError
-from linetap.evidence import unitlog
+from linetap.evidence import sshsig, unitlog
 from linetap.evidence.signers import NAMESPACES
 from linetap.provision import admit, memory
+from linetap.provision.fault import OrderFault
 from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import UNIT
-from linetap.provision.outcome import OrderFault
-from linetap.recorder.unitkey import UnitKey
 
 NAMESPACE = "linetap-retired"
 ASKED = "linetap-decommission.txt"  # on the card: the unit's name
@@ -186,7 +185,7 @@ def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, s
     folder = home / FOLDER
     folder.mkdir(exist_ok=True)
     try:
-        signature = UnitKey(home / KEY, ending.keys).signer(NAMESPACE)(data)
+        signature = sshsig.sign(data, unitkeys.open_key(home / KEY, ending.keys), NAMESPACE)
         replace_durably(folder / f"{name}.json.sig", signature.encode())
     except (LinetapError, OSError):  # the key is damaged: then the line alone says when it ended
         pass

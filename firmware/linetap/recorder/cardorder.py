@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from linetap import cardresult
 from linetap.clock import parse_rfc3339
-from linetap.provision import outcome
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.records import OrderState
 
 
 def note(run_path: Path, vault: VaultWriter) -> OrderState | None:
     """Once a boot: a recorder that starts again says the same leaf, which is known. None: there was no order."""
-    found = outcome.load(run_path)
+    found = cardresult.load(run_path)
     if found is not None:
         vault.log_leaf("order", parse_rfc3339(found.at), code=found.code, sha256=found.sha256 or None)
     return found

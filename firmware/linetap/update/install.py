@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import msgspec
 
 from linetap.clock import NS_PER_S, Clock, rfc3339
-from linetap.commission.idle import wait_for_idle
 from linetap.config import Config
 from linetap.durable import files
 from linetap.errors import BadInput, Refusal
+from linetap.idle import wait_for_idle
 from linetap.records import UpdateBy, UpdateState, UpdateStep
 from linetap.service import remove_quietly
 from linetap.update import state, wish

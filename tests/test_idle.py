@@ -12,9 +12,9 @@ import pytest
 from linetap import rooms
 from linetap.cli import main
 from linetap.clock import NS_PER_S, ManualClock
-from linetap.commission.idle import HOLDS_S, wait_for_idle
 from linetap.durable.replace import replace_in_ram
 from linetap.errors import Refusal
+from linetap.idle import HOLDS_S, wait_for_idle
 from linetap.records import LineStatus
 from state_files import recorder, unit
 

@@ -7,7 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from linetap.tpm import bootpolicy, cardstart, freshness, volume
+from linetap.provision import cardstart
+from linetap.tpm import bootpolicy, freshness, volume
 from linetap.tpm.device import DEVICE
 
 _STEPS = {

@@ -10,23 +10,13 @@ from pathlib import Path
 
 from linetap.clock import SYSTEM, parse_rfc3339, rfc3339
 from linetap.durable.smallfile import SmallFile
-from linetap.errors import Refusal
 from linetap.records import OrderState
 
 NAME = "linetap-order.json"
 _LIMIT_BYTES = 4096
 _READABLE = 0o644
 
-
 _FILE = SmallFile("order", OrderState, _LIMIT_BYTES, check=lambda state: parse_rfc3339(state.at))
-
-
-class OrderFault(Refusal):
-    """The order is not carried out; `code` says why."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{text} [{code}]")
-        self.code = code
 
 
 def note(run_dir: Path, code: str, sha256: str | None) -> None:
