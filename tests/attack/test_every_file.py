@@ -164,6 +164,7 @@ CHANGES: dict[str, Change] = {
     "half of it": _of(lambda data: data[: len(data) // 2]),
     "empty": _of(lambda _: b""),
     "with a byte more": _of(lambda data: data + b"\n"),
+    "a giant of holes": lambda path, _: os.truncate(path, 1 << 40),
     "gone": lambda path, _: path.unlink(),
     "a link": _link,
     "a fifo": _fifo,

@@ -22,6 +22,7 @@ _KEY_LIMIT_BYTES = 64 * 1024
 _SIGNERS_LIMIT_BYTES = 4 << 20  # a city's
 _MOST_ENTRIES = sealed.MOST_PARTS + 4
 _DATE_DEPTH = ("year", "month", "day")
+LARGEST_BYTES = 1 << 30  # of a sealed file: 37 hours of sound
 _DATE_NAME = {"year": re.compile(r"\d{4}"), "month": re.compile(r"\d\d"), "day": re.compile(r"\d\d")}
 
 
@@ -73,9 +74,12 @@ def read_head(path: Path, limit_bytes: int) -> bytes:
 
 
 def digest(path: Path) -> Digest:
-    """SHA-256 and size, read in blocks of 1 MiB."""
+    """SHA-256 and size, read in blocks of 1 MiB. Damaged where it is larger than anything that a unit seals: a file of
+    holes has no end that anybody would wait for."""
     state, size = hashlib.sha256(), 0
     with _open(path) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
+            raise Damaged("file_too_large", f"{path.name} is larger than {LARGEST_BYTES} bytes")
         block = bytearray(min(_BLOCK_BYTES, os.fstat(file.fileno()).st_size + 1))
         view = memoryview(block)
         while count := file.readinto(block):

@@ -27,6 +27,7 @@ from linetap.evidence.unitlog import COPY, HEAD, SIGNATURE_SUFFIX, Head, HeadCop
 
 NAME = "log"
 MOST_PROBLEMS = 1000  # a file of another kind has a million lines that are no leaves
+_MOST_NONE_BYTES = 16 << 20
 FILES = {LEAVES, TREE, HEAD, HEAD + SIGNATURE_SUFFIX}
 
 
@@ -219,10 +220,16 @@ class LogCheck:
 
     def _leaves(self, path: Path) -> Iterator[bytes]:
         """Every line, each looked at on its way."""
-        size = 0
+        size = none = 0
         for index, line in enumerate(leaflog.lines_of(path)):
             size += len(line) + 1
             self._look_at(index, line)
+            none += len(line) if len(line) > leaflog.LEAF_LIMIT_BYTES else 0
+            if none > _MOST_NONE_BYTES:  # a file of holes has no end that anybody would wait for
+                self._bad(
+                    "log_endless", f"{LEAVES}: more than {_MOST_NONE_BYTES} bytes of it are no leaves; not read on"
+                )
+                return
             yield line
         if size != os.stat(path).st_size:
             self._bad("torn_leaf", f"{LEAVES} ends within a leaf")
