@@ -16,9 +16,9 @@ from linetap.broker.connection import Arrived
 from linetap.clock import ManualClock, rfc3339
 from linetap.desk.copy.service import Copying, begin
 from linetap.desk.ingest import database, tables
-from linetap.desk.ingest.settings import CopyConfig
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.ingest.store import Store
+from linetap.desk.settings import CopyConfig
 from linetap.evidence import fetch, sealed, sshsig
 from linetap.evidence.closing import Closing, closing_path
 from linetap.evidence.command import Answer

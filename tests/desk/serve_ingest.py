@@ -7,11 +7,12 @@ import argparse
 import sys
 
 from linetap.clock import SYSTEM
-from linetap.desk.ingest import command, service, settings
+from linetap.desk import deskcommand, settings
+from linetap.desk.ingest import service
 from linetap.desk.ingest.link import Patience
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    deskcommand.add_arguments(parser)
     patience = Patience(first_ms=100, longest_ms=400, answer_ms=1000)
     sys.exit(service.run(settings.settings(parser.parse_args(sys.argv[1:])), SYSTEM, patience))

@@ -24,7 +24,8 @@ from servesite import tls
 from sqlalchemy import insert, update
 
 from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk.ingest import command, tables
+from linetap.desk import deskcommand
+from linetap.desk.ingest import tables
 from linetap.desk.summary import delivery
 
 HOST, LIMIT_S = "127.0.0.1", 120
@@ -180,9 +181,9 @@ def run(house: CallsHouse, clock: ManualClock | None = None) -> int:
     import argparse
 
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    deskcommand.add_arguments(parser)
     args = parser.parse_args(["summary", "--config", str(house.folder / "summary.toml"), "--day", DAY])
-    return command.run(args, clock or ManualClock(NOW_NS, NS_PER_S))
+    return deskcommand.run(args, clock or ManualClock(NOW_NS, NS_PER_S))
 
 
 def test_the_numbers_and_nobody_in_them(house: CallsHouse, capsys: pytest.CaptureFixture[str]) -> None:

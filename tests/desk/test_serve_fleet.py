@@ -20,7 +20,6 @@ from watch_rig import ALERT, AT, HEALTH, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
 from linetap.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
-from linetap.desk.ingest.settings import DeskConfig
 from linetap.desk.serve import limits
 from linetap.desk.serve.config import ServeConfig
 from linetap.desk.serve.fleet import hub as hubs
@@ -31,6 +30,7 @@ from linetap.desk.serve.people import sessions
 from linetap.desk.serve.tables import access as access_table
 from linetap.desk.serve.tables import sessions as session_table
 from linetap.desk.serve.transactions import writing
+from linetap.desk.settings import DeskConfig
 from linetap.desk.watch import units
 from linetap.desk.watch.places import Places
 from linetap.desk.watch.settings import Settings, of_pages

@@ -25,9 +25,9 @@ from linetap.desk.copy import incoming
 from linetap.desk.ingest import service
 from linetap.desk.ingest.link import Patience
 from linetap.desk.ingest.service import Ingest, alone
-from linetap.desk.ingest.settings import Settings
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.serve.fleet import picture
+from linetap.desk.settings import Settings
 from linetap.desk.watch.places import Place
 from linetap.desk.watch.units import Units
 from linetap.durable import files

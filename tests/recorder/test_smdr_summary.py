@@ -14,7 +14,8 @@ from test_smdr_join import Rig
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from linetap.clock import NS_PER_S, SYSTEM, ManualClock, from_utc_ns
-from linetap.desk.ingest import command, tables
+from linetap.desk import deskcommand
+from linetap.desk.ingest import tables
 from reporter_rig import Floor
 
 LINES = ({"extension": "2101"}, {"extension": "2102"})
@@ -64,6 +65,6 @@ def test_at_twenty_past_midnight_the_letter_names_the_unit(
 
 def letter(folder: Path, clock: ManualClock, capsys: pytest.CaptureFixture[str]) -> str:
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    assert command.run(parser.parse_args(["summary", "--config", str(folder / "desk.toml")]), clock) == 0
+    deskcommand.add_arguments(parser)
+    assert deskcommand.run(parser.parse_args(["summary", "--config", str(folder / "desk.toml")]), clock) == 0
     return capsys.readouterr().out

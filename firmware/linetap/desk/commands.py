@@ -72,7 +72,7 @@ COMMANDS = {
         "CALL_DIR --signers allowed_signers --case 2026-117 -o case.zip",
     ),
     "desk": Command(
-        "linetap.desk.ingest.command",
+        "linetap.desk.deskcommand",
         "the central side: takes what units report, and finds it again",
         "ingest --config desk.toml",
     ),

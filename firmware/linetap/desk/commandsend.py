@@ -20,7 +20,7 @@ from linetap.broker.connection import Acknowledged, Arrived, Connected, Connecti
 from linetap.broker.tls import tls_context
 from linetap.clock import NS_PER_S, Clock
 from linetap.desk import foreign
-from linetap.desk.ingest.settings import broker_alone
+from linetap.desk.settings import broker_alone
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import command as envelopes
 from linetap.evidence.command import MAY, Answer, Command

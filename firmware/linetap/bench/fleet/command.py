@@ -17,7 +17,7 @@ from linetap.bench.fleet.city import City
 from linetap.bench.fleet.fleet import TELL_EVERY_S, Fleet
 from linetap.bench.fleet.happenings import Happening, parse
 from linetap.clock import NS_PER_S, SYSTEM, Clock
-from linetap.desk.ingest.settings import LOOPBACK, named
+from linetap.desk.settings import LOOPBACK, named
 from linetap.errors import BadInput
 from linetap.service import Stop
 

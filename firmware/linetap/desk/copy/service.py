@@ -30,8 +30,8 @@ from linetap.desk.copy.worker import Done, Job, Kept, Worker
 from linetap.desk.ingest import heads
 from linetap.desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap.desk.ingest.heads import HeadReport
-from linetap.desk.ingest.settings import CopyConfig
 from linetap.desk.ingest.signersfile import SignersFile
+from linetap.desk.settings import CopyConfig
 from linetap.evidence import fetch
 from linetap.evidence.command import Answer
 from linetap.evidence.fetch import Copied

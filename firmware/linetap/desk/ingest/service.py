@@ -26,9 +26,9 @@ from linetap.desk.ingest.link import Link, Patience
 from linetap.desk.ingest.months import Months
 from linetap.desk.ingest.outages import Outages
 from linetap.desk.ingest.register import Arrival, Notice
-from linetap.desk.ingest.settings import Settings
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.ingest.store import Store
+from linetap.desk.settings import Settings
 from linetap.errors import AlreadyRunning, BadInput
 from linetap.service import InstanceLock, Stop, start_logging
 from linetap.signedfile import load_key

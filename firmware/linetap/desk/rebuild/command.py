@@ -13,16 +13,16 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap.clock import Clock
+from linetap.desk import settings as desksettings
 from linetap.desk.copy.open import open_store
 from linetap.desk.ingest import clear, database
-from linetap.desk.ingest import settings as desksettings
 from linetap.desk.ingest.months import Months
-from linetap.desk.ingest.settings import Settings
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.ingest.tables import calls, copies, events, metadata, units
 from linetap.desk.rebuild import observed, place, stored
 from linetap.desk.rebuild.stored import Refused
 from linetap.desk.rebuild.units import Answered, ask
+from linetap.desk.settings import Settings
 from linetap.errors import BadInput, Refusal
 from linetap.service import Stop, start_logging
 

@@ -18,9 +18,9 @@ from linetap.desk.ingest.chain import Group
 from linetap.desk.ingest.judge import NAMESPACE
 from linetap.desk.ingest.link import Patience
 from linetap.desk.ingest.service import Ingest
-from linetap.desk.ingest.settings import Settings
 from linetap.desk.ingest.signersfile import SignersFile
 from linetap.desk.ingest.tables import alerts, origins, units
+from linetap.desk.settings import Settings
 from linetap.evidence import keys, patterns
 from linetap.evidence.signers import Signer
 from linetap.service import Stop

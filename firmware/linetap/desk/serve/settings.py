@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from linetap.desk.ingest import settings as desksettings
+from linetap.desk import settings as desksettings
 from linetap.desk.localmoment import zone_of
 from linetap.desk.loopback import address_of
 from linetap.desk.serve.config import OidcConfig, ServeConfig

@@ -11,8 +11,8 @@ from datetime import date, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from linetap.clock import Clock, from_utc_ns
+from linetap.desk import settings as desksettings
 from linetap.desk.ingest import database
-from linetap.desk.ingest import settings as desksettings
 from linetap.desk.localmoment import zone_of
 from linetap.desk.summary import day, delivery, words
 from linetap.desk.summary.settings import SummaryConfig

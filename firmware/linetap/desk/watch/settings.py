@@ -13,7 +13,7 @@ import msgspec
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from linetap.desk.ingest.settings import DeskConfig, read
+from linetap.desk.settings import DeskConfig, read
 from linetap.desk.watch.places import Places
 from linetap.errors import BadInput
 from linetap.wire.brokersettings import Broker

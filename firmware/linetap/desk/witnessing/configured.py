@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from linetap.desk.ingest import settings
+from linetap.desk import settings
 from linetap.errors import BadInput
 from linetap.evidence import unitlog
 

@@ -15,7 +15,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from linetap.desk import callfolder
-from linetap.desk.ingest.settings import DeskConfig
+from linetap.desk.settings import DeskConfig
 from linetap.errors import BadInput, Refusal
 from linetap.evidence import hold, sealed
 from linetap.records import CallRecord

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an ingest is told: desk.toml, or the same on the command line, which counts for more."""
+"""desk.toml, or the same on the command line, which counts for more; and of it what the ingest needs."""
 
 from __future__ import annotations
 

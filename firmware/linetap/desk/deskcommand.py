@@ -82,7 +82,8 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.action in serving.ACTIONS:
         return serving.run(args, clock)
     if args.action == "ingest":
-        from linetap.desk.ingest import service, settings
+        from linetap.desk import settings
+        from linetap.desk.ingest import service
 
         return service.run(settings.settings(args), clock)
     if args.action == "metrics":
