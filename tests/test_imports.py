@@ -33,6 +33,7 @@ _UNIT = frozenset(
         "unconfigured", "unitkeys", "update", "wavefaults",
     }
 )  # fmt: skip
+_ALLOWED = {("linetap.checks.watch", "linetap.provision")}  # the name of one file below /run
 _KNOWS = {
     "core": {"core"},
     "unit": {"core", "unit"},
@@ -119,8 +120,25 @@ def test_no_module_comes_back_to_itself(graph: Arrows) -> None:
     assert not found, "\n".join(chain.from_iterable([*lines_of(graph, each), ""] for each in found))
 
 
+def _room(module: str) -> str:
+    """The file or folder beside the others in which it lies."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def test_no_room_of_unit_or_core_comes_back_to_itself(graph: Arrows) -> None:
+    """Of the desk and the bench this does not hold yet. `_ALLOWED` alone is excused, and only while it is there."""
+    rooms: dict[str, dict[str, int]] = {room: {} for room in _CORE | _UNIT}
+    for module, targets in graph.items():
+        for to, line in targets.items():
+            a, b = _room(module), _room(to)
+            if a in rooms and b in rooms and a != b and (module, to) not in _ALLOWED:
+                rooms[a].setdefault(b, line)
+    assert circles(rooms) == []
+    assert all(to in graph[module] for module, to in _ALLOWED)
+
+
 def _product(module: str) -> str:
-    top = module.split(".")[1] if "." in module else ""
+    top = _room(module)
     if top in ("desk", "bench"):
         return top
     return "unit" if top in _UNIT else "core"
