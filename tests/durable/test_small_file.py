@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -144,3 +145,16 @@ def test_a_write_that_fails_leaves_the_old(tmp_path: Path, monkeypatch: pytest.M
         FILE.replace(path, Thing("new", 8))
     assert FILE.load(path) == VALUE
     assert os.listdir(tmp_path) == ["thing.json"]
+
+
+def test_reading_takes_no_more_memory_than_the_file_has(tmp_path: Path) -> None:
+    """A recorder that ends for want of memory reads its checkpoint once more: a few kB, where it may have 64 MiB."""
+    large = SmallFile("thing", Thing, most_bytes=64 << 20)
+    path = tmp_path / "thing.json"
+    large.replace(path, VALUE)
+    tracemalloc.start()
+    try:
+        assert large.read(path) == VALUE
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

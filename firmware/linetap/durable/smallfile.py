@@ -127,7 +127,9 @@ class SmallFile[T]:
                     raise Broken("not a plain file")
                 if found.st_size > self._most_bytes:
                     raise Broken(f"{found.st_size} bytes, at most {self._most_bytes} would be right")
-                data = os.read(fd, self._most_bytes + 1)
+                data = os.read(fd, found.st_size + 1)  # not all that it may have: a checkpoint may have 64 MiB
+                if len(data) > found.st_size:  # it grows
+                    data += os.read(fd, self._most_bytes + 1 - len(data))
             finally:
                 os.close(fd)
         except FileNotFoundError:
