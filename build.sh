@@ -124,7 +124,7 @@ install_packages() {
 
 # Where it is belongs to it: a virtual environment that was copied still points to where it was made.
 wanted_stamp() {
-  { printf '%s\n' "$PWD" && "$PYTHON" --version && cat pyproject.toml requirements.lock; } | sha256sum
+  { printf '%s\n' "$PWD" && "$PYTHON" --version && cat firmware/*/pyproject.toml requirements.lock; } | sha256sum
 }
 
 install_python() {
@@ -136,10 +136,11 @@ install_python() {
   # What comes as source is built with the setuptools of the lock, not with the newest of the day.
   "${pip[@]}" --require-hashes -r <(grep '^setuptools==' requirements.lock) || fail "pip could not install setuptools"
   "${pip[@]}" --require-hashes --no-build-isolation -r requirements.lock ||
-    fail "pip could not install requirements.lock; after a change in pyproject.toml, $BIN/python tools/lock.py makes it"
-  "${pip[@]}" --no-build-isolation --no-deps --editable . || fail "pip could not install linetap itself"
+    fail "pip could not install requirements.lock; after a change in firmware/*/pyproject.toml, $BIN/python tools/lock.py makes it"
+  "${pip[@]}" --no-build-isolation --no-deps --editable firmware/core --editable firmware/unit \
+    --editable firmware/desk --editable firmware/bench || fail "pip could not install linetap itself"
   "$BIN/pip" --disable-pip-version-check check >/dev/null ||
-    fail "requirements.lock no longer fits pyproject.toml: $BIN/python tools/lock.py makes it"
+    fail "requirements.lock no longer fits firmware/*/pyproject.toml: $BIN/python tools/lock.py makes it"
   wanted_stamp >"$STAMP"
 }
 
@@ -279,7 +280,7 @@ case $command in
   setup) setup ;;
   demo)
     setup
-    exec "$BIN/python" -m linetap.bench.demo "$@"
+    exec "$BIN/python" -m linetap_bench.demo "$@"
     ;;
   test)
     setup
@@ -287,8 +288,8 @@ case $command in
     ;;
   bench)
     setup
-    if [ "${1:-}" = day ]; then exec "$BIN/python" -m linetap.bench.day "${@:2}"; fi
-    exec "$BIN/python" -m linetap.bench.measure "$@"
+    if [ "${1:-}" = day ]; then exec "$BIN/python" -m linetap_bench.day "${@:2}"; fi
+    exec "$BIN/python" -m linetap_bench.measure "$@"
     ;;
   soak)
     minutes=${1:-60}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from linetap.errors import BadInput, LinetapError
+from linetap_core.errors import BadInput, LinetapError
 
 HEADER = struct.Struct("<4sBBHI")  # signature, version, reserved, atoms, length of all
 ATOM = struct.Struct("<HHI")  # type, count, length of data and CRC

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap.errors import BadInput, LinetapError
+from linetap_core.errors import BadInput, LinetapError
 
 METER = Path(__file__).resolve().parent / "meter"
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wno-sign-conversion", "-Werror")

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly OUT=build/image
 readonly WORK=$OUT/work # what is left of a build that ended early is no use to the next
 readonly ROOT=$WORK/root KIT=$WORK/kit CARD=$WORK/card
-VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' firmware/core/pyproject.toml)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 COMMIT=$(git rev-parse --short=12 HEAD)
 [ -z "$(git status --porcelain)" ] || COMMIT+=-changed

@@ -59,11 +59,11 @@ def of_debian(status: Path) -> list[Package]:
 
 
 def of_python(modules: Path) -> list[Package]:
-    """What pip has installed; Debian's own modules are its packages, and either name no installer or Debian."""
+    """What came as a wheel (image/steps/root.sh); Debian's own modules are its packages, and say Debian or nothing."""
     found = []
     for metadata in modules.glob("*.dist-info/METADATA"):
         installer = metadata.parent / "INSTALLER"
-        if installer.exists() and installer.read_text().strip() == "pip":
+        if installer.exists() and installer.read_text().strip() == "linetap-image":
             fields = BytesParser().parsebytes(metadata.read_bytes(), headersonly=True)
             name, version = fields["Name"], fields["Version"]
             found.append(Package(f"python:{name}", version, f"{name} {version}", f"pkg:pypi/{name.lower()}@{version}"))

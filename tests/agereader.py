@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from linetap.evidence import age, bech32
+from linetap_core.evidence import age, bech32
 
 
 def opened(data: bytes, secret: str) -> tuple[bytes, bool]:

@@ -11,15 +11,15 @@ import msgspec
 
 import config_file
 from keeping_rig import Keeper
-from linetap.clock import NS_PER_S
 from linetap.config import Config, config_sha256, load_config
 from linetap.config.schema import Policy
-from linetap.durable import kept
-from linetap.evidence import document, keys
-from linetap.evidence.command import Answer
-from linetap.evidence.roles import Person, Roles
 from linetap.recorder.vault import weakened
-from linetap.records import WeakeningState
+from linetap_core.clock import NS_PER_S
+from linetap_core.durable import kept
+from linetap_core.evidence import document, keys
+from linetap_core.evidence.command import Answer
+from linetap_core.evidence.roles import Person, Roles
+from linetap_core.records import WeakeningState
 
 HOUR = 3600 * NS_PER_S
 

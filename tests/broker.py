@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from linetap.clock import SYSTEM
+from linetap_core.clock import SYSTEM
 
 START_S, END_S = 120.0, 120.0
 HOST = "127.0.0.1"

@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.cli import main
-from linetap.desk.bundle import container, layout
-from linetap.desk.certificate import NAMESPACE, Certificate
-from linetap.evidence import keys, sealed, sshsig
-from linetap.records import Audio, ClockRecord, Gap, Mark, NoticeRecord
+from linetap_core.cli import main
+from linetap_core.evidence import keys, sealed, sshsig
+from linetap_core.records import Audio, ClockRecord, Gap, Mark, NoticeRecord
+from linetap_desk.bundle import container, layout
+from linetap_desk.certificate import NAMESPACE, Certificate
 from sealing_rig import CALL_ID, NOW, Rig, noise, record, run
 
 CHECKER = Path(__file__).parents[1] / "docs/check-bundle.sh"

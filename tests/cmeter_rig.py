@@ -17,12 +17,12 @@ from typing import Self
 import numpy as np
 import pytest
 
-from linetap.bench.meter import Meter
-from linetap.bench.wirevolts import VoltsAt
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.frames import Deframer
-from linetap.clock import NS_PER_MS
 from linetap.ring import I16
+from linetap_bench.meter import Meter
+from linetap_bench.wirevolts import VoltsAt
+from linetap_core.clock import NS_PER_MS
 from meter_rig import START_NS
 from meterbuild import EMULATOR, PART_GCC, build_emulated, build_host, emulator
 

@@ -20,7 +20,7 @@ import soak_table
 from broker import MOSQUITTO_21, PROGRAMS, Broker
 from bundle_rig import BundleRig
 from linetap.checks import machine
-from linetap.durable import broken
+from linetap_core.durable import broken
 from postgres_rig import Postgres
 from release_rig import Desk
 from reporter_rig import Floor

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from linetap.durable import replace
+from linetap_core.durable import replace
 
 _REAL = replace.replace_durably
 

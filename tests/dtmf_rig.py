@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from anchors.people import people
-from linetap.bench.synth import F64, peak_of, rms_of
 from linetap.recorder.signals.dtmf.detector import Digit, DtmfDetector
 from linetap.recorder.signals.dtmf.keys import COLUMNS_HZ, KEYS, ROWS_HZ
 from linetap.ring import I16, RATE_HZ
+from linetap_bench.synth import F64, peak_of, rms_of
 
 Sine = Callable[[float, int, float], F64]  # Hz, samples, phase to samples of peak 1
 BATCH = 2000

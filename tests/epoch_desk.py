@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 import sealing_rig
-from linetap.clock import ManualClock, from_utc_ns, parse_rfc3339
-from linetap.desk import deskfolder, epoch, hold, keygen, overflow
-from linetap.evidence import document, keylist, keys, sealed, sshsig
-from linetap.evidence.keylist import KeyList
-from linetap.evidence.ofcall import OfCall
-from linetap.evidence.roles import Person, Roles
 from linetap.recorder.vault.folder import CallFolder
-from linetap.records import Retention
+from linetap_core.clock import ManualClock, from_utc_ns, parse_rfc3339
+from linetap_core.evidence import document, keylist, keys, sealed, sshsig
+from linetap_core.evidence.keylist import KeyList
+from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.roles import Person, Roles
+from linetap_core.records import Retention
+from linetap_desk import deskfolder, epoch, hold, keygen, overflow
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 DAY, NEXT_DAY = "2026-12-01", "2026-12-02"

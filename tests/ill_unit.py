@@ -7,8 +7,8 @@ from linetap.checks import CHECKS, Finding, Snapshot, run
 from linetap.checks.machine import Machine, Wear
 from linetap.checks.mounts import Mount
 from linetap.checks.watch import Seen, Services
-from linetap.clock import NS_PER_S
-from linetap.records import (
+from linetap_core.clock import NS_PER_S
+from linetap_core.records import (
     CaptureState,
     Fault,
     KernelClockState,

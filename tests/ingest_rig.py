@@ -14,15 +14,15 @@ from typing import Any, Self
 import msgspec
 import sqlalchemy
 
-from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap.desk.ingest import database, tables
-from linetap.desk.ingest.judge import NAMESPACE, Report
-from linetap.evidence import keys, signers, sshsig
-from linetap.evidence.keys import SigningKey
-from linetap.evidence.signers import Signer
-from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
-from linetap.records import CallEvent, EventKind
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.evidence import keys, signers, sshsig
+from linetap_core.evidence.keys import SigningKey
+from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.sshsig import unarmored
+from linetap_core.records import CallEvent, EventKind
+from linetap_desk.ingest import database, tables
+from linetap_desk.ingest.judge import NAMESPACE, Report
 
 UNIT = "floor-03"
 START_NS = parse_rfc3339("2026-11-24T22:56:00Z")

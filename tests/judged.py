@@ -9,9 +9,9 @@ from linetap import checks
 from linetap.checks import Services, Snapshot
 from linetap.checks.frame import MB
 from linetap.checks.machine import Machine
-from linetap.clock import NS_PER_S
 from linetap.panel import state
 from linetap.panel.state import Shown
+from linetap_core.clock import NS_PER_S
 
 UTC_NS = 1_800_000_000 * NS_PER_S
 

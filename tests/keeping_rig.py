@@ -14,15 +14,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap import rooms
-from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap.config.schema import Config, RetentionClass, RetentionPolicy
-from linetap.evidence import age, document, hold, keys, sealed, sshsig
-from linetap.evidence import command as envelopes
-from linetap.evidence.command import Answer, Command
-from linetap.evidence.leaflog import LEAVES
-from linetap.evidence.ofcall import OfCall
-from linetap.evidence.roles import Person, Roles
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.epochs import Epochs
@@ -30,7 +22,15 @@ from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
 from linetap.recorder.vault.upkeep import Upkeep
-from linetap.records import CallEvent, CallRecord, Retention
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, compact, parse_rfc3339, rfc3339
+from linetap_core.evidence import age, document, hold, keys, sealed, sshsig
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence.command import Answer, Command
+from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.roles import Person, Roles
+from linetap_core.records import CallEvent, CallRecord, Retention
 from unit_rig import make_unit
 
 DAY = 86_400 * NS_PER_S

@@ -12,20 +12,20 @@ from typing import Any
 
 import msgspec
 
-from linetap import rooms
-from linetap.clock import NS_PER_S, SYSTEM, compact, rfc3339
-from linetap.evidence import command as envelopes
-from linetap.evidence import document, keys, sealed, sshsig
-from linetap.evidence.command import Command
-from linetap.evidence.ofcall import OfCall
-from linetap.evidence.roles import NAMESPACE, Person, Roles
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.spool import SUFFIX
 from linetap.recorder.vault.upkeep import Upkeep
-from linetap.records import Caller, CallEvent, CallRecord, EventKind, RecorderState, Retention
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import document, keys, sealed, sshsig
+from linetap_core.evidence.command import Command
+from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.roles import NAMESPACE, Person, Roles
+from linetap_core.records import Caller, CallEvent, CallRecord, EventKind, RecorderState, Retention
 from reporter_rig import Floor
 
 ROOM = 1 << 40

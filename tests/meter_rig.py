@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from linetap.bench.meter import NONE, Faults, Measures, Meter
-from linetap.bench.wirevolts import VoltsAt
 from linetap.board.interface import PERIOD_MS, Levels
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.limits import LimitArrays, LineLimits, limits_of
 from linetap.board.meter.reader import Reader
-from linetap.clock import NS_PER_MS, ManualClock
 from linetap.config.numbers import MeterNumbers
 from linetap.ring import I16
+from linetap_bench.meter import NONE, Faults, Measures, Meter
+from linetap_bench.wirevolts import VoltsAt
+from linetap_core.clock import NS_PER_MS, ManualClock
 
 START_NS = 5_000_000 * NS_PER_MS
 BATCH_MS = 40

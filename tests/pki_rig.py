@@ -11,10 +11,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.clock import SYSTEM, Clock, ManualClock
-from linetap.desk.pki import command
-from linetap.enrolment import certificates, request
-from linetap.evidence import keys
+from linetap_core.clock import SYSTEM, Clock, ManualClock
+from linetap_core.enrolment import certificates, request
+from linetap_core.evidence import keys
+from linetap_desk.pki import command
 
 DAY_NS = 86_400_000_000_000
 TIMEOUT_S = 120

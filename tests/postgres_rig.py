@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from linetap.bench import postgres
-from linetap.errors import BadInput
+from linetap_bench import postgres
+from linetap_core.errors import BadInput
 
 
 def needed() -> None:

@@ -19,7 +19,7 @@ from jsonschema.protocols import Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from linetap.clock import parse_rfc3339, rfc3339
+from linetap_core.clock import parse_rfc3339, rfc3339
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "asyncapi.yaml"
 _JSON = "application/json"

@@ -15,13 +15,13 @@ from types import ModuleType
 from typing import Any
 
 import sealing_rig
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.desk import access_command, roles, unwrap
-from linetap.desk import open as opening
-from linetap.desk.access import read_log
-from linetap.desk.access_entry import Entry
-from linetap.desk.release import command as release
-from linetap.evidence import keys, sealed
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_core.evidence import keys, sealed
+from linetap_desk import access_command, roles, unwrap
+from linetap_desk import open as opening
+from linetap_desk.access import read_log
+from linetap_desk.access_entry import Entry
+from linetap_desk.release import command as release
 from sealing_rig import CALL_ID, Rig
 
 DAY_NS = 24 * 3600 * NS_PER_S

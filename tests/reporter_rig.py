@@ -15,12 +15,12 @@ import msgspec
 
 import published
 from broker import HOST, Broker, Desk, until
-from linetap.clock import NS_PER_MS, SYSTEM, rfc3339
-from linetap.evidence import keys, sshsig
 from linetap.recorder.vault.outbox import Outbox
-from linetap.records import CallEvent, LineStatus, RecorderState, ReporterState
-from linetap.service import read_state
-from linetap.wire.brokersettings import Broker as BrokerConfig
+from linetap_core.clock import NS_PER_MS, SYSTEM, rfc3339
+from linetap_core.evidence import keys, sshsig
+from linetap_core.records import CallEvent, LineStatus, RecorderState, ReporterState
+from linetap_core.service import read_state
+from linetap_core.wire.brokersettings import Broker as BrokerConfig
 from state_files import Unit as States
 from state_files import recorder
 from unit_rig import make_unit

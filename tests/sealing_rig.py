@@ -11,12 +11,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.evidence import keys, sealed, sshsig, unitlog
-from linetap.evidence.ofcall import OfCall
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.log import UnitLog
-from linetap.records import Audio, Caller, CallRecord, Retention
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.evidence import keys, sealed, sshsig, unitlog
+from linetap_core.evidence.ofcall import OfCall
+from linetap_core.records import Audio, Caller, CallRecord, Retention
 
 CALL_ID = "20261124T225600.123Z-L03"
 UNIT = "closet-3f"

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from linetap import __version__, rooms
-from linetap.clock import Clock
 from linetap.config.schema import Board, Card, Config, Keys, Line, Storage
-from linetap.durable.replace import replace_in_ram
-from linetap.records import (
+from linetap_core import __version__, rooms
+from linetap_core.clock import Clock
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.records import (
     CaptureState,
     LineState,
     LineStatus,

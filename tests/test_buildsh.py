@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from linetap_core import __version__
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("demo", "test", "setup", "bench", "soak", "image", "hil")
@@ -104,12 +107,22 @@ def _locked() -> dict[str, str]:
 
 
 def _wanted() -> list[Requirement]:
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)
-    extras = project["project"]["optional-dependencies"]
-    texts = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
-    texts += [text for extra, packages in extras.items() if extra != "pi" for text in packages]
-    return [Requirement(text) for text in texts]
+    spec = importlib.util.spec_from_file_location("lock_tool", ROOT / "tools" / "lock.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    wanted = [Requirement(text) for text in tool.asked_for(ROOT)]
+    assert {"numpy", "sqlalchemy", "scipy", "pytest", "setuptools"} <= {it.name for it in wanted}
+    return wanted
+
+
+def test_the_packages_have_one_version_and_need_each_other_by_it() -> None:
+    for path in (ROOT / "firmware").glob("*/pyproject.toml"):
+        project = tomllib.loads(path.read_text())["project"]
+        assert project["version"] == __version__, path
+        ours = [text for text in project["dependencies"] if text.startswith("linetap")]
+        assert all(text.endswith(f"=={__version__}") for text in ours), path
 
 
 def test_the_lock_has_what_the_project_asks_for() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from linetap import cli
 from linetap.config import load_config
-from linetap.evidence import keys
+from linetap_core import cli
+from linetap_core.evidence import keys
 
 LIMIT_S = 120
 CUSTODIAN, EPOCH = keys.new_identity().recipient, keys.new_identity().recipient
@@ -97,7 +97,8 @@ def test_version() -> None:
 def _imported(*arguments: str) -> set[str]:
     """The top-level packages that are loaded when the command has ended."""
     code = (
-        "import sys, linetap.cli as c\ntry: c.main(sys.argv[1:])\nexcept SystemExit: pass\nprint('\\n', *sys.modules)"
+        "import sys, linetap_core.cli as c\ntry: c.main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "print('\\n', *sys.modules)"
     )
     command = [sys.executable, "-c", code, *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=True)
@@ -152,8 +153,8 @@ def _with_command(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str, serv
     [
         ("return 0", 0, ""),
         ("return 1", 1, ""),
-        ("from linetap.errors import Refusal; raise Refusal('no')", 1, "no\n"),
-        ("from linetap.errors import BadInput; raise BadInput('a\\nb')", 2, "a\nb\n"),
+        ("from linetap_core.errors import Refusal; raise Refusal('no')", 1, "no\n"),
+        ("from linetap_core.errors import BadInput; raise BadInput('a\\nb')", 2, "a\nb\n"),
         ("open('/no/such/file')", 2, "/no/such/file: No such file or directory\n"),
         ("raise KeyboardInterrupt", 130, ""),
         ("import nowhere_to_be_found", 2, "linetap probe: a fault in linetap itself: ModuleNotFoundError: "),
@@ -199,7 +200,8 @@ def test_a_service_leaves_a_traceback_in_the_journal(
     _with_command(monkeypatch, tmp_path, "open('/no/such/file')", service=True)
     with pytest.raises(FileNotFoundError):
         cli.main(arguments)
-    _with_command(monkeypatch, tmp_path, "from linetap.errors import DeviceFault as F; raise F('x', 'no codec')", True)
+    body = "from linetap_core.errors import DeviceFault as F; raise F('x', 'no codec')"
+    _with_command(monkeypatch, tmp_path, body, True)
     assert (cli.main(arguments), capsys.readouterr().err) == (2, "no codec\n")
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.clock import (
+from linetap_core.clock import (
     NS_PER_MS,
     NS_PER_S,
     SYSTEM,

@@ -23,9 +23,9 @@ from linetap.commission.configcheck import check_config
 from linetap.commission.template import Plan, render
 from linetap.config import config_sha256, load_config, notices_folder, profile_of
 from linetap.config.schema import Card, Config, Line, Recording, RetentionPolicy, Storage
-from linetap.errors import BadInput
-from linetap.evidence import keys
-from linetap.wire.brokersettings import Broker
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys
+from linetap_core.wire.brokersettings import Broker
 
 PROJECT_PINS = Path(__file__).parent.parent / "hardware" / "pins.toml"
 CUSTODIAN, EPOCH = keys.new_identity(), keys.new_identity()
@@ -109,7 +109,7 @@ def test_what_is_written_are_the_defaults(site: Site) -> None:
 def _keys_of(kind: type[msgspec.Struct]) -> Iterator[str]:
     for field in msgspec.structs.fields(kind):
         yield field.encode_name
-        for inner in re.findall(r"linetap\.config\.[a-z]+\.([A-Za-z]+)", repr(field.type)):
+        for inner in re.findall(r"linetap(?:\.config|_core\.wire)\.[a-z]+\.([A-Za-z]+)", repr(field.type)):
             import linetap.config.schema as schema
 
             if hasattr(schema, inner):  # the numbers of the detectors explain themselves: config/numbers.py

@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap import rooms
-from linetap.cli import main
-from linetap.clock import NS_PER_S, ManualClock
-from linetap.durable.replace import replace_in_ram
-from linetap.errors import Refusal
 from linetap.idle import HOLDS_S, wait_for_idle
-from linetap.records import LineStatus
+from linetap_core import rooms
+from linetap_core.cli import main
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.errors import Refusal
+from linetap_core.records import LineStatus
 from state_files import recorder, unit
 
 CONFIG_LINES, CARDS = 2, 2

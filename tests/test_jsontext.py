@@ -7,7 +7,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from linetap import jsontext
+from linetap_core import jsontext
 
 
 class Named(msgspec.Struct):

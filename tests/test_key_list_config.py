@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from epoch_rig import Authority
-from linetap import cli
 from linetap.config import load_config
-from linetap.evidence import keys
+from linetap_core import cli
+from linetap_core.evidence import keys
 
 CUSTODIAN, EPOCH = keys.new_identity().recipient, keys.new_identity().recipient
 

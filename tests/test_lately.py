@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from linetap.clock import NS_PER_S
-from linetap.lately import MOST, WINDOW_S, Lately
+from linetap_core.clock import NS_PER_S
+from linetap_core.lately import MOST, WINDOW_S, Lately
 
 END_NS = WINDOW_S * NS_PER_S
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.clock import rfc3339
 from linetap.learned import Learned, load, path_of, save, stamp
+from linetap_core.clock import rfc3339
 
 AT = "2026-11-24T22:56:00.123Z"
 FULL = Learned(on_hook_v=48.1, off_hook_v=8.2, reversed=True, echo_db=-7.5, near_digit_dbm0=-9.0, learned_at=AT)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.tomlfile.locate import Path, line_numbers, nearest
+from linetap_core.tomlfile.locate import Path, line_numbers, nearest
 
 EVERYTHING = """\
 a.b = 1

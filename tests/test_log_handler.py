@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from linetap.log import MOST_BYTES, JournalHandler, handler_for, message_id
+from linetap_core.log import MOST_BYTES, JournalHandler, handler_for, message_id
 
 
 def fields_of(data: bytes) -> dict[str, str]:

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from linetap.cli import main
-from linetap.errors import BadInput
 from linetap.notices import load_notice, load_notices
 from linetap.notices.defaults import TEXTS, make_default_notices
 from linetap.notices.importer import LEVEL_DBM0, import_notice
 from linetap.notices.level import SILENCE_DBM0, active_level_dbm0, level_of
+from linetap_core.cli import main
+from linetap_core.errors import BadInput
 
 F64 = npt.NDArray[np.float64]
 TEXT = "이 통화는 녹음됩니다."

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from linetap.clock import SYSTEM, rfc3339
 from linetap.config import load_config
-from linetap.evidence import sealed
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import CallEvent, CallRecord
 from linetap.ring import Stretch
+from linetap_core.clock import SYSTEM, rfc3339
+from linetap_core.evidence import sealed
+from linetap_core.records import CallEvent, CallRecord
 from unit_rig import save_notice, spoken
 
 VECTOR = Path(__file__).parent / "vectors" / "unit-0.1.tar.xz"

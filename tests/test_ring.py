@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.errors import DeviceFault
 from linetap.ring import (
     GAP_OVERRUN,
     GAP_RESTART,
@@ -36,6 +35,7 @@ from linetap.ring import (
     slot_dtype,
 )
 from linetap.ring.layout import HEADER
+from linetap_core.errors import DeviceFault
 
 LINES = [3, 4, 9]
 SECONDS = 1  # 100 slots

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from linetap import rooms
-from linetap.clock import NS_PER_MS, ManualClock
-from linetap.durable.replace import replace_in_ram
-from linetap.errors import AlreadyRunning
-from linetap.records import Fault, PanelState, ServiceState
-from linetap.service import (
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_MS, ManualClock
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.errors import AlreadyRunning
+from linetap_core.records import Fault, PanelState, ServiceState
+from linetap_core.service import (
     AGAIN_AFTER_MS,
     DEAD_AFTER_MS,
     InstanceLock,
@@ -38,7 +38,7 @@ LIMIT_S = 120
 # Says "ready", then works until it is asked to stop.
 STOPPABLE = """
 import sys, select
-from linetap.service import Stop
+from linetap_core.service import Stop
 stop = Stop()
 print("ready", flush=True)
 while not stop.requested:
@@ -50,7 +50,7 @@ while "linger" in sys.argv:
 HOLDER = """
 import sys
 from pathlib import Path
-from linetap.service import InstanceLock
+from linetap_core.service import InstanceLock
 with InstanceLock(Path(sys.argv[1]), "capture@1"):
     print("ready", flush=True)
     sys.stdin.read()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from linetap.errors import DeviceFault
 from linetap.sockets import MAX_MESSAGE, MAX_PEERS, Caller, Listener
+from linetap_core.errors import DeviceFault
 
 WAIT_S = 10.0
 NOBODY = 65534

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from linetap.clock import NS_PER_S, SYSTEM
-from linetap.durable.replace import replace_in_ram
-from linetap.records import Fault, ServiceState
-from linetap.service import StateFile, credential
-from linetap.supervisor import Supervisor
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.records import Fault, ServiceState
+from linetap_core.service import StateFile, credential
+from linetap_core.supervisor import Supervisor
 
 
 def state(progress: int, fault: Fault | None = None, mono_ns: int = 1) -> ServiceState:

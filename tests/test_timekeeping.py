@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from linetap.capture.timeline import Timeline
-from linetap.clock import FIRST_NS, NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
-from linetap.errors import BadInput
-from linetap.records import ClockRecord
-from linetap.timekeeping import (
+from linetap_core.clock import FIRST_NS, NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
+from linetap_core.errors import BadInput
+from linetap_core.records import ClockRecord
+from linetap_core.timekeeping import (
     MOST_AGE_S,
     PossibleClock,
     chrony_offset_ms,
@@ -81,7 +81,7 @@ def test_an_image_knows_when_it_was_built(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_is_synchronised_with_2007_is_kept_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("linetap.timekeeping.kernel_clock", lambda: (True, 0.5))
+    monkeypatch.setattr("linetap_core.timekeeping.kernel_clock", lambda: (True, 0.5))
     rolled_over = ManualClock(utc_ns=FIRST_NS - 18 * 365 * 86_400 * NS_PER_S)
     assert clock_quality(rolled_over) == (False, 0.5)
     assert clock_quality(ManualClock(utc_ns=FIRST_NS + NS_PER_S)) == (True, 0.5)

@@ -14,8 +14,8 @@ import pytest
 
 from config_file import text
 from linetap import unconfigured
-from linetap.records import CaptureState, RecorderState, ReporterState, ServiceState
-from linetap.service import START_AGAIN, credential, read_state
+from linetap_core.records import CaptureState, RecorderState, ReporterState, ServiceState
+from linetap_core.service import START_AGAIN, credential, read_state
 from unit_rig import make_unit
 
 LIMIT_S = 60

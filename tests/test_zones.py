@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from linetap import zones
+from linetap_core import zones
 
 LIMIT_S = 120
 # 23:59:59.999 and 00:00 in Seoul, the end of a leap second (2016-12-31T23:59:60Z), and an autumn night of New York.
@@ -27,8 +27,8 @@ MOMENTS = [
 ]
 SAYS = """
 import json, sys
-from linetap.clock import parse_rfc3339
-from linetap.evidence.keylist import end_of, epoch_text
+from linetap_core.clock import parse_rfc3339
+from linetap_core.evidence.keylist import end_of, epoch_text
 from linetap.recorder.smdr.layouts import parser
 from linetap.recorder.smdr.ledger import Ledger
 from linetap.recorder.smdr.match import Matcher

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.cli import main
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.desk.witnessing.serve import CheckpointWitness, Server
-from linetap.evidence import checkpoint, keys
-from linetap.evidence.keys import SigningKey
 from linetap.recorder.vault.log import UnitLog
+from linetap_core.cli import main
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.evidence import checkpoint, keys
+from linetap_core.evidence.keys import SigningKey
+from linetap_desk.witnessing.serve import CheckpointWitness, Server
 from sealing_rig import UNIT, Rig
 from witness_rig import Running, name_keeper, policy, write_key
 

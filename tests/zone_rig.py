@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from linetap import zones
+from linetap_core import zones
 
 LIMIT_S = 120
 # Nobody has announced it: a winter with an hour more, which is in force when a call of November ends in January.

@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from linetap.desk.serve.app import ROUTES
-from linetap.desk.serve.people.accounts import ALONE, APART
-from linetap.desk.serve.roles import ROLES
-from linetap.desk.serve.route import Route
+from linetap_desk.serve.app import ROUTES
+from linetap_desk.serve.people.accounts import ALONE, APART
+from linetap_desk.serve.roles import ROLES
+from linetap_desk.serve.route import Route
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/desk-roles.md"
 _HEAD = """# The desk's pages: who may what

@@ -17,14 +17,14 @@ from pathlib import Path
 HARDWARE = Path(__file__).resolve().parent.parent / "hardware"
 sys.path.insert(0, str(HARDWARE))
 
-from linetap.errors import BadInput, Refusal  # noqa: E402
+from linetap_core.errors import BadInput, Refusal  # noqa: E402
 from simulation import bench_steps  # noqa: E402
 from simulation.finding import Finding  # noqa: E402
 from simulation.netlist import Netlist  # noqa: E402
 from simulation.rows import ROWS  # noqa: E402
 
 DOCUMENT, COMMISSIONING = HARDWARE / "README.md", HARDWARE / "commissioning.md"
-FRONTEND = HARDWARE.parent / "firmware" / "linetap" / "board" / "frontend.py"
+FRONTEND = HARDWARE.parent / "firmware" / "unit" / "linetap" / "board" / "frontend.py"
 FIGURES = {
     "HOOK_OFF_BELOW_V": "HOOK pin: off-hook below",
     "HOOK_ON_ABOVE_V": "HOOK pin: on-hook above",

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes requirements.lock: what pyproject.toml asks for, at exact versions, with the hashes of what pip would fetch.
+"""Writes requirements.lock: what pyproject.toml and firmware/*/pyproject.toml ask for, at exact versions, with the
+hashes of what pip would fetch.
 
 One package a line, `setuptools` first: build.sh installs that line by itself, for what has to be built. The hashes
 are those for CPython 3.13 on amd64 and arm64. Run it as `.venv/bin/python tools/lock.py` when a dependency changes.
@@ -19,15 +20,12 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 NOT_HERE = "pi"  # the one extra that only a Raspberry Pi can build
 ARM64 = [f"--platform=manylinux_{glibc}_aarch64" for glibc in ("2_17", "2_26", "2_27", "2_28", "2_31", "2_34")]
+_MADE = "# Made by tools/lock.py from pyproject.toml and firmware/*/pyproject.toml."
 LIMIT_S = 600
 
 
 def main() -> int:
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)
-    wanted = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
-    for extra, packages in project["project"]["optional-dependencies"].items():
-        wanted += packages if extra != NOT_HERE else []
+    wanted = asked_for(ROOT)
     hashes: dict[str, set[str]] = {}
     native = resolve(wanted)
     for item in native:
@@ -38,8 +36,22 @@ def main() -> int:
             hashes[name_of(item)] |= {hash_of(found) for found in arm64}
     names = sorted(hashes, key=lambda name: (not name.startswith("setuptools=="), name))
     lines = [" ".join([name, *(f"--hash=sha256:{digest}" for digest in sorted(hashes[name]))]) for name in names]
-    LOCK.write_text("# Made by tools/lock.py from pyproject.toml.\n" + "\n".join(lines) + "\n")
+    LOCK.write_text("\n".join([_MADE, *lines]) + "\n")
     return 0
+
+
+def asked_for(root: Path) -> list[str]:
+    """What the four packages and the tests need, but the packages themselves."""
+    with (root / "pyproject.toml").open("rb") as file:
+        wanted: list[str] = tomllib.load(file)["dependency-groups"]["dev"]
+    for path in sorted((root / "firmware").glob("*/pyproject.toml")):
+        with path.open("rb") as file:
+            found = tomllib.load(file)
+        project = found["project"]
+        extras = project.get("optional-dependencies", {})
+        wanted += found["build-system"]["requires"] + project["dependencies"]
+        wanted += [text for extra, texts in extras.items() if extra != NOT_HERE for text in texts]
+    return sorted({text for text in wanted if not text.startswith("linetap")})
 
 
 def resolve(wanted: list[str], *options: str) -> list[dict[str, Any]]:

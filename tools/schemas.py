@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from linetap.evidence.command import Answer, Envelope
-from linetap.evidence.unitlog import Head
-from linetap.records import Alert, CallEvent, PersonalRecord, PublicRecord
 from linetap.reporter.discovery import Discovery
 from linetap.reporter.health import Health
-from linetap.wire.topics import LineReport, Status
+from linetap_core.evidence.command import Answer, Envelope
+from linetap_core.evidence.unitlog import Head
+from linetap_core.records import Alert, CallEvent, PersonalRecord, PublicRecord
+from linetap_core.wire.topics import LineReport, Status
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schemas"
 KINDS: tuple[type[msgspec.Struct], ...] = (

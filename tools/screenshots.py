@@ -25,9 +25,9 @@ from picture_site import PictureSite  # noqa: E402
 from playwright.sync_api import Browser, Page  # noqa: E402
 from servesite import WCAG, chromium  # noqa: E402
 
-from linetap.desk.serve.app import ROUTES  # noqa: E402
-from linetap.desk.serve.roles import SIGNED_IN  # noqa: E402
-from linetap.errors import BadInput  # noqa: E402
+from linetap_core.errors import BadInput  # noqa: E402
+from linetap_desk.serve.app import ROUTES  # noqa: E402
+from linetap_desk.serve.roles import SIGNED_IN  # noqa: E402
 
 PICTURES, PAGE = ROOT / "docs/pictures", ROOT / "docs/desk-pages.md"
 VERDICTS = PICTURES / "axe.json"

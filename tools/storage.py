@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 from linetap.config.schema import RetentionPolicy, Storage
-from linetap.evidence import age
-from linetap.evidence.leaflog import LEAF_LIMIT_BYTES
-from linetap.evidence.merkle import HASH_BYTES
 from linetap.recorder.vault import ballast
 from linetap.ring import RATE_HZ
-from linetap.vaultformat.segments import SEGMENT_BYTES
+from linetap_core.evidence import age
+from linetap_core.evidence.leaflog import LEAF_LIMIT_BYTES
+from linetap_core.evidence.merkle import HASH_BYTES
+from linetap_core.vaultformat.segments import SEGMENT_BYTES
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "storage.md"
 BEGIN, END = "<!-- tools/storage.py begins -->", "<!-- tools/storage.py ends -->"

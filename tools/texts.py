@@ -12,7 +12,7 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po
 
-FILE = Path(__file__).resolve().parent.parent / "firmware/linetap/desk/serve/locale/ko.po"
+FILE = Path(__file__).resolve().parent.parent / "firmware/desk/linetap_desk/serve/locale/ko.po"
 
 
 def main() -> int:

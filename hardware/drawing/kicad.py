@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from drawing.schematic import PROJECT
-from linetap.errors import Refusal
+from linetap_core.errors import Refusal
 from simulation.netlist import committed
 
 NETLIST = "linetap.cir"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from drawing.symbols import OUT, PlacedPin, Shape, shape
 from drawing.tables import Part, Sheet
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
 
 MARGIN, TITLE_ROWS, COLUMN_GAP = 6, 18, 4
 RAIL_ROOM = 4  # for a rail's label that stands upright

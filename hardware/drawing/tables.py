@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from linetap.errors import BadInput
-from linetap.tomlfile.source import Source
+from linetap_core.errors import BadInput
+from linetap_core.tomlfile.source import Source
 
 CIRCUIT = Path(__file__).resolve().parent.parent / "circuit"
 MOST_BYTES = 1 << 20

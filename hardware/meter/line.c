@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same as linetap's own decider (firmware/linetap/board/meter/decide.py) makes of the same samples, written for one
+/* The same as linetap's own decider (firmware/unit/linetap/board/meter/decide.py) makes of the same samples, written for one
    sample at a time; tests hold the two together, edge for edge. */
 #include "line.h"
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
 
 HARDWARE = Path(__file__).resolve().parent.parent
 NETLIST = HARDWARE / "linetap.cir"

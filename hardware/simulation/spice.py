@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
 
-from linetap.errors import Refusal
+from linetap_core.errors import Refusal
 from simulation.netlist import MODELS, Netlist
 
 MOST_S = 60  # of a run, which takes one; a circuit that does not converge is not waited for

@@ -9,23 +9,22 @@ lay_python() {
   local wheels=$WORK/wheels
   say "linetap, and the wheels that Debian has not"
   mkdir -p "$wheels" "$KIT/src"
-  rm -rf build/lib build/bdist.* # of an earlier wheel: what is no more would be in this one
-  "$BIN/pip" --quiet wheel --no-deps --no-build-isolation --wheel-dir "$wheels" .
+  rm -rf firmware/{core,unit}/build # of an earlier wheel: what is no more would be in this one
+  "$BIN/pip" --quiet wheel --no-deps --no-build-isolation --wheel-dir "$wheels" ./firmware/core ./firmware/unit
   "$BIN/pip" --quiet download --no-deps --no-build-isolation --no-binary :all: --require-hashes --dest "$WORK" \
     -r <(grep '^pyalsaaudio==' requirements.lock)
   tar -xf "$WORK"/pyalsaaudio-*.tar.gz -C "$KIT/src" --strip-components=1
   chroot "$KIT" /usr/bin/busybox sh -c 'cd /src && CFLAGS="-O2 -g0" python3 setup.py --quiet bdist_wheel' >"$WORK/wheel.log" 2>&1 ||
     { tail -n 15 "$WORK/wheel.log" >&2; fail "pyalsaaudio could not be built"; }
   cp "$KIT"/src/dist/*.whl "$wheels"
-  local pip=("$BIN/pip" --quiet install --no-deps --no-compile --no-index --target "$MODULES" --only-binary :all:)
-  pip+=(--python-version 3.13 --platform linux_aarch64 --platform manylinux2014_aarch64)
   "$BIN/pip" --quiet download --no-deps --require-hashes --only-binary :all: --python-version 3.13 \
     --platform manylinux2014_aarch64 --dest "$wheels" -r image/pi.lock
-  "${pip[@]}" "$wheels"/*.whl
-  rm -rf "${MODULES:?}/bin" "${MODULES:?}/linetap/bench" # the exchange is no part of a unit
-  find "$MODULES" -name direct_url.json -delete
-  # What is gone is not listed either: what it was names the folder of this build.
-  sed -i -E -e '\#^(\.\./\.\./bin|linetap/bench)/#d' -e '\#/direct_url\.json,#d' "$MODULES"/*.dist-info/RECORD
+  local wheel metadata
+  for wheel in "$wheels"/*.whl; do "$BIN/python" -m zipfile -e "$wheel" "$MODULES"; done
+  [ -z "$(find "$MODULES" -maxdepth 1 -name '*.data')" ] || fail "a wheel has files for elsewhere: $(ls -d "$MODULES"/*.data)"
+  for metadata in "$MODULES"/*.dist-info; do
+    [ ! -e "$metadata/RECORD" ] || [ -e "$metadata/INSTALLER" ] || echo linetap-image >"$metadata/INSTALLER"
+  done
   install -D -m 755 image/linetap "$ROOT/usr/bin/linetap"
 }
 

@@ -6,7 +6,7 @@ Each function raises DeviceFault `no_anchor` where what it needs is not installe
 
 from __future__ import annotations
 
-from linetap.errors import DeviceFault
+from linetap_core.errors import DeviceFault
 
 
 def not_here(what: str, package: str) -> DeviceFault:

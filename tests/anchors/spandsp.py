@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from anchors import not_here
-from linetap.errors import DeviceFault
 from linetap.recorder.signals.caller.fsk import Modem
 from linetap.ring import I16, RATE_HZ
+from linetap_core.errors import DeviceFault
 
 ADSI_STANDARD: dict[Modem, int] = {"bell202": 1, "v23": 2}  # CLASS, CLIP
 PUT_MESSAGE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint8), ctypes.c_int)

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
-from linetap.errors import LinetapError
-from linetap.evidence import age, closing, document, keys, sealed, sshsig
-from linetap.evidence import hold as holds
-from linetap.evidence.release import NamedCall, Request
 from linetap.recorder.vault.log import UnitLog
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.errors import LinetapError
+from linetap_core.evidence import age, closing, document, keys, sealed, sshsig
+from linetap_core.evidence import hold as holds
+from linetap_core.evidence.release import NamedCall, Request
 from release_rig import HAN, ID, KIM, PARK, Desk
 from sealing_rig import CALL_ID, NOW, UNIT, run
 

@@ -12,10 +12,10 @@ import pytest
 
 from attack_house import House
 from keeping_rig import DAY
-from linetap.evidence import age, hold, keys
-from linetap.evidence.command import HERE, MAY
-from linetap.evidence.reach import REACH
 from linetap.recorder.vault import holds
+from linetap_core.evidence import age, hold, keys
+from linetap_core.evidence.command import HERE, MAY
+from linetap_core.evidence.reach import REACH
 
 TESTS = Path(__file__).parents[1]
 

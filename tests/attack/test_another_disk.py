@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
-from linetap.cli import main
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
-from linetap.desk import callfolder, verify
-from linetap.desk.ingest import database, tables
-from linetap.desk.ingest.heads import HeadReport
-from linetap.desk.ingest.store import Store
-from linetap.evidence import keys, sealed, sshsig, unitlog, vaultname
-from linetap.evidence.leaflog import LEAVES
-from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault.log import UnitLog
+from linetap_core.cli import main
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.evidence import keys, sealed, sshsig, unitlog, vaultname
+from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.sshsig import unarmored
+from linetap_desk import callfolder, verify
+from linetap_desk.ingest import database, tables
+from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.store import Store
 from sealing_rig import CALL_ID, NOW, Rig, noise, record
 from sealing_rig import UNIT as SEALED
 

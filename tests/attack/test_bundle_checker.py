@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from bundle_rig import CHECKER, BundleRig, members, pack, unpacked
-from linetap.cli import main
-from linetap.desk.bundle import layout
-from linetap.evidence import hold, keys, merkle, sealed, sshsig, unitlog
+from linetap_core.cli import main
+from linetap_core.evidence import hold, keys, merkle, sealed, sshsig, unitlog
+from linetap_desk.bundle import layout
 from sealing_rig import CALL_ID, NOW, TIMEOUT_S, UNIT, run
 from witnessed_rig import site
 

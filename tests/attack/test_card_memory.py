@@ -13,12 +13,12 @@ from card_rig import PRIVATE, Card
 from epoch_rig import Authority
 from linetap import cardresult
 from linetap.board.simulated import press_button
-from linetap.clock import NS_PER_S, ManualClock
-from linetap.durable import privatefile, smallfile
-from linetap.durable.replace import replace_durably
-from linetap.durable.twin import twin_of
-from linetap.evidence import keys
 from linetap.provision import command, lay, memory, retire
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.durable import privatefile, smallfile
+from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.twin import twin_of
+from linetap_core.evidence import keys
 
 NOW_S = 1_795_860_000
 

@@ -15,10 +15,11 @@ import pytest
 from card_rig import SSH_KEY, Card
 from epoch_rig import Authority
 from linetap import cardresult
+from linetap.cardresult import CARD_WRONG
 from linetap.config import load_config
-from linetap.durable import privatefile
-from linetap.evidence import keys, sshsig
-from linetap.provision import CARD_WRONG, admit, memory
+from linetap.provision import admit, memory
+from linetap_core.durable import privatefile
+from linetap_core.evidence import keys, sshsig
 
 PRIVATE = "authority.key"
 

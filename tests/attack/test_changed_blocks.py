@@ -27,10 +27,10 @@ from flip_rig import WorkingUnit
 
 from linetap import unitkeys
 from linetap.checks.mounts import mount_of
-from linetap.desk import callfolder, verify
-from linetap.durable import broken, kept
-from linetap.evidence import keys
 from linetap.tpm.volume import SECTOR_BYTES
+from linetap_core.durable import broken, kept
+from linetap_core.evidence import keys
+from linetap_desk import callfolder, verify
 
 MIB, BLOCK = 64, 4096
 SEED = 29

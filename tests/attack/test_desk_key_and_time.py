@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from epoch_rig import Authority
 from keeping_rig import DAY, START, Keeper
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.evidence import document, index, keylist, sealed
 from linetap.recorder.vault import destruction
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.retentiontime import NAME
-from linetap.records import CallRecord, CountedMoment
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_core.evidence import document, index, keylist, sealed
+from linetap_core.records import CallRecord, CountedMoment
 
 KEPT = 60  # days, of the class that the rig's calls have
 GAP = 7

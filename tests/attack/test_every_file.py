@@ -16,18 +16,18 @@ import msgspec
 import pytest
 
 from keeping_rig import DAY, START, UNIT, Keeper
-from linetap.cli import main
-from linetap.clock import compact
-from linetap.desk import callfolder, verify
-from linetap.desk.vaultfiles import runtime
-from linetap.evidence import keys, walk
-from linetap.evidence.signers import Signer
-from linetap.evidence.walk import WalkReport
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.walks import Walks
-from linetap.records import Caller, CallEvent, CallRecord
+from linetap_core.cli import main
+from linetap_core.clock import compact
+from linetap_core.evidence import keys, walk
+from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.walk import WalkReport
+from linetap_core.records import Caller, CallEvent, CallRecord
+from linetap_desk import callfolder, verify
+from linetap_desk.vaultfiles import runtime
 
 OVER = "2026-11-20"  # an epoch whose day has passed
 CALLS = 3

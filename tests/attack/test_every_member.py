@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from bundle_rig import SECOND, BundleRig, members, pack
-from linetap.cli import main
-from linetap.desk import callfolder
-from linetap.desk.bundle import container, facts, finish, layout
-from linetap.desk.bundle.check import verify_bundle
-from linetap.desk.verdict import Verdict
+from linetap_core.cli import main
+from linetap_desk import callfolder
+from linetap_desk.bundle import container, facts, finish, layout
+from linetap_desk.bundle.check import verify_bundle
+from linetap_desk.verdict import Verdict
 from sealing_rig import CALL_ID
 
 WAV = layout.opened(CALL_ID, "call.wav")

@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recorder"))
 from call_rig import Story
 from sounds import NEAR_DBM0, digits, frames, ringback, talk
 
-from linetap.bench.synth import DTMF_COLUMNS_HZ, DTMF_KEYS, DTMF_ROWS_HZ, F64, Tones
 from linetap.config.schema import Config, RetentionClass
-from linetap.evidence.g711 import decode, encode
-from linetap.records import CallRecord
+from linetap_bench.synth import DTMF_COLUMNS_HZ, DTMF_KEYS, DTMF_ROWS_HZ, F64, Tones
+from linetap_core.evidence.g711 import decode, encode
+from linetap_core.records import CallRecord
 from unit_rig import make_unit
 
 LEVELS = [-27.0, -20.0, -14.0, -8.0, -2.0, 2.0, 3.0]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from linetap.clock import NS_PER_S, SYSTEM, ManualClock
-from linetap.log import MOST_OF_A_KIND, WINDOW_S, Bounded
 from linetap.recorder.door import Door
-from linetap.records import RECORDER_SOCKET
-from linetap.service import start_logging
 from linetap.sockets import Caller
+from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
+from linetap_core.log import MOST_OF_A_KIND, WINDOW_S, Bounded
+from linetap_core.records import RECORDER_SOCKET
+from linetap_core.service import start_logging
 
 JOURNAL = Path(__file__).resolve().parents[2] / "systemd" / "journald@linetap.conf.d" / "linetap.conf"
 

@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from group_rig import Members
-from linetap.desk import stockage
-from linetap.errors import BadInput, Refusal
-from linetap.evidence import group, grouptar, keys, members
-from linetap.evidence.group import OtherLayer
-from linetap.evidence.grouptar import BadGroup
-from linetap.evidence.members import Group
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import group, grouptar, keys, members
+from linetap_core.evidence.group import OtherLayer
+from linetap_core.evidence.grouptar import BadGroup
+from linetap_core.evidence.members import Group
+from linetap_desk import stockage
 from sealing_rig import run
 
 DATA = b"AGE-SECRET-KEY-1 would stand here\n"

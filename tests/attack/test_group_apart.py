@@ -14,11 +14,11 @@ import pytest
 
 import sealing_rig
 from group_rig import Members
-from linetap.desk import access_command, hold, unwrap
-from linetap.errors import BadInput, Refusal
-from linetap.evidence import group, keys
-from linetap.evidence.group import OtherLayer
-from linetap.evidence.release import NotReleased
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import group, keys
+from linetap_core.evidence.group import OtherLayer
+from linetap_core.evidence.release import NotReleased
+from linetap_desk import access_command, hold, unwrap
 from release_rig import Desk
 from sealing_rig import CALL_ID, Rig
 

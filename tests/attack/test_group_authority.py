@@ -10,17 +10,17 @@ import msgspec
 import pytest
 
 from epoch_rig import Authority as Rig
-from linetap import cli, signedfile
 from linetap.commission.configcheck import check_config
-from linetap.desk import deskfolder
-from linetap.errors import BadInput
-from linetap.evidence import authority, document, keylist, keys, roles, sshsig
-from linetap.evidence import command as envelopes
-from linetap.evidence.authority import Authority
-from linetap.evidence.command import Command, CommandFault
-from linetap.evidence.counters import Counters
-from linetap.evidence.keys import SigningKey
-from linetap.evidence.roles import Person, Roles, RolesFault
+from linetap_core import cli, signedfile
+from linetap_core.errors import BadInput
+from linetap_core.evidence import authority, document, keylist, keys, roles, sshsig
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence.authority import Authority
+from linetap_core.evidence.command import Command, CommandFault
+from linetap_core.evidence.counters import Counters
+from linetap_core.evidence.keys import SigningKey
+from linetap_core.evidence.roles import Person, Roles, RolesFault
+from linetap_desk import deskfolder
 from sealing_rig import run
 
 PEOPLE = [keys.new_unit_key() for _ in range(3)]

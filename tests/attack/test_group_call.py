@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from group_rig import Members
-from linetap.cli import main
 from linetap.commission.template import Plan, render
-from linetap.evidence import keys, sealed
+from linetap_core.cli import main
+from linetap_core.evidence import keys, sealed
 from sealing_rig import CALL_ID, Rig, noise, run
 from unit_rig import START, make_unit, save_wav
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from linetap import cli
-from linetap.evidence import authority, group, keys, members
+from linetap_core import cli
+from linetap_core.evidence import authority, group, keys, members
 from sealing_rig import run
 
 

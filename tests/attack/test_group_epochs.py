@@ -15,16 +15,16 @@ import msgspec
 import pytest
 
 from epoch_desk import DAY, Desk
-from linetap import cli
-from linetap.desk import indexopen, keygen
-from linetap.errors import BadInput, Refusal
-from linetap.evidence import group, index, keylist, keys, members, sealed
-from linetap.evidence.index import Entry
-from linetap.evidence.keylist import KeyList
 from linetap.provision import pack
 from linetap.recorder.vault import officersgone
 from linetap.recorder.vault.officersgone import Certificate
-from linetap.tomlfile.source import MAX_BYTES
+from linetap_core import cli
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import group, index, keylist, keys, members, sealed
+from linetap_core.evidence.index import Entry
+from linetap_core.evidence.keylist import KeyList
+from linetap_core.tomlfile.source import MAX_BYTES
+from linetap_desk import indexopen, keygen
 from sealing_rig import CALL_ID, UNIT, run
 
 LATE = "2026-12-03T15:00:00.001Z"  # more than 24 h behind the first day and the second
@@ -177,7 +177,7 @@ def test_officers_make_their_keys_alone_and_the_lists_are_merged(tmp_path: Path)
 
 def test_a_list_of_groups_is_refused_by_whoever_knows_none() -> None:
     """An earlier version reads `recipient` as one key: it must not find one, and the list in use stays."""
-    from linetap.evidence import publickeys
+    from linetap_core.evidence import publickeys
 
     with pytest.raises(BadInput):
         publickeys.decode_recipient("2:age1x,age1y")

@@ -18,9 +18,9 @@ from group_custody import HAND_ON, LISTEN, handed, helper, ready
 from group_house import GroupHouse
 from release_house import refusal
 
-from linetap.clock import SYSTEM, rfc3339
-from linetap.desk.serve.release import partials
-from linetap.desk.serve.release.chain import Partial
+from linetap_core.clock import SYSTEM, rfc3339
+from linetap_desk.serve.release import partials
+from linetap_desk.serve.release.chain import Partial
 from release_rig import OTHER_CALL
 from sealing_rig import CALL_ID, UNIT
 

@@ -12,18 +12,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap import handover, learned, rooms
-from linetap.clock import SYSTEM
+from linetap import learned
 from linetap.config import load_config
 from linetap.config.places import require_usual_places
 from linetap.config.schema import LEARNED, RUN_DIR, VAULT
-from linetap.durable.replace import replace_durably, replace_in_ram
-from linetap.errors import AlreadyRunning, BadInput
 from linetap.provision.lay import _lay
 from linetap.recorder.door import Door
-from linetap.records import PanelState, RecorderCommand, StartWalk
-from linetap.service import InstanceLock, StateReader, read_state
 from linetap.sockets import Caller
+from linetap_core import handover, rooms
+from linetap_core.clock import SYSTEM
+from linetap_core.durable.replace import replace_durably, replace_in_ram
+from linetap_core.errors import AlreadyRunning, BadInput
+from linetap_core.records import PanelState, RecorderCommand, StartWalk
+from linetap_core.service import InstanceLock, StateReader, read_state
 from state_files import unit
 
 MOST = 1000

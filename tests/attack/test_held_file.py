@@ -15,14 +15,14 @@ import pytest
 import config_file
 from attack_house import House, a_weaker, put_in_place
 from card_rig import Card
-from linetap import cli
 from linetap.capture.lineaudio import LineAudio
 from linetap.config import Config, config_sha256, load_config
 from linetap.config.schema import RetentionClass, Smdr
-from linetap.durable import kept
-from linetap.evidence import keys
 from linetap.ring.layout import SLOT_FRAMES
-from linetap.wire.brokersettings import Broker
+from linetap_core import cli
+from linetap_core.durable import kept
+from linetap_core.evidence import keys
+from linetap_core.wire.brokersettings import Broker
 
 _SHORTER = [RetentionClass(name="standard", days=59), RetentionClass(name="marked", days=180)]
 WEAKER: list[tuple[str, str, dict[str, Any]]] = [

@@ -16,16 +16,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "panel"))
 
 from test_panel_service import Room
 
-from linetap import checks, rooms
+from linetap import checks
 from linetap.capture.lights import _shown
 from linetap.checks import Damper, Finding, Judgement, Watch, take_snapshot
-from linetap.clock import NS_PER_MS
-from linetap.durable.replace import replace_in_ram
-from linetap.records import CaptureState, RecorderState, ReporterState, ServiceState
 from linetap.reporter.health import health
 from linetap.reporter.outgoing import Outgoing
 from linetap.reporter.telemetry import Alerts, Lines, pace
-from linetap.wire.topics import Topics
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_MS
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.records import CaptureState, RecorderState, ReporterState, ServiceState
+from linetap_core.wire.topics import Topics
 from state_files import unit
 
 KINDS: dict[str, type[ServiceState]] = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from test_every_file import Whole, keeper_of
 
-from linetap import cli
-from linetap.evidence import age, index, keys
-from linetap.evidence.index import Entry
+from linetap_core import cli
+from linetap_core.evidence import age, index, keys
+from linetap_core.evidence.index import Entry
 
 NUMBER, OTHER = "01012345678", "01099998888"
 

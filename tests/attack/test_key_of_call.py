@@ -15,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from swapped_rig import approved, closed, forged, hold_key, opens, refused, trusted
 
-from linetap.desk import hold
-from linetap.errors import Refusal
-from linetap.evidence import age, callkey, group, grouptar, keys, members, ofcall, sealed
-from linetap.evidence.ofcall import OfCall
+from linetap_core.errors import Refusal
+from linetap_core.evidence import age, callkey, group, grouptar, keys, members, ofcall, sealed
+from linetap_core.evidence.ofcall import OfCall
+from linetap_desk import hold
 from release_rig import HAN, Desk
 from sealing_rig import CALL_ID, NOW, UNIT, run
 

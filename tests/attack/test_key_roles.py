@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from linetap import cli
-from linetap.desk import callfolder, verifycall
-from linetap.enrolment import request
-from linetap.enrolment.fault import PkiFault
-from linetap.evidence import keys, signers, unitnames
-from linetap.evidence.signers import ReservedUnit, SignerIsUnit
-from linetap.evidence.sshsig import SignatureFault
+from linetap_core import cli
+from linetap_core.enrolment import request
+from linetap_core.enrolment.fault import PkiFault
+from linetap_core.evidence import keys, signers, unitnames
+from linetap_core.evidence.signers import ReservedUnit, SignerIsUnit
+from linetap_core.evidence.sshsig import SignatureFault
+from linetap_desk import callfolder, verifycall
 from sealing_rig import UNIT, Rig, record
 
 AT = datetime(2026, 11, 24, 22, 56, tzinfo=UTC)

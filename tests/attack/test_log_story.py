@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from linetap.cli import main
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.desk import callfolder, verify
-from linetap.evidence import sealed
-from linetap.evidence.leaflog import LeafLog
 from linetap.recorder.vault.log import UnitLog
+from linetap_core.cli import main
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.evidence import sealed
+from linetap_core.evidence.leaflog import LeafLog
+from linetap_desk import callfolder, verify
 from sealing_rig import CALL_ID, UNIT, Rig
 
 Leaf = dict[str, Any]

@@ -16,14 +16,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "desk"))  # the rigs of the d
 from custody_rig import CALL, Helper, marked_call, released
 from witnessed_house import name_policy
 
-from linetap.cli import main
-from linetap.desk import hold, roles, unwrap
-from linetap.desk import open as opening
-from linetap.desk.bundle import command as bundle
-from linetap.desk.release import command as release
-from linetap.errors import BadInput, LinetapError
-from linetap.evidence import keys, rolechange
-from linetap.evidence.roles import Person, Roles, Witnesses
+from linetap_core.cli import main
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence import keys, rolechange
+from linetap_core.evidence.roles import Person, Roles, Witnesses
+from linetap_desk import hold, roles, unwrap
+from linetap_desk import open as opening
+from linetap_desk.bundle import command as bundle
+from linetap_desk.release import command as release
 from release_rig import Desk
 from witnessed_rig import Site, site
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap import jsontext, rooms
-from linetap.clock import NS_PER_S, SYSTEM, ManualClock
-from linetap.durable.replace import replace_in_ram
-from linetap.evidence import sealed
 from linetap.recorder.door import Door
 from linetap.recorder.follow import Cards
-from linetap.records import (
+from linetap.sockets import Caller, Listener
+from linetap_core import jsontext, rooms
+from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.evidence import sealed
+from linetap_core.records import (
     RECORDER_SOCKET,
     SUITE,
     CaptureCommand,
@@ -26,8 +27,7 @@ from linetap.records import (
     ReporterState,
     ServiceState,
 )
-from linetap.service import StateFile, StateReader, read_state
-from linetap.sockets import Caller, Listener
+from linetap_core.service import StateFile, StateReader, read_state
 from state_files import unit
 
 STATES: dict[str, type[ServiceState]] = {

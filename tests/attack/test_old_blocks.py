@@ -21,8 +21,8 @@ sys.path += [str(Path(__file__).resolve().parents[1] / folder) for folder in ("b
 
 from test_changed_blocks import BLOCK, Card, NotUsed, card, seen_as_changed
 
-from linetap.desk.vaultfiles import runtime
-from linetap.durable import broken
+from linetap_core.durable import broken
+from linetap_desk.vaultfiles import runtime
 
 SEED = 16
 BLOCKS = int(os.environ.get("LINETAP_CHANGES", "16"))

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from keeping_rig import Keeper
-from linetap.clock import NS_PER_MS
-from linetap.evidence import keys
-from linetap.evidence.command import Envelope
-from linetap.evidence.counters import AHEAD_MS, MOST_FAR, MOST_SEEN
+from linetap_core.clock import NS_PER_MS
+from linetap_core.evidence import keys
+from linetap_core.evidence.command import Envelope
+from linetap_core.evidence.counters import AHEAD_MS, MOST_FAR, MOST_SEEN
 
 
 @pytest.fixture

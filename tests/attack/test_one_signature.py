@@ -19,10 +19,10 @@ from attack_house import House
 from keeping_rig import Keeper
 from linetap.config import config_sha256
 from linetap.config.schema import MOST_DAYS, RetentionClass
-from linetap.evidence import command as envelopes
-from linetap.evidence import keys, sshsig
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault.effects import CERTIFICATE_NAMESPACE
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import keys, sshsig
 
 
 @pytest.fixture

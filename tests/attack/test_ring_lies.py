@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from linetap.clock import SYSTEM
-from linetap.errors import DeviceFault
 from linetap.recorder.follow import CardFollower
 from linetap.ring import SLOT_FRAMES, RingReader, RingWriter
 from linetap.ring.layout import CRC_FROM, HEADER, HEADER_BYTES, ring_path, slot_dtype
+from linetap_core.clock import SYSTEM
+from linetap_core.errors import DeviceFault
 from unit_rig import make_unit
 
 LINES, SECONDS, SLOTS = 2, 2, 200

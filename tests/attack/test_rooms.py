@@ -27,9 +27,9 @@ from rooms_rig import (
     why_not,
 )
 
-from linetap.clock import NS_PER_MS
-from linetap.evidence import sealed
-from linetap.records import RecorderState, ServiceState
+from linetap_core.clock import NS_PER_MS
+from linetap_core.evidence import sealed
+from linetap_core.records import RecorderState, ServiceState
 
 NUMBER = "01047116328"
 # Calls for as long as a busy machine may take for all of this.

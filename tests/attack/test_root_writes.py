@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from card_rig import Card
-from linetap import cli
 from linetap.config import load_config
 from linetap.notices.importer import import_notice
 from linetap.tpm import device
 from linetap.tpm.device import TpmFault
+from linetap_core import cli
 from pki_rig import Pki
 
 RECORDER = 65533

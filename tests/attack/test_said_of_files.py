@@ -12,12 +12,12 @@ import pytest
 from test_every_file import Whole, keeper_of
 
 from keeping_rig import Keeper
-from linetap.cli import main
-from linetap.desk.callfolder import Damaged
-from linetap.desk.copy.incoming import Call, read_record
-from linetap.desk.vaultfiles import outbox
-from linetap.evidence import hold, keys, sealed, sshsig, unitlog, walk
-from linetap.vaultformat import segments
+from linetap_core.cli import main
+from linetap_core.evidence import hold, keys, sealed, sshsig, unitlog, walk
+from linetap_core.vaultformat import segments
+from linetap_desk.callfolder import Damaged
+from linetap_desk.copy.incoming import Call, read_record
+from linetap_desk.vaultfiles import outbox
 from sealing_rig import CALL_ID, UNIT, Rig
 
 FORGED = "20261124T225700.000Z-L04"

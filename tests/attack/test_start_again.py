@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from linetap import rooms
-from linetap.clock import NS_PER_S, ManualClock
-from linetap.records import ServiceState
-from linetap.service import _RENEWAL, StateFile, _Renewed
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.records import ServiceState
+from linetap_core.service import _RENEWAL, StateFile, _Renewed
 
 OTHERS = ("capture@1", "reporter", "panel")
 START_NS = 1000 * NS_PER_S

@@ -16,12 +16,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.cli import main
-from linetap.evidence import checkpoint, keys, note, sealed, sshsig
-from linetap.evidence.merkle import Tree
-from linetap.evidence.note import Note
-from linetap.evidence.p256 import P256Key
-from linetap.records import NoticeRecord
+from linetap_core.cli import main
+from linetap_core.evidence import checkpoint, keys, note, sealed, sshsig
+from linetap_core.evidence.merkle import Tree
+from linetap_core.evidence.note import Note
+from linetap_core.evidence.p256 import P256Key
+from linetap_core.records import NoticeRecord
 from sealing_rig import UNIT, Rig, noise, record
 from witness_rig import name_keeper
 from witnessed_rig import Site, site

@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recorder"))
 from call_rig import Story
 from sounds import FAR_DBM0, busy, dial, digits, fax, ringback, talk
 
-from linetap.bench.synth import Tones
 from linetap.config.schema import Config
-from linetap.records import CallRecord
 from linetap.ring import RATE_HZ
+from linetap_bench.synth import Tones
+from linetap_core.records import CallRecord
 from unit_rig import make_unit
 
 CALLS, EVERY_S = 5, 14.0

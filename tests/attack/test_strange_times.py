@@ -13,19 +13,19 @@ import pytest
 
 from ingest_rig import UNIT as FLOOR
 from ingest_rig import Teller, rows, trusted
-from linetap.cli import main
-from linetap.clock import rfc3339
-from linetap.desk.callfolder import Damaged
-from linetap.desk.copy.incoming import Call, read_record
-from linetap.desk.ingest import database, judge, tables
-from linetap.desk.ingest.heads import HeadReport
-from linetap.desk.ingest.judge import Event, Report, Verdict
-from linetap.desk.ingest.store import Store
-from linetap.evidence import sealed, sshsig, unitlog
-from linetap.evidence.signers import Signer
-from linetap.evidence.sshsig import unarmored
-from linetap.evidence.unitlog import HEAD, HEAD_NAMESPACE, SIGNATURE_SUFFIX
-from linetap.records import NoticeRecord
+from linetap_core.cli import main
+from linetap_core.clock import rfc3339
+from linetap_core.evidence import sealed, sshsig, unitlog
+from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.unitlog import HEAD, HEAD_NAMESPACE, SIGNATURE_SUFFIX
+from linetap_core.records import NoticeRecord
+from linetap_desk.callfolder import Damaged
+from linetap_desk.copy.incoming import Call, read_record
+from linetap_desk.ingest import database, judge, tables
+from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.judge import Event, Report, Verdict
+from linetap_desk.ingest.store import Store
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 RECEIVED_NS = 1_795_000_000 * 10**9

@@ -8,9 +8,9 @@ import shutil
 import pytest
 from swapped_rig import closed, forged, hold_key, opens, refused, wrapped
 
-from linetap.desk import hold, overflow
-from linetap.errors import Refusal
-from linetap.evidence import keylist, keys
+from linetap_core.errors import Refusal
+from linetap_core.evidence import keylist, keys
+from linetap_desk import hold, overflow
 from release_rig import HAN, Desk
 from sealing_rig import NOW, UNIT
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from swapped_rig import approved, closed, forged, hold_key, refused, trusted, wrapped
 
-from linetap.errors import BadInput, LinetapError
-from linetap.evidence import closing, keys, sealed
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence import closing, keys, sealed
 from release_rig import HAN, ID, Desk
 from sealing_rig import CALL_ID, UNIT
 

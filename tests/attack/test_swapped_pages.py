@@ -21,13 +21,13 @@ from custody_rig import Helper
 from release_house import LEGAL, MANAGER, NOW_NS, ReleaseHouse, refusal
 from swapped_rig import closed, forged, trusted
 
-from linetap.clock import NS_PER_S, ManualClock
-from linetap.desk import unwrap
-from linetap.desk.ingest import tables
-from linetap.desk.serve.tables import holds, requests
-from linetap.errors import LinetapError
-from linetap.evidence import keys, sealed
-from linetap.evidence.closing import closing_path
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.errors import LinetapError
+from linetap_core.evidence import keys, sealed
+from linetap_core.evidence.closing import closing_path
+from linetap_desk import unwrap
+from linetap_desk.ingest import tables
+from linetap_desk.serve.tables import holds, requests
 from release_rig import KIM, OTHER_CALL, Desk
 from sealing_rig import CALL_ID, UNIT
 

@@ -13,16 +13,17 @@ import msgspec
 import pytest
 
 from attack_house import House
-from linetap import checks, jsontext, rooms
+from linetap import checks
 from linetap.checks import Watch, take_snapshot
 from linetap.checks.command import print_json, print_lines
-from linetap.cli import main
-from linetap.clock import NS_PER_S, ManualClock
-from linetap.desk.watch import service as watching
-from linetap.evidence.command import Answer
 from linetap.recorder.vault.spool import ANSWER, answers_for
-from linetap.records import Fault
-from linetap.service import StateFile
+from linetap_core import jsontext, rooms
+from linetap_core.cli import main
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.evidence.command import Answer
+from linetap_core.records import Fault
+from linetap_core.service import StateFile
+from linetap_desk.watch import service as watching
 from state_files import capture, panel, recorder, reporter, unit
 
 SIGNS = "\x1b]0;x\x07 \x9b31m \u202e \u2066 \u2028 \x85 \x7f \U000e0041 \r\n"

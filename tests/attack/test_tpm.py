@@ -17,25 +17,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from card_rig import Card
 from linetap import unitkeys
-from linetap.cli import main
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.config.schema import Config
-from linetap.desk.verdict import Problem
-from linetap.desk.verify import verify_vault
-from linetap.enrolment import request
-from linetap.errors import BadInput
-from linetap.evidence import keys, sealed, signers, sshsig
 from linetap.recorder.ports import CallNote
 from linetap.recorder.unitkey import EVENT_NAMESPACE, UnitKey
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.unsigned import AGAIN_NS
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import CallEvent, CallRecord
 from linetap.ring import Stretch
 from linetap.tpm import bootpolicy, keyfile
 from linetap.tpm.device import TpmFault
 from linetap.tpm.signer import TpmKey
+from linetap_core.cli import main
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_core.enrolment import request
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys, sealed, signers, sshsig
+from linetap_core.records import CallEvent, CallRecord
+from linetap_desk.verdict import Problem
+from linetap_desk.verify import verify_vault
 from sealing_rig import run
 from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, in_tpm, short_folder, stock_verifies
 from unit_rig import make_unit

@@ -14,19 +14,19 @@ import pytest
 
 from bundle_rig import CHECKER
 from ingest_rig import START_NS, Teller, rows
-from linetap.cli import main
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.desk.calltrust import note
-from linetap.desk.ingest import database, judge, tables
-from linetap.desk.ingest.heads import HeadReport
-from linetap.desk.ingest.judge import Event, Verdict
-from linetap.desk.ingest.store import Store
-from linetap.desk.vaultfiles.named import Named
-from linetap.desk.vaultfiles.outbox import OutboxCheck
-from linetap.evidence import amendment, keys, sealed, signers, sshsig, unitlog
-from linetap.evidence.amendment import Amendment
-from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault.log import UnitLog
+from linetap_core.cli import main
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.evidence import amendment, keys, sealed, signers, sshsig, unitlog
+from linetap_core.evidence.amendment import Amendment
+from linetap_core.evidence.sshsig import unarmored
+from linetap_desk.calltrust import note
+from linetap_desk.ingest import database, judge, tables
+from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.judge import Event, Verdict
+from linetap_desk.ingest.store import Store
+from linetap_desk.vaultfiles.named import Named
+from linetap_desk.vaultfiles.outbox import OutboxCheck
 from sealing_rig import TIMEOUT_S, UNIT, Rig
 from witnessed_rig import site
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from epoch_desk import DAY, NEXT_DAY, Desk
-from linetap.clock import parse_rfc3339
-from linetap.desk import needed
-from linetap.errors import Refusal
-from linetap.evidence import hold, keys, sshsig
+from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence import hold, keys, sshsig
+from linetap_desk import needed
 
 NOW = "2026-12-02T09:00:00Z"
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from linetap.cli import main
-from linetap.durable import twin
-from linetap.errors import DeviceFault, LinetapError, Refusal
 from linetap.tpm import bootpolicy, counter, device, freshness, volume
 from linetap.tpm.device import TpmFault
+from linetap_core.cli import main
+from linetap_core.durable import twin
+from linetap_core.errors import DeviceFault, LinetapError, Refusal
 from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, short_folder
 
 SIZE = 4 << 20

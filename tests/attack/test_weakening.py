@@ -19,16 +19,17 @@ import pytest
 import config_file
 from attack_house import HOUR, House, a_weaker, put_in_place
 from keeping_rig import DAY, UNIT
-from linetap import cli, learned
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
+from linetap import learned
 from linetap.config import config_sha256, load_config
 from linetap.config.schema import Policy, RetentionClass
-from linetap.durable.twin import twin_of
-from linetap.evidence import keylist, keys, sshsig
-from linetap.evidence.command import Answer
-from linetap.evidence.keylist import Epoch, KeyList, Overflow
 from linetap.learned import Learned
 from linetap.recorder.vault import configchange, inforce, weakenedmemory
+from linetap_core import cli
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.durable.twin import twin_of
+from linetap_core.evidence import keylist, keys, sshsig
+from linetap_core.evidence.command import Answer
+from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from unit_rig import save_notice, spoken
 
 WEAKER: list[tuple[str, str, dict[str, Any]]] = [

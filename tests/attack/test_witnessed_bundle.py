@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bundle_rig import members, pack
-from linetap.cli import main
-from linetap.evidence import note, sealed, tlogproof
-from linetap.evidence.note import Note
+from linetap_core.cli import main
+from linetap_core.evidence import note, sealed, tlogproof
+from linetap_core.evidence.note import Note
 from sealing_rig import UNIT
 from witnessed_rig import Site, site
 

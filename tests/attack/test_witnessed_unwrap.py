@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from bundle_rig import unpacked
-from linetap.cli import main
-from linetap.desk import callproof
-from linetap.desk.copy.tree import Tree
-from linetap.desk.custody import tar
-from linetap.desk.serve.release import package
-from linetap.evidence import checkpoint, closing, sealed, tlogproof
-from linetap.evidence.closing import closing_path
-from linetap.evidence.tlogproof import witnessed_path
+from linetap_core.cli import main
+from linetap_core.evidence import checkpoint, closing, sealed, tlogproof
+from linetap_core.evidence.closing import closing_path
+from linetap_core.evidence.tlogproof import witnessed_path
+from linetap_desk import callproof
+from linetap_desk.copy.tree import Tree
+from linetap_desk.custody import tar
+from linetap_desk.serve.release import package
 from sealing_rig import UNIT
 from witnessed_rig import Site, site
 

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from epoch_desk import DAY, MADE, NEXT_DAY, Desk
-from linetap.desk import hold as holds
-from linetap.desk.holdcheck import SUFFIX
-from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, group, hold, keys, sealed, sshsig
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import age, group, hold, keys, sealed, sshsig
+from linetap_desk import hold as holds
+from linetap_desk.holdcheck import SUFFIX
 
 SECOND = "the second"
 

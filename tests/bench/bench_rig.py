@@ -14,12 +14,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from linetap.bench.jack import JackCable
-from linetap.evidence import keys
+from linetap_bench.jack import JackCable
+from linetap_core.evidence import keys
 
 HERE = Path(__file__).parent
 LIMIT_S = 120
-PROGRAM = ("-m", "linetap.bench.command")
+PROGRAM = ("-m", "linetap_bench.command")
 HELD_UP = 3  # of simple_unit.py
 
 

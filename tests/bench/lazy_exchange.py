@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import sys
 
-from linetap.bench import command
-from linetap.bench.exchange import Exchange
-from linetap.clock import SYSTEM
+from linetap_bench import command
+from linetap_bench.exchange import Exchange
+from linetap_core.clock import SYSTEM
 
 AFTER_SAMPLES = 4000
 STALL_S = 0.3

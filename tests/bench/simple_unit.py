@@ -20,13 +20,13 @@ from typing import Any
 import alsaaudio
 import numpy as np
 
-from linetap.bench.jack import JackCable
 from linetap.board.interface import Levels
 from linetap.board.simulated import SimulatedCard
 from linetap.capture.service import PRIORITY
-from linetap.clock import SYSTEM
-from linetap.records import CaptureState, RecorderState, ServiceState
-from linetap.service import StateFile, try_realtime
+from linetap_bench.jack import JackCable
+from linetap_core.clock import SYSTEM
+from linetap_core.records import CaptureState, RecorderState, ServiceState
+from linetap_core.service import StateFile, try_realtime
 
 NOTICE_PEAK = 8000
 HELD_UP = 3  # how it ends where this machine had no time for its card

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from linetap.bench.measure import beside
-from linetap.bench.processes import ChildFailed
+from linetap_bench.measure import beside
+from linetap_bench.processes import ChildFailed
 
 
 def test_the_command_is_told_where_and_as_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

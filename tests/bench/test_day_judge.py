@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from linetap.bench.callkeys import Call
-from linetap.bench.day.confusion import Table
-from linetap.bench.day.judge import FAULTS, judge, records_of
-from linetap.bench.day.truth import DayCall, Truth
-from linetap.clock import NS_PER_MS, rfc3339
-from linetap.records import CallRecord, Mark, NoticeRecord
+from linetap_bench.callkeys import Call
+from linetap_bench.day.confusion import Table
+from linetap_bench.day.judge import FAULTS, judge, records_of
+from linetap_bench.day.truth import DayCall, Truth
+from linetap_core.clock import NS_PER_MS, rfc3339
+from linetap_core.records import CallRecord, Mark, NoticeRecord
 
 START_NS = 1_795_824_000_000_000_000
 ANSWER_MS = 20_000

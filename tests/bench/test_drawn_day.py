@@ -11,20 +11,7 @@ import numpy as np
 import pytest
 
 from anchors.programs import multimon_dtmf
-from linetap.bench.callkeys import Call
-from linetap.bench.day import calls, recorder
-from linetap.bench.day.command import Bench
-from linetap.bench.day.confusion import Table
-from linetap.bench.day.draw import Draw
-from linetap.bench.day.mix import MIX, kinds_like
-from linetap.bench.day.truth import DayCall
-from linetap.bench.linetimeline import LineTimeline
-from linetap.bench.script import check_call
-from linetap.bench.timeline import Timeline
-from linetap.bench.timing import times_of
-from linetap.bench.voices import Voices
 from linetap.config.schema import Recording
-from linetap.errors import BadInput
 from linetap.notices import Notice, load_notices
 from linetap.notices.defaults import make_default_notices
 from linetap.recorder.calls.answer import answered
@@ -32,7 +19,20 @@ from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.table import TABLE
 from linetap.recorder.signals.event import Event
 from linetap.ring import I16
-from linetap.tomlfile.source import Source
+from linetap_bench.callkeys import Call
+from linetap_bench.day import calls, recorder
+from linetap_bench.day.command import Bench
+from linetap_bench.day.confusion import Table
+from linetap_bench.day.draw import Draw
+from linetap_bench.day.mix import MIX, kinds_like
+from linetap_bench.day.truth import DayCall
+from linetap_bench.linetimeline import LineTimeline
+from linetap_bench.script import check_call
+from linetap_bench.timeline import Timeline
+from linetap_bench.timing import times_of
+from linetap_bench.voices import Voices
+from linetap_core.errors import BadInput
+from linetap_core.tomlfile.source import Source
 
 VOICES = Path(__file__).parents[2] / "build" / "voices"  # kept from run to run, under the hash of all that shapes them
 SEED, COUNT = 7, 24

@@ -19,14 +19,14 @@ from bench_rig import LIMIT_S, HeldUp, exchange, simple_unit, write_config
 from scipy.signal import correlate
 from scripts import call
 
-from linetap.bench.feed import Interpolator
-from linetap.bench.fronts import LEAK, beside, fronts
-from linetap.bench.jack import JackCable
-from linetap.bench.playedlog import Played, read_played
-from linetap.bench.scenarios import main as scenarios_main
 from linetap.board import frontend
 from linetap.board.simulated import Wires, wires_path
-from linetap.clock import NS_PER_MS, SYSTEM
+from linetap_bench.feed import Interpolator
+from linetap_bench.fronts import LEAK, beside, fronts
+from linetap_bench.jack import JackCable
+from linetap_bench.playedlog import Played, read_played
+from linetap_bench.scenarios import main as scenarios_main
+from linetap_core.clock import NS_PER_MS, SYSTEM
 
 PERIOD_MS = 10
 # Line 1 rings at 0.1 s and is answered at 0.5 s; line 2 is silent and returns the notice, line 3 is deaf,

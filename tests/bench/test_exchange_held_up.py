@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from bench_rig import write_config
 
-from linetap.bench.cable import DRY, Cable
-from linetap.bench.exchange import Exchange
-from linetap.bench.script import load_script
-from linetap.bench.voices import Voices
 from linetap.config import load_config
 from linetap.ring import I16
+from linetap_bench.cable import DRY, Cable
+from linetap_bench.exchange import Exchange
+from linetap_bench.script import load_script
+from linetap_bench.voices import Voices
 
 PERIOD, BUFFER, FILL_MS, STEP = 80, 5120, 120, 32
 
@@ -86,7 +86,7 @@ class Watched(Exchange):
 
 @pytest.fixture
 def watched(tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    monkeypatch.setattr("linetap.bench.exchange.CableEnd", End)
+    monkeypatch.setattr("linetap_bench.exchange.CableEnd", End)
     made = Watched(tmp_path, run_dir)
     made.start()
     made.turns(5)

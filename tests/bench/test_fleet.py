@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from linetap import cli
-from linetap.bench.fleet.calls import STEPS, Call, steps_ns
-from linetap.bench.fleet.happenings import Happening, parse
-from linetap.bench.fleet.trial import Plan, Trial
-from linetap.bench.measure.fleet import rows
-from linetap.errors import BadInput
+from linetap_bench.fleet.calls import STEPS, Call, steps_ns
+from linetap_bench.fleet.happenings import Happening, parse
+from linetap_bench.fleet.trial import Plan, Trial
+from linetap_bench.measure.fleet import rows
+from linetap_core import cli
+from linetap_core.errors import BadInput
 
 UNITS = 50
 PLAN = Plan(

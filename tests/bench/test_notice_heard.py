@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linetap.bench.measure.noticeheard import greeting_rows, words_rows
-from linetap.bench.measure.stoi import stoi
-from linetap.bench.voices import default_folder
 from linetap.notices.defaults import make_default_notices
+from linetap_bench.measure.noticeheard import greeting_rows, words_rows
+from linetap_bench.measure.stoi import stoi
+from linetap_bench.voices import default_folder
 
 
 def speechlike(rate_hz: int, snr_db: float) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:

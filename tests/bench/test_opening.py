@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from linetap.bench.opening import LIKE, likeness_of, likeness_with_slips, open_and_check
-from linetap.bench.playedlog import Played, PlayedLog
-from linetap.errors import Refusal
-from linetap.evidence import g711
-from linetap.records import Audio, CallRecord
 from linetap.ring import I16
+from linetap_bench.opening import LIKE, likeness_of, likeness_with_slips, open_and_check
+from linetap_bench.playedlog import Played, PlayedLog
+from linetap_core.errors import Refusal
+from linetap_core.evidence import g711
+from linetap_core.records import Audio, CallRecord
 from sealing_rig import Rig
 from unit_rig import make_unit
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from scripts import call, script_of
 
-from linetap.bench.render import render
-from linetap.bench.scenarios import eight_busy
-from linetap.bench.timeline import Timeline
-from linetap.bench.voices import Voices
+from linetap_bench.render import render
+from linetap_bench.scenarios import eight_busy
+from linetap_bench.timeline import Timeline
+from linetap_bench.voices import Voices
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 TEXT = (

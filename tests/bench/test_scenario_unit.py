@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from scripts import call, script_of
 
-from linetap.bench.expect import Expect, differences
-from linetap.bench.madeunit import make_unit, merged, toml_of
-from linetap.cli import main
 from linetap.config import load_config
-from linetap.errors import BadInput
 from linetap.notices.defaults import make_default_notices
-from linetap.records import Audio, Caller, CallRecord, Gap, Mark, NoticeRecord, Retention
+from linetap_bench.expect import Expect, differences
+from linetap_bench.madeunit import make_unit, merged, toml_of
+from linetap_core.cli import main
+from linetap_core.errors import BadInput
+from linetap_core.records import Audio, Caller, CallRecord, Gap, Mark, NoticeRecord, Retention
 
 RECORD = CallRecord(
     call_id="20261124T225600.123Z-L01",

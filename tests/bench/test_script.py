@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from scripts import call, script_of
 
-from linetap.bench.script import repeated
-from linetap.errors import BadInput
+from linetap_bench.script import repeated
+from linetap_core.errors import BadInput
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scripts import SILENT, call, script_of
 
-from linetap.bench.timeline import Timeline
-from linetap.bench.timing import times_of
-from linetap.bench.voices import Voices
-from linetap.errors import BadInput
 from linetap.ring import I16
+from linetap_bench.timeline import Timeline
+from linetap_bench.timing import times_of
+from linetap_bench.voices import Voices
+from linetap_core.errors import BadInput
 
 VOICES = Path(__file__).parents[2] / "build" / "voices"  # kept from run to run, under the hash of all that shapes them
 OUT = {"direction": "out", "digits": "12", "ringback": False, "talk_s": 4.0}

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from linetap.bench.look import Look
-from linetap.bench.view import LiveView, PlainView, describe, open_view
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.records import Audio, Caller, CallRecord, LineState
+from linetap_bench.look import Look
+from linetap_bench.view import LiveView, PlainView, describe, open_view
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.records import Audio, Caller, CallRecord, LineState
 
 AT = "2026-11-24T22:56:00.123Z"
 CALL = CallRecord(

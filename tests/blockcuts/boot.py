@@ -20,13 +20,13 @@ from pathlib import Path
 
 import msgspec
 
-from linetap import rooms
-from linetap.clock import NS_PER_S, SYSTEM
 from linetap.config import Config
 from linetap.recorder import service
 from linetap.recorder.vault.writer import OF_THIS_BOOT
-from linetap.records import RecorderState
-from linetap.service import read_state
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.records import RecorderState
+from linetap_core.service import read_state
 
 LIMIT_S = 120
 UPTIME_S, BACK_S = 25, 3

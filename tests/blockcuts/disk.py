@@ -16,7 +16,7 @@ from typing import Self
 
 import pytest
 
-from linetap.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -11,12 +11,12 @@ from pathlib import Path
 from disk import Disk
 from tap import Tap, Truth
 
-from linetap.bench.processes import Child
-from linetap.bench.stage import Stage
-from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM
 from linetap.config import Config
-from linetap.records import RecorderState
-from linetap.service import read_state
+from linetap_bench.processes import Child
+from linetap_bench.stage import Stage
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM
+from linetap_core.records import RecorderState
+from linetap_core.service import read_state
 from unit_rig import save_notice, spoken
 
 LINES = 8

@@ -25,10 +25,10 @@ from life import Cut, Lived
 from tap import Truth
 
 from agereader import opened
-from linetap.desk import callfolder, verifycall
-from linetap.evidence import keys, sealed
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.ring import RATE_HZ
+from linetap_core.evidence import keys, sealed
+from linetap_desk import callfolder, verifycall
 
 SILENCE = 0xFF
 EDGE_MS = 60  # a hook bounces, and is believed after 35 ms

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from linetap.clock import NS_PER_MS, SYSTEM
-from linetap.errors import DeviceFault
-from linetap.evidence import g711
 from linetap.ring import RATE_HZ, RingReader
+from linetap_core.clock import NS_PER_MS, SYSTEM
+from linetap_core.errors import DeviceFault
+from linetap_core.evidence import g711
 
 LOOK_S = 0.02
 SLOTS = 4

@@ -17,7 +17,7 @@ from life import Life, Lived
 from trials import ROTTEN, UNTOUCHED, ZEROED, Trials
 
 import soak_table
-from linetap.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 SAMPLE_S, SAMPLE_CUTS = 13, 8
 LIFE_S = 90

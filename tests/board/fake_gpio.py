@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from linetap.clock import NS_PER_MS, ManualClock
+from linetap_core.clock import NS_PER_MS, ManualClock
 
 
 class FakePwm:

@@ -16,9 +16,9 @@ from linetap.board.gpio import import_gpio
 from linetap.board.hardware import HardwareCard
 from linetap.board.hardware_panel import HardwarePanel
 from linetap.board.pins import CardWiring, load_pins
-from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
-from linetap.errors import DeviceFault
 from linetap.ring import NO_VOLTS
+from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
+from linetap_core.errors import DeviceFault
 
 HOOKS, RELAYS = (9, 10), (16, 17)
 WIRING = CardWiring(hook=HOOKS, relay=RELAYS, hook_active_high=False, relay_active_high=True)

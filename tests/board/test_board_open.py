@@ -18,9 +18,9 @@ from linetap.board.open import open_card, open_panel
 from linetap.board.pins import card_wiring, check_pins, load_pins
 from linetap.board.relays import open_relays
 from linetap.board.simulated import SimulatedCard, SimulatedPanel
-from linetap.clock import ManualClock
 from linetap.config.schema import Board, Config, Line
-from linetap.errors import BadInput, DeviceFault
+from linetap_core.clock import ManualClock
+from linetap_core.errors import BadInput, DeviceFault
 from state_files import unit
 
 

@@ -17,7 +17,7 @@ from linetap.board.gpio import import_gpio
 from linetap.board.hardware import HardwareCard
 from linetap.board.hardware_panel import HardwarePanel
 from linetap.board.pins import CardWiring, load_pins
-from linetap.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 CONFIGFS = Path("/sys/kernel/config/gpio-sim")
 DEADLINE_S = 120

@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 
 from cmeter_rig import CMeter, program
-from linetap import learned, rooms
-from linetap.bench.meter import Measures, Meter, MeterOnPty
-from linetap.bench.wirevolts import VoltsAt, WireVolts
+from linetap import learned
 from linetap.board.interface import CardBoard, Levels
 from linetap.board.meter.card import MeteredCard, MeterRelays
 from linetap.board.meter.decide import Decider
@@ -26,13 +24,16 @@ from linetap.capture.lights import LineLights
 from linetap.capture.lineaudio import LineAudio
 from linetap.capture.loop import Loop
 from linetap.capture.player import Player
-from linetap.clock import NS_PER_MS, SYSTEM, ManualClock
 from linetap.config.numbers import MeterNumbers
 from linetap.config.schema import Board, Card, Config, Keys, Line
-from linetap.durable.replace import replace_in_ram
-from linetap.errors import BadInput
-from linetap.records import CaptureState, LineState, LineStatus, MeterState, RecorderState, WalkedLine, WalkState
 from linetap.ring import NO_VOLTS, RingReader, RingWriter
+from linetap_bench.meter import Measures, Meter, MeterOnPty
+from linetap_bench.wirevolts import VoltsAt, WireVolts
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_MS, SYSTEM, ManualClock
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.errors import BadInput
+from linetap_core.records import CaptureState, LineState, LineStatus, MeterState, RecorderState, WalkedLine, WalkState
 from meter_rig import BATCH_MS, START_NS, MeterRig, hundredths, ringing, steps, volts_at
 
 LIMIT_S = 120.0

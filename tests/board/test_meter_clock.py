@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap.board.meter.clockmap import STRETCH_NS, ClockMap
-from linetap.clock import NS_PER_MS, NS_PER_S
+from linetap_core.clock import NS_PER_MS, NS_PER_S
 
 START_NS = 77_000 * NS_PER_S
 BEAT_NS = 100 * NS_PER_MS

@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from linetap.bench.meter import Faults
 from linetap.board.meter import protocol as wire
 from linetap.board.meter.frames import encode
 from linetap.board.meter.limits import LimitArrays
 from linetap.board.meter.reader import GONE_MS, SILENT_MS
-from linetap.clock import NS_PER_MS
+from linetap_bench.meter import Faults
+from linetap_core.clock import NS_PER_MS
 from meter_rig import (
     BATCH_MS,
     BEHIND_MS,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from linetap.board.pins import load_pins
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
 
 TABLE = Path(__file__).parents[2] / "hardware" / "pins.toml"
 

@@ -12,8 +12,8 @@ from fake_gpio import FakeGpio
 
 from linetap.board.relays import Note, note_path, open_pins, open_relays
 from linetap.board.wires import Wires, wires_path
-from linetap.clock import ManualClock
-from linetap.errors import Refusal
+from linetap_core.clock import ManualClock
+from linetap_core.errors import Refusal
 
 LIMIT_S = 120
 # Closes two relays of card 1 and is killed: nothing of its own runs after that.

@@ -12,8 +12,8 @@ import pytest
 from linetap.board.frontend import HOOK_OFF_AFTER_MS, RING_OVER_MS, RING_SEEN_MS
 from linetap.board.simulated import SimulatedCard, Wires, wires_path
 from linetap.board.simulated_pins import SimulatedPins
-from linetap.clock import NS_PER_MS
 from linetap.ring import NO_VOLTS, Bits
+from linetap_core.clock import NS_PER_MS
 
 NOW_MS = 1_000_000
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from linetap.board.simulated import SimulatedCard, SimulatedPanel, brightness_shown, leds_shown, press_button
 from linetap.board.wires import ARMED_MS, CAPACITY_MS, Wires, _allocate, wires_path
-from linetap.clock import NS_PER_MS
-from linetap.errors import DeviceFault
+from linetap_core.clock import NS_PER_MS
+from linetap_core.errors import DeviceFault
 
 NOW_MS = 1_000_000
 

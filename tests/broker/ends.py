@@ -12,10 +12,10 @@ from typing import Protocol
 
 from broker import until
 from ingest_rig import Ingesting, Teller
-from linetap.evidence import keys
-from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.wire.brokersettings import Broker as BrokerConfig
+from linetap_core.evidence import keys
+from linetap_core.evidence.sshsig import unarmored
+from linetap_core.wire.brokersettings import Broker as BrokerConfig
 from reporter_rig import Floor
 
 UNIT = "floor-03"

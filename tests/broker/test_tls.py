@@ -18,9 +18,9 @@ from ends import UNIT, End, IngestEnd, ReporterEnd
 
 from broker import HOST, free_port
 from broker import until as wait
-from linetap.broker.tls import tls_context
-from linetap.errors import BadInput
-from linetap.wire.brokersettings import Broker as BrokerConfig
+from linetap_core.broker.tls import tls_context
+from linetap_core.errors import BadInput
+from linetap_core.wire.brokersettings import Broker as BrokerConfig
 from pki_rig import Asking, Pair, Pki
 from shipped_broker import Client, ShippedBroker
 

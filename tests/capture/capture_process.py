@@ -10,7 +10,7 @@ import msgspec
 
 from linetap.capture.service import run
 from linetap.config.schema import Config
-from linetap.errors import LinetapError
+from linetap_core.errors import LinetapError
 
 try:
     sys.exit(run(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Config), int(sys.argv[2])))

@@ -19,15 +19,15 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from linetap.bench.jack import JackCable
 from linetap.board.simulated import Wires, wires_path
-from linetap.clock import SYSTEM
 from linetap.config.schema import Board, Card, Config, Keys, Line
-from linetap.records import CaptureCommand, CaptureState
 from linetap.ring import Batch, RingReader
-from linetap.rooms import socket_path
-from linetap.service import read_state
 from linetap.sockets import Caller
+from linetap_bench.jack import JackCable
+from linetap_core.clock import SYSTEM
+from linetap_core.records import CaptureCommand, CaptureState
+from linetap_core.rooms import socket_path
+from linetap_core.service import read_state
 
 HERE = Path(__file__).parent
 LIMIT_S = 120.0

@@ -7,7 +7,7 @@ import pytest
 
 from linetap.capture.alsa import complain_of_difference, require_pyalsaaudio
 from linetap.config.schema import Card
-from linetap.errors import DeviceFault
+from linetap_core.errors import DeviceFault
 
 CARD = Card(rate_hz=48000, channels=8, buffer_ms=200)
 GIVEN = {"rate": 48000, "format_name": "S16_LE", "channels": 8, "period_size": 480, "buffer_size": 9600}

@@ -11,12 +11,12 @@ import pytest
 from capture_rig import Unit, cable_in_ram, main_thread_frozen, notice_noise, ring_of, unit
 from far_end import NOISE_FRAMES, band_noise
 
-from linetap.bench.jack import JackCable
 from linetap.capture.calibrate import heard_start, reported_start
-from linetap.clock import SYSTEM
 from linetap.notices import tag_of
-from linetap.records import PlayNotice
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES
+from linetap_bench.jack import JackCable
+from linetap_core.clock import SYSTEM
+from linetap_core.records import PlayNotice
 
 FRAMES = 8000
 EXEMPT = 7

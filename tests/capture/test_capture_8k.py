@@ -12,10 +12,10 @@ import pytest
 from capture_rig import Unit, cable_in_ram, end, main_thread_frozen, positions, ring_of, unit, until
 from far_end import numbered
 
-from linetap.bench.jack import JackCable
-from linetap.clock import NS_PER_MS, SYSTEM
 from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, UNDERRUN, Batch
 from linetap.ring.layout import ring_path
+from linetap_bench.jack import JackCable
+from linetap_core.clock import NS_PER_MS, SYSTEM
 
 EXEMPT = 7
 HOLE_MS = 700
@@ -154,7 +154,7 @@ def test_a_device_that_is_not_there_is_refused(cable: JackCable, run_dir: Path) 
 
 
 def test_stop_opens_every_relay(cable: JackCable, run_dir: Path) -> None:
-    from linetap.records import PlayNotice
+    from linetap_core.records import PlayNotice
 
     with Unit(unit(run_dir, cable), cable) as capture:
         capture.captured(30)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from capture_rig import Unit, cable_in_ram, main_thread_frozen, notice_noise, ring_of, unit, until
 
-from linetap.bench.jack import JackCable
 from linetap.capture.calibrate import heard_start, measure_playback_offset, reported_start
-from linetap.clock import SYSTEM
 from linetap.notices import load_notices, tag_of
-from linetap.records import PlayNotice, Refused, StopNotice
 from linetap.ring import SLOT_FRAMES, UNDERRUN
+from linetap_bench.jack import JackCable
+from linetap_core.clock import SYSTEM
+from linetap_core.records import PlayNotice, Refused, StopNotice
 
 FRAMES = 8000
 AT = 300 * SLOT_FRAMES  # three seconds: a busy machine may be slow to ask

@@ -16,9 +16,9 @@ from linetap.capture.lineaudio import LineAudio
 from linetap.capture.loop import Loop
 from linetap.capture.player import Player
 from linetap.capture.service import _first_state
-from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap.notices import load_notices
 from linetap.ring import RATE_HZ, SLOT_MS, RingWriter
+from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from unit_rig import make_unit
 
 BUFFER_PERIODS = 20

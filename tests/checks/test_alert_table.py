@@ -13,9 +13,9 @@ import linetap
 from ill_unit import ill_unit
 from linetap.checks import CHECKS, Check
 from linetap.checks.frame import Words
-from linetap.records import Severity
-from linetap.wire.alerts import ALERTS, led_of
-from linetap.wire.legend import CONDITIONS
+from linetap_core.records import Severity
+from linetap_core.wire.alerts import ALERTS, led_of
+from linetap_core.wire.legend import CONDITIONS
 
 PACKAGE = Path(linetap.__file__).parent
 

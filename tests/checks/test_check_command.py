@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from linetap.checks import command, machine
-from linetap.clock import SYSTEM
-from linetap.errors import BadInput
-from linetap.evidence import keys
+from linetap_core.clock import SYSTEM
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys
 from machine_rig import PI, lay
 from state_files import Unit
 

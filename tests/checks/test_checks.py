@@ -30,11 +30,13 @@ from linetap.checks import (
 from linetap.checks.command import diagnose, print_json, print_lines
 from linetap.checks.frame import MB
 from linetap.checks.watch import DEAD_NS, GRACE_MS, Seen, Services
-from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap.config.weakening import WORDS
-from linetap.log import code_of
 from linetap.panel.legendtext import table
-from linetap.records import (
+from linetap.reporter.journal import Journal
+from linetap.reporter.telemetry import Alerts
+from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
+from linetap_core.log import code_of
+from linetap_core.records import (
     Fault,
     OrderState,
     RecorderState,
@@ -44,9 +46,7 @@ from linetap.records import (
     UpdateStep,
     WeakeningState,
 )
-from linetap.reporter.journal import Journal
-from linetap.reporter.telemetry import Alerts
-from linetap.wire.topics import Topics
+from linetap_core.wire.topics import Topics
 from state_files import DEATHS, Unit, capture, recorder, reporter, unit
 
 RESERVE = 100 * MB

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from linetap.checks import CHECKS, Damper, Finding, Trouble
 from linetap.checks.damping import CHANGES, QUIET_S, RECOUNT_S, REWORD_S, WINDOW_S
-from linetap.clock import NS_PER_S
-from linetap.records import Severity
 from linetap.reporter.telemetry import Alerts
-from linetap.wire.topics import Topics
+from linetap_core.clock import NS_PER_S
+from linetap_core.records import Severity
+from linetap_core.wire.topics import Topics
 
 OF_A_CALL = [check.id for check in CHECKS if check.of_a_call]
 

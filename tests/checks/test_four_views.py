@@ -32,21 +32,20 @@ from calls_house import NOON_NS, UNIT, CallsHouse
 from ingest_rig import trusted
 from linetap import checks
 from linetap.board.simulated import SimulatedPanel
+from linetap.cardresult import CARD_WRONG
 from linetap.checks import CHECKS, Check, Snapshot, Watch, frame, machine, take_snapshot
 from linetap.checks.command import diagnose, print_json
 from linetap.checks.frame import MB
 from linetap.checks.mounts import LOST
 from linetap.checks.watch import Seen
-from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock, from_utc_ns
 from linetap.config.schema import Config
-from linetap.desk.ingest.register import Notice
-from linetap.desk.ingest.store import Store
-from linetap.desk.watch.leds import shown as shown_at_the_desk
-from linetap.desk.watch.units import Units
-from linetap.durable import broken
 from linetap.panel.service import Panel
-from linetap.provision import CARD_WRONG
-from linetap.records import (
+from linetap.reporter.health import health
+from linetap.reporter.outgoing import Outgoing
+from linetap.reporter.telemetry import Alerts
+from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, from_utc_ns
+from linetap_core.durable import broken
+from linetap_core.records import (
     CaptureState,
     Fault,
     KernelClockState,
@@ -61,11 +60,12 @@ from linetap.records import (
     UpdateState,
     WeakeningState,
 )
-from linetap.reporter.health import health
-from linetap.reporter.outgoing import Outgoing
-from linetap.reporter.telemetry import Alerts
-from linetap.wire.legend import CONDITIONS
-from linetap.wire.topics import Topics
+from linetap_core.wire.legend import CONDITIONS
+from linetap_core.wire.topics import Topics
+from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.store import Store
+from linetap_desk.watch.leds import shown as shown_at_the_desk
+from linetap_desk.watch.units import Units
 from state_files import Unit, capture, recorder, reporter, suffering, unit
 
 NOTHING_ELSE = {"nothing_runs", "reporter_dead"}  # what no reporter is there to say: at the desk the unit is offline

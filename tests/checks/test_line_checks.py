@@ -9,10 +9,10 @@ import pytest
 
 from linetap.checks import CHECKS, Check, Finding, Snapshot, run
 from linetap.checks.watch import Seen, Services, Status
-from linetap.clock import NS_PER_S
 from linetap.recorder.signals.health.linehealth import CODES
-from linetap.records import KeyListState, MeterState, RecorderState
-from linetap.wire.legend import CONDITIONS
+from linetap_core.clock import NS_PER_S
+from linetap_core.records import KeyListState, MeterState, RecorderState
+from linetap_core.wire.legend import CONDITIONS
 from state_files import DEATHS, capture, recorder, reporter, suffering
 
 GIB = 1 << 30

@@ -11,7 +11,7 @@ import pytest
 from linetap.checks import machine
 from linetap.checks.machine import DIP_S, EVERY_S, FIND_EVERY_S, Machine, MachineWatch, Wear
 from linetap.checks.mounts import LOST, Mount, mount_of
-from linetap.clock import NS_PER_S, ManualClock
+from linetap_core.clock import NS_PER_S, ManualClock
 from machine_rig import PI, THROTTLED, VOLTAGE, lay
 
 

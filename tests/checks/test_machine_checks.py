@@ -12,8 +12,8 @@ from linetap.checks import Finding, Snapshot, run
 from linetap.checks.machine import Machine, Wear
 from linetap.checks.mounts import Mount
 from linetap.checks.watch import Seen, Services, Status
-from linetap.clock import NS_PER_S
-from linetap.records import KernelClockState
+from linetap_core.clock import NS_PER_S
+from linetap_core.records import KernelClockState
 from state_files import DEATHS, capture, recorder, reporter
 
 GIB = 1 << 30

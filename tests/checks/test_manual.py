@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from linetap.checks import CHECKS
-from linetap.cli import commands
+from linetap_core.cli import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 ALERTS = tomllib.loads((ROOT / "docs" / "alerts.toml").read_text())

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from judged import shown
-from linetap import __version__
 from linetap.checks import CHECKS, Snapshot, Trouble, run
 from linetap.checks.watch import Seen, Services
-from linetap.clock import NS_PER_S
-from linetap.records import CaptureState, Fault, PanelState, RecorderState, ReporterState
+from linetap_core import __version__
+from linetap_core.clock import NS_PER_S
+from linetap_core.records import CaptureState, Fault, PanelState, RecorderState, ReporterState
 from state_files import capture, panel, recorder, reporter
 
 LED = {check.id: check.led for check in CHECKS}

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 
 from linetap import learned
-from linetap.bench import synth
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap.commission import learn
 from linetap.config import schema
 from linetap.config.numbers import ProofNumbers
 from linetap.config.profile import Profile
-from linetap.errors import BadInput, DeviceFault, Refusal
 from linetap.learned import Learned
 from linetap.notices import load_notices
-from linetap.records import CaptureCommand, PlayNotice, Refused
 from linetap.ring import GAP_OVERRUN, I16, NO_VOLTS, NS_PER_FRAME, SLOT_FRAMES, UNDERRUN, RingWriter
-from linetap.rooms import socket_path
 from linetap.sockets import Listener
+from linetap_bench import synth
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_core.errors import BadInput, DeviceFault, Refusal
+from linetap_core.records import CaptureCommand, PlayNotice, Refused
+from linetap_core.rooms import socket_path
 from unit_rig import Unit, make_unit
 
 UTC_NS = 1_800_000_000 * NS_PER_S

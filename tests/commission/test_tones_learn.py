@@ -13,16 +13,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from linetap.bench.synth import F64, Hum, Noise, Tones, click, dtmf
-from linetap.bench.voices import MADE_DBM0, Voices
-from linetap.cli import main
 from linetap.commission.tones_heard import Heard, measure
 from linetap.config.numbers import KR_TONES
 from linetap.config.profile import Profile
-from linetap.evidence import keys
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.recorder.signals.tones.events import ToneHeard
 from linetap.ring import I16, RATE_HZ
+from linetap_bench.synth import F64, Hum, Noise, Tones, click, dtmf
+from linetap_bench.voices import MADE_DBM0, Voices
+from linetap_core.cli import main
+from linetap_core.evidence import keys
 from unit_rig import save_wav
 
 SOX_TIMEOUT_S = 120

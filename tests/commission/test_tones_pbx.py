@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linetap.bench.synth import F64, Noise, Tones
 from linetap.commission.tones_heard import measure
 from linetap.commission.tones_profile import learn
 from linetap.config.numbers import KR_TONES
@@ -17,6 +16,7 @@ from linetap.config.profile import Profile
 from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.recorder.signals.tones.events import ToneEvent, ToneGone, ToneHeard
 from linetap.ring import I16, RATE_HZ
+from linetap_bench.synth import F64, Noise, Tones
 
 Shape = tuple[tuple[float, ...], tuple[int, ...]]
 DIAL, RING, BUSY = (350.0, 440.0), (440.0, 480.0), (480.0, 620.0)

@@ -14,15 +14,15 @@ from servesite import ServeSite
 from sqlalchemy import insert
 
 from ingest_rig import Teller, trusted
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
-from linetap.desk.ingest import database, tables
-from linetap.desk.ingest.clear import clear
-from linetap.desk.ingest.heads import HeadReport
-from linetap.desk.ingest.outages import Outages
-from linetap.desk.ingest.register import Notice
-from linetap.desk.ingest.store import Store
-from linetap.evidence import hold, keys, sealed, sshsig, unitlog
-from linetap.records import Audio, CallRecord, Gap, Mark, NoticeRecord, Part, Retention
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.evidence import hold, keys, sealed, sshsig, unitlog
+from linetap_core.records import Audio, CallRecord, Gap, Mark, NoticeRecord, Part, Retention
+from linetap_desk.ingest import database, tables
+from linetap_desk.ingest.clear import clear
+from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.outages import Outages
+from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.store import Store
 
 UNIT, OTHER = "main-03", "main-04"
 NOON_NS = parse_rfc3339("2026-11-24T03:00:00Z")  # 12:00 in Seoul

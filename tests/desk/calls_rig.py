@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert
 
-from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap.desk.calls import query
-from linetap.desk.calls.keyset import Cursor, Way
-from linetap.desk.calls.wanted import Seat, Wanted
-from linetap.desk.ingest import tables
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_desk.calls import query
+from linetap_desk.calls.keyset import Cursor, Way
+from linetap_desk.calls.wanted import Seat, Wanted
+from linetap_desk.ingest import tables
 
 EVIL = """<script>alert(1)</script>"'; DROP TABLE calls;--{{7*7}}%s"""  # no longer than a name may be
 START_NS = parse_rfc3339("2026-11-24T00:00:00Z")

@@ -12,20 +12,20 @@ from sqlalchemy import Engine, insert, select
 
 from broker import until
 from ingest_rig import Teller, rows
-from linetap.broker.connection import Arrived
-from linetap.clock import ManualClock, rfc3339
-from linetap.desk.copy.service import Copying, begin
-from linetap.desk.ingest import database, tables
-from linetap.desk.ingest.signersfile import SignersFile
-from linetap.desk.ingest.store import Store
-from linetap.desk.settings import CopyConfig
-from linetap.evidence import fetch, sealed, sshsig
-from linetap.evidence.closing import Closing, closing_path
-from linetap.evidence.command import Answer
-from linetap.evidence.fetch import Close, Copied, Window
 from linetap.recorder.vault.log import UnitLog
-from linetap.records import Audio, CallRecord, Part, Retention
-from linetap.wire.message import Message
+from linetap_core.broker.connection import Arrived
+from linetap_core.clock import ManualClock, rfc3339
+from linetap_core.evidence import fetch, sealed, sshsig
+from linetap_core.evidence.closing import Closing, closing_path
+from linetap_core.evidence.command import Answer
+from linetap_core.evidence.fetch import Close, Copied, Window
+from linetap_core.records import Audio, CallRecord, Part, Retention
+from linetap_core.wire.message import Message
+from linetap_desk.copy.service import Copying, begin
+from linetap_desk.ingest import database, tables
+from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.ingest.store import Store
+from linetap_desk.settings import CopyConfig
 
 UNIT = "floor-03"
 DAY_NS = 86_400 * 10**9

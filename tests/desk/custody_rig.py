@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from broker import until
-from linetap.desk.custody import service
-from linetap.desk.custody.case import Case, Means
-from linetap.desk.custody.package import private_folder, unpack
-from linetap.desk.deskfolder import open_desk
-from linetap.desk.serve import secure
-from linetap.records import Audio, Gap, Mark, NoticeRecord
+from linetap_core.records import Audio, Gap, Mark, NoticeRecord
+from linetap_desk.custody import service
+from linetap_desk.custody.case import Case, Means
+from linetap_desk.custody.package import private_folder, unpack
+from linetap_desk.deskfolder import open_desk
+from linetap_desk.serve import secure
 from release_rig import ID, Desk
 from sealing_rig import noise, record
 

@@ -11,7 +11,7 @@ from custody_rig import Helper
 from group_house import GroupHouse
 from release_house import refusal
 
-from linetap.clock import SYSTEM, ManualClock
+from linetap_core.clock import SYSTEM, ManualClock
 from sealing_rig import CALL_ID
 
 LISTEN, GIVE, HAND_ON = (f"/call/{CALL_ID}/{step}" for step in ("listen", "give", "hand-on"))

@@ -9,13 +9,13 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert, select
 
-from linetap.clock import NS_PER_S, rfc3339
-from linetap.desk.ingest.tables import calls
-from linetap.desk.serve.site import Site
-from linetap.desk.serve.tables import approvals, holds, requests
-from linetap.desk.serve.transactions import writing
-from linetap.evidence import document, keys, sshsig
-from linetap.evidence.roles import Person, Purpose, Roles
+from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.evidence import document, keys, sshsig
+from linetap_core.evidence.roles import Person, Purpose, Roles
+from linetap_desk.ingest.tables import calls
+from linetap_desk.serve.site import Site
+from linetap_desk.serve.tables import approvals, holds, requests
+from linetap_desk.serve.transactions import writing
 
 REQUEST, HOLD = "2026-0042", "H2026-0007"
 SERVE = 'roles = "roles.json"\nauthority = "authority.pub"'

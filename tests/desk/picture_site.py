@@ -21,16 +21,16 @@ from sqlalchemy import select, update
 from watch_rig import ALERT, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
-from linetap.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
-from linetap.desk.ingest.clear import clear
-from linetap.desk.serve.access.log import AccessTable
-from linetap.desk.serve.access.subject import Subject
-from linetap.desk.serve.fleet.journal import Reader
-from linetap.desk.serve.people import accounts, command
-from linetap.desk.serve.tables import people, sessions
-from linetap.desk.serve.transactions import writing
-from linetap.evidence import closing, merkle, sealed, sshsig, unitlog
-from linetap.evidence.closing import Closing, closing_path
+from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.evidence import closing, merkle, sealed, sshsig, unitlog
+from linetap_core.evidence.closing import Closing, closing_path
+from linetap_desk.ingest.clear import clear
+from linetap_desk.serve.access.log import AccessTable
+from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.fleet.journal import Reader
+from linetap_desk.serve.people import accounts, command
+from linetap_desk.serve.tables import people, sessions
+from linetap_desk.serve.transactions import writing
 
 MONTH_NS = parse_rfc3339("2026-10-06T00:30:00Z")
 PLACES = f"""["본관"]

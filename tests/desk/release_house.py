@@ -15,13 +15,13 @@ from servesite import ServeSite
 from sqlalchemy import insert, select
 
 import sealing_rig
-from linetap.clock import SYSTEM, Clock, parse_rfc3339, rfc3339
-from linetap.desk.ingest import database, tables
-from linetap.desk.serve import secure
-from linetap.desk.serve.people import sessions
-from linetap.desk.serve.tables import access
-from linetap.evidence import closing, keys, sealed
-from linetap.evidence.closing import closing_path
+from linetap_core.clock import SYSTEM, Clock, parse_rfc3339, rfc3339
+from linetap_core.evidence import closing, keys, sealed
+from linetap_core.evidence.closing import closing_path
+from linetap_desk.ingest import database, tables
+from linetap_desk.serve import secure
+from linetap_desk.serve.people import sessions
+from linetap_desk.serve.tables import access
 from release_rig import KIM, NOW, PARK, Desk
 from sealing_rig import CALL_ID, UNIT
 

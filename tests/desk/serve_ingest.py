@@ -6,10 +6,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from linetap.clock import SYSTEM
-from linetap.desk import deskcommand, settings
-from linetap.desk.ingest import service
-from linetap.desk.ingest.link import Patience
+from linetap_core.clock import SYSTEM
+from linetap_desk import deskcommand, settings
+from linetap_desk.ingest import service
+from linetap_desk.ingest.link import Patience
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()

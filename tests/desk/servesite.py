@@ -22,13 +22,13 @@ from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import insert, select
 
 from broker import until
-from linetap.clock import SYSTEM, Clock, rfc3339
-from linetap.desk.serve import secure, service, settings
-from linetap.desk.serve.people import sessions
-from linetap.desk.serve.site import Site
-from linetap.desk.serve.tables import people
-from linetap.desk.serve.transactions import writing
-from linetap.evidence import keys
+from linetap_core.clock import SYSTEM, Clock, rfc3339
+from linetap_core.evidence import keys
+from linetap_desk.serve import secure, service, settings
+from linetap_desk.serve.people import sessions
+from linetap_desk.serve.site import Site
+from linetap_desk.serve.tables import people
+from linetap_desk.serve.transactions import writing
 from pki_rig import Pair, Pki
 
 CHROMIUM = "/usr/bin/chromium"

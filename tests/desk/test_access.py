@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 import sealing_rig
-from linetap import cli
-from linetap.clock import SYSTEM
-from linetap.desk import access_command, hold
-from linetap.desk.access import AccessFault, AccessLog
-from linetap.desk.access_entry import Entry
-from linetap.errors import BadInput, Refusal
-from linetap.evidence import keys, sshsig
-from linetap.evidence.release import NotReleased
+from linetap_core import cli
+from linetap_core.clock import SYSTEM
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence.release import NotReleased
+from linetap_desk import access_command, hold
+from linetap_desk.access import AccessFault, AccessLog
+from linetap_desk.access_entry import Entry
 from release_rig import ID, KIM, PARK, Desk
 from sealing_rig import CALL_ID, TIMEOUT_S
 

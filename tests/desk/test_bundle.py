@@ -15,13 +15,13 @@ import pytest
 
 import sealing_rig
 from bundle_rig import CHECKER, SAMPLES, SECOND, BundleRig, members, unpacked
-from linetap.cli import main
-from linetap.desk import access
-from linetap.desk.bundle import command
-from linetap.evidence import closing, keys, sealed
-from linetap.evidence.leaflog import LEAVES
 from linetap.recorder.vault.folder import seal_without_audio
-from linetap.records import CallRecord
+from linetap_core.cli import main
+from linetap_core.evidence import closing, keys, sealed
+from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.records import CallRecord
+from linetap_desk import access
+from linetap_desk.bundle import command
 from release_rig import Desk
 from sealing_rig import CALL_ID, UNIT, run
 

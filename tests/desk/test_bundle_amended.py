@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bundle_rig import CHECKER, BundleRig
-from linetap.evidence import amendment, sealed
-from linetap.evidence.amendment import Amendment
+from linetap_core.evidence import amendment, sealed
+from linetap_core.evidence.amendment import Amendment
 from sealing_rig import CALL_ID, run
 
 

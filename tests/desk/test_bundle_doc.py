@@ -36,7 +36,7 @@ def test_its_commands(bundled: BundleRig) -> None:
 
 
 def test_it_names_every_code() -> None:
-    sources = (ROOT / "firmware/linetap/desk/bundle").glob("*.py")
+    sources = (ROOT / "firmware/desk/linetap_desk/bundle").glob("*.py")
     codes = {code for path in sources for code in _CODE.findall(path.read_text())}
     assert len(codes) > 15
     assert not {code for code in codes if f"`{code}`" not in DOCUMENT}

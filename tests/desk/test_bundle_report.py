@@ -16,14 +16,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bundle_rig import SECOND, BundleRig, members, unpacked
-from linetap.desk.bundle import checker, facts, finish, layout, recipe, texts, words
-from linetap.desk.bundle.container import Source
-from linetap.desk.certificate import NAMESPACE, Certificate
-from linetap.evidence import document, hold, keys, leaflog, merkle, sealed, sshsig, unitlog
-from linetap.evidence.hold import Hold
-from linetap.evidence.inclusion import Inclusion
-from linetap.evidence.unitlog import Head
-from linetap.records import (
+from linetap.ring import GAP_CAUSES
+from linetap_core.evidence import document, hold, keys, leaflog, merkle, sealed, sshsig, unitlog
+from linetap_core.evidence.hold import Hold
+from linetap_core.evidence.inclusion import Inclusion
+from linetap_core.evidence.unitlog import Head
+from linetap_core.records import (
     AnsweredBy,
     Audio,
     CallRecord,
@@ -36,7 +34,9 @@ from linetap.records import (
     NoticeRecord,
     Retention,
 )
-from linetap.ring import GAP_CAUSES
+from linetap_desk.bundle import checker, facts, finish, layout, recipe, texts, words
+from linetap_desk.bundle.container import Source
+from linetap_desk.certificate import NAMESPACE, Certificate
 from sealing_rig import CALL_ID, UNIT, run
 
 # Of TEXTS. Another sum: the words have changed, TEXTS has to grow, and what stands here is the new sum.

@@ -12,12 +12,12 @@ from sqlalchemy import Table, func, select, text
 
 from broker import until
 from ingest_rig import rows
-from linetap.bench import postgres
-from linetap.bench.measure import callsmade, search
-from linetap.bench.measure.writing import write
-from linetap.desk.ingest import database, months
-from linetap.desk.ingest.tables import calls, events, set_aside
-from linetap.errors import BadInput
+from linetap_bench import postgres
+from linetap_bench.measure import callsmade, search
+from linetap_bench.measure.writing import write
+from linetap_core.errors import BadInput
+from linetap_desk.ingest import database, months
+from linetap_desk.ingest.tables import calls, events, set_aside
 from postgres_rig import Postgres, needed
 
 

@@ -13,13 +13,13 @@ from calls_rig import EVIL
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.desk.calls.wanted import Seat
-from linetap.desk.serve import settings
-from linetap.desk.serve.access.masking import without_numbers
-from linetap.desk.serve.calls import form
-from linetap.desk.serve.calls.form import Form
-from linetap.desk.serve.calls.house import House
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
+from linetap_desk.calls.wanted import Seat
+from linetap_desk.serve import settings
+from linetap_desk.serve.access.masking import without_numbers
+from linetap_desk.serve.calls import form
+from linetap_desk.serve.calls.form import Form
+from linetap_desk.serve.calls.house import House
 
 SEOUL = ZoneInfo("Asia/Seoul")
 

@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, event, select, text
 
-from linetap.bench.measure import callsmade
-from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap.desk.calls import query, reading
-from linetap.desk.calls.keyset import Cursor, Way
-from linetap.desk.calls.reading import Reading
-from linetap.desk.calls.wanted import STATES, Seat, Wanted, legs
-from linetap.desk.ingest import database, months, tables
+from linetap_bench.measure import callsmade
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_desk.calls import query, reading
+from linetap_desk.calls.keyset import Cursor, Way
+from linetap_desk.calls.reading import Reading
+from linetap_desk.calls.wanted import STATES, Seat, Wanted, legs
+from linetap_desk.ingest import database, months, tables
 from postgres_rig import Postgres
 
 UNITS = ("floor-03", "a-1")

@@ -13,13 +13,13 @@ from calls_rig import EVIL
 from sqlalchemy import delete, update
 
 from ingest_rig import trusted
-from linetap.clock import NS_PER_S, rfc3339
-from linetap.desk.calls import nothing
-from linetap.desk.calls.nothing import Known, Passed
-from linetap.desk.ingest import tables
-from linetap.desk.ingest.judge import Report
-from linetap.desk.ingest.register import Notice
-from linetap.desk.ingest.store import Store
+from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_desk.calls import nothing
+from linetap_desk.calls.nothing import Known, Passed
+from linetap_desk.ingest import tables
+from linetap_desk.ingest.judge import Report
+from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.store import Store
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, Dialog, Page
 from servesite import ServeSite, chromium, require_accessible
 from sqlalchemy import select, update
 
-from linetap.desk.ingest import tables
-from linetap.desk.serve.calls import form
-from linetap.desk.serve.tables import access
+from linetap_desk.ingest import tables
+from linetap_desk.serve.calls import form
+from linetap_desk.serve.tables import access
 
 SPAN = "from=2026-11-24T12:00&to=2026-11-24T14:00"
 MANY = "many-01"
@@ -176,7 +176,7 @@ class TestNothing:
 
     def test_only_a_part_was_searched(self, officer: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("CHUNK", "BUDGET", "LEAST"):
-            monkeypatch.setattr("linetap.desk.calls.query." + name, 40)
+            monkeypatch.setattr("linetap_desk.calls.query." + name, 40)
         said = self.said(officer, f"unit={MANY}&disposition=fax")
         assert "Nothing was found so far" in said
         assert 'rel="next"' in said

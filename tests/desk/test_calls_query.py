@@ -16,14 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, delete
 
-from linetap.bench.measure import callsmade
-from linetap.clock import rfc3339
-from linetap.desk.calls import query
-from linetap.desk.calls.keyset import Cursor, Way
-from linetap.desk.calls.reading import Reading, Statement
-from linetap.desk.calls.wanted import STATES, Leg, Seat, Wanted, legs
-from linetap.desk.ingest import database, tables
-from linetap.errors import BadInput
+from linetap_bench.measure import callsmade
+from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput
+from linetap_desk.calls import query
+from linetap_desk.calls.keyset import Cursor, Way
+from linetap_desk.calls.reading import Reading, Statement
+from linetap_desk.calls.wanted import STATES, Leg, Seat, Wanted, legs
+from linetap_desk.ingest import database, tables
 from postgres_rig import Postgres
 
 UNITS = ("floor-03", "floor-04", "a-1")

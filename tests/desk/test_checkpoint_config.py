@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from linetap.cli import main
-from linetap.clock import ManualClock
-from linetap.desk.witnessing import carry as carrying
-from linetap.desk.witnessing.follow import AGAIN_S, EVERY_S
-from linetap.evidence import keys
-from linetap.evidence.tlogproof import witnessed_path
+from linetap_core.cli import main
+from linetap_core.clock import ManualClock
+from linetap_core.evidence import keys
+from linetap_core.evidence.tlogproof import witnessed_path
+from linetap_desk.witnessing import carry as carrying
+from linetap_desk.witnessing.follow import AGAIN_S, EVERY_S
 from sealing_rig import UNIT
 from witness_rig import write_key
 from witnessed_rig import Site, site

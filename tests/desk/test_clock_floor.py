@@ -18,13 +18,13 @@ from test_ingest import CALL, publish, session_stands
 from broker import Broker, until
 from epoch_rig import Authority
 from ingest_rig import Ingesting, Teller, rows
-from linetap.clock import SYSTEM, rfc3339
-from linetap.desk.ingest import tables
-from linetap.evidence import keys
-from linetap.timekeeping import earliest_ns
+from linetap_core.clock import SYSTEM, rfc3339
+from linetap_core.evidence import keys
+from linetap_core.timekeeping import earliest_ns
+from linetap_desk.ingest import tables
 from witness_rig import write_key
 
-FIRMWARE = Path(__file__).parents[2] / "firmware" / "linetap"
+FIRMWARE = Path(__file__).parents[2] / "firmware"
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 SAYS_1970 = {
     "LD_PRELOAD": str(FAKETIME), "FAKETIME": "1970-01-01 00:00:40", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
@@ -50,9 +50,9 @@ COMMANDS = {
 
 def bare_clock() -> set[str]:
     found = set()
-    for path in [*(FIRMWARE / "desk").rglob("*.py"), FIRMWARE / "provision" / "pack.py"]:
+    for path in [*(FIRMWARE / "desk").rglob("*.py"), FIRMWARE / "unit/linetap/provision/pack.py"]:
         text = path.read_text()
-        if re.search(r"from linetap\.clock import [^\n]*\bSYSTEM\b|\btime\.time|datetime\.now|utcnow", text):
+        if re.search(r"from linetap_core\.clock import [^\n]*\bSYSTEM\b|\btime\.time|datetime\.now|utcnow", text):
             found.add(str(path.relative_to(FIRMWARE)))
     return found
 

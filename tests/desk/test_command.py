@@ -17,21 +17,21 @@ from typing import Any
 import pytest
 
 from broker import until
-from linetap import cli
-from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap.config import load_config
-from linetap.desk import command
-from linetap.errors import BadInput
-from linetap.evidence import command as envelopes
-from linetap.evidence import keys, sealed, sshsig, vaultname
-from linetap.evidence.command import Command
-from linetap.evidence.leaflog import LEAVES
-from linetap.evidence.ofcall import OfCall
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault.folder import CallFolder
-from linetap.records import Audio, CallRecord, DeliveryState, RecorderState
-from linetap.service import START_AGAIN, read_state
-from linetap.signedfile import load_key
+from linetap_core import cli
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import keys, sealed, sshsig, vaultname
+from linetap_core.evidence.command import Command
+from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.ofcall import OfCall
+from linetap_core.records import Audio, CallRecord, DeliveryState, RecorderState
+from linetap_core.service import START_AGAIN, read_state
+from linetap_core.signedfile import load_key
+from linetap_desk import command
 from unit_rig import save_notice, spoken
 
 UNIT = "floor-03"

@@ -13,7 +13,7 @@ import pytest
 
 from broker import Broker, Desk, until
 from kept_rig import Kept
-from linetap import cli
+from linetap_core import cli
 
 LIMIT_S = 120
 

@@ -13,12 +13,12 @@ import pytest
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
-from linetap.bench.slowline import SlowLine
-from linetap.desk.ingest import tables
-from linetap.evidence import sealed
-from linetap.evidence.closing import closing_path
-from linetap.evidence.leaflog import LEAVES
-from linetap.records import CallRecord
+from linetap_bench.slowline import SlowLine
+from linetap_core.evidence import sealed
+from linetap_core.evidence.closing import closing_path
+from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.records import CallRecord
+from linetap_desk.ingest import tables
 
 UNIT = "floor-03"
 

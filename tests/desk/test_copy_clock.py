@@ -10,12 +10,12 @@ import pytest
 from copy_rig import DAY_NS, UNIT, Units
 from sqlalchemy import select, update
 
-from linetap.clock import ManualClock, parse_rfc3339, rfc3339
-from linetap.desk.ingest import tables
-from linetap.evidence import amendment, sealed, sshsig
-from linetap.evidence.amendment import Amendment
-from linetap.evidence.sshsig import unarmored
-from linetap.records import CallRecord, Retention
+from linetap_core.clock import ManualClock, parse_rfc3339, rfc3339
+from linetap_core.evidence import amendment, sealed, sshsig
+from linetap_core.evidence.amendment import Amendment
+from linetap_core.evidence.sshsig import unarmored
+from linetap_core.records import CallRecord, Retention
+from linetap_desk.ingest import tables
 
 NOW = "2026-11-24T23:00:00.000Z"
 WAITS = Retention(class_="standard", epoch="overflow-1", until=None, waits_for="clock", days=60)

@@ -18,11 +18,11 @@ from copy_rig import UNIT, Units, contents
 
 from broker import HOST, free_port, until
 from ingest_rig import rows
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.desk.copy.open import open_store
-from linetap.desk.ingest import tables
-from linetap.errors import BadInput
-from linetap.evidence import closing, sealed
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import closing, sealed
+from linetap_desk.copy.open import open_store
+from linetap_desk.ingest import tables
 
 SERVER = shutil.which("moto_server")
 pytestmark = [

@@ -15,17 +15,17 @@ import pytest
 from copy_rig import DAY_NS, UNIT, Units, arrived, contents
 
 from ingest_rig import rows
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
-from linetap.desk.callfolder import Damaged
-from linetap.desk.copy.hours import Hours
-from linetap.desk.copy.incoming import Call, Incoming
-from linetap.desk.ingest import tables
-from linetap.desk.ingest.clear import Clearing
-from linetap.desk.ingest.store import Store
-from linetap.errors import BadInput
-from linetap.evidence import closing, hold, keys, sealed, sshsig
-from linetap.evidence.command import Answer
-from linetap.evidence.fetch import BLOCK_BYTES, Copied, Window
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import closing, hold, keys, sealed, sshsig
+from linetap_core.evidence.command import Answer
+from linetap_core.evidence.fetch import BLOCK_BYTES, Copied, Window
+from linetap_desk.callfolder import Damaged
+from linetap_desk.copy.hours import Hours
+from linetap_desk.copy.incoming import Call, Incoming
+from linetap_desk.ingest import tables
+from linetap_desk.ingest.clear import Clearing
+from linetap_desk.ingest.store import Store
 
 NOW_NS = parse_rfc3339("2026-11-25T01:00:00Z")
 

@@ -23,10 +23,10 @@ from custody_rig import CALL, SECONDS, Helper, marked_call, pack, released
 import sealing_rig
 from broker import until
 from https_server import Listening
-from linetap.cli import main
-from linetap.clock import NS_PER_S
-from linetap.desk.serve import secure
-from linetap.evidence import g711, keys
+from linetap_core.cli import main
+from linetap_core.clock import NS_PER_S
+from linetap_core.evidence import g711, keys
+from linetap_desk.serve import secure
 from pki_rig import Pki
 from release_rig import DAY_NS, ID, Desk
 from sealing_rig import noise
@@ -390,7 +390,7 @@ def test_a_desk_that_gives_nothing(
 def test_a_desk_of_another_authority(
     desk: Desk, desk_server: tuple[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("linetap.desk.custody.fetch.ask_ticket", lambda: Packages.ticket)
+    monkeypatch.setattr("linetap_desk.custody.fetch.ask_ticket", lambda: Packages.ticket)
     assert main(words_of(desk, "--desk", desk_server[0])) == 2
     assert "CERTIFICATE_VERIFY_FAILED" in capsys.readouterr().err
 

@@ -13,10 +13,10 @@ from custody_rig import CALL, Helper, marked_call, released
 from release_house import ReleaseHouse
 from sqlalchemy import insert
 
-from linetap.desk.custody.package import private_folder, unpack
-from linetap.desk.ingest import tables
-from linetap.evidence import amendment, keys, sealed, sshsig
-from linetap.evidence.amendment import Amendment
+from linetap_core.evidence import amendment, keys, sealed, sshsig
+from linetap_core.evidence.amendment import Amendment
+from linetap_desk.custody.package import private_folder, unpack
+from linetap_desk.ingest import tables
 from release_rig import Desk
 from sealing_rig import CALL_ID, UNIT
 

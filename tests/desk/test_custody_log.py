@@ -18,10 +18,10 @@ import pytest
 from custody_rig import Helper
 from release_house import NOW_NS, ReleaseHouse, refusal
 
-from linetap.cli import main
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk import command, hold, unwrap
-from linetap.evidence import closing, keys
+from linetap_core.cli import main
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.evidence import closing, keys
+from linetap_desk import command, hold, unwrap
 from release_rig import HAN, KIM, Desk
 from sealing_rig import CALL_ID, UNIT
 

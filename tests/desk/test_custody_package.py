@@ -12,12 +12,12 @@ import custody_rig
 import numpy as np
 import pytest
 
-from linetap.clock import NS_PER_S, parse_rfc3339
-from linetap.desk.custody import moments, sound, tar
-from linetap.desk.custody.package import private_folder, unpack
-from linetap.desk.custody.tar import BadPackage
-from linetap.evidence import g711
-from linetap.records import NoticeRecord
+from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.evidence import g711
+from linetap_core.records import NoticeRecord
+from linetap_desk.custody import moments, sound, tar
+from linetap_desk.custody.package import private_folder, unpack
+from linetap_desk.custody.tar import BadPackage
 from release_rig import Desk
 from sealing_rig import CALL_ID, record
 

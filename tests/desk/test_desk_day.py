@@ -27,12 +27,12 @@ from sqlalchemy import select
 from broker import Broker, until
 from ingest_rig import Ingesting
 from kept_rig import Kept
-from linetap.bench.measure.desk import session
-from linetap.desk.ingest import tables
-from linetap.desk.serve import secure
-from linetap.desk.serve.people import sessions
-from linetap.evidence import keys
-from linetap.records import Caller, CallRecord
+from linetap_bench.measure.desk import session
+from linetap_core.evidence import keys
+from linetap_core.records import Caller, CallRecord
+from linetap_desk.ingest import tables
+from linetap_desk.serve import secure
+from linetap_desk.serve.people import sessions
 from memory import found_in, spelled
 
 NUMBER = "01098765432"

@@ -11,16 +11,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.desk import seen
-from linetap.desk.access import AccessFault, read_log, require_head
-from linetap.desk.access import read_head as access_head
-from linetap.desk.deskfolder import read_authority, read_roles
-from linetap.desk.pki.register import Issued, Register, Revoked
-from linetap.desk.witnessing.serve import SEEN, Last
-from linetap.durable import broken, envelope
-from linetap.durable.twin import twin_of
-from linetap.enrolment.fault import PkiFault
-from linetap.errors import BadInput, LinetapError
+from linetap_core.durable import broken, envelope
+from linetap_core.durable.twin import twin_of
+from linetap_core.enrolment.fault import PkiFault
+from linetap_core.errors import BadInput, LinetapError
+from linetap_desk import seen
+from linetap_desk.access import AccessFault, read_log, require_head
+from linetap_desk.access import read_head as access_head
+from linetap_desk.deskfolder import read_authority, read_roles
+from linetap_desk.pki.register import Issued, Register, Revoked
+from linetap_desk.witnessing.serve import SEEN, Last
 from release_rig import Desk
 
 HEADS = {f"closet-{n:02d}": Last(n, f"{n:064x}") for n in range(1, 4)}

@@ -21,17 +21,17 @@ from sqlalchemy import Engine, create_engine, insert, inspect, text
 from broker import Broker, until
 from ingest_rig import START_NS, UNIT, Ingesting, rows
 from kept_rig import Kept
-from linetap import cli
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk.copy.tree import Tree
-from linetap.desk.ingest import database, months, tables
-from linetap.desk.ingest.service import alone
-from linetap.desk.ingest.store import Store
-from linetap.desk.rebuild import place, stored
-from linetap.durable import files
-from linetap.errors import AlreadyRunning
-from linetap.evidence import hold, keys, sealed, sshsig
-from linetap.records import CallRecord
+from linetap_core import cli
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.durable import files
+from linetap_core.errors import AlreadyRunning
+from linetap_core.evidence import hold, keys, sealed, sshsig
+from linetap_core.records import CallRecord
+from linetap_desk.copy.tree import Tree
+from linetap_desk.ingest import database, months, tables
+from linetap_desk.ingest.service import alone
+from linetap_desk.ingest.store import Store
+from linetap_desk.rebuild import place, stored
 from postgres_rig import Postgres
 
 LIMIT_S = 120

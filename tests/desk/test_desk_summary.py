@@ -23,10 +23,10 @@ from calls_house import NOW_NS, OTHER, UNIT, CallsHouse
 from servesite import tls
 from sqlalchemy import insert, update
 
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk import deskcommand
-from linetap.desk.ingest import tables
-from linetap.desk.summary import delivery
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_desk import deskcommand
+from linetap_desk.ingest import tables
+from linetap_desk.summary import delivery
 
 HOST, LIMIT_S = "127.0.0.1", 120
 ROOT = Path(__file__).resolve().parents[2]

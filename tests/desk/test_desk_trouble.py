@@ -13,12 +13,12 @@ from servesite import ServeSite
 from watch_rig import ALERT
 
 from ingest_rig import UNIT, Teller, rows, trusted
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.desk.ingest import database, register, tables, unitalerts
-from linetap.desk.ingest.judge import Report
-from linetap.desk.ingest.register import Notice
-from linetap.desk.ingest.store import Store
-from linetap.desk.watch import units
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_desk.ingest import database, register, tables, unitalerts
+from linetap_desk.ingest.judge import Report
+from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.store import Store
+from linetap_desk.watch import units
 
 FLOOD_UNITS, FLOOD_ALERTS = 2500, 40  # 100,000 of both; fewer of one unit than it may have
 NOW_NS = parse_rfc3339("2026-11-24T23:30:00Z")

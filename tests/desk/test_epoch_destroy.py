@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from epoch_desk import DAY, ENDS, NEXT_DAY, Desk
-from linetap.desk import keygen
-from linetap.durable import wipe
-from linetap.errors import BadInput, Refusal
-from linetap.evidence import keys
-from linetap.records import ClockRecord, CountedMoment
+from linetap_core.durable import wipe
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import keys
+from linetap_core.records import ClockRecord, CountedMoment
+from linetap_desk import keygen
 from sealing_rig import CALL_ID
 
 OTHER_ID = "20261125T010203.456Z-L04"

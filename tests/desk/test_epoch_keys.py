@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from epoch_desk import DAY, Desk
-from linetap.desk import keygen
-from linetap.errors import BadInput
-from linetap.evidence import keylist, keys, roles
-from linetap.evidence.keylist import KeyList
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keylist, keys, roles
+from linetap_core.evidence.keylist import KeyList
+from linetap_desk import keygen
 from sealing_rig import run
 
 WORDS = ["keygen", "epochs", "--from", "2028-02-28", "--days", "3"]

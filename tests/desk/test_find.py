@@ -11,14 +11,14 @@ import msgspec
 import pytest
 
 from epoch_rig import Authority
-from linetap import cli
-from linetap.desk import find, indexopen
-from linetap.errors import BadInput
-from linetap.evidence import age, amendment, index, keys, sealed, sshsig
-from linetap.evidence.amendment import Amendment
-from linetap.evidence.index import Entry
-from linetap.evidence.keylist import KeyList
-from linetap.evidence.release import NotReleased
+from linetap_core import cli
+from linetap_core.errors import BadInput
+from linetap_core.evidence import age, amendment, index, keys, sealed, sshsig
+from linetap_core.evidence.amendment import Amendment
+from linetap_core.evidence.index import Entry
+from linetap_core.evidence.keylist import KeyList
+from linetap_core.evidence.release import NotReleased
+from linetap_desk import find, indexopen
 from release_rig import Desk
 from sealing_rig import run
 

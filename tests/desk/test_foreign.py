@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap import desk
-from linetap.desk import foreign
-from linetap.errors import BadInput
-from linetap.evidence.unitlog import Leaf
+import linetap_desk as desk
+from linetap_core.errors import BadInput
+from linetap_core.evidence.unitlog import Leaf
+from linetap_desk import foreign
 
 DESK = Path(desk.__file__).parent
 # Their callers are services, which tell several faults apart: `judge` what a unit said, `units` what is on the broker.

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from linetap.desk import indexopen
-from linetap.desk.stockage import DoesNotOpen
-from linetap.evidence import age, bech32, keys
+from linetap_core.evidence import age, bech32, keys
+from linetap_desk import indexopen
+from linetap_desk.stockage import DoesNotOpen
 
 IDENTITY, OTHER = keys.new_identity(), keys.new_identity()
 PLAIN = bytes(range(256)) * 300  # more than a chunk

@@ -18,10 +18,10 @@ from paho.mqtt.properties import Properties
 
 from broker import HOST, Broker, until
 from ingest_rig import Ingesting, Teller, rows, trusted
-from linetap import cli
-from linetap.desk.ingest import database, tables
-from linetap.desk.ingest.store import Store
-from linetap.evidence import keys
+from linetap_core import cli
+from linetap_core.evidence import keys
+from linetap_desk.ingest import database, tables
+from linetap_desk.ingest.store import Store
 from reporter_rig import Floor
 
 UNIT = "floor-03"

@@ -13,12 +13,12 @@ from sqlalchemy import Engine, create_engine, text
 from broker import Broker, until
 from ingest_rig import START_NS, Ingesting, Teller, rows, trusted
 from kept_rig import Kept
-from linetap import cli
-from linetap.desk.ingest import database, tables
-from linetap.desk.ingest.register import Notice
-from linetap.desk.ingest.service import alone
-from linetap.desk.ingest.store import Store
-from linetap.errors import AlreadyRunning, BadInput
+from linetap_core import cli
+from linetap_core.errors import AlreadyRunning, BadInput
+from linetap_desk.ingest import database, tables
+from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.service import alone
+from linetap_desk.ingest.store import Store
 from postgres_rig import Postgres
 
 NAMES = ("east", "west")

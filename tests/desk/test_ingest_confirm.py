@@ -6,14 +6,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.desk.ingest.confirm import EVERY_S, REFUSED_PAUSE_S, Confirmer
-from linetap.evidence import command as envelopes
-from linetap.evidence import keys
-from linetap.evidence.command import Answer, Command
-from linetap.evidence.counters import Counters
-from linetap.evidence.roles import Person, Roles
-from linetap.wire.message import Message
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import keys
+from linetap_core.evidence.command import Answer, Command
+from linetap_core.evidence.counters import Counters
+from linetap_core.evidence.roles import Person, Roles
+from linetap_core.wire.message import Message
+from linetap_desk.ingest.confirm import EVERY_S, REFUSED_PAUSE_S, Confirmer
 
 UNIT, ORIGIN = "floor-03", "SHA256:one"
 GROUP = (UNIT, ORIGIN)

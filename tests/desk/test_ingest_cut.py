@@ -12,11 +12,11 @@ from calls_rig import EMPTY, fill
 from sqlalchemy import Engine, MetaData, create_engine, inspect, text
 
 from ingest_rig import Teller, rows, trusted
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.desk.ingest import cut, database, months, tables
-from linetap.desk.ingest.service import alone
-from linetap.desk.ingest.store import Store
-from linetap.errors import AlreadyRunning, BadInput
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_core.errors import AlreadyRunning, BadInput
+from linetap_desk.ingest import cut, database, months, tables
+from linetap_desk.ingest.service import alone
+from linetap_desk.ingest.store import Store
 from postgres_rig import Postgres
 
 CLOCK = ManualClock(parse_rfc3339("2026-11-24T22:56:00Z"), NS_PER_S)

@@ -11,8 +11,8 @@ import pytest
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
-from linetap.desk.ingest import tables
-from linetap.evidence import keys
+from linetap_core.evidence import keys
+from linetap_desk.ingest import tables
 
 KILLS = 10
 

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import Engine
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk.ingest import database, heads, tables
-from linetap.desk.ingest.heads import HeadReport
-from linetap.desk.ingest.holes import Holes
-from linetap.desk.ingest.store import Store
-from linetap.evidence import sshsig, unitlog
-from linetap.evidence.sshsig import unarmored
-from linetap.evidence.unitlog import Head
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.evidence import sshsig, unitlog
+from linetap_core.evidence.sshsig import unarmored
+from linetap_core.evidence.unitlog import Head
+from linetap_desk.ingest import database, heads, tables
+from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.holes import Holes
+from linetap_desk.ingest.store import Store
 
 
 @pytest.fixture

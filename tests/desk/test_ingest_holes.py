@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import Engine
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
-from linetap.clock import NS_PER_S, ManualClock
-from linetap.desk.ingest import database, tables
-from linetap.desk.ingest.holes import ASK_AGAIN_S, Holes, Missing
-from linetap.desk.ingest.judge import Report
-from linetap.desk.ingest.register import Notice
-from linetap.desk.ingest.store import Store
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_desk.ingest import database, tables
+from linetap_desk.ingest.holes import ASK_AGAIN_S, Holes, Missing
+from linetap_desk.ingest.judge import Report
+from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.store import Store
 
 NOTICED_IN_S, ALERTED_IN_S = 5, 60  # what was promised
 

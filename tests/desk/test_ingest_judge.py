@@ -12,12 +12,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ingest_rig import UNIT, Teller, trusted
-from linetap.clock import NS_PER_S
-from linetap.desk.ingest import judge
-from linetap.desk.ingest.judge import Event, Link, Report, Verdict
-from linetap.evidence import keys, signers, sshsig
-from linetap.evidence.p256 import P256Key
-from linetap.evidence.sshsig import unarmored
+from linetap_core.clock import NS_PER_S
+from linetap_core.evidence import keys, signers, sshsig
+from linetap_core.evidence.p256 import P256Key
+from linetap_core.evidence.sshsig import unarmored
+from linetap_desk.ingest import judge
+from linetap_desk.ingest.judge import Event, Link, Report, Verdict
 
 
 @pytest.fixture

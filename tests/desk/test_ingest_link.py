@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from broker import HOST, Broker, MuteServer, until
-from linetap.broker.connection import Arrived, Ended
-from linetap.broker.link import MOST_AT_ONCE, Told
-from linetap.clock import SYSTEM
-from linetap.desk.ingest.link import MOST_SAYINGS, Link, Patience
-from linetap.wire.brokersettings import Broker as BrokerConfig
-from linetap.wire.message import Message
+from linetap_core.broker.connection import Arrived, Ended
+from linetap_core.broker.link import MOST_AT_ONCE, Told
+from linetap_core.clock import SYSTEM
+from linetap_core.wire.brokersettings import Broker as BrokerConfig
+from linetap_core.wire.message import Message
+from linetap_desk.ingest.link import MOST_SAYINGS, Link, Patience
 
 CONNACK = bytes.fromhex("2003000000")
 TOPIC = b"linetap/v1/floor-03/call"

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from ingest_rig import rows
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.desk.ingest import database, months, tables
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_desk.ingest import database, months, tables
 from postgres_rig import Postgres
 
 DAY_NS = 86_400 * NS_PER_S

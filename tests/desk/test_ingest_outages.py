@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import Engine
 
 from ingest_rig import UNIT, Teller, rows, trusted
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
-from linetap.desk.ingest import database, tables
-from linetap.desk.ingest.outages import BEGINNING, KEPT_S, Outages
-from linetap.desk.ingest.register import Notice
-from linetap.desk.ingest.store import Store
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap_desk.ingest import database, tables
+from linetap_desk.ingest.outages import BEGINNING, KEPT_S, Outages
+from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.store import Store
 
 START_NS = parse_rfc3339("2026-11-24T08:00:00Z")
 

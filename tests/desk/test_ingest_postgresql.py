@@ -18,18 +18,18 @@ from sqlalchemy.exc import InternalError
 from broker import Broker, until
 from ingest_rig import START_NS, UNIT, Ingesting, Teller, rows, trusted
 from kept_rig import Kept
-from linetap import cli
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk.calls import nothing
-from linetap.desk.ingest import database, months, tables
-from linetap.desk.ingest.clear import Clearing
-from linetap.desk.ingest.holes import Holes
-from linetap.desk.ingest.judge import Report
-from linetap.desk.ingest.service import alone
-from linetap.desk.ingest.store import Store
-from linetap.desk.serve.calls import story as calls_story
-from linetap.errors import AlreadyRunning
-from linetap.evidence import keys, signers
+from linetap_core import cli
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.errors import AlreadyRunning
+from linetap_core.evidence import keys, signers
+from linetap_desk.calls import nothing
+from linetap_desk.ingest import database, months, tables
+from linetap_desk.ingest.clear import Clearing
+from linetap_desk.ingest.holes import Holes
+from linetap_desk.ingest.judge import Report
+from linetap_desk.ingest.service import alone
+from linetap_desk.ingest.store import Store
+from linetap_desk.serve.calls import story as calls_story
 from postgres_rig import Postgres
 
 

@@ -14,16 +14,16 @@ import pytest
 import sqlalchemy
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk.ingest import chainname, database, tables
-from linetap.desk.ingest.confirm import Confirmer
-from linetap.desk.ingest.holes import ALERT_S, Holes
-from linetap.desk.ingest.register import Notice
-from linetap.desk.ingest.store import Store
-from linetap.evidence import keys, vaultname
 from linetap.recorder.vault.outbox import Outbox
-from linetap.records import CallEvent
-from linetap.vaultformat import segments
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.evidence import keys, vaultname
+from linetap_core.records import CallEvent
+from linetap_core.vaultformat import segments
+from linetap_desk.ingest import chainname, database, tables
+from linetap_desk.ingest.confirm import Confirmer
+from linetap_desk.ingest.holes import ALERT_S, Holes
+from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.store import Store
 
 OLD, NEW, NEWER = "0000100000000001", "0000200000000002", "0000300000000003"
 

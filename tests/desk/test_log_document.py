@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from linetap.evidence import closing, keys, sealed
-from linetap.evidence.leaflog import LEAVES
+from linetap_core.evidence import closing, keys, sealed
+from linetap_core.evidence.leaflog import LEAVES
 from sealing_rig import CALL_ID, TIMEOUT_S, UNIT, Rig
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "log.md"

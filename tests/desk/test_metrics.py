@@ -18,12 +18,12 @@ from sqlalchemy import Engine, insert
 
 from broker import HOST, Broker, until
 from ingest_rig import END_S, START_NS, UNIT, Ingesting, Teller, rows, trusted
-from linetap.clock import NS_PER_S, rfc3339
-from linetap.desk.ingest import database, heads, holes, tables
-from linetap.desk.ingest.metrics import text
-from linetap.desk.ingest.register import Notice
-from linetap.desk.ingest.store import Store
-from linetap.desk.ingest.unitalerts import MOST
+from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_desk.ingest import database, heads, holes, tables
+from linetap_desk.ingest.metrics import text
+from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.store import Store
+from linetap_desk.ingest.unitalerts import MOST
 from reporter_rig import Floor
 
 RULES = Path(__file__).parents[2] / "systemd" / "prometheus" / "linetap.rules.yml"

@@ -14,10 +14,10 @@ import pytest
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
 from kept_rig import Kept
-from linetap.desk.ingest import chainname, database, tables
-from linetap.desk.verify import verify_vault
-from linetap.evidence import signers, vaultname
-from linetap.vaultformat import segments
+from linetap_core.evidence import signers, vaultname
+from linetap_core.vaultformat import segments
+from linetap_desk.ingest import chainname, database, tables
+from linetap_desk.verify import verify_vault
 
 CALLS = 50
 

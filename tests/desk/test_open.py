@@ -18,12 +18,12 @@ import pyrage
 import pytest
 
 import sealing_rig
-from linetap.desk import keygen, unwrap
-from linetap.desk import open as opening
-from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, au, g711, keys, sealed
 from linetap.recorder.vault.folder import seal_without_audio
-from linetap.records import Audio, CallRecord
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import age, au, g711, keys, sealed
+from linetap_core.records import Audio, CallRecord
+from linetap_desk import keygen, unwrap
+from linetap_desk import open as opening
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 

@@ -14,14 +14,14 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
 from ingest_rig import UNIT, Teller, rows, trusted
-from linetap import cli
-from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap.desk.ingest import database, metrics, tables
-from linetap.desk.ingest.pbxdays import AHEAD_DAYS, KEPT_DAYS
-from linetap.desk.ingest.register import LIMIT_BYTES, Notice
-from linetap.desk.ingest.store import Store
-from linetap.desk.summary.coverage import coverage
-from linetap.desk.summary.naming import MOST_NAMED
+from linetap_core import cli
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_desk.ingest import database, metrics, tables
+from linetap_desk.ingest.pbxdays import AHEAD_DAYS, KEPT_DAYS
+from linetap_desk.ingest.register import LIMIT_BYTES, Notice
+from linetap_desk.ingest.store import Store
+from linetap_desk.summary.coverage import coverage
+from linetap_desk.summary.naming import MOST_NAMED
 from postgres_rig import Postgres
 
 DAY = date(2026, 11, 25)

@@ -13,15 +13,15 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from linetap.cli import main
-from linetap.clock import rfc3339
-from linetap.desk.pki.authority import opened
-from linetap.durable.twin import twin_of
-from linetap.enrolment import request
-from linetap.enrolment.fault import PkiFault
-from linetap.errors import BadInput, LinetapError
-from linetap.evidence import keys, signers, sshsig
-from linetap.evidence.signers import SignerExpired
+from linetap_core.cli import main
+from linetap_core.clock import rfc3339
+from linetap_core.durable.twin import twin_of
+from linetap_core.enrolment import request
+from linetap_core.enrolment.fault import PkiFault
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence import keys, signers, sshsig
+from linetap_core.evidence.signers import SignerExpired
+from linetap_desk.pki.authority import opened
 from pki_rig import TIMEOUT_S, Asking, Pki, openssl
 from unit_rig import make_unit
 

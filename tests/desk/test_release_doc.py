@@ -42,7 +42,7 @@ def test_its_commands(run_dir: Path) -> None:
 
 
 def test_it_names_every_code() -> None:
-    sources = (ROOT / "firmware/linetap").rglob("*.py")
+    sources = (ROOT / "firmware").rglob("*.py")
     codes = {code for path in sources for code in _CODE.findall(path.read_text())}
     assert len(codes) > 25
     assert not {code for code in codes if f"`{code}`" not in DOCUMENT}

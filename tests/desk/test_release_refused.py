@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import sealing_rig
-from linetap.clock import rfc3339
-from linetap.desk import roles, unwrap
-from linetap.errors import BadInput, LinetapError, Refusal
-from linetap.evidence import age, hold, keys
-from linetap.evidence.release import NotReleased
-from linetap.evidence.roles import RolesFault
+from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput, LinetapError, Refusal
+from linetap_core.evidence import age, hold, keys
+from linetap_core.evidence.release import NotReleased
+from linetap_core.evidence.roles import RolesFault
+from linetap_desk import roles, unwrap
 from release_rig import CHOI, DAY_NS, HAN, ID, KIM, LEE, PARK, PEOPLE, PURPOSES, Desk
 from sealing_rig import CALL_ID, UNIT
 

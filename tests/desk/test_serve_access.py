@@ -18,24 +18,24 @@ from sqlalchemy import Engine, delete, insert, select, text, update
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from linetap import cli
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
-from linetap.desk.serve import app, database, migrations
-from linetap.desk.serve.access import chain, keeping
-from linetap.desk.serve.access.chain import ChainFault
-from linetap.desk.serve.access.log import AccessTable
-from linetap.desk.serve.access.masking import without_numbers
-from linetap.desk.serve.access.rekey import rekey
-from linetap.desk.serve.access.subject import Subject
-from linetap.desk.serve.access.verify import verify
-from linetap.desk.serve.client import address_of
-from linetap.desk.serve.people import accounts, attempts
-from linetap.desk.serve.route import Route
-from linetap.desk.serve.site import Site
-from linetap.desk.serve.tables import access, access_anchor, access_head, metadata
-from linetap.desk.serve.transactions import writing
-from linetap.errors import BadInput
-from linetap.evidence import keys
+from linetap_core import cli
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys
+from linetap_desk.serve import app, database, migrations
+from linetap_desk.serve.access import chain, keeping
+from linetap_desk.serve.access.chain import ChainFault
+from linetap_desk.serve.access.log import AccessTable
+from linetap_desk.serve.access.masking import without_numbers
+from linetap_desk.serve.access.rekey import rekey
+from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.access.verify import verify
+from linetap_desk.serve.client import address_of
+from linetap_desk.serve.people import accounts, attempts
+from linetap_desk.serve.route import Route
+from linetap_desk.serve.site import Site
+from linetap_desk.serve.tables import access, access_anchor, access_head, metadata
+from linetap_desk.serve.transactions import writing
 from postgres_rig import Postgres
 
 NOW_NS = parse_rfc3339("2026-11-24T01:00:00Z")

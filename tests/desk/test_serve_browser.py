@@ -13,10 +13,10 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 from servesite import ServeSite, chromium, require_accessible
 
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.desk.serve.access.subject import Subject
-from linetap.desk.serve.pages import LANGUAGE_COOKIE
-from linetap.desk.serve.people import accounts
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.pages import LANGUAGE_COOKIE
+from linetap_desk.serve.people import accounts
 
 PASSWORD = "correct horse battery"
 complaints: list[str] = []

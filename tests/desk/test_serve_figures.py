@@ -13,11 +13,11 @@ import pytest
 from servesite import ServeSite
 from sqlalchemy import update
 
-from linetap.desk.ingest import database
-from linetap.desk.serve import settings
-from linetap.desk.serve.tables import access_head
-from linetap.desk.serve.transactions import writing
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
+from linetap_desk.ingest import database
+from linetap_desk.serve import settings
+from linetap_desk.serve.tables import access_head
+from linetap_desk.serve.transactions import writing
 
 LIMIT_S = 120
 CALL = "20261124T225600.123Z-L03"

@@ -19,23 +19,23 @@ from sqlalchemy import delete, select
 from watch_rig import ALERT, AT, HEALTH, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
-from linetap.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
-from linetap.desk.serve import limits
-from linetap.desk.serve.config import ServeConfig
-from linetap.desk.serve.fleet import hub as hubs
-from linetap.desk.serve.fleet import journal, stream
-from linetap.desk.serve.fleet.hub import Hub
-from linetap.desk.serve.fleet.journal import Entry, Reader
-from linetap.desk.serve.people import sessions
-from linetap.desk.serve.tables import access as access_table
-from linetap.desk.serve.tables import sessions as session_table
-from linetap.desk.serve.transactions import writing
-from linetap.desk.settings import DeskConfig
-from linetap.desk.watch import units
-from linetap.desk.watch.places import Places
-from linetap.desk.watch.settings import Settings, of_pages
-from linetap.errors import BadInput
-from linetap.wire.brokersettings import Broker as BrokerConfig
+from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.wire.brokersettings import Broker as BrokerConfig
+from linetap_desk.serve import limits
+from linetap_desk.serve.config import ServeConfig
+from linetap_desk.serve.fleet import hub as hubs
+from linetap_desk.serve.fleet import journal, stream
+from linetap_desk.serve.fleet.hub import Hub
+from linetap_desk.serve.fleet.journal import Entry, Reader
+from linetap_desk.serve.people import sessions
+from linetap_desk.serve.tables import access as access_table
+from linetap_desk.serve.tables import sessions as session_table
+from linetap_desk.serve.transactions import writing
+from linetap_desk.settings import DeskConfig
+from linetap_desk.watch import units
+from linetap_desk.watch.places import Places
+from linetap_desk.watch.settings import Settings, of_pages
 from pki_rig import Pki
 
 CALL = "20261124T225600.123Z-L03"

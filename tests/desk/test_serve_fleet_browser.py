@@ -15,9 +15,9 @@ from servesite import ServeSite, chromium, require_accessible
 from watch_rig import LINE
 
 from broker import Broker, until
-from linetap.bench.measure import hidden
-from linetap.desk.serve.fleet import journal
-from linetap.desk.serve.fleet.journal import Reader
+from linetap_bench.measure import hidden
+from linetap_desk.serve.fleet import journal
+from linetap_desk.serve.fleet.journal import Reader
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 PLACES = f'["{SCRIPT}"]\nmain-01 = 1\nmain-02 = 2\n["별관"]\nwest-01 = "<i>"\nwest-02 = 2\n'

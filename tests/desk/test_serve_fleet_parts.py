@@ -11,14 +11,14 @@ import msgspec
 import pytest
 from watch_rig import ALERT, AT, HEALTH, LINE, ONLINE
 
-from linetap.clock import NS_PER_S, rfc3339
-from linetap.desk.serve.fleet import journal, page
-from linetap.desk.serve.fleet.journal import Journal, Reader
-from linetap.desk.serve.fleet.picture import Picture, difference, picture
-from linetap.desk.watch.leds import shown
-from linetap.desk.watch.places import Place, floor_order
-from linetap.desk.watch.units import Unit, Units
-from linetap.wire.legend import CONDITIONS
+from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.wire.legend import CONDITIONS
+from linetap_desk.serve.fleet import journal, page
+from linetap_desk.serve.fleet.journal import Journal, Reader
+from linetap_desk.serve.fleet.picture import Picture, difference, picture
+from linetap_desk.watch.leds import shown
+from linetap_desk.watch.places import Place, floor_order
+from linetap_desk.watch.units import Unit, Units
 
 CRITICAL = {**ALERT, "severity": "critical"}
 EVERYTHING, WATCH = Reader(True, "en"), Reader(False, "ko")

@@ -12,10 +12,10 @@ from fleet_rig import END_S, Speaking, fleet_site
 from servesite import ServeSite
 
 from broker import Broker, until
-from linetap.bench.measure import flood
-from linetap.desk.serve.fleet.hub import Desk
-from linetap.desk.serve.fleet.journal import Reader
-from linetap.desk.watch import units
+from linetap_bench.measure import flood
+from linetap_desk.serve.fleet.hub import Desk
+from linetap_desk.serve.fleet.journal import Reader
+from linetap_desk.watch import units
 
 NOT_SHOWN = flood.UNITS * flood.ALERTS - units.MOST_ALERTS_IN_ALL
 ALL = Reader(calls=False, language="en")

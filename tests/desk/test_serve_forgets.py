@@ -13,8 +13,8 @@ import pytest
 from calls_rig import fill, recorded
 from servesite import ServeSite
 
-from linetap.desk.ingest import database
-from linetap.desk.serve.people import sessions
+from linetap_desk.ingest import database
+from linetap_desk.serve.people import sessions
 from memory import referred_to
 
 BACKWARDS = "71845039010"  # the number itself must be nowhere else in this process

@@ -14,9 +14,9 @@ from group_house import GroupHouse
 from release_house import refusal
 from sqlalchemy import select
 
-from linetap.clock import SYSTEM
-from linetap.desk.serve.release import partials as kept
-from linetap.desk.serve.tables import partials
+from linetap_core.clock import SYSTEM
+from linetap_desk.serve.release import partials as kept
+from linetap_desk.serve.tables import partials
 from postgres_rig import Postgres
 from release_rig import OTHER_CALL
 from sealing_rig import CALL_ID, UNIT

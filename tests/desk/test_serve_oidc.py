@@ -16,10 +16,10 @@ from oidc_provider import CLIENT, SECRET, Claims, Lies, Provider
 from servesite import HOST, LIMIT_S, ServeSite, chromium, tls
 from sqlalchemy import select
 
-from linetap import cli
-from linetap.clock import NS_PER_S
-from linetap.desk.serve.people import accounts, oidc, sessions
-from linetap.desk.serve.tables import access, people
+from linetap_core import cli
+from linetap_core.clock import NS_PER_S
+from linetap_desk.serve.people import accounts, oidc, sessions
+from linetap_desk.serve.tables import access, people
 
 
 @pytest.fixture(scope="module")

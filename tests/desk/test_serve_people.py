@@ -17,13 +17,13 @@ from argon2 import PasswordHasher
 from servesite import HOST, LIMIT_S, ServeSite
 from sqlalchemy import select
 
-from linetap import cli
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.desk.serve import secure, settings
-from linetap.desk.serve.people import accounts, attempts, passwords, sessions
-from linetap.desk.serve.people.who import Who
-from linetap.desk.serve.tables import access, people
-from linetap.errors import BadInput
+from linetap_core import cli
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_core.errors import BadInput
+from linetap_desk.serve import secure, settings
+from linetap_desk.serve.people import accounts, attempts, passwords, sessions
+from linetap_desk.serve.people.who import Who
+from linetap_desk.serve.tables import access, people
 
 NOW_NS = parse_rfc3339("2026-11-24T01:00:00Z")
 PASSWORD = "correct horse battery"

@@ -15,10 +15,10 @@ from release_house import LEGAL, NOW_NS, ReleaseHouse
 from servesite import chromium, require_accessible
 from sqlalchemy import insert, text
 
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk.serve.release import lists
-from linetap.desk.serve.tables import holds, requests
-from linetap.desk.serve.transactions import writing
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_desk.serve.release import lists
+from linetap_desk.serve.tables import holds, requests
+from linetap_desk.serve.transactions import writing
 from postgres_rig import Postgres
 from release_rig import Desk
 from sealing_rig import CALL_ID, UNIT

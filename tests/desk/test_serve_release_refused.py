@@ -10,13 +10,13 @@ from calls_rig import EVIL
 from release_house import LEGAL, MANAGER, NOW_NS, ReleaseHouse, refusal
 from sqlalchemy import func, select
 
-from linetap.clock import NS_PER_S, ManualClock
-from linetap.desk.serve.people import accounts
-from linetap.desk.serve.release import tickets
-from linetap.desk.serve.tables import approvals, people, requests
-from linetap.errors import BadInput
-from linetap.evidence import age, document, keys
-from linetap.evidence.release import parse
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.errors import BadInput
+from linetap_core.evidence import age, document, keys
+from linetap_core.evidence.release import parse
+from linetap_desk.serve.people import accounts
+from linetap_desk.serve.release import tickets
+from linetap_desk.serve.tables import approvals, people, requests
 from release_rig import CHOI, HAN, KIM, LEE, PARK, Desk
 from sealing_rig import CALL_ID, UNIT
 

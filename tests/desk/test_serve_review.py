@@ -11,12 +11,12 @@ import pytest
 from servesite import ServeSite
 from sqlalchemy import select
 
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.desk.serve.access import review
-from linetap.desk.serve.access.log import REFUSED, SHOWN
-from linetap.desk.serve.access.subject import Subject
-from linetap.desk.serve.access.verify import verify
-from linetap.desk.serve.tables import access
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_desk.serve.access import review
+from linetap_desk.serve.access.log import REFUSED, SHOWN
+from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.access.verify import verify
+from linetap_desk.serve.tables import access
 
 MONTH = "2026-10"
 DEEDS = [  # Korean time is nine hours ahead: the first is Thursday 1 October 00:30, the last Saturday 31 October 23:59

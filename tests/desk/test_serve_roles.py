@@ -13,11 +13,11 @@ from servesite import ServeSite
 from starlette.requests import Request
 from starlette.responses import Response
 
-from linetap.desk.serve.app import ROUTES
-from linetap.desk.serve.roles import EVERYBODY, ROLES, SIGNED_IN
-from linetap.desk.serve.route import Route, join
-from linetap.desk.serve.site import Site
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
+from linetap_desk.serve.app import ROUTES
+from linetap_desk.serve.roles import EVERYBODY, ROLES, SIGNED_IN
+from linetap_desk.serve.route import Route, join
+from linetap_desk.serve.site import Site
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = {

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser
 from servesite import LIMIT_S, ServeSite, chromium, require_accessible
 
-from linetap.desk.serve import limits
+from linetap_desk.serve import limits
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import witness_rig
-from linetap.cli import main
-from linetap.evidence import keys, sealed
-from linetap.evidence.leaflog import LEAVES
-from linetap.evidence.p256 import P256Key
+from linetap_core.cli import main
+from linetap_core.evidence import keys, sealed
+from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.evidence.p256 import P256Key
 from sealing_rig import CALL_ID, Rig, run
 
 

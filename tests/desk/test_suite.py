@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from epoch_rig import Authority
-from linetap.cli import main
-from linetap.evidence import age, sealed
-from linetap.records import SUITE
+from linetap_core.cli import main
+from linetap_core.evidence import age, sealed
+from linetap_core.records import SUITE
 from sealing_rig import CALL_ID, Rig, record
 
 LINE = f"the record is of suite 'linetap-2', this version knows '{SUITE}' alone"

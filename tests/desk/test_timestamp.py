@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from epoch_desk import DAY, NEXT_DAY, Desk
-from linetap.cli import main
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.evidence import keys
 from linetap.recorder.vault.log import UnitLog
+from linetap_core.cli import main
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.evidence import keys
 from sealing_rig import UNIT, Rig, run
 
 CONFIG = """

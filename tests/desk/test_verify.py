@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.desk import callfolder, verify, verifycall
-from linetap.errors import BadInput
-from linetap.evidence import age, keys, sealed, sshsig
 from linetap.recorder.vault.folder import seal_without_audio
-from linetap.records import Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
+from linetap_core.errors import BadInput
+from linetap_core.evidence import age, keys, sealed, sshsig
+from linetap_core.records import Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
+from linetap_desk import callfolder, verify, verifycall
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from linetap.cli import main
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.desk import callfolder, verify, verifylog
-from linetap.desk.verifylog import LogCheck
-from linetap.evidence import keys, sealed, sshsig, unitlog
-from linetap.evidence.leaflog import LEAVES, TREE, LeafLog
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.newest import Newest
+from linetap_core.cli import main
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.evidence import keys, sealed, sshsig, unitlog
+from linetap_core.evidence.leaflog import LEAVES, TREE, LeafLog
+from linetap_desk import callfolder, verify, verifylog
+from linetap_desk.verifylog import LogCheck
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, run
 
 SECOND = "20261124T225700.000Z-L04"

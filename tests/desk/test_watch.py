@@ -19,18 +19,18 @@ from rich.console import Console
 from watch_rig import ALERT, AT, HEALTH
 
 from broker import HOST, Broker, until
-from linetap import cli
-from linetap.clock import SYSTEM
-from linetap.desk.watch import command, service
-from linetap.desk.watch.places import Place, Places
-from linetap.desk.watch.screen import Redrawn, Screen
-from linetap.desk.watch.settings import Settings, settings
-from linetap.desk.watch.watcher import Watcher
-from linetap.errors import BadInput
-from linetap.records import LineStatus
-from linetap.wire.brokersettings import Broker as BrokerConfig
-from linetap.wire.message import Message
-from linetap.wire.topics import LineReport, Status, Topics
+from linetap_core import cli
+from linetap_core.clock import SYSTEM
+from linetap_core.errors import BadInput
+from linetap_core.records import LineStatus
+from linetap_core.wire.brokersettings import Broker as BrokerConfig
+from linetap_core.wire.message import Message
+from linetap_core.wire.topics import LineReport, Status, Topics
+from linetap_desk.watch import command, service
+from linetap_desk.watch.places import Place, Places
+from linetap_desk.watch.screen import Redrawn, Screen
+from linetap_desk.watch.settings import Settings, settings
+from linetap_desk.watch.watcher import Watcher
 from pki_rig import Pki
 
 END_S = 120

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from linetap.desk.watch.places import Place, Places
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
+from linetap_desk.watch.places import Place, Places
 
 
 @pytest.mark.parametrize(

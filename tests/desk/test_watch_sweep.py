@@ -13,16 +13,16 @@ from fleet_rig import END_S, Speaking
 from watch_rig import LINE
 
 from broker import HOST, Broker, MuteServer, until
-from linetap.broker.client import Client
-from linetap.broker.connection import Arrived, Swept
-from linetap.broker.link import MOST_AT_ONCE, Told
-from linetap.clock import SYSTEM
-from linetap.desk.ingest.link import Link, Patience
-from linetap.desk.watch.places import Place, Places
-from linetap.desk.watch.settings import Settings
-from linetap.desk.watch.units import TOPICS
-from linetap.desk.watch.watcher import Watcher
-from linetap.wire.brokersettings import Broker as BrokerConfig
+from linetap_core.broker.client import Client
+from linetap_core.broker.connection import Arrived, Swept
+from linetap_core.broker.link import MOST_AT_ONCE, Told
+from linetap_core.clock import SYSTEM
+from linetap_core.wire.brokersettings import Broker as BrokerConfig
+from linetap_desk.ingest.link import Link, Patience
+from linetap_desk.watch.places import Place, Places
+from linetap_desk.watch.settings import Settings
+from linetap_desk.watch.units import TOPICS
+from linetap_desk.watch.watcher import Watcher
 
 CONNACK = bytes.fromhex("2003000000")
 TOPIC = b"linetap/v1/floor-03/line/1"

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watch_rig import ALERT, AT, HEALTH, LINE, OFFLINE, ONLINE
 
-from linetap.clock import NS_PER_S
-from linetap.desk.watch import units
-from linetap.desk.watch.units import Change, Units
-from linetap.wire.topics import HEALTH_EXPIRY_S
+from linetap_core.clock import NS_PER_S
+from linetap_core.wire.topics import HEALTH_EXPIRY_S
+from linetap_desk.watch import units
+from linetap_desk.watch.units import Change, Units
 
 
 class Told(Units):

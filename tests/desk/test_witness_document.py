@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bundle_rig import unpacked
-from linetap.cli import main
-from linetap.evidence import sealed
+from linetap_core.cli import main
+from linetap_core.evidence import sealed
 from sealing_rig import UNIT
 from witnessed_rig import Site, site
 

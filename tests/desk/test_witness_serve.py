@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from linetap.cli import main
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.desk.witnessing.serve import CheckpointWitness, Server
-from linetap.evidence import addcheckpoint, checkpoint, keys, note
-from linetap.evidence.addcheckpoint import Request
-from linetap.evidence.checkpoint import Checkpoint
-from linetap.evidence.merkle import EMPTY_ROOT, Tree
-from linetap.evidence.note import Note
+from linetap_core.cli import main
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.evidence import addcheckpoint, checkpoint, keys, note
+from linetap_core.evidence.addcheckpoint import Request
+from linetap_core.evidence.checkpoint import Checkpoint
+from linetap_core.evidence.merkle import EMPTY_ROOT, Tree
+from linetap_core.evidence.note import Note
+from linetap_desk.witnessing.serve import CheckpointWitness, Server
 
 AT = "2026-11-24T23:10:00.000Z"
 AT_S = parse_rfc3339(AT) // 1_000_000_000

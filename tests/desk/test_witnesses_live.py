@@ -11,9 +11,9 @@ import aics_tlog
 import pytest
 
 import witness_rig
-from linetap.cli import main
-from linetap.evidence import checkpoint, keys, note
-from linetap.evidence.leaflog import TREE
+from linetap_core.cli import main
+from linetap_core.evidence import checkpoint, keys, note
+from linetap_core.evidence.leaflog import TREE
 from sealing_rig import CALL_ID, UNIT, Rig
 from witness_rig import Running
 

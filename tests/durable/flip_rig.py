@@ -18,23 +18,23 @@ from attack_house import House
 from broker import until
 from linetap import learned, unitkeys
 from linetap.checks import Watch, run, take_snapshot
-from linetap.clock import SYSTEM, compact, rfc3339
 from linetap.config import Config, load_config
-from linetap.durable import broken, kept
-from linetap.errors import LinetapError
-from linetap.evidence import keylist, keys, sealed, sshsig
-from linetap.evidence.keylist import Epoch, KeyList, Overflow
 from linetap.learned import Learned
 from linetap.notices import load_notices
 from linetap.recorder.service import Service, _first_state
 from linetap.recorder.smdr.ledger import DAY_FILE, Day
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.records import CallEvent, CallRecord, UpdateState
 from linetap.reporter.feed import Cursor
 from linetap.ring import Stretch
-from linetap.service import StateFile, ask_to_start_again
 from linetap.update import state as update_state
+from linetap_core.clock import SYSTEM, compact, rfc3339
+from linetap_core.durable import broken, kept
+from linetap_core.errors import LinetapError
+from linetap_core.evidence import keylist, keys, sealed, sshsig
+from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
+from linetap_core.records import CallEvent, CallRecord, UpdateState
+from linetap_core.service import StateFile, ask_to_start_again
 from state_files import capture, panel, reporter
 from unit_rig import spoken
 

@@ -12,8 +12,8 @@ import pytest
 from flip_rig import A_PERSONS, OF_ITS_OWN, SIGNED, WorkingUnit
 
 import soak_table
-from linetap.clock import NS_PER_S, SYSTEM
-from linetap.durable import broken, envelope
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.durable import broken, envelope
 
 A_FILE = 1  # bits, in the short form
 SEED = 17

@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.durable import broken, envelope, replace
-from linetap.durable.envelope import Broken
-from linetap.durable.smallfile import SmallFile
+from linetap_core.durable import broken, envelope, replace
+from linetap_core.durable.envelope import Broken
+from linetap_core.durable.smallfile import SmallFile
 
 
 class Thing(msgspec.Struct):

@@ -8,15 +8,15 @@ from pathlib import Path
 import msgspec
 
 from epoch_rig import Authority
-from linetap import rooms
-from linetap.clock import NS_PER_S, SYSTEM, from_utc_ns, rfc3339
 from linetap.config import Config
-from linetap.evidence import command as envelopes
-from linetap.evidence import document, keys, sshsig
-from linetap.evidence.command import Answer, Command
-from linetap.evidence.roles import NAMESPACE, Person, Roles
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns, rfc3339
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import document, keys, sshsig
+from linetap_core.evidence.command import Answer, Command
+from linetap_core.evidence.roles import NAMESPACE, Person, Roles
 
 EVERY_S = 10.0
 DAYS = 100  # of the list: more than any call is kept

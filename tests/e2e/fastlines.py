@@ -19,20 +19,20 @@ from pathlib import Path
 
 import msgspec
 
-from linetap import rooms
-from linetap.bench.callkeys import Call, Keys
-from linetap.bench.day.recorder import rendered
-from linetap.bench.scriptkeys import Script
-from linetap.bench.timing import times_of
-from linetap.bench.voices import Voices
-from linetap.clock import NS_PER_S, SYSTEM
 from linetap.config import Config
 from linetap.notices import notices_of
 from linetap.recorder.replay.card import ReplayCard
-from linetap.records import CaptureCommand, PlayNotice
 from linetap.ring import NS_PER_FRAME, RATE_HZ, SLOT_MS, Batch, RingWriter
 from linetap.ring.layout import SLOT_FRAMES, bell_path
 from linetap.sockets import Listener
+from linetap_bench.callkeys import Call, Keys
+from linetap_bench.day.recorder import rendered
+from linetap_bench.scriptkeys import Script
+from linetap_bench.timing import times_of
+from linetap_bench.voices import Voices
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.records import CaptureCommand, PlayNotice
 
 LINES = 8
 STEP_SLOTS = 12  # twice that is what the recorder is behind at most, and a notice is asked for half a second ahead

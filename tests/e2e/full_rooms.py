@@ -26,12 +26,12 @@ from typing import Any
 
 from world import World
 
-from linetap.bench.processes import Child
 from linetap.board.simulated import leds_shown
-from linetap.clock import NS_PER_S, SYSTEM
 from linetap.config.schema import Config
-from linetap.records import PanelState, ReporterState, ServiceState
-from linetap.service import START_AGAIN, read_state
+from linetap_bench.processes import Child
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.records import PanelState, ReporterState, ServiceState
+from linetap_core.service import START_AGAIN, read_state
 
 ROOMS = {
     "audio": "64m",

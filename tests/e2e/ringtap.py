@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from linetap.errors import DeviceFault
 from linetap.ring import I16, RingReader
+from linetap_core.errors import DeviceFault
 
 LOOK_S = 0.05
 

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from world import World
 
-from linetap.clock import NS_PER_S, SYSTEM, parse_rfc3339
-from linetap.desk import callfolder
-from linetap.desk.verify import verify_vault
-from linetap.evidence import amendment, sealed
-from linetap.evidence.leaflog import LEAVES
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.entries import Tick
-from linetap.records import CallRecord
+from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339
+from linetap_core.evidence import amendment, sealed
+from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.records import CallRecord
+from linetap_desk import callfolder
+from linetap_desk.verify import verify_vault
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "otherclock.toml"

@@ -24,13 +24,13 @@ from fastlines import FastLines, HastenedClock, Tape
 from growth import Held
 
 import soak_table
-from linetap.bench.processes import Child, Processes
-from linetap.bench.stage import linetap
-from linetap.clock import NS_PER_S, SYSTEM
 from linetap.config import Config, load_config
-from linetap.evidence import sealed
-from linetap.records import CallRecord, RecorderState
-from linetap.service import read_state
+from linetap_bench.processes import Child, Processes
+from linetap_bench.stage import linetap
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.evidence import sealed
+from linetap_core.records import CallRecord, RecorderState
+from linetap_core.service import read_state
 from unit_rig import save_notice, spoken
 
 HOURS = float(os.environ.get("LINETAP_SOAK_HOURS", "6"))

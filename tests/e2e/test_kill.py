@@ -16,13 +16,13 @@ from ringtap import RingTap
 from world import World, as_recorded, cable_slips, place_in
 
 import soak_table
-from linetap.bench.stage import UNIT
-from linetap.clock import NS_PER_S, SYSTEM
-from linetap.desk.verify import verify_vault
-from linetap.evidence import signers
-from linetap.evidence.leaflog import LEAVES
-from linetap.records import Gap
 from linetap.ring import I16, RATE_HZ
+from linetap_bench.stage import UNIT
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.evidence import signers
+from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.records import Gap
+from linetap_desk.verify import verify_vault
 
 KILLS = 10
 MOST_CALLS = 1000

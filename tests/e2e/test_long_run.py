@@ -15,7 +15,7 @@ import pytest
 from growth import Held
 from world import World
 
-from linetap.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 MINUTES = int(os.environ.get("LINETAP_SOAK_MINUTES", "1"))
 LINES, CALL_EVERY_S, STAGGER_S = 8, 10.0, 1.2

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from world import World
 
-from linetap.bench.processes import Child
-from linetap.evidence import sealed
-from linetap.records import CallRecord, CaptureState, MeterState
-from linetap.service import read_state
+from linetap_bench.processes import Child
+from linetap_core.evidence import sealed
+from linetap_core.records import CallRecord, CaptureState, MeterState
+from linetap_core.service import read_state
 from memory import found_in
 from sealing_rig import run
 from stolen import legible
@@ -75,7 +75,7 @@ def _start_meter(world: World) -> Child:
     words = ["--wires", str(world.run_dir / "capture" / "wires-1"), "--port", str(world.folder / "meter")]
     faults = ["--drift-ppm", "60", "--lost", "0.02", "--noise", "0.02"]
     name = f"meter-{len(world.children.children)}"
-    return world.children.start(name, [sys.executable, "-m", "linetap.bench.meter", *words, *faults])
+    return world.children.start(name, [sys.executable, "-m", "linetap_bench.meter", *words, *faults])
 
 
 def _meter(world: World) -> MeterState:

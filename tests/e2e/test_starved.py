@@ -20,7 +20,7 @@ from ringtap import RingTap
 from world import World, as_recorded, place_in
 
 from frozen_disk import disk, frozen, needs_root
-from linetap.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 WITHHELD_S = 30
 ROOM_BYTES = 1 << 20  # of memory: less than one more thread's stack

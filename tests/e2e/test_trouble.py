@@ -18,13 +18,13 @@ import pytest
 from ringtap import RingTap
 from world import LIMIT_S, World, as_recorded, cable_slips, place_in
 
-from linetap.bench.broker import start_broker
-from linetap.bench.processes import Child
-from linetap.bench.stage import UNIT
-from linetap.clock import SYSTEM
-from linetap.records import CallRecord, Gap, PanelState
 from linetap.ring import I16, RATE_HZ
-from linetap.service import read_state
+from linetap_bench.broker import start_broker
+from linetap_bench.processes import Child
+from linetap_bench.stage import UNIT
+from linetap_core.clock import SYSTEM
+from linetap_core.records import CallRecord, Gap, PanelState
+from linetap_core.service import read_state
 
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "trouble.toml"
 BALLAST_MB = 600

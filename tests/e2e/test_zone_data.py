@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from test_faketime import LATE_S, SCRIPT, Closet, _signers
 
-from linetap.desk import callfolder
-from linetap.desk.verify import verify_vault
-from linetap.records import CallRecord
+from linetap_core.records import CallRecord
+from linetap_desk import callfolder
+from linetap_desk.verify import verify_vault
 from zone_rig import ZoneData
 
 SEOUL, TOKYO = "Asia/Seoul", "Asia/Tokyo"

@@ -10,16 +10,16 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from linetap.bench.playedlog import Played, read_played
-from linetap.bench.processes import Child
-from linetap.bench.script import load_script
-from linetap.bench.stage import Stage
-from linetap.clock import NS_PER_S, SYSTEM
-from linetap.evidence import g711, sealed
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.records import CallRecord, RecorderState
 from linetap.ring import I16, RATE_HZ
-from linetap.service import read_state
+from linetap_bench.playedlog import Played, read_played
+from linetap_bench.processes import Child
+from linetap_bench.script import load_script
+from linetap_bench.stage import Stage
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.evidence import g711, sealed
+from linetap_core.records import CallRecord, RecorderState
+from linetap_core.service import read_state
 from sealing_rig import run as run_tool
 from unit_rig import save_notice, spoken
 

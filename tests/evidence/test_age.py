@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.errors import BadInput
-from linetap.evidence import age, keys, publickeys
+from linetap_core.errors import BadInput
+from linetap_core.evidence import age, keys, publickeys
 from sealing_rig import noise, run
 
 SIZES = [0, 1, 65535, 65536, 65537, 131072, 200000]

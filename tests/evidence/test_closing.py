@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.errors import Refusal
-from linetap.evidence import closing, inclusion, keys, sealed, signers, sshsig, unitlog
-from linetap.evidence.closing import Closing
+from linetap_core.errors import Refusal
+from linetap_core.evidence import closing, inclusion, keys, sealed, signers, sshsig, unitlog
+from linetap_core.evidence.closing import Closing
 from sealing_rig import CALL_ID, NOW, UNIT, Rig
 
 SECOND = "20261124T225700.000Z-L04"

@@ -6,7 +6,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.evidence.counters import AHEAD_MS, LATEST_MS, MOST_FAR, MOST_SEEN, SOON_MS, Bound, Counters, Window, bound
+from linetap_core.evidence.counters import (
+    AHEAD_MS,
+    LATEST_MS,
+    MOST_FAR,
+    MOST_SEEN,
+    SOON_MS,
+    Bound,
+    Counters,
+    Window,
+    bound,
+)
 
 ANY = st.integers(1, 1 << 61)
 

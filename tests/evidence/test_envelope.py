@@ -11,13 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from linetap.clock import NS_PER_S, rfc3339
-from linetap.errors import BadInput
-from linetap.evidence import command as envelopes
-from linetap.evidence import keys, sshsig
-from linetap.evidence.command import HERE, MAY, Command, CommandFault, Envelope
-from linetap.evidence.counters import Counters
-from linetap.evidence.roles import Person, Roles
+from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence.command import HERE, MAY, Command, CommandFault, Envelope
+from linetap_core.evidence.counters import Counters
+from linetap_core.evidence.roles import Person, Roles
 
 NOW_NS = 1_800_000_000 * NS_PER_S
 KEYS = {role: keys.new_unit_key() for role in ("authority", "desk", "vault", "operator", "stranger")}

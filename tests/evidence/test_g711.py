@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from linetap.evidence import au, g711
+from linetap_core.evidence import au, g711
 from sealing_rig import run
 
 EVERY_SAMPLE = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)

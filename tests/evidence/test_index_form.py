@@ -7,9 +7,9 @@ from datetime import date
 
 import pytest
 
-from linetap.evidence import index
-from linetap.evidence.index import BadIndex, Entry
-from linetap.records import Caller, CallRecord
+from linetap_core.evidence import index
+from linetap_core.evidence.index import BadIndex, Entry
+from linetap_core.records import Caller, CallRecord
 
 CALL_ID = "20261124T225600.123Z-L03"
 

@@ -11,9 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from epoch_rig import Authority
-from linetap.errors import BadInput
-from linetap.evidence import keylist, keys, publickeys
-from linetap.evidence.keylist import (
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keylist, keys, publickeys
+from linetap_core.evidence.keylist import (
     DaysMissing,
     Epoch,
     GoesBack,

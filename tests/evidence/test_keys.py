@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.errors import BadInput
-from linetap.evidence import bech32, keys, publickeys
+from linetap_core.errors import BadInput
+from linetap_core.evidence import bech32, keys, publickeys
 from sealing_rig import run
 
 GOOD = keys.new_identity()

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from linetap.errors import BadInput
-from linetap.evidence import leaflog, merkle
-from linetap.evidence.leaflog import LEAVES, MOST_AT_ONCE, TREE, LeafLog
-from linetap.evidence.merkle import Tree
+from linetap_core.errors import BadInput
+from linetap_core.evidence import leaflog, merkle
+from linetap_core.evidence.leaflog import LEAVES, MOST_AT_ONCE, TREE, LeafLog
+from linetap_core.evidence.merkle import Tree
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import base64
 import aics_tlog
 import pytest
 
-from linetap.errors import BadInput
-from linetap.evidence import addcheckpoint, checkpoint, keys, note, tlogproof
-from linetap.evidence.checkpoint import Checkpoint
-from linetap.evidence.merkle import EMPTY_ROOT, Tree
-from linetap.evidence.note import BadNote, Line, Note
+from linetap_core.errors import BadInput
+from linetap_core.evidence import addcheckpoint, checkpoint, keys, note, tlogproof
+from linetap_core.evidence.checkpoint import Checkpoint
+from linetap_core.evidence.merkle import EMPTY_ROOT, Tree
+from linetap_core.evidence.note import BadNote, Line, Note
 
 # C2SP signed-note, "Example".
 VKEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"

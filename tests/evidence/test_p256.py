@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.errors import BadInput, Refusal
-from linetap.evidence import keys, p256, publickeys, roles, signers, sshsig
-from linetap.evidence.p256 import ORDER, P256Key
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import keys, p256, publickeys, roles, signers, sshsig
+from linetap_core.evidence.p256 import ORDER, P256Key
 from sealing_rig import run
 
 DATA = b'{"call_id":"20261128T090000.123Z-L03"}'

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.errors import BadInput
-from linetap.evidence import keys, publickeys
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys, publickeys
 
 KEY = keys.new_unit_key().public_key()
 LINE = keys.public_line(KEY, "authority")

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from linetap.errors import BadInput
-from linetap.evidence import keys, note, quorum
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys, note, quorum
 
 A, B, C, D = (keys.new_unit_key().public_key().public_bytes_raw() for _ in range(4))
 TWO_OF_THREE = f"""

@@ -19,8 +19,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from msgspec import inspect
 
-from linetap.evidence import sealed
-from linetap.records import CallRecord, PersonalRecord, PublicRecord, require_homes
+from linetap_core.evidence import sealed
+from linetap_core.records import CallRecord, PersonalRecord, PublicRecord, require_homes
 
 ROOT = Path(__file__).parents[2]
 VECTORS = sorted((ROOT / "tests" / "vectors").glob("unit-*.tar.xz"))

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import sealing_rig
-from linetap.desk import deskfolder
-from linetap.desk import roles as command
-from linetap.errors import BadInput
-from linetap.evidence import keys, roles, sshsig
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys, roles, sshsig
+from linetap_desk import deskfolder
+from linetap_desk import roles as command
 from release_rig import HAN, KIM, PARK, PEOPLE, PURPOSES, Desk
 
 AUTHORITY = keys.new_unit_key()

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from signers_maker import NASTY, PRINCIPAL, file_of
 
-from linetap.desk import callfolder
-from linetap.desk.bundle import finish
-from linetap.errors import BadInput
-from linetap.evidence import keys, patterns, signerline, signers, sshsig
-from linetap.evidence.sshsig import SignatureFault
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys, patterns, signerline, signers, sshsig
+from linetap_core.evidence.sshsig import SignatureFault
+from linetap_desk import callfolder
+from linetap_desk.bundle import finish
 from sealing_rig import run
 
 DATA, NAMESPACE = b"data", "linetap-record"

@@ -20,21 +20,21 @@ import msgspec
 from foreign import HANG_S, Find, Target
 
 from ingest_rig import Teller
-from linetap.clock import SYSTEM
-from linetap.desk.copy import incoming
-from linetap.desk.ingest import service
-from linetap.desk.ingest.link import Patience
-from linetap.desk.ingest.service import Ingest, alone
-from linetap.desk.ingest.signersfile import SignersFile
-from linetap.desk.serve.fleet import picture
-from linetap.desk.settings import Settings
-from linetap.desk.watch.places import Place
-from linetap.desk.watch.units import Units
-from linetap.durable import files
-from linetap.evidence import keys, sshsig, unitlog
-from linetap.evidence.sshsig import unarmored
 from linetap.reporter.inbox import Inbox
-from linetap.wire.brokersettings import Broker as BrokerConfig
+from linetap_core.clock import SYSTEM
+from linetap_core.durable import files
+from linetap_core.evidence import keys, sshsig, unitlog
+from linetap_core.evidence.sshsig import unarmored
+from linetap_core.wire.brokersettings import Broker as BrokerConfig
+from linetap_desk.copy import incoming
+from linetap_desk.ingest import service
+from linetap_desk.ingest.link import Patience
+from linetap_desk.ingest.service import Ingest, alone
+from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.serve.fleet import picture
+from linetap_desk.settings import Settings
+from linetap_desk.watch.places import Place
+from linetap_desk.watch.units import Units
 
 CONNACK = bytes.fromhex("2003000000")
 PUBACK, PUBLISH_QOS_1 = 0x40, 0x32

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from linetap.errors import LinetapError
+from linetap_core.errors import LinetapError
 
 HANG_S, MOST_MB = 120, 700  # of the wall: this machine may do other work meanwhile
 

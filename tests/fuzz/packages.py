@@ -15,8 +15,8 @@ from pathlib import Path
 import custody_rig
 from foreign import Find, Target
 
-from linetap.desk.bundle import container
-from linetap.desk.custody.package import unpack
+from linetap_desk.bundle import container
+from linetap_desk.custody.package import unpack
 from release_rig import Desk
 
 _LARGEST_RAW = 64 << 20  # what a package of a few kilobytes may become in RAM

@@ -23,11 +23,11 @@ from calls_house import NOW_NS, UNIT, CallsHouse
 from custody_rig import Helper
 from foreign import HANG_S, Find, Target
 
-from linetap.desk.custody.door import COOKIE
-from linetap.desk.serve import secure
-from linetap.desk.serve.app import ROUTES
-from linetap.desk.serve.people import sessions
-from linetap.desk.serve.roles import ROLES
+from linetap_desk.custody.door import COOKIE
+from linetap_desk.serve import secure
+from linetap_desk.serve.app import ROUTES
+from linetap_desk.serve.people import sessions
+from linetap_desk.serve.roles import ROLES
 from release_rig import Desk
 from sealing_rig import CALL_ID
 

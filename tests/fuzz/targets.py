@@ -22,14 +22,22 @@ import pages
 from foreign import Find, Target
 
 from linetap import learned
-from linetap.cli import main
-from linetap.clock import SYSTEM
 from linetap.config import load_config
-from linetap.desk import callfolder, departments
-from linetap.desk.ingest import judge, signersfile
-from linetap.durable.smallfile import SmallFile
-from linetap.enrolment import request
-from linetap.evidence import (
+from linetap.notices import load_notice
+from linetap.provision import memory, order
+from linetap.recorder import checkpoint as recorder_checkpoint
+from linetap.recorder.replay.events import read_events
+from linetap.recorder.smdr import layouts, ledger
+from linetap.recorder.vault import linefaults
+from linetap.recorder.vault.journal import store
+from linetap.ring.layout import read_header
+from linetap.update import state as update_state
+from linetap.update import wish
+from linetap_core.cli import main
+from linetap_core.clock import SYSTEM
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.enrolment import request
+from linetap_core.evidence import (
     age,
     authority,
     checkpoint,
@@ -51,20 +59,12 @@ from linetap.evidence import (
     unitlog,
     walk,
 )
-from linetap.evidence.counters import Counters
-from linetap.notices import load_notice
-from linetap.provision import memory, order
-from linetap.recorder import checkpoint as recorder_checkpoint
-from linetap.recorder.replay.events import read_events
-from linetap.recorder.smdr import layouts, ledger
-from linetap.recorder.vault import linefaults
-from linetap.recorder.vault.journal import store
-from linetap.records import RecorderState
-from linetap.ring.layout import read_header
-from linetap.tomlfile.source import Source
-from linetap.update import state as update_state
-from linetap.update import wish
-from linetap.vaultformat import segments
+from linetap_core.evidence.counters import Counters
+from linetap_core.records import RecorderState
+from linetap_core.tomlfile.source import Source
+from linetap_core.vaultformat import segments
+from linetap_desk import callfolder, departments
+from linetap_desk.ingest import judge, signersfile
 
 TESTS = Path(__file__).resolve().parent.parent
 ROOT = TESTS.parent

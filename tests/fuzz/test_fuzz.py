@@ -25,7 +25,7 @@ from foreign import HANG_S, MOST_MB, Find, Target
 from mutate import mutated
 from targets import all_targets
 
-from linetap.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 SEED, A_SLOW_TARGET = 12, 2
 SOAK_S = round(float(os.environ.get("LINETAP_SOAK_MINUTES", "1")) * 60)

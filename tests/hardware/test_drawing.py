@@ -12,7 +12,7 @@ from hardware_rig import copied
 from drawing import picture
 from drawing.project import LINES, Circuit, files
 from drawing.tables import Part
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
 from simulation.netlist import HARDWARE, Netlist
 
 CIRCUIT = Circuit()

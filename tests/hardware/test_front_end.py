@@ -8,7 +8,7 @@ import pytest
 from hardware_rig import findings, front_end
 
 from drawing.tables import load_kinds
-from linetap.errors import Refusal
+from linetap_core.errors import Refusal
 from simulation import converters, playing, ringing
 from simulation.finding import Finding, over
 from simulation.netlist import Netlist, committed

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import hat
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
 from simulation.netlist import HARDWARE
 
 TEXT = HARDWARE / "eeprom.txt"

@@ -11,7 +11,7 @@ from hardware_rig import copied
 from drawing.header import differences
 from drawing.project import LINES, Circuit
 from linetap.board.pins import LOWEST_RELAY_PIN, load_pins
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
 from simulation.netlist import HARDWARE
 
 TABLE = HARDWARE / "pins.toml"

@@ -12,7 +12,7 @@ from hardware_rig import copied
 
 from drawing import kicad
 from drawing.project import LINES, OTHERS, Circuit, files
-from linetap.errors import Refusal
+from linetap_core.errors import Refusal
 from simulation.netlist import HARDWARE
 
 pytestmark = pytest.mark.skipif(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drawing.project import Circuit
-from linetap.errors import BadInput
+from linetap_core.errors import BadInput
 from meterbuild import METER, PART_GCC, Stack, build_part, part_compiler, sources
 from simulation.netlist import HARDWARE
 

@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 from typing import Self
 
-from linetap.clock import SYSTEM
+from linetap_core.clock import SYSTEM
 
 PC, CPSR = 0x20, 0x21  # AArch64's numbers of these registers
 MASKED = 0x3C0  # no interrupt of whatever kind

@@ -9,7 +9,7 @@ from statistics import median
 from machine import PROJECT, Machine
 
 from linetap.board.pins import load_pins
-from linetap.wire.legend import CONDITIONS
+from linetap_core.wire.legend import CONDITIONS
 
 GLANCE_S, LOOK_S = 3.2, 9.0  # longer than any pattern is dark; than two rounds of the longest
 PINS = load_pins(PROJECT / "hardware/pins.toml")

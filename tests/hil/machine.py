@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from linetap.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 if TYPE_CHECKING:
     from tpm_rig import SoftTpm
@@ -259,7 +259,9 @@ def _overlay() -> bytes:
             _HERE / "inside", hil, symlinks=True, ignore=shutil.ignore_patterns("early.sh", "late.sh", "__pycache__")
         )
         skip = shutil.ignore_patterns("__pycache__", "*.pyc")
-        shutil.copytree(PROJECT / "firmware/linetap", hil / "python/linetap", ignore=skip)
+        for package in ("core/linetap_core", "unit/linetap", "desk/linetap_desk", "bench/linetap_bench"):
+            place = hil / "python" / Path(package).name
+            shutil.copytree(PROJECT / "firmware" / package, place, ignore=skip)
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
         assert compileall.compile_dir(hil / "python", quiet=1, invalidation_mode=unchecked)
         listed = _said(["find", ".", "-print0"], folder)

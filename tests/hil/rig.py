@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 from machine import Machine
 
-from linetap.bench.stage import linetap
-from linetap.evidence import sealed
-from linetap.records import CallRecord, RecorderState, ServiceState
+from linetap_bench.stage import linetap
+from linetap_core.evidence import sealed
+from linetap_core.records import CallRecord, RecorderState, ServiceState
 from pki_rig import Pki
 
 UNIT = "floor-03"

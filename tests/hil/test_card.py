@@ -18,8 +18,8 @@ from leds import shows
 from machine import BOOT_LIMIT_S, IMAGE, Machine
 from rig import BOOT, UNIT, Office
 
-from linetap.clock import NS_PER_S, SYSTEM
 from linetap.provision.cardsaid import MARK
+from linetap_core.clock import NS_PER_S, SYSTEM
 from tpm_rig import SoftTpm, short_folder
 
 pytestmark = pytest.mark.hil

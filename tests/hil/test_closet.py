@@ -35,8 +35,8 @@ from rig import (
 
 from broker import HOST as LOOPBACK
 from broker import until
-from linetap.clock import NS_PER_S, SYSTEM
-from linetap.records import CallRecord, CaptureState, RecorderState, ReporterState
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.records import CallRecord, CaptureState, RecorderState, ReporterState
 from shipped_broker import Client, ShippedBroker
 
 pytestmark = pytest.mark.hil

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from machine import IMAGE
 
-from linetap.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 pytestmark = [pytest.mark.hil, pytest.mark.quick]
 LIMIT_S = 60

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from leds import LOOK_S, pattern
 
-from linetap.wire.legend import PATTERNS, STEP_MS, lit
+from linetap_core.wire.legend import PATTERNS, STEP_MS, lit
 
 pytestmark = [pytest.mark.hil, pytest.mark.quick]
 

@@ -17,10 +17,10 @@ import pytest
 from machine import Machine
 from rig import KEEPS, Office, call_ids, idle, record_of, state_of
 
-from linetap.bench.meter import Meter
-from linetap.clock import SYSTEM
-from linetap.records import CaptureState, MeterState, RecorderState
 from linetap.ring import I16
+from linetap_bench.meter import Meter
+from linetap_core.clock import SYSTEM
+from linetap_core.records import CaptureState, MeterState, RecorderState
 
 pytestmark = pytest.mark.hil
 METER = 'meter_port = "/dev/linetap/card1/meter"'

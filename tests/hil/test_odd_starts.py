@@ -13,7 +13,7 @@ from leds import shows
 from machine import Machine
 from rig import Office, checked, one_call, record_of, state_of
 
-from linetap.records import CaptureState
+from linetap_core.records import CaptureState
 
 pytestmark = pytest.mark.hil
 TAP = ("linetap-hil0", "10.77.0.1", "10.77.0.2")

@@ -11,9 +11,9 @@ from gdbstub import hang
 from machine import Machine
 from rig import Office, one_call, record_of, records, short_calls, start_lines, state_of, vault
 
-from linetap.bench.stage import linetap
-from linetap.clock import SYSTEM
-from linetap.records import RecorderState
+from linetap_bench.stage import linetap
+from linetap_core.clock import SYSTEM
+from linetap_core.records import RecorderState
 
 CUTS = 10
 OLD_ENOUGH_S = 3  # the journal is on disk every 400 ms, a second at worst

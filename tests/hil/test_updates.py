@@ -19,13 +19,13 @@ from machine import COMMAND_S, PROJECT, Machine
 from rig import BOOT, HOST, Office, call_ids, certify, one_call, record_of, state_of, vault
 
 from https_server import Server
-from linetap.bench.stage import linetap
-from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
-from linetap.evidence import command as envelopes
-from linetap.evidence import document, keys, sshsig
-from linetap.evidence.command import Command
-from linetap.evidence.roles import Person, Roles
-from linetap.records import RecorderState, UpdateState
+from linetap_bench.stage import linetap
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import document, keys, sshsig
+from linetap_core.evidence.command import Command
+from linetap_core.evidence.roles import Person, Roles
+from linetap_core.records import RecorderState, UpdateState
 
 pytestmark = pytest.mark.hil
 UNIT, CONFIG = "floor-03", "/etc/linetap/unit.toml"

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from linetap.clock import SYSTEM
+from linetap_core.clock import SYSTEM
 
 PORT = 123  # a card names a server and no port
 READY_TRIES = 50

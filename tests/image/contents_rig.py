@@ -11,7 +11,7 @@ IMAGE = Path(__file__).parents[2] / "image"
 
 
 def module(folder: Path, name: str, version: str, installer: str) -> None:
-    """As pip ("pip\\n") or a package of Debian's ("debian\\n", or no such file) leaves one behind."""
+    """As the image ("linetap-image\\n") or a package of Debian's ("debian\\n", or no such file) leaves one behind."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nText.\n")

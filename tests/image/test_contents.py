@@ -19,7 +19,7 @@ OURS = ["kernel:linetap_tryboot 1.2", "python:rpi-lgpio 0.6"]
 def modules(tmp_path: Path) -> Path:
     """One module of pip's, and two as Debian's packages have them."""
     folder = tmp_path / "dist-packages"
-    module(folder, "rpi-lgpio", "0.6", "pip\n")
+    module(folder, "rpi-lgpio", "0.6", "linetap-image\n")
     module(folder, "numpy", "2.2.4", "debian\n")
     module(folder, "pyserial", "3.5", "")
     return folder

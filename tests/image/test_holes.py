@@ -66,7 +66,7 @@ def sbom(tmp_path: Path) -> Path:
     """Of those packages and a wheel, written by contents.py."""
     status, modules = tmp_path / "status", tmp_path / "modules"
     status.write_text(STATUS)
-    module(modules, "rpi-lgpio", "0.6", "pip\n")
+    module(modules, "rpi-lgpio", "0.6", "linetap-image\n")
     return listed(tmp_path, status, modules)[1]
 
 

@@ -10,9 +10,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-from linetap import cli
-from linetap.evidence import keys
-from linetap.wire.brokersettings import Broker
+from linetap_core import cli
+from linetap_core.evidence import keys
+from linetap_core.wire.brokersettings import Broker
 from shipped_broker import SHIPPED
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "broker.md"

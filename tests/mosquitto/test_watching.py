@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from broker import HOST, until
-from linetap import cli
+from linetap_core import cli
 from pki_rig import Pki
 from shipped_broker import Client, ShippedBroker
 

@@ -16,9 +16,9 @@ from linetap.board.simulated import SimulatedPanel, press_button
 from linetap.panel.button import Button, Press, meaning
 from linetap.panel.service import Panel
 from linetap.panel.sitenumber import pattern_of
-from linetap.records import RECORDER_SOCKET, RecorderCommand, StartWalk, StopWalk, WalkEnd, WalkState
 from linetap.sockets import Listener
-from linetap.wire.legend import STEP_MS
+from linetap_core.records import RECORDER_SOCKET, RecorderCommand, StartWalk, StopWalk, WalkEnd, WalkState
+from linetap_core.wire.legend import STEP_MS
 from state_files import recorder, reporter, suffering, unit
 
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from linetap.panel.label import HEIGHT_MM, WIDTH_MM, svg
-from linetap.wire.legend import ACTIVITIES, CONDITIONS
+from linetap_core.wire.legend import ACTIVITIES, CONDITIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,10 +9,10 @@ import pytest
 from test_button import commands, press
 from test_panel_service import Room
 
-from linetap import rooms
 from linetap.panel.removal import DONE, SEALED_MS, UNMOUNTED_MS, WANTED
-from linetap.records import RECORDER_SOCKET, CancelRemoval, PrepareRemoval
 from linetap.sockets import Listener
+from linetap_core import rooms
+from linetap_core.records import RECORDER_SOCKET, CancelRemoval, PrepareRemoval
 from state_files import recorder
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap import rooms
 from linetap.board.simulated import SimulatedPanel, leds_shown, press_button
-from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
-from linetap.durable.smallfile import SmallFile
+from linetap.cardresult import CARD_WRONG
 from linetap.panel.blink import LAMP_TEST_MS
 from linetap.panel.service import Panel
-from linetap.provision import CARD_WRONG
-from linetap.records import Fault, PanelState
-from linetap.service import START_AGAIN, STATE_KIND, ask_to_start_again
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.records import Fault, PanelState
+from linetap_core.service import START_AGAIN, STATE_KIND, ask_to_start_again
 from state_files import Unit, recorder, reporter, unit
 
 STATE = SmallFile(STATE_KIND, PanelState)
@@ -204,7 +204,7 @@ def test_the_blinks_can_be_counted(run_dir: Path) -> None:
 
 
 def test_the_last_state_file_says_what_it_ended_with(run_dir: Path) -> None:
-    from linetap.errors import DeviceFault
+    from linetap_core.errors import DeviceFault
 
     room = Room(run_dir)
     room.panel.end(DeviceFault("gpio_lost", "GPIO6: gone"))

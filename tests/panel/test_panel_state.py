@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from judged import shown
 from linetap.checks.watch import Seen, Services, judge
-from linetap.clock import NS_PER_MS, NS_PER_S
-from linetap.records import (
+from linetap_core.clock import NS_PER_MS, NS_PER_S
+from linetap_core.records import (
     CaptureState,
     Fault,
     LineStatus,
@@ -22,7 +22,7 @@ from linetap.records import (
     ServiceState,
     WalkState,
 )
-from linetap.wire.legend import ACTIVITIES, CONDITIONS, PATTERNS
+from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, PATTERNS
 from state_files import capture, recorder, reporter, suffering
 
 NOW_NS = 1000 * NS_PER_S

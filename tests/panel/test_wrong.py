@@ -15,11 +15,11 @@ import pytest
 
 from config_file import text
 from linetap.board.simulated import leds_shown
-from linetap.clock import NS_PER_S, SYSTEM
 from linetap.panel import wrong
-from linetap.records import PanelState
-from linetap.service import START_AGAIN, read_state
-from linetap.wire.legend import CONDITIONS
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.records import PanelState
+from linetap_core.service import START_AGAIN, read_state
+from linetap_core.wire.legend import CONDITIONS
 from state_files import unit
 
 LIMIT_S = 120

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from card_rig import Card
-from linetap.errors import Refusal
-from linetap.provision import CARD_WRONG, cardsaid, cardstart
+from linetap.cardresult import CARD_WRONG
+from linetap.provision import cardsaid, cardstart
 from linetap.provision.cardsaid import Said
 from linetap.tpm import volume
+from linetap_core.errors import Refusal
 
 EMPTY: dict[str, list[str]] = {"state": [], "data": []}
 

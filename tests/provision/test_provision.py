@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from card_rig import AUTHORITY, CUSTODIAN, EPOCH, PINS, Card
-from linetap import cli
+from linetap.cardresult import CARD_WRONG
 from linetap.config import load_config
-from linetap.enrolment import request
-from linetap.provision import CARD_WRONG
+from linetap_core import cli
+from linetap_core.enrolment import request
 from pki_rig import Pki
 from sealing_rig import run as run_tool
 

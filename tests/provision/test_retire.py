@@ -14,12 +14,12 @@ import pytest
 from card_rig import Card
 from linetap import cardresult
 from linetap.board.simulated import press_button
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.config import load_config
-from linetap.errors import BadInput
-from linetap.evidence import keys, sshsig
-from linetap.evidence import signers as trusted
 from linetap.provision import command, retire
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence import signers as trusted
 
 NOW_S, ALWAYS_S = 1_795_860_000, 1 << 40
 OTHER = 812  # a user who is not root

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from linetap.config import profile_of
 from linetap.config.schema import Config
-from linetap.errors import DeviceFault
 from linetap.learned import Learned
 from linetap.notices import notices_of
 from linetap.recorder.calls.context import Surroundings
@@ -21,8 +20,9 @@ from linetap.recorder.core import Recorder
 from linetap.recorder.ports import CallNote, Stretches
 from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.events import Levels
-from linetap.records import CallEvent, CallRecord, ClockRecord
 from linetap.ring import NO_VOLTS, RATE_HZ, Batch
+from linetap_core.errors import DeviceFault
+from linetap_core.records import CallEvent, CallRecord, ClockRecord
 
 START_NS = 1_795_647_360_123_000_000  # 2026-11-25T22:56:00.123Z
 

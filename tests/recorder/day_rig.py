@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from linetap.bench.callkeys import Call
-from linetap.bench.callsounds import CallSound
-from linetap.bench.day import recorder
-from linetap.bench.scriptkeys import Script
-from linetap.bench.timing import times_of
-from linetap.bench.voices import Voices, default_folder
-from linetap.clock import NS_PER_MS, parse_rfc3339
 from linetap.config.schema import Config, Recording
 from linetap.notices import Notice, load_notices
 from linetap.notices.defaults import make_default_notices
-from linetap.records import CallRecord
+from linetap_bench.callkeys import Call
+from linetap_bench.callsounds import CallSound
+from linetap_bench.day import recorder
+from linetap_bench.scriptkeys import Script
+from linetap_bench.timing import times_of
+from linetap_bench.voices import Voices, default_folder
+from linetap_core.clock import NS_PER_MS, parse_rfc3339
+from linetap_core.records import CallRecord
 
 FAR = "01023456789"
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from linetap.clock import ManualClock, compact, parse_rfc3339
 from linetap.config.schema import Config
-from linetap.evidence import au, keys, sealed, sshsig
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import CallRecord, Retention
 from linetap.ring import Stretch
+from linetap_core.clock import ManualClock, compact, parse_rfc3339
+from linetap_core.evidence import au, keys, sealed, sshsig
+from linetap_core.records import CallRecord, Retention
 from unit_rig import Unit
 
 FRAMES = 100_000

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from test_writer import AUDIO, CALL_ID, FIRST, Source, events, opened, public_record, record, started, writer
 
-from linetap.evidence import g711, sealed
 from linetap.ring import Stretch
+from linetap_core.evidence import g711, sealed
 from unit_rig import make_unit
 
 LOST_UNTIL = 250_000  # what the ring no longer holds when there is room again

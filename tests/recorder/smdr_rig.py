@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.config.schema import Board, Card, Config, Keys, Line, Smdr
-from linetap.records import Caller, CallRecord, Direction
-from linetap.zones import zone_of
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.records import Caller, CallRecord, Direction
+from linetap_core.zones import zone_of
 from unit_rig import START
 
 SEOUL = zone_of("Asia/Seoul")

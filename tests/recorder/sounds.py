@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from linetap.bench.synth import (
+from linetap_bench.synth import (
     BUSY_DBM0,
     BUSY_HZ,
     BUSY_MS,
@@ -18,8 +18,8 @@ from linetap.bench.synth import (
     Tones,
     pair,
 )
-from linetap.bench.voices import MADE_DBM0, Voices, default_folder
-from linetap.evidence.g711 import RATE_HZ
+from linetap_bench.voices import MADE_DBM0, Voices, default_folder
+from linetap_core.evidence.g711 import RATE_HZ
 
 NEAR_DBM0, FAR_DBM0 = -8.0, -20.0
 TEXT = "여보세요, 시청 민원실입니다. 어제 문의하신 건으로 전화드렸습니다. 잠시 통화 가능하신지요."

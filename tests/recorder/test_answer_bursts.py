@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from sounds import TEXT
 
-from linetap.bench.synth import F64, pair, rms_of
-from linetap.bench.voices import MADE_DBM0, Voices, default_folder
 from linetap.config.profile import KR_PSTN
 from linetap.recorder.calls.evidence.bursts import Bursts
 from linetap.recorder.calls.evidence.look import SPAN, STEP, look
 from linetap.recorder.calls.evidence.run import Missing
 from linetap.ring import RATE_HZ
+from linetap_bench.synth import F64, pair, rms_of
+from linetap_bench.voices import MADE_DBM0, Voices, default_folder
 
 KR = ((440.0, 480.0), (1000, 2000))
 BEGINS_S = 1.0

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from linetap.bench.render import render
-from linetap.bench.script import load_script
-from linetap.bench.voices import Voices, default_folder
-from linetap.clock import parse_rfc3339
 from linetap.config.schema import Smdr
 from linetap.recorder.replay.command import replay
+from linetap_bench.render import render
+from linetap_bench.script import load_script
+from linetap_bench.voices import Voices, default_folder
+from linetap_core.clock import parse_rfc3339
 from unit_rig import START, make_unit
 
 # Answered 6 s after the last digit; the exchange rings on all the same, so that nothing else says so.

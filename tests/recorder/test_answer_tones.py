@@ -9,8 +9,6 @@ import pytest
 from call_rig import Story
 from sounds import digits, frames, ringback, talk
 
-from linetap.bench.synth import F64, Tones, pair, rms_of
-from linetap.clock import NS_PER_MS, parse_rfc3339
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Card, Config, Keys, Line
 from linetap.notices.defaults import make_default_notices
@@ -18,6 +16,8 @@ from linetap.recorder.calls.evidence.decision import Evidence
 from linetap.recorder.calls.evidence.look import SPAN, STEP, look
 from linetap.recorder.calls.evidence.verdict import Dialled, Verdict
 from linetap.ring import RATE_HZ
+from linetap_bench.synth import F64, Tones, pair, rms_of
+from linetap_core.clock import NS_PER_MS, parse_rfc3339
 
 NUMBERS = KR_PSTN.answer
 DIALLED = Dialled("ordinary", 0, "")

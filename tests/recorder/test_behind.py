@@ -7,11 +7,11 @@ from pathlib import Path
 
 from walk_rig import Walked, Wire
 
-from linetap.clock import NS_PER_S
 from linetap.recorder.follow import BATCH_SLOTS
-from linetap.records import RecorderState
 from linetap.ring import SLOT_MS
-from linetap.service import read_state
+from linetap_core.clock import NS_PER_S
+from linetap_core.records import RecorderState
+from linetap_core.service import read_state
 from unit_rig import make_unit
 
 BEHIND = 20 * BATCH_SLOTS

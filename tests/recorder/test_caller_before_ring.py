@@ -19,11 +19,11 @@ from sounds import digits
 from anchors import spandsp
 from anchors.programs import minimodem_sent
 from fsk_rig import amplitude, bits_of, fsk, message, parameter
-from linetap.bench.synth import F64, Tones
 from linetap.config.schema import Config
 from linetap.recorder.signals.caller.fsk import TONES_HZ, Modem
-from linetap.records import Caller
 from linetap.ring import RATE_HZ
+from linetap_bench.synth import F64, Tones
+from linetap_core.records import Caller
 from unit_rig import make_unit
 
 NUMBER = "0212345678"

@@ -11,9 +11,9 @@ from call_rig import START_NS, Kept, Story
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from linetap.clock import NS_PER_MS, rfc3339
 from linetap.config.schema import Config, Recording
 from linetap.recorder.calls.table import STATUS, TABLE
+from linetap_core.clock import NS_PER_MS, rfc3339
 from unit_rig import make_unit
 
 ANSWER_S = 4.0

@@ -14,15 +14,15 @@ from msgspec.structs import replace
 from sounds import NEAR_DBM0, busy, dial, digits, frames, music, ringback, talk
 
 import config_file
-from linetap.bench.synth import pair
 from linetap.config import load_config
 from linetap.config.schema import Config
-from linetap.errors import BadInput
 from linetap.learned import Learned
 from linetap.notices import tag_of
 from linetap.notices.beep import beep_samples
-from linetap.records import CallRecord
 from linetap.ring import RATE_HZ
+from linetap_bench.synth import pair
+from linetap_core.errors import BadInput
+from linetap_core.records import CallRecord
 from unit_rig import make_unit
 
 EXTENSION = "2101"

@@ -9,15 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.bench.expect import Expect, differences
-from linetap.bench.madeunit import STARTS_AT, make_unit
-from linetap.bench.render import render
-from linetap.bench.script import load_script
-from linetap.bench.voices import Voices, default_folder
-from linetap.cli import main
 from linetap.commission.init import SIGNERS
 from linetap.notices.defaults import make_default_notices
-from linetap.records import CallRecord
+from linetap_bench.expect import Expect, differences
+from linetap_bench.madeunit import STARTS_AT, make_unit
+from linetap_bench.render import render
+from linetap_bench.script import load_script
+from linetap_bench.voices import Voices, default_folder
+from linetap_core.cli import main
+from linetap_core.records import CallRecord
 
 DAY = Path(__file__).parents[1] / "scenarios" / "day"
 SCENARIOS = sorted(DAY.glob("*.toml"))

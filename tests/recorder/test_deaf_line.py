@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from call_rig import START_NS, Story
 
-from linetap.clock import NS_PER_MS, rfc3339
 from linetap.config.schema import Config
 from linetap.learned import Learned
+from linetap_core.clock import NS_PER_MS, rfc3339
 from unit_rig import make_unit
 
 EVERY_S = 10.0

@@ -11,8 +11,8 @@ from call_rig import Kept, Story
 from sounds import digits, ringback, talk
 
 from linetap.config.schema import Config
-from linetap.records import CallRecord
 from linetap.ring import RATE_HZ
+from linetap_core.records import CallRecord
 from unit_rig import make_unit
 
 # Lifted at 0.5 s, dialled at 1 s; nothing follows, so that at about 10.8 s the answer is unknown.

@@ -18,17 +18,17 @@ from msgspec.structs import replace
 
 from disk_writes import replace_durably_by
 from epoch_rig import Authority
-from linetap.clock import parse_rfc3339
 from linetap.config.schema import Config
-from linetap.durable.replace import replace_durably
-from linetap.evidence import keylist, keys, sealed
-from linetap.evidence.keylist import KeyList, Overflow
 from linetap.recorder.calls.retention import class_of, retention_of
 from linetap.recorder.vault.epochs import TAKEN
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import CallRecord, KeyListState
+from linetap_core.clock import parse_rfc3339
+from linetap_core.durable.replace import replace_durably
+from linetap_core.evidence import keylist, keys, sealed
+from linetap_core.evidence.keylist import KeyList, Overflow
+from linetap_core.records import CallRecord, KeyListState
 from unit_rig import Unit, make_unit
 
 DAY = "2027-01-24"  # NOW is the 25th of November in Seoul; 60 days later

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from walk_rig import Walked, Wire
 
-from linetap.evidence import sealed
 from linetap.recorder import checkpoint
 from linetap.recorder.calls import begin, heard
-from linetap.records import CallRecord
+from linetap_core.evidence import sealed
+from linetap_core.records import CallRecord
 from unit_rig import make_unit
 
 RUNG, LIFTED, DOWN, OVER = 1.0, 3.0, 9.0, 14.0  # seconds

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from linetap.clock import NS_PER_S, ManualClock
 from linetap.recorder.follow import Cards
 from linetap.ring import NS_PER_FRAME, SLOT_FRAMES, RingWriter
+from linetap_core.clock import NS_PER_S, ManualClock
 from state_files import unit
 
 LINES = 2

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from call_rig import Kept, Story
 
-from linetap.bench.synth import Tones
-from linetap.bench.voices import Voices, default_folder
-from linetap.clock import parse_rfc3339
 from linetap.config.numbers import GreetingNumbers
 from linetap.config.schema import Config
 from linetap.notices import notices_of
 from linetap.recorder.signals.notice.greeting import greeting_end, speaks
 from linetap.ring import RATE_HZ
+from linetap_bench.synth import Tones
+from linetap_bench.voices import Voices, default_folder
+from linetap_core.clock import parse_rfc3339
 from unit_rig import make_unit
 
 GREETINGS = (

@@ -13,14 +13,14 @@ import pytest
 from epoch_vault import FRAMES, NOW, begin, clock, finish, folder, writer
 
 from epoch_rig import Authority
-from linetap import cli
-from linetap.clock import parse_rfc3339
 from linetap.config.schema import Config
-from linetap.evidence import index, sealed
-from linetap.evidence.index import Entry
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import Caller, CallRecord
+from linetap_core import cli
+from linetap_core.clock import parse_rfc3339
+from linetap_core.evidence import index, sealed
+from linetap_core.evidence.index import Entry
+from linetap_core.records import Caller, CallRecord
 from sealing_rig import run
 from stolen import legible
 from unit_rig import Unit, make_unit

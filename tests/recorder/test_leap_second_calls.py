@@ -13,8 +13,8 @@ import pytest
 from epoch_vault import begin, finish
 from test_wrong_clock import OtherTime, verified
 
-from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from unit_rig import Unit, make_unit
 
 S = 1 / 86_400  # days

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from fsk_rig import bits_of, fsk, message, parameter
-from linetap.bench.render import render
-from linetap.bench.script import load_script
-from linetap.bench.voices import Voices, default_folder
-from linetap.cli import main
+from linetap_bench.render import render
+from linetap_bench.script import load_script
+from linetap_bench.voices import Voices, default_folder
+from linetap_core.cli import main
 from unit_rig import save_wav
 
 SCRIPT = """

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from day_rig import FAR, Told, follow, notices_in, ring, sound
 
-from linetap.bench.callkeys import Keys
-from linetap.bench.callsounds import Network
-from linetap.bench.day.recorder import start_of
-from linetap.clock import NS_PER_MS, parse_rfc3339
 from linetap.config.schema import Recording
+from linetap_bench.callkeys import Keys
+from linetap_bench.callsounds import Network
+from linetap_bench.day.recorder import start_of
+from linetap_core.clock import NS_PER_MS, parse_rfc3339
 
 MAILBOX = "고객이 전화를 받지 않아 음성 사서함으로 연결됩니다. 삐 소리 후 말씀하십시오."
 MESSAGE = ["안녕하세요. 시청 민원실입니다. 메시지 들으시면 전화 주십시오."]

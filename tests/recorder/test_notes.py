@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from call_rig import START_NS, Story
 
-from linetap.clock import NS_PER_MS, rfc3339
 from linetap.config.schema import Config
 from linetap.recorder.ports import CallNote
-from linetap.records import Caller
+from linetap_core.clock import NS_PER_MS, rfc3339
+from linetap_core.records import Caller
 from unit_rig import make_unit
 
 BATCH_SLOTS = 10

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 from call_rig import START_NS, Kept, Story
 
-from linetap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
-from linetap.evidence import sealed
 from linetap.recorder.calls.context import Names, Surroundings
 from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.core import Recorder
-from linetap.records import CallRecord, ClockRecord
 from linetap.ring import Batch
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.evidence import sealed
+from linetap_core.records import CallRecord, ClockRecord
 from unit_rig import make_unit
 
 YEAR_NS = 365 * 86_400 * NS_PER_S

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from linetap.bench.render import render
-from linetap.bench.script import load_script
-from linetap.bench.voices import Voices, default_folder
-from linetap.clock import parse_rfc3339
 from linetap.config.schema import Config, Recording
 from linetap.recorder.replay.command import replay
+from linetap_bench.render import render
+from linetap_bench.script import load_script
+from linetap_bench.voices import Voices, default_folder
+from linetap_core.clock import parse_rfc3339
 from unit_rig import START, make_unit
 
 CALL = """

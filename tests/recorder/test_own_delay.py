@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from call_rig import START_NS, Story
 
-from linetap.clock import rfc3339
 from linetap.config.schema import Config
 from linetap.learned import Learned
-from linetap.records import NoticeRecord
+from linetap_core.clock import rfc3339
+from linetap_core.records import NoticeRecord
 from unit_rig import make_unit
 
 EVERY_S = 7.5

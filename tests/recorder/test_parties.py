@@ -10,11 +10,11 @@ import pytest
 from call_rig import START_NS, Kept, Story
 from sounds import FAR_DBM0, NEAR_DBM0, busy, call_waiting, dial, digits, ringback, talk
 
-from linetap.clock import NS_PER_MS, rfc3339
 from linetap.config.schema import Config, RetentionClass
 from linetap.learned import Learned
-from linetap.records import CallRecord, LineState
 from linetap.ring import RATE_HZ
+from linetap_core.clock import NS_PER_MS, rfc3339
+from linetap_core.records import CallRecord, LineState
 from unit_rig import make_unit
 
 ANSWER_S = 1.5

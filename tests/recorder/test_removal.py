@@ -10,8 +10,8 @@ import pytest
 from test_walk import SOON, events, record_of
 from walk_rig import Walked, Wire
 
-from linetap.records import CancelRemoval, PrepareRemoval, RecorderState, StartWalk
-from linetap.service import read_state
+from linetap_core.records import CancelRemoval, PrepareRemoval, RecorderState, StartWalk
+from linetap_core.service import read_state
 from unit_rig import Unit, make_unit
 
 

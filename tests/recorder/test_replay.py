@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 from test_writer import opened
 
-from linetap.cli import main
-from linetap.clock import parse_rfc3339
 from linetap.commission.template import Plan, render
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Line
@@ -24,8 +22,10 @@ from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.events import read_events
 from linetap.recorder.replay.sharedaudio import SharedAudio
 from linetap.recorder.replay.vaultside import VaultSide
-from linetap.records import SUITE
 from linetap.ring import I16
+from linetap_core.cli import main
+from linetap_core.clock import parse_rfc3339
+from linetap_core.records import SUITE
 from unit_rig import NOTICE_S, START, Unit, make_unit, save_wav, spoken
 
 SECONDS = 14

@@ -7,10 +7,10 @@ import pytest
 from smdr_rig import T0_NS
 
 import test_config
-from linetap.clock import rfc3339
 from linetap.commission.configcheck import check_config
 from linetap.config.schema import Smdr
 from linetap.recorder.smdr.layouts import parser
+from linetap_core.clock import rfc3339
 from test_config import Site
 
 site = test_config.site  # the fixture

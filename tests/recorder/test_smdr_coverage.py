@@ -12,11 +12,11 @@ from smdr_rig import at, call, config_of, panasonic
 from test_smdr_join import Rig
 from test_smdr_ledger import MIDNIGHT_S, TODAY, report
 
-from linetap.clock import ManualClock
 from linetap.recorder import checkpoint
 from linetap.recorder.checkpoint import Checkpoint
 from linetap.recorder.smdr.ledger import LATE_NS, Day
-from linetap.records import PbxDay
+from linetap_core.clock import ManualClock
+from linetap_core.records import PbxDay
 
 LINES = ({"extension": "2101", "trunk": "01"}, {"extension": "2102", "trunk": "02"})
 SETTLED_S = MIDNIGHT_S + 600

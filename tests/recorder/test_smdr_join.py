@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smdr_rig import NUMBER, T0_NS, call, config_of, panasonic
 
-from linetap.clock import NS_PER_S, ManualClock
 from linetap.config.schema import Config
 from linetap.recorder import checkpoint
 from linetap.recorder.smdr.join import SmdrJoin, SmdrMemory
 from linetap.recorder.smdr.ledger import Day
-from linetap.records import CallRecord, ClockRecord
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.records import CallRecord, ClockRecord
 
 TWO = ({"extension": "2101"}, {"extension": "2102"})
 

@@ -8,10 +8,10 @@ import pytest
 from smdr_rig import NUMBER, at, call, config_of, panasonic
 from test_smdr_join import TWO, Rig
 
-from linetap.clock import parse_rfc3339, rfc3339
 from linetap.recorder.smdr.join import MOST_LINES
 from linetap.recorder.smdr.ledger import DAY_FILE, MOST_ENTRIES, Day
-from linetap.records import CallRecord
+from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.records import CallRecord
 
 TODAY = "2026-11-25"  # in Seoul
 MIDNIGHT_S = (parse_rfc3339("2026-11-25T15:00:00Z") - at(0)) / 1e9

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from smdr_rig import NUMBER, panasonic
 
-from linetap.clock import SYSTEM
 from linetap.recorder.smdr.assemble import MOST_BYTES, Assembler
 from linetap.recorder.smdr.port import MOST_WAITING, SmdrPort
+from linetap_core.clock import SYSTEM
 
 DEADLINE_NS = 20 * 10**9
 LINE = panasonic(0, 5, trunk="01")

@@ -13,7 +13,7 @@ import test_replay
 from smdr_rig import NUMBER, panasonic
 from test_replay import calls, replay_it, write_events
 
-from linetap.cli import main
+from linetap_core.cli import main
 from unit_rig import Unit
 
 unit = test_replay.unit  # the fixture

@@ -13,9 +13,9 @@ from test_smdr_join import Rig
 
 from broker import Broker, until
 from ingest_rig import Ingesting, rows
-from linetap.clock import NS_PER_S, SYSTEM, ManualClock, from_utc_ns
-from linetap.desk import deskcommand
-from linetap.desk.ingest import tables
+from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, from_utc_ns
+from linetap_desk import deskcommand
+from linetap_desk.ingest import tables
 from reporter_rig import Floor
 
 LINES = ({"extension": "2101"}, {"extension": "2102"})

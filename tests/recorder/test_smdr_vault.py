@@ -17,9 +17,7 @@ from smdr_rig import NUMBER, T0_NS, at, call, panasonic
 from test_smdr_port import Cable, eventually
 from test_writer import AUDIO, FIRST, Source, writer
 
-from linetap.clock import SYSTEM, ManualClock, from_utc_ns
 from linetap.config.schema import Config, Line, Smdr
-from linetap.evidence import age, au, sealed
 from linetap.recorder import checkpoint
 from linetap.recorder.ports import CallNote
 from linetap.recorder.service import Service, _first_state
@@ -27,8 +25,10 @@ from linetap.recorder.smdr.join import SmdrJoin
 from linetap.recorder.smdr.ledger import DAY_FILE, Day
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import OF_THIS_BOOT
-from linetap.records import CallRecord, PbxDay, RecorderState
-from linetap.service import StateFile, read_state
+from linetap_core.clock import SYSTEM, ManualClock, from_utc_ns
+from linetap_core.evidence import age, au, sealed
+from linetap_core.records import CallRecord, PbxDay, RecorderState
+from linetap_core.service import StateFile, read_state
 from unit_rig import Unit, make_unit
 
 RAW = panasonic(0, 30)

@@ -11,12 +11,12 @@ from test_writer import Source, writer
 
 from broker import until
 from frozen_disk import disk, frozen, needs_root
-from linetap.clock import ManualClock
-from linetap.durable import files, replace
-from linetap.durable.replace import replace_durably
-from linetap.durable.steps import STANDS_NS, Steps, step
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.writer import VaultWriter
+from linetap_core.clock import ManualClock
+from linetap_core.durable import files, replace
+from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.steps import STANDS_NS, Steps, step
 from unit_rig import make_unit
 
 PATIENCE_S = 20.0

@@ -12,12 +12,12 @@ import pytest
 from call_rig import Kept, Story
 from sounds import call_waiting, dial, digits, frames, music, ringback, talk
 
-from linetap.bench.network import coded
-from linetap.bench.synth import F64, pair
 from linetap.config.schema import Config
 from linetap.recorder.signals.sound.notes import kept_notes
-from linetap.records import CallRecord
 from linetap.ring import RATE_HZ
+from linetap_bench.network import coded
+from linetap_bench.synth import F64, pair
+from linetap_core.records import CallRecord
 from unit_rig import make_unit
 
 

@@ -12,13 +12,13 @@ from epoch_vault import begin, clock, finish, folder, writer
 
 from epoch_rig import Authority
 from linetap import cardresult
-from linetap.clock import NS_PER_S, ManualClock
 from linetap.config.schema import Config
-from linetap.desk.verify import verify_vault
-from linetap.evidence import keylist, signers, sshsig
 from linetap.recorder import cardorder
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.evidence import keylist, signers, sshsig
+from linetap_desk.verify import verify_vault
 from unit_rig import Unit, make_unit
 
 DAY = 86_400 * NS_PER_S

@@ -14,14 +14,14 @@ from sounds import busy, digits
 from walk_rig import Walked, Wire
 
 from linetap.config.schema import Config, Recording
-from linetap.evidence import sealed, walk
-from linetap.evidence.leaflog import LEAVES, lines_of
-from linetap.evidence.walk import WalkReport
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.walk import guide
 from linetap.recorder.walk.walk import ALL_S, SHOWN_S
-from linetap.records import CallRecord, PlayNotice, StartWalk, StopWalk
+from linetap_core.evidence import sealed, walk
+from linetap_core.evidence.leaflog import LEAVES, lines_of
+from linetap_core.evidence.walk import WalkReport
+from linetap_core.records import CallRecord, PlayNotice, StartWalk, StopWalk
 from unit_rig import Unit, make_unit
 
 SOON = Recording(greeting_max_ms=0, answer_timeout_s=2, answer_unheard_s=4)

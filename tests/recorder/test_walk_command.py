@@ -14,16 +14,16 @@ import pytest
 from walk_rig import Walked, Wire
 
 import config_file
-from linetap.clock import SYSTEM
 from linetap.commission import walk as command
 from linetap.commission.walk_texts import COLOURS, FOUND, STEPS, judged
 from linetap.config.schema import Recording
-from linetap.errors import BadInput, DeviceFault, Refusal
-from linetap.evidence import walk
 from linetap.recorder.walk.turn import WAIT_S
 from linetap.recorder.walk.verdict import RED
-from linetap.records import RecorderState, StartWalk, WalkedLine
-from linetap.service import read_state
+from linetap_core.clock import SYSTEM
+from linetap_core.errors import BadInput, DeviceFault, Refusal
+from linetap_core.evidence import walk
+from linetap_core.records import RecorderState, StartWalk, WalkedLine
+from linetap_core.service import read_state
 from unit_rig import Unit, make_unit
 
 SOON = Recording(greeting_max_ms=0, answer_timeout_s=2, answer_unheard_s=4)

@@ -11,7 +11,7 @@ import pytest
 from linetap.config.numbers import HealthNumbers
 from linetap.recorder.walk.turn import CALL_S, SEAL_S, WAIT_S, Sight, Turn
 from linetap.recorder.walk.verdict import RED, colour_of, judge, not_reached, worst
-from linetap.records import CallRecord, NoticeRecord, WalkedLine, WalkStep
+from linetap_core.records import CallRecord, NoticeRecord, WalkedLine, WalkStep
 
 CALL = "20261125T225601.710Z-L03"
 AT = "2026-11-25T22:56:30.000Z"

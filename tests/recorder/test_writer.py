@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.clock import ManualClock, parse_rfc3339
 from linetap.config.schema import Config
-from linetap.evidence import g711, keys, sealed, sshsig
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.gaps import joined
 from linetap.recorder.vault.jobs import Job
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import CallEvent, CallRecord, Gap
 from linetap.ring import I16, Stretch
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.evidence import g711, keys, sealed, sshsig
+from linetap_core.records import CallEvent, CallRecord, Gap
 from small_disk import run_on_small_disk
 from unit_rig import Unit, make_unit
 

@@ -11,15 +11,15 @@ import pytest
 from epoch_vault import begin, finish, folder, writer
 
 from epoch_rig import Authority
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap.config.schema import Config
-from linetap.desk.verify import verify_vault
-from linetap.desk.verifycall import verify_call
-from linetap.durable import broken
-from linetap.evidence import amendment, sealed, signers
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import CallRecord
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
+from linetap_core.durable import broken
+from linetap_core.evidence import amendment, sealed, signers
+from linetap_core.records import CallRecord
+from linetap_desk.verify import verify_vault
+from linetap_desk.verifycall import verify_call
 from unit_rig import Unit, make_unit
 
 DAY = 86_400 * NS_PER_S

@@ -14,10 +14,10 @@ import pytest
 from epoch_vault import folder
 from test_wrong_clock import TRUE, OtherTime, verified
 
-from linetap import zones
-from linetap.clock import NS_PER_S, parse_rfc3339
 from linetap.config.schema import Config
-from linetap.evidence import sealed
+from linetap_core import zones
+from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.evidence import sealed
 from unit_rig import Unit, make_unit
 from zone_rig import SOURCES, ZoneData
 

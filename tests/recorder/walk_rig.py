@@ -14,11 +14,13 @@ import msgspec
 import numpy as np
 from sounds import busy, dial, digits
 
-from linetap.clock import NS_PER_S, ManualClock
 from linetap.config import Config
 from linetap.notices import load_notices
 from linetap.recorder.service import Service, _first_state
-from linetap.records import (
+from linetap.ring import NO_VOLTS, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, RingWriter
+from linetap.sockets import Caller, Listener
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.records import (
     RECORDER_SOCKET,
     CaptureCommand,
     PlayNotice,
@@ -30,10 +32,8 @@ from linetap.records import (
     WalkState,
     WalkStep,
 )
-from linetap.ring import NO_VOLTS, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, RingWriter
-from linetap.rooms import socket_path
-from linetap.service import StateFile
-from linetap.sockets import Caller, Listener
+from linetap_core.rooms import socket_path
+from linetap_core.service import StateFile
 
 UTC_NS = 1_795_647_360 * NS_PER_S
 ECHO_DELAY = 240

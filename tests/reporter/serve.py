@@ -15,13 +15,13 @@ import msgspec
 from paho.mqtt.client import MQTTMessageInfo
 from paho.mqtt.properties import Properties
 
-from linetap.broker import connection
-from linetap.broker.client import Client
-from linetap.clock import SYSTEM
 from linetap.config import Config
-from linetap.errors import LinetapError
 from linetap.reporter.link import Patience
 from linetap.reporter.service import run
+from linetap_core.broker import connection
+from linetap_core.broker.client import Client
+from linetap_core.clock import SYSTEM
+from linetap_core.errors import LinetapError
 
 
 class Publishing(Client):

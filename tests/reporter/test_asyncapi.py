@@ -16,11 +16,11 @@ import published
 from broker import Broker, Desk
 from kept_rig import Kept
 from linetap.checks import CHECKS
-from linetap.clock import SYSTEM
 from linetap.config.schema import HomeAssistant
-from linetap.evidence.command import MAY
-from linetap.evidence.fetch import BLOCK_BYTES
 from linetap.recorder.unitkey import UnitKey
+from linetap_core.clock import SYSTEM
+from linetap_core.evidence.command import MAY
+from linetap_core.evidence.fetch import BLOCK_BYTES
 from published import at, channel_of, document, faults
 
 DOCS = published.DOCUMENT.parent

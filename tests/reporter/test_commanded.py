@@ -12,9 +12,9 @@ from wire import Wire
 
 from broker import Broker, Desk, until
 from kept_rig import Kept
-from linetap.clock import NS_PER_S, SYSTEM
 from linetap.reporter.inbox import MOST
-from linetap.service import START_AGAIN, ask_to_start_again
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.service import START_AGAIN, ask_to_start_again
 
 UNIT = "linetap/v1/floor-03"
 

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from broker import Broker, Desk
-from linetap import __version__
 from linetap.config.schema import HomeAssistant
 from linetap.reporter.discovery import discovery
-from linetap.wire.topics import Topics
+from linetap_core import __version__
+from linetap_core.wire.topics import Topics
 from pki_rig import Pki
 from published import DOCUMENT, at, channel_of, document
 from reporter_rig import Floor

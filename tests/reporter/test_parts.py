@@ -16,13 +16,21 @@ from hypothesis import strategies as st
 from linetap.checks import Finding, Judgement, Snapshot, Trouble
 from linetap.checks.machine import Machine
 from linetap.checks.watch import Seen, Services
-from linetap.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap.evidence import keys, sshsig
-from linetap.evidence.command import LIMIT_BYTES
-from linetap.evidence.sshsig import armored, unarmored
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.spool import answers_for, commands_of
-from linetap.records import (
+from linetap.reporter import inbox as inbox_module
+from linetap.reporter.again import LONGEST_S, PATIENCE_S, PROBE, Again
+from linetap.reporter.feed import CURSOR_EVERY_S, REFUSED_PAUSE_S, WINDOW, Cursor, Feed
+from linetap.reporter.health import health
+from linetap.reporter.inbox import MOST, Inbox, Reply
+from linetap.reporter.outgoing import Outgoing, outgoing
+from linetap.reporter.source import Entry
+from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Lines, pace
+from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
+from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence.command import LIMIT_BYTES
+from linetap_core.evidence.sshsig import armored, unarmored
+from linetap_core.records import (
     CallEvent,
     DeliveryState,
     KernelClockState,
@@ -32,15 +40,7 @@ from linetap.records import (
     UpdateState,
     UpdateStep,
 )
-from linetap.reporter import inbox as inbox_module
-from linetap.reporter.again import LONGEST_S, PATIENCE_S, PROBE, Again
-from linetap.reporter.feed import CURSOR_EVERY_S, REFUSED_PAUSE_S, WINDOW, Cursor, Feed
-from linetap.reporter.health import health
-from linetap.reporter.inbox import MOST, Inbox, Reply
-from linetap.reporter.outgoing import Outgoing, outgoing
-from linetap.reporter.source import Entry
-from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Lines, pace
-from linetap.wire.topics import HEALTH_EXPIRY_S, Topics
+from linetap_core.wire.topics import HEALTH_EXPIRY_S, Topics
 from state_files import capture, recorder, reporter
 
 NOW = "2026-11-24T22:56:00.000Z"

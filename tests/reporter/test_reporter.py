@@ -15,14 +15,14 @@ from wire import Wire
 
 from broker import HOST, Broker, Desk, Heard, MuteServer, until
 from linetap.checks.damping import CHANGES
-from linetap.clock import NS_PER_S, SYSTEM
-from linetap.evidence import sshsig
-from linetap.evidence.sshsig import armored
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.records import Alert
 from linetap.reporter.loghead import EVERY_S, LogHead
-from linetap.wire.topics import Topics
+from linetap_core.clock import NS_PER_S, SYSTEM
+from linetap_core.evidence import sshsig
+from linetap_core.evidence.sshsig import armored
+from linetap_core.records import Alert
+from linetap_core.wire.topics import Topics
 from reporter_rig import Floor, end, retained
 
 UNIT = "linetap/v1/floor-03"

@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.clock import NS_PER_MS, ManualClock
-from linetap.evidence import sealed
-from linetap.evidence.command import Answer
-from linetap.evidence.fetch import BLOCK_BYTES, MOST_BYTES, Window
 from linetap.reporter.copies import LEAST_BYTES, MOST_WINDOWS, Copies
-from linetap.wire.message import Message
-from linetap.wire.topics import Topics
+from linetap_core.clock import NS_PER_MS, ManualClock
+from linetap_core.evidence import sealed
+from linetap_core.evidence.command import Answer
+from linetap_core.evidence.fetch import BLOCK_BYTES, MOST_BYTES, Window
+from linetap_core.wire.message import Message
+from linetap_core.wire.topics import Topics
 
 CALL = "20261124T225600.123Z-L03"
 OTHERS = [f"20261124T225600.123Z-L{line}" for line in range(10, 20)]

@@ -14,10 +14,10 @@ from scipy.signal import resample_poly
 from anchors import spandsp
 from anchors.people import PROMPTS, people
 from dtmf_rig import Case, correct, events, heard, noise, random_keys, samples, string, tone
-from linetap.bench.synth import F64, peak_of
 from linetap.recorder.signals.dtmf.detector import Digit, DtmfDetector
 from linetap.recorder.signals.dtmf.keys import KEYS
 from linetap.ring import I16
+from linetap_bench.synth import F64, peak_of
 
 COUNT = 96
 with_people = pytest.mark.skipif(not PROMPTS.is_dir(), reason="no recorded prompts (asterisk-core-sounds-en-wav)")

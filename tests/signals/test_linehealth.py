@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.bench.script import load_script
-from linetap.bench.synth import rms_of
-from linetap.bench.timeline import Timeline
-from linetap.bench.voices import Voices
 from linetap.config.numbers import HealthNumbers
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.signals.health.linehealth import CODES, LineHealth
 from linetap.ring import I16, NO_VOLTS, RATE_HZ, Batch, gap_batch
+from linetap_bench.script import load_script
+from linetap_bench.synth import rms_of
+from linetap_bench.timeline import Timeline
+from linetap_bench.voices import Voices
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 N = HealthNumbers()

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from linetap.bench.measure.proof import LEVELS_DB, Outcomes, curves, run_trials
-from linetap.bench.proofsets import DEAF, HEARD, TAIL, Material, material
 from linetap.config.numbers import ProofNumbers
 from linetap.notices import load_notices
 from linetap.notices.defaults import make_default_notices
 from linetap.recorder.signals.notice.echofit import fit, sound_of
 from linetap.recorder.signals.notice.proof import Proof, prove
 from linetap.ring import I16, RATE_HZ
+from linetap_bench.measure.proof import LEVELS_DB, Outcomes, curves, run_trials
+from linetap_bench.proofsets import DEAF, HEARD, TAIL, Material, material
 
 NUMBERS = ProofNumbers()
 ECHO = 10 ** (NUMBERS.echo_db / 20)

@@ -15,8 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.bench.synth import F64, Hum, Noise, Tones, dtmf, rms_of
-from linetap.bench.voices import MADE_DBM0, Voices
 from linetap.config.numbers import KR_TONES, ToneShape
 from linetap.config.profile import KR_PSTN, Profile
 from linetap.recorder.signals.tones.detector import CHUNK, ToneDetector
@@ -31,6 +29,8 @@ from linetap.recorder.signals.tones.events import (
     VoiceHeard,
 )
 from linetap.ring import I16, RATE_HZ
+from linetap_bench.synth import F64, Hum, Noise, Tones, dtmf, rms_of
+from linetap_bench.voices import MADE_DBM0, Voices
 
 SHAPES = {shape.name: shape for shape in KR_TONES}
 PROMPTS = Path("/usr/share/asterisk/sounds")

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from linetap.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 LIMIT_S = 150  # a machine that is busy is no failure
 _PROJECT = Path(__file__).resolve().parents[2]

@@ -12,14 +12,14 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guest import LIMIT_S, Guest, until
 
-from linetap.bench.jack import JackCable, alsa_configuration
-from linetap.bench.stage import linetap
 from linetap.board.wires import RELAYS_AT
-from linetap.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
-from linetap.evidence import command as envelopes
-from linetap.evidence import keys, sealed, sshsig
-from linetap.evidence.command import Command
-from linetap.records import CallRecord, Gap, RecorderState, ServiceState
+from linetap_bench.jack import JackCable, alsa_configuration
+from linetap_bench.stage import linetap
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import keys, sealed, sshsig
+from linetap_core.evidence.command import Command
+from linetap_core.records import CallRecord, Gap, RecorderState, ServiceState
 from unit_rig import save_notice, spoken
 
 LINES = 2
@@ -38,7 +38,7 @@ Environment=JACK_NO_AUDIO_RESERVATION=1
 """
 _OPEN_TO_JACK = f"{_CABLE}InaccessiblePaths=\nInaccessiblePaths=-/dev/mqueue -/run/lock\n{_CLOSED}\n"
 COMMAND = """#!/bin/sh
-export PYTHONPATH=/opt/linetap/firmware OPENBLAS_NUM_THREADS=1
+export PYTHONPATH=/opt/linetap/firmware/core:/opt/linetap/firmware/unit OPENBLAS_NUM_THREADS=1
 exec /opt/linetap/.venv/bin/python -m linetap "$@"
 """
 

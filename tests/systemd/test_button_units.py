@@ -11,8 +11,8 @@ import pytest
 from guest import Guest, guest, until, why_not
 from systemd_rig import SERVICES, lay_cable, make_unit, state_of
 
-from linetap.evidence import sealed
-from linetap.records import CallRecord, PanelState, RecorderState
+from linetap_core.evidence import sealed
+from linetap_core.records import CallRecord, PanelState, RecorderState
 
 DISK, KEPT = "/var/lib/linetap", "/run/kept"
 SCRIPT = (

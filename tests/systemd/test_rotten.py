@@ -24,8 +24,8 @@ from systemd_rig import (
     state_of,
 )
 
-from linetap.evidence import sealed
-from linetap.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
+from linetap_core.evidence import sealed
+from linetap_core.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
 
 SEED, MOST_FILES, LEAST_FILES = 17, 8, 5
 KINDS: dict[str, type[ServiceState]] = {

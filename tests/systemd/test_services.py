@@ -24,10 +24,10 @@ from systemd_rig import (
     state_of,
 )
 
-from linetap.evidence import document, keys, sealed, sshsig
-from linetap.evidence.roles import Person, Roles
-from linetap.log import message_id
-from linetap.records import RecorderState
+from linetap_core.evidence import document, keys, sealed, sshsig
+from linetap_core.evidence.roles import Person, Roles
+from linetap_core.log import message_id
+from linetap_core.records import RecorderState
 
 WORST_EXPOSURE = 1.2
 NUMBER, DIALLED = "01047116328", "0269185543"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from guest import Guest, guest, until, why_not
 
-from linetap.clock import SYSTEM
-from linetap.timekeeping import CHRONY, chrony_offset_ms
+from linetap_core.clock import SYSTEM
+from linetap_core.timekeeping import CHRONY, chrony_offset_ms
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 

@@ -13,16 +13,16 @@ import msgspec
 import pytest
 
 from https_server import HOST, Answer, Server
-from linetap.broker.backoff import Patience
-from linetap.broker.tls import tls_context
-from linetap.clock import ManualClock
-from linetap.errors import BadInput
 from linetap.update import wish
 from linetap.update.fault import UpdateFault
 from linetap.update.fetch import fetch
 from linetap.update.wish import Wish
-from linetap.wire import updates
-from linetap.wire.brokersettings import Broker
+from linetap_core.broker.backoff import Patience
+from linetap_core.broker.tls import tls_context
+from linetap_core.clock import ManualClock
+from linetap_core.errors import BadInput
+from linetap_core.wire import updates
+from linetap_core.wire.brokersettings import Broker
 from pki_rig import Pair, Pki
 
 BUNDLE = bytes(range(256)) * 4096  # 1 MiB

@@ -9,14 +9,14 @@ import msgspec
 import pytest
 from update_rig import BUNDLE, SHA256, WANTED, Rig
 
-from linetap.clock import NS_PER_S
 from linetap.idle import HOLDS_S
-from linetap.records import UpdateState
 from linetap.update import install as installing
 from linetap.update import release, state, wish
 from linetap.update.fault import UpdateFault
 from linetap.update.rauc import Info
 from linetap.update.wish import Wish
+from linetap_core.clock import NS_PER_S
+from linetap_core.records import UpdateState
 
 
 @pytest.fixture

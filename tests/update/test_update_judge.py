@@ -17,7 +17,7 @@ from linetap.update import release
 from linetap.update.fault import UpdateFault
 from linetap.update.judge import ALSO_RED, red, require_fit
 from linetap.update.rauc import Info
-from linetap.wire import updates
+from linetap_core.wire import updates
 
 RISING = ["0.0.9", "0.1.0", "0.1.2", "0.1.10", "0.2.0", "1.0.0", "10.0.0"]
 

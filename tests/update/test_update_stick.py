@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from update_rig import BUNDLE, SHA256, WANTED, Rig
 
-from linetap.errors import BadInput
-from linetap.records import UpdateState
 from linetap.update import release, state, stick, wish
 from linetap.update.fault import UpdateFault
 from linetap.update.rauc import Info
 from linetap.update.wish import Wish
+from linetap_core.errors import BadInput
+from linetap_core.records import UpdateState
 
 NAME = "linetap-0.2.0.raucb"
 

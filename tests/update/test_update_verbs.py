@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import config_file
-from linetap import cli
-from linetap.records import UpdateState
 from linetap.update import state, wish
+from linetap_core import cli
+from linetap_core.records import UpdateState
 from unit_rig import make_unit
 
 LIMIT_S = 120

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import msgspec
 
-from linetap import rooms
-from linetap.clock import NS_PER_S, ManualClock
 from linetap.config import Config
-from linetap.durable import files
-from linetap.durable.replace import replace_in_ram
-from linetap.records import LineStatus, UpdateState
 from linetap.update import state, wish
 from linetap.update.fault import UpdateFault
 from linetap.update.install import Install
 from linetap.update.rauc import Info, Slots
 from linetap.update.trial import Trial
 from linetap.update.wish import Wish
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.durable import files
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.records import LineStatus, UpdateState
 from state_files import recorder, unit
 
 BUNDLE = b"a bundle" * 1000

@@ -15,10 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
 from linetap.config.schema import Config
-from linetap.errors import DeviceFault
-from linetap.evidence import g711, keys, sealed, sshsig
 from linetap.recorder.calls.call import new_call_id
 from linetap.recorder.ports import CallNote
 from linetap.recorder.unitkey import UnitKey
@@ -27,8 +24,11 @@ from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import Caller, CallEvent, CallRecord
 from linetap.ring import I16, RATE_HZ, Stretch
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.errors import DeviceFault
+from linetap_core.evidence import g711, keys, sealed, sshsig
+from linetap_core.records import Caller, CallEvent, CallRecord
 
 LINES = 8
 STEP_FRAMES = RATE_HZ // 4  # the threads' own time

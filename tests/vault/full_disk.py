@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from linetap.evidence import au
+from linetap_core.evidence import au
 from sealing_rig import Rig, noise, record
 
 

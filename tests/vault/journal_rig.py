@@ -10,17 +10,17 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from linetap.clock import Clock, ManualClock
-from linetap.desk import callfolder, verifycall
-from linetap.errors import DeviceFault
-from linetap.evidence import au, g711, keys, sealed, sshsig
 from linetap.recorder.ports import AudioSource, CallNote
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import Caller, CallRecord
 from linetap.ring import I16, RATE_HZ, Stretch
+from linetap_core.clock import Clock, ManualClock
+from linetap_core.errors import DeviceFault
+from linetap_core.evidence import au, g711, keys, sealed, sshsig
+from linetap_core.records import Caller, CallRecord
+from linetap_desk import callfolder, verifycall
 from sealing_rig import run
 from unit_rig import Unit
 

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from disk_writes import replace_durably_by
 from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.checks import Finding, Trouble
-from linetap.clock import NS_PER_S, rfc3339
-from linetap.durable import broken
-from linetap.errors import Refusal
-from linetap.evidence import command as envelopes
-from linetap.evidence import document, keylist, sshsig
-from linetap.evidence.command import HERE, LIMIT_BYTES, MAY, Envelope
 from linetap.recorder.vault.commands import A_TICK, MOST_ANSWERS
 from linetap.recorder.vault.spool import SUFFIX, answers_for, commands_of
 from linetap.reporter.inbox import ANSWER_LIMIT_BYTES
+from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.durable import broken
+from linetap_core.errors import Refusal
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import document, keylist, sshsig
+from linetap_core.evidence.command import HERE, LIMIT_BYTES, MAY, Envelope
 from state_files import Unit, suffering
 
 

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 import config_file
 from disk_writes import replace_durably_by
 from keeping_rig import DAY, Keeper, midnight
-from linetap.clock import NS_PER_MS
 from linetap.config import Config, change, config_sha256, load_config
 from linetap.config.profile import Profile
 from linetap.config.schema import Line, Recording, RetentionClass
-from linetap.durable.replace import replace_durably
-from linetap.evidence import keys
-from linetap.evidence.command import Answer
 from linetap.recorder.vault import configchange
-from linetap.service import AGAIN_AFTER_MS, StateFile, ask_to_start_again
+from linetap_core.clock import NS_PER_MS
+from linetap_core.durable.replace import replace_durably
+from linetap_core.evidence import keys
+from linetap_core.evidence.command import Answer
+from linetap_core.service import AGAIN_AFTER_MS, StateFile, ask_to_start_again
 from state_files import recorder
 from state_files import unit as made
 

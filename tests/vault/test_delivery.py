@@ -12,17 +12,17 @@ import pytest
 
 from disk_writes import replace_durably_by
 from keeping_rig import DAY, Keeper
-from linetap.clock import NS_PER_S, ManualClock, rfc3339
-from linetap.desk.ingest import database
-from linetap.desk.ingest.judge import Report
-from linetap.desk.ingest.store import Store
-from linetap.evidence import signers, vaultname
-from linetap.evidence.command import Answer
-from linetap.evidence.counters import MOST_SEEN
-from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.records import CallEvent
-from linetap.vaultformat import segments
+from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
+from linetap_core.evidence import signers, vaultname
+from linetap_core.evidence.command import Answer
+from linetap_core.evidence.counters import MOST_SEEN
+from linetap_core.evidence.sshsig import unarmored
+from linetap_core.records import CallEvent
+from linetap_core.vaultformat import segments
+from linetap_desk.ingest import database
+from linetap_desk.ingest.judge import Report
+from linetap_desk.ingest.store import Store
 
 
 @pytest.fixture

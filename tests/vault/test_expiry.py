@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from keeping_rig import DAY, MS, START, Keeper, midnight
-from linetap.clock import parse_rfc3339
-from linetap.evidence import sealed
 from linetap.recorder.vault import ballast, destruction, expiry
 from linetap.recorder.vault.expiry import Expiry
 from linetap.recorder.vault.stored import Stored
+from linetap_core.clock import parse_rfc3339
+from linetap_core.evidence import sealed
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ import msgspec
 import pytest
 
 from keeping_rig import Keeper
-from linetap.clock import compact
-from linetap.evidence import closing, sealed, sshsig
-from linetap.evidence.command import Answer
-from linetap.evidence.fetch import MOST_BYTES
-from linetap.evidence.keys import new_unit_key
-from linetap.evidence.ofcall import OfCall
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.records import CallRecord
+from linetap_core.clock import compact
+from linetap_core.evidence import closing, sealed, sshsig
+from linetap_core.evidence.command import Answer
+from linetap_core.evidence.fetch import MOST_BYTES
+from linetap_core.evidence.keys import new_unit_key
+from linetap_core.evidence.ofcall import OfCall
+from linetap_core.records import CallRecord
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from linetap.errors import BadInput, Refusal
-from linetap.evidence import age, au, sealed, sshsig
 from linetap.recorder.vault.folder import CallFolder, seal_without_audio
-from linetap.records import CallRecord, Part
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import age, au, sealed, sshsig
+from linetap_core.records import CallRecord, Part
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record, run
 
 HEADER = len(au.HEADER)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from keeping_rig import DAY, UNIT, Keeper, midnight
-from linetap.clock import rfc3339
-from linetap.durable import broken
-from linetap.evidence import group, keys, sealed
 from linetap.recorder.vault import holds
+from linetap_core.clock import rfc3339
+from linetap_core.durable import broken
+from linetap_core.evidence import group, keys, sealed
 
 
 @pytest.fixture

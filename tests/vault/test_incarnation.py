@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from linetap.clock import SYSTEM, ManualClock, parse_rfc3339
-from linetap.durable import broken
-from linetap.evidence import signers, vaultname
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.incarnation import MEMORY, Incarnation
-from linetap.records import CallEvent
+from linetap_core.clock import SYSTEM, ManualClock, parse_rfc3339
+from linetap_core.durable import broken
+from linetap_core.evidence import signers, vaultname
+from linetap_core.records import CallEvent
 from sealing_rig import NOW, run
 from unit_rig import Unit, make_unit
 

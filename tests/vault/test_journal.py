@@ -18,14 +18,14 @@ from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, NoRing, Recorde
 
 from agereader import opened
 from epoch_rig import Authority
-from linetap.clock import SYSTEM, ManualClock
-from linetap.durable import files
-from linetap.evidence import age, au, g711, index, keys, sealed
 from linetap.recorder.vault.journal import frames, recovery, store
 from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State, Tick, next_seam
 from linetap.recorder.vault.journal.left import Left
-from linetap.records import Caller, CallRecord, Mark, NoticeRecord
 from linetap.ring import RATE_HZ, Stretch
+from linetap_core.clock import SYSTEM, ManualClock
+from linetap_core.durable import files
+from linetap_core.evidence import age, au, g711, index, keys, sealed
+from linetap_core.records import Caller, CallRecord, Mark, NoticeRecord
 from sealing_rig import run
 from unit_rig import Unit, make_unit
 

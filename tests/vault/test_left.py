@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, Recorder, after_cut
 
-from linetap.clock import NS_PER_MS, NS_PER_S, ManualClock
-from linetap.desk.verify import verify_vault
-from linetap.durable import broken
-from linetap.evidence import sealed, signers
 from linetap.recorder.ports import last_note
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.entries import Beat, next_seam
 from linetap.recorder.vault.journal.unheard import BACK_MS, CHUNK_MS, Start, unheard, unheard_since
-from linetap.records import CallEvent, CallRecord
 from linetap.ring import RATE_HZ
+from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
+from linetap_core.durable import broken
+from linetap_core.evidence import sealed, signers
+from linetap_core.records import CallEvent, CallRecord
+from linetap_desk.verify import verify_vault
 from sealing_rig import run
 from unit_rig import Unit, make_unit
 

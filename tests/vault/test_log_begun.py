@@ -12,14 +12,14 @@ import pytest
 
 from ill_unit import ill_unit
 from linetap.checks.integrity import log_changed
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.evidence import sealed
-from linetap.evidence.leaflog import LEAVES
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
-from linetap.records import CallRecord
 from linetap.ring.batch import Stretch
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.evidence import sealed
+from linetap_core.evidence.leaflog import LEAVES
+from linetap_core.records import CallRecord
 from unit_rig import START, Unit, make_unit, spoken
 
 CALL = "20261124T225600.123Z-L01"

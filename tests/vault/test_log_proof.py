@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 import soak_table
-from linetap.clock import ManualClock, parse_rfc3339
-from linetap.evidence import keys, sealed, sshsig, unitlog
-from linetap.evidence.leaflog import LEAVES, TREE
-from linetap.evidence.merkle import Tree
 from linetap.recorder.vault import logproof
 from linetap.recorder.vault.log import UnitLog
+from linetap_core.clock import ManualClock, parse_rfc3339
+from linetap_core.evidence import keys, sealed, sshsig, unitlog
+from linetap_core.evidence.leaflog import LEAVES, TREE
+from linetap_core.evidence.merkle import Tree
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, noise, record
 
 HEADS = ("head.json", "head.json.sig", "head.copy")

@@ -22,11 +22,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.evidence import keys, sshsig
 from linetap.recorder.vault.outbox import REMEMBERED, Outbox, OutboxReader
-from linetap.records import CallEvent
-from linetap.vaultformat import segments
-from linetap.vaultformat.segments import GENESIS
+from linetap_core.evidence import keys, sshsig
+from linetap_core.records import CallEvent
+from linetap_core.vaultformat import segments
+from linetap_core.vaultformat.segments import GENESIS
 
 UNIT = "closet-3f"
 ORIGIN = "SHA256:origin"

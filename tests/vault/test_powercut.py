@@ -22,13 +22,13 @@ from cut_rig import HOLES, STEP_FRAMES, Mark, NoSource, Unit, at
 from powercut import Deed, Disk, build_shim, deeds, watched
 
 from agereader import opened
-from linetap.clock import NS_PER_S, ManualClock
-from linetap.desk import callfolder, checkedcall, opening, verifycall
-from linetap.desk.callproof import Basis
-from linetap.evidence import au, g711, keys, sealed
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.records import CallRecord
 from linetap.ring import RATE_HZ
+from linetap_core.clock import NS_PER_S, ManualClock
+from linetap_core.evidence import au, g711, keys, sealed
+from linetap_core.records import CallRecord
+from linetap_desk import callfolder, checkedcall, opening, verifycall
+from linetap_desk.callproof import Basis
 from unit_rig import make_unit
 
 CUTS, CUTS_AGAIN = 40, 8

@@ -15,19 +15,19 @@ import pytest
 from sqlalchemy import Engine, select
 
 from keeping_rig import DAY, UNIT, Keeper
-from linetap.clock import NS_PER_S, rfc3339
-from linetap.desk.ingest import database, tables
-from linetap.desk.ingest.judge import NAMESPACE, Report
-from linetap.desk.ingest.store import Store
-from linetap.durable import files
-from linetap.evidence import keys, sealed, signers
-from linetap.evidence.sshsig import unarmored
 from linetap.recorder.vault import outbox, places, rebuild
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.places import NAME as PLACES
 from linetap.recorder.vault.places import SLACK, Places
-from linetap.records import CallEvent, CallRecord
-from linetap.vaultformat.callevents import ended_event, sealed_event
+from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.durable import files
+from linetap_core.evidence import keys, sealed, signers
+from linetap_core.evidence.sshsig import unarmored
+from linetap_core.records import CallEvent, CallRecord
+from linetap_core.vaultformat.callevents import ended_event, sealed_event
+from linetap_desk.ingest import database, tables
+from linetap_desk.ingest.judge import NAMESPACE, Report
+from linetap_desk.ingest.store import Store
 
 BOUND = 24_000
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linetap.evidence import age, au, g711, keys
-from linetap.evidence.ofcall import OfCall
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.recording import FETCH_FRAMES, Recording
 from linetap.ring import I16, Stretch
+from linetap_core.evidence import age, au, g711, keys
+from linetap_core.evidence.ofcall import OfCall
 
 CALL_ID = "20261124T225600.123Z-L01"
 FIRST = 1000

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.clock import NS_PER_S
 from linetap.recorder.vault.retentionclock import TOLERANCE_NS, Memory, RetentionClock, Sample
+from linetap_core.clock import NS_PER_S
 
 DAY = 86_400 * NS_PER_S
 NOON = 20_000 * DAY

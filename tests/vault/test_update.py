@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from keeping_rig import Keeper
-from linetap.evidence.command import Answer
-from linetap.records import UpdateState
 from linetap.update import release, state, wish
+from linetap_core.evidence.command import Answer
+from linetap_core.records import UpdateState
 
 SHA256 = "5f" * 32
 WAITING = UpdateState(step="waiting", version="0.2.0", sha256=SHA256, by="command", at="2026-11-24T03:00:00.000Z")

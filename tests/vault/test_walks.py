@@ -11,15 +11,15 @@ import msgspec
 import pytest
 
 from keeping_rig import Keeper
-from linetap.durable.files import sha256
-from linetap.errors import BadInput
-from linetap.evidence import sealed, walk
-from linetap.evidence.leaflog import LEAVES, lines_of
-from linetap.evidence.walk import WalkReport
 from linetap.recorder.vault import walks
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.walks import Walks
-from linetap.records import WalkedLine
+from linetap_core.durable.files import sha256
+from linetap_core.errors import BadInput
+from linetap_core.evidence import sealed, walk
+from linetap_core.evidence.leaflog import LEAVES, lines_of
+from linetap_core.evidence.walk import WalkReport
+from linetap_core.records import WalkedLine
 
 BEGAN, ENDED = "2026-11-24T03:00:00.000Z", "2026-11-24T03:05:00.000Z"
 

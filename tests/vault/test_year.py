@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from year import Year
 
-from linetap.clock import NS_PER_S, SYSTEM
+from linetap_core.clock import NS_PER_S, SYSTEM
 
 
 def test_what_is_gone_after_a_year_is_exactly_what_should_be(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ import pytest
 from cut_disk import CutDisk, PowerCut
 
 from keeping_rig import DAY, Keeper
-from linetap.clock import NS_PER_S, parse_rfc3339
-from linetap.records import CallRecord
+from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.records import CallRecord
 
 STEPS_A_DAY = 4
 STEP_NS = DAY // STEPS_A_DAY

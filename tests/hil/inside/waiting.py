@@ -7,12 +7,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from linetap.clock import NS_PER_MS, SYSTEM, rfc3339
 from linetap.config import load_config
 from linetap.recorder.calls.call import new_call_id
 from linetap.recorder.unitkey import UnitKey
-from linetap.records import CallEvent
-from linetap.service import credential
+from linetap_core.clock import NS_PER_MS, SYSTEM, rfc3339
+from linetap_core.records import CallEvent
+from linetap_core.service import credential
 
 config = load_config(Path("/etc/linetap/unit.toml"))
 outbox = UnitKey(credential(Path(config.key))).open_outbox(config)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap fleet`: as many units as you like towards a broker, to see what it and the desk do with them."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from linetap_bench.fleet.city import City
+from linetap_bench.fleet.fleet import TELL_EVERY_S, Fleet
+from linetap_bench.fleet.happenings import Happening, parse
+from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.errors import BadInput
+from linetap_core.service import Stop
+from linetap_desk.settings import LOOPBACK, named
+
+MOST_UNITS = 3000
+BEGUN = "the calls begin"
+_FILES_EACH = 2  # the connection and the outbox
+_FILES_BESIDE = 200
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--units", type=int, default=1000, metavar="N", help="default %(default)s")
+    parser.add_argument("--lines", type=int, default=8, metavar="N", help="of a unit; default %(default)s")
+    parser.add_argument("--broker", required=True, metavar="URL", help="mqtt://127.0.0.1:1883, or mqtts: for TLS")
+    parser.add_argument("--every", type=float, default=240, metavar="S", help="a call on a line; default %(default)s")
+    parser.add_argument("--for", dest="for_s", type=float, default=60, metavar="S", help="default %(default)s")
+    parser.add_argument(
+        "--settle", type=float, default=60, metavar="S", help="so long the desk has for the rest; default %(default)s"
+    )
+    parser.add_argument(
+        "--happens", action="append", default=[], metavar="WHAT", help="storm@30, outage@60+10, partition@90+600:200"
+    )
+    parser.add_argument("--dir", type=Path, metavar="DIR", help="keys and outboxes, made there; default: RAM")
+    parser.add_argument(
+        "--wait", action="store_true", help="when keys and certificates are made, wait for a line on standard input"
+    )
+
+
+def run(args: argparse.Namespace, clock: Clock = SYSTEM) -> int:
+    """0 where the desk has confirmed every event in time, 1 where not."""
+    if not 1 <= args.units <= MOST_UNITS or not 1 <= args.lines <= 32:
+        raise BadInput(f"--units 1 to {MOST_UNITS} and --lines 1 to 32 would be right")
+    if args.every <= 0 or args.for_s < 0 or args.settle < 0:
+        raise BadInput("--every, --for and --settle: seconds, more than 0")
+    happenings = [parse(text) for text in args.happens]
+    secure = args.broker.startswith("mqtts://")
+    broker = named(args.broker.replace("mqtts://", "mqtt://", 1))
+    if broker.host not in LOOPBACK:
+        raise BadInput(f"--broker {args.broker}: a simulation stays on the loopback, mqtt://127.0.0.1:1883")
+    _raise_limit(args.units * _FILES_EACH + _FILES_BESIDE)
+    stop = Stop()
+    with _folder(args.dir) as folder:
+        city = City(folder, clock)
+        city.make(args.units)
+        sys.stderr.write(f"{folder}: allowed_signers, desk.key and tls/ are those of {args.units} units\n")
+        if args.wait:
+            sys.stdin.readline()
+        fleet = Fleet(city.identities(broker.port, secure), args.lines, folder / "units", args.every, clock)
+        try:
+            return _go(fleet, args, happenings, stop, clock)
+        finally:
+            fleet.end()
+
+
+def _go(fleet: Fleet, args: argparse.Namespace, happenings: list[Happening], stop: Stop, clock: Clock) -> int:
+    _turn(fleet, clock, stop, args.settle, lambda: fleet.connected == len(fleet.units))
+    sys.stderr.write(f"{fleet.connected} units are connected: {BEGUN}\n")
+    fleet.busy_hour()
+    fleet.let_happen(happenings)
+    _turn(fleet, clock, stop, args.for_s, lambda: False)
+    fleet.be_quiet()
+    _turn(fleet, clock, stop, args.settle, lambda: fleet.settled)
+    return 0 if fleet.settled else 1
+
+
+def _turn(fleet: Fleet, clock: Clock, stop: Stop, for_s: float, over: Callable[[], bool]) -> None:
+    """How it stands is a line each second, and one at the end."""
+    tell_ns = clock.monotonic_ns()
+    end_ns = tell_ns + round(for_s * NS_PER_S)
+    while not stop.requested and clock.monotonic_ns() < end_ns:
+        fleet.turn()
+        if clock.monotonic_ns() >= tell_ns:
+            tell_ns += TELL_EVERY_S * NS_PER_S
+            _tell(fleet)
+            if over():
+                return
+    _tell(fleet)
+
+
+def _tell(fleet: Fleet) -> None:
+    sys.stdout.write(msgspec.json.encode(fleet.standing()).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _raise_limit(files: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= files:
+        return
+    if hard not in (resource.RLIM_INFINITY,) and hard < files:
+        raise BadInput(f"{files} open files are needed, and this process may have {hard}: `ulimit -Hn` says so")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+
+
+@contextmanager
+def _folder(chosen: Path | None) -> Iterator[Path]:
+    """In RAM: a thousand units have a thousand disks, and this machine has one."""
+    if chosen is not None:
+        yield chosen
+        return
+    with tempfile.TemporaryDirectory(prefix="linetap-fleet-", dir="/dev/shm") as made:
+        yield Path(made)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet's one thread: what is due on the lines, what the connections bring, and every unit in its turn."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from linetap.reporter.link import Patience
+from linetap_bench.fleet.calls import Call, steps_ns
+from linetap_bench.fleet.happenings import Happening
+from linetap_bench.fleet.pool import Pool
+from linetap_bench.fleet.unit import Identity, Unit
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+
+TELL_EVERY_S = 1
+_SLICES = 50  # of the units: each has its turn so often in a second when nothing happens to it, and a slice is
+_SLICE_MS = 10  # of a turn. Back-off and patience are counted in seconds
+_MOST_DUE = 500  # before the connections are looked after again
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands; the three numbers of events are of all units together."""
+
+    t: str
+    units: int
+    connected: int
+    calls: int
+    events: int
+    taken: int  # by a broker
+    confirmed: int  # by the desk
+    refused: int  # commands
+    cpu_s: float
+
+
+class Fleet:
+    def __init__(
+        self, identities: Iterable[Identity], lines: int, folder: Path, every_s: float, clock: Clock,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
+    ) -> None:  # fmt: skip
+        """`folder`: what a unit has on its disk. `every_s`: from a call on a line to the next."""
+        self._clock, self._lines, self._every_s = clock, lines, every_s
+        self._pool = Pool(clock)
+        self.units = {one.name: Unit(one, lines, folder / one.name, self._pool, clock, patience) for one in identities}
+        names = list(self.units)
+        self._slices = itertools.cycle([names[at::_SLICES] for at in range(_SLICES)])
+        self._steps = steps_ns(every_s)
+        self._agenda: list[tuple[int, int, Callable[[], None]]] = []  # monotonic, number, deed
+        self._numbers = itertools.count()
+        self._busy: set[tuple[str, int]] = set()
+        self._active: set[str] = set()
+        self._sweep_ns = 0
+        self.calls = 0
+
+    def busy_hour(self) -> None:
+        """Every line a call each `every_s`, from any moment of it on."""
+        now_ns = self._clock.monotonic_ns()
+        for name in self.units:
+            for line in range(1, self._lines + 1):
+                self._at(now_ns + round(random.random() * self._every_s * NS_PER_S), self._again(name, line))
+
+    def let_happen(self, happenings: Iterable[Happening]) -> None:
+        now_ns = self._clock.monotonic_ns()
+        for one in happenings:
+            begins_ns = now_ns + one.at_s * NS_PER_S
+            if one.kind == "storm":
+                self._at(begins_ns, self._storm)
+                continue
+            names = list(self.units)[: one.units]
+            self._at(begins_ns, lambda names=names: self._cut(names, True))  # type: ignore[misc]
+            self._at(begins_ns + one.for_s * NS_PER_S, lambda names=names: self._cut(names, False))  # type: ignore[misc]
+
+    def be_quiet(self) -> None:
+        """No further call, and none goes on."""
+        self._agenda.clear()
+
+    def turn(self) -> None:
+        """Waits for whatever comes first."""
+        now_ns = self._clock.monotonic_ns()
+        for _ in range(_MOST_DUE):
+            if not self._agenda or self._agenda[0][0] > now_ns:
+                break
+            heapq.heappop(self._agenda)[2]()
+        for name in self._active:
+            self.units[name].turn()
+        if now_ns >= self._sweep_ns:
+            self._sweep_ns = now_ns + _SLICE_MS * NS_PER_MS
+            for name in next(self._slices):
+                self.units[name].turn()
+        due_ns = min(self._sweep_ns, self._agenda[0][0] if self._agenda else self._sweep_ns)
+        self._active = self._pool.turn(max(0.0, (due_ns - self._clock.monotonic_ns()) / NS_PER_S))
+
+    def standing(self) -> Standing:
+        units = self.units.values()
+        return Standing(
+            t=rfc3339(self._clock.utc_ns()),
+            units=len(units),
+            connected=self.connected,
+            calls=self.calls,
+            events=sum(unit.last_seq for unit in units),
+            taken=sum(unit.taken for unit in units),
+            confirmed=sum(unit.confirmed for unit in units),
+            refused=sum(unit.refused for unit in units),
+            cpu_s=round(time.process_time(), 2),
+        )
+
+    @property
+    def connected(self) -> int:
+        return sum(unit.link.connected for unit in self.units.values())
+
+    @property
+    def settled(self) -> bool:
+        """The desk has everything."""
+        return all(unit.confirmed == unit.last_seq for unit in self.units.values())
+
+    def end(self) -> None:
+        for unit in self.units.values():
+            unit.end()
+        self._pool.close()
+
+    # --- deeds -------------------------------------------------------------------------------------------------
+
+    def _at(self, due_ns: int, deed: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (due_ns, next(self._numbers), deed))
+
+    def _again(self, name: str, line: int) -> Callable[[], None]:
+        def deed() -> None:
+            self._call(name, line)
+            self._at(self._clock.monotonic_ns() + round(self._every_s * NS_PER_S), deed)
+
+        return deed
+
+    def _call(self, name: str, line: int) -> None:
+        if (name, line) in self._busy:
+            return
+        self._busy.add((name, line))
+        self.calls += 1
+        unit, call, now_ns = self.units[name], Call(line, self._clock.utc_ns()), self._clock.monotonic_ns()
+
+        def deed(at: int) -> None:
+            utc_ns = self._clock.utc_ns()
+            step = self._steps[at][1]
+            if (report := call.report(step, utc_ns)) is not None:
+                unit.show(line, report)
+            unit.tell(call.event(step, utc_ns))
+            self._active.add(name)
+            if at + 1 < len(self._steps):
+                self._at(now_ns + self._steps[at + 1][0], lambda: deed(at + 1))
+            else:
+                self._busy.discard((name, line))
+
+        deed(0)
+
+    def _storm(self) -> None:
+        """Each in its own deed: a thousand units do not wait for one another."""
+        now_ns = self._clock.monotonic_ns()
+        for name in self.units:
+            for line in range(1, self._lines + 1):
+                self._at(now_ns, lambda name=name, line=line: self._call(name, line))  # type: ignore[misc]
+
+    def _cut(self, names: list[str], held: bool) -> None:
+        for name in names:
+            self.units[name].link.held = held
+            if held:
+                self.units[name].link.drop()

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet, the shipped broker and an ingest, each a process of its own; what is killed, and what came of it.
+
+Nothing of the verdict is the fleet's word: the events are those in the units' outboxes, byte for byte, and those in
+the desk's database; a state's way is from the moment in its payload to a subscriber in this process.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from sqlalchemy import func, select
+
+from linetap.recorder.vault.outbox import OutboxReader
+from linetap_bench.fleet.city import HOST
+from linetap_bench.fleet.command import BEGUN
+from linetap_bench.fleet.fleet import Standing
+from linetap_bench.fleet.shipped import READY_S, free_port, start_shipped, wait
+from linetap_bench.measure.usage import cpu_s
+from linetap_bench.processes import Child, ChildFailed, Processes
+from linetap_core.broker.tls import tls_context
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, parse_rfc3339
+from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.topics import LineReport
+from linetap_desk.ingest import database
+from linetap_desk.ingest.tables import events, set_aside
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Seconds from when all are connected. 0 kills or partitions leave that part out."""
+
+    units: int = 1000
+    lines: int = 8
+    every_s: float = 240
+    calm_s: tuple[float, float] = (10, 40)  # in which the states' way is measured
+    broker_killed_s: float = 40
+    ingest_killed_s: float = 100  # the first time
+    ingest_kills: int = 10
+    kill_every_s: float = 3
+    partition_s: tuple[int, int] = (135, 60)  # from when, how long
+    partition_units: int = 200
+    for_s: float = 205
+    settle_s: float = 180
+
+
+@dataclass
+class Outcome:
+    standings: list[Standing] = field(default_factory=list)
+    way_ms: list[float] = field(default_factory=list)  # of each state's change, in the calm
+    broker_killed_ns: int = 0  # UTC
+    events: int = 0
+    lost: int = 0
+    changed: int = 0  # stored with other bytes, or more than once
+    set_aside: int = 0
+    cpu_percent: dict[str, float] = field(default_factory=dict)  # of a core, in the calm
+
+    def all_back_s(self, since_ns: int) -> float | None:
+        """After that moment (UTC), until all were connected after somebody was not; None: never."""
+        fewer = False
+        for one in self.standings:
+            if parse_rfc3339(one.t) < since_ns:
+                continue
+            fewer = fewer or one.connected < one.units
+            if fewer and one.connected == one.units:
+                return (parse_rfc3339(one.t) - since_ns) / NS_PER_S
+        return None
+
+
+class Trial:
+    def __init__(self, folder: Path, disks: Path, plan: Plan) -> None:
+        """`folder`: broker, database, logs. `disks`: the units', in RAM, since they have one each."""
+        self._folder, self._city, self._plan = folder, disks / "city", plan
+        self._port = free_port()
+        self._out = Outcome()
+        self._calm_ns = (0, 0)  # UTC
+        self._seen: set[tuple[str, int]] = set()
+        self._db = f"sqlite:///{folder / 'desk.db'}"
+
+    def run(self) -> Outcome:
+        plan = self._plan
+        with Processes(self._folder / "logs", {}) as children:
+            fleet = self._make(children)
+            try:
+                self._children = children
+                self._broker, self._ingest = self._start_broker(), self._start_ingest()
+                listener = self._listen()
+                assert fleet.stdin is not None
+                fleet.stdin.write(b"\n")
+                fleet.stdin.close()
+                begun = BEGUN.encode()
+                wait(lambda: begun in self._fleet_words.read_bytes(), children, "not begun", plan.settle_s + READY_S)
+                self._began_ns = SYSTEM.monotonic_ns()
+                self._calm(fleet)
+                self._until(plan.broker_killed_s)
+                self._out.broker_killed_ns = SYSTEM.utc_ns()
+                self._kill(self._broker)
+                self._broker = self._start_broker()
+                for n in range(plan.ingest_kills):
+                    self._until(plan.ingest_killed_s + n * plan.kill_every_s)
+                    self._kill(self._ingest)
+                    self._ingest = self._start_ingest()
+                fleet.wait(plan.for_s + 2 * plan.settle_s + READY_S)
+                listener.disconnect()
+                listener.loop_stop()
+            finally:
+                fleet.kill()
+                fleet.wait()
+        self._read()
+        self._compare()
+        return self._out
+
+    # --- who takes part ------------------------------------------------------------------------------------------
+
+    def _make(self, children: Processes) -> subprocess.Popen[bytes]:
+        """The fleet, its keys made, waiting for the word."""
+        plan = self._plan
+        words = [
+            *("--units", plan.units, "--lines", plan.lines, "--every", plan.every_s, "--for", plan.for_s),
+            *("--settle", plan.settle_s, "--broker", f"mqtts://{HOST}:{self._port}", "--dir", self._city, "--wait"),
+        ]
+        if plan.partition_units:
+            at_s, for_s = plan.partition_s
+            words += ["--happens", f"partition@{at_s}+{for_s}:{plan.partition_units}"]
+        command = [sys.executable, "-m", "linetap", "fleet", *map(str, words)]
+        with self._fleet_log.open("wb") as out, self._fleet_words.open("wb") as err:
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", *command], stdin=subprocess.PIPE, stdout=out, stderr=err
+            )
+        wait(lambda: b"allowed_signers" in self._fleet_words.read_bytes(), children, "the fleet is not made")
+        return process
+
+    def _start_broker(self) -> Child:
+        return start_shipped(self._children, self._folder / "mosquitto", self._city / "tls", self._port)
+
+    def _start_ingest(self) -> Child:
+        desk = self._folder / "desk.toml"
+        broker = self._desk("desk-seoul")
+        desk.write_text(
+            f'signers = "{self._city}/allowed_signers"\nkey = "{self._city}/desk.key"\ndb = "{self._db}"\n'
+            f'[broker]\nhost = "{HOST}"\nport = {self._port}\nca = "{broker.ca}"\n'
+            f'certificate = "{broker.certificate}"\nkey = "{broker.key}"\n'
+        )
+        words = ["-m", "linetap", "desk", "ingest", "--config", str(desk)]
+        return self._children.start("ingest", [sys.executable, *words])
+
+    def _listen(self) -> mqtt.Client:
+        """A subscriber of the lines, as a screen is."""
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        context = tls_context(self._desk("desk-wall"))
+        assert context is not None
+        client.tls_set_context(context)
+        client.on_connect = _subscribe
+        client.on_message = self._heard
+        client.connect(HOST, self._port)
+        client.loop_start()
+        return client
+
+    def _heard(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        now_ns = SYSTEM.utc_ns()
+        since_ns = parse_rfc3339(msgspec.json.decode(message.payload, type=LineReport).since)
+        state = (message.topic, since_ns)
+        if not message.retain and self._calm_ns[0] <= since_ns < self._calm_ns[1] and state not in self._seen:
+            self._seen.add(state)  # after an outage every unit tells its lines again
+            self._out.way_ms.append((now_ns - since_ns) / NS_PER_MS)
+
+    def _desk(self, name: str) -> Broker:
+        ca, certificate, key = (str(self._city / "tls" / file) for file in ("ca.pem", f"{name}.pem", f"{name}.key"))
+        return Broker(host=HOST, port=self._port, ca=ca, certificate=certificate, key=key)
+
+    # --- what happens ----------------------------------------------------------------------------------------------
+
+    def _calm(self, fleet: subprocess.Popen[bytes]) -> None:
+        begin_s, end_s = self._plan.calm_s
+        self._until(begin_s)
+        now_ns, length_ns = SYSTEM.utc_ns(), round((end_s - begin_s) * NS_PER_S)
+        self._calm_ns = (now_ns, now_ns + length_ns)
+        pids = {"fleet": fleet.pid, "broker": self._broker.process.pid, "ingest": self._ingest.process.pid}
+        before = {name: cpu_s(pid) for name, pid in pids.items()}
+        self._until(end_s)
+        self._out.cpu_percent = {
+            name: (cpu_s(pid) - before[name]) / (end_s - begin_s) * 100 for name, pid in pids.items()
+        }
+
+    def _until(self, after_s: float) -> None:
+        left_s = after_s - (SYSTEM.monotonic_ns() - self._began_ns) / NS_PER_S
+        SYSTEM.sleep(max(0.0, left_s))
+
+    def _kill(self, child: Child) -> None:
+        child.process.send_signal(signal.SIGKILL)
+        child.process.wait(READY_S)
+        self._children.children.remove(child)
+
+    # --- what came of it -------------------------------------------------------------------------------------------
+
+    @property
+    def _fleet_log(self) -> Path:
+        return self._folder / "fleet.jsonl"
+
+    @property
+    def _fleet_words(self) -> Path:
+        return self._folder / "fleet.log"
+
+    def _read(self) -> None:
+        lines = self._fleet_log.read_bytes().splitlines()
+        if not lines:
+            raise ChildFailed(f"the fleet said nothing; {self._fleet_words}:\n{self._fleet_words.read_text()[-1000:]}")
+        self._out.standings = [msgspec.json.decode(line, type=Standing) for line in lines]
+
+    def _compare(self) -> None:
+        engine = database.open_reader(self._db)
+        try:
+            with engine.connect() as db:
+                self._out.set_aside = db.execute(select(func.count()).select_from(set_aside)).scalar_one()
+                for folder in sorted((self._city / "units").iterdir()):
+                    said = OutboxReader(folder / "outbox").from_seq(1, 1 << 20)
+                    mine = select(events.c.seq, events.c.payload).where(events.c.unit == folder.name)
+                    stored = [(seq, payload) for seq, payload in db.execute(mine.order_by(events.c.seq))]
+                    told = {seq: payload for seq, payload, _ in said}
+                    self._out.events += len(told)
+                    self._out.lost += len(told.keys() - {seq for seq, _ in stored})
+                    self._out.changed += sum(told.pop(seq, None) != payload for seq, payload in stored)
+        finally:
+            engine.dispose()
+
+
+def _subscribe(client: mqtt.Client, *_: object) -> None:
+    client.subscribe("linetap/v1/+/line/+", 1)

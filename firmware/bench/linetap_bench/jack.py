@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A telephone cable made of sound software: the exchange and a unit's capture joined through JACK's dummy backend.
+
+jackd runs as a server of its own with no hardware behind it; both ends speak plain ALSA (`type jack` under `plug`).
+The exchange's definitions connect to nothing and the unit's name every connection, because a connection dies with the
+end that made it: so a capture that is killed and started again finds the cable as it was. The exchange must have
+opened and started both its directions first, else the unit's constructor or first read says "Input/output error".
+An exchange whose stream runs dry or over loses the cable when it prepares it again: let it fill its playback well
+ahead (periods=64 is 640 ms), and read its capture in time.
+
+By default jackd is patient: it waits for an end that this machine holds up, so that no period is lost between the two
+and only time is (docs/decisions/0057). But it waits for a killed one too, up to 10 s; who kills or stops an end takes
+an impatient cable, which passes over an end that is late, as a codec would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import IO, Self
+
+from linetap.ring import MAX_LINES, SLOT_MS
+from linetap_core.clock import SYSTEM, Clock
+from linetap_core.errors import DeviceFault
+
+READY_S = 60.0  # jackd needs 0.3 s; a loaded machine is granted much more
+END_S = 5.0
+_PRIORITY = 70
+# libjack's registry has room for 8 servers, and an entry of one that was killed is only freed by one of the same name:
+# names are therefore few and used again, each held by a lock.
+_NAMES = 6
+_SHM = Path("/dev/shm")
+
+
+class JackCable:
+    """`with JackCable(folder, 8, 8000) as cable:`; give `cable.env` to both processes, and each its PCM names.
+
+    `patient`: whether it waits for an end that is late. `unit_loop` is a capture PCM that hears the unit's own
+    `unit_playback`, without an exchange: start playback first.
+    DeviceFault `jack_absent` when there is no jackd, `jack_failed` when it does not come up (the line says its log).
+    """
+
+    exchange_playback = "exchange_playback"
+    exchange_capture = "exchange_capture"
+    unit_playback = "unit_playback"
+    unit_capture = "unit_capture"
+    unit_loop = "unit_loop"
+
+    def __init__(
+        self, folder: Path, channels: int, rate_hz: int, *, patient: bool = True, clock: Clock = SYSTEM
+    ) -> None:
+        if not 1 <= channels <= MAX_LINES or rate_hz not in (8000, 48000):
+            raise ValueError(f"{channels} channels at {rate_hz} Hz; want 1 to {MAX_LINES} at 8000 or 48000")
+        self._folder = folder
+        self._channels = channels
+        self._rate_hz = rate_hz
+        self._patient = patient
+        self._clock = clock
+        self._server = ""
+        self._lock: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.config_path = folder / "asound.conf"
+        self.log_path = folder / "jackd.log"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What either end needs in its environment besides the usual, once the cable is laid."""
+        return {
+            "ALSA_CONFIG_PATH": str(self.config_path),
+            "JACK_DEFAULT_SERVER": self._server,
+            "JACK_NO_START_SERVER": "1",
+            "JACK_NO_AUDIO_RESERVATION": "1",
+        }
+
+    @property
+    def pid(self) -> int:
+        """jackd's, for whoever wants to see it stall."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def held_up_ms(self) -> float:
+        """For how long this machine has kept the server from its work, as its log says: time in which nothing moved."""
+        said = self.log_path.read_text(errors="replace")
+        return sum(int(us) for us in re.findall(r"XRun = (\d+) usec", said)) / 1000
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._server, self._lock = _claim_name()
+        self.config_path.write_text(alsa_configuration(self._channels))
+        realtime = ["-R", "-P", str(_PRIORITY)] if _realtime_allowed() else ["-r"]
+        ports = str(max(64, 6 * self._channels))
+        period = str(self._rate_hz * SLOT_MS // 1000)
+        dummy = ["-d", "dummy", "-r", str(self._rate_hz), "-p", period, "-C", "1", "-P", "1"]
+        # setpriv: a cable never outlives whoever laid it, however that ended.
+        waiting = ["--sync"] if self._patient else []
+        server = ["jackd", "-n", self._server, *realtime, *waiting, "-p", ports, *dummy]
+        command = ["setpriv", "--pdeathsig", "TERM", *server]
+        with self.log_path.open("wb") as log:
+            try:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | self.env
+                )
+            except FileNotFoundError:
+                self._lock.close()
+                raise DeviceFault("jack_absent", "setpriv: not installed; run ./build.sh setup") from None
+        try:
+            self._wait_until_ready()
+        except BaseException:  # Ctrl-C too must leave no server behind; it goes on its way
+            self.__exit__()
+            raise
+        return self
+
+    def _wait_until_ready(self) -> None:
+        assert self._process is not None
+        deadline = self._clock.monotonic_ns() + round(READY_S * 1e9)
+        while not _socket_path(self._server).exists():
+            if self._process.poll() is not None or self._clock.monotonic_ns() > deadline:
+                said = self.log_path.read_text(errors="replace").strip().splitlines() or ["no word"]
+                raise DeviceFault("jack_failed", f"{self.log_path}: jackd did not start: {said[0]}")
+            self._clock.sleep(0.02)
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+                self._process.send_signal(signal.SIGCONT)  # a test may have stopped it
+            try:
+                self._process.wait(END_S)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        _remove_shared_memory(self._server)
+        if self._lock is not None:
+            self._lock.close()
+
+
+def alsa_configuration(channels: int) -> str:
+    """The PCMs of both ends. A port given as a number instead of a name is connected to nothing."""
+    nothing = ["0"] * channels
+    to_exchange = [f'"exchange_in:in_{i:03d}"' for i in range(channels)]
+    from_exchange = [f'"exchange_out:out_{i:03d}"' for i in range(channels)]
+    own = [f'"unit_out:out_{i:03d}"' for i in range(channels)]
+    return "\n".join(
+        [
+            "</usr/share/alsa/alsa.conf>",
+            _pcm(JackCable.exchange_playback, "exchange_out", "playback_ports", nothing),
+            _pcm(JackCable.exchange_capture, "exchange_in", "capture_ports", nothing),
+            _pcm(JackCable.unit_playback, "unit_out", "playback_ports", to_exchange),
+            _pcm(JackCable.unit_capture, "unit_in", "capture_ports", from_exchange),
+            _pcm(JackCable.unit_loop, "unit_in", "capture_ports", own),
+        ]
+    )
+
+
+def _pcm(name: str, client: str, direction: str, ports: list[str]) -> str:
+    listed = " ".join(f"{i} {port}" for i, port in enumerate(ports))
+    jack = f'type jack name "{client}" {direction} {{ {listed} }}'
+    return f'pcm.{name}_jack {{ {jack} }}\npcm.{name} {{ type plug slave.pcm "{name}_jack" }}\n'
+
+
+def _claim_name() -> tuple[str, IO[str]]:
+    """A server's name that nobody on this machine uses, and the lock that says so. DeviceFault `jack_failed`."""
+    for number in range(_NAMES):
+        name = f"linetap-{os.getuid()}-{number}"
+        lock = (_SHM / f"{name}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        _remove_shared_memory(name)  # of one that was killed
+        return name, lock
+    raise DeviceFault("jack_failed", f"{_NAMES} cables are laid on this machine already; end one of them")
+
+
+def _remove_shared_memory(name: str) -> None:
+    for left in _SHM.glob(f"jack_*{name}_*"):
+        with contextlib.suppress(OSError):
+            left.unlink()
+
+
+def _socket_path(server: str) -> Path:
+    """Where jackd 1.9 listens once it is up."""
+    return Path(f"{_SHM}/jack_{server}_{os.getuid()}_0")
+
+
+def _realtime_allowed() -> bool:
+    """Asked of the kernel by a process that ends at once, so that ours stays what it is."""
+    asked = subprocess.run(["chrt", "-f", str(_PRIORITY), "true"], capture_output=True, timeout=END_S, check=False)
+    return asked.returncode == 0

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table on standard output, the same as JSON in build/bench/. Names on the command line choose rows."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.notices.defaults import make_default_notices
+from linetap_bench.measure import (
+    accuracy,
+    boot,
+    busy,
+    capture,
+    custody,
+    day,
+    desk,
+    deskload,
+    ears,
+    fetch,
+    find,
+    fleet,
+    flood,
+    imports,
+    journal,
+    load,
+    log,
+    notice,
+    proof,
+    replay,
+    search,
+)
+from linetap_bench.measure.row import Row, table
+from linetap_core.clock import SYSTEM, rfc3339
+from linetap_core.errors import LinetapError
+
+PROJECT = Path(__file__).resolve().parents[4]
+FOLDER = PROJECT / "build" / "bench"
+VOICES = PROJECT / "build" / "voices"
+MEASUREMENTS: dict[str, Callable[[Path, Path, Path], list[Row]]] = {
+    "replay": replay.measure,
+    "boot": boot.measure,
+    "busy": busy.measure,
+    "capture": capture.measure,
+    "notice": notice.measure,
+    "load": load.measure,
+    "proof": proof.measure,
+    "ears": ears.measure,
+    "imports": imports.measure,
+    "journal": journal.measure,
+    "accuracy": accuracy.measure,
+    "day": day.measure,
+    "log": log.measure,
+    "find": find.measure,
+    "fetch": fetch.measure,
+    "fleet": fleet.measure,
+    "search": search.measure,
+    "desk": desk.measure,
+    "desk-load": deskload.measure,
+    "desk-flood": flood.measure,
+    "custody": custody.measure,
+}
+
+
+class Report(msgspec.Struct, kw_only=True):
+    at: str
+    machine: str
+    cores: int
+    rows: list[Row]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="linetap bench", description="The benchmarks, each against its target.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)} (default: all)")
+    names = parser.parse_args().names or list(MEASUREMENTS)
+    if unknown := set(names) - MEASUREMENTS.keys():
+        parser.error(f"no measurement {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    make_default_notices(FOLDER / "notices")
+    rows: list[Row] = []
+    for name in names:
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        folder = FOLDER / name
+        folder.mkdir()
+        try:
+            rows += MEASUREMENTS[name](folder, VOICES, FOLDER / "notices")
+        except LinetapError as error:
+            print(f"bench: {name}: {error}", file=sys.stderr)
+            return error.exit_status
+    report = Report(at=rfc3339(SYSTEM.utc_ns()), machine=platform.platform(), cores=os.cpu_count() or 0, rows=rows)
+    (FOLDER / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the detectors get right, each figure beside an anchor's on the same samples: libspandsp, multimon-ng, minimodem.
+
+The anchors are reached through ctypes and as programs by tests/anchors, which is no part of the product: this is the
+one place that makes it known.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[5] / "tests"))
+
+from linetap_bench.measure.accuracy import callerid, dtmf, sounds, tones
+from linetap_bench.measure.row import Row
+
+
+def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:  # noqa: ARG001  # as every measurement is called
+    return [
+        *dtmf.rows(dtmf.DIGITS, dtmf.TALK_MIN),
+        *callerid.rows(folder, callerid.CALLS),
+        *tones.rows(tones.TRIALS, tones.SPEECH_MIN),
+        *sounds.rows(voices, sounds.LINES),
+    ]

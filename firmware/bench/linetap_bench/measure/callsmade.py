@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three years of calls as an ingest's table would have them, made by SQLite itself: ten million are a minute's work.
+PostgreSQL gets the same from there.
+
+Nine in ten of those older than a year are destroyed and cleared; three in a thousand are marked, one in ten thousand
+is held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import text
+
+from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_desk.ingest import database, months
+from linetap_desk.ingest.tables import calls
+
+UNITS, LINES = 150, 8
+LAST_NS = parse_rfc3339("2026-11-24T09:00:00Z")
+FIRST_NS = LAST_NS - 3 * 365 * 86_400 * NS_PER_S
+KEPT_S = 365 * 86_400
+_CHUNK = 1_000_000
+
+# `h` scatters: Knuth's multiplier, so that neighbours in time are of other units.
+_MAKE = """
+WITH RECURSIVE n(i) AS (SELECT :low UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :high),
+spread AS (SELECT i, (i * 2654435761) % 4294967296 AS h, :first + i * :step AS t FROM n),
+call AS (
+  SELECT h, t, t < :cleared AND h % 10 < 9 AS gone, (h / 7) % 1000 AS kind, (h / 13) % 1000 AS way,
+    printf('floor-%03d', (h / 3) % :units + 1) AS unit, (h / 500) % :lines + 1 AS line,
+    strftime('%Y-%m-%dT%H:%M:', t / 1000, 'unixepoch') || printf('%02d.%03dZ', (t / 1000) % 60, t % 1000) AS began
+  FROM spread
+),
+told AS (
+  SELECT *, CASE WHEN kind < 700 THEN 'recorded' WHEN kind < 850 THEN 'missed' WHEN kind < 900 THEN 'unanswered'
+    WHEN kind < 970 THEN 'skipped' WHEN kind < 985 THEN 'fax' WHEN kind < 995 THEN 'discarded' ELSE 'exempt' END AS what
+  FROM call
+)
+INSERT INTO calls (unit, call_id, line, direction, disposition, began_at, answered_at, ended_at, sealed_at, copied_at,
+  held_at, destroyed_at, duration_s, notice, mark, gaps_ms, why, record_sha256, late, rebuilt)
+SELECT unit, replace(replace(began, '-', ''), ':', '') || printf('-L%02d', line), line,
+  CASE WHEN gone THEN NULL WHEN what = 'missed' THEN 'in' WHEN way < 500 THEN 'in' WHEN way < 999 THEN 'out'
+    ELSE 'unknown' END,
+  what, began, iif(gone, NULL, began), iif(gone, NULL, began), iif(gone OR what <> 'recorded', NULL, began),
+  iif(gone OR what <> 'recorded', NULL, began), iif(NOT gone AND h % 10000 = 17, began, NULL), iif(gone, began, NULL),
+  iif(gone, NULL, h % 600 / 1.0), iif(gone OR what <> 'recorded', NULL, 'ko-1'),
+  iif(NOT gone AND what = 'recorded' AND way < 4, 'abuse', NULL), iif(gone OR what <> 'recorded', NULL, 0.0),
+  iif(gone OR what <> 'skipped', NULL, 'internal'),
+  iif(what = 'recorded', printf('%064x', h), NULL), 0, 0
+FROM told
+"""
+
+
+def unit_name(number: int) -> str:
+    return f"floor-{number + 1:03d}"
+
+
+def make(path: Path, count: int) -> None:
+    """`path`: a new database with `count` calls, and the indexes that an ingest makes."""
+    database.open_writer(f"sqlite:///{path}").dispose()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA synchronous=OFF")
+        for index in calls.indexes:
+            db.execute(f'DROP INDEX IF EXISTS "{index.name}"')  # made anew below: that is quicker than to keep them
+        step_ms = (LAST_NS - FIRST_NS) / 1e6 / count
+        for low in range(0, count, _CHUNK):
+            db.execute(_MAKE, {
+                "low": low, "high": min(low + _CHUNK, count), "first": FIRST_NS // 1_000_000, "step": int(step_ms),
+                "cleared": LAST_NS // 1_000_000 - KEPT_S * 1000, "units": UNITS, "lines": LINES,
+            })  # fmt: skip
+            db.commit()
+    db.close()
+    database.open_writer(f"sqlite:///{path}").dispose()
+
+
+def copy(path: Path, url: str) -> None:
+    """The calls of `path` into PostgreSQL, as an ingest of three years would have them: in their months."""
+    engine = database.open_writer(url)
+    names = ", ".join(column.name for column in calls.columns)
+    flags = [number for number, column in enumerate(calls.columns) if column.name in ("late", "rebuilt")]
+    with contextlib.closing(sqlite3.connect(path)) as made, engine.begin() as db:
+        for index in calls.indexes:
+            db.execute(text(f"DROP INDEX {index.name}"))
+        first, last = (months.number_at(at_ns) for at_ns in (FIRST_NS, LAST_NS))
+        for number in range(first, last + 2):
+            months.make(db, number)
+        driver = db.connection.driver_connection
+        assert driver is not None
+        with driver.cursor() as cursor, cursor.copy(f"COPY calls ({names}) FROM STDIN") as into:
+            for row in made.execute(f"SELECT {names} FROM calls"):
+                into.write_row([bool(value) if at in flags else value for at, value in enumerate(row)])
+    database.open_writer(url).dispose()
+    with engine.begin() as db:
+        db.execute(text("ANALYZE"))
+    engine.dispose()
+
+
+def make_whole(url: str) -> None:
+    """The calls in one table, as an earlier version left them in PostgreSQL."""
+    engine = database.open_writer(url)
+    with engine.begin() as db:
+        db.execute(text("CREATE TABLE whole AS TABLE calls"))
+        db.execute(text("DROP TABLE calls"))
+        db.execute(text("ALTER TABLE whole RENAME TO calls"))
+        db.execute(text("ALTER TABLE calls ADD CONSTRAINT calls_pkey PRIMARY KEY (unit, call_id)"))
+    engine.dispose()

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk's fleet page before a busy fleet: how old is what a browser shows, how soon it shows it, what it takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import insert
+
+from linetap_bench.fleet.city import HOST, names
+from linetap_bench.fleet.command import BEGUN
+from linetap_bench.fleet.shipped import READY_S, free_port, start_shipped, wait
+from linetap_bench.measure import hidden
+from linetap_bench.measure.row import Row
+from linetap_bench.measure.usage import cpu_s, resident_mb
+from linetap_bench.processes import Child, Processes
+from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
+from linetap_core.evidence import keys
+from linetap_desk.serve import database, settings, transactions
+from linetap_desk.serve.people import sessions
+from linetap_desk.serve.tables import people
+
+CHROMIUM = "/usr/bin/chromium"
+WATCHED_S = 30
+EVERY_S = 240  # a call on a line
+MAKE_S = 120.0
+_COMPLETE = re.compile(
+    r"fleet_complete: (\d+) units with (\d+) lines, (\d+) of the register's (\d+), (\d+) ms after the connection"
+)
+# The moment in the payload, which a page puts into its <time>, against the browser's clock: the same machine's.
+_OBSERVE = """() => {
+  window.ways = [];
+  new MutationObserver((all) => {
+    const now = Date.now();
+    for (const one of all) window.ways.push(now - Date.parse(one.target.dateTime));
+  }).observe(document.getElementById("fleet"), { subtree: true, attributes: true, attributeFilter: ["datetime"] });
+}"""
+_USEFUL = """() => {
+  const [way] = performance.getEntriesByType("navigation");
+  return [way.domContentLoadedEventEnd, document.querySelectorAll(".unit[data-unit]").length];
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    units: int
+    lines: int
+    way_ms: float  # the target, as the next
+    page_s: float
+
+
+type Watching[T] = Callable[[Processes, Path, Path, int, Size], T]
+SIZES = (Size(150, 8, 100, 1), Size(1000, 9, 150, 2))  # the second has 11,000 retained topics
+
+
+@dataclass
+class Found:
+    start_s: float
+    known: tuple[int, int, int, int]  # units, lines, heard of the register, in the register
+    page_s: float
+    ways_ms: list[float]
+    memory_mb: float
+    cpu_percent: float
+    hidden: hidden.Found
+
+
+def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
+    rows = []
+    for size in SIZES:
+        with tempfile.TemporaryDirectory(prefix="linetap-desk-", dir="/dev/shm") as disks:
+            rows += _rows(size, run(folder / str(size.units), Path(disks) / "city", size, _watch))
+    return rows
+
+
+def _rows(size: Size, found: Found) -> list[Row]:
+    ways, topics = sorted(found.ways_ms) or [float("inf")], size.units * (size.lines + 2)
+    method = (
+        f"{size.units} units of {size.lines} lines, a call on each in {EVERY_S} s, TLS, shipped Mosquitto, Chromium"
+        f" over https: {len(found.ways_ms)} changes in {WATCHED_S} s, from the moment in the payload to the page's"
+        f" element; the desk {found.cpu_percent:.0f} % of a core; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
+    units, lines, heard, expected = found.known
+    start = (
+        f"{topics} retained topics, from the connection; {units} units and {lines} lines known,"
+        f" {heard} of the register's {expected}"
+    )
+    name = f"desk, {size.units} units"
+    return [
+        Row(name=f"{name}: publish to browser, p95", figure=ways[len(ways) * 95 // 100], unit="ms", target=size.way_ms,
+            method=method, beside={"p50": ways[len(ways) // 2], "p99": ways[len(ways) * 99 // 100]}),
+        Row(name=f"{name}: first useful page", figure=found.page_s, unit="s", target=size.page_s, method=method),
+        Row(name=f"{name}: memory of the process", figure=found.memory_mb, unit="MB", target=150, method=method),
+        Row(name=f"{name}: all that the broker has, read", figure=found.start_s, unit="s", target=1, method=start),
+        *hidden.rows(name, found.hidden, f"{size.units} units of {size.lines} lines"),
+    ]  # fmt: skip
+
+
+def run[T](folder: Path, city: Path, size: Size, watching: Watching[T]) -> T:
+    """`watching` is called when the fleet's calls have begun."""
+    folder.mkdir(parents=True)
+    port = free_port()
+    words = ["--units", size.units, "--lines", size.lines, "--every", EVERY_S, "--for", 600, "--settle", MAKE_S]
+    command = [sys.executable, "-m", "linetap", "fleet", *map(str, words), "--broker", f"mqtts://{HOST}:{port}"]
+    with Processes(folder / "logs", {}) as children, (folder / "fleet.log").open("wb") as log:
+        fleet = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", *command, "--dir", str(city), "--wait"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log,
+        )  # fmt: skip
+        said = folder / "fleet.log"
+        try:
+            wait(lambda: b"allowed_signers" in said.read_bytes(), children, "the fleet is not made", MAKE_S)
+            start_shipped(children, folder / "mosquitto", city / "tls", port)
+            _go(fleet)
+            wait(lambda: BEGUN.encode() in said.read_bytes(), children, "the calls have not begun", MAKE_S)
+            return watching(children, folder, city, port, size)
+        finally:
+            fleet.send_signal(signal.SIGKILL)
+            fleet.wait()
+
+
+def _go(fleet: subprocess.Popen[bytes]) -> None:
+    assert fleet.stdin is not None
+    fleet.stdin.write(b"\n")
+    fleet.stdin.close()
+
+
+def _watch(children: Processes, folder: Path, city: Path, port: int, size: Size) -> Found:
+    desk, config, url = started(children, folder, city, port, size)
+    token = session(config, "wall", "watch")
+    read = _COMPLETE.search(desk.log.read_text())
+    assert read is not None
+    units, lines, heard, expected, ms = map(int, read.groups())
+    page_s, ways, cpu, back = _look(desk, url, token, size)
+    memory = resident_mb(desk.process.pid)
+    return Found(ms / 1000, (units, lines, heard, expected), page_s, ways, memory, cpu, back)
+
+
+def started(
+    children: Processes, folder: Path, city: Path, port: int, size: Size, db: str = ""
+) -> tuple[Child, Path, str]:
+    """The pages, when they know the whole fleet; their desk.toml and URL. `db`: the ingest's, by URL."""
+    config, https = folder / "desk.toml", free_port()
+    tls = city / "tls"
+    (folder / "serve.key").write_bytes(keys.unit_key_file(keys.new_unit_key()))
+    (folder / "places.toml").write_text(
+        "".join(f'["{building}"]\n{"".join(units)}' for building, units in _places(size.units).items())
+    )
+    config.write_text(
+        (f'db = "{db}"\n' if db else "")
+        + f'[broker]\nhost = "{HOST}"\nport = {port}\nca = "{tls}/ca.pem"\ncertificate = "{tls}/desk-seoul.pem"\n'
+        f'key = "{tls}/desk-seoul.key"\n[watch]\nplaces = "places.toml"\n'
+        f'certificate = "{tls}/desk-wall.pem"\nkey = "{tls}/desk-wall.key"\n'
+        f'[serve]\nlisten = "{HOST}:{https}"\ncertificate = "{tls}/broker.pem"\nkey = "{tls}/broker.key"\n'
+        f'fleet_certificate = "{tls}/desk-pages.pem"\nfleet_key = "{tls}/desk-pages.key"\n'
+    )
+    # A broker that writes to its disk with every change takes its time with what a thousand units say at once.
+    watch = ["watch", "--config", str(config), "--once", "--json"]
+    wait(lambda: _lines(watch) == size.units * size.lines, children, "the broker has not all lines", MAKE_S)
+    desk = children.start("desk", [sys.executable, "-m", "linetap", "desk", "serve", "--config", str(config)])
+    children.wait_for_text(desk, "fleet_complete", READY_S)
+    return desk, config, f"https://{HOST}:{https}"
+
+
+def _lines(watch: list[str]) -> int:
+    told = subprocess.run([sys.executable, "-m", "linetap", *watch], capture_output=True, timeout=READY_S, check=False)
+    return sum(len(msgspec.json.decode(unit)["lines"]) for unit in told.stdout.splitlines())
+
+
+def _places(units: int) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in names(units):
+        building, _, floor = name.partition("-")
+        found.setdefault(building, []).append(f"{name} = {int(floor)}\n")
+    return found
+
+
+def session(config: Path, name: str, role: str) -> str:
+    """The token of somebody who is logged in already."""
+    told, now_ns = settings.read(config), SYSTEM.utc_ns()
+    engine, now = database.open_own(told.db), rfc3339(now_ns)
+    try:
+        with transactions.writing(engine) as db:
+            made = db.execute(
+                insert(people).values(name=name, shown=name, roles=role, locked=False, made_at=now, changed_at=now)
+            )
+            (person,) = made.inserted_primary_key or (0,)
+            return sessions.begin(db, int(person), HOST, told, now_ns)
+    finally:
+        engine.dispose()
+
+
+def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[float], float, hidden.Found]:
+    """Seconds to the page, ms of each change, the desk's share of a core meanwhile; then how it comes back."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = browser.new_context(ignore_https_errors=True, locale="ko-KR")
+        context.add_cookies(
+            [{"name": sessions.COOKIE, "value": token, "url": url, "secure": True, "httpOnly": True,
+              "sameSite": "Strict"}]
+        )  # fmt: skip
+        page = context.new_page()
+        page.add_init_script(hidden.HOOK)
+        page.goto(f"{url}/fleet", timeout=READY_S * 1000)
+        useful_ms, there = page.evaluate(_USEFUL)
+        page.evaluate(_OBSERVE)
+        began_ns, used_s = SYSTEM.monotonic_ns(), cpu_s(desk.process.pid)
+        page.wait_for_timeout(WATCHED_S * 1000)
+        took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
+        ways = [float(way) for way in page.evaluate("window.ways")]
+        cpu = (cpu_s(desk.process.pid) - used_s) / took_s * 100
+        back = hidden.look(page, url)
+        browser.close()
+    shown = useful_ms if there == size.units else float("inf")  # half a page is no page
+    return shown * NS_PER_MS / NS_PER_S, ways, cpu, back

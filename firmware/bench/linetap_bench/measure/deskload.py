@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk's pages under an office's load: twenty fleet pages open, officers who search, and an ingest that stores.
+
+One process asks, with asyncio and httpx, and one writes into the database by the ingest's own store: what they cost the
+machine is in the figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import random
+import re
+import ssl
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from sqlalchemy import func, select
+
+from linetap_bench.fleet.shipped import READY_S, wait
+from linetap_bench.measure import beside, callsmade, desk
+from linetap_bench.measure.row import Row
+from linetap_bench.measure.usage import cpu_s, resident_mb
+from linetap_bench.measure.writing import write
+from linetap_bench.processes import Processes
+from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
+from linetap_desk.ingest import database
+from linetap_desk.ingest.tables import events
+from linetap_desk.serve.people import sessions
+
+CALLS = int(os.environ.get("LINETAP_SEARCH_CALLS", "1000000"))
+LOAD_S = float(os.environ.get("LINETAP_LOAD_S", "60"))
+EVENTS_S = 680
+SIZE = desk.Size(150, 8, 100, 1)
+STREAMS, OFFICERS, LOADERS = 20, 10, 2
+PAUSE_S = 0.3  # of an officer between two pages: more than people do
+LOAD_EVERY_S = 2  # of somebody who loads the fleet page whole
+OF_A_SESSION = 7  # streams; 8 is the most
+LIMIT_S = 30
+_CALL = re.compile(r'href="(/calls/floor-[^"]+)"')
+
+
+@dataclass
+class Load:
+    took_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    told: list[int] = field(default_factory=lambda: [0] * STREAMS)  # events that came of each stream
+    other: int = 0  # answers that were not the page
+
+    async def page(self, client: httpx.AsyncClient, kind: str, path: str) -> str:
+        began = SYSTEM.monotonic_ns()
+        answer = await client.get(path)
+        self.took_ms[kind].append((SYSTEM.monotonic_ns() - began) / 1e6)
+        self.other += answer.status_code != 200
+        return answer.text
+
+
+@dataclass(frozen=True)
+class Found:
+    load: Load
+    load_s: float
+    stored_s: float
+    memory_mb: float
+    cpu_percent: float
+
+
+def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="linetap-load-", dir="/dev/shm") as disks:
+        return rows(desk.run(folder / "desk", Path(disks) / "city", SIZE, _under_load))
+
+
+def rows(found: Found) -> list[Row]:
+    load, pages = found.load, sum(map(len, found.load.took_ms.values()))
+    method = (
+        f"{SIZE.units} units of {SIZE.lines} lines with calls, {STREAMS} streams of the fleet page, {LOADERS} who load"
+        f" it every {LOAD_EVERY_S} s, {OFFICERS} officers with {PAUSE_S} s between two pages in {CALLS:,} calls"
+        f" (SQLite); https; {pages} pages in {found.load_s:.0f} s; the server {found.cpu_percent:.0f} % of a core;"
+        f" {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
+    )
+    targets = {"fleet page": 1000, "search": 200, "a call": 200}
+    timed = [
+        Row(name=f"desk-load: {kind}, p95", figure=_at(load.took_ms[kind], 0.95), unit="ms", target=target,
+            method=method, beside={"p50": _at(load.took_ms[kind], 0.5)})
+        for kind, target in targets.items()
+    ]  # fmt: skip
+    return [
+        *timed,
+        Row(name="desk-load: pages a second", figure=pages / found.load_s, unit="/s", target=20, at_most=False,
+            method=method),
+        Row(name="desk-load: answers that were not the page", figure=load.other, unit="", target=0, method=method),
+        Row(name="desk-load: events to the quietest stream", figure=min(load.told) / found.load_s, unit="/s", target=1,
+            at_most=False, method=method),
+        Row(name="desk-load: memory of the server", figure=found.memory_mb, unit="MB", target=150, method=method),
+        Row(name="desk-load: events stored meanwhile", figure=found.stored_s, unit="/s", target=EVENTS_S * 0.98,
+            at_most=False, method="signed, judged, chained and committed by the ingest's own store"),
+    ]  # fmt: skip
+
+
+def _at(times: list[float], part: float) -> float:
+    return sorted(times)[int(len(times) * part)] if times else float("inf")
+
+
+def _under_load(children: Processes, folder: Path, city: Path, port: int, size: desk.Size) -> Found:
+    path = folder / "desk.db"
+    callsmade.make(path, CALLS)
+    url = f"sqlite:///{path}"
+    server, config, https = desk.started(children, folder, city, port, size, url)
+    officer = [desk.session(config, f"officer-{n}", "officer") for n in range(-(-STREAMS // OF_A_SESSION))]
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    writer = context.Process(target=write, args=(url, EVENTS_S, stop))
+    writer.start()
+    try:
+        # It makes 150 keys first: what it does not store meanwhile is not the load's doing.
+        wait(lambda: _stored(url) > 0, children, "the writer stores nothing", READY_S)
+        load, before, used_s, began = Load(), _stored(url), cpu_s(server.process.pid), SYSTEM.monotonic_ns()
+        ca = city / "tls" / "ca.pem"
+        trust = ssl.create_default_context(cafile=str(ca))
+        asyncio.run(_ask(load, https, officer, trust))
+        load_s, stored = (SYSTEM.monotonic_ns() - began) / NS_PER_S, _stored(url) - before
+        cpu = (cpu_s(server.process.pid) - used_s) / load_s * 100
+        found = Found(load, load_s, stored / load_s, resident_mb(server.process.pid), cpu)
+        beside.run(https, officer, ca)
+        return found
+    finally:
+        stop.set()
+        writer.join(LIMIT_S)
+        for left in folder.glob("desk.db*"):
+            left.unlink()
+
+
+def _stored(url: str) -> int:
+    engine = database.open_reader(url)
+    with engine.connect() as db:
+        count = db.execute(select(func.count()).select_from(events)).scalar_one()
+    engine.dispose()
+    return count
+
+
+async def _ask(load: Load, url: str, tokens: list[str], trust: ssl.SSLContext) -> None:
+    async with contextlib.AsyncExitStack() as held:
+        clients = [
+            await held.enter_async_context(httpx.AsyncClient(
+                base_url=url, verify=trust, timeout=LIMIT_S, cookies={sessions.COOKIE: token},
+                headers={"accept": "text/html"},
+            ))
+            for token in tokens
+        ]  # fmt: skip
+        streams = [_listen(load, clients[n // OF_A_SESSION], n) for n in range(STREAMS)]
+        chance = random.Random(9)
+        officers = [_search(load, clients[n % len(clients)], chance) for n in range(OFFICERS)]
+        loaders = [_load(load, clients[n % len(clients)]) for n in range(LOADERS)]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOAD_S):
+                await asyncio.gather(*streams, *officers, *loaders)
+
+
+async def _listen(load: Load, client: httpx.AsyncClient, n: int) -> None:
+    async with client.stream("GET", "/fleet/events") as answer:
+        load.other += answer.status_code != 200
+        async for line in answer.aiter_lines():
+            load.told[n] += line.startswith("event: unit")
+
+
+async def _load(load: Load, client: httpx.AsyncClient) -> None:
+    while True:
+        await load.page(client, "fleet page", "/fleet")
+        await asyncio.sleep(LOAD_EVERY_S)
+
+
+async def _search(load: Load, client: httpx.AsyncClient, chance: random.Random) -> None:
+    while True:
+        since = rfc3339(chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS))[:10]
+        unit = callsmade.unit_name(chance.randrange(callsmade.UNITS))
+        asked = chance.choice((f"unit={unit}", f"from={since}", f"unit={unit}&line=3&from={since}", "mark=any"))
+        found = _CALL.findall(await load.page(client, "search", f"/calls/found?{asked}"))
+        await asyncio.sleep(PAUSE_S)
+        if found:
+            await load.page(client, "a call", chance.choice(found))
+            await asyncio.sleep(PAUSE_S)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The notice as the citizen hears it: whether it lies over the greeting, and how well its words are understood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.signal import butter, sosfiltfilt
+
+from linetap.board.frontend import CAPTURED_DB, ECHO_DB
+from linetap.config.numbers import GreetingNumbers, NoticeNumbers
+from linetap.config.schema import Recording
+from linetap.learned import Learned
+from linetap.notices import Notice
+from linetap.notices.level import level_of
+from linetap.notices.linelevel import gain_db, raised
+from linetap.recorder.signals.notice.greeting import has_ended
+from linetap.ring import I16, RATE_HZ
+from linetap_bench.measure.row import Row
+from linetap_bench.measure.stoi import stoi
+from linetap_bench.voices import Voices
+from linetap_core.evidence import g711
+
+GREETINGS = (
+    "네, 민원실입니다.",
+    "네, 시청 민원실 김민수입니다.",
+    "감사합니다. 민원여권과 이영희입니다.",
+    "안녕하십니까? 종로구청 민원실 박지훈입니다. 무엇을 도와드릴까요?",
+    "정성을 다하겠습니다. 세무과 최수진입니다.",
+    "네, 복지정책과입니다.",
+    "여보세요.",
+    "네.",
+)
+BEGINS_MS = (200, 600, 1000)  # after the answer: a handset takes time to reach the ear
+NEAR_DBM0, NOISE_DBM0 = -14.0, -60.0
+LOOKS_EVERY = RATE_HZ // 20
+
+LOSS_DB, FLOOR_DBM0 = 12.0, -55.0
+BAND_HZ = (300, 3400)
+UNDERSTOOD = 0.9
+NEVER = "1970-01-01T00:00:00.000Z"
+
+F64 = npt.NDArray[np.float64]
+
+
+def greeting_rows(voices: Path) -> list[Row]:
+    """How much of a greeting has the notice over it, on the mean."""
+    spoken, policy, numbers, rng = Voices(voices), Recording(), GreetingNumbers(), np.random.default_rng(8)
+    before, after, waits = [], [], []
+    for text in GREETINGS:
+        said = spoken.say(text, "ko", "staff").astype(np.float64)
+        said *= 10 ** ((NEAR_DBM0 - level_of(_int16(said), RATE_HZ)) / 20)
+        for begins_ms in BEGINS_MS:
+            first, last = begins_ms * RATE_HZ // 1000, begins_ms * RATE_HZ // 1000 + _spoken_until(said)
+            heard = rng.normal(0, _amplitude(NOISE_DBM0), first + len(said) + 6 * RATE_HZ)
+            heard[first : first + len(said)] += said
+            plain, waited = policy.notice_delay_ms * RATE_HZ // 1000, _begins(_int16(heard), policy, numbers)
+            before.append(max(0, last - max(first, plain)) * 1000 / RATE_HZ)
+            after.append(max(0, last - max(first, waited)) * 1000 / RATE_HZ)
+            waits.append((waited - last) * 1000 / RATE_HZ)
+    method = (
+        f"mean of {len(after)}: {len(GREETINGS)} greetings of espeak-ng (ko), begun {BEGINS_MS} ms after the answer; "
+        f"before: {policy.notice_delay_ms} ms after the answer; the notice begins {np.median(waits):.0f} ms (median) "
+        f"behind the greeting, {policy.greeting_max_ms} ms after the answer at the latest"
+    )
+    return [
+        Row(
+            name="notice: over the greeting", figure=float(np.mean(after)), unit="ms", target=150.0, method=method,
+            beside={"before": round(float(np.mean(before)))},
+        )
+    ]  # fmt: skip
+
+
+def words_rows(notices: list[Notice]) -> list[Row]:
+    """STOI of each notice over a lossy line, as the drawn output puts it on a line that was learnt, and as it was."""
+    drawn = Learned(echo_db=(ECHO_DB.low + ECHO_DB.high) / 2, learned_at=NEVER)
+    numbers = NoticeNumbers(captured_db=(CAPTURED_DB.low + CAPTURED_DB.high) / 2)
+    return [_words_row(notice, drawn, numbers) for notice in notices]
+
+
+def _words_row(notice: Notice, line: Learned, numbers: NoticeNumbers) -> Row:
+    by_db = gain_db(notice.samples, line, Recording(), numbers)
+    louder = raised(notice.samples, by_db)
+    assert line.echo_db is not None
+    output_db = line.echo_db - numbers.captured_db
+    before, after = (understood(notice.samples, played, output_db) for played in (notice.samples, louder))
+    levels = [level_of(played, RATE_HZ) + output_db for played in (notice.samples, louder)]
+    method = (
+        f"against the file; {LOSS_DB:.0f} dB of loss, noise {FLOOR_DBM0:.0f} dBm0 at the listener, {BAND_HZ[0]} to "
+        f"{BAND_HZ[1]} Hz, mu-law; on the line {levels[1]:.1f} dBm0 by {by_db:.1f} dB of gain, before {levels[0]:.1f}"
+    )
+    return Row(
+        name=f"notice: words understood, {notice.id} (STOI)", figure=after, unit="", target=UNDERSTOOD, at_most=False,
+        method=method, beside={"before": round(before, 3)},
+    )  # fmt: skip
+
+
+def understood(notice: I16, played: I16, output_db: float) -> float:
+    """STOI of what arrives of `played`, which an output puts on the line `output_db` louder, against the notice."""
+    sound = played.astype(np.float64) * 10 ** ((output_db - LOSS_DB) / 20)
+    sound = sosfiltfilt(butter(2, BAND_HZ, "bandpass", fs=RATE_HZ, output="sos"), sound)
+    sound = g711.decode(g711.encode(_int16(sound))).astype(np.float64)
+    sound += np.random.default_rng(1).normal(0, _amplitude(FLOOR_DBM0), len(sound))
+    return stoi(notice / 32768, sound / 32768, RATE_HZ)
+
+
+def _begins(heard: I16, policy: Recording, numbers: GreetingNumbers) -> int:
+    """The frame after the answer at which the call table has the notice begin."""
+    lead, latest = numbers.lead_ms * RATE_HZ // 1000, policy.greeting_max_ms * RATE_HZ // 1000
+    now = policy.notice_delay_ms * RATE_HZ // 1000 - lead
+    while now + lead < latest and not has_ended(heard[:now], numbers):
+        now += LOOKS_EVERY
+    return now + lead
+
+
+def _spoken_until(said: F64) -> int:
+    return int(np.flatnonzero(np.abs(said) > np.abs(said).max() / 100)[-1]) + 1
+
+
+def _amplitude(dbm0: float) -> float:
+    """Root mean square, in units of a sample."""
+    return float(32768 * 10 ** ((dbm0 - g711.FULL_SCALE_DBM0) / 20) / np.sqrt(2))
+
+
+def _int16(samples: F64) -> I16:
+    out: I16 = np.rint(samples).clip(-32768, 32767).astype(np.int16)
+    return out

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much faster than life a replay of eight busy lines is."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from linetap_bench.measure.row import Row
+from linetap_bench.render import render
+from linetap_bench.scenarios import eight_busy
+from linetap_bench.script import load_script
+from linetap_bench.stage import Stage
+from linetap_bench.voices import Voices
+from linetap_core.clock import NS_PER_S, SYSTEM
+
+MINUTES = 10
+RUNS = 3
+LIMIT_S = 120
+
+
+def measure(folder: Path, voices: Path, notices: Path) -> list[Row]:
+    script_path = folder / "calls.toml"
+    script_path.write_text(eight_busy(MINUTES))
+    script = load_script(script_path)
+    audio, events = render(script, Voices(voices), folder / "lines")
+    with Stage(folder) as stage:
+        stage.prepare(notices)
+        factors = [_once(stage, audio, events, folder / f"out-{n}", script.duration_ms / 1000) for n in range(RUNS)]
+    method = f"audio seconds / wall seconds of the whole process, median of {RUNS} (from {min(factors):.0f})"
+    factor = statistics.median(factors)
+    name = f"replay of 8 lines x {MINUTES} minutes, sealed"
+    return [Row(name=name, figure=factor, unit="x", target=250, at_most=False, method=method)]
+
+
+def _once(stage: Stage, audio: Path, events: Path, out: Path, seconds: float) -> float:
+    command = [sys.executable, "-m", "linetap", "replay", "--config", str(stage.config_path), "--audio", str(audio)]
+    started = SYSTEM.monotonic_ns()
+    subprocess.run([*command, "--events", str(events), "--out", str(out)], check=True, timeout=LIMIT_S,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+    return seconds / ((SYSTEM.monotonic_ns() - started) / NS_PER_S)

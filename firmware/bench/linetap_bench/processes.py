@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Child processes that are never left behind: each ended by its pid, in the reverse order of starting."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.errors import LinetapError
+
+END_S = 10.0
+LAST_LINES = 12
+
+
+class ChildFailed(LinetapError, RuntimeError):
+    """A process that should run has ended, or does not come up; the text holds its last words."""
+
+    code = "child_failed"
+    exit_status = 1
+
+
+@dataclass
+class Child:
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()[-LAST_LINES:]
+        return "\n".join(f"  {line}" for line in lines) or "  (it said nothing)"
+
+
+class Processes:
+    """`with Processes(log_folder, env) as children:` every child is ended when the block is left, however it is."""
+
+    def __init__(self, logs: Path, env: Mapping[str, str], clock: Clock = SYSTEM) -> None:
+        logs.mkdir(parents=True, exist_ok=True)
+        self._logs = logs
+        self._env = {**os.environ, **env}
+        self._clock = clock
+        self.children: list[Child] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self.children:
+            self.end(self.children[-1])
+
+    def start(self, name: str, command: list[str]) -> Child:
+        """Output of both kinds goes to `<name>.log`. A session of its own, so that Ctrl-C reaches us alone."""
+        log = self._logs / f"{name}.log"
+        with log.open("wb") as file:
+            # setpriv: no child outlives us, even where we are killed.
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", *command],
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self._env, start_new_session=True,
+            )  # fmt: skip
+        child = Child(name, process, log)
+        self.children.append(child)
+        return child
+
+    def end(self, child: Child) -> int:
+        """SIGTERM, and SIGKILL for who does not hear it; the exit status."""
+        if child.process.poll() is None:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                child.process.send_signal(number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.process.wait(END_S)
+                    break
+        self.children.remove(child)
+        return child.process.wait(END_S)
+
+    def check(self) -> None:
+        """ChildFailed when one has ended that should not have, with what it said last."""
+        for child in self.children:
+            status = child.process.poll()
+            if status is not None:
+                raise ChildFailed(f"{child.name} ended with {status}; {child.log}:\n{child.last_words()}")
+
+    def wait_for_text(self, child: Child, text: str, limit_s: float) -> None:
+        """Until the child's log holds `text`. ChildFailed when it ends before or the time is over."""
+        deadline = self._clock.monotonic_ns() + round(limit_s * NS_PER_S)
+        while text not in child.log.read_text(errors="replace"):
+            self.check()
+            if self._clock.monotonic_ns() > deadline:
+                raise ChildFailed(f"{child.name}: not ready within {limit_s:g} s; {child.log}:\n{child.last_words()}")
+            self._clock.sleep(0.05)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way to the broker, kept up: one connection after the other, with back-off and jitter. It never waits long."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import ssl
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import dataclass
+
+from linetap_core.broker.backoff import Backoff, Patience
+from linetap_core.broker.connection import (
+    Acknowledged,
+    Arrived,
+    Connected,
+    Connection,
+    Ended,
+    Happening,
+    Swept,
+    Terms,
+    Unread,
+)
+from linetap_core.broker.tls import tls_context
+from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.errors import BadInput
+from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.message import Message
+
+MOST_IN_FLIGHT = 20
+MOST_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Of one publication: the number `publish` gave it, and why the broker did not take it."""
+
+    token: int
+    refusal: str | None
+
+
+Told = Connected | Swept | Receipt | Arrived | Ended
+
+
+class Link(ABC):
+    """`turn()` often; `happened()` tells what there was since."""
+
+    def __init__(self, broker: Broker, clock: Clock, patience: Patience, log: logging.Logger) -> None:
+        """BadInput for certificates that cannot be used."""
+        self._broker, self._clock, self._patience, self._log = broker, clock, patience, log
+        self._at = f"{broker.host}:{broker.port}"
+        self._require_files()  # told at the start, while somebody is there to read it
+        self._backoff = Backoff(patience)
+        self._happenings: queue.SimpleQueue[tuple[Connection, Happening]] = queue.SimpleQueue()
+        self._connection: Connection | None = None
+        self._began_ns = 0
+        self._limit = MOST_IN_FLIGHT
+        self._waiting: deque[tuple[int, Message]] = deque()
+        self._unacknowledged: dict[int, tuple[int, int, str]] = {}  # message id -> token, when sent, topic
+        self._token = 0
+        self._said = ""
+        self._leaving = self._refused = False
+        self.connected = False
+
+    def _require_files(self) -> None:
+        """BadInput for certificates that cannot be used."""
+        tls_context(self._broker)
+
+    @abstractmethod
+    def _terms(self) -> Terms:
+        """Of the connection that begins now."""
+
+    @abstractmethod
+    def _unread(self, what: Unread) -> None:
+        """What a topic that the broker does not let us read means here."""
+
+    @abstractmethod
+    def _called(self) -> str:
+        """How the log names the connection that stands."""
+
+    def turn(self) -> None:
+        """Begins a connection when it is time, and gives up one that does not answer."""
+        now_ns = self._clock.monotonic_ns()
+        if self._connection is None:
+            if now_ns >= self._backoff.due_ns:
+                self._begin(now_ns)
+            return
+        sent_ns = next(iter(self._unacknowledged.values()))[1] if self._unacknowledged else now_ns
+        waited_ns = now_ns - (sent_ns if self.connected else self._began_ns)
+        # Whoever was busy for long with something else may find the answer here.
+        if waited_ns > self._patience.answer_ms * NS_PER_MS and self._happenings.empty():
+            self._give_up(f"no answer for {self._patience.answer_ms} ms")
+
+    def happened(self, timeout_s: float) -> list[Told]:
+        """At most MOST_AT_ONCE, waiting at most `timeout_s` for the first."""
+        found: list[Told] = []
+        try:
+            whose, happening = self._happenings.get(timeout=timeout_s)
+            while True:
+                if whose is self._connection:
+                    found += self._take(happening)
+                if len(found) >= MOST_AT_ONCE:
+                    return found
+                whose, happening = self._happenings.get_nowait()
+        except queue.Empty:
+            return found
+
+    def publish(self, message: Message) -> int:
+        """A token that comes back in its Receipt, unless the connection ends before. Only while connected."""
+        self._token += 1
+        self._waiting.append((self._token, message))
+        self._pump()
+        return self._token
+
+    # --- for the two of them ------------------------------------------------------------------------------------
+
+    def _leave(self, end_ns: int) -> None:
+        """In good order where that is done before `end_ns`, by the monotonic clock."""
+        self._leaving = True
+        if self.connected and self._connection is not None and self._clock.monotonic_ns() < end_ns:
+            self._connection.disconnect()
+            while self._connection is not None and self._clock.monotonic_ns() < end_ns:
+                self.happened(0.05)
+        if self._connection is not None:
+            self._connection.cut()
+            self._connection = None
+        self.connected = False
+
+    def _give_up(self, why: str) -> None:
+        """Said before it is done: the connection's own thread would tell of a loss without a reason."""
+        if self._connection is not None:
+            self._happenings.put((self._connection, Ended(why)))
+            self._connection.cut()
+
+    # --- within ------------------------------------------------------------------------------------------------
+
+    def _begin(self, now_ns: int) -> None:
+        try:
+            tls = tls_context(self._broker)  # read anew: a renewed certificate needs no restart
+        except BadInput as error:
+            self._end(str(error))
+            return
+        self._began_ns = now_ns
+        self._connection = self._open(self._terms(), tls)
+
+    def _open(self, terms: Terms, tls: ssl.SSLContext | None) -> Connection:
+        return Connection(self._broker, terms, tls, self._happenings)
+
+    def _take(self, happening: Happening) -> list[Told]:
+        match happening:
+            case Connected(_, most):
+                self.connected, self._refused = True, False
+                self._limit = min(MOST_IN_FLIGHT, most)
+                self._say(f"connected to {self._at}, {self._called()}")
+            case Unread():
+                self._unread(happening)
+                return []
+            case Acknowledged(mid, refusal):
+                token, _, topic = self._unacknowledged.pop(mid, (0, 0, ""))
+                self._pump()
+                if refusal is not None and not self._refused:
+                    self._refused = True  # one is enough of a connection: all that follow have the same cause
+                    self._log.warning("publication_refused: the broker does not take %s: %s", topic, refusal)
+                return [Receipt(token, refusal)] if token else []
+            case Ended(why):
+                self._end(why)
+        return [happening]
+
+    def _pump(self) -> None:
+        while self._connection is not None and self._waiting and len(self._unacknowledged) < self._limit:
+            token, message = self._waiting.popleft()
+            self._unacknowledged[self._connection.publish(message)] = (token, self._clock.monotonic_ns(), message.topic)
+
+    def _end(self, why: str) -> None:
+        now_ns = self._clock.monotonic_ns()
+        self._backoff.ended(now_ns, now_ns - self._began_ns if self.connected else 0)
+        self._connection = None
+        self.connected = False
+        self._waiting.clear()
+        self._unacknowledged.clear()
+        self._say(f"no connection to {self._at}: {why}")
+
+    def _say(self, text: str) -> None:
+        """Once, however often it is tried in vain."""
+        if text != self._said and not self._leaving:
+            self._log.info("%s", text) if self.connected else self._log.warning("broker_absent: %s", text)
+            self._said = text

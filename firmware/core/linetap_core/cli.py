@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `linetap` command: a sub-command for each service and tool. It has no logic of its own.
+
+Each linetap package brings a table of its commands (entry points of the group `linetap.commands`). Only the module of
+the command that was asked for is imported: a service must not pay for a tool's libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import io
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linetap_core import __version__
+from linetap_core.errors import LinetapError
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+else:
+    Verbs = object
+
+GROUP = "linetap.commands"
+INTERRUPTED = 130
+BROKEN_PIPE = 141  # as the shell counts a SIGPIPE
+BAD_INPUT = 2
+EXAMPLES = argparse.RawDescriptionHelpFormatter  # an example is copied, so it is not broken into lines
+# What one package does not have -> the package, or its extra, that brings it.
+_OF_DESK = (
+    "sqlalchemy starlette uvicorn jinja2 alembic argon2 authlib httpx python_multipart babel pyrage"  # as imported
+)
+_BROUGHT_BY = {"scipy": "linetap-bench", "rich": "linetap-bench", "RPi": "'linetap[pi]'"} | dict.fromkeys(
+    _OF_DESK.split(), "linetap-desk"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`part`: "module" or "module:object" that offers add_arguments(parser) and run(args) -> exit status. What
+    add_arguments returns are its verbs, if it has any."""
+
+    part: str
+    help: str
+    example: str
+    service: bool = False
+
+
+@cache
+def commands() -> dict[str, Command]:
+    """By name, of every linetap package that is installed. A name of two words is a verb that a package adds to a
+    command: of `command apply` the unit brings `apply`, the desk `command` with verbs of its own."""
+    found: dict[str, Command] = {}
+    for _, place in sorted(_tables().items(), key=lambda pair: (pair[0] != "unit", pair[0])):
+        found |= _load(place)
+    return found
+
+
+def _tables() -> dict[str, str]:
+    """Entry points of GROUP, package -> "module:object". Read here: importlib.metadata brings `email` along, 2.2 MB in
+    each of four services (decision 0135)."""
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        for path in Path(folder).glob("linetap*.dist-info/entry_points.txt"):
+            parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+            parser.read(path, encoding="utf-8")
+            found = (dict(parser[GROUP]) if GROUP in parser else {}) | found
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status: 0 done, 1 the answer is no, 2 bad input or usage (argparse exits with it by itself)."""
+    # Our products are small: a second BLAS thread spins beside them and doubles what they cost. Before numpy loads.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Korean is no reason to fail
+    chosen = _chosen(arguments)
+    service = chosen in commands() and commands()[chosen].service
+    try:
+        status = _run(chosen, arguments)
+        sys.stdout.flush()
+    except LinetapError as error:
+        return _say(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        # What a service says goes to the journal, where a traceback helps; a person who runs a tool gets a line.
+        if service or "LINETAP_TRACEBACK" in os.environ:
+            raise
+        return _explain(chosen, error)
+    return status
+
+
+def _explain(chosen: str, error: Exception) -> int:
+    if isinstance(error, BrokenPipeError):
+        # Nobody reads on; without this the interpreter complains once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    if isinstance(error, OSError):
+        return _say(f"{error.filename}: {error.strerror}" if error.filename else str(error), BAD_INPUT)
+    package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package in _BROUGHT_BY:
+        return _say(f"this needs {package}: pip install {_BROUGHT_BY[package]} brings it", BAD_INPUT)
+    text = f"a fault in linetap itself: {type(error).__name__}: {error}; LINETAP_TRACEBACK=1 shows where"
+    return _say(f"linetap {chosen}: {text}", BAD_INPUT)
+
+
+def _chosen(arguments: Sequence[str]) -> str:
+    """The name of the command that is meant, of two words where there is one; empty where there is none."""
+    words = [word for word in arguments if not word.startswith("-")]
+    pair = " ".join(arguments[:2])
+    return pair if pair in commands() else words[0] if words else ""
+
+
+def _run(chosen: str, arguments: list[str]) -> int:
+    command = commands().get(chosen)
+    if command is not None and " " in chosen:
+        return int(_part(command).run(_verb_parser(chosen, command).parse_args(arguments[2:])))
+    args = _parser(chosen).parse_args(arguments)
+    return int(_part(commands()[args.command]).run(args))
+
+
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    """All commands by name; of the chosen one its arguments too."""
+    parser = argparse.ArgumentParser(
+        prog="linetap",
+        description="Announces, records and seals telephone calls.",
+        epilog="example: linetap notice list",
+    )
+    parser.add_argument("--version", action="version", version=f"linetap {__version__}")
+    names = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in commands().items():
+        word, _, verb = name.partition(" ")
+        if verb:
+            if word not in commands() and word not in names.choices:
+                _add_verbs(names.add_parser(word, help="with verbs of its own"), word)
+            continue
+        sub = names.add_parser(
+            name, help=command.help, description=command.help, epilog=_example(name, command), formatter_class=EXAMPLES
+        )
+        if name == chosen:
+            _add_verbs(sub, name, _part(command).add_arguments(sub))
+    return parser
+
+
+def _add_verbs(parser: argparse.ArgumentParser, word: str, verbs: Verbs | None = None) -> None:
+    """Those that another package adds to `word`, which its help has to list; `_run` knows them before."""
+    added = {name.partition(" ")[2]: each for name, each in commands().items() if name.startswith(f"{word} ")}
+    if added and verbs is None:
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb, command in added.items():
+        if verbs is not None and verb not in verbs.choices:
+            verbs.add_parser(verb, help=command.help)
+
+
+def _verb_parser(name: str, command: Command) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"linetap {name}", description=command.help, epilog=_example(name, command), formatter_class=EXAMPLES
+    )
+    _part(command).add_arguments(parser)
+    return parser
+
+
+def _example(name: str, command: Command) -> str:
+    return f"example: linetap {name} {command.example}"
+
+
+def _part(command: Command) -> Any:
+    """What has add_arguments and run."""
+    return _load(command.part)
+
+
+def _load(place: str) -> Any:
+    """The "module", or the "module:object"."""
+    module, _, name = place.partition(":")
+    found: Any = import_module(module)
+    return getattr(found, name) if name else found
+
+
+def _say(text: str, status: int) -> int:
+    sys.stderr.write(f"{text}\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

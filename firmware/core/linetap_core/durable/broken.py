@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small files that were found broken: moved aside under their own name, and listed for the alert `file_broken`.
+
+`commands.json` becomes `commands.json.broken-1`, the next `-2`, and so on; of each file the newest KEPT stay. They are
+for the person who wants to know what happened to the medium; no program reads them again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from pathlib import Path
+
+from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.durable.files import sync_directory
+
+KEPT = 3
+STANDS_S = 7 * 86_400  # so long a file set aside by an earlier process stays in the alert
+MOST_NAMES = 16  # in one alert
+_ASIDE = re.compile(r"(?P<name>.+)\.broken-(?P<number>[1-9][0-9]{0,8})")
+_MOST_ENTRIES = 100_000
+
+log = logging.getLogger("linetap.durable")
+_found: dict[str, None] = {}
+
+
+def names() -> list[str]:
+    """Files to name in the alert, each with its folder, in the order of finding."""
+    return list(_found)[:MOST_NAMES]
+
+
+def forget() -> None:
+    """Empties the list of the alert, for tests that play several processes."""
+    _found.clear()
+
+
+def tell(path: Path, why: object) -> None:
+    """Logs it and adds it to the alert, once a process. The file stays in place: it cannot be moved, or is not ours."""
+    if _name(path) not in _found:
+        log.error("file_broken: %s: %s", path, why)
+        _found[_name(path)] = None
+
+
+def set_aside(path: Path, why: object) -> Path | None:
+    """Moves it to its next `.broken-N`, logs it and adds it to the alert; None: the folder cannot be changed, and it
+    stays."""
+    log.error("file_broken: %s: %s", path, why)
+    _found[_name(path)] = None
+    try:
+        aside = path.with_name(f"{path.name}.broken-{_next_number(path)}")
+        path.rename(aside)
+    except OSError as error:
+        log.error("file_broken: %s: it stays where it is: %s", path, error.strerror)
+        return None
+    with contextlib.suppress(OSError):
+        sync_directory(path.parent)
+    return aside
+
+
+def recall(folder: Path, clock: Clock = SYSTEM) -> None:
+    """Adds what earlier processes set aside there lately to the alert. Ages are by the file system's clock: a wrong
+    one only changes how long the alert lasts."""
+    now_s = clock.utc_ns() / NS_PER_S
+    for entry in _entries(folder):
+        match = _ASIDE.fullmatch(entry)
+        with contextlib.suppress(OSError):
+            if match and abs(now_s - os.lstat(folder / entry).st_ctime) < STANDS_S:
+                _found[_name(folder / match["name"])] = None
+
+
+def original(name: str) -> str | None:
+    """The name that a file set aside had; None: it is none."""
+    match = _ASIDE.fullmatch(name)
+    return match["name"] if match else None
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _next_number(path: Path) -> int:
+    """Makes room for it: the oldest of more than KEPT go."""
+    numbers = []
+    for entry in _entries(path.parent):
+        match = _ASIDE.fullmatch(entry)
+        if match and match["name"] == path.name:
+            numbers.append(int(match["number"]))
+    numbers.sort()
+    for number in numbers[: max(0, len(numbers) - KEPT + 1)]:
+        with contextlib.suppress(OSError):
+            path.with_name(f"{path.name}.broken-{number}").unlink()
+    return numbers[-1] + 1 if numbers else 1
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as found:
+            return [entry.name for _, entry in zip(range(_MOST_ENTRIES), found, strict=False)]
+    except OSError:
+        return []

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What durable writing is made of: new files, whole writes, and what was written synced to the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+from pathlib import Path
+
+from linetap_core.durable.steps import step
+
+TEMPORARY = ".tmp"
+_DIRECTORY_MODE = 0o750
+FILE_MODE = 0o640
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_BLOCK_BYTES = 1024 * 1024
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def make_directories(root: Path, path: Path) -> None:
+    """Every directory between `root`, which must exist, and `path`, each synced into the one above it."""
+    above = root
+    for name in path.relative_to(root).parts:
+        below = above / name
+        with contextlib.suppress(FileExistsError):
+            below.mkdir(mode=_DIRECTORY_MODE)
+            sync_directory(above)
+        above = below
+
+
+def create(path: Path) -> int:
+    """A descriptor of a new file; FileExistsError rather than an old one: its key may have been used on it."""
+    return os.open(path, NEW, FILE_MODE)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """A full disk takes a part and refuses the rest."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    step()
+
+
+def sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    step()
+
+
+def sync_file_system(path: Path) -> None:
+    """Everything that was written in the file system of `path`, syncfs(2): one wait instead of a thousand."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if _LIBC.syncfs(fd):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
+    finally:
+        os.close(fd)
+
+
+def remove_temporary(path: Path) -> None:
+    """What a killed `replace_durably` left in a directory."""
+    for entry in path.iterdir():
+        if entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
+            entry.unlink()
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def prune(day: Path) -> None:
+    """Removes folders of a day, its month and its year, as far as they are empty."""
+    for folder in (day, day.parent, day.parent.parent):
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        sync_directory(folder.parent)

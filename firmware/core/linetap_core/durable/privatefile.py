@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that hold a key or a conversation: readable by their owner alone, never written over another."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from linetap_core.errors import BadInput
+
+
+def create(path: Path) -> BinaryIO:
+    """A new file of mode 0600; BadInput if the name is taken or the folder is not there."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise BadInput(f"{path}: exists and is not overwritten; another name would be right") from None
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; a file in a folder you may write to would be right") from None
+    return os.fdopen(fd, "wb")
+
+
+def require_new(path: Path) -> None:
+    """BadInput now rather than after something was given out: the name is taken, or the folder is not there."""
+    create(path).close()
+    path.unlink()
+
+
+def write(path: Path, data: bytes) -> None:
+    """`data` in a new file of mode 0600, on disk when this returns; nothing of it is left on an error."""
+    with create(path) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise BadInput(f"{path}: {error.strerror}") from None

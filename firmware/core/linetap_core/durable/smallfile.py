@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small files, written and read here alone: bounded, checked by their envelope, and of the type that they must have."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap_core.durable import broken, envelope
+from linetap_core.durable.envelope import Broken
+from linetap_core.durable.replace import replace_durably, replace_in_ram
+
+MOST_BYTES = 1 << 20
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # no link, and no FIFO that waits
+# What a medium answers that has lost the file, and what only somebody else can have put in its place. Any other error
+# says something of the moment and not of the file.
+DAMAGE = {errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ELOOP, errno.ENXIO, errno.EISDIR}
+
+log = logging.getLogger("linetap.durable")
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
+
+
+class SmallFile[T]:
+    """One kind of small file. `old` reads what version 0.1 wrote without an envelope, as JSON of the same type by
+    default; it raises ValueError for anything else."""
+
+    def __init__(
+        self,
+        kind: str,
+        of: type[T],
+        most_bytes: int = MOST_BYTES,
+        old: Callable[[bytes], T] | None = None,
+        check: Callable[[T], object] | None = None,
+        padded_to: int = 0,
+        msgpack: bool = False,
+    ) -> None:
+        """`check` raises ValueError for a value of the right type that nobody could have written. `padded_to`: bytes of
+        the content, for a file that is written over in its place and must not change its length. `msgpack`: not JSON,
+        for files written several times a second and read by their writer alone."""
+        self.kind = kind
+        self._most_bytes = most_bytes
+        self._decoder = msgspec.msgpack.Decoder(of) if msgpack else msgspec.json.Decoder(of)
+        self._encode = msgspec.msgpack.encode if msgpack else _json
+        self._old, self._check, self._padded_to = old, check, padded_to
+
+    def encode(self, value: T) -> bytes:
+        return envelope.wrap(self.kind, self._encode(value).rjust(self._padded_to))
+
+    def decode(self, data: bytes) -> T:
+        """Broken unless it is exactly what `encode` made, or what version 0.1 wrote."""
+        try:
+            if envelope.is_wrapped(data):
+                value = self._decoder.decode(envelope.unwrap(self.kind, data))
+            else:
+                value = self._old(data) if self._old is not None else self._decoder.decode(data)
+            if self._check is not None:
+                self._check(value)
+        except RecursionError:
+            raise Broken("nested too deep") from None
+        except UnicodeDecodeError as error:
+            raise Broken(f"not UTF-8: {error.reason}") from None
+        except Broken:
+            raise
+        except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+            raise Broken(" ".join(str(error).split())) from None
+        return value
+
+    def replace(self, path: Path, value: T) -> None:
+        """On the disk before this returns, or OSError and the old one is there."""
+        replace_durably(path, self.encode(value))
+
+    def replace_in_ram(self, path: Path, value: T, private: bool = False) -> None:
+        replace_in_ram(path, self.encode(value), private)
+
+    def read(self, path: Path) -> T:
+        """FileNotFoundError: there is none. Broken: damaged, or lost by the medium. Other OSErrors say nothing about
+        the content."""
+        return self.decode(self._bytes(path))
+
+    def look(self, path: Path) -> T | None:
+        """For a reader that is not the owner: None as in `load`, but what is broken stays where it is."""
+        try:
+            return self.read(path)
+        except FileNotFoundError:
+            return None
+        except Broken as error:
+            broken.tell(path, error)
+        except OSError as error:
+            log.warning("file_unreadable: %s: %s", path, error.strerror)
+        return None
+
+    def load(self, path: Path) -> T | None:
+        """For the file's owner. None: there is none, or it was broken: then it is set aside, with an alert, and the
+        caller rebuilds it. A file without an envelope gets one."""
+        try:
+            data = self._bytes(path)
+            value = self.decode(data)
+        except FileNotFoundError:
+            return None
+        except Broken as error:
+            broken.set_aside(path, error)
+            return None
+        except OSError as error:
+            broken.tell(path, error.strerror)
+            return None
+        if not envelope.is_wrapped(data):
+            with contextlib.suppress(OSError):  # it is read again as it is
+                replace_durably(path, self.encode(value), like=path)
+        return value
+
+    def _bytes(self, path: Path) -> bytes:
+        try:
+            fd = os.open(path, _READ)
+            try:
+                found = os.fstat(fd)
+                if not stat.S_ISREG(found.st_mode):
+                    raise Broken("not a plain file")
+                if found.st_size > self._most_bytes:
+                    raise Broken(f"{found.st_size} bytes, at most {self._most_bytes} would be right")
+                data = os.read(fd, found.st_size + 1)  # not all that it may have: a checkpoint may have 64 MiB
+                if len(data) > found.st_size:  # it grows
+                    data += os.read(fd, self._most_bytes + 1 - len(data))
+            finally:
+                os.close(fd)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if error.errno in DAMAGE:
+                raise Broken(error.strerror or "it cannot be read") from None
+            raise
+        return data

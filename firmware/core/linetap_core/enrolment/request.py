@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a unit asks with: one line of JSON with a PKCS #10 request and the unit's signing key, each signed by the other.
+
+The request names the signing key (a URI with its fingerprint) and is signed by the TLS key, as every such request is;
+the signing key signs the request's text. So neither can be swapped, and both can be checked with stock tools:
+
+    jq -j .csr FILE | openssl req -verify -noout -text
+    jq -j .sig FILE > sig; jq -j .csr FILE | ssh-keygen -Y check-novalidate -n linetap-enrol -s sig
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from linetap_core.enrolment.certificates import x509_name
+from linetap_core.enrolment.fault import PkiFault
+from linetap_core.errors import BadInput
+from linetap_core.evidence import document, keys, sshsig, unitnames
+from linetap_core.evidence.keys import PublicKey, SigningKey
+from linetap_core.evidence.unitnames import UnitId
+
+NAMESPACE = "linetap-enrol"
+LIMIT_BYTES = 16 * 1024
+_SCHEME = "linetap-signer:"
+
+
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    csr: str
+    sig: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One that holds: both signatures are good and each is of the other's key."""
+
+    unit: str
+    tls: ec.EllipticCurvePublicKey
+    signer: PublicKey
+
+    @property
+    def alternatives(self) -> list[x509.GeneralName]:
+        """What the certificate names besides the unit: its signing key."""
+        return [_name_of(self.signer)]
+
+
+def make(unit: str, tls: ec.EllipticCurvePrivateKey, signer: SigningKey) -> bytes:
+    csr = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509_name(unit))
+        .add_extension(x509.SubjectAlternativeName([_name_of(signer.public_key())]), critical=False)
+        .sign(tls, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+    return document.encode(Envelope(csr.decode("ascii"), sshsig.sign(csr, signer, NAMESPACE)))
+
+
+def check(data: bytes) -> Request:
+    """PkiFault says which half does not hold."""
+    if len(data) > LIMIT_BYTES:
+        raise PkiFault("request_malformed", f"larger than {LIMIT_BYTES} bytes")
+    try:
+        envelope = document.decode(data, Envelope)
+    except BadInput as error:
+        raise PkiFault("request_malformed", str(error)) from None
+    text = envelope.csr.encode()
+    signer = sshsig.check(text, envelope.sig.encode(), NAMESPACE)
+    try:
+        csr = x509.load_pem_x509_csr(text)
+        names = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        unit = msgspec.convert(names[0].value if len(names) == len(list(csr.subject)) == 1 else "", UnitId)
+        named = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        tls = csr.public_key()
+        holds = csr.is_signature_valid
+    except msgspec.ValidationError:
+        raise PkiFault("request_name", "its subject is not a unit's name, CN alone") from None
+    except (ValueError, x509.ExtensionNotFound, UnsupportedAlgorithm) as error:
+        raise PkiFault("request_malformed", f"not a request that a unit makes: {error}") from None
+    if unitnames.is_reserved(unit):
+        raise PkiFault("request_name", f"a unit named {unitnames.complaint(unit)}")
+    if not isinstance(tls, ec.EllipticCurvePublicKey) or not isinstance(tls.curve, ec.SECP256R1):
+        raise PkiFault("request_key", "its TLS key is not one of P-256")
+    if not holds:
+        raise PkiFault("request_tls_signature", "the TLS key has not signed this request: it was changed")
+    if list(named) != [_name_of(signer)]:
+        raise PkiFault("request_signer", "the TLS key's request names another signing key than the one that signed it")
+    return Request(unit, tls, signer)
+
+
+def _name_of(signer: PublicKey) -> x509.GeneralName:
+    return x509.UniformResourceIdentifier(_SCHEME + keys.fingerprint(signer))

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What says that a call's inner key was wrapped for another epoch: a hold, or a re-wrapping to the call's own day.
+
+Signed by the vault officer in namespace linetap-hold (hold.json or rewrap.json, with the new key.age beside it). The
+record stays as it was sealed; these name it by its hash.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap_core import jsontext
+from linetap_core.errors import Refusal
+
+NAMESPACE = "linetap-hold"
+CHECK_NAMESPACE = "linetap-hold-check"  # of who has opened the new key.age, and seen that it is the call's
+HOLD = "hold.json"
+REWRAP = "rewrap.json"
+LIMIT_BYTES = 64 * 1024
+
+
+class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
+    """`from_epoch` as the record names it; `to` is the recipient that the new key.age opens for."""
+
+    call_id: str
+    unit: str
+    record_sha256: str
+    key_sha256: str  # of the new key.age
+    from_epoch: str
+    to: str
+    made_at: str
+
+
+class Hold(Wrapped, frozen=True, kw_only=True, tag="hold", tag_field="kind"):
+    """A case keeps the call until then, and has to be renewed by then."""
+
+    case: str
+    basis: str
+    until: str
+
+
+class Rewrap(Wrapped, frozen=True, kw_only=True, tag="rewrap", tag_field="kind"):
+    """The call is in the epoch of its day now; `until` is that day's end."""
+
+    epoch: str
+    until: str
+
+
+def encode(document: Hold | Rewrap) -> bytes:
+    """The exact bytes that are signed."""
+    return msgspec.json.encode(document)
+
+
+def decode(data: bytes) -> Hold | Rewrap:
+    """Refusal if it is neither. Whose signature it bears is not asked here."""
+    try:
+        return jsontext.decode(data, type=Hold | Rewrap)
+    except ValueError as error:
+        raise Refusal(f"not a hold or a re-wrapping: {error}") from None

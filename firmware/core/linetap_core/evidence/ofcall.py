@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose key it is: a stanza in the header of the age file that is sealed to the custodians.
+
+A header may hold stanzas of kinds that a reader does not know: every age passes over them, and the header's MAC covers
+them. So whoever takes the epoch's layer off reads in the clear which unit's which call the key was made for, before
+anything is given to a custodian, and stock `age` opens it as before.
+Of a group's archive every file bears it, and every layer in it: so does what a custodian hands on.
+
+    -> linetap-call closet-3f 20261124T225600.123Z-L03
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from linetap_core.errors import Refusal
+from linetap_core.evidence import age, grouptar, sealed
+from linetap_core.evidence.grouptar import LAYERS
+
+_BEGINS = b"-> linetap-call "
+_STANZA = re.compile(rb"-> linetap-call ([a-z0-9][a-z0-9-]{1,39}) ([0-9A-Za-z.-]{1,64})", re.ASCII)
+MOST_BYTES = len(_BEGINS) + 40 + 1 + 64 + 2
+
+
+@dataclass(frozen=True, slots=True)
+class OfCall:
+    unit: str
+    call_id: str
+
+    def stanza(self) -> bytes:
+        """Two arguments and an empty body."""
+        return f"-> linetap-call {self.unit} {self.call_id}\n\n".encode("ascii")
+
+    def __str__(self) -> str:
+        return f"{self.unit} {self.call_id}"
+
+
+def read(blob: bytes) -> OfCall | None:
+    """The call that the file sealed to the custodians names. None: it names none, as in version 0.1."""
+    if grouptar.is_archive(blob) and not blob.startswith(age.VERSION_LINE):
+        files = [data for name, data in grouptar.read(blob).items() if name != LAYERS]
+    else:
+        files = [blob]
+    found = {_of_file(data) for data in files}
+    if len(found) > 1:
+        raise Refusal("the files of the group's archive are of different calls")
+    return next(iter(found), None)
+
+
+def _of_file(data: bytes) -> OfCall | None:
+    header = data[: age.payload_offset(data[: age.HEADER_LIMIT_BYTES])]
+    lines = [line for line in header.split(b"\n") if line.startswith(_BEGINS.rstrip())]
+    if not lines:
+        return None
+    match = _STANZA.fullmatch(lines[0])
+    if match is None or len(lines) > 1 or sealed.CALL_ID.fullmatch(match[2].decode("ascii")) is None:
+        raise Refusal("its header does not name one unit and one call, as -> linetap-call UNIT CALL_ID does")
+    return OfCall(match[1].decode("ascii"), match[2].decode("ascii"))

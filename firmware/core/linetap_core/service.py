@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all four services have in common: one instance, one state file, one way to stop, one log."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import io
+import logging
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+import msgspec
+
+from linetap_core import __version__, handover, rooms
+from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.durable import broken, envelope
+from linetap_core.durable.envelope import Broken
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.errors import AlreadyRunning
+from linetap_core.log import handler_for
+from linetap_core.records import ServiceState
+from linetap_core.supervisor import Supervisor
+
+STATE_EVERY_MS = 250
+START_AGAIN = 75  # exit status (EX_TEMPFAIL): the configuration is another one now, whoever supervises starts it anew
+DEAD_AFTER_MS = 1500
+AGAIN_AFTER_MS = 10_000  # a service works for so long before it begins anew, however often the recorder asks for it
+RECORDER = "recorder"  # the one that may ask for it
+_RENEWED = "renewed"  # no .json: nobody's state
+_TAKES_NOTHING = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.ENOENT,
+    errno.EACCES,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)  # of a folder
+STATE_KIND = "state"
+_GONE = b"-"  # SetCredential= of systemd/linetap-recorder.service and of the reporter's
+_MOST_BYTES = 1 << 20  # of a state: 128 lines have 40 kB
+
+log = logging.getLogger("linetap.service")
+
+
+class Stop:
+    """Set by SIGTERM and SIGINT; the loop asks it. A second signal ends the process the ordinary way."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+        signal.signal(number, signal.SIG_DFL)
+
+
+class InstanceLock:
+    """Held for the life of the process; the kernel drops it, however the process dies.
+
+    `folder`: one that nobody else may open (`rooms.enter_own`), or somebody else could hold it.
+    """
+
+    def __init__(self, folder: Path, name: str, optional: bool = False) -> None:
+        """`optional`: a folder that takes no file keeps nobody from working."""
+        self._optional = optional
+        self._path = folder / f"{name}.lock"
+        self._name = name
+        self._file: io.TextIOWrapper | None = None
+
+    def __enter__(self) -> Self:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(os.open(self._path, flags, 0o600), "a+")
+        except OSError as error:
+            if not self._optional or error.errno not in _TAKES_NOTHING:
+                raise
+            log.error("not_locked: %s: %s; a second %s would not be noticed", self._path, error.strerror, self._name)
+            return self
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "another process"
+            self._file.close()
+            raise AlreadyRunning(f"{self._path}: {self._name} is already running, held by {holder}") from None
+        with contextlib.suppress(OSError):  # a full room has no place for it, and the lock is held
+            os.ftruncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), f"pid {os.getpid()}".encode())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def lock_of(run_dir: Path, service: str) -> InstanceLock:
+    """Of one of the four services: none of them ends because its room is full."""
+    return InstanceLock(rooms.enter_own(run_dir, service), service, optional=True)
+
+
+class _Renewed(msgspec.Struct):
+    """The configuration was replaced then: these services start again, if they began before."""
+
+    at_ns: int  # monotonic
+    services: list[str]
+
+
+_RENEWAL = SmallFile("renewed", _Renewed)
+
+
+class StateFile:
+    """Rewritten whole and atomically, so that a reader never sees half of one.
+
+    `outdated`: the service runs with a configuration that was replaced since, and should end with START_AGAIN.
+    `unwritten`: why the last one could not be written. That ends no service: the others see that it is old, and that
+    its room takes nothing (checks/services.py), and systemd is told by another way.
+    """
+
+    def __init__(self, run_dir: Path, name: str, clock: Clock) -> None:
+        self._path = rooms.room(run_dir, name) / f"{name}.json"
+        self._run_dir, self._name = run_dir, name
+        self._clock = clock
+        self._due_ns = 0
+        self._supervisor = Supervisor()
+        self._began_ns = clock.monotonic_ns()
+        self.outdated = False
+        self.unwritten: str | None = None
+
+    def write(self, state: ServiceState, idle: bool = False, in_spite: bool = False, stands: bool = False) -> None:
+        """`idle`: there is no work, so that no progress is no fault; `in_spite` of the fault it tells it works;
+        `stands`: one of its threads does not get on."""
+        state.mono_ns = self._clock.monotonic_ns()
+        if (renewed := _renewed(self._run_dir)) is not None:
+            self.outdated = self._name in renewed.services and self._counts(renewed.at_ns, state.mono_ns)
+        state.broken_files = broken.names()
+        state.leaving = self.outdated  # whoever reads it now does not take the pause for a death
+        self._replace(envelope.wrap(STATE_KIND, msgspec.json.encode(state) + b"\n"))
+        self._supervisor.tell(state, idle, in_spite, stands)
+        self._due_ns = state.mono_ns + STATE_EVERY_MS * NS_PER_MS
+
+    def _counts(self, at_ns: int, now_ns: int) -> bool:
+        """Whether it has been replaced since this service began. A moment to come is a recorder's that was taken over:
+        nobody would ever get to work; nor does one have the others begin anew again and again."""
+        patience_ms = 0 if self._name == RECORDER else AGAIN_AFTER_MS
+        return self._began_ns < at_ns <= now_ns and now_ns - self._began_ns >= patience_ms * NS_PER_MS
+
+    def _replace(self, data: bytes) -> None:
+        try:
+            rooms.enter(self._run_dir, self._name)
+            replace_in_ram(self._path, data)
+        except OSError as error:
+            why = error.strerror or str(error)
+            if why != self.unwritten:
+                log.error("state_unwritten: %s: %s; the service works on", self._path, why)
+            self.unwritten = why
+            return
+        if self.unwritten is not None:
+            log.info("state_written: %s: again", self._path)
+        self.unwritten = None
+
+    def due(self) -> bool:
+        return self._clock.monotonic_ns() >= self._due_ns
+
+
+def ask_to_start_again(run_dir: Path, clock: Clock, services: list[str]) -> None:
+    """Those of them that have begun by now; each does it when it next writes its state. The recorder's to say."""
+    place = rooms.enter(run_dir, RECORDER) / _RENEWED
+    _RENEWAL.replace_in_ram(place, _Renewed(clock.monotonic_ns(), services))
+
+
+def _renewed(run_dir: Path) -> _Renewed | None:
+    """None: there is none, as a rule."""
+    folder = rooms.room(run_dir, RECORDER)
+    try:
+        return _RENEWAL.decode(handover.read(folder, _RENEWED, _MOST_BYTES))
+    except Broken as error:
+        broken.tell(folder / _RENEWED, error)
+    except OSError:
+        pass
+    return None
+
+
+def read_state[S: ServiceState](run_dir: Path, name: str, kind: type[S]) -> S | None:
+    """The last state a service wrote, or None where there is none that can be read."""
+    try:
+        found = handover.read(rooms.room(run_dir, name), f"{name}.json", _MOST_BYTES)
+        return SmallFile(STATE_KIND, kind).decode(found)
+    except Broken as error:
+        broken.tell(rooms.room(run_dir, name) / f"{name}.json", error)
+    except OSError:
+        pass
+    return None
+
+
+def stamp(path: Path | str) -> tuple[int, int] | None:
+    """As `handover.stamp`, of what a link points to."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+class StateReader[S: ServiceState]:
+    """The same, for whoever looks more often than it is written: the file is read where it is another than before."""
+
+    def __init__(self, run_dir: Path, name: str, kind: type[S]) -> None:
+        self._run_dir, self._name, self._kind = run_dir, name, kind
+        self._path = str(rooms.room(run_dir, name) / f"{name}.json")
+        self._seen: tuple[int, int] | None = None
+        self._state: S | None = None
+
+    def read(self) -> S | None:
+        """Not to be changed: it is given out again."""
+        seen = handover.stamp(self._path)
+        if seen is None:
+            return None
+        if seen != self._seen:
+            self._state, self._seen = read_state(self._run_dir, self._name, self._kind), seen
+        return self._state
+
+
+def alive(state: ServiceState | None, clock: Clock) -> bool:
+    """Whether a service has written its state lately; a fault in it is another question."""
+    return state is not None and clock.monotonic_ns() - state.mono_ns < DEAD_AFTER_MS * NS_PER_MS
+
+
+def credential(path: Path) -> Path:
+    """A secret's file: systemd's copy for this service alone (LoadCredential=), where there is one of that name; what
+    the unit files have systemd put in the place of one that is gone (SetCredential=) is none."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    loaded = Path(folder) / path.name if folder else path
+    with contextlib.suppress(OSError), loaded.open("rb") as file:
+        if file.read(2) != _GONE:
+            return loaded
+    return path
+
+
+def start_logging(service: str) -> logging.Logger:
+    """The logger of a service, which has said its version and pid."""
+    root = logging.getLogger("linetap")
+    root.handlers = [handler_for(service)]
+    root.setLevel(logging.INFO)
+    logger = root.getChild(service)
+    logger.info("%s %s, pid %d", service, __version__, os.getpid())
+    return logger
+
+
+def try_realtime(priority: int) -> bool:
+    """SCHED_FIFO where the limits allow it. False where not: the caller says so, and goes on."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except OSError:
+        return False
+    return True
+
+
+def remove_quietly(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the system's clock is synchronised, how far it is off, and which times it cannot be.
+
+A clock can be synchronised and wrong: a GPS receiver whose week number has rolled over says 2007 and vouches for it. So
+no time counts as kept that was past before this software was made.
+
+chronyd steers the clock by its rate, so the kernel never learns of an offset: its 0 would be a claim, not a
+measurement. What chronyd says is left for us once a minute (systemd/linetap-clock.service).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from functools import cache
+from pathlib import Path
+
+from linetap_core import handover
+from linetap_core.clock import FIRST_NS, NS_PER_S, SYSTEM, Clock, kernel_clock, parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.records import ClockRecord
+
+CHRONY = Path("/run/linetap/chrony/clock")  # a folder of chronyd's user
+MOST_AGE_S = 180  # two that did not come
+MOST_BYTES = 1024
+RELEASE = Path("/usr/lib/linetap/release")  # in an image its time is that of the commit it was built from
+_LAST_NS = parse_rfc3339("2200-01-01T00:00:00Z")
+log = logging.getLogger("linetap")
+_FIELDS, _OFFSET, _LEAP = 14, 4, 13  # of `chronyc -c tracking`
+
+
+def clock_quality(clock: Clock = SYSTEM, chrony: Path = CHRONY) -> tuple[bool, float | None]:
+    """Synchronised; ms that the clock is behind (above 0) or ahead, None where nobody measures it."""
+    synced, offset_ms = kernel_clock()
+    synced = synced and clock.utc_ns() >= earliest_ns()
+    return synced, offset_ms if offset_ms is not None else chrony_offset_ms(clock, chrony)
+
+
+@cache
+def earliest_ns(release: Path = RELEASE) -> int:
+    """It is not before this now, whoever says so."""
+    try:
+        built_ns = release.stat().st_mtime_ns
+    except OSError:
+        return FIRST_NS
+    return max(FIRST_NS, built_ns) if built_ns < _LAST_NS else FIRST_NS
+
+
+def kernel_synced(clock: Clock = SYSTEM) -> bool:
+    """The kernel says so, and its time is possible."""
+    return kernel_clock()[0] and clock.utc_ns() >= earliest_ns()
+
+
+def is_unkept(clock: ClockRecord | None, at_ns: int) -> bool:
+    """Whether nobody vouched for `at_ns`, which a record says by this clock. Of an old record (None) nobody knows."""
+    return at_ns < FIRST_NS or (clock is not None and not clock.synced)
+
+
+def require_possible(clock: Clock) -> None:
+    """Before a service of the desk begins, or an officer's tool opens or signs anything. BadInput."""
+    PossibleClock(clock).utc_ns()
+
+
+class PossibleClock:
+    """A clock for whoever signs a time or decides by one: what it says was not past before this software was made.
+
+    One that stood there from the beginning is a BadInput. Where a running service's is set back there, it counts on by
+    the monotonic clock from what it said last.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: tuple[int, int] | None = None  # monotonic and UTC, ns, when it was last possible
+        self._counting = False
+
+    def utc_ns(self) -> int:
+        utc_ns, mono_ns, last = self._clock.utc_ns(), self._clock.monotonic_ns(), self._last
+        if utc_ns >= earliest_ns():
+            self._last, self._counting = (mono_ns, utc_ns), False
+            return utc_ns
+        text = f"this machine's clock says {rfc3339(utc_ns)}, which was past before this software was made"
+        if last is None:
+            raise BadInput(f"{text}: set it first")
+        if not self._counting:
+            log.error("clock_early: %s: counted on from %s", text, rfc3339(last[1]))
+        self._counting = True
+        return last[1] + mono_ns - last[0]
+
+    def monotonic_ns(self) -> int:
+        return self._clock.monotonic_ns()
+
+    def unsteered_ns(self) -> int:
+        return self._clock.unsteered_ns()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+
+KEPT: Clock = PossibleClock(SYSTEM)  # of the desk and of every officer's tool
+
+
+def chrony_offset_ms(clock: Clock, path: Path) -> float | None:
+    """Of a line that is not older than MOST_AGE_S and of a clock that chronyd has synchronised; else None."""
+    try:
+        with handover.opened(path.parent, path.name, MOST_BYTES) as (fd, size):
+            fields = os.read(fd, size).decode().strip().split(",")
+            written_ns = os.fstat(fd).st_mtime_ns
+        offset_ms = round(float(fields[_OFFSET]) * 1000, 6)
+    except (OSError, ValueError, IndexError):
+        return None
+    fresh = abs(clock.utc_ns() - written_ns) <= MOST_AGE_S * NS_PER_S
+    known = len(fields) == _FIELDS and fields[_LEAP] != "Not synchronised" and math.isfinite(offset_ms)
+    return offset_ms if fresh and known else None

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a TOML file into a strict struct and tells every error at once, each with its line."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import UNSET
+
+from linetap_core.errors import BadInput
+from linetap_core.tomlfile.locate import Path as KeyPath
+from linetap_core.tomlfile.locate import line_numbers, nearest
+
+Problem = tuple[KeyPath, str]
+MAX_BYTES = 1 << 20
+MAX_QUOTED = 80
+_MOST_DOTS = 50  # of one key; the time that tomllib takes for it grows with their square
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
+
+
+class Source:
+    """A TOML file with the lines of its keys; collects what is wrong with it."""
+
+    def __init__(self, path: Path, raw: bytes | None = None) -> None:
+        """BadInput when it cannot be read or is not TOML at all. `raw`: its bytes, if they have been read."""
+        self.path = path
+        try:
+            if raw is None:
+                raw = _read(path)
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror}") from None
+        if len(raw) > MAX_BYTES:
+            raise BadInput(f"{path}: more than {MAX_BYTES} bytes; that is no configuration")
+        try:
+            text = raw.decode()
+            _require_short_keys(text)
+            self.data = tomllib.loads(text, parse_float=_finite)
+            self._lines = line_numbers(text)
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            raise BadInput(f"{path}:{line}: byte {error.start} is not UTF-8") from None
+        except ValueError as error:
+            raise BadInput(_not_toml(path, str(error))) from None
+        except RecursionError:
+            raise BadInput(f"{path}: arrays or tables are nested too deeply") from None
+        self.problems: list[Problem] = []
+        self._no_value: set[KeyPath] = set()
+
+    def add(self, at: KeyPath, text: str) -> None:
+        """Nothing more is said of a value that is none: what is looked at is only its default."""
+        if at not in self._no_value:
+            self.problems.append((at, text))
+
+    def reject(self, at: KeyPath, text: str) -> None:
+        """The last word on a value that is none."""
+        self.add(at, text)
+        self._no_value.add(at)
+
+    def lines(self) -> list[str]:
+        """`file:line: text` of every problem, in the order of the file."""
+        told = sorted((nearest(self._lines, at), text) for at, text in self.problems)
+        return [f"{self.path}:{line}: {text}" for line, text in told]
+
+    def check(self) -> None:
+        """BadInput with one line a problem."""
+        if self.problems:
+            raise BadInput("\n".join(self.lines()))
+
+    def convert[T: msgspec.Struct](self, kind: type[T]) -> T | None:
+        """The file as `kind`, or None with the problems collected."""
+        found = self.partial(kind)
+        return None if self.problems else found
+
+    def partial[T: msgspec.Struct](self, kind: type[T]) -> T:
+        """The file as `kind`, with what is wrong collected: `check()` before using it for anything but more checks.
+
+        What is wrong or missing has its default, or UNSET where there is none, so that one error hides no other.
+        """
+        found = _convert_struct(self.data, kind, (), self.problems)
+        self._no_value = {at for at, _ in self.problems if at}
+        if not self.problems:
+            try:
+                found = msgspec.convert(self.data, kind)
+            except msgspec.ValidationError as error:
+                self.add((), _lower(str(error)))
+        assert isinstance(found, kind)
+        return found
+
+
+def _read(path: Path) -> bytes:
+    """Without waiting: what a signed command may replace lies in a folder of the recorder's, and root reads it too."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read(MAX_BYTES + 1)
+
+
+def _require_short_keys(text: str) -> None:
+    """ValueError for a key of more parts than any has. What stands in quotes may have dots."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _MOST_DOTS and _QUOTED.sub("", line).count(".") > _MOST_DOTS:
+            raise ValueError(f"More than {_MOST_DOTS} dots (at line {number}, column 1)")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # it compares with nothing, and JSON has no word for it
+        raise ValueError(f"{text} is no number that could be used")
+    return value
+
+
+def lenient[T: msgspec.Struct](data: Any, kind: type[T]) -> T:
+    """What an earlier or a later version has written: a key that is unknown now is passed over, one that was unknown
+    then has its default. ValueError where it is none all the same."""
+    problems: list[Problem] = []
+    return msgspec.convert(msgspec.to_builtins(_convert_struct(data, kind, (), problems)), kind)
+
+
+def _not_toml(path: Path, error: str) -> str:
+    """tomllib puts the place behind (`... (at line 3, column 5)`); here it stands in front, as everywhere."""
+    if match := re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", error, re.DOTALL):
+        return f"{path}:{match[2]}: not TOML: {_lower(match[1])}, column {match[3]}"
+    return f"{path}: not TOML: {_lower(error)}"
+
+
+def _convert_struct(value: Any, kind: type[msgspec.Struct], at: KeyPath, problems: list[Problem]) -> Any:
+    """Checks each field by itself, so that the first error does not hide the others."""
+    if not isinstance(value, dict):
+        problems.append((at, f"{_name(at)}: must be a table"))
+        value, told = {}, True
+    else:
+        told = False
+    hints = get_type_hints(kind, include_extras=True)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    unknown = value.keys() - fields.keys()
+    problems += [((*at, key), f"unknown key {_name((*at, key))}; known here: {', '.join(fields)}") for key in unknown]
+    good: dict[str, Any] = {}
+    for name, field in fields.items():
+        found = UNSET
+        if name in value:
+            found = _convert_value(value[name], hints[field.name], (*at, name), problems)
+        elif field.required and not told:
+            problems.append((at, f"{_name((*at, name))} is missing"))
+        if found is not UNSET or field.required:
+            good[field.name] = found
+    return kind(**good)
+
+
+def _convert_value(value: Any, hint: Any, at: KeyPath, problems: list[Problem]) -> Any:
+    """The value as `hint`, UNSET when it is none."""
+    bare = get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
+    if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
+        return _convert_struct(value, bare, at, problems)
+    inner = get_args(bare)[0] if get_origin(bare) in (list, tuple) else None
+    if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, list):
+        items = [_convert_struct(item, inner, (*at, i), problems) for i, item in enumerate(value)]
+        _check_length(items, hint, at, problems)
+        return items
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        problems.append((at, f"{_name(at)} = {_quote(value)}: {_lower(str(error))}"))
+        return UNSET
+
+
+def _check_length(items: list[Any], hint: Any, at: KeyPath, problems: list[Problem]) -> None:
+    for meta in getattr(hint, "__metadata__", ()):
+        if not (meta.min_length or 0) <= len(items) <= (meta.max_length or len(items)):
+            wanted = f"{meta.min_length or 0} to {meta.max_length}"
+            problems.append((at, f"{_name(at)}: there are {len(items)}; {wanted} would be right"))
+
+
+def _quote(value: Any) -> str:
+    """Short, and never a private key that was put into the wrong place."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more digits than Python writes; tables in tables
+        return f"({type(value).__name__})"
+    if "SECRET-KEY" in text.upper():
+        return "(a private key, which does not belong here)"
+    return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "..."
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _name(at: KeyPath) -> str:
+    """('line', 1, 'channel') -> `line[2].channel`, counted as people count."""
+    text = ""
+    for step in at:
+        text += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text or "the file"

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one table of what the unit LEDs say. A state is told by which LED and which pattern, never by colour alone.
+
+RUN lit: calls are recorded. RUN dark: they are not. CALL: what the lines do. FAULT: what is wrong, by its blinks.
+Recording is not red: it is what the unit is for. Red is for what a person must act on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from linetap_core.records import LineStatus
+
+STEP_MS = 100
+
+# One character a step of 100 ms, # lit, from the moment the pattern begins; then again from the start.
+# Every pattern that ever lights does so in its first step, so that a new fault is seen at once.
+_PAUSE = "." * 14
+PATTERNS = {
+    "off": ".",
+    "on": "#",
+    "slow": "#####.....",
+    "fast": "##..",
+    "flash": "#" + "." * 29,
+    "wink": "#" * 26 + "....",
+    "flicker": "#.",
+} | {f"blink {n}": "##..." * n + _PAUSE for n in range(1, 7)}
+
+PATTERN_NAMES_KO = {
+    "off": "꺼짐",
+    "on": "켜짐",
+    "slow": "느린 점멸",
+    "fast": "빠른 점멸",
+    "flash": "가끔 반짝임",
+    "wink": "켜져 있다가 가끔 꺼짐",
+    "flicker": "매우 빠른 점멸",
+} | {f"blink {n}": f"{n}번 깜박임" for n in range(1, 7)}
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    label: str
+    colour_ko: str
+    colour_en: str
+
+
+# In the order in which they stand on the front, from the left, after POWER, which is wired to the supply.
+LEDS = {
+    "run": Led("RUN", "녹색", "green"),
+    "call": Led("CALL", "청색", "blue"),
+    "fault": Led("FAULT", "적색", "red"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the unit is: RUN and FAULT. `records`: whether calls are recorded in it."""
+
+    run: str
+    fault: str
+    ko: str
+    en: str
+
+    @property
+    def records(self) -> bool:
+        return self.run in ("on", "wink")
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the lines do: CALL, the most telling line of all."""
+
+    call: str
+    ko: str
+    en: str
+
+
+# The worst first: of several, the first is shown; when it is cured, the next.
+CONDITIONS = {
+    "panel_dead": Condition(
+        "off",
+        "off",
+        "셋 다 꺼짐: panel 서비스가 멈췄습니다. 설정과 로그를 확인하십시오.",
+        "All dark: the panel does not run; see configuration and log.",
+    ),
+    "pull": Condition(
+        "flash", "flash", "디스크를 뽑아도 됩니다. 녹음되지 않습니다.", "The disk may be pulled; nothing is recorded."
+    ),
+    "removing": Condition(
+        "slow", "slow", "디스크를 뽑을 준비 중입니다. 기다리십시오.", "The disk is being made ready to be pulled; wait."
+    ),
+    "config_wrong": Condition(
+        "off", "fast", "설정이 잘못되었습니다. 로그를 확인하십시오.", "The configuration is wrong; see the log."
+    ),
+    "nothing_runs": Condition(
+        "off", "on", "세 서비스가 모두 멈췄습니다. 녹음되지 않습니다.", "No service runs; nothing is recorded."
+    ),
+    "capture_dead": Condition(
+        "off", "blink 1", "capture 서비스가 멈췄습니다. 녹음되지 않습니다.", "capture is dead; nothing is recorded."
+    ),
+    "recorder_dead": Condition(
+        "off", "blink 2", "recorder 서비스가 멈췄습니다. 녹음되지 않습니다.", "recorder is dead; nothing is recorded."
+    ),
+    "codec_stalled": Condition(
+        "off", "blink 4", "코덱에서 소리가 들어오지 않습니다.", "The codec gives no audio; calls are not recorded."
+    ),
+    "disk_full": Condition(
+        "off", "blink 5", "저장 공간이 없어 녹음하지 않습니다.", "The disk is full; calls are not recorded."
+    ),
+    "not_recording": Condition(
+        "off", "blink 6", "장애로 녹음하지 않습니다. 로그를 확인하십시오.", "Calls are not recorded; see the log."
+    ),
+    "state_unwritten": Condition(
+        "off",
+        "blink 3",
+        "서비스가 상태를 알리지 못합니다. 녹음 여부를 알 수 없습니다.",
+        "A service cannot say whether it records.",
+    ),
+    "starting": Condition("slow", "off", "시작하는 중입니다.", "Starting."),
+    "data_lost": Condition(
+        "on",
+        "fast",
+        "데이터 디스크를 쓸 수 없습니다. 전원을 끄지 마십시오.",
+        "No data disk: calls are kept in RAM; leave the power on.",
+    ),
+    "reporter_dead": Condition(
+        "on", "blink 3", "reporter 서비스가 멈췄습니다. 녹음은 계속됩니다.", "reporter is dead; recording goes on."
+    ),
+    "removal_failed": Condition(
+        "on",
+        "blink 1",
+        "디스크를 뽑을 수 없습니다. 녹음은 계속됩니다.",
+        "The disk cannot be pulled; recording goes on.",
+    ),
+    "line_fault": Condition(
+        "on", "slow", "회선에 장애가 있습니다. 다른 회선은 녹음됩니다.", "A line is at fault; the others are recorded."
+    ),
+    "unit_opened": Condition(
+        "on", "blink 5", "기기의 뚜껑이 열려 있습니다. 녹음은 계속됩니다.", "The housing is open; recording goes on."
+    ),
+    "meter_absent": Condition(
+        "on",
+        "blink 4",
+        "회선 계측기가 응답하지 않습니다. 녹음은 계속됩니다.",
+        "A line meter is silent; recording goes on.",
+    ),
+    "unit_check": Condition(
+        "on",
+        "blink 2",
+        "기기 점검이 필요합니다(전원, 온도, 디스크, 키, 시계). 녹음은 계속됩니다.",
+        "Look at supply, heat, disk, key, clock; recording goes on.",
+    ),
+    "disk_forecast": Condition(
+        "on",
+        "blink 6",
+        "보존 기간 안에 저장 공간이 찹니다. 녹음은 계속됩니다.",
+        "The disk will be full before old calls go; recording goes on.",
+    ),
+    "line_check": Condition(
+        "on", "flash", "점검할 회선이 있습니다. 녹음은 계속됩니다.", "A line needs a look; recording goes on."
+    ),
+    "desk_check": Condition(  # not steady: with a call on the line, nobody would see the lamp test end
+        "on",
+        "wink",
+        "상황실이 조치할 장애가 있습니다. 녹음은 계속됩니다.",
+        "A fault that the desk must act on; recording goes on.",
+    ),
+    "broker_unreachable": Condition(
+        "wink", "off", "서버에 연결되지 않습니다. 녹음은 계속됩니다.", "The broker is unreachable; recording goes on."
+    ),
+    "ok": Condition(
+        "on", "off", "정상입니다. 이 기기에서 할 일이 없습니다.", "All is well: nothing to be done at this unit."
+    ),
+}
+
+# In a walk test CALL tells of the test alone, so that RUN and FAULT hide nothing: first what it waits for, then for a
+# moment what came of a line, and at the end the worst of all.
+WALK = {
+    "walk_lift": Activity("blink 1", "회선 시험: 다음 회선의 수화기를 드십시오", "walk test: lift the next line"),
+    "walk_dial": Activity("blink 2", "회선 시험: 1을 한 번 누르십시오", "walk test: press 1, once"),
+    "walk_down": Activity("blink 3", "회선 시험: 말하고 내려놓으십시오", "walk test: say a few words, hang up"),
+    "walk_green": Activity("blink 4", "회선 시험: 정상", "walk test: the line is good"),
+    "walk_yellow": Activity("blink 5", "회선 시험: 점검 필요", "walk test: the line wants a look"),
+    "walk_red": Activity("blink 6", "회선 시험: 불합격", "walk test: the line has failed"),
+    "walk_wait": Activity("wink", "회선 시험: 기다리십시오", "walk test: wait"),
+}
+
+ACTIVITIES = {
+    "recording": Activity("on", "녹음 중", "recording"),
+    "notice": Activity("slow", "안내 방송 중", "a notice is playing"),
+    "ringing": Activity("fast", "호출 중", "ringing or dialling"),
+    "off_hook": Activity("flash", "통화 중, 녹음 안 함", "in use, not recorded"),
+    "idle": Activity("off", "대기 중", "idle"),
+} | WALK
+
+# What a line does -> an activity.
+LINE_ACTIVITIES: dict[LineStatus, str] = {
+    "recording": "recording", "notice": "notice", "ringing": "ringing", "dialling": "ringing", "off_hook": "off_hook",
+}  # fmt: skip
+
+# Somebody looks for this unit: all LEDs flicker together for a second, then show for five what they show anyway, so
+# that no fault is hidden for longer than that. Five, because the longest blink code takes 4.4.
+IDENTIFY = "identify"
+IDENTIFY_PATTERN = "flicker"
+IDENTIFY_MS, BETWEEN_MS = 1000, 5000
+IDENTIFY_KO = "관리자가 이 장비를 찾고 있습니다. 저절로 끝납니다."
+IDENTIFY_EN = "Somebody at the desk looks for this unit; it ends by itself."
+
+# FAULT, where somebody has pressed the button since: still lit, and quiet. Whatever is new blinks again.
+CALM_PATTERN = "wink"
+CALM_KO = "단추로 확인한 장애가 남아 있습니다. 새 장애는 다시 깜박입니다."
+CALM_EN = "what stands was acknowledged; anything new blinks again."
+
+# The button, by how long it is pressed. All LEDs are lit for the first three seconds; from the tenth all blink slowly.
+BUTTON = (
+    ("짧게: 장애 확인, CALL이 현장 번호를 셉니다.", "short: acknowledges, and CALL counts the site number."),
+    ("3초: 회선 시험을 시작하거나 끝냅니다.", "3 s: begins a walk test, or ends it."),
+    ("10초: 디스크를 뽑을 준비를 합니다.", "10 s: makes the disk ready to be pulled."),
+)
+RELEASE_PATTERN = "slow"
+
+
+def standing(leds: Iterable[str], starting: bool = False) -> tuple[str, ...]:
+    """Which conditions hold, by those of the findings that stand; the worst, which is shown, first. Panel and desk
+    alike; `starting`: a service has not spoken yet."""
+    stand = {*leds, *(["starting"] if starting else [])}
+    return tuple(name for name in CONDITIONS if name in stand and name != "ok") or ("ok",)
+
+
+def activity_of(condition: str, doing: Iterable[LineStatus]) -> str:
+    """What the lines do: of several the most telling. A panel that is dead shows none."""
+    if condition == "panel_dead":
+        return "idle"
+    shown = {LINE_ACTIVITIES[state] for state in doing if state in LINE_ACTIVITIES}
+    return next((name for name in ACTIVITIES if name in shown), "idle")
+
+
+def lit(pattern: str, since_ms: int) -> bool:
+    """Whether an LED is lit `since_ms` after its pattern began."""
+    steps = PATTERNS[pattern]
+    return steps[since_ms // STEP_MS % len(steps)] == "#"
+
+
+def draw(leds: dict[str, bool]) -> str:
+    """The LEDs as they are at this moment, as plain text: `● RUN  ○ CALL  ○ FAULT`."""
+    return "  ".join(f"{'●' if leds.get(name, False) else '○'} {led.label}" for name, led in LEDS.items())

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `update`: versions, the names of bundles, and where one may lie. Three numbers, as RAUC compares them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from linetap_core.errors import BadInput
+
+PATTERN = r"^(0|[1-9][0-9]{0,4})(\.(0|[1-9][0-9]{0,4})){2}\Z"
+LARGEST_BYTES = 1 << 30
+_EXAMPLE = "https://updates.city.example/linetap-0.2.0.raucb"
+
+
+def bundle_name(version: str) -> str:
+    return f"linetap-{version}.raucb"
+
+
+def check_url(url: str) -> None:
+    """BadInput unless it is HTTPS, without a name and a password in it."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        good = False
+    if not good or parts.fragment or not (url.isascii() and url.isprintable()) or " " in url:
+        raise BadInput(f"url: {_EXAMPLE} would be right")
+
+
+def is_older(version: str, than: str) -> bool:
+    """Both are of PATTERN."""
+    return _numbers(version) < _numbers(than)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

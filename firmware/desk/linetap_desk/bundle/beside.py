@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies beside the calls and goes in with them: what others have signed about them, and opened recordings."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from linetap_core import signedfile
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import amendment, hold, keys, sealed, sshsig
+from linetap_core.evidence.unitlog import SIGNATURE_SUFFIX
+from linetap_core.records import CallRecord
+from linetap_desk import amended, callfolder, foreign
+from linetap_desk import certificate as certificates
+from linetap_desk.bundle import layout
+from linetap_desk.bundle.container import Source
+from linetap_desk.sigsum import POLICY, SUFFIX
+
+_JSON_LIMIT_BYTES = 1 << 20
+
+Found = Iterator[tuple[str, Source]]
+
+
+class NotBundled(Refusal):
+    """Something of the calls is not in order, or not there: half the evidence is none."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
+
+
+def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> Found:
+    """A call's amendment; its hold, Sigsum proof and the certificate that its day's key is gone, where
+    they were asked for."""
+    call_id = call_dir.name
+    if (path := amended.path_of_newest(amended.home(call_dir), call_id)) is not None:
+        yield from _with_signature(layout.amended(call_id), path, amendment.LIMIT_BYTES)
+    epoch = record.retention.epoch if record.retention else ""
+    path = certificates.path_of(args.certificates, epoch) if args.certificates and epoch else None
+    if path is not None and path.exists():
+        yield from _with_signature(layout.certificate(epoch), path, certificates.LIMIT_BYTES)
+    for name in (hold.HOLD, hold.REWRAP) if args.holds else ():
+        if (args.holds / call_id / name).exists():
+            yield from _with_signature(layout.kept(call_id, name), args.holds / call_id / name, hold.LIMIT_BYTES)
+            break
+    if args.sigsum is not None:
+        data = small(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+        armored = small(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
+        line = keys.public_line(sshsig.check(data, armored, sealed.RECORD_NAMESPACE)) + "\n"
+        yield layout.sigsum(call_id, ".pub"), line.encode("ascii")
+        yield layout.sigsum(call_id, SUFFIX), small(args.sigsum / (call_id + SUFFIX), _JSON_LIMIT_BYTES)
+        yield layout.POLICY, small(args.sigsum / POLICY, _JSON_LIMIT_BYTES)
+
+
+def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
+    yield name, small(path, limit_bytes)
+    yield name + SIGNATURE_SUFFIX, small(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
+
+
+def opened(wavs: list[Path], call_ids: set[str]) -> Found:
+    """call.wav and the call.json beside it, which says of which call it is."""
+    for wav in wavs:
+        data = small(wav.with_suffix(".json"), _JSON_LIMIT_BYTES)
+        try:
+            call_id = foreign.decode(data, dict[str, object]).get("call_id")
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{wav.with_suffix('.json')}: {error}") from None
+        if call_id not in call_ids:
+            raise NotBundled("other_call", f"{wav}: is of {call_id}, which is none of these calls")
+        yield layout.opened(str(call_id), "call.wav"), wav
+        yield layout.opened(str(call_id), "call.json"), data
+
+
+def small(path: Path, limit_bytes: int) -> bytes:
+    """A file that somebody has named; BadInput says what is wrong with it."""
+    try:
+        return callfolder.read(path, limit_bytes)
+    except callfolder.Damaged as error:
+        raise BadInput(f"{path}: {error}") from None

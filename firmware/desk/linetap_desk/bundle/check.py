@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap verify` of a bundle: the zip itself, every call in it, and whether all of it belongs together.
+
+Nothing in a bundle is trusted by itself: whose signatures count is for the signers' file outside to say, and which
+authority's time for the CA outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import hold, keys, sealed
+from linetap_core.evidence.quorum import NONE
+from linetap_core.evidence.signers import Signer, require_named, require_trust
+from linetap_desk import stocksigsum
+from linetap_desk.bundle import checker, container, exact, facts, finish, layout
+from linetap_desk.bundle.container import BadBundle, Member, Source
+from linetap_desk.bundle.facts import Facts, Signed
+from linetap_desk.tsa import TOKEN_SUFFIX
+from linetap_desk.verdict import Problem, Verdict
+from linetap_desk.verifycall import verify_call
+from linetap_desk.wav import header
+from linetap_desk.witnessing import judge, prove
+from linetap_desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
+
+NAME = "bundle"
+_WAV = "/call.wav"  # what is in the clear in a bundle is not written to a disk once more
+
+
+def verify_bundle(
+    path: Path, signers: list[Signer] | None, ca: Path | None = None, rules: Rules = NO_RULES
+) -> Iterator[Verdict]:
+    """A verdict for every call, one for what holds them together, one of the witnesses, one for each time stamp."""
+    bundle = Verdict(f"{NAME} {path.name}")
+    with path.open("rb") as file, tempfile.TemporaryDirectory(prefix="linetap-bundle-") as folder:
+        try:
+            members = container.read(file)
+            sources = _unpack(file, members, Path(folder))
+        except Refusal as error:
+            bundle.add(error)
+            yield bundle
+            return
+        for call_id in layout.call_ids(sources):
+            yield verify_call(Path(folder) / "calls" / call_id, signers)
+        try:
+            found = facts.load(sources)
+            _together(bundle, found, sources, signers)
+            _check_opened(file, found, {member.name: member for member in members})
+            bundle.name = f"{NAME} {path.name}, {len(members)} files"
+            if found.about.format == 1:
+                text = f"of an earlier version, with a script: do not run {layout.SCRIPT}, take the published"
+                bundle.name += f" ({text} {checker.NAME}, docs/bundle.md)"
+        except Refusal as error:
+            bundle.add(error)
+            yield bundle
+            return
+        yield bundle
+        yield Verdict(f"not covered, and not to be believed: {_uncovered(found)}", counts=False)
+        stamped = sorted(unit for unit, heads in found.heads.items() if layout.STAMP in heads)
+        if ca is not None and not stamped:
+            raise BadInput(f"--ca: there is no time stamp in {path.name}")
+        for unit in stamped:
+            yield _stamp(sources, unit, ca)
+        yield _witnessed(found, rules, signers or [])
+
+
+def _uncovered(found: Facts) -> str:
+    """What nobody has signed. Sums and reports are made from the rest, and compared; all else is signed or hashed."""
+    text = f"the case in {layout.ABOUT}, the copy {layout.SIGNERS}"
+    for unit, heads in found.heads.items():
+        if layout.STAMP in heads:
+            token = layout.head(unit, layout.STAMP) + TOKEN_SUFFIX
+            text += f", the copy {layout.ca(unit)}, what lies around the authority's signature in {token}"
+    for call in found.calls:
+        if call.opened:
+            wav, whole = (layout.opened(call.record.call_id, name) for name in ("call.wav", "call.json"))
+            text += f", the sound of {wav}, the numbers and names in {whole}"
+    return text
+
+
+def _witnessed(found: Facts, rules: Rules, signers: list[Signer]) -> Verdict:
+    """By the policy of whoever asks: the bundle's own says only what was asked when it was made."""
+    own = ", though a policy in it says so" if found.policy is not None and found.policy.quorum != NONE else ""
+    if rules.policy is None:
+        return Verdict(f"witness: {NO_POLICY}{own}", counts=False)
+    verdict = Verdict("witness", trusted=True, counts=rules.required)
+    for call in found.calls:
+        call_id = call.record.call_id
+        seen, problem = prove.call_against(rules, call.witnessed, call.line, call.close.at, call.record, signers)
+        if problem is not None and (rules.required or problem.code != NOT_WITNESSED):
+            verdict.problems.append(problem)
+        elif problem is None:
+            verdict.notes += [f"{call_id}: {note}" for note in judge.late(seen, max(judge.moments(call.record)))]
+        verdict.counts = rules.required or bool(verdict.problems)
+        verdict.name += f"; {call_id}: {NOBODY if seen is None else seen.text}"
+    return verdict
+
+
+def _unpack(file: BinaryIO, members: list[Member], folder: Path) -> dict[str, Source]:
+    """Every member but the clear audio under `folder`, when all are as SHA256SUMS lists them."""
+    sources: dict[str, Source] = {}
+    measured = []
+    for member in members:
+        state = hashlib.sha256()
+        with contextlib.ExitStack() as stack:
+            output = None if member.name.endswith(_WAV) else stack.enter_context(_create(folder / member.name))
+            for block in container.content(file, member):
+                state.update(block)
+                if output is not None:
+                    output.write(block)
+        sources[member.name] = b"" if output is None else folder / member.name
+        measured.append(Member(member.name, member.size, member.crc, state.hexdigest()))
+    wanted = layout.sums(measured)
+    if layout.read(sources, layout.SUMS, layout.SUMS_LIMIT_BYTES) != wanted:
+        raise BadBundle("sums", f"{layout.SUMS} does not list what is there: a file was changed, removed or added")
+    return sources
+
+
+def _create(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+    except (FileExistsError, NotADirectoryError):
+        raise BadBundle("zip_name", f"{path.name}: a file where a folder is, or the other way round") from None
+
+
+def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], signers: list[Signer] | None) -> None:
+    expected = _expected(found, sources)
+    for name in sorted(sources.keys() - expected):
+        verdict.problems.append(Problem("extra_member", f"{name} does not belong into this bundle"))
+    for name in sorted(expected - sources.keys()):
+        verdict.problems.append(Problem("missing_member", f"{name} is missing"))
+    named = layout.read(sources, layout.SIGNERS, finish.SIGNERS_LIMIT_BYTES)
+    if finish.signer_lines(found, named) != named:
+        verdict.problems.append(Problem("signers", f"{layout.SIGNERS} names a key that has signed nothing here"))
+    about = found.about
+    known = (about.format, about.texts) in layout.COMPARED and (about.format == 1 or about.checker in checker.SHA256)
+    if not known:
+        text = f"its reports were written with texts {about.texts} and name checker {about.checker or 'none'}"
+        verdict.problems.append(Problem("other_texts", f"{text}, this version knows {layout.TEXTS}: not compared"))
+    else:
+        for name, data in finish.derived(sources, found).items():
+            if sources.get(name) is not None and layout.read(sources, name, len(data)) != data:
+                verdict.problems.append(Problem("report", f"{name} is not what this bundle's records make"))
+    finish.require_kept(found, named)
+    for call in found.calls:
+        if call.proven:
+            _check_sigsum(sources, call)
+    if signers is not None:
+        for signed in found.signed:
+            _require_trust(signed, signers)
+        verdict.trusted = True
+
+
+def _require_trust(signed: Signed, signers: list[Signer]) -> None:
+    try:
+        if signed.who:
+            require_trust(signed.key, signed.namespace, signers, signed.who, signed.at)
+        else:
+            require_named(signed.key, signed.namespace, signers, signed.at)
+    except Refusal as error:
+        raise BadBundle(error.code, f"{signed.name}: {error}") from None
+
+
+def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
+    """All names that this bundle has; what lies in a call's own folder is for verify_call to judge."""
+    names = {layout.ABOUT, layout.SUMS, layout.SIGNERS, *layout.REPORTS.values()}
+    names |= {layout.SCRIPT} if found.about.format == 1 else set()
+    names |= {name for each in found.signed for name in (each.name, each.signature)}
+    for call in found.calls:
+        call_id, unit = call.record.call_id, call.record.unit
+        names |= {name for name in sources if name.startswith(layout.call(call_id, ""))}
+        names |= {layout.leaf(unit, call_id), *(layout.path(unit, kind, call_id) for kind in call.paths)}
+        if call.opened:
+            names |= {layout.opened(call_id, "call.wav"), layout.opened(call_id, "call.json")}
+        if call.proven:
+            names |= {layout.sigsum(call_id, ".proof"), layout.sigsum(call_id, ".pub"), layout.POLICY}
+        if call.witnessed is not None:
+            names |= {layout.QUORUM, layout.witnessed(unit, call_id)}
+        if call.kept is not None:
+            kept = layout.kept(call_id, hold.HOLD if isinstance(call.kept, hold.Hold) else hold.REWRAP)
+            names |= {kept, kept + layout.SIG}
+    for unit, heads in found.heads.items():
+        if layout.STAMP in heads:
+            names |= {layout.head(unit, layout.STAMP) + TOKEN_SUFFIX, layout.ca(unit)}
+    return names
+
+
+def _check_opened(file: BinaryIO, found: Facts, members: Mapping[str, Member]) -> None:
+    """A WAV of as many samples as the signed record says. Whether they are the right ones only the keys can show."""
+    for call in found.calls:
+        member = members.get(layout.opened(call.record.call_id, "call.wav"))
+        if not call.opened or member is None:
+            continue  # what is missing was said
+        samples = call.record.audio.samples if call.record.audio else 0
+        wanted = header(samples)
+        file.seek(member.offset)
+        if file.read(len(wanted)) != wanted or member.size != len(wanted) + 2 * samples:
+            raise BadBundle("wav", f"{member.name}: is not a WAV of the {samples} samples that the record names")
+
+
+def _check_sigsum(sources: Mapping[str, Source], call: facts.Call) -> None:
+    call_id = call.record.call_id
+    line = layout.read(sources, layout.sigsum(call_id, ".pub"), 4096)
+    if line != (keys.public_line(call.signed.key) + "\n").encode("ascii"):
+        raise BadBundle("sigsum", f"{layout.sigsum(call_id, '.pub')}: is not the key that signed the record")
+    record = layout.read(sources, layout.call(call_id, sealed.RECORD), sealed.RECORD_LIMIT_BYTES)
+    proof = layout.read(sources, layout.sigsum(call_id, ".proof"), stocksigsum.LIMIT_BYTES)
+    policy = layout.read(sources, layout.POLICY, stocksigsum.LIMIT_BYTES)
+    exact.require_policy(policy, layout.POLICY)
+    stocksigsum.require(record, proof, policy, line, call_id)
+
+
+def _stamp(sources: Mapping[str, Source], unit: str, ca: Path | None) -> Verdict:
+    verdict = Verdict(f"time stamp of {unit}", trusted=ca is not None)
+    try:
+        verdict.name += f", {finish.stamped(sources, unit, ca)}"
+    except Refusal as error:
+        verdict.add(error)
+    return verdict

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap bundle`: sealed calls and all that proves them in one zip, with a report and the way to check it.
+
+Every call is verified before, and the finished zip once more before it gets its name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from linetap_core.clock import Clock
+from linetap_core.durable import privatefile
+from linetap_core.durable.files import sha256, sync_directory
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence import document
+from linetap_core.evidence.signers import Signer
+from linetap_core.timekeeping import KEPT
+from linetap_desk import callfolder, deskfolder
+from linetap_desk.access import Deed
+from linetap_desk.access_entry import Entry
+from linetap_desk.bundle import checker, container, facts, finish, layout
+from linetap_desk.bundle.beside import NotBundled
+from linetap_desk.bundle.check import verify_bundle
+from linetap_desk.bundle.container import Source
+from linetap_desk.bundle.facts import About
+from linetap_desk.bundle.gather import calls, gather
+from linetap_desk.release import files
+from linetap_desk.witnessing import options
+from linetap_desk.witnessing.judge import Rules
+
+_CASE_LIMIT = 120  # characters
+_SUFFIX = ".zip"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    signers: list[Signer]
+    rules: Rules
+    sources: dict[str, Source]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("calls", type=Path, nargs="+", metavar="CALL_DIR")
+    parser.add_argument("--signers", type=Path, required=True, metavar="ALLOWED_SIGNERS", help="who may have signed")
+    parser.add_argument("--case", default="", metavar="TEXT", help="a file number, without any caller's name")
+    parser.add_argument(
+        "--log", type=Path, action="append", default=[], metavar="DIR", help="default: of the vault the call lies in"
+    )
+    parser.add_argument(
+        "--closing", type=Path, action="append", default=[], metavar="FILE",
+        help="of a call whose log is elsewhere: what the desk keeps beside its copy; default: in the store it lies in",
+    )  # fmt: skip
+    parser.add_argument(
+        "--witness", type=Path, action="append", default=[], metavar="FILE", help="heads/UNIT.json of linetap witness"
+    )
+    parser.add_argument("--stamps", type=Path, metavar="DIR", help="what linetap timestamp has written; with --tsa-ca")
+    parser.add_argument("--tsa-ca", type=Path, metavar="PEM", help="the CA certificate of the time-stamp authority")
+    parser.add_argument(
+        "--sigsum", type=Path, metavar="DIR", help="what linetap sigsum has written, a proof for every call"
+    )
+    parser.add_argument(
+        "--certificates", type=Path, metavar="DIR", help="of destruction: those of the calls' epochs are taken"
+    )
+    parser.add_argument(
+        "--holds", type=Path, metavar="DIR", help="what hold wrap and rewrap have written: those of the calls"
+    )
+    parser.add_argument(
+        "--wav", type=Path, action="append", default=[], metavar="WAV", help="an opened call, call.json beside it"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="case.zip", help="must not exist")
+    options.add_arguments(parser)
+    deskfolder.add_argument(parser)
+
+
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    sys.stdout.write(make(args, deskfolder.find(args, clock), Entry(verb="bundle", case=args.case)) + "\n")
+    return 0
+
+
+def make(
+    args: argparse.Namespace, desk: deskfolder.Desk | None, entry: Entry, may: Callable[[Deed], object] | None = None
+) -> str:
+    """Writes the zip; what it is. `may` raises where the step may not be taken."""
+    ready = _prepared(args, entry)
+    with deskfolder.deed(desk, entry) as step:
+        if isinstance(ready, Exception):
+            raise ready
+        if may is not None:
+            may(step)
+        step.granted()
+        with _new_file(args.output) as (file, temporary):
+            _write(file, ready.sources)
+            _require_good(temporary, ready.signers, args.tsa_ca, ready.rules)
+    count = f"{len(args.calls)} calls, {len(ready.sources)} files"
+    return f"{args.output}: {count}, SHA-256 {sha256(args.output)}"
+
+
+def _prepared(args: argparse.Namespace, entry: Entry) -> _Ready | LinetapError | OSError:
+    """All but the file. It may take minutes, in which nobody else shall wait for the access log."""
+    try:
+        _check_arguments(args)
+        signers = callfolder.load_signers(args.signers)
+        rules, chosen = options.rules(args), calls(args, signers)
+        files.name_calls(entry, [(verdict.name, verdict.record.line) for _, verdict in chosen if verdict.record])
+        return _Ready(signers, rules, _whole(args, gather(args, signers, chosen, rules)))
+    except (LinetapError, OSError) as error:
+        return error
+
+
+def _check_arguments(args: argparse.Namespace) -> None:
+    if args.output.suffix != _SUFFIX:
+        raise BadInput(f"{args.output}: a name that ends in {_SUFFIX} would be right")
+    privatefile.require_new(args.output)
+    if (args.stamps is None) != (args.tsa_ca is None):
+        raise BadInput("--stamps and --tsa-ca: one without the other; both would be right")
+    for option in ("stamps", "sigsum", "certificates", "holds"):
+        folder = getattr(args, option)
+        if folder is not None and not folder.is_dir():
+            raise BadInput(f"--{option} {folder}: not a folder")
+    if args.case:
+        document.require_plain(args.case, "--case", _CASE_LIMIT)
+
+
+def _whole(args: argparse.Namespace, gathered: dict[str, Source]) -> dict[str, Source]:
+    """With what is made from the rest: bundle.json, signers and reports, and the sums over all of it."""
+    sources = gathered | {layout.ABOUT: document.encode(About(case=args.case, checker=checker.VERSION))}
+    found = facts.load(sources)
+    sources[layout.SIGNERS] = finish.signer_lines(found, args.signers.read_bytes())
+    return sources | finish.derived(sources, found)
+
+
+def _write(file: BinaryIO, sources: dict[str, Source]) -> None:
+    measured = [container.measure(name, sources[name]) for name in sorted(sources)]
+    sources[layout.SUMS] = layout.sums(measured)
+    measured.append(container.measure(layout.SUMS, sources[layout.SUMS]))
+    container.write(file, sources, sorted(measured, key=lambda member: member.name))
+    file.flush()
+
+
+def _require_good(path: Path, signers: list[Signer], ca: Path | None, rules: Rules) -> None:
+    """What stands on the disk is what will be shown: it is read again from there."""
+    for verdict in verify_bundle(path, signers, ca, rules):
+        if not verdict.good:
+            raise NotBundled("not_verified", next(verdict.lines()))
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file of mode 0600 that gets its name when it is whole and on disk; no file of that name is replaced."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with privatefile.create(temporary) as file:
+            yield file, temporary
+            os.fsync(file.fileno())
+        os.link(temporary, path)
+        sync_directory(path.absolute().parent)
+    except FileExistsError:
+        raise BadInput(f"{path}: exists and is not overwritten; another name would be right") from None
+    except OSError as error:
+        if isinstance(error, LinetapError):
+            raise
+        raise BadInput(f"{path}: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle says: read from its members alone, by whoever packs it and by whoever checks it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import (
+    amendment,
+    document,
+    hold,
+    inclusion,
+    leaflog,
+    quorum,
+    sealed,
+    sshsig,
+    tlogproof,
+    unitlog,
+)
+from linetap_core.evidence.amendment import Amendment
+from linetap_core.evidence.hold import Hold, Rewrap
+from linetap_core.evidence.inclusion import Inclusion
+from linetap_core.evidence.keys import PublicKey
+from linetap_core.evidence.quorum import Policy
+from linetap_core.evidence.signers import is_undated
+from linetap_core.evidence.tlogproof import Proof
+from linetap_core.evidence.unitlog import Head
+from linetap_core.records import PERSONAL_FIELDS, CallRecord
+from linetap_desk import certificate as certificates
+from linetap_desk import foreign
+from linetap_desk.bundle import exact, layout
+from linetap_desk.bundle.container import BadBundle, Source
+from linetap_desk.certificate import Certificate
+from linetap_desk.cosigned import PRINCIPAL, WITNESS_SUFFIX
+
+_UNIT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")  # as a configuration has it
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """bundle.json."""
+
+    case: str
+    format: int = layout.FORMAT
+    texts: int = layout.TEXTS
+    checker: int | msgspec.UnsetType = msgspec.UNSET  # version of the one that the reports name; format 1 names none
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signature: of whom it has to be (empty: of anybody who is named for it), and when it was made."""
+
+    name: str
+    signature: str
+    namespace: str
+    who: str
+    at: datetime
+    key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    record: CallRecord
+    record_sha256: str
+    signed: Signed
+    close: unitlog.Leaf
+    paths: dict[str, Inclusion]  # by the kind of head
+    kept: Hold | Rewrap | None
+    certificate: Certificate | None
+    opened: bool
+    unreleased: bool
+    proven: bool  # a Sigsum proof is there
+    line: bytes  # the close, as it is hashed
+    witnessed: Proof | None
+    amended: Amendment | None
+
+
+@dataclass(slots=True)
+class Facts:
+    about: About
+    calls: list[Call] = field(default_factory=list)
+    heads: dict[str, dict[str, Head]] = field(default_factory=dict)  # unit -> kind -> head
+    signed: list[Signed] = field(default_factory=list)
+    policy: Policy | None = None  # that the witnessed calls were bundled under
+
+
+def load(sources: Mapping[str, Source]) -> Facts:
+    """A Refusal for what cannot be read or does not belong together. Whose the signatures are is not asked here."""
+    facts = Facts(_about(layout.read(sources, layout.ABOUT, 4096)))
+    if layout.QUORUM in sources:
+        facts.policy = exact.policy(layout.read(sources, layout.QUORUM, quorum.LIMIT_BYTES), layout.QUORUM)
+    for call_id in layout.call_ids(sources):
+        data = layout.read(sources, layout.call(call_id, sealed.RECORD), sealed.RECORD_LIMIT_BYTES)
+        record = _decoded(sealed.decode_record, data, layout.call(call_id, sealed.RECORD))
+        if record.call_id != call_id or not _is_call_id(call_id) or _UNIT.fullmatch(record.unit) is None:
+            raise BadBundle("other_call", f"calls/{call_id}: holds {record.call_id!r} of {record.unit!r}")
+        if record.unit not in facts.heads:
+            facts.heads[record.unit] = dict(_heads(sources, record.unit, facts))
+        facts.calls.append(_call(sources, call_id, record, data, facts))
+    if not facts.calls:
+        raise BadBundle("no_call", "there is no call in it")
+    return facts
+
+
+def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data: bytes, facts: Facts) -> Call:
+    sha256 = hashlib.sha256(data).hexdigest()
+    amended = _amended(sources, record, sha256, facts)
+    at = sealed.call_time(call_id)
+    if is_undated(at) and (counted := amended or record.actual):
+        at = _time(counted.began_at, call_id)
+    signed = _signed(sources, layout.call(call_id, sealed.RECORD), sealed.RECORD_NAMESPACE, record.unit, at)
+    facts.signed.append(signed)
+    line = layout.read(sources, layout.leaf(record.unit, call_id), leaflog.LEAF_LIMIT_BYTES)
+    close = _json(line, unitlog.Leaf, layout.leaf(record.unit, call_id))
+    if (close.kind, close.call_id, close.record_sha256) != ("close", call_id, sha256):
+        raise BadBundle("other_record", f"{layout.leaf(record.unit, call_id)}: is not the close of this record")
+    paths = {}
+    for kind, head in facts.heads[record.unit].items():
+        name = layout.path(record.unit, kind, call_id)
+        paths[kind] = inclusion.decode(layout.read(sources, name, inclusion.LIMIT_BYTES))
+        if paths[kind].size != head.size or not paths[kind].holds(line, head.root):
+            raise BadBundle("not_in_log", f"{name}: does not lead from the call's leaf to the head's root")
+    opened = layout.opened(call_id, "call.json")
+    return Call(
+        record=record,
+        record_sha256=sha256,
+        signed=signed,
+        close=close,
+        paths=paths,
+        kept=_kept(sources, call_id, sha256, facts),
+        certificate=_certificate(sources, record, facts),
+        opened=opened in sources,
+        unreleased=opened in sources and require_opened(record, data, layout.read(sources, opened, 1 << 20)),
+        proven=layout.sigsum(call_id, ".proof") in sources,
+        line=line,
+        witnessed=_witnessed(sources, record.unit, call_id, line, facts),
+        amended=amended,
+    )
+
+
+def _witnessed(sources: Mapping[str, Source], unit: str, call_id: str, line: bytes, facts: Facts) -> Proof | None:
+    """The proof, when leaf and quorum stand behind it by the bundle's own policy, and no line of it is idle."""
+    name = layout.witnessed(unit, call_id)
+    if name not in sources or facts.policy is None:
+        return None
+    found = tlogproof.decode(layout.read(sources, name, tlogproof.LIMIT_BYTES))
+    origin, times = found.require(line).origin, facts.policy.cosigners(found.note)
+    own = sum(each.name == origin for each in found.note.lines)
+    if not facts.policy.holds(times) or (own, len(times)) != (1, len(found.note.lines) - 1):
+        raise BadBundle("not_witnessed", f"{name}: not cosigned by a quorum of the bundle's policy and nobody else")
+    return found
+
+
+def require_opened(record: CallRecord, data: bytes, opened: bytes) -> bool:
+    """Whether call.json says `unreleased`; BadBundle unless it is of this very record, word for word."""
+    exact.require_layout(opened, "call.json")
+    whole = _json(opened, dict[str, object], "call.json")
+    unreleased = whole.pop("unreleased", False)
+    for name in PERSONAL_FIELDS:
+        whole.pop(name, None)
+    if whole != _json(data, dict[str, object], sealed.RECORD) or unreleased not in (True, False):
+        raise BadBundle("other_call", f"call.json does not say what the signed record of {record.call_id} says")
+    return unreleased is True
+
+
+def _heads(sources: Mapping[str, Source], unit: str, facts: Facts) -> Iterator[tuple[str, Head]]:
+    for kind in layout.HEADS:
+        name = layout.head(unit, kind)
+        if kind != layout.HEAD and name not in sources:
+            continue
+        data = layout.read(sources, name, unitlog.HEAD_LIMIT_BYTES)
+        armored = layout.read(sources, name + layout.SIG, sshsig.SIGNATURE_LIMIT_BYTES)
+        head = unitlog.check_head(data, armored, None)
+        if head.unit != unit:
+            raise BadBundle("wrong_unit", f"{name}: is of {head.unit}")
+        at = from_utc_ns(parse_rfc3339(head.at))
+        facts.signed.append(_signed(sources, name, unitlog.HEAD_NAMESPACE, unit, at))
+        if kind == layout.WITNESS:
+            facts.signed.append(_signed(sources, name, unitlog.HEAD_NAMESPACE, PRINCIPAL, at, WITNESS_SUFFIX))
+        yield kind, head
+
+
+def _amended(sources: Mapping[str, Source], record: CallRecord, sha256: str, facts: Facts) -> Amendment | None:
+    name = layout.amended(record.call_id)
+    if name not in sources:
+        return None
+    found = amendment.decode(layout.read(sources, name, amendment.LIMIT_BYTES))
+    if (found.unit, found.call_id, found.record_sha256) != (record.unit, record.call_id, sha256):
+        raise BadBundle("other_call", f"{name}: is of another call")
+    facts.signed.append(_signed(sources, name, sealed.RECORD_NAMESPACE, record.unit, _time(found.made_at, name)))
+    return found
+
+
+def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: Facts) -> Hold | Rewrap | None:
+    for name in (layout.kept(call_id, hold.HOLD), layout.kept(call_id, hold.REWRAP)):
+        if name in sources:
+            found = hold.decode(layout.read(sources, name, hold.LIMIT_BYTES))
+            if (found.call_id, found.record_sha256) != (call_id, sha256):
+                raise BadBundle("other_call", f"{name}: is of another call")
+            facts.signed.append(_signed(sources, name, hold.NAMESPACE, "", _time(found.made_at, name)))
+            return found
+    return None
+
+
+def _certificate(sources: Mapping[str, Source], record: CallRecord, facts: Facts) -> Certificate | None:
+    epoch = record.retention.epoch if record.retention else ""
+    name = layout.certificate(epoch)
+    if name not in sources:
+        return None
+    found = _json(layout.read(sources, name, certificates.LIMIT_BYTES), Certificate, name)
+    if found.epoch != epoch:
+        raise BadBundle("other_epoch", f"{name}: is of the epoch {found.epoch}")
+    if all(each.name != name for each in facts.signed):
+        facts.signed.append(_signed(sources, name, certificates.NAMESPACE, "", _time(found.destroyed_at, name)))
+    return found
+
+
+def _signed(
+    sources: Mapping[str, Source], name: str, namespace: str, who: str, at: datetime, suffix: str = layout.SIG
+) -> Signed:
+    data = layout.read(sources, name, sealed.RECORD_LIMIT_BYTES)
+    key = sshsig.check(data, layout.read(sources, name + suffix, sshsig.SIGNATURE_LIMIT_BYTES), namespace)
+    return Signed(name, name + suffix, namespace, who, at, key)
+
+
+def _is_call_id(text: str) -> bool:
+    try:
+        sealed.call_time(text)
+    except BadInput:
+        return False
+    return True
+
+
+def _about(data: bytes) -> About:
+    try:
+        found = document.decode(data, About)
+    except ValueError as error:
+        raise BadBundle("not_a_bundle", f"{layout.ABOUT}: {error}") from None
+    if document.encode(found) != data:
+        raise BadBundle("not_a_bundle", f"{layout.ABOUT}: not spelled as a bundle's")
+    if found.format not in layout.FORMATS:
+        raise BadBundle("bundle_format", f"a bundle of format {found.format}, this version knows {layout.FORMATS}")
+    if (found.format == 1) != (found.checker is msgspec.UNSET):
+        raise BadBundle("not_a_bundle", f"{layout.ABOUT}: names no checker, or one of format 1 does")
+    return found
+
+
+def _time(text: str, name: str) -> datetime:
+    try:
+        return from_utc_ns(parse_rfc3339(text))
+    except ValueError as error:
+        raise BadBundle("member_unreadable", f"{name}: {error}") from None
+
+
+def _json[T](data: bytes, kind: type[T], name: str) -> T:
+    return _decoded(lambda text: foreign.decode(text, kind), data, name)
+
+
+def _decoded[T](decode: Callable[[bytes], T], data: bytes, name: str) -> T:
+    try:
+        return decode(data)
+    except (BadInput, msgspec.MsgspecError) as error:
+        raise BadBundle("member_unreadable", f"{name}: {error}") from None

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies where in a bundle: the one place that spells its names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from linetap_core.evidence import tlogproof
+from linetap_desk import callfolder
+from linetap_desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
+
+FORMAT = 2
+FORMATS = (1, 2)  # 1 had a script of its own, CHECK.sh
+TEXTS = 5  # grows with any change of the report's or the script's words: what is not in COMPARED is not compared
+COMPARED = ((1, 1), (2, 2), (2, 3), (2, 4), (2, 5))  # format, texts
+
+ABOUT = "bundle.json"
+REPORTS = {"ko": "report.ko.html", "en": "report.en.html"}
+SCRIPT = "CHECK.sh"  # of format 1 alone: since then nothing in a bundle is to be run
+SUMS = "SHA256SUMS"
+SUMS_LIMIT_BYTES = MOST_MEMBERS * (NAME_LIMIT + 70)
+SIGNERS = "signers"
+POLICY = "sigsum/policy"
+QUORUM = "policy"  # of the witnesses
+SIG = ".sig"
+
+HEAD, WITNESS, STAMP = "head", "witness", "stamp"  # the log's own head, one that a witness has signed, one with a stamp
+HEADS = (HEAD, WITNESS, STAMP)
+
+_CALL = re.compile(r"calls/([^/]+)/record\.json")
+
+
+def call(call_id: str, name: str) -> str:
+    return f"calls/{call_id}/{name}"
+
+
+def opened(call_id: str, name: str) -> str:
+    """`call.wav` and `call.json`, as `linetap open` wrote them."""
+    return f"opened/{call_id}/{name}"
+
+
+def head(unit: str, kind: str) -> str:
+    return f"logs/{unit}/{kind}.json"
+
+
+def ca(unit: str) -> str:
+    return f"logs/{unit}/tsa-ca.pem"
+
+
+def leaf(unit: str, call_id: str) -> str:
+    """The close of a call, as it stands in the log, without the line's end."""
+    return f"logs/{unit}/leaves/{call_id}.json"
+
+
+def path(unit: str, kind: str, call_id: str) -> str:
+    """The proof that the leaf is under that head."""
+    return f"logs/{unit}/{kind}/{call_id}.path"
+
+
+def witnessed(unit: str, call_id: str) -> str:
+    """The proof that the leaf is under a checkpoint which witnesses have cosigned."""
+    return f"logs/{unit}/witnessed/{call_id}{tlogproof.SUFFIX}"
+
+
+def sigsum(call_id: str, suffix: str) -> str:
+    """`.proof`, and the unit's key as `.pub`."""
+    return f"sigsum/{call_id}{suffix}"
+
+
+def kept(call_id: str, name: str) -> str:
+    """hold.json or rewrap.json."""
+    return f"holds/{call_id}/{name}"
+
+
+def amended(call_id: str) -> str:
+    """The newest amendment of the call's record."""
+    return f"amended/{call_id}.json"
+
+
+def certificate(epoch: str) -> str:
+    return f"certificates/{epoch}.destroyed.json"
+
+
+def call_ids(names: Iterable[str]) -> list[str]:
+    return [match[1] for name in sorted(names) if (match := _CALL.fullmatch(name))]
+
+
+def sums(members: Iterable[Member]) -> bytes:
+    """SHA256SUMS, in the order and spelling in which `sha256sum` over a sorted `find .` prints it."""
+    lines = (f"{member.sha256}  ./{member.name}\n" for member in members if member.name != SUMS)
+    return "".join(lines).encode("ascii")
+
+
+def read(sources: Mapping[str, Source], name: str, limit_bytes: int) -> bytes:
+    """A small member; BadBundle when it is not there or larger than it can honestly be."""
+    source = sources.get(name)
+    if source is None:
+        raise BadBundle("missing_member", f"{name} is missing")
+    data = source if isinstance(source, bytes) else callfolder.read(source, limit_bytes)
+    if len(data) > limit_bytes:
+        raise BadBundle("member_too_large", f"{name} is larger than {limit_bytes} bytes")
+    return data

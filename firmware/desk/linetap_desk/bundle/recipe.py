@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a bundle is checked with stock tools alone: one list of steps, from which CHECK.sh and the reports are made.
+
+bash, coreutils, findutils, jq and OpenSSH; openssl and sigsum-verify where a time stamp or a Sigsum proof is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from shlex import quote
+
+from linetap_core.evidence import hold, sealed
+from linetap_core.evidence.signers import OF_UNITS, Signer, is_undated, require_named
+from linetap_core.records import PERSONAL_FIELDS
+from linetap_desk.bundle import layout, texts
+from linetap_desk.bundle.facts import Call, Facts, Signed
+
+PERSONAL_FIELDS_3 = ("dialled", "caller", "smdr")  # up to texts 3
+
+INCLUSION = r"""inclusion() {  # LEAF PROOF HEAD: hashes the leaf upwards to the root (RFC 6962, section 2.1)
+  local node side other pair
+  node=$( (printf '\0'; cat "$1") | sha256sum | cut -c1-64)
+  while read -r side other; do
+    case $side in left) pair=$other$node ;; right) pair=$node$other ;; *) continue ;; esac
+    node=$(printf '%b' "\\x01$(sed 's/../\\x&/g' <<< "$pair")" | sha256sum | cut -c1-64)
+  done < "$2"
+  test "$node" = "$(jq -r .root "$3")"
+}"""
+
+_HEAD = """#!/bin/bash
+# Checks this bundle with stock tools alone: {usage}
+# SIGNERS is the allowed_signers file that was PUBLISHED, not the copy in here: a copy proves nothing about itself.
+# TSA_CA, where there is a time stamp, is the CA certificate of its authority, from the authority.
+set -euo pipefail
+signers=$(realpath "${{1:?{usage}}}")
+{tsa_ca}cd "$(dirname "$0")"
+title=start
+trap 'test $? = 0 || echo "FAILED: $title" >&2' EXIT
+step() {{ title=$1; echo "$1"; }}
+"""
+_TSA_CA = 'tsa_ca=$(realpath "${2:?bash CHECK.sh SIGNERS TSA_CA}")\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`key` of the sentence in texts.py that says what it shows, with what is put into it; `command` as it is typed."""
+
+    key: str
+    of: str
+    command: str
+
+
+def steps(facts: Facts, signers: list[Signer]) -> Iterator[Step]:
+    """In the order in which one thing rests on the other. `signers`: those of the bundle, for their names."""
+    listing = "find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | xargs sha256sum"
+    yield Step("step_sums", "", f"{listing} | cmp - SHA256SUMS")
+    for signed in facts.signed:
+        yield Step("step_signature", signed.name, _verify(signed, signers, facts.about.texts > 4))
+    personal = PERSONAL_FIELDS if facts.about.texts > 3 else PERSONAL_FIELDS_3
+    for call in facts.calls:
+        yield from _of_call(call, personal)
+        for kind in call.paths:
+            yield _included(call, kind)
+    for unit, heads in facts.heads.items():
+        if layout.STAMP in heads:
+            head = layout.head(unit, layout.STAMP)
+            yield Step("step_stamp", unit, f'openssl ts -verify -data {head} -in {head}.tsr -CAfile "$tsa_ca"')
+    for call in facts.calls:
+        if call.proven:
+            call_id = call.record.call_id
+            proof, key = layout.sigsum(call_id, ".proof"), layout.sigsum(call_id, ".pub")
+            record = layout.call(call_id, sealed.RECORD)
+            yield Step("step_sigsum", call_id, f"sigsum-verify -k {key} -p {layout.POLICY} \\\n  {proof} < {record}")
+
+
+def script(facts: Facts, signers: list[Signer]) -> bytes:
+    """CHECK.sh."""
+    found = [f"step {quote(texts.sentence('en', s.key, s.of))}\n{s.command}\n" for s in steps(facts, signers)]
+    stamped = any(layout.STAMP in heads for heads in facts.heads.values())
+    usage = "bash CHECK.sh SIGNERS TSA_CA" if stamped else "bash CHECK.sh SIGNERS"
+    head = _HEAD.format(usage=usage, tsa_ca=_TSA_CA if stamped else "")
+    end = f"\ntitle=end\necho {quote(texts.sentence('en', 'all_hold'))}\n"
+    return ("\n".join([head, INCLUSION, "", *found]) + end).encode("utf-8")
+
+
+OPENING_GROUP = f"tar xOf {sealed.KEY} 1.age | age -d -i member1.txt | age -d -i member3.txt"
+
+
+def opening(call_id: str) -> str:
+    """What the vault officer and a custodian type together, in the call's folder."""
+    return (
+        f"cd calls/{call_id}\n"
+        f"age -d -i epoch.txt {sealed.KEY} | age -d -i custodian.txt > call.key\n"
+        'for part in audio.*.age; do age -d -i call.key "$part"; done > call.au'
+    )
+
+
+def name_of(signed: Signed, signers: list[Signer]) -> str:
+    """Under which name the signers' file has to know the key."""
+    return signed.who or require_named(signed.key, signed.namespace, signers, signed.at)
+
+
+def _of_call(call: Call, personal: Iterable[str]) -> Iterator[Step]:
+    record, call_id = call.record, call.record.call_id
+    if record.files:
+        listed = """jq -r '.files | to_entries[] | "\\(.value)  \\(.key)"' record.json"""
+        yield Step("step_files", call_id, f"(cd calls/{call_id} && {listed} |\n  sha256sum --check --strict --quiet)")
+    wanted = f'.kind == "close" and .call_id == "{call_id}"'
+    leaf, path = layout.leaf(record.unit, call_id), layout.call(call_id, sealed.RECORD)
+    yield Step(
+        "step_close",
+        call_id,
+        f'test "$(jq -r \'select({wanted}).record_sha256\' {leaf})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"',
+    )
+    if call.kept is not None:
+        name = layout.kept(call_id, hold.HOLD if isinstance(call.kept, hold.Hold) else hold.REWRAP)
+        yield Step(
+            "step_kept", call_id, f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
+        )
+    if call.amended is not None:
+        name = layout.amended(call_id)
+        of_record = f'test "$(jq -r .record_sha256 {name})" = \\\n  "$(sha256sum < {path} | cut -c1-64)"'
+        yield Step("step_amended", call_id, of_record)
+    if call.opened:
+        sealed_only = ", ".join(f".{name}" for name in (*personal, "unreleased"))
+        whole, wav = layout.opened(call_id, "call.json"), layout.opened(call_id, "call.wav")
+        yield Step(
+            "step_opened",
+            call_id,
+            f'test "$(jq -cS \'del({sealed_only})\' {whole})" = "$(jq -cS . {path})"\n'
+            f'test "$(stat -c %s {wav})" = "$((44 + 2 * $(jq .audio.samples {path})))"',
+        )
+
+
+def _included(call: Call, kind: str) -> Step:
+    unit, call_id = call.record.unit, call.record.call_id
+    words = (layout.leaf(unit, call_id), layout.path(unit, kind, call_id), layout.head(unit, kind))
+    return Step(f"step_in_{kind}", call_id, " \\\n  ".join(["inclusion", *words]))
+
+
+def _verify(signed: Signed, signers: list[Signer], as_of_now: bool) -> str:
+    """`as_of_now`: where a clock of 1970 gave the time. Up to texts 4 it was taken for one."""
+    undated = signed.namespace in OF_UNITS and is_undated(signed.at) and as_of_now
+    time = "" if undated else f"-O verify-time={signed.at:%Y%m%d%H%M%S}Z "
+    return (
+        f'ssh-keygen -Y verify -f "$signers" -I {quote(name_of(signed, signers))} -n {signed.namespace} \\\n'
+        f"  {time}-s {signed.signature} < {signed.name}"
+    )

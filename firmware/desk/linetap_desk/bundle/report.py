@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report for a court: one HTML file a language, without scripts or anything fetched, made to be printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+
+from linetap_core.clock import rfc3339
+from linetap_core.evidence import keys
+from linetap_core.evidence.g711 import RATE_HZ
+from linetap_core.evidence.hold import Hold
+from linetap_core.evidence.signers import Signer
+from linetap_core.records import CallRecord, NoticeRecord
+from linetap_desk.bundle import checker, layout, recipe
+from linetap_desk.bundle.facts import Call, Facts
+from linetap_desk.bundle.texts import sentence
+from linetap_desk.bundle.words import both_times, word
+
+_STYLE = (
+    "body{font:11pt/1.5 serif;max-width:46em;margin:2em auto;padding:0 1em}"
+    "table{border-collapse:collapse;width:100%}"
+    "th,td{border:1px solid #999;padding:.25em .5em;text-align:left;vertical-align:top}"
+    "th{width:11em;font-weight:normal;background:#eee}"
+    "pre{font-size:8.5pt;white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f4f4;padding:.5em}"
+    "td{overflow-wrap:anywhere}section,table{break-inside:avoid-page}"
+)
+_UNPROVEN = ("who", "before", "time", "wav", "copy", "whole")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`stamped`: unit -> the time in its time stamp, RFC 3339."""
+
+    facts: Facts
+    signers: list[Signer]
+    stamped: dict[str, str]
+    language: str
+
+    def html(self) -> bytes:
+        title = self._say("title")
+        body = "\n".join([f"<h1>{title}</h1>", *self._opening(), *self._calls(), *self._proofs(), *self._checks()])
+        head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        text = f'<!doctype html>\n<html lang="{self.language}"><head>{head}</head><body>\n{body}\n</body></html>\n'
+        return text.encode("utf-8")
+
+    def _say(self, key: str, *values: object) -> str:
+        return escape(sentence(self.language, key, *values))
+
+    def _opening(self) -> Iterator[str]:
+        if self.facts.about.case:
+            yield f"<p><b>{self._say('case')}: {escape(self.facts.about.case)}</b></p>"
+        yield f"<p>{self._say('intro')} {self._say('source')}</p>"
+
+    def _calls(self) -> Iterator[str]:
+        yield f"<h2>{self._say('calls')}</h2>"
+        for call in self.facts.calls:
+            rows = (f"<tr><th>{self._say(key)}</th><td>{text}</td></tr>" for key, text in self._rows(call) if text)
+            title = self._say("call", call.record.call_id)
+            yield f"<section><h3>{title}</h3>\n<table>\n" + "\n".join(rows) + "\n</table></section>"
+
+    def _rows(self, call: Call) -> Iterator[tuple[str, str]]:
+        record = call.record
+        yield "unit", escape(record.unit)
+        yield "line", str(record.line)
+        yield "direction", self._word("direction", record.direction)
+        why = f" ({escape(record.why)})" if record.why else ""
+        yield "disposition", self._word("disposition", record.disposition) + why
+        for key in ("ring_at", "off_hook_at", "answered_at", "ended_at"):
+            yield key, self._time(getattr(record, key), key.replace("_at", "_by"), record)
+        yield "duration", "" if record.duration_s is None else self._say("seconds", f"{record.duration_s:.3f}")
+        yield "continues", escape(record.continues or "")
+        yield "amended", self._amended(call)
+        yield "notice", "<br>".join(self._notices(record.notices or [n for n in [record.notice] if n]))
+        yield from self._sound(call)
+        yield "clock", self._clock(call)
+        yield (
+            "marks",
+            "<br>".join(
+                self._say("mark", f"{mark.at_s:.1f}", word(self.language, "mark", mark.kind)) for mark in record.marks
+            ),
+        )
+        yield "kept", self._kept(call)
+        yield "retention", self._retention(call)
+        yield "signer", f"{escape(record.unit)}, {keys.fingerprint(call.signed.key)}"
+        yield "sha256", call.record_sha256
+        place = call.paths[layout.HEAD]
+        yield "place", self._say("leaf_of", place.size, place.index + 1)
+
+    def _time(self, text: str | None, by: str, record: CallRecord) -> str:
+        if not text:
+            return ""
+        told = getattr(record, by, None)
+        time = both_times(self.language, text)
+        return self._say("told_by", time, word(self.language, by, told)) if told else escape(time)
+
+    def _word(self, kind: str, value: str) -> str:
+        return escape(word(self.language, kind, value))
+
+    def _notices(self, notices: list[NoticeRecord]) -> Iterator[str]:
+        if not notices:
+            yield self._say("no_notice")
+        for notice in notices:
+            times = [
+                both_times(self.language, text) for text in (notice.started_at, notice.ended_at) if text is not None
+            ]
+            key = "notice_cut" if notice.ended_at is None else "notice_played"
+            yield f"{self._say(key, notice.id, *times)} {self._word('proof', notice.proof)}"
+
+    def _sound(self, call: Call) -> Iterator[tuple[str, str]]:
+        audio = call.record.audio
+        if audio is None or not audio.samples:
+            yield "audio", self._say("no_audio")
+            return
+        key = "recovered" if self.facts.about.texts > 2 else "recovered_2"
+        more = f"<br>{self._say(key)}" if call.record.recovered else ""
+        yield "audio", self._say("seconds", f"{audio.samples / RATE_HZ:.3f}") + more
+        gaps = (
+            self._say("gap", f"{gap.at_s:.3f}", f"{gap.ms:g}", word(self.language, "cause", gap.cause))
+            + (self._say("gap_unbounded") if gap.unbounded is True else "")
+            for gap in audio.gaps
+        )
+        yield "gaps", "<br>".join(gaps) or self._say("no_gaps")
+        if call.opened:
+            beware = f"<br><b>{self._say('unreleased')}</b>" if call.unreleased else ""
+            yield "opened", self._say("opened_yes", call.record.call_id) + beware
+
+    def _clock(self, call: Call) -> str:
+        clock = call.record.clock
+        if clock is None:
+            return self._say("clock_unknown")
+        if not clock.synced:
+            return self._say("clock_free")
+        off = "" if clock.offset_ms is None else sentence(self.language, "clock_offset", f"{clock.offset_ms:g}")
+        return self._say("clock_synced", off)
+
+    def _amended(self, call: Call) -> str:
+        """When it was, where the clock that its record's times are of was wrong."""
+        true = call.amended or call.record.actual or None
+        if true is None:
+            return ""
+        times = [both_times(self.language, text) for text in (true.began_at, true.ended_at)]
+        if true.uncertainty_s is None:
+            return self._say("amended_latest", *times)
+        return self._say("amended_within", *times, true.uncertainty_s)
+
+    def _kept(self, call: Call) -> str:
+        kept = call.kept
+        if kept is None:
+            return ""
+        until = both_times(self.language, kept.until)
+        if isinstance(kept, Hold):
+            return self._say("held", kept.case, kept.basis, until)
+        return self._say("rewrapped", kept.epoch, until)
+
+    def _retention(self, call: Call) -> str:
+        retention = call.record.retention
+        if retention is None:
+            return ""
+        last = call.amended.until if call.amended is not None else retention.until
+        until = both_times(self.language, last or retention.epoch)
+        text = self._say("until", until, retention.class_)
+        if call.certificate is None:
+            return text
+        return f"{text}<br>{self._say('destroyed', both_times(self.language, call.certificate.destroyed_at))}"
+
+    def _proofs(self) -> Iterator[str]:
+        proven = [self._say("proven_unchanged"), self._say("proven_log")]
+        for unit, heads in self.facts.heads.items():
+            if layout.WITNESS in heads:
+                proven.append(self._say("proven_witness", unit))
+            if layout.STAMP in heads:
+                proven.append(self._say("proven_stamp", both_times(self.language, self.stamped[unit]), unit))
+        proven += [self._say("proven_quorum", *words) for words in self._witnessed()]
+        yield from self._list("proven", [*proven, self._say("proven_heard")])
+        wav = any(call.opened for call in self.facts.calls)
+        unproven = [self._say(f"unproven_{key}") for key in _UNPROVEN if key != "wav" or wav]
+        seen = {call.record.unit for call in self.facts.calls if call.witnessed}
+        unseen = (unit for unit, heads in self.facts.heads.items() if layout.WITNESS not in heads and unit not in seen)
+        yield from self._list("unproven", [*unproven, *(self._say("unproven_unseen", unit) for unit in unseen)])
+        known = {f"{keys.fingerprint(s.key)} {recipe.name_of(s, self.signers)}" for s in self.facts.signed}
+        yield from self._list("keys", [escape(line) for line in sorted(known)], self._say("keys_compare"))
+
+    def _witnessed(self) -> Iterator[tuple[object, ...]]:
+        policy = self.facts.policy
+        for call in self.facts.calls:
+            if policy is not None and call.witnessed is not None:
+                times = policy.cosigners(call.witnessed.note)
+                by = both_times(self.language, rfc3339((policy.since(times) or 0) * 1_000_000_000))
+                yield len(times), len(policy.witnesses), by, call.record.call_id
+
+    def _list(self, title: str, items: list[str], text: str = "") -> Iterator[str]:
+        yield f"<h2>{self._say(title)}</h2>" + (f"<p>{text}</p>" if text else "")
+        yield "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
+
+    def _script(self) -> Iterator[str]:
+        """Of format 1."""
+        yield f"<h2>{self._say('checking')}</h2><p>{self._say('checking_how')}</p><p>{self._say('checking_needs')}</p>"
+
+    def _checker(self) -> Iterator[str]:
+        version, stamped = self.facts.about.checker, any(layout.STAMP in heads for heads in self.facts.heads.values())
+        sha256 = checker.SHA256.get(version, "") if isinstance(version, int) else ""
+        yield f"<h2>{self._say('checking')}</h2><p>{self._say('checker_typed')}</p><p>{self._say('checking_needs')}</p>"
+        yield f"<p>{self._say('checker_which', checker.NAME, version)}</p><pre>{sha256}  {checker.NAME}</pre>"
+        yield f"<p>{self._say('checker_where', checker.NAME)}</p>"
+        run = f"sha256sum {checker.NAME}\nbash {checker.NAME} case signers.published{' tsa-ca.pem' if stamped else ''}"
+        yield f"<pre>{run}</pre><p><b>{self._say('checker_data')}</b></p>"
+
+    def _checks(self) -> Iterator[str]:
+        yield from self._checker() if self.facts.about.format > 1 else self._script()
+        yield "<ol>"
+        for step in recipe.steps(self.facts, self.signers):
+            yield f"<li>{self._say(step.key, step.of)}<pre>{escape(step.command)}</pre></li>"
+        yield f"</ol><p>{self._say('checking_inclusion')}</p><pre>{escape(recipe.INCLUSION)}</pre>"
+        first = next((call.record.call_id for call in self.facts.calls if call.record.files), None)
+        if first is not None:
+            yield f"<h2>{self._say('opening')}</h2><p>{self._say('opening_how')}</p>"
+            yield f"<pre>{escape(recipe.opening(first))}</pre>"
+            if self.facts.about.format > 1:  # before that there were no groups
+                yield f"<p>{self._say('opening_group')} <code>{escape(recipe.OPENING_GROUP)}</code></p>"

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record's own values in words: value -> (Korean, English). What is not here stands as the record spells it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+
+_KOREA = timezone(timedelta(hours=9))
+
+_WORDS = {
+    "direction": {
+        "in": ("수신", "incoming"),
+        "out": ("발신", "outgoing"),
+        "unknown": ("알 수 없음", "not known"),
+    },
+    "disposition": {
+        "recorded": ("녹음됨", "recorded"),
+        "missed": ("부재중", "not answered here"),
+        "unanswered": ("상대방 무응답", "not answered by the other side"),
+        "discarded": ("녹음하지 않음", "not recorded"),
+        "skipped": ("녹음 대상이 아님", "not to be recorded"),
+        "exempt": ("녹음 제외 회선", "on a line that is never recorded"),
+        "fax": ("팩스", "a fax"),
+        "modem": ("모뎀(카드 단말기 등)", "a modem, such as a card terminal's"),
+    },
+    "answered_by": {
+        "hook": ("수화기를 든 것으로 판단", "told by the handset"),
+        "polarity": ("회선의 극성 반전으로 판단", "told by the line's polarity"),
+        "tone": ("호출음이 그친 것으로 판단", "told by the end of the ringing tone"),
+        "pbx": ("교환기의 통보로 판단", "told by the PBX"),
+        "sound": ("회선에서 들린 소리로 판단", "told by what was heard on the line"),
+        "code": ("당겨받기 번호로 판단", "told by the code that picks up another's call"),
+        "unknown": ("응답 여부를 확인하지 못함", "whether it was answered is not known"),
+        "timeout": ("호출음이 없어 시간으로 판단", "taken for answered after a time"),
+    },
+    "ended_by": {
+        "on_hook": ("수화기를 내려놓음", "the handset was put down"),
+        "tone": ("통화 중 신호음", "busy tone"),
+        "loop_break": ("교환기의 회선 차단", "the exchange cut the loop"),
+        "time_limit": ("시간 제한", "the time limit"),
+        "power": ("정전", "a power cut"),
+    },
+    "proof": {
+        "full": ("고지가 회선에서 온전히 들린 것이 측정되었습니다.", "It was measured on the line in full."),
+        "partial": ("고지의 일부만 측정되었습니다.", "Only a part of it was measured on the line."),
+        "early": (
+            "고지가 회선에서 측정되었으나, 상대방이 응답하기 전이거나 응답 여부를 알 수 없는 때였습니다.",
+            "It was measured on the line, but before the other side had answered, or when it was not known to have.",
+        ),
+        "absent": ("고지가 회선에서 측정되지 않았습니다.", "It was not found on the line."),
+        "none": ("들렸는지 측정되지 않았습니다.", "Whether it was heard was not measured."),
+    },
+    "cause": {
+        "overrun": ("음성 장치가 제때 읽히지 않음", "the sound card was not read in time"),
+        "capture_restart": ("녹음 서비스 재시작", "the capturing service restarted"),
+        "ring_damaged": ("메모리 손상", "memory was damaged"),
+        "ring_overtaken": ("처리가 늦어 덮어쓰임", "processing fell behind"),
+        "disk_full": ("저장 공간 부족", "the disk was full"),
+        "power": ("정전", "a power cut"),
+    },
+    "mark": {
+        "abuse": ("상담원이 누른 폭언 표시", "marked as abuse from this telephone"),
+        "mark_far": ("상대방이 누른 표시 번호", "the mark's digits, dialled by the other side"),
+        "mark_uncertain": (
+            "표시 번호가 눌렸으나 어느 쪽 전화기인지 확인되지 않음",
+            "the mark's digits, and at which end they were dialled is not known",
+        ),
+        "notice_code": ("상담원이 안내 방송을 요청함", "the notice was asked for on this telephone"),
+        "notice_code_far": ("상대방이 누른 안내 번호", "the notice code, dialled by the other side"),
+        "notice_code_uncertain": (
+            "안내 번호가 눌렸으나 어느 쪽 전화기인지 확인되지 않음",
+            "the notice code, and at which end it was dialled is not known",
+        ),
+    },
+}
+
+
+def word(language: str, kind: str, value: str) -> str:
+    korean, english = _WORDS[kind].get(value, (value, value))
+    return korean if language == "ko" else english
+
+
+def both_times(language: str, text: str) -> str:
+    """Korean time, and UTC behind it; to the millisecond, as the record has it."""
+    try:
+        moment = from_utc_ns(parse_rfc3339(text))
+        korean = clock_time(moment, _KOREA)
+    except (ValueError, OverflowError):  # no time, or so late that it is no longer one in Korea
+        return text
+    return f"{korean} {'한국 표준시' if language == 'ko' else 'Korean time'} ({utc(moment)})"
+
+
+def utc(moment: datetime) -> str:
+    return f"{clock_time(moment.astimezone(UTC), UTC)} UTC"
+
+
+def clock_time(moment: datetime, zone: timezone) -> str:
+    there = moment.astimezone(zone)
+    return f"{there:%Y-%m-%d %H:%M:%S}.{there.microsecond // 1000:03d}"

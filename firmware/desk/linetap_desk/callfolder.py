@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading what a unit sealed, without trusting it: bounded sizes, regular files only, no secrets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import keys, sealed, signers
+
+_BLOCK_BYTES = 1024 * 1024
+_KEY_LIMIT_BYTES = 64 * 1024
+_SIGNERS_LIMIT_BYTES = 4 << 20  # a city's
+_MOST_ENTRIES = sealed.MOST_PARTS + 4
+_DATE_DEPTH = ("year", "month", "day")
+LARGEST_BYTES = 1 << 30  # of a sealed file: 37 hours of sound
+_DATE_NAME = {"year": re.compile(r"\d{4}"), "month": re.compile(r"\d\d"), "day": re.compile(r"\d\d")}
+
+
+class Damaged(Refusal):
+    """Something in a call folder is not as it was sealed; `code` says which kind of thing."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    sha256: str
+    size: int  # bytes
+
+
+def entries(call_dir: Path) -> set[str]:
+    """The names in a call folder, all of regular files; Damaged otherwise."""
+    names: set[str] = set()
+    with os.scandir(call_dir) as found:
+        for entry in found:
+            if len(names) >= _MOST_ENTRIES:
+                raise Damaged("too_many_files", f"more than {_MOST_ENTRIES} files")
+            if not entry.is_file(follow_symlinks=False):
+                raise Damaged("not_a_file", f"{entry.name} is not a regular file")
+            names.add(entry.name)
+    return names
+
+
+def home(call_dir: Path) -> Path:
+    """The vault, or the unit's folder in a store, where the call lies in one; the top of all of one less deep."""
+    return call_dir.joinpath(*len(sealed.call_path(call_dir.name).parts) * [".."]).resolve()
+
+
+def read(path: Path, limit_bytes: int) -> bytes:
+    """A small file, whole; Damaged when it is missing or larger than it can honestly be."""
+    with _open(path) as file:
+        data = file.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise Damaged("file_too_large", f"{path.name} is larger than {limit_bytes} bytes")
+    return data
+
+
+def read_head(path: Path, limit_bytes: int) -> bytes:
+    """The first bytes of a file."""
+    with _open(path) as file:
+        return file.read(limit_bytes)
+
+
+def digest(path: Path) -> Digest:
+    """SHA-256 and size, read in blocks of 1 MiB. Damaged where it is larger than anything that a unit seals: a file of
+    holes has no end that anybody would wait for."""
+    state, size = hashlib.sha256(), 0
+    with _open(path) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
+            raise Damaged("file_too_large", f"{path.name} is larger than {LARGEST_BYTES} bytes")
+        block = bytearray(min(_BLOCK_BYTES, os.fstat(file.fileno()).st_size + 1))
+        view = memoryview(block)
+        while count := file.readinto(block):
+            state.update(view[:count])
+            size += count
+    return Digest(state.hexdigest(), size)
+
+
+def _open(path: Path) -> FileIO:
+    try:
+        file = FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError as error:
+        raise Damaged("file_unreadable", f"{path.name}: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise Damaged("not_a_file", f"{path.name} is not a regular file")
+    return file
+
+
+def is_call(path: Path) -> bool:
+    """A call folder by its name or by what is in it."""
+    return sealed.CALL_ID.fullmatch(path.name) is not None or (path / sealed.RECORD).exists()
+
+
+def calls(vault: Path) -> Iterator[Path]:
+    """Every folder four levels down (year, month, day, call), in order. What else is there is given too, and what the
+    medium cannot read any more."""
+    yield from _below(vault, 0)
+
+
+def _below(directory: Path, depth: int) -> Iterator[Path]:
+    try:
+        entries = sorted(directory.iterdir())
+    except PermissionError:
+        raise
+    except OSError:
+        if not depth:
+            raise
+        yield directory
+        return
+    for entry in entries:
+        if depth == len(_DATE_DEPTH):
+            yield entry
+        elif _DATE_NAME[_DATE_DEPTH[depth]].fullmatch(entry.name) and is_folder(entry) is not False:
+            yield from _below(entry, depth + 1)
+        elif depth:
+            yield entry
+
+
+def is_folder(path: Path) -> bool | None:
+    """Itself, and no link to one. None: the medium does not say."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        raise
+    except OSError:
+        return None
+
+
+def load_signers(path: Path) -> list[signers.Signer]:
+    """An allowed_signers file; BadInput names file and line."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_SIGNERS_LIMIT_BYTES + 1)
+        if len(data) > _SIGNERS_LIMIT_BYTES:  # its last line would be cut, and the next never read
+            raise BadInput(f"larger than {_SIGNERS_LIMIT_BYTES} bytes; an allowed_signers file would be right")
+        return signers.parse(data.decode("utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; an allowed_signers file would be right") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not text; an allowed_signers file would be right") from None
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def load_private_key(path: Path) -> Ed25519PrivateKey:
+    """An OpenSSH private key without a passphrase; BadInput names the file."""
+    try:
+        return keys.load_unit_key(read(path, _KEY_LIMIT_BYTES))
+    except (Damaged, BadInput) as error:
+        raise BadInput(f"{path}: {error}") from None

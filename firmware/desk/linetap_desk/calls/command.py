@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk calls`: what the desk knows of calls, in the order they began. It only reads."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from linetap_core import jsontext
+from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput
+from linetap_desk.calls import query
+from linetap_desk.calls.wanted import Wanted
+from linetap_desk.ingest import database
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_HIGHEST_LIMIT = 100_000
+
+
+def run(args: argparse.Namespace) -> int:
+    """0, also where nothing was found."""
+    wanted = _wanted(args)
+    engine = database.open_reader(args.db)
+    try:
+        with engine.connect() as db:
+            found = _newest(db, wanted, args.limit + 1)
+    except SQLAlchemyError as error:
+        raise BadInput(f"--db: {database.reason(error)}") from None
+    finally:
+        engine.dispose()
+    if len(found) > args.limit:
+        sys.stderr.write(f"there are more than {args.limit}: these are the newest; --from, --to or --limit say which\n")
+    found = found[: args.limit][::-1]
+    sys.stdout.writelines(_json(row) for row in found) if args.json else sys.stdout.writelines(_table(found))
+    return 0
+
+
+def _wanted(args: argparse.Namespace) -> Wanted:
+    """BadInput for a time that is none."""
+    if not 1 <= args.limit <= _HIGHEST_LIMIT:
+        raise BadInput(f"--limit {args.limit}: 1 to {_HIGHEST_LIMIT} would be right")
+    since = None if args.since is None else _time(args.since, "--from")
+    until = None if args.until is None else _time(args.until, "--to")
+    return Wanted(since=since, until=until, unit=args.unit, line=args.line, disposition=args.disposition)
+
+
+def _newest(db: Connection, wanted: Wanted, most: int) -> list[dict[str, Any]]:
+    """Page after page: nobody waits at a command as at a browser."""
+    found: list[dict[str, Any]] = []
+    page = query.page(db, wanted, None, most)
+    found += page.rows
+    while page.older is not None and len(found) < most:
+        page = query.page(db, wanted, page.older, most - len(found))
+        found += page.rows
+    return found
+
+
+def _time(text: str, option: str) -> str:
+    """As it stands in the table."""
+    try:
+        return rfc3339(parse_rfc3339(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text))
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"{option} {text}: {error}; 2026-11-24 or 2026-11-24T22:56:00Z would be right") from None
+
+
+def _json(row: Mapping[str, Any]) -> str:
+    return jsontext.line({name: value for name, value in row.items() if value is not None})
+
+
+def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    widths = "{:24}  {:16}  {:>4}  {:7}  {:10}  {:>9}  {:7}  {}\n"
+    if rows:
+        yield widths.format("began", "unit", "line", "way", "what", "seconds", "state", "call")
+    for row in rows:
+        yield widths.format(
+            row["began_at"], row["unit"], row["line"] or "", row["direction"] or "", row["disposition"] or "",
+            "" if row["duration_s"] is None else f"{row['duration_s']:.1f}", _state(row), row["call_id"],
+        )  # fmt: skip
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    """The last that became of it; with a star, where some of it was told anew from the unit's log and records."""
+    state = query.state_of(row)
+    word = "gone" if state == "destroyed" else state
+    return f"{word}*" if row["rebuilt"] else word

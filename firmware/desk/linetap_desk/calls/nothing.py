@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a search of a unit or a line finds nothing: there was no call, nobody heard the unit, policy let it pass, it is
+destroyed. Four different things, and what the desk cannot know is said as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, or_, select
+
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_desk.ingest.outages import DESK, UNHEARD_S
+from linetap_desk.ingest.tables import WHOLE_UNIT, calls, origins, outages, units
+
+PASSED = ("skipped", "exempt", "fax", "modem", "discarded")
+MOST_CALLS = 20_000  # of the span that are counted
+MOST_AWAY = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Calls that policy did not record, and its word for it."""
+
+    disposition: str
+    why: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """`kind` as outages.py has it. `ended_at` None: still."""
+
+    kind: str
+    why: str
+    began_at: str
+    ended_at: str | None
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a unit, or a line of it, in a span. `whole`: nothing of the unit's events is missing here."""
+
+    calls: int
+    destroyed: int
+    passed: list[Passed]
+    away: list[Away]
+    heard_at: str | None  # None: nothing has ever come of the unit
+    whole: bool
+    ahead: bool  # the span goes on beyond what the unit can have told by now
+    more: bool  # more calls, or more outages, than are told here
+
+    @property
+    def none(self) -> bool:
+        """There was no call: the desk heard the unit all the time, and has all of its events."""
+        return not self.calls and self.heard_at is not None and self.whole and not self.away and not self.ahead
+
+
+def known(db: Connection, unit: str, line: int | None, since: str, until: str, now_ns: int) -> Known:
+    mine = [calls.c.unit == unit, WHOLE_UNIT if line is None else calls.c.line == line]
+    span = select(calls.c.disposition, calls.c.why, calls.c.destroyed_at).where(
+        *mine, calls.c.began_at >= since, calls.c.began_at < until
+    )
+    some = span.limit(MOST_CALLS + 1).subquery()
+    gone = some.c.destroyed_at.is_not(None)
+    grouped = select(some.c.disposition, some.c.why, gone.label("gone"), func.count().label("count"))
+    groups = [
+        (disposition, why, bool(destroyed), int(number))
+        for disposition, why, destroyed, number in db.execute(grouped.group_by(some.c.disposition, some.c.why, gone))
+    ]
+    count = sum(number for *_, number in groups)
+    passed = [
+        Passed(disposition, why or "", number)
+        for disposition, why, destroyed, number in groups
+        if disposition in PASSED and not destroyed
+    ]
+    away = _away(db, unit, since, until)
+    heard_at = db.execute(select(units.c.heard_at).where(units.c.unit == unit)).scalar()
+    return Known(
+        calls=count,
+        destroyed=sum(number for *_, destroyed, number in groups if destroyed),
+        passed=sorted(passed, key=lambda one: -one.count),
+        away=away[:MOST_AWAY],
+        heard_at=heard_at,
+        whole=_is_whole(db, unit),
+        ahead=heard_at is not None and _is_ahead(heard_at, until, now_ns),
+        more=count > MOST_CALLS or len(away) > MOST_AWAY,
+    )
+
+
+def _away(db: Connection, unit: str, since: str, until: str) -> list[Away]:
+    wanted = select(outages.c.kind, outages.c.why, outages.c.began_at, outages.c.ended_at, outages.c.times).where(
+        outages.c.unit.in_((unit, DESK)),
+        outages.c.began_at < until,
+        or_(outages.c.ended_at.is_(None), outages.c.ended_at > since),
+    )
+    return [Away(*row) for row in db.execute(wanted.order_by(outages.c.began_at.desc()).limit(MOST_AWAY + 1))]
+
+
+def _is_whole(db: Connection, unit: str) -> bool:
+    lacking = select(origins.c.unit).where(origins.c.unit == unit, origins.c.newest > origins.c.through)
+    told = db.execute(select(units.c.outbox_seq).where(units.c.unit == unit)).scalar()
+    used_now = select(origins.c.through).where(origins.c.unit == unit).order_by(origins.c.heard_at.desc()).limit(1)
+    return db.execute(lacking).first() is None and (told or 0) <= (db.execute(used_now).scalar() or 0)
+
+
+def _is_ahead(heard_at: str, until: str, now_ns: int) -> bool:
+    """A unit that was heard within UNHEARD_S has told what it had to tell; of a span to come nobody knows."""
+    return until > rfc3339(now_ns) or until > rfc3339(parse_rfc3339(heard_at) + UNHEARD_S * NS_PER_S)

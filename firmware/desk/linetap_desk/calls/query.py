@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A page of calls, the newest first, out of millions: `linetap desk calls` and the desk's pages ask here.
+
+No search reads more than BUDGET rows. A page that is not full by then says how far it has looked (`looked_to`), and the
+next goes on from there: what is rare is found in steps, and nothing else waits for it. On PostgreSQL as many again of
+those that are astray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from linetap_desk.calls.keyset import Cursor, Way
+from linetap_desk.calls.reading import Reading
+from linetap_desk.calls.wanted import Leg, State, Wanted, astray, legs
+
+SIZE = 50
+CHUNK = 2000  # rows that one statement may look at
+BUDGET = 4000  # rows for a page; one leg of a page with many gets its part of it
+LEAST = 100  # that a leg gets at least, and on PostgreSQL each of the few pieces that it is read in
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`rows`: the newest first. `looked_to`: not full, and beyond this moment nobody has looked yet."""
+
+    rows: list[dict[str, Any]]
+    older: Cursor | None
+    newer: Cursor | None
+    looked_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    rows: list[dict[str, Any]]
+    looked_to: str | None  # None: to the end of what was asked for
+    looked: int = 0  # entries
+
+
+def page(db: Connection, wanted: Wanted, cursor: Cursor | None = None, size: int = SIZE) -> Page:
+    """BadInput for what cannot be searched at once."""
+    way: Way = cursor.way if cursor is not None else "older"
+    parts = legs(wanted)
+    budget = max(LEAST, BUDGET // max(1, len(parts)))
+    reading = Reading(db, way, whole=len(parts) == 1)
+    if reading.has_months and parts:
+        reading.look_ahead(parts, cursor, size + 1, min(CHUNK, budget))
+        parts = [*parts, astray(wanted)]
+    found = [_look(reading, leg, cursor, size + 1, budget) for leg in parts]
+    fence = _nearest([one.looked_to for one in found if one.looked_to is not None], way)
+    every = {_key(row): row for one in found for row in one.rows}  # one that is astray may be found twice
+    rows = [row for row in every.values() if fence is None or not _is_beyond(row["began_at"], fence, way)]
+    rows.sort(key=_key, reverse=way == "older")
+    more, rows = len(rows) > size, rows[:size]
+    rows = rows if reading.whole else reading.filled(rows)
+    if more:
+        fence = None
+    return _page(rows, way, cursor, more, fence)
+
+
+def state_of(row: Mapping[str, Any]) -> State:
+    """The last that became of it."""
+    columns: tuple[tuple[str, State], ...] = (
+        ("destroyed_at", "destroyed"), ("held_at", "held"), ("copied_at", "copied"), ("sealed_at", "sealed"),
+        ("ended_at", "ended"),
+    )  # fmt: skip
+    return next((state for column, state in columns if row[column] is not None), "open")
+
+
+# --- one leg -------------------------------------------------------------------------------------------------
+
+
+def _look(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: int) -> _Found:
+    rows: list[dict[str, Any]] = []
+    for piece in reading.spans(leg, cursor):
+        found = _look_at(reading, piece, cursor, most - len(rows), max(LEAST, budget))
+        rows += found.rows
+        budget -= found.looked
+        if found.looked_to is not None or len(rows) == most:
+            return _Found(rows, found.looked_to)
+    return _Found(rows, None)
+
+
+def _look_at(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budget: int) -> _Found:
+    rows: list[dict[str, Any]] = []
+    at, looked = cursor, 0
+    while leg.rest:
+        chunk = min(CHUNK, budget - looked)
+        fence, count = reading.fence(leg, at, chunk)
+        fence = fence if count == chunk else None
+        if count:
+            rows += reading.rows(leg, at, most - len(rows), fence)
+        looked += count
+        if len(rows) == most or fence is None:
+            return _Found(rows, None, looked)
+        if looked >= budget:
+            return _Found(rows, fence, looked)
+        at = Cursor(reading.way, fence)
+    return _Found(reading.rows(leg, at, most, None), None)
+
+
+# --- from legs to a page -------------------------------------------------------------------------------------
+
+
+def _page(rows: list[dict[str, Any]], way: Way, cursor: Cursor | None, more: bool, fence: str | None) -> Page:
+    """`more`: there are further ones in the direction that was looked into. Back leads where one came from; from an
+    empty page nothing but the search itself does."""
+    rows = rows if way == "older" else rows[::-1]
+    back: Way = "newer" if way == "older" else "older"
+    on = Cursor(way, fence) if fence is not None else None
+    if more:
+        on = Cursor.beyond(way, rows[-1] if way == "older" else rows[0])
+    behind = None
+    if cursor is not None and rows:
+        behind = Cursor.beyond(back, rows[0] if way == "older" else rows[-1])
+    older, newer = (on, behind) if way == "older" else (behind, on)
+    return Page(rows, older, newer, fence)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["began_at"], row["unit"], row["call_id"]
+
+
+def _nearest(fences: list[str], way: Way) -> str | None:
+    """Beyond it some leg has not looked."""
+    if not fences:
+        return None
+    return max(fences) if way == "older" else min(fences)
+
+
+def _is_beyond(began_at: str, fence: str, way: Way) -> bool:
+    return began_at < fence if way == "older" else began_at > fence

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is searched for, and which of the tables' indexes leads to it. Pure.
+
+A leg is what one index finds in the order of time: of a department there is one for each line that it had, of
+everything else one. What the index does not know is looked at row by row (`rest`), and that has a bound (query.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, or_
+
+from linetap_core.errors import BadInput
+from linetap_desk.calls.hidden import hidden
+from linetap_desk.ingest.tables import ASTRAY, IN_PROGRESS, WHOLE_UNIT, calls
+
+State = Literal["open", "ended", "sealed", "copied", "held", "destroyed"]
+STATES: tuple[State, ...] = get_args(State)
+MOST_SEATS = 64
+
+_unit, _line, _disposition = hidden(calls.c.unit), hidden(calls.c.line), hidden(calls.c.disposition)
+_began_at = hidden(calls.c.began_at)
+_GONE, _HELD = calls.c.destroyed_at.is_not(None), calls.c.held_at.is_not(None)
+_RARE: dict[str, ColumnElement[bool]] = {  # as in the partial indexes of tables.py
+    "destroyed": _GONE,
+    "held": _HELD,
+    "open": IN_PROGRESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A line from `since` on, before `until`, as the tables have times; `line` None: every line of the unit."""
+
+    unit: str
+    line: int | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`since` counts, `until` does not. `seats` None: wherever; empty: nowhere. `mark` "any" is any."""
+
+    since: str | None = None
+    until: str | None = None
+    unit: str | None = None
+    line: int | None = None
+    seats: Sequence[Seat] | None = None
+    direction: str | None = None
+    disposition: str | None = None
+    mark: str | None = None
+    state: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """`since` and `until` bound it; "" is before everything. `values` are those of its place, which `by` and `rest`
+    name; legs of one search and one `shape` differ in nothing else. `astray`: of those that did not begin in the
+    month of their name."""
+
+    by: list[ColumnElement[bool]]
+    since: str
+    until: str | None
+    rest: list[ColumnElement[bool]] = field(default_factory=list)
+    values: dict[str, object] = field(default_factory=dict)
+    astray: bool = False
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        return self.astray, *self.values
+
+
+def legs(wanted: Wanted) -> list[Leg]:
+    """BadInput for more seats than one search takes."""
+    if wanted.seats is None:
+        return [_leg(wanted, Seat(wanted.unit or "", wanted.line, wanted.since, wanted.until))]
+    if len(wanted.seats) > MOST_SEATS:
+        raise BadInput(f"{len(wanted.seats)} places: at most {MOST_SEATS} are searched at once; a unit would be right")
+    seats = [seat for one in wanted.seats if (seat := _within(one, wanted)) is not None]
+    if not _is_rare(wanted) or not seats:
+        return [_leg(wanted, seat) for seat in seats]
+    return [_everywhere(wanted, seats)]
+
+
+def astray(wanted: Wanted) -> Leg:
+    """What a search by months would miss, whatever else was asked; `wanted` is one that `legs` has taken."""
+    seats = wanted.seats
+    if seats is None:
+        leg = _leg(wanted, Seat(wanted.unit or "", wanted.line, wanted.since, wanted.until))
+    else:
+        leg = _everywhere(wanted, [seat for one in seats if (seat := _within(one, wanted)) is not None])
+    return replace(leg, by=[ASTRAY], rest=[*leg.by, *leg.rest], astray=True)
+
+
+def state_is(state: State) -> list[ColumnElement[bool]]:
+    """The last that became of a call, as `state_of` says it of a row."""
+    ended, sealed, copied = (calls.c[name].is_not(None) for name in ("ended_at", "sealed_at", "copied_at"))
+    match state:
+        case "open":
+            return [_RARE["open"], calls.c.copied_at.is_(None), calls.c.held_at.is_(None)]
+        case "ended":
+            return [ended, ~sealed, ~copied, ~_HELD, ~_GONE]
+        case "sealed":
+            return [sealed, ~copied, ~_HELD, ~_GONE]
+        case "copied":
+            return [copied, ~_HELD, ~_GONE]
+        case "held":
+            return [_HELD, ~_GONE]
+        case "destroyed":
+            return [_GONE]
+
+
+def _is_rare(wanted: Wanted) -> bool:
+    return wanted.mark is not None or wanted.state in _RARE
+
+
+def _leg(wanted: Wanted, seat: Seat) -> Leg:
+    """The index that finds the fewest leads. What does not lead is hidden from SQLite's planner (a test asks it)."""
+    by: list[ColumnElement[bool]] = []
+    rest: list[ColumnElement[bool]] = []
+    if wanted.mark is not None:
+        by.append(calls.c.mark.is_not(None) if wanted.mark == "any" else calls.c.mark == wanted.mark)
+    elif wanted.state in _RARE:
+        by.append(_RARE[wanted.state])
+    values: dict[str, object] = {}
+    unit, line = bindparam("unit", type_=Text), bindparam("line", type_=Integer)
+    leads = bool(seat.unit) and not by
+    if seat.unit:
+        values["unit"] = seat.unit
+        (by if leads else rest).append((calls.c.unit if leads else _unit) == unit)
+    if seat.line is not None:
+        values["line"] = seat.line
+        (by if leads else rest).append((calls.c.line if leads else _line) == line)
+    elif leads:
+        by.append(WHOLE_UNIT)
+    if wanted.state is not None and (wanted.state != "destroyed" or wanted.mark is not None):
+        rest += state_is(wanted.state)
+    if wanted.disposition is not None:
+        (rest if by else by).append((_disposition if by else calls.c.disposition) == wanted.disposition)
+    if wanted.direction is not None:
+        rest.append(calls.c.direction == wanted.direction)
+    return Leg(by, seat.since or "", seat.until, rest, values)
+
+
+def _everywhere(wanted: Wanted, seats: Sequence[Seat]) -> Leg:
+    leg = _leg(wanted, Seat("", None, wanted.since, wanted.until))
+    return replace(leg, rest=[*leg.rest, or_(*(_sits(seat) for seat in seats))])
+
+
+def _within(seat: Seat, wanted: Wanted) -> Seat | None:
+    """What of it the other words of the search leave; None where that is nothing."""
+    if wanted.unit not in (None, seat.unit) or (seat.line is not None and wanted.line not in (None, seat.line)):
+        return None
+    since = max(seat.since or "", wanted.since or "")
+    until = min((time for time in (seat.until, wanted.until) if time is not None), default=None)
+    if until is not None and since >= until:
+        return None
+    return Seat(seat.unit, wanted.line if seat.line is None else seat.line, since, until)
+
+
+def _sits(seat: Seat) -> ColumnElement[bool]:
+    bounds = [_unit == seat.unit, _began_at >= (seat.since or "")]
+    if seat.line is not None:
+        bounds.append(_line == seat.line)
+    if seat.until is not None:
+        bounds.append(_began_at < seat.until)
+    return and_(*bounds)

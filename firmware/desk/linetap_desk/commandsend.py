@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap command send`: a command over the broker to its unit, and the answer.
+
+Nobody has signed the answer: a broker can invent one, and can withhold the command. What a unit has done stands in its
+log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import queue
+import re
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from linetap_core import jsontext
+from linetap_core.broker.connection import Acknowledged, Arrived, Connected, Connection, Ended, Happening, Terms, Unread
+from linetap_core.broker.tls import tls_context
+from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence.command import MAY, Answer, Command
+from linetap_core.handover import read_small
+from linetap_core.wire.brokersettings import Broker
+from linetap_core.wire.message import Message
+from linetap_desk import foreign
+from linetap_desk.settings import broker_alone
+
+_PATIENCE_S = 30.0
+_LARGEST_PACKET = 64 << 10  # no unit answers with more
+_UNIT = re.compile(r"[a-z0-9-]{1,40}")  # no topic's wildcard is in it
+_SEND = "example: linetap command send identify.command --config desk.toml"
+
+
+def add_verb(verbs: Any) -> None:
+    send = verbs.add_parser("send", help="over the broker: have a command done, print the answer", epilog=_SEND)
+    send.add_argument("file", type=Path, metavar="FILE")
+    send.add_argument("--config", type=Path, metavar="desk.toml", help="its [broker]")
+    send.add_argument("--broker", metavar="URL", help="mqtt://HOST:PORT on the loopback, in its place")
+    send.add_argument("--wait", type=float, default=_PATIENCE_S, metavar="S", help="in all, default %(default)g")
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    """Exit status: 0 done, 1 refused. BadInput or Refusal says why there is no answer."""
+    data = read_small(args.file, envelopes.LIMIT_BYTES)
+    try:
+        text = foreign.decode(data, envelopes.Envelope).command
+        command = foreign.decode(text, Command)
+    except BadInput as error:
+        raise BadInput(f"{args.file}: not a command: {error}; `linetap command sign` makes one") from None
+    if command.verb not in MAY or _UNIT.fullmatch(command.unit) is None:
+        raise BadInput(f"{args.file}: there is no verb {command.verb!r}, or no unit {command.unit!r}")
+    answer = exchange(broker_alone(args), command, data, args.wait, clock)
+    sys.stdout.write(jsontext.line(answer))
+    return 0 if answer.done else 1
+
+
+def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, clock: Clock) -> Answer:
+    """One connection for one command. Refusal where no answer comes in time: it may have been done all the same."""
+    topics, correlation = f"linetap/v1/{command.unit}", secrets.token_bytes(16)
+    terms = Terms(f"linetap-command-{secrets.token_hex(8)}", (f"{topics}/reply/{command.verb}",), 8, _LARGEST_PACKET)
+    happenings: queue.SimpleQueue[tuple[Connection, Happening]] = queue.SimpleQueue()
+    connection = Connection(broker, terms, tls_context(broker), happenings)
+    where, state = f"{broker.host}:{broker.port}", "no connection"
+    until_ns = clock.monotonic_ns() + round(patience_s * NS_PER_S)
+    try:
+        while (left_ns := until_ns - clock.monotonic_ns()) > 0:
+            try:
+                _, happening = happenings.get(timeout=left_ns / NS_PER_S)
+            except queue.Empty:
+                break
+            match happening:
+                case Connected():
+                    connection.publish(Message(f"{topics}/cmd/{command.verb}", data, correlation=correlation))
+                    state = "the broker has not taken the command"
+                case Unread(topic, reason):
+                    raise Refusal(f"{where}: may not read {topic}: {reason}")
+                case Acknowledged(_, refusal):
+                    if refusal is not None:
+                        raise Refusal(f"{where}: may not say {topics}/cmd/{command.verb}: {refusal}")
+                    state = "the broker has the command; the unit is away, or does not answer"
+                case Arrived():
+                    happening.acknowledge()
+                    if happening.correlation == correlation:  # others may ask the same unit at the same time
+                        return _answer(happening.payload)
+                case Ended(why):
+                    raise Refusal(f"{where}: {why}")
+        raise Refusal(f"{where}: no answer in {patience_s:g} s: {state}")
+    finally:
+        connection.disconnect()
+
+
+def _answer(payload: bytes) -> Answer:
+    try:
+        return foreign.decode(payload, Answer)
+    except BadInput as error:
+        raise Refusal(f"what came back is not an answer: {error}") from None

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One unit that is being asked for its calls: a window at a time, at its pace, and with patience where none comes."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from linetap_core.clock import NS_PER_MS, NS_PER_S
+from linetap_core.evidence.fetch import BLOCK_BYTES, MOST_BYTES, Window
+from linetap_desk.copy.incoming import Incoming
+
+STALL_S = 30  # without a block: it is asked again
+PAUSE_S = (5, 900)  # of a unit that does not answer: the first, doubled up to the longest
+ASIDE_S = (60, 21_600)  # of a call that it refuses, or whose bytes are not what was sealed
+MOST_ASIDE = 1000  # calls of a unit
+_AT_A_TIME_S = 2  # of its rate in one window
+_CORRELATION_BYTES = 12
+
+
+@dataclass(slots=True)
+class Asking:
+    """What is under way with a unit; it outlives its calls, and is empty between them. Times are monotonic ns."""
+
+    unit: str
+    incoming: Incoming | None = None
+    correlation: bytes = b""  # of the window that is asked for; empty: none is
+    came: int = 0  # bytes of it
+    most: int = 0
+    asked_ns: int = 0
+    heard_ns: int = 0
+    next_ns: int = 0  # nothing is asked before
+    pause_s: int = 0
+    status: bytes = b""  # the last that came
+    aside: dict[str, tuple[int, int]] = field(default_factory=dict)  # call -> until when, and for how long it was
+
+    def window(self, now_ns: int, kbit_s: int | None) -> Window | None:
+        """What to ask for now, if anything."""
+        if self.incoming is None or self.correlation or now_ns < self.next_ns or kbit_s == 0:
+            return None
+        place = self.incoming.place
+        if place is None:
+            return None
+        self.most = MOST_BYTES
+        if kbit_s is not None:
+            self.most = min(MOST_BYTES, max(BLOCK_BYTES, kbit_s * 125 * _AT_A_TIME_S))
+        self.correlation, self.came = secrets.token_bytes(_CORRELATION_BYTES), 0
+        self.asked_ns = self.heard_ns = now_ns
+        return Window(call_id=self.incoming.call.call_id, file=place[0], first=place[1], most=self.most)
+
+    def took(self, count: int, now_ns: int, kbit_s: int | None) -> None:
+        """So many bytes of the window have come, and are here."""
+        self.came += count
+        self.heard_ns, self.pause_s = now_ns, 0
+        if self.incoming is None or self.incoming.place is None or self.came >= self.most:
+            self.correlation = b""
+            if kbit_s:
+                self.next_ns = self.asked_ns + self.came * 8 * NS_PER_MS // kbit_s
+
+    def begin_anew(self) -> None:
+        """There is nobody any more who would send what was asked for."""
+        self.correlation, self.pause_s, self.next_ns = b"", 0, 0
+
+    def stalled(self, now_ns: int) -> bool:
+        """Nothing came for long: the window is given up, and the next asked for later each time."""
+        if not self.correlation or now_ns - self.heard_ns < STALL_S * NS_PER_S:
+            return False
+        self.correlation = b""
+        self.pause(now_ns)
+        return True
+
+    def pause(self, now_ns: int) -> None:
+        """Longer each time, until something comes."""
+        self.pause_s = min(max(PAUSE_S[0], 2 * self.pause_s), PAUSE_S[1])
+        self.next_ns = now_ns + self.pause_s * NS_PER_S
+
+    def put_aside(self, call_id: str, now_ns: int) -> None:
+        """It is tried again later each time; the others of the unit go on."""
+        for_s = min(max(ASIDE_S[0], 4 * self.aside.pop(call_id, (0, 0))[1]), ASIDE_S[1])
+        if len(self.aside) >= MOST_ASIDE:
+            del self.aside[next(iter(self.aside))]
+        self.aside[call_id] = (now_ns + for_s * NS_PER_S, for_s)
+        self.incoming, self.correlation = None, b""
+
+    def passed_over(self, now_ns: int) -> set[str]:
+        return {call_id for call_id, (until_ns, _) in self.aside.items() if now_ns < until_ns}

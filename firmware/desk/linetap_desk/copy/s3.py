@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copies in an S3-compatible store: `<prefix>/<unit>/2026/11/24/<call_id>/<file>`, the record's signature last.
+
+A call whose record.json.sig is there is whole. Who may write there boto3 finds where it always does (AWS_ACCESS_KEY_ID,
+~/.aws/credentials). In a bucket with versions nothing that is removed is gone: it must have none.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib
+import itertools
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl
+
+from linetap_core.clock import NS_PER_S
+from linetap_core.errors import BadInput
+from linetap_core.evidence import amendment, closing, fetch, sealed, sshsig
+from linetap_core.evidence.closing import closing_path
+from linetap_desk.copy.store import Stored
+
+EXAMPLE = "s3://bucket/prefix?endpoint=https://s3.example would be right"
+_OPTIONS = {"endpoint", "region"}
+_REGION = "us-east-1"  # a signature names one; most stores of one's own do not ask which
+_CONNECT_S, _READ_S, _ATTEMPTS = 10, 60, 3
+
+
+class Bucket:
+    def __init__(self, url: SplitResult, incoming: Path) -> None:
+        """BadInput where there is no such bucket, or no boto3."""
+        options = dict(parse_qsl(url.query, keep_blank_values=True))
+        if not url.netloc or options.keys() - _OPTIONS or url.fragment or url.username:
+            raise BadInput(f"copy.store {url.geturl()}: {EXAMPLE}")
+        try:
+            boto3, core = importlib.import_module("boto3"), importlib.import_module("botocore.config")
+        except ModuleNotFoundError:
+            raise BadInput(f"copy.store {url.geturl()}: this needs boto3, which Debian has as python3-boto3") from None
+        self.incoming = incoming
+        self._bucket, self._prefix = url.netloc, url.path.strip("/")
+        self._faults: Any = importlib.import_module("botocore.exceptions")
+        # No checksums but our own: older stores refuse the trailers that newer clients send unasked.
+        config = core.Config(
+            connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries={"total_max_attempts": _ATTEMPTS},
+            request_checksum_calculation="when_required", response_checksum_validation="when_required",
+        )  # fmt: skip
+        try:
+            with self._told():
+                self._client: Any = boto3.client(
+                    "s3",
+                    endpoint_url=options.get("endpoint"),
+                    region_name=options.get("region", _REGION),
+                    config=config,
+                )
+                self._client.head_bucket(Bucket=self._bucket)
+            incoming.mkdir(parents=True, exist_ok=True)
+        except (ValueError, OSError) as error:
+            raise BadInput(f"copy.store {url.geturl()}: {error}") from None
+
+    def put(self, unit: str, call_id: str, folder: Path) -> None:
+        names = fetch.ordered(path.name for path in folder.iterdir())
+        names.sort(key=lambda name: (name == sealed.SIGNATURE, name))
+        with self._told():
+            for name in names:
+                with (folder / name).open("rb") as file:
+                    md5 = base64.b64encode(
+                        hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+                    )
+                    file.seek(0)
+                    self._client.put_object(
+                        Bucket=self._bucket, Key=f"{self._place(unit, call_id)}{name}", Body=file,
+                        ContentMD5=md5.decode("ascii"),
+                    )  # fmt: skip
+        shutil.rmtree(folder)
+
+    def put_closing(self, unit: str, call_id: str, data: bytes) -> None:
+        self._put_beside(unit, call_id, [(self._closing(unit, call_id), data)])
+
+    def put_amendment(self, unit: str, call_id: str, number: int, data: bytes, signature: str) -> None:
+        key = f"{self._amended(unit, call_id)}{number:03d}.json"
+        self._put_beside(unit, call_id, [(key + amendment.SUFFIX, signature.encode("ascii")), (key, data)])
+
+    def _put_beside(self, unit: str, call_id: str, found: list[tuple[str, bytes]]) -> None:
+        """Nothing without a copy."""
+        with self._told():
+            copy = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._place(unit, call_id), MaxKeys=1)
+            for key, data in found if copy.get("Contents") else []:
+                md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode("ascii")
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentMD5=md5)
+
+    def _amended(self, unit: str, call_id: str) -> str:
+        return "/".join(filter(None, (self._prefix, unit, amendment.FOLDER, f"{call_id}.")))
+
+    def remove(self, unit: str, call_id: str) -> None:
+        shutil.rmtree(self.incoming / unit / call_id, ignore_errors=True)
+        place = self._place(unit, call_id)
+        with self._told():
+            self._client.delete_object(Bucket=self._bucket, Key=self._closing(unit, call_id))
+            beside = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._amended(unit, call_id))
+            for each in beside.get("Contents", ()):
+                self._client.delete_object(Bucket=self._bucket, Key=each["Key"])
+            found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=place)
+            keys = [each["Key"] for each in found.get("Contents", ())]  # a call has fewer files than a page
+            for key in [f"{place}{sealed.KEY}", *keys]:
+                self._client.delete_object(Bucket=self._bucket, Key=key)
+            if found.get("IsTruncated"):
+                raise OSError(f"{place}: there are more files than a call has")
+
+    def calls(self) -> Iterator[Stored | str]:
+        for place, found in itertools.groupby(self._objects(), lambda one: str(one["Key"]).rpartition("/")[0]):
+            its = {str(one["Key"]).rpartition("/")[2]: one for one in found}
+            name = place.removeprefix(self._prefix).strip("/")
+            unit, call_id = name.partition("/")[0], name.rpartition("/")[2]
+            if name.startswith((f"{unit}/{closing.FOLDER}/", f"{unit}/{amendment.FOLDER}")):
+                continue
+            try:
+                if f"{place}/" != self._place(unit, call_id) or not {sealed.RECORD, sealed.SIGNATURE} <= its.keys():
+                    yield name
+                    continue
+                record = self._begin_of(f"{place}/{sealed.RECORD}", sealed.RECORD_LIMIT_BYTES)
+                signature = self._begin_of(f"{place}/{sealed.SIGNATURE}", sshsig.SIGNATURE_LIMIT_BYTES)
+            except BadInput:
+                yield name
+                continue
+            at_ns = round(its[sealed.SIGNATURE]["LastModified"].timestamp()) * NS_PER_S
+            yield Stored(unit, call_id, frozenset(its), record, signature, at_ns)
+
+    def _objects(self) -> Iterator[dict[str, Any]]:
+        """In the order of their keys, a page at a time."""
+        more: dict[str, str] = {}
+        while True:
+            with self._told():
+                prefix = f"{self._prefix}/" if self._prefix else ""
+                found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
+            yield from found.get("Contents", ())
+            if not found.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": found["NextContinuationToken"]}
+
+    def _begin_of(self, key: str, most: int) -> bytes:
+        with self._told():
+            data: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(most + 1)
+        return data
+
+    def _place(self, unit: str, call_id: str) -> str:
+        return "/".join(filter(None, (self._prefix, unit, str(sealed.call_path(call_id))))) + "/"
+
+    def _closing(self, unit: str, call_id: str) -> str:
+        return "/".join(filter(None, (self._prefix, unit, str(closing_path(call_id)))))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the store says as an OSError, on one line."""
+        try:
+            yield
+        except (self._faults.BotoCoreError, self._faults.ClientError) as error:
+            raise OSError(" ".join(str(error).split())) from None

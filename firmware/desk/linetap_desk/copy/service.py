@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The copies' part of an ingest: asks units for what is sealed and not here, proves it, stores it, and tells them.
+
+In the ingest's thread, since it is the one writer of the database and the one that signs with the desk's counter;
+but for the store, which has a thread of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from linetap_core.broker.connection import Arrived
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
+from linetap_core.evidence import fetch
+from linetap_core.evidence.command import Answer
+from linetap_core.evidence.fetch import Copied
+from linetap_core.evidence.sshsig import unarmored
+from linetap_core.wire.message import Message
+from linetap_desk import foreign
+from linetap_desk.callfolder import Damaged
+from linetap_desk.copy import wanted
+from linetap_desk.copy.asking import Asking
+from linetap_desk.copy.closings import Closings
+from linetap_desk.copy.hours import Hours
+from linetap_desk.copy.incoming import Call, Incoming
+from linetap_desk.copy.open import open_store
+from linetap_desk.copy.store import Store
+from linetap_desk.copy.worker import Done, Job, Kept, Worker
+from linetap_desk.ingest import heads
+from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
+from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.settings import CopyConfig
+
+LOOK_EVERY_S = 1  # at what is to be copied
+TIDY_EVERY_S = 60  # at what is over, and what was not told
+FAULT_PAUSE_S = 30  # where the store takes nothing
+REFUSED_PAUSE_S = 1  # of a unit that does not have that call
+MOST_UNITS = 10_000  # whoever may publish under any name must not fill the memory with names
+MOST_PUTS = 64  # calls that wait for the store
+STOP_S = 5
+
+log = logging.getLogger("linetap.copy")
+
+Say = Callable[[str, str, dict[str, str]], Message]
+
+
+def begin(config: CopyConfig, engine: Engine, signers: SignersFile, say: Say, clock: Clock) -> Copying:
+    """BadInput for a store, hours or a zone that are none."""
+    hours = Hours.of(config.night, config.zone, config.day_kbit_s, config.night_kbit_s)
+    holds = None if config.holds is None else Path(config.holds)
+    incoming = None if config.incoming is None else Path(config.incoming)
+    return Copying(open_store(config.store, incoming), hours, config.units_at_once, holds, engine, signers, say, clock)
+
+
+class Copying:
+    def __init__(
+        self,
+        store: Store,
+        hours: Hours,
+        most_units: int,
+        holds: Path | None,
+        engine: Engine,
+        signers: SignersFile,
+        say: Say,
+        clock: Clock,
+    ) -> None:
+        self._store, self._hours, self._most_units, self._holds = store, hours, most_units, holds
+        self._engine, self._signers, self._say, self._clock = engine, signers, say, clock
+        self._worker = Worker(store)
+        self._units: dict[str, Asking] = {}
+        self._to_tell: list[Call] = []
+        self._to_note: list[Done] = []  # the database does not know of it yet
+        self._look_ns = self._tidy_ns = self._store_ns = 0
+        self._counted_ns: int | None = None  # monotonic, up to where the database has it
+        self._said: dict[str, str] = {}  # unit -> the last complaint
+        self._closings = Closings(signers, most_units, self._complain, clock)
+        self._to_ask: list[Message] = []
+
+    def arrived(self, unit: str, message: Arrived) -> None:
+        """Of `reply/fetch`: a block, or an answer. What nobody asked for is passed over."""
+        if (proved := self._closings.arrived(unit, message)) is not None:
+            self._worker.give(Job("close", proved[0], closing=proved[1]))
+            return
+        asking = self._units.get(unit)
+        if asking is None or asking.incoming is None or not message.correlation:
+            return
+        if message.correlation != asking.correlation:
+            return
+        if "file" not in message.user:
+            self._answered(asking, message.payload)
+            return
+        try:
+            self._take(asking, asking.incoming, message)
+        except Damaged as error:
+            self._complain(unit, f"{error.code}: {asking.incoming.call.call_id}: {error}")
+            asking.put_aside(asking.incoming.call.call_id, self._clock.monotonic_ns())
+        except OSError as error:
+            self._store_away(str(error))
+
+    def turn(self) -> Iterator[Message]:
+        """What is to be said now, only while connected. SQLAlchemyError: the database is away."""
+        now_ns = self._clock.monotonic_ns()
+        self._to_note += self._worker.done()
+        self._note()
+        if now_ns >= self._tidy_ns:
+            self._tidy_ns = now_ns + TIDY_EVERY_S * NS_PER_S
+            self._tidy()
+        if now_ns >= self._look_ns:
+            self._look_ns = now_ns + LOOK_EVERY_S * NS_PER_S
+            self._look(now_ns)
+        while self._to_tell:
+            call = self._to_tell.pop()
+            copied = Copied(call_id=call.call_id, record_sha256=call.record_sha256)
+            yield self._say(call.unit, fetch.VERB, copied.body())
+        if now_ns < self._store_ns:
+            return
+        to_ask, self._to_ask = self._to_ask, []
+        yield from to_ask
+        kbit_s = self._hours.kbit_s(self._clock.utc_ns())
+        for asking in self._units.values():
+            if asking.stalled(now_ns):
+                self._complain(asking.unit, "fetch_stalled: nothing comes; it is asked again")
+            if (window := asking.window(now_ns, kbit_s)) is not None:
+                message = self._say(asking.unit, fetch.VERB, window.body())
+                yield replace(message, correlation=asking.correlation)
+
+    def status(self, unit: str, payload: bytes) -> None:
+        """What `status` says of it, which is another in every session: what was under way in the one before is not."""
+        if unit not in self._units and len(self._units) >= MOST_UNITS:
+            return
+        asking = self._asking(unit)
+        if asking.status != payload:
+            asking.status = payload
+            asking.begin_anew()
+            self._closings.begin_anew(unit)
+
+    def lost_connection(self) -> None:
+        for asking in self._units.values():
+            asking.correlation = b""
+        self._closings.lost_connection()
+
+    def end(self) -> None:
+        self._worker.stop(STOP_S)
+
+    # --- what comes --------------------------------------------------------------------------------------------
+
+    def _take(self, asking: Asking, incoming: Incoming, message: Arrived) -> None:
+        user = message.user
+        try:
+            offset, total = int(user["offset"]), int(user["total"])
+        except (KeyError, ValueError):
+            return
+        if len(message.payload) > fetch.BLOCK_BYTES or not incoming.take(user["file"], offset, total, message.payload):
+            return
+        kbit_s = self._hours.kbit_s(self._clock.utc_ns())
+        asking.took(len(message.payload), self._clock.monotonic_ns(), kbit_s)
+        self._go_on(asking)
+
+    def _answered(self, asking: Asking, payload: bytes) -> None:
+        """That it may not be: nobody has signed this, so it is tried again later."""
+        try:
+            answer = foreign.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
+        except (ValueError, RecursionError):
+            return
+        if not answer.done and asking.incoming is not None:
+            self._complain(asking.unit, f"fetch_refused: {answer.code:.64}: {answer.text:.200}")
+            if answer.code == "fetch_no_file":
+                asking.incoming.forget_part()
+            now_ns = self._clock.monotonic_ns()
+            asking.put_aside(asking.incoming.call.call_id, now_ns)
+            # A unit with a new vault has none of the old one's calls, and they must not stand before the new.
+            asking.next_ns = now_ns + REFUSED_PAUSE_S * NS_PER_S
+            if not answer.code.startswith("fetch_"):
+                asking.pause(now_ns)
+
+    # --- what is to be done ------------------------------------------------------------------------------------
+
+    def _look(self, now_ns: int) -> None:
+        """Gives every unit that is asked its next call, and room to others where one has nothing more."""
+        with self._engine.connect() as db:
+            online = wanted.units_to_ask(db)
+            under_way = [asking for asking in self._units.values() if asking.incoming is not None]
+            for asking in under_way:
+                if asking.unit not in online:
+                    asking.incoming, asking.correlation = None, b""
+            room = self._most_units - sum(asking.incoming is not None for asking in self._units.values())
+            # In turn: those that were asked last stand behind the others.
+            for unit in sorted(online, key=lambda unit: self._asking(unit).asked_ns):
+                if room > 0 and self._asking(unit).incoming is None:
+                    room -= self._begin(db, self._asking(unit), now_ns)
+            if now_ns >= self._store_ns and self._hours.kbit_s(self._clock.utc_ns()) != 0:
+                self._look_for_closings(db)
+
+    def _look_for_closings(self, db: Connection) -> None:
+        if self._worker.busy >= MOST_PUTS:
+            return
+        for wanted_close, unit, correlation in self._closings.look(db, self._under_way):
+            message = self._say(unit, fetch.VERB, wanted_close.body())
+            self._to_ask.append(replace(message, correlation=correlation))
+
+    def _begin(self, db: Connection, asking: Asking, now_ns: int) -> bool:
+        if self._worker.busy >= MOST_PUTS or now_ns < max(asking.next_ns, self._store_ns):
+            return False
+        call = wanted.next_call(db, asking.unit, asking.passed_over(now_ns) | self._under_way(asking.unit))
+        if call is None:
+            return False
+        folder = self._store.incoming / call.unit / call.call_id
+        try:
+            asking.incoming = Incoming(folder, call, self._signers.now())
+        except Damaged:
+            shutil.rmtree(folder, ignore_errors=True)
+            return False
+        except OSError as error:
+            self._store_away(str(error))
+            return False
+        self._go_on(asking)
+        return True
+
+    def _under_way(self, unit: str) -> set[str]:
+        """Calls that are with the store, or that the database does not know the end of yet."""
+        noted = (done.job.call for done in self._to_note)
+        return {call.call_id for call in (*self._worker.calls_of(unit), *noted) if call.unit == unit}
+
+    def _go_on(self, asking: Asking) -> None:
+        """A call that is all here goes into the store, and the unit is asked for its next."""
+        incoming = asking.incoming
+        if incoming is None or incoming.place is not None:
+            return
+        kept = Kept() if incoming.record is None else Kept.of(incoming.record)
+        self._worker.give(Job("put", incoming.call, incoming.folder, kept))
+        asking.incoming = None
+        self._look_ns = 0
+
+    def _tidy(self) -> None:
+        now_ns, mono_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
+        with self._engine.begin() as db:
+            wanted.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
+            for call, number, data, sig in wanted.unamended(db):
+                if not self._worker.has(call):
+                    self._worker.give(Job("amend", call, amendment=(number, data, sig)))
+            for call in wanted.over(db, now_ns, self._holds):
+                if not self._worker.has(call):
+                    self._worker.give(Job("remove", call))
+            self._to_tell = [call for call in wanted.untold(db) if not self._worker.has(call)]
+        self._counted_ns = mono_ns  # committed: what fails is counted with the next
+
+    def _note(self) -> None:
+        """What the store has done, into the database; only then the unit is told."""
+        if not self._to_note:
+            return
+        now_ns = self._clock.utc_ns()
+        with self._engine.begin() as db:
+            for done in self._to_note:
+                if done.fault:
+                    continue
+                if done.job.what == "put":
+                    wanted.stored(db, done.job.call, done.job.kept, now_ns)
+                elif done.job.amendment is not None:
+                    wanted.amended(db, done.job.call, done.job.amendment[0], now_ns)
+                elif done.job.what == "close":
+                    wanted.closed(db, done.job.call, now_ns)
+                    self._note_head(db, done.job, now_ns)
+                else:
+                    wanted.removed(db, done.job.call, now_ns)
+        for done in self._to_note:
+            if done.spoiled:
+                self._complain(done.job.call.unit, f"copy_changed: {done.fault}; it is fetched anew")
+            elif done.fault:
+                self._store_away(done.fault)
+            elif done.job.what == "put":
+                self._to_tell.append(done.job.call)
+            elif done.job.what == "remove":
+                log.info("copy_removed: %s %s: its time is over", done.job.call.unit, done.job.call.call_id)
+        self._to_note = []
+
+    def _note_head(self, db: Connection, job: Job, now_ns: int) -> None:
+        """A unit that shows one log to the custodians and another to the desk is found out by its own signatures."""
+        assert job.closing is not None
+        report = HeadReport(job.call.unit, job.closing.head.encode("utf-8"), unarmored(job.closing.sig), now_ns)
+        heads.note(db, report, self._signers.now())
+
+    def _asking(self, unit: str) -> Asking:
+        return self._units.setdefault(unit, Asking(unit))
+
+    def _store_away(self, why: str) -> None:
+        self._complain("", f"store_away: {why}; it is tried again in {FAULT_PAUSE_S} s")
+        self._store_ns = self._clock.monotonic_ns() + FAULT_PAUSE_S * NS_PER_S
+        for asking in self._units.values():
+            asking.incoming, asking.correlation = None, b""
+
+    def _complain(self, unit: str, text: str) -> None:
+        """Once, until it is another."""
+        if self._said.get(unit) != text:
+            log.warning("%s: %s", unit, text) if unit else log.error("%s", text)
+        self._said[unit] = text

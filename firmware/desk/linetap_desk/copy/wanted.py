@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the database says is to be done about copies: to be fetched, to be told, over; and what was done."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import hold, sealed
+from linetap_desk.copy.incoming import Call
+from linetap_desk.copy.worker import Kept
+from linetap_desk.ingest import amended as amended_events
+from linetap_desk.ingest import holdword
+from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
+
+HELD_PAUSE_S = 3600  # until it is asked again
+MOST_OVER = 50  # at once
+MOST_UNTOLD = 200
+_A_LOOK = 20
+LONGEST_NS = 36_525 * 86_400 * NS_PER_S  # no class is kept longer
+
+_COPIED = (
+    select(copies.c.unit)
+    .where(copies.c.unit == calls.c.unit, copies.c.call_id == calls.c.call_id, copies.c.removed_at.is_(None))
+    .exists()
+)
+_OPEN = (
+    calls.c.record_sha256.is_not(None),
+    calls.c.sealed_at.is_not(None),
+    calls.c.copied_at.is_(None),
+    calls.c.destroyed_at.is_(None),
+)
+
+
+def units_to_ask(db: Connection) -> list[str]:
+    """Those that are online and have something that is not copied."""
+    found = select(units.c.unit).where(
+        units.c.state == "online", select(calls.c.unit).where(calls.c.unit == units.c.unit, *_OPEN, ~_COPIED).exists()
+    )
+    return list(db.execute(found.order_by(units.c.unit)).scalars())
+
+
+def next_call(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
+    """The oldest; none of those that are passed over for now."""
+    wanted = select(calls.c.call_id, calls.c.record_sha256).where(calls.c.unit == unit, *_OPEN, ~_COPIED)
+    found = db.execute(wanted.order_by(calls.c.began_at).limit(_A_LOOK + len(passed_over)))
+    return next((Call(unit, *row) for row in found if row[0] not in passed_over and _is_call(row[0])), None)
+
+
+def untold(db: Connection) -> list[Call]:
+    """In the store, and the unit, which is online, has not said that it knows."""
+    wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).join(
+        calls, (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
+    )
+    wanted = wanted.join(units, units.c.unit == copies.c.unit).where(
+        copies.c.removed_at.is_(None), units.c.state == "online", *_OPEN
+    )
+    return [Call(*row) for row in db.execute(wanted.limit(MOST_UNTOLD))]
+
+
+def units_unclosed(db: Connection) -> list[str]:
+    """Those that are online and have a copy here without its closing."""
+    found = select(units.c.unit).where(
+        units.c.state == "online", select(copies.c.unit).where(copies.c.unit == units.c.unit, UNCLOSED).exists()
+    )
+    return list(db.execute(found.order_by(units.c.unit)).scalars())
+
+
+def next_unclosed(db: Connection, unit: str, passed_over: set[str]) -> Call | None:
+    """The newest copy: those of before the unit had this to give wait behind it. None of those that are passed over."""
+    mine = (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
+    found = select(copies.c.call_id, copies.c.record_sha256).join(calls, mine)
+    found = found.where(copies.c.unit == unit, UNCLOSED, calls.c.destroyed_at.is_(None))
+    rows = db.execute(found.order_by(copies.c.stored_at.desc()).limit(_A_LOOK + len(passed_over)))
+    return next((Call(unit, *row) for row in rows if row[0] not in passed_over), None)
+
+
+def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
+    """Copies whose time is over and that nothing holds: by the desk's clock, and by that of a unit, one of whose calls
+    has begun since; and for sure: their unit has destroyed its own, by what it counted, or the ingest has counted the
+    whole period since the copy came. Clocks alone delete nothing, however many are wrong."""
+    witnessed = db.execute(select(func.max(calls.c.began_at))).scalar()
+    if witnessed is None:
+        return []
+    wanted = select(copies.c.unit, copies.c.call_id, copies.c.record_sha256).where(
+        copies.c.removed_at.is_(None), copies.c.look_at <= min(rfc3339(now_ns), witnessed)
+    )
+    gone = select(calls.c.unit).where(
+        calls.c.unit == copies.c.unit, calls.c.call_id == copies.c.call_id, calls.c.destroyed_at.is_not(None)
+    )
+    age_ms = counted_ms(db) - copies.c.counted_ms
+    wanted = wanted.where(gone.exists() | (age_ms >= copies.c.period_s * 1000))
+    found = []
+    for row in db.execute(wanted.order_by(copies.c.look_at).limit(MOST_OVER)).all():
+        call = Call(*row)
+        if held(db, call, now_ns, holds):
+            db.execute(update(copies).where(_mine(call)).values(look_at=rfc3339(now_ns + HELD_PAUSE_S * NS_PER_S)))
+        else:
+            found.append(call)
+    return found
+
+
+def held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
+    """By the unit's newest word of it, or by a hold that lies at the desk and may be on its way to the unit."""
+    if holdword.is_held(db, events.c.unit == call.unit, events.c.call_id == call.call_id):
+        return True
+    return holds is not None and _document_holds(holds / call.call_id / hold.HOLD, now_ns)
+
+
+def count(db: Connection, ms: int) -> None:
+    """Adds to the counted time. Copies of an earlier version count from now on."""
+    before = counted_ms(db)
+    db.execute(delete(counted))
+    db.execute(insert(counted).values(id=1, ms=before + max(0, ms)))
+    db.execute(update(copies).where(copies.c.counted_ms.is_(None)).values(counted_ms=before))
+    unknown = copies.c.period_s.is_(None) & copies.c.removed_at.is_(None) & copies.c.until.is_not(None)
+    for unit, call_id, until in db.execute(
+        select(copies.c.unit, copies.c.call_id, copies.c.until).where(unknown).limit(MOST_UNTOLD)
+    ).all():
+        mine = (calls.c.unit == unit, calls.c.call_id == call_id)
+        began_at = db.execute(select(calls.c.began_at).where(*mine)).scalar()
+        period_ns = LONGEST_NS if began_at is None else max(0, parse_rfc3339(until) - parse_rfc3339(began_at))
+        of_copy = (copies.c.unit == unit) & (copies.c.call_id == call_id)
+        db.execute(update(copies).where(of_copy).values(period_s=period_ns // NS_PER_S))
+
+
+def counted_ms(db: Connection) -> int:
+    """By the ingest, over all its runs."""
+    return int(db.execute(select(counted.c.ms)).scalar() or 0)
+
+
+def unamended(db: Connection) -> list[tuple[Call, int, bytes, str]]:
+    """Amendments that do not lie beside their copies yet."""
+    mine = (copies.c.unit == amendments.c.unit) & (copies.c.call_id == amendments.c.call_id)
+    found = select(
+        copies.c.unit, copies.c.call_id, copies.c.record_sha256, amendments.c.number, amendments.c.document,
+        amendments.c.sig,
+    ).join(amendments, mine).where(amendments.c.stored_at.is_(None), copies.c.removed_at.is_(None))  # fmt: skip
+    return [(Call(*row[:3]), row[3], row[4], row[5]) for row in db.execute(found.limit(MOST_UNTOLD))]
+
+
+def amended(db: Connection, call: Call, number: int, now_ns: int) -> None:
+    """That one lies there now."""
+    mine = (amendments.c.unit == call.unit, amendments.c.call_id == call.call_id, amendments.c.number == number)
+    db.execute(update(amendments).where(*mine).values(stored_at=rfc3339(now_ns)))
+
+
+def stored(db: Connection, call: Call, kept: Kept, now_ns: int) -> None:
+    text = None if kept.until is None else rfc3339(parse_rfc3339(kept.until))  # so that its order is that of the time
+    db.execute(delete(copies).where(_mine(call)))
+    db.execute(insert(copies).values(
+        unit=call.unit, call_id=call.call_id, record_sha256=call.record_sha256, until=text, look_at=text,
+        stored_at=rfc3339(now_ns), period_s=kept.period_s, counted_ms=counted_ms(db),
+    ))  # fmt: skip
+    its = (amendments.c.unit == call.unit, amendments.c.call_id == call.call_id)
+    db.execute(update(amendments).where(*its).values(stored_at=None))
+    amended_events.apply(db, call.unit, call.call_id)
+
+
+def closed(db: Connection, call: Call, now_ns: int) -> None:
+    mine = (_mine(call), copies.c.record_sha256 == call.record_sha256)
+    db.execute(update(copies).where(*mine).values(closing_at=rfc3339(now_ns)))
+
+
+def removed(db: Connection, call: Call, now_ns: int) -> None:
+    db.execute(update(copies).where(_mine(call)).values(removed_at=rfc3339(now_ns)))
+
+
+def _mine(call: Call) -> ColumnElement[bool]:
+    return (copies.c.unit == call.unit) & (copies.c.call_id == call.call_id)
+
+
+def _is_call(call_id: str) -> bool:
+    """It becomes a path, and a unit in the wrong hands may have signed anything."""
+    with contextlib.suppress(BadInput):
+        sealed.call_time(call_id)
+        return True
+    return False
+
+
+def _document_holds(path: Path, now_ns: int) -> bool:
+    """Who signed it is not asked: nobody gains by a copy that stays. One that cannot be read holds."""
+    try:
+        if path.stat().st_size > hold.LIMIT_BYTES:
+            return True
+        found = hold.decode(path.read_bytes())
+        return parse_rfc3339(found.until) > now_ns
+    except FileNotFoundError:
+        return False
+    except (OSError, Refusal, ValueError):
+        return True

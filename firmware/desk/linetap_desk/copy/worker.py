@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that puts into the store and removes from it: a slow disk or network there holds up nobody's reports."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import msgspec
+
+from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence import sealed
+from linetap_core.evidence.closing import Closing, encode
+from linetap_core.records import CallRecord
+from linetap_desk.copy.incoming import Call, require_whole
+from linetap_desk.copy.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The call's end by its record, None: none yet; the period of its class, None: not known."""
+
+    until: str | None = None
+    period_s: int | None = None
+
+    @classmethod
+    def of(cls, record: CallRecord) -> Self:
+        retention = record.retention
+        if retention is None:
+            return cls()
+        ended_at = record.actual.ended_at if record.actual else record.ended_at
+        if retention.until is not None:
+            ended_ns = parse_rfc3339(ended_at) if ended_at else sealed.call_ns(record.call_id)
+            return cls(retention.until, max(0, (parse_rfc3339(retention.until) - ended_ns) // NS_PER_S))
+        return cls(retention.until, retention.days * 86_400 if retention.days else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`folder` and `kept`: of a `put`. `closing`: of a `close`. `amendment`: of an `amend`."""
+
+    what: Literal["put", "close", "amend", "remove"]
+    call: Call
+    folder: Path | None = None
+    kept: Kept = Kept()
+    closing: Closing | None = None
+    amendment: tuple[int, bytes, str] | None = None  # its number, the document, the armored signature
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    job: Job
+    fault: str = ""  # why it was not done
+    spoiled: bool = False  # by the call, which is fetched anew, and not by the store
+
+
+class Worker:
+    """Whoever gives jobs bounds their number: `busy` is how many have not come back."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        self._under_way: set[Call] = set()
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+        self._thread.start()
+
+    @property
+    def busy(self) -> int:
+        return len(self._under_way)
+
+    def has(self, call: Call) -> bool:
+        return call in self._under_way
+
+    def calls_of(self, unit: str) -> list[Call]:
+        return [call for call in self._under_way if call.unit == unit]
+
+    def give(self, job: Job) -> None:
+        self._under_way.add(job.call)
+        self._jobs.put(job)
+
+    def done(self) -> list[Done]:
+        found = []
+        while not self._done.empty():
+            found.append(self._done.get())
+            self._under_way.discard(found[-1].job.call)
+        return found
+
+    def stop(self, patience_s: float) -> None:
+        """What is not done by then is done after the next start."""
+        self._jobs.put(None)
+        self._thread.join(patience_s)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                if job.what == "put":
+                    assert job.folder is not None
+                    require_whole(job.folder, job.call)
+                    self._store.put(job.call.unit, job.call.call_id, job.folder)
+                elif job.what == "close":
+                    assert job.closing is not None
+                    self._store.put_closing(job.call.unit, job.call.call_id, encode(job.closing))
+                elif job.what == "amend":
+                    assert job.amendment is not None
+                    self._store.put_amendment(job.call.unit, job.call.call_id, *job.amendment)
+                else:
+                    self._store.remove(job.call.unit, job.call.call_id)
+                self._done.put(Done(job))
+            except (Refusal, msgspec.MsgspecError) as error:
+                assert job.folder is not None
+                shutil.rmtree(job.folder, ignore_errors=True)
+                self._done.put(Done(job, f"{job.call.call_id}: {error}", spoiled=True))
+            except OSError as error:
+                self._done.put(Done(job, str(error)))

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a custodian does with a package. Each step passes the same checks as its command, and stands in the access log
+before it is done; the clear sound is in memory, and nowhere else."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linetap_core.clock import Clock
+from linetap_core.durable import privatefile
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence import group, sealed
+from linetap_core.evidence.amendment import Amendment
+from linetap_core.evidence.release import Request
+from linetap_core.evidence.roles import Purpose
+from linetap_core.records import CallRecord
+from linetap_desk import amended, partial
+from linetap_desk.access_entry import Entry
+from linetap_desk.bundle import command as bundle
+from linetap_desk.custody import moments, sound
+from linetap_desk.custody.package import Package
+from linetap_desk.deskfolder import Desk
+from linetap_desk.opening import Unlocked, Wanted, hand_on, json_path, open_call, require
+from linetap_desk.release import ask, files, gate
+from linetap_desk.witnessing import options
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A call that is open."""
+
+    record: CallRecord  # with its numbers
+    mulaw: NDArray[np.uint8]
+    peaks: list[int]
+    moments: list[moments.Moment]
+    began_ns: int
+    witnessed: str  # the verdict of the witnesses: by k of n, or not
+    amended: Amendment | None  # what its unit said later of its times and end
+    unamended: str  # why what the package has of that does not count
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the custodian has brought: see command.py."""
+
+    signers: Path
+    identities: list[Path]
+    recipient: str  # the requester's key as the custodian knows it; empty: as the request has it
+    output: Path
+    logs: list[Path] = field(default_factory=list)
+
+
+class Case:
+    """One step at a time: a second key press waits for the first."""
+
+    def __init__(self, package: Package, desk: Desk, means: Means, clock: Clock) -> None:
+        self.package, self.desk, self.means = package, desk, means
+        self._clock = clock
+        self._one_at_a_time = threading.Lock()
+        self._heard: dict[str, Heard] = {}
+        self._short: set[str] = set()  # calls that took more custodians than are here
+        self.handed_on: dict[str, int] = {}  # call id -> so many custodians are still to come
+        self.done: list[str] = []  # files that were written
+
+    @property
+    def request(self) -> Request:
+        return self.package.request
+
+    @property
+    def one_time_key(self) -> Path | None:
+        """The file that `close` destroys."""
+        return next((path for path in self.means.identities if files.key_request(path) == self.request.id), None)
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether there is something that may prove each call to stand in its unit's log; it is judged by `bundle`."""
+        return bool(self.means.logs) or len(self.package.closings()) == len(self.request.calls)
+
+    def purpose(self) -> Purpose | None:
+        """As the roles in force have it; None where they do not know it, or are not in order."""
+        try:
+            return self.desk.roles(self.desk.access.entries()).purpose(self.request.purpose)
+        except LinetapError:
+            return None
+
+    def heard(self, call_id: str) -> Heard | None:
+        return self._heard.get(call_id)
+
+    def sealed_record(self, call_id: str) -> CallRecord:
+        """What the package says of a call; nobody has checked it yet."""
+        found = gate.found_call(self.package.call(call_id))
+        data = (self.package.call(call_id) / sealed.RECORD).read_bytes()
+        try:
+            record = sealed.decode_record(data)
+        except msgspec.MsgspecError as error:
+            raise BadInput(f"{found.call_id}: {error}") from None
+        return record
+
+    def amended(self, call_id: str) -> Amendment | None:
+        """Checked where the call is open; else what the package says of it."""
+        heard = self._heard.get(call_id)
+        return amended.newest(self.package.folder, call_id) if heard is None else heard.amended
+
+    def needs_more(self, call_id: str) -> bool | None:
+        """Whether custodians are needed who are not here; None where that shows only when it is opened."""
+        if call_id in self._short or call_id in self.handed_on:
+            return True
+        handed = self._handed(call_id)
+        if handed is None:
+            return None
+        try:
+            return group.needed(partial.read(handed)) > len(self.means.identities)
+        except LinetapError:
+            return None  # it is refused, and said why, where it is used
+
+    def hand_on(self, call_id: str) -> None:
+        """`linetap release peel`: this custodian's layer comes off, and the next one gets the file."""
+        with self._one_at_a_time:
+            output = self.means.output / f"{call_id}.part.age"
+            with self.desk.access.deed(Entry(verb="peel")) as step:
+                peeled = hand_on(self.desk, step, self._wanted(call_id), output)
+            self.handed_on[call_id] = peeled.left
+            self.done.append(str(output))
+
+    def listen(self, call_id: str) -> None:
+        """Open in memory."""
+        with self._one_at_a_time:
+            if call_id in self._heard:
+                return
+            with self.desk.access.deed(Entry(verb="listen")) as step:
+                wanted = self._wanted(call_id)
+                call = require(self.desk, step, wanted)
+                step.granted()
+                try:
+                    unlocked = Unlocked(call, wanted.identities, wanted.inner)
+                except group.MembersMissing:
+                    self._short.add(call_id)
+                    raise
+                self._heard[call_id] = _heard(unlocked)
+
+    def give(self, call_id: str) -> None:
+        """`linetap open --request --for`: two files for the requester."""
+        with self._one_at_a_time:
+            output = self.means.output / f"{call_id}.wav.age"
+            with self.desk.access.deed(Entry(verb="open", recipient=self._recipient)) as step:
+                wanted = self._wanted(call_id)
+                for path in (output, json_path(output)):
+                    privatefile.require_new(path)
+                call = require(self.desk, step, wanted)
+                step.granted()
+                open_call(call, wanted.identities, wanted.inner, output, wanted.recipient)
+            self.done += [str(output), str(json_path(output))]
+
+    def bundle(self) -> None:
+        """`linetap bundle` over the calls of the request."""
+        with self._one_at_a_time:
+            parser = argparse.ArgumentParser()
+            bundle.add_arguments(parser)
+            words = [f"--case={self.request.case}", f"--signers={self.means.signers}"]
+            words += [f"--log={path}" for path in self.means.logs]
+            if not self.means.logs:
+                words += [f"--closing={path}" for path in self.package.closings()]
+            words += [f"--desk={self.desk.folder}", f"--output={self.means.output / self.request.id}.zip"]
+            calls = [str(self.package.call(call.call_id)) for call in self.request.calls]
+            entry = Entry(verb="bundle", case=self.request.case)
+            told = bundle.make(
+                parser.parse_args([*words, *calls]), self.desk, entry,
+                lambda step: gate.require_stands(self.desk, step, self.package.request_file),
+            )  # fmt: skip
+            self.done.append(told)
+
+    def close(self) -> None:
+        """`linetap release close`: the one-time key is destroyed; what is in memory goes too."""
+        with self._one_at_a_time:
+            key = self.one_time_key
+            if key is None:
+                raise BadInput(f"none of the identities is the one-time key of request {self.request.id}")
+            ask.close(argparse.Namespace(request_id=self.request.id, key=key, desk=self.desk.folder), self._clock)
+            self._heard.clear()
+
+    @property
+    def _recipient(self) -> str:
+        return self.means.recipient or self.request.recipient
+
+    def _handed(self, call_id: str) -> Path | None:
+        """Whoever has the one-time key begins; the others go on with what the one before has left."""
+        return self.package.handed(call_id) if self.one_time_key is None else None
+
+    def _wanted(self, call_id: str) -> Wanted:
+        return Wanted(
+            folder=self.package.call(call_id),
+            signers=self.means.signers,
+            identities=self.means.identities,
+            inner=self._handed(call_id) or self.package.inner(call_id),
+            request=self.package.request_file,
+            recipient=self._recipient,
+            closings=[] if self.means.logs else self.package.closings(),
+            logs=self.means.logs,
+            rules=options.of_desk(self.desk.folder),
+        )
+
+
+def _heard(unlocked: Unlocked) -> Heard:
+    mulaw = np.frombuffer(b"".join(unlocked.audio()), np.uint8)
+    record = msgspec.convert(unlocked.record, CallRecord)
+    return Heard(
+        record=record,
+        mulaw=mulaw,
+        peaks=sound.peaks(mulaw),
+        moments=moments.moments(record, len(mulaw)),
+        began_ns=moments.began_ns(record, len(mulaw)),
+        witnessed=unlocked.call.witnessed,
+        amended=unlocked.call.amended,
+        unamended=unlocked.call.unamended,
+    )

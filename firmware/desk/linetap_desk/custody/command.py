@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap custody`: the custodian's helper. A package from the desk is heard in memory, in a browser on this machine,
+and given on; nothing clear touches a disk."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from linetap_core.clock import Clock
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence.publickeys import decode_recipient
+from linetap_core.timekeeping import KEPT
+from linetap_core.zones import zone_of
+from linetap_desk import deskfolder, stockage
+from linetap_desk.custody import fetch
+from linetap_desk.custody.case import Case, Means
+from linetap_desk.custody.package import Package, private_folder, unpack
+
+SIGNERS = "allowed_signers"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "example: linetap custody --desk https://desk.city.example:8443 --ca ca.pem --identity custodian.txt"
+        " --identity one-time.txt"
+    )
+    parser.add_argument("package", type=Path, nargs="?", metavar="ID.tar", help="downloaded from the request's page")
+    parser.add_argument("--desk", dest="url", metavar="URL", help="fetch it: the ticket is asked for")
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="of the desk's certificate; default the system's")
+    parser.add_argument(
+        "--identity", type=Path, action="append", required=True, metavar="FILE", help="custodian.txt and one-time.txt"
+    )
+    parser.add_argument(
+        "--signers", type=Path, metavar="ALLOWED_SIGNERS",
+        help=f"the published file; default {SIGNERS} in the desk's folder. The package's own proves nothing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--for", dest="recipient", default="", metavar="age1...", help="refuse a request for another key"
+    )
+    parser.add_argument(
+        "--log",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="the unit's log, for the bundle, where the package has no proof from it",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="for what is given on; default ."
+    )
+    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; default a free one")
+    parser.add_argument("--zone", default="Asia/Seoul", help="in which times are shown (%(default)s)")
+    parser.add_argument("--idle-minutes", type=float, default=15, metavar="N", help="then it ends (%(default)s)")
+    parser.add_argument(
+        "--desk-folder", type=Path, metavar="DIR",
+        help=f"roles and access log; default ${deskfolder.VARIABLE}, else ~/.linetap-desk",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    desk = deskfolder.require(argparse.Namespace(desk=args.desk_folder), clock)
+    zone, means = _checked(args, desk)
+    with private_folder() as folder:
+        case = Case(_package(args, folder), desk, means, clock)
+        from linetap_desk.custody import service
+
+        return service.run(case, clock, args.port, zone, args.idle_minutes * 60)
+
+
+def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo, Means]:
+    """BadInput before anything is asked or fetched."""
+    if (args.package is None) == (args.url is None):
+        raise BadInput("ID.tar or --desk URL: one of the two would be right")
+    for path in args.identity:
+        stockage.check_identity_file(path)
+    signers = args.signers or desk.folder / SIGNERS
+    if not signers.is_file():
+        raise BadInput(f"{signers}: not there; --signers with the published allowed_signers would be right")
+    if args.recipient:
+        try:
+            decode_recipient(args.recipient)
+        except BadInput as error:
+            raise BadInput(f"--for: {error}") from None
+    if not args.output.is_dir():
+        raise BadInput(f"--output {args.output}: not a folder")
+    if not 0 <= args.port < 1 << 16:
+        raise BadInput(f"--port {args.port}: 0 to 65535 would be right")
+    if not 0 < args.idle_minutes <= 120:
+        raise BadInput(f"--idle-minutes {args.idle_minutes:g}: up to 120 would be right")
+    try:
+        zone = zone_of(args.zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise BadInput(f"--zone {args.zone}: Asia/Seoul would be right") from None
+    return zone, Means(signers, args.identity, args.recipient, args.output, args.log)
+
+
+def _package(args: argparse.Namespace, folder: Path) -> Package:
+    with contextlib.ExitStack() as held:
+        if args.url is not None:
+            return unpack(held.enter_context(fetch.fetched(args.url, args.ca, fetch.ask_ticket())), folder)
+        try:
+            return unpack(held.enter_context(args.package.open("rb")), folder)
+        except OSError as error:
+            if isinstance(error, LinetapError):
+                raise
+            raise BadInput(f"{args.package}: {error.strerror}") from None

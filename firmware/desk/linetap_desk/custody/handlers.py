@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few pages, and the sound."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+from anyio import to_thread
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+
+from linetap_core.errors import LinetapError
+from linetap_desk.custody import sound, words
+from linetap_desk.custody.case import Heard
+from linetap_desk.custody.door import COOKIE
+from linetap_desk.custody.site import Site
+from linetap_desk.serve import secure
+from linetap_desk.serve.calls import words as callwords
+
+_SERVE, _OWN = (Path(str(files(f"linetap_desk.{name}"))) / "static" for name in ("serve", "custody"))
+_STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css"), _SERVE) | dict.fromkeys(
+    ("custody.css", "gone.js", "player.js"), _OWN
+)
+
+
+async def door(request: Request, site: Site) -> Response:
+    """The code is typed into a form: in a URL it would stay in the browser's history."""
+    if request.method == "GET":
+        return site.page(request, "door.html", wrong=False, used=site.door.used)
+    if not secure.is_own_origin(request.headers, site.url):
+        raise HTTPException(400)
+    token = site.door.enter(str((await request.form()).get("code", "")))
+    if not token:
+        response = site.page(request, "door.html", 403, wrong=True, used=site.door.used)
+        if not site.door.used and site.door.attempts <= 0:
+            response.background = BackgroundTask(site.end)
+        return response
+    site.touch()
+    response = RedirectResponse(f"{site.door.room}/", 303)
+    response.set_cookie(COOKIE, token, path=site.door.room, httponly=True, samesite="strict")
+    return response
+
+
+async def overview(request: Request, site: Site) -> Response:
+    return _overview(request, site)
+
+
+def _overview(request: Request, site: Site, error: LinetapError | None = None) -> Response:
+    return site.page(request, "overview.html", 409 if error else 200, error=error, refusal=words.REFUSAL)
+
+
+async def call(request: Request, site: Site) -> Response:
+    return await _call(request, site)
+
+
+async def _call(request: Request, site: Site, error: LinetapError | None = None) -> Response:
+    call_id = _named(request, site)
+    heard = site.case.heard(call_id)
+    try:
+        record = heard.record if heard else await to_thread.run_sync(site.case.sealed_record, call_id)
+    except LinetapError as fault:
+        return _overview(request, site, fault)
+
+    def said(table: Mapping[str, str], code: str | None) -> str:
+        word = table.get(code or "")
+        return code or "" if word is None else site.look.say(request, word)
+
+    return site.page(
+        request, "call.html", 409 if error else 200, error=error, refusal=words.REFUSAL, call_id=call_id, heard=heard,
+        record=record, said=said, words=callwords, moment_words=words.MOMENT, speeds=sound.SPEEDS, clock=_clock,
+    )  # fmt: skip
+
+
+async def listen(request: Request, site: Site) -> Response:
+    return await _step(request, site, functools.partial(site.case.listen, _named(request, site)))
+
+
+async def give(request: Request, site: Site) -> Response:
+    return await _step(request, site, functools.partial(site.case.give, _named(request, site)))
+
+
+async def hand_on(request: Request, site: Site) -> Response:
+    return await _step(request, site, functools.partial(site.case.hand_on, _named(request, site)))
+
+
+async def _step(request: Request, site: Site, step: Callable[[], None]) -> Response:
+    try:
+        await to_thread.run_sync(step)
+    except LinetapError as error:
+        return await _call(request, site, error)
+    return RedirectResponse(f"{site.door.room}/call/{quote(_named(request, site))}", 303)
+
+
+async def shape(request: Request, site: Site) -> Response:
+    heard = _heard(request, site)
+    return JSONResponse(
+        {
+            "samples": len(heard.mulaw),
+            "began_ms": heard.began_ns // 1_000_000,
+            "zone": site.look.zone.key,
+            "peaks": heard.peaks,
+            "moments": [{"kind": one.kind, "from": one.from_s, "to": one.to_s} for one in heard.moments],
+        }
+    )
+
+
+async def play(request: Request, site: Site) -> Response:
+    heard = _heard(request, site)
+    try:
+        first, speed = int(request.query_params["from"]), float(request.query_params["speed"])
+    except (KeyError, ValueError):
+        raise HTTPException(400) from None
+    if not 0 <= first <= len(heard.mulaw) or speed not in sound.SPEEDS:
+        raise HTTPException(400)
+
+    def blocks() -> Iterator[bytes]:
+        for block in sound.played(heard.mulaw, first, speed):
+            site.touch()  # whoever listens is there
+            yield block
+
+    return StreamingResponse(blocks(), media_type="application/octet-stream")
+
+
+async def bundle(request: Request, site: Site) -> Response:
+    try:
+        await to_thread.run_sync(site.case.bundle)
+    except LinetapError as error:
+        return _overview(request, site, error)
+    return RedirectResponse(f"{site.door.room}/", 303)
+
+
+async def close(request: Request, site: Site) -> Response:
+    try:
+        await to_thread.run_sync(site.case.close)
+    except LinetapError as error:
+        return _overview(request, site, error)
+    return _ended(request, site, closed=True)
+
+
+async def end(request: Request, site: Site) -> Response:
+    return _ended(request, site, closed=False)
+
+
+def _ended(request: Request, site: Site, closed: bool) -> Response:
+    request.state.csrf = ""  # a page from which nothing is asked any more
+    response = site.page(request, "ended.html", closed=closed)
+    response.background = BackgroundTask(site.end)
+    return response
+
+
+async def look(request: Request, site: Site) -> Response:
+    form = await request.form()
+    site.look.choose(form.get("language"), form.get("theme"))
+    there = str(form.get("next", ""))
+    safe = there.startswith(f"{site.door.room}/") and there.isprintable() and "\\" not in there
+    return RedirectResponse(there if safe else f"{site.door.room}/", 303)
+
+
+async def alive(request: Request, site: Site) -> Response:  # noqa: ARG001
+    return PlainTextResponse("")
+
+
+async def static(request: Request) -> Response:
+    """Kept by the browser: the page that says that the helper has ended is shown when nobody answers any more."""
+    name = str(request.path_params["name"])
+    if name not in _STATIC:
+        raise HTTPException(404)
+    return FileResponse(_STATIC[name] / name, headers={"Cache-Control": "max-age=3600"})
+
+
+def _named(request: Request, site: Site) -> str:
+    call_id = str(request.path_params["call_id"])
+    if site.case.request.call(call_id) is None:
+        raise HTTPException(404)
+    return call_id
+
+
+def _heard(request: Request, site: Site) -> Heard:
+    heard = site.case.heard(_named(request, site))
+    if heard is None:
+        raise HTTPException(404)
+    return heard
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

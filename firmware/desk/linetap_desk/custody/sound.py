@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is seen and heard of a recording: its peaks, and its sound at another speed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linetap_core.evidence import g711
+
+SPEEDS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+COLUMNS = 1000
+_HOP, _FRAME, _REACH = 160, 320, 80  # 20, 40 and 10 ms: a frame holds two periods of a low voice
+_AT_ONCE = 4000  # samples out: half a second
+
+
+def peaks(mulaw: NDArray[np.uint8], columns: int = COLUMNS) -> list[int]:
+    """The largest magnitude of each column, 0 to 127 in mu-law's own steps: a low voice is seen beside a loud one."""
+    if not len(mulaw):
+        return []
+    magnitude = ~mulaw & 0x7F
+    starts = np.linspace(0, len(mulaw), min(columns, len(mulaw)), endpoint=False).astype(np.intp)
+    return [int(peak) for peak in np.maximum.reduceat(magnitude, starts)]
+
+
+def played(mulaw: NDArray[np.uint8], first: int, speed: float) -> Iterator[bytes]:
+    """16-bit PCM at 8 kHz from sample `first` on, in blocks of about half a second, at the pitch it was spoken."""
+    blocks = _plain(mulaw[first:]) if speed == 1 else _stretched(mulaw[first:], speed)
+    for block in blocks:
+        yield block.astype("<i2").tobytes()
+
+
+def _plain(mulaw: NDArray[np.uint8]) -> Iterator[NDArray[np.int16]]:
+    for begin in range(0, len(mulaw), _AT_ONCE):
+        yield g711.decode(mulaw[begin : begin + _AT_ONCE])
+
+
+def _stretched(mulaw: NDArray[np.uint8], speed: float) -> Iterator[NDArray[np.int16]]:
+    """WSOLA (Verhelst and Roelands, 1993): frames laid over one another at a steady step, each taken where it goes on
+    best from the one before, near where it would be by the clock."""
+    window = np.hanning(_FRAME + 1)[:-1]
+    tail, taken = np.zeros(_HOP), 0
+    out: list[NDArray[np.float64]] = []
+    for number in range(int(max(0, len(mulaw) - _FRAME - _REACH - _HOP) / (_HOP * speed))):
+        due = max(round(number * _HOP * speed), 0)
+        if number:
+            due = _best(mulaw, due, taken + _HOP)
+        frame = g711.decode(mulaw[due : due + _FRAME]) * window
+        out.append(tail + frame[:_HOP])
+        tail, taken = frame[_HOP:], due
+        if len(out) * _HOP >= _AT_ONCE:
+            yield np.concatenate(out).astype(np.int16)
+            out = []
+    out.append(tail)
+    yield np.concatenate(out).astype(np.int16)
+
+
+def _best(mulaw: NDArray[np.uint8], due: int, follows: int) -> int:
+    """Where near `due` the sound is most like what follows."""
+    begin = max(0, due - _REACH)
+    region = g711.decode(mulaw[begin : due + _REACH + _FRAME]).astype(np.float64)
+    wanted = g711.decode(mulaw[follows : follows + _FRAME]).astype(np.float64)
+    return begin + int(np.argmax(np.correlate(region, wanted, "valid")))

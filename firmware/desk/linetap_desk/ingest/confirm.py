@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk's word to its units, signed with its own key: `ack`, what is safe here; `resend`, what is missing.
+
+Neither is waited for: an `ack` that is lost is said again with the next event, the next connection of the unit, or the
+first event that it sends twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import sshsig
+from linetap_core.evidence.command import DESK, Answer, Command
+from linetap_core.evidence.keys import SigningKey
+from linetap_core.wire.message import Message
+from linetap_desk import foreign
+from linetap_desk.ingest import chainname
+from linetap_desk.ingest.chain import Group
+
+HEAD_EVERY_S = 600  # of one unit: it holds its log against the head that is here
+EVERY_S = 1  # at most, of one unit
+GOOD_FOR_S = 86_400  # clocks differ; an old one does no harm
+REFUSED_PAUSE_S = 600  # by a unit that will say the same in a second
+_LASTING = (
+    "command_no_authority",
+    "command_signer",
+    "command_role",
+    "command_counters_lost",
+    "command_counter",
+    "ack_origin",
+    "ack_vault",
+)
+_CLOCK_STEP_MS = 60_000
+ANSWER_LIMIT_BYTES = 16 << 10
+
+log = logging.getLogger("linetap.ingest")
+
+
+def _after(last: int, now_ms: int) -> int:
+    """The milliseconds, or the next counter where they are used. A clock that was far ahead and was put right leaves no
+    counter behind that units would refuse for ever (evidence/counters.py)."""
+    return last + 1 if last - _CLOCK_STEP_MS <= now_ms <= last else now_ms
+
+
+def _of(group: Group) -> dict[str, str]:
+    """The key, and the vault where it has a name: units of an earlier version take no other word."""
+    vault = chainname.vault_of(group[1])
+    return {"origin": chainname.origin_of(group[1]), **({"vault": vault} if vault else {})}
+
+
+class Confirmer:
+    def __init__(self, key: SigningKey, clock: Clock) -> None:
+        self._key, self._clock = key, clock
+        self._now: dict[str, tuple[Group, int]] = {}  # unit -> the key it uses, and through
+        self._due: dict[str, int] = {}  # unit -> monotonic ns, where there is something to say
+        self._said: dict[str, int] = {}  # unit -> monotonic ns
+        self._headed: dict[str, int] = {}  # unit -> monotonic ns: not before it is told the head of its log again
+        self._counters: dict[str, int] = {}
+        self._refused: dict[str, str] = {}
+
+    def stands(self, reached: Iterable[tuple[Group, int]]) -> None:
+        """Committed: of each group everything up to that number. To be said, whether it is news or not."""
+        for group, through in reached:
+            if through > chainname.before_first(group[1]):
+                self._now[group[0]] = (group, through)
+                self.again(group[0])
+
+    def again(self, unit: str) -> None:
+        """It may not have heard the last word."""
+        if unit in self._now:
+            self._due.setdefault(unit, self._said.get(unit, 0) + EVERY_S * NS_PER_S)
+
+    def came_back(self, unit: str) -> None:
+        """It may be another recorder than before: the newest head of its log is sent to it again."""
+        self._headed.pop(unit, None)
+        self.again(unit)
+
+    def due(self, words: Callable[[list[Group]], Mapping[Group, dict[str, str]]] = lambda _: {}) -> Iterator[Message]:
+        """`words`: what is said beside (vaults.py). What it raises, nothing is said for."""
+        now_ns = self._clock.monotonic_ns()
+        due = [unit for unit, due_ns in self._due.items() if due_ns <= now_ns]
+        beside = words([self._now[unit][0] for unit in due]) if due else {}
+        for unit in due:
+            del self._due[unit]
+            self._said[unit] = now_ns
+            group, through = self._now[unit]
+            its = dict(beside.get(group, {}))
+            if "head" in its and now_ns < self._headed.get(unit, 0):
+                del its["head"], its["sig"]
+            elif "head" in its:
+                self._headed[unit] = now_ns + HEAD_EVERY_S * NS_PER_S
+            yield self.say(unit, "ack", {**_of(group), "through": str(through), **its})
+
+    def resend(self, group: Group, first: int, last: int) -> Message:
+        return self.say(group[0], "resend", {**_of(group), "from": str(first), "to": str(last)})
+
+    def say(self, unit: str, verb: str, body: dict[str, str]) -> Message:
+        now_ns = self._clock.utc_ns()
+        counter = self._counters[unit] = _after(self._counters.get(unit, 0), now_ns // NS_PER_MS)
+        command = Command(
+            unit=unit, verb=verb, role=DESK, counter=counter, expires=rfc3339(now_ns + GOOD_FOR_S * NS_PER_S), body=body
+        )
+        sealed = envelopes.seal(command, lambda text: sshsig.sign(text, self._key, envelopes.NAMESPACE))
+        return Message(f"linetap/v1/{unit}/cmd/{verb}", sealed)
+
+    def answered(self, unit: str, payload: bytes) -> None:
+        """A unit that does not take our word says why; each reason is told once, and some of them last."""
+        try:
+            answer = foreign.decode(payload[:ANSWER_LIMIT_BYTES], Answer)
+        except (ValueError, RecursionError):
+            return
+        if unit not in self._now:
+            return
+        if not answer.done and self._refused.get(unit) != answer.code:
+            log.warning("unit_refuses: %s: %.64s: %.200s", unit, answer.code, answer.text)
+        if answer.code in _LASTING:
+            self._said[unit] = self._clock.monotonic_ns() + REFUSED_PAUSE_S * NS_PER_S
+            self._due.pop(unit, None)
+            self.again(unit)
+        self._refused[unit] = "" if answer.done else answer.code

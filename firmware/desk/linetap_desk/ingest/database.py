@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk's database by URL: SQLite in a file, or PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from linetap_core.clock import Clock
+from linetap_core.errors import AlreadyRunning, BadInput
+from linetap_core.timekeeping import KEPT
+from linetap_desk.ingest import cut
+from linetap_desk.ingest.tables import SUPERSEDED, metadata
+
+BUSY_MS = 5000  # SQLite: so long a reader waits for the writer's checkpoint, and the other way round
+_WRITER = 0x6C746170  # PostgreSQL: the number of the lock that the one writer of a schema holds
+_ALONE = "SELECT pg_try_advisory_{}(:n, hashtext(current_schema()))"
+_KINDS = "sqlite:///desk.db or postgresql+psycopg://user@host/desk would be right"
+
+
+def open_writer(text: str, clock: Clock = KEPT) -> Engine:
+    """Makes tables and columns that are missing. BadInput for a URL that is none, and where nothing can be written."""
+    return open_url(parse(text), clock)
+
+
+def open_url(url: URL, clock: Clock = KEPT) -> Engine:
+    engine = _engine(url)
+    with contextlib.ExitStack() as failing:
+        failing.callback(engine.dispose)
+        try:
+            with engine.begin() as db:  # PostgreSQL: all of it or nothing
+                _make(db, clock)
+        except SQLAlchemyError as error:
+            raise BadInput(f"--db {shown(url)}: {reason(error)}") from None
+        failing.pop_all()
+    return engine
+
+
+def _make(db: Connection, clock: Clock) -> None:
+    """AlreadyRunning where an ingest writes to what has to be cut into months first."""
+    metadata.create_all(db)
+    _add_columns(db)
+    if db.dialect.name == "postgresql":
+        if cut.is_whole(db):
+            if not db.execute(text(_ALONE.format("xact_lock")), {"n": _WRITER}).scalar():
+                raise AlreadyRunning("--db: another ingest writes there already")
+            cut.cut(db, clock.utc_ns())
+        cut.make_other(db)
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(db, checkfirst=True)  # of a later version than the table is of
+    for name in SUPERSEDED:
+        db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
+
+
+def open_reader(text: str) -> Engine:
+    """The database refuses each write. BadInput where there is none: a search must not make an empty one."""
+    url = parse(text)
+    if (path := file_of(url)) is not None and not path.is_file():
+        raise BadInput(f"--db {shown(url)}: there is no file {path}; `linetap desk ingest` makes it")
+    engine = connecting(url, f"--db {shown(url)}", _KINDS)
+    event.listen(engine, "connect", _to_read if engine.dialect.name == "sqlite" else _to_read_there)
+    return engine
+
+
+def parse(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise BadInput(f"--db: not a database's URL; {_KINDS}") from None
+    if url.get_backend_name() not in ("sqlite", "postgresql") or (
+        url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+    ):
+        raise BadInput(f"--db {shown(url)}: {_KINDS}")
+    return url
+
+
+def file_of(url: URL) -> Path | None:
+    """SQLite's."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def take_writers_place(connection: Connection) -> bool:
+    """PostgreSQL: until this connection ends, and of its schema alone: another broker's ingest writes into another.
+    SQLite has a lock beside its file for it."""
+    if connection.dialect.name != "postgresql":
+        return True
+    taken = connection.execute(text(_ALONE.format("lock")), {"n": _WRITER}).scalar()
+    connection.commit()  # the lock is the session's; an open transaction would hold up the server's housekeeping
+    return bool(taken)
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """The driver's own word, on one line: SQLAlchemy's has the statement and its values in it."""
+    original = getattr(error, "orig", None) or error
+    return str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
+
+
+def _add_columns(db: Connection) -> None:
+    """What a later version has learned to keep; all of it may be null, as it is of older rows."""
+    quoted = db.dialect.identifier_preparer.quote
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in inspect(db).get_columns(table.name)}
+        for column in (column for column in table.columns if column.name not in there):
+            kind = column.type.compile(db.dialect)
+            db.execute(text(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column.name)} {kind}"))
+
+
+def _engine(url: URL) -> Engine:
+    engine = connecting(url, f"--db {shown(url)}", _KINDS)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _as_we_need_it)
+    return engine
+
+
+def connecting(url: URL, where: str, right: str) -> Engine:
+    """Not connected yet. BadInput, which begins with `where`, for a driver that is not known or not installed."""
+    try:
+        return create_engine(url, hide_parameters=True)
+    except NoSuchModuleError:
+        raise BadInput(f"{where}: {right}") from None
+    except ModuleNotFoundError as error:
+        raise BadInput(f"{where}: this needs {error.name}, which Debian has as python3-{error.name}") from None
+
+
+def _as_we_need_it(connection: Any, _record: Any) -> None:
+    """FULL: in WAL mode NORMAL may lose the last commits at a power cut, and a broker has been told that they stand.
+    secure_delete: what is cleared (clear.py) does not stay in the file."""
+    for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _to_read(connection: Any, _record: Any) -> None:
+    """Not mode=ro: a reader of WAL has to make the file in which readers say where they are, if it comes first."""
+    for pragma in (f"busy_timeout={BUSY_MS}", "query_only=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _to_read_there(connection: Any, _record: Any) -> None:
+    """PostgreSQL: default_transaction_read_only, for as long as this connection lives."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    connection.commit()
+
+
+def shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)

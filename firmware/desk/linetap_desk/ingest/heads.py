@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The head of each unit's log as the unit itself has told it, held against the one before of the same log.
+
+A log that has become shorter, or has two heads over the same leaves, has been changed, and the unit's own signatures
+prove it. A log that begins anew has another name, and that is an alert of its own (`log_begun`): a disk was lost, or a
+log did not fit its head. What lies between two heads is the witness's to prove: that takes the log (`linetap witness`).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from linetap_core.clock import from_utc_ns, rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence import unitlog
+from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.sshsig import armored
+from linetap_core.evidence.unitlog import Head
+from linetap_desk.ingest.judge import Verdict
+from linetap_desk.ingest.tables import alerts, heads
+
+ROLLBACK, FORK = CODES = "log_rollback", "log_fork"
+BEGUN = "log_begun"
+MOST_MISFITS = 100  # of a unit that are kept: two are proof, and a unit signs one every ten seconds
+
+log = logging.getLogger("linetap.ingest")
+
+
+@dataclass(frozen=True, slots=True)
+class HeadReport:
+    """A publication under `log`, as judge.Report is one under `call`."""
+
+    unit: str
+    payload: bytes
+    sig: str
+    received_ns: int
+
+
+def note(db: Connection, report: HeadReport, signers: list[Signer]) -> Verdict | None:
+    """Stores it; what is wrong with it where it is no head of its unit. A topic that was taken back says nothing."""
+    if not report.payload:
+        return None
+    if len(report.payload) > unitlog.HEAD_LIMIT_BYTES:
+        text = f"{len(report.payload)} bytes, {unitlog.HEAD_LIMIT_BYTES} at most"
+        return Verdict("bad_payload", "payload_too_large", text)
+    try:
+        head = unitlog.check_head(report.payload, armored(report.sig).encode("utf-8"), signers,
+                                  seen=from_utc_ns(report.received_ns))  # fmt: skip
+    except Refusal as fault:
+        return Verdict("bad_signature", fault.code, str(fault))
+    if head.unit != report.unit:
+        return Verdict("bad_payload", "payload_unit", f"it names unit {head.unit!r} and came under {report.unit!r}")
+    _place(db, head, report)
+    return None
+
+
+def misfit(head: Head, known_size: int, known_root: str, known_at: str) -> str:
+    """ROLLBACK, FORK, or nothing. A shorter one that was signed before the longer is only late: a broker that has lost
+    its last changes tells an old one again."""
+    if head.size == known_size and head.root != known_root:
+        return FORK
+    return ROLLBACK if head.size < known_size and head.at > known_at else ""
+
+
+def _place(db: Connection, head: Head, report: HeadReport) -> None:
+    of_key = (heads.c.unit == head.unit, heads.c.origin == head.origin)
+    mine = (*of_key, func.coalesce(heads.c.log, "") == head.log)
+    known = db.execute(select(heads).where(*mine, heads.c.code == "")).first()
+    if known is None and (other := db.execute(select(heads.c.size).where(*of_key).limit(1)).first()) is not None:
+        _alert(db, BEGUN, head, other.size, rfc3339(report.received_ns))
+    code = misfit(head, known.size, known.root, known.at) if known is not None else ""
+    row = {
+        "unit": head.unit, "origin": head.origin, "code": code, "size": head.size, "root": head.root, "at": head.at,
+        "head": report.payload, "sig": armored(report.sig), "received_at": rfc3339(report.received_ns),
+        "log": head.log,
+    }  # fmt: skip
+    if known is None:
+        db.execute(insert(heads).values(**row))
+    elif code:
+        kept = select(func.count()).select_from(heads).where(*mine, heads.c.code != "")
+        same = select(heads.c.id).where(*mine, heads.c.head == report.payload)
+        if db.execute(same).first() is None and db.execute(kept).scalar_one() < MOST_MISFITS:
+            db.execute(insert(heads).values(**row))
+        _alert(db, code, head, known.size, rfc3339(report.received_ns))
+    elif (head.size, head.at) > (known.size, known.at):
+        db.execute(update(heads).where(heads.c.id == known.id).values(**row))
+
+
+def _alert(db: Connection, code: str, head: Head, known_size: int, at: str) -> None:
+    """Nothing ends it but a person: what was signed stays signed."""
+    mine = (alerts.c.unit == head.unit, alerts.c.origin == head.origin, alerts.c.code == code)
+    if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is not None:
+        return
+    if code == BEGUN:
+        log.error("%s: %s: another log than the one that is known, %d leaves", code, head.unit, head.size)
+    else:
+        log.error("%s: %s: a head over %d leaves does not fit that over %d", code, head.unit, head.size, known_size)
+    db.execute(insert(alerts).values(
+        unit=head.unit, origin=head.origin, code=code, first=head.size, last=known_size, since=head.at, alerted_at=at
+    ))  # fmt: skip

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is missing: noticed within 5 s and asked for, alerted within 60 s, and told when it is there.
+
+Missing is what is not there although something behind it is, or although the unit's own health says that it exists:
+the end of a queue leaves nothing behind it when a broker loses it. While a long backlog comes in nothing is missing:
+the clock of a hole runs from when its unit last got on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, insert, or_, select, update
+
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.evidence import vaultname
+from linetap_desk.ingest import chainname
+from linetap_desk.ingest.chain import Group, first_hole
+from linetap_desk.ingest.tables import alerts, origins, units, vaults
+from linetap_desk.ingest.vaults import LOST
+
+LOOK_EVERY_S = 1
+NOTICE_S = 3
+ALERT_S = 50
+ASK_AGAIN_S = 30  # doubled while it is in vain
+ASK_LONGEST_S = 900
+CODE = "events_missing"
+MOST = 1000  # units with a hole that are looked after at once
+
+log = logging.getLogger("linetap.ingest")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    group: Group
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Lacking:
+    """A group that lacks something behind `through`; `told`: the newest that its unit's health has named."""
+
+    group: Group
+    through: int
+    told: int
+
+
+@dataclass(slots=True)
+class _Standing:
+    through: int
+    since_ns: int
+    ask_ns: int
+    pause_s: int = ASK_AGAIN_S
+    noticed: bool = False
+    alerted: bool = False
+
+
+class Holes:
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine, self._clock = engine, clock
+        self._standing: dict[Group, _Standing] = {}
+        self._due_ns = 0
+
+    def look(self) -> list[Missing]:
+        """What is to be asked for now. SQLAlchemyError: the database is away."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns < self._due_ns:
+            return []
+        self._due_ns = now_ns + LOOK_EVERY_S * NS_PER_S
+        with self._engine.begin() as db:
+            return list(self._look(db, now_ns))
+
+    def _look(self, db: Connection, now_ns: int) -> Iterator[Missing]:
+        self._close(db)
+        found = {one.group: one for one in _behind(db)}
+        for group in self._standing.keys() - found.keys():
+            if self._standing.pop(group).noticed:
+                log.info("hole_closed: %s: nothing is missing", group[0])
+        for group, lacking in found.items():
+            hole = self._standing.get(group)
+            if hole is None or hole.through != lacking.through:
+                self._standing[group] = _Standing(lacking.through, now_ns, now_ns + NOTICE_S * NS_PER_S)
+                continue
+            if now_ns - hole.since_ns >= NOTICE_S * NS_PER_S:
+                first, last = first_hole(db, group, lacking.through) or (lacking.through + 1, lacking.told)
+                yield from self._missed(db, Missing(group, first, last), hole, now_ns)
+
+    def _missed(self, db: Connection, one: Missing, hole: _Standing, now_ns: int) -> Iterator[Missing]:
+        if not hole.noticed:
+            log.warning("hole: %s: events %d to %d are missing", one.group[0], one.first, one.last)
+        hole.noticed = True
+        if not hole.alerted and now_ns - hole.since_ns >= ALERT_S * NS_PER_S:
+            hole.alerted = True
+            self._alert(db, one, now_ns - hole.since_ns)
+        if now_ns >= hole.ask_ns:
+            hole.ask_ns = now_ns + hole.pause_s * NS_PER_S
+            hole.pause_s = min(2 * hole.pause_s, ASK_LONGEST_S)
+            yield one
+
+    def _alert(self, db: Connection, one: Missing, stands_ns: int) -> None:
+        unit, origin = one.group
+        mine = (alerts.c.unit == unit, alerts.c.origin == origin, alerts.c.code == CODE)
+        if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is not None:
+            return  # from before a restart
+        log.error("events_missing: %s: events %d to %d do not come", unit, one.first, one.last)
+        utc_ns = self._clock.utc_ns()
+        db.execute(insert(alerts).values(
+            unit=unit, origin=origin, code=CODE, first=one.first, last=one.last,
+            since=rfc3339(utc_ns - stands_ns), alerted_at=rfc3339(utc_ns),
+        ))  # fmt: skip
+
+    def _close(self, db: Connection) -> None:
+        """The alerts of what is there by now."""
+        here = select(origins.c.through).where(origins.c.unit == alerts.c.unit, origins.c.origin == alerts.c.origin)
+        over = (alerts.c.code.in_((CODE, LOST)), alerts.c.ended_at.is_(None), alerts.c.last <= here.scalar_subquery())
+        db.execute(update(alerts).where(*over).values(ended_at=rfc3339(self._clock.utc_ns())))
+
+
+def _behind(db: Connection) -> Iterator[_Lacking]:
+    """What a health says is of the chain that its unit uses now, and of no other: each has a range of its own. Of a
+    vault that another has followed nothing comes any more; one of which nothing is here yet (`linetap desk rebuild`) is
+    asked for whatever its unit has."""
+    newer = origins.alias()
+    used_now = ~select(newer.c.unit).where(
+        newer.c.unit == origins.c.unit, newer.c.heard_at > origins.c.heard_at
+    ).exists()  # fmt: skip
+    told = (units.c.outbox_seq > origins.c.through) & used_now
+    gone = select(vaults.c.unit).where(
+        vaults.c.unit == origins.c.unit, vaults.c.origin == origins.c.origin, vaults.c.over_at.is_not(None)
+    )
+    wanted = select(origins.c.unit, origins.c.origin, origins.c.through, origins.c.newest, units.c.outbox_seq)
+    wanted = wanted.join(units, units.c.unit == origins.c.unit).where(or_(~gone.exists(), origins.c.newest == 0))
+    wanted = wanted.where(or_(origins.c.newest > origins.c.through, told)).limit(MOST)
+    for unit, origin, through, newest, seq in db.execute(wanted):
+        if newest > through or chainname.is_of(origin, seq or 0):
+            yield _Lacking((unit, origin), through, seq or 0)
+        elif not newest:
+            yield _Lacking((unit, origin), vaultname.range_of(seq), seq)

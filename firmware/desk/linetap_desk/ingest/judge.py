@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a payload of the `call` topic is worth. Pure: no database, no network, no file.
+
+The signature is looked at before anything is parsed, so that nobody whom no file names reaches the parser. Then the
+event must be of the unit whose topic it came under and of the key that signed it, and fit the chain: its `prev` is the
+hash of the event before it, and its own hash is the `prev` of the one behind it, as far as those are known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from linetap_core import jsontext
+from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
+from linetap_core.evidence import keys, sshsig, vaultname
+from linetap_core.evidence.keys import PublicKey
+from linetap_core.evidence.signers import Signer, require_trust
+from linetap_core.evidence.sshsig import SignatureFault, armored
+from linetap_core.vaultformat.segments import GENESIS
+from linetap_desk.ingest import chainname
+
+NAMESPACE = "linetap-event"
+LIMIT_BYTES = 64 << 10  # of a payload; a unit's have about 700
+LATE_S = 60  # more than this behind its own time, an event is marked as late
+
+Kind = Literal["good", "hole", "double", "out_of_chain", "bad_signature", "bad_payload"]
+TAKEN = "seq_taken"  # two events of one number, both signed
+STORED: tuple[Kind, ...] = ("good", "hole")
+
+# No control characters: PostgreSQL takes no NUL in a text, and none of the others is meant.
+_Text = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00-\x1f]*\Z")]
+_Document = Annotated[str, Meta(max_length=4096, pattern=r"\A[^\x00-\x1f]*\Z")]
+_Name = Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00-\x1f]*\Z")]
+_Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+_Seq = Annotated[int, Meta(ge=1, lt=1 << 62)]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A publication as it came: `unit` from its topic, `sig` from its property, the time it came in UTC."""
+
+    unit: str
+    payload: bytes
+    sig: str
+    received_ns: int
+
+
+class Core(msgspec.Struct, frozen=True, kw_only=True):
+    """What the chain stands on: without it a payload is no event."""
+
+    seq: _Seq
+    event: _Name
+    at: _Name
+    unit: _Name
+    origin: _Name
+    prev: _Sha256
+    vault: Annotated[str, Meta(pattern=r"\A([0-9a-f]{16})?\Z")] = ""
+
+
+class Told(Core, frozen=True, kw_only=True):
+    """CallEvent as a desk reads it. Kinds and fields of a later version are no fault of the event."""
+
+    call_id: _Name | None = None
+    line: Annotated[int, Meta(ge=1, lt=1 << 31)] | None = None
+    direction: _Name | None = None
+    disposition: _Name | None = None
+    why: _Text | None = None
+    duration_s: float | None = None
+    notice: _Name | None = None
+    mark: _Name | None = None
+    gaps_ms: float | None = None
+    record_sha256: _Name | None = None
+    amendment: _Document | None = None
+    amendment_sig: _Document | None = None
+    from_seq: _Seq | None = msgspec.field(default=None, name="from")
+    to_seq: _Seq | None = msgspec.field(default=None, name="to")
+    rebuilt: bool = False
+    began_at: _Name | None = None
+    answered_at: _Name | None = None
+    ended_at: _Name | None = None
+    number: Annotated[int, Meta(ge=1, lt=1 << 31)] | None = None
+    before: _Name | None = None
+
+    @property
+    def chain(self) -> str:
+        """The chain that it is a link of, as the tables call it."""
+        return chainname.of(self.origin, self.vault)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A signed event of a named unit; whether it fits the chain is another question. `at_ns`: its own time, or when it
+    came where that is none."""
+
+    told: Told
+    sha256: str
+    at_ns: int
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What of a stored event its neighbours are held against."""
+
+    sha256: str
+    prev: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`code` and `text` say what is wrong; of a good one both are empty."""
+
+    kind: Kind
+    code: str = ""
+    text: str = ""
+
+
+def read(report: Report, signers: list[Signer]) -> Event | Verdict:
+    """The event, or why it is none. Trust is judged at the event's own time, as of a record."""
+    if len(report.payload) > LIMIT_BYTES:
+        return Verdict("bad_payload", "payload_too_large", f"{len(report.payload)} bytes, {LIMIT_BYTES} at most")
+    try:
+        key = sshsig.check(report.payload, armored(report.sig).encode("utf-8"), NAMESPACE)
+    except SignatureFault as fault:
+        return Verdict("bad_signature", fault.code, str(fault))
+    try:
+        parts = told(report.payload)
+    except (ValueError, RecursionError) as error:
+        return Verdict("bad_payload", "payload_malformed", f"not an event: {error}")
+    event = Event(parts, hashlib.sha256(report.payload).hexdigest(), _time(parts.at, report.received_ns), report)
+    return _untrusted(event, key, signers) or event
+
+
+def place(event: Event, known: Mapping[int, Link]) -> Verdict:
+    """Where it stands among what is stored of its chain; `known` has its neighbours and itself, by seq."""
+    seq, prev = event.told.seq, event.told.prev
+    if (same := known.get(seq)) is not None:
+        if same.sha256 == event.sha256:
+            return Verdict("double")
+        return Verdict("out_of_chain", TAKEN, f"another event has number {seq} already")
+    before, behind = known.get(seq - 1), known.get(seq + 1)
+    wanted = GENESIS if seq == vaultname.first_seq(event.told.vault) else before.sha256 if before else None
+    if _begins_anew(event.told):
+        wanted = GENESIS
+    if wanted is not None and prev != wanted:
+        return Verdict("out_of_chain", "chain_broken", f"its prev is not the hash of event {seq - 1}")
+    if behind is not None and behind.prev != event.sha256:
+        return Verdict("out_of_chain", "chain_broken", f"its hash is not the prev of event {seq + 1}")
+    return Verdict("hole" if wanted is None else "good")
+
+
+def _begins_anew(told: Told) -> bool:
+    """The unit's disk has lost the events before this one, and its signed `dropped` says so."""
+    return told.event == "dropped" and told.prev == GENESIS and told.to_seq == told.seq - 1
+
+
+def is_late(event: Event, newest_seq: int) -> bool:
+    """Whether others behind it were there before it, or it comes long after its own time."""
+    behind_ns = event.report.received_ns - event.at_ns
+    return event.told.seq < newest_seq or behind_ns > LATE_S * NS_PER_S
+
+
+def told(payload: bytes) -> Told:
+    """A field that cannot be used is left out with its like: a signed event that is never stored would be a hole that
+    nothing closes. ValueError when the chain has nothing to stand on."""
+    try:
+        return jsontext.decode(payload, type=Told)
+    except msgspec.ValidationError:
+        return Told(**msgspec.structs.asdict(jsontext.decode(payload, type=Core)))
+
+
+def _time(text: str, otherwise_ns: int) -> int:
+    try:
+        return parse_rfc3339(text)
+    except (ValueError, OverflowError):
+        return otherwise_ns
+
+
+def _untrusted(event: Event, key: PublicKey, signers: list[Signer]) -> Verdict | None:
+    told, unit = event.told, event.report.unit
+    if told.unit != unit:
+        return Verdict("bad_payload", "payload_unit", f"it names unit {told.unit!r} and came under {unit!r}")
+    if told.origin != keys.fingerprint(key):
+        return Verdict("bad_payload", "payload_origin", f"it names key {told.origin!r}, and another has signed")
+    if not vaultname.is_of(told.vault, told.seq):
+        return Verdict("bad_payload", "payload_vault", f"vault {told.vault or '-'} has no event {told.seq}")
+    try:
+        came = from_utc_ns(event.report.received_ns)
+        require_trust(key, NAMESPACE, signers, unit, from_utc_ns(event.at_ns), seen=came)
+    except SignatureFault as fault:
+        return Verdict("bad_signature", fault.code, str(fault))
+    return None

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk's way to the broker. Its session outlives a connection: a fixed client id, no clean start, an expiry of
+weeks. A database that is away is a queue at the broker and not here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from linetap_core.broker import backoff, link
+from linetap_core.broker.connection import Connected, Happening, Terms, Unread
+from linetap_core.broker.link import MOST_AT_ONCE, Told
+from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.wire.brokersettings import Broker
+
+MOST_SAYINGS = 1000  # that the broker has not acknowledged: they are kept in RAM
+LARGEST_PACKET_BYTES = 256 << 10  # what is larger the broker drops: no unit sends it
+SESSION_S = 60 * 86_400  # the broker may have a shorter one of its own
+
+log = logging.getLogger("linetap.ingest")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience(backoff.Patience):
+    first_ms: int = 1000
+    database_ms: int = 1000  # between two attempts
+
+
+class Link(link.Link):
+    """What arrives is acknowledged when it is stored: no earlier, and by the connection that it came on."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        topics: Sequence[str],
+        clock: Clock,
+        patience: Patience,
+        session_s: int = SESSION_S,
+        sweep: bool = False,
+    ) -> None:
+        """BadInput for certificates that cannot be used. `session_s` 0: the broker keeps nothing for us. `sweep`: what
+        it has retained comes quickly (broker/connection.py); not for whoever must have it in its order."""
+        super().__init__(broker, clock, patience, log)
+        self._agreed = Terms(client_id, tuple(topics), MOST_AT_ONCE, LARGEST_PACKET_BYTES, session_s, sweep=sweep)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether something may be published."""
+        return self.connected and len(self._waiting) + len(self._unacknowledged) < MOST_SAYINGS
+
+    def close(self) -> None:
+        self._leave(self._clock.monotonic_ns() + self._patience.first_ms * NS_PER_MS)
+
+    def _terms(self) -> Terms:
+        return self._agreed
+
+    def _unread(self, what: Unread) -> None:
+        """An ingest that hears nothing must not look as if nobody spoke."""
+        self._give_up(f"may not read {what.topic}: {what.reason}")
+
+    def _called(self) -> str:
+        return f"as {self._agreed.client_id}"
+
+    def _take(self, happening: Happening) -> list[Told]:
+        told = super()._take(happening)
+        if isinstance(happening, Connected) and self._agreed.session_s:
+            kept = "resumed" if happening.resumed else "new: what came while there was none is not there"
+            log.info("session_%s", kept)
+        return told

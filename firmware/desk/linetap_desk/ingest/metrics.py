@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk's figures in Prometheus' text format, from its database alone. No number, no name, no call's id.
+
+Of units that the signers' file names; strangers are counted. Calls are of the last 24 hours, which an index finds: a
+count of all of them would take longer with each year. Moments are told, not ages, so that a file may be read later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from linetap_core import __version__
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_desk.ingest import heads, holes, vaults
+from linetap_desk.ingest.tables import alerts, calls, origins, pbx_days, unit_alerts, units
+
+_DAY_NS = 86_400 * NS_PER_S
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+_OF_A_DAY = {
+    "calls": "external calls on its lines",
+    "recorded": "those with a recording",
+    "missing": "those without one that was due",
+    "unseen": "recordings that the PBX said nothing of",
+}
+Sample = tuple[Mapping[str, str], float]
+
+_OF_DISKS = (heads.BEGUN, *vaults.CODES)
+
+
+def text(db: Connection, now_ns: int) -> str:
+    """The whole exposition; `now_ns` UTC."""
+    return "".join(family(*each) for each in _families(db, now_ns))
+
+
+def _families(db: Connection, now_ns: int) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
+    """Name, type, help, samples."""
+    named = db.execute(select(units).where(units.c.named).order_by(units.c.unit)).mappings().all()
+    known = {row["unit"] for row in named}
+    yield "linetap_desk_info", "gauge", "The desk's software.", [({"version": __version__}, 1)]
+    yield (
+        "linetap_unit_info", "gauge", "What runs on a unit, as its last status has it.",
+        [({"unit": row["unit"], "version": row["version"]}, 1) for row in named if row["version"]],
+    )  # fmt: skip
+    yield (
+        "linetap_unit_online", "gauge", "1: the broker has it as online; 0: as offline, or not at all.",
+        [({"unit": row["unit"]}, row["state"] == "online") for row in named],
+    )  # fmt: skip
+    yield (
+        "linetap_unit_heard_timestamp_seconds", "gauge", "When anything of the unit last came to the desk.",
+        _moments(named, "heard_at"),
+    )  # fmt: skip
+    yield (
+        "linetap_unit_health_timestamp_seconds", "gauge", "The unit's own time in its last health.",
+        _moments(named, "health_at"),
+    )  # fmt: skip
+    yield (
+        "linetap_unit_outbox_events", "gauge", "Events that the unit has and the desk has not.",
+        _behind(db, known),
+    )  # fmt: skip
+    yield (
+        "linetap_unit_holes", "gauge", "Holes in the unit's events that have stood for more than a minute.",
+        _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code == holes.CODE),
+    )  # fmt: skip
+    yield (
+        "linetap_unit_log_broken", "gauge", "Alerts on signed heads of the unit's log that cannot both be true.",
+        _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(heads.CODES)),
+    )  # fmt: skip
+    yield (
+        "linetap_unit_disk_alerts", "gauge", "Alerts on a vault or a log that took the place of another one.",
+        _counted(db, known, alerts.c.unit, alerts.c.ended_at.is_(None), alerts.c.code.in_(_OF_DISKS)),
+    )  # fmt: skip
+    yield (
+        "linetap_unit_set_aside_total", "counter", "Messages of the unit that were no good events.",
+        [({"unit": row["unit"]}, row["set_aside"]) for row in named],
+    )  # fmt: skip
+    standing = db.execute(select(unit_alerts).order_by(unit_alerts.c.unit, unit_alerts.c.check)).mappings().all()
+    yield (
+        "linetap_unit_alert", "gauge", "1: this alert of the unit stands.",
+        [({name: row[name] for name in ("unit", "check", "severity")}, 1) for row in standing if row["unit"] in known],
+    )  # fmt: skip
+    yield (
+        "linetap_calls_last_day", "gauge", "Calls that began in the last 24 h, by what became of them.",
+        _calls(db, known, now_ns),
+    )  # fmt: skip
+    days = [row for row in _last_days(db) if row["unit"] in known]
+    for column, about in _OF_A_DAY.items():
+        yield (
+            f"linetap_pbx_{column}", "gauge", f"Of the last day that the unit's PBX told: {about}.",
+            [({"unit": row["unit"]}, row[column]) for row in days],
+        )  # fmt: skip
+    yield (
+        "linetap_pbx_told_timestamp_seconds", "gauge", "When the unit told that day, or corrected it.",
+        _moments(days, "told_at"),
+    )  # fmt: skip
+    strangers = db.execute(select(func.count()).select_from(units).where(units.c.named.is_(False))).scalar_one()
+    yield "linetap_strangers", "gauge", "Units that no signers' file names.", [({}, strangers)]
+
+
+def _last_days(db: Connection) -> Sequence[RowMapping]:
+    last = select(pbx_days.c.unit, func.max(pbx_days.c.day).label("day")).group_by(pbx_days.c.unit).subquery()
+    same = (pbx_days.c.unit == last.c.unit) & (pbx_days.c.day == last.c.day)
+    return db.execute(select(pbx_days).join(last, same).order_by(pbx_days.c.unit)).mappings().all()
+
+
+def _moments(rows: Iterable[RowMapping], column: str) -> Iterator[Sample]:
+    for row in rows:
+        try:
+            yield {"unit": row["unit"]}, parse_rfc3339(row[column] or "") / NS_PER_S
+        except (ValueError, OverflowError):
+            continue  # never, or a text of the unit's own that is no time
+
+
+def _behind(db: Connection, known: set[str]) -> Iterator[Sample]:
+    """By the key that the unit uses now: another's numbers are no measure of it."""
+    wanted = select(origins.c.unit, origins.c.through, origins.c.newest, units.c.outbox_seq)
+    wanted = wanted.join(units, units.c.unit == origins.c.unit).order_by(origins.c.heard_at)
+    now = {unit: max(0, max(newest, told or 0) - through) for unit, through, newest, told in db.execute(wanted)}
+    yield from (({"unit": unit}, now[unit]) for unit in sorted(known & now.keys()))
+
+
+def _counted(db: Connection, known: set[str], unit: Any, *where: Any) -> Iterator[Sample]:
+    """Of every known unit, with 0 where there is none: a series that comes and goes is hard to alert on."""
+    rows = db.execute(select(unit, func.count()).where(*where).group_by(unit))
+    found: dict[str, int] = {row[0]: row[1] for row in rows}
+    yield from (({"unit": name}, found.get(name, 0)) for name in sorted(known))
+
+
+def _calls(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
+    wanted = select(calls.c.unit, calls.c.disposition, func.count()).where(
+        calls.c.began_at >= rfc3339(now_ns - _DAY_NS)
+    )
+    wanted = wanted.group_by(calls.c.unit, calls.c.disposition).order_by(calls.c.unit, calls.c.disposition)
+    for unit, disposition, count in db.execute(wanted):
+        if unit in known:
+            yield {"unit": unit, "disposition": disposition or "open"}, count
+
+
+def family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
+    lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
+    for labels, value in samples:
+        within = ",".join(f'{key}="{said.translate(_ESCAPES)}"' for key, said in labels.items())
+        lines.append(f"{name}{{{within}}} {float(value):.15g}" if within else f"{name} {float(value):.15g}")
+    return "\n".join(lines) + "\n" if len(lines) > 2 else ""

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When the desk did not hear a unit, or a unit said that it records nothing: kept, so that later "no call" can be told
+from "nobody knows". By the desk's clock, and from words that nobody has signed.
+
+| kind | from when to when |
+|---|---|
+| `before` | from the beginning until this was first kept of a unit |
+| `offline` | the unit or the broker said that it is gone, until it is back |
+| `unheard` | nothing came of it any more, though the broker calls it online |
+| `not_recording` | by the unit's own judgement no call is recorded; `why` is the condition that its LEDs show |
+| `desk` | the desk itself heard nothing; `unit` is empty |
+
+A unit that is not heard may go on recording and tell it later: this is what the desk knows, not what the unit did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, bindparam, delete, exists, func, insert, select, update
+
+from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_desk.ingest.register import Arrival, Notice
+from linetap_desk.ingest.tables import outages, units
+
+LOOK_EVERY_S = 15
+UNHEARD_S = 90  # a health comes every 30 s, every minute where much waits
+SAME_S = 60  # what ended so little before it begins again is the same
+KEPT_S = 5 * 366 * 86_400
+BEGINNING = rfc3339(0)
+DESK = ""
+MOST_WHY = 200
+
+
+class _Health(msgspec.Struct):
+    records: bool | None = None  # None: of a unit of an earlier version, which judges nothing itself
+    condition: str = ""
+    recording_refused: str | None = None
+    services_dead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """`why` None: it is over, or was not."""
+
+    unit: str
+    kind: str
+    why: str | None
+    at: str
+
+
+class Outages:
+    """What only time can tell."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine, self._clock = engine, clock
+        self._due_ns = 0
+
+    def connected(self) -> None:
+        """Before anything of the new connection is stored. The units get their time to be heard."""
+        self._due_ns = self._clock.monotonic_ns() + UNHEARD_S * NS_PER_S
+        now_ns = self._clock.utc_ns()
+        with self._engine.begin() as db:
+            heard_at = db.execute(select(func.max(units.c.heard_at))).scalar()
+            if heard_at is not None and heard_at < rfc3339(now_ns - UNHEARD_S * NS_PER_S):
+                _change(db, [_Change(DESK, "desk", "", heard_at), _Change(DESK, "desk", None, rfc3339(now_ns))])
+
+    def look(self) -> None:
+        """SQLAlchemyError: the database is away."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns < self._due_ns:
+            return
+        self._due_ns = now_ns + LOOK_EVERY_S * NS_PER_S
+        utc_ns = self._clock.utc_ns()
+        with self._engine.begin() as db:
+            db.execute(delete(outages).where(outages.c.ended_at < rfc3339(utc_ns - KEPT_S * NS_PER_S),
+                                             outages.c.began_at != BEGINNING))  # fmt: skip
+            _change(db, _unheard(db, rfc3339(utc_ns - UNHEARD_S * NS_PER_S)))
+
+
+def note(db: Connection, batch: Sequence[Arrival], heard: Collection[str]) -> None:
+    """Behind register.note and in its transaction; `heard`: the units that it has taken."""
+    last: dict[str, str] = {}
+    said: dict[str, list[Notice]] = {}
+    for one in batch:
+        if one.unit in heard:
+            last[one.unit] = rfc3339(one.received_ns)
+            if isinstance(one, Notice):
+                said.setdefault(one.unit, []).append(one)
+    _begin(db, last)
+    changes = [_Change(unit, "unheard", None, at) for unit, at in last.items()]
+    by_status = [unit for unit, notices in said.items() if any(one.topic == "status" for one in notices)]
+    for unit, state in db.execute(select(units.c.unit, units.c.state).where(units.c.unit.in_(by_status))):
+        if state is not None:
+            changes.append(_Change(unit, "offline", "" if state == "offline" else None, last[unit]))
+    for unit, notices in said.items():
+        words = [health for one in notices if one.topic == "health" and (health := one.said(_Health)) is not None]
+        if words:
+            changes.append(_Change(unit, "not_recording", _why_not(words[-1]), last[unit]))
+    _change(db, changes)
+
+
+# --- what is kept of it --------------------------------------------------------------------------------------
+
+
+def _begin(db: Connection, last: dict[str, str]) -> None:
+    """Of a unit that is heard for the first time."""
+    known = select(outages.c.unit).where(outages.c.unit.in_(last), outages.c.began_at == BEGINNING)
+    strange = last.keys() - set(db.execute(known).scalars())
+    if strange:
+        db.execute(insert(outages), [
+            {"unit": unit, "kind": "before", "why": "", "began_at": BEGINNING, "ended_at": last[unit], "times": 1}
+            for unit in sorted(strange)
+        ])  # fmt: skip
+
+
+def _change(db: Connection, changes: Sequence[_Change]) -> None:
+    standing = _standing(db, {one.unit for one in changes})
+    over: list[dict[str, Any]] = []
+    for one in changes:
+        here = standing.pop((one.unit, one.kind), None)
+        if here is not None and (one.why is None or here.why != one.why):
+            over.append({"this": here.id, "at": max(one.at, here.began_at)})
+        elif here is not None:
+            standing[one.unit, one.kind] = here
+            continue
+        if one.why is not None:
+            _open(db, one)
+            standing |= _standing(db, {one.unit})
+    if over:
+        db.execute(update(outages).where(outages.c.id == bindparam("this")).values(ended_at=bindparam("at")), over)
+
+
+def _standing(db: Connection, names: Collection[str]) -> dict[tuple[str, str], Any]:
+    found = db.execute(select(outages).where(outages.c.unit.in_(names), outages.c.ended_at.is_(None)))
+    return {(row.unit, row.kind): row for row in found}
+
+
+def _open(db: Connection, one: _Change) -> None:
+    """One that ended a moment ago and was of the same kind goes on: what comes and goes would fill the table."""
+    just_now = rfc3339(parse_rfc3339(one.at) - SAME_S * NS_PER_S)
+    mine = (outages.c.unit == one.unit, outages.c.kind == one.kind, outages.c.why == one.why)
+    newest = select(outages.c.id).where(*mine, outages.c.ended_at >= just_now)
+    again = db.execute(newest.order_by(outages.c.began_at.desc()).limit(1)).scalar()
+    if again is not None:
+        db.execute(update(outages).where(outages.c.id == again).values(ended_at=None, times=outages.c.times + 1))
+        return
+    db.execute(insert(outages).values(
+        unit=one.unit, kind=one.kind, why=one.why, began_at=one.at, ended_at=None, times=1
+    ))  # fmt: skip
+
+
+def _unheard(db: Connection, before: str) -> list[_Change]:
+    """None while nobody at all is heard: then it is the desk that hears nothing."""
+    newest = db.execute(select(func.max(units.c.heard_at))).scalar()
+    if newest is None or newest < before:
+        return []
+    away = exists().where(outages.c.unit == units.c.unit, outages.c.ended_at.is_(None),
+                          outages.c.kind.in_(("unheard", "offline")))  # fmt: skip
+    wanted = select(units.c.unit, units.c.heard_at).where(units.c.named, units.c.heard_at < before, ~away)
+    return [_Change(unit, "unheard", "", heard_at) for unit, heard_at in db.execute(wanted)]
+
+
+def _why_not(health: _Health) -> str | None:
+    """What keeps the unit from recording, in its own words; None: nothing does."""
+    if health.records is not None:
+        return None if health.records else _printable(health.condition) or "unknown"
+    dead = [name for name in health.services_dead.split() if name == "recorder" or name.startswith("capture")]
+    words = " ".join(filter(None, [health.recording_refused, *dead]))
+    return _printable(words) or None
+
+
+def _printable(words: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in words[:MOST_WHY])

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit's days as its PBX told them, from its health: the last one that is settled, said again every 30 s and
+corrected by what is said later. A row is written when it is new or different, not with each health.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+
+from linetap_core.clock import from_utc_ns, rfc3339
+from linetap_core.records import PbxPort
+from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.tables import pbx_days, units
+
+KEPT_DAYS = 400  # of a unit: a year can be looked back on
+AHEAD_DAYS = 1  # it may live east of the desk
+_FIGURES = ("calls", "recorded", "missing", "unseen")
+_Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Key = tuple[str, str]  # unit, day
+
+
+class _Health(msgspec.Struct):
+    pbx_port: PbxPort | None = None
+    pbx_day: Annotated[str, Meta(max_length=10)] | None = None
+    pbx_calls: _Count | None = None
+    pbx_recorded: _Count | None = None
+    pbx_missing: _Count | None = None
+    pbx_unseen: _Count | None = None
+
+
+def note(db: Connection, notices: Sequence[Notice]) -> None:
+    """The last word of a batch on each day."""
+    days: dict[Key, dict[str, Any]] = {}
+    ports: dict[str, str] = {}
+    for one in notices:
+        health = one.said(_Health) if one.topic == "health" else None
+        if health is not None and health.pbx_port is not None:
+            ports[one.unit] = health.pbx_port
+        if health is not None and (row := _row(one, health)) is not None:
+            days[one.unit, row["day"]] = row
+    if ports:
+        _keep_ports(db, ports)
+    if days:
+        _keep_days(db, days)
+
+
+def _keep_ports(db: Connection, ports: dict[str, str]) -> None:
+    wanted = select(units.c.unit, units.c.pbx_port).where(units.c.unit.in_(ports))
+    other = [{"of": unit, "pbx_port": ports[unit]} for unit, port in db.execute(wanted) if port != ports[unit]]
+    if other:
+        db.execute(update(units).where(units.c.unit == bindparam("of")), other)
+
+
+def _keep_days(db: Connection, days: dict[Key, dict[str, Any]]) -> None:
+    wanted = select(pbx_days).where(tuple_(pbx_days.c.unit, pbx_days.c.day).in_(list(days)))
+    known = {(row["unit"], row["day"]): row for row in db.execute(wanted).mappings()}
+    new = [row for key, row in days.items() if key not in known]
+    for key, was in known.items():
+        if any(days[key][name] != was[name] for name in _FIGURES):
+            same = (pbx_days.c.unit == key[0], pbx_days.c.day == key[1])
+            db.execute(update(pbx_days).where(*same).values(days[key]))
+    if new:
+        db.execute(insert(pbx_days), new)
+        today = date.fromisoformat(min(row["told_at"] for row in new)[:10])
+        its = pbx_days.c.unit.in_({row["unit"] for row in new})
+        db.execute(delete(pbx_days).where(its, pbx_days.c.day < (today - timedelta(days=KEPT_DAYS)).isoformat()))
+
+
+def _row(notice: Notice, said: _Health) -> dict[str, Any] | None:
+    """None where no day is told, or one that cannot be: a wrong clock would else stand here for ever."""
+    if said.pbx_day is None or said.pbx_calls is None or said.pbx_recorded is None:
+        return None
+    if said.pbx_missing is None or said.pbx_unseen is None or said.pbx_recorded + said.pbx_missing > said.pbx_calls:
+        return None
+    try:
+        day = date.fromisoformat(said.pbx_day)
+    except ValueError:
+        return None
+    today = from_utc_ns(notice.received_ns).date()
+    if not today - timedelta(days=KEPT_DAYS) <= day <= today + timedelta(days=AHEAD_DAYS):
+        return None
+    return {
+        "unit": notice.unit, "day": day.isoformat(), "calls": said.pbx_calls, "recorded": said.pbx_recorded,
+        "missing": said.pbx_missing, "unseen": said.pbx_unseen, "told_at": rfc3339(notice.received_ns),
+    }  # fmt: skip

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The register of units: who is named, who was heard, and what the broker has retained of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from linetap_core.clock import rfc3339
+from linetap_core.evidence.signers import Signer
+from linetap_desk import foreign
+from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.judge import Report
+from linetap_desk.ingest.tables import units
+from linetap_desk.said import Status, Word
+
+LIMIT_BYTES = 64 << 10
+MOST_STRANGERS = 1000  # units that no file names
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A publication of `status`, `health` or `alert/<check>`. Nobody has signed it: it says what to ask, and proves
+    nothing."""
+
+    unit: str
+    topic: Literal["status", "health", "alert"]
+    payload: bytes
+    received_ns: int
+    check: str = ""
+
+    def said[T](self, kind: type[T]) -> T | None:
+        """None for what is too long, or cannot be read."""
+        if len(self.payload) > LIMIT_BYTES:
+            return None
+        try:
+            return foreign.decode(self.payload, kind)
+        except (ValueError, RecursionError):
+            return None
+
+
+Arrival = Report | HeadReport | Notice
+
+
+class _Health(msgspec.Struct):
+    at: Word
+    outbox_seq: Annotated[int, Meta(ge=0, lt=1 << 62)]
+
+
+class Names:
+    """Which units a signers' file names, asked for the same few again and again."""
+
+    def __init__(self, signers: Sequence[Signer] = ()) -> None:
+        self._signers = signers
+        self._known: dict[str, bool] = {}
+
+    def belong_to(self, signers: Sequence[Signer]) -> bool:
+        return signers is self._signers
+
+    def has(self, unit: str) -> bool:
+        if unit not in self._known:
+            if len(self._known) >= 10 * MOST_STRANGERS:
+                self._known.clear()
+            self._known[unit] = any(signer.is_named(unit) for signer in self._signers)
+        return self._known[unit]
+
+
+def note(db: Connection, batch: Sequence[Arrival], names: Names) -> set[str]:
+    """The units of the batch, each with a row when this returns; without strangers beyond MOST_STRANGERS: whoever may
+    publish under any name could fill the disk with names."""
+    said: dict[str, list[Arrival]] = {}
+    for one in batch:
+        said.setdefault(one.unit, []).append(one)
+    wanted = select(units.c.unit, units.c.state, units.c.session).where(units.c.unit.in_(said))
+    known = {unit: (state, session) for unit, state, session in db.execute(wanted)}
+    strangers = {unit for unit in said if unit not in known and not names.has(unit)}
+    room = MOST_STRANGERS - _strangers(db) if strangers else 0
+    heard = [unit for unit in said if unit not in strangers] + sorted(strangers)[: max(0, room)]
+    changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}  # by the columns that they change
+    for unit in heard:
+        its: dict[str, Any] = {"named": names.has(unit), "heard_at": rfc3339(said[unit][-1].received_ns)}
+        state, session = known.get(unit, (None, None))
+        for one in said[unit]:
+            if isinstance(one, Notice) and one.topic != "alert":
+                its |= _said(one, its.get("state", state), its.get("session", session))
+        changes.setdefault(tuple(sorted(its)), []).append({"of": unit, **its})
+    for changed in changes.values():
+        if new := [{"unit": of, **its} for row in changed for of, its in [_split(row)] if of not in known]:
+            db.execute(insert(units), new)
+        if old := [row for row in changed if row["of"] in known]:
+            db.execute(update(units).where(units.c.unit == bindparam("of")), old)
+    return set(heard)
+
+
+def _split(row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    its = dict(row)
+    return its.pop("of"), its
+
+
+def _strangers(db: Connection) -> int:
+    return db.execute(select(func.count()).select_from(units).where(units.c.named.is_(False))).scalar_one()
+
+
+def forget_states(db: Connection) -> None:
+    db.execute(update(units).values(state=None))
+
+
+def _said(notice: Notice, state: str | None, session: str | None) -> dict[str, Any]:
+    """The columns; none where it cannot be read, or says nothing of now."""
+    if notice.topic == "health":
+        health = notice.said(_Health)
+        return {} if health is None else {"outbox_seq": health.outbox_seq, "health_at": health.at}
+    said = notice.said(Status)
+    return {} if said is None or said.is_late_will(state, session) else msgspec.structs.asdict(said)

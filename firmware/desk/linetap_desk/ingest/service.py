@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk ingest`: broker -> judge -> database -> acknowledgement -> confirmation, in this order, one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Iterator
+from itertools import chain
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from linetap_core.broker.connection import Arrived, Connected, Ended
+from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.errors import AlreadyRunning, BadInput
+from linetap_core.service import InstanceLock, Stop, start_logging
+from linetap_core.signedfile import load_key
+from linetap_core.timekeeping import KEPT, require_possible
+from linetap_desk.copy.service import Copying, begin
+from linetap_desk.ingest import database
+from linetap_desk.ingest.chain import Group
+from linetap_desk.ingest.clear import Clearing
+from linetap_desk.ingest.confirm import Confirmer
+from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.holes import Holes, Missing
+from linetap_desk.ingest.judge import Report
+from linetap_desk.ingest.link import Link, Patience
+from linetap_desk.ingest.months import Months
+from linetap_desk.ingest.outages import Outages
+from linetap_desk.ingest.register import Arrival, Notice
+from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.ingest.store import Store
+from linetap_desk.settings import Settings
+
+TURN_S = 0.2
+KINDS = ("status", "health", "alert/+", "call", "log", "reply/ack", "reply/resend", "reply/fetch")
+TOPICS = tuple(f"linetap/v1/+/{kind}" for kind in KINDS)
+_TOPIC = re.compile(r"linetap/v1/([a-z0-9][a-z0-9-]{1,39})/(?:(status|health|call|log)|(alert|reply)/(\w{1,40}))")
+_FETCHED = re.compile(r"linetap/v1/([a-z0-9][a-z0-9-]{1,39})/reply/fetch")
+
+log = logging.getLogger("linetap.ingest")
+
+
+def run(settings: Settings, clock: Clock = KEPT, patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
+    """Until SIGTERM. A broker or a database that goes away later is no error: nothing is acknowledged meanwhile."""
+    require_possible(clock)  # when a report came decides when its copy goes
+    stop = Stop()
+    start_logging("ingest")
+    signers = SignersFile(settings.signers)
+    with alone(settings.db) as engine:
+        ingest = Ingest(settings, engine, signers, clock, patience)
+        try:
+            while not stop.requested:
+                ingest.turn()
+        finally:
+            ingest.end()
+    return 0
+
+
+@contextlib.contextmanager
+def alone(db: str) -> Iterator[Engine]:
+    """The database, with nobody else to write it; AlreadyRunning where there is one."""
+    path = database.file_of(database.parse(db))
+    with contextlib.ExitStack() as held:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise BadInput(f"--db {db}: there is no folder {path.absolute().parent}")
+        if path is not None:
+            held.enter_context(InstanceLock(path.absolute().parent, path.name))
+        engine = database.open_writer(db)
+        held.callback(engine.dispose)
+        if not database.take_writers_place(held.enter_context(engine.connect())):
+            raise AlreadyRunning("--db: another ingest writes there already")
+        yield engine
+
+
+class Ingest:
+    """One turn every TURN_S, sooner when something comes."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        signers: SignersFile,
+        clock: Clock,
+        patience: Patience,
+        confirms: bool = True,
+    ) -> None:
+        """`confirms`: not while an index is made again, which may be thrown away yet: a unit would let go of what it
+        has told. It asks, and that is all; nothing is called late then."""
+        self._store, self._signers = Store(engine, marks_late=confirms), signers
+        self._clock, self._patience = clock, patience
+        self._link = Link(settings.broker, settings.client_id, TOPICS, clock, patience)
+        self._waiting: list[tuple[Arrived, Arrival | None]] = []  # not stored yet
+        self._confirms = confirms
+        self._greeting = False  # the register does not know yet that a connection has begun
+        self._confirmer = Confirmer(load_key(settings.key), clock) if settings.key is not None else None
+        self._holes = Holes(engine, clock)
+        self._clearing = Clearing(engine, clock)
+        self._outages = Outages(engine, clock)
+        self._months = Months(engine, clock)
+        self._copying: Copying | None = None
+        if settings.copy is not None and self._confirmer is not None:
+            self._copying = begin(settings.copy, engine, signers, self._confirmer.say, clock)
+        self._due_ns = 0
+        self._trouble = ""
+
+    @property
+    def connected(self) -> bool:
+        return self._link.connected
+
+    def turn(self) -> None:
+        self._link.turn()
+        for happening in self._link.happened(TURN_S):
+            match happening:
+                case Arrived() if found := _FETCHED.fullmatch(happening.topic):
+                    if self._copying is not None:
+                        self._copying.arrived(found[1], happening)
+                    happening.acknowledge()  # a block that is lost is asked for again
+                case Arrived():
+                    self._waiting.append((happening, self._read(happening)))
+                case Connected():
+                    self._greeting = True
+                case Ended():
+                    self._waiting.clear()  # the broker has them, and sends them again
+                    if self._copying is not None:
+                        self._copying.lost_connection()
+        if self._clock.monotonic_ns() >= self._due_ns:
+            self._work()
+
+    def ask(self, group: Group, first: int, last: int) -> None:
+        """For events that nothing here says are missing."""
+        if self._confirmer is not None and self._link.has_room:
+            self._link.publish(self._confirmer.resend(group, first, last))
+
+    def end(self) -> None:
+        self._link.close()
+        if self._copying is not None:
+            self._copying.end()
+
+    def _read(self, arrived: Arrived) -> Arrival | None:
+        """None for what stands under no unit's topic: it is acknowledged, and that is all."""
+        found = _TOPIC.fullmatch(arrived.topic)
+        if found is None:
+            return None
+        unit, kind, below, now_ns = found[1], found[2] or found[3], found[4] or "", self._clock.utc_ns()
+        match kind:
+            case "call":
+                return Report(unit, arrived.payload, arrived.user.get("sig", ""), now_ns)
+            case "log":
+                return HeadReport(unit, arrived.payload, arrived.user.get("sig", ""), now_ns)
+            case "status" | "health" | "alert":
+                if kind == "status" and self._copying is not None:
+                    self._copying.status(unit, arrived.payload)
+                return Notice(unit, kind, arrived.payload, now_ns, below)
+        if self._confirmer is not None:
+            self._confirmer.answered(unit, arrived.payload)
+        return None
+
+    def _work(self) -> None:
+        try:
+            self._store_them()
+            missing = self._holes.look()
+            self._clearing.look()
+            self._outages.look()
+            self._months.look()
+            self._say_all(missing)
+        except SQLAlchemyError as error:
+            self._due_ns = self._clock.monotonic_ns() + self._patience.database_ms * NS_PER_MS
+            self._say(f"database_away: {database.reason(error)}; nothing is acknowledged, and it is tried again")
+            return
+        self._say("")
+
+    def _say_all(self, missing: list[Missing]) -> None:
+        if self._confirmer is None or not self._link.has_room:
+            return
+        asked = [self._confirmer.resend(one.group, one.first, one.last) for one in missing]
+        copies = self._copying.turn() if self._copying is not None else ()
+        for message in chain(asked, self._confirmer.due(self._store.words), copies):
+            self._link.publish(message)
+
+    def _store_them(self) -> None:
+        """All that waits, in one transaction; acknowledged when it stands, and then confirmed."""
+        reached: dict[Group, int] = {}
+        if self._greeting:
+            self._outages.connected()
+            self._store.connected()
+            reached |= self._store.reached()
+        if self._waiting:
+            reached |= self._store.write([one for _, one in self._waiting if one is not None], self._signers.now())
+        for arrived, _ in self._waiting:
+            arrived.acknowledge()
+        if self._confirmer is not None and self._confirms:
+            self._confirmer.stands(reached.items())
+            for _, one in self._waiting:
+                if isinstance(one, Notice) and one.topic == "status":
+                    self._confirmer.came_back(one.unit)  # it may just have come back
+        self._waiting.clear()
+        self._greeting = False
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            log.error("%s", trouble) if trouble else log.info("database_back")
+        self._trouble = trouble

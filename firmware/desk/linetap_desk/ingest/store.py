@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports into the database, a batch a transaction. What is committed may be acknowledged; nothing else may.
+
+One writer: what is read here is still true when it is written. Should two ever meet, the primary key of `events` is
+the last word, and the transaction of one of them fails whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import batched
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, insert, select, tuple_, update
+from sqlalchemy.exc import DataError, IntegrityError
+
+from linetap_core.clock import rfc3339
+from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.sshsig import armored
+from linetap_desk.ingest import (
+    amended,
+    callrow,
+    chainname,
+    heads,
+    judge,
+    outages,
+    pbxdays,
+    register,
+    unitalerts,
+    vaults,
+)
+from linetap_desk.ingest.chain import Group, reached
+from linetap_desk.ingest.clear import clear_events
+from linetap_desk.ingest.heads import HeadReport
+from linetap_desk.ingest.judge import Event, Link, Report, Verdict
+from linetap_desk.ingest.register import Arrival, Names, Notice
+from linetap_desk.ingest.tables import calls, events, from_record, origins, set_aside, units
+
+MOST_SET_ASIDE = 1000  # of a unit that are kept; more are counted and said
+_KEYS_AT_ONCE = 250  # in one statement
+_MOST_OF_A_CALL = 1000  # events: a call has about eight
+# What one arrival can do that nobody has thought of: it is set aside, and must not end what all units are told to.
+_OF_ONE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+
+log = logging.getLogger("linetap.ingest")
+
+
+class Store:
+    def __init__(self, engine: Engine, marks_late: bool = True) -> None:
+        """`marks_late`: not where events are told again long after they were first here (`linetap desk rebuild`)."""
+        self._engine, self._marks_late = engine, marks_late
+        self._names = Names()
+
+    def write(self, batch: Sequence[Arrival], signers: list[Signer]) -> dict[Group, int]:
+        """All of it, committed when this returns. SQLAlchemyError: nothing of it, and the database is to blame.
+
+        Up to where everything is here, of every group that something came of, if only a double.
+        """
+        if not self._names.belong_to(signers):
+            self._names = Names(signers)
+        try:
+            return self._write(batch, signers)
+        except (DataError, IntegrityError, *_OF_ONE) as error:
+            reached: dict[Group, int] = {}
+            if len(batch) == 1:
+                self._give_up(batch[0], error)
+                return reached
+            for one in batch:
+                reached |= self.write([one], signers)
+            return reached
+
+    def reached(self) -> list[tuple[Group, int]]:
+        """Of every group, the one that was heard last behind the others."""
+        with self._engine.connect() as db:
+            wanted = select(origins.c.unit, origins.c.origin, origins.c.through).order_by(origins.c.heard_at)
+            found = [((unit, origin), through) for unit, origin, through in db.execute(wanted)]
+            over = vaults.over(db, (group for group, _ in found))
+            return [(group, through) for group, through in found if group not in over]
+
+    def words(self, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
+        """What is said to a unit beside how far its events are here."""
+        with self._engine.connect() as db:
+            return vaults.words(db, groups)
+
+    def connected(self) -> None:
+        """A broker tells anew what it has retained: until then no unit is online or offline, and no alert stands."""
+        with self._engine.begin() as db:
+            register.forget_states(db)
+            unitalerts.forget(db)
+
+    # --- one transaction -------------------------------------------------------------------------------------
+
+    def _write(self, batch: Sequence[Arrival], signers: list[Signer]) -> dict[Group, int]:
+        with self._engine.begin() as db:
+            heard = register.note(db, batch, self._names)
+            outages.note(db, batch, heard)
+            notices = [one for one in batch if isinstance(one, Notice) and one.unit in heard]
+            unitalerts.note(db, notices)
+            pbxdays.note(db, [one for one in notices if self._names.has(one.unit)])
+            reports = [one for one in batch if isinstance(one, Report) and one.unit in heard]
+            found = [(report, judge.read(report, signers)) for report in reports]
+            self._set_aside(db, [(report, verdict) for report, verdict in found if isinstance(verdict, Verdict)])
+            for one in batch:
+                if isinstance(one, HeadReport) and one.unit in heard and (fault := heads.note(db, one, signers)):
+                    self._set_aside(db, [(one, fault)])
+            groups: dict[Group, list[Event]] = defaultdict(list)
+            for _, event in found:
+                if isinstance(event, Event):
+                    groups[event.told.unit, event.told.chain].append(event)
+            return self._take(db, groups) if groups else {}
+
+    def _take(self, db: Connection, groups: dict[Group, list[Event]]) -> dict[Group, int]:
+        """A statement for all of them, not for each: a thousand units send one event each, not one a thousand."""
+        before = _reached(db, groups)
+        links = _links(db, groups)
+        taken: dict[Group, list[dict[str, Any]]] = {}
+        numbers: dict[Group, int] = {}
+        faults = []
+        for group, its in groups.items():
+            known, (_, newest) = links[group], before.get(group, (0, 0))
+            now = rfc3339(max(event.report.received_ns for event in its))
+            rows = taken[group] = []
+            for event in its:
+                verdict = judge.place(event, known)
+                if verdict.kind in judge.STORED:
+                    known[event.told.seq] = Link(event.sha256, event.told.prev)
+                    rows.append(_event_row(event, self._marks_late and judge.is_late(event, newest)))
+                    newest = max(newest, event.told.seq)
+                elif verdict.kind != "double":
+                    faults.append((event.report, verdict))
+                    if verdict.code == judge.TAKEN:
+                        vaults.fork(db, group, event.told.seq, rfc3339(event.at_ns), now)
+                if verdict.kind in judge.STORED and event.told.event == "vault" and event.told.number is not None:
+                    numbers[group] = event.told.number
+        self._set_aside(db, faults)
+        if rows := [row for its in taken.values() for row in its]:
+            db.execute(insert(events), rows)
+            vaults.note(db, taken, groups.keys() - before.keys(), max(row["received_at"] for row in rows))
+            for group, number in numbers.items():
+                vaults.sign(db, group, number)
+            stored = {(row["unit"], row["origin"], row["seq"]) for row in rows}
+            of_calls = (event for its in groups.values() for event in its if event.told.event == amended.KIND)
+            told = [each for each in of_calls if (each.told.unit, each.told.chain, each.told.seq) in stored]
+            tell_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
+            amended.note(db, told)
+        through = {group: before[group][0] if group in before else chainname.before_first(group[1]) for group in groups}
+        through |= _advance(db, {group: its for group, its in taken.items() if its}, before)
+        over = vaults.over(db, through)
+        return {group: reached for group, reached in through.items() if group not in over}
+
+    def _set_aside(self, db: Connection, faults: Iterable[tuple[Report | HeadReport, Verdict]]) -> None:
+        """Once each, however often it is sent; without a bound on none but the counter."""
+        for report, verdict in faults:
+            digest = hashlib.sha256(report.payload + b"\0" + report.sig.encode("utf-8")).hexdigest()
+            same = (set_aside.c.unit == report.unit, set_aside.c.code == verdict.code, set_aside.c.sha256 == digest)
+            if db.execute(select(set_aside.c.id).where(*same)).first() is not None:
+                continue
+            mine = units.c.unit == report.unit
+            count = db.execute(select(units.c.set_aside).where(mine)).scalar_one()
+            db.execute(update(units).where(mine).values(set_aside=count + 1))
+            log.warning("%s: %s: set aside: %s", verdict.code, report.unit, verdict.text)
+            if count == MOST_SET_ASIDE:
+                log.error("set_aside_full: %s: %d are kept; more are only counted", report.unit, MOST_SET_ASIDE)
+            if count < MOST_SET_ASIDE:
+                db.execute(insert(set_aside).values(
+                    unit=report.unit, kind=verdict.kind, code=verdict.code, text=verdict.text[:500], sha256=digest,
+                    bytes=len(report.payload), payload=report.payload[: judge.LIMIT_BYTES],
+                    # PostgreSQL takes no NUL in a text, and refusing this row too would hold up everything.
+                    sig=report.sig[: judge.LIMIT_BYTES].replace("\0", "?"), received_at=rfc3339(report.received_ns),
+                ))  # fmt: skip
+
+    def _give_up(self, one: Arrival, error: Exception) -> None:
+        """The database takes everything but this: it must not hold up all that comes behind it."""
+        log.error("not_storable: %s: %s", one.unit, type(error).__name__)
+        if not isinstance(one, Notice):
+            with self._engine.begin() as db:
+                register.note(db, [one], self._names)
+                self._set_aside(db, [(one, Verdict("bad_payload", "not_storable", type(error).__name__))])
+
+
+def _reached(db: Connection, groups: Iterable[Group]) -> dict[Group, tuple[int, int]]:
+    """Through and newest, of those that are known."""
+    wanted = select(origins.c.unit, origins.c.origin, origins.c.through, origins.c.newest)
+    found = db.execute(wanted.where(tuple_(origins.c.unit, origins.c.origin).in_(list(groups))))
+    return {(unit, origin): (through, newest) for unit, origin, through, newest in found}
+
+
+def _links(db: Connection, groups: Mapping[Group, list[Event]]) -> dict[Group, dict[int, Link]]:
+    """Of every event the stored neighbours and itself."""
+    keys = {(*group, event.told.seq + step) for group, its in groups.items() for event in its for step in (-1, 0, 1)}
+    wanted = select(events.c.unit, events.c.origin, events.c.seq, events.c.sha256, events.c.prev)
+    links: dict[Group, dict[int, Link]] = {group: {} for group in groups}
+    for some in batched(sorted(keys), _KEYS_AT_ONCE, strict=False):
+        found = db.execute(wanted.where(tuple_(events.c.unit, events.c.origin, events.c.seq).in_(some)))
+        for unit, origin, seq, sha256, prev in found:
+            links[unit, origin][seq] = Link(sha256, prev)
+    return links
+
+
+def _advance(
+    db: Connection, taken: Mapping[Group, list[dict[str, Any]]], before: Mapping[Group, tuple[int, int]]
+) -> dict[Group, int]:
+    """Writes how far each group is here now; the answer is `through`."""
+    new, old, answer = [], [], {}
+    for group, rows in taken.items():
+        through, newest = before.get(group, (chainname.before_first(group[1]),) * 2)
+        seqs = sorted(row["seq"] for row in rows)
+        if newest == through and seqs == list(range(through + 1, through + 1 + len(seqs))) and not _drops(rows):
+            through = seqs[-1]  # the next, and nothing was waiting for them
+        else:
+            through = reached(db, group, through)
+        answer[group] = through
+        heard_at = max(row["received_at"] for row in rows)
+        numbers = {"through": through, "newest": max(newest, seqs[-1]), "heard_at": heard_at}
+        if group in before:
+            old.append({"of": group[0], "by": group[1], **numbers})
+        else:
+            new.append({"unit": group[0], "origin": group[1], **numbers})
+    if new:
+        db.execute(insert(origins), new)
+    if old:
+        mine = (origins.c.unit == bindparam("of"), origins.c.origin == bindparam("by"))
+        db.execute(update(origins).where(*mine), old)
+    return answer
+
+
+def _drops(rows: Iterable[dict[str, Any]]) -> bool:
+    return any(row["dropped_to"] is not None for row in rows)
+
+
+def _event_row(event: Event, late: bool) -> dict[str, Any]:
+    told, report = event.told, event.report
+    return {
+        "unit": told.unit, "origin": told.chain, "seq": told.seq, "event": told.event, "at": rfc3339(event.at_ns),
+        "call_id": told.call_id, "line": told.line, "prev": told.prev, "sha256": event.sha256,
+        "payload": report.payload, "sig": armored(report.sig),
+        "dropped_from": told.from_seq if told.event == "dropped" else None,
+        "dropped_to": told.to_seq if told.event == "dropped" else None,
+        "received_at": rfc3339(report.received_ns), "late": late,
+    }  # fmt: skip
+
+
+def tell_calls(db: Connection, names: set[tuple[str, str]]) -> None:
+    """Each anew, from all of its events. `names`: unit, call_id."""
+    if not names:
+        return
+    new, old = [], []
+    for some in batched(sorted(names), _KEYS_AT_ONCE, strict=False):
+        known = {
+            (unit, name) for unit, name in db.execute(select(calls.c.unit, calls.c.call_id).where(_of(calls, some)))
+        }
+        records: dict[tuple[str, str], list[callrow.Part]] = defaultdict(list)
+        for row in db.execute(select(from_record).where(_of(from_record, some)).order_by(from_record.c.event.desc())):
+            records[row.unit, row.call_id].append(callrow.Part(judge.told(row.payload), row.at, late=False))
+        told = _events_of(db, some)
+        for unit, call_id in sorted(told.keys() | records.keys()):
+            found = told.get((unit, call_id), [])
+            if not all(one.payload for one in found):  # a late one of a call that is cleared: it is not told again
+                mine = (calls.c.unit == unit, calls.c.call_id == call_id)
+                clear_events(db, unit, call_id, db.execute(select(calls.c.destroyed_at).where(*mine)).scalar_one())
+                continue
+            parts = [callrow.Part(judge.told(one.payload), one.at, one.late) for one in found]
+            its = callrow.row(callrow.with_records(parts, records.get((unit, call_id), [])))
+            if (unit, call_id) in known:
+                old.append({"of": unit, "by": call_id, **its})
+            else:
+                new.append({"unit": unit, "call_id": call_id, **its})
+    if new:
+        db.execute(insert(calls), new)
+    if old:
+        mine = (calls.c.unit == bindparam("of"), calls.c.call_id == bindparam("by"))
+        db.execute(update(calls).where(*mine), old)
+
+
+def _events_of(db: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
+    """In their order; of each call so many as it may have."""
+    wanted = select(events.c.unit, events.c.call_id, events.c.payload, events.c.at, events.c.late)
+    ordered = wanted.where(_of(events, names)).order_by(events.c.unit, events.c.origin, events.c.seq)
+    found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for row in db.execute(ordered.limit(_MOST_OF_A_CALL * len(names))):
+        if len(its := found[row.unit, row.call_id]) < _MOST_OF_A_CALL:
+            its.append(row)
+    return found
+
+
+def _of(table: Table, names: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+    return tuple_(table.c.unit, table.c.call_id).in_(names)
+
+
+def counts(db: Connection) -> dict[str, int]:
+    """How many rows each table has."""
+    return {
+        table.name: db.execute(select(func.count()).select_from(table)).scalar_one()
+        for table in (units, origins, events, set_aside, calls)
+    }

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which vault of a unit is in use: a new disk with the old key, an old disk that came back, or two at once.
+
+An unknown vault replaces the one in use. Events of the old one stay; its missing events count as lost and are not
+requested. Late events that a broker still holds are accepted. The old vault is alive, and the one in use again with an
+alert, when an event is dated after its end. A unit's clock may be wrong for ever, so an hour after the end arrivals
+count too: of a time that cannot be (1970) at once, others when they still come an hour after the first of them, since
+a broker that was away delivers all it has in one go.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
+
+from linetap_core.clock import FIRST_NS, NS_PER_S, parse_rfc3339, rfc3339
+from linetap_desk.ingest import chainname
+from linetap_desk.ingest.chain import Group
+from linetap_desk.ingest.tables import alerts, events, heads, origins, units, vaults
+
+NEW = "vault_new"  # a vault that was not known: `first` is its number, `last` the one before it
+BACK = "vault_back"  # a replaced vault reports again: an old disk, or a copy of one
+CLONE = "vault_clone"  # and the other goes on as well
+LOST = "events_lost"  # events of the vault before that were never reported
+FORK = "events_fork"  # two signed events of one number: a copy of the disk, or one that went back
+CODES = (NEW, BACK, CLONE, LOST, FORK)
+LATE_S = (
+    3600  # after the end of a vault, before its arrivals count; and so long a broker may take to deliver all it has
+)
+MOST = 10_000  # chains of a unit: it makes one each time that it starts without its disk
+
+log = logging.getLogger("linetap.ingest")
+
+
+def note(db: Connection, taken: Mapping[Group, list[dict[str, Any]]], new: Collection[Group], now: str) -> None:
+    """`taken`: what is stored now, as rows of `events`, before `origins` knows; `new`: the chains that were not there
+    before."""
+    wanted = {group: rows for group, rows in taken.items() if rows}
+    known = _known(db, {unit for unit, _ in wanted})
+    for group, rows in wanted.items():
+        row = known.get(group)
+        if row is None and group in new:
+            _begin(db, group, rows, known, now)
+            known = known | _known(db, {group[0]})
+        elif row is not None and row.over_at is not None:
+            in_use = _in_use(known, group)
+            if in_use is not None and _is_alive(db, row, in_use, rows):
+                _come_back(db, row, in_use, now)
+                known = known | _known(db, {group[0]})
+
+
+def sign(db: Connection, group: Group, number: int) -> None:
+    """The unit itself has signed that it is the vault of this number."""
+    db.execute(update(vaults).where(*_mine(group)).values(signed=number))
+
+
+def fork(db: Connection, group: Group, seq: int, at: str, now: str) -> None:
+    _alert(db, group, FORK, seq, seq, at, now)
+
+
+def over(db: Connection, groups: Iterable[Group]) -> set[Group]:
+    """Those that another vault has followed."""
+    found = set(groups)
+    wanted = select(vaults.c.unit, vaults.c.origin).where(
+        vaults.c.over_at.is_not(None), vaults.c.unit.in_({unit for unit, _ in found})
+    )
+    return found & {(unit, origin) for unit, origin in db.execute(wanted)}
+
+
+def words(db: Connection, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
+    """Fields of an `ack` for a vault with a name: its number and the vault before, until the unit has signed them;
+    and the newest signed head of its log."""
+    named = [group for group in groups if chainname.vault_of(group[1])]
+    found: dict[Group, dict[str, str]] = {}
+    if not named:
+        return found
+    known = _known(db, {unit for unit, _ in named})
+    for group in named:
+        its = found[group] = {"vault": chainname.vault_of(group[1])}
+        row = known.get(group)
+        if row is not None and row.signed is None:
+            its |= {"number": str(row.number), "before": chainname.vault_of(row.before)}
+        mine = (heads.c.unit == group[0], heads.c.origin == chainname.origin_of(group[1]), heads.c.code == "")
+        head = db.execute(select(heads.c.head, heads.c.sig).where(*mine).order_by(heads.c.id.desc()).limit(1)).first()
+        if head is not None:
+            its |= {"head": bytes(head.head).decode("utf-8"), "sig": head.sig}
+    return found
+
+
+# --- one vault -----------------------------------------------------------------------------------------------------
+
+
+def _begin(db: Connection, group: Group, rows: list[dict[str, Any]], known: dict[Group, Row[Any]], now: str) -> None:
+    unit, chain = group
+    before = _in_use(known, group)
+    if before is None and (earlier := _earlier(db, group)) is not None:
+        _insert(db, earlier[0], 1, "", earlier[1], now)
+        before = _known(db, {unit})[earlier[0]]
+    if before is None and not chainname.vault_of(chain):
+        return  # the only chain of its key, as of every unit before
+    its = [row.number for (of, name), row in known.items() if of == unit and _same_key(name, chain)]
+    number = max([*its, 0 if before is None else before.number]) + 1
+    if number > MOST:
+        log.error("vault_new: %s has %d vaults; more are not distinguished", unit, MOST)
+        return
+    _insert(db, group, number, "" if before is None else before.origin, min(row["at"] for row in rows), now)
+    if before is None:
+        return
+    _end(db, (unit, before.origin), now, min(row["at"] for row in rows))
+    _alert(db, group, NEW, number, before.number, now, now)
+    log.error(
+        "vault_new: %s: vault %d of its key began; events of vault %d that have not arrived are lost",
+        unit,
+        number,
+        before.number,
+    )
+
+
+def _is_alive(db: Connection, row: Row[Any], in_use: Row[Any], rows: list[dict[str, Any]]) -> bool:
+    """Whether a replaced vault reports something new. Events up to `lost_to` may have waited at a broker."""
+    if any(each["at"] > in_use.since_at for each in rows):
+        return True
+    late = _later(in_use.since_at)
+    came = [each for each in rows if each["seq"] > row.lost_to and each["received_at"] >= late]
+    if any(parse_rfc3339(each["at"]) < FIRST_NS for each in came):
+        return True
+    if not came:
+        return False
+    mine = (events.c.unit == row.unit, events.c.origin == row.origin)
+    first = select(func.min(events.c.received_at)).where(
+        *mine, events.c.seq > row.lost_to, events.c.received_at >= late
+    )
+    began = db.execute(first).scalar()
+    return began is not None and max(each["received_at"] for each in came) >= _later(began)
+
+
+def _later(at: str) -> str:
+    return rfc3339(parse_rfc3339(at) + LATE_S * NS_PER_S)
+
+
+def _come_back(db: Connection, row: Row[Any], in_use: Row[Any], now: str) -> None:
+    code = BACK if row.number < in_use.number else CLONE
+    log.error("%s: %s: vault %d reports again after vault %d", code, row.unit, row.number, in_use.number)
+    _alert(db, (row.unit, row.origin), code, row.number, in_use.number, now, now)
+    _end(db, (row.unit, in_use.origin), now)
+    db.execute(update(vaults).where(*_mine((row.unit, row.origin))).values(over_at=None, since_at=now))
+    mine = (alerts.c.unit == row.unit, alerts.c.origin == row.origin, alerts.c.code == LOST)
+    db.execute(update(alerts).where(*mine, alerts.c.ended_at.is_(None)).values(ended_at=now))
+
+
+def _end(db: Connection, group: Group, now: str, at: str = "") -> None:
+    """It is not in use any more: what it lacks is lost, and no hole that one could ask for. `at`: when the other began;
+    a unit that has lost its count too numbers both vaults from 1, and what it told since is of the other."""
+    unit, chain = group
+    reached = db.execute(
+        select(origins.c.through, origins.c.newest).where(origins.c.unit == unit, origins.c.origin == chain)
+    ).first()
+    through, newest = (chainname.before_first(chain),) * 2 if reached is None else reached
+    health = db.execute(select(units.c.outbox_seq, units.c.health_at).where(units.c.unit == unit)).first()
+    told = 0 if health is None or (at and (health.health_at or "") >= at) else health.outbox_seq or 0
+    last = max(newest, told if chainname.is_of(chain, told) else 0)
+    db.execute(update(vaults).where(*_mine(group)).values(over_at=now, lost_to=last))
+    mine = (alerts.c.unit == unit, alerts.c.origin == chain, alerts.c.code == "events_missing")
+    db.execute(update(alerts).where(*mine, alerts.c.ended_at.is_(None)).values(ended_at=now))
+    if last > through:
+        log.error("events_lost: %s: events %d to %d are lost", unit, through + 1, last)
+        _alert(db, group, LOST, through + 1, last, now, now)
+
+
+def _insert(db: Connection, group: Group, number: int, before: str, began_at: str, now: str) -> None:
+    db.execute(insert(vaults).values(
+        unit=group[0], origin=group[1], number=number, before=before, began_at=began_at, first_at=now, since_at=now
+    ))  # fmt: skip
+
+
+def _known(db: Connection, of: Collection[str]) -> dict[Group, Row[Any]]:
+    return {(row.unit, row.origin): row for row in db.execute(select(vaults).where(vaults.c.unit.in_(of)))}
+
+
+def _in_use(known: Mapping[Group, Row[Any]], group: Group) -> Row[Any] | None:
+    """Of the same key, and another."""
+    its = [row for (unit, chain), row in known.items() if unit == group[0] and _same_key(chain, group[1])]
+    return next((row for row in its if row.over_at is None and row.origin != group[1]), None)
+
+
+def _earlier(db: Connection, group: Group) -> tuple[Group, str] | None:
+    """A chain of the same key that is not in `vaults` yet, as those of earlier versions are not; and when it last
+    reported."""
+    unit, key = group[0], chainname.origin_of(group[1])
+    named = func.substr(origins.c.origin, 1, len(key) + 1) == f"{key} "
+    mine = (origins.c.unit == unit, or_(origins.c.origin == key, named))
+    wanted = select(origins.c.origin, origins.c.heard_at).where(*mine, origins.c.origin != group[1])
+    found = db.execute(wanted.order_by(origins.c.heard_at.desc()).limit(1)).first()
+    return None if found is None else ((unit, found.origin), found.heard_at)
+
+
+def _same_key(chain: str, other: str) -> bool:
+    return chainname.origin_of(chain) == chainname.origin_of(other)
+
+
+def _mine(group: Group) -> tuple[Any, ...]:
+    return vaults.c.unit == group[0], vaults.c.origin == group[1]
+
+
+def _alert(db: Connection, group: Group, code: str, first: int, last: int, since: str, now: str) -> None:
+    """Nothing ends it but a person; but for what was called lost and came after all."""
+    mine = (alerts.c.unit == group[0], alerts.c.origin == group[1], alerts.c.code == code)
+    if db.execute(select(alerts.c.id).where(*mine, alerts.c.ended_at.is_(None))).first() is None:
+        db.execute(insert(alerts).values(
+            unit=group[0], origin=group[1], code=code, first=first, last=last, since=since, alerted_at=now
+        ))  # fmt: skip

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plain HTTP on the loopback, where nobody is asked who they are: the figures of the desk, and our witness.
+
+Bounded: more than so many requests at once are hung up on. TLS and the way out are a proxy's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from linetap_core.errors import BadInput
+
+
+def address_of(text: str, where: str) -> tuple[str, int]:
+    """BadInput, which begins with `where`, for one that is none or not of the loopback."""
+    host, _, port = text.rpartition(":")
+    try:
+        address, number = ipaddress.ip_address(host.strip("[]")), int(port)
+    except ValueError:
+        raise BadInput(f"{where}: 127.0.0.1:9464 would be right") from None
+    if not address.is_loopback or not 0 <= number <= 65_535:
+        raise BadInput(f"{where}: only on the loopback; 127.0.0.1:9464 would be right")
+    return str(address), number
+
+
+class LoopbackServer(ThreadingHTTPServer):
+    timeout = 0.5  # of a turn, after which whoever serves looks whether to end
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], most_at_once: int) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        self._free = threading.BoundedSemaphore(most_at_once)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """More than `most_at_once` are hung up on."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever hangs up in the middle is nothing to write down."""

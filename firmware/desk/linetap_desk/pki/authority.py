@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The authority's folder, held by one command at a time.
+
+```
+ca.key  ca.pem  issued.jsonl          the state
+crl.pem  allowed_signers              what follows from the register, written anew by every command
+```
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.durable import privatefile
+from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.twin import twin_of
+from linetap_core.enrolment import certificates
+from linetap_core.enrolment.certificates import Network, Role
+from linetap_core.enrolment.fault import PkiFault
+from linetap_core.errors import BadInput
+from linetap_core.evidence.signers import NAMESPACES
+from linetap_core.handover import read_small
+from linetap_desk.pki.register import Issued, Register, Revoked
+
+KEY, CERTIFICATE, REGISTER, REVOCATIONS, SIGNERS = "ca.key", "ca.pem", "issued.jsonl", "crl.pem", "allowed_signers"
+_PEM_LIMIT_BYTES = 64 * 1024
+_HEAD = "# Made by `linetap pki` of issued.jsonl, and made anew: lines of your own belong into another file.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    folder: Path
+    certificate: x509.Certificate
+    register: Register
+    clock: Clock
+    _key: ec.EllipticCurvePrivateKey
+
+    def issue(
+        self,
+        role: Role,
+        name: str,
+        public: ec.EllipticCurvePublicKey,
+        alternatives: list[x509.GeneralName],
+        signer: str = "",
+    ) -> bytes:
+        """The certificate's PEM, in the register when this returns. `signer`: the line of a unit's signing key."""
+        now_ns = self.clock.utc_ns()
+        at = from_utc_ns(now_ns)
+        if at >= self.certificate.not_valid_after_utc:
+            raise PkiFault("ca_ended", f"{self.folder / CERTIFICATE}: ended {self.certificate.not_valid_after_utc}")
+        key = key_hash(public)
+        if any(entry.key == key and (entry.role, entry.name) != (role, name) for entry in self.register.issued()):
+            raise PkiFault("key_taken", f"{name}: this TLS key is another's already")
+        made = certificates.issue(self.certificate, self._key, at, role, name, public, alternatives)
+        self.register.append(
+            Issued(
+                at=rfc3339(now_ns),
+                serial=f"{made.serial_number:x}",
+                role=role,
+                name=name,
+                until=made.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                key=key,
+                sha256=hashlib.sha256(made.public_bytes(Encoding.DER)).hexdigest(),
+                signer=signer,
+            )
+        )
+        self.publish()
+        return made.public_bytes(Encoding.PEM)
+
+    def revoke(self, entries: list[Issued], since: str, with_signer: bool) -> None:
+        """Of what was issued; `since` is RFC 3339. In the register and in what follows from it when this returns."""
+        now = rfc3339(self.clock.utc_ns())
+        self.register.append(
+            *(Revoked(at=now, serial=e.serial, since=since, signer=e.signer if with_signer else "") for e in entries)
+        )
+        self.publish()
+
+    def publish(self) -> None:
+        """Revocation list and signers' file, as the register has it."""
+        revoked = [(int(e.serial, 16), from_utc_ns(parse_rfc3339(e.at))) for e in self.register.revocations().values()]
+        number = len(self.register.entries) + 1
+        at = from_utc_ns(self.clock.utc_ns())
+        made = certificates.revocation_list(self.certificate, self._key, at, number, revoked)
+        replace_durably(self.folder / REVOCATIONS, made.public_bytes(Encoding.PEM))
+        lines = [signers_line(*who, before) for who, before in self.register.signers().items()]
+        replace_durably(self.folder / SIGNERS, (_HEAD + "".join(f"{line}\n" for line in lines)).encode("ascii"))
+
+
+def key_hash(public: ec.EllipticCurvePublicKey) -> str:
+    """SHA-256 of the SubjectPublicKeyInfo."""
+    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def signers_line(unit: str, signer: str, before: str = "") -> str:
+    """One of allowed_signers; `before` is RFC 3339. Rounded down: in a second of doubt the signature does not count."""
+    ends = f',valid-before="{from_utc_ns(parse_rfc3339(before)):%Y%m%d%H%M%S}Z"' if before else ""
+    return f'{unit} namespaces="{",".join(NAMESPACES)}"{ends} {signer}'
+
+
+def make(folder: Path, name: str, domains: list[str], networks: list[Network], clock: Clock) -> None:
+    """A new authority, with a revocation list from the first day. BadInput where there is one already."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    key = certificates.new_key()
+    made = certificates.root(key, name, from_utc_ns(clock.utc_ns()), domains, networks)
+    privatefile.write(folder / KEY, certificates.key_pem(key))
+    twin_of(folder / REGISTER).unlink(missing_ok=True)  # of an authority that was here before
+    privatefile.write(folder / REGISTER, b"")
+    privatefile.write(folder / CERTIFICATE, made.public_bytes(Encoding.PEM))
+    with opened(folder, clock) as authority:
+        authority.publish()
+
+
+@contextlib.contextmanager
+def opened(folder: Path, clock: Clock) -> Iterator[Authority]:
+    """The folder for this command alone; PkiFault where another has it."""
+    key, certificate = _read_key(folder / KEY), _read_certificate(folder / CERTIFICATE)
+    if key.public_key() != certificate.public_key():
+        raise PkiFault("ca_key", f"{folder / KEY}: not the key of {CERTIFICATE}")
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield Authority(folder, certificate, Register(folder / REGISTER), clock, key)
+    except BlockingIOError:
+        raise PkiFault("ca_busy", f"{folder}: another command is at work in it") from None
+    finally:
+        os.close(fd)
+
+
+def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(read_small(path, _PEM_LIMIT_BYTES), None)
+    except BadInput as error:
+        raise BadInput(f"{error}; `linetap pki init` makes an authority") from None
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise BadInput(f"{path}: not the key that `linetap pki init` made")
+    return key
+
+
+def _read_certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(read_small(path, _PEM_LIMIT_BYTES))
+    except ValueError as error:
+        raise BadInput(str(error) if isinstance(error, BadInput) else f"{path}: not a certificate in PEM") from None

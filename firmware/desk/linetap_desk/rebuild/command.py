@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk rebuild`: a new index beside the old one, from the store and the units; whole, it takes its place."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from linetap_core.clock import Clock
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.service import Stop, start_logging
+from linetap_desk import settings as desksettings
+from linetap_desk.copy.open import open_store
+from linetap_desk.ingest import clear, database
+from linetap_desk.ingest.months import Months
+from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.ingest.tables import calls, copies, events, metadata, units
+from linetap_desk.rebuild import observed, place, stored
+from linetap_desk.rebuild.stored import Refused
+from linetap_desk.rebuild.units import Answered, ask
+from linetap_desk.settings import Settings
+
+MOST_S = 86_400
+_COUNTED = (events, calls, copies, units)
+
+
+@dataclass(slots=True)
+class Found:
+    """What is said at the end. `old` None: the old database could not be read, or was not to be."""
+
+    old: Counter[str] | None = None
+    taken: Counter[str] = field(default_factory=Counter)
+    why_not: str = ""
+    new: Counter[str] = field(default_factory=Counter)
+    copied: int | None = None
+    from_record: int = 0
+    answered: Answered = field(default_factory=Answered)
+    refused: Refused = field(default_factory=Refused)
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    """0; 1 where something was refused, or a unit that is online has not told all: the new one has its place though."""
+    stop = Stop()
+    args.broker = args.client_id = args.signers = args.db = args.key = args.copy = None
+    settings = desksettings.settings(args)
+    if not 0 <= args.for_s <= MOST_S:
+        raise BadInput(f"--for {args.for_s}: from 0 to {MOST_S} seconds would be right")
+    if settings.key is None and args.for_s:
+        raise BadInput(f"{args.config}: key is missing: units are asked with it; --for 0 asks none")
+    start_logging("rebuild")
+    with place.alone(settings.db, clock) as where:
+        found = None if where.whole else _fill(where, settings, args, clock, stop)
+        kept = where.swap()
+    lines = ["the new one was whole already; its place was all that was missing"] if found is None else _lines(found)
+    kept = f"the old one is {kept}, until somebody removes it" if kept else "there was no old one"
+    sys.stdout.write("\n".join([*lines, kept]) + "\n")
+    return 1 if found is not None and (found.refused.counts or found.answered.lacking) else 0
+
+
+def _fill(where: place.Place, settings: Settings, args: argparse.Namespace, clock: Clock, stop: Stop) -> Found:
+    signers = SignersFile(settings.signers)
+    store = None
+    if settings.copy is not None:
+        store = open_store(
+            settings.copy.store, None if settings.copy.incoming is None else Path(settings.copy.incoming)
+        )
+    found, new = Found(), where.begin()
+    try:
+        if not args.without_old:
+            _take_over(settings.db, new, signers, found)
+        if store is not None and settings.copy is not None:
+            holds = None if settings.copy.holds is None else Path(settings.copy.holds)
+            try:
+                found.copied = stored.take(store, holds, new, signers.now(), found.refused, clock.utc_ns())
+            except OSError as error:
+                raise Refusal(f"copy.store {settings.copy.store}: {error}; the old database is as it was") from None
+        if args.for_s:
+            found.answered = ask(settings, new, signers, clock, stop, args.for_s)
+        if stop.requested:
+            raise Refusal("interrupted; the old database is as it was, and `linetap desk rebuild` begins again")
+        found.from_record = stored.settle(new, found.refused)
+        with new.begin() as db:
+            while clear.clear(db):
+                pass
+        Months(new, clock).look()
+        found.new = _counts(new)
+    finally:
+        new.dispose()
+    where.finish(new)
+    return found
+
+
+def _take_over(db: str, new: Engine, signers: SignersFile, found: Found) -> None:
+    try:
+        old = database.open_reader(db)
+    except BadInput:
+        found.why_not = "there is no old database"
+        return
+    try:
+        found.old = _counts(old)
+        found.taken = observed.take_over(old, new, signers.now())
+    except SQLAlchemyError as error:
+        found.old, found.why_not = None, f"the old database cannot be read: {database.reason(error)}"
+    finally:
+        old.dispose()
+
+
+def _counts(engine: Engine) -> Counter[str]:
+    with engine.connect() as db:
+        return Counter({
+            table.name: db.execute(select(func.count()).select_from(table)).scalar_one() for table in _COUNTED
+        })  # fmt: skip
+
+
+def _lines(found: Found) -> list[str]:
+    lines = [f"{'':12}{'old':>10}{'rebuilt':>10}"]
+    for table in _COUNTED:
+        old = "?" if found.old is None else found.old[table.name]
+        lines.append(f"{table.name:12}{old:>10}{found.new[table.name]:>10}")
+    gone = "?" if found.old is None else max(0, found.old["events"] - found.new["events"])
+    lines.append(f"{gone} events are here no more: their units have let go of them, or are not online")
+    lines.append(f"{found.from_record} calls are told from their record in the store alone, without a signed event")
+    taken = ", ".join(f"{found.taken[table.name]} {table.name}" for table in metadata.sorted_tables
+                      if table.name in ("outages", "pbx_days", "alerts", "set_aside", "heads"))  # fmt: skip
+    lines.append(f"only the desk has seen, and taken over: {taken}" if found.old is not None else
+                 f"what only the desk has seen (outages, pbx_days, alerts, set_aside, older heads) is lost: "
+                 f"{found.why_not or 'nothing was to be taken over'}")  # fmt: skip
+    if found.copied is not None:
+        lines.append(f"{found.copied} calls have a proved record in the store; of {sum(found.refused.counts.values())} "
+                     "things there or among the holds nothing was taken")  # fmt: skip
+    lines += [f"refused {code}: {count}" for code, count in sorted(found.refused.counts.items())]
+    lines += [f"  {line}" for line in found.refused.lines]
+    answered = found.answered
+    lines.append(f"{len(answered.done)} of {len(answered.online)} units that are online have told all that they have")
+    lines += [f"  not yet: {unit}; the ingest asks it again" for unit in answered.lacking[: stored.MOST_SAID]]
+    return lines

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the new database grows, and how it takes the old one's place: in one step, or not at all.
+
+SQLite: NAME.rebuild beside NAME; whole, it is renamed to NAME.whole, which every later start puts in its place. The old
+file stays as NAME.before-TIME. PostgreSQL: a schema of its own; the tables change places in one transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from linetap_core.clock import Clock, compact
+from linetap_core.durable.files import sync_directory
+from linetap_core.errors import AlreadyRunning, BadInput
+from linetap_core.service import InstanceLock
+from linetap_desk.ingest import database, months
+from linetap_desk.ingest.cut import grants
+from linetap_desk.ingest.tables import metadata
+
+NEW = "linetap_rebuild"  # PostgreSQL's schema
+LOCK_S = 10  # PostgreSQL: so long the change of places waits for who reads
+_STOP = "who reads it is to be ended first (`linetap desk serve`, `metrics`)"
+
+
+class Place(Protocol):
+    whole: bool  # a new one is there from before, and only its place was not taken yet
+
+    def begin(self) -> Engine:
+        """An empty new database; what an earlier attempt has left of one is gone."""
+
+    def finish(self, new: Engine) -> None:
+        """`new` is whole, and closed when this returns."""
+
+    def swap(self) -> str:
+        """The new one stands where the old one did. Where the old one is now; empty: there was none."""
+
+
+@contextlib.contextmanager
+def alone(db: str, clock: Clock) -> Iterator[Place]:
+    """AlreadyRunning while an ingest writes there."""
+    url = database.parse(db)
+    path = database.file_of(url)
+    if path is not None:
+        if not path.absolute().parent.is_dir():
+            raise BadInput(f"db {db}: there is no folder {path.absolute().parent}")
+        with InstanceLock(path.absolute().parent, path.name):
+            yield File(path.absolute(), clock)
+        return
+    engine = database.connecting(url, f"db {database.shown(url)}", "postgresql+psycopg://desk@host/linetap is right")
+    try:
+        with engine.connect() as held:
+            if not database.take_writers_place(held):
+                raise AlreadyRunning("db: an ingest writes there; it is to be ended first")
+            yield Schema(url, engine, clock)
+    except SQLAlchemyError as error:
+        raise BadInput(f"db {database.shown(url)}: {database.reason(error)}") from None
+    finally:
+        engine.dispose()
+
+
+class File:
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock = path, clock
+        self._new, self._whole = (path.with_name(f"{path.name}.{end}") for end in ("rebuild", "whole"))
+        self.whole = self._whole.exists()
+
+    def begin(self) -> Engine:
+        _fold(self._path)
+        for path in _all_of(self._new):
+            path.unlink(missing_ok=True)
+        return database.open_url(URL.create("sqlite", database=str(self._new)))
+
+    def finish(self, new: Engine) -> None:
+        new.dispose()
+        _fold(self._new)
+        with self._new.open("rb") as file:
+            os.fsync(file.fileno())
+        self._new.rename(self._whole)
+        sync_directory(self._path.parent)
+
+    def swap(self) -> str:
+        """Of a damaged old one the log goes first: SQLite would else take it for the new one's."""
+        kept = ""
+        _fold(self._path)
+        if self._path.exists():
+            before = self._path.with_name(f"{self._path.name}.before-{compact(self._clock.utc_ns())}")
+            for path, to in zip(_all_of(self._path)[1:], _all_of(before)[1:], strict=True):
+                with contextlib.suppress(FileNotFoundError):
+                    path.rename(to)
+            os.link(self._path, before)
+            kept = str(before)
+        self._whole.replace(self._path)
+        sync_directory(self._path.parent)
+        return kept
+
+
+def _all_of(path: Path) -> list[Path]:
+    return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))]
+
+
+def _fold(path: Path) -> None:
+    """What is in SQLite's log goes into the file, and the log away; of one that is damaged nothing is touched.
+    BadInput while somebody else has it open: their closing would remove the log of the file of that name."""
+    if not path.exists():
+        return
+    with contextlib.closing(sqlite3.connect(path, timeout=database.BUSY_MS / 1000)) as db:
+        try:
+            db.execute("PRAGMA journal_mode=DELETE").fetchone()
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise BadInput(f"{path}: {error}; {_STOP}") from None
+        except sqlite3.DatabaseError:
+            return
+
+
+class Schema:
+    whole = False  # PostgreSQL does it in one transaction
+
+    def __init__(self, url: URL, engine: Engine, clock: Clock) -> None:
+        self._url, self._engine, self._clock = url, engine, clock
+
+    def begin(self) -> Engine:
+        with self._engine.begin() as db:
+            db.execute(text(f"DROP SCHEMA IF EXISTS {NEW} CASCADE"))
+            db.execute(text(f"CREATE SCHEMA {NEW}"))
+        options = str(self._url.query.get("options", ""))
+        return database.open_url(self._url.update_query_dict({"options": f"{options} -csearch_path={NEW}".strip()}))
+
+    def finish(self, new: Engine) -> None:
+        new.dispose()
+
+    def swap(self) -> str:
+        """Who could read the old tables can read the new ones."""
+        before = "linetap_before_" + compact(self._clock.utc_ns()).replace(".", "_").lower()
+        with self._engine.begin() as db:
+            db.execute(text(f"SET LOCAL lock_timeout = '{LOCK_S}s'"))
+            home = str(db.execute(text("SELECT current_schema()")).scalar_one())
+            there = set(inspect(db).get_table_names(schema=home))
+            old = [table.name for table in metadata.sorted_tables if table.name in there]
+            readers = [row for name in old for row in grants(db, home, name)]
+            if old:
+                db.execute(text(f'CREATE SCHEMA "{before}"'))
+            for name in (*old, *months.parts(db, home)):
+                db.execute(text(f'ALTER TABLE "{home}"."{name}" SET SCHEMA "{before}"'))
+            for name in (*(table.name for table in metadata.sorted_tables), *months.parts(db, NEW)):
+                db.execute(text(f'ALTER TABLE "{NEW}"."{name}" SET SCHEMA "{home}"'))
+            for name, who, what in readers:
+                db.execute(text(f'GRANT {what} ON "{home}"."{name}" TO {who}'))
+            db.execute(text(f"DROP SCHEMA {NEW}"))
+        return f"schema {before}" if old else ""

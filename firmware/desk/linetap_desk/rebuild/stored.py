@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calls that lie in the store of copies, each proved by its signed record before a row is made of it.
+
+The bytes of the audio are not read: that they are what the record names is what `linetap verify` says of the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, delete, exists, insert, select
+
+from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence import hold, sealed, signers, sshsig
+from linetap_core.evidence.hold import Hold
+from linetap_core.evidence.signers import Signer
+from linetap_core.records import CallEvent, CallRecord
+from linetap_core.vaultformat import callevents
+from linetap_desk.callfolder import Damaged
+from linetap_desk.copy import wanted
+from linetap_desk.copy.incoming import Call, read_record
+from linetap_desk.copy.store import Store, Stored
+from linetap_desk.copy.worker import Kept
+from linetap_desk.ingest.store import tell_calls
+from linetap_desk.ingest.tables import calls, copies, events, from_record
+
+MOST_SAID = 20  # of what is refused, each on a line
+_AT_ONCE = 200
+_NO_SHA256, _NO_ORIGIN = "0" * 64, "record"
+
+
+@dataclass(slots=True)
+class Refused:
+    """What lies in the store, or among the holds, and is no evidence."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, code: str, where: str, text: str) -> None:
+        self.counts[code] += 1
+        if len(self.lines) < MOST_SAID:
+            self.lines.append(f"{code}: {where}: {text}")
+
+
+def take(store: Store, holds: Path | None, new: Engine, trusted: list[Signer], refused: Refused, now_ns: int) -> int:
+    """How many calls have a copy. OSError: the store is away."""
+    count = 0
+    for some in batched(_proved(store, trusted, refused), _AT_ONCE, strict=False):
+        with new.begin() as db:
+            for call, record, at_ns in some:
+                wanted.stored(db, call, Kept.of(record), at_ns)
+                rows = [_row(_sealed(record, call))]
+                if holds is not None and (held := _held(holds, call, refused, now_ns)) is not None:
+                    rows.append(_row(held))
+                db.execute(insert(from_record), rows)
+            tell_calls(db, {(call.unit, call.call_id) for call, _, _ in some})
+        count += len(some)
+    return count
+
+
+def settle(new: Engine, refused: Refused) -> int:
+    """Once the units have told: how many calls are known from their record alone. A unit's signed event that names
+    another record counts for more than a copy; what is told by one needs no record any more."""
+    with new.begin() as db:
+        for unit, call_id in db.execute(_contradicted()).all():
+            refused.add("copy_changed", f"{unit}/{call_id}", "its record is another than the unit's event names")
+            db.execute(delete(copies).where(copies.c.unit == unit, copies.c.call_id == call_id))
+        same = (events.c.unit == from_record.c.unit, events.c.call_id == from_record.c.call_id)
+        db.execute(delete(from_record).where(exists().where(*same, events.c.event == from_record.c.event)))
+        left = select(from_record.c.unit, from_record.c.call_id).where(from_record.c.event == "sealed")
+        return len(db.execute(left).all())
+
+
+def _contradicted() -> Any:
+    """`calls` is told from the event by now."""
+    mine = (calls.c.unit == copies.c.unit) & (calls.c.call_id == copies.c.call_id)
+    found = select(copies.c.unit, copies.c.call_id).join(calls, mine)
+    return found.where(copies.c.removed_at.is_(None), copies.c.record_sha256 != calls.c.record_sha256)
+
+
+def _proved(store: Store, trusted: list[Signer], refused: Refused) -> Iterator[tuple[Call, CallRecord, int]]:
+    for found in store.calls():
+        if isinstance(found, str):
+            refused.add("copy_no_call", found, "not a call in its place, or it cannot be read")
+            continue
+        call = Call(found.unit, found.call_id, hashlib.sha256(found.record).hexdigest())
+        try:
+            yield call, _record(found, call, trusted), found.at_ns
+        except Refusal as error:
+            refused.add(getattr(error, "code", "refused"), f"{call.unit}/{call.call_id}", str(error))
+
+
+def _record(found: Stored, call: Call, trusted: list[Signer]) -> CallRecord:
+    """Refusal unless a signer of this unit stands behind it, and every file that it names is there."""
+    if len(found.record) > sealed.RECORD_LIMIT_BYTES or len(found.signature) > sshsig.SIGNATURE_LIMIT_BYTES:
+        raise Damaged("copy_size", "record or signature is longer than there can be one")
+    at = sealed.call_time(call.call_id)
+    signers.verify(found.record, found.signature, sealed.RECORD_NAMESPACE, trusted, call.unit, at)
+    record = read_record(found.record, call)
+    if missing := sorted(record.files.keys() - found.names):
+        raise Damaged("copy_incomplete", f"{missing[0]} is not there")
+    if record.retention is not None and record.retention.until is not None:
+        try:
+            parse_rfc3339(record.retention.until)
+        except (ValueError, OverflowError):
+            raise Damaged("copy_record", "its `until` is no time") from None
+    return record
+
+
+def _sealed(record: CallRecord, call: Call) -> CallEvent:
+    """As its unit would tell it anew, from log and record."""
+    at = record.ended_at or rfc3339(sealed.call_ns(call.call_id))
+    leaf = callevents.LeafOfCall(
+        kind="close", at=at, call_id=call.call_id, line=record.line, disposition=record.disposition,
+        record_sha256=call.record_sha256,
+    )  # fmt: skip
+    event = callevents.again(leaf, record)
+    assert event is not None
+    return msgspec.structs.replace(event, unit=call.unit)
+
+
+def _held(holds: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent | None:
+    """A hold that lies at the desk and is not over. Whose signature it bears is asked at the keys, not here."""
+    path = holds / call.call_id / hold.HOLD
+    try:
+        with path.open("rb") as file:
+            data = file.read(hold.LIMIT_BYTES + 1)
+        signature = path.with_name(f"{hold.HOLD}.sig").read_bytes()[: sshsig.SIGNATURE_LIMIT_BYTES + 1]
+        sshsig.check(data, signature, hold.NAMESPACE)
+        document = hold.decode(data)
+        if not isinstance(document, Hold) or (document.unit, document.call_id, document.record_sha256) != (
+            call.unit, call.call_id, call.record_sha256,
+        ):  # fmt: skip
+            raise Damaged("hold_record", "it is of another call, or another record")
+        if parse_rfc3339(document.until) <= now_ns:
+            return None
+        return CallEvent(seq=1, event="held", at=rfc3339(parse_rfc3339(document.made_at)), unit=call.unit,
+                         call_id=call.call_id, rebuilt=True)  # fmt: skip
+    except FileNotFoundError:
+        return None
+    except Refusal as error:
+        refused.add(getattr(error, "code", "refused"), str(path), str(error))
+    except (OSError, ValueError, OverflowError) as error:
+        refused.add("hold_unread", str(path), str(error))
+    return None
+
+
+def _row(event: CallEvent) -> dict[str, Any]:
+    """`seq` and `prev` are of the form that a reader wants, and mean nothing: it has no place in a chain."""
+    event = msgspec.structs.replace(event, seq=1, prev=_NO_SHA256, origin=_NO_ORIGIN)
+    payload = msgspec.json.encode(event)
+    return {"unit": event.unit, "call_id": event.call_id, "event": event.event, "at": event.at, "payload": payload}

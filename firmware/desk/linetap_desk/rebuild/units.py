@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The units are asked for all that they still have. Nothing is confirmed to them: a unit lets go of what is.
+
+An ingest that asks, and stores into the new database. It asks for what it knows of and lacks, so of each key that the
+signers' file names for a unit it is told that events are to be there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Connection, Engine, delete, insert, select
+
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.evidence import keys, patterns
+from linetap_core.evidence.signers import Signer
+from linetap_core.service import Stop
+from linetap_desk.ingest import chainname, holes
+from linetap_desk.ingest.chain import Group
+from linetap_desk.ingest.judge import NAMESPACE
+from linetap_desk.ingest.link import Patience
+from linetap_desk.ingest.service import Ingest
+from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.ingest.tables import alerts, origins, units
+from linetap_desk.settings import Settings
+
+SETTLE_S = 5  # after the connection: who is there has been told by then
+LOOK_EVERY_S = 1
+_EVER = 10**17  # the newest event, whichever that is
+_ONLINE = units.c.state == "online"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """`done`: units of which everything is here that they have; `online`: how many there were to ask."""
+
+    online: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
+
+    @property
+    def lacking(self) -> list[str]:
+        return sorted(set(self.online) - set(self.done))
+
+
+def ask(settings: Settings, new: Engine, signers: SignersFile, clock: Clock, stop: Stop, for_s: int) -> Answered:
+    """For so many seconds at most, or until every unit that is online has told all, or `stop`."""
+    ingest = Ingest(msgspec.structs.replace(settings, copy=None), new, signers, clock, Patience(), confirms=False)
+    tails = _Tails(ingest)
+    now_ns = look_ns = clock.monotonic_ns()
+    ends_ns, settled_ns, found = now_ns + for_s * NS_PER_S, 0, Answered()
+    try:
+        while now_ns < ends_ns and not stop.requested:
+            ingest.turn()
+            now_ns = clock.monotonic_ns()
+            if now_ns < look_ns or not ingest.connected:
+                continue
+            settled_ns = settled_ns or now_ns + SETTLE_S * NS_PER_S
+            look_ns = now_ns + LOOK_EVERY_S * NS_PER_S
+            with new.begin() as db:
+                _expect(db, signers.now(), rfc3339(clock.utc_ns()))
+                online, told = _told(db)
+            found = Answered(tuple(online), tails.quiet(told, now_ns))
+            if not found.lacking and now_ns >= settled_ns:
+                break
+    finally:
+        ingest.end()
+    with new.begin() as db:
+        _expect_no_more(db)
+    return found
+
+
+class _Tails:
+    """The newest that a unit's health names is up to a minute old: it is asked once for what came behind it."""
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+        self._since: dict[Group, tuple[int, int]] = {}  # through, and when it was asked behind it
+
+    def quiet(self, told: dict[Group, int], now_ns: int) -> tuple[str, ...]:
+        """The units of which nothing more has come."""
+        for group, through in told.items():
+            if self._since.get(group, (-1, 0))[0] != through:
+                self._since[group] = through, now_ns
+                if through > chainname.before_first(group[1]):
+                    self._ingest.ask(group, through, _EVER)
+        return tuple(unit for unit, origin in told if now_ns - self._since[unit, origin][1] >= SETTLE_S * NS_PER_S)
+
+
+def _expect(db: Connection, signers: list[Signer], now: str) -> None:
+    """Of every key of a unit that was heard: from its first event on something is missing."""
+    known = {(unit, origin) for unit, origin in db.execute(select(origins.c.unit, origins.c.origin))}
+    for unit in db.execute(select(units.c.unit).where(_ONLINE)).scalars().all():
+        for signer in signers:
+            origin = keys.fingerprint_of(signer.blob)
+            if signer.is_named(unit) and _for_events(signer) and (unit, origin) not in known:
+                known.add((unit, origin))
+                db.execute(insert(origins).values(unit=unit, origin=origin, through=0, newest=0, heard_at=now))
+
+
+def _for_events(signer: Signer) -> bool:
+    return signer.namespaces is None or patterns.in_list(NAMESPACE, signer.namespaces)
+
+
+def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:
+    """Units that are online; and of which everything is here that their health names, by the key that got furthest."""
+    heard = db.execute(select(units.c.unit, units.c.outbox_seq).where(_ONLINE))
+    online: dict[str, int | None] = {row[0]: row[1] for row in heard}
+    wanted = select(origins.c.unit, origins.c.origin, origins.c.through)
+    rows = db.execute(wanted.where(origins.c.through >= origins.c.newest).order_by(origins.c.through))
+    # Of the chain that the health is of: each has a range of its own.
+    furthest = {
+        unit: (origin, through)
+        for unit, origin, through in rows
+        if chainname.is_of(origin, online.get(unit) or 0) or not online.get(unit)
+    }
+    told = {
+        (unit, furthest[unit][0]): furthest[unit][1]
+        for unit, seq in online.items()
+        if seq is not None and unit in furthest and furthest[unit][1] >= seq
+    }
+    return list(online), told
+
+
+def _expect_no_more(db: Connection) -> None:
+    """Keys that have told nothing, and what was said of them."""
+    db.execute(delete(origins).where(origins.c.newest == 0))
+    here = select(origins.c.unit).where(origins.c.unit == alerts.c.unit, origins.c.origin == alerts.c.origin)
+    db.execute(delete(alerts).where(alerts.c.code == holes.CODE, alerts.c.ended_at.is_(None), ~here.exists()))

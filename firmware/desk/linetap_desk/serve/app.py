@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wiring only: the route tables joined into one, the gate before each, and what lies around them all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as Way
+
+from linetap_desk.serve import errors, figures, home
+from linetap_desk.serve.access import keeping
+from linetap_desk.serve.access import routes as access
+from linetap_desk.serve.calls import routes as calls
+from linetap_desk.serve.fleet import routes as fleet
+from linetap_desk.serve.gate import endpoint
+from linetap_desk.serve.limits import Bounded
+from linetap_desk.serve.pages import MenuItem
+from linetap_desk.serve.people import oidcroutes
+from linetap_desk.serve.people import routes as people
+from linetap_desk.serve.release import holdroutes, ticketroute
+from linetap_desk.serve.release import routes as release
+from linetap_desk.serve.route import Route, join
+from linetap_desk.serve.secure import Headers
+from linetap_desk.serve.site import Site
+
+# One line for each folder of pages.
+ROUTES: tuple[Route, ...] = join(
+    (
+        home.ROUTES,
+        people.ROUTES,
+        oidcroutes.ROUTES,
+        access.ROUTES,
+        calls.ROUTES,
+        fleet.ROUTES,
+        release.ROUTES,
+        ticketroute.ROUTES,
+        holdroutes.ROUTES,
+    )
+)
+# What runs beside the pages, from start to end: each puts what it is into the site.
+LIVES: tuple[Callable[[Site], AbstractAsyncContextManager[None]], ...] = (keeping.life, fleet.watched, figures.life)
+
+
+def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
+    site.pages.menu = tuple(MenuItem(route.path, route.menu, route.roles) for route in routes if route.menu)
+    site.calls = calls.Calls.of(site)
+
+    async def said(request: Request, error: Exception) -> Response:
+        return errors.said(request, error, site)
+
+    @contextlib.asynccontextmanager
+    async def lives(_app: Starlette) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            for life in LIVES:
+                await stack.enter_async_context(life(site))
+            yield
+
+    return Starlette(
+        routes=[Way(route.path, endpoint(route, site), methods=list(route.methods)) for route in routes],
+        middleware=[Middleware(Headers), Middleware(Bounded)],
+        exception_handlers=dict.fromkeys(errors.TEXTS, said) | {Exception: said},
+        lifespan=lives,
+    )

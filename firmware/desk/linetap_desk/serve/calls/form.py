@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The search form: what was typed, what is meant by it, and what of it cannot be. Pure.
+
+Times are local in the desk's zone. No field takes a telephone number: the desk's database has none, and the page says
+where one is searched for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.records import Direction, Disposition
+from linetap_desk.calls.keyset import Cursor
+from linetap_desk.calls.wanted import MOST_SEATS, STATES, State, Wanted
+from linetap_desk.localmoment import last_ns, moment_ns
+from linetap_desk.serve.access.masking import has_number
+from linetap_desk.serve.calls.house import House
+from linetap_desk.serve.text import N_
+
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)
+MARKS = ("any", "abuse")
+FIELDS = (
+    "from", "to", "unit", "line", "extension", "department", "building", "direction", "disposition", "mark", "state",
+    "case",
+)  # fmt: skip
+_UNIT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+_LONGEST = 200
+
+ERRORS = {
+    "time": N_("A time such as 2026-11-24 or 2026-11-24T13:00 would be right."),
+    "order": N_("The end is before the beginning."),
+    "unit": N_("The name of a unit would be right: small letters, digits and hyphens."),
+    "line": N_("A line's number from 1 to 128 would be right."),
+    "extension": N_("An extension of at most 8 digits would be right. A telephone number is not searched for here."),
+    "choice": N_("One of those in the list would be right."),
+    "long": N_("At most 200 characters without control characters would be right."),
+    "many": N_("That is in too many places to be searched at once. Name a unit as well."),
+    "page": N_("That page is none of this search. It begins anew."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`typed`: by the fields' names. `errors`: field -> msgid."""
+
+    typed: Mapping[str, str]
+    errors: Mapping[str, str]
+    wanted: Wanted = field(default_factory=Wanted)
+    cursor: Cursor | None = None
+
+    @property
+    def unit_alone(self) -> tuple[str, int | None] | None:
+        """The unit, or the line of it, where the search is of one."""
+        seats = self.wanted.seats
+        if seats is not None and len({(seat.unit, seat.line) for seat in seats}) == 1:
+            return seats[0].unit, seats[0].line if seats[0].line is not None else self.wanted.line
+        return (self.wanted.unit, self.wanted.line) if self.wanted.unit is not None and seats is None else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether only place and time are asked for: nothing hides a call then."""
+        wanted = self.wanted
+        return not any((wanted.direction, wanted.disposition, wanted.mark, wanted.state))
+
+
+def typed(query: Mapping[str, str]) -> dict[str, str]:
+    """The fields alone, each of a length that can be meant."""
+    found = {name: query.get(name, "").strip()[: _LONGEST + 1] for name in FIELDS}
+    return {name: text for name, text in found.items() if text}
+
+
+def terms(query: Mapping[str, str]) -> str:
+    """What the access log is given of a search; it masks what looks like a telephone number, wherever it was typed."""
+    return " ".join(f"{name}={text}" for name, text in typed(query).items() if name != "case")
+
+
+def read(query: Mapping[str, str], house: House, zone: ZoneInfo) -> Form:
+    said = typed(query)
+    errors: dict[str, str] = {}
+    for name, text in said.items():
+        if len(text) > _LONGEST or not text.isprintable():
+            errors[name] = ERRORS["long"]
+    since, until = _span(said, zone, errors)
+    wanted = Wanted(since=since, until=until)
+    if (unit := said.get("unit")) is not None:
+        good = _UNIT.fullmatch(unit) is not None and not has_number(unit)
+        wanted = replace(wanted, unit=unit) if good else _wrong(wanted, errors, "unit", "unit")
+    if (line := said.get("line")) is not None:
+        good = line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= 128
+        wanted = replace(wanted, line=int(line)) if good else _wrong(wanted, errors, "line", "line")
+    extension = said.get("extension", "")
+    if extension and not (extension.isascii() and extension.isdigit() and len(extension) <= 8):
+        errors["extension"] = ERRORS["extension"]
+    for name, choices in (("direction", DIRECTIONS), ("disposition", DISPOSITIONS), ("mark", MARKS), ("state", STATES)):
+        if name in said and said[name] not in choices:
+            errors[name] = ERRORS["choice"]
+    if errors:
+        return Form(said, errors)
+    seats = house.seats(extension, said.get("department", ""), said.get("building", ""))
+    if seats is not None and wanted.unit is not None:
+        seats = [seat for seat in seats if seat.unit == wanted.unit]
+    if seats is not None and len(seats) > MOST_SEATS:
+        return Form(said, {"unit": ERRORS["many"]})
+    state: State | None = next((one for one in STATES if one == said.get("state")), None)
+    wanted = replace(wanted, seats=seats, direction=said.get("direction"), disposition=said.get("disposition"),
+                     mark=said.get("mark"), state=state)  # fmt: skip
+    try:
+        cursor = Cursor.parse(query["page"]) if query.get("page") else None
+    except BadInput:
+        return Form(said, {"page": ERRORS["page"]}, wanted)
+    return Form(said, {}, wanted, cursor)
+
+
+def _span(said: Mapping[str, str], zone: ZoneInfo, errors: dict[str, str]) -> tuple[str | None, str | None]:
+    """A day alone is meant to its end, and a minute so too."""
+    ends: dict[str, int] = {}
+    for name, read_time in (("from", moment_ns), ("to", last_ns)):
+        if name in said and name not in errors:
+            try:
+                ends[name] = read_time(said[name], zone)
+            except BadInput:
+                errors[name] = ERRORS["time"]
+    if "from" in ends and "to" in ends and ends["to"] < ends["from"]:
+        errors["to"] = ERRORS["order"]
+    since = rfc3339(ends["from"]) if "from" in ends else None
+    return since, rfc3339(ends["to"] + 1) if "to" in ends else None
+
+
+def _wrong(wanted: Wanted, errors: dict[str, str], name: str, code: str) -> Wanted:
+    errors[name] = ERRORS[code]
+    return wanted

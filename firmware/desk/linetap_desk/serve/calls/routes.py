@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The search of calls and the page of one. Both only read the ingest's database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.evidence.signers import Signer
+from linetap_desk.calls import nothing, query
+from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.calls import form, recordfile, story, words
+from linetap_desk.serve.calls.form import Form
+from linetap_desk.serve.calls.house import House
+from linetap_desk.serve.people.who import who_of
+from linetap_desk.serve.reading import reading
+from linetap_desk.serve.release import call as named
+from linetap_desk.serve.release import witnesses
+from linetap_desk.serve.release import words as release_words
+from linetap_desk.serve.route import Route, subject_of_path
+from linetap_desk.serve.site import Site
+from linetap_desk.serve.text import N_
+
+MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"})
+
+
+@dataclass(slots=True)
+class Calls:
+    """What the pages of calls keep between requests."""
+
+    house: House
+    signers: SignersFile | None
+
+    @classmethod
+    def of(cls, site: Site) -> Calls:
+        """BadInput for a file that cannot be used."""
+        signers = site.settings.desk.signers
+        return cls(House(site.settings), None if signers is None else SignersFile(Path(signers)))
+
+    def known_keys(self) -> list[Signer] | None:
+        return None if self.signers is None else self.signers.now()
+
+
+async def begin(request: Request, site: Site) -> Response:
+    """The form alone: nothing is searched, so nothing is seen."""
+    return _page(request, site, form.read({}, site.calls.house, site.pages.zone))
+
+
+async def search(request: Request, site: Site) -> Response:
+    asked = form.read(request.query_params, site.calls.house, site.pages.zone)
+    if asked.errors:
+        return _page(request, site, asked, status=400)
+    now_ns = site.clock.utc_ns()
+
+    def look(db: Connection) -> tuple[query.Page, nothing.Known | None]:
+        page = query.page(db, asked.wanted, asked.cursor)
+        one = asked.unit_alone
+        if one is None or asked.wanted.since is None:
+            return page, None
+        return page, nothing.known(db, *one, asked.wanted.since, asked.wanted.until or rfc3339(now_ns), now_ns)
+
+    page, known = await reading(site, look)
+    return _page(request, site, asked, page=page, known=known)
+
+
+async def call(request: Request, site: Site) -> Response:
+    unit, call_id = str(request.path_params["unit"]), str(request.path_params["call_id"])
+    named.require_name(unit, call_id)
+    desk, signers = site.settings.desk, site.calls.known_keys()
+
+    def look(db: Connection) -> tuple[story.Story | None, recordfile.Found, Any, Any]:
+        found = story.read(db, unit, call_id, signers)
+        if found is None or found.row["destroyed_at"] is not None:
+            return found, recordfile.Found(None), None, None
+        lying = recordfile.record(desk, unit, call_id, found.row["record_sha256"])
+        seen = None if lying.record is None else witnesses.verdict(site, found.row)
+        return found, lying, recordfile.held(desk, call_id), seen
+
+    found, lying, hold, seen = await reading(site, look)
+    if found is None:
+        raise HTTPException(404)
+    return site.pages.page(
+        request, "calls/call.html", story=found, row=found.row, state=query.state_of(found.row), lying=lying,
+        record=lying.record, hold=hold, words=words, witnessed=seen, release_words=release_words,
+        command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
+        said=_said(site, request), **_whose(site, found.row),
+        may_ask="officer" in who_of(request).roles and named.may_be_asked(found.row),
+    )  # fmt: skip
+
+
+async def subject_of_search(request: Request) -> Subject:
+    return Subject(terms=form.terms(request.query_params), case=form.typed(request.query_params).get("case", ""))
+
+
+def _page(request: Request, site: Site, asked: Form, status: int = 200, **found: Any) -> Response:
+    house: House = site.calls.house
+    page: query.Page | None = found.get("page")
+    return site.pages.page(
+        request, "calls/search.html", status, asked=asked, typed=asked.typed, errors=asked.errors,
+        labels=LABELS, form=form, words=words, said=_said(site, request),
+        conditions=words.conditions(site.pages.language(request)),
+        departments=house.lines.names(), buildings=house.places.buildings(),
+        trunks=house.lines.have_trunks(asked.typed.get("extension", ""), asked.typed.get("department", "")),
+        page=page, known=found.get("known"), state_of=query.state_of,
+        rows=[(row, _whose(site, row)) for row in page.rows] if page is not None else [],
+        older=_link(asked, page.older.token()) if page is not None and page.older else "",
+        newer=_link(asked, page.newer.token()) if page is not None and page.newer else "",
+        newest=_link(asked, ""), zone=site.pages.zone.key,
+        since=_local(site, asked.wanted.since, 0), until=_local(site, asked.wanted.until, 1),
+    )  # fmt: skip
+
+
+def _link(asked: Form, token: str) -> str:
+    """The same search; a page of it where there is a token."""
+    return f"{FOUND}?{urlencode({**asked.typed, **({'page': token} if token else {})})}"
+
+
+def _local(site: Site, at: str | None, before_ns: int) -> str:
+    """As a field for a local time has it."""
+    return "" if at is None else site.pages.local(parse_rfc3339(at) - before_ns).strftime("%Y-%m-%dT%H:%M")
+
+
+def _whose(site: Site, row: Mapping[str, Any]) -> dict[str, Any]:
+    house: House = site.calls.house
+    extension, department = house.lines.at_line(row["unit"], row["line"], parse_rfc3339(row["began_at"]))
+    return {"place": house.place(row["unit"]), "extension": extension, "department": department}
+
+
+def _said(site: Site, request: Request) -> Callable[[Mapping[str, str], str | None], str]:
+    """A code in the language of who asks; the code itself where there is no word for it."""
+
+    def said(table: Mapping[str, str], code: str | None) -> str:
+        word = table.get(code or "")
+        return code or "" if word is None else site.pages.say(request, word)
+
+    return said
+
+
+BEGIN, FOUND = "/calls", "/calls/found"
+LABELS = {
+    "from": N_("From"),
+    "to": N_("To"),
+    "unit": N_("Unit"),
+    "line": N_("Line"),
+    "extension": N_("Extension"),
+    "department": N_("Department"),
+    "building": N_("Building"),
+    "direction": N_("Direction"),
+    "disposition": N_("What became of it"),
+    "mark": N_("Mark"),
+    "state": N_("State"),
+    "case": N_("Case"),
+    "page": N_("Page"),
+}
+ROUTES: tuple[Route, ...] = (
+    Route(BEGIN, ("GET",), MAY, None, begin, menu=N_("Calls")),
+    Route(
+        FOUND,
+        ("GET",),
+        MAY,
+        "search",
+        search,
+        subject=subject_of_search,
+        takes=(*form.FIELDS, "page"),
+        answers=(200, 400),
+    ),
+    Route("/calls/{unit}/{call_id:path}", ("GET",), MAY, "view", call, subject=subject_of_path),
+)

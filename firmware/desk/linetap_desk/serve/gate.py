@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands before every handler: the session, the role, the form's token, the access log. In this order."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_desk.ingest.database import reason
+from linetap_desk.serve import errors, secure
+from linetap_desk.serve.access.chain import ChainFault
+from linetap_desk.serve.access.log import REFUSED, SHOWN
+from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.client import address_of, path_of
+from linetap_desk.serve.people import sessions
+from linetap_desk.serve.people.who import Who
+from linetap_desk.serve.route import Route
+from linetap_desk.serve.site import Site
+
+FORM_COOKIE = "__Host-linetap-form"  # before there is a session, a form's token is made of it
+LOGIN, UNLOCK, LOGOUT = "/login", "/unlock", "/logout"
+
+log = logging.getLogger("linetap.serve")
+
+
+def endpoint(route: Route, site: Site) -> Callable[[Request], Awaitable[Response]]:
+    async def guarded(request: Request) -> Response:
+        """A fault becomes a page here: Starlette and uvicorn would print what is in it, which may be a number."""
+        status = 500
+        try:
+            response = await answer(request)
+            status = response.status_code
+            return response
+        except HTTPException as error:
+            status = error.status_code
+            raise
+        except (SQLAlchemyError, ChainFault) as error:
+            text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
+            log.error("desk_database_away: %s; nothing is shown", text)
+            status = 503
+            raise HTTPException(503) from None
+        except ClientDisconnect:  # in the middle of a form: nobody reads the answer, and it is no fault of ours
+            status = 400
+            raise HTTPException(400) from None
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asks gets a page and no traceback
+            errors.tell(error)
+            raise HTTPException(500) from None
+        finally:
+            site.figures.answers[route.path, request.method, status] += 1
+            await request.close()  # the files of a form
+
+    async def answer(request: Request) -> Response:
+        request.state.site = site
+        address = request.state.address = address_of(request, site.settings.proxies)
+        token = request.cookies.get(sessions.COOKIE, "")
+        who = request.state.who = await site.people.who(token, deed=not route.background) if token else None
+        form = "" if who is not None else request.cookies.get(FORM_COOKIE, "")
+        fresh = "" if who is not None or form else secrets.token_urlsafe(32)
+        secret = token if who is not None else form or fresh
+        request.state.csrf = secure.token_of(secret)
+        if not route.public and (stopped := await _stopped(request, route, site, who, address)) is not None:
+            return stopped
+        if request.method == "POST":
+            await _require_own_form(request, site, "" if fresh else secret)
+        if route.act is not None:
+            await _write(site, who, address, route.act, await route.subject(request))
+        response = await route.handler(request, site)
+        if fresh and request.method == "GET":
+            response.set_cookie(FORM_COOKIE, fresh, path="/", secure=True, httponly=True, samesite="strict")
+        return response
+
+    return guarded
+
+
+async def _stopped(request: Request, route: Route, site: Site, who: Who | None, address: str) -> Response | None:
+    """What is answered to who may not; None: they may."""
+    if who is None or who.locked:
+        if request.method != "GET" or route.background:
+            raise HTTPException(401)
+        query = request.scope["query_string"].decode("latin-1")
+        there = path_of(request) + (f"?{query}" if query else "")
+        return RedirectResponse(f"{LOGIN if who is None else UNLOCK}?next={quote(there, safe='')}", 303)
+    if not who.roles & route.roles:
+        if route.act is not None:
+            await _write(site, who, address, route.act, await route.subject(request), REFUSED)
+        raise HTTPException(403)
+    return None
+
+
+async def _require_own_form(request: Request, site: Site, secret: str) -> None:
+    found: object = request.headers.get(secure.HEADER)
+    if found is None:
+        found = (await request.form()).get(secure.FIELD)
+    own = site.settings.url or ""
+    if not secure.is_text(await request.form()):
+        raise HTTPException(400)
+    if not secret or not secure.is_own_origin(request.headers, own) or not secure.is_token(found, secret):
+        raise HTTPException(400, "csrf")
+
+
+async def _write(site: Site, who: Who | None, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
+    """Where it cannot be written, nothing is shown: the error becomes a 503."""
+    await site.access.write("" if who is None else who.name, address, act, subject, outcome)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accounts, as the server's terminal makes and changes them. Each change stands in the access log in one transaction
+with itself; what somebody no longer may ends at once, with their sessions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput
+from linetap_desk.serve.access.log import DONE, AccessTable
+from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.people import passwords
+from linetap_desk.serve.roles import ROLES
+from linetap_desk.serve.tables import people, sessions
+from linetap_desk.serve.transactions import writing
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_SHOWN_LIMIT = 100
+# Never both in one hand: whoever asks, the two who approve, the two who open, and whoever reviews them all.
+APART = (
+    frozenset({"officer", "approver-legal", "approver-manager"}),
+    frozenset({"approver-legal", "approver-manager"}),
+    frozenset({"vault", "custodian"}),
+)
+ALONE = "auditor"
+
+
+def checked_roles(roles: Iterable[str]) -> str:
+    """As the table has them. BadInput for an unknown one, and for two that must not be in one hand."""
+    found = frozenset(roles)
+    if strange := found - set(ROLES):
+        raise BadInput(f"role {', '.join(sorted(strange))}: {', '.join(ROLES)} would be right")
+    if ALONE in found and len(found) > 1:
+        raise BadInput(f"roles {', '.join(sorted(found))}: an auditor has no other role: nobody reviews themselves")
+    for apart in APART:
+        if len(together := sorted(found & apart)) > 1:
+            raise BadInput(f"roles {', '.join(together)}: these are for different people")
+    return ",".join(sorted(found))
+
+
+def add(
+    table: AccessTable, by: str, name: str, shown: str, roles: Iterable[str], password: str | None, subject: str | None
+) -> None:
+    """BadInput where the name is taken or none. `password`, or at the OIDC provider's `subject`, or both."""
+    if not is_name(name):
+        raise BadInput(f"name {name!r}: small letters, digits, . _ and -, 63 at most, would be right")
+    if not shown or len(shown) > _SHOWN_LIMIT or not shown.isprintable():
+        raise BadInput(f"--shown: 1 to {_SHOWN_LIMIT} printable characters would be right")
+    if password is None and subject is None:
+        raise BadInput("neither a password nor a subject: nobody could log in by this account")
+    granted, stored = checked_roles(roles), None if password is None else passwords.hashed(password)
+    now = rfc3339(table.clock.utc_ns())
+    with writing(table.engine) as db:
+        if db.execute(select(people.c.id).where(people.c.name == name)).scalar() is not None:
+            raise BadInput(f"{name}: there is such an account already")
+        if subject is not None and db.execute(select(people.c.id).where(people.c.subject == subject)).first():
+            raise BadInput(f"subject {subject}: it is another account's")
+        db.execute(
+            insert(people).values(
+                name=name, shown=shown, roles=granted, password=stored, subject=subject, locked=False,
+                made_at=now, changed_at=now,
+            )
+        )  # fmt: skip
+        _log(table, db, by, "people_add", f"{name}: {granted or 'no role'}")
+
+
+def give(table: AccessTable, by: str, name: str, roles: Iterable[str]) -> None:
+    """These roles and no others."""
+    granted = checked_roles(roles)
+    with writing(table.engine) as db:
+        before = _require(db, name).roles
+        _change(db, table, name, roles=granted)
+        _log(table, db, by, "people_roles", f"{name}: {before or 'no role'} -> {granted or 'no role'}")
+
+
+def lock(table: AccessTable, by: str, name: str, locked: bool) -> None:
+    with writing(table.engine) as db:
+        _require(db, name)
+        _change(db, table, name, locked=locked)
+        _log(table, db, by, "people_lock" if locked else "people_unlock", name)
+
+
+def set_password(table: AccessTable, by: str, name: str, password: str) -> None:
+    stored = passwords.hashed(password)
+    with writing(table.engine) as db:
+        _require(db, name)
+        _change(db, table, name, password=stored)
+        _log(table, db, by, "people_password", name)
+
+
+def everybody(table: AccessTable) -> Sequence[Row[Any]]:
+    with table.engine.connect() as db:
+        return db.execute(select(people).order_by(people.c.name)).all()
+
+
+def is_name(text: str) -> bool:
+    """Whether there can be such an account."""
+    return _NAME.fullmatch(text) is not None
+
+
+def by_name(db: Connection, name: str) -> Row[Any] | None:
+    return db.execute(select(people).where(people.c.name == name)).one_or_none()
+
+
+def _require(db: Connection, name: str) -> Row[Any]:
+    found = by_name(db, name)
+    if found is None:
+        raise BadInput(f"{name}: there is no such account; `linetap desk people list` has them all")
+    return found
+
+
+def _change(db: Connection, table: AccessTable, name: str, **values: Any) -> None:
+    db.execute(update(people).where(people.c.name == name).values(changed_at=rfc3339(table.clock.utc_ns()), **values))
+    mine = select(people.c.id).where(people.c.name == name).scalar_subquery()
+    db.execute(delete(sessions).where(sessions.c.person == mine))
+
+
+def _log(table: AccessTable, db: Connection, by: str, act: str, terms: str) -> None:
+    table.append_in(db, by, "", act, Subject(terms=terms), DONE)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Login by the city's OIDC provider: it says who somebody is, and nothing of what they may.
+
+Authlib makes state, nonce and PKCE and checks what comes back. The provider is asked to see the person now
+(`prompt=login`, `max_age=0`) and has to say when it did: else a locked desk would be open to whoever finds the browser
+logged in at the provider.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import ssl
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.errors import BadInput
+from linetap_core.service import credential
+from linetap_desk.serve.config import OidcConfig
+
+COOKIE = "__Host-linetap-oidc"
+BACK = "/oidc/back"
+WITHIN_S = 600
+MOST_WAITING = 1000  # who has begun and is not back yet; the oldest has to begin again
+LEEWAY_S = 120
+_ANSWER_S = 10
+_SECRET_BYTES = 4096
+# A token by a shared secret (HS256) or by nothing at all (none) would be one that others could make.
+_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+
+log = logging.getLogger("linetap.serve")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    there: str  # where they wanted to go
+    old: str  # the session before
+    since_ns: int
+    session: dict[str, Any] = field(default_factory=dict)  # what Authlib keeps: state, nonce, verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    subject: str  # as people.subject has it
+    there: str
+    old: str
+
+
+class Away(Exception):
+    """The provider is not reached."""
+
+
+class Oidc:
+    """One process serves, so that what waits is kept in its memory."""
+
+    def __init__(self, config: OidcConfig, clock: Clock, url: str) -> None:
+        from authlib.integrations.starlette_client import OAuth  # with its client 20 MB, which most desks do not need
+
+        self._config, self._clock, self._url = config, clock, url
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._app = OAuth().register(
+            "desk",
+            client_id=config.client_id,
+            client_secret=_secret(Path(config.client_secret)),
+            server_metadata_url=f"{config.issuer.rstrip('/')}/.well-known/openid-configuration",
+            client_kwargs={
+                "scope": "openid",
+                "code_challenge_method": "S256",
+                "verify": ssl.create_default_context(cafile=config.ca),
+                "timeout": _ANSWER_S,
+            },
+        )
+
+    async def leave(self, request: Request, there: str, old: str) -> Response:
+        """To the provider. Away: it is not reached."""
+        from httpx import HTTPError
+
+        waiting = _Waiting(there, old, self._clock.utc_ns())
+        request.scope["session"] = waiting.session
+        try:
+            await self._metadata()
+            answer: Response = await self._app.authorize_redirect(
+                request, f"{self._url}{BACK}", prompt="login", max_age="0"
+            )
+        except (HTTPError, ValueError, RuntimeError) as error:  # no answer, one that is no JSON, one without an address
+            log.warning("oidc_away: %s", type(error).__name__)
+            raise Away from None
+        token = secrets.token_urlsafe(32)
+        self._waiting[_key(token)] = waiting
+        while len(self._waiting) > MOST_WAITING:
+            self._waiting.popitem(last=False)
+        # Lax: it has to come with the way back, which begins at the provider.
+        answer.set_cookie(COOKIE, token, path="/", max_age=WITHIN_S, secure=True, httponly=True, samesite="lax")
+        return answer
+
+    async def arrive(self, request: Request) -> Arrived | None:
+        """Back from the provider; None: it did not say who it is, or it is not the one who left."""
+        waiting = self._waiting.pop(_key(request.cookies.get(COOKIE, "")), None)
+        now_ns = self._clock.utc_ns()
+        if waiting is None or now_ns - waiting.since_ns > WITHIN_S * NS_PER_S:
+            return None
+        request.scope["session"] = waiting.session
+        try:
+            await self._metadata()
+            token = await self._app.authorize_access_token(
+                request,
+                leeway=LEEWAY_S,
+                claims_options={
+                    "iss": {"essential": True, "values": [self._config.issuer]},
+                    "aud": {"essential": True, "values": [self._config.client_id]},
+                    "sub": {"essential": True},
+                    "nonce": {"essential": True},
+                },
+            )
+            claims = token["userinfo"]
+            seen_s, subject = int(claims["auth_time"]), str(claims["sub"])
+        except Exception as error:  # noqa: BLE001 - two libraries and a stranger's answer: whatever it is, it is a no
+            log.warning("oidc_refused: %s", type(error).__name__)
+            return None
+        if not subject or seen_s < waiting.since_ns // NS_PER_S - LEEWAY_S:
+            log.warning("oidc_refused: the provider did not see the person now")
+            return None
+        return Arrived(f"{self._config.issuer} {subject}", waiting.there, waiting.old)
+
+    async def _metadata(self) -> None:
+        metadata = await self._app.load_server_metadata()
+        offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
+        metadata["id_token_signing_alg_values_supported"] = [one for one in offered if one in _ALGORITHMS] or ["RS256"]
+
+
+def _key(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def _secret(path: Path) -> str:
+    try:
+        with credential(path).open("rb") as file:
+            text = file.read(_SECRET_BYTES).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: {error.strerror if isinstance(error, OSError) else 'not text'}") from None
+    if not text:
+        raise BadInput(f"{path}: empty; the client's secret at the provider would be right")
+    return text

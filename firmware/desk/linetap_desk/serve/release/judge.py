@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people bring, judged early by the code that judges it at the keys. Pure; NotReleased or BadInput says no."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import age, document, group
+from linetap_core.evidence.publickeys import decode_recipient
+from linetap_core.evidence.release import (
+    CASE_LIMIT,
+    MOST_DAYS,
+    NamedCall,
+    NotReleased,
+    Request,
+    parse,
+    require_approvals,
+    require_purpose,
+    require_time,
+    standing,
+)
+from linetap_core.evidence.roles import NAME_LIMIT, Person, Roles
+from linetap_desk.serve.release import layers
+from linetap_desk.serve.release.stepfault import StepFault
+from linetap_desk.serve.release.steps import Found
+
+DAY_NS = 86_400 * NS_PER_S
+_B64 = rb"[A-Za-z0-9+/]{43}"
+_HEADER = re.compile(rb"age-encryption\.org/v1\n-> X25519 (?:%b)\n(?:%b)\n--- (?:%b)\n" % (_B64, _B64, _B64))
+_PRIVATE = ("AGE-SECRET-KEY-", "PRIVATE KEY-----")
+
+
+def typed(found: object) -> str:
+    """A form's field, as a document takes it. StepFault where a private key was put in: it goes no further."""
+    text = unicodedata.normalize("NFC", found.strip()) if isinstance(found, str) else ""
+    require_public(text.encode("utf-8", "replace"))
+    return text
+
+
+def require_public(data: bytes) -> None:
+    if any(word.encode() in data.upper() for word in _PRIVATE):
+        raise StepFault("private_key", "this is a private key: it stays with its owner, and was not kept here")
+
+
+def asked(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: int) -> Request:
+    """A request without its id and one-time key. BadInput or NotReleased where it could never be one."""
+    days = fields["days"]
+    if not (days.isascii() and days.isdigit() and 1 <= int(days[:3]) <= MOST_DAYS):
+        raise BadInput(f"days: 1 to {MOST_DAYS} would be right")
+    document.require_plain(fields["case"], "case", CASE_LIMIT)
+    document.require_plain(fields["requester"], "requester", NAME_LIMIT)
+    try:
+        decode_recipient(fields["recipient"])
+    except BadInput as error:
+        raise BadInput(f"recipient: {error}") from None
+    expires = rfc3339(now_ns + int(days) * DAY_NS)
+    made = Request("", [call], fields["purpose"], fields["case"], fields["requester"], fields["recipient"], "",
+                   rfc3339(now_ns), expires)  # fmt: skip
+    require_purpose(made, roles)
+    return made
+
+
+def with_key(found: Found, one_time: str, roles: Roles, now_ns: int) -> bytes:
+    """request.json, byte for byte what `linetap release request` writes."""
+    row = found.row
+    made = Request(
+        id=row["id"],
+        calls=[NamedCall(row["call_id"], row["line"], row["record_sha256"])],
+        purpose=row["purpose"],
+        case=row["case_number"],
+        requester=row["requester"],
+        recipient=row["recipient"],
+        one_time=one_time,
+        created=rfc3339(now_ns),
+        expires=row["expires_at"],
+    )
+    data = document.encode(made)
+    parse(data)
+    require_purpose(made, roles)
+    return data
+
+
+def approval(found: Found, sig: bytes, role: str, asker: str, roles: Roles, now_ns: int) -> Person:
+    """Whose signature it is. `role`: of the account that brings it; `asker`: the name of who asked."""
+    data = bytes(found.row["request"])
+    request = parse(data)
+    require_time(request, now_ns)
+    require_purpose(request, roles)
+    judged = standing(data, request, {"the signature": sig}, roles)
+    for fault in judged.faults.values():
+        raise fault
+    person = judged.approvals[0].person
+    if document.name_key(person.name) == document.name_key(asker):
+        raise NotReleased("approver_is_requester", f"{person.name} asked for it and cannot approve it")
+    if any(role == one["role"] or person.role == one["signer_role"] for one in found.approvals):
+        raise NotReleased("approvers_same_role", f"request {request.id}: there is an approval of this role already")
+    return person
+
+
+def stands(found: Found, roles: Roles, now_ns: int) -> Request:
+    """The request, still approved by the roles in force."""
+    data = bytes(found.row["request"])
+    request = parse(data)
+    require_time(request, now_ns)
+    require_purpose(request, roles)
+    require_approvals(request, standing(data, request, found.signatures, roles))
+    return request
+
+
+def half(found: Found, data: bytes, keys: Sequence[bytes], name: str, *, together: bool) -> None:
+    """StepFault unless it looks like the half, and its officers have come that far. `together`: those who were still to
+    come sat at one machine."""
+    inner(data)
+    if layers.is_partial(data, keys):
+        raise StepFault("partial_not_half", "this is a partial: bring it as one, more officers are still to come")
+    if together or min(map(group.needed, keys)) < 2 or found.chain.open_to(name, left=1):
+        return
+    if any(one.here and one.left == 1 for one in found.chain.officers):
+        raise StepFault("one_person_two_steps", f"request {found.row['id']}: {name} has taken a layer off before")
+    raise StepFault("partial_first", "a group's officers come one after another: the partial of the first comes first")
+
+
+def inner(data: bytes) -> None:
+    """StepFault unless it is an age file for one X25519 recipient: for which one, only its holder can tell."""
+    require_public(data)
+    head = _HEADER.match(data)
+    if head is None or not age.TAG_BYTES < len(data) - head.end() - age.NONCE_BYTES <= age.SEALED_CHUNK_BYTES:
+        raise StepFault("inner_malformed", "not an age file for one recipient: what `linetap unwrap` writes is")
+
+
+def is_over(moment: str, now_ns: int) -> bool:
+    return parse_rfc3339(moment) <= now_ns

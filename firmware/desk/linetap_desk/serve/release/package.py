@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the custodian fetches: an uncompressed USTAR archive, streamed, so that a long call needs no memory here.
+
+request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age;
+and what there is of handed/ID.age (of a custodian of a group before), amended/ID.001.json and its signature (that the
+record's times were wrong, and which are right), closing/ID.json (the proof from the unit's log) and
+witnessed/ID.tlog-proof (that witnesses have seen it).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import StreamingResponse
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import amendment, closing, sealed, sshsig, tlogproof
+from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.tlogproof import witnessed_path
+from linetap_core.handover import read_small
+from linetap_desk import amended, callfolder
+from linetap_desk.serve.calls import recordfile
+from linetap_desk.serve.release import closings, partials, wrappings
+from linetap_desk.serve.release.chain import Chain, Partial
+from linetap_desk.serve.release.rolesfile import InForce
+from linetap_desk.serve.release.stepfault import StepFault
+from linetap_desk.serve.release.steps import Found
+from linetap_desk.serve.site import Site
+
+_PIECE_BYTES = 1 << 16
+_SIGNERS_LIMIT_BYTES = 1 << 20
+_END = bytes(2 * tarfile.BLOCKSIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A small one as bytes, a file of a call as its path."""
+
+    name: str
+    size: int
+    content: bytes | Path
+
+
+def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
+    """StepFault where there is no second copy of the call to be had."""
+    row = found.row
+    folder = copy_of(site, row)
+    signers = site.settings.desk.signers
+    try:
+        names = sorted(callfolder.entries(folder))
+        files = [_file(folder / name, f"calls/{row['call_id']}/{name}") for name in names]
+        known = read_small(Path(signers), _SIGNERS_LIMIT_BYTES) if signers else b""
+    except (OSError, Refusal, BadInput):
+        raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
+    return [
+        *_request(found),
+        _bytes("roles.json", roles.data),
+        _bytes("roles.json.sig", roles.sig),
+        _bytes("allowed_signers", known),
+        *files,
+        _bytes(f"inner/{row['call_id']}.age", bytes(row["inner_age"])),
+        *_handed(site, found),
+        *_amended(folder),
+        *_closing(site, row),
+        *_witnessed(folder),
+    ]
+
+
+def _handed(site: Site, found: Found) -> list[Member]:
+    """The file of the custodian before; the first custodian, who has the one-time key, needs none."""
+    if found.chain.handed is None:
+        return []
+    with site.own.connect() as db:
+        data = partials.data_of(db, found.row["id"], found.chain.handed)
+    return [_bytes(f"handed/{found.row['call_id']}.age", data)] if data else []
+
+
+def for_the_vault(site: Site, found: Found, roles: Roles) -> list[Member]:
+    """What `linetap unwrap` verifies and opens, the key too that was wrapped anew, and what officers of a group before
+    have made of either: no sound is in it."""
+    wrapped = wrappings.newest(site, found, roles)
+    anew = {} if wrapped is None else wrapped.members()
+    named = [_bytes(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]
+    of_wrapped = "" if wrapped is None else hashlib.sha256(wrapped.key_age).hexdigest()
+    return for_an_approver(site, found) + named + handed_on(site, found.row["id"], found.chain, of_wrapped)
+
+
+def for_an_approver(site: Site, found: Found) -> list[Member]:
+    """What shows that the call is as its unit sealed it: the signed record has the hashes of the audio too."""
+    return _request(found) + of_call(site, found.row)
+
+
+def handed_on(site: Site, about: str, chain: Chain, of_wrapped: str = "") -> list[Member]:
+    """partial/1.age and the like: each is closed to all but the officers behind."""
+    with site.own.connect() as db:
+        found = [(one, partials.data_of(db, about, one)) for one in chain.officers if one.here]
+    return [_bytes(partial_name(one, of_wrapped), data) for one, data in found if data]
+
+
+def partial_name(one: Partial, of_wrapped: str = "") -> str:
+    """In an archive. `of_wrapped`: the hash of the key that was wrapped anew."""
+    return f"partial/{'wrapped-' if one.key_sha256 == of_wrapped else ''}{one.numbers}.age"
+
+
+def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
+    """calls/ID/ without its audio, amended/ID.001.json, and closing/ID.json."""
+    folder, call_id = copy_of(site, row), row["call_id"]
+    names = [sealed.RECORD, sealed.SIGNATURE, sealed.KEY]
+    if (folder / sealed.META).exists():  # not of a call of which a power cut left its folder alone
+        names.append(sealed.META)
+    try:
+        files = [_file(folder / name, f"calls/{call_id}/{name}") for name in names]
+    except OSError:
+        raise StepFault("copy_unreadable", f"{call_id}: its second copy cannot be read whole") from None
+    return files + _amended(folder) + _closing(site, row) + _witnessed(folder)
+
+
+def _amended(folder: Path) -> list[Member]:
+    """All of them, as the unit signed them: each who opens judges them, and the record stays as it was sealed."""
+    limits = {".json": amendment.LIMIT_BYTES, amendment.SUFFIX: sshsig.SIGNATURE_LIMIT_BYTES}
+    found = amended.files(amended.home(folder), folder.name)
+    try:
+        return [_bytes(f"{amendment.FOLDER}/{path.name}", callfolder.read(path, limits[path.suffix])) for path in found]
+    except (OSError, Refusal):
+        raise StepFault("copy_unreadable", f"{folder.name}: its amendments cannot be read whole") from None
+
+
+def _closing(site: Site, row: Mapping[str, Any]) -> list[Member]:
+    proof = closings.read(site, row)
+    return [_bytes(f"{closing.FOLDER}/{row['call_id']}{closing.SUFFIX}", proof)] if proof else []
+
+
+def _witnessed(folder: Path) -> list[Member]:
+    """What `linetap checkpoint --store` has put into the store; each who opens judges it by their own policy."""
+    path = callfolder.home(folder) / witnessed_path(folder.name)
+    try:
+        data = callfolder.read(path, tlogproof.LIMIT_BYTES) if path.exists() else b""
+    except (OSError, Refusal):
+        return []
+    return [_bytes(f"{tlogproof.FOLDER}/{folder.name}{tlogproof.SUFFIX}", data)] if data else []
+
+
+def copy_of(site: Site, row: Mapping[str, Any]) -> Path:
+    desk = site.settings.desk
+    lying = recordfile.record(desk, row["unit"], row["call_id"], row["record_sha256"])
+    folder = recordfile.folder_of(desk, row["unit"], row["call_id"])
+    if lying.why or folder is None:
+        raise StepFault(f"copy_{lying.why or 'elsewhere'}", f"{row['call_id']}: no second copy can be read here")
+    return folder
+
+
+def answer(members: Sequence[Member], name: str) -> StreamingResponse:
+    length = sum(tarfile.BLOCKSIZE + one.size + -one.size % tarfile.BLOCKSIZE for one in members) + len(_END)
+    headers = {"content-length": str(length), "content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(stream(members), media_type="application/x-tar", headers=headers)
+
+
+def stream(members: Sequence[Member]) -> Iterator[bytes]:
+    """OSError where a file is not as it was when its size was told: the answer ends short, and nobody takes it."""
+    for one in members:
+        info = tarfile.TarInfo(one.name)
+        info.size = one.size
+        yield info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+        if isinstance(one.content, bytes):
+            yield one.content
+        else:
+            yield from _pieces(one.content, one.size)
+        yield bytes(-one.size % tarfile.BLOCKSIZE)
+    yield _END
+
+
+def _pieces(path: Path, size: int) -> Iterator[bytes]:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        while size:
+            piece = file.read(min(size, _PIECE_BYTES))
+            if not piece:
+                raise OSError("a file of the second copy became shorter")
+            size -= len(piece)
+            yield piece
+
+
+def _request(found: Found) -> list[Member]:
+    signed = [_bytes(name, data) for name, data in sorted(found.signatures.items())]
+    return [_bytes("request.json", bytes(found.row["request"])), *signed]
+
+
+def _bytes(name: str, data: bytes) -> Member:
+    return Member(name, len(data), data)
+
+
+def _file(path: Path, name: str) -> Member:
+    return Member(name, path.stat(follow_symlinks=False).st_size, path)

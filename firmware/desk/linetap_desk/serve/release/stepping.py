@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a request, each brought on a form: judged in judge.py, in the order of steps.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Connection
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from linetap_core.clock import rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.ofcall import OfCall
+from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.people.who import who_of
+from linetap_desk.serve.release import checking, judge, package, partials, showing, steps, store, tickets, wrappings
+from linetap_desk.serve.release.answering import id_of, remark, subject_of, upload
+from linetap_desk.serve.release.chain import OFFICER
+from linetap_desk.serve.release.rolesfile import InForce, in_force
+from linetap_desk.serve.release.stepfault import StepFault
+from linetap_desk.serve.release.steps import Found
+from linetap_desk.serve.site import Site
+
+FORGETS = frozenset({"request_unwrap", "request_close"})  # they empty what members of a group have handed on
+CHECKED: tuple[steps.Step, ...] = ("approve", "unwrap", "give")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was found before the step holds up any other: the call, and every key.age that may be opened for it."""
+
+    looked: checking.Looked
+    keys: tuple[bytes, ...] = ()
+
+
+Do = Callable[[Connection, Found, InForce, Known], Subject | None]
+
+
+async def _step(request: Request, site: Site, act: str, step: steps.Step | None, prepare: Any) -> Response:
+    """One step: `prepare(form)` reads what was brought and gives what is then done with it in a transaction."""
+    form, subject = await request.form(), await subject_of(request)
+    who = who_of(request)
+    try:
+        try:
+            do: Do = await prepare(form)
+            roles = await anyio.to_thread.run_sync(in_force, site) if step is not None else None
+        except (Refusal, BadInput) as error:
+            await store.refused(request, site, act, subject, error)
+            raise
+
+        checked = roles is not None and step in CHECKED
+        known = await _known(request, site, roles) if checked else Known(checking.Looked())  # type: ignore[arg-type]
+
+        def within(db: Connection) -> Subject | None:
+            found = store.require(db, id_of(request))
+            if step is None:
+                found.require_open(site.clock.utc_ns())
+            else:
+                found.require(step, who.name, site.clock.utc_ns())
+            if known.looked.fault is not None:
+                raise known.looked.fault
+            return do(db, found, roles, known)  # type: ignore[arg-type]  # without a step nothing is judged by roles
+
+        await store.deed(request, site, act, subject, within, forgets=act in FORGETS)
+    except (Refusal, BadInput) as error:
+        return await showing.page(request, site, error)
+    return RedirectResponse(f"/release/{id_of(request)}", 303)
+
+
+async def _known(request: Request, site: Site, roles: InForce) -> Known:
+    def look() -> Known:
+        with site.own.connect() as db:
+            found = store.read(db, id_of(request))
+        looked = checking.look(site, None if found is None else found.row, roles.roles)
+        if found is None or looked.call is None:
+            return Known(looked)
+        wrapped = wrappings.newest(site, found, roles.roles)
+        anew = () if wrapped is None else (wrapped.key_age,)
+        return Known(looked, (looked.call.key.data, *anew))
+
+    return await anyio.to_thread.run_sync(look)
+
+
+async def key(request: Request, site: Site) -> Response:
+    async def prepare(form: FormData) -> Do:
+        one_time = judge.typed(form.get("one_time"))
+
+        def do(db: Connection, found: Found, now: InForce, _known: Known) -> None:
+            data = judge.with_key(found, one_time, now.roles, site.clock.utc_ns())
+            store.change(db, found.row["id"], one_time=one_time, request=data, keyed_by=who_of(request).name)
+
+        return do
+
+    return await _step(request, site, "request_key", "key", prepare)
+
+
+async def approve(request: Request, site: Site) -> Response:
+    async def prepare(form: FormData) -> Do:
+        sig, who = await upload(form), who_of(request)
+        role = next(iter(who.roles & steps.APPROVES))
+
+        def do(db: Connection, found: Found, now: InForce, _known: Known) -> None:
+            asker = store.shown(db, found.row["asked_by"])
+            person = judge.approval(found, sig, role, asker, now.roles, site.clock.utc_ns())
+            store.approve(db, found.row["id"], role=role, signer=person.name, signer_role=person.role, sig=sig,
+                          by=who.name, at=rfc3339(site.clock.utc_ns()))  # fmt: skip
+
+        return do
+
+    return await _step(request, site, "request_approve", "approve", prepare)
+
+
+async def partial(request: Request, site: Site) -> Response:
+    """Of an officer of a group who is not the last: closed to all but those who come next."""
+
+    async def prepare(form: FormData) -> Do:
+        data, who = await upload(form), who_of(request)
+
+        def do(db: Connection, found: Found, now: InForce, known: Known) -> Subject:
+            now_ns = site.clock.utc_ns()
+            judge.stands(found, now.roles, now_ns)
+            made = partials.bring(db, found.row["id"], data, known.keys, who.name, rfc3339(now_ns))
+            return store.subject(found.row, f"member {made.numbers}, {made.left} to come")
+
+        return do
+
+    return await _step(request, site, "request_partial", "unwrap", prepare)
+
+
+async def unwrap(request: Request, site: Site) -> Response:
+    """The half itself: of the one officer, or of the last of a group."""
+
+    async def prepare(form: FormData) -> Do:
+        data, together = await upload(form), form.get("together") == "on"
+
+        def do(db: Connection, found: Found, now: InForce, known: Known) -> None:
+            now_ns = site.clock.utc_ns()
+            judge.stands(found, now.roles, now_ns)
+            judge.half(found, data, known.keys, who_of(request).name, together=together)
+            partials.empty(db, found.row["id"], OFFICER)
+            store.change(db, found.row["id"], inner_age=data, unwrapped_by=who_of(request).name,
+                         unwrapped_at=rfc3339(now_ns))  # fmt: skip
+
+        return do
+
+    return await _step(request, site, "request_unwrap", "unwrap", prepare)
+
+
+async def handed(request: Request, site: Site) -> Response:
+    """Of a custodian of a group who is not the last: closed to all but those behind."""
+
+    async def prepare(form: FormData) -> Do:
+        data, who = await upload(form), who_of(request)
+
+        def do(db: Connection, found: Found, now: InForce, known: Known) -> Subject:
+            now_ns = site.clock.utc_ns()
+            judge.stands(found, now.roles, now_ns)
+            call = OfCall(found.row["unit"], found.row["call_id"])
+            named = known.looked.call is not None and bool(known.looked.call.key.inner_sha256)
+            made = partials.hand_on(db, found.row["id"], data, call, named, who.name, rfc3339(now_ns))
+            return store.subject(found.row, f"{made.left} to come")
+
+        return do
+
+    return await _step(request, site, "request_handed", "give", prepare)
+
+
+async def close(request: Request, site: Site) -> Response:
+    """Given out, by the custodian at the last step; not given out, by anybody, who says why."""
+
+    async def prepare(form: FormData) -> Do:
+        who, outcome = who_of(request), "given" if form.get("outcome") == "given" else "not_given"
+        text = remark(form, needed=outcome == "not_given")
+
+        def do(db: Connection, found: Found, _now: InForce, _known: Known) -> None:
+            now_ns = site.clock.utc_ns()
+            if outcome == "given":
+                if "custodian" not in who.roles:
+                    raise StepFault("step_not_yet", "only a custodian says that it was given out")
+                found.require("give", who.name, now_ns)
+                if any(one.by == who.name for one in found.chain.custodians):
+                    why = f"request {found.row['id']}: {who.name} has handed it on, and the last one gives it out"
+                    raise StepFault("one_person_two_steps", why)
+            partials.empty(db, found.row["id"])
+            store.change(db, found.row["id"], outcome=outcome, remark=text, closed_by=who.name,
+                         closed_at=rfc3339(now_ns))  # fmt: skip
+
+        return do
+
+    return await _step(request, site, "request_close", None, prepare)
+
+
+async def ticket(request: Request, site: Site) -> Response:
+    """Shown on this answer, and never again."""
+    made: list[str] = []
+
+    async def prepare(_form: FormData) -> Do:
+        def do(db: Connection, found: Found, now: InForce, _known: Known) -> None:
+            now_ns = site.clock.utc_ns()
+            judge.stands(found, now.roles, now_ns)
+            package.whole(site, found, now)
+            made.append(tickets.make(db, found.row["id"], who_of(request).name, now_ns))
+
+        return do
+
+    answer = await _step(request, site, "request_ticket", "give", prepare)
+    if not made:
+        return answer
+    return site.pages.page(
+        request, "release/ticket.html", id=id_of(request), ticket=made[0], url=site.settings.url,
+        minutes=tickets.GOOD_S // 60,
+    )  # fmt: skip

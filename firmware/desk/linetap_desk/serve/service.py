@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap desk serve`: listens, says where, and ends at SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import resource
+import socket
+import sys
+from collections.abc import Iterator
+
+import msgspec
+import uvicorn
+
+from linetap_core.clock import Clock
+from linetap_core.errors import BadInput
+from linetap_core.service import credential, start_logging
+from linetap_core.signedfile import load_key
+from linetap_core.timekeeping import KEPT, require_possible
+from linetap_desk.ingest.database import open_reader
+from linetap_desk.serve import app, database
+from linetap_desk.serve.access.log import AccessTable
+from linetap_desk.serve.ending import EndsQuietly, config, until_told
+from linetap_desk.serve.fleet.hub import Hub
+from linetap_desk.serve.pages import Pages
+from linetap_desk.serve.people.oidc import Oidc
+from linetap_desk.serve.people.people import People
+from linetap_desk.serve.settings import Settings
+from linetap_desk.serve.site import Site
+from linetap_desk.watch.settings import of_pages
+
+MOST_AT_ONCE = 500  # connections; streams are open for hours, and a process has 1,024 files
+KEEP_ALIVE_S = 30
+END_WITHIN_S = 3  # what has not ended then is cut off
+BACKLOG = 256
+_M_ARENA_MAX, _ARENAS = -8, 2  # mallopt(3)
+
+
+def run(settings: Settings, clock: Clock = KEPT) -> int:
+    require_possible(clock)  # it ends requests and sessions
+    _bound_arenas()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what people type is in its memory, and goes to no disk
+    logging.getLogger("uvicorn.error").parent = start_logging("serve")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    with listening(settings) as (at, settings), opened(settings, clock) as site:
+        sys.stderr.write(f"{settings.url}\n")
+        sys.stderr.flush()
+        asyncio.run(until_told(server(site), at))
+    return 0
+
+
+def _bound_arenas() -> None:
+    """glibc gives eight arenas a core to threads, and each keeps what it once had: with forty threads that render pages
+    that was 50 MB (docs/desk-load.md). Another C library has no such setting."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+class Server(EndsQuietly):
+    """The streams are asked to end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+        super().__init__(config)
+        self._site = site
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._site.fleet.let_go()
+        await super().shutdown(sockets)
+
+
+@contextlib.contextmanager
+def listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
+    """The settings know the port then, and the URL of who has said none."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as at:
+        at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            at.bind((settings.host, settings.port))
+        except OSError as error:
+            raise BadInput(f"serve.listen {settings.host}:{settings.port}: {error.strerror}") from None
+        at.listen(BACKLOG)
+        port = at.getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = settings.url or f"{'http' if settings.certificate is None else 'https'}://{host}:{port}"
+        yield at, msgspec.structs.replace(settings, port=port, url=url)
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
+    with contextlib.ExitStack() as held:
+        own = database.open_own(settings.db)
+        held.callback(own.dispose)
+        desk = None
+        if settings.desk.db is not None:
+            desk = open_reader(settings.desk.db)
+            held.callback(desk.dispose)
+        yield Site(
+            settings=settings,
+            clock=clock,
+            own=own,
+            desk=desk,
+            people=People(own, settings, clock),
+            access=AccessTable(own, clock, load_key(credential(settings.log_key))),
+            pages=Pages(settings.zone),
+            fleet=Hub(of_pages(settings.desk), clock),
+            oidc=None if settings.oidc is None else Oidc(settings.oidc, clock, settings.url or ""),
+        )
+
+
+def server(site: Site) -> Server:
+    settings = site.settings
+    return Server(
+        config(
+            app.make(site),
+            lifespan="on",
+            limit_concurrency=MOST_AT_ONCE,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=END_WITHIN_S,
+            ssl_certfile=settings.certificate,
+            ssl_keyfile=None if settings.key is None else str(settings.key),
+        ),
+        site,
+    )

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""desk.toml, or the same on the command line, which counts for more; and of it what the ingest needs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from linetap_core.errors import BadInput
+from linetap_core.tomlfile.source import Source
+from linetap_core.wire.brokersettings import Broker
+from linetap_desk.serve.config import ServeConfig
+from linetap_desk.summary.settings import SummaryConfig
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_EXAMPLE = "mqtt://127.0.0.1:1883 would be right, and a [broker] with its ca in desk.toml for one on the network"
+
+
+class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The second copy. Rates are of one unit; absent: as fast as it goes, 0: not in these hours."""
+
+    store: str  # file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example
+    incoming: str | None = None  # with s3: a folder on this machine for what is not whole yet
+    units_at_once: Annotated[int, Meta(ge=1, le=1000)] = 16
+    day_kbit_s: Annotated[int, Meta(ge=0)] | None = 2000
+    night_kbit_s: Annotated[int, Meta(ge=0)] | None = None
+    night: str = "20:00-06:00"
+    zone: str = "Asia/Seoul"
+    holds: str | None = None  # the vault officer's folder, holds/<call_id>/hold.json: what is in it is not deleted
+
+
+class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Of `linetap watch`: a certificate connects once, and the ingest's is in use."""
+
+    certificate: str | None = None
+    key: str | None = None
+    places: str | None = None  # which unit hangs where
+
+
+class WitnessesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which witnesses have to have seen a call before it is opened, and what `linetap checkpoint --config` carries."""
+
+    policy: str | None = None  # named here it is in force: where the file is gone, nothing is opened
+    policy_sha256: str | None = None  # what `sha256sum` prints of it: another one, an older one for one, is refused
+    heads: str | None = None  # what witnesses have cosigned: HEADS/UNIT/SIZE.checkpoint
+    within_hours: Annotated[int, Meta(ge=1, le=8784)] = 24  # from a call's end to its first witness
+    logs: str | None = None  # LOGS/UNIT: a copy of each unit's log
+    keepers: str | None = None  # KEEPERS/UNIT.key: the key that signs the checkpoints of that log
+    ca: str | None = None  # that witnesses' https is checked against, where it is not the system's
+
+
+class DeskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Paths are relative to the file they stand in."""
+
+    broker: Broker = Broker()
+    watch: WatchConfig = WatchConfig()
+    client_id: str = "linetap-desk"  # one ingest has it: the broker keeps its session by this name
+    signers: str | None = None  # allowed_signers: which key is which unit's
+    key: str | None = None  # the desk's private one: without it nothing is confirmed and nothing is asked for
+    db: str | None = None  # sqlite:///desk.db, postgresql+psycopg://...
+    copy: CopyConfig | None = None
+    witnesses: WitnessesConfig = WitnessesConfig()
+    serve: ServeConfig = ServeConfig()
+    summary: SummaryConfig = SummaryConfig()
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    broker: Broker
+    client_id: str
+    signers: Path
+    key: Path | None
+    db: str
+    copy: CopyConfig | None = None
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    """BadInput for what is missing or does not fit."""
+    config, broker = read(args)
+    signers, db = args.signers or config.signers, args.db or config.db
+    if signers is None or db is None:
+        raise BadInput(f"--{'db' if signers else 'signers'} is missing: it stands neither here nor in a desk.toml")
+    key = args.key or config.key
+    copy = config.copy
+    if args.copy is not None:
+        copy = msgspec.structs.replace(copy, store=args.copy) if copy else CopyConfig(store=args.copy)
+    if copy is not None and key is None:
+        raise BadInput("copy.store: a unit is asked with the desk's key: --key, or key in desk.toml, is missing")
+    return Settings(
+        broker=broker,
+        client_id=args.client_id or config.client_id,
+        signers=Path(signers),
+        key=None if key is None else Path(key),
+        db=db,
+        copy=copy,
+    )
+
+
+def read(args: argparse.Namespace) -> tuple[DeskConfig, Broker]:
+    """`--config`, and the broker that `--broker` or it names."""
+    config = _read(args.config) if args.config else DeskConfig()
+    broker = named(args.broker) if args.broker else config.broker
+    if broker.ca is None and broker.host not in LOOPBACK:
+        raise BadInput(f"broker {broker.host}: a broker on the network is reached by TLS only: its ca is missing")
+    return config, broker
+
+
+def broker_alone(args: argparse.Namespace) -> Broker:
+    """Where no more is needed than the way to it."""
+    return read(args)[1]
+
+
+def _read(path: Path) -> DeskConfig:
+    source = Source(path)
+    config = source.convert(DeskConfig)
+    source.check()
+    assert config is not None
+    return msgspec.structs.replace(
+        config,
+        broker=_all_beside(path, config.broker, "ca", "certificate", "key"),
+        watch=_all_beside(path, config.watch, "certificate", "key", "places"),
+        signers=_beside(path, config.signers),
+        key=_beside(path, config.key),
+        db=_database_beside(path, config.db),
+        copy=_copy_beside(path, config.copy),
+        witnesses=_all_beside(path, config.witnesses, "policy", "heads", "logs", "keepers", "ca"),
+        serve=_serve_beside(path, config.serve),
+        summary=_all_beside(path, config.summary, "mail_password", "ca"),
+    )
+
+
+def _all_beside[T: msgspec.Struct](path: Path, part: T, *names: str) -> T:
+    return msgspec.structs.replace(part, **{name: _beside(path, getattr(part, name)) for name in names})
+
+
+def _beside(path: Path, name: str | None) -> str | None:
+    return None if name is None else str(path.absolute().parent / name)
+
+
+def _copy_beside(path: Path, copy: CopyConfig | None) -> CopyConfig | None:
+    beside = {name: _beside(path, getattr(copy, name)) for name in ("incoming", "holds")} if copy else {}
+    return copy and msgspec.structs.replace(copy, **beside)
+
+
+def _serve_beside(path: Path, serve: ServeConfig) -> ServeConfig:
+    oidc = serve.oidc and _all_beside(path, serve.oidc, "client_secret", "ca")
+    names = ("certificate", "key", "log_key", "lines", "roles", "authority", "fleet_certificate", "fleet_key")
+    serve = _all_beside(path, serve, *names)
+    return msgspec.structs.replace(serve, oidc=oidc, db=_database_beside(path, serve.db))
+
+
+def _database_beside(path: Path, url: str | None) -> str | None:
+    """sqlite:///NAME is a relative path, sqlite:////NAME an absolute one, and so it stays."""
+    head, name = "sqlite:///", (url or "").removeprefix("sqlite:///")
+    return f"{head}{path.absolute().parent / name}" if url and url.startswith(head) else url
+
+
+def named(text: str) -> Broker:
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise BadInput(f"--broker {text}: {_EXAMPLE}") from None
+    if url.scheme != "mqtt" or not url.hostname or url.path not in ("", "/") or url.query or url.username:
+        raise BadInput(f"--broker {text}: {_EXAMPLE}")
+    return Broker(host=url.hostname, port=port or 1883)

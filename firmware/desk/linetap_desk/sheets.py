@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Private keys on paper: a page for each epoch and copy, ended by a form feed. Whoever destroys one destroys a page.
+
+Of a group of officers each has pages of their own, and hands them to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from linetap_core.evidence.keys import AgeIdentity, identity_file
+
+COPIES = 2
+INDEX = ".index"  # behind an epoch's name: its other key
+OFFICER = "officer-"  # before the number of a member of the group
+_PAGE_LINES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class EpochKeys:
+    """The private keys of one epoch, of one officer. An overflow epoch has no index."""
+
+    name: str  # 2026-12-01, overflow-2
+    call: AgeIdentity
+    index: AgeIdentity | None = None
+    officer: int = 0  # of a group, from 1; 0: there is none
+
+    def files(self, created: str) -> dict[str, str]:
+        """Name -> identity file, as age reads it."""
+        found = {f"{self.name}.txt": identity_file(self.call, created)}
+        if self.index is not None:
+            found[f"{self.name}{INDEX}.txt"] = identity_file(self.index, created)
+        return found
+
+
+def pages(epochs: list[EpochKeys], zone: str, created: str, group: str = "") -> Iterator[str]:
+    """All of the first copy, then all of the second: they go to two places. `group`: `2 of 3`, of officers."""
+    for copy in range(1, COPIES + 1):
+        for keys in epochs:
+            yield _page(keys, copy, zone, created, group)
+
+
+def _page(keys: EpochKeys, copy: int, zone: str, created: str, group: str) -> str:
+    whose = f"    OFFICER {keys.officer}, {group} OPEN" if keys.officer else ""
+    theirs = f" --officer {keys.officer}" if keys.officer else ""
+    ends = f"ends at 24:00 of that day, {zone}" if keys.index else "ends when its calls are re-wrapped to their days"
+    lines = [
+        f"linetap  EPOCH {keys.name}    COPY {copy} OF {COPIES}{whose}",
+        f"비밀 키 {keys.name}, 사본 {copy}/{COPIES}: 날이 끝나면 24시간 안에 두 사본을 모두 파기할 것",
+        "",
+        f"This epoch {ends}.",
+        "Both copies are then destroyed within 24 h:",
+        f"  linetap epoch destroy {keys.name} --sheets {COPIES}{theirs}",
+        "To use a key, type its line into a file in RAM (/dev/shm) for age -i:",
+        "a character that is mistyped or missing is found.",
+        "",
+    ]
+    return page(lines, keys.files(created), f"{keys.name}  {copy}/{COPIES}")
+
+
+def page(head: list[str], files: dict[str, str], foot: str) -> str:
+    """A whole page: what is said, identity files as age reads them, and the last line."""
+    lines = list(head)
+    for name, text in files.items():
+        lines += [f"--- {name} " + "-" * 40, "", *text.splitlines(), ""]
+    return "\n".join([*lines, *[""] * (_PAGE_LINES - len(lines) - 1), foot]) + "\n\f"

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening with the stock `age` command, which is what the recordings are promised to open with.
+
+It also takes identities we need not know about (a passphrase on the file, a hardware token's plugin), and it
+gives every whole chunk of a part that was cut short, where libraries give nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import keys
+
+_TIMEOUT_S = 600  # long enough to type a passphrase or touch a token
+_IDENTITY_LIMIT_BYTES = 64 * 1024
+_FOREIGN = ("AGE-PLUGIN-", "age-encryption.org/v1", "-----BEGIN ")  # age knows what to do with these
+
+
+class DoesNotOpen(Refusal):
+    """No identity fits, or the bytes are not what was encrypted."""
+
+    code = "does_not_open"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`whole` is False for a file that was cut: `plaintext` is then what its whole chunks hold."""
+
+    plaintext: bytes
+    whole: bool
+    complaint: str  # age's own words if not whole
+
+
+def check_identity_file(path: Path) -> None:
+    """BadInput unless `age` can be expected to take the file; no secret is quoted."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_IDENTITY_LIMIT_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; an age identity file would be right") from None
+    if any(mark in text for mark in _FOREIGN):
+        return
+    try:
+        keys.parse_identity_file(text)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def decrypt(ciphertext: bytes, identities: list[Path]) -> bytes:
+    """The plaintext, with whichever identity file fits; DoesNotOpen with age's words otherwise."""
+    opened = _run(ciphertext, [str(path) for path in identities])
+    if not opened.whole:
+        raise DoesNotOpen(opened.complaint)
+    return opened.plaintext
+
+
+def decrypt_with_key(ciphertext: bytes, identity_file: bytes) -> Opened:
+    """With an identity that never touches a disk: it is handed over in memory."""
+    fd = os.memfd_create("call.key")
+    try:
+        os.write(fd, identity_file)
+        return _run(ciphertext, [f"/proc/self/fd/{fd}"], fd)
+    finally:
+        os.close(fd)
+
+
+def _run(ciphertext: bytes, identities: list[str], *pass_fds: int) -> Opened:
+    command = ["age", "--decrypt"]
+    for identity in identities:
+        command += ["--identity", identity]
+    try:
+        # The ciphertext goes in as bytes, not as a name: what was checked is what is opened.
+        done = subprocess.run(command, input=ciphertext, capture_output=True, timeout=_TIMEOUT_S, pass_fds=pass_fds)
+    except FileNotFoundError:
+        raise BadInput("the `age` command is not installed: `apt install age` would be right") from None
+    except subprocess.TimeoutExpired:
+        raise DoesNotOpen(f"age did not end within {_TIMEOUT_S} s") from None
+    words = done.stderr.decode("utf-8", "replace").partition("\n")[0]
+    return Opened(done.stdout, done.returncode == 0, words.removeprefix("age: error: ").strip() or "age failed")

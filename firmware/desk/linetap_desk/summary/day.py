@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A day's numbers from the ingest's database: no number, no person, no call. Units by their names, as in the figures.
+
+Calls, destructions, outages and what the PBXs told are of the day; what stands and how units are is of the moment that
+it is made.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Select, func, select
+
+from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_desk.ingest.outages import DESK, UNHEARD_S
+from linetap_desk.ingest.tables import alerts, calls, copies, outages, unit_alerts, units
+from linetap_desk.summary.coverage import coverage
+from linetap_desk.summary.naming import named
+
+
+def span(day: date, zone: ZoneInfo) -> tuple[str, str]:
+    """Its first moment and the next day's, in the form of the tables."""
+    begins, ends = (datetime.combine(each, time(), zone) for each in (day, day + timedelta(days=1)))
+    return rfc3339(round(begins.timestamp()) * NS_PER_S), rfc3339(round(ends.timestamp()) * NS_PER_S)
+
+
+def summary(db: Connection, day: date, zone: ZoneInfo, now_ns: int) -> dict[str, Any]:
+    since, until = span(day, zone)
+    began = (calls.c.began_at >= since, calls.c.began_at < until)
+    kinds = select(calls.c.disposition, func.count()).where(*began).group_by(calls.c.disposition)
+    known = {row[0] or "open": row[1] for row in db.execute(kinds)}
+    ours = unit_alerts.c.unit.in_(select(units.c.unit).where(units.c.named))  # whoever else reports could say anything
+    standing = select(unit_alerts.c.severity, func.count()).where(ours).group_by(unit_alerts.c.severity)
+    new = select(alerts.c.code, func.count()).where(alerts.c.alerted_at >= since, alerts.c.alerted_at < until)
+    return {
+        "day": day.isoformat(),
+        "zone": zone.key,
+        "made_at": rfc3339(now_ns),
+        "calls": {"total": sum(known.values()), **dict(sorted(known.items()))},
+        "coverage": coverage(db, day),
+        "alerts": {
+            "standing": _counted(db, standing),
+            "of_the_desk": _counted(db, new.group_by(alerts.c.code)),
+        },
+        "destructions": {
+            "calls": _count(db, calls.c.destroyed_at, since, until),
+            "copies": _count(db, copies.c.removed_at, since, until),
+        },
+        "units": _units(db, now_ns),
+        "desk_heard_nothing": db.execute(
+            select(func.count()).select_from(outages).where(
+                outages.c.unit == DESK, outages.c.began_at < until, func.coalesce(outages.c.ended_at, until) >= since)
+        ).scalar_one(),
+    }  # fmt: skip
+
+
+def _counted(db: Connection, wanted: Select[Any]) -> dict[str, int]:
+    return dict(sorted((row[0], row[1]) for row in db.execute(wanted)))
+
+
+def _units(db: Connection, now_ns: int) -> dict[str, Any]:
+    ours = select(units.c.unit).where(units.c.named)
+    total = db.execute(select(func.count()).select_from(ours.subquery())).scalar_one()
+    heard = rfc3339(now_ns - UNHEARD_S * NS_PER_S)
+    critical = select(unit_alerts.c.unit).where(unit_alerts.c.severity == "critical")
+    return {
+        "named": total,
+        "late": named(db, ours.where(units.c.state == "online", units.c.heard_at < heard)),
+        "offline": named(db, ours.where(func.coalesce(units.c.state, "offline") == "offline")),
+        "at_fault": named(db, ours.where(units.c.unit.in_(critical))),
+    }
+
+
+def _count(db: Connection, column: Any, since: str, until: str) -> int:
+    return db.execute(select(func.count()).where(column >= since, column < until)).scalar_one()

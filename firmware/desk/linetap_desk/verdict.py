@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a check found: of a call, or of a unit's log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from linetap_core.errors import LinetapError
+from linetap_core.records import CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    code: str
+    text: str
+
+
+@dataclass(slots=True)
+class Verdict:
+    """`record` as far as it could be read; `trusted` when a named signer stands behind it."""
+
+    name: str
+    record: CallRecord | None = None
+    record_sha256: str | None = None
+    trusted: bool = False
+    problems: list[Problem] = field(default_factory=list)
+    counts: bool = True  # False: said, and nothing is refused for it
+    counted: datetime | None = None  # when a call began by counted time, where its own clock was wrong
+    notes: list[str] = field(default_factory=list)  # what is to be known beside it
+
+    @property
+    def good(self) -> bool:
+        return (self.trusted or not self.counts) and not self.problems
+
+    def lines(self) -> Iterator[str]:
+        """Each one line, whatever a file is called, or says."""
+        name = _shown(self.name)
+        for problem in self.problems:
+            yield f"BAD  {name}: {_shown(problem.text)} [{problem.code}]"
+        if not self.problems:
+            if self.trusted or not self.counts:
+                yield f"{'ok' if self.trusted else '?':4} {name}"
+            else:
+                yield f"?    {name}: consistent, signer not trusted"
+        for note in self.notes:
+            yield f"?    {name}: {_shown(note)}"
+        for at in self._early():
+            yield f"?    {name}: the notice of {at} was played before anybody was known to have answered"
+
+    def _early(self) -> list[str]:
+        notices = self.record.notices if self.record is not None else []
+        return [_shown(notice.started_at) for notice in notices if notice.began_after_answer is False]
+
+    def add(self, error: LinetapError) -> None:
+        self.problems.append(Problem(error.code, str(error)))
+
+
+def _shown(text: str) -> str:
+    """What could end a line, write over it or turn its order round, as its escape."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

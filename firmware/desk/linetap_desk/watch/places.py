@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which unit hangs where: from the desk's own file, else from the unit's name as far as that says it.
+
+    ["Main building"]
+    main-03 = "3"
+    main-b1 = "B1"
+
+A table a building, a unit a line with its floor. A unit that stands here and is not at the broker is missed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from linetap_core.tomlfile.source import Source
+
+_UNIT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+_FLOOR = re.compile(r"(?:(.+)-)?(b?\d{1,3}f?)")  # main-03, main-b1, main-12f
+MOST_CHARACTERS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    building: str
+    floor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    named: Mapping[str, Place] = field(default_factory=dict)
+
+    def of(self, unit: str) -> Place:
+        if (place := self.named.get(unit)) is not None:
+            return place
+        found = _FLOOR.fullmatch(unit)
+        return Place("", "") if found is None else Place(found[1] or "", found[2].lstrip("0") or "0")
+
+    def buildings(self) -> list[str]:
+        """Those of the file, in its order."""
+        return list(dict.fromkeys(place.building for place in self.named.values()))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """BadInput with the line of everything that is wrong."""
+        source = Source(path)
+        named: dict[str, Place] = {}
+        for building, units in source.data.items():
+            if not isinstance(units, dict) or not _is_short(building):
+                source.add((building,), f'a table named as a building would be right, ["{building[:MOST_CHARACTERS]}"]')
+                continue
+            for unit, floor in units.items():
+                if _UNIT.fullmatch(unit) is None:
+                    source.add((building, unit), f"{unit!r} is no name of a unit")
+                elif unit in named:
+                    source.add((building, unit), f"{unit} stands under {named[unit].building!r} already")
+                elif not isinstance(floor, str | int) or isinstance(floor, bool) or not _is_short(str(floor)):
+                    source.add((building, unit), f'the floor of {unit}: a number or a short text would be right, "B1"')
+                else:
+                    named[unit] = Place(building, str(floor))
+        source.check()
+        return cls(named)
+
+
+def floor_order(floor: str) -> tuple[bool, int, str]:
+    """For sorting: B2, B1, 1, 2, 10; what is no number comes last."""
+    found = re.fullmatch(r"(b?)(\d{1,3})f?", floor.lower())
+    number = 0 if found is None else -int(found[2]) if found[1] else int(found[2])
+    return found is None, number, floor
+
+
+def _is_short(text: str) -> bool:
+    return text.isprintable() and len(text) <= MOST_CHARACTERS

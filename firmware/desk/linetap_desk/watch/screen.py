@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All units on a terminal: how many are how, building by building, then a page of units, the worst first."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.linesigns import SIGNS
+from linetap_core.wire.topics import HEALTH_EXPIRY_S
+from linetap_desk.watch.places import Place, Places
+from linetap_desk.watch.units import STANDINGS, Standing, Unit, Units
+
+Language = Literal["en", "ko"]
+STYLES: dict[Standing, str] = {
+    "fault": "bold red",
+    "unheard": "bold magenta",
+    "offline": "bold magenta",
+    "late": "bold yellow",
+    "warning": "yellow",
+    "fine": "green",
+}
+BUILDINGS_SHOWN = 8
+_AROUND = 7  # rows that are no unit's
+
+
+class Screen:
+    """A picture of `units`; `page`: so many rows in all, None: as many as it takes."""
+
+    def __init__(self, units: Units, places: Places, language: Language) -> None:
+        self._units, self._places, self._language = units, places, language
+
+    def picture(self, head: str, utc_ns: int, now_ns: int, page: int | None) -> RenderableType:
+        """`head`: what is to be said of the broker."""
+        placed = sorted(((unit, self._places.of(unit.name)) for unit in self._units.units.values()), key=_worst_first)
+        buildings = self._buildings(placed)
+        rows = len(placed) if page is None else max(3, page - _AROUND - buildings.row_count)
+        body: list[RenderableType] = [
+            Text(f"{head}   {rfc3339(utc_ns)}", style="dim"), self._counts(), Text(""), buildings, Text(""),
+            self._table(placed[:rows], now_ns),
+        ]  # fmt: skip
+        if len(placed) > rows:
+            body.append(Text(f"and {len(placed) - rows} more, none of them worse", style="dim"))
+        return Group(*body)
+
+    def _counts(self) -> Text:
+        units = self._units.units.values()
+        how = Counter(unit.standing for unit in units)
+        text = Text(f"{len(units)} units: ")
+        for standing in STANDINGS:
+            text.append(f"{how[standing]} {standing}  ", style=STYLES[standing] if how[standing] else "dim")
+        lines, calls, alerts = (
+            sum(of) for of in zip(*((len(u.lines), u.calls, len(u.alerts)) for u in units), strict=True)
+        ) if units else (0, 0, 0)  # fmt: skip
+        text.append(f" {lines} lines, {calls} in use, {alerts} alerts")
+        if self._units.bad or self._units.passed_over:
+            text.append(f"   passed over: {self._units.bad} bad, {self._units.passed_over} too many", style="bold red")
+        return text
+
+    def _buildings(self, placed: Sequence[tuple[Unit, Place]]) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("building", no_wrap=True, max_width=24)
+        for heading in ("units", *STANDINGS, "in use"):
+            table.add_column(heading, justify="right")
+        found: dict[str, list[Unit]] = defaultdict(list)
+        for unit, place in placed:  # the worst first, and so the buildings too
+            found[place.building].append(unit)
+        for building, units in list(found.items())[:BUILDINGS_SHOWN]:
+            how = Counter(unit.standing for unit in units)
+            counts = [Text(str(how[it] or "·"), style=STYLES[it] if how[it] else "dim") for it in STANDINGS]
+            table.add_row(Text(building or "-"), str(len(units)), *counts, str(sum(unit.calls for unit in units)))
+        if len(found) > BUILDINGS_SHOWN:
+            table.add_row(Text(f"and {len(found) - BUILDINGS_SHOWN} more", style="dim"))
+        return table
+
+    def _table(self, placed: Sequence[tuple[Unit, Place]], now_ns: int) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for heading in ("building", "floor", "unit", "", "lines"):
+            table.add_column(heading, no_wrap=True, max_width=34)
+        table.add_column("what", no_wrap=True, overflow="ellipsis")
+        for unit, place in placed:
+            how = Text(unit.standing, style=STYLES[unit.standing])
+            what = Text(self._what(unit, now_ns))
+            table.add_row(Text(place.building or "-"), Text(place.floor), Text(unit.name), how, _lines(unit), what)
+        return table
+
+    def _what(self, unit: Unit, now_ns: int) -> str:
+        said = []
+        if unit.standing == "unheard":
+            said.append("the broker has nothing of it")
+        elif unit.standing == "offline" and unit.status is not None:
+            said.append(f"its session of {unit.status.since} is over")
+        elif unit.standing == "late":
+            past_s = (now_ns - unit.good_until_ns) // NS_PER_S
+            said.append(
+                f"online, and no health for {HEALTH_EXPIRY_S + past_s} s" if unit.health else "online, no health"
+            )
+        for check, alert in sorted(unit.alerts.items(), key=lambda one: (one[1].severity, one[0])):  # critical first
+            words = alert.text_ko if self._language == "ko" else alert.text_en
+            said.append(f"{check}{f' (line {alert.line})' if alert.line else ''}: {words}")
+        return "; ".join(said)
+
+
+class Redrawn:
+    """The screen, redrawn in its place."""
+
+    def __init__(self, console: Console, screen: Screen) -> None:
+        self._console, self._screen = console, screen
+        self.live = Live(console=console, auto_refresh=False, screen=True)
+
+    def draw(self, head: str, utc_ns: int, now_ns: int) -> None:
+        self.live.update(self._screen.picture(head, utc_ns, now_ns, self._console.height), refresh=True)
+
+
+def _worst_first(placed: tuple[Unit, Place]) -> tuple[int, str, str, str]:
+    unit, place = placed
+    return STANDINGS.index(unit.standing), place.building, place.floor.rjust(4), unit.name
+
+
+def _lines(unit: Unit) -> Text:
+    text = Text()
+    for _, line in sorted(unit.lines.items()):
+        sign, style = SIGNS[line.state]
+        text.append(sign, style=style)
+    return text

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All units as the broker has them. Pure, and bounded, whatever a broker sends: what is too much is counted.
+
+Whether a unit is late is judged by when its health came and how long the broker says it is good for, not by the time
+that stands in it: a unit whose clock is wrong is not late.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from linetap_core import jsontext
+from linetap_core.clock import NS_PER_S
+from linetap_core.records import FREE, LineStatus, Severity
+from linetap_core.wire.topics import HEALTH_EXPIRY_S
+from linetap_desk.said import Sentence, Status, Word
+
+TOPICS = tuple(f"linetap/v1/+/{kind}" for kind in ("status", "health", "line/+", "alert/+"))
+MOST_UNITS = 3000
+MOST_LINES = 32  # of a unit, as the next
+MOST_ALERTS = 96  # more than there are checks
+MOST_ALERTS_IN_ALL = 10_000
+LIMIT_BYTES = 16 << 10  # of a payload
+GRACE_S = 10  # from a unit's birth to its first health
+_TOPIC = re.compile(
+    r"linetap/v1/(?P<unit>[a-z0-9][a-z0-9-]{1,39})/"
+    r"(?:status|(?P<health>health)|line/(?P<line>[1-9][0-9]?)|alert/(?P<check>[a-z0-9_]{1,40}))"
+)
+
+Standing = Literal["fault", "unheard", "offline", "late", "warning", "fine"]
+STANDINGS: tuple[Standing, ...] = ("fault", "unheard", "offline", "late", "warning", "fine")  # the worst first
+Change = dict[str, Any]
+
+
+class Line(msgspec.Struct, frozen=True):
+    state: LineStatus
+    since: Word
+    call_id: Word | None
+
+
+class Alert(msgspec.Struct, frozen=True):
+    severity: Severity
+    line: int | None
+    since: Word
+    text_ko: Sentence
+    text_en: Sentence
+    action_ko: Sentence = ""
+    action_en: Sentence = ""
+    led: Word = ""  # the legend's condition that shows it; empty: of a unit of an older version
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What of it is shown. `at` is the unit's own time."""
+
+    at: Word
+    storage_days_left: float | None = None
+    recording_refused: Word | None = None
+    services_dead: Word = ""
+    services_starting: Word = ""
+    unconfirmed: int = 0
+
+
+@dataclass(slots=True)
+class Unit:
+    name: str
+    status: Status | None = None
+    health: Health | None = None
+    lines: dict[int, Line] = field(default_factory=dict)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    good_until_ns: int = 0  # monotonic: until then it is not late
+    heard_ns: int | None = None  # monotonic, when it last said something; None: only what was retained is known
+    standing: Standing = "unheard"
+    told: bool = False  # how it stands
+
+    @property
+    def calls(self) -> int:
+        return sum(line.state not in FREE for line in self.lines.values())
+
+    def judged(self, now_ns: int) -> Standing:
+        """Of a unit that is away nobody knows more than that."""
+        if self.status is None:
+            return "unheard"
+        if self.status.state == "offline":
+            return "offline"
+        if now_ns > self.good_until_ns:
+            return "late"
+        severities = {alert.severity for alert in self.alerts.values()}  # the unit's own judgement, and no other
+        if "critical" in severities:
+            return "fault"
+        return "warning" if severities else "fine"
+
+
+class Units:
+    def __init__(self, expected: Iterable[str] = ()) -> None:
+        """`expected`: names of units that are missed where the broker has nothing of them."""
+        self.expected = dict.fromkeys(expected)
+        self.forget()
+
+    def forget(self) -> None:
+        """A broker tells anew what it has."""
+        self.bad = 0  # payloads that are none
+        self.passed_over = 0  # beyond the bounds
+        self.units: dict[str, Unit] = {name: Unit(name) for name in self.expected}
+        self._alerts = 0
+
+    @property
+    def unheard(self) -> int:
+        """Of those that are expected."""
+        return sum(self.units[name].status is None for name in self.expected)
+
+    def take(
+        self, topic: str, payload: bytes, now_ns: int, retained: bool = False, expiry_s: int | None = None
+    ) -> Change | None:
+        """What is different now. `now_ns`: monotonic; `retained`: said before we asked; `expiry_s`: so much longer the
+        broker holds it for good."""
+        found = _TOPIC.fullmatch(topic)
+        if found is None or len(payload) > LIMIT_BYTES:
+            self.bad += 1
+            return None
+        unit = self.units.get(found["unit"]) or Unit(found["unit"])
+        if unit.name not in self.units and len(self.units) >= MOST_UNITS:
+            self.passed_over += 1
+            return None
+        try:
+            change = self._told(unit, found, payload, now_ns, retained, expiry_s)
+        except (ValueError, RecursionError):
+            self.bad += 1
+            return None
+        unit.heard_ns = unit.heard_ns if retained else now_ns
+        if unit.name in self.expected or unit.status or unit.health or unit.lines or unit.alerts:
+            self.units[unit.name] = unit
+        else:
+            self.units.pop(unit.name, None)
+        return change
+
+    def judge(self, now_ns: int) -> list[Change]:
+        """Whose standing is another one now."""
+        changes = []
+        for unit in self.units.values():
+            standing = unit.judged(now_ns)
+            if standing != unit.standing or not unit.told:
+                unit.standing, unit.told = standing, True
+                changes.append({"unit": unit.name, "kind": "standing", "standing": standing})
+        return changes
+
+    # --- one message -------------------------------------------------------------------------------------------
+
+    def _told(
+        self, unit: Unit, found: re.Match[str], payload: bytes, now_ns: int, retained: bool, expiry_s: int | None
+    ) -> Change | None:
+        if found["check"] is not None:
+            return self._alert(unit, found["check"], payload)
+        if found["line"] is not None:
+            return self._line(unit, int(found["line"]), payload)
+        if found["health"] is None:
+            return _status(unit, payload, 0 if retained else now_ns + GRACE_S * NS_PER_S)
+        known, unit.health = unit.health, jsontext.decode(payload, type=Health) if payload else None
+        left_s = HEALTH_EXPIRY_S if expiry_s is None else min(expiry_s, HEALTH_EXPIRY_S)
+        unit.good_until_ns = now_ns + left_s * NS_PER_S if payload else now_ns
+        return _health(unit.name, known, unit.health)
+
+    def _alert(self, unit: Unit, check: str, payload: bytes) -> Change | None:
+        alert = jsontext.decode(payload, type=Alert) if payload else None
+        before = len(unit.alerts)
+        most = MOST_ALERTS if self._alerts < MOST_ALERTS_IN_ALL else before
+        change = self._put(unit.alerts, check, alert, most, {"unit": unit.name, "kind": "alert", "check": check})
+        self._alerts += len(unit.alerts) - before
+        return change
+
+    def _line(self, unit: Unit, number: int, payload: bytes) -> Change | None:
+        line = jsontext.decode(payload, type=Line) if payload else None
+        return self._put(unit.lines, number, line, MOST_LINES, {"unit": unit.name, "kind": "line", "line": number})
+
+    def _put[K, V: msgspec.Struct](
+        self, told: dict[K, V], key: K, value: V | None, most: int, what: Change
+    ) -> Change | None:
+        if told.get(key) == value:
+            return None
+        if value is None:
+            del told[key]
+            return {**what, "gone": True}
+        if key not in told and len(told) >= most:
+            self.passed_over += 1
+            return None
+        told[key] = value
+        return {**what, **msgspec.to_builtins(value)}
+
+
+def _health(unit: str, known: Health | None, now: Health | None) -> Change | None:
+    what: Change = {"unit": unit, "kind": "health"}
+    if now is None:
+        return None if known is None else {**what, "gone": True}
+    if known is not None and msgspec.structs.replace(known, at=now.at) == now:
+        return None
+    return {**what, **msgspec.to_builtins(now)}
+
+
+def _status(unit: Unit, payload: bytes, grace_ns: int) -> Change | None:
+    """`grace_ns`: monotonic, when the first health of a unit that has just come must be there."""
+    known = unit.status
+    said = jsontext.decode(payload, type=Status) if payload else None
+    if said == known or (said and known and said.is_late_will(known.state, known.session)):
+        return None
+    unit.status = said
+    if said is not None and said.state == "online" and (known is None or known.session != said.session):
+        unit.good_until_ns = max(unit.good_until_ns, grace_ns)
+    what: Change = {"unit": unit.name, "kind": "status"}
+    return {**what, "gone": True} if said is None else {**what, **msgspec.to_builtins(said)}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Broker -> units: one connection, kept up, and whatever changed by it. For a screen, for lines, for pages."""
+
+from __future__ import annotations
+
+from linetap_core.broker.connection import Arrived, Connected, Ended, Swept
+from linetap_core.clock import NS_PER_MS, Clock, rfc3339
+from linetap_desk.ingest.link import Link, Patience
+from linetap_desk.watch.settings import Settings
+from linetap_desk.watch.units import TOPICS, Change, Units
+
+TURN_S = 0.1
+JUDGE_EVERY_MS = 500
+QUIET_MS = 1000  # without anything retained: the broker has told all it had
+TELL_MS = 20_000  # one that does not come to an end has told enough
+
+
+class Watcher:
+    """`turn()` often: the changes since, each with `t`, the desk's time."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._clock, self.broker = clock, f"{settings.broker.host}:{settings.broker.port}"
+        self.units = Units(settings.places.named)
+        self._link = Link(settings.broker, settings.client_id, TOPICS, clock, Patience(), session_s=0, sweep=True)
+        self._judge_ns = self._retained_ns = 0
+        self.began_ns = 0  # monotonic, of the connection
+        self._swept = False
+        self.connected = False
+        self.told_all = False  # what the broker had retained
+        self.why = "not connected yet"  # why there is no broker
+
+    def turn(self, timeout_s: float = TURN_S) -> list[Change]:
+        """Waits so long for the first of them."""
+        self._link.turn()
+        changes: list[Change] = []
+        for happening in self._link.happened(timeout_s):
+            match happening:
+                case Arrived(topic=topic, payload=payload, retained=retained, expiry_s=expiry_s):
+                    now_ns = self._clock.monotonic_ns()
+                    self._retained_ns = now_ns if retained else self._retained_ns
+                    if (change := self.units.take(topic, payload, now_ns, retained, expiry_s)) is not None:
+                        changes.append(change)
+                    happening.acknowledge()
+                case Swept():
+                    self._swept = True
+                case Connected():
+                    self.connected, self.why = True, ""
+                    self.told_all = self._swept = False
+                    self._retained_ns = self.began_ns = self._clock.monotonic_ns()
+                    self.units.forget()
+                    changes.append({"kind": "broker", "state": "connected"})
+                case Ended(why):
+                    self.connected, self.why = False, why or "the connection ended"
+                    changes.append({"kind": "broker", "state": "away", "why": self.why})
+        now_ns = self._clock.monotonic_ns()
+        self.told_all = self.connected and (self.told_all or self._has_told(now_ns))
+        if self.told_all and now_ns >= self._judge_ns:  # while there is no broker nobody can be late
+            self._judge_ns = now_ns + JUDGE_EVERY_MS * NS_PER_MS
+            changes += self.units.judge(now_ns)
+        t = rfc3339(self._clock.utc_ns())
+        return [{"t": t, **change} for change in changes]
+
+    def _has_told(self, now_ns: int) -> bool:
+        """Where everybody who is expected has been heard there is nothing to wait for."""
+        if self._swept and self.units.expected and not self.units.unheard:
+            return True
+        quiet = now_ns - self._retained_ns > QUIET_MS * NS_PER_MS
+        return quiet or now_ns - self.began_ns > TELL_MS * NS_PER_MS
+
+    @property
+    def head(self) -> str:
+        return f"{self.broker} " + ("connected" if self.connected else f"AWAY: {self.why}")
+
+    def close(self) -> None:
+        self._link.close()

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap checkpoint`: the heads of units' logs to the witnesses of a policy, and their cosignatures back.
+
+A unit reaches nobody but its broker, and its key may be one that no checkpoint can be signed with. So each log has a
+keeper at the desk: a key of its own, which signs a checkpoint where the unit has signed the head, and by which the
+witnesses know the log. The keeper signs nothing that does not go on from what it signed before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.errors import BadInput, LinetapError, Refusal
+from linetap_core.evidence import checkpoint
+from linetap_core.evidence.checkpoint import Checkpoint
+from linetap_core.evidence.leaflog import TREE, FileNodes
+from linetap_core.evidence.merkle import Tree
+from linetap_core.evidence.note import BadNote, Line, Note
+from linetap_core.evidence.quorum import Policy, Witness
+from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.unitlog import HEAD, Head
+from linetap_core.service import Stop
+from linetap_core.timekeeping import KEPT
+from linetap_desk import callfolder, cosigned
+from linetap_desk.witnessing import client, configured, judge, options, proofs
+from linetap_desk.witnessing import heads as store
+from linetap_desk.witnessing.client import NotCosigned
+from linetap_desk.witnessing.configured import Round
+from linetap_desk.witnessing.follow import LOOK_S, ROUND_S, Follower
+from linetap_desk.witnessing.judge import Rules
+
+_MOST_LOOKED = 1000  # checkpoints in which a witness's last cosignature is looked for
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("log", type=Path, nargs="*", metavar="DIR", help="log folders of one unit, or copies")
+    parser.add_argument("--config", type=Path, metavar="desk.toml", help="[witnesses]: every unit's log in one round")
+    parser.add_argument(
+        "--follow", action="store_true", help="with --config: until SIGTERM, each head as soon as it arrives"
+    )
+    parser.add_argument("--key", type=Path, metavar="KEY", help="the keeper's, `linetap keygen unit`")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="the witnesses, with their URLs")
+    parser.add_argument("--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names unit and keeper")
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="that witnesses' https is checked against")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="of copies: gets the proof of each call in it")
+    parser.add_argument("-o", "--output", type=Path, metavar="HEADS", help="gets UNIT/SIZE.checkpoint")
+
+
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    """0 when every log has its quorum, else 1; a line for each log, and one for each witness that gave nothing."""
+    if args.follow:
+        if args.config is None:
+            raise BadInput("--follow: with --config desk.toml, whose [witnesses] names the logs")
+        return follow(args, clock, Stop())
+    signers, policy, wanted = _read(args)
+    refused = 0
+    for log, key in wanted.logs:
+        try:
+            refused += not _carried(log, key, policy, signers, wanted, proofs_too=True)
+        except (Refusal, BadInput) as error:
+            if args.config is None and isinstance(error, BadInput):
+                raise
+            refused += 1
+            _say_bad(log, error)
+    return 1 if refused else 0
+
+
+class Asked(Protocol):
+    @property
+    def requested(self) -> bool: ...
+
+
+def follow(args: argparse.Namespace, clock: Clock, stop: Asked) -> int:
+    """BadInput where nothing can be carried at the start; what breaks later is said, and tried again."""
+    found, read_ns = _read(args), clock.monotonic_ns()
+
+    def carried(log: Path, key: Path, proofs_too: bool) -> bool:
+        signers, policy, wanted = found
+        try:
+            return _carried(log, key, policy, signers, wanted, proofs_too)
+        except (LinetapError, OSError) as error:
+            _say_bad(log, error)
+            return False
+
+    follower = Follower(carried, clock)
+    while not stop.requested:
+        if clock.monotonic_ns() - read_ns >= ROUND_S * NS_PER_S:
+            read_ns = clock.monotonic_ns()
+            try:
+                found = _read(args)
+            except LinetapError as error:
+                _say_bad(args.config, error)
+        follower.look(found[2])
+        sys.stdout.flush()
+        clock.sleep(LOOK_S)
+    return 0
+
+
+def _say_bad(what: Path, error: Exception) -> None:
+    sys.stdout.write(f"BAD  {what}: {error} [{getattr(error, 'code', 'bad_input')}]\n")
+
+
+def _read(args: argparse.Namespace) -> tuple[list[Signer], Policy, Round]:
+    wanted = _typed(args) if args.config is None else configured.read(args)
+    signers, policy = callfolder.load_signers(wanted.signers), options.load(wanted.policy)
+    client.require_urls(policy)
+    if wanted.store is not None and not wanted.store.is_dir():
+        raise BadInput(f"--store {wanted.store}: not a folder; the store of the desk's copies would be right")
+    if not wanted.heads.is_dir():
+        raise BadInput(f"{wanted.heads}: not a folder; one for the checkpoints would be right")
+    return signers, policy, wanted
+
+
+def _carried(log: Path, key: Path, policy: Policy, signers: list[Signer], wanted: Round, proofs_too: bool) -> bool:
+    good = carry(log, callfolder.load_private_key(key), policy, signers, wanted.heads, wanted.ca)
+    if good and proofs_too and wanted.store is not None:
+        count = proofs.write(log, wanted.store, Rules(policy, wanted.heads), signers)
+        sys.stdout.write(f"ok   {wanted.store}: {count} calls got their proof\n")
+    return good
+
+
+def _typed(args: argparse.Namespace) -> Round:
+    for name in ("key", "policy", "signers", "output"):
+        if getattr(args, name) is None:
+            raise BadInput(f"--{name}: needed, or --config with a desk.toml that has [witnesses]")
+    if not args.log:
+        raise BadInput("DIR: the log folder of a unit would be right, or --config")
+    return Round([(log, args.key) for log in args.log], args.policy, args.signers, args.output, args.store, args.ca)
+
+
+def carry(
+    log: Path, key: Ed25519PrivateKey, policy: Policy, signers: list[Signer], heads: Path, ca: Path | None = None
+) -> bool:
+    """Whether the log's head has its quorum now. A Refusal where the head is not one that may be signed."""
+    head = cosigned.read_head(log / HEAD, signers).head
+    _require_keeper(key, head.unit, policy, signers)
+    with _tree(log, head) as tree:
+        path = to_witnesses(tree, head.unit, key, policy, heads, ca, head.log)
+    seen = judge.look(policy, *store.read(path)[1:], head.unit, signers)
+    good = "ok  " if seen.since_s is not None else "BAD "
+    sys.stdout.write(f"{good} {log}: {head.unit}, {head.size} leaves: {seen.text}\n")
+    return seen.since_s is not None
+
+
+def to_witnesses(
+    tree: Tree,
+    unit: str,
+    key: Ed25519PrivateKey,
+    policy: Policy,
+    heads: Path,
+    ca: Path | None = None,
+    log: str = "",
+) -> Path:
+    """The tree's checkpoint with all the cosignatures that are to be had, as it is kept now."""
+    with (heads / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _require_own_keeper(heads, unit, log, key)
+        signed = checkpoint.signed(_going_on(heads, unit, log, tree, key), key)
+        path = store.keep(heads, unit, signed, [], log)  # before any witness has it: what is signed is never denied
+        for witness in policy.witnesses.values():
+            lines = _lines(witness, store.read(path).note, _known(heads, unit, log, witness), tree, ca)
+            store.keep(heads, unit, signed, lines, log)
+    return path
+
+
+def _lines(witness: Witness, signed: Note, known: int, tree: Tree, ca: Path | None) -> list[Line]:
+    """New ones. A witness that has none for us is said, and stops nobody."""
+    if not witness.url or checkpoint.cosigned_at(signed, witness.public, witness.key_name) is not None:
+        return []
+    try:
+        return client.ask(witness, Note(signed.text, signed.lines[:1]), known, tree.consistency, ca)
+    except NotCosigned as error:
+        sys.stdout.write(f"BAD  witness {witness.name}: {error} [{error.code}]\n")
+        return []
+
+
+def _known(heads: Path, unit: str, log: str, witness: Witness) -> int:
+    """The last size that it cosigned; 0 where that was long ago: it says itself what it has seen then."""
+    for each in itertools.islice(store.kept(heads, unit, log, newest_first=True), 1, _MOST_LOOKED):
+        with contextlib.suppress(BadNote):
+            if checkpoint.cosigned_at(each.note, witness.public, witness.key_name) is not None:
+                return each.checkpoint.size
+    return 0
+
+
+def _going_on(heads: Path, unit: str, log: str, tree: Tree, key: Ed25519PrivateKey) -> Checkpoint:
+    """The checkpoint of the tree; NotCosigned where it does not go on from the last that the same key signed, which
+    went on from those before."""
+    origin = checkpoint.sigsum_origin(key.public_key())
+    for _, _, before in store.kept(heads, unit, log, newest_first=True):
+        if before.origin != origin:
+            continue
+        if before.size > tree.size:
+            text = f"{before.size} leaves were signed before, {tree.size} are here: a copy that is old, or cut"
+            raise NotCosigned(text, "rollback")
+        if tree.root(before.size) != before.root:
+            raise NotCosigned(f"the first {before.size} leaves are not those that were signed before", "fork")
+        break
+    return Checkpoint(origin, tree.size, tree.root())
+
+
+def _require_own_keeper(heads: Path, unit: str, log: str, key: Ed25519PrivateKey) -> None:
+    """To a witness a key is a log: of a unit that has begun another log, that log needs another keeper."""
+    origin = checkpoint.sigsum_origin(key.public_key())
+    for folder in sorted(path.name for path in heads.iterdir() if path.is_dir()):
+        of, name = store.named(folder)
+        if of != unit or name == log:
+            continue
+        last = next(store.kept(heads, unit, name, newest_first=True), None)
+        if last is not None and last.checkpoint.origin == origin:
+            text = f"this keeper has signed another log of {unit}; a log that began anew takes a keeper of its own"
+            raise NotCosigned(text, "new_log")
+
+
+def _require_keeper(key: Ed25519PrivateKey, unit: str, policy: Policy, signers: list[Signer]) -> None:
+    own = checkpoint.log_key(key.public_key())
+    if own not in judge.keepers(policy, unit, signers):
+        raise BadInput(
+            f"--key: the signers' file does not name it as the keeper of {unit}'s log (or the policy lists other logs):"
+            f' {unit} namespaces="{judge.NAMESPACE}" ssh-ed25519 ... would be right'
+        )
+
+
+@contextlib.contextmanager
+def _tree(log: Path, head: Head) -> Iterator[Tree]:
+    """The nodes that lie there, when they are those of the signed head."""
+    try:
+        nodes = FileNodes(log / TREE, writable=False)
+    except OSError as error:
+        raise NotCosigned(f"{log / TREE}: {error.strerror}; a proof is made from it", "no_proof") from None
+    try:
+        tree = Tree(nodes, head.size)
+        if tree.root().hex() != head.root:
+            raise NotCosigned(f"{log / TREE} is not the tree of the head: `linetap verify` says more", "no_proof")
+        yield tree
+    except ValueError as error:
+        raise NotCosigned(f"{log / TREE}: {error}", "no_proof") from None
+    finally:
+        nodes.close()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One witness is asked for its cosignature over HTTP. Nothing it answers is believed: the signature is checked."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import addcheckpoint, checkpoint, note
+from linetap_core.evidence.addcheckpoint import Request
+from linetap_core.evidence.note import BadNote, Line, Note
+from linetap_core.evidence.quorum import Policy, Witness
+
+_ANSWER_S = 30.0
+_ANSWER_LIMIT_BYTES = 64 << 10
+_WHY = {
+    400: "it does not understand the request",
+    403: "it does not know the key that signed the checkpoint",
+    404: "it does not know this log: its operator takes in the log's key first",
+    422: "what it has seen of this log is not the beginning of this one: one of the two was rewritten",
+}
+
+
+class NotCosigned(Refusal):
+    """The witness gave none; `code` says whether that is a matter of the net (no_answer) or of the log."""
+
+    def __init__(self, text: str, code: str = "not_cosigned") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def require_urls(policy: Policy) -> None:
+    """BadInput names the witness whose URL is none."""
+    for witness in policy.witnesses.values():
+        if witness.url:
+            _require_url(witness)
+
+
+def _require_url(witness: Witness) -> None:
+    parts = urlsplit(witness.url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
+        raise BadInput(f"witness {witness.name}: {witness.url!r} is no URL; https://witness.example/ would be right")
+
+
+def ask(
+    witness: Witness, signed: Note, known: int, proof: Callable[[int], list[bytes]], ca: Path | None = None
+) -> list[Line]:
+    """Its cosignature lines. `known`: up to where it saw the log last, as far as we know; `proof(old)`: that the log
+    goes on from there."""
+    size, old = checkpoint.decode(signed.text).size, known
+    for _ in range(2):
+        status, body = _post(witness, Request(old, tuple(proof(old)), signed).encode(), ca)
+        if status == http.client.OK:
+            return _own(witness, signed, body)
+        seen = addcheckpoint.decode_size(body) if status == http.client.CONFLICT else None
+        if seen is None:
+            why = _WHY.get(status, "")
+            raise NotCosigned(f"{witness.url}: it answers {status}" + (f": {why}" if why else ""))
+        if seen > size:
+            text = f"it has seen {seen} leaves of this log, {size} are here: some were removed, or this copy is old"
+            raise NotCosigned(f"{witness.url}: {text}", "rollback")
+        old = seen
+    raise NotCosigned(f"{witness.url}: the log grows at the witness while it is asked: somebody else carries it")
+
+
+def _own(witness: Witness, signed: Note, body: bytes) -> list[Line]:
+    """The lines of its key, and no others that it might send along."""
+    try:
+        lines = [line for line in note.parse_lines(body) if _is_of(witness, signed, line)]
+    except BadNote as error:
+        raise NotCosigned(f"{witness.url}: {error}") from None
+    if not lines:
+        raise NotCosigned(f"{witness.url}: its answer holds no cosignature of the key that the policy has for it")
+    return lines
+
+
+def _is_of(witness: Witness, signed: Note, line: Line) -> bool:
+    return checkpoint.cosigned_at(Note(signed.text, (line,)), witness.public, witness.key_name) is not None
+
+
+def _post(witness: Witness, body: bytes, ca: Path | None) -> tuple[int, bytes]:
+    parts = urlsplit(witness.url)
+    connection = _connection(parts.scheme, parts.hostname or "", parts.port, ca)
+    try:
+        headers = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "linetap", "Accept-Encoding": "identity"}
+        connection.request("POST", parts.path.rstrip("/") + addcheckpoint.PATH, body, headers)
+        answer = connection.getresponse()
+        data = answer.read(_ANSWER_LIMIT_BYTES + 1)
+    except (OSError, http.client.HTTPException) as error:
+        raise NotCosigned(f"{witness.url}: no answer: {error}", "no_answer") from None
+    finally:
+        connection.close()
+    if len(data) > _ANSWER_LIMIT_BYTES:
+        raise NotCosigned(f"{witness.url}: an answer of more than {_ANSWER_LIMIT_BYTES} bytes is no cosignature")
+    return answer.status, data
+
+
+def _connection(scheme: str, host: str, port: int | None, ca: Path | None) -> http.client.HTTPConnection:
+    if scheme == "http":
+        return http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise BadInput(f"{ca}: {error.strerror or error}; a CA certificate (PEM) would be right") from None
+    return http.client.HTTPSConnection(host, port, timeout=_ANSWER_S, context=context)

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy says of a leaf and of a log: the one place that decides *witnessed by k of n* or *not witnessed*.
+
+A cosignature of a checkpoint over n leaves says that they were there at its time. So a call that says it is of March,
+and is under no checkpoint before November, may have been made in November; and a destruction that says it is of
+December was none if it was witnessed in November. Whose log a checkpoint is of is for the signers' file to say: the
+line of its keeper's key names the unit, with namespaces="linetap-checkpoint".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from linetap_core.clock import FIRST_NS, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence import checkpoint, note, sealed
+from linetap_core.evidence.checkpoint import Checkpoint
+from linetap_core.evidence.note import BadNote, Note
+from linetap_core.evidence.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
+from linetap_core.evidence.quorum import NONE, Policy
+from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.tlogproof import Proof
+from linetap_core.records import CallRecord
+from linetap_desk.verdict import Problem
+from linetap_desk.witnessing import heads as store
+
+NAMESPACE = "linetap-checkpoint"
+CLOSES = "linetap-closes"  # the keeper of the other tree, that of a log's closes alone (linetap sigsum)
+WITHIN_S = 24 * 3600.0  # from a call's end to its first witnessed checkpoint: so far back a thief could date one
+LONGEST_CALL_S = 4 * 3600.0 + 900.0
+LATE_S = 3600.0  # rounds are every five minutes: whatever was seen for the first time so much later is named
+SLACK_S = 600.0  # between the clocks of unit and witness
+NOT_WITNESSED, NOBODY, NO_POLICY = "not_witnessed", "not witnessed", "not witnessed (no --policy)"
+_S = 1_000_000_000
+
+
+class NotWitnessed(Refusal):
+    code = NOT_WITNESSED
+
+    def __init__(self, text: str, code: str = NOT_WITNESSED) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a verifier asks for. Without a policy nothing is asked and nothing counts as witnessed."""
+
+    policy: Policy | None = None
+    heads: Path | None = None
+    within_s: float = WITHIN_S
+
+    @property
+    def required(self) -> bool:
+        return self.policy is not None and self.policy.quorum != NONE
+
+
+NO_RULES = Rules()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A checkpoint as a policy sees it: how many of its witnesses cosigned, and since when they were a quorum."""
+
+    size: int
+    root: str
+    count: int
+    of: int
+    since_s: int | None
+
+    @property
+    def text(self) -> str:
+        if self.since_s is None:
+            return f"not witnessed: by {self.count} of {self.of}, which is no quorum"
+        return f"witnessed by {self.count} of {self.of}, {self.size} leaves at {rfc3339(self.since_s * _S)}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitHeads:
+    """All checkpoints of one unit, by size, and what is wrong with what lies there."""
+
+    rules: Rules
+    seen: Sequence[Seen] = ()
+    problems: list[Problem] = field(default_factory=list)
+
+    def first_over(self, index: int) -> Seen | None:
+        """The earliest witnessed checkpoint that covers leaf `index`."""
+        covering = [each for each in self.seen if each.size > index and each.since_s is not None]
+        return min(covering, key=lambda each: each.since_s or 0, default=None)
+
+    @property
+    def newest(self) -> Seen | None:
+        return next((each for each in reversed(self.seen) if each.since_s is not None), None)
+
+
+def of_unit(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> UnitHeads:
+    """What the heads' folder has of a unit."""
+    found = UnitHeads(rules)
+    if rules.policy is None or rules.heads is None:
+        return found
+    seen = list[Seen]()
+    try:
+        for each in store.kept(rules.heads, unit, log):
+            seen.append(look(rules.policy, each.note, each.checkpoint, unit, signers))
+    except Refusal as error:
+        found.problems.append(Problem(error.code, str(error)))
+    return UnitHeads(rules, seen, found.problems)
+
+
+def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> Seen | None:
+    """The last that a quorum saw, without a look at the years before. A Refusal for a checkpoint that is none."""
+    if rules.policy is None or rules.heads is None:
+        return None
+    for each in store.kept(rules.heads, unit, log, newest_first=True):
+        seen = look(rules.policy, each.note, each.checkpoint, unit, signers)
+        if seen.since_s is not None:
+            return seen
+    return None
+
+
+def look(policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: list[Signer]) -> Seen:
+    """BadNote unless the keeper of the unit's log has signed the checkpoint, and every cosignature fits."""
+    if not any(note.is_signed(signed, key) for key in keepers(policy, unit, signers) if key.name == found.origin):
+        raise BadNote(f"{found.origin}: no key that the signers' file names for {unit} and {NAMESPACE} has signed "
+                      "this checkpoint", "other_log")  # fmt: skip
+    times = policy.cosigners(signed)
+    return Seen(found.size, found.root.hex(), len(times), len(policy.witnesses), policy.since(times))
+
+
+def keepers(policy: Policy, unit: str, signers: list[Signer]) -> Iterator[note.Key]:
+    """The keys of the unit's log. A line that allows all namespaces is not meant: the unit's own key is no keeper."""
+    for key in all_keepers(signers, (NAMESPACE,), unit):
+        if not policy.logs or key.public in policy.logs:
+            yield key
+
+
+def all_keepers(
+    signers: list[Signer], namespaces: Sequence[str] = (NAMESPACE, CLOSES), unit: str | None = None
+) -> Iterator[note.Key]:
+    """Those of a unit's logs, or of every unit's, each as a log's key. A key that signs records keeps no log, whatever
+    another line lets it do."""
+    prefix = ssh_string(SSH_ED25519) + KEY_BYTES.to_bytes(4, "big")
+    units = {signer.blob for signer in signers if signer.is_unit}
+    for signer in signers:
+        if unit is not None and not signer.is_named(unit):
+            continue
+        if any(map(signer.is_for, namespaces)) and signer.blob.startswith(prefix) and signer.blob not in units:
+            yield checkpoint.log_key(Ed25519PublicKey.from_public_bytes(signer.blob[len(prefix) :]))
+
+
+def of_proof(rules: Rules, proof: Proof, leaf: bytes, unit: str, signers: list[Signer]) -> Seen:
+    """The checkpoint that a leaf stands under; a Refusal where it does not, or is forged."""
+    assert rules.policy is not None
+    return look(rules.policy, proof.note, proof.require(leaf), unit, signers)
+
+
+def moments(record: CallRecord) -> list[int]:
+    """Every time at which the call says that something of it was (ns). ValueError where one of them is none."""
+    said = [record.ring_at, record.off_hook_at, record.answered_at, record.ended_at]
+    for each in (record.notice, *record.notices):
+        said += [] if each is None else [each.started_at, each.ended_at]
+    return [sealed.call_ns(record.call_id), *(parse_rfc3339(text) for text in said if text is not None)]
+
+
+def against(rules: Rules, seen: Seen | None, said_ns: Sequence[int], closed_ns: int) -> Problem | None:
+    """What stands against a call that says it was at these times and closed then, first witnessed by `seen`.
+
+    What a clock says that stood before there was any linetap is nobody's claim: such a call is as old as its witnesses.
+    """
+    if seen is None or seen.since_s is None:
+        return Problem(NOT_WITNESSED, "not witnessed" if seen is None else seen.text)
+    said_ns = [each for each in said_ns if each >= FIRST_NS]
+    if not said_ns:
+        return None
+    closed_ns = closed_ns if closed_ns >= FIRST_NS else max(said_ns)
+    began_ns, newest_ns = min(said_ns), max(*said_ns, closed_ns)
+    since_ns = seen.since_s * _S
+    if newest_ns > since_ns + SLACK_S * _S:
+        return Problem("dated_ahead", f"says that it is of {_day(newest_ns)}, and was {seen.text}")
+    latest = {"was closed": closed_ns, "began": began_ns + round(LONGEST_CALL_S * _S)}
+    for what, at_ns in latest.items():
+        if at_ns < since_ns - rules.within_s * _S:
+            said = _day(closed_ns if at_ns == closed_ns else began_ns)
+            return Problem("witnessed_late", f"says that it {what} at {said}, and nothing of it was there before "
+                           f"{_day(since_ns)}: {seen.text}; more than {rules.within_s / 3600:g} h")  # fmt: skip
+    return None
+
+
+def late(seen: Seen | None, ended_ns: int) -> list[str]:
+    """Of a call that nothing stands against, how far back it may have been dated all the same: whoever has the unit's
+    key can do that by as much as a policy allows between a call and its first witness."""
+    if seen is None or seen.since_s is None or seen.since_s * _S - ended_ns < LATE_S * _S:
+        return []
+    hours = (seen.since_s * _S - ended_ns) / (3600 * _S)
+    return [f"first witnessed {hours:.1f} h after the end it says; who has the unit's key could date one back so far"]
+
+
+def against_destruction(seen: Seen | None, at_ns: int) -> Problem | None:
+    """What stands against a destruction that says it was done then: it may have been done before its time."""
+    if seen is None or seen.since_s is None:
+        return Problem(NOT_WITNESSED, "its destruction is not witnessed")
+    if at_ns > seen.since_s * _S + SLACK_S * _S:
+        return Problem("destroyed_ahead", f"says that it was destroyed at {_day(at_ns)}, and that was {seen.text}")
+    return None
+
+
+def _day(at_ns: int) -> str:
+    return f"{from_utc_ns(at_ns):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vault's log under a policy: does it go on from every checkpoint that was kept, and was each call there in time?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import sealed
+from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.unitlog import Leaf
+from linetap_desk.verdict import Problem, Verdict
+from linetap_desk.witnessing import judge
+from linetap_desk.witnessing.judge import NO_POLICY, NOBODY, NOT_WITNESSED, Rules, Seen, UnitHeads
+
+_MOST_TOLD = 1000
+
+
+class LogWitness:
+    """Made with the rules; gets the unit, then every leaf; asked about each call, and at the end for its verdict."""
+
+    def __init__(self, rules: Rules, signers: list[Signer] | None) -> None:
+        self._rules, self._signers = rules, signers or []
+        self._heads = UnitHeads(rules)
+        self._unit = ""
+        self._closed: dict[str, tuple[int, int]] = {}  # call id -> index of its close, and the time it says (ns)
+        self._destroyed: dict[str, tuple[int, int]] = {}
+        self._problems: list[Problem] = []
+        self._size = 0
+
+    def sizes(self, unit: str, log: str = "") -> set[int]:
+        """At which sizes the roots are wanted."""
+        self._unit = unit
+        self._heads = judge.of_unit(self._rules, unit, self._signers, log)
+        self._problems += self._heads.problems
+        return {seen.size for seen in self._heads.seen}
+
+    def look_at(self, index: int, leaf: Leaf) -> None:
+        if leaf.call_id is None or leaf.kind not in ("close", "destruction") or self._rules.policy is None:
+            return
+        known = self._closed if leaf.kind == "close" else self._destroyed
+        try:
+            known.setdefault(leaf.call_id, (index, parse_rfc3339(leaf.at)))
+        except ValueError:
+            self._add("bad_leaf", f"leaf {index} says no time")
+
+    def compare(self, roots: Mapping[int, str], size: int) -> None:
+        """Every checkpoint is the beginning of this log, whoever of its witnesses has cosigned it."""
+        self._size = size
+        for seen in self._heads.seen:
+            if seen.size > size:
+                self._add("rolled_back", f"{seen.size} leaves were there ({seen.text}), {size} are: some were removed")
+            elif roots.get(seen.size) != seen.root:
+                self._add("forked", f"the first {seen.size} leaves are not those that were there: {seen.text}")
+
+    def closed_by(self, call_id: str) -> datetime | None:
+        """When a quorum first had the close of a call; None: nobody says."""
+        return None if call_id not in self._closed else _time(self._first_over(self._closed[call_id][0]))
+
+    def had(self, unit: str, log: str, size: int) -> datetime | None:
+        """When a quorum first had so many leaves; None: nobody says."""
+        heads = judge.of_unit(self._rules, unit, self._signers, log)
+        return _time(heads.first_over(size - 1)) if size else None
+
+    @property
+    def broken(self) -> list[Problem]:
+        """What stands against the log as a whole, before `verdict`: it is not the one that was witnessed."""
+        return list(self._problems)
+
+    @property
+    def newest(self) -> Seen | None:
+        return self._heads.newest
+
+    def problems_of(self, call: Verdict) -> Iterator[Problem]:
+        """What stands against a call under the policy; where nothing does, it has a note of what may all the same."""
+        if not self._rules.required or call.name not in self._closed:
+            return  # that the log does not know it is for the log's own check to say
+        index, closed_ns = self._closed[call.name]
+        try:
+            said_ns = [_began(call.name, closed_ns)] if call.record is None else judge.moments(call.record)
+        except (ValueError, BadInput) as error:
+            yield Problem(NOT_WITNESSED, f"{NOBODY}: its record says a time that is none: {error}")
+            return
+        if call.counted is not None:  # what it says instead of what its clock said
+            said_ns = [round(call.counted.timestamp()) * NS_PER_S]
+            closed_ns = said_ns[0]
+        seen = self._first_over(index)
+        found = judge.against(self._rules, seen, said_ns, closed_ns)
+        if found is not None:
+            yield found
+        else:
+            call.notes.extend(judge.late(seen, max(said_ns)))
+
+    def verdict(self) -> Verdict:
+        """The verdict of its own. It counts under a policy alone."""
+        newest, name = self._heads.newest, f"witness of {self._unit or 'the log'}"
+        if self._rules.policy is None:
+            return Verdict(f"{name}: {NO_POLICY}", counts=False)
+        if self._rules.required:
+            for call_id, (index, at_ns) in sorted(self._destroyed.items()):
+                if found := judge.against_destruction(self._first_over(index), at_ns):
+                    self._add(found.code, f"{call_id}: {found.text}")
+            if newest is None:
+                self._add(NOT_WITNESSED, self._heads.seen[-1].text if self._heads.seen else NOBODY)
+        if newest is not None:
+            behind = f", {self._size - newest.size} came after it" if self._size > newest.size else ""
+            name += f": {newest.text}{behind}"
+        counts = self._rules.required or bool(self._problems)
+        return Verdict(name, trusted=newest is not None, problems=self._problems, counts=counts)
+
+    def _first_over(self, index: int) -> Seen | None:
+        return self._heads.first_over(index)
+
+    def _add(self, code: str, text: str) -> None:
+        if len(self._problems) < _MOST_TOLD:
+            self._problems.append(Problem(code, text))
+
+
+def _time(seen: Seen | None) -> datetime | None:
+    return None if seen is None or seen.since_s is None else datetime.fromtimestamp(seen.since_s, UTC)
+
+
+def _began(call_id: str, otherwise_ns: int) -> int:
+    try:
+        return sealed.call_ns(call_id)
+    except BadInput:
+        return otherwise_ns  # a name that is none: the call's own check has said so

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""--policy, --heads, --within: the same for every command that asks for witnesses.
+
+In a desk's folder `policy` is the policy in force and `heads` what was cosigned, so that an officer need not name them.
+A policy is not signed: like the signers' file it is what the verifier trusts, and comes from the verifier. But the
+roles in force may name it by its hash, and then one that is gone, emptied or another refuses and does not lift itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+
+from linetap_core.errors import BadInput
+from linetap_core.evidence import quorum
+from linetap_core.evidence.quorum import Policy
+from linetap_core.evidence.roles import RolesFault, Witnesses
+from linetap_core.evidence.signers import Signer
+from linetap_desk import callfolder, deskfolder
+from linetap_desk.callfolder import Damaged
+from linetap_desk.witnessing.judge import WITHIN_S, NotWitnessed, Rules
+
+POLICY, HEADS, SIGNERS = "policy", "heads", "allowed_signers"
+_MOST_HOURS = 24 * 366 * 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="names witnesses and their quorum: less is refused")
+    parser.add_argument("--heads", type=Path, metavar="DIR", help="what linetap checkpoint has brought: DIR/UNIT/*")
+    parser.add_argument(
+        "--within", type=float, default=WITHIN_S / 3600, metavar="HOURS",
+        help="from a call's end to its first witness, default %(default)g",
+    )  # fmt: skip
+
+
+def rules(args: argparse.Namespace, *, binding: bool = True) -> Rules:
+    """BadInput for options that do not fit together, NotWitnessed where the roles in force name another policy.
+    `binding`: not for who only reads by a policy of their own choice."""
+    folder = _desk(args)
+    policy = _chosen(args.policy, folder / POLICY)
+    heads = _chosen(args.heads, folder / HEADS) if policy is not None else args.heads
+    asked = named(folder) if binding or args.policy is None else None
+    if policy is None and asked is None and heads is not None:
+        raise BadInput(f"--heads {heads}: --policy, which says whose cosignatures count, would be right beside it")
+    if not 0 < args.within <= _MOST_HOURS:
+        raise BadInput(f"--within {args.within:g}: hours above 0 would be right")
+    within_h: float = args.within
+    if asked is not None:
+        within_h = _within(within_h, asked)
+        require_named(policy, asked, folder / POLICY)
+    return of_files(policy, heads, within_h)
+
+
+def of_files(policy: Path | None, heads: Path | None, within_h: float) -> Rules:
+    if heads is not None and not heads.is_dir():
+        raise BadInput(f"{heads}: not a folder; what `linetap checkpoint -o` names would be right")
+    return Rules(None if policy is None else load(policy), heads, within_h * 3600)
+
+
+def named(folder: Path) -> Witnesses | None:
+    """What the roles in force in a desk's folder name. RolesFault where there was a desk and its roles are gone: with
+    them the policy would be."""
+    if not deskfolder.is_made(folder):
+        return None
+    try:
+        authority = deskfolder.read_authority(folder / deskfolder.AUTHORITY)
+        return deskfolder.read_roles(folder / deskfolder.ROLES, authority)[2].witnesses
+    except BadInput as error:
+        raise RolesFault("roles_missing", str(error)) from None
+
+
+def require_named(policy: Path | None, asked: Witnesses, place: Path | str) -> None:
+    """NotWitnessed unless the file is the one that is named. `place`: where it would lie."""
+    want = f"the policy of SHA-256 {asked.policy_sha256} is in force"
+    if policy is None or not policy.exists():
+        raise NotWitnessed(f"{policy or place}: there is no policy of witnesses, and {want}", "policy_missing")
+    try:
+        found = hashlib.sha256(callfolder.read(policy, quorum.LIMIT_BYTES)).hexdigest()
+    except Damaged as error:
+        raise NotWitnessed(f"{policy}: {error}; {want}", "policy_missing") from None
+    if found != asked.policy_sha256:
+        raise NotWitnessed(f"{policy}: another policy (SHA-256 {found}): {want}", "policy_differs")
+
+
+def _within(within_h: float, asked: Witnesses) -> float:
+    """The default gives way to what the roles name; who asks for more is refused."""
+    if within_h == WITHIN_S / 3600 or within_h <= asked.within_hours:
+        return min(within_h, asked.within_hours)
+    text = f"--within {within_h:g}: the roles in force allow {asked.within_hours} h; the authority may sign others"
+    raise NotWitnessed(text, "within_too_long")
+
+
+def signers_for(args: argparse.Namespace, chosen: Rules) -> list[Signer]:
+    """Of --signers, else of the desk's folder; under a policy there must be some, for they name the logs' keepers."""
+    in_force = _desk(args) / SIGNERS
+    path = _chosen(getattr(args, "signers", None), in_force)
+    if path is None and chosen.policy is not None:
+        raise BadInput("--signers: with a policy the published allowed_signers, which names the keepers, is needed")
+    return [] if path is None else callfolder.load_signers(path)
+
+
+def of_desk(folder: Path) -> Rules:
+    """Those in force in a desk's folder, where nobody has typed any."""
+    return rules(argparse.Namespace(desk=folder, policy=None, heads=None, within=WITHIN_S / 3600))
+
+
+def _desk(args: argparse.Namespace) -> Path:
+    return deskfolder.folder_of(argparse.Namespace(desk=getattr(args, "desk", None)))
+
+
+def load(path: Path) -> Policy:
+    try:
+        return quorum.parse(callfolder.read(path, quorum.LIMIT_BYTES))
+    except (Damaged, BadInput) as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def _chosen(given: Path | None, in_force: Path) -> Path | None:
+    if given is not None:
+        return given
+    return in_force if in_force.exists() else None

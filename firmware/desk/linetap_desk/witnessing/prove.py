@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof that one call was witnessed, made from a unit's log or the closing of a call, and the kept checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence import checkpoint, inclusion, tlogproof, unitlog
+from linetap_core.evidence.closing import Closing
+from linetap_core.evidence.leaflog import TREE, FileNodes
+from linetap_core.evidence.merkle import Tree
+from linetap_core.evidence.note import BadNote, Note
+from linetap_core.evidence.quorum import Policy
+from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.tlogproof import Proof, witnessed_path
+from linetap_core.evidence.unitlog import HEAD
+from linetap_core.records import CallRecord
+from linetap_desk import callfolder, cosigned
+from linetap_desk.verdict import Problem
+from linetap_desk.witnessing import heads as store
+from linetap_desk.witnessing import judge
+from linetap_desk.witnessing.heads import Kept
+from linetap_desk.witnessing.judge import NOT_WITNESSED, Rules, Seen
+
+Heads = list[tuple[int, Kept]]
+
+
+def beside(call_dir: Path) -> Path | None:
+    """Where a proof lies of a call in a package (calls/ID, witnessed/ID.tlog-proof) or in a desk's store."""
+    name = call_dir.name + tlogproof.SUFFIX
+    places = [callfolder.home(call_dir) / witnessed_path(call_dir.name)]
+    if call_dir.parent.name == "calls":
+        places.insert(0, call_dir.parent.parent / tlogproof.FOLDER / name)
+    return next((path for path in places if path.exists()), None)
+
+
+def read(path: Path) -> Proof:
+    return tlogproof.decode(callfolder.read(path, tlogproof.LIMIT_BYTES))
+
+
+def from_log(rules: Rules, log: Path, unit: str, index: int, signers: list[Signer]) -> Proof | None:
+    """Of leaf `index`, under the first witnessed checkpoint that covers it; None where there is none."""
+    name = cosigned.read_head(log / HEAD, None).head.log
+    return under_first(witnessed_heads(rules, unit, signers, index, name), rules, log, index)
+
+
+def under_first(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | None:
+    found = _first(kept, lambda each: each.checkpoint.size > index)
+    if found is None or rules.policy is None:
+        return None
+    nodes = FileNodes(log / TREE, writable=False)
+    try:
+        tree = Tree(nodes, found.checkpoint.size)
+        if tree.root() != found.checkpoint.root:
+            text = f"the first {tree.size} leaves are not those of {found.path}: the log was rewritten"
+            raise BadNote(text, "forked")
+        return Proof(index, tuple(tree.inclusion(index)), trimmed(rules.policy, found.note))
+    except ValueError as error:
+        raise BadNote(f"{log / TREE}: {error}", "rolled_back") from None
+    finally:
+        nodes.close()
+
+
+def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer]) -> Proof | None:
+    """The same of a closing, where a checkpoint over its very head is kept."""
+    path = inclusion.decode(closing.path.encode("ascii", "replace"))
+    name = unitlog.decode_head(closing.head.encode("utf-8")).log
+    heads = witnessed_heads(rules, unit, signers, path.size - 1, name)
+    found = _first(heads, lambda each: each.checkpoint.size == path.size)
+    if found is None or rules.policy is None:
+        return None
+    return Proof(path.index, path.path, trimmed(rules.policy, found.note))
+
+
+def trimmed(policy: Policy, note: Note) -> Note:
+    """Without what the policy knows nothing of: a line that nobody checks could hide anything."""
+    own = checkpoint.decode(note.text).origin
+    kept = [line for line in note.lines if line.name == own or policy.cosigners(Note(note.text, (line,)))]
+    return Note(note.text, tuple(kept))
+
+
+def call_against(
+    rules: Rules, proof: Proof | None, leaf: bytes, leaf_at: str, record: CallRecord, signers: list[Signer]
+) -> tuple[Seen | None, Problem | None]:
+    """How a call was witnessed, and what stands against it under the policy."""
+    call_id = record.call_id
+    if proof is None:
+        return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed")
+    try:
+        seen = judge.of_proof(rules, proof, leaf, record.unit, signers)
+        found = judge.against(rules, seen, judge.moments(record), parse_rfc3339(leaf_at))
+    except Refusal as error:
+        return None, Problem(error.code, f"{call_id}: not witnessed: {error}")
+    except ValueError:
+        return None, Problem(
+            NOT_WITNESSED, f"{call_id}: not witnessed: its leaf, or its record, says a time that is none"
+        )
+    return seen, None if found is None else Problem(found.code, f"{call_id}: {found.text}")
+
+
+def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int = 0, log: str = "") -> Heads:
+    """The kept checkpoints that a quorum has cosigned, each with its time (POSIX), the earliest first. `above`: those
+    over more leaves alone."""
+    if rules.policy is None or rules.heads is None:
+        return []
+    found: Heads = []
+    for each in store.kept(rules.heads, unit, log, above=above):
+        since_s = judge.look(rules.policy, each.note, each.checkpoint, unit, signers).since_s
+        found += [] if since_s is None else [(since_s, each)]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _first(kept: Heads, wanted: Callable[[Kept], bool]) -> Kept | None:
+    return next((each for _, each in kept if wanted(each)), None)

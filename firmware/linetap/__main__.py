@@ -1,8 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""`python -m linetap`: the `linetap` command where it is not on the path."""
-
-import sys
-
-from linetap.cli import main
-
-sys.exit(main())

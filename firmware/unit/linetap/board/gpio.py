@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RPi.GPIO, as far as it is used, and its errors in words that belong to linetap.
+
+On a unit that module is rpi-lgpio, over the kernel's gpiochip; the classic one cannot run on a Pi 5.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Protocol
+
+from linetap_core.errors import DeviceFault
+
+
+class Pwm(Protocol):
+    """One pin switched on and off by the module, so often that nobody sees it."""
+
+    def start(self, duty_percent: float, /) -> None: ...
+    def ChangeDutyCycle(self, duty_percent: float, /) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Gpio(Protocol):
+    """The part of RPi.GPIO that is used."""
+
+    BCM: int
+    IN: int
+    OUT: int
+    BOTH: int
+    PUD_UP: int
+    PUD_DOWN: int
+
+    def setwarnings(self, value: bool, /) -> None: ...
+    def setmode(self, mode: int, /) -> None: ...
+    def setup(self, channel: int, direction: int, *, pull_up_down: int = ..., initial: int | None = ...) -> None: ...
+    def input(self, channel: int, /) -> int: ...
+    def output(self, channel: int, value: int, /) -> None: ...
+    def PWM(self, channel: int, hz: float, /) -> Pwm: ...
+    def add_event_detect(self, channel: int, edge: int, *, callback: Callable[[int], None]) -> None: ...
+    def remove_event_detect(self, channel: int, /) -> None: ...
+    def cleanup(self, channels: list[int], /) -> None: ...
+
+
+def import_gpio() -> Gpio:
+    """RPi.GPIO, imported when the hardware is asked for. DeviceFault `gpio_absent` where there is none."""
+    try:
+        module: Any = importlib.import_module("RPi.GPIO")
+    except (ImportError, RuntimeError, OSError, NotImplementedError) as error:
+        why = str(error) or type(error).__name__
+        raise DeviceFault("gpio_absent", f"RPi.GPIO: {why}; a unit needs rpi-lgpio on a Raspberry Pi") from error
+    gpio: Gpio = module
+    return gpio
+
+
+class Closing(Protocol):
+    def close(self) -> None: ...
+
+
+@contextlib.contextmanager
+def releasing(board: Closing) -> Iterator[None]:
+    """A board that could not be set up whole is given back, relays open."""
+    try:
+        yield
+    except DeviceFault:
+        board.close()
+        raise
+
+
+@contextlib.contextmanager
+def told(pin: int) -> Iterator[None]:
+    """Whatever the module raises, in words that belong to linetap."""
+    try:
+        yield
+    except Exception as error:
+        raise DeviceFault("gpio_lost", f"GPIO{pin}: {error}") from error
+
+
+def begin(gpio: Gpio) -> None:
+    gpio.setwarnings(False)
+    claim(None, partial(gpio.setmode, gpio.BCM))
+
+
+def claim(pin: int | None, step: Callable[[], None]) -> None:
+    try:
+        step()
+    except Exception as error:  # lgpio's own error class has no other base
+        where = "RPi.GPIO" if pin is None else f"GPIO{pin}"
+        raise DeviceFault("gpio_setup", f"{where}: {error}; is another program using it?") from error

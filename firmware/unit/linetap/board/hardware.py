@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hook inputs and relays of the card on the header, over `RPi.GPIO`.
+
+Edges come late (1 to 7 ms) and some never come, so the callback only notes them and the level itself is read besides,
+whenever periods are asked for: a lost edge is put right with the next of them. No pin carries ringing, polarity or
+voltage; those are the meter's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from linetap.board.gpio import Gpio, begin, claim, releasing, told
+from linetap.board.interface import PERIOD_MS, Levels
+from linetap.board.pins import CardWiring
+from linetap.ring import NO_VOLTS
+from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.records import MeterState
+
+MOST_EDGES = 256  # a line: more in one period is an open input, and the oldest are of no use
+
+
+class HardwareCard:
+    """The card on the header; rows in the order of `Config.lines_of(card)`."""
+
+    behind_ms = 0
+    meter: MeterState | None = None
+
+    def __init__(self, gpio: Gpio, wiring: CardWiring, clock: Clock) -> None:
+        """Opens all relays first. DeviceFault `gpio_setup` naming the pin that cannot be had."""
+        self._gpio = gpio
+        self._wiring = wiring
+        self._relay_open = int(not wiring.relay_active_high)
+        self._hooks: list[_HookPin] = []
+        self._claimed: list[int] = []
+        self._clock, self._look_ns = clock, 0
+        self._steady: Levels | None = None  # what every period without an edge has
+        with releasing(self):
+            begin(gpio)
+            for pin in wiring.relay:
+                claim(pin, partial(gpio.setup, pin, gpio.OUT, initial=self._relay_open))
+                self._claimed.append(pin)
+            pull = gpio.PUD_DOWN if wiring.hook_active_high else gpio.PUD_UP
+            for pin in wiring.hook:
+                claim(pin, partial(gpio.setup, pin, gpio.IN, pull_up_down=pull))
+                self._claimed.append(pin)
+                self._hooks.append(_HookPin(gpio, pin, int(wiring.hook_active_high), clock))
+
+    def levels(self, until_ns: int) -> Levels:
+        """Not to be written into: periods without an edge share one. DeviceFault `gpio_lost` when a pin can no longer
+        be read."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._look_ns:  # periods come in fours, and all four were over when the first was asked for
+            self._look_ns = now_ns + PERIOD_MS * NS_PER_MS // 2
+            for pin in self._hooks:
+                with told(pin.pin):
+                    pin.look(now_ns)
+        if self._steady is not None and not any(pin.edges for pin in self._hooks):
+            return self._steady
+        lines = len(self._hooks)
+        none = np.zeros((lines, PERIOD_MS), np.bool_)
+        hook = none.copy()
+        ends = until_ns - NS_PER_MS * np.arange(PERIOD_MS - 1, -1, -1, dtype=np.int64)
+        for row, pin in zip(hook, self._hooks, strict=True):
+            pin.fill(row, ends)
+        levels = Levels(hook, none, none, np.full(lines, NO_VOLTS, np.int16))
+        self._steady = levels if (hook == hook[:, -1:]).all() and not any(pin.edges for pin in self._hooks) else None
+        return levels
+
+    def relay(self, index: int, closed: bool) -> None:
+        """DeviceFault `gpio_lost` when the pin can no longer be driven."""
+        pin = self._wiring.relay[index]
+        with told(pin):
+            self._gpio.output(pin, self._relay_open ^ int(closed))
+
+    def close(self) -> None:
+        """Relays open, however badly the rest goes; then the pins are the kernel's again."""
+        for pin in self._claimed:
+            if pin in self._wiring.relay:
+                with contextlib.suppress(Exception):
+                    self._gpio.output(pin, self._relay_open)
+        for hook in self._hooks:
+            with contextlib.suppress(Exception):
+                hook.close()
+        if self._claimed:
+            with contextlib.suppress(Exception):
+                self._gpio.cleanup(self._claimed)
+        self._claimed, self._hooks = [], []
+
+
+class _HookPin:
+    """One input: edges as they were noted by the GPIO thread, turned into milliseconds by the caller's.
+
+    The deque is the only thing both threads touch: one appends, the other pops, which CPython does atomically.
+    """
+
+    def __init__(self, gpio: Gpio, pin: int, active: int, clock: Clock) -> None:
+        self._gpio, self.pin, self._active, self._clock = gpio, pin, active, clock
+        self._noted: deque[tuple[int, bool]] = deque(maxlen=MOST_EDGES)
+        self.edges: list[tuple[int, bool]] = []  # changes not yet given out, in time order
+        self._level = False  # before the first of them
+        claim(pin, self._watch)
+
+    def _watch(self) -> None:
+        self._level = self._read()
+        self._gpio.add_event_detect(self.pin, self._gpio.BOTH, callback=self._note)
+
+    def _read(self) -> bool:
+        return self._gpio.input(self.pin) == self._active
+
+    def _note(self, _channel: int) -> None:
+        # RPi.GPIO says that there was an edge, not which: by the time it tells, the level may have changed again. What
+        # it is now is true now, and a pulse shorter than the delay is shorter than any debounce.
+        self._noted.append((self._clock.monotonic_ns(), self._read()))
+
+    def fill(self, row: np.ndarray[Any, np.dtype[np.bool_]], ends: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        """`row`[k] = the level at `ends`[k] (ns). Edges after the last stay for the next period."""
+        if not self.edges:
+            row[:] = self._level
+            return
+        times = np.array([at for at, _ in self.edges], np.int64)
+        states = np.array([self._level, *(level for _, level in self.edges)], np.bool_)
+        row[:] = states[np.searchsorted(times, ends, side="left")]
+        passed = int(np.searchsorted(times, ends[-1], side="left"))
+        self._level = bool(states[passed])
+        del self.edges[:passed]
+
+    def look(self, now_ns: int) -> None:
+        """Takes what was noted, and the level itself: edges may have been lost."""
+        noted: list[tuple[int, bool]] = []
+        while self._noted:
+            noted.append(self._noted.popleft())
+        noted.append((now_ns, self._read()))
+        last = self.edges[-1][1] if self.edges else self._level
+        for at, level in noted:
+            if level != last:
+                self.edges.append((max(at, self.edges[-1][0] if self.edges else at), level))
+                last = level
+        del self.edges[:-MOST_EDGES]
+
+    def close(self) -> None:
+        self._gpio.remove_event_detect(self.pin)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the services may ask of a board, whichever it is: its levels and relays, its LEDs and button."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # the panel needs no numpy: 14 MB less
+    from linetap.ring import I16, Bits
+    from linetap_core.records import MeterState
+
+PERIOD_MS = 10
+UNIT_LEDS = ("run", "call", "fault")
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Ten milliseconds of a card, one row a line in the order of `Config.lines_of(card)`.
+
+    `hook` (True = off-hook level), `ring` (True = ring detector on), `polarity` (True = reversed): bool (lines, 10),
+    oldest first; `volts`: int16 (lines,), hundredths of a volt at the end of the period, or ring.NO_VOLTS.
+    """
+
+    hook: Bits
+    ring: Bits
+    polarity: Bits
+    volts: I16
+
+
+class CardBoard(Protocol):
+    """One card's lines. Opening it opens every relay; so does closing it."""
+
+    @property
+    def behind_ms(self) -> int:
+        """How long ago a millisecond has to be for its levels to be known for certain."""
+        ...
+
+    @property
+    def meter(self) -> MeterState | None:
+        """Kept up to date by whoever asks for levels; None: the card has no meter."""
+        ...
+
+    def levels(self, until_ns: int) -> Levels:
+        """The ten milliseconds before `until_ns` (CLOCK_MONOTONIC). Never waits."""
+        ...
+
+    def relay(self, index: int, closed: bool) -> None:
+        """The notice relay of the line in row `index`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class PanelBoard(Protocol):
+    """The three unit LEDs and the button."""
+
+    def show(self, leds: Mapping[str, bool]) -> None:
+        """All of UNIT_LEDS, lit or dark."""
+        ...
+
+    def dim(self, percent: int) -> None:
+        """How bright what is lit is from the next `show` on: 1 to 100; at first 100."""
+        ...
+
+    def button(self) -> bool:
+        """Whether it is pressed now."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A card with a line meter: the meter decides, the HOOK pins are the second opinion and the fall-back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from linetap.board.interface import PERIOD_MS, CardBoard, Levels
+from linetap.board.meter import protocol as wire
+from linetap.board.meter.learning import LearnedLimits
+from linetap.board.meter.reader import Reader
+from linetap.config.schema import Line
+from linetap.ring import NO_VOLTS
+from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.records import MeterState
+
+DISAGREES_MS = 1000  # an edge reaches a pin's filter up to 58 ms late; what lasts is a fault of one of the two
+ARRIVES_MS = 12  # a frame's 5 ms, 4 ms on the line where all of it is escaped, 3 ms for USB and waking up
+
+
+class MeteredCard:
+    """Rows in the order of `Config.lines_of(card)`."""
+
+    def __init__(self, pins: CardBoard, reader: Reader, lines: Sequence[Line], learned: LearnedLimits) -> None:
+        self._pins = pins
+        self._learned = learned
+        self._reader = reader
+        self._numbers = np.array([line.number for line in lines])
+        self._limits = learned.limits
+        self._differ_ms = np.zeros(len(lines), np.int32)
+        self.behind_ms = reader.delay_ms + ARRIVES_MS
+
+    @property
+    def meter(self) -> MeterState:
+        return self._reader.state
+
+    def levels(self, until_ns: int) -> Levels:
+        if self._limits is not self._learned.limits:
+            self._limits = self._learned.limits
+            self._reader.set_limits(self._limits)
+        seen = self._pins.levels(until_ns)
+        found = self._reader.levels(until_ns)
+        if found is None:
+            if self._differ_ms.any():
+                self._differ_ms[:] = 0
+                self.meter.disagreeing = []
+            return seen
+        self._compare(seen, found)
+        return found
+
+    def _compare(self, seen: Levels, found: Levels) -> None:
+        """Not where a pin cannot know: an open wire reads as off-hook there, and so may a PBX of 24 V."""
+        differ = seen.hook[:, -1] != found.hook[:, -1]
+        if not differ.any() and not self._differ_ms.any():
+            return
+        differ &= self._limits.pin_sees & (np.abs(found.volts) >= self._limits.no_line[:, 0])
+        self._differ_ms = np.where(differ, self._differ_ms + PERIOD_MS, 0)
+        self.meter.disagreeing = [int(n) for n in self._numbers[self._differ_ms > DISAGREES_MS]]
+
+    def relay(self, index: int, closed: bool) -> None:
+        self._pins.relay(index, closed)
+
+    def lights(self, leds: Sequence[int]) -> None:
+        """The line LEDs, one a line: places in protocol.LEDS."""
+        self._reader.lights(leds)
+
+    def close(self) -> None:
+        self._learned.stop()
+        with contextlib.closing(self._reader):
+            self._pins.close()
+
+
+class MeterRelays:
+    """In place of pins, on a card that comes by USB: no second opinion, and relays that the meter closes.
+
+    A closed relay is asked for again with every few periods: it opens by itself when nobody asks for it any more.
+    """
+
+    behind_ms = 0
+    meter: MeterState | None = None
+
+    def __init__(self, reader: Reader, channels: Sequence[int], clock: Clock) -> None:
+        self._reader = reader
+        self._bits = [1 << channel for channel in channels]
+        self._clock = clock
+        self._closed = 0
+        self._due_ns = 0
+        lines = len(channels)
+        none = np.zeros((lines, PERIOD_MS), np.bool_)
+        self._nothing = Levels(none, none, none, np.full(lines, NO_VOLTS, np.int16))
+
+    def levels(self, _until_ns: int) -> Levels:
+        """Nothing is seen. Asked once a period, it keeps closed what is to be closed."""
+        if self._closed and self._clock.monotonic_ns() >= self._due_ns:
+            self._tell()
+        return self._nothing
+
+    def relay(self, index: int, closed: bool) -> None:
+        self._closed = self._closed | self._bits[index] if closed else self._closed & ~self._bits[index]
+        self._tell()
+
+    def _tell(self) -> None:
+        self._due_ns = self._clock.monotonic_ns() + wire.BEAT_EVERY_MS * NS_PER_MS
+        self._reader.tell(wire.RELAYS, self._closed, wire.RELAY_EXPIRY_MS if self._closed else 0)
+
+    def close(self) -> None:
+        self._closed = 0
+        self._tell()

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A serial port that nobody waits for: the capture loop reads and writes what goes at once.
+
+Opening and closing may wait for a device (a USB adapter that hangs, a UART that drains), so a thread of its own does
+each of them and ends; it never touches a port that the loop has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import termios
+import threading
+
+import serial
+
+from linetap.board.meter.protocol import BAUD
+from linetap_core.clock import NS_PER_MS
+
+MOST_READ = 16_384  # a call: half a second of samples
+RETRY_MS = 500
+
+log = logging.getLogger("linetap.meter")
+
+
+class SerialPort:
+    """Opens again as often as it takes. The device may come, go, and come back."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._serial: serial.Serial | None = None
+        self._opening: threading.Thread | None = None
+        self._opened: serial.Serial | None = None  # by the thread; the loop takes it once that has ended
+        self._why = ""
+        self._told = ""
+        self._retry_ns = 0
+
+    def ready(self, now_ns: int) -> bool:
+        """Whether it is open; sees to it that it will be."""
+        if self._serial is not None:
+            return True
+        if self._opening is not None:
+            if self._opening.is_alive():
+                return False
+            self._opening = None
+            self._serial, self._opened = self._opened, None
+            self._tell()
+            return self._serial is not None
+        if now_ns >= self._retry_ns:
+            self._retry_ns = now_ns + RETRY_MS * NS_PER_MS
+            self._opening = threading.Thread(target=self._open, name="meter-open", daemon=True)
+            self._opening.start()
+        return False
+
+    def _open(self) -> None:
+        with contextlib.suppress(OSError):  # else it would have the real-time priority of the loop that started it
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        try:
+            port = serial.Serial(self._path, BAUD, timeout=0, write_timeout=0, exclusive=True)
+        except (OSError, ValueError) as error:  # pyserial's own errors are OSErrors
+            self._why = str(error)
+            return
+        os.set_blocking(port.fileno(), False)
+        self._why, self._opened = "", port
+
+    def _tell(self) -> None:
+        """Once for each other reason, not once a try."""
+        if self._why and self._why != self._told:
+            log.error("meter_absent: %s: %s; the HOOK pins decide", self._path, self._why)
+        elif self._serial is not None:
+            log.info("%s: the line meter's port is open", self._path)
+        self._told = self._why
+
+    def read(self) -> bytes:
+        """What has come; nothing where nothing has. A port that is gone is closed."""
+        if self._serial is None:
+            return b""
+        try:
+            return os.read(self._serial.fd, MOST_READ)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            self.lose(str(error))
+            return b""
+
+    def write(self, data: bytes) -> None:
+        """As much as goes; what does not is lost, as a frame on the line may be."""
+        if self._serial is None:
+            return
+        try:
+            os.write(self._serial.fd, data)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.lose(str(error))
+
+    def lose(self, why: str) -> None:
+        """Close it, and try again later."""
+        if self._serial is None:
+            return
+        port, self._serial = self._serial, None
+        log.error("meter_lost: %s: %s; the HOOK pins decide", self._path, why)
+        threading.Thread(target=_close, args=(port,), name="meter-close", daemon=True).start()
+
+    def close(self) -> None:
+        if self._serial is not None:
+            port, self._serial = self._serial, None
+            _close(port)
+
+
+def _close(port: serial.Serial) -> None:
+    with contextlib.suppress(OSError, termios.error):
+        termios.tcflush(port.fd, termios.TCIOFLUSH)  # else the kernel may wait 30 s for what nobody takes
+    with contextlib.suppress(OSError):
+        port.close()

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wires between the simulated exchange and a simulated card: shared memory on tmpfs, one file a card.
+
+The exchange writes line levels ahead of time, one sample a millisecond and line; the board reads them when they are
+due and writes the relays. A sample is one aligned 64-bit word that holds its own millisecond beside its levels, so
+that a reader in another process sees it whole or not at all, in whatever order memory shows itself, and a sample left
+over from an earlier turn of the buffer (the exchange died) is never taken for a new one: it reads as an unplugged
+line. Locks were rejected: the reader is the capture loop, which waits for nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.board.interface import PERIOD_MS, Levels
+from linetap.ring import I16, MAX_LINES, Bits
+from linetap_core import rooms
+from linetap_core.errors import DeviceFault
+
+ARMED_MS = 1000  # as the card's one-shot: without a sign of life for so long every relay drops
+CAPACITY_MS = 1 << 14  # 16 s: how far ahead plus how far behind the exchange and the board may be of each other
+
+_MAGIC = b"LTWIRE1\0"
+_HEADER = np.dtype([("magic", "S8"), ("lines", "u4"), ("capacity_ms", "u4")])
+_ARMED_AT = 32
+RELAYS_AT = 64
+_SAMPLES_AT = 4096
+_HOOK, _RING, _POLARITY = np.uint64(1 << 16), np.uint64(1 << 17), np.uint64(1 << 18)
+_VOLTS = np.uint64(0xFFFF)
+_STAMP_SHIFT = np.uint64(19)  # 45 bits of milliseconds, plus one so that 0 is "never written"
+
+
+def wires_path(run_dir: Path, card: int) -> Path:
+    """In capture's folder: the exchange runs as its user."""
+    return rooms.room(run_dir, "capture") / f"wires-{card}"
+
+
+class Wires:
+    """Samples by millisecond of CLOCK_MONOTONIC; `relays` is uint8 (lines,), 1 = driven, live in both processes.
+
+    Whether a driven relay is closed is another question: `closed`.
+    """
+
+    def __init__(self, path: Path, lines: int) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self._memory = mmap.mmap(fd, 0)
+        finally:
+            os.close(fd)
+        self.lines = lines
+        self.relays: npt.NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8, lines, RELAYS_AT)
+        self._armed_ms = np.frombuffer(self._memory, np.int64, 1, _ARMED_AT)
+        flat = np.frombuffer(self._memory, np.uint64, lines * CAPACITY_MS, _SAMPLES_AT)
+        self._samples = flat.reshape(lines, CAPACITY_MS)
+
+    @classmethod
+    def create(cls, path: Path, lines: int) -> Self:
+        """Every line unplugged. A file of the same shape is kept, relays and all: a board may be looking at it."""
+        if not 1 <= lines <= MAX_LINES:
+            raise ValueError(f"{lines} lines; a card has 1 to {MAX_LINES}")
+        if path.exists() and _lines_in(path) != lines:
+            _allocate(path, lines).replace(path)
+        _make_absent(path, lines)
+        wires = cls(path, lines)
+        wires._samples[:] = 0
+        return wires
+
+    @classmethod
+    def attach(cls, path: Path) -> Self:
+        """DeviceFault `wires_absent` where nobody made them."""
+        lines = _lines_in(path)
+        if lines is None:
+            raise DeviceFault("wires_absent", f"{path}: no simulated lines here")
+        return cls(path, lines)
+
+    @classmethod
+    def attach_or_create(cls, path: Path, lines: int) -> Self:
+        """For a board that is up before its exchange. DeviceFault `wires_foreign` when they are of other lines."""
+        _make_absent(path, lines)
+        wires = cls.attach(path)
+        if wires.lines != lines:
+            wires.close()
+            raise DeviceFault("wires_foreign", f"{path}: {wires.lines} simulated lines, the card has {lines}")
+        return wires
+
+    def put(
+        self,
+        from_ms: int,
+        hook: npt.ArrayLike,
+        ring: npt.ArrayLike,
+        polarity: npt.ArrayLike,
+        volts: npt.ArrayLike,
+    ) -> None:
+        """Levels from millisecond `from_ms` on: bool (lines, n) three times, volts (lines, n) in 0.01 V.
+
+        ValueError when the shape does not fit or n is more than CAPACITY_MS. May overwrite what is not yet due.
+        """
+        hundredths = np.asarray(volts)
+        n = hundredths.shape[1] if hundredths.ndim == 2 else -1
+        if not 0 <= n <= CAPACITY_MS or hundredths.shape[0] != self.lines or from_ms < 0:
+            raise ValueError(f"{hundredths.shape} at {from_ms}: want ({self.lines}, up to {CAPACITY_MS}), from 0 on")
+        words = hundredths.astype(np.int16).view(np.uint16).astype(np.uint64)
+        for levels, bit in ((hook, _HOOK), (ring, _RING), (polarity, _POLARITY)):
+            bits = np.asarray(levels, np.bool_)
+            if bits.shape != words.shape:
+                raise ValueError(f"levels are {bits.shape}, volts {words.shape}")
+            words |= bits * bit
+        words |= np.arange(from_ms + 1, from_ms + 1 + n, dtype=np.uint64) << _STAMP_SHIFT
+        at = from_ms % CAPACITY_MS
+        first = min(n, CAPACITY_MS - at)
+        self._samples[:, at : at + first] = words[:, :first]
+        self._samples[:, : n - first] = words[:, first:]
+
+    def take(self, until_ms: int, n: int = PERIOD_MS) -> Levels:
+        """The `n` milliseconds before `until_ms`. What was not written for exactly then is an unplugged line."""
+        hook, ring, polarity, volts = self.samples(until_ms, n)
+        return Levels(hook, ring, polarity, volts[:, -1])
+
+    def samples(self, until_ms: int, n: int) -> tuple[Bits, Bits, Bits, I16]:
+        """The same, hook, ring and polarity, with the voltage of each millisecond: int16 (lines, n), 0.01 V."""
+        at = (until_ms - n) % CAPACITY_MS
+        words = self._samples[:, at : at + n]
+        if at + n > CAPACITY_MS:
+            words = np.concatenate([words, self._samples[:, : at + n - CAPACITY_MS]], axis=1)
+        else:
+            words = words.copy()
+        due = np.arange(until_ms - n + 1, until_ms + 1, dtype=np.int64).astype(np.uint64)
+        words *= (words >> _STAMP_SHIFT) == due
+        volts = (words & _VOLTS).astype(np.uint16).view(np.int16)
+        return (words & _HOOK) != 0, (words & _RING) != 0, (words & _POLARITY) != 0, volts
+
+    def arm(self, now_ms: int) -> None:
+        """The board lives: what the edges on the meter's line do for the real card's RELAY_ARM."""
+        self._armed_ms[0] = now_ms
+
+    def closed(self, now_ms: int) -> npt.NDArray[np.bool_]:
+        """bool (lines,): the relays that are driven, of a board that was alive within the last ARMED_MS."""
+        driven: npt.NDArray[np.bool_] = self.relays != 0
+        return driven if now_ms - int(self._armed_ms[0]) < ARMED_MS else np.zeros_like(driven)
+
+    def close(self) -> None:
+        del self.relays, self._samples, self._armed_ms
+        with contextlib.suppress(BufferError):  # somebody still holds an array of it; the process's end unmaps it
+            self._memory.close()
+
+
+def _lines_in(path: Path) -> int | None:
+    """How many lines the file is of, or None where it is missing, foreign or cut short."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_HEADER.itemsize)
+            size = file.seek(0, os.SEEK_END)
+    except FileNotFoundError:
+        return None
+    if len(raw) < _HEADER.itemsize:
+        return None
+    header = np.frombuffer(raw, _HEADER, 1)[0]
+    lines = int(header["lines"])
+    fits = size == _SAMPLES_AT + lines * CAPACITY_MS * 8
+    whole = header["magic"] == _MAGIC.rstrip(b"\0") and header["capacity_ms"] == CAPACITY_MS and fits
+    return lines if whole and 1 <= lines <= MAX_LINES else None
+
+
+def _make_absent(path: Path, lines: int) -> None:
+    """Whoever comes first makes it, board or exchange; the other has the same."""
+    if not path.exists():
+        fresh = _allocate(path, lines)
+        with contextlib.suppress(FileExistsError):  # the other was faster
+            os.link(fresh, path)
+        fresh.unlink()
+
+
+def _allocate(path: Path, lines: int) -> Path:
+    """A zeroed file beside `path`, whole from the start so that a full tmpfs says so now and not as SIGBUS later."""
+    fresh = rooms.make(path.parent) / f".{path.name}.{os.getpid()}"
+    fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o660)
+    try:
+        os.posix_fallocate(fd, 0, _SAMPLES_AT + lines * CAPACITY_MS * 8)
+        os.pwrite(fd, np.array([(_MAGIC, lines, CAPACITY_MS)], _HEADER).tobytes(), 0)
+    finally:
+        os.close(fd)
+    return fresh

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The codec of one card: capture and playback of the same device through ALSA, never waiting without a limit.
+
+pyalsaaudio's constructor ignores what it could not set, so what the device gave is compared with what was asked.
+Capture is opened non-blocking: a blocking read of a device that has died hangs for ever.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import re
+import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from linetap.config.schema import Card
+from linetap.ring import SLOT_MS
+from linetap_core.errors import DeviceFault
+
+OLDEST = (0, 11)  # 0.10 prepares an overrun stream again without a word: audio is lost and nobody is told
+FILL_PERIODS = 4  # 2 under-ran within 10 s beside two busy processes, 4 did not
+OVERRUN = -32  # -EPIPE
+
+
+class Codec:
+    """Both directions, opened and checked, playback running. Counts are device frames."""
+
+    def __init__(self, card: Card) -> None:
+        """DeviceFault `pyalsaaudio_old`, `codec_absent` or `codec_mismatch`, naming what was asked and what is."""
+        require_pyalsaaudio()
+        import alsaaudio
+
+        self._error: type[Exception] = alsaaudio.ALSAAudioError
+        self.period = card.rate_hz * SLOT_MS // 1000
+        self.frame_bytes = card.channels * (4 if card.format == "S32_LE" else 2)
+        self._silence = bytes(self.period * self.frame_bytes)
+        self._faulty = False
+        self._where = f"{card.capture_pcm} (card {card.number})"
+        self._playback = self._open(alsaaudio, alsaaudio.PCM_PLAYBACK, card.playback_pcm, card)
+        self.buffer = int(self._playback.info()["buffer_size"])
+        # Running before capture is opened, which under JACK looks for it; nearly full, to last until the loop begins.
+        self.filled_at_start = self.refill(self.buffer // self.period - 1)
+        self._capture = self._open(alsaaudio, alsaaudio.PCM_CAPTURE, card.capture_pcm, card)
+        self._poll = select.poll()
+        self._ready: list[tuple[int, int]] = []
+        self._watched = -1
+        for fd, events in self._capture.polldescriptors():
+            self._poll.register(fd, events)
+        # Called every period: the methods themselves, without a layer between. Frames, or OVERRUN.
+        self.available: Callable[[], int] = self._capture.avail
+        self.room: Callable[[], int] = self._playback.avail
+
+    def _open(self, alsaaudio: Any, kind: int, name: str, card: Card) -> Any:
+        wanted_format = getattr(alsaaudio, f"PCM_FORMAT_{card.format}")
+        periods = -(-card.buffer_ms // SLOT_MS)
+        try:
+            pcm = alsaaudio.PCM(
+                kind, alsaaudio.PCM_NONBLOCK, device=name, rate=card.rate_hz, channels=card.channels,
+                format=wanted_format, periodsize=self.period, periods=periods,
+            )  # fmt: skip
+        except alsaaudio.ALSAAudioError as error:
+            raise DeviceFault("codec_absent", f"{name} (card {card.number}): cannot be opened: {error}") from None
+        complain_of_difference(name, card, pcm.info())
+        return pcm
+
+    def restart_capture(self) -> None:
+        """The first read starts the stream: at the beginning, after playback, and when an overrun was told of."""
+        self.read()
+
+    def refill(self, periods: int = FILL_PERIODS) -> int:
+        """So many periods of silence into a playback that is empty; frames written."""
+        return sum(max(0, self._playback.write(self._silence)) for _ in range(periods))
+
+    def watch(self, fd: int) -> None:
+        """One more thing that `wait` waits for; registered last, and so the last that poll(2) tells of."""
+        self._watched = fd
+        self._poll.register(fd, select.POLLIN)
+
+    def wait(self, timeout_ms: int) -> bool:
+        """Until the capture side has something, or the time is over; True when what is watched is readable."""
+        if self._ready:  # only now that what was announced has been read; before, it would be announced twice
+            self._capture.polldescriptors_revents(self._ready)
+        self._ready = self._poll.poll(timeout_ms)
+        if not self._ready or self._ready[-1][0] != self._watched:
+            return False
+        self._ready.pop()
+        return True
+
+    def read(self) -> bytes | None:
+        """One period, or less where there is less; None after an overrun, from which the stream is then prepared."""
+        frames, data = self._capture.read()
+        return None if frames == OVERRUN else data
+
+    def write(self, data: bytes | None) -> int:
+        """One period, None for silence; frames taken, or OVERRUN when it had run dry (it is prepared again)."""
+        return int(self._playback.write(self._silence if data is None else data))
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """What ALSA raises inside becomes DeviceFault `codec_lost`; after any fault the device is not closed."""
+        try:
+            yield
+        except self._error as error:
+            self._abandon()
+            raise DeviceFault("codec_lost", f"{self._where}: {error}") from None
+        except DeviceFault:
+            self._abandon()
+            raise
+
+    def close(self) -> None:
+        """Only the loop reads, and it has stopped."""
+        if not self._faulty:
+            self._capture.close()
+            self._playback.close()
+
+    def _abandon(self) -> None:
+        """For a device that no longer answers: closing it may wait for ever, so the kernel does it at our end."""
+        self._faulty = True
+        for pcm in (self._capture, self._playback):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(pcm))  # else the destructor closes it on the way out
+
+
+def complain_of_difference(name: str, card: Card, info: dict[str, Any], period_ms: int = SLOT_MS) -> None:
+    """DeviceFault `codec_mismatch` when the device is not what the configuration says."""
+    period = card.rate_hz * period_ms // 1000
+    wanted = {"rate": card.rate_hz, "format_name": card.format, "channels": card.channels, "period_size": period}
+    differences = [
+        f"{key.removesuffix('_name')} {asked} asked, {info.get(key)} given"
+        for key, asked in wanted.items()
+        if info.get(key) != asked
+    ]
+    least = card.buffer_ms * card.rate_hz // 1000
+    if int(info.get("buffer_size") or 0) < least:
+        differences.append(f"buffer of {least} frames asked, {info.get('buffer_size')} given")
+    if differences:
+        text = "; ".join(differences)
+        raise DeviceFault("codec_mismatch", f"{name} (card {card.number}): {text}; set [[card]] to what the device is")
+
+
+def require_pyalsaaudio(version: str | None = None) -> None:
+    """DeviceFault `pyalsaaudio_old` below 0.11 and where there is none."""
+    found = version or _installed()
+    numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
+    if numbers < OLDEST:
+        raise DeviceFault(
+            "pyalsaaudio_old", f"pyalsaaudio {found}: at least 0.11 is needed, older ones hide lost audio"
+        )
+
+
+def _installed() -> str:
+    """By the folder that an installation leaves beside the module: importlib.metadata would cost each card 2 MB."""
+    module = importlib.util.find_spec("alsaaudio")
+    if module is None or module.origin is None:
+        return "0"
+    names = (path.name for path in Path(module.origin).parent.glob("pyalsaaudio-*-info"))
+    return next((match[1] for name in names if (match := re.match(r"pyalsaaudio-([0-9.]*[0-9])", name))), "0")

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the recorder asks of capture: one packet, one command; a refusal goes back to whoever asked."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from pathlib import Path
+
+import msgspec
+
+from linetap.sockets import Listener
+from linetap_core import jsontext, rooms
+from linetap_core.records import CaptureCommand, PlayNotice, Refused
+
+from .player import Player
+
+RECORDER_USER = "linetap-recorder"  # systemd/sysusers.d
+
+log = logging.getLogger("linetap.capture")
+
+
+class Commands:
+    def __init__(self, run_dir: Path, card: int, player: Player) -> None:
+        self._listener = Listener(rooms.socket_path(run_dir, card), RECORDER_USER)
+        self._player = player
+
+    def fileno(self) -> int:
+        """Readable when `serve` has something to do."""
+        return self._listener.fileno()
+
+    def serve(self, written: int) -> None:
+        """All that is waiting; `written`: playback frames written so far."""
+        for peer, data in self._listener.poll():
+            refused = self._obey(data, written)
+            if refused is not None:
+                log.warning("notice_refused: line %d: %s", refused.line, refused.why)
+                with contextlib.suppress(OSError):  # the asker has gone or does not read: the ring shows it anyway
+                    peer.send(msgspec.json.encode(refused))
+
+    def _obey(self, data: bytes, written: int) -> Refused | None:
+        try:
+            command = jsontext.decode(data, CaptureCommand)
+        except msgspec.DecodeError as error:
+            return Refused(0, f"not a command: {error}")
+        if isinstance(command, PlayNotice):
+            why = self._player.play(command.line, command.notice, command.at_frame, plain=command.plain)
+        else:
+            why = self._player.stop(command.line, written)
+        return None if why is None else Refused(command.line, why)
+
+    def close(self) -> None:
+        self._listener.close()

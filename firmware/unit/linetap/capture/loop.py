@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The work of a period: codec -> ring, notices -> codec. One call of `turn` a period, never longer than POLL_MS idle.
+
+After every start of the stream the first SETTLE_PERIODS are held back until the timeline has seen enough to say when
+they were; then the gap before them is written, and they follow. A jump in the clock within a running stream is
+treated in the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from linetap.board.interface import CardBoard
+from linetap.config.schema import Card
+from linetap.ring import GAP_CAUSES, GAP_OVERRUN, GAP_RESTART, NS_PER_FRAME, SLOT_MS, UNDERRUN, RingWriter
+from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.errors import DeviceFault
+from linetap_core.lately import Lately
+from linetap_core.records import CaptureState
+
+from .alsa import FILL_PERIODS, OVERRUN
+from .drift import Drift
+from .lineaudio import LineAudio
+from .player import Player
+from .timeline import JUMP_NS, Timeline, frames_between
+
+POLL_MS = 100
+STALL_MS = 1000  # no period for so long: the codec is dead, and nobody may think that silence is recorded
+SETTLE_PERIODS = 5
+# Read at once, for the buffer's sake, but written in fours: most of a period's work is waking up with cold caches, and
+# the second of two handled together costs a quarter of the first (docs/decisions/0010).
+BATCH_PERIODS = 4
+SHIFTS_NEEDED = 5
+SHIFTS_KEPT = 16
+
+log = logging.getLogger("linetap.capture")
+
+
+class Stream(Protocol):
+    """What the loop needs of alsa.Codec."""
+
+    period: int
+    buffer: int
+    filled_at_start: int
+    available: Callable[[], int]
+    room: Callable[[], int]
+
+    def restart_capture(self) -> None: ...
+    def refill(self, periods: int = ..., /) -> int: ...
+    def wait(self, timeout_ms: int) -> bool: ...
+    def read(self) -> bytes | None: ...
+    def write(self, data: bytes | None) -> int: ...
+
+
+class Loop:
+    """State of one card's stream; `state` is kept up to date for the state file."""
+
+    def __init__(
+        self,
+        card: Card,
+        codec: Stream,
+        audio: LineAudio,
+        ring: RingWriter,
+        board: CardBoard,
+        player: Player,
+        clock: Clock,
+        state: CaptureState,
+    ) -> None:
+        self._card = card
+        self._codec = codec
+        self._audio = audio
+        self._ring = ring
+        self._board = board
+        self._player = player
+        self._clock = clock
+        self._state = state
+        self._timeline = Timeline(card.rate_hz)
+        self._drift = Drift()
+        self._position = 0  # device frames read in this run
+        self.written = 0  # playback frames
+        self._held: list[tuple[int, bytes]] = []  # read, not yet in the ring
+        self._behind = -(-board.behind_ms // SLOT_MS)  # periods that wait for their levels
+        self._settling = True
+        self._cause = 0
+        self._flags = 0
+        self._base = 0  # ring device frame - capture position of the same moment on the line
+        self._offset = round(card.playback_offset_ms * card.rate_hz / 1000)
+        self._shifts: deque[int] = deque(maxlen=SHIFTS_KEPT)
+        self._shift_wanted = True
+        self._rarely = 8 * codec.period
+        self._playback_restarted = False
+        self._last_ns = 0
+        self._overruns = Lately()
+        state.playback_offset_frames = self._offset + FILL_PERIODS * codec.period
+
+    def start(self) -> None:
+        """The hole since a predecessor's last slot becomes a gap; a new ring begins without one."""
+        self._last_ns = self._clock.monotonic_ns()
+        self.written = self._codec.filled_at_start
+        self._codec.restart_capture()
+        self._begin_run(GAP_RESTART)
+
+    def turn(self) -> bool:
+        """Wait for a period and deal with it; True when what the codec watches besides is readable.
+
+        DeviceFault `codec_stalled` after STALL_MS without a period.
+        """
+        codec = self._codec
+        watched = codec.wait(POLL_MS)
+        available, room = codec.available(), codec.room()
+        now_ns = self._clock.monotonic_ns()
+        if available == OVERRUN:
+            self._overrun()
+        elif available >= codec.period:
+            self._take(available, room, now_ns)
+        elif now_ns - self._last_ns > STALL_MS * NS_PER_MS:
+            raise DeviceFault(
+                "codec_stalled",
+                f"{self._card.capture_pcm} (card {self._card.number}): no period for {STALL_MS / 1000:g} s; "
+                "check the codec's cable and power",
+            )
+        self._feed(room)
+        return watched
+
+    def overruns_lately(self) -> int:
+        return self._overruns.count(self._clock.monotonic_ns())
+
+    def _take(self, available: int, room: int, now_ns: int) -> None:
+        self._last_ns = now_ns
+        period, captured = self._codec.period, self._position + available
+        if self._timeline.observe(now_ns, captured) and not self._settling:
+            # The last period lies behind the hole. Of those before it nobody can say on which side: they are lost too.
+            if not self._read(available - period, keep=False):
+                return
+            available = captured - self._position
+            self._write_held()
+            self._settling, self._cause = True, GAP_OVERRUN
+            self._begin_line()
+            self._timeline.observe(now_ns, captured)
+        self._drift.note(now_ns, self._timeline.origin_ns)
+        self._state.drift_ppm = self._drift.ppm
+        self._observe_shift(captured, room)
+        self._read(available)
+
+    def _read(self, frames: int, keep: bool = True) -> bool:
+        """The whole periods among `frames` that are there; False when that ended in an overrun."""
+        for _ in range(frames // self._codec.period):
+            data = self._codec.read()
+            if data is None:
+                self._overrun(prepared=True)
+                return False
+            if keep:
+                self._held.append((self._position, data))
+            self._position += self._codec.period
+            self._pass_on()
+        return True
+
+    def _pass_on(self) -> None:
+        """Into the ring, once enough is held."""
+        if self._settling:
+            if len(self._held) >= SETTLE_PERIODS + self._behind:
+                self._settle(self._behind)
+        elif len(self._held) >= BATCH_PERIODS + self._behind:
+            self._write_held(self._behind)
+
+    def _write_held(self, but: int = 0) -> None:
+        """All but the last `but`."""
+        due = len(self._held) - but
+        for position, data in self._held[:due]:
+            self._write(position, data)
+        del self._held[:due]
+
+    def _write(self, position: int, data: bytes) -> None:
+        mono_ns = self._timeline.ns_at(position) - self._audio.delay_ns
+        levels = self._board.levels(mono_ns + SLOT_MS * NS_PER_MS)
+        device_frame = self._ring.next_device_frame
+        tags, notice_frames = self._player.report(device_frame)
+        self._ring.write(
+            self._audio.period(data), levels.hook, levels.ring, levels.polarity, levels.volts, tags, notice_frames,
+            mono_ns, self._utc_ns_at(mono_ns), self._flags,
+        )  # fmt: skip
+        self._flags = 0
+        self._player.finish(device_frame + self._codec.period)
+        self._state.progress += 1
+
+    def _utc_ns_at(self, mono_ns: int) -> int:
+        """By the clock as it stands now; of one that was set to 1970 a moment ago no time before that."""
+        return max(0, mono_ns + self._clock.utc_ns() - self._clock.monotonic_ns())
+
+    def _settle(self, but: int = 0) -> None:
+        """The held periods' time is known now: the gap before them, then they themselves, all but the last `but`."""
+        self._settling = False
+        first = self._held[0][0]
+        end_ns, jump_only = self._ring.end_mono_ns, self._cause == GAP_OVERRUN and first > 0
+        if end_ns is not None:
+            first_ns = self._timeline.ns_at(first) - self._audio.delay_ns
+            frames = frames_between(end_ns, first_ns, NS_PER_FRAME)
+            if frames and not (jump_only and frames * NS_PER_FRAME < JUMP_NS):
+                self._gap(frames, end_ns)
+        self._base = self._ring.next_device_frame - first + self._audio.delay_frames
+        self._shifts.clear()
+        self._shift_wanted = True
+        self._write_held(but)
+
+    def _gap(self, frames: int, end_ns: int) -> None:
+        self._ring.write_gap(frames, end_ns, self._utc_ns_at(end_ns), self._cause)
+        self._audio.reset()
+        self._state.gap_ms += frames * NS_PER_FRAME / NS_PER_MS
+        self._state.last_gap_ns = self._clock.monotonic_ns()
+        if self._cause == GAP_OVERRUN:
+            self._state.overruns += 1
+            self._overruns.note(self._clock.monotonic_ns())
+        milliseconds = frames * NS_PER_FRAME / NS_PER_MS
+        log.warning("%s: card %d lost %.1f ms", GAP_CAUSES[self._cause], self._card.number, milliseconds)
+
+    def _begin_line(self) -> None:
+        self._timeline.begin()
+        self._drift.begin()
+
+    def _begin_run(self, cause: int) -> None:
+        self._begin_line()
+        self._position = 0
+        self._settling, self._cause = True, cause
+
+    def _overrun(self, prepared: bool = False) -> None:
+        """All that ALSA still held is lost; the stream starts anew. `prepared`: it was a read that told of it, and one
+        more would already be of the new run."""
+        if self._settling and self._held:
+            self._settle()
+        self._write_held()
+        cause = self._cause if self._settling else GAP_OVERRUN  # a hole that has not been placed yet only grows
+        until_ns = self._last_ns + STALL_MS * NS_PER_MS
+        while not prepared and self._clock.monotonic_ns() < until_ns:
+            prepared = self._codec.read() is None  # it prepares the stream when it says that it was over
+        self._codec.restart_capture()
+        self._begin_run(cause)
+
+    def _feed(self, room: int) -> None:
+        """Playback filled up to FILL_PERIODS."""
+        if room == OVERRUN:
+            self._underrun()
+            return
+        queued = self._codec.buffer - room
+        while queued < FILL_PERIODS * self._codec.period:
+            taken = self._codec.write(self._player.fill(self.written, queued))
+            if taken == OVERRUN:
+                self._underrun()
+                return
+            if taken == 0:
+                return
+            self.written += taken
+            queued += taken
+
+    def _underrun(self) -> None:
+        self._state.underruns += 1
+        self._flags |= UNDERRUN
+        self._player.lost_playback()
+        self._playback_restarted = self._shift_wanted = True
+        self._shifts.clear()
+        self._codec.write(None)  # is told of it and prepares the stream
+        self.written += self._codec.refill()
+
+    def _observe_shift(self, captured: int, room: int) -> None:
+        """Both pointers at one moment: what is being played now comes back, `offset` later, at the ring's frame."""
+        if self._settling or room == OVERRUN or not (self._shift_wanted or self._position % self._rarely == 0):
+            return
+        played = self.written - (self._codec.buffer - room)
+        self._shifts.append(self._base + captured - played + self._offset)
+        improved = len(self._shifts) == SHIFTS_KEPT and not self._player.busy
+        if improved or (self._shift_wanted and len(self._shifts) >= SHIFTS_NEEDED):
+            self._player.set_shift(sorted(self._shifts)[(len(self._shifts) - 1) // 2], self._playback_restarted)
+            self._shift_wanted = self._playback_restarted = False
+            if improved:
+                self._shifts.clear()

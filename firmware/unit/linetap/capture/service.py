@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wiring of capture: connects, and decides nothing."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+from contextlib import ExitStack, closing
+
+from linetap.board.open import open_card
+from linetap.config.schema import Card, Config
+from linetap.notices import notices_of
+from linetap.ring import RingWriter
+from linetap.standby import stand_by
+from linetap_core import __version__, rooms
+from linetap_core.clock import SYSTEM
+from linetap_core.errors import BadInput, DeviceFault
+from linetap_core.records import CaptureState, Fault
+from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_logging, try_realtime
+
+from .alsa import Codec
+from .commands import Commands
+from .gains import LineGains
+from .lights import LineLights
+from .lineaudio import LineAudio
+from .loop import Loop
+from .player import Player
+
+PRIORITY = 50  # below the kernel's interrupt threads' neighbours and jackd's 70, above everything of ours
+
+
+def run(config: Config, card_number: int) -> int:
+    """Capture of one card until told to stop: 0; START_AGAIN, when a command has replaced the configuration.
+
+    LinetapError, also left in the state file, when it cannot go on.
+    """
+    card = next((card for card in config.card if card.number == card_number), None)
+    if card is None:
+        known = ", ".join(str(card.number) for card in config.card)
+        raise BadInput(f"no [[card]] with number {card_number}; there is {known}")
+    name = f"capture@{card_number}"
+    stop = Stop()
+    log = start_logging(name)
+    with lock_of(config.run_path, name):
+        state = _first_state(config, card)
+        file = StateFile(config.run_path, name, SYSTEM)
+        try:
+            _serve(config, card, stop, state, file, log)
+        except DeviceFault as error:
+            state.fault = Fault(error.code, str(error))
+            file.write(state)
+            raise
+        except OSError as error:
+            places = [rooms.room(config.run_path, name), config.run_path / rooms.AUDIO]
+            return stand_by(error, places, state, file, stop, SYSTEM)
+    return START_AGAIN if file.outdated and not stop.requested else 0
+
+
+def _serve(config: Config, card: Card, stop: Stop, state: CaptureState, file: StateFile, log: logging.Logger) -> None:
+    lines = config.lines_of(card.number)
+    with ExitStack() as opened:
+        board = opened.enter_context(closing(open_card(config, card.number)))  # first thing: every relay opens
+        numbers = [line.number for line in lines]
+        ring = opened.enter_context(
+            closing(RingWriter(config.run_path, card.number, numbers, card.ring_s, card.rate_hz))
+        )
+        state.ring_locked = ring.locked
+        state.realtime = try_realtime(PRIORITY)
+        if state.realtime:
+            _keep_to_one_core()
+        player = Player(card, lines, notices_of(config), board)
+        gains = LineGains(config, lines, player)
+        codec = opened.enter_context(closing(Codec(card)))
+        commands = opened.enter_context(closing(Commands(config.run_path, card.number, player)))
+        codec.watch(commands.fileno())
+        loop = Loop(card, codec, LineAudio(card, lines), ring, board, player, SYSTEM, state)
+        state.meter = board.meter
+        lights = LineLights(config, card.number, board)
+        _warn(log, state)
+        gc.freeze()
+        with codec.faults():
+            loop.start()
+            while not (stop.requested or file.outdated):
+                if loop.turn():
+                    commands.serve(loop.written)
+                if file.due():
+                    state.overruns_lately = loop.overruns_lately()
+                    file.write(state)
+                    lights.show()
+                    gains.follow()
+
+
+def _first_state(config: Config, card: Card) -> CaptureState:
+    now = SYSTEM.monotonic_ns()
+    return CaptureState(
+        service=f"capture@{card.number}",
+        version=__version__,
+        pid=os.getpid(),
+        started_ns=now,
+        mono_ns=now,
+        progress=0,
+        card=card.number,
+        device_rate_hz=card.rate_hz,
+        device_format=card.format,
+        channels=card.channels,
+        lines=[line.number for line in config.lines_of(card.number)],
+        ring_locked=False,
+        realtime=False,
+    )
+
+
+def _keep_to_one_core() -> None:
+    """Caches stay warm: a fifth less work. Only in real time, where nobody else on that core can hold capture up."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # interrupts are mostly on the first
+
+
+def _warn(log: logging.Logger, state: CaptureState) -> None:
+    if not state.ring_locked:
+        log.warning("ring_unlocked: RLIMIT_MEMLOCK is too small; audio could be swapped: raise it or have no swap")
+    if not state.realtime:
+        log.warning("no_realtime: RLIMIT_RTPRIO forbids it; overruns are likelier on a busy machine")

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of the way to the desk: the broker, and the reports that wait or were lost."""
+
+from __future__ import annotations
+
+from linetap.checks.frame import Check, Snapshot, Trouble, Words
+from linetap.checks.watch import Seen
+from linetap_core.records import OutboxState, ReporterState
+
+
+def _is_unreachable(reporter: Seen[ReporterState]) -> bool:
+    """A dead reporter has an alert of its own."""
+    state = reporter.state
+    return reporter.status == "alive" and (state is None or not state.connected or reporter.fault is not None)
+
+
+def broker_unreachable(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+    """The reporter lives and has no connection. As an alert it is heard of when it comes and goes."""
+    reporter = snapshot.services.reporter
+    if reporter.status == "dead":
+        return standing
+    if not _is_unreachable(reporter):
+        return None
+    where = reporter.state.broker if reporter.state else ""
+    return Words(
+        text_ko=f"서버 {where}에 연결되지 않습니다. 녹음은 계속되고 보고는 기기에 쌓입니다.",
+        text_en=f"The broker {where} is unreachable. Recording goes on, and reports wait in the unit.",
+        action_ko=(
+            "네트워크 케이블과 스위치를 확인하십시오. 이유는 로그에 있습니다: "
+            "journalctl --namespace=+linetap -u linetap-reporter"
+        ),
+        action_en=(
+            "Check the network cable and the switch. Why is in the log: "
+            "journalctl --namespace=+linetap -u linetap-reporter"
+        ),
+    )
+
+
+OLD_S = 3600  # a desk confirms every second; an hour is no restart of it
+TOO_OLD_S = 86_400
+TOO_FULL_SHARE = 0.8  # of the bound: what the desk has not confirmed is all that fills it so far
+_HOURS = (1, 2, 4, 8, 12, 24)  # said in steps, so that an alert is not published with every minute
+
+
+def outbox_old(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+    """Nobody has confirmed the unit's events for long. Critical while there is still time before some are dropped."""
+    reporter = snapshot.services.reporter.word
+    if reporter is None or reporter.outbox is None:
+        return standing
+    outbox = reporter.outbox
+    if outbox.oldest_s is None or outbox.oldest_s < OLD_S:
+        return None
+    hours = max(step for step in _HOURS if step * 3600 <= outbox.oldest_s)
+    days = round(outbox.oldest_s) // 86_400
+    long_ko, long_en = (f"{days}일", f"{days} days") if days > 1 else (f"{hours}시간", f"{hours} h")
+    desk = outbox.confirmed_by == "desk"
+    who_ko, who_en = ("상황실", "desk") if desk else ("서버", "broker")
+    return Words(
+        mere_warning=not _is_critical(outbox, desk),
+        text_ko=f"{who_ko}에서 {long_ko} 넘게 보고를 확인하지 않았습니다. 녹음은 계속됩니다.",
+        text_en=f"The {who_en} has not confirmed reports for more than {long_en}. Recording goes on.",
+        action_ko="상황실의 linetap desk ingest와 네트워크를 확인하십시오. 기기에서 보고를 지우지 마십시오.",
+        action_en="See whether linetap desk ingest runs at the desk, and the network. Remove nothing from the unit.",
+    )
+
+
+def _is_critical(outbox: OutboxState, desk: bool) -> bool:
+    """Without a desk the outbox is always full, of what a broker has taken long ago."""
+    full = desk and outbox.size_bytes >= TOO_FULL_SHARE * outbox.limit_bytes
+    old = outbox.oldest_s is not None and outbox.oldest_s >= TOO_OLD_S
+    return full or old
+
+
+def outbox_dropped(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+    """Events have gone from the unit before anybody confirmed them. The recordings are not touched."""
+    recorder, reporter = snapshot.services.recorder.word, snapshot.services.reporter.word
+    if recorder is None:
+        return standing
+    dropped_to, delivery = recorder.outbox_dropped_to, recorder.delivery
+    if dropped_to == 0:
+        return None
+    if delivery.desk:
+        through = delivery.confirmed
+    elif reporter is not None:
+        through = reporter.delivered_seq
+    else:
+        return standing
+    if through >= dropped_to:
+        return None
+    return Words(
+        text_ko=f"보고가 확인되기 전에 기기에서 밀려났습니다 ({dropped_to}번까지). 녹음은 그대로 있습니다.",
+        text_en=f"Reports up to {dropped_to} have gone from the unit unconfirmed. The recordings are all there.",
+        action_ko="상황실과의 연결을 되살리고, 빠진 통화는 기기의 봉인된 기록으로 대조하십시오.",
+        action_en="Bring the way to the desk back, and compare what it lacks with the unit's sealed records.",
+    )
+
+
+CHECKS = (
+    Check("broker_unreachable", clears="when the broker has taken us in again", look=broker_unreachable),
+    Check(
+        "outbox_old",
+        clears=f"when nothing older than {OLD_S // 60} min is without a confirmation",
+        look=outbox_old,
+    ),
+    Check(
+        "outbox_dropped",
+        clears="when the desk has confirmed the word about them",
+        look=outbox_dropped,
+    ),
+)

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all checks share: what they look at, what they find, and how it stands until it clears."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from linetap.checks.machine import Machine
+from linetap.checks.mounts import Mount, visible
+from linetap.checks.watch import Services, Watch
+from linetap.config.schema import Config
+from linetap_core.clock import Clock, rfc3339
+from linetap_core.records import Alert, RecorderState, ReporterState, Severity
+from linetap_core.wire.alerts import ALERTS, led_of
+
+MB = 1 << 20  # as the recorder counts storage.reserve_mb
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a check may look at. Sizes in bytes; None where the file system did not answer."""
+
+    services: Services
+    free_bytes: int | None
+    total_bytes: int | None
+    reserve_bytes: int
+    vault: str
+    utc_ns: int
+    machine: Machine = field(default_factory=Machine)
+    mount: Mount | None = None  # the vault's file system; None: the kernel does not say
+    card_wrong: bool = False  # the card's own configuration could not be used at the start
+
+
+class Texts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be said to a person: what it is and what to do, in both languages."""
+
+    text_ko: str
+    text_en: str
+    action_ko: str
+    action_en: str
+    line: int | None = None
+    lines: tuple[int, ...] = ()  # all lines it is about
+    cards: tuple[int, ...] = ()  # and all cards
+
+
+class Words(Texts, frozen=True, kw_only=True):
+    """What a check has found. How bad it is stands in wire/alerts.py; `mere_warning`: it is not that bad yet."""
+
+    mere_warning: bool = False
+
+
+class Trouble(Texts, frozen=True, kw_only=True):
+    """What a check has found, and how bad it is."""
+
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A trouble that stands, since when, and the legend's condition that shows it. `changes`: damping.py."""
+
+    check: str
+    led: str
+    since: str
+    trouble: Trouble
+    changes: int = 0
+
+    @property
+    def kind(self) -> tuple[Severity, bool]:
+        """Where it changes, that is told at once: how bad it is, and whether it comes and goes."""
+        return self.trouble.severity, self.changes > 0
+
+    def alert(self) -> Alert:
+        words = msgspec.structs.asdict(self.trouble)
+        return Alert(since=self.since, changes=self.changes, led=self.led, **words)
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """A name for each line or card it is about: a second line with the same trouble is news."""
+        it = self.trouble
+        of_lines = {f"{self.check} line {line}" for line in it.lines}
+        of_cards = {f"{self.check} card {card}" for card in it.cards}
+        return frozenset(of_lines | of_cards or {self.check})
+
+
+type Look = Callable[[Snapshot, Trouble | None], Words | Trouble | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One self-check. `look` gets the snapshot and its own trouble that stands, so that it can hold on to it until
+    things are clearly better (`clears` says when). It returns words, or the trouble that stands where nobody can say
+    whether it still does; None when all is well."""
+
+    id: str  # a row of wire/alerts.py
+    clears: str
+    look: Look
+    is_here: Callable[[Snapshot], bool] = lambda _: True  # whether this machine has what it looks at
+    of_a_call: bool = False  # it ends with the call: each time it comes is news, and nothing damps it
+
+    def __post_init__(self) -> None:
+        if self.id not in ALERTS:
+            raise KeyError(f"{self.id}: no row in linetap/wire/alerts.py (its severity and LED)")
+
+    def trouble(self, snapshot: Snapshot, standing: Trouble | None = None) -> Trouble | None:
+        """What `look` finds, as bad as wire/alerts.py says."""
+        found = self.look(snapshot, standing)
+        if not isinstance(found, Words):
+            return found
+        texts = {name: getattr(found, name) for name in Texts.__struct_fields__}
+        return Trouble(severity="warning" if found.mere_warning else self.severity, **texts)
+
+    @property
+    def severity(self) -> Severity:
+        """The worst it can be."""
+        return ALERTS[self.id].severity
+
+    @property
+    def led(self) -> str:
+        """The legend's condition that shows it at its worst."""
+        return ALERTS[self.id].led
+
+
+def of_recorder(look: Callable[[Snapshot, RecorderState], Words | None]) -> Look:
+    """A check of what the recorder says. While it is away nothing is cured: what it said last stands."""
+
+    def asked(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+        state = snapshot.services.recorder.word
+        return standing if state is None else look(snapshot, state)
+
+    return asked
+
+
+def of_reporter(look: Callable[[Snapshot, ReporterState], Words | None]) -> Look:
+    """The same, of the reporter."""
+
+    def asked(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+        state = snapshot.services.reporter.word
+        return standing if state is None else look(snapshot, state)
+
+    return asked
+
+
+def run(checks: Iterable[Check], snapshot: Snapshot, standing: Iterable[Finding] = ()) -> list[Finding]:
+    """What stands now. `standing` is what this returned last time; a finding keeps its `since` while it stands."""
+    before = {finding.check: finding for finding in standing}
+    found = []
+    for check in checks:
+        old = before.get(check.id)
+        trouble = check.trouble(snapshot, old.trouble if old else None)
+        if trouble is not None:
+            since = old.since if old else rfc3339(snapshot.utc_ns)
+            found.append(Finding(check.id, led_of(check.id, trouble.severity), since, trouble))
+    return found
+
+
+def take_snapshot(config: Config, watch: Watch, clock: Clock) -> Snapshot:
+    free, total = _space(visible(config.vault_path))
+    return Snapshot(
+        services=watch.look(),
+        free_bytes=free,
+        total_bytes=total,
+        reserve_bytes=config.storage.reserve_mb * MB,
+        vault=config.vault,
+        utc_ns=clock.utc_ns(),
+        machine=watch.machine(),
+        mount=watch.mount(),
+        card_wrong=watch.card_wrong(),
+    )
+
+
+def _space(vault: Path) -> tuple[int | None, int | None]:
+    """(free, total) of the file system the vault is on, or will be on once it is made."""
+    for folder in (vault, *vault.parents):
+        try:
+            figures = os.statvfs(folder)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            break
+        return figures.f_bavail * figures.f_frsize, figures.f_blocks * figures.f_frsize
+    return None, None

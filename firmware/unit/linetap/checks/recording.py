@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of recording itself: why calls are not recorded, or not all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from linetap.checks.cards import OF_THE_CODEC
+from linetap.checks.frame import Check, Snapshot, Trouble, Words, of_recorder
+from linetap.checks.watch import Seen, Services
+from linetap_core.clock import NS_PER_S
+from linetap_core.records import CaptureState, RecorderState
+
+_CANNOT_BE_USED = "bad_input"
+
+
+def _refused_by(services: Services) -> Iterator[str]:
+    for card, capture in services.capture.items():
+        if capture.fault == _CANNOT_BE_USED:
+            yield f"capture@{card}"
+    for name in ("recorder", "reporter"):
+        if getattr(services, name).fault == _CANNOT_BE_USED:
+            yield name
+
+
+def config_wrong(snapshot: Snapshot, _standing: Trouble | None) -> Words | None:
+    """A service ended because the configuration cannot be used, or the card's own could not at the start."""
+    names = [*_refused_by(snapshot.services), *(["provision"] if snapshot.card_wrong else [])]
+    if not names:
+        return None
+    who = ", ".join(names)
+    return Words(
+        text_ko=f"설정이 잘못되어 녹음하지 못합니다 ({who}).",
+        text_en=f"Calls are not recorded: the configuration cannot be used ({who}).",
+        action_ko="linetap config check /etc/linetap/unit.toml 명령으로 잘못된 줄을 찾아 고치십시오.",
+        action_en="Correct the line that this command names: linetap config check /etc/linetap/unit.toml",
+    )
+
+
+def _refuses(recorder: Seen[RecorderState]) -> str | None:
+    """The code of the reason why it records nothing; None: it records, or its state is unknown."""
+    state = recorder.word
+    return None if state is None else state.recording_refused or recorder.fault
+
+
+def _has_fault(capture: Seen[CaptureState]) -> bool:
+    return capture.status == "alive" and capture.fault is not None and capture.fault not in OF_THE_CODEC
+
+
+def not_recording(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble | None:
+    """A service lives and says that it cannot record, for another reason than a full disk or the codec."""
+    services = snapshot.services
+    code = _refuses(services.recorder)
+    found = [] if code in (None, "disk_full") else [f"recorder: {code}"]
+    found += [f"capture@{card}: {seen.fault}" for card, seen in services.capture.items() if _has_fault(seen)]
+    if not found:
+        return standing if services.recorder.word is None else None
+    codes = ", ".join(found)
+    return Words(
+        text_ko=f"장애로 통화를 녹음하지 못합니다 ({codes}).",
+        text_en=f"Calls are not recorded for a fault ({codes}).",
+        action_ko=(
+            "디스크와 카드의 연결을 확인하십시오. 이유는 로그에 있습니다: "
+            "journalctl --namespace=+linetap -u 'linetap-*' -p err"
+        ),
+        action_en=(
+            "Check that disk and cards are connected. Why is in the log: "
+            "journalctl --namespace=+linetap -u 'linetap-*' -p err"
+        ),
+    )
+
+
+_OVERTAKEN_STANDS_S = 3600
+
+
+@of_recorder
+def ring_overtaken(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
+    """The recorder was slower than the ring is long, and audio went before it was read."""
+    last_ns = recorder.overtaken_ns
+    if last_ns is None or recorder.mono_ns - last_ns >= _OVERTAKEN_STANDS_S * NS_PER_S:
+        return None
+    return Words(
+        text_ko="녹음 처리가 늦어 읽기 전에 덮어쓴 소리가 있습니다. 그 자리는 녹음에 빈 구간으로 남습니다.",
+        text_en="The recorder fell so far behind that audio was lost unread. The recordings have gaps there.",
+        action_ko=(
+            "디스크와 프로세서가 바쁜 이유를 찾으십시오: linetap check, "
+            "journalctl --namespace=+linetap -u linetap-recorder"
+        ),
+        action_en=(
+            "Find out what kept disk or processor busy: linetap check, "
+            "journalctl --namespace=+linetap -u linetap-recorder"
+        ),
+    )
+
+
+@of_recorder
+def smdr_unmatched(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
+    """The PBX has told of calls on our lines that have no recording, or has not seen what was recorded."""
+    count = recorder.smdr_unmatched
+    if not count:
+        return None
+    return Words(
+        text_ko=f"오늘 PBX의 통화 기록과 녹음이 맞지 않는 것이 {count}건 있습니다.",
+        text_en=f"Today {count} calls of the PBX and of the recordings do not match.",
+        action_ko=(
+            "일일 대조표를 보십시오. 한 회선에서만 나면 드라이버로 그 회선의 단자를 조이고 PBX의 시계를 맞추십시오."
+        ),
+        action_en=(
+            "See the daily reconciliation. If it is always the same line, tighten its terminals with a "
+            "screwdriver, and set the PBX's clock."
+        ),
+    )
+
+
+CHECKS = (
+    Check(
+        "config_wrong",
+        clears="when the service runs with a configuration it can use",
+        look=config_wrong,
+    ),
+    Check("not_recording", clears="when the service says that it records again", look=not_recording),
+    Check(
+        "ring_overtaken",
+        clears="at the end of an hour in which nothing was lost so",
+        look=ring_overtaken,
+    ),
+    Check(
+        "smdr_unmatched",
+        clears="at the end of the day, or when the missing half has come",
+        look=smdr_unmatched,
+    ),
+)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The other services as their state files show them: alive or dead, working or stuck; and the machine beside them. For
+panel, checks and reporter.
+
+Nothing here asks a service anything, so nothing here can be held up by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from linetap.cardresult import CARD_WRONG
+from linetap.checks.machine import Machine, MachineWatch
+from linetap.checks.mounts import Mount, fault_of, mount_of, visible
+from linetap.config.schema import Config
+from linetap_core import rooms
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
+from linetap_core.records import CaptureState, PanelState, RecorderState, ReporterState, ServiceState
+from linetap_core.service import DEAD_AFTER_MS, StateReader
+
+GRACE_MS = 10_000  # from the watch's start: a service that has not spoken yet is starting; after it, dead. So long too
+# after a service has said that it starts again.
+MOUNTS_EVERY_S = 1  # within the 2 s in which the LEDs must say it
+DEAD_NS = DEAD_AFTER_MS * NS_PER_MS
+
+Status = Literal["starting", "alive", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen[S: ServiceState]:
+    """One service. `state` is the last it wrote, however old; `moving_ns` how long its progress has been growing
+    without a halt (0 = not now); `stuck`: it lives and does no work; `unwritten`: why its state
+    cannot be written, so that it may be alive and look dead."""
+
+    state: S | None
+    status: Status
+    moving_ns: int = 0
+    stuck: bool = False
+    unwritten: str | None = None
+
+    @property
+    def word(self) -> S | None:
+        """What it says now; None: it is not there to say it."""
+        return self.state if self.status == "alive" else None
+
+    @property
+    def fault(self) -> str | None:
+        """The code of the fault it suffers from, or that it ended with."""
+        return self.state.fault.code if self.state is not None and self.state.fault is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All that panel and checks know of the unit's processes; `capture` by card that has lines configured."""
+
+    capture: Mapping[int, Seen[CaptureState]]
+    recorder: Seen[RecorderState]
+    reporter: Seen[ReporterState]
+    panel: Seen[PanelState] = Seen(None, "starting")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """When a service's progress last grew, and since when it has been growing; in the service's own time stamps."""
+
+    value: int = -1
+    started_ns: int = -1
+    moved_ns: int = 0
+    since_ns: int | None = None
+
+    def note(self, state: ServiceState) -> None:
+        first = self.started_ns != state.started_ns
+        if first or state.progress != self.value:
+            if first or self.since_ns is None or state.mono_ns - self.moved_ns >= DEAD_NS:
+                self.since_ns = state.mono_ns
+            self.value, self.started_ns, self.moved_ns = state.progress, state.started_ns, state.mono_ns
+
+
+def judge[S: ServiceState](
+    state: S | None, now_ns: int, grace_over: bool, moved_ns: int | None = None, since_ns: int | None = None
+) -> Seen[S]:
+    """Pure: what a state file says at `now_ns`. `moved_ns`, `since_ns`: when its progress last grew, and since when."""
+    if state is None:
+        return Seen(None, "dead" if grace_over else "starting")
+    if state.leaving and 0 <= now_ns - state.mono_ns < GRACE_MS * NS_PER_MS:
+        return Seen(state, "starting")
+    if abs(now_ns - state.mono_ns) >= DEAD_NS:  # a time stamp ahead of the clock is as wrong as an old one
+        return Seen(state, "dead")
+    stuck = moved_ns is not None and now_ns - moved_ns >= DEAD_NS
+    moving_ns = 0 if stuck or since_ns is None else max(0, now_ns - since_ns)
+    return Seen(state, "alive", moving_ns, stuck)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at the state files of one unit again and again; remembers only when each service last got on, and
+    what the machine said a moment ago."""
+
+    config: Config
+    clock: Clock
+    grace_ms: int = GRACE_MS
+    _started_ns: int = field(init=False)
+    _machine: MachineWatch = field(init=False)
+    _mounts_ns: int | None = field(init=False, default=None)
+    _mount: Mount | None = field(init=False, default=None)
+    _progress: dict[str, _Progress] = field(init=False, default_factory=dict)
+    _readers: dict[str, StateReader[Any]] = field(init=False, default_factory=dict)
+    _unwritten: dict[str, tuple[str, int]] = field(init=False, default_factory=dict)
+    _cards: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._started_ns = self.clock.monotonic_ns()
+        self._machine = MachineWatch(self.clock)
+        self._cards = sorted({line.card for line in self.config.line})
+
+    def look(self) -> Services:
+        return Services(
+            capture={card: self._see(f"capture@{card}", CaptureState) for card in self._cards},
+            recorder=self.look_at_recorder(),
+            reporter=self._see("reporter", ReporterState),
+            panel=self._see("panel", PanelState),
+        )
+
+    def look_at_recorder(self) -> Seen[RecorderState]:
+        """It alone, for whoever asks more often than for all."""
+        return self._see("recorder", RecorderState)
+
+    def machine(self) -> Machine:
+        return self._machine.look()
+
+    def mount(self) -> Mount | None:
+        """The vault's file system, looked at now and then: that nothing can be written the recorder says at once."""
+        now_ns = self.clock.monotonic_ns()
+        if self._mounts_ns is None or now_ns - self._mounts_ns >= MOUNTS_EVERY_S * NS_PER_S:
+            self._mounts_ns, self._mount = now_ns, mount_of(visible(self.config.vault_path))
+        return self._mount
+
+    def card_wrong(self) -> bool:
+        """What `provision apply` left at the start: the card's own configuration could not be used."""
+        return self.config.run_path.with_name(CARD_WRONG).exists()
+
+    def _see[S: ServiceState](self, name: str, kind: type[S]) -> Seen[S]:
+        now_ns = self.clock.monotonic_ns()
+        if name not in self._readers:
+            self._readers[name] = StateReader(self.config.run_path, name, kind)
+        state: S | None = self._readers[name].read()
+        progress = self._progress.setdefault(name, _Progress())
+        if state is not None:
+            progress.note(state)
+        grace_over = now_ns - self._started_ns >= self.grace_ms * NS_PER_MS
+        seen = judge(state, now_ns, grace_over, progress.moved_ns, progress.since_ns)
+        if seen.status != "dead":
+            return seen
+        if (fault := fault_of(rooms.room(self.config.run_path, name))) is not None:
+            self._unwritten[name] = (fault, now_ns)
+        known, known_ns = self._unwritten.get(name, (None, 0))
+        if known is None or now_ns - known_ns >= DEAD_NS:  # so long after its cure nothing new need be there
+            return seen
+        return replace(seen, unwritten=known)

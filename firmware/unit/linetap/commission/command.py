@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap config init|check|compare`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from linetap.commission.configcheck import check_config
+from linetap.config import Config, config_sha256, held, load_config
+from linetap.config.change import differing, words
+from linetap.config.weakening import WORDS, weakenings
+from linetap_core import keylistfile
+from linetap_core.evidence import authority as authorities
+from linetap_core.evidence import keylist
+
+_INIT = "example: linetap config init tower-3 --lines 8 --custodian age1... --epoch age1... -o unit.toml"
+_CHECK = "example: linetap config check unit.toml"
+_COMPARE = "example: linetap config compare unit.toml wanted.toml"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    from linetap.commission import init
+
+    raw = argparse.RawDescriptionHelpFormatter
+    made = "a configuration that works, and the unit's key"
+    init.add_arguments(verbs.add_parser("init", help=made, epilog=_INIT, formatter_class=raw))
+    check = verbs.add_parser("check", help="every error of a configuration, with its line", epilog=_CHECK)
+    check.add_argument("file", type=Path, metavar="unit.toml")
+    compare = verbs.add_parser("compare", help="what another one changes, and what of it weakens", epilog=_COMPARE)
+    compare.add_argument("old", type=Path, metavar="OLD")
+    compare.add_argument("new", type=Path, metavar="NEW")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.verb == "init":
+        from linetap.commission import init
+
+        return init.run(args)
+    if args.verb == "compare":
+        return _compare(args.old, args.new)
+    config = check_config(args.file)
+    lines = "1 line" if len(config.line) == 1 else f"{len(config.line)} lines"
+    _say_if_short(config)
+    if (edited := held.look(args.file)) is not None:
+        what = "; ".join(what for _, what in edited.found)
+        sys.stderr.write(f"note: {args.file}: not in force, since it weakens and two have not signed that: {what}\n")
+    sys.stdout.write(f"ok: unit {config.unit}, {lines}, sha256 {config_sha256(config)}\n")
+    return 0
+
+
+def _compare(old_file: Path, new_file: Path) -> int:
+    """Paths in the new one are meant to be those of the old one's folder, as on the unit. 1: some of it weakens."""
+    old, new = load_config(old_file), load_config(new_file, old_file.absolute().parent)
+    if config_sha256(old) == config_sha256(new):
+        sys.stdout.write("the same\n")
+        return 0
+    found = weakenings(old, new)
+    sys.stdout.writelines(f"changes {words(*each)}\n" for each in differing(old, new))
+    sys.stdout.writelines(f"weakens [{each.code}] {each.what}: {WORDS[each.code][1]}\n" for each in found)
+    return 1 if found else 0
+
+
+def _say_if_short(config: Config) -> None:
+    if config.keys.key_list is None or config.keys.authority is None:
+        return
+    found = keylistfile.read(Path(config.keys.key_list), authorities.from_keys(config.keys))
+    short = keylist.too_short(found, max(entry.days for entry in config.retention.classes))
+    if short:
+        sys.stderr.write(f"note: {config.keys.key_list}: {short}\n")

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap config check`: a configuration and, in the same breath, what it names: key, key list and pin table.
+
+The services ask less: each reads what it needs of these files itself, and says then what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import UNSET, UnsetType
+
+from linetap.board.pins import HEADER_CARD, load_pins
+from linetap.config.check import checked, given
+from linetap.config.schema import Config, Keys
+from linetap.tpm import bootpolicy, keyfile
+from linetap_core import keylistfile
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence import authority as authorities
+from linetap_core.evidence import unitnames
+from linetap_core.evidence.keys import load_unit_key
+from linetap_core.tomlfile.source import Source
+
+MAX_KEY_BYTES = 1 << 16
+
+
+def check_config(path: Path) -> Config:
+    """For `linetap config check`: the same, and in the same breath the key and the pin table that it names."""
+    source = Source(path)
+    config = checked(source)
+    _key_file(config, source)
+    _key_list(config, source)
+    _unit(config, source)
+    elsewhere = _pins(config, source)
+    told = [*source.lines(), *elsewhere]
+    if told:
+        raise BadInput("\n".join(told))
+    return config
+
+
+def _key_list(config: Config, source: Source) -> None:
+    """A service starts with a list that it cannot take, and seals to the overflow epoch; here it is an error."""
+    keys: Keys | UnsetType = config.keys
+    if keys is UNSET or source.problems or keys.key_list is None or keys.authority is None:
+        return
+    try:
+        found = keylistfile.read(Path(keys.key_list), authorities.from_keys(keys))
+    except LinetapError as error:
+        source.add(("keys", "key_list"), f"keys.key_list: {error}")
+        return
+    if found.zone != config.retention.zone:
+        text = f"keys.key_list: its days end in {found.zone}, retention.zone is {config.retention.zone}"
+        source.add(("retention", "zone"), text)
+    same = [each for each in found.overflow if each.number == keys.overflow_number]
+    if same and same[0].recipient != keys.overflow_epoch:
+        text = f"keys.overflow_number: number {keys.overflow_number} of the key list is another key; one has to go up"
+        source.add(("keys", "overflow_number"), text)
+
+
+def _unit(config: Config, source: Source) -> None:
+    """Asked where a unit is set up, and not at each start: one that has such a name goes on recording."""
+    if isinstance(config.unit, str) and unitnames.is_reserved(config.unit):
+        source.add(("unit",), f"unit = {unitnames.complaint(config.unit)}")
+
+
+def _key_file(config: Config, source: Source) -> None:
+    """Of a key in a TPM only what lies here: the TPM is elsewhere, as a rule, where a card is prepared."""
+    keys: Keys | UnsetType = config.keys
+    try:
+        with Path(config.key).open("rb") as file:
+            data = file.read(MAX_KEY_BYTES)
+        if keys is not UNSET and keys.unit_key == "tpm":
+            keyfile.parse(data, bootpolicy.UNIT_KEY)
+        else:
+            load_unit_key(data)
+    except OSError as error:
+        source.add(("key",), f"key: {config.key}: {error.strerror}")
+    except LinetapError as error:
+        source.add(("key",), f"key: {config.key}: {error}")
+
+
+def _pins(config: Config, source: Source) -> list[str]:
+    """The errors of the pin table, with its own lines; a line without a pin is an error of the configuration."""
+    if config.board.kind != "hardware":
+        return []
+    try:
+        with Path(config.board.pins).open("rb"):
+            pass
+    except OSError as error:
+        source.add(("board", "pins"), f"board.pins: {config.board.pins}: {error.strerror}")
+        return []
+    try:
+        table = load_pins(Path(config.board.pins))
+    except LinetapError as error:
+        return str(error).splitlines()
+    have = len(table.hook.pins)
+    for i, line in enumerate(given(config.line)):
+        if line.card == HEADER_CARD and line.channel is not UNSET and line.channel > have:
+            text = f"line {line.number}: channel {line.channel}, but {config.board.pins} has {have} HOOK pins"
+            source.add(("line", i, "channel"), text)
+    return []

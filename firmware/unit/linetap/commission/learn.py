@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap line learn`: measures one line of a running unit, and lets a line that was at fault record again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from linetap import learned
+from linetap.commission.learn_steps import Line
+from linetap.commission.learn_tape import Tape
+from linetap.config import Config, load_config, profile_of, schema
+from linetap.config.named import require_lines
+from linetap.config.places import require_usual_places
+from linetap.learned import Learned
+from linetap.notices import notices_of
+from linetap.ring import RATE_HZ, RingReader
+from linetap.sockets import Caller
+from linetap_core import jsontext
+from linetap_core.clock import SYSTEM, Clock, rfc3339
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.records import PlayNotice, Refused
+from linetap_core.rooms import socket_path
+
+_EXAMPLE = "example: linetap line learn 3 --config /etc/linetap/unit.toml"
+_SOON = RATE_HZ // 2  # a command half a second early is never late
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    what = "voltages, polarity and the echo of the notice, with the handset down and then off; capture must run"
+    raw = argparse.RawDescriptionHelpFormatter
+    verb = verbs.add_parser("learn", help="measure a line", description=what, epilog=_EXAMPLE, formatter_class=raw)
+    verb.add_argument("line", type=int, metavar="N", help="the line's number")
+    verb.add_argument("--config", type=Path, required=True, metavar="unit.toml")
+    verb.add_argument("--yes", action="store_true", help="do not ask whether one may begin")
+    verb.add_argument("--wait-s", type=float, default=60.0, metavar="S", help="for the handset, default %(default)g")
+    verb.add_argument(
+        "--digit-s", type=float, default=15.0, metavar="S", help="for a digit, default %(default)g; 0: none"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0. Refusal (1) when the line did not do what was asked: nothing is written then."""
+    config = load_config(args.config)
+    require_usual_places(config, args.config)
+    require_lines(config, args.config, [args.line])
+    line = next(line for line in config.line if line.number == args.line)
+    for name, value in (("--wait-s", args.wait_s), ("--digit-s", args.digit_s)):
+        if not 0 <= value <= 3600:
+            raise BadInput(f"{name} {value:g}: 0 to 3600 would be right")
+    if not args.yes and sys.stdin.isatty():
+        _say("시작하려면 Enter / Enter to begin, while nobody talks on this line")
+        sys.stdin.readline()
+    reader = RingReader(config.run_path, line.card)
+    try:
+        found = _learn(config, line, reader, args, SYSTEM)
+    finally:
+        reader.close()
+    folder = Path(config.learned)
+    _save(folder, line.number, found)
+    _say(f"line {line.number}: {_told(found)}; {learned.path_of(folder, line.number)}")
+    _say("수화기를 내려놓으십시오 / put the handset down")
+    return 0
+
+
+def _learn(config: Config, line: schema.Line, reader: RingReader, args: argparse.Namespace, clock: Clock) -> Learned:
+    """What was there before, and what was measured now."""
+    if line.number not in reader.line_numbers:
+        raise BadInput(
+            f"the ring of card {line.card} does not hold line {line.number}: restart linetap-capture@{line.card}"
+        )
+    it = Line(Tape(reader, line.number, clock), line.number, profile_of(config, line.profile), args.wait_s)
+    found = learned.load(Path(config.learned)).get(line.number) or Learned(learned_at=rfc3339(clock.utc_ns()))
+    _say("1. 수화기를 내려놓으십시오 / put the handset down")
+    rest_v = it.at_rest()
+    if rest_v is not None:
+        found = msgspec.structs.replace(found, on_hook_v=abs(rest_v), reversed=rest_v > 0)
+    _say(f"   {_volts(rest_v)}")
+    _say("2. 수화기를 드십시오 / lift the handset")
+    it.wait_until_lifted()
+    loop_v = it.lifted()
+    if loop_v is not None:
+        found = msgspec.structs.replace(found, off_hook_v=loop_v)
+    _say(f"   {_volts(loop_v)}")
+    if line.exempt:
+        _say("3. an exempt line has neither notice nor audio: echo and digits are left as they were")
+    else:
+        _say("3. 안내 방송이 나갑니다. 말하지 마십시오 / the notice plays; say nothing")
+        level_db, delay_ms = _echo(config, line, it)
+        found = msgspec.structs.replace(found, echo_db=round(level_db, 1), echo_delay_ms=round(delay_ms, 1))
+        _say(f"   echo {found.echo_db} dB after {found.echo_delay_ms} ms")
+        found = _digit(it, found, args.digit_s)
+    return msgspec.structs.replace(found, learned_at=rfc3339(clock.utc_ns()))
+
+
+def _echo(config: Config, line: schema.Line, it: Line) -> tuple[float, float]:
+    """The notice is asked of capture itself: on a line that was at fault the recorder plays none."""
+    notice = notices_of(config)[line.notice or config.recording.notice]
+    capture = Caller(socket_path(config.run_path, line.card))
+    try:
+        capture.send(msgspec.json.encode(PlayNotice(line.number, notice.id, it.now() + _SOON, plain=True)))
+        try:
+            return it.echo(notice)
+        except Refusal:
+            for answer in capture.answers():
+                why = jsontext.decode(answer, type=Refused).why
+                raise Refusal(f"line {line.number}: capture does not play the notice: {why}") from None
+            raise
+    finally:
+        capture.close()
+
+
+def _digit(it: Line, found: Learned, seconds: float) -> Learned:
+    if not seconds:
+        return found
+    _say(f"4. {seconds:g}초 안에 아무 번호나 누르십시오 / press any digit within {seconds:g} s, or wait")
+    level = it.digit(seconds)
+    if level is None:
+        _say("   no digit: its level is left as it was")
+        return found
+    _say(f"   one tone {level:.1f} dBm0")
+    return msgspec.structs.replace(found, near_digit_dbm0=round(level, 1))
+
+
+def _save(folder: Path, line: int, found: Learned) -> None:
+    try:
+        learned.save(folder, line, found)
+    except OSError as error:
+        raise BadInput(
+            f"{error.filename or folder}: {error.strerror}; whoever runs this must be able to write it"
+        ) from None
+
+
+def _volts(volts: float | None) -> str:
+    return "no meter: voltage and polarity are left as they were" if volts is None else f"{volts:.1f} V"
+
+
+def _told(found: Learned) -> str:
+    told = [
+        (found.on_hook_v, "on-hook {:.1f} V"), (found.off_hook_v, "off-hook {:.1f} V"),
+        (found.echo_db, "echo {:.1f} dB"), (found.echo_delay_ms, "after {:.0f} ms"),
+        (found.near_digit_dbm0, "digits {:.1f} dBm0"),
+    ]  # fmt: skip
+    parts = [text.format(value) for value, text in told if value is not None]
+    if found.reversed is not None:
+        parts.insert(1, "reversed" if found.reversed else "not reversed")
+    return ", ".join(parts) or "nothing could be measured"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured of a line, step by step. Each step has its time; what cannot be measured at all is None.
+
+A step that somebody must do something for, and that is not done, is a Refusal that says so: nothing is written then.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from linetap.commission.learn_tape import Piece, Tape
+from linetap.config.profile import Profile
+from linetap.notices import Notice
+from linetap.recorder.signals.dtmf.detector import DtmfDetector
+from linetap.recorder.signals.notice.proof import prove
+from linetap.ring import I16, RATE_HZ, SLOT_FRAMES
+from linetap_core.errors import Refusal
+
+DOWN_S = 2.0  # so long the line must have stood still on-hook
+LIFTED_S = 0.3
+SETTLES_S = 0.5
+UP_S = 1.0
+BEGINS_S = 3.0  # by then capture plays what it was asked for
+# The tolerance of the proof is 20 dB: an echo learnt any lower, and a neighbour's leak of -50 dB would be proof.
+LEAST_ECHO_DB = -25.0
+LEAST_SCORE = 0.8  # of the notice's blocks; the engineer may breathe into the handset
+
+
+class Line:
+    """One line while it is learnt. `wait_s`: how long somebody may take to do what is asked."""
+
+    def __init__(self, tape: Tape, number: int, profile: Profile, wait_s: float) -> None:
+        self._tape, self._number, self._health = tape, number, profile.health
+        self._profile, self._wait_s = profile, wait_s
+        self._rest_v: float | None = None
+
+    def at_rest(self) -> float | None:
+        """Volts on-hook, signed: the middle of two seconds in which nothing moved."""
+        kept: list[Piece] = []
+        for piece in self._tape.run(self._wait_s):
+            kept = [*kept, piece] if piece.whole and not piece.hook.any() and not piece.ring.any() else []
+            if len(kept) > 1 and _spread(kept) > self._health.steady_v:
+                kept = [piece]
+            if _seconds(kept) >= DOWN_S:
+                self._rest_v = self._alive(_volts(kept))
+                return self._rest_v
+        raise self._no("is not at rest: put the handset down, and wait until it does not ring")
+
+    def wait_until_lifted(self) -> None:
+        kept: list[Piece] = []
+        for piece in self._tape.run(self._wait_s):
+            self._no_call(piece)
+            kept = [*kept, piece] if self._is_up(piece) else []
+            if _seconds(kept) >= LIFTED_S:
+                return
+        raise self._no(f"nobody lifted its handset within {self._wait_s:g} s")
+
+    def lifted(self) -> float | None:
+        """Volts off-hook, without sign."""
+        self._pass(SETTLES_S)
+        volts = _volts(self._pass(UP_S))
+        return None if volts is None else abs(self._alive(volts) or 0.0)
+
+    def now(self) -> int:
+        """The frame behind all that was seen."""
+        return self._pass(0)[-1].end
+
+    def echo(self, notice: Notice) -> tuple[float, float]:
+        """dB of the notice in the captured audio, relative to the notice as played, and its delay in ms; it was asked
+        for already."""
+        started, heard = self._notice_begins(notice)
+        last = started + notice.frames + self._profile.proof.delay_max_ms * RATE_HZ // 1000
+        while heard[-1].end < last:
+            heard += self._pass(0)
+        if any(_disturbed(piece, started, notice) for piece in heard):
+            raise self._no("the notice was disturbed while it played; start again")
+        audio: I16 = np.concatenate([piece.audio for piece in heard])[started - heard[0].frame :]
+        anything = msgspec.structs.replace(self._profile.proof, level_tolerance_db=200.0, echo_delay_ms=None)
+        proof = prove(audio[notice.words_from :], notice.words, anything)
+        if (
+            proof.level_db is None
+            or proof.delay_ms is None
+            or proof.score < LEAST_SCORE
+            or proof.level_db < LEAST_ECHO_DB
+        ):
+            found = "" if proof.level_db is None else f" ({proof.score:.0%} of it, at {proof.level_db:.0f} dB)"
+            raise self._no(f"the notice was played and not heard on it{found}: look at its relay and at its wires")
+        return proof.level_db, proof.delay_ms
+
+    def digit(self, seconds: float) -> float | None:
+        """dBm0 of one tone of the first digit; None when none was pressed."""
+        ear = DtmfDetector(1, self._profile.dtmf)
+        for piece in self._tape.run(seconds):
+            if not piece.whole:
+                ear.lose_sight()
+                continue
+            if digits := ear.follow(piece.audio[None, :], piece.frame):
+                return digits[0].level_dbm0
+        return None
+
+    def _notice_begins(self, notice: Notice) -> tuple[int, list[Piece]]:
+        """The frame of its first sample, and the pieces from there on."""
+        for piece in self._tape.run(BEGINS_S):
+            slots = np.flatnonzero(piece.notice == notice.tag)
+            if len(slots):
+                started = piece.frame + int(slots[0]) * SLOT_FRAMES - int(piece.notice_frame[slots[0]])
+                if started >= piece.frame:
+                    return started, [piece]
+        raise self._no("the notice was not played; the log of its card's capture says why")
+
+    def _pass(self, seconds: float) -> list[Piece]:
+        """The next pieces, the handset being off all the time."""
+        pieces = []
+        for piece in self._tape.run(seconds):
+            if not piece.whole:
+                raise self._no("audio was lost meanwhile; start again")
+            if not self._is_up(piece):
+                raise self._no("the handset was put down too early; start again")
+            pieces.append(piece)
+        return pieces
+
+    def _is_up(self, piece: Piece) -> bool:
+        """By the HOOK pin; and by the voltage, which the pin misjudges on a short loop until that is learnt."""
+        if not piece.whole:
+            return False
+        if self._rest_v is None or not len(piece.volts):
+            return bool(piece.hook.all())
+        fell = abs(self._rest_v) - self._health.short_loop_drop_v
+        return bool(piece.hook.all()) or bool((np.abs(piece.volts) < fell).all())
+
+    def _no_call(self, piece: Piece) -> None:
+        if piece.ring.any():
+            raise self._no("it rings: a call came in; start again when it is over")
+
+    def _alive(self, volts: float | None) -> float | None:
+        if volts is not None and abs(volts) < self._health.cut_v:
+            raise self._no(f"reads {abs(volts):.1f} V: no exchange is connected to it")
+        return volts
+
+    def _no(self, what: str) -> Refusal:
+        return Refusal(f"line {self._number}: {what}")
+
+
+def _disturbed(piece: Piece, started: int, notice: Notice) -> bool:
+    """Whether it ran dry, was stopped, or another one took its place."""
+    at = piece.frame - started + np.arange(len(piece.notice)) * SLOT_FRAMES
+    own = (at >= 0) & (at + SLOT_FRAMES <= notice.frames)
+    as_begun = (piece.notice == notice.tag) & (piece.notice_frame == at)
+    return piece.disturbed or not bool(as_begun[own].all())
+
+
+def _seconds(pieces: list[Piece]) -> float:
+    return sum(len(piece.audio) for piece in pieces) / RATE_HZ
+
+
+def _volts(pieces: list[Piece]) -> float | None:
+    """The median; None where there is no meter for all of it."""
+    if not all(len(piece.volts) for piece in pieces):
+        return None
+    return round(float(np.median(np.concatenate([piece.volts for piece in pieces]))), 2)
+
+
+def _spread(pieces: list[Piece]) -> float:
+    volts = np.concatenate([piece.volts for piece in pieces])
+    return float(np.ptp(volts)) if len(volts) else 0.0

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap pki request`, on the unit: a TLS key that never leaves it, and the request that goes to the authority."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from linetap import unitkeys
+from linetap.config import Config, load_config
+from linetap.config.places import HOME, TLS_KEY, UNIT_KEY, require_usual_place
+from linetap_core import signedfile
+from linetap_core.durable import privatefile
+from linetap_core.durable.files import sync_directory
+from linetap_core.enrolment import certificates, request
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys
+from linetap_core.evidence.keys import PublicKey
+from linetap_core.handover import read_small
+
+_KEY_LIMIT_BYTES = 64 * 1024
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, metavar="unit.toml")
+    parser.add_argument(
+        "--new-key", action="store_true", help="after a revocation: the key there is, and its certificate, are given up"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="UNIT.request", help="must not exist")
+
+
+def run(args: argparse.Namespace) -> int:
+    """The key's fingerprint on standard output: whoever enrols the unit compares it."""
+    config = load_config(args.config)
+    require_usual_place(args.config, "broker.key", key_path(config), HOME / TLS_KEY)
+    require_usual_place(args.config, "key", Path(config.key), HOME / UNIT_KEY)
+    signedfile.require_free(args.output)
+    made, signer = make_request(config, args.new_key)
+    privatefile.write(args.output, made)
+    args.output.chmod(0o644)
+    sys.stdout.write(f"{config.unit} {keys.fingerprint(signer)}\n")
+    return 0
+
+
+def make_request(config: Config, new_key: bool = False) -> tuple[bytes, PublicKey]:
+    """The request, and the signing key that it names. The TLS key is made where there is none, or another is wanted."""
+    signer = unitkeys.open_key(Path(config.key), config.keys)
+    return request.make(config.unit, _tls_key(key_path(config), new_key), signer), signer.public_key()
+
+
+def key_path(config: Config) -> Path:
+    """[broker] key, or tls.key beside the signing key where nothing is said yet."""
+    return Path(config.broker.key) if config.broker.key is not None else Path(config.key).with_name("tls.key")
+
+
+def require_own(config: Config, pem: bytes, name: str) -> None:
+    """BadInput unless it is a certificate of this unit's TLS key, by the broker's authority where one is named."""
+    try:
+        own, *between = x509.load_pem_x509_certificates(pem)
+        if own.public_key() != _load(key_path(config)).public_key():
+            raise BadInput(f"{name}: a certificate of another key than this unit's")
+    except ValueError as error:
+        raise BadInput(str(error) if isinstance(error, BadInput) else f"{name}: not a certificate") from None
+    try:
+        authorities = x509.load_pem_x509_certificates(read_small(Path(config.broker.ca or ""), _KEY_LIMIT_BYTES))
+    except (BadInput, ValueError, OSError):
+        return
+    issuers = [*authorities, *(each for each in between if _is_issued(each, authorities))]
+    if not _is_issued(own, issuers):
+        raise BadInput(f"{name}: not issued by the authority that the configuration names in broker.ca")
+
+
+def _is_issued(certificate: x509.Certificate, issuers: list[x509.Certificate]) -> bool:
+    for issuer in issuers:
+        with contextlib.suppress(ValueError, TypeError, InvalidSignature):
+            certificate.verify_directly_issued_by(issuer)
+            return True
+    return False
+
+
+def _tls_key(path: Path, new: bool) -> ec.EllipticCurvePrivateKey:
+    """The key at `path`, made where there is none or another is wanted. What is there stays until that is written."""
+    if path.exists() and not new:
+        return _load(path)
+    key = certificates.new_key()
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    privatefile.write(fresh, certificates.key_pem(key))
+    os.rename(fresh, path)
+    sync_directory(path.parent)
+    return key
+
+
+def _load(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(read_small(path, _KEY_LIMIT_BYTES), None)
+    except (ValueError, TypeError) as error:
+        raise BadInput(str(error) if isinstance(error, BadInput) else f"{path}: {_WANTED}") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise BadInput(f"{path}: {_WANTED}")
+    return key
+
+
+_WANTED = "not a P-256 key in PEM without a passphrase; --new-key makes one in its place"

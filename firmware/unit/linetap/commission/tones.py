@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap tones learn`: a profile from recordings of a PBX's tones, proven on the same recordings."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from linetap.commission import tones_heard
+from linetap.commission.tones_heard import Heard
+from linetap.commission.tones_profile import NAMES, Learnt, learn
+from linetap.config.numbers import ToneShape
+from linetap.config.profile import BUILT_IN, KR_PSTN, Profile
+from linetap.recorder.signals.tones.detector import ToneDetector
+from linetap.recorder.signals.tones.events import ToneHeard
+from linetap.ring import RATE_HZ
+from linetap_core.errors import BadInput, LinetapError, Refusal
+
+_EXAMPLE = "example: linetap tones learn --name pbx busy=busy.wav ringback=ringback.wav dial=dial.wav -o profile.toml"
+_CLEANER = "a recording without speech, clicks and other tones would be right"
+_FULL_SCALE, _CLIPPED = 32767, 0.001  # so many of its samples; a click has fewer
+_HEAD = """\
+# Heard by `linetap tones learn`: {names}.
+# This belongs at the end of unit.toml; `profile = "{name}"` at a [[line]] uses it.
+"""
+_ALONE = "# These are all the tones that such a line knows: Korea's were left out.\n"
+_KEPT = "\n# Korea's public network, which is heard through the PBX on calls to the outside.\n"
+_DROPPED = "# Left out of Korea's, because a tone of the PBX is the same to the detector: {names}.\n"
+_SLOWER = "\n[profile.cadence]\n# A tone without a pause must last longer than the bursts that have its frequencies.\n"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    raw = argparse.RawDescriptionHelpFormatter
+    made = "a profile from recordings, several periods of each tone; a tone may have several"
+    verb = verbs.add_parser("learn", help=made, description=made, epilog=_EXAMPLE, formatter_class=raw)
+    verb.add_argument("tones", nargs="+", metavar="TONE=FILE.wav", help=f"TONE is {', '.join(NAMES)}; 8 kHz, 16 bit")
+    verb.add_argument("--name", required=True, metavar="NAME", help="what lines call the profile")
+    verb.add_argument("--line", type=int, metavar="N", help="the channel, of recordings that have several")
+    verb.add_argument("--alone", action="store_true", help="without Korea's tones beside those of the PBX")
+    verb.add_argument("-o", "--output", type=Path, metavar="profile.toml", help="must not exist; default: printed")
+
+
+def run(args: argparse.Namespace) -> int:
+    files = _files(args.tones)
+    _check_name(args.name)
+    heard = _hear(files, args.line)
+    learnt = learn(args.name, heard, args.alone)
+    _prove(learnt, heard)
+    text = _render(learnt)
+    if args.output is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        with args.output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise BadInput(f"{args.output}: {error.strerror}; a new file would be right") from None
+    sys.stderr.write(f"{args.output}: written\n")
+    return 0
+
+
+def _files(words: list[str]) -> list[tuple[str, Path]]:
+    """In the order of Korea's tones, whatever order they were given in; several of one name in theirs."""
+    files: list[tuple[str, Path]] = []
+    problems: list[str] = []
+    for word in words:
+        name, _, path = word.partition("=")
+        if name not in NAMES or not path:
+            problems.append(f"{word}: TONE=FILE.wav would be right, TONE one of {', '.join(NAMES)}")
+        elif other := next((name for name, given in files if given == Path(path)), ""):
+            problems.append(f"{word}: the file is given already, as {other}; each file once would be right")
+        else:
+            files.append((name, Path(path)))
+    if problems:
+        raise BadInput("\n".join(problems))
+    return sorted(files, key=lambda each: NAMES.index(each[0]))
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
+        raise BadInput(f"--name {name!r}: 1 to 40 of a-z, 0-9 and -, not beginning with -, would be right")
+    if name in BUILT_IN:
+        raise BadInput(f"--name {name}: is built in; another name would be right")
+
+
+def _hear(files: list[tuple[str, Path]], line: int | None) -> list[Heard]:
+    """Every recording's problem, not the first one's alone."""
+    heard: list[Heard] = []
+    problems: list[str] = []
+    for name, path in files:
+        try:
+            heard.append(tones_heard.measure(name, path, tones_heard.read(path, line)))
+            sys.stderr.write(heard[-1].line() + "\n")
+        except LinetapError as error:
+            problems.append(str(error))
+    if problems:
+        raise BadInput("\n".join(problems))
+    return heard
+
+
+def _prove(learnt: Learnt, heard: list[Heard]) -> None:
+    """Refusal unless the detector calls every recording by its name, and by no other."""
+    shapes = {shape.name: shape for shape in reversed(learnt.profile.tone)}  # the PBX's come first
+    problems: list[str] = []
+    for each in heard:
+        names = _recognised(each, learnt.profile)
+        if each.name not in names:
+            problems.append(f"{each.path}: {each.name} is not recognised with this profile: {_why(each, shapes)}")
+        elif wrong := names - {each.name}:
+            problems.append(f"{each.path}: {each.name} is also taken for {', '.join(sorted(wrong))}; {_CLEANER}")
+    if problems:
+        raise Refusal("\n".join(problems))
+
+
+def _recognised(heard: Heard, profile: Profile) -> set[str]:
+    """What the detector hears: other tones count in the stretch that this one was learnt from."""
+    audio = np.concatenate([heard.audio, np.zeros(RATE_HZ, np.int16)])
+    events = [event for event in ToneDetector(1, profile).follow(audio[None], 0) if isinstance(event, ToneHeard)]
+    return {event.tone for event in events if event.tone == heard.name or heard.start <= event.at < heard.end}
+
+
+def _why(heard: Heard, shapes: dict[str, ToneShape]) -> str:
+    needed = shapes[heard.name].known_after
+    floor, shortest = KR_PSTN.tones.tone_min_dbm0, KR_PSTN.cadence.burst_min_ms
+    if heard.elements_ms and heard.periods * len(heard.elements_ms) < needed:
+        periods = needed / len(heard.elements_ms)
+        return f"it has {heard.periods:.1f} periods; {periods:.0f} and one burst more would be right"
+    if np.mean(np.abs(heard.audio.astype(np.int32)) >= _FULL_SCALE) > _CLIPPED:
+        return "it is clipped; recorded at a lower level would be right"
+    if 10 * np.log10(sum(10 ** (level / 10) for level in heard.dbm0)) < floor + 1:
+        return f"it is too faint; above {floor:.0f} dBm0 would be right"
+    if heard.elements_ms and min(heard.elements_ms[::2]) < shortest:
+        return f"it has bursts of {min(heard.elements_ms[::2])} ms; {shortest} ms and more are taken for a tone's"
+    return _CLEANER
+
+
+def _render(learnt: Learnt) -> str:
+    profile = learnt.profile
+    own = profile.tone[: len(profile.tone) - len(learnt.kept)]
+    text = _HEAD.format(names=", ".join(shape.name for shape in own), name=profile.name)
+    text += "" if learnt.kept or learnt.dropped else _ALONE
+    text += f'[[profile]]\nname = "{profile.name}"\n' + "".join(map(_shape, own))
+    if learnt.kept:
+        text += _KEPT
+        text += _DROPPED.format(names=", ".join(learnt.dropped)) if learnt.dropped else ""
+        text += "".join(map(_shape, learnt.kept)).removeprefix("\n")
+    if profile.cadence != KR_PSTN.cadence:
+        text += f"{_SLOWER}dial_min_ms = {profile.cadence.dial_min_ms}\n"
+    return text
+
+
+def _shape(shape: ToneShape) -> str:
+    hz = ", ".join(str(f) for f in shape.hz)
+    cadence = ", ".join(str(ms) for ms in shape.cadence_ms)
+    return (
+        f'\n[[profile.tone]]\nname = "{shape.name}"\nhz = [{hz}]\ncadence_ms = [{cadence}]\n'
+        f"known_after = {shape.known_after}\n"
+    )

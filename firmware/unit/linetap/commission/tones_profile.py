@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From tones as heard to those of a profile: when each is known, which are too near, what of Korea's stays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from linetap.commission.tones_heard import Heard
+from linetap.commission.tones_spectrum import Hz
+from linetap.config.numbers import KR_TONES, ToneShape
+from linetap.config.profile import KR_PSTN, Profile
+from linetap_core.errors import BadInput
+
+NAMES = tuple(shape.name for shape in KR_TONES)
+_PERIODS = {"busy": 3, "congestion": 3}  # as of Korea's: these end a call
+_ENDS = {"busy", "congestion", "unobtainable"}
+_DIAL_MARGIN_MS = 100
+_SAME = 0.05  # lengths that differ by less are one tone's, heard twice
+_CADENCE = KR_PSTN.cadence
+
+
+class Learnt(NamedTuple):
+    profile: Profile
+    kept: tuple[ToneShape, ...]  # of them, Korea's
+    dropped: tuple[str, ...]  # Korea's that the detector could not tell from one of the PBX
+
+
+def learn(name: str, heard: list[Heard], alone: bool) -> Learnt:
+    """`alone`: without Korea's. BadInput names two tones that the detector could not tell from one another."""
+    own = _known(_one_frequency(heard) if alone else _between(_one_frequency(heard)))
+    twice = {i for i in range(len(own)) for j in range(i) if own[i].name == own[j].name and _too_near(own[i], own[j])}
+    heard = [each for i, each in enumerate(heard) if i not in twice]  # two recordings of one tone are one
+    own = [shape for i, shape in enumerate(own) if i not in twice]
+    problems = [
+        f"{heard[i].path} and {heard[j].path}: {own[i].name} and {own[j].name} are one tone to the detector, "
+        f"{_told(own[i])} and {_told(own[j])}; recordings of two tones would be right"
+        for i in range(len(own))
+        for j in range(i)
+        if _too_near(own[i], own[j])
+    ]
+    if problems:
+        raise BadInput("\n".join(problems))
+    kept = [] if alone else [_settled(shape, own) for shape in KR_TONES]
+    kept = [_named(shape, own) for shape in kept]
+    stay = tuple(shape for shape in kept if not any(_displaces(mine, shape) for mine in own))
+    dropped = tuple(shape.name for shape in kept if shape not in stay)
+    tones = tuple(_known([*own, *stay]))
+    cadence = msgspec.structs.replace(_CADENCE, dial_min_ms=_dial_min_ms(tones))
+    return Learnt(Profile(name=name, tone=tones, cadence=cadence), tones[len(own) :], dropped)
+
+
+def _one_frequency(heard: list[Heard]) -> list[ToneShape]:
+    """Frequencies of several tones that are one to the detector become their mean, so that the cadence decides."""
+    groups: list[list[Heard]] = []
+    for each in heard:
+        group = next((some for some in groups if _near(some[0].hz, each.hz)), None)
+        if group is None:
+            groups.append([each])
+        else:
+            group.append(each)
+    mean = {id(each): _mean([some.hz for some in group]) for group in groups for each in group}
+    return [ToneShape(each.name, mean[id(each)], each.elements_ms, 0) for each in heard]
+
+
+def _mean(hz: list[Hz]) -> Hz:
+    return tuple(round(sum(column) / len(hz), 1) for column in zip(*hz, strict=True))
+
+
+def _settled(shape: ToneShape, own: list[ToneShape]) -> ToneShape:
+    """Korea's shape at the PBX's frequency, where that is so near that the detector would have to choose."""
+    near = next((mine.hz for mine in own if _near(mine.hz, shape.hz)), shape.hz)
+    return msgspec.structs.replace(shape, hz=near)
+
+
+def _between(own: list[ToneShape]) -> list[ToneShape]:
+    """A lone frequency so near to one of Korea's that 40 ms tell them apart only by chance goes halfway to it."""
+    halfway: list[ToneShape] = []
+    for mine in own:
+        beside = [shape.hz for shape in KR_TONES if len(shape.hz) == len(mine.hz) == 1 and not _near(shape.hz, mine.hz)]
+        near = next((hz for hz in beside if abs(hz[0] - mine.hz[0]) <= 2 * KR_PSTN.tones.tolerance * hz[0]), mine.hz)
+        halfway.append(msgspec.structs.replace(mine, hz=_mean([mine.hz, near])))
+    return halfway
+
+
+def _named(korean: ToneShape, own: list[ToneShape]) -> ToneShape:
+    """Korea's shape under the PBX's name, where both say that nobody will answer and the detector cannot choose."""
+    for mine in own:
+        if _too_near(mine, korean) and {mine.name, korean.name} <= _ENDS:
+            return msgspec.structs.replace(korean, name=mine.name)
+    return korean
+
+
+def _known(shapes: list[ToneShape]) -> list[ToneShape]:
+    """With known_after: Korea's rules, and so many elements more as another tone of the frequency has, too."""
+    known: list[ToneShape] = []
+    for shape in shapes:
+        elements = len(shape.cadence_ms)
+        after = _PERIODS.get(shape.name, 1) * elements
+        if shape.name == "ringback":
+            after = min(1, elements)
+        elif shape.name == "call_waiting":
+            after = max(0, elements - 1)
+        others = [other for other in shapes if other.name != shape.name and other.cadence_ms]
+        others = [other for other in others if _near(other.hz, shape.hz)]
+        while after < elements and any(_begins_like(shape, other, after) for other in others):
+            after += 1
+        known.append(msgspec.structs.replace(shape, known_after=after))
+    return known
+
+
+def _too_near(a: ToneShape, b: ToneShape) -> bool:
+    if not _near(a.hz, b.hz) or bool(a.cadence_ms) != bool(b.cadence_ms):
+        return False
+    if not a.cadence_ms:
+        return True
+    return _begins_like(a, b, max(a.known_after, 2)) or _begins_like(b, a, max(b.known_after, 2))
+
+
+def _displaces(mine: ToneShape, korean: ToneShape) -> bool:
+    """Two of one name may stand side by side, unless they are the same; two names for one tone may not."""
+    if not _too_near(mine, korean):
+        return False
+    return mine.name != korean.name or (
+        len(mine.cadence_ms) == len(korean.cadence_ms)
+        and all(abs(a - b) <= _SAME * b for a, b in zip(mine.cadence_ms, korean.cadence_ms, strict=True))
+    )
+
+
+def _begins_like(shape: ToneShape, other: ToneShape, elements: int) -> bool:
+    """Whether the first elements of a shape fit somewhere into another's cadence, as the detector lets them fit."""
+    period = len(other.cadence_ms)
+    return any(
+        all(_fits(shape, k, other.cadence_ms[(turn + k) % period]) for k in range(elements))
+        for turn in range(0, period, 2)
+    )
+
+
+def _fits(shape: ToneShape, element: int, ms: int) -> bool:
+    nominal_ms = shape.cadence_ms[element % len(shape.cadence_ms)]
+    return abs(ms - nominal_ms) <= nominal_ms * _CADENCE.tolerance + _CADENCE.slack_ms
+
+
+def _near(a: Hz, b: Hz) -> bool:
+    tolerance = KR_PSTN.tones.tolerance
+    return len(a) == len(b) and all(abs(x - y) <= tolerance * max(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _dial_min_ms(tones: tuple[ToneShape, ...]) -> int:
+    """A continuous tone is known when it is longer than any burst of its frequencies."""
+    longest = max(
+        (
+            max(shape.cadence_ms[::2])
+            for shape in tones
+            for steady in tones
+            if shape.cadence_ms and not steady.cadence_ms and shape.hz == steady.hz
+        ),
+        default=0,
+    )
+    needed = longest * (1 + _CADENCE.tolerance) + _CADENCE.slack_ms + _DIAL_MARGIN_MS
+    return max(_CADENCE.dial_min_ms, 50 * -(-round(needed) // 50)) if longest else _CADENCE.dial_min_ms
+
+
+def _told(shape: ToneShape) -> str:
+    hz = " + ".join(f"{f:g}" for f in shape.hz)
+    return f"{hz} Hz {'/'.join(map(str, shape.cadence_ms)) + ' ms' if shape.cadence_ms else 'without a pause'}"

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How [smdr] tells the columns of a PBX's lines, as its manual does: name and width, or name and places.
+
+`date:8 time:7 ext:5 trunk:2 number:25` are columns with one space between them; `ext:17-21` is counted from 1.
+Pictures of dates and times are letters for digits: `YY/MM/DD`, `HH:MMAM`, `HH:MM'SS`. What they become are patterns
+without alternatives and of bounded length, so that no line takes long.
+"""
+
+from __future__ import annotations
+
+import re
+
+from linetap_core.errors import BadInput
+
+NAMES = ("kind", "date", "time", "duration", "ext", "trunk", "number", "skip")
+KINDS = ("in", "out", "internal", "connected")
+MOST_COLUMNS = 32
+MOST_WIDTH = 256
+
+_COLUMN = re.compile(r"([a-z]+):(\d{1,4})(?:-(\d{1,4}))?")
+_RUN = re.compile(r"([YMDHS])\1*")
+
+
+def columns(text: str) -> dict[str, slice]:
+    """Name -> its place in a line. BadInput says which column is wrong and what would be right."""
+    places: dict[str, slice] = {}
+    end = -1
+    words = text.split()
+    if len(words) > MOST_COLUMNS:
+        raise BadInput(f"{len(words)} columns; at most {MOST_COLUMNS}")
+    for word in words:
+        match = _COLUMN.fullmatch(word)
+        if match is None or match[1] not in NAMES:
+            raise BadInput(f"{word!r}: a name of {', '.join(NAMES)} with a width, ext:4, or with its places, ext:17-20")
+        if match[1] in places:
+            raise BadInput(f"{word!r}: {match[1]} is there twice")
+        start = end + 1 if match[3] is None else int(match[2]) - 1
+        end = start + int(match[2]) if match[3] is None else int(match[3])
+        if not 0 <= start < end <= MOST_WIDTH:
+            raise BadInput(f"{word!r}: ends before it begins, or beyond {MOST_WIDTH}")
+        if match[1] != "skip":
+            places[match[1]] = slice(start, end)
+    if "time" not in places or not {"ext", "trunk"} & places.keys():
+        raise BadInput("time is wanted, and ext or trunk: without them no line can be joined to a call")
+    return places
+
+
+def picture(text: str, needed: str, allowed: str) -> re.Pattern[str]:
+    """The pattern of a date or time, with a group a letter and `half` for AM and PM. BadInput where it is none."""
+    half = text.endswith("AM") and "H" in allowed
+    body = text.removesuffix("AM") if half else text
+    runs = [match[1] for match in _RUN.finditer(body)]
+    strange = [letter for letter in body if letter.isalnum() and letter not in allowed]
+    if strange or not runs or len(set(runs)) != len(runs) or not set(needed) <= set(runs) or len(body) > MOST_COLUMNS:
+        raise BadInput(f"{text!r}: each of {', '.join(allowed)} once, {' and '.join(needed)} at least")
+    pattern = ""
+    at = 0
+    for match in _RUN.finditer(body):
+        pattern += r"\D" * (match.start() - at)
+        alone = match.end() == len(body) or body[match.end()] not in allowed
+        pattern += rf"(?P<{match[1]}>\d{{{1 if alone else len(match[0])},{len(match[0])}}})"
+        at = match.end()
+    pattern += r"\D" * (len(body) - at)
+    return re.compile(pattern + (r" ?(?P<half>[AaPp])[Mm]?" if half else ""), re.ASCII)
+
+
+def kinds(text: str) -> dict[str, str]:
+    """`I=in O=out X=internal C=connected` -> what stands in the column `kind`, and what it means. `connected`: printed
+    while the call lasts, at its answer."""
+    found = {}
+    for word in text.split():
+        sign, _, kind = word.partition("=")
+        if not sign or kind not in KINDS:
+            raise BadInput(f"{word!r}: I=in, O=out, X=internal or C=connected would be right")
+        found[sign] = kind
+    return found

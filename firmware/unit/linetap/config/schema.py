@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""unit.toml as frozen structs. A field is a key; its default, unit and meaning stand here and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from linetap.config.profile import Profile
+from linetap_core.evidence import members
+from linetap_core.evidence.unitnames import UnitId
+from linetap_core.records import Disposition
+from linetap_core.wire.brokersettings import Broker
+
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[int, Meta(ge=1, le=30 * 86_400)]
+DialPlan = Annotated[str, Meta(pattern=r"^[0-9*#X]{1,24}$")]  # X is any digit
+Megabytes = Annotated[int, Meta(le=1 << 40)]
+MOST_DAYS = 36_525  # a hundred years: behind the year 9999 no calendar of ours has a day
+
+VAULT, LEARNED, RUN_DIR = "/var/lib/linetap/vault", "/var/lib/linetap/learned", "/run/linetap"
+
+
+class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    kind: Literal["hardware", "simulated"] = "hardware"
+    pins: str = "pins.toml"  # the one pin table, relative to this file
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One line card: one codec, one clock, one capture process."""
+
+    number: Annotated[int, Meta(ge=1, le=4)] = 1
+    capture_pcm: str = "hw:linetap1,0"  # as udev names it: systemd/README.md
+    playback_pcm: str = "hw:linetap1,0"
+    rate_hz: Literal[8000, 48000] = 48000
+    format: Literal["S16_LE", "S32_LE"] = "S16_LE"
+    channels: Annotated[int, Meta(ge=1, le=32)] = 8
+    buffer_ms: Annotated[int, Meta(ge=200, le=2000)] = 200
+    ring_s: Annotated[int, Meta(ge=120, le=900)] = 180
+    playback_offset_ms: Annotated[float, Meta(ge=0, le=500)] = 0.0  # calibrated: beyond what ALSA itself reports
+    meter_port: str | None = None  # the line meter's serial port; without one the HOOK pins alone decide
+
+
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    number: Annotated[int, Meta(ge=1, le=128)]
+    card: Annotated[int, Meta(ge=1, le=4)] = 1
+    channel: Annotated[int, Meta(ge=1, le=32)]
+    profile: str = "kr-pstn"
+    notice: str | None = None  # another notice than [recording] notice
+    exempt: bool = False  # neither notice nor recording; its audio never leaves the codec
+    caller_id: Literal["bell202", "v23", "dtmf", "auto", "off"] = "auto"
+    extension: str | None = None  # its own number at the PBX: internal calls and SMDR name it
+    trunk: str | None = None  # what SMDR calls it, where it is a trunk line
+    retention: str | None = None  # class of its calls; retention.default, where nothing is said
+
+
+class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    notice: str = "ko"
+    notice_delay_ms: Annotated[int, Meta(ge=0, le=5000)] = 500
+    notice_tone_ms: Annotated[int, Meta(ge=0, le=1000)] = 0  # a tone before each notice; 0: none
+    # As loud a notice is to be on a line, active speech level (ITU-T P.56); a line that was never learnt has no gain.
+    notice_target_dbm0: Annotated[float, Meta(ge=-28, le=-9)] = -16.0
+    # A call in: the notice waits for the end of what is said first, at most so long after the answer; 0: it does not.
+    greeting_max_ms: Annotated[int, Meta(ge=0, le=8000)] = 6000
+    record_from: Literal["notice_start", "notice_end"] = "notice_start"
+    on_notice_failure: Literal["discard", "record_and_flag"] = "discard"
+    internal_pattern: str = r"^[2-8]\d{3}$"
+    record_internal: bool = False
+    emergency_numbers: list[str] = msgspec.field(default_factory=lambda: ["112", "113", "119"])
+    record_emergency: bool = False
+    trunk_prefixes: list[str] = msgspec.field(default_factory=lambda: ["9", "0"])
+    answer_timeout_s: Seconds = 8  # after the last digit and each ringback, where somebody speaks meanwhile
+    answer_silence_s: Seconds = 30  # after the same, where nothing is heard that says anything
+    on_unknown_answer: Literal["announce_and_flag", "wait"] = "announce_and_flag"  # where only such a time has passed
+    # X is any digit. Korea: nationwide numbers and short codes have no ringback; codes of the PBX take another's call.
+    numbers_at_once: list[DialPlan] = msgspec.field(
+        default_factory=lambda: ["1XX", "1XXX", "15XXXXXX", "16XXXXXX", "18XXXXXX", "080XXXXXXX"]
+    )
+    pickup_codes: list[DialPlan] = msgspec.field(default_factory=lambda: ["*7", "*7XX", "*7XXX", "*7XXXX"])
+    answer_unheard_s: Seconds = 15  # after off-hook, where no digit was heard
+    tone_end_s: Annotated[int, Meta(ge=5, le=60)] = 30  # an end by tone may be taken back for so long
+    recommended_call_s: Seconds = 1200  # the desk is told when a call gets so long
+    end_notice: str | None = None  # played then, once
+    longest_call_s: Seconds = 14400
+    mark_code: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{2,8}$")] = "**9"  # the staff member marks the call as abusive
+    # The staff member has the notice played now: another party has come, or the call is not recorded. "": none.
+    notice_code: Annotated[str, Meta(pattern=r"^([0-9*#A-D]{2,8})?$")] = "**1"
+    mark_notice: str | None = None  # played to the caller of a marked call, once
+    beep_every_s: Annotated[int, Meta(ge=0, le=60)] = 0  # a beep says that the call is being recorded; 0: none
+    beep_dbm0: Annotated[float, Meta(ge=-40, le=-6)] = -16.0
+    deaf_calls: Positive = 3  # so many notices running that were played to their end on a quiet line and not heard ...
+    deaf_span_s: Seconds = 1800  # ... over at least so long, are a fault of the line; its calls are still recorded
+    # A notice was played on a guess, and the party answered later: what was recorded before that.
+    recorded_before_answer: Literal["withhold", "keep_and_flag"] = "withhold"
+    answer_doubt_s: Annotated[int, Meta(ge=5, le=45)] = 30  # withhold: a guess may be proved wrong for so long
+
+
+class RetentionClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    name: Annotated[str, Meta(max_length=100)]  # stands in every record
+    days: Annotated[int, Meta(ge=1, le=MOST_DAYS)]
+
+
+class RetentionPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    zone: str = "Asia/Seoul"
+    default: str = "standard"
+    marked: str | None = None  # class of a marked call; the one with the most days, where nothing is said
+    largest_gap_days: Annotated[int, Meta(ge=0, le=365)] = 7  # so much time in all is believed unconfirmed
+    dispositions: dict[Disposition, str] = {}  # disposition -> class, in the place of the line's
+    classes: list[RetentionClass] = msgspec.field(default_factory=lambda: [RetentionClass(name="standard", days=60)])
+
+
+class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Public keys only: a unit cannot open what it has sealed. An epoch may be a group (members.py)."""
+
+    custodians: Annotated[list[str], Meta(min_length=1)]
+    custodians_needed: Positive = 1  # so many of them open together
+    overflow_epoch: str
+    overflow_number: Positive = 1
+    authority: str | list[str] | None = None  # ssh-ed25519 line, or several: who may sign the key list
+    authority_needed: Positive = 1  # so many of several sign together
+    key_list: str | None = None  # keylist.json, its signature beside it; its custodians count, and its overflow epochs
+
+    @property
+    def authority_lines(self) -> list[str]:
+        """Empty: there is none."""
+        return [self.authority] if isinstance(self.authority, str) else self.authority or []
+
+    @property
+    def custodian_group(self) -> members.Group:
+        """BadInput where they can be none."""
+        return members.of(self.custodians, self.custodians_needed)
+
+    unit_key: Literal["file", "tpm"] = "file"  # where the unit's signing key is: recorder/unitkey.py
+    tpm: str = "/dev/tpmrm0"
+    boots: str = "/proc/cmdline"  # says in which boots the key in the TPM signs
+    release: str = "/usr/lib/linetap/release.pem"  # whose word on that counts, when the key is made
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    reserve_mb: Annotated[Megabytes, Meta(ge=0)] = (
+        256  # kept free for records, log and outbox: no audio is written below it
+    )
+    outbox_mb: Annotated[Megabytes, Meta(ge=1)] = 1024  # 30 days of 32 busy lines, tools/storage.py
+
+
+class HomeAssistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    discovery: bool = False  # the broker has to permit it: systemd/mosquitto/acl
+
+
+HourMinute = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Hours in retention.zone. Where both are the same there is no night."""
+
+    night_from: HourMinute = "20:00"
+    night_to: HourMinute = "06:00"
+    night_percent: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
+class Smdr(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the PBX prints of its calls. Without a port nothing waits for it."""
+
+    port: str | None = None
+    baud: Literal[1200, 2400, 4800, 9600] = 9600
+    format: Literal["panasonic", "columns"] = "panasonic"
+    columns: str = ""  # config/columns.py, as all pictures below; the format "columns" alone reads them
+    date: str = "MM/DD"
+    time: str = "HH:MM:SS"
+    duration: str = "HH:MM:SS"
+    time_is: Literal["start", "end"] = "start"
+    kinds: str = "I=in O=out"
+    zone: str | None = None  # of the PBX's clock; retention.zone, where nothing is said
+    wait_s: Annotated[int, Meta(ge=1, le=60)] = 15  # a call that has ended waits so long for its line
+    tolerance_s: Annotated[int, Meta(ge=1, le=43200)] = 120  # the PBX's clock may be wrong by so much
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a change is taken that weakens what is recorded, announced or kept (config/weakening.py)."""
+
+    weakening_delay_h: Annotated[int, Meta(ge=0, le=720)] = 0  # it is put in effect so long after two have signed it
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole of one unit, as read and checked. Paths are absolute."""
+
+    unit: UnitId
+    site_number: Annotated[int, Meta(ge=1, le=9999)] | None = None  # what CALL counts out when the button is pressed
+    key: str = "unit.key"
+    vault: str = VAULT
+    run_dir: str = RUN_DIR
+    notices: str = "notices"
+    learned: str = LEARNED  # what `linetap line learn` has measured, one file a line
+    board: Board = Board()
+    keys: Keys
+    card: Annotated[list[Card], Meta(min_length=1, max_length=4)]
+    line: Annotated[list[Line], Meta(min_length=1, max_length=128)]
+    recording: Recording = Recording()
+    retention: RetentionPolicy = RetentionPolicy()
+    broker: Broker = Broker()
+    storage: Storage = Storage()
+    smdr: Smdr = Smdr()
+    panel: Panel = Panel()
+    home_assistant: HomeAssistant = HomeAssistant()
+    policy: Policy = Policy()
+    profile: list[Profile] = []
+
+    def lines_of(self, card: int) -> list[Line]:
+        """The lines of one card in the order of its ring."""
+        return sorted((line for line in self.line if line.card == card), key=lambda line: line.channel)
+
+    def card_number(self, number: int) -> Card:
+        return next(card for card in self.card if card.number == number)
+
+    @property
+    def run_path(self) -> Path:
+        return Path(self.run_dir)
+
+    @property
+    def vault_path(self) -> Path:
+        return Path(self.vault)

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a changed configuration weakens: less is recorded, announced, kept or told, or it is so for other numbers.
+
+Pure. A key is judged by its rule in RULES; a key without one weakens by every change, and so does a new key until
+somebody has thought about it. Effective values are compared, so how a file spells them is of no account. Where it
+cannot be said which way a number weakens (a detector's threshold, a time-out), every change of it does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+
+import msgspec
+
+from linetap.config.change import MISSING, differing, words
+from linetap.config.check import profile_of
+from linetap.config.narrower import is_narrower
+from linetap.config.night import percent_at
+from linetap.config.retention import class_of
+from linetap.config.schema import Config, Line, Panel
+from linetap_core.records import Disposition
+
+UNCLASSIFIED = "unclassified"
+
+
+class Weakening(msgspec.Struct, frozen=True):
+    """`code` is stable, WORDS says it in both languages; `what` names the key and its values."""
+
+    code: str
+    what: str
+
+
+Weakens = Callable[[Any, Any], bool]
+
+
+def _any(_before: Any, _after: Any) -> bool:
+    return True
+
+
+def _never(_before: Any, _after: Any) -> bool:
+    return False
+
+
+def _more(before: Any, after: Any) -> bool:
+    return bool(after > before)
+
+
+def _less(before: Any, after: Any) -> bool:
+    return bool(after < before)
+
+
+def _to(value: Any) -> Weakens:
+    return lambda _before, after: bool(after == value)
+
+
+def _wider(before: Any, after: Any) -> bool:
+    return not is_narrower(after, before)
+
+
+def _beeps_less(before: Any, after: Any) -> bool:
+    """0 is never."""
+    return bool(before) and (not after or after > before)
+
+
+NEUTRAL = ("", _never)
+DERIVED = ("", _never)  # of no account by itself: `_derived` judges what comes of it
+
+RULES: dict[str, tuple[str, Weakens]] = {
+    "unit": ("identity", _any), "site_number": NEUTRAL, "key": ("keys", _any), "vault": ("paths", _any),
+    "run_dir": ("paths", _any), "notices": ("paths", _any), "learned": ("paths", _any),
+    "board.kind": ("hardware", _any), "board.pins": ("hardware", _any), "card": ("hardware", _any),
+    "keys": ("keys", _any),
+    "broker": ("reporting", _any), "broker.keepalive_s": ("alert_later", _more),
+    "line.number": DERIVED, "line.card": ("line_changed", _any), "line.channel": ("line_changed", _any),
+    "line.profile": DERIVED, "line.notice": DERIVED, "line.retention": DERIVED,
+    "line.exempt": ("line_exempt", _to(True)),
+    "line.caller_id": ("line_changed", lambda _, after: bool(after != "auto")),
+    "line.extension": ("line_changed", _any), "line.trunk": ("line_changed", _any),
+    "recording.notice": DERIVED, "recording.end_notice": ("notice_changed", _any),
+    "recording.mark_notice": ("notice_changed", _any), "recording.notice_delay_ms": ("notice_changed", _any),
+    "recording.greeting_max_ms": ("notice_changed", _any),
+    "recording.notice_tone_ms": ("notice_changed", _any), "recording.notice_target_dbm0": ("notice_changed", _less),
+    "recording.record_from": ("record_less", _to("notice_end")),
+    "recording.on_notice_failure": ("record_unannounced", _to("record_and_flag")),
+    "recording.internal_pattern": ("internal_wider", _wider),
+    "recording.record_internal": ("internal_changed", _any),
+    "recording.emergency_numbers": ("emergency_changed", _any), "recording.trunk_prefixes": ("emergency_changed", _any),
+    "recording.record_emergency": ("record_emergency", _to(True)),
+    "recording.on_unknown_answer": ("record_less", _to("wait")),
+    "recording.answer_silence_s": ("call_times", _any), "recording.numbers_at_once": ("call_times", _any),
+    "recording.pickup_codes": ("call_times", _any),
+    "recording.answer_timeout_s": ("call_times", _any), "recording.answer_unheard_s": ("call_times", _any),
+    "recording.tone_end_s": ("call_times", _any), "recording.longest_call_s": ("call_times", _any),
+    "recording.recommended_call_s": ("alert_later", _more),
+    "recording.mark_code": ("mark_code", _any), "recording.notice_code": ("notice_code", _any),
+    "recording.beep_every_s": ("beep", _beeps_less), "recording.beep_dbm0": ("beep", _less),
+    "recording.deaf_calls": ("alert_later", _more),
+    "recording.deaf_span_s": ("alert_later", _more),
+    "recording.recorded_before_answer": ("record_unannounced", _to("keep_and_flag")),
+    "recording.answer_doubt_s": ("record_unannounced", _less),
+    "retention.zone": ("retention_clock", _any), "retention.largest_gap_days": ("retention_clock", _more),
+    "retention.default": DERIVED, "retention.marked": DERIVED, "retention.dispositions": DERIVED,
+    "retention.classes": DERIVED,
+    "storage.reserve_mb": ("storage", _any), "storage.outbox_mb": ("storage", _less),
+    "smdr": ("pbx", _any),
+    "panel.night_from": DERIVED, "panel.night_to": DERIVED, "panel.night_percent": DERIVED,
+    "home_assistant.discovery": ("alert_later", _to(False)),
+    "policy.weakening_delay_h": DERIVED,
+    "profile": DERIVED,
+}  # fmt: skip
+
+# Code -> what it means for recordings and callers, for a person who has to decide on it.
+WORDS = {
+    "line_removed": ("회선이 설정에서 빠져 녹음되지 않습니다", "a line is gone and is not recorded"),
+    "line_exempt": ("회선이 녹음 제외로 바뀝니다", "a line is neither announced nor recorded"),
+    "line_changed": ("회선의 배선이나 번호가 바뀝니다", "a line is wired, numbered or identified otherwise"),
+    "retention_shorter": ("보존 기간이 짧아집니다", "calls are kept for fewer days"),
+    "retention_clock": ("보존 기한을 세는 기준이 바뀝니다", "the time by which calls end is reckoned otherwise"),
+    "internal_wider": ("내선 통화로 보아 녹음하지 않는 번호가 늘어납니다", "more numbers count as internal"),
+    "internal_changed": ("내선 통화의 녹음 여부가 바뀝니다", "internal calls are recorded, or no more"),
+    "emergency_changed": ("긴급 번호의 범위가 바뀝니다", "other numbers count as emergency calls"),
+    "record_emergency": ("긴급 전화도 녹음합니다", "emergency calls are recorded"),
+    "record_less": ("녹음되는 구간이 줄어듭니다", "less of a call is recorded"),
+    "record_unannounced": ("안내 방송을 하지 못한 통화도 녹음합니다", "calls are recorded without their notice"),
+    "notice_changed": ("안내 방송이 바뀝니다", "another notice is played, or at another time"),
+    "call_times": ("응답과 통화 종료를 판단하는 시간이 바뀝니다", "answer and end of a call are timed otherwise"),
+    "mark_code": ("폭언 표시 번호가 바뀝니다", "the code that marks a call is another"),
+    "notice_code": ("안내 방송을 트는 번호가 바뀝니다", "the code that has the notice played is another"),
+    "beep": ("녹음 알림음이 줄어들거나 작아집니다", "the recording beep comes less often, or softer"),
+    "alert_later": ("이상을 늦게 또는 약하게 알립니다", "a fault is told later, or less visibly"),
+    "detectors": ("회선 신호를 듣는 기준이 바뀝니다", "a line is listened to by other numbers"),
+    "hardware": ("카드나 기판의 설정이 바뀝니다", "card or board are set otherwise"),
+    "keys": ("암호화 또는 서명 열쇠가 바뀝니다", "calls are sealed or signed with other keys"),
+    "reporting": ("보고하는 중앙 서버가 바뀝니다", "reports go elsewhere"),
+    "storage": ("저장 공간의 한도가 바뀝니다", "recording stops, or reports are dropped, at another point"),
+    "pbx": ("교환기 통화 기록을 읽는 방법이 바뀝니다", "what the PBX says is read otherwise"),
+    "paths": ("파일 위치가 바뀝니다", "vault, notices or state lie elsewhere"),
+    "identity": ("기기 이름이 바뀝니다", "the unit has another name"),
+    "delay_shorter": ("약화 변경의 대기 시간이 짧아집니다", "what weakens waits for a shorter time"),
+    "delay_longer": ("약화 변경의 대기 시간이 길어집니다", "what two have agreed on waits for a longer time"),
+    "learned": ("학습된 회선 값이 크게 바뀌었습니다", "what was measured of a line has changed by far"),
+    "roles": ("명령 권한을 가진 사람이 바뀌었습니다", "other people may command"),
+    "memory": ("비교할 이전 설정의 기록이 없거나 다릅니다", "what was in effect before is lost or was changed"),
+    "file_unusable": ("설정 파일을 쓸 수 없습니다", "unit.toml was changed so that no service can use it"),
+    UNCLASSIFIED: ("분류되지 않은 설정이 바뀝니다", "a key changes that nobody has classified"),
+}
+
+
+def weakenings(before: Config, after: Config) -> list[Weakening]:
+    """Everything that weakens, in the order of the keys; nothing, where the new one is as strong as the old."""
+    return [*_by_rules(before, after), *_derived(before, after)]
+
+
+def schema_path(key: str) -> str:
+    """`line.exempt` of `line 3.exempt`, as `differing` names it. Names in classes and profiles are anything."""
+    top = re.split(r"[. ]", key, maxsplit=1)[0]
+    for whole in ("retention.classes", "retention.dispositions"):
+        if key.startswith((f"{whole} ", f"{whole}.")) or key == whole:
+            return whole
+    return top if top == "profile" else re.sub(r"^(line|card) \d+", r"\1", key)
+
+
+def rule_of(path: str) -> tuple[str, Weakens]:
+    """The key's own, else its table's, else that every change weakens."""
+    return RULES.get(path) or RULES.get(path.partition(".")[0]) or (UNCLASSIFIED, _any)
+
+
+def _by_rules(before: Config, after: Config) -> Iterator[Weakening]:
+    was, will = _lines(before), _lines(after)
+    for key, old, new in differing(before, after):
+        if (match := re.match(r"line (\d+)\.", key)) and int(match[1]) not in was.keys() & will.keys():
+            continue  # all of it came or went
+        code, weakens = rule_of(schema_path(key))
+        if old is MISSING or new is MISSING:
+            weakens = weakens if weakens in (_never, _any) else _any
+        if weakens(old, new):
+            yield Weakening(code, words(key, old, new))
+    for number in sorted(was.keys() - will.keys()):
+        yield Weakening("line_removed", f"line {number} -> nothing")
+
+
+def _derived(before: Config, after: Config) -> Iterator[Weakening]:
+    """What a line has of a table that it names, of the default where it names none; and what only several keys tell."""
+    yield from _darker(before.panel, after.panel)
+    delays = before.policy.weakening_delay_h, after.policy.weakening_delay_h
+    if delays[0] != delays[1]:
+        code = "delay_shorter" if delays[1] < delays[0] else "delay_longer"
+        yield Weakening(code, words("policy.weakening_delay_h", *delays))
+    was, will = _lines(before), _lines(after)
+    for number in sorted(was.keys() & will.keys()):
+        old, new = was[number], will[number]
+        said = old.notice or before.recording.notice, new.notice or after.recording.notice
+        if said[0] != said[1]:
+            yield Weakening("notice_changed", words(f"line {number} plays", *said))
+        if _hears(before, old) != _hears(after, new):
+            yield Weakening("detectors", words(f"line {number} profile", old.profile, new.profile))
+        yield from _shorter(before, after, number)
+
+
+def _darker(before: Panel, after: Panel) -> Iterator[Weakening]:
+    """LEDs that are less bright at any minute of the day: they are what a person in the closet sees."""
+    if any(percent_at(after, minute) < percent_at(before, minute) for minute in range(24 * 60)):
+        said = (f"{each.night_from} to {each.night_to} at {each.night_percent} %" for each in (before, after))
+        yield Weakening("alert_later", words("panel.night", *said))
+
+
+def _hears(config: Config, line: Line) -> Any:
+    """The numbers of its detectors, whatever they are called."""
+    return msgspec.structs.replace(profile_of(config, line.profile), name="")
+
+
+def _shorter(before: Config, after: Config, line: int) -> Iterator[Weakening]:
+    kinds: tuple[Disposition, ...] = get_args(Disposition)
+    for marked in (False, True):
+        days = {
+            kind: (class_of(before, line, kind, marked).days, class_of(after, line, kind, marked).days)
+            for kind in kinds
+        }
+        less = {pair: kind for kind, pair in reversed(days.items()) if pair[1] < pair[0]}
+        for (old, new), kind in less.items():
+            called = "marked" if marked else kind
+            yield Weakening("retention_shorter", f"line {line} {called}: {old} -> {new} days")
+
+
+def _lines(config: Config) -> dict[int, Line]:
+    return {line.number: line for line in config.line}

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spoken notices: `<id>.wav` (8 kHz, 16 bit, mono) with its text in `<id>.txt` beside it, in one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.config.numbers import NoticeNumbers
+from linetap.config.schema import Config
+from linetap.notices.beep import BEEP, beep_samples
+from linetap.ring import RATE_HZ
+from linetap.wavefaults import WAVE_FAULTS
+from linetap_core.durable import kept
+from linetap_core.errors import BadInput
+from linetap_core.evidence.g711 import FULL_SCALE_DBM0
+
+LONGEST_S = 60
+_TONE_EDGE = RATE_HZ // 100  # frames in which a tone rises and falls
+
+
+@dataclass(frozen=True, eq=False)
+class Notice:
+    """`samples`: int16 at 8 kHz. `tag` names the audio in the ring: the first 32 bits of its SHA-256, never 0.
+    `words_from`: the frame at which the words begin, behind a tone."""
+
+    id: str
+    text: str
+    samples: npt.NDArray[np.int16]
+    tag: int
+    words_from: int = 0
+
+    @property
+    def words(self) -> npt.NDArray[np.int16]:
+        """What proves that the notice was heard: a tone may be anybody's."""
+        return self.samples[self.words_from :]
+
+    @property
+    def frames(self) -> int:
+        return len(self.samples)
+
+    def between(self, first: int, end: int) -> npt.NDArray[np.int16]:
+        """From one of its frames to another; 0 before it begins and behind its end."""
+        played = np.zeros(end - first, np.int16)
+        begin, until = max(first, 0), min(end, self.frames)
+        if begin < until:
+            played[begin - first : until - first] = self.samples[begin:until]
+        return played
+
+
+def load_notices(folder: Path) -> dict[str, Notice]:
+    """Every notice of a folder by id. BadInput names the file that is not one."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: no folder of notices; make one with `linetap notice import`")
+    found = {path.stem: load_notice(path) for path in sorted(folder.glob("*.wav"))}
+    if not found:
+        raise BadInput(f"{folder}: no notice in it; add one with `linetap notice import`")
+    return found
+
+
+def notices_of(config: Config) -> dict[str, Notice]:
+    """The unit's notices as they are played, by id: behind a tone, where the configuration wants one; and the beep."""
+    found, tone_ms = load_notices(Path(config.notices)), config.recording.notice_tone_ms
+    numbers = NoticeNumbers()
+    if tone_ms:
+        found = {name: behind_tone(notice, tone_ms, numbers) for name, notice in found.items()}
+    if config.recording.beep_every_s:
+        samples = beep_samples(config.recording.beep_dbm0)
+        found[BEEP] = Notice(BEEP, "", samples, tag_of(samples))
+    return found
+
+
+def behind_tone(notice: Notice, tone_ms: int, numbers: NoticeNumbers) -> Notice:
+    n = RATE_HZ * tone_ms // 1000
+    amplitude = 32768 * 10 ** ((numbers.tone_dbm0 - FULL_SCALE_DBM0) / 20)
+    edge = np.minimum(1.0, np.minimum(np.arange(n), np.arange(n)[::-1]) / _TONE_EDGE)  # no click
+    tone = amplitude * edge * np.sin(2 * np.pi * numbers.tone_hz * np.arange(n) / RATE_HZ)
+    before = np.concatenate([tone, np.zeros(RATE_HZ * numbers.tone_pause_ms // 1000)]).astype(np.int16)
+    samples = np.concatenate([before, notice.samples])
+    return Notice(notice.id, notice.text, samples, tag_of(samples), len(before))
+
+
+def load_notice(path: Path) -> Notice:
+    """BadInput names the file. What the medium has changed since it was written is read from its copy."""
+    copy = kept.damaged(path)
+    try:
+        with wave.open(str(path) if copy is None else io.BytesIO(copy), "rb") as file:
+            shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
+            if shape != (RATE_HZ, 2, 1):
+                raise BadInput(f"{path}: {shape[0]} Hz, {shape[1] * 8} bit, {shape[2]} channels; use `notice import`")
+            if file.getnframes() > LONGEST_S * RATE_HZ:
+                raise BadInput(f"{path}: longer than {LONGEST_S} s")
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+    except BadInput:
+        raise
+    except (OSError, *WAVE_FAULTS) as error:
+        raise BadInput(f"{path}: not a WAV file that can be read: {error}") from None
+    return Notice(path.stem, _text(path.with_suffix(".txt")), samples, tag_of(samples))
+
+
+def keep_copies(folder: Path) -> None:
+    """Renews the copy of each notice and its text, for the folder's owner. OSError: the folder cannot be written."""
+    for path in [*folder.glob("*.wav"), *folder.glob("*.txt")]:
+        kept.keep(path)
+
+
+def _text(path: Path) -> str:
+    copy = kept.damaged(path)
+    try:
+        data = copy if copy is not None else path.read_bytes()
+        return data.decode("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: not a text in UTF-8: {error}") from None
+
+
+def tag_of(samples: npt.NDArray[np.int16]) -> int:
+    digest = hashlib.sha256(samples.astype("<i2").tobytes()).digest()
+    return int.from_bytes(digest[:4]) or 1

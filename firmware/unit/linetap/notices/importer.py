@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A spoken notice from any WAV file: 8 kHz, mono, 16 bit, at one level, whoever spoke it."""
+
+from __future__ import annotations
+
+import io
+import re
+import wave
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.notices import LONGEST_S, Notice, tag_of, wavfile
+from linetap.notices.level import active_level_dbm0
+from linetap.ring import RATE_HZ
+from linetap_core.durable.replace import replace_durably
+from linetap_core.errors import BadInput
+
+LEVEL_DBM0 = -16.0
+LOWEST_DBM0 = -50.0  # a recording below it is noise, and raising it would only raise the noise
+LONGEST_TEXT = 1000
+_READABLE = 0o644  # by all services
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+
+
+def import_notice(path: Path, text: str, folder: Path, notice_id: str | None = None, replace: bool = False) -> Notice:
+    """Converts `path` into `folder`. BadInput when the sound or its name is of no use, or the name is taken."""
+    notice_id = path.stem.lower() if notice_id is None else notice_id
+    if not _ID.fullmatch(notice_id):
+        raise BadInput(f"id {notice_id!r}: 1 to 32 of a-z, 0-9, - and _ would be right; --id gives one")
+    text = " ".join(text.split())
+    if not text or len(text) > LONGEST_TEXT:
+        raise BadInput(
+            f"text of {len(text)} characters: the words that are spoken, 1 to {LONGEST_TEXT}, would be right"
+        )
+    samples = convert(path)
+    target = folder / f"{notice_id}.wav"
+    if target.exists() and not replace:
+        raise BadInput(
+            f"{target}: there is a notice {notice_id!r} already; --id gives another name, --replace replaces it"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The text first: a folder read in between then has no notice without its words.
+        replace_durably(target.with_suffix(".txt"), f"{text}\n".encode(), mode=_READABLE)
+        replace_durably(target, wav_bytes(samples), mode=_READABLE)
+    except OSError as error:
+        raise BadInput(f"{error.filename or folder}: {error.strerror}") from None
+    return Notice(notice_id, text, samples, tag_of(samples))
+
+
+def convert(path: Path) -> npt.NDArray[np.int16]:
+    """int16 at 8 kHz with an active speech level of -16 dBm0. BadInput when it is clipped, silent or too long."""
+    sound = wavfile.read(path, LONGEST_S)
+    if wavfile.is_clipped(sound):
+        raise BadInput(f"{path}: clipped: it rests at full scale; a quieter recording would be right")
+    mono = _resample(sound.samples.mean(axis=1), sound.rate_hz)
+    level_dbm0 = active_level_dbm0(mono, RATE_HZ)
+    if level_dbm0 < LOWEST_DBM0:
+        raise BadInput(f"{path}: silent: {level_dbm0:.0f} dBm0; speech above {LOWEST_DBM0:.0f} dBm0 would be right")
+    scaled = np.rint(mono * 10 ** ((LEVEL_DBM0 - level_dbm0) / 20) * 32768)
+    if np.abs(scaled).max() > 32767:
+        over_db = 20 * np.log10(np.abs(scaled).max() / 32767)
+        raise BadInput(
+            f"{path}: its peaks would clip by {over_db:.1f} dB at {LEVEL_DBM0:.0f} dBm0; a recording without clicks, "
+            f"or compressed, would be right"
+        )
+    return scaled.astype(np.int16)
+
+
+def wav_bytes(samples: npt.NDArray[np.int16]) -> bytes:
+    """A WAV file of int16 at 8 kHz, mono."""
+    data = io.BytesIO()
+    with wave.open(data, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return data.getvalue()
+
+
+def _resample(mono: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArray[np.float64]:
+    if rate_hz == RATE_HZ:
+        return mono
+    from scipy.signal import resample_poly
+
+    common = gcd(rate_hz, RATE_HZ)
+    resampled: npt.NDArray[np.float64] = resample_poly(mono, RATE_HZ // common, rate_hz // common)
+    return resampled[: LONGEST_S * RATE_HZ]

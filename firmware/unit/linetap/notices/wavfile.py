@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WAV files as other programs write them: whole-number PCM of any rate, width and channel count."""
+
+from __future__ import annotations
+
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.wavefaults import WAVE_FAULTS
+from linetap_core.errors import BadInput
+
+RATES_HZ = (4000, 192_000)
+MOST_CHANNELS = 8
+CLIPPED_RUN = 4  # equal samples at full scale; a sound that only just reaches it has fewer
+CLIPPED_RUN_8_BIT = 8  # its steps are so coarse that a low tone rests on one for longer
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """`samples`: float64 (frames, channels) from -1 to 1. `bytes_a_sample` is that of the file, 1 to 4."""
+
+    samples: npt.NDArray[np.float64]
+    rate_hz: int
+    bytes_a_sample: int
+
+
+def read(path: Path, longest_s: int) -> Sound:
+    """BadInput when it is no such file, empty, cut short or longer than `longest_s`."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            rate_hz, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
+            if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+                raise BadInput(f"{path}: {rate_hz} Hz; {RATES_HZ[0]} to {RATES_HZ[1]} Hz would be right")
+            if channels > MOST_CHANNELS:
+                raise BadInput(f"{path}: {channels} channels; 1 to {MOST_CHANNELS} would be right")
+            if not 1 <= width <= 4:
+                raise BadInput(f"{path}: {8 * width} bits a sample; 8, 16, 24 or 32 would be right")
+            data = file.readframes(longest_s * rate_hz + 1)
+            promised = file.getnframes()
+    except BadInput:
+        raise
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    except EOFError:
+        raise BadInput(f"{path}: not a WAV file: it ends within its header") from None
+    except WAVE_FAULTS as error:
+        raise BadInput(f"{path}: not a WAV file of whole-number PCM: {error}; {_remedy(path)}") from None
+    frames = len(data) // (width * channels)
+    if frames > longest_s * rate_hz:
+        raise BadInput(f"{path}: longer than {longest_s} s; a shorter one would be right")
+    if frames == 0:
+        raise BadInput(f"{path}: there is no sound in it")
+    if frames < promised:
+        raise BadInput(f"{path}: cut short: its header says {promised} samples, it has {frames}; {_remedy(path)}")
+    samples = _decode(data[: frames * width * channels], width).reshape(frames, channels)
+    return Sound(samples, rate_hz, width)
+
+
+def is_clipped(sound: Sound) -> bool:
+    """Whether a channel rests at the end of its scale for several samples."""
+    least = CLIPPED_RUN_8_BIT if sound.bytes_a_sample == 1 else CLIPPED_RUN
+    step = 2.0 ** (1 - 8 * sound.bytes_a_sample)
+    return any(
+        _longest_run(flags) >= least
+        for channel in sound.samples.T
+        for flags in (channel >= 1 - 1.5 * step, channel <= -1 + 1.5 * step)
+    )
+
+
+def _decode(data: bytes, width: int) -> npt.NDArray[np.float64]:
+    if width == 1:  # unsigned, as RIFF has it
+        return (np.frombuffer(data, np.uint8).astype(np.float64) - 128) / 128
+    if width == 3:
+        raw = np.zeros((len(data) // 3, 4), np.uint8)
+        raw[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        return raw.view("<i4").ravel() / 2.0**31
+    return np.frombuffer(data, f"<i{width}") / 2.0 ** (8 * width - 1)
+
+
+def _longest_run(flags: npt.NDArray[np.bool_]) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def _remedy(path: Path) -> str:
+    return f"`ffmpeg -i {path.name} -c:a pcm_s16le new.wav` writes one"

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The legend as it is printed: a label for the unit's lid (SVG) and the page of the manual. From the one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from itertools import groupby
+
+from linetap_core.wire.legend import (
+    ACTIVITIES,
+    BUTTON,
+    CALM_EN,
+    CALM_KO,
+    CALM_PATTERN,
+    CONDITIONS,
+    IDENTIFY_EN,
+    IDENTIFY_KO,
+    IDENTIFY_PATTERN,
+    LEDS,
+    PATTERN_NAMES_KO,
+    PATTERNS,
+    STEP_MS,
+    lit,
+)
+
+WIDTH_MM = 158
+_SHOWN_MS = 3000  # as long as the longest pattern takes
+_BAR_MM = 15.0
+_ROW_MM = 4.05
+_TOP_MM = 13.0
+_CALLS_MM = _TOP_MM + len(CONDITIONS) * _ROW_MM + 1.5
+_NOTES = (
+    f"FAULT {PATTERN_NAMES_KO[CALM_PATTERN]}: {CALM_KO}",
+    f"FAULT {CALM_PATTERN}: {CALM_EN}",
+    f"셋 다 함께 {PATTERN_NAMES_KO[IDENTIFY_PATTERN]}: {IDENTIFY_KO}",
+    f"all three {IDENTIFY_PATTERN} together: {IDENTIFY_EN}",
+    *(f"단추 {ko} / button, {en}" for ko, en in BUTTON),
+)
+_NOTE_MM = 3.2
+_DANGER_KO = "벨이 울릴 때 내부에 최대 약 270 V. 자격을 갖춘 사람만 여십시오. 승인받지 않은 장치입니다."
+_DANGER_EN = "Up to about 270 V inside while a line rings: qualified persons only. Not approved."
+HEIGHT_MM = _CALLS_MM + len(ACTIVITIES) * _ROW_MM + 2.6 + len(_NOTES) * _NOTE_MM
+_COLOURS = {"run": "#00843d", "call": "#0057b8", "fault": "#c8102e"}  # as the LEDs; what is told does not hang on it
+
+
+def svg() -> str:
+    """One file, whole. A pattern is drawn as it goes on for three seconds: filled is lit."""
+    rows = "".join(_rows())
+    first = HEIGHT_MM - 2.8 - (len(_NOTES) - 1) * _NOTE_MM
+    notes = "".join(_text(4, first + n * _NOTE_MM, note, 2.1) for n, note in enumerate(_NOTES))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH_MM}mm" height="{HEIGHT_MM:g}mm" '
+        f'viewBox="0 0 {WIDTH_MM} {HEIGHT_MM:g}" font-family="Noto Sans KR, Noto Sans CJK KR, sans-serif">\n'
+        f'<rect width="{WIDTH_MM}" height="{HEIGHT_MM:g}" fill="white"/>\n'
+        f"{_text(4, 6.5, 'linetap', 4.2, bold=True)}"
+        f"{_text(22, 6.5, '통화 녹음 장치 / telephone recorder', 2.6)}"
+        f"{_text(75, 4.6, _DANGER_KO, 2.0, bold=True)}{_text(75, 8.0, _DANGER_EN, 1.9, bold=True)}"
+        f"{_heads()}{rows}"
+        f"{notes}</svg>\n"
+    )
+
+
+def page() -> str:
+    """The same in Markdown, for docs/operations.md."""
+    lamps = ", ".join(f"{led.label} ({led.colour_ko} / {led.colour_en})" for led in LEDS.values())
+    lines = [f"**{_DANGER_KO}**", "", f"**{_DANGER_EN}**", "", lamps, "", "| RUN | FAULT | | |", "|---|---|---|---|"]
+    lines += [f"| {_named(it.run)} | {_named(it.fault)} | {it.ko} | {it.en} |" for it in CONDITIONS.values()]
+    lines += ["", "| CALL | | |", "|---|---|---|"]
+    lines += [f"| {_named(it.call)} | {it.ko} | {it.en} |" for it in ACTIVITIES.values()]
+    return "\n".join([*lines, *(line for note in _NOTES for line in ("", note)), ""])
+
+
+def _heads() -> str:
+    return "".join(
+        _text(x, _TOP_MM - 2.2, f"{LEDS[name].label} {LEDS[name].colour_ko} / {LEDS[name].colour_en}", 2.0, bold=True)
+        for name, x in (("run", 4.0), ("fault", 23.0))
+    )
+
+
+def _rows() -> Iterator[str]:
+    y = _TOP_MM
+    for state in CONDITIONS.values():
+        yield _bar("run", state.run, 4, y) + _bar("fault", state.fault, 23, y) + _meaning(state.ko, state.en, y)
+        y += _ROW_MM
+    y = _CALLS_MM
+    call = LEDS["call"]
+    yield _text(23, y + 2.1, f"{call.label} {call.colour_ko} / {call.colour_en}", 2.0, bold=True)
+    for activity in ACTIVITIES.values():
+        yield _bar("call", activity.call, 4, y) + _meaning(activity.ko, activity.en, y)
+        y += _ROW_MM
+
+
+def _bar(led: str, pattern: str, x: float, y: float) -> str:
+    """A frame, and in it each stretch that is lit; what is counted stands there once, with its number."""
+    steps = _SHOWN_MS // STEP_MS
+    width = _BAR_MM / steps
+    _, _, times = pattern.partition("blink ")
+    on = [lit(pattern, step * STEP_MS) for step in range(len(PATTERNS[pattern]) if times else steps)]
+    drawn = [_rectangle(x, y, _BAR_MM, 'none" stroke="#888" stroke-width="0.1')]
+    step = 0
+    for is_lit, stretch in groupby(on):
+        length = len(list(stretch))
+        if is_lit:
+            drawn.append(_rectangle(x + step * width, y, length * width, _COLOURS[led]))
+        step += length
+    if times:
+        drawn.append(_text(x + _BAR_MM + 0.4, y + 2.1, f"{times}x", 1.9))
+    return "".join(drawn)
+
+
+def _rectangle(x: float, y: float, width: float, fill: str) -> str:
+    return f'<rect x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="2.6" fill="{fill}"/>\n'
+
+
+def _meaning(ko: str, en: str, y: float) -> str:
+    return _text(42, y + 2.1, ko, 2.1) + _text(94, y + 2.1, en, 1.9)
+
+
+def _text(x: float, y: float, text: str, size: float, bold: bool = False) -> str:
+    weight = ' font-weight="bold"' if bold else ""
+    return f'<text x="{x:g}" y="{y:.2f}" font-size="{size:g}"{weight}>{escape(text)}</text>\n'
+
+
+def _named(pattern: str) -> str:
+    return f"{PATTERN_NAMES_KO[pattern]} / {pattern}"

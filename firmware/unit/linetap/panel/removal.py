@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way from a press of ten seconds to a disk that may be pulled. The panel has no right to unmount anything.
+
+It asks the recorder, waits until all calls are sealed, and puts a file into its own folder. systemd sees it
+(linetap_removal.path), stops what uses the disk, unmounts it, and says in a file of root's how it went.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from linetap.checks.watch import Seen
+from linetap_core import handover, rooms
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.records import RecorderState
+
+WANTED, DONE = "removal", "removal"  # in the panel's folder, and in root's
+SEALED_MS = 90_000  # a PBX may print for a minute; then what is not sealed is left to the next start
+UNMOUNTED_MS = 90_000  # longer than the services may take to stop
+
+Shows = Literal["removing", "pull", "removal_failed"]
+
+log = logging.getLogger("linetap.panel")
+
+
+class Removal:
+    """`look` once a tick: what is to be shown of it."""
+
+    def __init__(self, run_dir: Path, cancel: Callable[[], None]) -> None:
+        """`cancel` tells the recorder that nothing comes of it."""
+        self._wanted, self._root, self._cancel = rooms.room(run_dir, "panel") / WANTED, run_dir / rooms.ROOT, cancel
+        self._over: tuple[int, int] | None = None  # what was said of an earlier one
+        self._asked_ms: int | None = None
+        self._wanted_ms: int | None = None
+        self._failed = False
+
+    def begin(self, now_ms: int) -> None:
+        log.warning("removal_asked: the button was pressed for ten seconds")
+        self._asked_ms, self._wanted_ms, self._failed = now_ms, None, False
+        self._forget()
+
+    def acknowledge(self) -> None:
+        """Somebody has seen that it failed."""
+        if self._failed:
+            self._failed = False
+            self._over = handover.stamp(self._root / DONE)
+
+    def look(self, recorder: Seen[RecorderState], now_ms: int) -> Shows | None:
+        said = self._said()
+        if said == "pull" and recorder.status == "dead":
+            return "pull"
+        if said is not None:  # it failed; or the disk is back, and so is the recorder
+            self._take_back()
+            self._asked_ms, self._failed = None, self._failed or said != "pull"
+        if self._asked_ms is not None:
+            self._go_on(recorder, self._asked_ms, now_ms)
+        if self._failed:
+            return "removal_failed"
+        return "removing" if self._asked_ms is not None else None
+
+    def _go_on(self, recorder: Seen[RecorderState], asked_ms: int, now_ms: int) -> None:
+        if self._wanted_ms is not None:
+            if now_ms - self._wanted_ms >= UNMOUNTED_MS:
+                self._fail("nobody has unmounted it: linetap_removal.path is not enabled")
+            return
+        sealed = recorder.word is not None and recorder.word.removal == "ready"
+        if not sealed and recorder.status == "alive" and now_ms - asked_ms < SEALED_MS:
+            return
+        try:
+            replace_in_ram(self._wanted, b"")
+            self._wanted_ms = now_ms
+        except OSError as error:
+            self._fail(f"{self._wanted}: {error.strerror}")
+
+    def _fail(self, why: str) -> None:
+        log.error("removal_failed: %s", why)
+        self._asked_ms, self._failed = None, True
+        self._forget()
+        self._cancel()
+
+    def _said(self) -> str | None:
+        """What systemd's unit has left; None: nothing yet."""
+        if handover.stamp(self._root / DONE) == self._over:
+            return None
+        try:
+            return handover.read(self._root, DONE, 32).decode().strip() or None
+        except (OSError, ValueError):
+            return None
+
+    def _forget(self) -> None:
+        self._over = handover.stamp(self._root / DONE)
+        self._take_back()
+
+    def _take_back(self) -> None:
+        with contextlib.suppress(OSError):
+            self._wanted.unlink()

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""linetap panel: state files -> LEDs, ten times a second. Depends on no other service, and outlives them all."""
+
+from __future__ import annotations
+
+from linetap.board.interface import UNIT_LEDS, PanelBoard
+from linetap.board.open import open_panel
+from linetap.checks.watch import GRACE_MS
+from linetap.config.schema import Config
+from linetap.panel.blink import Blinker
+from linetap.panel.button import Button
+from linetap.panel.eyes import Eyes
+from linetap.panel.night import Night
+from linetap.panel.presses import Presses
+from linetap.panel.state import Shown, shown
+from linetap.panel.told import state_of
+from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
+from linetap_core.errors import LinetapError
+from linetap_core.records import Fault, PanelState
+from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_logging
+from linetap_core.wire.legend import STEP_MS
+
+STARTING = Shown("starting", "idle", ("starting",))
+
+
+class Panel:
+    """One tick every STEP_MS: look, light, write the state file when it is due or when the state has changed."""
+
+    def __init__(self, config: Config, board: PanelBoard, clock: Clock, grace_ms: int = GRACE_MS) -> None:
+        self._board, self._clock = board, clock
+        self._eyes = Eyes(config, clock, grace_ms)
+        self._file = StateFile(config.run_path, "panel", clock)
+        self._blinker, self._button, self._presses = Blinker(), Button(), Presses(config)
+        self._night = Night(config.panel, config.retention.zone)
+        self._started_ns = clock.monotonic_ns()
+        self._ticks = 0
+        self._shown: Shown | None = None
+        self._leds = dict.fromkeys(UNIT_LEDS, False)
+
+    def tick(self) -> Shown:
+        """DeviceFault when the LEDs can no longer be driven."""
+        before = self._shown
+        services = self._eyes.look(self._state(before or STARTING, self._leds), self._file.unwritten)
+        now_ms = self._clock.monotonic_ns() // NS_PER_MS
+        removal: str | None = self._presses.removal.look(services.recorder, now_ms)
+        also = {removal} if removal else set()
+        now = self._presses.shown(shown(self._eyes.now, services, self._clock.monotonic_ns(), also))
+        self._ticks += 1
+        pressed = self._board.button()
+        if (press := self._button.let_go(pressed, now_ms)) is not None:
+            recorder = services.recorder.state
+            self._presses.act(press, now, recorder.walk if recorder is not None else None, now_ms)
+            now = self._presses.shown(now)
+        self._shown = now
+        leds = self._blinker.leds(now.patterns, now_ms, self._button.held_ms(pressed, now_ms), now.identify)
+        if not pressed and (lit := self._presses.call_lit(now_ms)) is not None:
+            leds["call"] = lit
+        self._board.dim(self._night.percent(self._clock.utc_ns()))
+        self._board.show(leds)
+        self._leds = leds
+        if now != before or self._file.due():
+            self._file.write(self._state(now, leds))
+        return now
+
+    @property
+    def outdated(self) -> bool:
+        """The configuration is another one now."""
+        return self._file.outdated
+
+    def close(self) -> None:
+        self._presses.close()
+
+    def end(self, error: LinetapError) -> None:
+        """The last state file says what the panel ended with."""
+        last = self._state(self._shown or STARTING, dict.fromkeys(UNIT_LEDS, False))
+        last.fault = Fault(error.code, str(error))
+        self._file.write(last)
+
+    def _state(self, now: Shown, leds: dict[str, bool]) -> PanelState:
+        return state_of(now, leds, self._ticks, self._started_ns, told=self._eyes.now.told)
+
+
+def run(config: Config, clock: Clock = SYSTEM) -> int:
+    """The service, until it is told to stop. DeviceFault, BadInput, AlreadyRunning when it cannot be."""
+    stop = Stop()
+    log = start_logging("panel")
+    with lock_of(config.run_path, "panel"):
+        board = open_panel(config)
+        panel = Panel(config, board, clock)
+        said = ""
+        try:
+            while not (stop.requested or panel.outdated):
+                now = panel.tick()
+                if now.condition != said:
+                    said = now.condition
+                    log.info("shows %s", said)
+                clock.sleep(STEP_MS / 1000)
+        except LinetapError as error:
+            panel.end(error)
+            raise
+        finally:
+            panel.close()
+            board.close()
+    return START_AGAIN if panel.outdated and not stop.requested else 0

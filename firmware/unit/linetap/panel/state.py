@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the panel shows: the judgement of the checks, and what the panel itself is doing. It judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from linetap.checks import Judgement
+from linetap.checks.cards import gives_no_audio
+from linetap.checks.watch import Services
+from linetap_core.records import WalkState
+from linetap_core.wire.legend import (
+    ACTIVITIES,
+    CALM_PATTERN,
+    CONDITIONS,
+    IDENTIFY,
+    IDENTIFY_EN,
+    IDENTIFY_KO,
+    activity_of,
+    standing,
+)
+
+_BY_ITSELF = ("removal_failed",)  # of the panel's own conditions those that somebody can acknowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the panel shows; `standing` are all conditions, the worst, which is shown, first. `identify`: and that
+    somebody looks for this unit."""
+
+    condition: str
+    activity: str
+    standing: tuple[str, ...]
+    identify: bool = False
+    marks: frozenset[str] = frozenset()  # what stands, line by line: what somebody may have seen already
+    calm: bool = False  # and has
+
+    @property
+    def unit_state(self) -> str:
+        if self.identify:
+            return IDENTIFY
+        return self.activity if self.condition == "ok" and self.activity != "idle" else self.condition
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        condition = CONDITIONS[self.condition]
+        fault = CALM_PATTERN if self.calm and condition.fault != "off" else condition.fault
+        return {"run": condition.run, "call": ACTIVITIES[self.activity].call, "fault": fault}
+
+    @property
+    def meaning_ko(self) -> str:
+        looked_for = f"{IDENTIFY_KO} " if self.identify else ""
+        return f"{looked_for}{CONDITIONS[self.condition].ko} {ACTIVITIES[self.activity].ko}."
+
+    @property
+    def meaning_en(self) -> str:
+        looked_for = f"{IDENTIFY_EN} " if self.identify else ""
+        return f"{looked_for}{CONDITIONS[self.condition].en} Lines: {ACTIVITIES[self.activity].en}."
+
+
+def shown(judgement: Judgement, services: Services, now_ns: int = 0, also: Collection[str] = ()) -> Shown:
+    """A defined pattern for every combination of state files, also missing ones. `now_ns`: monotonic;
+    `also`: what the panel itself is doing, as conditions of the legend."""
+    stand = standing([*judgement.leds, *also], bool(judgement.starting))
+    recorder = services.recorder.word
+    identify = recorder is not None and now_ns < recorder.identify_until_ns
+    marks = frozenset().union(*(it.marks for it in judgement.findings if it.led != "ok"), set(also) & set(_BY_ITSELF))
+    return Shown(stand[0], _activity(services), stand, identify, marks)
+
+
+def _activity(services: Services) -> str:
+    """Of the lines whose audio is coming in and whose recorder lives: an old word is never shown as a call."""
+    recorder = services.recorder.word
+    if recorder is None:
+        return "idle"
+    if recorder.walk is not None and (walks := _walk(recorder.walk)) is not None:
+        return walks
+    heard: set[int] = set()
+    for seen in services.capture.values():
+        if seen.word is not None and not gives_no_audio(seen):
+            heard.update(seen.word.lines)
+    return activity_of("", (line.state for line in recorder.lines if line.line in heard))
+
+
+def _walk(walk: WalkState) -> str | None:
+    """What came of the line before is shown for a moment while the next one is asked for already."""
+    if walk.shows is not None and walk.step in (None, "free", "lift"):
+        return f"walk_{walk.shows}"
+    if walk.step is None:
+        return None
+    return f"walk_{walk.step}" if walk.step in ("lift", "dial", "down") else "walk_wait"

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The panel of a unit whose configuration cannot be used: the one thing it then has to show.
+
+Of that file the board alone is looked for, by as much of it as can be read; where even that cannot be, the table of
+pins that lies beside it counts, as `provision` and `config init` lay it. Where that is gone too there are no LEDs to
+light, and the state file alone says so. When the file is another one, systemd starts the panel anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from linetap.board.interface import UNIT_LEDS, PanelBoard
+from linetap.board.open import panel_of
+from linetap.config.schema import Board, Config
+from linetap.panel.blink import Blinker
+from linetap.panel.state import Shown
+from linetap.panel.told import state_of
+from linetap.unconfigured import is_supervised
+from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.records import Fault
+from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, stamp, start_logging
+from linetap_core.tomlfile.source import Source
+from linetap_core.wire.legend import STEP_MS
+
+RUN_DIR = "/run/linetap"
+WRONG = Shown("config_wrong", "idle", ("config_wrong",))
+
+log = logging.getLogger("linetap.panel")
+
+
+def run(file: Path, why: BadInput, clock: Clock = SYSTEM) -> int:
+    """Until it is told to stop, or the file is another. `why` again where there is no board to show it on."""
+    stop = Stop()
+    board, run_dir = _what_can_be_read(file)
+    panel: PanelBoard | None = None
+    try:
+        panel = panel_of(board, run_dir)
+    except LinetapError:
+        if not is_supervised():
+            raise why from None
+    start_logging("panel")
+    log.error("%s: %s", why.code, why)
+    with lock_of(run_dir, "panel"):
+        try:
+            return _show(file, why, panel, stop, StateFile(run_dir, "panel", clock), clock)
+        finally:
+            if panel is not None:
+                panel.close()
+
+
+def _show(file: Path, why: BadInput, panel: PanelBoard | None, stop: Stop, state: StateFile, clock: Clock) -> int:
+    blinker, began_ns, was, ticks = Blinker(), clock.monotonic_ns(), stamp(file), 0
+    while not stop.requested:
+        if stamp(file) != was:
+            return START_AGAIN
+        leds = blinker.leds(WRONG.patterns, clock.monotonic_ns() // NS_PER_MS)
+        if panel is None:
+            leds = dict.fromkeys(UNIT_LEDS, False)
+        else:
+            panel.show(leds)
+        ticks += 1
+        if state.due():
+            told = state_of(WRONG, leds, ticks, began_ns, Fault(why.code, str(why)))
+            state.write(told, in_spite=True)  # showing it is what there is to do
+        clock.sleep(STEP_MS / 1000)
+    return 0
+
+
+def _what_can_be_read(file: Path) -> tuple[Board, Path]:
+    """The board, its pins by an absolute path, and where the state file goes. What is wrong has its default."""
+    try:
+        found = Source(file).partial(Config)
+        board, run_dir = found.board, found.run_dir
+    except BadInput:
+        board, run_dir = Board(), RUN_DIR
+    return msgspec.structs.replace(board, pins=str(file.parent / board.pins)), Path(run_dir)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose order a unit takes from its card. A new unit takes any; one that was commissioned, its authority's alone.
+
+The authority is the one that root remembers (memory.py). A unit that was commissioned without one takes no order until
+it has been decommissioned, nor does one whose configuration and memory are lost. The signature, `linetap.toml.sig`, is
+over the exact bytes of the file, in namespace linetap-order, as `ssh-keygen -Y sign` makes it. The order names its unit
+and when it was made, and none is taken that is not younger than the last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from linetap.config import load_config
+from linetap.provision import memory as memories
+from linetap.provision.fault import OrderFault
+from linetap.provision.memory import KEY, Memory
+from linetap.provision.order import NAME, UNIT, Order
+from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import authority, sshsig
+from linetap_core.evidence.authority import Authority
+from linetap_core.tomlfile.source import MAX_BYTES
+
+NAMESPACE = "linetap-order"
+SIGNATURE = f"{NAME}.sig"
+
+
+class _Named(msgspec.Struct):
+    """What a unit.toml says of its authority."""
+
+    authority: str | list[str] | None = None
+    authority_needed: int = 1
+
+
+def read_card(path: Path) -> bytes:
+    """A file on the card: regular, and no larger than a configuration may be. BadInput."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise BadInput(f"{path.name}: {error.strerror}; a file of its own would be right") from None
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise BadInput(f"{path.name}: not a regular file")
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise BadInput(f"{path.name}: more than {MAX_BYTES} bytes; that is no configuration")
+    return data
+
+
+def _owner(data: bytes, home: Path) -> Memory | None:
+    """None: the unit is new, or a power cut ended its first order, which is `data`. OrderFault where it takes none."""
+    memory, has_key = memories.load(home), (home / KEY).exists()
+    if memory is None and not has_key:
+        return None
+    if memory is not None and memory.taking and (not has_key or memory.taking == hashlib.sha256(data).hexdigest()):
+        return None
+    only_way = "it takes none before it has been decommissioned (linetap-decommission.txt and the button)"
+    if memory is None or not memory.unit:
+        raise OrderFault(
+            "order_config", f"{NAME}: whose order this unit takes is not known, its {UNIT} is lost: {only_way}"
+        )
+    if not memory.authority:
+        raise OrderFault("order_no_authority", f"{NAME}: this unit was commissioned without keys.authority: {only_way}")
+    return memory
+
+
+def require_authority(data: bytes, boot: Path, home: Path) -> None:
+    """Nothing, where a commissioned unit may read on: OrderFault before a byte of what is unsigned is understood."""
+    if (owner := _owner(data, home)) is not None:
+        try:
+            whose = authority.from_lines(owner.authority, owner.authority_needed)
+        except BadInput as error:
+            raise OrderFault("order_config", f"{memories.NAME}: authority: {error}") from None
+        _require_signed(data, boot, whose, "the authority of this unit")
+
+
+def require_new(order: Order, data: bytes, home: Path) -> None:
+    """OrderFault for an order that a commissioned unit took before, or of another unit. `data` is its bytes."""
+    if (owner := _owner(data, home)) is None:
+        return
+    unit = _of_unit(order).get("unit")
+    if unit != owner.unit:
+        raise OrderFault("order_other_unit", f"{NAME}: it is for {unit!r}: this is unit {owner.unit}, not {unit}")
+    if order.made_at is None:
+        raise OrderFault("order_undated", f'{NAME}: it has no made_at = "2026-11-28T09:00:00.000Z"')
+    last = owner.made_at
+    if last is not None and parse_rfc3339(order.made_at) <= parse_rfc3339(last):
+        raise OrderFault("order_older", f"{NAME}: made at {order.made_at}; the unit has taken one made at {last}")
+
+
+def require_debugger(order: Order, data: bytes, boot: Path) -> None:
+    """A key that lets in as root comes in a signed order alone, also to a new unit: then of the authority it names."""
+    if order.ssh_key is None:
+        return
+    try:
+        named = msgspec.convert(_of_unit(order).get("keys", {}), _Named)
+        if named.authority is None:
+            raise OrderFault("order_unsigned", f"{NAME}: ssh_key: its {UNIT} names no keys.authority to sign it")
+        own = authority.from_lines(named.authority, named.authority_needed)
+    except (BadInput, msgspec.ValidationError) as error:
+        raise OrderFault("order_signer", f"{NAME}: ssh_key: keys.authority: {error}") from None
+    _require_signed(data, boot, own, f"the authority that its {UNIT} names")
+
+
+def remember(order: Order, home: Path, taking: str = "") -> None:
+    """That the unit is what its unit.toml says; `taking`: SHA-256 of the order of which not everything is done yet."""
+    config, memory = load_config(home / UNIT), Memory(made_at=order.made_at, taking=taking)
+    memory.of_config(config)
+    memory.place(config, (home / UNIT).stat().st_uid)
+    memories.save(memory, home)
+
+
+def _require_signed(data: bytes, boot: Path, whose: Authority, who: str) -> None:
+    path = boot / SIGNATURE
+    if not path.exists():
+        raise OrderFault("order_unsigned", f"{NAME}: not signed: {SIGNATURE} by {who} would be right")
+    try:
+        signers = sshsig.check_all(data, read_card(path), NAMESPACE)
+    except sshsig.SignatureFault as error:
+        raise OrderFault("order_signature", f"{SIGNATURE}: {error}") from None
+    if (wrong := whose.lacks(signers)) is not None:
+        raise OrderFault("order_signer", f"{SIGNATURE}: {wrong}: it takes {who}")
+
+
+def _of_unit(order: Order) -> dict[str, object]:
+    try:
+        return tomllib.loads(order.files[UNIT])
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{NAME}: {UNIT}: not TOML: {error}") from None

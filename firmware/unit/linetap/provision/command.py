@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap provision pack|apply`: one file for a unit's card, and what the unit makes of it at boot."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import sys
+from pathlib import Path
+
+from linetap import cardresult, unitkeys
+from linetap.cardresult import CARD_WRONG
+from linetap.provision import admit, cardsaid, memory, order, pack, retire
+from linetap.provision.fault import OrderFault
+from linetap.provision.lay import lay, take_certificate
+from linetap_core.clock import SYSTEM, Clock
+from linetap_core.durable import wipe
+from linetap_core.durable.replace import replace_durably
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.tomlfile.source import Source
+
+DONE, ERROR = "linetap-done.txt", "linetap-error.txt"
+_WRONG = f"""{order.NAME}: 이 파일에 잘못이 있어 아무것도 바꾸지 않았습니다. 고쳐서 다시 넣어 주십시오.
+{order.NAME}: something in this file is wrong, and nothing was changed. Put it right, and start the unit again.
+
+"""
+_NOT_USED = """이 기기는 이 카드를 사용하지 않습니다. 아래 이유를 확인하십시오.
+This unit does not use this card. What is to be done stands below.
+
+"""
+
+
+class CardRefused(BadInput):
+    """State and data are not used in this boot: nothing is laid on what stands in their place."""
+
+    code = "card_refused"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    pack.add_arguments(verbs.add_parser("pack", help="one file of all that a unit is to know"))
+    key = verbs.add_parser("key", help="on the unit: renew the copy of its key, or put a damaged key back from it")
+    key.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
+    apply = verbs.add_parser("apply", help="on the unit, at boot: take what is on the card")
+    apply.add_argument("boot", type=Path, metavar="DIR", help="the boot partition")
+    apply.add_argument("--etc", type=Path, default=Path("/etc"), metavar="DIR", help="default %(default)s")
+    apply.add_argument("--run", type=Path, default=Path("/run"), metavar="DIR", help="default %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 where nothing was on the card, too."""
+    if args.verb == "key":
+        return 0 if _keep_key(args.etc / "linetap" / memory.KEY) else 1
+    return pack.run(args) if args.verb == "pack" else apply(args.boot, args.etc, args.run)
+
+
+def _keep_key(path: Path) -> bool:
+    """So that one flipped bit in it stops no unit. False: it is no key, and no copy says what it was."""
+    try:
+        unitkeys.keep_copy(path)
+    except (LinetapError, OSError) as error:
+        sys.stderr.write(f"{path}: {error}\n")  # the recorder says it too, and its LEDs
+        return False
+    return True
+
+
+def apply(boot: Path, etc: Path, run_dir: Path, clock: Clock = SYSTEM) -> int:
+    """What was wrong stands in linetap-error.txt too: whoever wrote the file has the card, and no terminal."""
+    for old in (run_dir / CARD_WRONG, run_dir / cardresult.NAME):
+        old.unlink(missing_ok=True)
+    digest: str | None = None
+    try:
+        with contextlib.suppress(OSError):  # a folder of that name keeps nobody from being served
+            (boot / ERROR).unlink(missing_ok=True)
+        _require_card(boot, run_dir)
+        said = take_certificate(etc, boot) or ""
+        if (boot / retire.ASKED).exists():
+            told, digest = retire.retire(boot, etc / "linetap", clock)
+            cardresult.note(run_dir, "retired", digest)
+            said += told
+        path = boot / order.NAME
+        memory.learn(etc / "linetap", path.exists())
+        if path.exists():
+            data = admit.read_card(path)
+            digest = hashlib.sha256(data).hexdigest()
+            said += _take(data, boot, etc, run_dir) + _how(run_dir)
+            if not (run_dir / cardresult.NAME).exists():  # that a key has ended says more
+                cardresult.note(run_dir, "taken", digest)
+        _keep_key(etc / "linetap" / memory.KEY)
+    except (LinetapError, OSError) as error:
+        told = str(error).replace(f"{boot}/", "")
+        with contextlib.suppress(OSError):
+            head = _NOT_USED if isinstance(error, CardRefused) else _WRONG
+            replace_durably(boot / ERROR, f"{head}{told}\n".encode())
+        with contextlib.suppress(OSError):
+            (run_dir / CARD_WRONG).touch()
+            cardresult.note(run_dir, error.code if isinstance(error, OrderFault) else "order_invalid", digest)
+        raise BadInput(told) from None
+    if said:
+        with contextlib.suppress(OSError):  # the journal has it too
+            replace_durably(boot / DONE, said.encode())
+        sys.stdout.write(said)
+    return 0
+
+
+def _require_card(boot: Path, run_dir: Path) -> None:
+    said = cardsaid.read(run_dir)
+    if said.word == "refused":
+        raise CardRefused(f"the card is not used: {said.why}")
+    if said.word == "sealed":
+        (boot / cardsaid.MARK).unlink(missing_ok=True)
+
+
+def _how(run_dir: Path) -> str:
+    return "the card is encrypted, with a key in the TPM\n" if cardsaid.read(run_dir).word == "sealed" else ""
+
+
+def _require_encrypted(found: order.Order, run_dir: Path) -> None:
+    """Before anything secret lies on it."""
+    said = cardsaid.read(run_dir)
+    if found.card is not None and said.word != "sealed":
+        why = said.why or "this unit has no TPM that the kernel knows (/dev/tpm0)"
+        raise BadInput(f"{order.NAME}: [card] encrypt: {why}")
+
+
+def _take(data: bytes, boot: Path, etc: Path, run_dir: Path) -> str:
+    """The same bytes are judged and carried out: a card may show others when it is read again."""
+    home = etc / "linetap"
+    admit.require_authority(data, boot, home)
+    found = order.read(Source(boot / order.NAME, data))
+    admit.require_new(found, data, home)
+    admit.require_debugger(found, data, boot)
+    _require_encrypted(found, run_dir)
+    said = lay(found, data, etc, run_dir, boot)
+    wipe.wipe(boot / order.NAME)
+    (boot / admit.SIGNATURE).unlink(missing_ok=True)
+    return said

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why an order on the card is not carried out."""
+
+from __future__ import annotations
+
+from linetap_core.errors import Refusal
+
+
+class OrderFault(Refusal):
+    """The order is not carried out; `code` says why."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What root remembers of the unit that was commissioned here: order.json, beside the key.
+
+The configuration may lie on a partition that is lost, and in a folder that the recorder may write: neither may decide
+whose order the unit takes. So the memory is written by the order that commissions a unit and, where an older version or
+a person with a terminal did that, at the next start with a valid configuration. Then name and authority stay.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from linetap.config import Config, load_config
+from linetap.config.schema import RUN_DIR, VAULT, Board
+from linetap.provision.fault import OrderFault
+from linetap.provision.order import UNIT
+from linetap_core.durable import twin
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.errors import LinetapError
+
+KEY = "unit.key"
+NAME = "order.json"  # in /etc/linetap
+_LIMIT_BYTES = 64 * 1024
+
+
+class Memory(msgspec.Struct):
+    made_at: str | None = None  # of the order that was taken last
+    unit: str = ""
+    authority: list[str] = []  # none: this unit takes no order until it has been decommissioned
+    authority_needed: int = 1
+    taking: str = ""  # SHA-256 of the first order, from before the unit's key lies in its place until all of it is done
+    # What a decommissioning needs when the configuration is lost.
+    board: Board = Board()
+    run_dir: str = RUN_DIR
+    vault: str = VAULT
+    owner: int = 0  # who may write the configuration that named it
+
+    def of_config(self, config: Config) -> None:
+        self.unit = config.unit
+        self.authority, self.authority_needed = config.keys.authority_lines, config.keys.authority_needed
+
+    def place(self, config: Config, owner: int) -> None:
+        self.board, self.run_dir, self.vault, self.owner = config.board, config.run_dir, config.vault, owner
+
+
+_FILE = SmallFile("order_taken", Memory, _LIMIT_BYTES)
+
+
+def load(home: Path) -> Memory | None:
+    """None: there is none. OrderFault if it is damaged: the unit then takes no order before it is decommissioned."""
+    try:
+        return twin.read_either(_FILE, home / NAME, stays=True)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise OrderFault("order_config", f"{home / NAME}: {error}") from None
+
+
+def save(memory: Memory, home: Path) -> None:
+    twin.replace_both(_FILE, home / NAME, memory)
+
+
+def learn(home: Path, order_lies_there: bool) -> None:
+    """At every start: what is not remembered yet of a unit with a key and a valid configuration."""
+    if not (home / KEY).exists() or not (home / UNIT).exists():
+        return
+    try:
+        memory, config, owner = load(home) or Memory(), load_config(home / UNIT), (home / UNIT).stat().st_uid
+    except (LinetapError, OSError):
+        return  # an order on the card is told why
+    before = msgspec.json.encode(memory)
+    if not memory.unit:
+        memory.of_config(config)
+    if memory.unit == config.unit:
+        memory.place(config, owner)
+    if not order_lies_there:
+        memory.taking = ""  # somebody has taken the first order off the card before all of it was done
+    if msgspec.json.encode(memory) != before:
+        save(memory, home)

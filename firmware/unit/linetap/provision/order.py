@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""linetap.toml: the files a unit shall have, as they are, and how it reaches the network."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from linetap_core.clock import parse_rfc3339
+from linetap_core.evidence import publickeys
+from linetap_core.tomlfile.source import Source
+
+NAME = "linetap.toml"
+UNIT = "unit.toml"
+MOST_FILES = 16
+_FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+# What only the unit itself makes: a key that travelled on a card is no secret any more.
+_OWN = ("unit.key", "unit.key.pub", "allowed_signers", "tls.key")
+Text = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class Wifi(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    ssid: Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f\"]+$")]
+    passphrase: Annotated[str, Meta(min_length=8, max_length=63, pattern=r"^[ !#-~]+$")]  # WPA2: ASCII, here without "
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$")] = "KR"
+
+
+class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """DHCP on the first wire, where nothing is said."""
+
+    address: str | None = None  # 10.1.2.3/24
+    gateway: str | None = None
+    dns: Annotated[list[str], Meta(max_length=4)] = []
+    ntp: Annotated[list[Text], Meta(max_length=4)] = []  # names or addresses
+    vlan: Annotated[int, Meta(ge=1, le=4094)] | None = None
+    wifi: Wifi | None = None
+
+
+class CardOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`encrypt`: state and data, with a key that the unit's TPM alone gives out; a new card is made so."""
+
+    encrypt: Literal["tpm"]
+
+
+class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`files`: name -> text, laid beside one another; unit.toml is one of them and names the others."""
+
+    files: dict[str, str]
+    made_at: str | None = None  # RFC 3339: a unit takes none that is not younger than the last
+    network: Network = Network()
+    card: CardOrder | None = None
+    ssh_key: str | None = None  # an ssh-ed25519 line: lets in over ssh until the next boot
+
+
+def read(source: Source) -> Order:
+    """BadInput with one line for everything that is wrong with it."""
+    order = source.partial(Order)
+    if not source.problems:
+        _check_files(order.files, source)
+        _check_network(order.network, source)
+        if order.ssh_key is not None:
+            _check_ssh_key(order.ssh_key, source)
+        if order.made_at is not None:
+            _check_time(order.made_at, source)
+    source.check()
+    return order
+
+
+def _check_files(files: dict[str, str], source: Source) -> None:
+    if UNIT not in files:
+        source.add(("files",), f'files: there is no "{UNIT}", the configuration itself')
+    if len(files) > MOST_FILES:
+        source.add(("files",), f"files: {len(files)} of them; at most {MOST_FILES} would be right")
+    for name in files:
+        if name in _OWN:
+            source.add(("files", name), f"files: {name} is made by the unit itself, and never travels")
+        elif not _FILE_NAME.fullmatch(name):
+            source.add(("files", name), f"files: {name!r} is no name; ca.pem would be right")
+
+
+def _check_network(network: Network, source: Source) -> None:
+    if (network.address is None) != (network.gateway is None):
+        source.add(("network",), "network: address and gateway go together")
+    if network.wifi is not None and network.vlan is not None:
+        source.add(("network",), "network: a VLAN is on the wire, not on Wi-Fi")
+    if network.address is not None:
+        try:
+            if "/" not in network.address:
+                raise ValueError
+            ipaddress.ip_interface(network.address)
+        except ValueError:
+            source.add(("network", "address"), f"network.address = {network.address!r}: 10.1.2.3/24 would be right")
+    for key, value in [("gateway", network.gateway), *(("dns", server) for server in network.dns)]:
+        try:
+            if value is not None:
+                ipaddress.ip_address(value)
+        except ValueError:
+            source.add(("network", key), f"network.{key}: {value!r}: 10.1.2.1 would be right")
+
+
+def _check_time(text: str, source: Source) -> None:
+    try:
+        parse_rfc3339(text)
+    except (ValueError, OverflowError) as error:
+        source.add(("made_at",), f"made_at: {error}; 2026-11-28T09:00:00.000Z would be right")
+
+
+def _check_ssh_key(text: str, source: Source) -> None:
+    if "\n" in text or publickeys.ssh_ed25519(text) is None:
+        source.add(("ssh_key",), "ssh_key: the one line of a .pub file, ssh-ed25519 AAAA..., would be right")

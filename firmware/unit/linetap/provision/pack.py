@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap provision pack`: the files of one unit, and how it reaches the network, as one linetap.toml."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from linetap.provision import order
+from linetap.provision.admit import NAMESPACE
+from linetap_core import signedfile
+from linetap_core.clock import rfc3339
+from linetap_core.durable import privatefile
+from linetap_core.errors import BadInput
+from linetap_core.evidence import sshsig
+from linetap_core.handover import read_small
+from linetap_core.timekeeping import KEPT
+from linetap_core.tomlfile.source import Source
+
+_LIMIT_BYTES = 768 * 1024  # a key list of 765 days has 131 kB, of 5 officers 520 kB; the order has 1 MiB
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="unit.toml, and all that it names but keys")
+    parser.add_argument("--address", metavar="10.1.2.3/24", help="DHCP where nothing is said")
+    parser.add_argument("--gateway", metavar="10.1.2.1")
+    parser.add_argument("--dns", action="append", default=[], metavar="10.1.2.1")
+    parser.add_argument("--ntp", action="append", default=[], metavar="HOST", help="time servers")
+    parser.add_argument("--vlan", type=int, metavar="N")
+    parser.add_argument("--wifi", nargs=2, metavar=("SSID", "PASSPHRASE"))
+    parser.add_argument(
+        "--encrypt", choices=("tpm",), help="the card, with a key in the unit's TPM, at the first start of a new card"
+    )
+    parser.add_argument(
+        "--ssh-key", metavar="LINE", help="lets its holder in as root, until the next boot; to be signed"
+    )
+    parser.add_argument(
+        "--key", type=Path, action="append", default=[], metavar="KEY",
+        help="the authority's: signs it, for a unit that was commissioned; or ssh-keygen -Y sign -n linetap-order",
+    )  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar=order.NAME, help="must not exist")
+
+
+def run(args: argparse.Namespace) -> int:
+    files = {path.name: _text(path) for path in args.files}
+    if len(files) < len(args.files):
+        raise BadInput("two of the files have one name")
+    signature = signedfile.signature_of(args.output)
+    by = [signedfile.load_key(path) for path in args.key]
+    if by:
+        signedfile.require_free(signature)
+    data = render(files, _network(args), args.ssh_key, rfc3339(KEPT.utc_ns()), args.encrypt).encode()
+    privatefile.write(args.output, data)
+    try:
+        order.read(Source(args.output))
+    except BadInput:
+        args.output.unlink()
+        raise
+    if by:
+        privatefile.write(signature, "".join(sshsig.sign(data, key, NAMESPACE) for key in by).encode())
+    both = str(args.output) if not by else f"{args.output} and {signature.name}"
+    sys.stdout.write(f"{both}: for the boot partition of the card; whoever has it may read what is in it\n")
+    return 0
+
+
+def render(
+    files: dict[str, str], network: dict[str, object], ssh_key: str | None, made_at: str, encrypt: str | None
+) -> str:
+    """unit.toml last: it is the longest."""
+    out = ["# What a linetap unit takes from its card at the next boot, once; then it is gone from it.\n"]
+    out.append(f"made_at = {json.dumps(made_at)}\n")
+    if ssh_key is not None:
+        out.append(f"ssh_key = {json.dumps(ssh_key)}\n")
+    if network:
+        out.append("\n[network]\n")
+        out += [f"{key} = {_value(value)}\n" for key, value in network.items()]
+    if encrypt is not None:
+        out.append(f"\n[card]\nencrypt = {json.dumps(encrypt)}\n")
+    out.append("\n[files]\n")
+    for name in sorted(files, key=lambda name: (name == order.UNIT, name)):
+        out.append(f"{json.dumps(name)} = {_value(files[name])}\n")
+    return "".join(out)
+
+
+def _network(args: argparse.Namespace) -> dict[str, object]:
+    wifi = None if args.wifi is None else {"ssid": args.wifi[0], "passphrase": args.wifi[1]}
+    said = {
+        "address": args.address, "gateway": args.gateway, "dns": args.dns, "ntp": args.ntp, "vlan": args.vlan,
+        "wifi": wifi,
+    }  # fmt: skip
+    return {key: value for key, value in said.items() if value not in (None, [])}
+
+
+def _value(value: object) -> str:
+    """TOML. Text of several lines as it is, so that a person can read it, where TOML lets it."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, str) and "\n" in value and "'''" not in value and value.replace("\n", "").isprintable():
+        return f"'''\n{value}'''"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_small(path, _LIMIT_BYTES).decode()
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not text in UTF-8") from None

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unit is taken out of service: its key ends, and it is new again.
+
+Two things that only somebody in the closet has: a file on the card with the unit's name in it, and the button, held
+while the unit starts. The old key signs that it ends and is destroyed, the vault is put aside as it is, and the next
+order makes a new key. Nothing is written into the vault: what lies in it is another user's, and this runs as root.
+A unit whose configuration is lost ends in the same way, by what root remembers of it (memory.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+
+from linetap import unitkeys
+from linetap.board.open import panel_of
+from linetap.config import load_config
+from linetap.config.schema import Keys
+from linetap.provision import admit, memory
+from linetap.provision.fault import OrderFault
+from linetap.provision.memory import KEY, Memory
+from linetap.provision.order import UNIT
+from linetap_core import jsontext
+from linetap_core.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
+from linetap_core.durable import kept, twin, wipe
+from linetap_core.durable.replace import replace_durably
+from linetap_core.errors import BadInput, LinetapError
+from linetap_core.evidence import sshsig, unitlog
+from linetap_core.evidence.signers import NAMESPACES
+
+NAMESPACE = "linetap-retired"
+ASKED = "linetap-decommission.txt"  # on the card: the unit's name
+FOLDER = "retired"  # in /etc/linetap
+HOLD_S, LOOK_EVERY_S = 5, 0.1
+_KEY_LINE_WORDS = 3  # of unit.key.pub: type, key, the unit's name
+_ENDS = (f"{KEY}.pub", "tls.key", "tls.pem", UNIT, f"{memory.NAME}{twin.SUFFIX}", memory.NAME)
+# The memory last: until then it is done again.
+
+
+class Retired(msgspec.Struct, kw_only=True):
+    """What the old key signs. `head_*`: of the unit's log, as it was when it ended."""
+
+    unit: str
+    key: str  # the line of the public key
+    at: str
+    head_size: int | None = None
+    head_root: str | None = None
+
+
+class _Ending(msgspec.Struct):
+    """The unit that ends, and its [keys]: None where the configuration is lost."""
+
+    unit: str
+    known: Memory
+    keys: Keys | None = None
+
+    @property
+    def vault(self) -> Path:
+        return Path(self.known.vault)
+
+
+def retire(boot: Path, home: Path, clock: Clock) -> tuple[str, str]:
+    """What was done, for a person, and the SHA-256 of the statement. OrderFault: nothing was."""
+    try:
+        said = admit.read_card(boot / ASKED).decode("utf-8", "replace").strip()
+    except BadInput as error:
+        raise OrderFault("retire_config", str(error)) from None
+    if (found := _cut_short(home)) is not None:
+        _forget(home)  # the key went before a power cut, and what it was the key of did not
+        (boot / ASKED).unlink()
+        told = f"what a power cut had left of a decommissioning is gone; {home / FOLDER} has the statement\n"
+        return told, hashlib.sha256(found).hexdigest()
+    ending = _ending(home)
+    if said != ending.unit:
+        raise OrderFault("retire_other_unit", f"{ASKED}: the one line {ending.unit} would be right")
+    _require_own(ending)
+    _require_button(ending.known, clock)
+    statement, line, name = _statement(ending, home, clock)
+    aside = _put_aside(ending, name)
+    copies = [home / f"{KEY}{kept.SUFFIX}", *sorted(home.glob(f"{KEY}.broken-*"))]
+    # Its copies first: while the key is there all of this is done again.
+    for path in (*copies, home / KEY, *sorted(home.glob(f"{KEY}.next*"))):
+        if path.exists():
+            wipe.wipe(path)
+    _forget(home)
+    with contextlib.suppress(OSError):  # the unit keeps both; a card that takes nothing hides no end of a key
+        for path in sorted((home / FOLDER).glob(f"{name}.json*")):
+            replace_durably(boot / f"{ending.unit}.{path.name.replace(name, 'retired')}", path.read_bytes())
+    with contextlib.suppress(OSError):
+        (boot / ASKED).unlink()
+    return (
+        f"unit {ending.unit} is out of service; its key has ended and is destroyed\n"
+        f"the line of that key in allowed_signers from now on:\n{line}\n"
+        f"its vault is kept as {aside}\n"
+    ), hashlib.sha256(statement).hexdigest()
+
+
+def _ending(home: Path) -> _Ending:
+    """OrderFault where there is nothing to end. A configuration that cannot be read is as good as lost."""
+    if not (home / KEY).exists() and not (home / memory.NAME).exists():
+        raise OrderFault("retire_new", f"{ASKED}: this unit was never commissioned: there is nothing to end")
+    try:
+        known = memory.load(home) or Memory()
+    except OrderFault:
+        known = Memory()
+    public = _small(home / f"{KEY}.pub").decode("utf-8", "replace").split()
+    try:
+        config, owner = load_config(home / UNIT), (home / UNIT).stat().st_uid
+    except (BadInput, OSError):
+        unit = known.unit or (public[2] if len(public) == _KEY_LINE_WORDS else "")
+        if not unit:
+            raise OrderFault("retire_config", f"{ASKED}: the name of this unit is no longer known") from None
+        return _Ending(unit, known)
+    known.place(config, owner)
+    return _Ending(known.unit or config.unit, known, config.keys)
+
+
+def _cut_short(home: Path) -> bytes | None:
+    """The statement of a decommissioning of which the key's end was done, and not all of the rest."""
+    if (home / KEY).exists() or not any((home / name).exists() for name in (UNIT, memory.NAME)):
+        return None
+    statements = sorted((home / FOLDER).glob("*.json"))
+    try:
+        data = _small(statements[-1])
+        ended = jsontext.decode(data, type=Retired).key
+    except (IndexError, ValueError):
+        return None
+    public = home / f"{KEY}.pub"
+    return data if not public.exists() or _public(public) == ended else None
+
+
+def _public(path: Path) -> str:
+    return " ".join(_small(path).decode("utf-8", "replace").split()[:2])
+
+
+def _forget(home: Path) -> None:
+    for each in _ENDS:
+        place = (home / each).resolve()
+        kept.kept_of(place).unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
+
+
+def _require_own(ending: _Ending) -> None:
+    """Root renames the vault that a file of the recorder's names: it has to be the recorder's too."""
+    try:
+        vault = os.lstat(ending.vault)
+    except OSError:
+        return  # there is nothing to rename
+    if ending.known.owner not in (0, vault.st_uid) or not stat.S_ISDIR(vault.st_mode):
+        raise OrderFault("retire_config", f"{ending.vault}: no folder of whoever owns {UNIT}; its vault would be right")
+
+
+def _require_button(known: Memory, clock: Clock) -> None:
+    """Held all the time: a button that was pressed by chance, or a contact that bounces, ends no unit."""
+    try:
+        board = panel_of(known.board, Path(known.run_dir))
+    except (LinetapError, OSError) as error:
+        raise OrderFault("retire_button", f"{ASKED}: the button cannot be read: {error}") from None
+    try:
+        until_ns = clock.monotonic_ns() + HOLD_S * NS_PER_S
+        while clock.monotonic_ns() < until_ns:
+            if not board.button():
+                raise OrderFault("retire_button", f"{ASKED}: the button was not held for {HOLD_S} s while it started")
+            clock.sleep(LOOK_EVERY_S)
+    finally:
+        board.close()
+
+
+def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, str]:
+    """The statement, signed if the key still can; the line by which the key is trusted up to now; the name of both."""
+    public = _public(home / f"{KEY}.pub")
+    head = _head(ending.vault / unitlog.FOLDER / unitlog.HEAD)
+    at_ns = max(clock.utc_ns(), parse_rfc3339(head.at) if head else 0)  # a Pi at its start may not have the time yet
+    until = rfc3339(at_ns)[:19].translate(str.maketrans("", "", "-:T")) + "Z"
+    line = f'{ending.unit} namespaces="{",".join(NAMESPACES)}",valid-before="{until}" {public}'
+    retired = Retired(
+        unit=ending.unit, key=public, at=rfc3339(at_ns),
+        head_size=head.size if head else None, head_root=head.root if head else None,
+    )  # fmt: skip
+    data, name = msgspec.json.encode(retired), compact(at_ns)
+    folder = home / FOLDER
+    folder.mkdir(exist_ok=True)
+    try:
+        signature = sshsig.sign(data, unitkeys.open_key(home / KEY, ending.keys), NAMESPACE)
+        replace_durably(folder / f"{name}.json.sig", signature.encode())
+    except (LinetapError, OSError):  # the key is damaged: then the line alone says when it ended
+        pass
+    replace_durably(folder / f"{name}.json", data)
+    replace_durably(folder / f"{name}.allowed_signers", f"{line}\n".encode())
+    return data, line, name
+
+
+def _put_aside(ending: _Ending, name: str) -> Path:
+    aside = ending.vault.with_name(f"{ending.vault.name}.{ending.unit}.{name}")
+    if ending.vault.is_dir():
+        ending.vault.rename(aside)
+    return aside
+
+
+def _head(path: Path) -> unitlog.Head | None:
+    try:
+        return unitlog.decode_head(_small(path))
+    except LinetapError:
+        return None
+
+
+def _small(path: Path) -> bytes:
+    """b"" where there is none that could be read: nothing here may keep a key from ending."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    with os.fdopen(fd, "rb") as file:
+        return file.read(unitlog.HEAD_LIMIT_BYTES) if stat.S_ISREG(os.fstat(fd).st_mode) else b""

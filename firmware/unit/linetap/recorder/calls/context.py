@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line as the actions of the call table see it: what it remembers, what all lines share, and their common words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from linetap.config.profile import Profile
+from linetap.config.schema import Config, Line
+from linetap.learned import Learned
+from linetap.notices import Notice
+from linetap.recorder.calls.call import Anchor, Call, State, new_call_id
+from linetap.recorder.calls.evidence.decision import Evidence
+from linetap.recorder.calls.evidence.look import first_look
+from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.ports import AudioSource, CapturePort, VaultPort
+from linetap.ring import NS_PER_FRAME, RATE_HZ, Batch
+from linetap_core.clock import rfc3339
+from linetap_core.records import CallEvent, CallRecord, ClockRecord, EventKind
+
+FRAMES_PER_MS = RATE_HZ // 1000
+
+
+NO_FRAMES: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+
+
+def open_frames(batch: Batch, index: int) -> npt.NDArray[np.int64]:
+    """The frames of a batch, one a millisecond, at which a line's hook bit says that the loop is open."""
+    return batch.frame + np.flatnonzero(~batch.hook[index]) * FRAMES_PER_MS
+
+
+class Names(msgspec.Struct, frozen=True):
+    """What keeps a call's name from being given twice: the newest time that a call of this vault was named after, as it
+    was at the first start of this boot, and four hexadecimal digits of the boot's own name."""
+
+    newest_ns: int = -1
+    boot: str = ""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all lines share."""
+
+    config: Config
+    notices: dict[str, Notice]
+    audio: AudioSource
+    capture: CapturePort
+    vault: VaultPort
+    clock_record: Callable[[int], ClockRecord]  # of a line
+    learned: dict[int, Learned] = field(default_factory=dict)  # by line
+    names: Names = field(default_factory=Names)
+    lines: list[LineContext] = field(default_factory=list)  # of all cards: two of them may be one internal call
+    connected: dict[int, int] = field(default_factory=dict)  # by line: when the PBX said that its call was answered
+    ended: list[Callable[[CallRecord], None]] = field(default_factory=list)  # who wants to hear of each call's end
+
+
+class LineContext:
+    def __init__(self, config: Line, profile: Profile, around: Surroundings, memory: LineMemory) -> None:
+        self.config = config
+        self.profile = profile
+        self.around = around
+        self.policy = around.config.recording
+        self.memory = memory
+        self.batch: Batch  # the one being followed: it turns frames into UTC
+        self.open_bits, self.opened_before = NO_FRAMES, -1
+
+    def open_last(self, frame: int) -> int:
+        """The last frame before this one at which the loop was open: what is silent then is no far end."""
+        before = int(np.searchsorted(self.open_bits, frame))
+        return int(self.open_bits[before - 1]) if before else self.opened_before
+
+    @property
+    def call(self) -> Call:
+        assert self.memory.call is not None
+        return self.memory.call
+
+    @property
+    def notice(self) -> str:
+        """The id of the notice that this line plays."""
+        return self.config.notice or self.policy.notice
+
+    def go(self, state: State, frame: int, deadline: int | None = None) -> None:
+        if state != self.memory.state:
+            self.memory.look_at = first_look(state, frame)
+            self.memory.evidence = Evidence()
+        self.memory.state, self.memory.deadline = state, deadline
+        self.memory.since_ns = self.utc_ns(frame)
+
+    @property
+    def anchor(self) -> Anchor:
+        """What dates the line's frames: of the call in progress, from its beginning to its end."""
+        call, batch = self.memory.call, self.batch
+        if call is not None and call.anchor is not None:
+            return call.anchor
+        return Anchor(batch.frame, batch.utc_ns, batch.mono_ns)
+
+    def anchor_at(self, frame: int) -> Anchor:
+        """Of a call that begins at `frame`."""
+        anchor = self.anchor
+        ago_ns = (anchor.frame - frame) * NS_PER_FRAME
+        return Anchor(frame, max(0, anchor.utc_ns - ago_ns), anchor.mono_ns - ago_ns)
+
+    def utc_ns(self, frame: int) -> int:
+        return self.anchor.utc_ns_at(frame)
+
+    def new_call_id(self, frame: int) -> str:
+        """Of a call that begins at `frame`. A clock that stands at a time for the second time, in this boot or a later
+        one, gives no name twice: boot and frame tell the two apart."""
+        ns, memory, names = self.utc_ns(frame), self.memory, self.around.names
+        again = "" if ns > max(memory.named_ns, names.newest_ns) else f"{names.boot}{max(0, frame):x}"
+        memory.named_ns = max(memory.named_ns, ns)
+        return new_call_id(ns, self.config.number, again)
+
+    def write_what_was_held(self) -> None:
+        """A guess that may have been wrong has stood: the recording is written from its first frame on."""
+        call = self.call
+        if call.held_until is not None and call.first_frame is not None:
+            self.around.vault.open(call.call_id, call.line, call.first_frame)
+        call.held_until = None
+
+    def rfc3339(self, frame: int) -> str:
+        return rfc3339(self.utc_ns(frame))
+
+    def report(self, kind: EventKind, frame: int, mark: str | None = None) -> None:
+        call = self.call
+        self.around.vault.report(
+            CallEvent(
+                seq=0,
+                event=kind,
+                at=self.rfc3339(frame),
+                unit=self.around.config.unit,
+                call_id=call.call_id,
+                line=call.line,
+                direction=call.direction,
+                disposition=call.disposition if kind in ("ended", "missed") else None,
+                why=call.why or None,
+                duration_s=call.duration_s if kind == "ended" else None,
+                notice=call.notices[-1].id if kind == "notice" else None,
+                mark=mark,
+            )
+        )

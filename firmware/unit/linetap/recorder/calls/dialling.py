@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Until the other side answers: digits, tones, and what is made of the evidence. Also of a second party in the middle
+of a call.
+
+A line on which nothing was dialled and that the exchange has told so by busy tone, or by an announcement when it gave
+up, is a handset off its cradle: only a reversal or the PBX makes a call of it.
+"""
+
+from __future__ import annotations
+
+from linetap.recorder.calls import parties
+from linetap.recorder.calls.answer import answered, write_down
+from linetap.recorder.calls.call import MOST_DIGITS
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.doubt import doubted
+from linetap.recorder.calls.evidence.decision import Evidence
+from linetap.recorder.calls.evidence.look import SPAN, first_look, look
+from linetap.recorder.calls.evidence.verdict import Dialled, Number
+from linetap.recorder.calls.nearend import learn_near_end
+from linetap.recorder.calls.policy import kind_of_number
+from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.sound.notes import kept_notes
+from linetap.ring import RATE_HZ
+from linetap_core.records import AnswerConfidence, AnsweredBy
+
+NO_ANSWER = ("busy", "congestion", "unobtainable")
+
+
+def dialled(line: LineContext, event: Event) -> None:
+    call = line.call
+    if call.first_frame is None:
+        call.dialled = (call.dialled + event.text)[:MOST_DIGITS]
+    else:
+        call.redialled = (call.redialled + event.text)[:MOST_DIGITS]
+    call.dialled_ns = line.utc_ns(event.at)
+    call.tone, call.given_up = "", False
+    call.dial_tone |= line.memory.evidence.bursts.was("dial", line.profile.tone, line.profile.answer)
+    pulsed = not event.level_dbm0  # behind a pressed key the ears judge anew what they hear
+    line.memory.evidence = line.memory.evidence.anew() if pulsed else Evidence()
+    line.memory.look_at = first_look("off_hook", event.at)
+    learn_near_end(line, event)
+    _expect_answer(line, event)
+
+
+def dials_anew(line: LineContext, event: Event) -> None:
+    """A flash before anybody answered: the exchange waits for another number."""
+    call = line.call
+    call.dialled, call.tone, call.given_up = "", "", False
+    line.memory.evidence = line.memory.evidence.anew()
+    line.memory.deadline = event.known + line.policy.answer_unheard_s * RATE_HZ
+
+
+def progress(line: LineContext, event: Event) -> None:
+    """Ringback: the other side rings, and the time to its answer begins anew. Busy: there is none to wait for. Where a
+    walk test asks for the line it is answer enough: nobody is there whom the notice could reach by mistake."""
+    call = line.call
+    if event.text == "ringback":
+        call.tone = ""
+        _expect_answer(line, event)
+    elif event.text in NO_ANSWER and line.memory.on_trial and call.direction == "out":
+        answer(line, event, "tone", "certain", (event.text,))
+    elif event.text in NO_ANSWER or event.text == "dial":
+        call.tone, call.tone_at = event.text, event.at
+        call.dial_tone |= event.text == "dial"
+        line.memory.deadline = None
+
+
+def progress_over(line: LineContext, event: Event) -> None:
+    call = line.call
+    if event.text == "dial" and call.tone == "dial":
+        # The exchange gives dial tone up after a while. It stops sooner for whoever dials, heard or not.
+        call.tone = ""
+        given_up = event.at - call.tone_at >= line.profile.answer.dial_gives_up_ms * FRAMES_PER_MS
+        call.given_up = given_up and not _number(line) and not call.unheard
+        line.memory.evidence = line.memory.evidence.anew()
+        if not call.given_up and not _number(line):
+            line.memory.deadline = event.known + line.policy.answer_unheard_s * RATE_HZ
+        elif not call.given_up:
+            _expect_answer(line, event)
+    elif event.text in NO_ANSWER and _number(line):
+        _expect_answer(line, event)
+
+
+def talk(line: LineContext, event: Event) -> None:
+    """Two seconds of voice, where nothing was dialled: the handset was lifted just as the line began to ring."""
+    call = line.call
+    if not _number(line) and not call.tone and not call.given_up and not line.memory.evidence.rings:
+        answer(line, event, "tone", "low", ("no_digits", "voice"))
+
+
+def sound(line: LineContext, event: Event) -> None:
+    loud = event.level_dbm0 >= line.profile.answer.loud_dbm0
+    line.memory.evidence.heard(event.text, event.at, loud, event.period_ms)
+
+
+def channel(line: LineContext, event: Event) -> None:
+    line.memory.evidence.channel(event.at)
+
+
+def look_closer(line: LineContext, event: Event) -> None:
+    """Every 80 ms: what the line has carried since, and whether that is an answer."""
+    call, evidence, numbers = line.call, line.memory.evidence, line.profile.answer
+    stretch = line.around.audio.stretch(line.config.number, event.at - SPAN, event.at)
+    if stretch.gaps or len(stretch.samples) < SPAN:
+        evidence.lose_sight()
+        return
+    evidence.follow(look(stretch.samples, event.at, numbers), line.profile.tone, numbers)
+    if (behind := evidence.behind_hush(event.at, numbers)) is not None:
+        notes = _notes(line, behind.start, behind.end)
+        music = _notes(line, behind.hush - RATE_HZ, behind.hush)
+        evidence.weigh(behind, notes, music is None or music < numbers.hush_notes, numbers)
+    if event.at - line.open_last(event.at) <= (line.profile.lift_debounce_ms + 1) * FRAMES_PER_MS:
+        return  # a flash, a pulse or the call's end: which, is known in a moment
+    if call.given_up or (verdict := evidence.judge(event.at, _dialled(line), numbers)) is None:
+        return
+    answer(line, Event(event.known, "look", verdict.at), verdict.by, verdict.confidence, verdict.evidence)
+
+
+def _notes(line: LineContext, first: int, end: int) -> float | None:
+    heard = line.around.audio.stretch(line.config.number, first, end)
+    return None if heard.gaps else kept_notes(heard.samples)
+
+
+def by_polarity(line: LineContext, event: Event) -> None:
+    """A reversal when a trunk is seized, or with a digit, is the exchange's way of saying that it listens."""
+    call, numbers = line.call, line.profile.answer
+    if not _number(line):
+        since = call.off_hook_ns if call.first_frame is None else None
+        guard_ms = numbers.seizure_ms
+    else:
+        since, guard_ms = call.dialled_ns, numbers.polarity_after_digit_ms
+    if since is not None and event.at < line.anchor.frame_at(since) + guard_ms * FRAMES_PER_MS:
+        return
+    if _number(line) in line.policy.trunk_prefixes:
+        return
+    answer(line, event, "polarity")
+
+
+def by_pbx(line: LineContext, event: Event) -> None:
+    answer(line, event, "pbx")
+
+
+def by_timeout(line: LineContext, event: Event) -> None:
+    """No evidence came. That is no answer: policy says what then."""
+    call, evidence, policy = line.call, line.memory.evidence, line.policy
+    silence = _since(line) + policy.answer_silence_s * RATE_HZ
+    spoken = evidence.talked_ms >= line.profile.answer.spoken_ms and _kind(line) != "unfinished"
+    numbers = line.profile.answer
+    toned = evidence.bursts.toned_at(event.known, numbers.other_tone_ms * FRAMES_PER_MS)
+    unsure = evidence.waits or toned or evidence.beating(event.known, numbers)
+    if unsure and not line.memory.on_trial:
+        line.memory.deadline = event.known + RATE_HZ
+    elif event.known < silence and not spoken and not line.memory.on_trial and _number(line):
+        line.memory.deadline = min(silence, event.known + RATE_HZ)
+    elif call.given_up or (evidence.network and not _number(line)):
+        return  # a handset off its cradle, and the exchange says so
+    elif policy.on_unknown_answer != "wait" or line.memory.on_trial:
+        answer(line, event, "unknown", "none", ("time", *(("voice",) if spoken else ())))
+
+
+def answer(
+    line: LineContext,
+    event: Event,
+    by: AnsweredBy,
+    sure: AnswerConfidence = "certain",
+    evidence: tuple[str, ...] = (),
+) -> None:
+    call = line.call
+    if call.first_frame is None:
+        answered(line, event, by, sure, evidence)
+        return
+    if call.answered_by is None:  # of the only party, after a guess that was wrong
+        write_down(line, event, by, sure, (*evidence, "after_a_guess"))
+        line.report("answered", event.at)
+    call.guessed = doubted(by, evidence)
+    parties.announce_again(line, event)
+
+
+def _number(line: LineContext) -> str:
+    return line.call.dialled if line.call.first_frame is None else line.call.redialled
+
+
+def _kind(line: LineContext) -> Number:
+    """A second party may have been called by whoever is at the far end: then there is no number, and it rings."""
+    number = _number(line)
+    if not number and line.call.first_frame is not None:
+        return "ordinary"
+    dial_tone = line.call.dial_tone or line.call.first_frame is not None
+    return kind_of_number(line.policy, number, dial_tone)
+
+
+def _since(line: LineContext) -> int:
+    """The last digit, the last burst of ringback, or where the wait for an answer began."""
+    call, last = line.call, line.memory.evidence.bursts.last_end
+    began = call.dialled_ns if _number(line) else call.off_hook_ns
+    frame = line.anchor.frame_at(began) if began is not None else line.anchor.frame
+    return max(frame, last or 0)
+
+
+def _dialled(line: LineContext) -> Dialled:
+    return Dialled(_kind(line), _since(line), line.call.tone)
+
+
+def _expect_answer(line: LineContext, event: Event) -> None:
+    line.memory.deadline = event.known + line.policy.answer_timeout_s * RATE_HZ

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A notice that came before the answer. It was played on a guess, or on evidence that the line then contradicts:
+ringback that goes on, or an answer that is seen only now. It is played again at the answer, and what was recorded in
+between is withheld or kept and flagged, as `recording.recorded_before_answer` says.
+
+`withhold` can only keep back what is not written yet, so a call that was answered on a guess is written
+`answer_doubt_s` after its notice. What the line says later than that is flagged.
+"""
+
+from __future__ import annotations
+
+from linetap.recorder.calls import dialling, parties
+from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.doubt import UNKNOWN
+from linetap.recorder.calls.evidence.look import first_look
+from linetap.recorder.calls.gate import stop_notice
+from linetap.recorder.calls.heard import not_after_answer, prove_notice
+from linetap.recorder.signals.event import Event
+from linetap.ring import RATE_HZ
+from linetap_core.records import AnsweredBy
+
+FLAG = "announced_before_answer"
+# Whoever plays ringback into an answered line is believed so often and no more: then the answer stands.
+MOST_TAKEN_BACK = 3
+MOST_RUNG_AGAIN = 3  # a far end that passes the call on does so once or twice
+
+
+def ringback(line: LineContext, event: Event) -> None:
+    """Ringback or call waiting under the notice, or before it begins."""
+    line.call.waiting |= event.text == "call_waiting"
+    if event.text == "ringback" and _may_be_wrong(line, event):
+        take_back(line, event)
+        dialling.progress(line, event)
+
+
+def tone_in_recording(line: LineContext, event: Event) -> None:
+    if event.text == "ringback" and _may_be_wrong(line, event):
+        take_back(line, event)
+        dialling.progress(line, event)
+    elif event.text != "ringback":
+        parties.tone(line, event)
+    elif not line.call.guessed and line.call.rung_again < MOST_RUNG_AGAIN:
+        line.call.rung_again += 1
+        parties.tone(line, event)
+    # Believed too often already: whoever plays ringback into a call would otherwise keep most of it unrecorded.
+
+
+def by_polarity(line: LineContext, event: Event) -> None:
+    if line.call.guessed:
+        answered_now(line, event, "polarity")
+
+
+def answered_now(line: LineContext, event: Event, by: AnsweredBy) -> None:
+    """Certain evidence of an answer, of a call that was taken for answered on a guess."""
+    take_back(line, event)
+    dialling.answer(line, event, by)
+
+
+def take_back(line: LineContext, event: Event) -> None:
+    """Nobody had answered. The line waits for the answer as it did before."""
+    call = line.call
+    stop_notice(line)
+    prove_notice(line, event.known)
+    call.notice_from = None
+    second = call.guessed and any(notice.began_after_answer is True for notice in call.notices)
+    if not second:  # else the guess is about a second party: the first has answered, and heard its notice
+        for notice in call.notices:
+            not_after_answer(notice)
+        call.answered_ns, call.answered_by, call.answer = None, None, None
+    call.guessed, call.heard_as = False, None
+    call.why = "" if call.why == UNKNOWN else call.why
+    call.taken_back += 1
+    call.notice_tries, call.tone = 0, ""
+    if call.held_until is not None:  # nothing is written: it is as if it had never been recorded
+        call.first_frame, call.held_until, call.disposition = None, None, "unanswered"
+    if call.first_frame is None:
+        line.go("off_hook", event.known)
+    else:
+        if not second:
+            call.why = call.why or FLAG
+            call.redialled = call.dialled
+        parties.pause(line, event.known)
+        line.go("new_party", event.known)
+    line.memory.look_at = first_look("new_party", event.known)  # the burst that says so counts
+
+
+def _may_be_wrong(line: LineContext, event: Event) -> bool:
+    """A guess; or a voice in a pause of ringback, after which the ringback goes on as its cadence has it."""
+    call = line.call
+    if call.direction != "out" or call.taken_back >= MOST_TAKEN_BACK or call.answered_ns is None:
+        return False
+    if call.guessed:
+        return True
+    since = event.at - line.anchor.frame_at(call.answered_ns)
+    return call.answered_by in ("tone", "sound") and since <= line.profile.cadence.ringback_goes_on_s * RATE_HZ

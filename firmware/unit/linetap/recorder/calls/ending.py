@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a call ends, and what becomes of one that is not recorded. Every call that began ends in exactly one record."""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap.recorder.calls.beepheard import prove_at_end
+from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.deaf import count_deafness
+from linetap.recorder.calls.doubt import UNKNOWN, dispel
+from linetap.recorder.calls.retention import retention_of
+from linetap.recorder.signals.event import Event
+from linetap.ring import RATE_HZ
+from linetap_core.clock import NS_PER_MS
+from linetap_core.records import Disposition, EndedBy
+
+SET_MS = 500
+DRIFT_PPM = 500  # of a codec against the system's clock
+
+
+def pass_by(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
+    """The line is in use, and this call is not recorded: its record says why."""
+    line.call.disposition, line.call.why = disposition, why
+    line.go("passing", event.at)
+
+
+def unanswered(line: LineContext, event: Event) -> None:
+    end_without(line, event, "unanswered", line.call.tone or "not_answered")
+
+
+def passed(line: LineContext, event: Event) -> None:
+    """A colleague's call: whether another party has come on the line meanwhile, nobody can know if it was long."""
+    call = line.call
+    if (
+        call.why == "internal"
+        and call.direction == "in"
+        and call.internal_by != "ring"
+        and call.answered_ns is not None
+    ):
+        since = event.at - line.anchor.frame_at(call.answered_ns)
+        call.party_unknown |= since > line.profile.colleague_ms * RATE_HZ // 1000
+    end_without(line, event, line.call.disposition, line.call.why)
+
+
+def end_without(line: LineContext, event: Event, disposition: Disposition, why: str) -> None:
+    """A call that has no recording."""
+    end(line, event, disposition, why, ended_by(event))
+
+
+def end_recording(line: LineContext, event: Event) -> None:
+    """Up to where the loop opened, or where the last party that knew of the recording was left."""
+    call = line.call
+    prove_at_end(line, event.at)
+    swapped = call.swapped_at if call.swap_spoken and call.swapped_at != call.put_down_at else None
+    last = min([event.at, *(frame for frame in (call.paused_at, swapped) if frame is not None)])
+    if call.first_frame is not None and last > call.first_frame:
+        end(line, event, "recorded", call.why, ended_by(event), last)
+    else:  # the loop had opened before the notice was over, and the recording was to begin behind it
+        end(line, event, "discarded", "ended_during_notice", ended_by(event))
+
+
+def end_by_tone(line: LineContext, event: Event) -> None:
+    """Busy tone told that the far end had hung up, and nothing took that back: it ended where the tone began."""
+    call = line.call
+    last = min(event.at, call.tone_known)
+    prove_at_end(line, last)
+    if call.first_frame is not None and last > call.first_frame:
+        end(line, Event(event.known, event.name, call.tone_at), "recorded", call.why, "tone", last)
+    else:
+        end(line, event, "discarded", "ended_during_notice", "tone")
+
+
+def end_by_tone_still_held(line: LineContext, event: Event) -> None:
+    """The handset is still off its cradle: if somebody speaks again, that is a record of its own."""
+    continues = line.call.call_id
+    end_by_tone(line, event)
+    line.memory.continues = continues
+    line.go("held", event.at)
+
+
+def seal_and_continue(line: LineContext, event: Event) -> None:
+    """The longest length: this record is sealed, the next goes on at the following frame."""
+    call = line.call
+    ended = msgspec.structs.replace(call)
+    line.write_what_was_held()
+    following = msgspec.structs.replace(
+        call,
+        call_id=line.new_call_id(event.at),
+        continues=call.call_id,
+        first_frame=event.at,
+        answered_ns=line.utc_ns(event.at),
+        withheld=[],
+        also_dialled=[],
+        marks=[],
+        was_marked=call.is_marked,
+    )
+    line.memory.call = ended
+    end(line, event, "recorded", ended.why, "time_limit", event.at)
+    line.memory.call = following
+    line.report("started", event.at)
+    line.around.vault.open(following.call_id, line.config.number, event.at)
+    line.go("recording", event.at)
+
+
+def ended_by(event: Event) -> EndedBy:
+    return "loop_break" if event.name == "loop_break" else "on_hook"
+
+
+def _stepped_ms(line: LineContext, frame: int) -> int:
+    """By so much the clock was set since the call began; 0 for what a codec may drift."""
+    ms = (line.batch.utc_ns_at(frame) - line.utc_ns(frame)) // NS_PER_MS
+    since_ms = (frame - line.anchor.frame) * 1000 // RATE_HZ
+    return ms if abs(ms) > SET_MS + since_ms * DRIFT_PPM // 1_000_000 else 0
+
+
+def end(
+    line: LineContext,
+    event: Event,
+    disposition: Disposition,
+    why: str,
+    by: EndedBy | None = None,
+    end_frame: int | None = None,
+) -> None:
+    call = line.call
+    if end_frame is not None:
+        dispel(line, end_frame)
+        why = call.why if why == UNKNOWN else why
+    call.ended_ns, call.ended_by = line.utc_ns(event.at), by
+    call.disposition, call.why = disposition, why
+    count_deafness(line)
+    clock = line.around.clock_record(call.line)
+    if stepped_ms := _stepped_ms(line, event.at):
+        clock = msgspec.structs.replace(clock, stepped_ms=stepped_ms)
+    if end_frame is not None:
+        line.write_what_was_held()
+    record = call.record(line.around.config.unit, clock)
+    record.retention = retention_of(line.around.config, call.ended_ns, call.line, disposition, call.is_marked)
+    line.report("missed" if disposition == "missed" else "ended", event.at)
+    line.around.vault.close(call.call_id, end_frame, record, call.withheld)
+    for hears in line.around.ended:
+        hears(record)
+    line.memory.call, line.memory.playing, line.memory.heard = None, None, []
+    line.go("held" if event.name == "loop_break" else "idle", event.at)

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answer to a call that goes out, from what its line carries: looked at every 80 ms until there is one.
+
+The order is that of the evidence's worth. Polarity and the PBX's word come as events and need no look. Then: the burst
+of ringback that does not come; music that gives way to a voice; and, where neither is heard, a voice at a number that
+answers at once, or two ends of the line that take turns. A single voice is no answer: it may be the network's.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap.config.numbers import AnswerNumbers, ToneShape
+from linetap.recorder.calls.evidence.bursts import Bursts
+from linetap.recorder.calls.evidence.hush import Behind, Hush
+from linetap.recorder.calls.evidence.look import HALF, Window
+from linetap.recorder.calls.evidence.run import Missing
+from linetap.recorder.calls.evidence.stretches import Speech
+from linetap.recorder.calls.evidence.verdict import Dialled, Verdict
+from linetap.ring import RATE_HZ
+from linetap_core.records import AnswerConfidence
+
+_PER_MS = RATE_HZ // 1000
+_SIT_SPEAKS_S = 4  # ours: the tones take 1 s, and the voice behind them may be called music for another 2
+_SLOWEST_BUSY_MS = 1500  # E.180: busy tone has a period of 0.3 to 1.1 s, ringback one of 2 s and more
+
+
+class Faint(msgspec.Struct):
+    """Music of a second of which the mean power is counted, 0 dBm0 is 1. `at`: where it began."""
+
+    at: int
+    windows: int = 0
+    power: float = 0.0
+
+
+class Evidence(msgspec.Struct):
+    """State only: it is in the checkpoint."""
+
+    bursts: Bursts = msgspec.field(default_factory=Bursts)
+    speech: Speech = msgspec.field(default_factory=Speech)
+    sound: str = ""  # what the line carries now
+    sound_at: int = 0
+    music_from: int | None = None
+    music_until: int | None = None
+    music_ms: int = 0  # in all
+    network: bool = False  # a special information tone, or an announcement where nobody had answered
+    sit: bool = False  # that tone: nothing behind it is an answer, unless it rings
+    sit_part_at: int | None = None  # two of its three tones: a voice has to follow soon
+    beats: int = 0  # so many bursts in a row of a cadence too fast to be ringback
+    beat_at: int | None = None  # the last one
+    hush: Hush | None = None  # of the music that is heard now
+    faint: Faint | None = None  # music that began too quietly to be the far end's
+    channel_at: int | None = None  # the far channel was another from here on
+
+    def heard(self, text: str, at: int, loud: bool = True, period_ms: int = 0) -> None:
+        """The line carries something else since `at`. Tones are followed by the looks at the line."""
+        self.faint = None
+        if text == "cadence":
+            self._beats(at, period_ms)
+        elif text != "tone":
+            self.beats = 0
+        if text in ("music", "speech") and not loud:
+            if text == "music":
+                self.faint = Faint(at)
+                self.speech.forget()
+            text = "noise"  # of the room: keys, colleagues
+        tone, text = text, {"cadence": "tone", "cadence_over": "silence"}.get(text, text)
+        if text == "tone" and tone == "tone" and self.sound == "music":
+            return  # a note that is held
+        if self.sound == "music" and text != "music":
+            self.music_until = at
+            self.music_ms += max(0, at - self.sound_at) // _PER_MS
+            self.hush = None
+            if not self.bursts.stood:
+                self.bursts = Bursts()  # they were notes
+        if text == "music":
+            self.hush = Hush() if self.sound != "music" else self.hush
+            self.music_from = at if self.music_from is None else self.music_from
+            self.music_until = None
+            self.speech.forget()
+        self._informs(text, at)
+        if text != "sit_part":
+            self.sound, self.sound_at = text, at
+
+    def _informs(self, text: str, at: int) -> None:
+        """The special information tone. What may be a part of it is a chime, where no voice follows."""
+        part = self.sit_part_at
+        if text == "sit":
+            self.sit, self.sit_part_at = True, None
+        elif text == "sit_part":
+            self.sit_part_at = at
+        elif text in ("speech", "announcement") and part is not None and at - part <= _SIT_SPEAKS_S * RATE_HZ:
+            self.sit = True
+        self.network |= self.sit
+
+    def _beats(self, at: int, period_ms: int) -> None:
+        """A burst of a cadence that nobody has learnt, whose length `bursts` may be too slow for."""
+        fast = 0 < period_ms < _SLOWEST_BUSY_MS
+        self.beats, self.beat_at = (self.beats + 1 if fast else 0), at
+        if self.beats:
+            self.speech.forget()  # what is loud in it is no voice
+
+    def channel(self, at: int) -> None:
+        """The noise between sounds is another one: so there is no music between them any more."""
+        if self.sound == "music" and at > self.sound_at:
+            hush = self.hush
+            self.heard("silence", at)
+            self.hush = hush  # what is heard behind it is weighed all the same
+        self.channel_at = at
+
+    def follow(self, windows: list[Window], shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
+        for window in windows:
+            last = self.bursts.last_end
+            self.bursts.follow(window, shapes, numbers)
+            if self.bursts.last_end != last:
+                if self.bursts.rings or self.bursts.stood:
+                    self.speech.forget()  # what was said while it rang is no answer
+                self._rang(shapes, numbers)
+            toned = bool(window.lines) and self.bursts.in_tone
+            self.speech.follow(window, numbers, toned)
+            if self.hush is not None and self.hush.follow(window, numbers):
+                self.speech.forget()  # it was music
+            if self.faint is not None and not toned:
+                self._swells(self.faint, window, numbers)
+
+    def behind_hush(self, now: int, numbers: AnswerNumbers) -> Behind | None:
+        """What is heard behind a hush in the music and has to be weighed."""
+        return None if self.hush is None else self.hush.behind(now, numbers)
+
+    def weigh(self, behind: Behind, notes: float | None, sung: bool, numbers: AnswerNumbers) -> None:
+        sung = sung and (self.channel_at is None or self.channel_at < behind.hush - RATE_HZ // 2)
+        if self.hush is not None and self.hush.weigh(behind, notes, sung, numbers):
+            self._spoken(behind.start, self.hush)
+
+    def _spoken(self, start: int, hush: Hush) -> None:
+        """A voice behind the hush, or a word in it."""
+        self.heard("speech", start)
+        self.music_until, self.hush = hush.at, None
+        self.speech.first = start if self.speech.first is None else self.speech.first
+
+    def _rang(self, shapes: tuple[ToneShape, ...], numbers: AnswerNumbers) -> None:
+        """Two tones that beat sound like music for a while: a ringback of long bursts is none."""
+        burst = self.bursts.heard[-1] if self.bursts.heard else None
+        if burst is None or self.music_from is None or self.music_from < burst.start - RATE_HZ // 5:
+            return
+        if self.bursts.was("ringback", shapes, numbers):
+            self.music_from = self.music_until = None
+            self.music_ms = 0
+            self.sound, self.sound_at = "tone", burst.start
+
+    def _swells(self, faint: Faint, window: Window, numbers: AnswerNumbers) -> None:
+        """A song may begin quietly. What is as loud as a far end for a second is one, and not the room's radio."""
+        faint.windows, faint.power = faint.windows + 1, faint.power + float(10 ** (window.dbm0 / 10))
+        if faint.windows * HALF < RATE_HZ:
+            return
+        if faint.power >= faint.windows * 10 ** (numbers.loud_dbm0 / 10):
+            self.heard("music", faint.at)
+        else:
+            faint.windows, faint.power = 0, 0.0
+
+    def judge(self, now: int, dialled: Dialled, numbers: AnswerNumbers) -> Verdict | None:
+        bursts = self.bursts
+        if dialled.tone or bursts.busy or self.beating(now, numbers):
+            return None
+        if self.sound != "music" or (bursts.prior and bursts.groups > 1):  # a note or two are no ringback
+            missing = bursts.missing(now, numbers)
+            if missing is None and not self.network and self.sound != "announcement":
+                missing = bursts.alone(now, numbers)  # of an information tone the network says more
+            if missing is not None:
+                return self._no_burst(now, missing, numbers)
+            if bursts.rings:
+                self._rings_on()
+            if bursts.rings and (verdict := self._within_long_pause(now, numbers)) is not None:
+                return verdict
+            if bursts.rings or bursts.sounds:
+                return None
+        if self.sit and not (self.sit_part_at is not None and dialled.number == "at_once"):  # a company's chime
+            return None
+        if self.hush is not None and (word := self.hush.spoken(now, numbers)) is not None:
+            self._spoken(word, self.hush)
+        if self.sound == "music" and self.music_from is None:  # it was taken for music since the digits
+            self.music_from = self.sound_at = now
+        if self.music_from is not None:
+            return self._after_music(now, numbers)
+        if self.network:
+            return None
+        return self._without_ringback(now, dialled, numbers)
+
+    def anew(self) -> Evidence:
+        """What was heard before says nothing of the answer, only what the line carries now."""
+        return Evidence(sound=self.sound, sound_at=self.sound_at)
+
+    def beating(self, now: int, numbers: AnswerNumbers) -> bool:
+        """A busy tone that nobody has learnt, or the pause in it."""
+        lasts = self.beat_at is not None and now - self.beat_at < numbers.ring_period_ms[0] * _PER_MS
+        return lasts and self.beats >= numbers.busy_bursts - 1
+
+    def lose_sight(self) -> None:
+        """A gap: a burst may have fallen into it. That it rings is known again by the next one."""
+        self.bursts.forget()
+        self.speech.forget()
+
+    @property
+    def talked_ms(self) -> int:
+        """So long somebody has spoken loudly, where nothing explains it."""
+        explained = self.network or self.music_from is not None or self.sound == "announcement"
+        return 0 if explained else self.speech.loud_ms
+
+    @property
+    def waits(self) -> bool:
+        """It rings, or plays what is heard in the place of ringing."""
+        return self.bursts.rings or self.sound == "music"
+
+    @property
+    def rings(self) -> bool:
+        return self.bursts.rings
+
+    def _rings_on(self) -> None:
+        """Whatever was heard before the last burst was no answer: a jingle, "please hold", colleagues."""
+        last = self.bursts.last_end
+        if last is None:
+            return
+        self.network = self.sit = False
+        self.sit_part_at = None
+        if self.music_from is not None and self.music_from < last and self.sound != "music":
+            self.music_from = self.music_until = None
+            self.music_ms = 0
+
+    def _no_burst(self, now: int, missing: Missing, numbers: AnswerNumbers) -> Verdict | None:
+        bursts = self.bursts
+        if bursts.other_at is not None and now < bursts.other_at + numbers.other_tone_ms * _PER_MS:
+            return None  # busy tone in its place would be an end and no answer
+        silent = self.speech.first is None or self.speech.first < missing.after
+        if missing.how == "burst_cut" and silent and now < missing.at + numbers.cut_silent_ms * _PER_MS:
+            return None  # nor would the busy tone of who rejects the call
+        if self.sound == "music" and self.sound_at >= missing.after:
+            bursts.forget()  # the exchange's ringback gave way to a colour ring
+            return None
+        heard = self.sound if self.sound in ("speech", "announcement", "modem") else ""
+        heard = heard if self.sound_at >= missing.after else ""
+        speaks = self.speech.current or self.speech.before
+        at = missing.at
+        if speaks is not None and speaks.start >= missing.after:
+            at, heard = min(speaks.start, missing.at), heard or "voice"
+        channel = ("channel",) if self.channel_at is not None and self.channel_at >= missing.after else ()
+        sure: AnswerConfidence = "high" if bursts.groups > 1 or bursts.prior else "low"
+        return Verdict(at, "tone", sure, ("ringback", missing.how, *((heard,) if heard else ()), *channel))
+
+    def _within_long_pause(self, now: int, numbers: AnswerNumbers) -> Verdict | None:
+        """The burst that does not come would be late: a voice that came with another channel says it sooner. Voices
+        alone may be those of this end: they are believed where the burst is not due before the notice would begin."""
+        bursts, speech, last = self.bursts, self.speech, self.bursts.last_end
+        long = bursts.pause >= numbers.long_pause_ms * _PER_MS
+        if bursts.sounds or not long or last is None or speech.first is None or speech.first < last:
+            return None
+        channel = self.channel_at is not None and self.channel_at >= last
+        if channel and speech.loud_ms >= numbers.speech_with_channel_ms:
+            return Verdict(speech.first, "sound", "high", ("ringback", "channel", "voice"))
+        if last + bursts.pause - now <= numbers.long_pause_waits_ms * _PER_MS:
+            return None
+        if speech.turn is not None:
+            return Verdict(speech.first, "sound", "low", ("ringback", "two_voices"))
+        enough = speech.loud_ms >= numbers.long_pause_speech_ms
+        return Verdict(speech.first, "sound", "low", ("ringback", "voice")) if enough else None
+
+    def _after_music(self, now: int, numbers: AnswerNumbers) -> Verdict | None:
+        """A colour ring ends at the answer. A jingle ends, and then it rings."""
+        if self.sound == "music" or self.music_until is None:
+            return None
+        if self.music_ms < numbers.music_min_ms:
+            self.music_from = self.music_until = None
+            return None
+        speech = self.speech
+        channel = ("channel",) if self.channel_at is not None and self.channel_at >= self.music_until else ()
+        enough = numbers.speech_with_channel_ms if channel else numbers.speech_after_music_ms
+        if self.sound in ("speech", "announcement"):
+            enough = 0  # it has been heard long enough to be called so
+        if speech.first is not None and speech.loud_ms >= enough:
+            sure: AnswerConfidence = "high" if channel or self.sound in ("speech", "announcement") else "low"
+            return Verdict(
+                max(speech.first, self.music_until),
+                "sound",
+                sure,
+                ("music", "music_stopped", self.sound or "voice", *channel),
+            )
+        silent = now - self.music_until >= numbers.silence_after_music_ms * _PER_MS
+        if self.music_ms >= numbers.jingle_max_ms and silent and not speech.loud_ms:
+            return Verdict(self.music_until, "sound", "low", ("music", "music_stopped", "silence", *channel))
+        return None
+
+    def _without_ringback(self, now: int, dialled: Dialled, numbers: AnswerNumbers) -> Verdict | None:
+        speech, since = self.speech, dialled.since
+        if self.bursts.fresh is not None:
+            return None
+        if dialled.number == "pickup":
+            picked_up = now >= since + numbers.pickup_after_ms * _PER_MS
+            return Verdict(since, "code", "high", ("pickup_code", "no_tone")) if picked_up else None
+        if dialled.number == "unfinished":
+            return None
+        first = speech.first
+        named = self.sound in ("speech", "announcement")  # by the ears, which want half a second of it
+        enough = numbers.speech_with_channel_ms if named else numbers.speech_at_once_ms
+        at_once = dialled.number in ("at_once", "hotline") and now >= since + numbers.polarity_after_digit_ms * _PER_MS
+        if first is not None and at_once and speech.loud_ms >= numbers.speech_at_once_ms:
+            sure: AnswerConfidence = "high" if dialled.number == "at_once" else "low"
+            return Verdict(first, "sound", sure, (f"number_{dialled.number}", self.sound or "voice"))
+        if first is not None and self._came_with_a_channel(first, since, numbers):
+            return Verdict(first, "sound", "high", ("no_ringback", "channel", self.sound or "voice"))
+        late = first is not None and first >= since + numbers.network_speaks_ms * _PER_MS
+        if first is not None and late and speech.loud_ms >= enough:
+            return Verdict(first, "sound", "low", ("no_ringback", "silence", self.sound or "voice"))
+        if self.sound == "announcement" and dialled.number in ("ordinary", "unheard"):
+            self.network = True
+            return None
+        lone = self.bursts.lone_end(numbers) if self.bursts.may_ring(numbers) else None
+        if first is not None and lone is not None and first > lone:
+            another = self.channel_at is not None and self.channel_at >= lone - RATE_HZ // 2  # it may have been cut
+            if another or speech.loud_ms >= enough or speech.turn is not None:
+                channel = ("channel",) if another else ()
+                return Verdict(first, "sound", "low", ("tone", self.sound or "voice", *channel))
+        if speech.far_turn is not None and first is not None and not self.bursts.heard:
+            return Verdict(first, "sound", "low", ("no_ringback", "two_voices"))
+        return None
+
+    def _came_with_a_channel(self, first: int, since: int, numbers: AnswerNumbers) -> bool:
+        """Somebody speaks, and since shortly before the far channel has been another one: a room, another network. With
+        the last digit it becomes another one always."""
+        if self.channel_at is None or self.speech.loud_ms < numbers.speech_with_channel_ms:
+            return False
+        of_dialling = self.channel_at < since + numbers.channel_after_digit_ms * _PER_MS
+        of_dialling |= first < since + numbers.channel_settled_ms * _PER_MS
+        return not of_dialling and abs(first - self.channel_at) <= numbers.channel_near_ms * _PER_MS

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What 80 ms of one line are like: two windows of 80 ms, 40 ms apart, each with its level and its strongest lines.
+
+Only a line on which an answer is awaited is looked at, so this is a transform for one line and not for all of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.config.numbers import AnswerNumbers
+from linetap.ring import I16, RATE_HZ
+from linetap_core.evidence.g711 import FULL_SCALE_DBM0
+
+F32 = npt.NDArray[np.float32]
+
+STEP = RATE_HZ * 80 // 1000  # from one look to the next, in frames
+HALF = STEP // 2
+SPAN = STEP + HALF  # what a look reads: two windows that overlap by half
+BIN_HZ = RATE_HZ / STEP  # 12.5 Hz
+_LOW, _HIGH = 16, 272  # bins: 200 to 3400 Hz, what a line carries and mains hum does not reach
+_SHAPE = np.hanning(STEP + 1)[:-1].astype(np.float32)
+_SCALE = 2 / (STEP * float((_SHAPE**2).sum())) / (32767.0**2 / 2)  # of a transform's squares, to full scale = 1
+_TINY = 1e-12
+
+
+# A second party's ringback is known by its first burst, which is over by then: it is looked at all the same.
+_LOOKS_BACK = {"off_hook": 0, "new_party": 5 * RATE_HZ // 2}
+
+
+def first_look(state: str, frame: int) -> int | None:
+    """The end of the first look at a line that comes into this state at `frame`; None: no answer is awaited there."""
+    if state not in _LOOKS_BACK:
+        return None
+    begin = max(0, frame - _LOOKS_BACK[state])
+    return -(-(begin + SPAN) // STEP) * STEP
+
+
+class Window(NamedTuple):
+    """`at`: its middle, a frame. `power`: of each bin from 0 on, full scale 1. `lines`: bins of the strongest lines,
+    empty where what is heard is no tone."""
+
+    at: int
+    dbm0: float
+    power: F32
+    lines: tuple[int, ...]
+
+
+def look(audio: I16, end: int, numbers: AnswerNumbers) -> list[Window]:
+    """Audio (SPAN,) that ends at the frame `end`."""
+    pieces = np.stack([audio[:STEP], audio[HALF:]]).astype(np.float32)
+    cells = np.fft.rfft(pieces * _SHAPE)
+    power = ((np.square(cells.real) + np.square(cells.imag)) * np.float32(_SCALE)).astype(np.float32)
+    power[:, :_LOW], power[:, _HIGH:] = 0, 0
+    return [
+        Window(end - HALF - HALF + n * HALF, dbm0(float(row.sum())), row, _lines(row, numbers))
+        for n, row in enumerate(power)
+    ]
+
+
+def dbm0(power: float) -> float:
+    return float(10 * np.log10(power + _TINY) + FULL_SCALE_DBM0)
+
+
+def within(window: Window, bins: list[int]) -> float:
+    """dBm0 of what lies in these bins and beside them."""
+    return dbm0(float(window.power[bins].sum()))
+
+
+def widened(lines: list[int]) -> list[int]:
+    return sorted({line + side for line in lines for side in (-1, 0, 1)})
+
+
+def fits(lines: list[int], hz: tuple[float, ...], numbers: AnswerNumbers) -> bool:
+    """Whether these lines are those of a tone: each of them near one of its frequencies, and none of those missing."""
+    if not lines:
+        return False
+    off = [[abs(line * BIN_HZ - f) - f * numbers.hz_tolerance for line in lines] for f in hz]
+    none_missing = all(min(row) <= BIN_HZ / 2 for row in off)
+    return none_missing and all(min(column) <= 1.5 * BIN_HZ for column in zip(*off, strict=True))
+
+
+def lines_of(hz: tuple[float, ...]) -> list[int]:
+    """The strongest lines of a tone of these frequencies."""
+    return sorted({line for f in hz for line in (int(f / BIN_HZ), int(f / BIN_HZ) + 1)})
+
+
+def _lines(power: F32, numbers: AnswerNumbers) -> tuple[int, ...]:
+    total = float(power.sum())
+    if dbm0(total) < numbers.tone_min_dbm0:
+        return ()
+    strong = np.flatnonzero(power >= total * numbers.line_share).tolist()
+    if not strong or len(strong) > numbers.lines_max:
+        return ()
+    share = float(power[widened(strong)].sum()) / total
+    return tuple(strong) if share >= numbers.tone_share else ()

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The notice and the gate. Nothing of a call reaches the vault before it: neither of its first party nor, later, of a
+second one. `pass_gate` and `ended_during_notice` open it, and `give_up` where policy wants the recording all the same.
+"""
+
+from __future__ import annotations
+
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.ending import end_recording, end_without, pass_by
+from linetap.recorder.calls.heard import await_proof, prove_notice
+from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.notice.played import PlayedNotice
+from linetap.ring import RATE_HZ
+from linetap_core.errors import DeviceFault
+from linetap_core.records import NoticeRecord
+
+SURELY_CLOSED_MS = 1500  # so long after a moment an on-hook at that moment is known: flash time and debounce
+NOTICE_TRIES = 2
+NOTICE_LATE_MS = 1000  # a notice that has not begun this long after its time will not begin
+MOST_HELD = 3  # a calling fax is certain the first time; who whistles in bursts is not waited for
+FAX_SURE_MS = 800  # by then a tone that may be a fax's is one, or over
+
+
+def ask_for_notice(line: LineContext, at_frame: int, event: Event) -> None:
+    notice = line.around.notices[line.notice]
+    prove_notice(line, event.known)  # of an earlier one nothing more will be heard alone
+    line.call.notice_tries += 1
+    try:
+        line.around.capture.play(line.config.number, notice.id, at_frame)
+    except DeviceFault as fault:
+        give_up(line, event, fault.code)
+        return
+    line.memory.playing = PlayedNotice(notice.tag, notice.frames, at_frame)
+    # A recorder that was away, or is slow, asks for it late: it is not the notice that fails.
+    latest = max(at_frame, line.around.capture.present(line.config.number)) + NOTICE_LATE_MS * FRAMES_PER_MS
+    line.go("notice_wait", event.known, latest)
+
+
+def notice_started(line: LineContext, event: Event) -> None:
+    assert line.memory.playing is not None
+    call = line.call
+    notice = NoticeRecord(id=line.notice, started_at=line.rfc3339(event.at), began_after_answer=not call.guessed)
+    call.notices = [*call.notices, notice]
+    line.report("notice", event.at)
+    latest = event.at + line.memory.playing.frames + NOTICE_LATE_MS * FRAMES_PER_MS
+    line.go("notice", event.at, latest)
+
+
+def notice_failed(line: LineContext, event: Event) -> None:
+    """Not begun, or disturbed while it played. Once more from its start; then policy decides."""
+    if line.call.notice_tries < NOTICE_TRIES:
+        stop_notice(line)
+        ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
+    else:
+        give_up(line, event, "notice_failed")
+
+
+def hold_notice(line: LineContext, event: Event) -> None:
+    """A fax may be there, and no voice shall disturb it."""
+    if line.call.notice_held >= MOST_HELD:
+        return
+    line.call.notice_held += 1
+    stop_notice(line)
+    line.go("fax_wait", event.known, event.known + FAX_SURE_MS * FRAMES_PER_MS)
+
+
+def no_fax(line: LineContext, event: Event) -> None:
+    """It was a voice after all. The notice that was held does not count as tried."""
+    line.call.notice_tries = 0
+    ask_for_notice(line, event.known + line.policy.notice_delay_ms * FRAMES_PER_MS, event)
+
+
+def give_up(line: LineContext, event: Event, why: str) -> None:
+    stop_notice(line)
+    call = line.call
+    if line.policy.on_notice_failure == "record_and_flag":
+        call.why = why
+        _open(line, event.known, event)
+    elif call.first_frame is not None:
+        call.why = why
+        line.go("new_party", event.at)  # what follows is withheld, until the party changes again
+    else:
+        pass_by(line, event, "discarded", why)
+
+
+def pass_gate(line: LineContext, event: Event) -> None:
+    _end_notice(line, event.at, whole=True)
+    _open(line, _record_from(line, event.at), event)
+    line.memory.deadline = line.call.notice_until + SURELY_CLOSED_MS * FRAMES_PER_MS
+
+
+def stop_notice(line: LineContext) -> None:
+    if line.memory.playing is not None:
+        line.memory.playing = None
+        try:
+            line.around.capture.stop(line.config.number)
+        except DeviceFault:
+            return  # capture is gone, and the relay opened with it
+
+
+def ended_before_notice(line: LineContext, event: Event) -> None:
+    stop_notice(line)
+    if line.call.first_frame is not None:
+        end_recording(line, event)
+    else:
+        end_without(line, event, "discarded", "ended_before_notice")
+
+
+def ended_during_notice(line: LineContext, event: Event) -> None:
+    """The caller hung up while the notice played undisturbed: the gate is passed. Disturbed: it is not."""
+    playing = line.memory.playing
+    assert playing is not None
+    assert playing.started is not None
+    _end_notice(line, event.at, whole=False)
+    undisturbed = not playing.disturbed and event.at > playing.started
+    first = _record_from(line, event.at)
+    stop_notice(line)
+    if undisturbed and first < event.at:
+        _open(line, first, event)
+        end_recording(line, event)
+    elif line.call.first_frame is not None:
+        end_recording(line, event)
+    else:
+        before = event.at <= playing.started  # the loop had opened, but that was not certain yet
+        end_without(line, event, "discarded", "ended_before_notice" if before else "ended_during_notice")
+
+
+def _open(line: LineContext, first_frame: int, event: Event) -> None:
+    """The recording begins, or goes on after a party that had not been told of it."""
+    call = line.call
+    if call.first_frame is None:
+        call.first_frame, call.disposition = first_frame, "recorded"
+        if call.guessed and line.policy.recorded_before_answer == "withhold":
+            call.held_until = event.at + line.policy.answer_doubt_s * RATE_HZ
+        else:
+            line.around.vault.open(call.call_id, line.config.number, first_frame)
+    elif call.paused_at is not None:
+        call.withhold(first_frame)
+    line.memory.playing = None
+    line.go("recording", event.at)
+
+
+def _record_from(line: LineContext, notice_end: int) -> int:
+    assert line.memory.playing is not None
+    started = line.memory.playing.started
+    from_start = line.policy.record_from == "notice_start" and started is not None
+    return started if from_start and started is not None else notice_end
+
+
+def _end_notice(line: LineContext, at: int, *, whole: bool) -> None:
+    assert line.memory.playing is not None
+    line.call.notices[-1].ended_at = line.rfc3339(at)
+    await_proof(line, line.memory.playing.started, at, whole=whole)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is read from a stretch of a call's past, once: who calls, and whether the notice was heard."""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap.recorder.calls.call import Key
+from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.owndelay import prove_own
+from linetap.recorder.signals.caller.callerid import CallerHeard, caller_id, read_digits
+from linetap.recorder.signals.notice.quiet import too_quiet_for
+from linetap.ring import NS_PER_FRAME, RATE_HZ
+from linetap_core.records import Caller, NoticeRecord
+
+LONGEST_PAUSE = 6 * RATE_HZ  # between two bursts: a caller ID further away is none
+DIGITS_BEFORE = 10 * RATE_HZ  # of the first burst: digits further away are not about this call
+
+
+def said_from(line: LineContext, ring: int) -> int:
+    """Before its first burst at `ring` an exchange may say who calls; what a call before this one said is not meant."""
+    since_ns = max(0, line.utc_ns(ring) - line.memory.since_ns) if line.memory.state == "idle" else 0
+    longest = line.profile.caller_id.before_ring_ms * RATE_HZ // 1000
+    return max(0, line.memory.seen_from, ring - min(longest, since_ns // NS_PER_FRAME))
+
+
+def look_for_caller(line: LineContext, until: int) -> None:
+    """Between the first burst of ringing and the second, or the answer; and before the first. Once a call."""
+    call = line.call
+    if call.ring_frame is None:
+        return
+    first, call.ring_frame = call.ring_frame, None
+    kind = line.config.caller_id
+    if kind == "off" or line.config.exempt:
+        return
+    before = first if call.said_from is None else call.said_from
+    until = min(until, first + LONGEST_PAUSE)
+    numbers, fsk = line.profile.caller_id, line.profile.fsk
+    found: CallerHeard | None = None
+    for begin, end in ((first, until), (before, first)):
+        if kind != "dtmf" and end > begin and (found is None or not found.readable):
+            audio = line.around.audio.stretch(line.config.number, begin, end).samples
+            found = caller_id(audio, kind, None, numbers, fsk) or found
+    if kind in ("dtmf", "auto") and (found is None or not found.readable):
+        found = _by_digits(line, first, until) or found
+    if found is not None:
+        call.caller = Caller(
+            number=found.number, name=found.name, by=found.by, withheld=found.withheld, unreadable=not found.readable
+        )
+
+
+def _by_digits(line: LineContext, first: int, until: int) -> CallerHeard | None:
+    """In the digits heard before and between the bursts: all together, or else those that came in one train."""
+    numbers = line.profile.caller_id
+    keys = [key for key in line.memory.heard if first - DIGITS_BEFORE <= key.at < until and key.level_dbm0]
+    together = "".join(key.digit for key in keys)
+    if any(letter in together for letter in "AD"):
+        return read_digits(together, numbers)
+    gap = numbers.bare_gap_ms * RATE_HZ // 1000
+    trains: list[list[Key]] = []
+    for key in keys:
+        if trains and key.at - trains[-1][-1].at <= gap:
+            trains[-1].append(key)
+        else:
+            trains.append([key])
+    for train in reversed(trains):
+        whole = train[0].at - line.memory.seen_from > gap  # else the first digits may be missing
+        found = read_digits("".join(key.digit for key in train), numbers) if whole else None
+        if found is not None:
+            return found
+    return None
+
+
+def await_proof(line: LineContext, started: int | None, ended: int, *, whole: bool) -> None:
+    """The notice was played from `started` to `ended`: what the line returned of it can be judged a little later."""
+    line.call.notice_from, line.call.notice_whole = started, whole
+    line.call.notice_until = ended + line.profile.proof.delay_max_ms * RATE_HZ // 1000
+
+
+def prove_notice(line: LineContext, until: int) -> None:
+    """From what the line returned, up to its longest delay or to `until`, where the call ended earlier."""
+    call = line.call
+    if call.notice_from is None or until <= call.notice_from:
+        return
+    heard = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
+    record = call.notices[-1]
+    notice = line.around.notices[record.id]
+    heard = heard[notice.words_from :]
+    proof, numbers = prove_own(line, heard, notice)
+    record.proof, record.score, record.level_db = proof.proof, proof.score, proof.level_db
+    record.delay_ms = msgspec.UNSET if proof.delay_ms is None else proof.delay_ms
+    record.elsewhere_ms = msgspec.UNSET if proof.elsewhere_ms is None else proof.elsewhere_ms
+    call.notice_from = None
+    if proof.proof == "absent" and call.notice_whole:
+        call.deaf = call.deaf or too_quiet_for(heard, notice.words, numbers)
+    if record.began_after_answer is False:
+        call.heard_as = proof.proof
+        not_after_answer(record)
+
+
+def not_after_answer(record: NoticeRecord) -> None:
+    """Whoever answered cannot have heard the notice, whatever the line returned of it."""
+    record.began_after_answer = False
+    if record.proof in ("full", "partial"):
+        record.proof = "early"

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line: its detectors' events and its deadlines, in the order in which they were known, through the table."""
+
+from __future__ import annotations
+
+from linetap.config.profile import Profile
+from linetap.config.schema import Line
+from linetap.learned import Learned
+from linetap.recorder.calls import redial, swapped
+from linetap.recorder.calls.beep import beep_frame
+from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, Surroundings, open_frames
+from linetap.recorder.calls.deaf import mend
+from linetap.recorder.calls.doubt import dispel
+from linetap.recorder.calls.ending import end
+from linetap.recorder.calls.evidence.look import STEP
+from linetap.recorder.calls.limits import limit_frame, recommended_frame
+from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.calls.neighbours import handed_on, neighbour_that_answered
+from linetap.recorder.calls.table import STATUS, TABLE
+from linetap.recorder.calls.troubles import troubles_of
+from linetap.recorder.calls.undernotice import UnderNotice
+from linetap.recorder.ports import CallNote
+from linetap.recorder.signals.event import Event, EventName
+from linetap.ring import NS_PER_FRAME, Batch
+from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.records import Disposition, LineState, LineStatus
+
+FAULTS = {"line_cut", "line_short"}  # nothing can be recorded while they stand
+LISTENED = ("look", "sound", "channel")  # by themselves they change no record
+PLAYING = ("notice_started", "notice_ended", "notice_broken")
+
+
+class LineCalls(LineContext):
+    def __init__(self, config: Line, profile: Profile, around: Surroundings, memory: LineMemory) -> None:
+        super().__init__(config, profile, around, memory)
+        self._under_notice = UnderNotice()
+        self._acted = True  # something was done since the last note: at first, a call may have been taken up
+
+    def follow(self, batch: Batch, index: int, heard: list[Event]) -> None:
+        """One batch of the card's ring; `index` is this line's place in it, `heard` what the ears tell of it."""
+        memory = self.memory
+        self.batch = batch
+        end_frame = batch.frame + batch.frames
+        self.opened_before = memory.open_last
+        self.open_bits = open_frames(batch, index) if memory.look_at is not None else NO_FRAMES
+        events = [*heard, *self._seen(batch, index), *self._neighbour(), *self._pbx()]
+        if memory.playing is not None:
+            events += memory.playing.follow(batch, index)
+        events += self._under_notice.follow(self, batch, index)
+        events.sort(key=lambda event: event.turn)
+        while events:
+            event, playing = events.pop(0), memory.playing
+            self._deadlines_before(event.known)
+            self._handle(event)
+            if memory.playing is not playing:  # what the old one did meanwhile is of no interest
+                events = [other for other in events if other.name not in PLAYING]
+        self._deadlines_before(end_frame)
+        memory.open_last = self.open_last(end_frame)
+        if self._acted:
+            self._note(end_frame)
+        self._permit(end_frame)
+
+    def _seen(self, batch: Batch, index: int) -> list[Event]:
+        hook = self.memory.hook
+        if batch.gap is not None:
+            hook.lose_sight()
+            self.memory.seen_from = batch.frame + batch.frames
+            if self.memory.call is not None and self.memory.state == "off_hook":
+                self.memory.call.unheard = True
+            return []
+        bits = batch.hook[index], batch.ring[index], batch.polarity[index], batch.volts[index]
+        seen = hook.follow(*bits, batch.frame, self.profile)
+        return [event for event in seen if event.text or event.name != "digit"]  # pulses that are no digit's
+
+    def _neighbour(self) -> list[Event]:
+        if self.memory.state == "passing" and handed_on(self):
+            return [Event(self.batch.frame, "party", self.batch.frame)]
+        if self.memory.state != "off_hook" or (mono_ns := neighbour_that_answered(self)) is None:
+            return []
+        at = self.batch.frame + (mono_ns - self.batch.mono_ns) // NS_PER_FRAME
+        return [Event(self.batch.frame, "neighbour", at)]
+
+    def _pbx(self) -> list[Event]:
+        """The PBX's word, of the call that waits for an answer. Said of any other it is about what is past."""
+        said_ns = self.around.connected.pop(self.config.number, None)
+        if said_ns is None or self.memory.state not in ("off_hook", "new_party"):
+            return []
+        at = self.batch.frame - max(0, self.batch.utc_ns - said_ns) // NS_PER_FRAME
+        return [Event(self.batch.frame, "pbx", at)]
+
+    def _note(self, frame: int) -> None:
+        """For the case that power fails now."""
+        self._acted = False
+        if (call := self.memory.call) is not None:
+            record = call.record(self.around.config.unit, self.around.clock_record(call.line))
+            self.around.vault.note(call.call_id, CallNote(record, frame, self.utc_ns(frame)))
+
+    def _permit(self, end_frame: int) -> None:
+        """The recording may be written up to where the loop is certainly the call's, and the party has been told."""
+        call = self.memory.call
+        if call is None:
+            return
+        if call.held_until is not None and end_frame >= call.held_until:
+            dispel(self, end_frame)
+            self.write_what_was_held()
+        if call.first_frame is not None and call.held_until is None:
+            until = min(self._certain_until(end_frame), redial.certain_until(self, end_frame))
+            self.around.vault.permit(call.call_id, until, call.withheld)
+
+    def _certain_until(self, end_frame: int) -> int:
+        """Of an end that nobody at the line has made: what may yet be another call is this one's."""
+        call, frames = self.call, [self.memory.hook.certain_until(end_frame)]
+        if self.memory.state == "tone_end":
+            frames.append(call.tone_known)
+        if call.paused_at is not None:
+            frames.append(call.paused_at)
+        return min(frames)
+
+    def cut_off(self, at: Batch, why: str) -> None:
+        """The audio ends here, whatever the line does: a call in progress is sealed as it is."""
+        self.batch = at
+        if self.memory.call is not None:
+            call = self.memory.call
+            recorded = call.first_frame is not None and self._certain_until(at.frame) > call.first_frame
+            last = self._certain_until(at.frame) if recorded else None
+            disposition: Disposition = "recorded" if recorded else call.disposition
+            end(self, Event(at.frame, "on_hook", at.frame), disposition, call.why or why, end_frame=last)
+
+    def forget_fault(self, learned: Learned | None) -> None:
+        """Somebody has been at the line since it was found to be deaf."""
+        since = self.memory.deaf_since_ns
+        if since is not None and learned is not None and parse_rfc3339(learned.learned_at) > since:
+            mend(self)
+
+    def line_state(self, health: list[str]) -> LineState:
+        """`health`: what the line itself suffers from, whatever its calls do."""
+        memory = self.memory
+        call_id = memory.call.call_id if memory.call else None
+        dialling = memory.state == "off_hook" and memory.call is not None and memory.call.dialled
+        status: LineStatus = "dialling" if dialling else STATUS[memory.state]
+        troubles = [*health, *troubles_of(self)]
+        if status == "idle" and not FAULTS.isdisjoint(troubles):
+            status = "fault"
+        since = rfc3339(memory.since_ns)
+        return LineState(line=self.config.number, state=status, since=since, call_id=call_id, troubles=troubles)
+
+    def _handle(self, event: Event) -> None:
+        action = TABLE.get((self.memory.state, event.name))
+        if action is not None:
+            state = self.memory.state
+            action(self, event)
+            self._acted |= event.name not in LISTENED or self.memory.state != state
+
+    def _deadlines_before(self, frame: int) -> None:
+        """Deadlines that pass before `frame`; bounded, since each either leaves its state or moves it on."""
+        while (due := self._next_deadline()) is not None and due[0] <= frame:
+            at, name = due
+            if name == "deadline":
+                self.memory.deadline = None
+            elif name == "look":
+                self.memory.look_at = at + STEP
+            self._handle(Event(at, name, at))
+
+    def _next_deadline(self) -> tuple[int, EventName] | None:
+        found: list[tuple[int, EventName]] = []
+        if self.memory.deadline is not None:
+            found.append((self.memory.deadline, "deadline"))
+        if self.memory.look_at is not None:
+            found.append((self.memory.look_at, "look"))
+        if self.memory.state == "recording":
+            found.append((limit_frame(self), "limit"))
+            if (recommended := recommended_frame(self)) is not None:
+                found.append((recommended, "call_time"))
+            if (alone := swapped.due(self)) is not None:
+                found.append((max(alone, self.batch.frame), "alone"))
+            if (beep := beep_frame(self)) is not None:
+                found.append((beep, "beep"))
+            if (dialled := self.call.dial_at) is not None:
+                found.append((dialled + self.profile.dial_end_ms * FRAMES_PER_MS, "dial_lasts"))
+        return min(found, default=None)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two codes that staff dial in a call: one marks it as abusive, one has the notice played now."""
+
+from __future__ import annotations
+
+from linetap.recorder.calls.call import Key
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.nearend import Whose, whose
+from linetap.recorder.signals.event import Event
+from linetap.ring import RATE_HZ
+from linetap_core.errors import DeviceFault
+from linetap_core.records import ABUSE, Mark
+
+MARKS: dict[Whose, str] = {"near": ABUSE, "far": "mark_far", "uncertain": "mark_uncertain"}
+DOUBTFUL = (MARKS["far"], MARKS["uncertain"])
+NOTICE_CODE: dict[Whose, str] = {"near": "notice_code", "far": "notice_code_far", "uncertain": "notice_code_uncertain"}
+KEYS_WITHIN_S = 3  # of each other: longer, and they are not one code
+LONGEST_CODE = 8
+MOST_MARKS = 16
+WARNING_AFTER_MS = 200
+
+
+def key(line: LineContext, event: Event) -> Whose | None:
+    """A digit of a call that somebody has answered. Whose notice code it has completed, or None."""
+    call, policy = line.call, line.policy
+    if call.keys and event.at - call.keys[-1].at > KEYS_WITHIN_S * RATE_HZ:
+        call.keys = []
+    call.keys = [*call.keys, Key(event.at, event.text, event.level_dbm0)][-LONGEST_CODE:]
+    typed = "".join(each.digit for each in call.keys)
+    if typed.endswith(policy.mark_code):
+        by = whose(line, _take(line, len(policy.mark_code)))
+        _mark(line, event, MARKS[by])
+    elif policy.notice_code and typed.endswith(policy.notice_code):
+        by = whose(line, _take(line, len(policy.notice_code)))
+        _note(line, event, NOTICE_CODE[by])
+        return by
+    return None
+
+
+def begins_a_code(line: LineContext, typed: str) -> bool:
+    return line.policy.mark_code.startswith(typed) or line.policy.notice_code.startswith(typed)
+
+
+def _take(line: LineContext, count: int) -> list[Key]:
+    """The code's keys: none of them belongs to another code."""
+    keys, line.call.keys = line.call.keys[-count:], []
+    return keys
+
+
+def _note(line: LineContext, event: Event, kind: str) -> None:
+    call = line.call
+    start = call.first_frame if call.first_frame is not None else call.notice_from or event.at
+    call.marks = [*call.marks, Mark(round(max(0, event.at - start) / RATE_HZ, 3), kind)][:MOST_MARKS]
+
+
+def _mark(line: LineContext, event: Event, kind: str) -> None:
+    first = kind == ABUSE and not line.call.is_marked
+    _note(line, event, kind)
+    if kind == ABUSE:
+        line.report("marked", event.at, ABUSE)
+    if first and line.policy.mark_notice and line.memory.playing is None:
+        play_once(line, line.policy.mark_notice, event)
+
+
+def play_once(line: LineContext, notice: str, event: Event) -> None:
+    """A notice that opens no gate: whether it could be played changes nothing about the recording."""
+    at, known = event.known + WARNING_AFTER_MS * FRAMES_PER_MS, line.around.notices.get(notice)
+    try:
+        line.around.capture.play(line.config.number, notice, at)
+    except DeviceFault:
+        return
+    line.call.plays_until = at + (known.frames if known is not None else 0)

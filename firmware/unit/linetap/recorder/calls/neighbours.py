@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two lines of one unit that are the two ends of one internal call: one dials the other's extension, which rings."""
+
+from __future__ import annotations
+
+from linetap.recorder.calls.context import LineContext
+from linetap_core.clock import NS_PER_S
+
+RINGS_WITHIN_NS = 5 * NS_PER_S
+
+
+def called_by_neighbour(line: LineContext) -> bool:
+    """This line rings, and another has dialled it."""
+    return any(
+        (other.memory.state in ("off_hook", "passing", "carrier") and _is_one_call(other, line))
+        or (other.memory.state == "new_party" and _is_consulted(other, line))
+        for other in line.around.lines
+        if other is not line
+    )
+
+
+def handed_on(line: LineContext) -> bool:
+    """This line was called by another in the middle of that one's own call, and the other has left it: its caller is
+    here now. The other's own flash back to its caller may join all three."""
+    call = line.memory.call
+    if call is None or call.direction != "in":
+        return False
+    if call.consulted_by is None:
+        for other in line.around.lines:
+            if other is not line and other.memory.state == "new_party" and _is_consulted(other, line):
+                call.consulted_by = other.call.call_id
+        return False
+    still = any(
+        other.memory.call is not None
+        and other.memory.call.call_id == call.consulted_by
+        and other.memory.state == "new_party"
+        for other in line.around.lines
+    )
+    if not still:
+        call.consulted_by = None
+    return not still
+
+
+def _is_consulted(by: LineContext, called: LineContext) -> bool:
+    """`by` has a party on hold and has dialled this line; or it is this line's caller, by its number."""
+    call, caller = by.memory.call, called.call.caller
+    if call is None or call.first_frame is None:
+        return False
+    named = caller is not None and caller.number is not None and caller.number == by.config.extension
+    return named or (bool(call.redialled) and call.redialled == called.config.extension)
+
+
+def neighbour_that_answered(line: LineContext) -> int | None:
+    """The monotonic time at which the line that was dialled here was picked up: each call has a clock of its own."""
+    for other in line.around.lines:
+        if other is not line and _is_one_call(line, other):
+            answer = other.memory.call
+            if answer is not None and answer.answered_ns is not None:
+                return other.anchor.mono_ns_at(answer.answered_ns)
+    return None
+
+
+def _is_one_call(dialled_by: LineContext, called: LineContext) -> bool:
+    """The number dialled is the extension, and it began to ring soon after; a busy tone says it was another's call."""
+    dialling, rung = dialled_by.memory.call, called.memory.call
+    if dialling is None or rung is None or rung.ring_ns is None or dialling.dialled_ns is None or dialling.tone:
+        return False
+    if dialling.unheard:
+        return False
+    rang_ns = called.anchor.mono_ns_at(rung.ring_ns)
+    soon = 0 <= rang_ns - dialled_by.anchor.mono_ns_at(dialling.dialled_ns) <= RINGS_WITHIN_NS
+    return soon and dialling.direction == "out" and dialling.dialled == called.config.extension

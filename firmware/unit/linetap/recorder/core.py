@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder without its surroundings: batches of ring slots in, commands and jobs out. Replay runs the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+
+from linetap.config import profile_of
+from linetap.learned import Learned
+from linetap.recorder.calls.context import Surroundings
+from linetap.recorder.calls.gate import stop_notice
+from linetap.recorder.calls.line import LineCalls
+from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.signals.ears import Ears
+from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.health.linehealth import LineHealth
+from linetap.recorder.walk.sight import sight_of
+from linetap.recorder.walk.turn import Sight
+from linetap.ring import Batch, gap_batch
+from linetap_core.records import LineState
+
+BATCH_FAILED = "batch_failed"
+IN_USE = ("voice", "digit")  # what shows that somebody is at a line that is off-hook
+
+log = logging.getLogger("linetap.recorder")
+
+
+class Recorder:
+    """All lines of the unit. `memories` is what an earlier recorder remembered of them.
+
+    `examine`: what a line suffers from, too; only `line_states` tells of it, and no call depends on it."""
+
+    def __init__(self, around: Surroundings, memories: Mapping[int, LineMemory], *, examine: bool = True) -> None:
+        self._around = around
+        self._cards = {card.number: _Card(around, card.number, memories, examine) for card in around.config.card}
+        around.lines.extend(line for card in self._cards.values() for line in card.lines)
+
+    def listen_again(self, card: int, batch: Batch) -> None:
+        """What an earlier recorder has followed already: only the ears need it, to be where its ears were."""
+        self._cards[card].ears.follow(batch)
+
+    def follow(self, card: int, batch: Batch) -> None:
+        """One batch of one card. Batches of a card come in order and without a hole."""
+        self._cards[card].follow(batch)
+
+    def pass_over(self, card: int, batch: Batch) -> Batch:
+        """Puts a gap in the place of a batch that cannot be processed; the calls of its card end where it begins."""
+        log.error("batch_failed: card %d: %d frames from %d on are passed over", card, batch.frames, batch.frame)
+        lines = len(self._cards[card].lines)
+        gap = gap_batch(lines, batch.seq, batch.frame, batch.frames, batch.mono_ns, batch.utc_ns, BATCH_FAILED)
+        self.cut_off(card, gap, BATCH_FAILED)
+        return gap
+
+    def cut_off(self, card: int, at: Batch, why: str) -> None:
+        """Nothing more comes from this card: its calls end where `at` begins."""
+        for line in self._cards[card].lines:
+            line.cut_off(at, why)
+
+    def end_calls(self, why: str) -> None:
+        """All calls end with what was followed by now, whatever the lines do."""
+        for card in self._cards.values():
+            card.end_calls(why)
+
+    def forget(self, card: int) -> None:
+        """The card's ring was replaced: its frames begin anew, and calls in progress end with what is written."""
+        self._cards[card].forget()
+
+    def learned_anew(self, learned: Mapping[int, Learned]) -> None:
+        """What was measured of the lines has changed. A line that was at fault before that is one no longer."""
+        self._around.learned.clear()
+        self._around.learned.update(learned)
+        for card in self._cards.values():
+            if card.health is not None:
+                card.health.learn(learned)
+            for line in card.lines:
+                line.forget_fault(learned.get(line.config.number))
+
+    def memories(self) -> dict[int, LineMemory]:
+        return {line.config.number: line.memory for line in self._around.lines}
+
+    def line_states(self) -> list[LineState]:
+        states = [state for card in self._cards.values() for state in card.line_states()]
+        return sorted(states, key=lambda state: state.line)
+
+    def put_on_trial(self, line: int | None) -> None:
+        """The line that a walk test asks for; none of the others is."""
+        for each in self._around.lines:
+            each.memory.on_trial = each.config.number == line
+
+    def sight(self, line: int, mono_s: float) -> Sight:
+        """What a walk test sees of this line."""
+        return next(found for card in self._cards.values() if (found := card.sight(line, mono_s)) is not None)
+
+    def calls_in_progress(self) -> set[str]:
+        return {memory.call.call_id for memory in self.memories().values() if memory.call}
+
+
+class _Card:
+    """The lines of one card, in the order of its ring, and what listens to all of them together."""
+
+    def __init__(self, around: Surroundings, number: int, memories: Mapping[int, LineMemory], examine: bool) -> None:
+        self._number = number
+        configs = around.config.lines_of(number)
+        self._profiles = [profile_of(around.config, config.profile) for config in configs]
+        self.lines = [
+            LineCalls(config, profile, around, memories.get(config.number) or LineMemory())
+            for config, profile in zip(configs, self._profiles, strict=True)
+        ]
+        self.ears = Ears(self._profiles)
+        self._last: Batch | None = None
+        self.health = LineHealth(configs, self._profiles, around.learned) if examine else None
+
+    def follow(self, batch: Batch) -> None:
+        heard = self.ears.follow(batch)
+        self._last = batch
+        for index, line in enumerate(self.lines):
+            line.follow(batch, index, heard[index])
+        if self.health is None:
+            return
+        off_hook = [line.memory.hook.off_hook_since is not None for line in self.lines]
+        self.health.follow(batch, np.array(off_hook), np.array([_shows_use(events) for events in heard]))
+
+    def line_states(self) -> list[LineState]:
+        health = self.health
+        return [line.line_state(health.troubles(index) if health else []) for index, line in enumerate(self.lines)]
+
+    def end_calls(self, why: str) -> None:
+        last = self._last
+        if last is None:
+            return
+        end = last.frame + last.frames
+        at = gap_batch(len(self.lines), last.seq, end, 0, last.mono_ns, last.utc_ns_at(end), why)
+        for line in self.lines:
+            stop_notice(line)
+            line.cut_off(at, why)
+
+    def sight(self, number: int, mono_s: float) -> Sight | None:
+        for index, line in enumerate(self.lines):
+            if line.config.number == number:
+                health = self.health
+                return sight_of(
+                    line, health.reading(index) if health else None, health.troubles(index) if health else [], mono_s
+                )
+        return None
+
+    def forget(self) -> None:
+        self.ears = Ears(self._profiles)
+        for line in self.lines:
+            if line.memory.call is not None:
+                log.error("ring_replaced: card %d: %s ends here", self._number, line.memory.call.call_id)
+            line.memory = line.memory.of_another_ring()
+
+
+def _shows_use(events: list[Event]) -> bool:
+    return any(event.name in IN_USE for event in events)

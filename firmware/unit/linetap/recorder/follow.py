@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder's way to the cards: their rings, which it follows, and capture's sockets, over which it asks."""
+
+from __future__ import annotations
+
+import logging
+import select
+import threading
+
+import msgspec
+
+from linetap.config.schema import Config
+from linetap.recorder.checkpoint import CardCursor
+from linetap.ring import RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, RingReader, Stretch
+from linetap.sockets import Caller
+from linetap_core import jsontext
+from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.errors import DeviceFault
+from linetap_core.records import PlayNotice, Refused, StopNotice
+from linetap_core.rooms import socket_path
+
+BATCH_SLOTS = 25  # at most so much at once: a command for the next half second must not come late
+WORK_SLOTS = 4  # less is not worth a wake-up of all detectors
+LISTEN_AGAIN_SLOTS = 10 * RATE_HZ // SLOT_FRAMES  # as far back as any detector's judgement reaches
+LOOK_AGAIN_NS = NS_PER_S
+
+log = logging.getLogger("linetap.recorder")
+
+
+class CardFollower:
+    """One card's ring, attached whenever it is there."""
+
+    def __init__(self, config: Config, card: int, clock: Clock, remembered: CardCursor | None) -> None:
+        self.card = card
+        self._config = config
+        self._clock = clock
+        self._remembered = remembered
+        self._line_numbers = [line.number for line in config.lines_of(card)]
+        self._lock = threading.Lock()  # the disk thread fetches stretches while the main thread reads
+        self._look_ns = 0
+        self.reader: RingReader | None = None
+        self.next_frame = 0
+        self.replaced = False
+        self.overtaken_ns: int | None = None  # monotonic, when audio last went before it was read here
+        self._resumed: CardCursor | None = None  # where an earlier recorder was: what lies before is heard again
+
+    def attach(self) -> None:
+        """Look for the ring once a second while it is not there, or may have been replaced."""
+        now = self._clock.monotonic_ns()
+        if now < self._look_ns:
+            return
+        self._look_ns = now + LOOK_AGAIN_NS
+        if self.reader is not None and not self.reader.replaced():
+            return
+        try:
+            fresh = RingReader(self._config.run_path, self.card, self._clock)
+        except DeviceFault as fault:
+            if self.reader is None:
+                log.warning("%s: %s", fault.code, fault)
+            return
+        if fresh.line_numbers != self._line_numbers:
+            lines = fresh.line_numbers
+            log.error("ring_foreign: card %d: its lines are %s; restart capture@%d", self.card, lines, self.card)
+            fresh.close()
+            return
+        with self._lock:
+            self.replaced = self.reader is not None or self._is_new(fresh)
+            self.reader = fresh
+
+    def _is_new(self, fresh: RingReader) -> bool:
+        """Takes up the remembered cursor if this is the remembered ring."""
+        remembered, self._remembered = self._remembered, None
+        if remembered is None:
+            return False
+        if remembered.ring_id != fresh.ring_id:
+            return True
+        fresh.seek(remembered.cursor, remembered.next_frame)
+        self.next_frame = remembered.next_frame
+        fresh.rewind(LISTEN_AGAIN_SLOTS)
+        self._resumed = remembered
+        return False
+
+    def ready(self) -> bool:
+        return self.reader is not None and self.reader.lag() >= WORK_SLOTS
+
+    def read(self) -> tuple[Batch, bool] | None:
+        """The next batch, and whether an earlier recorder has followed it already."""
+        assert self.reader is not None
+        before = self._resumed.cursor - self.reader.cursor if self._resumed is not None else 0
+        try:
+            batch = self.reader.read(min(BATCH_SLOTS, before) if before > 0 else BATCH_SLOTS)
+        except DeviceFault as fault:
+            self._give_up(fault)
+            return None
+        if batch is None:
+            return None
+        if batch.gap == "ring_overtaken":
+            self.overtaken_ns = self._clock.monotonic_ns()
+            lost_ms = batch.frames * 1000 // RATE_HZ
+            log.error("ring_overtaken: card %d: %d ms went before they were read", self.card, lost_ms)
+        if before > 0 and self.reader.cursor <= batch.seq + before:
+            return batch, True
+        self._resumed = None
+        self.next_frame = batch.frame + batch.frames
+        return batch, False
+
+    def _give_up(self, fault: DeviceFault) -> None:
+        """What capture says cannot be: its calls end here, and the ring is taken up as a new one."""
+        log.error("%s: %s", fault.code, fault)
+        with self._lock:
+            if self.reader is not None:
+                self.reader.close()
+            self.reader, self._resumed, self.replaced = None, None, True
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        with self._lock:
+            if self.reader is None:
+                raise OSError(f"card {self.card} has no ring")
+            found = self.reader.stretch(self._line_numbers.index(line), first, end)
+        if any(cause == "ring_overtaken" for _, _, cause in found.gaps):
+            self.overtaken_ns = self._clock.monotonic_ns()
+        return found
+
+    def newest(self) -> tuple[int, int] | None:
+        """The first frame of the ring's newest slot, and its monotonic time."""
+        with self._lock:
+            return self.reader.newest() if self.reader is not None else None
+
+    def cursor(self) -> CardCursor | None:
+        if self.reader is None:
+            return self._remembered
+        if self._resumed is not None:
+            return self._resumed
+        return CardCursor(self.reader.ring_id, self.reader.cursor, self.next_frame)
+
+    def present(self) -> int:
+        """Behind all that capture has written."""
+        return self.next_frame + (self.reader.lag() * SLOT_FRAMES if self.reader else 0)
+
+    def lag_ms(self) -> float:
+        return self.reader.lag() * SLOT_MS if self.reader else 0.0
+
+
+class Cards:
+    """All cards together, as audio source, as capture port, and as something to wait for."""
+
+    def __init__(self, config: Config, clock: Clock, remembered: dict[int, CardCursor]) -> None:
+        self.followers = {
+            card.number: CardFollower(config, card.number, clock, remembered.get(card.number)) for card in config.card
+        }
+        self._card_of = {line.number: line.card for line in config.line}
+        self._callers = {n: Caller(socket_path(config.run_path, n)) for n in self.followers}
+        # By edges: that a capture which has gone has left its bell is told once, and not for as long as it is away.
+        self._bells = select.epoll()
+        self._heard: dict[int, RingReader] = {}
+
+    def wait(self, timeout_ms: int) -> None:
+        """Until a doorbell rings; without a ring to listen to, the whole time-out."""
+        for number, follower in self.followers.items():
+            follower.attach()
+            if follower.reader is not None and self._heard.get(number) is not follower.reader:
+                self._heard[number] = follower.reader
+                self._bells.register(follower.reader.fileno(), select.EPOLLIN | select.EPOLLET)
+        if self._bells.poll(timeout_ms / 1000):
+            for follower in self.followers.values():
+                if follower.reader is not None:
+                    follower.reader.silence_bell()
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        return self.followers[self._card_of[line]].stretch(line, first, end)
+
+    def newest(self, line: int) -> tuple[int, int] | None:
+        """How far the line has come, whoever has read it."""
+        return self.followers[self._card_of[line]].newest()
+
+    def play(self, line: int, notice: str, at_frame: int) -> None:
+        self._callers[self._card_of[line]].send(msgspec.json.encode(PlayNotice(line, notice, at_frame)))
+
+    def stop(self, line: int) -> None:
+        self._callers[self._card_of[line]].send(msgspec.json.encode(StopNotice(line)))
+
+    def present(self, line: int) -> int:
+        return self.followers[self._card_of[line]].present()
+
+    @property
+    def overtaken_ns(self) -> int | None:
+        """Monotonic, when audio of any card last went before it was read; None: never."""
+        return max((n for f in self.followers.values() if (n := f.overtaken_ns) is not None), default=None)
+
+    def log_refusals(self) -> None:
+        """A refused notice shows by not beginning; why stands in the log."""
+        for number, caller in self._callers.items():
+            for answer in caller.answers():
+                try:
+                    refused = jsontext.decode(answer, Refused)
+                except msgspec.DecodeError:
+                    log.error("capture@%d answered something unreadable", number)
+                else:
+                    log.error("notice_refused: line %d: %s", refused.line, refused.why)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the recorder notes of itself in the unit's log: start, configuration, a heartbeat, clock steps, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
+from linetap_core.evidence.unitlog import Kind
+from linetap_core.records import KernelClockState
+from linetap_core.timekeeping import clock_quality
+
+HEARTBEAT_S = 3600
+STEP_MS = 500  # slewing never moves the clock so far between two turns
+
+
+class TakesLeaves(Protocol):
+    def log_leaf(self, kind: Kind, at_ns: int, **fields: str | int | float | list[str] | None) -> None: ...
+
+
+class Pulse:
+    _stepped_ns: int | None
+
+    def __init__(
+        self,
+        clock: Clock,
+        log: TakesLeaves,
+        version: str,
+        config_sha256: str,
+        quality: Callable[[], tuple[bool, float | None]] = clock_quality,
+    ) -> None:
+        self._clock, self._log = clock, log
+        self._utc_minus_mono = clock.utc_ns() - clock.monotonic_ns()
+        self._beat_ns = clock.monotonic_ns()
+        self._quality = quality
+        self._synced_ns: int | None = None
+        self._step_ms, self._stepped_ns = 0, None
+        now = clock.utc_ns()
+        log.log_leaf("start", now, version=version)
+        log.log_leaf("config", now, sha256=config_sha256)
+
+    def turn(self) -> None:
+        utc, mono = self._clock.utc_ns(), self._clock.monotonic_ns()
+        step_ms = (utc - mono - self._utc_minus_mono) // NS_PER_MS
+        self._utc_minus_mono = utc - mono
+        if abs(step_ms) >= STEP_MS:
+            self._log.log_leaf("clock_step", utc, ms=step_ms)
+            self._step_ms, self._stepped_ns = step_ms, mono
+        if mono - self._beat_ns >= HEARTBEAT_S * NS_PER_S:
+            self._beat_ns = mono
+            self._log.log_leaf("heartbeat", utc)
+
+    def clock_state(self) -> KernelClockState:
+        synced, offset_ms = self._quality()
+        if synced:
+            self._synced_ns = self._clock.monotonic_ns()
+        return KernelClockState(
+            synced=synced, offset_ms=offset_ms, synced_ns=self._synced_ns,
+            step_ms=self._step_ms, stepped_ns=self._stepped_ns,
+        )  # fmt: skip
+
+    def stop(self, why: str) -> None:
+        """`why`: the code of what ended it, or "asked"."""
+        self._log.log_leaf("stop", self._clock.utc_ns(), why=why)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands for a line card in a replay: lines.wav and the levels, cut into the batches a ring would give."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.config.profile import Profile
+from linetap.config.schema import Line
+from linetap.notices import Notice
+from linetap.recorder.replay.events import Levels
+from linetap.recorder.replay.faxahead import FaxAhead
+from linetap.ring import I16, NS_PER_FRAME, RATE_HZ, SLOT_FRAMES, SLOT_MS, Batch, Stretch, gap_batch
+from linetap.wavefaults import WAVE_FAULTS
+from linetap_core.errors import BadInput
+
+ECHO_FRAMES = RATE_HZ * 30 // 1000  # a real line returns the notice 30 ms later ...
+ECHO_GAIN = 0.501  # ... and 6 dB down
+# A notice is to be off the line within 300 ms of a fax tone. The detector has it after 190, at the end of one of its
+# chunks of 8 slots; with two of them in a batch it is stopped after 270. That is slow going, so it is read ahead where.
+LIVE_SLOTS = 16
+PIECE_FRAMES = 1 << 19  # read at once; and once a piece so large was freed, glibc keeps what later ones need
+
+
+def _zeros(lines: int, frames: int) -> I16:
+    return np.zeros((lines, frames), np.int16)
+
+
+def read_wav(path: Path, lines: int, room: Callable[[int, int], I16] = _zeros) -> I16:
+    """int16 (lines, frames), silence up to a whole slot. BadInput where it is not 8 kHz, 16 bit, one channel a line.
+
+    `room`: zeros of that shape."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            found = (file.getframerate(), file.getsampwidth() * 8, file.getnchannels())
+            if found != (RATE_HZ, 16, lines):
+                raise BadInput(
+                    f"{path}: {found[0]} Hz, {found[1]} bit, {found[2]} channels; "
+                    f"wants {RATE_HZ} Hz, 16 bit, {lines} channels, one a line"
+                )
+            # What the header says of its length may be wrong; the file's own length is none too small.
+            most = min(file.getnframes(), path.stat().st_size // (2 * lines))
+            audio, frames = room(lines, max(1, -(-most // SLOT_FRAMES)) * SLOT_FRAMES), 0
+            while raw := file.readframes(PIECE_FRAMES):
+                piece = np.frombuffer(raw, "<i2", len(raw) // (2 * lines) * lines).reshape(-1, lines)
+                audio[:, frames : frames + len(piece)] = piece.T
+                frames += len(piece)
+    except BadInput:
+        raise
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    except WAVE_FAULTS as error:
+        raise BadInput(f"{path}: not a WAV file: {str(error) or 'it is empty'}") from None
+    if not frames:
+        raise BadInput(f"{path}: has no audio in it")
+    return audio[:, : -(-frames // SLOT_FRAMES) * SLOT_FRAMES]
+
+
+@dataclass
+class _Playing:
+    notice: Notice
+    start: int
+    end: int  # of what is played, if it is stopped early
+
+
+class ReplayCard:
+    """Gives batches; is audio source and capture port as `Cards` is in life."""
+
+    def __init__(
+        self,
+        lines: list[Line],
+        audio: I16,
+        levels: Levels,
+        notices: dict[str, Notice],
+        start_ns: int,
+        deaf: set[int],
+        profiles: Sequence[Profile] = (),
+        echoes: Sequence[tuple[int, float]] = (),
+    ) -> None:
+        """`profiles` of the lines: with them, batches are short where a notice may have to be stopped. `echoes`: how
+        many frames later, and times how much, each line returns a notice; else all do so as a real one did."""
+        self.notices = notices
+        self._slots = levels.volts.shape[1]
+        self._levels = levels
+        self._fax = FaxAhead(audio, profiles)
+        self._place = {line.number: index for index, line in enumerate(lines)}
+        self._deaf = {self._place[number] for number in deaf if number in self._place}
+        self._echoes = echoes or [(ECHO_FRAMES, ECHO_GAIN)] * len(lines)
+        self._start_ns = start_ns
+        self._audio = audio
+        for line in lines:
+            if line.exempt:
+                self._audio[self._place[line.number]] = 0
+        self._playing: dict[int, list[_Playing]] = {}
+        self._position = 0  # slots
+
+    def next(self, most: int) -> Batch | None:
+        """Up to the next slot that is a multiple of `most`, or of LIVE_SLOTS."""
+        first = self._position
+        most = min(most, LIVE_SLOTS) if self._fax_ahead(most) else most
+        count = min(most - first % most, self._slots - first)
+        if count <= 0:
+            return None
+        self._position += count
+        frame, end = first * SLOT_FRAMES, (first + count) * SLOT_FRAMES
+        tags = np.zeros((count, len(self._place)), np.uint32)
+        positions = np.zeros((count, len(self._place)), np.int32)
+        for index in [*self._playing]:
+            self._play(index, frame, end, tags, positions)
+        ms = slice(first * SLOT_MS, (first + count) * SLOT_MS)
+        return Batch(
+            seq=first,
+            frame=frame,
+            frames=end - frame,
+            mono_ns=frame * NS_PER_FRAME,
+            utc_ns=self._start_ns + frame * NS_PER_FRAME,
+            gap=None,
+            hook=self._levels.hook[:, ms],
+            ring=self._levels.ring[:, ms],
+            polarity=self._levels.polarity[:, ms],
+            volts=self._levels.volts[:, first : first + count],
+            notice=tags,
+            notice_frame=positions,
+            flags=np.zeros(count, np.uint32),
+            audio=self._audio[:, frame:end],
+        )
+
+    def end_batch(self) -> Batch:
+        """A batch without length at the end of the audio: it dates what happens there."""
+        frame = self._slots * SLOT_FRAMES
+        return gap_batch(
+            len(self._place), self._slots, frame, 0, frame * NS_PER_FRAME, self._start_ns + frame * NS_PER_FRAME, "end"
+        )
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        return Stretch(self._audio[self._place[line], first:end], [])
+
+    def play(self, line: int, notice: str, at_frame: int) -> None:
+        start = max(at_frame, self._position * SLOT_FRAMES)
+        chosen = self.notices[notice]
+        self._playing.setdefault(self._place[line], []).append(_Playing(chosen, start, start + chosen.frames))
+
+    def present(self, line: int) -> int:  # noqa: ARG002 - nobody is behind here
+        return 0
+
+    def stop(self, line: int) -> None:
+        now = self._position * SLOT_FRAMES
+        for playing in self._playing.get(self._place[line], []):
+            playing.end = min(playing.end, now)
+
+    def _fax_ahead(self, slots: int) -> bool:
+        """Whether a line with a notice, asked for or on it, has a fax tone in the next `slots`, or had one just now."""
+        first, end = self._position * SLOT_FRAMES, (self._position + slots) * SLOT_FRAMES
+        return any(self._fax.near(index, first, end) for index in self._playing)
+
+    def _play(
+        self, index: int, frame: int, end: int, tags: npt.NDArray[np.uint32], positions: npt.NDArray[np.int32]
+    ) -> None:
+        """What of the line's notices falls into this batch: tag and position, and the echo in the audio."""
+        for playing in self._playing[index]:
+            first = max((playing.start - frame) // SLOT_FRAMES, 0)  # the slot in which it begins
+            last = max(-(-(playing.end - frame) // SLOT_FRAMES), first)
+            tags[first:last, index] = playing.notice.tag
+            at = frame + first * SLOT_FRAMES - playing.start
+            ours = positions[first:last, index]
+            ours[:] = np.arange(at, at + len(ours) * SLOT_FRAMES, SLOT_FRAMES)
+            if index not in self._deaf:
+                self._echo(index, playing, frame, end)
+        left = [p for p in self._playing[index] if p.end + self._echoes[index][0] > end]
+        if left:
+            self._playing[index] = left
+        else:
+            del self._playing[index]
+
+    def _echo(self, index: int, playing: _Playing, frame: int, end: int) -> None:
+        late, gain = self._echoes[index]
+        a, b = max(playing.start + late, frame), min(playing.end + late, end)
+        if a < b:
+            offset = playing.start + late
+            heard = playing.notice.samples[a - offset : b - offset] * gain
+            line = self._audio[index, a:b]
+            heard += line
+            np.minimum(np.maximum(heard, -32768, out=heard), 32767, out=line, casting="unsafe")

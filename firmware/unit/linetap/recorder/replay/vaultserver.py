@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The other side of `vaultside`: the writer of the vault, told by a replay what to seal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from linetap.recorder.replay.sharedaudio import mapped
+from linetap.recorder.replay.vaultside import DISK_S, Done, Setup
+from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.writer import VaultWriter
+from linetap.ring import I16, Stretch
+from linetap_core.clock import ManualClock
+from linetap_core.errors import BadInput, LinetapError, Refusal
+from linetap_core.evidence import sealed
+from linetap_core.records import CallRecord
+
+
+class _Past:
+    """The audio source of the writer."""
+
+    def __init__(self, audio: I16, lines: list[int]) -> None:
+        self._audio, self._place = audio, {line: index for index, line in enumerate(lines)}
+
+    def stretch(self, line: int, first: int, end: int) -> Stretch:
+        return Stretch(self._audio[self._place[line], first:end], [])
+
+
+class _KeepingRecords(VaultWriter):
+    """Keeps what it seals."""
+
+    def __init__(self, *args: object) -> None:
+        self.records: list[CallRecord] = []
+        super().__init__(*args)  # type: ignore[arg-type]
+
+    def on_sealed(self, record: CallRecord) -> None:
+        self.records.append(record)
+
+    def clock_is_trusted(self, made_at_ns: int) -> bool:  # noqa: ARG002
+        """The time of a replay is given, and may be long ago."""
+        return True
+
+
+def _serve(way: Connection[Done, object], audio_fd: int) -> Done:
+    setup = way.recv()
+    assert isinstance(setup, Setup)
+    config = setup.config
+    key, clock = UnitKey(Path(config.key), config.keys), ManualClock(setup.start_ns)
+    config.vault_path.mkdir(parents=True, exist_ok=True)
+    past = _Past(mapped(audio_fd, len(setup.lines), setup.frames), setup.lines)
+    sign, unit_log = key.signer(sealed.RECORD_NAMESPACE), key.open_log(config, clock)
+    vault = _KeepingRecords(config, past, key.open_outbox(config), sign, clock, unit_log)
+    vault.start()
+    try:
+        _follow(vault, way)
+    finally:
+        vault.stop(DISK_S)
+    if vault.failure is not None:
+        raise vault.failure
+    if vault.refused() or vault.unfinished():
+        raise BadInput(f"{config.vault}: {vault.refused() or 'too slow'}: the disk takes nothing more")
+    return Done(vault.records, None)
+
+
+def _follow(vault: VaultWriter, way: Connection[Done, object]) -> None:
+    while vault.failure is None and not vault.refused():
+        told = way.recv()
+        if told is None:
+            return
+        assert isinstance(told, list)
+        for name, args in told:
+            if name == "log_leaf":
+                kind, at_ns, fields = args
+                vault.log_leaf(kind, at_ns, **fields)
+            else:
+                getattr(vault, name)(*args)
+
+
+def main() -> None:
+    way_fd, audio_fd = map(int, sys.argv[1:])
+    way: Connection[Done, object] = Connection(way_fd)
+    try:
+        done = _serve(way, audio_fd)
+    except (EOFError, KeyboardInterrupt):  # who told us is no more
+        os._exit(1)
+    except LinetapError as error:
+        done = Done([], BadInput(str(error)) if error.exit_status == BadInput.exit_status else Refusal(str(error)))
+    except OSError as error:
+        done = Done([], OSError(error.errno, error.strerror, error.filename))
+    with contextlib.suppress(BrokenPipeError):
+        way.send(done)
+    os._exit(0)  # all is on disk, and somebody waits
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vault of a replay, in a process of its own. In life its thread waits for a disk while the other follows the
+lines; in a replay neither ever waits, and two threads of one Python would take turns (decisions/0044)."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+from linetap.config import Config
+from linetap.recorder.ports import CallNote, Stretches
+from linetap.recorder.replay.sharedaudio import SharedAudio
+from linetap_core.errors import BadInput
+from linetap_core.records import CallEvent, CallRecord
+
+ENOUGH = 100  # what is told at once: waking another process costs more than telling it
+DISK_S = 300.0  # for what is left to be written at the end
+
+Call = tuple[str, tuple[object, ...]]  # a method of the writer, and what it is called with
+
+
+class Setup(NamedTuple):
+    config: Config
+    start_ns: int
+    lines: list[int]  # their numbers, in the order of the audio
+    frames: int
+
+
+class Done(NamedTuple):
+    records: list[CallRecord]
+    failure: Exception | None
+
+
+class VaultSide:
+    """A VaultPort. What it is told goes over with `hand_over`; `finish` gives what was sealed, in order."""
+
+    def __init__(self, config: Config, audio: SharedAudio, lines: list[int], start_ns: int) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fds = (theirs.fileno(), audio.fd)
+            command = [sys.executable, "-m", "linetap.recorder.replay.vaultserver", *map(str, fds)]
+            self._process = subprocess.Popen(command, pass_fds=fds)
+        self._way: Connection[object, Done] = Connection(ours.detach())
+        self._told: list[Call] = []
+        self._way.send(Setup(config, start_ns, lines, audio.frames))
+
+    def refused(self) -> str | None:
+        return None
+
+    def report(self, event: CallEvent) -> None:
+        self._told.append(("report", (event,)))
+
+    def note(self, call_id: str, note: CallNote) -> None:
+        """A replay that is cut off is made again."""
+
+    def open(self, call_id: str, line: int, first_frame: int) -> None:
+        self._told.append(("open", (call_id, line, first_frame)))
+
+    def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None:
+        self._told.append(("permit", (call_id, frame, withheld)))
+
+    def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
+        self._told.append(("close", (call_id, end_frame, record, withheld)))
+
+    def remember_fault(self, line: int, since_ns: int | None) -> None:
+        self._told.append(("remember_fault", (line, since_ns)))
+
+    def keep(self, place: str, content: bytes) -> None:
+        self._told.append(("keep", (place, content)))
+
+    def log_leaf(self, kind: str, at_ns: int, **fields: object) -> None:
+        self._told.append(("log_leaf", (kind, at_ns, fields)))
+
+    def hand_over(self) -> bool:
+        """When there is enough of it. False: the other side has ended, and `finish` says why."""
+        if len(self._told) < ENOUGH:
+            return True
+        told, self._told = self._told, []
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._way.send(told)
+            return not self._way.poll()
+        return False
+
+    def finish(self) -> list[CallRecord]:
+        """When all is sealed. What went wrong there is raised here."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._way.send(self._told)
+            self._way.send(None)
+        try:
+            done = self._way.recv()
+        except (EOFError, ConnectionResetError):
+            raise BadInput(f"the vault's half of the replay has ended with {self._process.wait()}") from None
+        if done.failure is not None:
+            raise done.failure
+        return done.records
+
+    def end(self) -> None:
+        """Whatever has happened: no process stays."""
+        self._way.close()
+        try:
+            self._process.wait(DISK_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder's wiring: rings -> core -> vault, a checkpoint after every batch, a state file for the others."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Literal
+
+from linetap import learned, unitkeys
+from linetap.config import Config, change, config_sha256
+from linetap.notices import keep_copies, notices_of
+from linetap.recorder import allocator, cardorder, checkpoint, forsuccessor
+from linetap.recorder.calls.context import Names, Surroundings
+from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.calls.retention import default_class
+from linetap.recorder.checkpoint import MOST_FAILURES, Failed
+from linetap.recorder.core import Recorder
+from linetap.recorder.door import Door
+from linetap.recorder.follow import Cards
+from linetap.recorder.pulse import Pulse
+from linetap.recorder.removal import Removal
+from linetap.recorder.smdr.follow import start_smdr
+from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault import lifetime, linefaults
+from linetap.recorder.vault.journal.journal import Journal
+from linetap.recorder.vault.retentiontime import this_boot
+from linetap.recorder.vault.writer import VaultWriter
+from linetap.recorder.walk.guide import Guide
+from linetap.ring import Batch
+from linetap.standby import stand_by
+from linetap_core import __version__, rooms
+from linetap_core.clock import SYSTEM, Clock
+from linetap_core.durable import broken
+from linetap_core.errors import LinetapError
+from linetap_core.evidence import sealed, walk
+from linetap_core.records import (
+    FREE,
+    CancelRemoval,
+    CaptureState,
+    ClockRecord,
+    Fault,
+    PrepareRemoval,
+    RecorderCommand,
+    RecorderState,
+    Refused,
+    Walking,
+)
+from linetap_core.service import START_AGAIN, StateFile, Stop, alive, credential, lock_of, read_state, start_logging
+from linetap_core.timekeeping import clock_quality
+
+_OF_SMALL_FILES = ("", "outbox", "faults", "keys", "smdr")  # of the vault: what was set aside there lately is told
+WAIT_MS = 100
+IDLE_MS = 1000  # so little of the rings is not followed yet: nothing comes, or nothing waits
+PATIENCE_S = 10.0  # for the disk at the end
+
+
+def run(config: Config, clock: Clock = SYSTEM, config_file: Path | None = None) -> int:
+    """Until SIGTERM, or START_AGAIN when a command has replaced `config_file`, which `config` was read from. A call in
+    progress then goes on in the next recorder, as after a kill.
+
+    BadInput, DeviceFault or AlreadyRunning when it cannot start; the state file keeps the reason for the panel.
+    """
+    log = start_logging("recorder")
+    allocator.give_back()
+    with lock_of(config.run_path, "recorder"):
+        stop = Stop()
+        state_file, state = StateFile(config.run_path, "recorder", clock), _first_state(config, clock)
+        try:
+            service = Service(config, clock, state_file, state, config_file)
+        except LinetapError as error:
+            state.fault = Fault(error.code, str(error))
+            state_file.write(state)
+            raise
+        except OSError as error:
+            return stand_by(error, [config.vault_path, *_rooms(config)], state, state_file, stop, clock)
+        log.info("unit %s, %d lines, configuration %s", config.unit, len(config.line), state.config_sha256[:12])
+        try:
+            while not (stop.requested or state_file.outdated) and service.vault.failure is None:
+                service.turn()
+        finally:
+            service.end()
+    if service.vault.failure:
+        return 1
+    return START_AGAIN if state_file.outdated and not stop.requested else 0
+
+
+def _rooms(config: Config) -> list[Path]:
+    return [rooms.room(config.run_path, "recorder"), config.run_path / rooms.CALLS]
+
+
+class Service:
+    def __init__(
+        self, config: Config, clock: Clock, state_file: StateFile, state: RecorderState, config_file: Path | None = None
+    ) -> None:
+        self._config, self._clock = config, clock
+        self._state_file, self._state = state_file, state
+        for folder in _OF_SMALL_FILES:
+            broken.recall(config.vault_path / folder, clock)
+        remembered = checkpoint.load(config.run_path)
+        self._failed = remembered.failed
+        self._following: tuple[int, Batch] | None = None  # the batch that is half followed
+        key = UnitKey(credential(Path(config.key)), config.keys)
+        self.cards = Cards(config, clock, remembered.cards)
+        sign = key.signer(sealed.RECORD_NAMESPACE)
+        incarnation = key.which_vault(config, clock, config_file)
+        unit_log = key.open_log(config, clock, incarnation.name)
+        journal = Journal(config.vault_path, len(config.line), self.cards, clock, self.cards.newest)
+        outbox = key.open_outbox(config, lambda: unit_log.size, incarnation.name, unit_log.newest_event)
+        self.vault = VaultWriter(config, self.cards, outbox, sign, clock, unit_log, journal)
+        self.smdr = start_smdr(config, clock, self.vault, remembered.smdr)
+        to_vault = self.smdr.join if self.smdr is not None else self.vault
+        self._names = remembered.names or Names(lifetime.newest_ns(config.vault_path), this_boot()[:4])
+        around = Surroundings(
+            config, notices_of(config), self.cards, self.cards, to_vault, self._clock_record,
+            names=self._names, connected=self.smdr.join.connected if self.smdr is not None else {},
+        )  # fmt: skip
+        for line, since_ns in linefaults.load(config.vault_path).items():
+            remembered.lines.setdefault(line, LineMemory()).deaf_since_ns = since_ns
+        self.core = Recorder(around, remembered.lines)
+        with contextlib.suppress(OSError):  # where the recorder may not write, root does
+            keep_copies(Path(config.notices))
+        self._learned, self._learned_stamp = Path(config.learned), 0
+        self.vault.take_up(remembered.jobs)
+        if self.smdr is None and remembered.smdr is not None:
+            self.vault.take_up([*remembered.smdr.jobs()])
+        self._adopt_orphans()
+        self._pulse = Pulse(clock, self.vault, __version__, state.config_sha256)
+        if (follows := unitkeys.next_of(Path(config.key))) is not None:
+            self.vault.log_leaf("unit_key", clock.utc_ns(), key=follows)
+        self._upkeep = self.vault.keep_up(config_file=config_file, incarnation=incarnation)
+        state.order = cardorder.note(config.run_path, self.vault)
+        self.vault.take_walks(key.signer(walk.NAMESPACE))
+        self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
+        around.ended.append(self.guide.call_over)
+        self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.untold)
+        self.door = Door(config.run_path, clock)
+        self.vault.start()
+
+    def turn(self) -> None:
+        """Wait for the doorbell, follow a batch of each card, remember it.
+
+        One batch, however many wait: who is behind still obeys, and still tells how far behind.
+        """
+        self.cards.wait(0 if any(follower.ready() for follower in self.cards.followers.values()) else WAIT_MS)
+        for number, follower in self.cards.followers.items():
+            if follower.replaced:
+                follower.replaced, self._failed = False, None
+                self.core.forget(number)
+                self._adopt_orphans()
+            if not follower.ready() or (found := follower.read()) is None:
+                continue
+            batch, again = found
+            self._state.progress += 1
+            if again:
+                self.core.listen_again(number, batch)
+                continue
+            if self._has_failed(number, batch):
+                batch = self.core.pass_over(number, batch)
+            self._following = number, batch
+            self.core.follow(number, batch)
+            self._following = None
+            self._remember()
+        if self.smdr is not None and self.smdr.turn():
+            self._remember()
+        asked = self.door.serve(self._obey)
+        if self.guide.turn() or asked:
+            self._remember()
+        self.cards.log_refusals()
+        self._pulse.turn()
+        if self._state_file.due():
+            self._tell()
+
+    def _remember(self) -> None:
+        """Jobs first: one that is done meanwhile is done twice, one that is missing would be lost."""
+        cursors = {n: cursor for n, f in self.cards.followers.items() if (cursor := f.cursor())}
+        jobs = self.vault.unfinished()
+        smdr = self.smdr.join.memory() if self.smdr is not None else None
+        moment = checkpoint.Checkpoint(
+            cards=cursors, lines=self.core.memories(), jobs=jobs, smdr=smdr, walk=self.guide.walk,
+            names=self._names, failed=self._failed,
+        )  # fmt: skip
+        checkpoint.save(self._config.run_path, moment)
+
+    def _has_failed(self, card: int, batch: Batch) -> bool:
+        """It has ended recorders, and would end this one."""
+        if self._failed is None or self._failed.card != card:
+            return False
+        if batch.frame >= self._failed.end:
+            self._failed = None
+            return False
+        return self._failed.times >= MOST_FAILURES
+
+    def _take_back(self, card: int, batch: Batch) -> None:
+        """An exception has ended the following of this batch: what stands on tmpfs is of the moment before."""
+        moment, before = checkpoint.load(self._config.run_path), self._failed
+        times = 1 if before is None or before.card != card else before.times + 1
+        moment.failed = Failed(card, batch.frame + batch.frames, times)
+        checkpoint.save(self._config.run_path, moment)
+
+    def _obey(self, command: RecorderCommand) -> Refused | Walking | None:
+        match command:
+            case PrepareRemoval():
+                self.guide.stop()
+                self.removal.begin()
+            case CancelRemoval():
+                self.removal.cancel()
+            case _:
+                return self.guide.obey(command)
+        return None
+
+    def _look_at_learned(self) -> None:
+        stamp = learned.stamp(self._learned)
+        if stamp != self._learned_stamp:
+            self._learned_stamp = stamp
+            self.core.learned_anew(learned.load(self._learned))
+
+    def _tell(self) -> None:
+        self._look_at_learned()
+        state = self._state
+        state.lines = self.core.line_states()
+        state.recording_refused = self.vault.refused()
+        state.key_fault, state.unsigned = self.vault.unsigned()
+        state.outbox_seq = self.vault.outbox_seq
+        state.outbox_dropped_to = self.vault.outbox_dropped_to
+        state.logs_kept = self.vault.logs_kept
+        state.delivery = self._upkeep.delivery.state
+        state.refused_commands = self._upkeep.commands.refused
+        state.identify_until_ns = self._upkeep.effects.identify.until_ns
+        state.weakenings = self._upkeep.weakened.state
+        state.config_pending, state.update = self._upkeep.change.pending, self._upkeep.update.state
+        state.walk, state.removal = self.guide.state(), self.removal.state()
+        state.key_list = self.vault.epochs.state(self._clock.utc_ns())
+        state.retention_time, state.full_in_days = self._upkeep.time.state(), self._upkeep.full_in_days
+        state.undated = len(self._upkeep.expiry.waiting)
+        state.gap_ms, state.written_bytes = round(self.vault.gap_ms, 3), self.vault.written_bytes
+        state.clock, state.overtaken_ns = self._pulse.clock_state(), self.cards.overtaken_ns
+        state.ring_lag_ms = max(f.lag_ms() for f in self.cards.followers.values())
+        with contextlib.suppress(OSError):  # the vault's own thread says what is wrong
+            state.disk_free_bytes, state.disk_total_bytes = self.vault.free_bytes()
+        if self.smdr is not None:
+            self.smdr.tell(state)
+        self._upkeep.change.quiet = state.config_pending is not None and self._quiet()
+        state.standing, state.not_kept = self.vault.standing(), forsuccessor.fault()
+        self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=self.vault.hangs())
+
+    def _quiet(self) -> bool:
+        """No line is in use, and no call waits to be sealed: its class is that of the configuration it began with."""
+        idle = all(line.state in FREE for line in self._state.lines)
+        return idle and not self._held_calls() and not self.vault.unfinished() and not self.core.calls_in_progress()
+
+    def _held_calls(self) -> set[str]:
+        return self.smdr.join.held_calls() if self.smdr is not None else set()
+
+    def _clock_record(self, line: int) -> ClockRecord:
+        synced, offset_ms = clock_quality()
+        card = next(each.card for each in self._config.line if each.number == line)
+        capture = read_state(self._config.run_path, f"capture@{card}", CaptureState)
+        drift_ppm = capture.drift_ppm if capture is not None and alive(capture, self._clock) else None
+        source: Literal["ntp", "none"] = "ntp" if synced else "none"
+        return ClockRecord(synced=synced, source=source, offset_ms=offset_ms, drift_ppm=drift_ppm)
+
+    def _adopt_orphans(self) -> None:
+        """Recordings without a memory of their call are sealed as those that a power cut has left."""
+        for orphan in self.vault.orphans(self.core.calls_in_progress() | self._held_calls()):
+            self.vault.abandon(orphan.call_id)
+
+    def end(self) -> None:
+        self.door.close()
+        if self.smdr is not None:
+            self.smdr.end()
+        self._pulse.stop("asked" if self.vault.failure is None else "failure")
+        self.vault.stop(PATIENCE_S)
+        if self._following is None:
+            self._remember()
+        else:
+            self._take_back(*self._following)
+        if self.vault.failure is not None:
+            failure = self.vault.failure
+            code = failure.code if isinstance(failure, LinetapError) else "disk_thread"
+            self._state.fault = Fault(code, str(failure))
+        self._tell()
+
+
+def _first_state(config: Config, clock: Clock) -> RecorderState:
+    return RecorderState(
+        service="recorder", version=__version__, pid=os.getpid(), started_ns=clock.monotonic_ns(), mono_ns=0,
+        progress=0, unit=config.unit, lines=[], config_sha256=config_sha256(config),
+        retention_days=default_class(config).days, departures=change.departures(config),
+        smdr_connected=None if config.smdr.port is None else False,
+    )  # fmt: skip

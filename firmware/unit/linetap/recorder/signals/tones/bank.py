@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which known tone fills 40 ms of audio: the share of the energy that lies in the space the tone can span.
+
+A tone that may be off frequency by a little is, for 40 ms, a vector of a small space (the few leading singular vectors
+of all sines in its band); a pair spans the sum of two. Noise puts a twentieth of its energy there, a tone nearly all.
+Goertzel filters at fixed frequencies would lose a tone 1.5 % off at 620 Hz, and could not tell 440+480 from 450.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linetap.config.numbers import BankNumbers
+from linetap.ring import RATE_HZ
+from linetap_core.evidence.g711 import FULL_SCALE_DBM0
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+U8 = NDArray[np.uint8]
+Hz = tuple[float, ...]  # one frequency, or two
+
+HOP = 160  # 20 ms: an edge is found within 10 ms, half of what +-10 % of the shortest element allows
+WINDOW = 2 * HOP  # 40 ms: a whole beat of 440 and 480 Hz
+_LOST = 0.01  # at most so much of a tone's energy may lie outside its space
+_TINY = np.float32(1e-3)
+
+
+def energy_of(dbm0: float, samples: int = WINDOW) -> float:
+    """Sum of squares of a sine at a level over so many int16 samples; dBm0 as in ITU-T G.711."""
+    return 32767.0**2 / 2 * samples * 10 ** ((dbm0 - FULL_SCALE_DBM0) / 10)
+
+
+class _Pair(NamedTuple):
+    code: int
+    one: int  # places of its frequencies
+    other: int
+    columns: NDArray[np.intp]
+    white: F32
+    least: np.float32  # share that both singles have together, if the pair has what it must
+
+
+class Bank:
+    """`classify` names what fills each window: 0 nothing known, else 1 + the place in `tones`. Stateless."""
+
+    def __init__(
+        self, tones: Sequence[Hz], numbers: BankNumbers, quiet_dbm0: float, wide: Mapping[float, float] | None = None
+    ) -> None:
+        """Below `quiet_dbm0` nobody looks closer. `wide`: tolerances of frequencies that have one of their own."""
+        own = wide or {}
+        self._numbers = numbers
+        self._floor = np.float32(energy_of(numbers.tone_min_dbm0))
+        self._quiet = np.float32(energy_of(min(quiet_dbm0, numbers.tone_min_dbm0)))
+        singles = sorted({hz for tone in tones for hz in tone})
+        spaces = {hz: _space(hz, own.get(hz, numbers.tolerance)) for hz in singles}
+        hum = [np.full((WINDOW, 1), WINDOW**-0.5)]
+        hum += [_space(k * numbers.mains_hz, 0.0) for k in range(1, numbers.mains_harmonics + 1)]
+        groups = [np.linalg.qr(np.hstack(hum))[0], *(spaces[hz] for hz in singles)]
+        basis = np.hstack(groups)
+        ends = np.cumsum([group.shape[1] for group in groups])
+        place = {hz: slice(int(ends[i]), int(ends[i + 1])) for i, hz in enumerate(singles)}
+        # X of a window is the first half's product with the upper rows + the second half's with the lower ones.
+        self._basis: F32 = np.vstack([basis[:HOP].T, basis[HOP:].T]).astype(np.float32)
+        self._width = basis.shape[1]
+        # Sums squares of hum's components, and of each single's.
+        self._groups: F32 = np.repeat(np.eye(len(groups)), [group.shape[1] for group in groups], axis=1).astype(
+            np.float32
+        )
+        # A pair's two spaces lean on each other: their Gram matrix made white turns both into one orthonormal base.
+        self._pairs = [
+            _Pair(
+                1 + i,
+                1 + singles.index(tone[0]),
+                1 + singles.index(tone[1]),
+                *_whitener(basis, place, tone, numbers.purity),
+            )
+            for i, tone in enumerate(tones)
+            if len(tone) == 2
+        ]
+        self._lone = [(1 + i, 1 + singles.index(tone[0])) for i, tone in enumerate(tones) if len(tone) == 1]
+
+    def classify(self, hops: F32) -> tuple[U8, F32]:
+        """Audio (w + 1, lines, HOP) to codes and energies without hum, both (w, lines)."""
+        power = np.einsum("hls,hls->hl", hops, hops)
+        energy: F32 = np.maximum(power[:-1] + power[1:], _TINY)
+        codes: U8 = np.zeros(energy.shape, dtype=np.uint8)
+        # On most lines nothing sounds most of the time.
+        lines = np.flatnonzero(energy.max(axis=0) >= self._quiet)
+        if not len(lines):
+            return codes, energy
+        if len(lines) == energy.shape[1]:
+            codes, clean = self._look(hops, energy)
+            return codes, np.where(energy >= self._quiet, clean, energy)
+        loud = energy[:, lines]
+        codes[:, lines], clean = self._look(hops[:, lines], loud)
+        # By windows, so that nothing depends on what else of a line is looked at together.
+        energy[:, lines] = np.where(loud >= self._quiet, clean, loud)
+        return codes, energy
+
+    def _look(self, hops: F32, raw: F32) -> tuple[U8, F32]:
+        lines, width = hops.shape[1], self._width
+        product = self._basis @ hops.reshape(-1, HOP).T
+        x: F32 = product[:width, :-lines] + product[width:, lines:]  # (width, w x lines)
+        parts = self._groups @ (x * x)
+        energy: F32 = np.maximum(raw.reshape(-1) - parts[0], _TINY)
+        codes = self._name(x, parts, energy)
+        return codes.reshape(raw.shape), energy.reshape(raw.shape)
+
+    def _name(self, x: F32, parts: F32, energy: F32) -> U8:
+        """x (width, k), hum and singles (1 + singles, k), energy (k,) to codes (k,)."""
+        numbers = self._numbers
+        codes: U8 = np.zeros(energy.shape, dtype=np.uint8)
+        loud = energy >= self._floor
+        least = energy * np.float32(numbers.twist_share)
+        shape = parts >= least
+        shape &= loud & (parts[1:].max(axis=0) < energy * np.float32(numbers.lone_share))
+        best: F32 = np.full(energy.shape, numbers.purity, dtype=np.float32)
+        for pair in self._pairs:
+            enough = parts[pair.one] + parts[pair.other] >= energy * pair.least
+            both = np.flatnonzero(enough & shape[pair.one] & shape[pair.other])
+            if len(both):
+                y = pair.white @ x[pair.columns[:, None], both]
+                share = np.einsum("dk,dk->k", y, y) / energy[both]
+                better = share > best[both]
+                best[both[better]], codes[both[better]] = share[better], pair.code
+        pure = energy * np.float32(numbers.purity)
+        for code, single in reversed(self._lone):  # one explains it: two are none
+            codes[loud & (parts[single] >= pure)] = code
+        return codes
+
+
+def _space(hz: float, tolerance: float) -> F64:
+    """Orthonormal (WINDOW, d): every sine within the tolerance loses at most _LOST of its energy outside."""
+    at = np.arange(WINDOW) - (WINDOW - 1) / 2
+    phase = 2 * np.pi / RATE_HZ * np.outer(at, np.linspace(hz * (1 - tolerance), hz * (1 + tolerance), 21))
+    sines = np.hstack([np.cos(phase), np.sin(phase)])
+    sines /= np.linalg.norm(sines, axis=0)
+    base: F64 = np.linalg.svd(sines, full_matrices=False)[0]
+    for d in range(2, base.shape[1]):
+        if ((base[:, :d].T @ sines) ** 2).sum(axis=0).min() >= 1 - _LOST:
+            return base[:, :d]
+    return base
+
+
+def _whitener(
+    basis: F64, place: Mapping[float, slice], tone: Hz, purity: float
+) -> tuple[NDArray[np.intp], F32, np.float32]:
+    columns = np.concatenate([np.arange(place[hz].start, place[hz].stop) for hz in tone])
+    weights, vectors = np.linalg.eigh(basis[:, columns].T @ basis[:, columns])
+    kept = weights > 0.02  # a direction both spaces share, but for float32's noise, counts once
+    white: F32 = (vectors[:, kept] / np.sqrt(weights[kept])).T.astype(np.float32)
+    # No direction counts for more in the pair than the singles' sum by its weight's inverse; a little for rounding.
+    return columns, white, np.float32(0.99 * purity * weights[kept].min())

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between the call table and the vault: a call that has ended waits for what the PBX says of it, and is sealed then.
+
+Nothing of a call is lost by it: its recording is written on meanwhile, and a call that waits stands in the checkpoint.
+A line is not given to the first call that fits: for some seconds a better one may end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from linetap.config.schema import Config
+from linetap.recorder.ports import CallNote, Stretches, VaultPort, last_note
+from linetap.recorder.smdr.layouts import parser
+from linetap.recorder.smdr.ledger import DAY_FILE, Day, Ledger, LedgerMemory, late_of
+from linetap.recorder.smdr.line import SmdrLine
+from linetap.recorder.smdr.match import Matcher, times_of
+from linetap.recorder.vault.jobs import Close
+from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.records import CallEvent, CallRecord
+
+SETTLE_NS = 2 * NS_PER_S  # on-hook is certain 1 s later than the PBX says it
+LINE_LIVES_NS = 90 * NS_PER_S  # an end by tone may be taken back for 60 s before the call is closed
+MOST_LINES = 200
+REPORT_EVERY_NS = 3600 * NS_PER_S
+FOLDER = "smdr"
+NEVER = 1 << 62
+
+KeepReport = Callable[[str, bytes], None]  # its place in the vault, its content
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A call that waits until `due_ns` (monotonic)."""
+
+    job: Close
+    due_ns: int
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A line without a call yet; monotonic ns of its arrival."""
+
+    told: SmdrLine
+    came_ns: int
+
+
+class SmdrMemory(msgspec.Struct):
+    """For the checkpoint, which is RAM: raw lines stand in it."""
+
+    held: list[Held] = []
+    pending: list[Pending] = []
+    ledger: LedgerMemory = msgspec.field(default_factory=LedgerMemory)
+
+    def jobs(self) -> list[Close]:
+        """For a recorder that waits for no lines any more."""
+        return [held.job for held in self.held]
+
+
+class SmdrJoin:
+    """A VaultPort that holds `close` back. Everything is called by one thread."""
+
+    def __init__(
+        self, config: Config, vault: VaultPort, clock: Clock, keep: KeepReport, memory: SmdrMemory | None = None
+    ) -> None:
+        memory = memory or SmdrMemory()
+        self._vault, self._clock, self._keep = vault, clock, keep
+        self._parse = parser(config)
+        self._matcher = Matcher(config)
+        self._wait_ns = config.smdr.wait_s * NS_PER_S
+        self._held = {held.job.call_id: held for held in memory.held}
+        self._pending = list(memory.pending)
+        self.connected: dict[int, int] = {}  # by line: the UTC at which the PBX said that its call was answered
+        self.ledger = Ledger(config, self._matcher, memory.ledger)
+        self._look_ns = 0  # nothing can happen before
+        self._report_ns = clock.monotonic_ns() + REPORT_EVERY_NS
+
+    # --- for the call table -------------------------------------------------------------------------------
+
+    def refused(self) -> str | None:
+        return self._vault.refused()
+
+    def report(self, event: CallEvent) -> None:
+        self._vault.report(event)
+
+    def note(self, call_id: str, note: CallNote) -> None:
+        self._vault.note(call_id, note)
+
+    def open(self, call_id: str, line: int, first_frame: int) -> None:
+        self._vault.open(call_id, line, first_frame)
+
+    def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None:
+        self._vault.permit(call_id, frame, withheld)
+
+    def remember_fault(self, line: int, since_ns: int | None) -> None:
+        self._vault.remember_fault(line, since_ns)
+
+    def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
+        """A call that goes on in another record has no line to wait for yet."""
+        if record.ended_by == "time_limit":
+            self.ledger.call_over(times_of(record))
+            self._vault.close(call_id, end_frame, record, withheld)
+            return
+        if end_frame is not None:
+            self._vault.note(call_id, last_note(record, end_frame))
+            self._vault.permit(call_id, end_frame, withheld)  # the ring need not hold it any longer
+        due_ns = self._clock.monotonic_ns() + self._wait_ns
+        self._held[call_id] = Held(Close(call_id, end_frame, record, list(withheld)), due_ns)
+        self._look_ns = 0
+
+    # --- for the service ------------------------------------------------------------------------------------
+
+    def line(self, raw: str, arrived_ns: int) -> None:
+        """What the PBX has printed, at this UTC."""
+        told = self._parse(raw, arrived_ns)
+        day = self.ledger.day_at(arrived_ns)
+        if told is None:
+            day.bad += 1
+            return
+        if told.kind == "connected":  # the call's own line is still to come
+            line = self._matcher.our_line(told)
+            if line is not None:
+                self.connected[line] = arrived_ns
+            return
+        day.lines += 1
+        if self._matcher.may_be_ours(told):
+            self._pending.append(Pending(told, self._clock.monotonic_ns()))
+            self._look_ns = 0
+        if len(self._pending) > MOST_LINES:
+            self.ledger.line_alone(self._pending.pop(0).told)
+
+    def turn(self) -> bool:
+        """Give lines to calls, and up what has waited long enough. Whether anything has changed hands."""
+        now = self._clock.monotonic_ns()
+        for day in self.ledger.over(self._clock.utc_ns()):
+            self._report(day)
+        if now >= self._report_ns:
+            self.report_days()
+        if now < self._look_ns:
+            return False
+        changed = self._pair(now)
+        for held in [held for held in self._held.values() if held.due_ns <= now]:
+            self._seal(held, None)
+            changed = True
+        for pending in [pending for pending in self._pending if pending.came_ns + LINE_LIVES_NS <= now]:
+            self._pending.remove(pending)
+            self.ledger.line_alone(pending.told)
+            changed = True
+        dues = [held.due_ns for held in self._held.values()]
+        for pending in self._pending:
+            settled = pending.came_ns + SETTLE_NS
+            dues.append(settled if settled > now else pending.came_ns + LINE_LIVES_NS)
+        self._look_ns = min(dues, default=NEVER)
+        return changed
+
+    def seal_all(self) -> None:
+        """No call waits any longer: nobody knows whether there will be a next recorder."""
+        self._pair(NEVER)
+        for held in list(self._held.values()):
+            self._seal(held, None)
+
+    def finish(self) -> None:
+        """No line is waited for either: all is accounted for."""
+        self.seal_all()
+        for pending in self._pending:
+            self.ledger.line_alone(pending.told)
+        self._pending.clear()
+        self.report_days()
+
+    def report_days(self) -> None:
+        """As they stand: a power cut loses an hour of the account."""
+        self._report_ns = self._clock.monotonic_ns() + REPORT_EVERY_NS
+        for day in self.ledger.memory.days.values():
+            self._report(day)
+
+    def _report(self, day: Day) -> None:
+        self._keep(f"{FOLDER}/{day.day}.json", DAY_FILE.encode(day))
+
+    def held_calls(self) -> set[str]:
+        return set(self._held)
+
+    def memory(self) -> SmdrMemory:
+        return SmdrMemory(list(self._held.values()), list(self._pending), self.ledger.memory)
+
+    # --- pairing -----------------------------------------------------------------------------------------------
+
+    def _pair(self, now: int) -> bool:
+        """The best pairs first; one that may still become better waits, and nobody else gets what is in it."""
+        pairs = []
+        for held in self._held.values():
+            times = times_of(held.job.record)
+            for place, pending in enumerate(self._pending):
+                if (misfit := self._matcher.misfit(times, pending.told)) is not None:
+                    pairs.append((misfit, held.job.call_id, place))
+        used: set[int] = set()
+        spoken_for: set[str] = set()
+        given: set[int] = set()
+        for _, call_id, place in sorted(pairs):
+            if place in used or call_id in spoken_for:
+                continue
+            used.add(place)
+            spoken_for.add(call_id)
+            held, pending = self._held[call_id], self._pending[place]
+            if pending.came_ns + SETTLE_NS <= now or held.due_ns <= now:
+                self._seal(held, pending.told)
+                given.add(place)
+        self._pending = [pending for place, pending in enumerate(self._pending) if place not in given]
+        return bool(given)
+
+    def _seal(self, held: Held, told: SmdrLine | None) -> None:
+        job, record = held.job, held.job.record
+        del self._held[job.call_id]
+        self.ledger.call_over(times_of(record))
+        if told is None:
+            self.ledger.call_alone(record)
+        else:
+            record = msgspec.structs.replace(record, smdr=told.raw)
+            if self._matcher.is_internal(told) and not record.internal:
+                record = msgspec.structs.replace(record, internal=True, internal_by="smdr")
+            elif record.why == "internal" and not self._matcher.is_internal(told):
+                # The PBX saw a call with the outside: a colleague has put somebody through, and nothing said so.
+                record = msgspec.structs.replace(record, party_unknown=True)
+            self.ledger.matched(told, late_of(record))
+        self._vault.close(job.call_id, job.end_frame, record, job.withheld)

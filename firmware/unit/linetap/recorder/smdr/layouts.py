@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Raw lines of a PBX into calls: Panasonic's layout, and the columns that a configuration names.
+
+Panasonic (DBS manual, section 700, SMDR; places from 0): T 0, MM/DD 2, start 8, duration 17, extension 26, digits
+30-57, account 59-68, verified code 70-74, trunk 76. `*` is printed as `>` and `#` as `<`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from linetap.config import columns as grammar
+from linetap.config.schema import Config, Smdr
+from linetap.recorder.smdr.line import Kind, SmdrLine
+from linetap.recorder.smdr.localtime import moment, seconds_of
+from linetap_core.zones import zone_of
+
+Parse = Callable[[str, int], SmdrLine | None]  # raw line, UTC ns of its arrival; None: it is no call
+
+# S and s: DISA in and out; N: DNIS, D: DID; a transferred call (T) may be either.
+PANASONIC_KINDS: dict[str, Kind] = {
+    "I": "in", "N": "in", "D": "in", "S": "in", "O": "out", "s": "out", "T": "unknown"
+}  # fmt: skip
+_PANASONIC = re.compile(r"([IOTSsDN]) (\S{5}) (\S{8}) (\S{8}) (\S{1,8}) ?(.{0,200})", re.ASCII)
+_DATE = grammar.picture("MM/DD", "MD", "MD")
+_TIME = grammar.picture("HH:MM:SS", "HMS", "HMS")
+_DIGITS_WIDE, _ACCOUNT_END, _CODE_END = 28, 39, 45
+_PREFIX = re.compile(r"(<[ID]>|EXT)")  # Panasonic's KX family: a caller's number, an extension
+
+
+def parser(config: Config) -> Parse:
+    """Of the format that [smdr] names; it never raises."""
+    smdr = config.smdr
+    zone = zone_of(smdr.zone or config.retention.zone)
+    parse = _by_columns(smdr, zone) if smdr.format == "columns" else _panasonic(zone)
+
+    def guarded(raw: str, arrived_ns: int) -> SmdrLine | None:
+        try:
+            return parse(raw, arrived_ns)
+        except (ValueError, OverflowError):  # a day or a time that there is not
+            return None
+
+    return guarded
+
+
+def _panasonic(zone: ZoneInfo) -> Parse:
+    def parse(raw: str, arrived_ns: int) -> SmdrLine | None:
+        match = _PANASONIC.fullmatch(raw.rstrip())
+        if match is None:
+            return None
+        day, start, length = _DATE.fullmatch(match[2]), _TIME.fullmatch(match[3]), _TIME.fullmatch(match[4])
+        if day is None or start is None or length is None:
+            return None
+        digits, trunk = _panasonic_rest(match[6])
+        return SmdrLine(
+            raw=raw,
+            arrived_ns=arrived_ns,
+            started_ns=moment(day, start, zone, arrived_ns),
+            kind=PANASONIC_KINDS[match[1]],
+            duration_s=seconds_of(length),
+            extension=match[5],
+            trunk=trunk,
+            number=_number(digits.replace(">", "*").replace("<", "#")),
+        )
+
+    return parse
+
+
+def _panasonic_rest(text: str) -> tuple[str, str]:
+    """Digits and trunk: by their places, or, where spaces were lost on the way, the first word and the last."""
+    padded = text.ljust(_CODE_END + 1)
+    fields = [padded[:_DIGITS_WIDE], padded[_DIGITS_WIDE + 1 : _ACCOUNT_END], padded[_ACCOUNT_END + 1 : _CODE_END],
+              padded[_CODE_END + 1 :]]  # fmt: skip
+    between = padded[_DIGITS_WIDE] + padded[_ACCOUNT_END] + padded[_CODE_END]
+    if between.isspace() and all(len(field.split()) <= 1 for field in fields[1:]):
+        words = fields[0].split()
+        if len(words) <= 1 or fields[3].strip():  # "Out of Area" is three words in the place of digits
+            return fields[0].strip(), fields[3].strip()
+    words = text.split()
+    return (words[0], words[-1]) if len(words) > 1 else ("", "".join(words))
+
+
+def _by_columns(smdr: Smdr, zone: ZoneInfo) -> Parse:
+    places = grammar.columns(smdr.columns)
+    date_picture = grammar.picture(smdr.date, "MD", "YMD")
+    time_picture = grammar.picture(smdr.time, "HM", "HMS")
+    duration_picture = grammar.picture(smdr.duration, "", "HMS")
+    kinds = grammar.kinds(smdr.kinds)
+
+    def parse(raw: str, arrived_ns: int) -> SmdrLine | None:
+        told = {name: raw[place].strip() for name, place in places.items()}
+        day = date_picture.fullmatch(told["date"]) if "date" in told else None
+        time = time_picture.fullmatch(told["time"])
+        length = duration_picture.fullmatch(told.get("duration", ""))
+        if time is None or ("date" in told and day is None) or (told.get("duration") and length is None):
+            return None
+        extension, trunk = told.get("ext", ""), told.get("trunk", "")
+        if not extension and not trunk:
+            return None
+        duration_s = None if length is None else seconds_of(length)
+        at = moment(day, time, zone, arrived_ns)
+        number = told.get("number", "")
+        kind: Kind = kinds.get(told.get("kind", ""), "unknown")  # type: ignore[assignment]  # the check has seen to it
+        if kind == "unknown" and (prefix := _PREFIX.match(number)):
+            kind = "internal" if prefix[1] == "EXT" else "in"
+        return SmdrLine(
+            raw=raw,
+            arrived_ns=arrived_ns,
+            started_ns=at - (duration_s or 0) * 1_000_000_000 if smdr.time_is == "end" else at,
+            kind=kind,
+            duration_s=duration_s,
+            extension=extension,
+            trunk=trunk,
+            number=_number(number),
+        )
+
+    return parse
+
+
+def _number(text: str) -> str:
+    """Digits, * and # alone."""
+    return "".join(sign for sign in text if sign in "0123456789*#")

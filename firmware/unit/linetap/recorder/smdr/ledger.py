@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The day's account: calls that the PBX saw and that have no recording, and recordings that it did not see.
+
+What stands in it is for a report: numbers are masked when they are written down, and nothing raw is kept. Calls that
+got no line are remembered a while longer than they were held back, so that a late line is not called a missing call.
+
+A day is settled GRACE after its midnight. The last one that is settled is remembered, and corrected and settled anew
+when a call that ran over midnight, or a late line, says something else.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from linetap.config.schema import Config
+from linetap.recorder.smdr import coverage
+from linetap.recorder.smdr.line import SmdrLine
+from linetap.recorder.smdr.match import CallTimes, Matcher, times_of
+from linetap_core.clock import NS_PER_S, from_utc_ns, rfc3339
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.mask import masked
+from linetap_core.records import CallRecord, PbxDay
+from linetap_core.zones import zone_of
+
+MOST_ENTRIES = 200  # of each kind a day: more is not read by anybody, and the checkpoint holds them
+MOST_LATE = 200
+MOST_DAYS = 3
+LATE_NS = 3600 * NS_PER_S  # ours: a PBX whose printer port was blocked prints what it has kept
+RECENT_NS = 300 * NS_PER_S  # ours: longer than a line waits for its call
+GRACE = timedelta(minutes=10)  # after midnight, for lines that are late
+NO_RECORD = "no_record"
+
+
+class NotRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A call that the PBX saw. `why`: no_record, or why its record says that there is no recording."""
+
+    line: int | None  # of ours; None where the PBX's line names none of them
+    started_at: str  # by the PBX's clock
+    kind: str
+    number: str  # masked
+    why: str
+    duration_s: int | None = None
+    call_id: str | None = None
+
+
+class NotSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording that the PBX said nothing of."""
+
+    call_id: str
+    line: int
+    ended_at: str
+    duration_s: float | None
+
+
+class Day(msgspec.Struct, kw_only=True):
+    """What `smdr/<day>.json` in the vault holds."""
+
+    day: str
+    zone: str
+    lines: int = 0  # that were calls, on whichever line
+    bad: int = 0
+    matched: int = 0
+    late: int = 0  # of the matched, those that came after their call was sealed
+    parts: int = 0  # more lines of calls that were transferred
+    unmatched: int = 0  # without a record, and not seen
+    not_recorded: list[NotRecorded] = []
+    not_seen: list[NotSeen] = []
+    left_off: int = 0  # more than the lists hold
+    counted: bool = False  # from its beginning, in the four below; earlier versions did not
+    calls: int = 0  # external ones on our lines that the PBX told of, however many lines it printed of each
+    recorded: int = 0  # of these
+    missing: int = 0  # of these, those without a recording that was due
+    unseen: int = 0  # external recordings that the PBX said nothing of
+
+    def figures(self) -> PbxDay | None:
+        """What leaves the unit."""
+        if not self.counted:
+            return None
+        return PbxDay(day=self.day, calls=self.calls, recorded=self.recorded, missing=self.missing, unseen=self.unseen)
+
+
+DAY_FILE = SmallFile("pbx_day", Day)
+
+
+class Late(msgspec.Struct, frozen=True):
+    """A call that was sealed without a line."""
+
+    call_id: str
+    times: CallTimes
+    disposition: str
+    why: str
+    internal: bool = False  # as far as it was known then
+
+
+def late_of(record: CallRecord) -> Late:
+    return Late(record.call_id, times_of(record), record.disposition, record.why, record.internal)
+
+
+class Alone(msgspec.Struct, frozen=True):
+    """A line that no call came for: its call may go on, and be over later."""
+
+    told: SmdrLine
+    entry: NotRecorded
+
+
+class LedgerMemory(msgspec.Struct):
+    days: dict[str, Day] = {}
+    late: list[Late] = []
+    alone: list[Alone] = []
+    recent: list[CallTimes] = []  # calls that are over
+    settled: Day | None = None  # the last one
+
+
+class Ledger:
+    def __init__(self, config: Config, matcher: Matcher, memory: LedgerMemory | None = None) -> None:
+        self.memory = memory or LedgerMemory()
+        self._matcher = matcher
+        self._zone = zone_of(config.retention.zone)
+
+    def day_at(self, utc_ns: int) -> Day:
+        name = self.name_at(utc_ns)
+        days = self.memory.days
+        if name not in days:
+            settled = self.memory.settled
+            again = settled is not None and settled.day == name
+            days[name] = settled if settled and again else Day(day=name, zone=self._zone.key, counted=True)
+        return days[name]
+
+    def last_day(self) -> PbxDay | None:
+        """Of the last day that is settled; None: there is none yet."""
+        return self.memory.settled.figures() if self.memory.settled is not None else None
+
+    def matched(self, told: SmdrLine, call: Late) -> None:
+        """A line and a call are one. It is told of where the PBX heard somebody talk, and we have no recording."""
+        day = self.day_at(told.arrived_ns)
+        day.matched += 1
+        if not (call.internal or self._matcher.is_internal(told)):
+            day.calls += 1
+            day.recorded += call.disposition == "recorded"
+            day.missing += coverage.is_missing(told, call.times.answered, call.disposition, call.why)
+        if call.disposition != "recorded" and told.duration_s and call.times.answered:
+            entry = self._entry(told, call.times.line, call.why or call.disposition, call.call_id)
+            self._add(day, day.not_recorded, entry)
+
+    def call_over(self, times: CallTimes) -> None:
+        """What was printed during it was of it, and no call without a record."""
+        memory = self.memory
+        memory.recent = [*_since(memory.recent, times.ended_ns - RECENT_NS), times][-MOST_LATE:]
+        for alone in [alone for alone in memory.alone if self._matcher.is_part(times, alone.told)]:
+            memory.alone.remove(alone)
+            day = self.day_at(alone.told.arrived_ns)
+            day.parts += 1
+            day.unmatched -= 1
+            self._count_alone(day, alone.told, -1)
+            if alone.entry in day.not_recorded:
+                day.not_recorded.remove(alone.entry)
+            else:
+                day.left_off -= 1
+
+    def line_alone(self, told: SmdrLine) -> None:
+        """A line that no call came for: a late one, or a call on one of our lines that has no record."""
+        fits = [(fit, call) for call in self.memory.late if (fit := self._matcher.misfit(call.times, told)) is not None]
+        if fits:
+            _, call = min(fits, key=lambda found: found[0])
+            self.matched(told, call)
+            self.day_at(told.arrived_ns).late += 1
+            self._seen_after_all(call)
+            if call.times.cut_off:
+                rest = [late for late in self.memory.late if self._matcher.is_rest(late.times, call.times, told)]
+                for late in rest:
+                    self._seen_after_all(late)
+        elif any(self._matcher.is_part(times, told) for times in self.memory.recent):
+            self.day_at(told.arrived_ns).parts += 1
+        elif (line := self._matcher.our_line(told)) is not None:
+            day, entry = self.day_at(told.arrived_ns), self._entry(told, line, NO_RECORD, None)
+            day.unmatched += 1
+            self._count_alone(day, told, 1)
+            self._add(day, day.not_recorded, entry)
+            self.memory.alone = [*self.memory.alone, Alone(told, entry)][-MOST_LATE:]
+
+    def call_alone(self, record: CallRecord) -> None:
+        """A call that is sealed without a line."""
+        times = times_of(record)
+        self._await_late(record, times)
+        if record.disposition == "recorded":
+            day = self.day_at(times.ended_ns)
+            day.unmatched += 1
+            day.unseen += not record.internal
+            ended_at, length = rfc3339(times.ended_ns), record.duration_s
+            entry = NotSeen(call_id=record.call_id, line=record.line, ended_at=ended_at, duration_s=length)
+            self._add(day, day.not_seen, entry)
+
+    def call_recovered(self, record: CallRecord) -> None:
+        """A call that was open or not sealed when the power went. What was printed until there was power again nobody
+        read: that there is no line of it says nothing."""
+        times = times_of(record)
+        self.call_over(times)
+        self._await_late(record, times)
+
+    def over(self, utc_ns: int) -> list[Day]:
+        """Days that are over, in order; all but the last are forgotten here."""
+        now = from_utc_ns(utc_ns)
+        memory, days = self.memory, self.memory.days
+        names = sorted(days)
+        ended = [name for name in names if now >= self._midnight_after(name) + GRACE]
+        too_many = [name for name in names[:-MOST_DAYS] if name not in ended]
+        if ended:
+            memory.settled = days[ended[-1]]
+        over = [days.pop(name) for name in sorted(ended + too_many)]
+        known = {*days, memory.settled.day} if memory.settled is not None else {*days}
+        memory.alone = [alone for alone in memory.alone if self.name_at(alone.told.arrived_ns) in known]
+        return over
+
+    def name_at(self, utc_ns: int) -> str:
+        """The day that it is there, 2026-11-25."""
+        return f"{from_utc_ns(utc_ns).astimezone(self._zone):%Y-%m-%d}"
+
+    def _midnight_after(self, name: str) -> datetime:
+        day = datetime.strptime(name, "%Y-%m-%d").replace(tzinfo=self._zone)
+        return day + timedelta(days=1)
+
+    def _entry(self, told: SmdrLine, line: int, why: str, call_id: str | None) -> NotRecorded:
+        return NotRecorded(
+            line=line,
+            started_at=rfc3339(told.started_ns),
+            kind=told.kind,
+            number=masked(told.number),
+            why=why,
+            duration_s=told.duration_s,
+            call_id=call_id,
+        )
+
+    def _add[Entry](self, day: Day, entries: list[Entry], entry: Entry) -> None:
+        if len(entries) < MOST_ENTRIES:
+            entries.append(entry)
+        else:
+            day.left_off += 1
+
+    def _count_alone(self, day: Day, told: SmdrLine, step: int) -> None:
+        if not self._matcher.is_internal(told):
+            day.calls += step
+            day.missing += step
+
+    def _await_late(self, record: CallRecord, times: CallTimes) -> None:
+        oldest_ns = times.ended_ns - LATE_NS
+        kept = [late for late in self.memory.late if late.times.ended_ns >= oldest_ns or late.times.cut_off]
+        self.memory.late = [*kept, late_of(record)][-MOST_LATE:]
+
+    def _seen_after_all(self, call: Late) -> None:
+        self.memory.late.remove(call)
+        settled = self.memory.settled
+        for day in [*self.memory.days.values(), *([settled] if settled is not None else [])]:
+            for entry in day.not_seen:
+                if entry.call_id == call.call_id:
+                    day.not_seen.remove(entry)
+                    day.unmatched -= 1
+                    day.unseen -= not call.internal
+                    self.memory.days.setdefault(day.day, day)  # to be written down again
+                    return
+
+
+def _since(calls: list[CallTimes], ns: int) -> list[CallTimes]:
+    return [times for times in calls if times.ended_ns >= ns]

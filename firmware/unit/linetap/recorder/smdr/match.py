@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a line of the PBX and a call of ours are one and the same, and how well they fit."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from msgspec import UNSET
+
+from linetap.config.schema import Config, Line
+from linetap.recorder.smdr.line import SmdrLine
+from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339
+from linetap_core.records import CallRecord
+from linetap_core.timekeeping import is_unkept
+
+DURATION_SLACK_S = 10.0  # ours: the PBX counts from another moment of the answer, and to its own on-hook
+DURATION_SLACK_SHARE = 0.1
+START_WEIGHT = 0.1  # ours: the PBX's clock is wrong for all calls alike, its durations are not
+OTHER_DIGITS_S = 30.0  # ours: digits that were misheard weigh as so many seconds
+LEAST_DIGITS = 4  # less is an extension or a service number, and many calls have it
+PART_S = 1000.0  # ours: any line of the whole call is better than one of a part
+PRINTED_NS = 5 * NS_PER_S  # ours: a part is printed when it ends
+EARLY_NS = 2 * NS_PER_S  # ours: a line may come before we are sure that a call has begun
+
+
+class CallTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a call that has ended, what a line can be held against. UTC ns."""
+
+    line: int
+    starts_ns: list[int]  # rang, went off-hook, was answered: PBXs count from any of these
+    ended_ns: int
+    answered: bool
+    continues: bool  # its beginning is another record's
+    cut_off: bool = False  # by a power cut: when it was over nobody knows
+    number: str  # dialled, or the caller's
+    unkept: bool = False  # by a clock that nobody kept: what the PBX says of the time of day cannot be held against it
+
+
+def times_of(record: CallRecord) -> CallTimes:
+    """By the clock of the call's end, which the PBX's line arrives by: a record's own times are by that of its
+    beginning."""
+    starts = [parse_rfc3339(text) for text in (record.ring_at, record.off_hook_at, record.answered_at) if text]
+    ended = parse_rfc3339(record.ended_at) if record.ended_at else max(starts, default=0)
+    stepped_ms = record.clock.stepped_ms if record.clock is not None else UNSET
+    stepped_ns = 0 if stepped_ms is UNSET else stepped_ms * NS_PER_MS
+    starts, ended = [start + stepped_ns for start in starts], ended + stepped_ns
+    caller = record.caller.number if record.caller is not None else None
+    return CallTimes(
+        line=record.line,
+        starts_ns=starts or [ended],
+        ended_ns=ended,
+        answered=record.answered_at is not None,
+        continues=record.continues is not None,
+        cut_off=record.ended_by == "power",
+        unkept=is_unkept(record.clock, ended),
+        number=(caller if record.direction == "in" else record.dialled) or "",
+    )
+
+
+def _started_ns(call: CallTimes, told: SmdrLine) -> int:
+    """When the PBX's call began, by our clock: by the PBX's own words. Where
+    nobody kept our clock by the arrival of the line, since it is printed when its call ends."""
+    if not call.unkept:
+        return told.started_ns
+    return told.arrived_ns - (told.duration_s or 0) * NS_PER_S
+
+
+class Matcher:
+    def __init__(self, config: Config) -> None:
+        self._lines = {line.number: line for line in config.line}
+        self._nothing_named = not any(line.extension or line.trunk for line in config.line)
+        self._tolerance_s = config.smdr.tolerance_s
+        minutes = config.smdr.format == "columns" and "S" not in config.smdr.duration
+        self._slack_s = DURATION_SLACK_S + (60 if minutes else 0)
+        pattern = config.recording.internal_pattern.removeprefix("^").removesuffix("$")
+        self._internal = re.compile(pattern)
+        self._extensions = {line.extension for line in config.line if line.extension}
+
+    def our_line(self, told: SmdrLine) -> int | None:
+        """The line of ours that the PBX names; None: another's, or none of ours has a name."""
+        return next((number for number, line in self._lines.items() if self._names(line, told)), None)
+
+    def may_be_ours(self, told: SmdrLine) -> bool:
+        """Whether it can belong to a call of ours at all: by name, or, on lines without one, by number."""
+        if self.our_line(told) is not None:
+            return True
+        unnamed = any(not line.extension and not line.trunk for line in self._lines.values())
+        return unnamed and (len(told.number) >= LEAST_DIGITS or self._nothing_named)
+
+    def is_internal(self, told: SmdrLine) -> bool:
+        """Both ends are extensions."""
+        return told.kind == "internal" or (self._is_extension(told.extension) and self._is_extension(told.number))
+
+    def misfit(self, call: CallTimes, told: SmdrLine) -> float | None:
+        """0 is perfect, in seconds; None: they are not the same call."""
+        line = self._lines.get(call.line)
+        digits = _same_digits(call.number, told.number)
+        if line is None or not self._of_line(line, told, digits):
+            return None
+        if told.arrived_ns < min(call.starts_ns) - EARLY_NS:
+            return None
+        started_ns = _started_ns(call, told)
+        start_off = min(abs(started_ns - start) for start in call.starts_ns) / NS_PER_S
+        if call.continues:
+            start_off = abs(started_ns + (told.duration_s or 0) * NS_PER_S - call.ended_ns) / NS_PER_S
+        duration_off = self._duration_off(call, told)
+        if start_off > self._tolerance_s or duration_off is None:
+            return PART_S + (call.ended_ns - min(call.starts_ns)) / NS_PER_S if self.is_part(call, told) else None
+        return duration_off + START_WEIGHT * start_off + (OTHER_DIGITS_S if digits is False else 0.0)
+
+    def is_rest(self, call: CallTimes, cut_off: CallTimes, told: SmdrLine) -> bool:
+        """`told` is of the call that was cut off; what went on of it after the power cut is a record of its own."""
+        end_ns = max(cut_off.starts_ns) + round(((told.duration_s or 0) + self._slack_s) * NS_PER_S)
+        return call.line == cut_off.line and cut_off.ended_ns <= min(call.starts_ns) and call.ended_ns <= end_ns
+
+    def is_part(self, call: CallTimes, told: SmdrLine) -> bool:
+        """One of the several lines of a call that was transferred: printed during it, and about nothing else.
+
+        A line has one call at a time, so that its name and the moment of the print are enough; digits are not.
+        """
+        line = self._lines.get(call.line)
+        if line is None or told.duration_s is None or not self._names(line, told):
+            return False
+        first, tolerance_ns = min(call.starts_ns), self._tolerance_s * NS_PER_S
+        started_ns = _started_ns(call, told)
+        told_end = started_ns + told.duration_s * NS_PER_S
+        printed = first + round((told.duration_s - self._slack_s) * NS_PER_S) <= told.arrived_ns
+        printed = printed and first <= told.arrived_ns <= call.ended_ns + PRINTED_NS
+        return printed and first - tolerance_ns <= started_ns and told_end <= call.ended_ns + tolerance_ns
+
+    def _duration_off(self, call: CallTimes, told: SmdrLine) -> float | None:
+        if told.duration_s is None or call.continues:
+            return 0.0
+        lengths = [(call.ended_ns - start) / NS_PER_S for start in call.starts_ns]
+        if not call.answered:
+            lengths.append(0.0)
+        off = min(max(length - told.duration_s, 0 if call.cut_off else told.duration_s - length) for length in lengths)
+        return off if off <= self._slack_s + DURATION_SLACK_SHARE * max(lengths) else None
+
+    def _of_line(self, line: Line, told: SmdrLine, digits: bool | None) -> bool:
+        """A line without a name is known by the digits; where no line has one, trunk 1 is line 1 besides."""
+        if line.extension or line.trunk:
+            return self._names(line, told)
+        by_number = self._nothing_named and told.trunk.isdecimal() and int(told.trunk) == line.number
+        return digits is True or (by_number and digits is None)
+
+    def _names(self, line: Line, told: SmdrLine) -> bool:
+        """An extension may be at either end of an internal call."""
+        if line.extension and line.extension in (told.extension, told.number):
+            return True
+        return bool(line.trunk and told.trunk) and _bare(line.trunk or "") == _bare(told.trunk)
+
+    def _is_extension(self, number: str) -> bool:
+        return bool(number) and (number in self._extensions or self._internal.fullmatch(number) is not None)
+
+
+def _same_digits(ours: str, theirs: str) -> bool | None:
+    """None where one of them is not known. PBXs leave out what was dialled for a trunk."""
+    if len(ours) < LEAST_DIGITS or len(theirs) < LEAST_DIGITS:
+        return None
+    return ours.endswith(theirs) or theirs.endswith(ours)
+
+
+def _bare(trunk: str) -> str:
+    return trunk.lstrip("0") or "0"

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The PBX's serial port: a thread that reads lines, and comes back by itself after whatever becomes of the port.
+
+What it says is personal data: the log hears of the port, never of what came through it.
+"""
+
+from __future__ import annotations
+
+import logging
+import termios
+import threading
+from collections import deque
+
+import serial
+
+from linetap.recorder.smdr.assemble import Assembler
+from linetap_core.clock import Clock
+
+READ_S = 0.25
+READ_BYTES = 4096
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 30.0  # a PBX that is restarted is heard again soon enough, and the log stays short
+MOST_WAITING = 1000  # lines nobody has taken: 9600 baud are 12 a second
+
+log = logging.getLogger("linetap.recorder.smdr")
+
+
+class SmdrPort:
+    """`take()` gives what has come since, with its arrival; `connected` and `bad` may be read at any time."""
+
+    def __init__(self, path: str, baud: int, clock: Clock, first_wait_s: float = FIRST_WAIT_S) -> None:
+        self._path, self._baud, self._clock = path, baud, clock
+        self._first_wait_s = first_wait_s
+        self._lines: deque[tuple[int, str]] = deque()
+        self._stopping = threading.Event()
+        self._assembler = Assembler()
+        self._dropped = 0
+        self.connected = False
+        self._thread = threading.Thread(target=self._run, name="smdr", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, patience_s: float = 2.0) -> None:
+        self._stopping.set()
+        self._thread.join(patience_s)
+
+    def take(self) -> list[tuple[int, str]]:
+        """(UTC ns of the arrival, raw line), oldest first."""
+        taken = []
+        while self._lines:
+            taken.append(self._lines.popleft())
+        return taken
+
+    @property
+    def bad(self) -> int:
+        return self._assembler.bad + self._dropped
+
+    def _run(self) -> None:
+        wait_s = self._first_wait_s
+        while not self._stopping.is_set():
+            try:
+                with serial.Serial(self._path, self._baud, timeout=READ_S, exclusive=True) as port:
+                    log.info("%s is open at %d baud", self._path, self._baud)
+                    self.connected = True
+                    wait_s = self._first_wait_s
+                    self._read(port)
+            except (
+                OSError,
+                ValueError,
+                TypeError,
+                termios.error,
+            ) as error:  # what pyserial lets through of a torn port
+                if self.connected or wait_s == self._first_wait_s:
+                    log.error("smdr_port: %s: %s; it is tried again", self._path, getattr(error, "strerror", None)
+                              or error)  # fmt: skip
+            self.connected = False
+            self._assembler.cut()
+            if self._stopping.wait(wait_s):
+                return
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    def _read(self, port: serial.Serial) -> None:
+        while not self._stopping.is_set():
+            data = port.read(min(max(port.in_waiting, 1), READ_BYTES))
+            for line in self._assembler.feed(data):
+                if len(self._lines) >= MOST_WAITING:
+                    self._lines.popleft()
+                    self._dropped += 1
+                self._lines.append((self._clock.utc_ns(), line))

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit's signing key, which the recorder alone uses, and the outbox and the log that it signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from linetap import unitkeys
+from linetap.config.schema import Config, Keys
+from linetap.recorder.vault.incarnation import Incarnation
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.outbox import Outbox
+from linetap_core.clock import Clock
+from linetap_core.evidence import keys, sshsig, vaultname
+
+EVENT_NAMESPACE = "linetap-event"
+
+
+class UnitKey:
+    """BadInput, with the file's name, when what lies at `path` is not what `where` says of it."""
+
+    def __init__(self, path: Path, where: Keys | None = None) -> None:
+        self._key = unitkeys.open_key(path, where)
+
+    def signer(self, namespace: str) -> Callable[[bytes], str]:
+        """bytes -> armored SSHSIG of `namespace`. A key in a TPM may raise TpmFault."""
+        return lambda data: sshsig.sign(data, self._key, namespace)
+
+    def which_vault(self, config: Config, clock: Clock, config_file: Path | None = None) -> Incarnation:
+        """Before log and outbox are opened: an empty vault gets its name here. Beside `config_file`, or the key, stands
+        how many there were."""
+        memory = (config_file.resolve() if config_file is not None else Path(config.key)).parent
+        origin, sign = keys.fingerprint(self._key.public_key()), self.signer(vaultname.NAMESPACE)
+        return Incarnation(config.vault_path, config.unit, origin, sign, clock, memory)
+
+    def open_outbox(
+        self, config: Config, log_size: Callable[[], int] = lambda: 0, vault: str = "", used: int = 0
+    ) -> Outbox:
+        """`log_size`: leaves in the unit's log by now, `used`: the newest event that they know; a replay, which drops
+        nothing, need not say. `vault`: its name."""
+        origin, sign = keys.fingerprint(self._key.public_key()), self.signer(EVENT_NAMESPACE)
+        max_bytes = config.storage.outbox_mb << 20
+        return Outbox(config.vault_path / "outbox", config.unit, sign, origin, max_bytes, log_size, vault, used)
+
+    def open_log(self, config: Config, clock: Clock, vault: str = "") -> UnitLog:
+        return UnitLog(config.vault_path, config.unit, self._key, clock, vault)

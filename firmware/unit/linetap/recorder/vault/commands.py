@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed commands, taken from the folders of who brings them by the vault's thread, and answered in the recorder's own.
+
+Whoever can write there has no right by that: the signature alone counts. A command is done once, and lies there until
+its giver has seen the answer. The counter, and the command with it, are in the vault before anything is done: after a
+power cut the command is done again, and each effect may be done twice.
+Only what is said every second (LIGHT) leaves neither leaf nor file, and its counters are in RAM alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from linetap.recorder.vault.counterslost import counters_of
+from linetap.recorder.vault.effects import Effects
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.spool import ANSWER, GIVERS, SUFFIX, answers_for, commands_of
+from linetap_core import handover, rooms
+from linetap_core.clock import Clock, rfc3339
+from linetap_core.durable import broken
+from linetap_core.durable.envelope import Broken
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.errors import LinetapError
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import fetch, leaflog
+from linetap_core.evidence.command import Answer, Command, CommandFault, Holder, Outcome, Signed
+from linetap_core.evidence.counters import Counters, Window
+from linetap_core.records import RefusedState
+from linetap_core.service import remove_quietly
+from linetap_core.vaultformat import keptlogs
+
+NAME = "commands.json"  # in the vault
+A_TICK = 4
+MOST_ANSWERS = 64  # that nobody has fetched, of each giver
+MOST_NOTED = 1024  # refused envelopes that stand in the log, each once
+LONGEST_TEXT = 3000  # characters of an answer's, which may have 16 KiB in all
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class _Begun(msgspec.Struct):
+    """A command whose effect may not have been whole yet. `name` of the file that it came in, `giver` whose that is."""
+
+    name: str
+    envelope: str
+    command: Command
+    at: str
+    giver: str = "reporter"
+    by: tuple[Holder, ...] = ()  # who signed; of one that an older version began nobody knows it any more
+
+    @property
+    def signed(self) -> Signed:
+        return Signed(self.command, self.by)
+
+
+class _Saved(msgspec.Struct):
+    """`counters` by role, as an older version left them; `keys` by the fingerprint of the key that signed."""
+
+    counters: dict[str, int] = {}
+    begun: _Begun | None = None
+    keys: dict[str, Window] = {}
+
+    @classmethod
+    def of(cls, counters: Counters, begun: _Begun | None = None) -> Self:
+        return cls(counters.roles, begun, counters.keys)
+
+
+_FILE = SmallFile("commands", _Saved)
+
+
+class Commands:
+    def __init__(
+        self, vault: Path, run_dir: Path, unit: str, unit_log: UnitLog, effects: Effects, clock: Clock
+    ) -> None:
+        self._path, self._run_dir, self._unit = vault / NAME, run_dir, unit
+        self._log, self._effects, self._clock = unit_log, effects, clock
+        rooms.enter(run_dir, "recorder")
+        self._answered: dict[str, set[str]] = {}  # by giver, the names of those that still lie there
+        for giver in GIVERS:
+            answers = rooms.make(rooms.make(answers_for(run_dir, giver).parent) / giver)
+            self._answered[giver] = {Path(name).stem for name in handover.names(answers, ANSWER)}
+        self._noted: dict[bytes, None] = {}
+        self._saved = self._load()
+        self._counters = Counters(self._saved.keys, self._saved.counters) if self._saved is not None else Counters()
+        self.refused = RefusedState()  # any thread may read it
+
+    def tick(self) -> None:
+        """A few commands. OSError: nothing is lost, the next tick goes on."""
+        if self._saved is not None and self._saved.begun is not None:
+            self._go_on(self._saved.begun, again=True)
+        for giver in GIVERS:
+            there = [Path(name).stem for name in handover.names(commands_of(self._run_dir, giver), SUFFIX)]
+            for gone in self._answered[giver].difference(there):
+                remove_quietly(answers_for(self._run_dir, giver) / f"{gone}{ANSWER}")
+                self._answered[giver].discard(gone)
+            for name in [name for name in there if name not in self._answered[giver]][:A_TICK]:
+                self._take(giver, name)
+
+    def _take(self, giver: str, name: str) -> None:
+        try:
+            data = handover.read(commands_of(self._run_dir, giver), f"{name}{SUFFIX}", envelopes.LIMIT_BYTES + 1)
+        except FileNotFoundError:  # withdrawn
+            return
+        except OSError as error:
+            log.warning("command_unreadable: from %s: %s", giver, error.strerror)
+            self._answered[giver].add(name)  # what it is will not become better by looking again
+            return
+        try:
+            if self._saved is None:
+                raise CommandFault("command_counters_lost", f"{self._path} cannot be read")
+            signed = self._checked(data)
+        except CommandFault as fault:
+            self._refuse(giver, name, data, fault)
+        else:
+            command = signed.command
+            begun = _Begun(name, data.decode("utf-8"), command, rfc3339(self._clock.utc_ns()), giver, signed.by)
+            counters = signed.using(self._counters)
+            if command.verb in envelopes.LIGHT:
+                self._do_lightly(begun)
+            else:
+                self._save(_Saved.of(counters, begun))
+            self._counters = counters
+            if command.verb not in envelopes.LIGHT:
+                self._go_on(begun, again=False)
+
+    def _checked(self, data: bytes) -> Signed:
+        try:
+            return self._effects.checked(data, self._counters)
+        except (LinetapError, OSError):
+            raise
+        except Exception as error:
+            raise _unforeseen(error) from error
+
+    def _do_lightly(self, begun: _Begun) -> None:
+        """Where the disk takes nothing it is tried again at the next tick; after a power cut it is said again."""
+        code, outcome = self._do(begun, again=False)
+        self._answer(begun.giver, begun.name, code, outcome, begun.command, begun.at)
+
+    def _go_on(self, begun: _Begun, again: bool) -> None:
+        command = begun.command
+        code, outcome = self._do(begun, again)
+        if code == "done":
+            log.info("command_done: %s by %s: %s", command.verb, command.role, outcome.text)
+        self._note(begun.envelope.encode("utf-8"), command, code, begun.at, [each.key for each in begun.by])
+        self._answer(begun.giver, begun.name, code, outcome, command, begun.at)
+        self._save(_Saved.of(self._counters))
+
+    def _do(self, begun: _Begun, again: bool) -> tuple[str, Outcome]:
+        """Code and outcome. OSError: the disk takes nothing."""
+        command = begun.command
+        try:
+            told = self._done(begun, again)
+        except LinetapError as error:
+            text = _one_line(str(error))
+            log.warning("%s: %s by %s refused: %s", error.code, command.verb, command.role, text)
+            self._count(error.code, command)
+            return error.code, Outcome(text)
+        outcome = Outcome(told) if isinstance(told, str) else told
+        return "done", msgspec.structs.replace(outcome, text=_one_line(outcome.text))
+
+    def _done(self, begun: _Begun, again: bool) -> str | Outcome:
+        try:
+            return self._effects.do(begun.signed, begun.at, again)
+        except (LinetapError, OSError):
+            raise
+        except Exception as error:
+            raise _unforeseen(error) from error
+
+    def _refuse(self, giver: str, name: str, data: bytes, fault: CommandFault) -> None:
+        """Only what somebody known has signed goes into the log, once: nobody else can make it longer."""
+        at = rfc3339(self._clock.utc_ns())
+        text = _one_line(str(fault))
+        log.warning("%s: a command was refused: %s", fault.code, text)
+        if fault.command is not None and fault.command.verb not in envelopes.LIGHT and self._is_new(fault):
+            self._note(data, fault.command, fault.code, at)
+        if not (fault.code == "command_repeated" and fault.command and fault.command.verb in envelopes.LIGHT):
+            self._count(fault.code, fault.command)  # a broker delivers twice, and nothing comes of that
+        self._answer(giver, name, fault.code, Outcome(text), fault.command, at)
+
+    def _is_new(self, fault: CommandFault) -> bool:
+        """By what was signed. The envelope around it anybody can spell in another way, or add a signature to."""
+        digest = hashlib.sha256(msgspec.json.encode((fault.code, fault.command), order="sorted")).digest()
+        if digest in self._noted:
+            return False
+        self._noted[digest] = None
+        if len(self._noted) > MOST_NOTED:
+            del self._noted[next(iter(self._noted))]
+        return True
+
+    def _count(self, code: str, command: Command | None) -> None:
+        role = command.role if command is not None else ""
+        self.refused = RefusedState(self.refused.count + 1, code, role, self._clock.monotonic_ns())
+
+    def _note(self, data: bytes, command: Command, code: str, at: str, used: Sequence[str] = ()) -> None:
+        """`used`: the keys whose counter it has used up."""
+        keys = {"keys": [*used]} if used else {}
+        self._log.append(
+            "command", at=at, verb=command.verb, role=command.role, counter=command.counter, code=code,
+            sha256=hashlib.sha256(data).hexdigest(), **keys,
+        )  # fmt: skip
+
+    def _answer(self, giver: str, name: str, code: str, outcome: Outcome, command: Command | None, at: str) -> None:
+        answer = Answer(
+            unit=self._unit, at=at, done=code == "done", code=code, text=outcome.text,
+            verb=command.verb if command else None,
+            role=command.role if command else None,
+            counter=command.counter if command else None,
+            findings=outcome.findings, config_sha256=outcome.config_sha256, closing=outcome.closing,
+            granted=command.body if command and code == "done" and command.verb == fetch.VERB else None,
+        )  # fmt: skip
+        self._answered[giver].add(name)
+        folder = answers_for(self._run_dir, giver)
+        answers = sorted(folder.glob(f"*{ANSWER}"), key=_age)
+        for old in answers[: max(0, len(answers) - MOST_ANSWERS + 1)]:
+            remove_quietly(old)
+        with contextlib.suppress(OSError):  # RAM is full: whoever waits is told that nothing came
+            replace_in_ram(folder / f"{name}{ANSWER}", msgspec.json.encode(answer) + b"\n")
+
+    def _save(self, saved: _Saved) -> None:
+        _FILE.replace(self._path, saved)
+        self._saved = saved
+
+    def _load(self) -> _Saved | None:
+        """Lost counters are rebuilt from the log, which has every command that was taken. None: the log cannot be
+        read either, and no command is taken."""
+        try:
+            return _FILE.read(self._path)
+        except FileNotFoundError:
+            pass
+        except Broken as error:
+            broken.set_aside(self._path, f"{error}; the counters are taken from the log")
+        except OSError as error:
+            self._tell_lost(error)
+            return None
+        try:
+            saved = _Saved.of(counters_of(self._all_leaves()))
+        except (LinetapError, OSError) as error:
+            self._tell_lost(error)
+            return None
+        with contextlib.suppress(OSError):  # it is made again at the next start
+            if saved.keys or saved.counters:
+                _FILE.replace(self._path, saved)
+        return saved
+
+    def _all_leaves(self) -> Iterator[bytes]:
+        """Also those of logs that were set aside: their commands must not be repeated either."""
+        vault = self._path.parent
+        for number in keptlogs.numbers(vault):
+            yield from leaflog.lines_of(vault / keptlogs.place(number) / leaflog.LEAVES)
+        yield from self._log.leaves(0)
+
+    def _tell_lost(self, error: Exception) -> None:
+        broken.tell(self._path, f"{error}; no command is taken until it can be read or is removed")
+
+
+def _unforeseen(error: Exception) -> CommandFault:
+    """One signed text that nobody has thought of ends no thread: it would come again, and end the next one too."""
+    log.error("command_failed: %s: %s", type(error).__name__, _one_line(str(error)))
+    return CommandFault("command_failed", f"it cannot be done: {type(error).__name__}; the unit's log says more")
+
+
+def _one_line(text: str) -> str:
+    """Of what a stranger has sent: it can begin no line of the log, nor fill it."""
+    line = "".join(each if each.isprintable() else " " for each in text[: LONGEST_TEXT + 1])
+    return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}... of {len(text)} characters"
+
+
+def _age(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`config`: another configuration, checked as at a start, refused whole or taken whole, in effect between two calls.
+
+`unit.toml.next` beside unit.toml is what waits for a moment without a call; `unit.toml.previous` is what was in effect
+before. The services that it is about then end by themselves and start again with it. Where unit.toml is a symbolic
+link, all this is beside the file that it names: the folder of the keys need not be writable.
+
+What weakens (config/weakening.py) takes two signatures of different roles, and waits as long as the policy in force
+says. What lies there as `unit.toml.next` and weakens without these was put there by somebody else: it is let go.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from linetap.config import Config, change, config_sha256, load_config
+from linetap.config.weakening import Weakening, weakenings
+from linetap.recorder.vault.counterparts import COUNTERPARTS, counterparts
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.weakened import Weakened
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.durable import files, kept
+from linetap_core.durable.replace import replace_durably
+from linetap_core.errors import BadInput
+from linetap_core.evidence.command import OPERATOR, CommandFault, Outcome, Signed, fields
+from linetap_core.service import ask_to_start_again, remove_quietly
+
+CANDIDATE, NEXT, PREVIOUS = ".candidate", ".next", ".previous"
+MOST_CHARACTERS = 256 << 10  # 128 lines with a profile each have a quarter of it
+_HOUR_NS = 3600 * NS_PER_S
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class ConfigChange:
+    """For the vault's thread; `pending` may be read by any."""
+
+    def __init__(self, config: Config, file: Path | None, unit_log: UnitLog, weakened: Weakened, clock: Clock) -> None:
+        self._config, self._sha256, self._log, self._clock = config, config_sha256(config), unit_log, clock
+        self._weakened = weakened
+        self._file = file.resolve() if file is not None else None
+        self._folder = file.parent if file is not None else None
+        self._at: str | None = None  # of the leaf
+        self.quiet = False  # whoever follows the lines says so: none is in use
+        self.pending: str | None = None
+        if self._file is not None and (waiting := _beside(self._file, NEXT)).exists():
+            self._look_again(waiting)
+
+    def require_signed(self, signed: Signed) -> None:
+        """Before the command's counter is used: CommandFault where it weakens and too few have signed, so that the same
+        command may come again with one more signature. What else is wrong with it `asked` says."""
+        body = signed.command.body
+        document = body.get("document")
+        if self._file is None or document is None or body.get("replaces") != self._sha256:
+            return
+        candidate = _beside(self._file, CANDIDATE)
+        try:
+            _require_small(document)
+            replace_durably(candidate, document.encode("utf-8"), like=self._file)
+            new = self._loaded(candidate)
+        except (OSError, CommandFault):
+            return
+        finally:
+            remove_quietly(candidate)
+        if not change.fixed(self._config, new) and (found := weakenings(self._config, new)):
+            self._require_two(signed, found)
+
+    def asked(self, signed: Signed) -> Outcome:
+        document, replaces = fields(signed.command, "document", "replaces")
+        if self._file is None:
+            raise CommandFault("config_unwritable", "the recorder was started without a file that could be replaced")
+        if replaces != self._sha256:
+            raise CommandFault("config_other", f"in effect is {self._sha256}, and this one replaces another")
+        try:
+            return self._take(self._file, document, signed)
+        except OSError as error:
+            text = f"{self._file.parent}: {error.strerror}: the recorder has to be able to write there"
+            raise CommandFault("config_unwritable", text) from None
+
+    def tick(self, busy: bool) -> None:
+        """`busy`: a call is being written. OSError: it is tried again."""
+        if self.pending is None:
+            self._weakened.withdraw("")  # what it was about has been let go
+        if self._file is None or self.pending is None or busy or not self.quiet:
+            return
+        if not self._weakened.is_due(self.pending):
+            return
+        waiting = _beside(self._file, NEXT)
+        new = self._look_again(waiting)
+        if new is None:
+            return
+        names = change.everybody(new)
+        if self.pending != self._sha256:  # else a recorder was killed behind the last but one line of this
+            names = change.services(self._config, new)
+            data = waiting.read_bytes()
+            before = kept.binding(self._file) or self._file.read_bytes()  # not what somebody has laid there since
+            self._weakened.granting(self.pending, self._file, data)
+            self._tell(new, self.pending)
+            replace_durably(_beside(self._file, PREVIOUS), before, like=self._file)
+            replace_durably(self._file, data, like=self._file)
+            self._weakened.look()
+        ask_to_start_again(self._config.run_path, self._clock, names)
+        waiting.unlink()
+        self.pending = None
+
+    def cancel(self, sha256: str) -> None:
+        """Not to be put in effect any more."""
+        if self._file is not None and self.pending == sha256:
+            remove_quietly(_beside(self._file, NEXT))
+            self.pending = None
+
+    def _require_two(self, signed: Signed, found: list[Weakening]) -> None:
+        if signed.command.role != OPERATOR or not counterparts(signed):
+            what = "; ".join(change.bounded([f"{each.code}: {each.what}" for each in found]))
+            text = f"it weakens ({what}): {COUNTERPARTS} has to cosign it"
+            raise CommandFault("config_weakens", f"{text}, `linetap command cosign`", signed.command)
+
+    def _take(self, file: Path, document: str, signed: Signed) -> Outcome:
+        _require_small(document)
+        candidate = _beside(file, CANDIDATE)
+        try:
+            replace_durably(candidate, document.encode("utf-8"), like=file)
+            new = self._loaded(candidate)
+            if held := change.fixed(self._config, new):
+                raise CommandFault("config_fixed", f"no command changes {', '.join(held)}")
+            sha256 = config_sha256(new)
+            if sha256 == self._sha256:
+                self._weakened.withdraw("")
+                remove_quietly(_beside(file, NEXT))
+                self.pending = None
+                return Outcome("it is in effect already", config_sha256=sha256)
+            waits = self._signed(signed, new, sha256)
+            candidate.rename(_beside(file, NEXT))
+            files.sync_directory(file.parent)
+        finally:
+            remove_quietly(candidate)
+        self.pending, self._at = sha256, None
+        told = f"in effect when no call is in progress{waits}: {'; '.join(change.changes(self._config, new))}"
+        return Outcome(told, config_sha256=sha256)
+
+    def _signed(self, signed: Signed, new: Config, sha256: str) -> str:
+        """What to say of a weakening; it stands in log and alert before it can come into effect."""
+        found = weakenings(self._config, new)
+        if not found:
+            self._weakened.withdraw(sha256)
+            return ""
+        self._require_two(signed, found)
+        standing = self._weakened.asked(found, self._sha256, sha256, signed.by)
+        codes = ", ".join(standing.codes)
+        hours = -(-standing.waits_ns // _HOUR_NS)
+        delay = f" and {hours} h have passed" if hours else ""
+        return f"{delay} (weakening {standing.id}, to be confirmed by somebody who has not signed it: {codes})"
+
+    def _look_again(self, waiting: Path) -> Config | None:
+        """What it names may have gone meanwhile. One that cannot be used any more is let go."""
+        try:
+            new = self._loaded(waiting)
+        except CommandFault as fault:
+            log.error("config_dropped: it waited to be put in effect: %s", fault)
+            remove_quietly(waiting)
+            self.pending = None
+            return None
+        sha256 = config_sha256(new)
+        if (
+            sha256 != self._sha256
+            and weakenings(self._config, new)
+            and not self._weakened.is_signed(self._sha256, sha256)
+        ):
+            log.error("config_dropped: it waited to be put in effect, weakens, and two have not signed it")
+            remove_quietly(waiting)
+            self.pending = None
+            return None
+        self.pending = sha256
+        return new
+
+    def _loaded(self, path: Path) -> Config:
+        """As a service loads it; a CommandFault with all that is wrong, under the name that it would have."""
+        try:
+            return load_config(path, self._folder)
+        except BadInput as error:
+            told = str(error).replace(str(path), "unit.toml").replace("\n", "; ")
+            raise CommandFault("config_invalid", told) from None
+
+    def _tell(self, new: Config, sha256: str) -> None:
+        """In the log before it is done, once."""
+        told = change.changes(self._config, new)
+        self._at = self._at or rfc3339(self._clock.utc_ns())
+        self._log.append("config", at=self._at, sha256=sha256, replaces=self._sha256, changes=told)
+        log.warning("config_changed: %s: %s", sha256[:12], "; ".join(told))
+
+
+def _require_small(document: str) -> None:
+    """It is read twice in one turn of the thread, which must not stand still for it."""
+    if len(document) > MOST_CHARACTERS:
+        raise CommandFault("config_invalid", f"unit.toml: more than {MOST_CHARACTERS} characters")
+
+
+def _beside(file: Path, suffix: str) -> Path:
+    return file.with_name(f"{file.name}{suffix}")

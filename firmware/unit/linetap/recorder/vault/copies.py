@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fetch`: the desk asks for a window of a sealed call, for its close in the log, or says that it has a copy of it.
+
+A window is only judged here; the bytes go from the vault to the broker by the reporter, which finds the window in the
+answer. A close stands in the answer itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from linetap.recorder.vault import lifetime
+from linetap.recorder.vault.lifetime import Lifetime
+from linetap.recorder.vault.log import UnitLog
+from linetap_core.evidence import closing, fetch, sealed
+from linetap_core.evidence.command import Command, CommandFault, Outcome
+from linetap_core.evidence.fetch import Close, Copied
+from linetap_core.records import CallEvent
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Copies:
+    """`report` puts an event into the outbox, unless it is there."""
+
+    def __init__(self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None]) -> None:
+        self._vault, self._unit, self._log, self._report = vault, unit, unit_log, report
+
+    def asked(self, command: Command, at: str) -> str | Outcome:
+        """What was permitted or noted; CommandFault where the call is not sealed, or not here."""
+        wanted = fetch.asked(command.body)
+        folder = self._vault / sealed.call_path(wanted.call_id)
+        if not ((folder / sealed.RECORD).is_file() and (folder / sealed.SIGNATURE).is_file()):
+            raise CommandFault("fetch_no_call", f"{wanted.call_id} is not in this vault, or is not sealed")
+        if isinstance(wanted, Copied):
+            return self._copied(wanted, folder, at)
+        if isinstance(wanted, Close):
+            return self._close(wanted, folder)
+        try:
+            found = (folder / wanted.file).lstat()
+        except FileNotFoundError:
+            raise CommandFault("fetch_no_file", f"{wanted.call_id} has no {wanted.file}") from None
+        if not stat.S_ISREG(found.st_mode) or wanted.first >= found.st_size:
+            raise CommandFault("fetch_no_file", f"{wanted.file} of {wanted.call_id} has no byte {wanted.first}")
+        if wanted.file == sealed.RECORD and not wanted.first:
+            log.info("fetched: the desk fetches %s", wanted.call_id)
+        return f"{wanted.most} bytes at most from byte {wanted.first} of {wanted.file}"
+
+    def _copied(self, wanted: Copied, folder: Path, at: str) -> str:
+        """Noted when it is our own record that the desk has; how it holds the rest against it is its own affair."""
+        found = self._require_own(wanted, folder)
+        self._log.append("copy", at=at, call_id=wanted.call_id, record_sha256=wanted.record_sha256)
+        event = CallEvent(seq=0, event="copied", at=at, unit=self._unit, call_id=wanted.call_id, line=found.line)
+        event.record_sha256 = wanted.record_sha256
+        self._report(event)
+        return f"there is a copy of {wanted.call_id} at the desk"
+
+    def _close(self, wanted: Close, folder: Path) -> Outcome:
+        self._require_own(wanted, folder)
+        try:
+            found = self._log.closing(wanted.call_id)
+        except ValueError as error:  # nodes or a head that somebody has changed: `linetap verify` says more
+            raise CommandFault("fetch_not_logged", f"{wanted.call_id}: the log is not in order: {error}") from None
+        if found is None or len(closing.encode(found)) > closing.LIMIT_BYTES:
+            raise CommandFault("fetch_not_logged", f"{wanted.call_id}: the log does not have its close")
+        return Outcome(f"the close of {wanted.call_id} in the log", closing=found)
+
+    def _require_own(self, wanted: Copied | Close, folder: Path) -> Lifetime:
+        """The record, if it is the one that the desk names."""
+        try:
+            found, record = lifetime.read(folder)
+        except ValueError as error:
+            raise CommandFault("fetch_record", f"the record of {wanted.call_id}: {error}") from None
+        if hashlib.sha256(record).hexdigest() != wanted.record_sha256:
+            raise CommandFault("fetch_record", f"{wanted.call_id} has another record than the desk has a copy of")
+        return found

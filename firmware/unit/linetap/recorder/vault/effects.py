@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each verb does on the unit. Everything may be done twice; a Refusal says why it was not done."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+from datetime import date
+from pathlib import Path
+
+from linetap.config.schema import Config
+from linetap.config.weakening import Weakening
+from linetap.recorder.vault import indexend, officersgone
+from linetap.recorder.vault.configchange import ConfigChange
+from linetap.recorder.vault.copies import Copies
+from linetap.recorder.vault.counterparts import COUNTERPARTS, could_cosign, counterparts
+from linetap.recorder.vault.delivery import Delivery
+from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.holds import Holds
+from linetap.recorder.vault.identify import Identify
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.retentiontime import RetentionTime
+from linetap.recorder.vault.selftest import SelfTest
+from linetap.recorder.vault.update import Update
+from linetap.recorder.vault.weakened import Weakened
+from linetap_core import jsontext
+from linetap_core.clock import Clock, parse_rfc3339, rfc3339
+from linetap_core.durable import broken, files, together
+from linetap_core.durable.replace import replace_durably
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import authority as authorities
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import document, group, hold, keylist, rolechange, roles
+from linetap_core.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
+from linetap_core.evidence.counters import Counters
+from linetap_core.evidence.counters import bound as bound_of
+from linetap_core.evidence.roles import Roles
+
+CERTIFICATE_NAMESPACE = "linetap-certificate"
+ROLES = "roles.json"  # in the vault, its signature beside it
+CERTIFICATES = "certificates"  # in the vault
+KEY_AGE_LIMIT_BYTES = 64 << 10
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Effects:
+    def __init__(
+        self,
+        config: Config,
+        unit_log: UnitLog,
+        holds: Holds,
+        time: RetentionTime,
+        epochs: Epochs,
+        delivery: Delivery,
+        change: ConfigChange,
+        copies: Copies,
+        update: Update,
+        weakened: Weakened,
+        clock: Clock,
+    ) -> None:
+        self._config, self._vault = config, config.vault_path
+        self._log, self._holds, self._time, self._epochs, self._clock = unit_log, holds, time, epochs, clock
+        self._delivery, self._change, self._copies, self._update = delivery, change, copies, update
+        self._weakened = weakened
+        self.identify, self.self_test = Identify(clock), SelfTest(config, clock)
+        self._authority = authorities.from_keys(config.keys) if config.keys.authority_lines else None
+        self._use(self._remembered_roles())
+
+    def checked(self, data: bytes, counters: Counters) -> Signed:
+        """The command in an envelope and who signed it, or a CommandFault.
+
+        Its end is judged by retention time, which a wrong clock does not move: a clock that is far ahead must not
+        keep the vault role from putting it right.
+        """
+        if self._authority is None:
+            raise CommandFault("command_no_authority", "the configuration names no keys.authority: nobody may command")
+        utc_ns = self._clock.utc_ns()
+        bound = bound_of(self._time.now_ns, utc_ns, self._time.is_dated)
+        now_ns, is_dated = self._time.certain_ns or utc_ns, bool(self._time.now_ns)
+        signed = envelopes.check_signed(
+            data, self._config.unit, self._authority, self._roles, counters, now_ns, bound, is_dated
+        )
+        if signed.command.verb == "config":
+            self._change.require_signed(signed)
+        elif signed.command.verb == "key_list":
+            self._require_cosigned_list(signed)
+        elif signed.command.verb == "hold":
+            self._require_cosigned_hold(signed)
+        return signed
+
+    def do(self, signed: Signed, at: str, again: bool) -> str | Outcome:
+        """One line on what was done, or more. `at`: when the command was taken; `again`: it was taken before a restart,
+        and what was in time then is in time now."""
+        command = signed.command
+        match command.verb:
+            case "time":
+                return self._tell_time(signed)
+            case "hold":
+                return self._hold(command, at, again)
+            case "destroy":
+                return self._destroyed(signed, at)
+            case "roles":
+                return self._take_roles(signed, at)
+            case "ack":
+                return self._delivery.acknowledged(command)
+            case "resend":
+                return self._delivery.asked_again(command, at)
+            case "identify":
+                return self.identify.asked(command)
+            case "self_test":
+                return self.self_test.run(command)
+            case "config":
+                self._update.require_settled()
+                return self._change.asked(signed)
+            case "confirm":
+                [name] = fields(command, "weakening")
+                return self._weakened.confirm(name, signed.by[0], self._present(), again)
+            case "cancel":
+                [name] = fields(command, "weakening")
+                said, sha256 = self._weakened.cancel(name, signed.by[0], again)
+                self._change.cancel(sha256)
+                return said
+            case "update":
+                return self._update.asked(command)
+            case "fetch":
+                return self._copies.asked(command, at)
+            case "key_list":
+                text, signature = _document(command)
+                self._require_cosigned_list(signed)
+                version = self._epochs.take(text, signature)
+                self._weakened.look(signed.by)
+                return f"key list version {version}"
+        raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet")
+
+    def _tell_time(self, signed: Signed) -> str:
+        challenge, text = fields(signed.command, "challenge", "utc")
+        try:
+            utc_ns = parse_rfc3339(text)
+        except ValueError as error:
+            raise CommandFault("command_malformed", f"utc: {error}") from None
+        if not _FIRST_NS <= utc_ns < _BEHIND_NS:
+            raise CommandFault("command_malformed", f"utc: {text!r} is no time of 2000 to 2199")
+        code = self._time.answer(challenge, utc_ns, confirms=_two_officers(signed))
+        if code is not None:
+            raise CommandFault(code, _TIME_REFUSED[code])
+        assert self._time.now_ns is not None
+        return f"retention time is {rfc3339(self._time.now_ns)}"
+
+    def _hold(self, command: Command, at: str, again: bool) -> str:
+        text, signature = _document(command, "key_age")
+        try:
+            key_age = base64.b64decode(command.body["key_age"], validate=True)
+        except ValueError:  # binascii's too
+            raise CommandFault("command_malformed", "key_age is not base64") from None
+        if not group.is_sealed(key_age) or len(key_age) > KEY_AGE_LIMIT_BYTES:
+            raise CommandFault("command_malformed", "key_age is not a small age file, nor a group's archive of them")
+        envelopes.signed_by(text, signature, hold.NAMESPACE, self._roles, VAULT)
+        taken = self._holds.take(text, signature, key_age, None if again else self._time.now_ns, at)
+        return f"{taken.call_id} is held until {taken.until}"
+
+    def _destroyed(self, signed: Signed, at: str) -> str:
+        """The desk's word that an epoch's key is gone. Its calls go by their own day, not by this, and so does a day's
+        index. The index of an overflow epoch, which has none, goes on the word of two officers."""
+        text, signature = _document(signed.command)
+        envelopes.signed_by(text, signature, CERTIFICATE_NAMESPACE, self._roles, VAULT)
+        try:
+            found = jsontext.decode(text, type=officersgone.Certificate)
+            epoch = found.epoch
+            found = officersgone.sound(found, self._epochs.sealed_to(epoch))
+            ends_ns = _end_of(epoch, self._config.retention.zone)
+        except ValueError as error:
+            raise CommandFault("certificate_malformed", f"not a certificate: {error}") from None
+        if ends_ns > (self._time.now_ns or 0):
+            raise CommandFault("epoch_not_over", f"epoch {epoch} ends at {rfc3339(ends_ns)}: no retention gets shorter")
+        _keep(self._vault, self._vault / CERTIFICATES / officersgone.file_name(found), text, signature)
+        if (left := officersgone.still_open(self._vault / CERTIFICATES, found)) is not None:
+            return left
+        self._log.append("destruction", at=at, epoch=epoch, sha256=hashlib.sha256(text).hexdigest())
+        if ends_ns == 0 and _two_officers(signed):
+            indexend.remove_epoch(self._vault, epoch)
+        return f"the key of epoch {epoch} is destroyed"
+
+    def _require_cosigned_list(self, signed: Signed) -> None:
+        """The authority alone makes nobody else a custodian, and lets no fewer open."""
+        try:
+            text, signature = _document(signed.command)
+            found = self._epochs.weakens(text, signature)
+        except (CommandFault, keylist.KeyListFault, ValueError):
+            return  # `take` says it
+        if found and not counterparts(signed):
+            why = f"it weakens ({'; '.join(found)}): {COUNTERPARTS} has to cosign it"
+            raise CommandFault("key_list_weakens", f"{why}, `linetap command cosign`", signed.command)
+
+    def _require_cosigned_hold(self, signed: Signed) -> None:
+        """A hold that ends earlier than the one in force is half of a destruction, and that takes two."""
+        try:
+            text, _ = _document(signed.command, "key_age")
+            earlier = self._holds.earlier(text)
+        except (CommandFault, Refusal):
+            return  # `take` says it
+        if earlier and not _two_officers(signed) and not counterparts(signed):
+            why = f"{earlier}: another officer of role vault, or somebody of an approver's, has to cosign it"
+            raise CommandFault("hold_shorter", f"{why}, `linetap command cosign`", signed.command)
+
+    def _take_roles(self, signed: Signed, at: str) -> str:
+        text, signature = _document(signed.command)
+        assert self._authority is not None
+        found = roles.check(text, signature, self._authority, self._roles.version if self._roles else 1)
+        if self._roles is not None and found.version == self._roles.version and found != self._roles:
+            raise CommandFault("roles_rollback", f"version {found.version} is in use, and this is another")
+        if self._roles is not None and (what := rolechange.what(self._roles, found)):
+            known = rolechange.stayed(self._roles, found)
+            before = hashlib.sha256(document.encode(self._roles)).hexdigest()
+            weakening = [Weakening("roles", each) for each in what]
+            self._weakened.roles_changed(weakening, before, hashlib.sha256(text).hexdigest(), signed.by, known)
+        self._log.append("roles", at=at, version=found.version, sha256=hashlib.sha256(text).hexdigest())
+        _keep(self._vault, self._vault / ROLES, text, signature)
+        self._use(found)
+        return f"roles version {found.version}, {len(found.people)} people"
+
+    def _present(self) -> set[str]:
+        return set() if self._roles is None else {rolechange.fingerprint_of(each) for each in self._roles.people}
+
+    def _use(self, found: Roles | None) -> None:
+        self._roles = found
+        self._weakened.two_may = found is not None and could_cosign(found)
+        self._delivery.has_desk(found is not None and any(person.role == DESK for person in found.people))
+
+    def _remembered_roles(self) -> Roles | None:
+        """Damaged ones are taken from their copy; where that is damaged too they count for nobody: the authority sends
+        them again."""
+        path = self._vault / ROLES
+        if self._authority is None or not path.exists():
+            return None
+        copy = path.with_name(f"{path.stem}{together.SUFFIX}")
+        for mends in (True, False):
+            try:
+                found = roles.check(path.read_bytes(), _beside(path).read_bytes(), self._authority)
+            except (OSError, BadInput, roles.RolesFault) as error:
+                if mends and together.mend(copy, error):
+                    continue
+                broken.tell(path, f"{error}; only the authority may command")
+                return None
+            together.keep(copy, (path.name, _beside(path).name))
+            return found
+        return None
+
+
+# What a unit may be told; it counts on from there, and has to be able to write it down.
+_FIRST_NS, _BEHIND_NS = parse_rfc3339("2000-01-01T00:00:00Z"), parse_rfc3339("2200-01-01T00:00:00Z")
+_TIME_REFUSED = {
+    "time_challenge": "it does not answer the challenge of this boot: `linetap command state` tells it",
+    "time_ahead": "it is further ahead than can be explained: two officers of the vault must say it",
+    "time_early": "it is later than that for sure: this software or the signed key list is younger",
+    "time_back": "retention time is later than that already, and does not go back",
+}
+
+
+def _two_officers(signed: Signed) -> bool:
+    """Two persons of the vault role; a key that signs twice is no second one (sshsig.check_all)."""
+    return signed.command.role == VAULT and sum(holder.role == VAULT for holder in signed.by) >= 2
+
+
+def _document(command: Command, *more: str) -> tuple[bytes, bytes]:
+    text, signature, *_ = fields(command, "document", "sig", *more)
+    return text.encode("utf-8"), signature.encode("utf-8")
+
+
+def _end_of(epoch: str, zone: str) -> int:
+    """An overflow epoch has no day; it is over when its key is gone, and what it held is the desk's."""
+    if epoch.startswith("overflow-") and epoch.removeprefix("overflow-").isdecimal() and len(epoch) < 20:
+        return 0
+    return parse_rfc3339(keylist.end_of(date.fromisoformat(epoch), zone).isoformat())
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sig")
+
+
+def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:
+    """The signature first: with the document's name there is always its signature too."""
+    files.make_directories(vault, path.parent)
+    replace_durably(_beside(path), signature)
+    replace_durably(path, data)
+    if path.name == ROLES:
+        together.keep(path.with_name(f"{path.stem}{together.SUFFIX}"), (path.name, _beside(path).name))

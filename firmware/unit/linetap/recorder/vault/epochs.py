@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which key a call is sealed to. The signed list is followed while the recorder runs, and the last good one stays.
+
+What was taken stands in the vault too, so that no restart brings an older list back. Used by the disk thread; the
+main thread reads `state`. Whatever is wrong with a list, a call is sealed: then to an overflow epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from linetap.config.schema import Config
+from linetap.recorder.calls.retention import days_of, longest_class
+from linetap.recorder.vault.jobs import OpenCall
+from linetap_core import keylistfile
+from linetap_core.clock import NS_PER_S, from_utc_ns
+from linetap_core.durable import files
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.errors import LinetapError
+from linetap_core.evidence import authority as authorities
+from linetap_core.evidence import keylist, members
+from linetap_core.evidence.keylist import KeyList
+from linetap_core.evidence.members import Group
+from linetap_core.records import KeyListState, Retention
+from linetap_core.zones import zone_of
+
+TAKEN = "keys/taken.json"  # in the vault
+CLOCKS_DIFFER_NS = 3600 * NS_PER_S  # the authority's from ours, at most
+Stamp = tuple[tuple[int, int, int] | None, ...]
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class _Taken(msgspec.Struct, frozen=True):
+    key_list: str
+    signature: str
+
+
+_FILE = SmallFile("key_list_taken", _Taken, 1 << 22)
+
+
+class Epochs:
+    def __init__(
+        self, config: Config, clock_is_trusted: Callable[[int], bool], is_dated: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`clock_is_trusted(made_at_ns)`: whether the clock may be believed by a unit that holds a list made then.
+        `is_dated`: whether anybody has said what date it is."""
+        self._config = config
+        self._is_dated = is_dated
+        self._clock_is_trusted = clock_is_trusted
+        self._path = Path(config.keys.key_list) if config.keys.key_list and config.keys.authority else None
+        self._list: KeyList | None = None
+        self._taken: _Taken | None = None
+        self._unsaved = False
+        if self._path is None:
+            return
+        self._authority = authorities.from_keys(config.keys)
+        self._restore()
+        self._seen = self._looked_at = _stamp(self._path)
+        self._take_up(self._path)
+
+    @property
+    def custodians(self) -> list[str]:
+        """Any of whom opens, or a single group."""
+        return self._custodians(self._list)
+
+    def _custodians(self, found: KeyList | None) -> list[str]:
+        if found is not None and found.custodians:
+            return found.custodians
+        own = self._config.keys
+        return own.custodians if own.custodians_needed == 1 else [str(own.custodian_group)]
+
+    @property
+    def key_list(self) -> KeyList | None:
+        """The one in use."""
+        return self._list
+
+    @property
+    def version(self) -> int | None:
+        """Of the list in use."""
+        return self._list.version if self._list else None
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the list in use, as it was signed."""
+        return hashlib.sha256(self._taken.key_list.encode("utf-8")).hexdigest() if self._taken else None
+
+    @property
+    def earliest_ns(self) -> int:
+        """The authority has signed a list of that moment, so it is not before now; 0 without one."""
+        return 0 if self._list is None else self._list.made_at_ns - CLOCKS_DIFFER_NS
+
+    def look(self) -> None:
+        """Take up a list that has changed and lies still: a pair of files is not replaced in one moment."""
+        if self._path is None:
+            return
+        stamp, before = _stamp(self._path), self._seen
+        self._seen = stamp
+        if stamp == before != self._looked_at:
+            self._looked_at = stamp
+            self._take_up(self._path)
+        if self._unsaved:
+            self._save()
+
+    def weakens(self, data: bytes, signature: bytes) -> list[str]:
+        """What of a list that came in a command lets others open calls, or fewer together. KeyListFault: no list."""
+        if self._path is None:
+            return []
+        found = self._checked(_Taken(data.decode("utf-8"), signature.decode("ascii")))
+        told = keylist.needs_fewer(found, self._list) if self._list is not None else []
+        after = self._custodians(found)
+        if after != self.custodians and not any(each.startswith("custodians") for each in told):
+            before, behind = members.of(self.custodians).in_words(), members.of(after).in_words()
+            told.insert(0, f"custodians {before} -> {behind}, other keys")
+        return told
+
+    def take(self, data: bytes, signature: bytes) -> int:
+        """A list that came in a command; its version. The same list again is no error. KeyListFault: not taken."""
+        if self._path is None:
+            raise keylist.KeyListFault("the configuration names no keys.key_list")
+        try:
+            taken = _Taken(data.decode("utf-8"), signature.decode("ascii"))
+        except UnicodeDecodeError as error:
+            raise keylist.KeyListFault(f"its signature is no text of ssh-keygen's: {error.reason}") from None
+        if taken != self._taken or self._list is None:
+            found = self._checked(taken)
+            if self._list is not None:
+                keylist.require_follows(found, self._list)
+            self._list, self._taken = found, taken
+        self._save()
+        return self._list.version
+
+    def resolve(self, wanted: Retention) -> tuple[Retention, str]:
+        """What there is for the day that is wanted, and its key: that day's, or the overflow epoch's.
+
+        An overflow epoch has no day: `until` is None until it is re-wrapped. Where no list was ever configured the
+        overflow epoch is all there is, and `until` is as wanted. Without an agreed clock there is none in any case: the
+        record says what the call waits for.
+        """
+        if not self._is_dated():
+            wanted = msgspec.structs.replace(
+                wanted, until=None, waits_for="clock", days=days_of(self._config, wanted.class_)
+            )
+        found = self._list
+        if found is not None and wanted.until is not None and self._clock_is_trusted(found.made_at_ns):
+            with contextlib.suppress(ValueError):  # of an overflow epoch's name: another version's checkpoint has it
+                if (epoch := found.epoch_of(date.fromisoformat(wanted.epoch))) is not None:
+                    return wanted, epoch.recipient
+        own = self._config.keys
+        last = found.overflow[-1] if found else keylist.Overflow(own.overflow_number, own.overflow_epoch)
+        until = wanted.until if self._path is None else None
+        return msgspec.structs.replace(wanted, epoch=f"overflow-{last.number}", until=until), last.recipient
+
+    def index_key(self, named: Retention) -> tuple[str, str]:
+        """Of the epoch that a call's record names: its name, and whom its index is sealed to.
+
+        An overflow epoch has no other key than its own. Where the list in use does not know the epoch, it is the
+        overflow epoch in use.
+        """
+        found, own = self._list, self._config.keys
+        for epoch in found.epochs if found else []:
+            if epoch.day == named.epoch:
+                return epoch.day, epoch.index
+        configured = keylist.Overflow(own.overflow_number, own.overflow_epoch)
+        overflows = found.overflow if found else [configured]
+        last = next((each for each in overflows if f"overflow-{each.number}" == named.epoch), overflows[-1])
+        return f"overflow-{last.number}", last.recipient
+
+    def sealed_to(self, name: str) -> Group | None:
+        """Whom the list in use seals that epoch to; None: it does not know it."""
+        found = self._list
+        if found is None:
+            return None
+        known = [epoch.recipient for epoch in found.epochs if epoch.day == name]
+        known += [each.recipient for each in found.overflow if f"overflow-{each.number}" == name]
+        return members.parse(known[0]) if known else None
+
+    def settle(self, begun: OpenCall, wanted: Retention | None) -> tuple[Retention | None, str | None]:
+        """At the end of a call: what its record says, and whom to wrap its key for anew; None: it stays as it is.
+
+        `wanted` None is a call that nobody remembers: it keeps what it began with. Without the inner blob nothing
+        can be wrapped anew: the class then stands in the record as pending, for the vault officer to see to.
+        """
+        if wanted is None:
+            return begun.retention, None
+        retention, epoch = self.resolve(wanted)
+        if epoch == begun.epoch:
+            return retention, None
+        if begun.inner:
+            return retention, epoch
+        named = begun.retention.epoch if begun.retention else retention.epoch
+        return msgspec.structs.replace(wanted, epoch=named, class_pending=True), None
+
+    def state(self, utc_ns: int) -> KeyListState | None:
+        """None: no list is configured."""
+        if self._path is None:
+            return None
+        if (found := self._list) is None:
+            return KeyListState()
+        today = from_utc_ns(utc_ns).astimezone(zone_of(self._config.retention.zone)).date()
+        fit = found.days_that_fit(longest_class(self._config).days, today)
+        return KeyListState(version=found.version, last_day=found.epochs[-1].day, fits_days=fit)
+
+    def _take_up(self, path: Path) -> None:
+        try:
+            data, signature = keylistfile.load(path)
+            taken = _Taken(data.decode("utf-8"), signature.decode("ascii"))
+            if taken == self._taken:
+                return
+            found = self._checked(taken)
+            if self._list is not None:
+                keylist.require_follows(found, self._list)
+        except (LinetapError, UnicodeDecodeError) as error:
+            stays = f"version {self._list.version} stays" if self._list else "calls are sealed to the overflow epoch"
+            code = error.code if isinstance(error, LinetapError) else keylist.Malformed.code
+            log.error("%s: %s: not taken: %s; %s", code, path, error, stays)
+            return
+        self._list, self._taken = found, taken
+        log.info("key list version %d: %s to %s", found.version, found.epochs[0].day, found.epochs[-1].day)
+        self._save()
+
+    def _checked(self, taken: _Taken) -> KeyList:
+        found = keylist.read(taken.key_list.encode("utf-8"), taken.signature.encode("ascii"), self._authority)
+        if found.zone != self._config.retention.zone:
+            raise keylist.OtherZone(f"its days end in {found.zone}, this unit's in {self._config.retention.zone}")
+        if not found.custodians:  # else the list has looked itself
+            keylist.require_short(found, self._config.keys.custodian_group)
+        return found
+
+    def _restore(self) -> None:
+        """The list that this unit took last, from this authority."""
+        path = self._config.vault_path / TAKEN
+        try:
+            taken = _FILE.load(path)
+            if taken is not None:
+                self._list, self._taken = self._checked(taken), taken
+        except (LinetapError, ValueError) as error:
+            log.error("key_list_forgotten: %s: %s; the list in %s counts", path, error, self._path)
+
+    def _save(self) -> None:
+        """A full disk is no reason not to use it: it is tried again."""
+        self._unsaved = True
+        with contextlib.suppress(OSError):
+            path = self._config.vault_path / TAKEN
+            files.make_directories(self._config.vault_path, path.parent)
+            if self._taken is not None:
+                _FILE.replace(path, self._taken)
+            self._unsaved = False
+
+
+def _stamp(path: Path) -> Stamp:
+    """Another one after every change of the list or its signature, for two stat(2)."""
+    return tuple(_stat(each) for each in (path, keylistfile.signature_of(path)))
+
+
+def _stat(path: Path) -> tuple[int, int, int] | None:
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_ino, info.st_mtime_ns, info.st_size

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which calls are over: a bounded piece of looking and of destroying a tick, in the vault's thread.
+
+A call goes when retention time has reached its record's `until` and its whole period has elapsed in counted time, and
+never before; not while it is held; never one of an overflow epoch, which has no day yet. What comes next is known from
+a scan at the start and from each seal: a heap of the MOST_KNOWN that end first. Are there more, the scan is made again
+when these have gone. Calls whose day has come, and not yet the time counted for it, wait in a heap of their own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from linetap.recorder.vault import lifetime
+from linetap.recorder.vault.destruction import Destruction, remove_remnant
+from linetap.recorder.vault.holds import Holds
+from linetap.recorder.vault.lifetime import Lifetime
+from linetap.recorder.vault.retentiontime import RetentionTime
+from linetap.recorder.vault.stored import Stored
+from linetap_core.clock import NS_PER_S
+from linetap_core.durable import broken
+from linetap_core.durable.files import prune
+from linetap_core.evidence import sealed
+from linetap_core.records import CallRecord
+
+FOLDERS_A_TICK = 64  # of the scan
+CALLS_A_TICK = 4  # each costs about five syncs
+MOST_KNOWN = 50_000
+RETRY_NS = 3600 * NS_PER_S
+_ALWAYS = 1 << 63  # later than all
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Expiry:
+    """Each method may raise OSError; the next tick goes on from there."""
+
+    def __init__(
+        self, vault: Path, destruction: Destruction, holds: Holds, stored: Stored, time: RetentionTime,
+        found_open: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        """`found_open` is called for each call without a record; most are being written."""
+        self._found_open = found_open
+        self._vault, self._destruction, self._holds, self._stored = vault, destruction, holds, stored
+        self._time, self._credits = time, time.credits
+        self._too_young: list[tuple[int, str, int]] = []  # heap of (elapsed time when it is old enough, call, until)
+        self._kept_from_ns: int | None = None
+        self.waiting: set[str] = set()  # calls that have no day for want of a clock
+        self._next: list[tuple[int, str]] = []  # heap of (until, call)
+        self._horizon = _ALWAYS  # what ends later is not in the heap
+        self._set_aside: dict[str, int] = {}  # overdue and held
+        self._sealed_meanwhile: set[str] = set()  # while the scan runs
+        self._scan: Iterator[None] | None = self._scanned()
+
+    @property
+    def scanning(self) -> bool:
+        return self._scan is not None
+
+    def sealed(self, record: CallRecord) -> None:
+        """A call that has just been sealed."""
+        if self._scan is not None:
+            self._sealed_meanwhile.add(record.call_id)
+        self._know(Lifetime.of(record))
+
+    def amended(self, call_id: str) -> None:
+        """A call that has another end now than was known."""
+        self.waiting.discard(call_id)
+        try:
+            found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
+        except ValueError as error:
+            log.error("vault_damaged: %s: %s; it is not destroyed at its end", call_id, error)
+        else:
+            self._know(found, again=True)
+
+    def tick(self, now_ns: int | None) -> int:
+        """Look at a few folders more, and destroy a few calls whose time is over; how many these were."""
+        self._look_on()
+        if now_ns is None:
+            return 0
+        self._wake()
+        if not self._destruction.unfinished and not self._intend_those_due(now_ns):
+            return 0
+        gone, failed = self._destruction.go_on(now_ns)
+        for found in gone:
+            self._stored.remove(found)
+        for call_id in failed:
+            heapq.heappush(self._next, (now_ns + RETRY_NS, call_id))
+        return len(gone)
+
+    def _intend_those_due(self, now_ns: int) -> bool:
+        """The next few calls that are over and not held. False: there are none."""
+        due: dict[str, int] = {}
+        while self._next and self._next[0][0] <= now_ns and len(due) < CALLS_A_TICK:
+            until_ns, call_id = heapq.heappop(self._next)
+            if self._holds.until(call_id) is not None:
+                self._set_aside[call_id] = until_ns
+            elif (missing_ns := self._missing(call_id)) > 0:
+                heapq.heappush(self._too_young, (self._time.elapsed_ns + missing_ns, call_id, until_ns))
+                self._kept_from_ns = None
+            elif (self._vault / sealed.call_path(call_id)).is_dir():
+                due[call_id] = until_ns
+        if not due:
+            self._look_further()
+            return False
+        try:
+            self._destruction.intend(list(due), now_ns)
+        except OSError:
+            for call_id, until_ns in due.items():
+                heapq.heappush(self._next, (until_ns, call_id))
+            raise
+        return True
+
+    @property
+    def kept_from_ns(self) -> int:
+        """Of calls whose day has come, and which are not old enough to go, the earliest day; later than all: none."""
+        if self._kept_from_ns is None:  # asked at every tick, of a week's calls after a week without power
+            self._kept_from_ns = min((until_ns for _, _, until_ns in self._too_young), default=_ALWAYS)
+        return self._kept_from_ns
+
+    @property
+    def next_ns(self) -> int | None:
+        """The end of the call that goes next and is not held; None: there is none."""
+        return self._next[0][0] if self._next else None
+
+    def _wake(self) -> None:
+        """Calls that are held no longer, and those that are old enough now."""
+        for call_id in [call_id for call_id in self._set_aside if self._holds.until(call_id) is None]:
+            heapq.heappush(self._next, (self._set_aside.pop(call_id), call_id))
+        all_of_them = self._credits != self._time.credits
+        self._credits = self._time.credits
+        while self._too_young and (all_of_them or self._too_young[0][0] <= self._time.elapsed_ns):
+            _, call_id, until_ns = heapq.heappop(self._too_young)
+            self._kept_from_ns = None
+            heapq.heappush(self._next, (until_ns, call_id))
+
+    def _missing(self, call_id: str) -> int:
+        """So much has to elapse until it has been kept for its whole period."""
+        try:
+            found, _ = lifetime.read(self._vault / sealed.call_path(call_id))
+        except (OSError, ValueError):
+            return 0  # destruction says what is wrong with it
+        return found.period_ns - self._time.age_ns(found.sealed, found.at_ns)
+
+    def _know(self, found: Lifetime, again: bool = False) -> None:
+        if not again:
+            self._stored.add(found)
+        if found.waits and len(self.waiting) < MOST_KNOWN:
+            self.waiting.add(found.call_id)
+        if found.until_ns is None or found.until_ns >= self._horizon:
+            return
+        heapq.heappush(self._next, (found.until_ns, found.call_id))
+        if len(self._next) > MOST_KNOWN:
+            self._next = heapq.nsmallest(MOST_KNOWN * 3 // 4, self._next)
+            self._horizon = self._next[-1][0]
+            self._next = [entry for entry in self._next if entry[0] < self._horizon] or self._next
+
+    # --- the scan --------------------------------------------------------------------------------------------------
+
+    def _look_on(self) -> None:
+        if self._scan is None:
+            return
+        if sum(1 for _ in islice(self._scan, FOLDERS_A_TICK)) < FOLDERS_A_TICK:
+            self._scan = None
+            self._sealed_meanwhile.clear()
+
+    def _look_further(self) -> None:
+        if not self._next and not self._too_young and self._scan is None and self._horizon != _ALWAYS:
+            self._horizon = _ALWAYS
+            self._stored.clear()
+            self._scan = self._scanned()
+
+    def _scanned(self) -> Iterator[None]:
+        """Looks at one folder a step."""
+        for day in lifetime.days(self._vault):
+            for name in lifetime.names(day):
+                if sealed.CALL_ID.fullmatch(name) and name not in self._sealed_meanwhile:
+                    self._look_at(day / name)
+                    yield
+            self._look_after(day)
+
+    def _look_at(self, folder: Path) -> None:
+        try:
+            self._know(lifetime.read(folder)[0])
+        except FileNotFoundError:
+            self._look_after(folder)
+            if folder.is_dir():
+                self._found_open(folder.name)
+        except lifetime.BrokenAmendment as error:
+            broken.tell(error.path, error.why)  # it is made anew when the date is known
+        except (OSError, ValueError) as error:
+            log.error("vault_damaged: %s: %s; it is not destroyed at its end", folder, error)
+
+    def _look_after(self, folder: Path) -> None:
+        """What a power cut has left of a call, and folders of days that are empty. An error here ends no scan."""
+        try:
+            if sealed.CALL_ID.fullmatch(folder.name):
+                remove_remnant(folder)
+            else:
+                prune(folder)
+        except OSError as error:
+            log.error("vault_damaged: %s: %s", folder, error)

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of one call while it is written. Used by the recorder's disk thread alone.
+
+What has been kept is decided by whole age chunks: a chunk counts when it is written and synced, and until then
+`write` has its samples in RAM only. Whatever fails (a full disk, a card that reports an error), the part is cut
+back to its last whole chunk, its file key is forgotten, and the next write begins the next part with a new key,
+so a nonce never repeats. A part without a whole chunk is removed and its number used again: every part that
+stays opens with stock `age`, and joined they are one .au stream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from linetap.recorder.vault.part import PartFile
+from linetap_core.durable import files
+from linetap_core.durable.replace import replace_durably
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import age, group, sealed
+from linetap_core.evidence.callkey import new_sealed_key
+from linetap_core.evidence.ofcall import OfCall
+from linetap_core.records import Audio, CallRecord, Part
+
+Sign = Callable[[bytes], str]
+
+
+class CallFolder:
+    """One open call. Every method may raise OSError; the object stays usable and says in `samples` what is kept."""
+
+    def __init__(self, path: Path, recipient: str, inner: bytes) -> None:
+        """Made by `create` or `resume`."""
+        self.path = path
+        self.recipient = recipient  # K's public half, age1...
+        self.inner = inner  # K's private half, sealed to the custodians
+        self._done: list[PartFile] = []
+        self._part: PartFile | None = None
+        self._torn: PartFile | None = None  # failed, not yet cut back
+        self._finished = False
+
+    @classmethod
+    def create(cls, vault: Path, call: OfCall, epoch: str, custodians: list[str]) -> Self:
+        """A new folder with key.age in it, synced. `epoch` and `custodians`: as members.py reads them.
+
+        A folder that holds nothing but a key.age is what a recorder leaves that was killed before its first
+        checkpoint: nobody can know that key any more, so it gets a new one. With audio in it: Refusal.
+        """
+        path = vault / sealed.call_path(call.call_id)
+        recipient, inner = new_sealed_key(custodians, call)
+        files.make_directories(vault, path)
+        _refuse_if_used(path)
+        replace_durably(path / sealed.KEY, group.seal(inner, epoch))
+        return cls(path, recipient, inner)
+
+    @classmethod
+    def resume(cls, vault: Path, call_id: str, recipient: str, inner: bytes) -> Self:
+        """The folder as a recorder that ended without a word left it; `recipient` and `inner` from the checkpoint.
+
+        The newest part is cut back to its last whole chunk. `samples` then says where to go on; what the dead
+        recorder had in RAM is still in the ring. A sealed folder is left as it is.
+        """
+        folder = cls(vault / sealed.call_path(call_id), recipient, inner)
+        if not (folder.path / sealed.KEY).is_file():
+            raise Refusal(f"{folder.path}: there is no {sealed.KEY}, the call cannot be continued")
+        files.remove_temporary(folder.path)
+        folder._take_stock()
+        return folder
+
+    @classmethod
+    def recover(cls, vault: Path, call_id: str, recipient: str) -> Self:
+        """What a power cut left of a call: its whole chunks. Only `add`, `put_meta` and `seal_recovered` may follow.
+
+        What an earlier recovery has added is taken away again: the journal still has it. Refusal when it is damaged.
+        """
+        folder = cls(vault / sealed.call_path(call_id), recipient, b"")
+        files.make_directories(vault, folder.path)
+        files.remove_temporary(folder.path)
+        folder._take_stock_after_power_cut()
+        folder._finished = True
+        return folder
+
+    @property
+    def samples(self) -> int:
+        """Samples taken so far. After an OSError: those that are kept; pass the samples from there on again."""
+        if self._part is not None:
+            return self._part.first + self._part.samples
+        return self._durable_end()
+
+    @property
+    def durable_samples(self) -> int:
+        """Samples in whole chunks on disk: what `resume` would find now."""
+        if self._part is not None:
+            return self._part.first + self._part.durable_samples
+        return self._durable_end()
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts so far, with what is on disk of the one being written."""
+        open_part = [self._part] if self._part is not None and self._part.durable_samples else []
+        return [Part(part.name, part.first, part.durable_samples) for part in [*self._done, *open_part]]
+
+    @property
+    def sealed(self) -> bool:
+        return (self.path / sealed.SIGNATURE).exists()
+
+    def write(self, mulaw: bytes) -> None:
+        """Take all of it or raise OSError. A chunk is on disk, synced, when it is full (8.2 s of audio)."""
+        if self._finished:
+            raise ValueError("the audio of this call is finished")
+        if not mulaw:
+            return
+        self._settle()
+        try:
+            if self._part is None:
+                self._part = self._next_part()
+            self._part.write(mulaw)
+        except OSError:
+            self._give_up_part()
+            raise
+
+    def finish_audio(self) -> None:
+        """Write the last chunk, shorter than the others. After an OSError the tail must be passed again."""
+        self._settle()
+        if self._part is not None:
+            try:
+                self._part.finish()
+            except OSError:
+                self._give_up_part()
+                raise
+            self._done.append(self._part)
+            self._part = None
+        self._finished = True
+
+    def keep_open(self, state: bytes) -> None:
+        """What is known of the call lies beside its key for as long as it is open, whatever becomes of the journal."""
+        replace_durably(self.path / sealed.OPEN, state)
+
+    def add(self, part: bytes, samples: int) -> None:
+        """A whole age file as the next part. It, and `put_meta`, are not synced: `seal_recovered` wants that done."""
+        number = self._next_number()
+        self._done.append(PartFile.whole(self.path, number, self._durable_end(), part, samples))
+
+    def put_meta(self, meta: bytes) -> None:
+        (self.path / sealed.META).unlink(missing_ok=True)
+        fd = files.create(self.path / sealed.META)
+        try:
+            files.write_all(fd, meta)
+        finally:
+            os.close(fd)
+
+    def seal_recovered(self, record: CallRecord, sign: Sign) -> CallRecord:
+        """record.json and its signature, when meta.age and all parts are there and synced."""
+        return self._write_record(self._with_audio(record), sign)
+
+    def seal(self, record: CallRecord, sign: Sign, epoch: str | None = None) -> CallRecord:
+        """Write meta.age, record.json and its signature; finishes the audio if that is still to be done.
+
+        Gives the whole record as sealed (as it was passed, where an earlier call had sealed it already).
+
+        `record.audio.parts`, `.samples` and `record.files` are filled in here. `sign` gives the armored SSHSIG
+        of namespace linetap-record. A second call after a failure or a restart does what is still missing.
+        `epoch` is another recipient to wrap `inner` for: the call's class or day has changed since it began. The new
+        key lies beside the old one until the record names it, so a power cut leaves a key that the record knows.
+        """
+        _require_id(record, self.path)
+        if (self.path / sealed.RECORD).exists():
+            sign_existing(self.path, sign)
+            return record
+        self.finish_audio()
+        whole = self._with_audio(record)
+        replace_durably(self.path / sealed.META, age.encrypt(sealed.whole_json(whole), [self.recipient]))
+        return self._write_record(whole, sign, epoch)
+
+    def _with_audio(self, record: CallRecord) -> CallRecord:
+        audio = msgspec.structs.replace(record.audio or Audio(), samples=self.samples, parts=self.parts)
+        inner_sha256 = hashlib.sha256(self.inner).hexdigest() if self.inner else msgspec.UNSET
+        return msgspec.structs.replace(record, audio=audio, files={}, inner_sha256=inner_sha256)
+
+    def _write_record(self, record: CallRecord, sign: Sign, epoch: str | None = None) -> CallRecord:
+        names = {part.name: part.sha256() for part in self._done}
+        if (self.path / sealed.META).exists():  # not of an orphan of which nobody knows anything
+            names[sealed.META] = files.sha256(self.path / sealed.META)
+        names[sealed.KEY] = files.sha256(self._key_for(epoch))
+        whole = msgspec.structs.replace(record, files=names)
+        _write_record(self.path, whole, sign)
+        return whole
+
+    def _key_for(self, epoch: str | None) -> Path:
+        following = self.path / sealed.NEXT_KEY
+        if epoch is None:
+            following.unlink(missing_ok=True)
+            return self.path / sealed.KEY
+        replace_durably(following, group.seal(self.inner, epoch))
+        return following
+
+    def _durable_end(self) -> int:
+        return self._done[-1].first + self._done[-1].durable_samples if self._done else 0
+
+    def _next_number(self) -> int:
+        number = len(self._done) + 1
+        if number > sealed.MOST_PARTS:
+            raise OSError(errno.EFBIG, f"the call already has {sealed.MOST_PARTS} parts", str(self.path))
+        return number
+
+    def _next_part(self) -> PartFile:
+        return PartFile.create(self.path, self._next_number(), self._durable_end(), self.recipient)
+
+    def _give_up_part(self) -> None:
+        """The part failed: what is whole of it stays. Cutting it back may fail too; then it is tried again later."""
+        self._torn, self._part = self._part, None
+        if self._torn is not None and self._torn.durable_samples:
+            self._done.append(self._torn)
+        with contextlib.suppress(OSError):
+            self._settle()
+
+    def _settle(self) -> None:
+        """No part may follow one that is not cut back yet."""
+        if self._torn is not None:
+            self._torn.cut_back()
+            self._torn = None
+
+    def _numbers(self) -> set[int]:
+        return {int(m[1]) for p in self.path.iterdir() if (m := sealed.PART_NAME.fullmatch(p.name))}
+
+    def _take_stock_after_power_cut(self) -> None:
+        """Parts count up to the first without a whole chunk. One that has some behind that was damaged by somebody."""
+        for number in sorted(self._numbers()):
+            part = PartFile.existing(self.path, number, self._durable_end(), whole=False)
+            if part.durable_samples and number != len(self._done) + 1:
+                raise Refusal(f"{self.path}: the part before {part.name} is missing or damaged, nothing is added")
+            if part.durable_samples:
+                part.cut_back()
+                self._done.append(part)
+            else:
+                (self.path / part.name).unlink()
+
+    def _take_stock(self) -> None:
+        found = self._numbers()
+        if found != set(range(1, len(found) + 1)):
+            raise Refusal(f"{self.path}: a part is missing, the call cannot be continued")
+        self._finished = (self.path / sealed.RECORD).exists()
+        for number in sorted(found):
+            part = PartFile.existing(self.path, number, self._durable_end(), whole=self._finished)
+            if not self._finished:
+                if number < len(found) and not part.durable_samples:
+                    raise Refusal(f"{self.path}: {part.name} is damaged, the call cannot be continued")
+                part.cut_back()
+            if part.durable_samples:
+                self._done.append(part)
+
+
+def seal_without_audio(vault: Path, record: CallRecord, sign: Sign) -> Path:
+    """The folder of a call of which nothing was recorded, or nothing is left: record.json and its signature, no
+    personal data. `record.audio`: what is lacking of it, if anything.
+
+    Gives the folder. A second call does what is still missing. Refusal if the folder holds a key or audio.
+    """
+    path = vault / sealed.call_path(record.call_id)
+    files.make_directories(vault, path)
+    if (path / sealed.RECORD).exists():
+        sign_existing(path, sign)
+        return path
+    files.remove_temporary(path)
+    lacking = record.audio if record.audio is not None and record.audio.gaps else None
+    if any(entry.name != sealed.OPEN for entry in path.iterdir()):
+        raise Refusal(f"{path}: there is a call in it already")
+    _write_record(path, msgspec.structs.replace(record, audio=lacking, files={}), sign)
+    return path
+
+
+def _refuse_if_used(path: Path) -> None:
+    for entry in path.iterdir():
+        if entry.name == sealed.RECORD or sealed.PART_NAME.fullmatch(entry.name):
+            raise Refusal(f"{path}: there is a call in it already ({entry.name})")
+    files.remove_temporary(path)
+
+
+def _require_id(record: CallRecord, path: Path) -> None:
+    if record.call_id != path.name:
+        raise BadInput(f"the record is of call {record.call_id}, the folder of {path.name}")
+
+
+def _write_record(path: Path, record: CallRecord, sign: Sign) -> None:
+    """Signed first and written second: a key that does not work leaves no unsigned record behind."""
+    data = sealed.public_json(record)
+    signature = sign(data)
+    replace_durably(path / sealed.RECORD, data)
+    _take_next_key(path)
+    (path / sealed.OPEN).unlink(missing_ok=True)  # on disk with the signature
+    replace_durably(path / sealed.SIGNATURE, signature.encode("ascii"))
+
+
+def sign_existing(path: Path, sign: Sign) -> None:
+    """The record is complete from the moment its name exists; the key that it names, and its signature, may not be."""
+    _take_next_key(path)
+    (path / sealed.OPEN).unlink(missing_ok=True)
+    if not (path / sealed.SIGNATURE).exists():
+        data = (path / sealed.RECORD).read_bytes()
+        replace_durably(path / sealed.SIGNATURE, sign(data).encode("ascii"))
+
+
+def _take_next_key(path: Path) -> None:
+    """In the place of the first one, which opens nothing any more."""
+    if (path / sealed.NEXT_KEY).exists():
+        (path / sealed.NEXT_KEY).rename(path / sealed.KEY)
+        files.sync_directory(path)

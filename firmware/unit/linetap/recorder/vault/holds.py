@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that are held: vault/holds/<call_id>/ with hold.json, its signature, and the key.age for the hold's epoch.
+
+A hold names a case and a legal basis and has an end; it is renewed by another one. While hold.json is there the call
+is not destroyed; one that cannot be read holds for ever, until somebody has looked. A hold ends like a call: when its
+end has come and as much time has been counted since it was taken (vault/holdtimes.json). Vault's thread alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from linetap.recorder.vault import lifetime
+from linetap.recorder.vault.lifetime import Lifetime
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.retentiontime import RetentionTime
+from linetap_core.clock import parse_rfc3339, rfc3339
+from linetap_core.durable import broken, files, together
+from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.errors import Refusal
+from linetap_core.evidence import hold as evidence
+from linetap_core.evidence import sealed, sshsig
+from linetap_core.evidence.hold import Hold
+from linetap_core.records import CallEvent, CountedMoment
+
+FOLDER = "holds"
+TIMES = "holdtimes.json"  # in the vault
+DOCUMENT = evidence.HOLD
+SIGNATURE = f"{DOCUMENT}.sig"
+COPY = f"hold{together.SUFFIX}"  # of all three
+MOST_HOLDS = 10_000
+MOST_TIMES_BYTES = 1 << 22  # of so many
+FOR_EVER = 1 << 63
+TEXT_LIMIT = 1000
+_FILES = (sealed.KEY, SIGNATURE, DOCUMENT)
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class HoldFault(Refusal):
+    """Why a hold is not taken."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class _Taken(msgspec.Struct, frozen=True):
+    """When a hold was taken, and for how long. `moment` None: by an older version, when its officer says, `at_ns`."""
+
+    period_ns: int
+    moment: CountedMoment | None = None
+    at_ns: int | None = None
+
+
+_FILE = SmallFile("holdtimes", dict[str, _Taken], MOST_TIMES_BYTES)
+
+
+class Holds:
+    def __init__(
+        self, vault: Path, unit: str, unit_log: UnitLog, report: Callable[[CallEvent], None], time: RetentionTime
+    ) -> None:
+        self._vault, self._unit, self._log, self._report = vault, unit, unit_log, report
+        self._time = time
+        self._until: dict[str, int] = {}
+        self._taken = _FILE.load(vault / TIMES) or {}  # broken: a hold goes by the time at which it was made
+        for path in sorted((vault / FOLDER).glob("*/")):
+            if not sealed.CALL_ID.fullmatch(path.name):
+                continue
+            if (path / DOCUMENT).exists():
+                self._until[path.name] = _until_of(path)
+                self._taken.setdefault(path.name, _taken_of(path))
+            else:  # begun and not finished: its command is done again; or ended, and its key must not stay
+                shutil.rmtree(path, ignore_errors=True)
+
+    def until(self, call_id: str) -> int | None:
+        """The end of the hold of this call; None: it is not held."""
+        return self._until.get(call_id)
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def take(self, document: bytes, signature: bytes, key_age: bytes, now_ns: int | None, at: str) -> Hold:
+        """A hold, or its renewal, whose signature has been checked. Done again with the same `at` it does no more.
+
+        HoldFault when it cannot be: a call that is not here, an end that is past, a call whose own time is over; these
+        two are not asked for when `now_ns` is None.
+        """
+        hold = read(document)
+        until_ns = parse_rfc3339(hold.until)
+        if now_ns is not None and until_ns <= now_ns:
+            raise HoldFault("hold_ended", f"the hold ends at {hold.until}, and that is past")
+        if hold.unit != self._unit or hashlib.sha256(key_age).hexdigest() != hold.key_sha256:
+            raise HoldFault("hold_malformed", "the hold is of another unit, or key_age is not the one that it names")
+        self._require_call(hold, now_ns)
+        place = self._vault / FOLDER / hold.call_id
+        files.make_directories(self._vault, place)
+        self._until[hold.call_id] = max(until_ns, self._until.get(hold.call_id, 0))
+        self._note(hold, now_ns, until_ns)
+        for name, data in ((sealed.KEY, key_age), (SIGNATURE, signature), (DOCUMENT, document)):
+            replace_durably(place / name, data)
+        together.keep(place / COPY, _FILES)
+        self._until[hold.call_id] = until_ns
+        self._say(hold.call_id, at, None, until=hold.until, sha256=hashlib.sha256(document).hexdigest())
+        return hold
+
+    def earlier(self, document: bytes) -> str:
+        """How this hold would shorten the one in force; empty, where it does not. HoldFault: it is none."""
+        hold = read(document)
+        now_ns = self._until.get(hold.call_id, 0)
+        if parse_rfc3339(hold.until) >= now_ns:
+            return ""
+        now = "somebody has looked at it, since it is damaged" if now_ns == FOR_EVER else rfc3339(now_ns)
+        return f"{hold.call_id} is held until {now}, and would be until {hold.until}"
+
+    def _note(self, hold: Hold, now_ns: int | None, until_ns: int) -> None:
+        """`now_ns` None: it is done again, and may have been noted; a later moment makes it no shorter."""
+        from_ns = parse_rfc3339(hold.made_at) if now_ns is None else now_ns
+        self._taken[hold.call_id] = _Taken(max(0, until_ns - from_ns), self._time.moment())
+        taken = {call_id: each for call_id, each in self._taken.items() if call_id in self._until}
+        _FILE.replace(self._vault / TIMES, taken)
+
+    def _is_old(self, call: Lifetime) -> bool:
+        """It goes as soon as expiry comes to it. One whose date alone has come stays, and can still be held."""
+        return self._time.age_ns(call.sealed, call.at_ns) >= call.period_ns
+
+    def _has_elapsed(self, call_id: str) -> bool:
+        taken = self._taken.get(call_id)
+        return taken is None or self._time.age_ns(taken.moment, taken.at_ns) >= taken.period_ns
+
+    def _require_call(self, hold: Hold, now_ns: int | None) -> None:
+        folder = self._vault / sealed.call_path(hold.call_id)
+        try:
+            data = (folder / sealed.RECORD).read_bytes()
+        except FileNotFoundError:
+            raise HoldFault("hold_no_call", f"{hold.call_id} is not in this vault, or is not sealed") from None
+        if hashlib.sha256(data).hexdigest() != hold.record_sha256:
+            raise HoldFault("hold_no_call", f"{hold.call_id} has another record than the hold names")
+        if hold.call_id in self._until:
+            return
+        if len(self._until) >= MOST_HOLDS:
+            raise HoldFault("hold_too_many", f"{MOST_HOLDS} calls are held, which is the bound")
+        found, _ = lifetime.read(folder)
+        if now_ns is not None and found.until_ns is not None and found.until_ns <= now_ns and self._is_old(found):
+            raise HoldFault("hold_too_late", f"the retention of {hold.call_id} is over")
+
+    def end_those_over(self, now_ns: int) -> list[str]:
+        """Holds that nobody has renewed: their calls may go."""
+        over = [
+            call_id for call_id, until_ns in self._until.items() if until_ns <= now_ns and self._has_elapsed(call_id)
+        ]
+        for call_id in over:
+            place = self._vault / FOLDER / call_id
+            until = rfc3339(self._until[call_id])
+            self._say(call_id, until, "hold_ended", ended=True)  # dated by its end: said again it is known again
+            shutil.rmtree(place)
+            files.sync_directory(place.parent)
+            del self._until[call_id]
+            self._taken.pop(call_id, None)  # from the file with the next one that is taken
+            log.warning("hold_ended: %s is held no longer", call_id)
+        return over
+
+    def _say(self, call_id: str, at: str, why: str | None, **fields: str | bool) -> None:
+        self._log.append("hold", at=at, call_id=call_id, **fields)
+        self._report(CallEvent(seq=0, event="held", at=at, unit=self._unit, call_id=call_id, why=why))
+
+
+def read(document: bytes) -> Hold:
+    """HoldFault unless it is a hold with a call, a case, a basis and an end."""
+    try:
+        found = evidence.decode(document)
+        sealed.call_time(found.call_id)
+        parse_rfc3339(found.until)
+        parse_rfc3339(found.made_at)
+    except (Refusal, ValueError) as error:
+        raise HoldFault("hold_malformed", f"not a hold: {error}") from None
+    if not isinstance(found, Hold):
+        raise HoldFault("hold_malformed", "not a hold: a re-wrapping is for the desk's own copy")
+    for name in ("case", "basis"):
+        if not 0 < len(getattr(found, name).strip()) <= TEXT_LIMIT:
+            raise HoldFault("hold_malformed", f"{name}: 1 to {TEXT_LIMIT} characters would be right")
+    return found
+
+
+def _until_of(place: Path) -> int:
+    """What is not as it was signed is taken from the copy. Where that does not help the call is held for ever: the
+    files stay where they are, and a new hold ends it."""
+    why = _read_of(place)
+    if isinstance(why, _Damaged) and together.mend(place / COPY, why.error):
+        why = _read_of(place)
+    if isinstance(why, _Damaged):
+        broken.tell(place / why.name, f"{why.error}; the call is held until it is held anew")
+        return FOR_EVER
+    together.keep(place / COPY, _FILES)
+    return why
+
+
+class _Damaged(NamedTuple):
+    name: str
+    error: object
+
+
+def _read_of(place: Path) -> int | _Damaged:
+    name = DOCUMENT
+    try:
+        document = (place / DOCUMENT).read_bytes()
+        found = read(document)
+        name = SIGNATURE
+        sshsig.check_all(document, (place / SIGNATURE).read_bytes(), evidence.NAMESPACE)
+        name = sealed.KEY
+        if files.sha256(place / sealed.KEY) != found.key_sha256:
+            raise HoldFault("hold_malformed", "not the key.age that the hold names")
+        return parse_rfc3339(found.until)
+    except (OSError, Refusal, sshsig.SignatureFault) as error:
+        return _Damaged(name, error)
+
+
+def _taken_of(place: Path) -> _Taken:
+    """Of a hold that an older version took."""
+    try:
+        hold = read((place / DOCUMENT).read_bytes())
+    except (OSError, Refusal):
+        return _Taken(0)  # it holds for ever anyway
+    at_ns = parse_rfc3339(hold.made_at)
+    return _Taken(max(0, parse_rfc3339(hold.until) - at_ns), at_ns=at_ns)

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which vault this is: `vault.json`, made with the vault and signed by the unit's key.
+
+An empty vault gets a name. How many vaults a key has had stands beside the configuration, which may outlive them
+(`vaults.json`); a unit that cannot write there takes no vault for the first. A vault that has events or leaves but no
+document is one of an earlier version and stays without a name; where its events or its log do name it, the document
+was lost and is written again from them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from linetap.tpm.device import TpmFault
+from linetap_core import jsontext
+from linetap_core.clock import Clock, rfc3339
+from linetap_core.durable import broken
+from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.errors import Refusal
+from linetap_core.evidence import leaflog, sshsig, unitlog, vaultname
+from linetap_core.evidence.vaultname import VaultDocument
+from linetap_core.vaultformat import segments
+
+OUTBOX = "outbox"
+MEMORY = "vaults.json"  # beside the configuration
+_MOST_KEYS = 64
+_LEAVES_LOOKED_AT = 1000  # the first leaf of a log names its vault, and so does the one with its number
+
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class _Said(msgspec.Struct):
+    """The fields of an event or a leaf that name its vault."""
+
+    kind: str = ""
+    vault: str = ""
+    number: int = 0
+    before: str = ""
+    at: str = ""
+
+
+class _Before(msgspec.Struct, frozen=True):
+    """How many vaults a key has had, and the name of the last."""
+
+    count: Annotated[int, Meta(ge=0, lt=1 << 31)]
+    last: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?$")]
+
+
+_FILE = SmallFile("vaults", dict[str, _Before])
+
+
+class Incarnation:
+    """`is_new`: made at this start, and not yet reported."""
+
+    def __init__(
+        self, vault: Path, unit: str, origin: str, sign: Callable[[bytes], str], clock: Clock, memory: Path
+    ) -> None:
+        """`sign`: bytes -> armored SSHSIG of namespace linetap-head. `memory`: the folder of vaults.json. OSError
+        where the vault takes nothing."""
+        self._path, self._sign, self._memory = vault / vaultname.FILE, sign, memory / MEMORY
+        self.document = self._load(unit) or self._found_again(unit, origin) or self._new(unit, origin, clock)
+        if self.document is not None and not _signature_of(self._path).exists():
+            self._write(self.document)
+        if self.document is None and not self._before(origin).count:
+            self._remember(origin, _Before(1, ""))
+        elif self.document is not None and os.path.lexists(self._memory) and _FILE.load(self._memory) is None:
+            self._remember(origin, _Before(max(self.document.number, 1), self.document.vault))  # before it is needed
+
+    @property
+    def name(self) -> str:
+        """Empty: a vault of an earlier version."""
+        return "" if self.document is None else self.document.vault
+
+    @property
+    def made_at(self) -> str:
+        return "" if self.document is None else self.document.made_at
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether nothing is to be learned of the vaults before; of one without a name it is not asked."""
+        return self.document is None or self.document.number > 0
+
+    def order(self, number: int, before: str) -> None:
+        """The desk's word on which vault this is, once. OSError: it is not noted."""
+        assert self.document is not None
+        self._write(msgspec.structs.replace(self.document, number=number, before=before))
+
+    def _write(self, document: VaultDocument) -> None:
+        data = vaultname.encode(document)
+        if not self._path.parent.is_dir():
+            self._path.parent.mkdir(parents=True)
+        try:
+            signature: str | None = self._sign(data)
+        except TpmFault:
+            signature = None  # the next start signs it
+        _signature_of(self._path).unlink(missing_ok=True)
+        replace_durably(self._path, data)
+        if signature is not None:
+            replace_durably(_signature_of(self._path), signature.encode("ascii"))
+        self.document = document
+
+    # --- at the start ------------------------------------------------------------------------------------------
+
+    def _load(self, unit: str) -> VaultDocument | None:
+        """None where there is none, or none that can be believed: that one is set aside."""
+        signature = _signature_of(self._path)
+        try:
+            data = self._path.read_bytes()[: vaultname.LIMIT_BYTES + 1]
+            found = vaultname.decode(data)
+            if signature.exists():
+                armored = signature.read_bytes()[: sshsig.SIGNATURE_LIMIT_BYTES]
+                vaultname.check(data, armored)
+            if found.unit != unit:
+                raise vaultname.BadVault(f"it is of unit {found.unit}")
+        except FileNotFoundError:
+            return None
+        except Refusal as error:
+            broken.set_aside(self._path, error)
+            signature.unlink(missing_ok=True)
+            return None
+        return found
+
+    def _found_again(self, unit: str, origin: str) -> VaultDocument | None:
+        """From the newest event, and from the first leaves of the log."""
+        folder = self._path.parent
+        said = [*_leaves(folder), *_newest_event(folder)]
+        named = [each for each in said if vaultname.NAME.fullmatch(each.vault)]
+        if not named:
+            return None
+        last = max(named, key=lambda each: each.number)
+        made_at = next((each.at for each in named if each.kind == "vault"), named[0].at)
+        return VaultDocument(
+            unit=unit, origin=origin, vault=named[-1].vault, made_at=made_at, number=last.number, before=last.before
+        )
+
+    def _new(self, unit: str, origin: str, clock: Clock) -> VaultDocument | None:
+        """None for a vault of an earlier version."""
+        folder = self._path.parent
+        if segments.first_seqs(folder / OUTBOX) or _leaves(folder):
+            return None
+        made_at, forgotten = rfc3339(clock.utc_ns()), os.path.lexists(self._memory) and _FILE.load(self._memory) is None
+        before = self._before(origin)
+        name = vaultname.new_name(first=not before.count and not forgotten)
+        if not self._remember(origin, _Before(before.count + 1, name)) and not before.count:
+            name = vaultname.new_name()
+        number = before.count + 1 if before.count else 0  # of a first one the desk may know better
+        return VaultDocument(unit=unit, origin=origin, vault=name, made_at=made_at, number=number, before=before.last)
+
+    def _before(self, origin: str) -> _Before:
+        """What is known of the vaults of this key."""
+        return (_FILE.load(self._memory) or {}).get(origin, _Before(0, ""))
+
+    def _remember(self, origin: str, vaults: _Before) -> bool:
+        known = {**(_FILE.load(self._memory) or {}), origin: vaults}
+        try:
+            _FILE.replace(self._memory, dict(list(known.items())[-_MOST_KEYS:]))
+        except OSError as error:
+            log.warning("vaults_not_counted: %s: %s", self._memory, error.strerror)
+            return False
+        return True
+
+
+def _signature_of(path: Path) -> Path:
+    return path.with_name(path.name + vaultname.SIGNATURE_SUFFIX)
+
+
+def _leaves(vault: Path) -> list[_Said]:
+    """Of the first leaves; empty where there is no log, or nothing in it."""
+    path, found = vault / unitlog.FOLDER / leaflog.LEAVES, list[_Said]()
+    try:
+        for _, line in zip(range(_LEAVES_LOOKED_AT), leaflog.lines_of(path), strict=False):
+            found.append(_said(line))
+    except OSError:
+        return found
+    return found
+
+
+def _newest_event(vault: Path) -> list[_Said]:
+    folder = vault / OUTBOX
+    for first in reversed(segments.first_seqs(folder)):
+        try:
+            for frame in reversed(list(segments.read(segments.path_of(folder, first)))):
+                return [_said(frame.entry.payload.encode())]
+        except OSError:
+            continue
+    return []
+
+
+def _said(data: bytes) -> _Said:
+    try:
+        return jsontext.decode(data, type=_Said)
+    except ValueError:
+        return _Said()

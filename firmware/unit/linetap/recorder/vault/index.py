@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The index as it is written: each call that has a recording, by its number, to the index key of its epoch.
+
+The unit cannot read what it has sealed. So it keeps the entries of the segments being filled in RAM, nowhere else, and
+writes a segment anew with each call. After a restart the next segment begins.
+
+What a segment is going to be stands in the unit's log first, by its hash and under its signed head: of a segment that a
+power cut kept from being written the one before counts, and the call it was for is going to be in another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from linetap.config.schema import Config
+from linetap.recorder.smdr.layouts import parser
+from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.log import UnitLog
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.durable import files
+from linetap_core.durable.replace import replace_durably
+from linetap_core.evidence import group, index, sealed
+from linetap_core.evidence.index import Entry, Piece, Place
+from linetap_core.records import CallRecord, Retention
+from linetap_core.zones import day_of_end, zone_of
+
+MOST_OPEN = 8  # segments being filled: the classes of today, and those of yesterday at midnight
+
+
+class Index:
+    """Used by the vault's thread; what `of_one_call` gives, by the journal's."""
+
+    def __init__(self, config: Config, epochs: Epochs, unit_log: UnitLog) -> None:
+        self._log, self._adopted = unit_log, False
+        self._root = config.vault_path / index.FOLDER
+        self._epochs = epochs
+        self._zone = config.retention.zone
+        self._extensions = {line.number: line.extension or "" for line in config.line}
+        self._parse_smdr = parser(config)
+        self._open: OrderedDict[Place, _Segment] = OrderedDict()
+
+    def add(self, record: CallRecord, retention: Retention) -> None:
+        """The call is in the index, on disk, when this returns. `retention`: what its record is going to say.
+
+        May raise OSError, and may be done again: a call that is still in RAM stands there once.
+        """
+        place, recipient = self._place_of(record, retention)
+        entry = self._entry_of(record)
+        segment = self._segment(place, record.call_id)
+        segment.entries[record.call_id] = entry
+        self._write(segment.path, group.seal(index.encode(segment.entries.values()), recipient), record.call_id)
+
+    def adopt(self) -> None:
+        """Once: what a version has written that did not log it. May raise OSError, and is done again."""
+        if self._adopted:
+            return
+        found = sorted(self._root.glob("*/*.age"))
+        if found and not self._log.has_any("index"):
+            for path in found:
+                if index.parse_segment(path.name) and index.parse_folder(path.parent.name):
+                    self._log.append("index", file=self._named(path), sha256=files.sha256(path), adopted="yes")
+        self._adopted = True
+
+    def of_one_call(self) -> Callable[[CallRecord, Retention], Piece]:
+        """For the journal: the call's entry as a segment of its own. What has not changed is not sealed anew."""
+        made: dict[tuple[Place, str, Entry], Piece] = {}
+
+        def piece(record: CallRecord, retention: Retention) -> Piece:
+            place, recipient = self._place_of(record, retention)
+            entry = self._entry_of(record)
+            if (place, recipient, entry) not in made:
+                made.clear()
+                made[place, recipient, entry] = Piece(place, group.seal(index.encode([entry]), recipient))
+            return made[place, recipient, entry]
+
+        return piece
+
+    def lay(self, piece: Piece, call_id: str) -> None:
+        """What the journal has of a call that a power cut has ended."""
+        self._write(self._free(piece.place), piece.sealed, call_id)
+
+    def _write(self, path: Path, data: bytes, call_id: str) -> None:
+        digest = hashlib.sha256(data).hexdigest()
+        self._log.append("index", file=self._named(path), sha256=digest, call_id=call_id)
+        replace_durably(path, data)
+
+    def _named(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _place_of(self, record: CallRecord, retention: Retention) -> tuple[Place, str]:
+        epoch, recipient = self._epochs.index_key(retention)
+        last_day = None
+        if retention.until is not None:
+            last_day = day_of_end(from_utc_ns(parse_rfc3339(retention.until)), self._zone)
+        ended_at = record.actual.ended_at if record.actual else record.ended_at
+        ended_ns = parse_rfc3339(ended_at) if ended_at else sealed.call_ns(record.call_id)
+        day = self._local(ended_ns).date().isoformat()
+        return Place(index.folder_name(epoch, last_day if epoch.startswith("overflow-") else None), day), recipient
+
+    def _entry_of(self, record: CallRecord) -> Entry:
+        told = self._parse_smdr(record.smdr, sealed.call_ns(record.call_id)) if record.smdr else None
+        extension = self._extensions.get(record.line) or (told.extension if told else "")
+        return Entry.of(record, extension, told.number if told else "")
+
+    def _segment(self, place: Place, call_id: str) -> _Segment:
+        segment = self._open.get(place)
+        if segment is None or (len(segment.entries) >= index.MOST_ENTRIES and call_id not in segment.entries):
+            segment = self._open[place] = _Segment(self._free(place))
+        self._open.move_to_end(place)
+        while len(self._open) > MOST_OPEN:
+            self._open.popitem(last=False)
+        return segment
+
+    def _free(self, place: Place) -> Path:
+        """Where the next segment of that epoch and day goes; its folder is there, without a killed one's remains."""
+        folder = self._root / place.folder
+        files.make_directories(self._root.parent, folder)
+        files.remove_temporary(folder)
+        taken = [found[1] for path in folder.iterdir() if (found := index.parse_segment(path.name))
+                 and found[0].isoformat() == place.day]  # fmt: skip
+        return folder / index.segment_name(place.day, max(taken, default=0) + 1)
+
+    def _local(self, utc_ns: int) -> datetime:
+        return from_utc_ns(utc_ns).astimezone(zone_of(self._zone))
+
+
+class _Segment:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries: dict[str, Entry] = {}

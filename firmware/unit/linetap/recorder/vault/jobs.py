@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the recorder's main thread asks of the disk thread. Plain data: unfinished jobs stand in the checkpoint,
+and each may be done twice without harm."""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap_core.evidence.unitlog import Kind
+from linetap_core.evidence.walk import WalkReport
+from linetap_core.records import CallEvent, CallRecord, Gap, Retention
+
+
+class Report(msgspec.Struct, frozen=True, tag="report"):
+    event: CallEvent
+
+
+class Open(msgspec.Struct, frozen=True, tag="open"):
+    """A call has passed its gate: its audio is to be written from `first_frame` of its line's ring."""
+
+    call_id: str
+    line: int
+    first_frame: int
+
+
+class Close(msgspec.Struct, frozen=True, tag="close"):
+    """A call is over. `end_frame` None: it has no recording."""
+
+    call_id: str
+    end_frame: int | None
+    record: CallRecord
+    withheld: list[tuple[int, int]] = []
+
+
+class LineFault(msgspec.Struct, frozen=True, tag="line_fault"):
+    """A line is at fault since then (UTC), or no longer."""
+
+    line: int
+    since_ns: int | None
+
+
+class Keep(msgspec.Struct, frozen=True, tag="keep"):
+    """A small report that stands in the vault besides the calls: whole, or as it was before."""
+
+    place: str
+    content: bytes
+
+
+class LogLeaf(msgspec.Struct, frozen=True, tag="log_leaf"):
+    """A leaf of the unit's log that is not about the writing of a call. `at` and `kind` are its identity."""
+
+    kind: Kind
+    at: str
+    fields: dict[str, str | int | float | list[str] | None] = {}
+
+
+class Walked(msgspec.Struct, frozen=True, tag="walked"):
+    """A walk test is over, and its test calls are sealed by the jobs before this one."""
+
+    report: WalkReport
+
+
+Job = Report | Open | Close | LineFault | Keep | LogLeaf | Walked
+
+
+class OpenCall(msgspec.Struct):
+    """One recording being written, as it stands on tmpfs: enough to go on after the recorder was killed.
+
+    `recipient` and `inner` are K's public half and the blob only the custodians can open; K's private half is
+    nowhere. `gaps` are those of the audio written so far. `epoch` is whom key.age was sealed to, and `retention` what
+    that is called.
+    """
+
+    call_id: str
+    line: int
+    first_frame: int
+    recipient: str
+    inner: bytes
+    gaps: list[Gap] = []
+    epoch: str = ""
+    retention: Retention | None = None

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One open call as the journal sees it: what is known of it, and how far its audio is in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from linetap.recorder.ports import AudioSource, CallNote
+from linetap.recorder.vault.gaps import gap_of, joined
+from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, State, Tick, next_seam
+from linetap.recorder.vault.recording import Recording
+from linetap.ring import I16
+from linetap_core.clock import NS_PER_S
+from linetap_core.evidence import age, au, sealed
+from linetap_core.evidence.index import Piece
+from linetap_core.evidence.publickeys import decode_recipient
+from linetap_core.records import CallRecord, Gap, Retention
+
+STATE_EVERY_NS = NS_PER_S  # a call that changes all the time is told of no more often
+MOST_TICKS = 40  # of one header: a chunk is full after 33
+
+SealEntry = Callable[[CallRecord, Retention], Piece]  # of the index, for the case of a power cut
+
+
+class News(NamedTuple):
+    """Audio of a call that is to be a tick: `samples` of its recording from sample `first` up to `end`."""
+
+    call: JournalCall
+    first: int
+    end: int
+    samples: list[I16]
+    gaps: list[Gap]
+
+
+class JournalCall:
+    """`over`: it is sealed, and the journal is to say so. Notes come from the main thread, the rest from others."""
+
+    def __init__(self, call_id: str, known: State | None = None) -> None:
+        """`known`: what a predecessor's journal says of it."""
+        self.call_id = call_id
+        self.over = False
+        self.note: CallNote | None = None
+        self.state: State | None = known  # as last made
+        self._recording: Recording | None = None
+        self._of: CallNote | None = None  # behind that
+        self._made_of: CallNote | None = None  # behind the one being written
+        self._made_ns = -STATE_EVERY_NS
+        self._said_once: State | None = None
+        self._position = 0  # samples of the recording that are in the journal
+        self._seam = 0
+        self._recipient = b""
+        self._series: age.AgeSeries | None = None
+        self._seal_entry: SealEntry | None = None
+
+    def opened(self, recording: Recording, seal_entry: SealEntry) -> None:
+        """It has passed its gate. What is in whole chunks already is not told again."""
+        self._position = recording.folder.durable_samples
+        self._recipient = decode_recipient(recording.state.recipient)
+        self._seal_entry = seal_entry
+        self._recording = recording
+
+    @property
+    def line(self) -> int | None:
+        """Of its recording, if it has one."""
+        return self._recording.state.line if self._recording is not None else None
+
+    def present_state(self) -> State:
+        """All that is known now, whether it was written or not."""
+        return self._make(self.note, self.state, self._recording)
+
+    def new_state(self, now_ns: int) -> State | None:
+        """The state to write: a new one when it is due, else one that was written only once. Each state goes into
+        two frames, so that one bad sector loses none."""
+        if (new := self._changed_state(now_ns)) is not None:
+            return new
+        self._made_of = self._of
+        return self._said_once
+
+    def _changed_state(self, now_ns: int) -> State | None:
+        note, recording, told = self.note, self._recording, self.state
+        if note is None and recording is None:
+            return None
+        is_urgent = _is_urgent(told, recording)
+        if not is_urgent and not self._has_changed(note):
+            return None
+        is_over = note is not None and note.record.ended_at is not None
+        if not is_over and not is_urgent and now_ns - self._made_ns < STATE_EVERY_NS:
+            return None
+        self._made_ns, self._made_of = now_ns, note
+        return self._make(note, told, recording)
+
+    def _has_changed(self, note: CallNote | None) -> bool:
+        if note is None or note is self._of:
+            return False
+        of = self._of
+        return of is None or of.end_frame != note.end_frame or _timeless(of.record) != _timeless(note.record)
+
+    def _make(self, note: CallNote | None, told: State | None, recording: Recording | None) -> State:
+        if note is not None:
+            whole, frame, utc_ns = note.record, note.frame, note.utc_ns
+        elif told is not None:
+            whole, frame, utc_ns = told.record, told.frame, told.utc_ns
+        else:  # nobody has said yet what call it is
+            assert recording is not None
+            whole, utc_ns = _unknown(recording), sealed.call_ns(self.call_id)
+            frame = recording.state.first_frame
+        state = State(self.call_id, _public(whole), frame, utc_ns, note.end_frame if note else None)
+        if recording is None:
+            return state
+        known = recording.state
+        same = told if note is None or note is self._of else None
+        return msgspec.structs.replace(
+            state, first_frame=known.first_frame, recipient=known.recipient, gaps=list(known.gaps),
+            epoch=known.epoch, begun=known.retention,
+            meta=(same.meta if same else b"") or age.encrypt(sealed.whole_json(whole), [self._recipient]),
+            index=(same.index if same else None) or self._entry(whole, known.retention),
+        )  # fmt: skip
+
+    def _entry(self, whole: CallRecord, retention: Retention | None) -> Piece | None:
+        return self._seal_entry(whole, retention) if self._seal_entry is not None and retention is not None else None
+
+    def news(self, source: AudioSource, most: int) -> list[News]:
+        """What may be written and is not in the journal yet, at most so many samples."""
+        recording, at = self._recording, self._position
+        if recording is None:
+            return []  # it has not passed its gate
+        end = min(recording.permitted - recording.state.first_frame, at + most)
+        found = []
+        while at < end:
+            upto = min(end, next_seam(at), at + MOST_TICK_SAMPLES)
+            found.append(self._fetched(recording, at, upto, source))
+            at = upto
+        return found
+
+    def kept_state(self, state: State) -> None:
+        """It is on disk."""
+        self._said_once = None if state is self._said_once else state
+        self.state, self._of = state, self._made_of
+
+    def kept(self, news: News) -> None:
+        """It is on disk."""
+        self._position = news.end
+
+    def seal(self, news: News, mulaw: bytes) -> Tick:
+        """`mulaw`: what the samples of `news` are."""
+        first, gaps = news.first, news.gaps
+        if self._recording is not None and not gaps:
+            self._recording.hand_over(first, mulaw)
+        plain = mulaw if first else au.HEADER + mulaw
+        return Tick(self.call_id, first, len(mulaw), self._series_at(first).seal(plain), gaps)
+
+    def _fetched(self, recording: Recording, first: int, end: int, source: AudioSource) -> News:
+        start = recording.state.first_frame
+        at = start + first
+        samples: list[I16] = []
+        gaps: list[Gap] = []
+        while at < start + end:  # what is withheld ends or begins in the middle of it
+            stretch = recording.fetch(at, start + end, source)
+            samples.append(stretch.samples)
+            at += len(stretch.samples)
+            for frame, frames, cause in stretch.gaps:
+                gaps = joined(gaps, gap_of(frame - start, frames, cause))
+        return News(self, first, end, samples, gaps)
+
+    def _series_at(self, first: int) -> age.AgeSeries:
+        seam = next_seam(first)
+        if self._series is None or seam != self._seam or self._series.files >= MOST_TICKS:
+            self._series, self._seam = age.AgeSeries([self._recipient]), seam
+        return self._series
+
+
+def _is_urgent(told: State | None, recording: Recording | None) -> bool:
+    """It is not told yet, has passed its gate, or has a gap: the silence in its place may be on disk next."""
+    if told is None or recording is None:
+        return told is None
+    return told.recipient is None or told.gaps != recording.state.gaps
+
+
+def _public(record: CallRecord) -> CallRecord:
+    return msgspec.structs.replace(record, dialled=None, caller=None, smdr=None)
+
+
+def _timeless(record: CallRecord) -> CallRecord:
+    """The clock's last correction is no news of a call, nor that time goes on."""
+    return msgspec.structs.replace(record, clock=None, counted=msgspec.UNSET)
+
+
+def _unknown(recording: Recording) -> CallRecord:
+    return CallRecord(call_id=recording.state.call_id, unit="", line=recording.state.line)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the journal says of a call. Everything in the clear may stand in record.json too; the rest is age to K."""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap_core.evidence import age, au
+from linetap_core.evidence.index import Piece
+from linetap_core.records import CallRecord, Gap, Retention
+
+MOST_TICK_SAMPLES = 32 * 1024  # less than a chunk: a part with a whole chunk is never one that a recovery made
+
+
+class State(msgspec.Struct, frozen=True, tag="state"):
+    """A call that is open. `record` holds no personal field; `meta` is the whole of it so far, as age to K.
+
+    Without `recipient` (K's public half) nothing of the call has passed its gate. `first_frame` is the recording's
+    first. `gaps` are those the vault's thread has met. `epoch` and `begun`: whom key.age was sealed to, and its name.
+    `index`: the call's entry, as age to that epoch's index key.
+    """
+
+    call_id: str
+    record: CallRecord
+    frame: int
+    utc_ns: int
+    end_frame: int | None = None
+    first_frame: int | None = None
+    recipient: str | None = None
+    meta: bytes = b""
+    gaps: list[Gap] = []
+    epoch: str = ""
+    begun: Retention | None = None
+    index: Piece | None = None
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick"):
+    """Audio of a call from sample `first` of its recording on: `sealed` is a whole age file to K, the mu-law in it.
+
+    The first of a recording begins with the .au header, as its part would. `gaps`: those in it.
+    """
+
+    call_id: str
+    first: int
+    samples: int
+    sealed: bytes
+    gaps: list[Gap] = []
+
+
+class Over(msgspec.Struct, frozen=True, tag="over"):
+    """The call is sealed."""
+
+    call_id: str
+
+
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """First in every frame: when it was written, by the clocks of that boot, and how far the lines had come.
+
+    `synced`: somebody vouched for `utc_ns`. `heads`: by line, the newest slot's first frame and its monotonic time.
+    """
+
+    boot: str
+    mono_ns: int
+    utc_ns: int
+    synced: bool = False
+    heads: dict[int, tuple[int, int]] = {}
+
+
+class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
+    """A file begins here. The calls whose states follow in the same frame are open, and no others."""
+
+
+Entry = State | Tick | Over | Snapshot | Beat
+
+
+def next_seam(sample: int) -> int:
+    """The first sample behind `sample` at which a chunk of the audio ends.
+
+    A function of the call alone: part 1 begins with the .au header, and every later part at the end of a whole chunk.
+    """
+    header = len(au.HEADER)
+    return ((sample + header) // age.CHUNK_BYTES + 1) * age.CHUNK_BYTES - header

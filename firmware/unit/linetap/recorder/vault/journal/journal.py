@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal's own thread: every 400 ms one write and one sync for all lines together, while a call is open.
+
+It fetches its audio from the ring as the vault's thread does, and waits neither for that one nor for the main thread.
+A disk that takes nothing is told of once, and asked again: what could not be written is fetched again, as long as
+the ring holds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from linetap.recorder.ports import AudioSource, CallNote
+from linetap.recorder.vault.journal import frames
+from linetap.recorder.vault.journal.call import JournalCall, News, SealEntry
+from linetap.recorder.vault.journal.entries import Beat, Entry, Over, Snapshot, State, Tick
+from linetap.recorder.vault.journal.store import Store, file_bytes
+from linetap.recorder.vault.recording import Recording
+from linetap.recorder.vault.retentiontime import this_boot
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
+from linetap_core.durable.steps import Steps
+from linetap_core.evidence import g711
+from linetap_core.timekeeping import kernel_synced
+
+EVERY_NS = 400 * NS_PER_MS
+FOLDER = "journal"
+IDLE_S = 1.0  # without a call: so often it shows that it lives
+MOST_SAMPLES = 1 << 18  # of all lines in one write, 400 ms of 80; the next one follows at once
+
+Newest = Callable[[int], tuple[int, int] | None]
+
+log = logging.getLogger("linetap.recorder.journal")
+
+
+class Journal:
+    """`step()` does what there is to do; `start()` has a thread do it. Nothing is written before `begin()`."""
+
+    def __init__(
+        self, vault: Path, lines: int, source: AudioSource, clock: Clock, newest: Newest = lambda _: None
+    ) -> None:
+        """`newest`: the first frame of a line's newest slot and its monotonic time, if the ring is there."""
+        self.folder = vault / FOLDER
+        self._newest = newest
+        self._size = file_bytes(lines)
+        self._source = source
+        self._clock = clock
+        self._store: Store | None = None
+        self._allowed = False  # `begin` was called: what lay in the files is done with
+        self._begun = False  # there is a generation of ours
+        self._boot = this_boot()
+        self._calls: dict[str, JournalCall] = {}
+        self._writing = threading.Lock()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self.steps = Steps("journal", clock)
+        self.trouble: str | None = None  # why nothing can be written now
+        self.failure: BaseException | None = None
+
+    # --- from other threads -------------------------------------------------------------------------------------
+
+    def begin(self, known: dict[str, State]) -> None:
+        """What lay in the files is done with. `known`: what it says of calls that go on."""
+        with self._changed:
+            for call_id, state in known.items():
+                call = self._calls.setdefault(call_id, JournalCall(call_id))
+                call.state = call.state or state
+            self._allowed = True
+            self._changed.notify()
+        self.step()
+
+    def note(self, call_id: str, note: CallNote) -> None:
+        self._call(call_id).note = note
+
+    def opened(self, recording: Recording, seal_entry: SealEntry) -> bytes:
+        """The call has passed its gate. Returns the frame with its whole state, for the call's own folder."""
+        with self._writing:
+            call = self._call(recording.state.call_id)
+            call.opened(recording, seal_entry)
+            state = call.present_state()
+        return bytes(frames.encode(0, 0, [self._beat([call]), state]))
+
+    def over(self, call_id: str) -> None:
+        """It is sealed."""
+        if (call := self._calls.get(call_id)) is not None:
+            call.over = True
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def stop(self, patience_s: float) -> None:
+        """It writes once more what there is."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(patience_s)
+
+    def _call(self, call_id: str) -> JournalCall:
+        with self._changed:
+            if (call := self._calls.get(call_id)) is None:
+                call = self._calls[call_id] = JournalCall(call_id)
+                self._changed.notify()
+            return call
+
+    # --- the journal's thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self.steps.begin()
+        try:
+            due_ns = self._clock.monotonic_ns()
+            while self._wait(due_ns):
+                due_ns = max(due_ns + EVERY_NS, self._clock.monotonic_ns())
+                while self.step():
+                    self.steps.step()
+            self.step()
+        except Exception as error:
+            log.exception("the journal's thread has ended")
+            self.failure = error
+        finally:
+            self.steps.end()
+
+    def _wait(self, due_ns: int) -> bool:
+        """Until it is time and a call is open. False when it is to end."""
+        with self._changed:
+            while not self._stopping:
+                left_ns = due_ns - self._clock.monotonic_ns()
+                if self._calls and self._allowed and left_ns <= 0:
+                    return True
+                working = self._calls and self._allowed
+                self._changed.wait(max(left_ns, NS_PER_MS) / NS_PER_S if working else IDLE_S)
+                self.steps.step()
+            return False
+
+    def step(self) -> bool:
+        """Write what is new. True when there is more than one write should hold."""
+        with self._writing:
+            if not self._allowed:
+                return False
+            try:
+                more = self._write()
+            except OSError as error:
+                if self.trouble is None:
+                    log.error(
+                        "journal_failed: %s: %s; a power cut would now cost more than a second", self.folder, error
+                    )
+                self.trouble = str(error)
+                return False
+            if self.trouble is not None:
+                log.warning("the journal is written again")
+                self.trouble = None
+            return more
+
+    def _write(self) -> bool:
+        if self._store is None:
+            self._store = Store(self.folder, self._size)
+        with self._changed:
+            calls = list(self._calls.values())
+        now_ns = self._clock.monotonic_ns()
+        over, states, news, room = list[JournalCall](), dict[str, State](), list[News](), MOST_SAMPLES
+        for call in calls:
+            if call.over:
+                over.append(call)
+                continue
+            if (state := call.new_state(now_ns)) is not None:
+                states[call.call_id] = state
+            told = state or call.state
+            if told is not None and told.recipient is not None:  # no audio without the word whose it is
+                found = self._news(call, room)
+                news += found
+                room -= found[-1].end - found[0].first if found else 0
+        self._put(calls, over, states, _sealed(news))
+        for call in calls:
+            if call.call_id in states:
+                call.kept_state(states[call.call_id])
+        for each in news:
+            each.call.kept(each)
+        with self._changed:
+            for call in over:
+                del self._calls[call.call_id]
+        return room <= 0
+
+    def _news(self, call: JournalCall, room: int) -> list[News]:
+        try:
+            return call.news(self._source, room)
+        except OSError:
+            return []  # the ring is away; it is capture that has to say so
+
+    def _put(
+        self, calls: list[JournalCall], over: list[JournalCall], states: dict[str, State], ticks: list[Tick]
+    ) -> None:
+        assert self._store is not None
+        news: list[Entry] = [*states.values(), *(Over(call.call_id) for call in over), *ticks]
+        beat = self._beat(calls)
+        if self._begun and ((not news and not beat.heads) or self._store.append([beat, *news])):
+            return
+        known = (states.get(call.call_id) or call.state for call in calls if not call.over)
+        self._store.begin([beat, Snapshot(), *(state for state in known if state is not None), *ticks])
+        self._begun = True
+
+    def _beat(self, calls: list[JournalCall]) -> Beat:
+        """A beat is written as long as a recording is open, with or without audio."""
+        heads = {}
+        for line in {call.line for call in calls if call.line is not None}:
+            with contextlib.suppress(OSError):  # the ring is away
+                if (newest := self._newest(line)) is not None:
+                    heads[line] = newest
+        clock = self._clock
+        return Beat(self._boot, clock.monotonic_ns(), clock.utc_ns(), kernel_synced(clock), heads)
+
+
+def _sealed(news: list[News]) -> list[Tick]:
+    """Of all lines in one go: a call of numpy's costs more than 400 ms of a line."""
+    if not news:
+        return []
+    mulaw = g711.encode(np.concatenate([samples for each in news for samples in each.samples])).tobytes()
+    ticks, at = [], 0
+    for each in news:
+        end = at + each.end - each.first
+        ticks.append(each.call.seal(each, mulaw[at:end]))
+        at = end
+    return ticks

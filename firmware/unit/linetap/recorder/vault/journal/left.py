@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which calls a power cut has left open, by all that can know of one: the journal, the folders, the outbox, the log.
+
+Any of them may be gone or wrong. A call that one of them knows is sealed, with what the others know of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from linetap.recorder.vault import lifetime
+from linetap.recorder.vault.journal import frames
+from linetap.recorder.vault.journal.entries import Beat, Over, Snapshot, State, Tick
+from linetap.recorder.vault.journal.frames import Run
+from linetap_core.errors import BadInput
+from linetap_core.evidence import sealed
+from linetap_core.records import CallEvent, CallRecord
+
+DAYS_AT_START = 3  # newest folders of days; those before are looked through by the scan that expiry makes
+ENDS = ("ended", "missed")
+_OF_AN_OPEN_CALL = ("started", "answered", "notice", "call_time", "marked", *ENDS)
+_OF_A_SEALED_ONE = ("sealed", "destroyed")
+_MOST_BYTES = 1 << 20  # of a state in a folder
+
+log = logging.getLogger("linetap.recorder.journal")
+
+
+@dataclass(slots=True)
+class FoundCall:
+    """An open call; `ticks` by their first sample, the newest of each.
+
+    `beat`: the last one in the journal; `is_bare`: there is none, only the folder's own state. `ended`: its end as it
+    was reported, or is still to be reported.
+    """
+
+    state: State
+    ticks: dict[int, Tick] = field(default_factory=dict)
+    beat: Beat | None = None
+    ended: CallEvent | None = None
+    is_bare: bool = False
+
+
+class Left:
+    """`add_...` in any order but the journal first; then `calls`."""
+
+    def __init__(self, vault: Path, unit: str, runs: list[Run]) -> None:
+        """`runs`: the oldest first. The newest snapshot and what follows it say which calls are open."""
+        self._vault, self._unit = vault, unit
+        self._ticks: dict[str, dict[int, Tick]] = {}
+        self._beat: Beat | None = None
+        self._calls = {call.state.call_id: call for call in self._of_journal(runs)}
+
+    def calls(self, going_on: Collection[str] = ()) -> list[FoundCall]:
+        """But for those that go on."""
+        return [call for call_id, call in self._calls.items() if call_id not in going_on]
+
+    def add_folders(self, folders: Iterable[Path]) -> None:
+        """Calls without a record."""
+        for folder in folders:
+            found = self._calls.get(folder.name)
+            if found is None or found.state.recipient is None:
+                self._calls[folder.name] = self._of_folder(folder)
+
+    def add_named(self, call_ids: Iterable[str]) -> None:
+        """Adds calls of which only the name is known."""
+        for call_id in call_ids:
+            if call_id not in self._calls and (state := unknown(call_id, self._unit)) is not None:
+                self._calls[call_id] = FoundCall(state)
+
+    def add_events(self, events: Iterable[CallEvent]) -> None:
+        """The newest of the outbox, in order."""
+        said: dict[str, list[CallEvent]] = {}
+        for event in events:
+            if event.call_id is None or event.rebuilt:
+                continue
+            if event.event in _OF_AN_OPEN_CALL:
+                said.setdefault(event.call_id, []).append(event)
+            elif event.event in _OF_A_SEALED_ONE:
+                said.pop(event.call_id, None)
+        self.add_named(said)
+        for call_id, of_call in said.items():
+            if (found := self._calls.get(call_id)) is not None:
+                found.ended = next((event for event in reversed(of_call) if event.event in ENDS), None)
+                if found.state.frame == 0 and found.beat is None:
+                    found.state = _told(found.state, of_call)
+
+    def _of_journal(self, runs: list[Run]) -> Iterator[FoundCall]:
+        states = dict[str, State]()
+        for entry in (entry for run in runs for frame in run.frames for entry in frame):
+            match entry:
+                case Snapshot():
+                    states.clear()
+                case State():
+                    states[entry.call_id] = entry
+                case Over():
+                    states.pop(entry.call_id, None)
+                case Tick():
+                    self._ticks.setdefault(entry.call_id, {})[entry.first] = entry
+                case Beat():
+                    self._beat = entry
+        for call_id, state in states.items():
+            yield FoundCall(state, self._ticks.get(call_id, {}), self._beat)
+
+    def _of_folder(self, folder: Path) -> FoundCall:
+        """By the state in it, else by its name alone."""
+        call_id = folder.name
+        state, beat = _kept_state(folder)
+        if state is None:
+            log.error("vault_damaged: %s: its call is not known; it is sealed as it is", folder)
+        known = state or unknown(call_id, self._unit)
+        assert known is not None, "a call's folder has a call's name"
+        return FoundCall(known, self._ticks.get(call_id, {}), self._beat or beat, is_bare=self._beat is None)
+
+
+def open_folders(vault: Path) -> Iterator[Path]:
+    """Folders of calls without a record, of the newest days."""
+    for day in list(lifetime.days(vault))[-DAYS_AT_START:]:
+        yield from (day / name for name in lifetime.names(day) if is_open(day / name))
+
+
+def is_open(folder: Path) -> bool:
+    """Something of a call is in it, and no record."""
+    return (
+        unknown(folder.name, "") is not None
+        and not (folder / sealed.RECORD).exists()
+        and bool(set(lifetime.names(folder)) - {sealed.SIGNATURE})
+    )
+
+
+def unknown(call_id: str, unit: str) -> State | None:
+    """Of a call of which nothing but the name is known; None for what is no call's name."""
+    with contextlib.suppress(BadInput):
+        line = int(call_id.partition("-L")[2].partition("-")[0] or 0)
+        record = CallRecord(call_id=call_id, unit=unit, line=line, disposition="discarded")
+        return State(call_id, record, 0, sealed.call_ns(call_id))
+    return None
+
+
+def _kept_state(folder: Path) -> tuple[State | None, Beat | None]:
+    """What the recorder laid beside the key when the call passed its gate."""
+    try:
+        with (folder / sealed.OPEN).open("rb") as file:
+            run = frames.read(file.read(_MOST_BYTES))
+    except OSError:
+        return None, None
+    entries = [entry for frame in run.frames for entry in frame] if run else []
+    state = next((entry for entry in entries if isinstance(entry, State) and entry.call_id == folder.name), None)
+    return state, next((entry for entry in entries if isinstance(entry, Beat)), None)
+
+
+def _told(state: State, events: list[CallEvent]) -> State:
+    """The state of a call as far as its events give it."""
+    record, answered = state.record, next((event for event in events if event.event == "answered"), None)
+    record = replace(record, direction=next((e.direction for e in events if e.direction), record.direction))
+    if answered is not None:
+        record = replace(record, answered_at=answered.at)
+    return replace(state, record=record)
+
+
+def ended_of(event: CallEvent, record: CallRecord) -> CallRecord:
+    """The record with the end that was reported: no second end may contradict it."""
+    return replace(
+        record,
+        ended_at=event.at,
+        disposition=event.disposition or record.disposition,
+        duration_s=event.duration_s,
+        why=event.why or "",
+        direction=event.direction or record.direction,
+    )

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""After a power cut: every call that was open is sealed from its whole chunks and the journal. Needs no secret.
+
+It may itself be cut off anywhere, and is done again from the start: the journal stays as it is until all is sealed,
+and a call counts as sealed from the moment that its record.json exists.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from linetap.config.schema import Config
+from linetap.recorder.calls.retention import retention_of
+from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.folder import CallFolder, Sign, seal_without_audio
+from linetap.recorder.vault.gaps import gap_of, joined, within
+from linetap.recorder.vault.index import Index
+from linetap.recorder.vault.jobs import OpenCall
+from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, Tick
+from linetap.recorder.vault.journal.left import FoundCall, ended_of
+from linetap.recorder.vault.journal.unheard import CHUNK_MS, POWER, Start, Unheard, gap_behind, unheard, unheard_since
+from linetap.ring import NS_PER_FRAME, RATE_HZ
+from linetap_core import jsontext
+from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.durable import broken, files
+from linetap_core.errors import Refusal
+from linetap_core.evidence import age, au, g711, sealed
+from linetap_core.records import ABUSE, Audio, CallRecord, CountedMoment, Gap, Retention, UnitKeyRecord
+
+KEY_LOST = "key_lost"  # why nothing of a call can be opened
+_ROUNDED_MS = 1000.0  # an end so much before the last sample is that sample
+
+Dated = Callable[[CallRecord], CallRecord]
+
+log = logging.getLogger("linetap.recorder.journal")
+
+
+class Recovery:
+    """Of one call, in two steps, so that all calls share one sync between them. Refusal: somebody damaged it."""
+
+    def __init__(
+        self, config: Config, found: FoundCall, epochs: Epochs, index: Index, dated: Dated, start: Start
+    ) -> None:
+        self._epochs, self._index, self._dated, self._start = epochs, index, dated, start
+        self._config, self._found, self._state = config, found, found.state
+        self._vault = config.vault_path
+        self._path = self._vault / sealed.call_path(found.state.call_id)
+        self._folder: CallFolder | None = None
+        self._gaps: list[Gap] = []
+
+    @property
+    def call_id(self) -> str:
+        return self._state.call_id
+
+    @property
+    def is_sealed(self) -> bool:
+        return (self._path / sealed.RECORD).exists()
+
+    def lay(self) -> None:
+        """Its entry in the index; the parts and meta.age, not synced yet."""
+        state = self._state
+        if self.is_sealed:
+            if (self._path / sealed.META).exists():
+                self._lay_entry()
+            return
+        folder = CallFolder.recover(self._vault, state.call_id, state.recipient or "")
+        if (self._path / sealed.KEY).exists():
+            self._gaps = within(state.gaps, folder.samples)
+            self._add_ticks(folder, state.recipient)
+            if folder.samples:
+                if state.meta:
+                    folder.put_meta(state.meta)
+                self._lay_entry()
+                self._folder = folder
+        if self._folder is None:
+            if folder.samples:
+                self._put_away(folder)
+            for name in (sealed.META, sealed.KEY, sealed.OPEN):
+                (self._path / name).unlink(missing_ok=True)
+
+    def _put_away(self, folder: CallFolder) -> None:
+        """Audio whose key.age is gone: nobody can open it any more, and no record may name it as if. Until
+        the call is over it stays for whoever finds the key; the record says what is missing."""
+        broken.tell(self._path / sealed.KEY, "it is gone, and nobody can open the audio beside it")
+        place = self._vault / sealed.UNOPENABLE / self.call_id
+        files.make_directories(self._vault, place)
+        for part in folder.parts:
+            (self._path / part.file).rename(place / part.file)
+        files.sync_directory(place)
+        files.sync_directory(self._path)
+
+    def _key_lost(self, record: CallRecord) -> CallRecord:
+        """By what was put away, also after a cut in the midst of that: a byte is a sample, or of the header."""
+        kept = self._vault / sealed.UNOPENABLE / self.call_id
+        parts = sorted(kept.iterdir()) if kept.is_dir() else []
+        if not parts:
+            return record
+        ms = sum(path.stat().st_size for path in parts) * 1000 / RATE_HZ
+        missing = self._unheard(0)
+        gap = gap_behind(0, Unheard(round(max(ms, missing.ms), 3), missing.unbounded))
+        return msgspec.structs.replace(record, disposition="discarded", why=KEY_LOST, audio=Audio(gaps=[gap]))
+
+    def _lay_entry(self) -> None:
+        if self._state.index is not None:
+            self._index.lay(self._state.index, self._state.call_id)
+
+    def seal(self, sign: Sign) -> CallRecord:
+        """When what was laid is on disk. The record as it is sealed, now or before."""
+        if self._folder is not None:
+            return self._folder.seal_recovered(self._with_key(self._record(self._folder.samples)), sign)
+        if self.is_sealed:
+            record = jsontext.decode((self._path / sealed.RECORD).read_bytes(), type=CallRecord)
+        else:
+            record = self._with_key(self._key_lost(self._record_without_audio()))
+        seal_without_audio(self._vault, record, sign)  # or the signature that is still missing
+        return record
+
+    def _with_key(self, record: CallRecord) -> CallRecord:
+        return msgspec.structs.replace(record, unit_key=UnitKeyRecord(self._config.keys.unit_key))
+
+    def _add_ticks(self, folder: CallFolder, recipient: str | None) -> None:
+        """Those that follow the whole chunks, without doubling a sample. What is missing between two is silence, which
+        takes somebody who knows K's public half."""
+        for tick in following(self._found.ticks, folder.samples):
+            if recipient is None and tick.first > folder.samples:
+                return
+            pieces = _silence(folder.samples, tick.first, recipient or "")
+            if len(folder.parts) + len(pieces) >= sealed.MOST_PARTS:
+                log.error("%s: more parts than a call can have; the rest is left out", self.call_id)
+                return
+            if pieces:
+                self._gap(gap_of(folder.samples, tick.first - folder.samples, POWER))
+            for sealed_silence, samples in pieces:
+                folder.add(sealed_silence, samples)
+            folder.add(tick.sealed, tick.samples)
+            for gap in tick.gaps:
+                self._gap(gap)
+
+    def _gap(self, gap: Gap) -> None:
+        self._gaps = joined(self._gaps, gap)
+
+    def _record(self, samples: int) -> CallRecord:
+        record = self._ended_record()
+        if record is None:
+            record = self._cut_off(self._sample_ns(samples), round(samples / RATE_HZ, 3))
+            record = _counted_later(record, self._sample_ns(samples) - self._state.utc_ns)
+        if (missing := self._missing(samples, record)) is not None:
+            self._gap(gap_behind(samples, missing))
+        state, undated = self._state, record.retention
+        record = self._dated(record)
+        retention = state.begun
+        if not state.epoch:  # nobody knows: what its key was sealed to follows from when it began
+            retention = self._epochs.resolve(self._retention(sealed.call_ns(self.call_id)))[0]
+        begun = OpenCall(self.call_id, record.line, 0, "", b"", epoch=state.epoch, retention=retention)
+        wanted = record.retention if state.epoch or record.retention != undated else None
+        return msgspec.structs.replace(
+            record, disposition="recorded", audio=Audio(gaps=self._gaps), recovered=True,
+            retention=self._epochs.settle(begun, wanted)[0],
+        )  # fmt: skip
+
+    def _ended_record(self) -> CallRecord | None:
+        """Of a call that was over but not sealed: with its reported end, if there is one."""
+        record, said = self._state.record, self._found.ended
+        if said is None:
+            return record if record.ended_at is not None else None
+        told = ended_of(said, record)
+        if record.ended_at is None:
+            told = _counted_later(told, parse_rfc3339(said.at) - self._state.utc_ns)
+        if told.retention is None:
+            told = msgspec.structs.replace(told, retention=self._retention(parse_rfc3339(said.at)))
+        return told
+
+    def _sample_ns(self, samples: int) -> int:
+        """UTC of a sample; if the beginning of the call is unknown, an upper bound."""
+        state = self._state
+        if state.first_frame is None:
+            return self._begun_ns() + samples * NS_PER_FRAME
+        return state.utc_ns + (state.first_frame + samples - state.frame) * NS_PER_FRAME
+
+    def _begun_ns(self) -> int:
+        """UTC of the answer, or of the first sign of an unanswered call."""
+        answered_at = self._state.record.answered_at
+        return parse_rfc3339(answered_at) if answered_at else self._state.utc_ns
+
+    def _missing(self, samples: int, record: CallRecord) -> Unheard | None:
+        """Behind the last sample; None where that was the call's end."""
+        state = self._state
+        if record.ended_by != POWER and state.first_frame is not None and state.end_frame is not None:
+            missing = state.end_frame - state.first_frame - samples
+            return Unheard(round(missing * 1000 / RATE_HZ, 3), False) if missing > 0 else None
+        at_most = self._unheard(samples)
+        if record.ended_by != POWER and record.ended_at is not None:  # told, and where in the ring nobody knows
+            ms = (parse_rfc3339(record.ended_at) - self._sample_ns(samples)) / NS_PER_MS
+            if -_ROUNDED_MS < ms <= 0:
+                return None
+            if ms > 0 and (at_most.unbounded or ms < at_most.ms):  # else the clock was put meanwhile
+                return Unheard(round(ms + 1, 3), False)
+        return at_most
+
+    def _unheard(self, samples: int) -> Unheard:
+        state, beat = self._state, self._found.beat
+        if state.first_frame is None or beat is None:
+            return unheard_since(state.utc_ns, samples * 1000 / RATE_HZ, self._start)
+        line, end_frame = state.record.line, state.first_frame + samples
+        if line not in beat.heads:  # the ring was away: by the time of day, as far as the line can have come
+            frame = state.frame + (beat.utc_ns - state.utc_ns) // NS_PER_FRAME
+            beat = msgspec.structs.replace(beat, heads={line: (max(frame, end_frame), beat.mono_ns)})
+        found = unheard(line, end_frame, beat, self._start)
+        return Unheard(found.ms + CHUNK_MS, True) if found.unbounded and self._found.is_bare else found
+
+    def _record_without_audio(self) -> CallRecord:
+        ended = self._ended_record()
+        record = ended or self._cut_off(self._begun_ns() if self._state.first_frame is None else self._state.utc_ns)
+        record = self._dated(record)
+        if record.retention is not None:
+            record = msgspec.structs.replace(record, retention=self._epochs.resolve(record.retention)[0])
+        if ended is not None and (self._found.ended is not None or ended.disposition != "recorded"):
+            if record.disposition != "recorded":
+                return msgspec.structs.replace(record, recovered=True)
+            return msgspec.structs.replace(record, audio=self._all_missing(record), recovered=True)
+        if record.answered_at is not None or record.disposition == "recorded":
+            record = msgspec.structs.replace(record, disposition="discarded")
+        return msgspec.structs.replace(record, why=POWER, recovered=True)
+
+    def _all_missing(self, record: CallRecord) -> Audio:
+        """Of a call that was reported as recorded, and of which no audio is left."""
+        begun_ns = sealed.call_ns(self.call_id)
+        ms = (parse_rfc3339(record.ended_at) - begun_ns) / NS_PER_MS if record.ended_at else 0.0
+        return Audio(gaps=[gap_behind(0, Unheard(round(max(0.0, ms), 3), False))])
+
+    def _cut_off(self, ended_ns: int, kept_s: float = 0.0) -> CallRecord:
+        """The clock may have been put while the call went on: it lasted as long as is kept of it, and ended behind
+        whatever is known of it."""
+        record = self._state.record
+        ended_ns = max(ended_ns, *_moments(record))
+        answered_ns = parse_rfc3339(record.answered_at) if record.answered_at else None
+        return msgspec.structs.replace(
+            record,
+            unit=self._config.unit,
+            ended_at=rfc3339(ended_ns),
+            ended_by=POWER,
+            duration_s=None if answered_ns is None else max(kept_s, round((ended_ns - answered_ns) / NS_PER_S, 3)),
+            retention=self._retention(ended_ns),
+        )
+
+    def _retention(self, ended_ns: int) -> Retention:
+        record = self._state.record
+        is_marked = any(mark.kind == ABUSE for mark in record.marks)
+        return retention_of(self._config, ended_ns, record.line, "recorded", is_marked)
+
+
+def recover(
+    config: Config, found: list[FoundCall], sign: Sign, epochs: Epochs, index: Index, dated: Dated, start: Start
+) -> Iterator[CallRecord]:
+    """The record of each call, when it is sealed. OSError: the disk takes nothing, and it can be done again.
+
+    `dated`: the record with the moment at which it is sealed.
+    """
+    laid = []
+    for call in found:
+        recovery = Recovery(config, call, epochs, index, dated, start)
+        try:
+            recovery.lay()
+        except Refusal as refusal:
+            log.error("vault_damaged: %s", refusal)
+        else:
+            laid.append(recovery)
+    files.sync_file_system(config.vault_path)
+    for recovery in laid:
+        try:
+            record = recovery.seal(sign)
+            samples = record.audio.samples if record.audio else 0
+            log.warning("power_cut: %s is sealed with the %.3f s that are kept", record.call_id, samples / RATE_HZ)
+            yield record
+        except Refusal as refusal:
+            log.error("vault_damaged: %s", refusal)
+
+
+def _moments(record: CallRecord) -> Iterator[int]:
+    """All times in a record."""
+    yield 0
+    notices = [text for notice in record.notices for text in (notice.started_at, notice.ended_at)]
+    for text in (record.ring_at, record.off_hook_at, record.answered_at, *notices):
+        if text is not None:
+            yield parse_rfc3339(text)
+
+
+def _counted_later(record: CallRecord, since_ns: int) -> CallRecord:
+    """Its counted moment is of when the state was made, as its time is: the call's end came so much later."""
+    if not isinstance(record.counted, CountedMoment):
+        return record
+    ms = max(0, record.counted.ms + since_ns // NS_PER_MS)
+    return msgspec.structs.replace(record, counted=msgspec.structs.replace(record.counted, ms=ms))
+
+
+def following(ticks: dict[int, Tick], at: int) -> Iterator[Tick]:
+    """One behind the other from sample `at` on; where none begins there, the next one that begins later."""
+    later = sorted(ticks)
+    for first in later:
+        if first >= at:
+            yield ticks[first]
+            at = first + ticks[first].samples
+
+
+def _silence(first: int, end: int, recipient: str) -> list[tuple[bytes, int]]:
+    """(age file, samples) in the place of what neither chunk nor journal holds."""
+    series, pieces = age.AgeSeries([recipient]) if end > first else None, []
+    while series is not None and first < end:
+        samples = min(end - first, MOST_TICK_SAMPLES)
+        header = au.HEADER if first == 0 else b""
+        pieces.append((series.seal(header + bytes([g711.SILENCE]) * samples), samples))
+        first += samples
+    return pieces

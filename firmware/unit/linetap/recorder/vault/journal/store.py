@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal's two files: of a fixed size, zeroed once, then overwritten in place in turn.
+
+No append ever changes a file's size or asks the disk for room: a sync writes the data and nothing else, and a full
+disk does not stop the journal. The file that is not being written stays as it is until the other is full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+from linetap.recorder.vault.journal import frames
+from linetap.recorder.vault.journal.entries import Entry
+from linetap.recorder.vault.journal.frames import Run
+from linetap_core.durable import files
+
+LINES_A_SHARE = 32
+SHARE_BYTES = 8 << 20  # 32 lines need 0.3 MB/s: a file holds half a minute, and a chunk is full after 8.2 s
+NAMES = ("a.journal", "b.journal")
+_ZEROS = bytes(1 << 20)
+
+log = logging.getLogger("linetap.recorder.journal")
+
+
+def file_bytes(lines: int) -> int:
+    return SHARE_BYTES * -(-lines // LINES_A_SHARE)
+
+
+class Store:
+    """The writing side, for one thread at a time. Any method may raise OSError and can be called again."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        """Makes what is missing. `begin` comes before the first `append`."""
+        self._paths = [folder / name for name in NAMES]
+        self._size = size
+        self._fds: list[int] = []
+        runs = [_run(path) for path in self._paths]
+        generations = [run.generation if run else 0 for run in runs]
+        self._generation = max(generations)
+        self._which = generations.index(self._generation)
+        self._at = self._number = 0
+        files.make_directories(folder.parent, folder)
+        try:
+            for path in self._paths:
+                self._fds.append(self._open(path))
+        except OSError:
+            self.close()
+            raise
+
+    def begin(self, entries: list[Entry]) -> None:
+        """A new generation in the other file, which begins with `entries`."""
+        which, generation = 1 - self._which, self._generation + 1
+        data = frames.encode(generation, 0, entries)
+        if len(data) > self._size:
+            raise OSError(f"{self._paths[which]}: {len(data)} bytes of open calls do not fit into it")
+        self._put(which, data, 0)
+        self._which, self._generation, self._at, self._number = which, generation, len(data), 1
+
+    def append(self, entries: list[Entry]) -> bool:
+        """One write and one sync. False when the file is full."""
+        data = frames.encode(self._generation, self._number, entries)
+        if self._at + len(data) > self._size:
+            return False
+        self._put(self._which, data, self._at)
+        self._at += len(data)
+        self._number += 1
+        return True
+
+    def close(self) -> None:
+        for fd in self._fds:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        self._fds = []
+
+    def _put(self, which: int, data: bytearray, at: int) -> None:
+        left = memoryview(data)
+        while left:
+            written = os.pwrite(self._fds[which], left, at)
+            left, at = left[written:], at + written
+        os.fdatasync(self._fds[which])
+
+    def _open(self, path: Path) -> int:
+        """A file of another size holds nothing that is still needed: whoever opens the store has read it."""
+        if not path.exists() or path.stat().st_size != self._size:
+            temporary = path.with_name(f".{path.name}.tmp")
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+            try:
+                for at in range(0, self._size, len(_ZEROS)):
+                    files.write_all(fd, _ZEROS[: self._size - at])
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            temporary.rename(path)
+            files.sync_directory(path.parent)
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+
+
+def read(folder: Path) -> list[Run]:
+    """What the two files hold, the newest last."""
+    runs = [run for name in NAMES if (run := _run(folder / name)) is not None]
+    return sorted(runs, key=lambda run: run.generation)
+
+
+def _run(path: Path) -> Run | None:
+    """None where there is none, or it cannot be read: the other one has every open call too."""
+    try:
+        return frames.read(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        log.error("journal_damaged: %s: %s", path, error)
+        return None

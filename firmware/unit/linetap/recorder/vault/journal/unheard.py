@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much may be missing at the end of a call that a power cut has ended. Pure.
+
+The line was captured until the power went, at an unrecorded moment between the journal's last beat and the next start.
+The recorder may have been dead for any time before, so the journal's rhythm bounds nothing. The start does, if both
+moments are of one clock: the monotonic one in the same boot, or a time of day that was synchronised then and now.
+Otherwise the gap is as long as a dead recorder takes to come back, and `unbounded`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from linetap.recorder.vault.journal.entries import Beat
+from linetap.ring import NS_PER_FRAME, RATE_HZ, SLOT_MS
+from linetap_core.clock import NS_PER_MS
+from linetap_core.evidence import age
+from linetap_core.records import Gap
+
+POWER = "power"  # `ended_by`, `why`, and the cause of a gap
+BACK_MS = 5000.0  # a recorder that has died writes again within: systemd waits 100 ms, a Pi 4 starts it in 3 s
+CHUNK_MS = age.CHUNK_BYTES * 1000 / RATE_HZ  # of a call that the journal does not know, as much is on no disk
+_SLACK_MS = 2.0 * SLOT_MS  # a slot is captured as a whole
+_DRIFT = 1.001  # a codec may be faster than the clock
+
+
+class Start(NamedTuple):
+    """The first moment at which the power is known to have been gone.
+
+    In the boot of the cut that is `mono_ns`, when the recorder began; after another boot `booted_ns`, when the kernel
+    began, in UTC, or None if the time of day is not synchronised.
+    """
+
+    boot: str
+    mono_ns: int
+    booted_ns: int | None
+
+
+class Unheard(NamedTuple):
+    """`ms` behind what is kept; `unbounded`: it may be any more."""
+
+    ms: float
+    unbounded: bool
+
+
+def unheard(line: int, end_frame: int, beat: Beat, start: Start) -> Unheard:
+    """Behind frame `end_frame` of the line. `beat`: the last one in which the call was open."""
+    frame, mono_ns = beat.heads.get(line, (end_frame, beat.mono_ns))
+    heard_ms = (frame - end_frame) * NS_PER_FRAME / NS_PER_MS
+    since_ms = (beat.mono_ns - mono_ns) / NS_PER_MS
+    if start.boot == beat.boot and start.mono_ns >= beat.mono_ns:
+        return _at_most(heard_ms + (start.mono_ns - mono_ns) / NS_PER_MS)
+    if beat.synced and start.booted_ns is not None and start.booted_ns >= beat.utc_ns:
+        return _at_most(heard_ms + since_ms + (start.booted_ns - beat.utc_ns) / NS_PER_MS)
+    return Unheard(round(max(0.0, heard_ms + since_ms) + BACK_MS, 3), True)
+
+
+def unheard_since(utc_ns: int, kept_ms: float, start: Start) -> Unheard:
+    """Of a call of which nothing is known but the UTC of its first sign, and that so much of it is kept."""
+    now_ns = None if start.booted_ns is None else start.booted_ns + start.mono_ns
+    if now_ns is not None and now_ns >= utc_ns:
+        return _at_most((now_ns - utc_ns) / NS_PER_MS - kept_ms)
+    return Unheard(CHUNK_MS + BACK_MS, True)
+
+
+def gap_behind(samples: int, missing: Unheard) -> Gap:
+    at_s = round(samples / RATE_HZ, 6)
+    return Gap(at_s, missing.ms, POWER, unbounded=True if missing.unbounded else msgspec.UNSET)
+
+
+def _at_most(ms: float) -> Unheard:
+    return Unheard(round(max(0.0, ms) * _DRIFT + _SLACK_MS, 3), False)

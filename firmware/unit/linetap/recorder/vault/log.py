@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit's log: vault/log/, a Merkle log of all that a unit did with calls, under a signed head.
+
+Used by the vault's thread alone. A leaf about a call is there once, however often its job is done; a leaf about
+the unit is known again by its time.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap.recorder.vault.logproof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
+from linetap.recorder.vault.newest import Newest
+from linetap_core import jsontext
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.durable import files
+from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.steps import step
+from linetap_core.errors import Refusal
+from linetap_core.evidence import keys, leaflog, sealed, sigsum, sshsig, unitlog, vaultname
+from linetap_core.evidence.closing import Closing
+from linetap_core.evidence.inclusion import Inclusion
+from linetap_core.evidence.keys import SigningKey
+from linetap_core.evidence.leaflog import LeafLog, LogShort
+from linetap_core.evidence.unitlog import Head, HeadCopy, Kind, Leaf
+from linetap_core.records import CallEvent, CallRecord
+from linetap_core.vaultformat import keptlogs
+
+REMEMBERED = 4096  # newest leaves that are known again, as in the outbox
+VAULT_REFUSES = ("disk_full", "disk_error")  # why a call was not recorded, when it was the vault's doing
+ONCE_A_CALL = ("open", "close", "gap", "notice_failure", "refused", "copy", "destruction")
+COPY_EVERY_NS = 10 * NS_PER_S  # of the head: one that is older proves fewer leaves
+LOOK_EVERY_NS = 60 * NS_PER_S
+_DAYS_LOOKED_AT = 2  # newest day folders, for calls whose close is missing after a power cut
+
+Fields = Mapping[str, str | int | float | list[str] | None]
+Identity = tuple[str, str]
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class UnitLog:
+    """Every method may raise OSError: nothing was appended then, and the same may be appended again."""
+
+    def __init__(self, vault: Path, unit: str, key: SigningKey, clock: Clock, name: str = "") -> None:
+        """`name`: the vault's. A log that does not fit its own head is set aside here, and another begun."""
+        self._vault, self._unit, self._key, self._clock = vault, unit, key, clock
+        self._folder = vault / unitlog.FOLDER
+        self._origin = keys.fingerprint(key.public_key())
+        self._last_event: Callable[[], int] | None = None
+        self._begun: list[CallEvent] = []  # events of logs that began anew, not reported yet
+        self._copied_ns: int | None = None
+        self.newest_event = 0  # that a leaf knows of
+        self._told_by_desk: Head | None = None
+        self._log: LeafLog
+        self._proof: Proof
+        self.kept: list[str] = []  # logs that were set aside, and are still there
+        self._kept_ns = 0
+        heads = SignedHeads(self._folder, unit, self._origin)
+        before = heads.newest.log if heads.newest is not None else name
+        try:
+            proved = heads.newest.size if heads.newest is not None else 0
+            self._log = LeafLog(self._folder, proved, misses=True)
+            self._proof = Proof(self._log, heads)
+        except (LogShort, Misfit) as error:
+            misfit = error if isinstance(error, Misfit) else Misfit(SHORT, str(error), heads.newest)
+            self._begin_anew(misfit, before, [])
+        else:
+            self._has_head = heads.newest is not None
+            self.name = before if self._has_head else keptlogs.name_of(self._log) or name
+            files.remove_temporary(self._folder)
+            self._forget()
+            self._note_all(max(0, self._log.size - REMEMBERED))
+            if not self._has_head and (begun := keptlogs.begun(self._log)) is not None:
+                self._begun.append(begun)  # a power cut may have prevented the report
+            self._prove()
+        if not self._log.size and (kept := keptlogs.numbers(vault)):  # a cut came before the new log said why it began
+            self._begin_after(kept[-1], Misfit(OTHER, "found set aside", None), "", [])
+        self._look_for_kept()
+
+    def _forget(self) -> None:
+        self._known = Newest(REMEMBERED)  # and which leaf it is
+        self._kinds = set[str]()  # that are there for sure
+        self._open: dict[str, None] = {}  # calls with an open leaf and no close
+        self._made_good = False
+        self._head_size = -1  # of the head on disk: not known to be whole at the start
+
+    @property
+    def size(self) -> int:
+        return self._log.size
+
+    def take_begun(self) -> list[CallEvent]:
+        """Events to report: a log was set aside, and another has begun."""
+        begun, self._begun = self._begun, []
+        return begun
+
+    @property
+    def open_calls(self) -> list[str]:
+        """Calls with an `open` leaf and no `close`, as far as the newest leaves go back."""
+        return list(self._open)
+
+    def count_events(self, last_seq: Callable[[], int]) -> None:
+        """Every leaf from now on says how far the outbox had come: none of its files can go unnoticed."""
+        self._last_event = last_seq
+
+    def has_any(self, kind: Kind) -> bool:
+        """Whether a leaf of that kind is there at all. The newest are known; otherwise all are looked through."""
+        if kind in self._kinds:
+            return True
+        return any((leaf := _read(line)) is not None and leaf.kind == kind for line in self._log.leaves())
+
+    def leaves(self, first: int) -> Iterator[bytes]:
+        """From leaf `first` to the last."""
+        return self._log.leaves(first)
+
+    def append(self, kind: Kind, **fields: str | int | float | list[str] | None) -> None:
+        """One leaf, on disk, unless it is there already. `at` is now if it is not given."""
+        self._append([(kind, fields)])
+
+    def close_call(self, call_id: str) -> None:
+        """What is to be said of a call that has been sealed: its end, and what it lacks. Refusal if it is damaged."""
+        path = self._vault / sealed.call_path(call_id) / sealed.RECORD
+        data = path.read_bytes()
+        try:
+            record = jsontext.decode(data, type=CallRecord)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Refusal(f"{path}: {error}") from None
+        of_call: Fields = {"call_id": call_id, "line": record.line}
+        found: list[tuple[Kind, Fields]] = []
+        if record.audio and record.audio.gaps:
+            gaps = record.audio.gaps
+            causes = sorted({gap.cause for gap in gaps})
+            ms = round(sum(gap.ms for gap in gaps), 3)
+            found.append(("gap", {**of_call, "gaps": len(gaps), "ms": ms, "causes": causes}))
+        if record.disposition == "discarded" and record.why in VAULT_REFUSES:
+            found.append(("refused", {**of_call, "why": record.why}))
+        elif _notice_failed(record):
+            proof = record.notices[-1].proof if record.notices else "none"
+            found.append(("notice_failure", {**of_call, "why": record.why, "proof": proof}))
+        digest = hashlib.sha256(data)
+        closing: dict[str, str | None] = {"record_sha256": digest.hexdigest(), "disposition": record.disposition}
+        if record.retention is not None:  # said here too: destruction is judged by it when the record has gone
+            closing["until"] = record.retention.until
+        if isinstance(self._key, Ed25519PrivateKey):  # Sigsum takes no other kind of signature
+            closing["sigsum"] = base64.b64encode(sigsum.sign_leaf(digest.digest(), self._key)).decode("ascii")
+        found.append(("close", {**of_call, **closing}))
+        self._append(found)
+
+    def publish(self) -> None:
+        """The signed head of all that was appended: head.json and head.json.sig. Not before the log is proved."""
+        proved = self._prove()
+        self._look_for_kept()
+        if not proved:
+            return
+        self._make_good()
+        if self._log.size == self._head_size:
+            return
+        tree = self._log.tree
+        head = Head(
+            unit=self._unit, size=tree.size, root=tree.root().hex(), at=rfc3339(self._clock.utc_ns()),
+            origin=self._origin, log=self.name,
+        )  # fmt: skip
+        data = unitlog.encode_head(head)
+        signature = sshsig.sign(data, self._key, unitlog.HEAD_NAMESPACE)
+        path = self._folder / unitlog.HEAD
+        now_ns = self._clock.monotonic_ns()
+        if self._copied_ns is None or now_ns - self._copied_ns >= COPY_EVERY_NS:
+            copy = HeadCopy(data.decode("utf-8"), signature)
+            replace_durably(path.with_name(unitlog.COPY), unitlog.encode_copy(copy))
+            self._copied_ns = now_ns
+        replace_durably(path, data)
+        replace_durably(path.with_name(path.name + unitlog.SIGNATURE_SUFFIX), signature.encode("ascii"))
+        self._head_size, self._has_head = tree.size, True
+
+    def held_against(self, data: str, signature: str) -> None:
+        """Compares the log with the newest head that the desk has, which counts by our own signature. Heads of
+        another log, or of another key, are ignored."""
+        with contextlib.suppress(Refusal, ValueError):
+            head = unitlog.check_head(data.encode("utf-8"), signature.encode("utf-8"), None)
+            if (head.unit, head.origin, head.log) == (self._unit, self._origin, self.name):
+                self._told_by_desk = head
+
+    def closing(self, call_id: str) -> Closing | None:
+        """That the call is closed, under a signed head of now; None: no leaf says so."""
+        index = self._known.number_of("close", call_id)
+        if index is None:
+            index = self._find_close(call_id)
+        if index is None:
+            return None
+        self.publish()
+        if not self._proof.is_done:
+            raise ValueError("it is being held against its head")
+        path, tree = self._folder / unitlog.HEAD, self._log.tree
+        inclusion = Inclusion(index, tree.size, tuple(tree.inclusion(index)))
+        return Closing(
+            leaf=next(self._log.leaves(index)).decode("utf-8"),
+            path=inclusion.encode().decode("ascii"),
+            head=path.read_text("utf-8"),
+            sig=path.with_name(path.name + unitlog.SIGNATURE_SUFFIX).read_text("ascii"),
+        )
+
+    def close(self) -> None:
+        self._log.close()
+
+    # --- is it the log that was signed ----------------------------------------------------------------------------
+
+    def _prove(self) -> bool:
+        """Whether the log is proved, or another is there in its place. A long one takes some turns."""
+        try:
+            if not self._proof.is_done:
+                self._proof.step()
+                step()
+            if self._proof.is_done and (head := self._told_by_desk) is not None:
+                self._told_by_desk = None
+                self._hold_against(head)
+        except Misfit as misfit:
+            new = [*self._log.leaves(self._proof.size)]
+            self._log.close()
+            self._begin_anew(misfit, self.name, new)
+        return self._proof.is_done
+
+    def _hold_against(self, head: Head) -> None:
+        if head.size > self._log.size:
+            raise Misfit(SHORT, f"{self._log.size} leaves, and the desk has a head over {head.size}", head)
+        if self._log.tree.root(head.size).hex() != head.root:
+            raise Misfit(CHANGED, f"the first {head.size} leaves are not those that the desk has the head of", head)
+
+    def _begin_anew(self, misfit: Misfit, before: str, new: list[bytes]) -> None:
+        """The log that does not fit stays as it is under another name; `new`, the leaves of this start, go along."""
+        number = keptlogs.set_aside(self._folder)
+        log.error("%s: %s: %s; it is kept as %s", misfit.code, self._folder, misfit, keptlogs.place(number))
+        self._log = LeafLog(self._folder)
+        self._proof = Proof(self._log, SignedHeads(self._folder, self._unit, self._origin))
+        self._proof.finish()
+        self._begin_after(number, misfit, before, new)
+
+    def _begin_after(self, number: int, misfit: Misfit, before: str, new: list[bytes]) -> None:
+        """A new log, whose first leaf names the one that was set aside."""
+        self._forget()
+        self._has_head, self._copied_ns, self.newest_event = False, None, 0
+        self.name, place = vaultname.new_name(), keptlogs.place(number)
+        at, head = rfc3339(self._clock.utc_ns()), misfit.head
+        leaf: dict[str, object] = {"kind": "log_begun", "at": at, "log": self.name, "before": before}
+        leaf |= {} if head is None else {"size": head.size, "root": head.root}
+        first = leaflog.encode(leaf | {"why": misfit.code, "kept": place})
+        self._log.append_lines([first, *keptlogs.carried(self._folder.with_name(place)), *new])
+        self._note_all(0)
+        self._begun = [CallEvent(seq=0, event="log_begun", at=at, unit="", before=before, why=misfit.code)]
+        self._kept_ns = 0
+
+    def _look_for_kept(self) -> None:
+        """Now and then: a person takes one away when it is somewhere safe."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._kept_ns:
+            self.kept = [keptlogs.place(number) for number in keptlogs.numbers(self._vault)]
+            self._kept_ns = now_ns + LOOK_EVERY_NS
+
+    # --- what is known -------------------------------------------------------------------------------------------
+
+    def _append(self, found: list[tuple[Kind, Fields]]) -> None:
+        now = rfc3339(self._clock.utc_ns())
+        counted = {} if self._last_event is None else {"seq": self._last_event()}
+        leaves = [{"kind": kind, "at": now, **fields, **counted} for kind, fields in found]
+        new = [leaf for leaf in leaves if not self._known.has(*_of(leaf))]
+        if not new:
+            return
+        lines = [leaflog.encode(leaf) for leaf in new]
+        first = self._log.append_lines(lines)
+        for index, line in enumerate(lines, first):
+            self._note(index, line)
+
+    def _note_all(self, first: int) -> None:
+        for index, line in enumerate(self._log.leaves(first), first):
+            self._note(index, line)
+
+    def _note(self, index: int, line: bytes) -> None:
+        leaf = _read(line)
+        if leaf is None:
+            log.error("log_damaged: %s: a leaf that is none", self._folder)
+            return
+        self.newest_event = max(self.newest_event, leaf.seq or 0)
+        self._known.note(index, *_identity(leaf.kind, leaf.at, leaf.call_id, leaf.sha256))
+        self._kinds.add(leaf.kind)
+        if leaf.call_id and leaf.kind == "open":
+            self._open[leaf.call_id] = None
+        elif leaf.call_id and leaf.kind == "close":
+            self._open.pop(leaf.call_id, None)
+
+    def _find_close(self, call_id: str) -> int | None:
+        """Leaves lie in the order of time, but for a clock that was put back: what lies before is looked at last."""
+        name, began = call_id.encode("ascii"), rfc3339(sealed.call_ns(call_id))
+
+        def earlier(line: bytes) -> bool:
+            leaf = _read(line)
+            return leaf is not None and leaf.at < began
+
+        begin = self._log.near(earlier)
+        for first, end in ((begin, self._log.size), (0, begin)):
+            for index, line in zip(range(first, end), self._log.leaves(first), strict=False):
+                if name in line and (leaf := _read(line)) and (leaf.kind, leaf.call_id) == ("close", call_id):
+                    return index
+        return None
+
+    def _make_good(self) -> None:
+        """Once: calls that were sealed, and a power cut came before their close. In a log just begun: all calls."""
+        if self._made_good:
+            return
+        made, days = 0, _DAYS_LOOKED_AT if self._log.size and self._has_head else None
+        candidates = [id_ for id_ in _calls(self._vault, days) if not self._known.has("close", id_)]
+        if candidates or self._open:
+            wanted = dict.fromkeys([*self._open, *candidates])
+            found = (_read(line) for line in self._log.leaves())
+            closed = {leaf.call_id for leaf in found if leaf and leaf.kind == "close" and leaf.call_id in wanted}
+            for call_id in wanted:
+                folder = self._vault / sealed.call_path(call_id)
+                if call_id not in closed and (folder / sealed.SIGNATURE).exists():
+                    self._close_found(call_id)
+                    step()
+                    made += 1
+        if made:
+            log.warning("log_made_good: %d calls were sealed and not closed", made)
+        self._made_good = True
+
+    def _close_found(self, call_id: str) -> None:
+        try:
+            self.close_call(call_id)
+        except Refusal as refusal:
+            log.error("vault_damaged: %s", refusal)
+
+
+def _of(leaf: Mapping[str, object]) -> Identity:
+    return _identity(leaf["kind"], leaf["at"], leaf.get("call_id"), leaf.get("sha256"))
+
+
+def _identity(kind: object, at: object, call_id: object, sha256: object) -> Identity:
+    """By the call that it is about, else by the SHA-256 of what it is about; a segment of the index by that alone."""
+    of = sha256 if kind == "index" else call_id or sha256
+    once = kind in ONCE_A_CALL and of is not None and sealed.CALL_ID.fullmatch(str(of))
+    return str(kind), str(of if once else f"{at} {of}")
+
+
+def _read(line: bytes) -> Leaf | None:
+    try:
+        return jsontext.decode(line, type=Leaf)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _notice_failed(record: CallRecord) -> bool:
+    if record.disposition == "discarded":
+        return not record.why.startswith("ended_")
+    return record.why == "notice_failed" or any(notice.proof == "absent" for notice in record.notices)
+
+
+def _calls(vault: Path, days: int | None) -> Iterator[str]:
+    """Calls of the newest `days` day folders, or of all."""
+    folders = sorted(vault.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"))
+    for folder in folders if days is None else folders[-days:]:
+        yield from sorted(path.name for path in folder.iterdir() if sealed.CALL_ID.fullmatch(path.name))

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is the log that lies here the one that the unit has signed? Asked at every start, before anything is signed over it.
+
+Every leaf is hashed again and held against the unit's own newest head. The head may be the rotten file, so there are
+two copies of it, and each proves by its signature that it is whole. What lies behind the last head was never signed.
+Each leaf there is held against its hash, which was written once the leaf was on disk; where a power cut has taken the
+hash, the leaf is taken as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from linetap_core import jsontext
+from linetap_core.errors import Refusal
+from linetap_core.evidence import leaflog, merkle, sshsig, unitlog
+from linetap_core.evidence.leaflog import LeafLog
+from linetap_core.evidence.unitlog import COPY, HEAD, SIGNATURE_SUFFIX, Head, HeadCopy
+
+LEAVES_AT_ONCE = 50_000  # about a quarter of a second of a Pi 4, between two turns of the vault's thread
+ROTTEN_HASH_BITS = 32  # a hash that differs by fewer has rotted itself: of another leaf about half of 256 differ
+SHORT, CHANGED, UNSIGNED, OTHER = "log_short", "log_changed", "log_unsigned", "log_other"
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Misfit(Exception):
+    """The log is not the one that was signed. `head`: the newest that is signed, if one can be read."""
+
+    def __init__(self, code: str, text: str, head: Head | None) -> None:
+        super().__init__(text)
+        self.code, self.head = code, head
+
+
+class SignedHeads:
+    """The heads that lie in a log's folder and are signed. Of the unit's own key; where none is, of the key before."""
+
+    def __init__(self, folder: Path, unit: str, origin: str) -> None:
+        pairs = [pair for pair in (_pair(folder), _copy(folder)) if pair is not None]
+        found = [head for pair in pairs if (head := _head(pair, unit, folder)) is not None]
+        own = [head for head in found if head.origin == origin]
+        self.heads = sorted(own or found, key=lambda head: (head.size, head.at))
+        names = (HEAD, HEAD + SIGNATURE_SUFFIX, COPY)
+        self.there = any((folder / name).exists() for name in names)
+
+    @property
+    def newest(self) -> Head | None:
+        return self.heads[-1] if self.heads else None
+
+
+class Proof:
+    """Goes through a log some leaves at a time."""
+
+    def __init__(self, leaves: LeafLog, heads: SignedHeads) -> None:
+        """Misfit where nothing can prove the log: there was a head, and none is whole."""
+        self.size = leaves.size  # of what is to be proved; what comes behind is of this start
+        if heads.newest is None and (heads.there or self.size > leaflog.MOST_AT_ONCE):
+            raise Misfit(UNSIGNED, f"{self.size} leaves, and no whole head is signed over them", None)
+        self._log, self._newest = leaves, heads.newest
+        self._roots = {head.size: head for head in heads.heads}
+        self._steps = self._follow()
+        self.is_done = False
+
+    def step(self, most: int = LEAVES_AT_ONCE) -> None:
+        """So many leaves more. Misfit: it is not the log that was signed. OSError: it cannot be read."""
+        for hashed in self._steps:
+            most -= hashed
+            if most <= 0:
+                return
+        self.is_done = True
+
+    def finish(self) -> None:
+        """All of it at once."""
+        while not self.is_done:
+            self.step()
+
+    def _follow(self) -> Iterator[int]:
+        """After each piece how many leaves are in it, at most."""
+        nodes, size, same = 0, 0, True
+        signed = self._newest.size if self._newest is not None else 0
+        for tree, new in leaflog.hashes(self._log.lines(), self._roots):
+            same = same and self._log.holds(nodes, new)
+            if signed < tree.size:
+                self._require_hashed(range(max(signed, size), min(tree.size, self.size)), new, nodes)
+            nodes, size = nodes + len(new), tree.size
+            head = self._roots.get(tree.size)
+            if head is not None and tree.root().hex() != head.root:
+                raise Misfit(CHANGED, f"the {head.size} leaves are not those that were signed", self._newest)
+            yield leaflog.MOST_AT_ONCE
+        if not same:
+            log.warning("log_tree: the hashes over the leaves were damaged; they are made anew")
+            self._log.remake_tree()
+
+    def _require_hashed(self, unsigned: range, new: list[bytes], first_node: int) -> None:
+        """Leaves that no head is over, against their hashes as they were found. `new`: those of what lies there now."""
+        for index in unsigned:
+            found, hashed = self._log.hash_found(index), new[merkle.node_count(index) - first_node]
+            if found == hashed or not any(found):
+                continue
+            if (int.from_bytes(found) ^ int.from_bytes(hashed)).bit_count() > ROTTEN_HASH_BITS:
+                raise Misfit(CHANGED, f"leaf {index}, not signed yet, is not the one that was written", self._newest)
+
+
+def _pair(folder: Path) -> tuple[bytes, bytes] | None:
+    try:
+        data = _read(folder / HEAD, unitlog.HEAD_LIMIT_BYTES)
+        return data, _read(folder / f"{HEAD}{SIGNATURE_SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES)
+    except OSError:
+        return None
+
+
+def _copy(folder: Path) -> tuple[bytes, bytes] | None:
+    try:
+        found = jsontext.decode(_read(folder / COPY, unitlog.COPY_LIMIT_BYTES), type=HeadCopy)
+    except (OSError, ValueError):
+        return None
+    return found.head.encode("utf-8"), found.sig.encode("utf-8")
+
+
+def _read(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(most + 1)
+
+
+def _head(pair: tuple[bytes, bytes], unit: str, folder: Path) -> Head | None:
+    try:
+        head = unitlog.check_head(*pair, None)
+    except Refusal as error:
+        log.warning("head_damaged: %s: %s", folder, error)
+        return None
+    return head if head.unit == unit else None

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose keys of an epoch are gone, where its officers are a group: their certificates may come one after the other.
+
+How many there are, and how many open, the unit has from its own list of keys, and from a certificate only where the
+list does not know the epoch.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from linetap_core.evidence.members import MOST_MEMBERS, Group
+
+_NAME = re.compile(r"\.officer-([1-9](?:-[1-9])*)\.json")
+
+
+class Certificate(msgspec.Struct):
+    """What the unit wants of a certificate of destruction."""
+
+    epoch: str
+    officers: list[int] = []  # of a group, whose keys it is about
+    of: int = 1
+    needed: int = 1
+
+
+def sound(found: Certificate, known: Group | None) -> Certificate:
+    """ValueError where the numbers cannot be. `known`: whom the unit's own list seals that epoch to."""
+    of, needed = (found.of, found.needed) if known is None else (len(known.recipients), known.needed)
+    if not 1 <= needed <= of <= MOST_MEMBERS or not all(1 <= officer <= of for officer in found.officers):
+        raise ValueError(f"officers {found.officers} of {of}: 1 to {of} would be right")
+    if of > 1 and not found.officers:
+        raise ValueError(f"the epoch has {of} officers: those whose keys are gone have to be named")
+    return Certificate(found.epoch, sorted(set(found.officers)) if of > 1 else [], of, needed)
+
+
+def file_name(found: Certificate) -> str:
+    """Under which it is kept; that of all officers by the epoch's name alone."""
+    if len(found.officers) in (0, found.of):
+        return f"{found.epoch}.json"
+    return f"{found.epoch}.officer-{'-'.join(map(str, found.officers))}.json"
+
+
+def still_open(folder: Path, found: Certificate) -> str | None:
+    """What to say where those who are left are enough to open it; None: nobody opens it any more."""
+    if not found.officers:
+        return None
+    gone = set(found.officers)
+    for path in folder.glob(f"{found.epoch}.officer-*.json"):
+        if match := _NAME.fullmatch(path.name.removeprefix(found.epoch)):
+            gone.update(map(int, match[1].split("-")))
+    left = found.of - len(gone)
+    if left < found.needed:
+        return None
+    return f"{left} of {found.of} officers have their keys of epoch {found.epoch}, and {found.needed} open it"

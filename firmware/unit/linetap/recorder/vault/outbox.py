@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outbox: every event of the unit, numbered, chained, signed and on disk before anything else happens.
+
+The recorder's disk thread appends and trims; the reporter reads, and keeps its cursor elsewhere. What is in here is
+not taken out when a broker has it: it goes when the desk itself has confirmed it. Without a desk only the bound
+decides, and says so with an event of its own (`dropped`).
+
+Longer than others: writer and reader stand on one rule of which event counts, and are read together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from linetap.recorder.vault.newest import Newest
+from linetap.recorder.vault.places import Places
+from linetap_core import jsontext
+from linetap_core.durable import files
+from linetap_core.evidence import vaultname
+from linetap_core.records import CallEvent
+from linetap_core.vaultformat import segments
+from linetap_core.vaultformat.confirmed import CONFIRMED, CONFIRMED_FILE, Confirmed, Lost
+from linetap_core.vaultformat.segments import GENESIS, SEGMENT_BYTES, Entry, Frame
+
+REMEMBERED = 4096  # newest events that are known by (call_id, event, at): a restarted recorder says them again
+_SEGMENTS = 16  # of the bound: what is given up at once when it is reached
+DAMAGED = "damaged"  # why events are `dropped` that no disk was too small for
+_MOST_READ_BYTES = 16 << 20  # more than a segment has
+_LEAST_EVENT_BYTES = 256  # with hash, fingerprint and signature each has more than twice as many
+_HEADROOM_BYTES = 4096  # an event has about 1 kB, and the word about what was dropped another
+
+Identity = tuple[str | None, str, str]
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Outbox:
+    """The writing side; one of it at a time. An OSError leaves the outbox as it was, and the same event can be
+    appended again when there is room."""
+
+    _fd = -1  # the newest segment
+
+    def __init__(
+        self,
+        folder: Path,
+        unit: str,
+        sign: Callable[[bytes], str],
+        origin: str,
+        max_bytes: int,
+        log_size: Callable[[], int] = lambda: 0,
+        vault: str = "",
+        used: int = 0,
+    ) -> None:
+        """`sign`: bytes -> armored SSHSIG of namespace linetap-event. `origin`: fingerprint of the unit's key.
+        `log_size`: leaves in the unit's log by now. `vault`: its name; `used`: the newest event that the log knows."""
+        self._folder, self._unit, self._sign, self.origin, self.vault = folder, unit, sign, origin, vault
+        self._log_size = log_size
+        self.first_seq = vaultname.first_seq(vault)  # of the vault's first event, which may have gone long ago
+        self._max_bytes = max_bytes
+        least, most = SEGMENT_BYTES
+        self._segment_bytes = min(max(max_bytes // _SEGMENTS, least), most)
+        self._sizes: dict[int, int] = {}  # of the segments, by first seq, in order
+        self._known = Newest(REMEMBERED)
+        self._unsynced = False  # it is not known to the folder on disk yet
+        self._torn = False  # there may be bytes behind what counts
+        self._prev = GENESIS
+        self._dropped_to = 0
+        self._given_up = 0  # the same without those that were lost: everything before it may go
+        self._gone: tuple[int, int] | None = None  # numbers that were used and whose events are lost, not reported yet
+        self._begin_anew = False  # the newest segment is damaged at its end, and is left as it is
+        self.last_seq = self.first_seq - 1
+        self.confirmed = self.first_seq - 1  # the desk has everything up to it
+        self.lost: Lost | None = None  # and not told anew yet
+        folder.mkdir(parents=True, exist_ok=True)
+        self._places = Places(folder)
+        files.sync_directory(folder.parent)
+        self._load(used)
+
+    def has(self, event: CallEvent) -> bool:
+        """Whether it is among the newest events already."""
+        return self._known.has(*_identity(event))
+
+    def newest(self) -> Iterator[CallEvent]:
+        """The events that are known, from the oldest on."""
+        reader = OutboxReader(self._folder)
+        for _, payload, _ in reader.from_seq(max(1, self.last_seq - REMEMBERED + 1), REMEMBERED):
+            with contextlib.suppress(ValueError):
+                yield jsontext.decode(payload, type=CallEvent)
+
+    def append(self, event: CallEvent) -> int:
+        """The seq it got, when it is on disk. `seq`, `unit`, `origin` and `prev` are filled in here."""
+        while sum(self._sizes.values()) + _HEADROOM_BYTES > self._max_bytes and len(self._sizes) > 1:
+            self._drop_oldest(event.at)
+        self._say_gone(event.at)
+        return self._write(event)
+
+    def confirm(self, through: int) -> None:
+        """The desk has everything up to `through`, at most the newest there is; its word does not go back."""
+        if through > self.confirmed:
+            self._keep(Confirmed(through, self.lost))
+        self._trim()
+
+    def has_used(self, through: int) -> bool:
+        """The desk has events up to `through`, and here are fewer: our end is lost, and no number is used again. False
+        for a number that this vault cannot have, or that would leave it none."""
+        if not vaultname.is_of(self.vault, through):
+            return False
+        if through > self.last_seq:
+            if not vaultname.may_be_skipped(self.vault, through):
+                return False
+            log.error("outbox_lost: events %d to %d are at the desk and not here", self.last_seq + 1, through)
+            self._skip_to(through)
+        return True
+
+    @property
+    def dropped_to(self) -> int:
+        """The newest event that a `dropped` among the newest events speaks of; 0: none."""
+        return self._dropped_to
+
+    @property
+    def is_half_full(self) -> bool:
+        """Of events that the desk has not confirmed; those it has give way without a word."""
+        behind = [*list(self._sizes)[1:], self.last_seq + 1]
+        waiting = sum(
+            size
+            for size, following in zip(self._sizes.values(), behind, strict=False)
+            if following - 1 > self.confirmed
+        )
+        return 2 * waiting >= self._max_bytes
+
+    def forget_lost(self, told: Lost) -> None:
+        """What they said is being told anew."""
+        if self.lost == told:
+            self._keep(Confirmed(self.confirmed, None))
+
+    def forget_places(self) -> None:
+        """The log began anew: any of its leaves may belong to any event. OSError: the old places are still there."""
+        self._places.forget()
+
+    def leaves_of(self, first: int, last: int, log_size: int) -> tuple[int, int]:
+        """The leaves [from, to) of the unit's log among which are those that events `first` to `last` came with."""
+        return self._places.leaves(first, last, log_size)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    __del__ = close
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    def _write(self, event: CallEvent) -> int:
+        seq = self.last_seq + 1
+        event = msgspec.structs.replace(
+            event, seq=seq, unit=self._unit, origin=self.origin, vault=self.vault, prev=self._prev
+        )
+        payload = msgspec.json.encode(event)
+        line = segments.encode(Entry(seq, payload.decode(), self._sign(payload)))
+        try:
+            self._put(seq, line)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._cut()
+            raise
+        self.last_seq = seq
+        self._note(payload)
+        return seq
+
+    def _put(self, seq: int, line: bytes) -> None:
+        if self._torn:
+            self._cut()
+        if self._fd < 0 or self._begin_anew or (self._size and self._size + len(line) > self._segment_bytes):
+            self._begin(seq)
+        self._torn = True
+        at = self._size
+        end = at + len(line)
+        while at < end:
+            at += os.pwrite(self._fd, line[at - end :], at)
+        os.fdatasync(self._fd)
+        if self._unsynced:
+            files.sync_directory(self._folder)
+            self._unsynced = False
+        os.pwrite(self._fd, segments.COMMITTED, end - 1)
+        self._sizes[self._newest] = end
+        self._torn = False
+
+    def _begin(self, seq: int) -> None:
+        self._places.note(seq, self._log_size())
+        fd = files.create(segments.path_of(self._folder, seq))
+        self.close()
+        self._fd, self._unsynced, self._begin_anew = fd, True, False
+        self._sizes[seq] = 0
+
+    def _cut(self) -> None:
+        """What a failed write left."""
+        if self._fd >= 0:
+            os.ftruncate(self._fd, self._size)
+        self._torn = False
+
+    def _drop_oldest(self, at: str) -> None:
+        """First the word, then the deed: a cut in between is made good at the next start, from the word."""
+        first, following = list(self._sizes)[:2]
+        last = following - 1
+        if last > max(self._dropped_to, self.confirmed):
+            # Dated as the event that needed the room, so that a replay says the same at any time of day. Of all that
+            # the desk has not confirmed, since the word about those before may be among what goes now.
+            from_seq = self.confirmed + 1
+            self._keep(Confirmed(self.confirmed, Lost(from_seq, last, self.last_seq + 1)))
+            self._write(CallEvent(seq=0, event="dropped", at=at, unit="", from_seq=from_seq, to_seq=last))
+            log.warning(
+                "outbox_full: events %d to %d were dropped; the bound is %d bytes", first, last, self._max_bytes
+            )
+        segments.path_of(self._folder, first).unlink(missing_ok=True)
+        del self._sizes[first]
+
+    def _skip_to(self, seq: int) -> None:
+        """The next event has number `seq` + 1. What it would name as the one before is lost."""
+        first = self._gone[0] if self._gone else self.last_seq + 1
+        self._gone, self.last_seq, self._prev, self._begin_anew = (first, seq), seq, GENESIS, True
+
+    def _say_gone(self, at: str) -> None:
+        """The first event after lost numbers names them; `prev` begins anew with it."""
+        if self._gone is not None:
+            first, last = self._gone
+            before = first if self.lost is None else min(first, self.lost.first)
+            self._keep(Confirmed(self.confirmed, Lost(before, last, self.last_seq + 1)))
+            self._write(CallEvent(seq=0, event="dropped", at=at, unit="", from_seq=first, to_seq=last, why=DAMAGED))
+            self._gone = None
+
+    def _keep(self, confirmed: Confirmed) -> None:
+        CONFIRMED_FILE.replace(self._folder / CONFIRMED, confirmed)
+        self.confirmed, self.lost = confirmed.through, confirmed.lost
+
+    def _trim(self) -> None:
+        """Whole segments of what is confirmed. The newest events stay: a restarted recorder says them again, and they
+        have to be known."""
+        through = min(self.confirmed, self.last_seq - REMEMBERED)
+        while len(self._sizes) > 1 and (following := list(self._sizes)[1]) - 1 <= through:
+            first = next(iter(self._sizes))
+            segments.path_of(self._folder, first).unlink(missing_ok=True)
+            del self._sizes[first]
+            log.info("outbox_trimmed: events %d to %d are confirmed", first, following - 1)
+
+    def _note(self, payload: bytes) -> None:
+        self._prev = hashlib.sha256(payload).hexdigest()
+        try:
+            event = jsontext.decode(payload, type=_Known)
+        except ValueError:
+            log.error("outbox_damaged: %s: an event that is none; it goes out as it is", self._folder)
+            return
+        self._known.note(self.last_seq, *_identity(event))
+        self._dropped_to = max(self._dropped_to, event.to or 0)
+        if event.why != DAMAGED:
+            self._given_up = max(self._given_up, event.to or 0)
+
+    # --- what is there at the start ------------------------------------------------------------------------------
+
+    def _load(self, used: int) -> None:
+        damaged_to = self._load_events()
+        known = self._load_confirmed()
+        proved = [seq for seq in (used, known.through, damaged_to) if vaultname.is_of(self.vault, seq)]
+        if (floor := max(proved, default=0)) > self.last_seq:
+            log.error("outbox_lost: events %d to %d were used, and are lost", self.last_seq + 1, floor)
+            self._skip_to(floor)
+        self.confirmed, self.lost = max(self.first_seq - 1, min(known.through, self.last_seq)), known.lost
+        self._trim()
+
+    def _load_confirmed(self) -> Confirmed:
+        """Lost, it is only said again: the desk confirms everything once more."""
+        return CONFIRMED_FILE.load(self._folder / CONFIRMED) or Confirmed(0)
+
+    def _load_events(self) -> int:
+        """The newest number that the damaged end of the newest segment may have held; 0: it is not damaged."""
+        firsts, damaged = segments.first_seqs(self._folder), 0
+        if not firsts:
+            return 0
+        newest: list[Frame] = []
+        for first in reversed(firsts):
+            frames = list(segments.read(segments.path_of(self._folder, first)))
+            newest = frames + newest
+            if first == firsts[-1]:
+                damaged = self._open_newest(first, frames)
+            if len(newest) >= REMEMBERED:
+                break
+        for frame in newest:
+            self._note(frame.entry.payload.encode())
+        self.last_seq = max([firsts[-1] - 1, *(frame.entry.seq for frame in newest)])
+        for first in firsts[:-1]:
+            self._sizes[first] = segments.path_of(self._folder, first).stat().st_size
+        self._sizes = dict(sorted(self._sizes.items()))
+        while len(self._sizes) > 1 and list(self._sizes)[1] - 1 <= self._given_up:
+            self._drop_oldest("")
+        return self.last_seq + damaged if damaged else 0
+
+    def _open_newest(self, first: int, frames: list[Frame]) -> int:
+        """Cuts off what a crash left half-written, and commits a last event that has only lost its newline. How many
+        events may have been committed in what cannot be read: those are kept as they are."""
+        path = segments.path_of(self._folder, first)
+        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        end = frames[-1].end if frames else 0
+        size = os.fstat(self._fd).st_size
+        if lost := _events_in(self._fd, end, size):
+            log.error("outbox_damaged: %s: %d bytes at its end cannot be read; they stay there", path, size - end)
+            self._sizes[first], self._begin_anew = size, True
+            return lost
+        if size > end:
+            log.warning("outbox_torn: %s: %d bytes of an unfinished event cut off", path, size - end)
+            os.ftruncate(self._fd, end)
+        if frames and not frames[-1].committed:
+            os.fdatasync(self._fd)
+            os.pwrite(self._fd, segments.COMMITTED, end - 1)
+        os.fdatasync(self._fd)
+        self._unsynced = True
+        self._sizes[first] = end
+        return 0
+
+    @property
+    def _newest(self) -> int:
+        return next(reversed(self._sizes))
+
+    @property
+    def _size(self) -> int:
+        return self._sizes[self._newest]
+
+
+class OutboxReader:
+    """The reading side. It writes nothing, waits for nothing, and tells only what a power cut cannot take back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._next = (0, 0, 0)  # (first seq of a segment, offset, seq wanted) where the last reading ended
+        self._last = (0, 0, 0)  # (first seq of a segment, offset, last seq before it)
+
+    def from_seq(self, seq: int, most: int) -> list[tuple[int, bytes, str]]:
+        """(seq, payload, armored SSHSIG) of at most `most` events from `seq` on, in order; from the oldest that is
+        still there when that one has gone. Damaged events are left out, and show as a hole."""
+        found: list[tuple[int, bytes, str]] = []
+        first, offset, wanted = self._next
+        if wanted == seq and self._is_all(first, offset, seq):
+            return found
+        firsts = segments.first_seqs(self._folder)
+        begin = max((i for i, first in enumerate(firsts) if first <= seq), default=0)
+        for first in firsts[begin:]:
+            for frame in self._committed(first, self._offset(first, seq), first == firsts[-1]):
+                if frame.entry.seq >= seq:
+                    found.append((frame.entry.seq, frame.entry.payload.encode(), frame.entry.sig))
+                    seq = frame.entry.seq + 1
+                self._next = (first, frame.end, seq)
+                if len(found) == most:
+                    return found
+        return found
+
+    def last_seq(self) -> int:
+        """Of the newest event; 0 when there has been none."""
+        newest, offset, last = self._last
+        if self._is_all(newest, offset, last + 1):
+            return last
+        firsts = segments.first_seqs(self._folder)
+        if not firsts:
+            return 0
+        newest = firsts[-1]
+        known, offset, last = self._last
+        if known != newest or self._size(newest) < offset:
+            offset, last = 0, newest - 1
+        for frame in self._committed(newest, offset, True):
+            offset, last = frame.end, frame.entry.seq
+        self._last = (newest, offset, last)
+        return last
+
+    def size_bytes(self) -> int:
+        return sum(self._size(first) for first in segments.first_seqs(self._folder))
+
+    def _is_all(self, first: int, offset: int, following: int) -> bool:
+        """Whether a segment still ends at `offset`, and none begins with the event `following`. Asked ten times a
+        second, and nearly always so: two looks at a file instead of one at the folder."""
+        return bool(offset) and self._size(first) == offset and not self._size(following)
+
+    def _offset(self, first: int, seq: int) -> int:
+        known, offset, wanted = self._next
+        return offset if (known, wanted) == (first, seq) and self._size(first) >= offset else 0
+
+    def _size(self, first: int) -> int:
+        try:
+            return os.lstat(f"{self._folder}/{segments.name_of(first)}").st_size
+        except OSError:
+            return 0
+
+    def _committed(self, first: int, offset: int, newest: bool) -> Iterator[Frame]:
+        """Frames that are committed, or that others follow. None where the segment has just been dropped, or
+        cannot be read: the next look is soon."""
+        waiting: Frame | None = None
+        try:
+            for frame in segments.read(segments.path_of(self._folder, first), offset):
+                if waiting:
+                    yield waiting
+                    waiting = None
+                if frame.committed:
+                    yield frame
+                else:
+                    waiting = frame
+        except OSError:
+            return
+        if waiting and not newest:
+            yield waiting
+
+
+class _Known(msgspec.Struct):
+    """What of an event has to be known to know it again; of whatever kinds a later version may have written."""
+
+    event: str
+    at: str
+    call_id: str | None = None
+    to: int | None = None
+    why: str | None = None
+
+
+def _events_in(fd: int, first: int, end: int) -> int:
+    """The most events that an unreadable piece can hold; 0 for an unfinished one, which was never sent: an event
+    ends with a newline that is written when all before it is on disk."""
+    data = os.pread(fd, min(end - first, _MOST_READ_BYTES), first)
+    told = any(len(line) >= _LEAST_EVENT_BYTES for line in data.split(segments.COMMITTED)[:-1])
+    return (end - first) // _LEAST_EVENT_BYTES + 1 if told else 0
+
+
+def _identity(event: CallEvent | _Known) -> Identity:
+    return event.call_id, event.event, event.at

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One part of a call's audio: a file that grows by whole age chunks, each synced before it counts."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import Self
+
+from linetap_core.durable import files
+from linetap_core.evidence import age, au, sealed
+
+
+class PartFile:
+    """`first`: the part's first sample, counted from the call's. `samples`: taken, `durable_samples`: on disk."""
+
+    def __init__(self, directory: Path, number: int, first: int) -> None:
+        """Made by `create` or `existing`."""
+        self.name = sealed.part_name(number)
+        self.first = first
+        self.samples = 0
+        self.durable_samples = 0
+        self._directory = directory
+        self._path = directory / self.name
+        self._number = number
+        self._size = 0  # bytes on disk that count
+        self._plaintext = 0  # bytes on disk that count, before encryption
+        self._fd = -1
+        self._writer: age.AgeWriter | None = None
+        self._hash = hashlib.sha256()  # of the bytes that count, if `_hashed`
+        self._hashed = True
+
+    @classmethod
+    def create(cls, directory: Path, number: int, first: int, recipient: str) -> Self:
+        """A new file of `recipient` (age1...) with a file key of its own. On OSError nothing of it is left."""
+        part = cls(directory, number, first)
+        part._clear_leftover()
+        part._writer = age.AgeWriter([recipient])
+        part._fd = files.create(part._path)
+        try:
+            part._append(part._writer.header)
+            files.sync_directory(directory)
+            if number == 1:
+                part._writer.write(au.HEADER)  # shorter than a chunk: nothing comes of it yet
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.cut_back()
+            raise
+        return part
+
+    @classmethod
+    def existing(cls, directory: Path, number: int, first: int, *, whole: bool) -> Self:
+        """A part found on disk: what counts follows from its size. Nothing can be added to it.
+
+        `whole`: it was finished, its last chunk may be a short one; otherwise only full chunks count.
+        """
+        part = cls(directory, number, first)
+        part._hashed = False
+        with part._path.open("rb") as file:
+            file_bytes = os.fstat(file.fileno()).st_size
+            try:
+                offset = age.payload_offset(file.read(age.HEADER_LIMIT_BYTES))
+            except age.NotAge:  # killed within the header: nothing counts
+                return part
+        part._size = file_bytes if whole else age.kept_bytes(offset, file_bytes)
+        part._count(age.plaintext_size(part._size - offset))
+        part.samples = part.durable_samples
+        return part
+
+    @classmethod
+    def whole(cls, directory: Path, number: int, first: int, data: bytes, samples: int) -> Self:
+        """A new file that is a whole age file already, not synced: whoever writes many syncs them together."""
+        part = cls(directory, number, first)
+        fd = files.create(part._path)
+        try:
+            files.write_all(fd, data)
+        finally:
+            os.close(fd)
+        part._hash.update(data)
+        part._size = len(data)
+        part.samples = part.durable_samples = samples
+        return part
+
+    def write(self, mulaw: bytes) -> None:
+        """Take samples; write and sync each chunk that becomes full."""
+        assert self._writer is not None
+        chunks = self._writer.write(mulaw)
+        self.samples += len(mulaw)
+        for at in range(0, len(chunks), age.SEALED_CHUNK_BYTES):
+            self._append(chunks[at : at + age.SEALED_CHUNK_BYTES])
+            self._count(self._plaintext + age.CHUNK_BYTES)
+
+    def finish(self) -> None:
+        """Write and sync the last chunk, close the file."""
+        assert self._writer is not None
+        self._append(self._writer.finish())
+        self._close()
+        self.durable_samples = self.samples
+
+    def cut_back(self) -> None:
+        """Drop what does not count, and the file if nothing does. Can be repeated after an OSError."""
+        self._close()
+        self.samples = self.durable_samples
+        if not self.durable_samples:
+            self._path.unlink(missing_ok=True)
+            files.sync_directory(self._directory)
+            return
+        fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            if os.fstat(fd).st_size != self._size:
+                os.ftruncate(fd, self._size)
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def sha256(self) -> str:
+        """Of the bytes that count; read from disk only if another process wrote them."""
+        return self._hash.hexdigest() if self._hashed else files.sha256(self._path)
+
+    def _clear_leftover(self) -> None:
+        """A failed part that could not be removed at once, the disk being what it was, goes now."""
+        if self._path.exists():
+            leftover = PartFile.existing(self._directory, self._number, self.first, whole=False)
+            if not leftover.durable_samples:
+                leftover.cut_back()
+
+    def _append(self, data: bytes) -> None:
+        """Bytes count, and enter the hash, only when the disk has them: after a failed sync nobody knows."""
+        files.write_all(self._fd, data)
+        os.fdatasync(self._fd)
+        self._size += len(data)
+        self._hash.update(data)
+
+    def _count(self, plaintext: int) -> None:
+        self._plaintext = plaintext
+        self.durable_samples = sealed.part_samples(self._number, plaintext)
+
+    def _close(self) -> None:
+        """The file key goes with the writer. An error of close says nothing: every byte that counts is synced."""
+        self._writer = None
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What events said that are gone, told anew from log and records.
+
+Their bytes, numbers and signatures do not come back: what is told are new events, with new numbers, that say `rebuilt`.
+It begins when the desk has the unit's word that they were dropped, or asks for some that are not here any more; it
+keeps a little ahead of what the desk confirms, so that no event ever gives way to one that is told anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.outbox import Outbox
+from linetap_core import jsontext
+from linetap_core.clock import Clock, rfc3339
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.errors import Refusal
+from linetap_core.evidence import amendment, sealed
+from linetap_core.evidence.sshsig import unarmored
+from linetap_core.records import CallEvent, CallRecord
+from linetap_core.vaultformat import callevents
+
+NAME = "rebuild.json"  # in the vault
+EVENTS_A_TICK = 20  # each is a sync; with four ticks a second a month of 32 busy lines takes half an hour
+LEAVES_A_TICK = 400
+AHEAD = 500  # events that the desk has not confirmed: beyond it, or half the outbox, nothing is told anew
+_SAVE_EVERY = 400  # leaves; what is told twice is known by the outbox, as far as it remembers
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class _Work(msgspec.Struct):
+    first: int  # event, as `last`
+    last: int
+    leaf: int  # the next to be looked at
+    end: int
+
+
+class _Saved(msgspec.Struct):
+    work: _Work | None = None
+    done: tuple[int, int] = (0, 0)  # events that the last word was about
+
+
+_FILE = SmallFile("rebuild", _Saved)
+
+
+class Rebuild:
+    """Each method may raise OSError; the next tick goes on from there."""
+
+    def __init__(
+        self, vault: Path, unit_log: UnitLog, outbox: Outbox, report: Callable[[CallEvent], None], clock: Clock
+    ) -> None:
+        """`report` puts an event into the outbox, unless it is there."""
+        self._vault, self._log, self._outbox, self._report, self._clock = vault, unit_log, outbox, report, clock
+        self._saved = self._load()
+        self._saved_at = self._saved.work.leaf if self._saved.work else 0
+
+    def want(self, first: int, last: int) -> None:
+        """What events `first` to `last` said, unless that is under way, or was the last that was told."""
+        work = self._saved.work
+        if any(a <= first and last <= b for a, b in (self._saved.done, (work.first, work.last) if work else (0, 0))):
+            return
+        begin, end = self._outbox.leaves_of(first, last, self._log.size)
+        new = _Work(first, last, begin, end)
+        if work is not None:
+            new = _Work(min(first, work.first), max(last, work.last), min(begin, work.leaf), max(end, work.end))
+        self._save(_Saved(new, self._saved.done))
+        log.warning("rebuild: events %d to %d are told anew, from %d leaves", first, last, end - begin)
+
+    def tick(self) -> None:
+        lost = self._outbox.lost
+        if lost is not None and self._outbox.confirmed >= lost.word:
+            self.want(lost.first, lost.last)
+            self._outbox.forget_lost(lost)
+        work = self._saved.work
+        if work is None or not self._may_tell:
+            return
+        self._go_on(work)
+        if work.leaf >= min(work.end, self._log.size):
+            now = rfc3339(self._clock.utc_ns())
+            word = CallEvent(seq=0, event="rebuilt", at=now, unit="", from_seq=work.first, to_seq=work.last)
+            self._report(word)
+            self._save(_Saved(None, (work.first, work.last)))
+        elif work.leaf - self._saved_at >= _SAVE_EVERY:
+            self._save(self._saved)
+
+    def _go_on(self, work: _Work) -> None:
+        most, said = min(LEAVES_A_TICK, work.end - work.leaf), 0
+        for line in islice(self._log.leaves(work.leaf), most):
+            event = self._event(line)
+            if event is not None:
+                self._report(event)
+                said += 1
+            work.leaf += 1
+            if said == EVENTS_A_TICK or not self._may_tell:
+                return
+
+    @property
+    def _may_tell(self) -> bool:
+        """What is told anew must not push out what has never been heard."""
+        return self._outbox.last_seq - self._outbox.confirmed < AHEAD and not self._outbox.is_half_full
+
+    def _event(self, line: bytes) -> CallEvent | None:
+        try:
+            leaf = jsontext.decode(line, type=callevents.LeafOfCall)
+        except ValueError:
+            return None
+        if leaf.kind == "amendment":
+            return callevents.again(leaf, None, self._amendment(leaf))
+        return callevents.again(leaf, self._record(leaf) if leaf.kind == "close" else None)
+
+    def _amendment(self, leaf: callevents.LeafOfCall) -> tuple[str, str, str] | None:
+        """The very one that the leaf names, while its call is here."""
+        call_id = leaf.call_id or ""
+        if sealed.CALL_ID.fullmatch(call_id) is None or not 0 < leaf.number <= amendment.MOST:
+            return None
+        path = self._vault / amendment.FOLDER / amendment.name(call_id, leaf.number)
+        try:
+            data, signature = path.read_bytes(), path.with_name(path.name + amendment.SUFFIX).read_text("ascii")
+            found = amendment.decode(data)
+        except (OSError, ValueError, Refusal):
+            return None
+        same = amendment.digest(data) == leaf.sha256
+        return (data.decode("utf-8"), unarmored(signature), found.record_sha256) if same else None
+
+    def _record(self, leaf: callevents.LeafOfCall) -> CallRecord | None:
+        """The very one that the leaf names; one that has gone or was changed says nothing."""
+        try:
+            data = (self._vault / sealed.call_path(leaf.call_id or "") / sealed.RECORD).read_bytes()
+            named = hashlib.sha256(data).hexdigest() == leaf.record_sha256
+            return sealed.decode_record(data) if named else None
+        except (OSError, ValueError, Refusal):
+            return None
+
+    def _save(self, saved: _Saved) -> None:
+        _FILE.replace(self._vault / NAME, saved)
+        self._saved, self._saved_at = saved, saved.work.leaf if saved.work else 0
+
+    def _load(self) -> _Saved:
+        """Lost, the desk has to ask."""
+        return _FILE.load(self._vault / NAME) or _Saved()

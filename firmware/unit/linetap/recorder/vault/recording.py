@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One recording being written: how far it is, how far it may go, and the gaps in it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from linetap.config.schema import Config
+from linetap.recorder import forsuccessor
+from linetap.recorder.calls.retention import retention_of
+from linetap.recorder.ports import AudioSource, Stretches
+from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.folder import CallFolder, Sign
+from linetap.recorder.vault.gaps import gap_of, joined, within
+from linetap.recorder.vault.jobs import Open, OpenCall
+from linetap.recorder.vault.journal.entries import next_seam
+from linetap.ring import RATE_HZ, Stretch
+from linetap_core import rooms
+from linetap_core.clock import parse_rfc3339
+from linetap_core.durable import broken
+from linetap_core.durable.envelope import Broken
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.errors import Refusal
+from linetap_core.evidence import g711, sealed
+from linetap_core.evidence.ofcall import OfCall
+from linetap_core.records import Audio, CallRecord
+
+NOT_ANNOUNCED = "not_announced"  # the cause of such a gap
+MOST_FRAMES_AT_ONCE = 30 * RATE_HZ  # so that a backlog of one call does not starve the others
+MOST_FETCHED = 1 << 16  # of it from the ring: 8 s, so that behind a disk that stood little is in memory
+FETCH_FRAMES = RATE_HZ  # less is not worth going to the ring for
+MOST_HANDED = 64  # pieces of audio from the journal: 16 s; what is forgotten is fetched from the ring
+
+
+_FILE = SmallFile("open_call", OpenCall)
+
+
+class Recording:
+    """A call's folder and its state on tmpfs (`calls/<call_id>.json`), which another recorder may take up."""
+
+    def __init__(self, state: OpenCall, folder: CallFolder, path: Path) -> None:
+        self.state = state
+        self.folder = folder
+        self.permitted = state.first_frame
+        self.withheld: Stretches = ()
+        self.disk_was_full = False
+        self._path, self._is_kept = path, True
+        self._handed: deque[tuple[int, bytes]] = deque(maxlen=MOST_HANDED)
+        self._not_due_at = state.first_frame  # permitted when there was last not enough to write
+        self._handed_from = self._handed_end = -1  # the newest of it that follow one another, in samples
+
+    @classmethod
+    def begin(cls, config: Config, job: Open, epochs: Epochs) -> Self:
+        """key.age is on disk, and K's public half on tmpfs, before the first sample may follow.
+
+        It is sealed to the epoch of a call that is over today and that nobody marks.
+        """
+        begun_ns = parse_rfc3339(sealed.call_time(job.call_id).isoformat())
+        retention, epoch = epochs.resolve(retention_of(config, begun_ns, job.line, "recorded", marked=False))
+        folder = CallFolder.create(config.vault_path, OfCall(config.unit, job.call_id), epoch, epochs.custodians)
+        state = OpenCall(
+            job.call_id, job.line, job.first_frame, folder.recipient, folder.inner, epoch=epoch, retention=retention
+        )
+        recording = cls(state, folder, path_of(config, job.call_id))
+        recording._remember()
+        return recording
+
+    @classmethod
+    def resume(cls, config: Config, path: Path) -> Self:
+        """What a killed recorder had open: the next part begins at the frame after what is kept.
+
+        Refusal when its folder is damaged, or what is known of it.
+        """
+        try:
+            state = _FILE.read(path)
+        except Broken as error:
+            broken.set_aside(path, error)
+            raise Refusal(f"{path}: {error}; its call is sealed with what is in its folder") from None
+        folder = CallFolder.resume(config.vault_path, state.call_id, state.recipient, state.inner)
+        recording = cls(state, folder, path)
+        recording.forget_gaps_not_kept()
+        return recording
+
+    @property
+    def position(self) -> int:
+        """The frame up to which it is written."""
+        return self.state.first_frame + self.folder.samples
+
+    def is_due(self) -> bool:
+        """Whether there is enough to write. That is a whole chunk, for less reaches no disk.
+
+        Of what the journal's thread has not handed over a second is enough: there may be a gap in it.
+        """
+        if self.permitted - self._not_due_at < FETCH_FRAMES:  # asked four times a second of every line
+            return False
+        permitted, samples = self.permitted - self.state.first_frame, self.folder.samples
+        if self._handed_from <= samples and permitted - self._handed_end < FETCH_FRAMES:
+            due = self._handed_end > next_seam(samples)
+        else:
+            due = permitted - samples >= FETCH_FRAMES
+        if not due:
+            self._not_due_at = self.permitted
+        return due
+
+    def write_up_to(self, end: int, source: AudioSource, gaps_found: Callable[[], None]) -> tuple[int, float]:
+        """Fetch and write what is missing, at most MOST_FRAMES_AT_ONCE; (frames written, ms of gaps in them).
+
+        `gaps_found` is told of gaps before the silence in their place can be on disk.
+        """
+        position = self.position
+        end = min(end, position + MOST_FRAMES_AT_ONCE)
+        if end <= position:
+            return 0, 0.0
+        if not self._is_kept:
+            self._remember()
+        if mulaw := self._handed_over(position - self.state.first_frame, end - self.state.first_frame):
+            self.folder.write(mulaw)
+            self.disk_was_full = False
+            return len(mulaw), 0.0
+        stretch = self.fetch(position, min(end, position + MOST_FETCHED), source)
+        for frame, frames, cause in stretch.gaps:
+            self._note_gap(frame, frames, cause)
+        if stretch.gaps:
+            self._remember()
+            gaps_found()
+        self.folder.write(g711.encode(stretch.samples).tobytes())
+        self.disk_was_full &= bool(stretch.gaps)  # what is lost goes on in the next piece
+        return len(stretch.samples), sum(frames for _, frames, _ in stretch.gaps) * 1000 / RATE_HZ
+
+    def hand_over(self, first: int, mulaw: bytes) -> None:
+        """Samples from `first` on, without a gap, that the journal's thread has fetched: they need not be again."""
+        if first != self._handed_end:
+            self._handed_from = first
+        self._handed.append((first, mulaw))
+        self._handed_end = first + len(mulaw)
+
+    def _handed_over(self, first: int, end: int) -> bytes:
+        """What of it lies between the samples `first` and `end`, up to the first that is missing."""
+        found = []
+        while self._handed and self._handed[0][0] <= first:
+            begin, mulaw = self._handed.popleft()
+            if first < begin + len(mulaw) <= end:
+                found.append(mulaw[first - begin :])
+                first = begin + len(mulaw)
+        return b"".join(found)
+
+    def fetch(self, position: int, end: int, source: AudioSource) -> Stretch:
+        """The line's past from frame `position` on, up to `end` or to where what is withheld begins or ends."""
+        if not self.withheld:  # as nearly always
+            return source.stretch(self.state.line, position, end)
+        end, withheld = self._next_piece(position, end)
+        return _silence(position, end) if withheld else source.stretch(self.state.line, position, end)
+
+    def _next_piece(self, position: int, end: int) -> tuple[int, bool]:
+        """Where what is withheld begins or ends before `end`, and whether the piece up to there is."""
+        for first, last in self.withheld:
+            if first <= position < last:
+                return min(end, last), True
+            if position < first:
+                return min(end, first), False
+        return end, False
+
+    def seal(self, record: CallRecord, sign: Sign, epoch: str | None) -> CallRecord:
+        """`epoch`: whom its key is wrapped for anew, if it is."""
+        return self.folder.seal(msgspec.structs.replace(record, audio=Audio(gaps=self.state.gaps)), sign, epoch)
+
+    def disk_failed(self) -> None:
+        """What was not on disk is fetched again, and its gaps found again; what is gone by then is the disk's fault."""
+        self.disk_was_full = True
+        self.forget_gaps_not_kept()
+
+    def forget_gaps_not_kept(self) -> None:
+        self.state.gaps = within(self.state.gaps, self.folder.samples)
+
+    def _note_gap(self, frame: int, frames: int, cause: str) -> None:
+        named = "disk_full" if cause == "ring_overtaken" and self.disk_was_full else cause
+        self.state.gaps = joined(self.state.gaps, gap_of(frame - self.state.first_frame, frames, named))
+
+    def _remember(self) -> None:
+        self._is_kept = forsuccessor.keep(self._path, _FILE.encode(self.state))
+
+    def forget(self) -> None:
+        forsuccessor.forget(self._path)
+
+
+def _silence(first: int, end: int) -> Stretch:
+    """In the place of what a party said that had not heard the notice."""
+    return Stretch(np.zeros(end - first, np.int16), [(first, end - first, NOT_ANNOUNCED)])
+
+
+def open_calls(config: Config) -> Path:
+    """The folder on tmpfs that holds the state of every recording being written."""
+    return config.run_path / rooms.CALLS
+
+
+def path_of(config: Config, call_id: str) -> Path:
+    return open_calls(config) / f"{call_id}.json"

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Retention time of this unit: the machine's clocks, the state machine over them, and what it remembers in the vault.
+
+Used by the vault's thread; `now_ns`, `waiting` and `challenge` may be read by others.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.recorder.vault.retentionclock import TOLERANCE_NS, Memory, RetentionClock, Sample, Span
+from linetap_core.clock import FIRST_NS, NS_PER_S, Clock, kernel_clock, rfc3339
+from linetap_core.durable import twin
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.records import CountedMoment, RetentionTimeState
+from linetap_core.timekeeping import earliest_ns
+
+NAME = "clock.json"  # in the vault
+SAVE_EVERY_NS = 600 * NS_PER_S  # so much of a boot, at most, counts as unexplained after a power cut
+DAY_NS = 86_400 * NS_PER_S
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class _Saved(msgspec.Struct, kw_only=True):
+    """`challenge` was asked in the boot that `memory` is of."""
+
+    memory: Memory
+    challenge: str = ""
+    asked_mono_ns: int = 0
+
+
+_FILE = SmallFile("clock", _Saved)
+
+
+def this_boot() -> str:
+    """The kernel's random name of this boot."""
+    return _BOOT_ID.read_text("ascii").strip()
+
+
+def kernel_says_synced() -> bool:
+    return kernel_clock()[0]
+
+
+class RetentionTime:
+    def __init__(
+        self,
+        vault: Path,
+        largest_gap_days: int,
+        clock: Clock,
+        boot: Callable[[], str] = this_boot,
+        synced: Callable[[], bool] = kernel_says_synced,
+        earliest: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`earliest`: a moment that is past by a signature of others; 0: none is known."""
+        self._path = vault / NAME
+        self._clock, self._boot, self._synced, self._earliest = clock, boot(), synced, earliest
+        self._is_early = False
+        saved = self._load(vault)
+        if saved.memory.now_ns and saved.memory.now_ns < FIRST_NS:
+            log.error("clock_early: the time agreed on was %s, which cannot be: it is forgotten",
+                      rfc3339(saved.memory.now_ns))  # fmt: skip
+            saved.memory.forget_date()
+        self.machine = RetentionClock(saved.memory, largest_gap_days * DAY_NS)
+        if saved.memory.boot != self._boot:
+            saved.challenge = ""
+        self.challenge, self._asked_mono_ns = saved.challenge, saved.asked_mono_ns
+        self._saved_at_ns: int | None = None
+        self._said: tuple[object, ...] = ()
+
+    @property
+    def now_ns(self) -> int | None:
+        """Retention time; None: nobody has ever told the time, and nothing is over."""
+        return self.machine.memory.now_ns
+
+    @property
+    def certain_ns(self) -> int | None:
+        """Retention time without what nobody confirmed: whoever moves the date makes no command of others stale."""
+        memory = self.machine.memory
+        return None if memory.now_ns is None else memory.now_ns - memory.unexplained_ns
+
+    @property
+    def is_dated(self) -> bool:
+        """The date was confirmed in this boot, and nothing contradicts it."""
+        return self.machine.is_dated
+
+    @property
+    def date_ns(self) -> int:
+        """The date, counted on where no clock is agreed at the moment. Of use only when it `is_dated`."""
+        return self.machine.date_ns
+
+    @property
+    def dating(self) -> int:
+        """Grows when the date is confirmed or put back."""
+        return self.machine.memory.dating
+
+    def span(self, moment: CountedMoment | None) -> Span | None:
+        """When that was: see RetentionClock.span."""
+        return self.machine.span(moment)
+
+    def counted_now(self) -> CountedMoment:
+        """Now, asked by another thread than the vault's."""
+        return self.machine.moment_at(self._clock.unsteered_ns())
+
+    def moment(self) -> CountedMoment:
+        """Now, for the record of a call or of a hold."""
+        return self.machine.moment(self._sample())
+
+    def age_ns(self, moment: CountedMoment | None, at_ns: int | None) -> int:
+        """How long ago for sure: see RetentionClock.age_ns."""
+        return self.machine.age_ns(moment, at_ns)
+
+    @property
+    def elapsed_ns(self) -> int:
+        return self.machine.memory.elapsed_ns
+
+    @property
+    def credits(self) -> int:
+        """How often two officers have made good what nobody counted: then calls may be over that were not."""
+        return len(self.machine.memory.credits)
+
+    @property
+    def is_distrusted(self) -> bool:
+        """The agreed clock says something else than what was counted: what day it is nobody knows for sure."""
+        memory = self.machine.memory
+        return bool(memory.waiting_ns or memory.behind_ns)
+
+    def look(self) -> None:
+        """Before the first tick: what a power cut has left is dated, if it can be."""
+        self.machine.see(self._sample())
+
+    def tick(self) -> None:
+        """Look at the clocks. OSError when what must be remembered cannot be written."""
+        self.machine.see(self._sample())
+        if not self.challenge:
+            self._ask()
+        self._remember()
+
+    def answer(self, challenge: str, utc_ns: int, confirms: bool) -> str | None:
+        """See RetentionClock.answer; `time_challenge` besides: it answers none of this boot that is still open."""
+        if not self.challenge or challenge != self.challenge:
+            return "time_challenge"
+        if utc_ns < max(earliest_ns(), self._earliest()):
+            return "time_early"
+        refused = self.machine.answer(utc_ns, self._asked_mono_ns, self._sample(), confirms)
+        if refused != "time_ahead":  # that one two officers may still answer
+            self._ask()
+        self._remember()
+        return refused
+
+    def state(self) -> RetentionTimeState:
+        memory = self.machine.memory
+        return RetentionTimeState(
+            now=None if memory.now_ns is None else rfc3339(memory.now_ns),
+            agreed=memory.agreed,
+            ahead_s=memory.waiting_ns // NS_PER_S,
+            behind_s=memory.behind_ns // NS_PER_S,
+            early=rfc3339(self._earliest_ns()) if self._is_early else None,
+            unconfirmed_s=memory.unexplained_ns // NS_PER_S,
+            challenge=self.challenge,
+        )
+
+    def _sample(self) -> Sample:
+        """A clock that is synchronised with what cannot be is taken as one that nobody keeps."""
+        utc_ns, synced = self._clock.utc_ns(), self._synced()
+        early = synced and utc_ns < self._earliest_ns()
+        if early and not self._is_early:
+            log.error("clock_early: the clock is synchronised, and says %s; it is later than %s; it is not used",
+                      rfc3339(utc_ns), rfc3339(self._earliest_ns()))  # fmt: skip
+        self._is_early = early
+        return Sample(utc_ns, self._clock.unsteered_ns(), self._boot, synced and not early)
+
+    def _earliest_ns(self) -> int:
+        confirmed = self.machine.memory.confirmed
+        return max(earliest_ns(), self._earliest(), 0 if confirmed is None else confirmed.utc_ns - TOLERANCE_NS)
+
+    def _ask(self) -> None:
+        self.challenge, self._asked_mono_ns = secrets.token_hex(16), self._clock.unsteered_ns()
+
+    def _remember(self) -> None:
+        memory, mono_ns = self.machine.memory, self._clock.unsteered_ns()
+        said = (
+            memory.boots,
+            memory.agreed,
+            memory.base_ns,
+            memory.confirmed,
+            memory.waiting_ns > 0,
+            memory.behind_ns > 0,
+            self.challenge,
+        )
+        old = self._saved_at_ns is None or mono_ns - self._saved_at_ns >= SAVE_EVERY_NS
+        if said == self._said and not old:
+            return
+        if said[4:6] != self._said[4:6]:
+            self._tell()
+        saved = _Saved(memory=memory, challenge=self.challenge, asked_mono_ns=self._asked_mono_ns)
+        twin.replace_both(_FILE, self._path, saved)
+        self._said, self._saved_at_ns = said, mono_ns
+
+    def _tell(self) -> None:
+        memory = self.machine.memory
+        if memory.waiting_ns:
+            ahead = memory.waiting_ns // NS_PER_S
+            log.error(
+                "clock_ahead: the clock is %d s ahead of what can be explained: nothing is destroyed by it until the "
+                "two vault officers confirm the time (linetap command state; verb `time`, cosigned)", ahead,
+            )  # fmt: skip
+        elif memory.behind_ns:
+            log.error("clock_behind: the clock was put back by %d s: retention goes on", memory.behind_ns // NS_PER_S)
+
+    def _load(self, vault: Path) -> _Saved:
+        """A vault with calls in it and no memory has lost it: then only two vault officers can say what time it is, and
+        each call waits for its whole period once more."""
+        name = secrets.token_hex(8)
+        try:
+            saved = twin.read_either(_FILE, self._path)
+            if not saved.memory.name:  # of an older version, whose calls say nothing of counted time
+                saved.memory.name, saved.memory.since_ns = name, saved.memory.now_ns or None
+            return saved
+        except FileNotFoundError:
+            if next(vault.glob("[0-9][0-9][0-9][0-9]"), None) is None:
+                return _Saved(memory=Memory(name=name))
+            log.error(
+                "clock_forgotten: %s is gone: nothing is destroyed until two vault officers tell the time", self._path
+            )
+        except (OSError, ValueError) as error:
+            log.error(
+                "clock_forgotten: %s: %s: nothing is destroyed until two vault officers tell the time",
+                self._path, error,
+            )  # fmt: skip
+        return _Saved(memory=Memory(now_ns=0, name=name))

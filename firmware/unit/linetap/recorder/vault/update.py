@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`update`: another version is wanted. The recorder says so in a file of the vault, root does it, and what came of it
+stands in the log.
+
+What is signed is version, size and hash: where the bundle comes from is of no account, and its own signature (RAUC) is
+looked at by root.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap.config import Config
+from linetap.recorder.vault.log import UnitLog
+from linetap.update import state, wish
+from linetap.update.fault import UpdateFault
+from linetap.update.judge import require_newer, require_running
+from linetap.update.wish import Wish
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.errors import BadInput
+from linetap_core.evidence.command import Command, CommandFault, fields
+from linetap_core.records import UpdateState
+from linetap_core.service import stamp
+from linetap_core.wire import updates
+
+TOLD = "update.told"  # in the vault: which outcome stands in the log, whose older leaves nobody looks through again
+
+
+class _Told(msgspec.Struct, frozen=True):
+    outcome: str
+
+
+_FILE = SmallFile("update_told", _Told, 4096, old=lambda data: _Told(data.decode("ascii")))
+
+
+class Update:
+    """For the vault's thread; `state` may be read by any."""
+
+    def __init__(self, config: Config, unit_log: UnitLog) -> None:
+        self._config, self._log = config, unit_log
+        self._folder = wish.folder_of(config)
+        self._stamp = stamp(self._folder / state.STATE)
+        self.state: UpdateState | None = state.load(self._folder)
+        self._told: UpdateState | None = None
+
+    def asked(self, command: Command) -> str:
+        """OSError: it is asked again."""
+        wanted = self._read(command)
+        try:
+            running = require_running()
+            require_newer(wanted.version, running)
+        except UpdateFault as fault:
+            raise CommandFault(fault.code, str(fault)) from None
+        self.require_settled()
+        if wanted.version == running:
+            return f"version {running} runs already"
+        wish.FILE.replace(self._config.vault_path / wish.WISH, wanted)
+        return f"version {wanted.version} from {wanted.url}, then tried when no call is in progress; {running} runs"
+
+    def require_settled(self) -> None:
+        """CommandFault while a version is on trial: what is changed now, the old one may have to read again."""
+        self._look()
+        if self.state is not None and self.state.step == "trying":
+            raise CommandFault("update_on_trial", f"version {self.state.version} is on trial: in some minutes again")
+
+    def tick(self) -> None:
+        """OSError: it is tried again."""
+        self._look()
+        now = self.state
+        if now is None or now is self._told or now.step not in ("done", "failed"):
+            return
+        told, known = _Told(f"{now.at} {now.sha256}"), self._config.vault_path / TOLD
+        if _FILE.load(known) != told:
+            outcome = now.code or now.step
+            self._log.append("update", at=now.at, version=now.version, sha256=now.sha256, by=now.by, code=outcome)
+            _FILE.replace(known, told)
+        self._told = now
+
+    def _look(self) -> None:
+        seen = stamp(self._folder / state.STATE)
+        if seen != self._stamp:
+            self._stamp, self.state = seen, state.load(self._folder)
+
+    def _read(self, command: Command) -> Wish:
+        optional = ("url",) if "url" in command.body else ()
+        version, sha256, size, *url = fields(command, "version", "sha256", "size", *optional)
+        try:
+            if not (size.isascii() and size.isdecimal() and len(size) <= 12):
+                raise BadInput("size: a number of bytes would be right")
+            # As it is read again: what root would not take is not written.
+            found = url[0] if url else wish.usual_url(self._config, version)
+            wanted = msgspec.convert({"version": version, "sha256": sha256, "size": int(size), "url": found}, Wish)
+            updates.check_url(found)
+        except (BadInput, msgspec.ValidationError) as error:
+            raise CommandFault("command_malformed", str(error)) from None
+        return wanted

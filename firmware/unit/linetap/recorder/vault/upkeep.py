@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the vault's thread does besides writing calls: retention time, commands, holds, and destruction at the end.
+
+A little of it a tick. Commands come before destruction: a hold that a power cut has interrupted is finished first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.config.schema import Config
+from linetap.recorder.calls.retention import default_class
+from linetap.recorder.vault import ballast, dating
+from linetap.recorder.vault.amending import Amending
+from linetap.recorder.vault.commands import Commands
+from linetap.recorder.vault.configchange import ConfigChange
+from linetap.recorder.vault.copies import Copies
+from linetap.recorder.vault.delivery import Delivery
+from linetap.recorder.vault.destruction import FULL, Destruction
+from linetap.recorder.vault.effects import Effects
+from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.expiry import Expiry
+from linetap.recorder.vault.folder import Sign
+from linetap.recorder.vault.holds import Holds
+from linetap.recorder.vault.incarnation import Incarnation
+from linetap.recorder.vault.indexend import IndexEnd
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.outbox import Outbox, OutboxReader
+from linetap.recorder.vault.rebuild import Rebuild
+from linetap.recorder.vault.retentiontime import RetentionTime, kernel_says_synced, this_boot
+from linetap.recorder.vault.stored import Stored
+from linetap.recorder.vault.trim import Trim
+from linetap.recorder.vault.update import Update
+from linetap.recorder.vault.weakened import Weakened
+from linetap_core import zones
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.records import CallEvent, CallRecord, CountedMoment
+
+FORECAST_EVERY_S = 60
+ZONES_EVERY_S = 60
+CLEAR_BY_PERCENT = 5  # of the room: a forecast at its edge must not flap
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Upkeep:
+    def __init__(
+        self,
+        config: Config,
+        unit_log: UnitLog,
+        report: Callable[[CallEvent], None],
+        epochs: Epochs,
+        outbox: Outbox,
+        clock: Clock,
+        boot: Callable[[], str] = this_boot,
+        synced: Callable[[], bool] = kernel_says_synced,
+        config_file: Path | None = None,
+        sign: Sign | None = None,
+        incarnation: Incarnation | None = None,
+        found_open: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`report` puts an event into the outbox, unless it is there. `config_file`: what `config` may replace. `sign`:
+        of the records' namespace; without it nothing is amended. `incarnation`: which vault this is. `found_open` is
+        told of each call without a record."""
+        vault, unit = config.vault_path, config.unit
+        self._incarnation, self._log, self._report = incarnation, unit_log, report
+        self._config, self._clock = config, clock
+        self.time = RetentionTime(
+            vault, config.retention.largest_gap_days, clock, boot, synced, lambda: epochs.earliest_ns
+        )
+        self.holds = Holds(vault, unit, unit_log, report, self.time)
+        self.stored = Stored()
+        destruction = Destruction(vault, unit, unit_log, report, self.holds, self.time)
+        self.expiry = Expiry(vault, destruction, self.holds, self.stored, self.time, found_open)
+        self._amending = None
+        if sign is not None:
+            self._amending = Amending(config, unit_log, report, sign, self.time, clock, self.expiry.amended)
+        self._rebuild = Rebuild(vault, unit_log, outbox, report, clock)
+        reader = OutboxReader(vault / "outbox")
+        self.delivery = Delivery(outbox, reader, self._rebuild, self._order, unit_log.held_against)
+        self.weakened = Weakened(config, config_file, epochs, unit_log, clock)
+        self.change = ConfigChange(config, config_file, unit_log, self.weakened, clock)
+        copies = Copies(vault, unit, unit_log, report)
+        self.update = Update(config, unit_log)
+        self.effects = Effects(
+            config, unit_log, self.holds, self.time, epochs, self.delivery, self.change, copies, self.update,
+            self.weakened, clock,
+        )  # fmt: skip
+        self.commands = Commands(vault, config.run_path, unit, unit_log, self.effects, clock)
+        self._index_end = IndexEnd(vault, config.retention.zone, unit_log)
+        self._trim = Trim(vault)
+        self._trouble = ""
+        self._forecast_ns = self._zones_ns = 0
+        self.full_in_days: int | None = None  # None: old calls go in time, or nobody knows yet
+
+    def dated(self, record: CallRecord) -> CallRecord:
+        """A record that is about to be sealed, with its moment in counted time, and the end that follows from it."""
+        if record.counted is msgspec.UNSET:
+            record = msgspec.structs.replace(record, counted=self.time.moment())
+        span = self.time.span(record.counted if isinstance(record.counted, CountedMoment) else None)
+        return record if span is None else dating.dated(record, span, self._config)
+
+    def sealed(self, record: CallRecord) -> None:
+        self.expiry.sealed(record)
+        if self._amending is not None and record.retention is not None and record.retention.waits_for == "clock":
+            self._amending.look_again()
+
+    def tick(self, busy: bool, room: Callable[[], tuple[int, int]]) -> None:
+        """`busy`: a call is being written. `room`: free and all bytes of the vault's file system.
+
+        Never raises OSError: what the disk does not take is tried again at the next tick.
+        """
+        try:
+            self._do_with_room()
+            self._look_at_room(busy, *room())
+            self.change.tick(busy)  # last: a folder that takes nothing must not keep calls from their end
+        except OSError as error:
+            if str(error) != self._trouble:
+                log.error("upkeep: %s; it is tried again", error)
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
+
+    def _order(self, number: int, before: str) -> None:
+        """The desk's answer which vault of the unit's key this is: signed, logged and reported, once."""
+        vault = self._incarnation
+        if vault is None or vault.is_ordered:
+            return
+        at = rfc3339(self._clock.utc_ns())
+        self._log.append("vault", at=at, vault=vault.name, number=number, before=before)
+        vault.order(number, before)
+        self._report(CallEvent(seq=0, event="vault", at=at, unit="", number=number, before=before))
+
+    def _do_with_room(self) -> None:
+        """On a disk without a free byte destruction needs room to say what it does, and is what makes room."""
+        try:
+            self._do()
+        except OSError as error:
+            if error.errno not in FULL or not ballast.drop(self._config.vault_path):
+                raise
+            self._do()
+
+    def _do(self) -> None:
+        self.time.tick()
+        self._refresh_zones()
+        self.effects.self_test.look()
+        self.commands.tick()
+        if self._amending is not None:
+            self._amending.tick()
+        now_ns = self.time.now_ns
+        if now_ns is not None:
+            self.holds.end_those_over(now_ns)
+        if self.expiry.tick(now_ns):
+            self._trim.want()
+            self._index_end.calls_went()
+        if now_ns is not None and not self.expiry.scanning:  # an index stays as long as calls that it finds
+            self._index_end.tick(min(now_ns, self.expiry.kept_from_ns - 1), self.expiry.next_ns)
+        self._rebuild.tick()
+        self.update.tick()
+        self.weakened.tick()
+
+    def _refresh_zones(self) -> None:
+        """Here, where a disk may be waited for."""
+        mono_ns = self._clock.monotonic_ns()
+        if mono_ns >= self._zones_ns:
+            self._zones_ns = mono_ns + ZONES_EVERY_S * NS_PER_S
+            zones.refresh()
+
+    def _look_at_room(self, busy: bool, free: int, total: int) -> None:
+        reserve, mono_ns = self._config.storage.reserve_mb << 20, self._clock.monotonic_ns()
+        if free > reserve + 2 * ballast.BYTES:
+            ballast.make(self._config.vault_path)
+        if not self.expiry.scanning and mono_ns >= self._forecast_ns:
+            self._forecast_ns = mono_ns + FORECAST_EVERY_S * NS_PER_S
+            kept = default_class(self._config).days
+            room = max(0, free - reserve) * (100 - CLEAR_BY_PERCENT * (self.full_in_days is not None)) // 100
+            self.full_in_days = self.stored.full_in_days(self._clock.utc_ns(), room, kept)
+        if not busy:
+            self._trim.tick(mono_ns, total)

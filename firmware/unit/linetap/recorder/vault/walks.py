@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports on walk tests: signed, in the vault's folder `walks`, in the log, and told to the desk.
+
+Used by the vault's thread alone. Everything may be done twice: what it writes is the same each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.recorder.vault.folder import Sign
+from linetap.recorder.vault.log import UnitLog
+from linetap_core.clock import compact, parse_rfc3339
+from linetap_core.durable import files
+from linetap_core.durable.replace import replace_durably
+from linetap_core.evidence import sealed, walk
+from linetap_core.evidence.walk import WalkReport
+from linetap_core.records import CallEvent, Colour, WalkedLine
+
+MOST_REPORTS = 1000  # older ones go: leaf and event stay
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Walks:
+    def __init__(self, vault: Path, sign: Sign, unit_log: UnitLog, report: Callable[[CallEvent], None]) -> None:
+        """`report` puts an event into the outbox, unless it is there."""
+        self._vault, self._sign, self._log, self._report = vault, sign, unit_log, report
+
+    def take(self, report: WalkReport) -> None:
+        """OSError: nothing is lost, the same report is taken again."""
+        report = msgspec.structs.replace(report, lines=[self._with_record(line) for line in report.lines])
+        data = walk.encode(report)
+        sha256 = hashlib.sha256(data).hexdigest()
+        folder = self._vault / walk.FOLDER
+        files.make_directories(self._vault, folder)
+        path = folder / f"{compact(parse_rfc3339(report.began_at))}.json"
+        replace_durably(path.with_name(path.name + walk.SIGNATURE_SUFFIX), self._sign(data).encode("ascii"))
+        replace_durably(path, data)
+        self._log.append("walk", at=report.ended_at, sha256=sha256)
+        for line in report.lines:
+            if line.call_id is not None:
+                self._report(_tested(report, line))
+        self._report(_walked(report, sha256))
+        self._trim(folder)
+        log.info("walk_over: %s, %s", path.name, "passed" if report.passed else "not passed")
+
+    def _with_record(self, line: WalkedLine) -> WalkedLine:
+        """With the hash of the test call's record, where that is sealed."""
+        if line.call_id is None:
+            return line
+        folder = self._vault / sealed.call_path(line.call_id)
+        if not (folder / sealed.SIGNATURE).exists():
+            return line
+        return msgspec.structs.replace(line, record_sha256=files.sha256(folder / sealed.RECORD))
+
+    def _trim(self, folder: Path) -> None:
+        for old in sorted(folder.glob("[0-9]*.json"))[:-MOST_REPORTS]:
+            old.unlink(missing_ok=True)
+            old.with_name(old.name + walk.SIGNATURE_SUFFIX).unlink(missing_ok=True)
+
+
+def _tested(report: WalkReport, line: WalkedLine) -> CallEvent:
+    """That a call was a test call, and what came of it."""
+    return CallEvent(
+        seq=0, event="tested", at=report.ended_at, unit="", call_id=line.call_id, line=line.line, colour=line.colour,
+        found=line.found,
+    )  # fmt: skip
+
+
+def _walked(report: WalkReport, sha256: str) -> CallEvent:
+    def of(colour: Colour) -> list[int]:
+        return [line.line for line in report.lines if line.colour == colour]
+
+    return CallEvent(
+        seq=0, event="walked", at=report.ended_at, unit="", green=of("green"), yellow=of("yellow"), red=of("red"),
+        document_sha256=sha256,
+    )  # fmt: skip

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What has been weakened or is about to be, on whatever way: by two signatures, a file, an update, the authority.
+
+What was in force is compared with what is in force now, at a start and whenever a file changes that a service reads
+when it starts. Each weakening is a leaf of the log and an alert until somebody has confirmed it who did not sign it.
+An edited unit.toml does not count where two have to sign what weakens (config/held.py): that it lies there is told in
+the same way, until somebody has cancelled it.
+Used by the vault's thread; `state` may be read by any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from linetap.config import Config, config_sha256, held
+from linetap.config.change import bounded
+from linetap.config.check import load_file
+from linetap.config.held import Held
+from linetap.config.weakening import Weakening
+from linetap.recorder.vault import inforce
+from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.inforce import InForce
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.weakenedmemory import By, Standing, WeakenedMemory
+from linetap_core import __version__
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.durable import files, kept
+from linetap_core.errors import BadInput
+from linetap_core.evidence.command import AUTHORITY, CommandFault, Holder
+from linetap_core.records import WeakeningState
+
+LOOK_EVERY_NS = 10 * NS_PER_S
+SAVE_EVERY_NS = 60 * NS_PER_S  # a power cut makes a delay longer by so much at most, and never shorter
+MOST_STANDING = 64
+MOST_SETTLED = 64
+_LEAF_BYTES = 1500  # of what changes; codes, keys and hashes stand beside it
+_HOUR_NS = 3600 * NS_PER_S
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Weakened:
+    """Every method that writes may raise OSError: it is tried again, or the command is asked for again."""
+
+    def __init__(
+        self,
+        config: Config,
+        file: Path | None,
+        epochs: Epochs,
+        unit_log: UnitLog,
+        clock: Clock,
+    ) -> None:
+        """`file`: what `config` was read from, and what the next service to start reads, by the name that it reads:
+        where that is a link, paths are those of the link's folder."""
+        self._config, self._file, self._epochs, self._clock = config, file, epochs, clock
+        self._memory = WeakenedMemory(config.vault_path, unit_log, clock)
+        self._stamp: object = None
+        self._look_ns = self._save_ns = 0
+        self._counted_ns = clock.monotonic_ns()
+        self.two_may = False  # somebody could sign a weakening, and somebody else cosign it: nothing less counts
+        self.state: list[WeakeningState] = []
+        self._tell()
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        self._count_down()
+        mono_ns = self._clock.monotonic_ns()
+        if mono_ns < self._look_ns:
+            return
+        stamp = (
+            inforce.stamp_of(self._config, self._file), self._epochs.custodians, self._epochs.version, self.two_may
+        )  # fmt: skip
+        if stamp != self._stamp:
+            self._compare()
+            self._stamp = stamp
+        self._memory.remind()
+        self._look_ns = mono_ns + LOOK_EVERY_NS
+
+    def look(self, signed: Sequence[Holder] = ()) -> None:
+        """Now: something has changed. `signed`: who has signed the key list that has just been taken."""
+        self._compare([_signer(each) for each in signed])
+
+    def _compare(self, signers: Sequence[str] = ()) -> None:
+        config, file_sha256, edited = self._read()
+        saved, sha256 = self._memory.saved, config_sha256(config)
+        key_list = self._epochs.key_list
+        now, old = inforce.take(config, self._epochs.custodians, key_list), saved.in_force
+        if self._memory.lost:
+            self._found("file", [Weakening("memory", self._memory.lost)], "", sha256)
+        if old is not None:
+            updated = saved.version != __version__ and saved.file_sha256 == file_sha256
+            before, found = self._of_config(old, config, sha256)
+            self._found("update" if updated else "file", found, before, sha256)
+            of_files: By = "update" if saved.version != __version__ else "file"  # it brings notices too
+            self._found(of_files, inforce.beside(old, now), before, sha256)
+            of_list = _sha256(old.custodians, old.list_end), _sha256(now.custodians, now.list_end)
+            self._found("authority", inforce.by_authority(old, now, key_list), *of_list, signers)
+            now = inforce.with_known(old, now)
+        granted = "" if saved.granted == sha256 else saved.granted
+        told = (now, __version__, file_sha256, granted)
+        if told != (old, saved.version, saved.file_sha256, saved.granted):
+            self._memory.write(in_force=now, version=__version__, file_sha256=file_sha256, granted=granted)
+        self._memory.lost = ""
+        if edited is not None:
+            found = [Weakening(*each) for each in edited.found]
+            self._stands("file", found, sha256, edited.sha256, in_effect=False)
+        elif self._file is not None and file_sha256:
+            with contextlib.suppress(OSError):  # where the recorder may not write, nothing is held against an edit
+                kept.keep(self._file, self.two_may, file_sha256)
+        for each in self.waiting():
+            if each.after == sha256:
+                self._change(each, "in_effect", msgspec.structs.replace(each, in_effect=True, waits_ns=0))
+
+    def _of_config(self, old: InForce, config: Config, sha256: str) -> tuple[str, list[Weakening]]:
+        """What was in force before, and what weakens it; nothing, where a command has put this one in its place."""
+        try:
+            before = config_sha256(inforce.config_of(old))
+            return before, [] if sha256 == self._memory.saved.granted else inforce.of_config(old, config)
+        except ValueError as error:
+            return "", [Weakening("memory", f"what was in force cannot be read: {error}")]
+
+    def _read(self) -> tuple[Config, str, Held | None]:
+        """As the next service to start reads it; one that none could start with changes nothing. The file's SHA-256,
+        or what it was; and what lies there instead and does not count."""
+        saved = self._memory.saved.file_sha256
+        if self._file is None:
+            return self._config, saved, None
+        if (edited := held.look(self._file)) is not None:
+            return edited.config, saved, edited
+        if self._file.is_file():  # a fifo would hold the thread up
+            try:
+                file_sha256 = files.sha256(self._file)
+                return load_file(self._file, raw=kept.damaged(self._file)), file_sha256, None
+            except (OSError, BadInput):
+                pass
+        return self._config, saved, None
+
+    # --- what is found, and what is asked for --------------------------------------------------------------------
+
+    def _found(self, by: By, found: list[Weakening], before: str, after: str, signers: Sequence[str] = ()) -> None:
+        if found:
+            self._stands(by, found, before, after, signers=[*signers])
+
+    def roles_changed(
+        self, found: list[Weakening], before: str, after: str, by: Sequence[Holder], known: list[str]
+    ) -> None:
+        """By the authority. `known`: fingerprints of those who may confirm, and were there before."""
+        self._stands("authority", found, before, after, signers=[_signer(each) for each in by], confirmers=known)
+
+    def asked(self, found: list[Weakening], before: str, after: str, by: Sequence[Holder]) -> Standing:
+        """Signed by two, and about to be put in effect. The same again does not wait anew."""
+        for each in self.waiting():
+            if (each.before, each.after) == (before, after):
+                return each
+        signers, waits_ns = [_signer(each) for each in by], self._config.policy.weakening_delay_h * _HOUR_NS
+        self.withdraw("")
+        if len(self._memory.saved.standing) >= MOST_STANDING:
+            raise CommandFault("weakening_many", f"{MOST_STANDING} weakenings are not confirmed yet: these come first")
+        return self._stands("command", found, before, after, signers=signers, waits_ns=waits_ns, in_effect=False)
+
+    def waiting(self) -> list[Standing]:
+        return [each for each in self._memory.saved.standing if not each.in_effect and each.by == "command"]
+
+    def withdraw(self, but: str) -> None:
+        """Another configuration than `but` is wanted now: what waited for the others never comes."""
+        for each in self.waiting():
+            if each.after != but:
+                self._change(each, "withdrawn", None)
+
+    def is_signed(self, before: str, after: str) -> bool:
+        return any((each.before, each.after) == (before, after) for each in self.waiting())
+
+    def is_due(self, after: str) -> bool:
+        """No delay keeps it back any more."""
+        return not any(each.after == after and each.waits_ns > 0 for each in self.waiting())
+
+    def granting(self, sha256: str, file: Path, data: bytes) -> None:
+        """This configuration is about to be put in the place of the one in force, by a command. `data`: as a file."""
+        if self._memory.saved.granted != sha256:
+            self._memory.write(granted=sha256)
+        kept.grant(file, data)
+
+    def _stands(self, by: By, found: list[Weakening], before: str, after: str, **more: Any) -> Standing:
+        codes = sorted({each.code for each in found})
+        what = bounded([each.what for each in found], _LEAF_BYTES)
+        standing, at = self._memory.saved.standing, rfc3339(self._clock.utc_ns())
+        for each in standing:
+            if (each.by, each.before, each.after, each.what, each.in_effect) == (
+                by,
+                before,
+                after,
+                what,
+                more.get("in_effect", True),
+            ):
+                return each
+        # With the log's size in it: what was signed to confirm one is good for no later one of the same kind.
+        name = hashlib.sha256(msgspec.json.encode((self._memory.log_size, at, by, before, after, what))).hexdigest()[
+            :16
+        ]
+        made = Standing(
+            id=name, at=at, by=by, codes=codes, what=what, before=before, after=after, **more
+        )  # fmt: skip
+        log.warning("weakened: %s by %s: %s", made.id, by, "; ".join(what))
+        self._leaf(made, "asked" if by == "command" else "found" if made.in_effect else "held", made.signers)
+        if len(standing) < MOST_STANDING:  # more than anybody reads; each has its leaf
+            self._memory.write(standing=[*standing, made])
+            self._tell()
+        return made
+
+    # --- confirming and cancelling -------------------------------------------------------------------------------
+
+    def confirm(self, name: str, by: Holder, present: set[str], again: bool) -> str:
+        """`present`: fingerprints of all who have a role now."""
+        found = self._named(name, "confirmed", again)
+        if found is None:
+            return f"{name} is confirmed"
+        if not found.in_effect:
+            text = "nor will it be: `cancel` ends its alert" if found.by == "file" else "`cancel` takes it back"
+            raise CommandFault("weakening_waits", f"{name} is not in effect yet, {text}")
+        its_own = found.by == AUTHORITY == by.role  # also where it was found in a list that the authority has signed
+        if its_own or any(each.endswith(f" {by.key}") for each in found.signers):
+            raise CommandFault("weakening_signer", f"{name} was signed with this key: somebody else has to confirm it")
+        if (known := present & {*found.confirmers}) and by.key not in known:
+            raise CommandFault("weakening_signer", f"{name} is for somebody to confirm who had a role before it")
+        self._settle(found, "confirmed", by)
+        return f"{name} is confirmed: {', '.join(found.codes)}"
+
+    def cancel(self, name: str, by: Holder, again: bool) -> tuple[str, str]:
+        """What to say, and the configuration that must not come into effect."""
+        found = self._named(name, "cancelled", again)
+        if found is None:
+            return f"{name} is cancelled", ""
+        if found.in_effect:
+            raise CommandFault("weakening_in_effect", f"{name} is in effect: another configuration takes it back")
+        self._settle(found, "cancelled", by)
+        return f"{name} is cancelled: {', '.join(found.codes)}", found.after
+
+    def _named(self, name: str, how: str, again: bool) -> Standing | None:
+        """None: this command has done it already, and was interrupted."""
+        for each in self._memory.saved.standing:
+            if each.id == name:
+                return each
+        if again and (name, how) in self._memory.saved.settled:
+            return None
+        raise CommandFault("weakening_unknown", f"there is no weakening {name!r}: `linetap command state` names them")
+
+    def _settle(self, found: Standing, how: str, by: Holder) -> None:
+        settled = [*self._memory.saved.settled, (found.id, how)][-MOST_SETTLED:]
+        self._change(found, how, None, signers=[_signer(by)], settled=settled)
+
+    # --- what stands ---------------------------------------------------------------------------------------------
+
+    def _change(self, old: Standing, step: str, new: Standing | None, signers: Sequence[str] = (), **more: Any) -> None:
+        self._leaf(old, step, [*signers])
+        log.warning("weakened: %s %s", old.id, step)
+        kept = [new if each.id == old.id else each for each in self._memory.saved.standing]
+        self._memory.write(standing=[each for each in kept if each is not None], **more)
+        self._tell()
+
+    def _leaf(self, of: Standing, step: str, signers: list[str]) -> None:
+        self._memory.leaf(
+            "weakening", id=of.id, step=step, by=of.by, codes=of.codes, what=of.what, signers=signers,
+            sha256=of.after, replaces=of.before,
+        )  # fmt: skip
+
+    def _count_down(self) -> None:
+        """By the monotonic clock, while a recorder runs: no clock that is set makes it shorter, no power cut does."""
+        mono_ns = self._clock.monotonic_ns()
+        passed_ns, self._counted_ns = mono_ns - self._counted_ns, mono_ns
+        standing = [
+            msgspec.structs.replace(each, waits_ns=max(0, each.waits_ns - passed_ns)) if each.waits_ns else each
+            for each in self._memory.saved.standing
+        ]
+        if standing == self._memory.saved.standing:
+            return
+        self._memory.saved = msgspec.structs.replace(self._memory.saved, standing=standing)
+        self._tell()
+        if mono_ns >= self._save_ns:
+            self._save_ns = mono_ns + SAVE_EVERY_NS
+            self._memory.write()
+
+    def _tell(self) -> None:
+        self.state = [
+            WeakeningState(
+                id=each.id, at=each.at, by=each.by, codes=each.codes, in_effect=each.in_effect,
+                waits_s=-(-each.waits_ns // NS_PER_S),
+            )
+            for each in self._memory.saved.standing
+        ]  # fmt: skip
+
+
+def _signer(holder: Holder) -> str:
+    """No name: the log is there for ever, and roles.json says whose key it is."""
+    return f"{holder.role} {holder.key}"
+
+
+def _sha256(*facts: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()

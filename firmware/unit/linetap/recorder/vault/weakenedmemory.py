@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vault/weakened.json: what was in force, and each weakening that nobody has confirmed yet.
+
+The hash of both stands in the log (`in_force`): at each change, before the file is written, and once a day. A file that
+is gone, or that is not the one of the log, was in somebody else's hands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from linetap.recorder.vault import inforce
+from linetap.recorder.vault.inforce import InForce
+from linetap.recorder.vault.log import UnitLog
+from linetap_core import jsontext
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap_core.durable import twin
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.evidence.unitlog import Kind
+
+NAME = "weakened.json"  # in the vault
+MOST_BYTES = 16 << 20  # of it: 128 lines and all that can stand have a tenth of that
+LEAF_EVERY_NS = 24 * 3600 * NS_PER_S
+_WINDOW, _WINDOWS = 4096, 32  # leaves that are looked through, the newest first: more than a day has
+
+By = Literal["command", "file", "update", "authority"]
+Fields = dict[str, str | int | float | list[str] | None]
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """One weakening that nobody has confirmed. `signers`: role and fingerprint of each key, whose people cannot."""
+
+    id: str
+    at: str
+    by: By
+    codes: list[str]
+    what: list[str]
+    signers: list[str] = []
+    before: str = ""  # SHA-256 of the configuration, or of roles.json
+    after: str = ""
+    in_effect: bool = True
+    waits_ns: int = 0  # before it may be put in effect, counted while a recorder runs
+    confirmers: list[str] = []  # fingerprints: these alone may confirm it; nobody named: whoever has the role
+
+
+class Saved(msgspec.Struct, frozen=True, kw_only=True):
+    in_force: InForce | None = None
+    version: str = ""
+    file_sha256: str = ""  # of unit.toml as a file: an update that changes a default leaves it as it is
+    granted: str = ""  # the configuration that a command is putting in the place of the one in force
+    standing: list[Standing] = []
+    settled: list[tuple[str, str]] = []  # id, and how: a command that is done again has been done
+
+
+FILE = SmallFile("weakened", Saved, MOST_BYTES)
+
+
+class WeakenedMemory:
+    """`lost`: why what was in force is not known for sure; empty, where it is, or where there was never anything."""
+
+    def __init__(self, vault: Path, unit_log: UnitLog, clock: Clock) -> None:
+        self._path, self._log, self._clock = vault / NAME, unit_log, clock
+        self._leaf_ns = self._at_ns = 0
+        self.lost = ""
+        self.saved = self._load()
+        self._bound = _bound(self.saved)
+
+    @property
+    def log_size(self) -> int:
+        return self._log.size
+
+    def write(self, **changes: Any) -> None:
+        """OSError: nothing has changed but for a leaf, perhaps."""
+        new = msgspec.structs.replace(self.saved, **changes)
+        if (bound := _bound(new)) != self._bound:
+            self.leaf("in_force", sha256=bound, replaces=self._bound)
+        twin.replace_both(FILE, self._path, new)
+        self.saved, self._bound = new, bound
+
+    def remind(self) -> None:
+        """So that it is found again among the newest leaves."""
+        mono_ns = self._clock.monotonic_ns()
+        if mono_ns >= self._leaf_ns:
+            self.leaf("in_force", sha256=self._bound)
+            self._leaf_ns = mono_ns + LEAF_EVERY_NS
+
+    def leaf(self, kind: Kind, **fields: Any) -> None:
+        """Each at a moment of its own: the log takes a leaf that it has already for the same one."""
+        self._at_ns = max(self._clock.utc_ns(), self._at_ns + NS_PER_MS)
+        self._log.append(kind, at=rfc3339(self._at_ns), **fields)
+
+    def _load(self) -> Saved:
+        known = _last_leaf(self._log)
+        try:
+            found = twin.read_either(FILE, self._path)
+        except FileNotFoundError:
+            self.lost = f"{NAME} is gone" if known else ""
+        except (OSError, ValueError) as error:
+            self.lost = f"{NAME} cannot be read: {error}"
+        else:
+            if known and _bound(found) not in known:
+                self.lost = f"{NAME} is not the one that the log has the SHA-256 of"
+                return msgspec.structs.replace(found, in_force=None, granted="")
+            return found
+        return Saved()
+
+
+def _bound(saved: Saved) -> str:
+    """Over all but what is counted down."""
+    standing = [msgspec.structs.replace(each, waits_ns=0) for each in saved.standing]
+    in_force = "" if saved.in_force is None else inforce.sha256(saved.in_force)
+    return hashlib.sha256(msgspec.json.encode((in_force, saved.granted, standing))).hexdigest()
+
+
+def _last_leaf(unit_log: UnitLog) -> tuple[str, str] | None:
+    """What the newest `in_force` says, and what it replaced: the file is written after it."""
+    end = unit_log.size
+    for _ in range(_WINDOWS):
+        first = max(0, end - _WINDOW)
+        for line in reversed([*_between(unit_log, first, end)]):
+            if b'"in_force"' in line and (leaf := _read(line)).get("kind") == "in_force":
+                return str(leaf.get("sha256", "")), str(leaf.get("replaces", ""))
+        if first == 0:
+            break
+        end = first
+    return None
+
+
+def _between(unit_log: UnitLog, first: int, end: int) -> Iterator[bytes]:
+    return itertools.islice(unit_log.leaves(first), end - first)
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        return jsontext.decode(line, type=dict[str, Any])
+    except ValueError:
+        return {}

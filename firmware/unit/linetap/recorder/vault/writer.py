@@ -1,0 +1,629 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only writer of the vault: call folders, outbox and log, in one thread, so that no disk holds up the calls.
+
+Audio is not handed over: the ring is the queue. The main thread says up to which frame a recording is allowed
+to go, and this thread fetches from the ring what is still to be written. A disk that stalls for less than the
+ring is long costs nothing. Below the reserve new calls are refused and the open ones go on; when even the
+reserve is gone the work stays in the queue until there is room, and what the ring could not hold is a gap.
+
+Longer than others: it is one queue with two sides, and who reads a side has to see the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from linetap.config.schema import Config
+from linetap.recorder import forsuccessor
+from linetap.recorder.ports import AudioSource, CallNote, Stretches, last_note
+from linetap.recorder.vault import linefaults
+from linetap.recorder.vault.epochs import CLOCKS_DIFFER_NS, Epochs
+from linetap.recorder.vault.folder import Sign, seal_without_audio
+from linetap.recorder.vault.incarnation import Incarnation
+from linetap.recorder.vault.index import Index
+from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report, Walked
+from linetap.recorder.vault.journal import store
+from linetap.recorder.vault.journal.journal import Journal
+from linetap.recorder.vault.journal.left import FoundCall, Left, is_open, open_folders
+from linetap.recorder.vault.journal.recovery import recover
+from linetap.recorder.vault.journal.unheard import Start
+from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.recording import Recording, open_calls
+from linetap.recorder.vault.retentiontime import kernel_says_synced, this_boot
+from linetap.recorder.vault.unsigned import Unsigned
+from linetap.recorder.vault.upkeep import Upkeep
+from linetap.recorder.vault.walks import Walks
+from linetap.ring import RATE_HZ
+from linetap.tpm.device import TpmFault
+from linetap_core import rooms
+from linetap_core.clock import Clock, rfc3339
+from linetap_core.durable import files
+from linetap_core.durable.replace import replace_durably
+from linetap_core.durable.steps import Steps
+from linetap_core.errors import Refusal
+from linetap_core.evidence import sealed
+from linetap_core.evidence.unitlog import Kind
+from linetap_core.evidence.walk import WalkReport
+from linetap_core.records import CallEvent, CallRecord, UnitKeyRecord
+from linetap_core.timekeeping import kernel_synced
+from linetap_core.vaultformat.callevents import ended_event, sealed_event
+
+TICK_S = 0.25
+RETRY_S = 1.0
+MOST_JOBS = 20_000
+OF_THIS_BOOT = "journal.begun"  # in RAM: the journal on the disk is of a recorder of this boot
+PROBE = b""  # is signed before what would leave traces, an entry in the index and its leaf, each time it is tried
+UNIT_KEY = "unit_key"  # refused for want of a signature
+ROOM_AGAIN_BYTES = 16 << 20  # hysteresis above the reserve
+
+log = logging.getLogger("linetap.recorder.vault")
+
+
+class VaultWriter:
+    """`step()` does what there is to do; `start()` has a thread do it. Everything else may be called from outside."""
+
+    def __init__(
+        self,
+        config: Config,
+        source: AudioSource,
+        outbox: Outbox,
+        sign: Sign,
+        clock: Clock,
+        unit_log: UnitLog,
+        journal: Journal | None = None,
+    ) -> None:
+        """`journal`: what makes good a power cut. A replay has none."""
+        self._config = config
+        self._source = source
+        self._outbox = outbox
+        self._sign = sign
+        self._clock = clock
+        self._log = unit_log
+        rooms.make(open_calls(config), private=True)
+        config.vault_path.mkdir(parents=True, exist_ok=True)
+        self.epochs = Epochs(config, self.clock_is_trusted, self._is_dated)
+        self._index = Index(config, self.epochs, unit_log)
+        unit_log.count_events(lambda: outbox.last_seq)
+        self._logged_list: str | None = None
+        self._jobs: deque[Job] = deque()
+        self._unsigned = Unsigned(clock)
+        self._recordings: dict[str, Recording] = {}
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._steps = Steps("vault", clock)
+        self._refused: str | None = None
+        self._passed_over = 0
+        self._closed: str | None = None
+        self._failure: BaseException | None = None
+        self._journal = journal
+        self._recovered = journal is None
+        self._began = (this_boot(), clock.monotonic_ns())
+        self._found_open = set[str]()  # calls without a record, by the scan of the vault
+        self._abandoned = set[str]()
+        self._recovered_calls: deque[CallRecord] = deque()  # for the account with the PBX
+        self.written_bytes = 0
+        self.gap_ms = 0.0
+        self.upkeep: Upkeep | None = None  # a replay destroys nothing
+        self._walks: Walks | None = None  # and nobody walks in it
+        self._resume()
+
+    def keep_up(
+        self,
+        boot: Callable[[], str] = this_boot,
+        synced: Callable[[], bool] = kernel_says_synced,
+        config_file: Path | None = None,
+        incarnation: Incarnation | None = None,
+    ) -> Upkeep:
+        """Before `start`: retention ends calls, and commands are taken, from now on."""
+        self.upkeep = Upkeep(
+            self._config, self._log, self._append, self.epochs, self._outbox, self._clock, boot, synced, config_file,
+            self._sign, incarnation, self._found_open.add,
+        )  # fmt: skip
+        self.upkeep.time.look()
+        if incarnation is not None and incarnation.name:
+            self._name_vault(incarnation)
+        return self.upkeep
+
+    def _name_vault(self, vault: Incarnation) -> None:
+        """The first leaf and the first event of a new vault give its name."""
+        known = vault.document
+        order: dict[str, Any] = {"number": known.number, "before": known.before} if known and known.number else {}
+        if not self._log.size:
+            self._put(LogLeaf("vault", vault.made_at, {"vault": vault.name, **order}))
+        if self._outbox.last_seq < self._outbox.first_seq:
+            self._put(Report(CallEvent(seq=0, event="vault", at=vault.made_at, unit="", **order)))
+
+    def take_walks(self, sign: Sign) -> None:
+        """Before `start`: there will be walk tests. `sign`: bytes -> armored SSHSIG of namespace linetap-walk."""
+        self._walks = Walks(self._config.vault_path, sign, self._log, self._append)
+
+    # --- from the main thread ---------------------------------------------------------------------------
+
+    def refused(self) -> str | None:
+        return self._closed or self._refused
+
+    def close_to_calls(self, why: str | None) -> None:
+        """From now on no new call is recorded, for this reason, whatever the disk says; None: they are again."""
+        self._closed = why
+
+    def being_recorded(self) -> set[str]:
+        """Calls that are being recorded, or wait to be sealed."""
+        return set(self._recordings)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What has ended one of the threads."""
+        return self._failure or (self._journal.failure if self._journal is not None else None)
+
+    def standing(self) -> list[str]:
+        """The threads that do not get on."""
+        return [each.name for each in self._all_steps() if each.stands()]
+
+    def hangs(self) -> bool:
+        """A thread does not get on, and not because a disk does not answer."""
+        return any(each.stands() and not each.waits_for_disk() for each in self._all_steps())
+
+    def _all_steps(self) -> list[Steps]:
+        return [self._steps, *([self._journal.steps] if self._journal is not None else [])]
+
+    def report(self, event: CallEvent) -> None:
+        self._put(Report(event))
+
+    def note(self, call_id: str, note: CallNote) -> None:
+        if self._journal is not None:
+            self._journal.note(call_id, msgspec.structs.replace(note, record=self._counted(note.record)))
+
+    def open(self, call_id: str, line: int, first_frame: int) -> None:
+        self._put(Open(call_id, line, first_frame))
+
+    def permit(self, call_id: str, frame: int, withheld: Stretches = ()) -> None:
+        recording = self._recordings.get(call_id)
+        if recording is not None and frame > recording.permitted:
+            recording.withheld = withheld  # before the disk thread may go on into it
+            recording.permitted = frame
+
+    def close(self, call_id: str, end_frame: int | None, record: CallRecord, withheld: Stretches = ()) -> None:
+        record = self._counted(record)
+        self.note(call_id, last_note(record, end_frame))
+        self._put(Close(call_id, end_frame, record, list(withheld)))
+
+    def remember_fault(self, line: int, since_ns: int | None) -> None:
+        self._put(LineFault(line, since_ns))
+
+    def keep(self, place: str, content: bytes) -> None:
+        """A small report, at this place in the vault."""
+        self._put(Keep(place, content))
+
+    def log_leaf(self, kind: Kind, at_ns: int, **fields: str | int | float | list[str] | None) -> None:
+        """A leaf of the unit's log, of something that was at `at_ns` (UTC)."""
+        self._put(LogLeaf(kind, rfc3339(at_ns), fields))
+
+    def walked(self, report: WalkReport) -> None:
+        """A walk test is over, and its test calls were closed before this."""
+        self._put(Walked(report))
+
+    def closing(self) -> set[str]:
+        """Calls that are over and not sealed yet."""
+        return {job.call_id for job in self.unfinished() if isinstance(job, Close)}
+
+    def unfinished(self) -> list[Job]:
+        """Jobs not done yet, in order: the checkpoint keeps them."""
+        with self._changed:
+            return [*self._unsigned.jobs, *self._jobs]
+
+    def unsigned(self) -> tuple[str | None, int]:
+        """Why the unit's key does not sign, and how much waits for it."""
+        return self._unsigned.fault, len(self._unsigned.jobs)
+
+    def take_up(self, jobs: list[Job]) -> None:
+        """What a predecessor had not finished."""
+        for job in jobs:
+            if isinstance(job, Close):
+                self.note(job.call_id, last_note(job.record, job.end_frame))
+            self._put(job)
+
+    def orphans(self, known: set[str]) -> list[OpenCall]:
+        """Recordings found open that nobody remembers: the checkpoint was lost."""
+        closing = self.closing()
+        return [open_.state for call_id, open_ in self._recordings.items() if call_id not in known | closing]
+
+    def written_until(self, call_id: str) -> int:
+        """The frame up to which an open recording is written."""
+        return self._recordings[call_id].position
+
+    def abandon(self, call_id: str) -> None:
+        """The call of this recording is unknown to the recorder: it is sealed from its folder and the journal."""
+        self._abandoned.add(call_id)
+
+    def take_recovered(self) -> list[CallRecord]:
+        """Calls that a power cut had left, and that have been sealed since this was last asked."""
+        return [self._recovered_calls.popleft() for _ in range(len(self._recovered_calls))]
+
+    @property
+    def outbox_seq(self) -> int:
+        return self._outbox.last_seq
+
+    @property
+    def outbox_dropped_to(self) -> int:
+        return self._outbox.dropped_to
+
+    @property
+    def logs_kept(self) -> list[str]:
+        """Logs that did not fit their own head, as they lie in the vault."""
+        return self._log.kept
+
+    def free_bytes(self) -> tuple[int, int]:
+        """Free for us, and total, of the vault's file system."""
+        info = os.statvfs(self._config.vault)
+        return info.f_bavail * info.f_frsize, info.f_blocks * info.f_frsize
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="vault", daemon=True)
+        self._thread.start()
+        if self._journal is not None:
+            self._journal.start()
+
+    def stop(self, patience_s: float) -> None:
+        """Let it finish its jobs, for so long at most. What is left stands in the checkpoint."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(patience_s)
+        if self._journal is not None:
+            self._journal.stop(patience_s)
+
+    def _put(self, job: Job) -> None:
+        with self._changed:
+            if len(self._jobs) >= MOST_JOBS and not isinstance(job, Open | Close):
+                if not self._passed_over:  # of calls that are refused: what is recorded has its end, however long
+                    log.error("jobs_passed_over: the vault could not be written for %d jobs", MOST_JOBS)
+                self._passed_over += 1
+                return
+            self._jobs.append(job)
+            self._changed.notify()
+
+    # --- the disk thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._steps.begin()
+        try:
+            while True:
+                with self._changed:
+                    if not self._jobs and not self._stopping:
+                        self._changed.wait(TICK_S)
+                    if self._stopping and (not self._jobs or self._refused):
+                        return
+                if not self.step():
+                    with self._changed:
+                        self._changed.wait(RETRY_S)
+                self._steps.step()
+        except Exception as error:
+            log.exception("the disk thread has ended")
+            self._failure = error
+        finally:
+            self._steps.end()
+
+    def step(self) -> bool:
+        """All jobs that can be done, then the audio that may be written. False when the disk takes nothing."""
+        done = self._write_all()
+        if self.upkeep is not None:  # on a full disk too: it is what makes room
+            self.upkeep.tick(bool(self._recordings), self.free_bytes)
+            with contextlib.suppress(OSError):  # the next step tries it again, and says so
+                self._log.publish()  # also what is said as the last thing before a stop
+        return done
+
+    def _write_all(self) -> bool:
+        try:
+            self._look_at_log()
+            self._look_at_key_list()
+            self._index.adopt()
+            if not self._recovered:
+                if not self._unsigned.may_try():
+                    return False
+                self._recover()
+            self._adopt_found()
+            self._sign_what_waits()
+            self._do_jobs()
+            for recording in list(self._recordings.values()):
+                if recording.is_due():
+                    self._write_up_to(recording, recording.permitted)
+            self._sign_head()
+            self._look_at_room()
+        except TpmFault as fault:  # of `_recover` alone: what a power cut has left cannot be sealed
+            self._unsigned.failed(fault)
+            if not self._refused:
+                self._refuse(str(fault), UNIT_KEY)
+            return False
+        except OSError as error:
+            self._disk_trouble(error)
+            return False
+        return True
+
+    def _do_jobs(self) -> None:
+        while self._jobs:
+            job = self._jobs[0]
+            waits = self._unsigned.must_wait(job) or not self._is_done(job)
+            if waits and isinstance(job, Close):
+                self._write_to_end(job)
+            with self._changed:
+                if waits:
+                    self._unsigned.jobs.append(job)
+                self._jobs.popleft()
+            self._steps.step()
+
+    def _sign_what_waits(self) -> None:
+        if not self._unsigned.jobs or not self._unsigned.may_try():
+            return
+        try:
+            self._sign(PROBE)
+        except TpmFault as fault:
+            self._unsigned.failed(fault)
+            return
+        while self._unsigned.jobs and self._unsigned.may_try() and self._is_done(self._unsigned.jobs[0]):
+            with self._changed:
+                self._unsigned.jobs.popleft()
+            self._steps.step()
+
+    def _sign_head(self) -> None:
+        if self._unsigned.may_try():
+            try:
+                self._log.publish()
+                self._unsigned.works()
+            except TpmFault as fault:
+                self._unsigned.failed(fault)
+
+    def _is_done(self, job: Job) -> bool:
+        """False: it waits for its signature."""
+        try:
+            self._do_or_set_aside(job)
+        except TpmFault as fault:
+            self._unsigned.failed(fault)
+            return False
+        return True
+
+    def _look_at_log(self) -> None:
+        """Reports a log that began anew, and forgets which leaves belong to which events."""
+        for event in self._log.take_begun():
+            self._outbox.forget_places()
+            self._put(Report(event))
+            self._logged_list = None
+
+    def _look_at_key_list(self) -> None:
+        """What calls are sealed to from now on stands in the log, with the start and with every change."""
+        self.epochs.look()
+        if self.epochs.sha256 != self._logged_list:
+            self._log.append("key_list", version=self.epochs.version, sha256=self.epochs.sha256)
+            self._logged_list = self.epochs.sha256
+
+    def _do_or_set_aside(self, job: Job) -> None:
+        """A folder that somebody has damaged must not keep the others from being sealed."""
+        try:
+            self._do(job)
+        except Refusal as refusal:
+            log.error("vault_damaged: %s", refusal)
+
+    def _do(self, job: Job) -> None:
+        match job:
+            case Report(event):
+                self._append(event)
+            case Open(call_id):
+                if call_id not in self._recordings and not self._is_sealed(call_id):
+                    recording = self._recordings[call_id] = Recording.begin(self._config, job, self.epochs)
+                    if self._journal is not None:
+                        recording.folder.keep_open(self._journal.opened(recording, self._index.of_one_call()))
+                self._log.append("open", call_id=call_id, line=job.line)
+            case Close():
+                self._close(job)
+            case Keep(place, content):
+                path = self._config.vault_path / place
+                files.make_directories(self._config.vault_path, path.parent)
+                replace_durably(path, content)
+            case LogLeaf(kind, at, fields):
+                self._log.append(kind, at=at, **fields)
+            case LineFault(line, since_ns):
+                linefaults.write(self._config.vault_path, line, since_ns)
+            case Walked(report):
+                assert self._walks is not None
+                self._walks.take(report)
+
+    def _append(self, event: CallEvent) -> None:
+        if not self._outbox.has(event):
+            self._outbox.append(event)
+
+    def _close(self, job: Close) -> None:
+        call_id, end_frame, record = job.call_id, job.end_frame, job.record
+        recording = self._recordings.get(call_id)
+        record = msgspec.structs.replace(self._dated(record), unit_key=UnitKeyRecord(self._config.keys.unit_key))
+        if end_frame is not None and recording is not None:
+            self._write_to_end(job)
+            retention, epoch = self.epochs.settle(recording.state, record.retention)
+            record = msgspec.structs.replace(record, retention=retention)
+            if retention is not None:
+                self._index.add(record, retention)  # before it is sealed: a power cut now seals it from the journal
+            record = recording.seal(record, self._sign, epoch)
+        elif not self._is_sealed(call_id):
+            if record.retention is not None:
+                record = msgspec.structs.replace(record, retention=self.epochs.resolve(record.retention)[0])
+            if recording is not None:  # opened, and ended before its first sample
+                (recording.folder.path / sealed.KEY).unlink(missing_ok=True)
+            seal_without_audio(self._config.vault_path, record, self._sign)
+        self._log.close_call(call_id)
+        self._append(self._sealed_event(call_id, record))
+        if self.upkeep is not None:
+            self.upkeep.sealed(record)
+        self.on_sealed(record)
+        if recording is not None:
+            del self._recordings[call_id]
+            recording.forget()
+        if self._journal is not None:
+            self._journal.over(call_id)
+
+    def _dated(self, record: CallRecord) -> CallRecord:
+        return record if self.upkeep is None else self.upkeep.dated(record)
+
+    def _write_to_end(self, job: Close) -> None:
+        recording = self._recordings.get(job.call_id)
+        if recording is not None and job.end_frame is not None:
+            recording.withheld, recording.permitted = job.withheld, job.end_frame
+            while recording.position < job.end_frame:
+                self._write_up_to(recording, job.end_frame)
+
+    def _write_up_to(self, recording: Recording, end: int) -> None:
+        frames, gap_ms = recording.write_up_to(end, self._source, self._gaps_found)
+        self.written_bytes += frames
+        self.gap_ms += gap_ms
+        self._steps.step()
+
+    def clock_is_trusted(self, made_at_ns: int) -> bool:
+        """A clock that says it is before the list was made is wrong, as is one that has jumped: what day it is nobody
+        knows."""
+        if self.upkeep is None:
+            return self._clock.utc_ns() >= made_at_ns - CLOCKS_DIFFER_NS
+        return self.upkeep.time.is_dated and self.upkeep.time.date_ns >= made_at_ns - CLOCKS_DIFFER_NS
+
+    def _is_dated(self) -> bool:
+        return self.upkeep is None or self.upkeep.time.is_dated
+
+    def _counted(self, record: CallRecord) -> CallRecord:
+        """With its moment in counted time, by whichever thread."""
+        if self.upkeep is None or record.counted is not msgspec.UNSET:
+            return record
+        return msgspec.structs.replace(record, counted=self.upkeep.time.counted_now())
+
+    def _gaps_found(self) -> None:
+        if self._journal is not None:
+            self._journal.step()
+
+    def on_sealed(self, record: CallRecord) -> None:
+        """For whoever wants the whole records: a replay. Nothing on a unit does."""
+
+    def _sealed_event(self, call_id: str, record: CallRecord) -> CallEvent:
+        path = self._config.vault_path / sealed.call_path(call_id) / sealed.RECORD
+        return sealed_event(record, files.sha256(path), rfc3339(self._clock.utc_ns()))
+
+    def _is_sealed(self, call_id: str) -> bool:
+        return (self._config.vault_path / sealed.call_path(call_id) / sealed.SIGNATURE).exists()
+
+    # --- trouble ---------------------------------------------------------------------------------------------
+
+    def _look_at_room(self) -> None:
+        free = self.free_bytes()[0]
+        reserve = self._config.storage.reserve_mb << 20
+        if self._unsigned.full and not self._refused:
+            self._refuse(f"{len(self._unsigned.jobs)} things wait for a signature", UNIT_KEY)
+        elif free < reserve and not self._refused:
+            self._refuse(f"{free >> 20} MiB free, the reserve is {self._config.storage.reserve_mb}")
+        elif self._refused and not self._unsigned.full and free >= reserve + min(ROOM_AGAIN_BYTES, reserve):
+            log.warning("%s is over: recording goes on", self._refused)
+            self._refused = None
+
+    def _disk_trouble(self, error: OSError) -> None:
+        if not self._refused:
+            self._refuse(str(error), "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error")
+        for recording in self._recordings.values():
+            recording.disk_failed()
+
+    def _refuse(self, why: str, code: str = "disk_full") -> None:
+        log.error("%s: %s: %s; new calls are not recorded until this is over", code, self._config.vault, why)
+        self._refused = code
+
+    def _recover(self) -> None:
+        """Once a start, before anything else: seals what was left open, then begins the journal anew.
+
+        At the first start of a boot these are all calls known anywhere and not sealed. At a later start calls go on, or
+        their ends stand in the checkpoint: then these are only the folders that the checkpoint does not know.
+        """
+        assert self._journal is not None
+        marker = open_calls(self._config) / OF_THIS_BOOT
+        self._let_go()
+        left = self._left()
+        going_on = {call.state.call_id: call.state for call in left.calls() if call.state.call_id in self._recordings}
+        left.add_folders(open_folders(self._config.vault_path))
+        if not marker.exists():
+            left.add_named(self._log.open_calls)
+            left.add_events(self._outbox.newest())
+            self._seal_left(left.calls(self._recordings))
+        else:
+            self._seal_left([call for call in left.calls(self._at_work()) if is_open(self._folder(call))])
+        for recording in self._recordings.values():
+            self._journal.opened(recording, self._index.of_one_call())
+        self._journal.begin(going_on)
+        forsuccessor.keep(marker, b"")
+        self._recovered = True
+
+    def _left(self) -> Left:
+        assert self._journal is not None
+        return Left(self._config.vault_path, self._config.unit, store.read(self._journal.folder))
+
+    def _adopt_found(self) -> None:
+        """Seals folders without a record that the scan of the vault found, also below days of a wrong clock,
+        and abandoned recordings."""
+        self._let_go()
+        found = [self._config.vault_path / sealed.call_path(call_id) for call_id in self._found_open - self._at_work()]
+        self._found_open.clear()
+        if found := [folder for folder in found if is_open(folder)]:
+            left = self._left()
+            left.add_folders(found)
+            names = {folder.name for folder in found}
+            self._seal_left([call for call in left.calls() if call.state.call_id in names])
+
+    def _let_go(self) -> None:
+        while self._abandoned:
+            call_id = self._abandoned.pop()
+            if (recording := self._recordings.pop(call_id, None)) is not None:
+                recording.forget()
+                self._found_open.add(call_id)
+
+    def _at_work(self) -> set[str]:
+        """Calls whose folders are being written, or are about to be."""
+        return {job.call_id for job in self.unfinished() if isinstance(job, Open | Close)} | self._recordings.keys()
+
+    def _folder(self, call: FoundCall) -> Path:
+        return self._config.vault_path / sealed.call_path(call.state.call_id)
+
+    def _seal_left(self, left: list[FoundCall]) -> None:
+        if left:
+            self._sign(PROBE)
+        told = {call.state.call_id for call in left if call.ended is not None}
+        for record in recover(self._config, left, self._sign, self.epochs, self._index, self._dated, self._start()):
+            self._log.close_call(record.call_id)
+            if record.call_id not in told:
+                self._append(ended_event(record))
+            self._append(self._sealed_event(record.call_id, record))
+            self._recovered_calls.append(record)
+            if self._journal is not None:
+                self._journal.over(record.call_id)
+            if self.upkeep is not None:
+                self.upkeep.sealed(record)
+
+    def _start(self) -> Start:
+        boot, mono_ns = self._began
+        trusted = kernel_synced(self._clock) and not (self.upkeep is not None and self.upkeep.time.is_distrusted)
+        booted_ns = self._clock.utc_ns() - self._clock.monotonic_ns() if trusted else None
+        return Start(boot, mono_ns, booted_ns)
+
+    def _resume(self) -> None:
+        """The recordings that a killed recorder had open."""
+        for path in sorted(open_calls(self._config).glob("*.json")):
+            try:
+                recording = Recording.resume(self._config, path)
+            except Refusal as refusal:
+                log.error("vault_damaged: %s", refusal)
+                if path.exists():
+                    path.rename(path.with_suffix(".damaged"))
+                continue
+            self._recordings[recording.state.call_id] = recording
+            log.warning("%s goes on after %.3f s that are kept", path.stem, recording.folder.samples / RATE_HZ)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder's side of a walk test: who may start one, what it sees, and where its report goes.
+
+It acts on no call. What it does to the recorder is one word: the line that it asks for is announced even if it is at
+fault, since nobody could show otherwise that it no longer is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from linetap.config.schema import Config
+from linetap.recorder.core import Recorder
+from linetap.recorder.vault.writer import VaultWriter
+from linetap.recorder.walk.verdict import worst
+from linetap.recorder.walk.walk import Walk
+from linetap_core import __version__
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.evidence.walk import WalkReport
+from linetap_core.records import CallRecord, Refused, StartWalk, StopWalk, Walking, WalkState
+
+# Each leaves a report, a leaf and events for good. Line by line the largest unit has 128 of them.
+MOST_A_DAY, DAY_S = 200, 86_400
+
+log = logging.getLogger("linetap.recorder")
+
+
+class Guide:
+    """`turn` once for every turn of the main thread; nothing here waits."""
+
+    def __init__(
+        self,
+        config: Config,
+        config_sha256: str,
+        clock: Clock,
+        core: Recorder,
+        vault: VaultWriter,
+        held: Callable[[], set[str]],
+        walk: Walk | None,
+    ) -> None:
+        """`held`: calls that wait for their SMDR line. `walk`: what an earlier recorder was at."""
+        self._config, self._sha256, self._clock = config, config_sha256, clock
+        self._core, self._vault, self._held = core, vault, held
+        self.walk = walk
+        self._begun_s: deque[float] = deque(maxlen=MOST_A_DAY)
+        if walk is not None and not walk.fits(config):
+            log.error("walk_lost: the configuration has other lines now; start the walk test again")
+            self.walk = None
+
+    def turn(self) -> bool:
+        """Whether the checkpoint has to be written before the next turn."""
+        walk = self.walk
+        if walk is None:
+            return False
+        mono_s, utc_ns = self._now()
+        before = walk.ended_by, walk.told, walk.asked
+        if walk.ended_by is None:
+            self._look(walk, mono_s, utc_ns)
+        elif not walk.told:  # the checkpoint has its end by now: told twice, it would be told alike
+            self._vault.walked(self._report(walk))
+            walk.told = True
+        elif walk.is_past(mono_s):
+            self.walk = None
+        self._core.put_on_trial(walk.asked)
+        return self.walk is None or before != (walk.ended_by, walk.told, walk.asked)
+
+    @property
+    def untold(self) -> bool:
+        """There is a walk test whose report the vault has not been given."""
+        return self.walk is not None and not self.walk.told
+
+    def call_over(self, record: CallRecord) -> None:
+        if self.walk is not None and self.walk.turn is not None:
+            self.walk.turn.call_over(record, self._now()[0])
+
+    def state(self) -> WalkState | None:
+        return self.walk.state(self._now()[0]) if self.walk is not None else None
+
+    def _look(self, walk: Walk, mono_s: float, utc_ns: int) -> None:
+        turn = walk.turn
+        if turn is not None and turn.step == "seal" and turn.call_id not in self._vault.closing() | self._held():
+            turn.sealed()
+        walk.look(self._config, lambda line: self._core.sight(line, mono_s), mono_s, utc_ns)
+
+    def obey(self, command: StartWalk | StopWalk) -> Refused | Walking:
+        """What the asker is told."""
+        running = self.walk is not None and self.walk.ended_by is None
+        if isinstance(command, StartWalk):
+            why = "a walk test is going on already" if running else self._start(command)
+        else:
+            why = None if self.stop() else "no walk test is going on"
+        if why is not None:
+            return Refused(0, why)
+        assert self.walk is not None
+        return Walking(rfc3339(self.walk.began_ns))
+
+    def stop(self) -> bool:
+        """Whether there was one to be ended."""
+        if self.walk is None or self.walk.ended_by is not None:
+            return False
+        mono_s, utc_ns = self._now()
+        self.walk.end("stopped", self._config, mono_s, utc_ns)
+        return True
+
+    def _start(self, command: StartWalk) -> str | None:
+        known = {line.number for line in self._config.line}
+        if unknown := set(command.lines) - known:
+            return f"there is no line {min(unknown)}"
+        if self.walk is not None and not self.walk.told:
+            return "the last walk test is not told yet"
+        mono_s, utc_ns = self._now()
+        if len(self._begun_s) == MOST_A_DAY and mono_s - self._begun_s[0] < DAY_S:
+            return f"{MOST_A_DAY} walk tests were begun within a day"
+        self._begun_s.append(mono_s)
+        lines = sorted(set(command.lines) or known)
+        self.walk = Walk(by=command.by, began_ns=utc_ns, began_s=mono_s, waiting=lines)
+        log.info("walk_begun: by %s, %d lines", command.by, len(lines))
+        return None
+
+    def _report(self, walk: Walk) -> WalkReport:
+        assert walk.ended_by is not None
+        assert walk.ended_at is not None
+        return WalkReport(
+            unit=self._config.unit, version=__version__, config_sha256=self._sha256, by=walk.by,
+            began_at=rfc3339(walk.began_ns), ended_at=walk.ended_at, ended_by=walk.ended_by,
+            passed=bool(walk.done) and worst(walk.done) != "red", lines=walk.done,
+        )  # fmt: skip
+
+    def _now(self) -> tuple[float, int]:
+        return self._clock.monotonic_ns() / NS_PER_S, self._clock.utc_ns()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line's turn in a walk test. Pure: what is seen of the line goes in, and nothing comes out but its own state.
+
+    free    the line is in use, or rings: a call that is not ours goes on, and is waited for
+    lift    it is idle, and somebody is asked to lift its handset
+    dial    the test call has begun: one digit is asked for
+    notice  the unit takes the call for answered after its usual time, or when the exchange gives busy tone, plays the
+            notice and listens for it
+    down    a few words, and the handset down
+    seal    the call is over, and the vault's thread seals it
+
+The test call is a call like any other: it begins, is announced, recorded, ended and sealed by the same table, and no
+step here acts on it. A second digit says that somebody uses the line in earnest: then the turn waits until it is free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from linetap_core.records import CallRecord, WalkStep
+
+WAIT_S = 120  # for a line to be free and lifted
+CALL_S = 120  # for the test call: half a minute of it is the unit's own
+SEAL_S = 60  # more than SMDR may hold a call back
+CUT = "line_cut"
+MOST_CODES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A line at a moment. `mono_s` of the machine; `on_hook`, `volts` and `level_dbm0` of the last whole half second,
+    None where it was neither, or not known."""
+
+    mono_s: float
+    idle: bool = True
+    call_id: str | None = None
+    outgoing: bool = False
+    dialled: int = 0  # digits
+    announced: bool = False  # a notice was begun
+    heard: bool = False  # and has been judged, or will be when the handset is down
+    passing: bool = False  # the call is not announced: exempt, or discarded
+    on_hook: bool | None = None
+    volts: float | None = None
+    level_dbm0: float | None = None
+    troubles: list[str] = field(default_factory=list)
+
+
+class Turn(msgspec.Struct, kw_only=True):
+    """Kept in the checkpoint: a restarted recorder goes on with it."""
+
+    line: int
+    began_s: float
+    step: WalkStep = "lift"
+    call_id: str | None = None
+    dialled: int = 0
+    on_hook_v: float | None = None
+    off_hook_v: float | None = None
+    level_dbm0: float | None = None
+    troubles: list[str] = []
+    record: CallRecord | None = None  # of the test call, once it is over
+    lifted_s: float | None = None
+    ended_s: float | None = None
+    over: bool = False
+    was_free: bool = False  # at any moment of the turn
+
+    def look(self, seen: Sight) -> None:
+        """What the line shows now; `over` says when that was enough."""
+        if self.over:
+            return
+        self.troubles = seen.troubles[:MOST_CODES]
+        self._measure(seen)
+        if self.step in ("free", "lift"):
+            self._wait(seen)
+        elif self.step != "seal":
+            self._follow(seen)
+        self.over |= seen.mono_s >= self.limit_s
+
+    def call_over(self, record: CallRecord, mono_s: float) -> None:
+        """A call of this line has ended, and this is its record."""
+        if record.call_id == self.call_id and not self.over:
+            self.record, self.ended_s, self.step = record, mono_s, "seal"
+
+    def sealed(self) -> None:
+        self.over |= self.step == "seal"
+
+    @property
+    def limit_s(self) -> float:
+        """By then the line is judged by what is known."""
+        if self.ended_s is not None:
+            return self.ended_s + SEAL_S
+        return self.began_s + WAIT_S if self.lifted_s is None else self.lifted_s + CALL_S
+
+    def _measure(self, seen: Sight) -> None:
+        if seen.volts is not None and seen.on_hook and self.step in ("free", "lift"):
+            self.on_hook_v = round(seen.volts, 2)
+        if seen.call_id is None or seen.call_id != self.call_id or seen.on_hook is not False:
+            return
+        # The lowest: the line is known to be on-hook again only when it can be no flash any more.
+        if seen.volts is not None and (self.off_hook_v is None or abs(seen.volts) < abs(self.off_hook_v)):
+            self.off_hook_v = round(seen.volts, 2)
+        if seen.level_dbm0 is not None and (self.level_dbm0 is None or seen.level_dbm0 > self.level_dbm0):
+            self.level_dbm0 = round(seen.level_dbm0, 1)
+
+    def _wait(self, seen: Sight) -> None:
+        if CUT in seen.troubles:  # nobody can lift it
+            self.over = True
+        elif seen.idle:
+            self.step, self.was_free = "lift", True
+        elif self.step == "lift" and seen.outgoing and self.was_free:
+            self.call_id, self.step, self.lifted_s = seen.call_id, "dial", seen.mono_s
+            self._follow(seen)
+        else:
+            self.step = "free"
+
+    def _follow(self, seen: Sight) -> None:
+        if seen.call_id != self.call_id or seen.dialled > 1:  # in earnest; of its end `call_over` tells
+            self.call_id, self.lifted_s, self.dialled, self.step = None, None, 0, "free"
+            self.off_hook_v, self.level_dbm0 = None, None
+            return
+        self.dialled = seen.dialled
+        if seen.heard or seen.passing:
+            self.step = "down"
+        elif seen.dialled or seen.announced:
+            self.step = "notice"

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A walk test: the lines in order, each with its turn, until all are done, somebody stops it, or its time is over.
+
+Pure: what is seen of a line goes in, and the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from linetap.config import profile_of
+from linetap.config.schema import Config
+from linetap.recorder.walk.turn import Sight, Turn
+from linetap.recorder.walk.verdict import judge, not_reached, worst
+from linetap_core.clock import rfc3339
+from linetap_core.records import Colour, WalkBy, WalkedLine, WalkEnd, WalkState
+
+ALL_S = 7200  # for all lines
+VERDICT_S = 5.0  # so long a line's colour is shown, while the next line is asked for
+SHOWN_S = 60  # and the colour of all of them after the end
+
+
+class Walk(msgspec.Struct, kw_only=True):
+    """Kept in the checkpoint. `told`: the vault has its report."""
+
+    by: WalkBy
+    began_ns: int  # UTC
+    began_s: float  # monotonic, as all `_s`
+    waiting: list[int]
+    turn: Turn | None = None
+    done: list[WalkedLine] = []
+    judged_s: float | None = None  # the last line
+    ended_by: WalkEnd | None = None
+    ended_at: str | None = None
+    told: bool = False
+
+    def look(self, config: Config, seen: Callable[[int], Sight], mono_s: float, utc_ns: int) -> None:
+        """`seen`: what a line shows now."""
+        if self.ended_by is not None:
+            return
+        if mono_s >= self.began_s + ALL_S:
+            self.end("time_limit", config, mono_s, utc_ns)
+            return
+        if self.turn is None and self.waiting:
+            self.turn = Turn(line=self.waiting.pop(0), began_s=mono_s)
+        if self.turn is not None:
+            self.turn.look(seen(self.turn.line))
+            if self.turn.over:
+                self._judge(config, mono_s, utc_ns)
+        if self.turn is None and not self.waiting:
+            self.end("done", config, mono_s, utc_ns)
+
+    def end(self, why: WalkEnd, config: Config, mono_s: float, utc_ns: int) -> None:
+        """What was not reached is said too. A test call that is going on goes on, and ends as any call."""
+        if self.turn is not None:
+            self._judge(config, mono_s, utc_ns)
+        at = rfc3339(utc_ns)
+        self.done += [not_reached(line, at) for line in self.waiting]
+        self.waiting, self.ended_by, self.ended_at, self.judged_s = [], why, at, mono_s
+
+    def fits(self, config: Config) -> bool:
+        """Whether all that is left of it is still configured."""
+        left = {*self.waiting, *([self.turn.line] if self.turn else [])}
+        return left <= {line.number for line in config.line}
+
+    @property
+    def asked(self) -> int | None:
+        """The line whose next outgoing call is the test call, or whose test call is going on."""
+        return self.turn.line if self.turn is not None and self.turn.step not in ("free", "seal") else None
+
+    def is_past(self, mono_s: float) -> bool:
+        """Over, and shown long enough."""
+        return self.told and self.judged_s is not None and mono_s - self.judged_s >= SHOWN_S
+
+    def state(self, mono_s: float) -> WalkState:
+        turn = self.turn
+        return WalkState(
+            began_at=rfc3339(self.began_ns),
+            by=self.by,
+            line=turn.line if turn else None,
+            step=turn.step if turn else None,
+            left_s=max(0, round(turn.limit_s - mono_s)) if turn else 0,
+            waiting=list(self.waiting),
+            lines=list(self.done),
+            shows=self._shows(mono_s),
+            ended_by=self.ended_by,
+        )
+
+    def _shows(self, mono_s: float) -> Colour | None:
+        if self.ended_by is not None:
+            return worst(self.done)
+        recent = self.judged_s is not None and mono_s - self.judged_s < VERDICT_S
+        return self.done[-1].colour if recent and self.done else None
+
+    def _judge(self, config: Config, mono_s: float, utc_ns: int) -> None:
+        assert self.turn is not None
+        line = next(line for line in config.line if line.number == self.turn.line)
+        health = profile_of(config, line.profile).health
+        self.done = [*self.done, judge(self.turn, line.exempt, health, rfc3339(utc_ns))]
+        self.turn, self.judged_s = None, mono_s

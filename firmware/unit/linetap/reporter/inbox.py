@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands from the broker into a folder of the reporter's, byte for byte, and the recorder's answers back.
+
+Nothing is understood here. Who may say what the recorder decides by the signature; here counts only that nobody fills
+the memory: few at a time, none larger than an envelope may be, and none waited for longer than PATIENCE_S.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
+from linetap_core import handover, rooms
+from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.durable.replace import replace_in_ram
+from linetap_core.evidence.command import LIMIT_BYTES, MAY
+from linetap_core.service import remove_quietly
+
+MOST = 8
+PATIENCE_S = 60
+ANSWER_LIMIT_BYTES = 16 << 10
+_PREFIX = "net-"
+
+log = logging.getLogger("linetap.reporter.inbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    verb: str
+    payload: bytes
+    correlation: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    verb: str
+    correlation: bytes | None
+    until_ns: int
+
+
+class Inbox:
+    def __init__(self, run_dir: Path, clock: Clock) -> None:
+        rooms.enter(run_dir, "reporter")
+        self._spool, self._clock = rooms.make(commands_of(run_dir, "reporter")), clock
+        self._answers = answers_for(run_dir, "reporter")
+        self._waiting: dict[str, _Waiting] = {}  # by name of the file
+        self._last_name = 0
+        for old in self._spool.glob(f"{_PREFIX}*{SUFFIX}"):
+            remove_quietly(old)
+
+    def take(self, verb: str, data: bytes, correlation: bytes | None) -> bool:
+        """Whether the recorder has it now. `verb` is of the topic, and comes back in that of the answer."""
+        if verb not in MAY:
+            log.warning("command_passed_over: a topic with another word than a verb's")
+            return False
+        if len(self._waiting) >= MOST or len(data) > LIMIT_BYTES:
+            log.warning("command_passed_over: %s, %d bytes: %d wait already", verb, len(data), len(self._waiting))
+            return False
+        name = self._name()
+        try:
+            replace_in_ram(self._spool / f"{name}{SUFFIX}", data)
+        except OSError as error:
+            log.warning("command_passed_over: %s: %s: %s", verb, self._spool, error.strerror)
+            return False
+        self._waiting[name] = _Waiting(verb, correlation, self._clock.monotonic_ns() + PATIENCE_S * NS_PER_S)
+        return True
+
+    def replies(self) -> Iterator[Reply]:
+        """Those that have come, once each."""
+        for name, waiting in list(self._waiting.items()):
+            try:
+                data = handover.read(self._answers, f"{name}{ANSWER}", ANSWER_LIMIT_BYTES)
+            except OSError:
+                if self._clock.monotonic_ns() >= waiting.until_ns:
+                    log.warning("command_unanswered: %s: the recorder is dead, or its disk takes nothing", waiting.verb)
+                    remove_quietly(self._spool / f"{name}{SUFFIX}")
+                    del self._waiting[name]
+                continue
+            remove_quietly(self._spool / f"{name}{SUFFIX}")  # it is seen: the recorder takes its answer away
+            del self._waiting[name]
+            yield Reply(waiting.verb, data, waiting.correlation)
+
+    def _name(self) -> str:
+        """Later ones behind: the recorder takes them by name, and a counter that is overtaken is refused."""
+        self._last_name = max(self._last_name + 1, self._clock.monotonic_ns())
+        return f"{_PREFIX}{self._last_name:020d}"

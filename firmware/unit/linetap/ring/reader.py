@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder's side of the ring: its own cursor, and any stretch of the past that the ring still holds.
+
+What capture has written is hostile bytes to it. A slot that fits its CRC may still lie: frames that no clock explains,
+times that are none. A ring with such a slot is given up (`ring_lies`), as one of another shape is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from linetap.ring.batch import Batch, Stretch, assemble, batch_of, gap_batch
+from linetap.ring.copied import Copied
+from linetap.ring.layout import (
+    CRC_FROM,
+    GAP_CAUSES,
+    GAP_OVERRUN,
+    GAP_RESTART,
+    I16,
+    MAGIC,
+    NS_PER_FRAME,
+    SLOT_FRAMES,
+    VERSION,
+    bell_path,
+    boot_id,
+    read_header,
+    ring_path,
+    slot_dtype,
+)
+from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.errors import DeviceFault
+
+_OF_ALL_SLOTS = 200  # 2 s of all lines are kept at most: more is asked for behind a disk that stood, and once
+_BELL_READS = 16  # 64 KiB, as much as a FIFO holds
+_SLACK_NS = 60 * NS_PER_S  # so far ahead of the machine's clock frames may be, and a codec a hundredth faster
+_LATEST_NS = 1 << 62  # the year 2116: times beyond it are none
+
+
+class RingReader:
+    """The recorder's side: its own cursor, and any stretch of the past that the ring still holds."""
+
+    GUARD_SLOTS = 8  # never read what the writer is about to overwrite
+    PATIENCE = 200  # looks at a slot that is not whole before it is given up as lost
+
+    def __init__(self, run_dir: Path, card: int, clock: Clock = SYSTEM) -> None:
+        """DeviceFault `ring_absent` or `ring_foreign` when there is no ring of this boot and version."""
+        path, bell = ring_path(run_dir, card), bell_path(run_dir, card)
+        header = read_header(path)
+        if header is None or not bell.exists():
+            raise DeviceFault("ring_absent", f"{path}: no ring; capture@{card} has not started")
+        if header["magic"] != MAGIC or header["version"] != VERSION or header["boot"] != boot_id():
+            raise DeviceFault("ring_foreign", f"{path}: a ring of another version or boot; restart capture@{card}")
+        self.line_numbers = [int(n) for n in header["line_numbers"][: int(header["lines"])]]
+        self.lines = len(self.line_numbers)
+        if not 1 <= self.lines == int(header["lines"]) or int(header["slot_bytes"]) != slot_dtype(self.lines).itemsize:
+            raise DeviceFault("ring_foreign", f"{path}: a ring of another shape; restart capture@{card}")
+        self.ring_id = int(header["ring_id"])
+        self._count = int(header["slots"])
+        try:
+            self._ring = Copied(path, self.lines, self._count)
+        except OSError as error:  # it was taken away meanwhile
+            raise DeviceFault("ring_absent", f"{path}: {error}; restart capture@{card}") from None
+        self._bell = os.open(bell, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.cursor = self._ring.head
+        self._next_frame = self._ring.end(self.cursor - 1) if self.cursor else 0
+        self._clock, self._began_ns = clock, clock.monotonic_ns()
+        self._began_head, self._began_frame = self.cursor, self._next_frame
+        self._looks = 0
+        self._asked = (0, 0)  # by the last `stretch`
+        self._of_all: I16 = np.empty((self.lines, 0), np.int16)  # what was copied last of all lines, and from where on
+        self._of_all_from = self._of_all_end = 0
+
+    def fileno(self) -> int:
+        """Readable when the doorbell rang."""
+        return self._bell
+
+    def silence_bell(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(_BELL_READS):  # and not until it is empty: who rings without end would keep us here
+                if not os.read(self._bell, 4096):
+                    break
+
+    def replaced(self) -> bool:
+        """Whether capture has made a new ring of another shape under the same name."""
+        try:
+            return self._ring.path.stat().st_ino != self._ring.inode
+        except FileNotFoundError:
+            return True
+
+    def seek(self, cursor: int, next_frame: int) -> None:
+        """Go on where an earlier recorder stopped."""
+        self.cursor = min(cursor, self._ring.head)
+        self._next_frame = next_frame
+
+    def rewind(self, slots: int) -> None:
+        """Go back so many slots, or as far as the ring still holds them."""
+        oldest = max(0, self._ring.head - self._count + 2 * self.GUARD_SLOTS)
+        earlier = max(self.cursor - slots, oldest)
+        if earlier < self.cursor:
+            self.cursor = earlier
+            self._next_frame = self._ring.frame(earlier)
+
+    def newest(self) -> tuple[int, int] | None:
+        """The first frame of the newest slot, and its monotonic time; None where nothing was written yet."""
+        head = self._ring.head
+        if not head:
+            return None
+        slot = self._ring.slots(head - 1, head)[0]
+        return int(slot["frame"]), int(slot["mono_ns"])
+
+    def lag(self) -> int:
+        """Slots written and not yet read."""
+        return self._ring.head - self.cursor
+
+    def read(self, most: int) -> Batch | None:
+        """The next whole slots, at most `most`, or one gap; None when there is nothing new.
+
+        DeviceFault `ring_lies`: it says what cannot be, and nothing of it is to be believed.
+        """
+        head, expected, now_ns = self._ring.head, self._next_frame, self._clock.monotonic_ns()
+        possible = (now_ns - self._began_ns) * 101 // 100 + _SLACK_NS  # so much can have come since the beginning
+        honest = head <= self._began_head + possible // (SLOT_FRAMES * NS_PER_FRAME)
+        batch = self._next(head, most) if honest else None
+        if batch is not None:
+            latest = self._began_frame + possible // NS_PER_FRAME
+            honest = (
+                batch.frame == expected <= batch.frame + batch.frames <= latest
+                and 0 <= batch.mono_ns <= now_ns + _SLACK_NS and 0 <= batch.utc_ns < _LATEST_NS
+            )  # fmt: skip
+        if not honest:
+            raise DeviceFault("ring_lies", f"{self._ring.path}: frames or times in it that cannot be; restart capture")
+        return batch
+
+    def _next(self, head: int, most: int) -> Batch | None:
+        if head - self.cursor > self._count - self.GUARD_SLOTS:
+            return self._overtaken(head)
+        wanted = min(head - self.cursor, most)
+        if wanted <= 0:
+            return None
+        slots = self._ring.slots(self.cursor, self.cursor + wanted)
+        whole = self._whole(slots)
+        if whole == 0:
+            return self._not_whole(head)
+        self._looks = 0
+        gaps = np.flatnonzero(slots["flags"][:whole] & (GAP_OVERRUN | GAP_RESTART))
+        if len(gaps) and gaps[0] == 0:
+            return self._gap(slots[0])
+        batch = batch_of(slots[: gaps[0] if len(gaps) else whole], self.cursor)
+        self.cursor += batch.frames // SLOT_FRAMES
+        self._next_frame = batch.frame + batch.frames
+        return batch
+
+    def stretch(self, line_index: int, first: int, end: int) -> Stretch:
+        """Audio of one line from frame `first` up to `end`; what the ring no longer holds is gap `ring_overtaken`.
+
+        Only frames that `read` has passed, or that are known to be written, may be asked for.
+        """
+        begin = self._of_all_from
+        if begin <= first and end <= self._of_all_end:
+            return Stretch(self._of_all[line_index, first - begin : end - begin], [])
+        head = self._ring.head
+        oldest = max(0, head - self._count + self.GUARD_SLOTS)
+        low = self._slot_at(first, oldest, head)
+        high = min(self._slot_at(end - 1, low, head) + 1, head)
+        slots = self._ring.slots(low, max(high, low + 1))
+        plain = self._plain(slots, line_index, low, first, end)
+        if plain is not None:
+            return Stretch(plain, [])
+        valid = self._ring.seqs(low, low + len(slots)) == np.arange(low + 1, low + len(slots) + 1, dtype=np.uint64)
+        return assemble(slots, slots["audio"][:, line_index], valid, first, end)
+
+    def _plain(self, slots: npt.NDArray[Any], line_index: int, low: int, first: int, end: int) -> I16 | None:
+        """What was asked for, where these slots hold all of it and no gap.
+
+        They are overwritten from the first on, so that the first tells whether any was during the copy. Whoever asks
+        for the same frames of a second line will ask for all the others too: they are laid out together then.
+        """
+        again, self._asked = (first, end) == self._asked, (first, end)
+        begin, frames = int(slots["frame"][0]), len(slots) * SLOT_FRAMES
+        if begin > first or begin + frames < end or int(slots["frame"][-1]) != begin + frames - SLOT_FRAMES:
+            return None
+        if (slots["flags"] & (GAP_OVERRUN | GAP_RESTART)).any():
+            return None
+        if self._ring.seq(low) != low + 1 or self._ring.seq(low + len(slots) - 1) != low + len(slots):
+            return None
+        again = again and len(slots) <= _OF_ALL_SLOTS
+        lines = slice(0, self.lines) if again else slice(line_index, line_index + 1)
+        samples: I16 = slots["audio"][:, lines].transpose(1, 0, 2).reshape(-1, frames)
+        if again:
+            self._of_all, self._of_all_from, self._of_all_end = samples, begin, begin + frames
+        one: I16 = samples[line_index if again else 0, first - begin : end - begin]
+        return one
+
+    def _slot_at(self, frame: int, low: int, high: int) -> int:
+        """The last slot in [low, high) that begins at or before `frame`, else `low`."""
+        if high > low:  # without a gap in between it is found at once
+            last = self._ring.frame(high - 1)
+            guess = max(low, high - 1 - max(0, last - frame + SLOT_FRAMES - 1) // SLOT_FRAMES)
+            begin = self._ring.frame(guess)
+            if begin <= frame < begin + SLOT_FRAMES:
+                return guess
+        left, right = low, high
+        while right - left > 1:
+            middle = (left + right) // 2
+            if self._ring.frame(middle) <= frame:
+                left = middle
+            else:
+                right = middle
+        return left
+
+    def _whole(self, slots: npt.NDArray[Any]) -> int:
+        """How many of the copied slots, from the first, are whole and were not overtaken during the copy."""
+        live = self._ring.seqs(self.cursor, self.cursor + len(slots))
+        size = slots.dtype.itemsize
+        raw = memoryview(slots.tobytes())
+        for i in range(len(slots)):
+            expected = self.cursor + i + 1
+            crc = zlib.crc32(raw[i * size + CRC_FROM : (i + 1) * size])
+            if slots["seq"][i] != expected or live[i] != expected or slots["crc"][i] != crc:
+                return i
+        return len(slots)
+
+    def _gap(self, slot: Any) -> Batch:
+        cause = next(text for flag, text in GAP_CAUSES.items() if int(slot["flags"]) & flag)
+        batch = gap_batch(
+            self.lines, self.cursor, int(slot["frame"]), int(slot["frames"]), int(slot["mono_ns"]),
+            int(slot["utc_ns"]), cause,
+        )  # fmt: skip
+        self.cursor += 1
+        self._next_frame = batch.frame + batch.frames
+        return batch
+
+    def _not_whole(self, head: int) -> Batch | None:
+        """The slot's stores are still on their way, or it is being overwritten: look again, but not for ever."""
+        self._looks += 1
+        if self._looks <= self.PATIENCE or self.cursor + 1 >= head:
+            return None
+        self._looks = 0
+        return self._skip_to(self.cursor + 1, "ring_damaged")
+
+    def _overtaken(self, head: int) -> Batch | None:
+        return self._skip_to(head - self._count // 2, "ring_overtaken")
+
+    def _skip_to(self, cursor: int, cause: str) -> Batch:
+        slot = self._ring.slots(cursor, cursor + 1)[0]
+        frame, mono_ns, utc_ns = int(slot["frame"]), int(slot["mono_ns"]), int(slot["utc_ns"])
+        start = self._next_frame
+        ago = (frame - start) * NS_PER_FRAME
+        batch = gap_batch(self.lines, self.cursor, start, frame - start, mono_ns - ago, utc_ns - ago, cause)
+        self.cursor = cursor
+        self._next_frame = frame
+        return batch
+
+    def close(self) -> None:
+        os.close(self._bell)
+        self._ring.close()

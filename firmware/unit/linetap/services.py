@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The four services as commands: each reads unit.toml and runs, or waits where unit.toml cannot be used.
+
+Only the service that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from linetap.config import Config, load_config
+from linetap.config.named import require_card
+from linetap_core.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    name: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--config", type=Path, required=True, metavar="unit.toml")
+
+    def run(self, args: argparse.Namespace) -> int:
+        """The exit status: 0 it was told to stop, START_AGAIN the configuration was replaced."""
+        try:
+            config = load_config(args.config)
+        except BadInput as error:
+            return self._without_config(args, error)
+        return self._start(config, args)
+
+    def _start(self, config: Config, _args: argparse.Namespace) -> int:
+        return int(self._module().run(config))
+
+    def _without_config(self, args: argparse.Namespace, error: BadInput) -> int:
+        unconfigured = import_module("linetap.unconfigured")
+        if not unconfigured.is_supervised():
+            raise error
+        return int(unconfigured.wait(self.name, getattr(args, "card", 1), args.config.absolute(), error))
+
+    def _module(self) -> Any:
+        return import_module(f"linetap.{self.name}.service")
+
+
+class _Capture(Service):
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        Service.add_arguments(self, parser)
+        parser.add_argument("--card", type=int, default=1, metavar="N", help="default %(default)s")
+
+    def _start(self, config: Config, args: argparse.Namespace) -> int:
+        require_card(config, args.config, args.card)
+        return int(self._module().run(config, args.card))
+
+
+class _Recorder(Service):
+    def _start(self, config: Config, args: argparse.Namespace) -> int:
+        return int(self._module().run(config, config_file=args.config.absolute()))
+
+
+class _Panel(Service):
+    def _without_config(self, args: argparse.Namespace, error: BadInput) -> int:
+        """The LEDs say so, whoever supervises."""
+        return int(import_module("linetap.panel.wrong").run(args.config.absolute(), error))
+
+
+capture = _Capture("capture")
+recorder = _Recorder("recorder")
+reporter = Service("reporter")
+panel = _Panel("panel")

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One Unix seqpacket socket a service: a message is a packet, and the peer's uid is checked by the kernel's word."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import selectors
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from linetap_core import rooms
+from linetap_core.errors import DeviceFault
+
+MAX_MESSAGE = 4096
+MAX_PEERS = 8
+
+
+class Listener:
+    """The service's end. Owner and root may connect, and the named users, where there are such; others are hung up
+    on."""
+
+    def __init__(self, path: Path, *users: str) -> None:
+        self._path = path
+        self._allowed = {0, os.getuid(), *_uids(users)}
+        with contextlib.suppress(FileNotFoundError):
+            rooms.make(path.parent)
+            path.unlink()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(path))
+        path.chmod(0o660)
+        self._socket.listen(MAX_PEERS)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ)
+
+    def fileno(self) -> int:
+        """Readable when there is somebody to answer: for a loop that polls other things too."""
+        return self._selector.fileno()
+
+    def poll(self, timeout_s: float = 0.0) -> Iterator[tuple[socket.socket, bytes]]:
+        """Messages that are there now, with the socket to answer on; waits at most `timeout_s` for the first."""
+        for key, _ in self._selector.select(timeout_s):
+            if key.fileobj is self._socket:
+                self._accept()
+                continue
+            peer = key.fileobj
+            assert isinstance(peer, socket.socket)
+            try:
+                data = peer.recv(MAX_MESSAGE)
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError:
+                data = b""
+            if data:
+                yield peer, data
+            else:
+                self._drop(peer)
+
+    def _accept(self) -> None:
+        peer, _ = self._socket.accept()
+        peer.setblocking(False)
+        if _peer_uid(peer) not in self._allowed or len(self._selector.get_map()) > MAX_PEERS:
+            peer.close()
+            return
+        self._selector.register(peer, selectors.EVENT_READ)
+
+    def _drop(self, peer: socket.socket) -> None:
+        self._selector.unregister(peer)
+        peer.close()
+
+    def close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            assert isinstance(key.fileobj, socket.socket)
+            key.fileobj.close()
+        self._selector.close()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+
+class Caller:
+    """The other end: connects when there is something to say, again after the service came back; never waits."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._socket: socket.socket | None = None
+
+    def send(self, message: bytes) -> None:
+        """DeviceFault `peer_absent` when nobody takes it, after one fresh attempt."""
+        for attempt in (1, 2):
+            try:
+                self._connected().send(message)
+            except OSError as error:
+                self.close()
+                if attempt == 2:
+                    raise DeviceFault("peer_absent", f"{self._path}: {error.strerror}") from error
+            else:
+                return
+
+    def answers(self) -> list[bytes]:
+        """What came back since last time; empty when nothing did or nobody is there."""
+        found: list[bytes] = []
+        while self._socket is not None and len(found) < MAX_PEERS:
+            try:
+                data = self._socket.recv(MAX_MESSAGE)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                data = b""
+            if not data:
+                self.close()
+                break
+            found.append(data)
+        return found
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            fresh = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+            try:
+                fresh.connect(str(self._path))
+            except OSError:
+                fresh.close()
+                raise
+            self._socket = fresh
+        return self._socket
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _uids(users: Iterable[str]) -> Iterator[int]:
+    for user in users:
+        with contextlib.suppress(KeyError):  # not a machine on which each service has its own
+            yield pwd.getpwnam(user).pw_uid
+
+
+def _peer_uid(peer: socket.socket) -> int:
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    uid: int = struct.unpack("3i", credentials)[1]
+    return uid

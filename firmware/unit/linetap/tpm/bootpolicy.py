@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which boots a key in the TPM belongs to: those whose root the release key has signed, on the kernel's command line.
+
+    linetap.verity=BLOCKS:ROOTHASH:SALT linetap.boot=linetap-unit-key:SIG linetap.boot=linetap-volume:SIG
+
+The initramfs measures the root hash into a PCR, and then how far the start has come. A signature is over the digest of
+the TPM's policy for the PCR that this gives, and over what it is for; the TPM itself checks it (TPM2_PolicyAuthorize).
+So each slot brings its own permission along and nothing is sealed anew: not for an update, not for its trial, not for
+the way back.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from linetap.tpm import templates
+from linetap_core.errors import BadInput
+
+PCR = 11  # of the kernel and what it starts, by the convention of systemd; nothing else on a Pi touches it
+UNIT_KEY, VOLUME = "linetap-unit-key", "linetap-volume"  # what a boot may be signed for: to sign, to open the card
+# How far a start has come when it is used: a volume is opened before its root is entered, and never again in that boot.
+STAGES = {UNIT_KEY: ("run",), VOLUME: ()}
+_ROOT_HASH = re.compile(r"[0-9a-f]{64}")
+_LIMIT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """One for which a signature is given. `policy`: the digest that the TPM comes to when it has measured it."""
+
+    ref: str
+    policy: bytes
+    signature: bytes  # DER
+
+    @property
+    def signed_bytes(self) -> bytes:
+        """openssl dgst -sha256 -verify release.pem -signature FILE takes it over these."""
+        return self.policy + self.ref.encode()
+
+
+def measured(root_hash: str, stages: tuple[str, ...]) -> bytes:
+    """The PCR's value after a boot of that root, so far."""
+    value = bytes(32)
+    for text in (f"linetap-root:{root_hash}", *(f"linetap-stage:{stage}" for stage in stages)):
+        value = hashlib.sha256(value + hashlib.sha256(text.encode()).digest()).digest()
+    return value
+
+
+def policy_of(root_hash: str, ref: str) -> bytes:
+    return templates.pcr_policy((PCR,), (measured(root_hash, STAGES[ref]),))
+
+
+def words(root_hash: str, key: ec.EllipticCurvePrivateKey) -> list[str]:
+    """What goes onto that root's command line. The same each time: a build is the same to the byte."""
+    if _ROOT_HASH.fullmatch(root_hash) is None:
+        raise BadInput(f"{root_hash}: not a root hash; the 64 hex digits that veritysetup prints would be right")
+    found = []
+    for ref in STAGES:
+        boot = Boot(ref, policy_of(root_hash, ref), b"")
+        signature = key.sign(boot.signed_bytes, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+        found.append(f"linetap.boot={ref}:{base64.b64encode(signature).decode('ascii')}")
+    return found
+
+
+def read(path: Path) -> list[Boot]:
+    """Of a command line, /proc/cmdline as a rule. BadInput where the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return parse(file.read(_LIMIT_BYTES).decode("ascii", "replace"))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; the kernel's command line would be right") from None
+
+
+def parse(command_line: str) -> list[Boot]:
+    """What is none is passed over: it gives no permission."""
+    given = [word.partition("=") for word in command_line.split()]
+    verity = next((value.split(":") for name, _, value in given if name == "linetap.verity"), [])
+    if len(verity) != 3 or _ROOT_HASH.fullmatch(verity[1]) is None:
+        return []
+    found = []
+    for name, _, value in given:
+        ref, _, text = value.partition(":")
+        if name == "linetap.boot" and ref in STAGES:
+            try:
+                found.append(Boot(ref, policy_of(verity[1], ref), base64.b64decode(text, validate=True)))
+            except binascii.Error:
+                continue
+    return found
+
+
+def signed(boots: list[Boot], ref: str, release: ec.EllipticCurvePublicKey) -> list[Boot]:
+    """Those that the release key has signed for `ref`."""
+    return [boot for boot in boots if boot.ref == ref and _is_signed(boot, release)]
+
+
+def _is_signed(boot: Boot, release: ec.EllipticCurvePublicKey) -> bool:
+    try:
+        release.verify(boot.signature, boot.signed_bytes, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True

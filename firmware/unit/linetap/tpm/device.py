@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way to a TPM: /dev/tpmrm0, or the socket of a software TPM; a command's bytes go in, the answer's come out."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from linetap_core.errors import DeviceFault
+
+DEVICE = "/dev/tpmrm0"  # the kernel's resource manager: what a process leaves loaded goes with it
+ANSWER_S = 4.0  # for one command; a signature takes a chip a fraction of a second
+_ANSWER_BYTES = 4096  # TPM 2.0 part 2, 6.10: no implementation in use answers with more
+
+
+class TpmFault(DeviceFault):
+    """The TPM is not there, does not answer, or says no."""
+
+
+class Transport(Protocol):
+    alone: bool  # nobody shares this TPM, and nobody tidies up after us
+
+    def exchange(self, command: bytes) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+def open_device(path: Path) -> Transport:
+    """TpmFault, in one line, where there is none."""
+    try:
+        return _Socket(path) if stat.S_ISSOCK(path.stat().st_mode) else _Character(path)
+    except OSError as error:
+        text = f"{path}: {error.strerror}; the TPM that the unit's key was made in would be right"
+        raise TpmFault("tpm_absent", text) from None
+
+
+class _Way:
+    """A way that has failed once is not tried again: whose answer would the next one be?"""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._failed = False
+
+    def exchange(self, command: bytes) -> bytes:
+        if self._failed:
+            raise self._silent("has not answered before")
+        try:
+            return self._exchange(command)
+        except OSError as error:
+            self._failed = True
+            raise error if isinstance(error, TpmFault) else self._silent(error.strerror or str(error)) from None
+
+    def _exchange(self, command: bytes) -> bytes:
+        raise NotImplementedError
+
+    def _silent(self, why: str) -> TpmFault:
+        return TpmFault("tpm_silent", f"{self._path}: the TPM does not answer: {why}")
+
+
+class _Character(_Way):
+    alone = False
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._fd = -1
+        # Without O_NONBLOCK the driver works while it is written to, for as long as it likes.
+        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+        if not stat.S_ISCHR(os.fstat(self._fd).st_mode):  # a file would be written over with the first command
+            raise OSError(errno.ENODEV, "not a device of a TPM")
+
+    def _exchange(self, command: bytes) -> bytes:
+        if os.write(self._fd, command) != len(command):
+            raise self._silent("it took less than a command")
+        if not select.select([self._fd], [], [], ANSWER_S)[0]:
+            raise self._silent(f"nothing for {ANSWER_S:.0f} s")
+        return os.read(self._fd, _ANSWER_BYTES)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    __del__ = close
+
+
+class _Socket(_Way):
+    """Where the answer may come in pieces; its length stands in its head."""
+
+    alone = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(ANSWER_S)
+        _or_close(self._socket, lambda: self._socket.connect(str(path)))
+
+    def _exchange(self, command: bytes) -> bytes:
+        self._socket.sendall(command)
+        answer = self._take(10)
+        return answer + self._take(min(int.from_bytes(answer[2:6], "big"), _ANSWER_BYTES) - 10)
+
+    def _take(self, count: int) -> bytes:
+        found = b""
+        while len(found) < count:
+            piece = self._socket.recv(count - len(found))
+            if not piece:
+                raise self._silent("it hung up")
+            found += piece
+        return found
+
+    def close(self) -> None:
+        self._socket.close()
+
+    __del__ = close
+
+
+def _or_close(thing: socket.socket, deed: Callable[[], None]) -> None:
+    try:
+        deed()
+    except OSError:
+        thing.close()
+        raise

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies on a card of a thing that is in the TPM: two parts, of which the private one is of use to that TPM alone.
+
+`public` and `private` are, decoded, what `tpm2_load -u -r` takes. `release` is the key whose signature makes a boot
+count (`bootpolicy.py`); the TPM enforces it, and here it only says which one that is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Literal
+
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from msgspec import Meta
+
+from linetap.tpm import templates
+from linetap.tpm.device import TpmFault
+from linetap.tpm.wire import Reader, sized
+from linetap_core import jsontext
+from linetap_core.errors import BadInput
+
+LIMIT_BYTES = 16 * 1024
+_WANTED = "what `linetap keygen unit --tpm` has made would be right"
+
+Text = Annotated[str, Meta(max_length=4096)]
+
+
+class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`tpm`: 1, and the mark by which such a file is known from a private key."""
+
+    tpm: Literal[1]
+    ref: Text  # what boots are signed for: to sign, or to open a volume
+    public: Text
+    private: Text
+    release: Text  # PEM
+    parent: Text = ""  # the name of the storage key that it was made under; "": nobody has said
+
+    def public_area(self) -> bytes:
+        return _area(self.public, "public")
+
+    def private_area(self) -> bytes:
+        return _area(self.private, "private")
+
+    def release_key(self) -> ec.EllipticCurvePublicKey:
+        return release_key(self.release.encode())
+
+    def release_area(self) -> bytes:
+        """The release key as the TPM is told of it."""
+        numbers = self.release_key().public_numbers()
+        return templates.verifying_key(numbers.x, numbers.y)
+
+
+def make(ref: str, public: bytes, private: bytes, release: ec.EllipticCurvePublicKey, parent: bytes) -> bytes:
+    """`parent`: the public area of the storage key."""
+    pem = release.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+    first, second = (base64.b64encode(sized(part)).decode("ascii") for part in (public, private))
+    return (
+        msgspec.json.format(
+            msgspec.json.encode(KeyFile(1, ref, first, second, pem, templates.name_of(parent).hex())), indent=1
+        )
+        + b"\n"
+    )
+
+
+def looks_like_one(data: bytes) -> bool:
+    return data.lstrip()[:1] == b"{"
+
+
+def parse(data: bytes, ref: str) -> KeyFile:
+    """BadInput unless it is one for `ref`, whose policy is that of its release key."""
+    if not looks_like_one(data):
+        raise BadInput(f"not a key in a TPM; {_WANTED}")
+    try:
+        found = jsontext.decode(data, type=KeyFile)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"not a key in a TPM: {error}; {_WANTED}") from None
+    if found.ref != ref:
+        raise BadInput(f"it is for {found.ref!r}, {ref!r} would be right")
+    try:
+        policy = Reader(found.public_area()[8:]).sized()
+    except TpmFault:
+        policy = b""
+    if policy != templates.authorized_policy(found.release_area(), ref.encode()):
+        raise BadInput(f"its policy is not that of the release key beside it; {_WANTED}")
+    found.private_area()
+    return found
+
+
+def release_key(pem: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        key = load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise BadInput("not a release key: a public key of P-256 in PEM would be right (openssl x509 -noout -pubkey)")
+    return key
+
+
+def _area(text: str, what: str) -> bytes:
+    try:
+        reader = Reader(base64.b64decode(text, validate=True))
+        area = reader.sized()
+    except (binascii.Error, TpmFault):
+        area = b""
+    if not area or sized(area) != base64.b64decode(text):
+        raise BadInput(f"its {what} part is none; {_WANTED}")
+    return area

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A partition in LUKS2 whose key the TPM gives out, in a signed boot that has not entered its root yet.
+
+One secret for a card is sealed in the TPM, and lies as a token in each LUKS header; each partition's volume key is made
+of it. There are no keyslots, and what a header may say is fixed: nobody signs it, and one that somebody changed could
+have the kernel write in the clear (`cipher_null`). Stock cryptsetup does all that is done to a partition.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from linetap.tpm import bootpolicy, commands, device, keyfile, templates
+from linetap.tpm.bootpolicy import Boot
+from linetap.tpm.keyfile import KeyFile
+from linetap.tpm.opened import Opened
+from linetap_core import jsontext
+from linetap_core.errors import BadInput, DeviceFault, Refusal
+
+MAGIC = b"LUKS\xba\xbe"
+MAPPER = Path("/dev/mapper")
+_TOKEN, _SECRET_BYTES = "0", 32
+_CIPHER = "aes-xts-plain64"
+_CIPHER_BITS, _MAC_BITS = 512, 256
+SECTOR_BYTES = 4096
+_FORMAT = (
+    "--batch-mode", "--type", "luks2", "--cipher", _CIPHER, "--key-size", str(_CIPHER_BITS), "--pbkdf", "pbkdf2",
+    "--pbkdf-force-iterations", "1000", "--sector-size", str(SECTOR_BYTES), "--luks2-metadata-size", "16k",
+    "--luks2-keyslots-size", "1m",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """`checked`: dm-integrity refuses what was written without the key (decision 0088: what that costs)."""
+
+    device: Path
+    name: Literal["linetap-state", "linetap-data"]
+    checked: bool
+
+    @property
+    def mapped(self) -> Path:
+        return MAPPER / self.name
+
+
+def state(path: Path) -> Partition:
+    return Partition(path, "linetap-state", checked=True)
+
+
+def data(path: Path) -> Partition:
+    return Partition(path, "linetap-data", checked=False)
+
+
+class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """LUKS2 On-Disk Format, 3.3."""
+
+    type: str
+    offset: str
+    size: str
+    iv_tweak: str
+    encryption: str
+    sector_size: int
+    integrity: dict[str, object] | None = None
+    flags: list[str] = []
+
+
+class _Config(msgspec.Struct):
+    requirements: object = None
+
+
+class _Metadata(msgspec.Struct):
+    keyslots: dict[str, msgspec.Raw]
+    segments: dict[str, _Segment]
+    tokens: dict[str, msgspec.Raw]
+    config: _Config
+
+
+class Token(msgspec.Struct, frozen=True):
+    type: Literal["linetap-tpm"]
+    keyslots: list[str]
+    sealed: KeyFile
+
+
+def is_encrypted(path: Path) -> bool:
+    """Or is on the way there."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def is_whole(path: Path) -> bool:
+    """Whether its making has come to the end, where the token is written."""
+    return is_encrypted(path) and _TOKEN in _metadata(path).tokens
+
+
+def seal(tpm: Path, release: ec.EllipticCurvePublicKey, boots: list[Boot]) -> tuple[bytes, bytes]:
+    """A new secret, and it sealed. TpmFault where this very boot would not get it back."""
+    secret, ref = os.urandom(_SECRET_BYTES), bootpolicy.VOLUME
+    numbers = release.public_numbers()
+    policy = templates.authorized_policy(templates.verifying_key(numbers.x, numbers.y), ref.encode())
+    transport = device.open_device(tpm)
+    try:
+        if transport.alone:
+            commands.flush_all(transport)
+        parent, storage = commands.created_primary(transport)
+        public, private = commands.create(transport, parent, templates.sealed_data(policy), secret)
+        commands.flush(transport, parent)
+    finally:
+        transport.close()
+    sealed = keyfile.make(ref, public, private, release, storage)
+    if _unsealed(sealed, tpm, boots) != secret:
+        raise DeviceFault("volume", f"{tpm}: the TPM gave out another key than it was given")
+    return secret, sealed
+
+
+def secret_of(path: Path, tpm: Path, boots: list[Boot]) -> bytes:
+    """What the TPM gives out for the token of an encrypted partition.
+
+    BadInput or TpmFault, in one line: another TPM, or another boot.
+    """
+    text = _cryptsetup("token", "export", "--token-id", _TOKEN, str(path))
+    try:
+        sealed = msgspec.json.encode(jsontext.decode(text, type=Token).sealed)
+        return _unsealed(sealed, tpm, boots)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"{path}: its token is none of linetap's: {error}") from None
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def _unsealed(sealed: bytes, tpm: Path, boots: list[Boot]) -> bytes:
+    opened = Opened(tpm, keyfile.parse(sealed, bootpolicy.VOLUME), boots)
+    try:
+        return opened.unseal()
+    finally:
+        opened.close()
+
+
+def lay(partition: Partition, secret: bytes) -> None:
+    """A new LUKS2 over whatever is there. It is not whole before `finish`."""
+    checks = ("--integrity", "hmac-sha256") if partition.checked else ()
+    # The one keyslot that luksFormat wants has a passphrase that nobody keeps, and goes.
+    nobodys, key = os.urandom(_SECRET_BYTES), _volume_key(partition, secret)
+    _cryptsetup("luksFormat", *_FORMAT, *checks, "--key-file", "-", str(partition.device), stdin=nobodys, key=key)
+    _cryptsetup("erase", "--batch-mode", str(partition.device))
+
+
+def finish(partition: Partition, sealed: bytes) -> None:
+    token = msgspec.json.encode(Token("linetap-tpm", [], jsontext.decode(sealed, type=KeyFile)))
+    _cryptsetup("token", "import", "--token-id", _TOKEN, "--token-replace", str(partition.device), stdin=token)
+
+
+def test(partition: Partition, secret: bytes) -> None:
+    """Whether it opens it."""
+    _require_header(partition)
+    bits = str(len(_volume_key(partition, secret)) * 8)
+    arguments = ("--type", "luks2", "--test-passphrase", "--key-size", bits, str(partition.device))
+    _cryptsetup("open", *arguments, key=_volume_key(partition, secret))
+
+
+def open_it(partition: Partition, secret: bytes) -> None:
+    """As /dev/mapper/NAME, and as nothing else: what the kernel maps in the end is looked at again."""
+    _require_header(partition)
+    key = _volume_key(partition, secret)
+    arguments = ("--type", "luks2", "--key-size", str(len(key) * 8), str(partition.device), partition.name)
+    _cryptsetup("open", *arguments, key=key)
+    table = run("dmsetup", "table", partition.name).decode("ascii", "replace")
+    wanted = r"crypt capi:authenc\(hmac\(sha256\),xts\(aes\)\)-plain64 " if partition.checked else f"crypt {_CIPHER} "
+    if len(table.splitlines()) != 1 or not re.match(r"\d+ \d+ " + wanted, table):
+        close(partition)
+        raise Refusal(f"{partition.device}: mapped as {table[:80]!r}: it is not encrypted as linetap does it")
+
+
+def close(partition: Partition) -> None:
+    if partition.mapped.exists():
+        with contextlib.suppress(DeviceFault):
+            _cryptsetup("close", partition.name)
+
+
+def _volume_key(partition: Partition, secret: bytes) -> bytes:
+    bits = _CIPHER_BITS + (_MAC_BITS if partition.checked else 0)
+    return HKDF(hashes.SHA256(), bits // 8, None, partition.name.encode()).derive(secret)
+
+
+def _require_header(partition: Partition) -> None:
+    """Refusal unless the header is as `lay` wrote it."""
+    metadata = _metadata(partition.device)
+    segments = list(metadata.segments.values())
+    mac: dict[str, object] = {"type": "hmac(sha256)", "journal_encryption": "none", "journal_integrity": "none"}
+    good = not metadata.keyslots and not metadata.config.requirements and len(segments) == 1
+    if good:
+        offset = segments[0].offset
+        wanted = _Segment("crypt", offset, "dynamic", "0", _CIPHER, SECTOR_BYTES, mac if partition.checked else None)
+        good = segments[0] == wanted
+    if not good:
+        raise Refusal(f"{partition.device}: its header is not as linetap makes it: somebody has changed it")
+
+
+def _metadata(path: Path) -> _Metadata:
+    try:
+        return jsontext.decode(_cryptsetup("luksDump", "--dump-json-metadata", str(path)), type=_Metadata)
+    except msgspec.MsgspecError as error:
+        raise Refusal(f"{path}: its header is not as linetap makes it: {error}") from None
+
+
+def _cryptsetup(*arguments: str, stdin: bytes = b"", key: bytes = b"") -> bytes:
+    """`key`: a volume key, which never lies in a file system."""
+    if not key:
+        return run("cryptsetup", *arguments, stdin=stdin)
+    fd = os.memfd_create("volume-key")
+    try:
+        os.write(fd, key)
+        os.lseek(fd, 0, os.SEEK_SET)
+        verb, *rest = arguments
+        return run("cryptsetup", verb, "--volume-key-file", f"/proc/self/fd/{fd}", *rest, stdin=stdin, fds=(fd,))
+    finally:
+        os.close(fd)
+
+
+def run(*command: str, stdin: bytes = b"", good: tuple[int, ...] = (0,), fds: tuple[int, ...] = ()) -> bytes:
+    """The output of a stock tool. DeviceFault: one line with the last line of its error output."""
+    try:
+        done = subprocess.run(command, input=stdin, capture_output=True, timeout=900, check=False, pass_fds=fds)
+    except OSError as error:
+        raise DeviceFault("volume", f"{command[0]}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise DeviceFault("volume", f"{command[-1]}: {command[0]} {command[1]}: not done in 15 minutes") from None
+    if done.returncode not in good:
+        said = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line[:1].strip()]
+        what = " ".join(word for word in command[:2] if not word.startswith("-"))
+        raise DeviceFault("volume", f"{command[-1]}: {what}: {said[-1] if said else 'no output'}")
+    return done.stdout

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap update install|trial|stick|show`, on a unit that was made from an image; systemd runs the first three."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.checks.command import diagnose
+from linetap.config import Config, load_config
+from linetap.config.places import require_usual_places
+from linetap.update import stick
+from linetap.update.fault import UpdateFault
+from linetap.update.fetch import fetch
+from linetap.update.install import Fetch, Install, Told, failed
+from linetap.update.judge import red
+from linetap.update.rauc import Rauc
+from linetap.update.state import load, save
+from linetap.update.trial import PATIENCE_S, Trial
+from linetap.update.wish import Wish, folder_of
+from linetap_core.broker.tls import tls_context
+from linetap_core.clock import SYSTEM
+from linetap_core.errors import BadInput
+from linetap_core.records import UpdateState
+from linetap_core.rooms import enter_own
+from linetap_core.service import InstanceLock, start_logging
+
+EXAMPLE = "example: linetap update show --config /etc/linetap/unit.toml"
+_PLACE = Path("/run/linetap-stick")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLE
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, help_ in (
+        ("install", "carry out what is wanted, up to the reboot"),
+        ("trial", "after a boot: keep the version that is tried, or go back"),
+        ("stick", "take an update from a USB stick"),
+        ("show", "how far it is, or what became of the last one"),
+    ):
+        verb = verbs.add_parser(name, help=help_, epilog=EXAMPLE)
+        verb.add_argument("--config", type=Path, required=True, metavar="unit.toml")
+        if name == "trial":
+            verb.add_argument("--within", type=int, default=PATIENCE_S, metavar="S", help="to be well; %(default)s")
+        if name == "stick":
+            verb.add_argument("device", metavar="sda1", help="its partition, as the kernel names it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0 also where an update has failed: its state and the log say so, and nothing is to be repeated."""
+    config = load_config(args.config)
+    if args.verb == "show":
+        return _show(config)
+    require_usual_places(config, args.config)
+    start_logging("update")
+    match args.verb:
+        case "install":
+            with InstanceLock(enter_own(config.run_path, "update"), "update"):
+                Install(config, Rauc(), _fetcher(config), _looker(config), SYSTEM).run()
+        case "trial":
+            Trial(folder_of(config), Rauc(), _looker(config), SYSTEM, args.within).run()
+        case "stick":
+            _take_stick(config, args.device)
+    return 0
+
+
+def _take_stick(config: Config, name: str) -> None:
+    """What is wrong with it stands where the checks look, unless an update is on its way."""
+    folder = folder_of(config)
+    try:
+        with stick.mounted(stick.device(name), _PLACE / name) as top:
+            stick.take(top, config, Rauc())
+    except UpdateFault as fault:
+        now = load(folder)
+        if now is None or now.step in ("done", "failed"):
+            nothing = UpdateState(step="failed", version="?", sha256="", by="stick", at="")
+            save(folder, failed(nothing, fault, SYSTEM))
+        raise
+
+
+def _show(config: Config) -> int:
+    found = load(folder_of(config))
+    text = b"{}" if found is None else msgspec.json.encode(found)
+    sys.stdout.write(msgspec.json.format(text).decode() + "\n")
+    return 0
+
+
+def _looker(config: Config) -> Callable[[], list[str]]:
+    return lambda: red(diagnose(config, SYSTEM)[0])
+
+
+def _fetcher(config: Config) -> Fetch:
+    def bring(wanted: Wish, into: Path, told: Told) -> None:
+        try:
+            context = tls_context(config.broker)
+        except BadInput as error:
+            raise UpdateFault("update_fetch", str(error)) from None
+        if context is None:
+            raise UpdateFault("update_fetch", "broker.ca is not set: there is nothing to know the server by")
+        fetch(wanted, into, context, SYSTEM, told)
+
+    return bring

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle over HTTPS, by the unit's own certificate: what was there before a cut stays, the rest is asked for.
+
+No byte of it is believed before all of it has the hash that the operator has signed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Callable
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from linetap.update.fault import UpdateFault
+from linetap.update.wish import Wish
+from linetap_core.broker.backoff import Backoff, Patience
+from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.durable import files
+
+PATIENCE_S = 86_400  # a broker's host that is away for a day is somebody's business
+AGAIN = Patience(first_ms=5000, longest_ms=600_000)
+_ANSWER_S = 60.0  # for a connection, and for each piece
+_PIECE_BYTES = 256 << 10
+_RETRIED = (408, 429)  # of a client's faults, those that pass
+
+Told = Callable[[int, str], None]  # bytes that are here, and what was in the way
+
+
+class _Later(Exception):
+    """It may go better another time."""
+
+
+def fetch(
+    wish: Wish, into: Path, context: ssl.SSLContext, clock: Clock, told: Told, patience_s: float = PATIENCE_S,
+    again: Patience = AGAIN,
+) -> None:  # fmt: skip
+    """`into` holds the bundle, on the disk. UpdateFault where that will not be, or was not within `patience_s`."""
+    part = into.with_name(f"{into.name}.{wish.sha256[:16]}.part")
+    for old in into.parent.glob(f"{into.name}.*.part"):
+        if old != part:
+            old.unlink(missing_ok=True)
+    end_ns, backoff = clock.monotonic_ns() + round(patience_s * NS_PER_S), Backoff(again)
+    while True:
+        began_ns = clock.monotonic_ns()
+        try:
+            _once(wish, part, context, told)
+            break
+        except (_Later, HTTPException, OSError) as error:
+            why = str(error) or type(error).__name__
+        now_ns = clock.monotonic_ns()
+        if now_ns >= end_ns:
+            raise UpdateFault("update_fetch", f"{wish.url}: not within {patience_s:g} s: {why}")
+        told(_length(part), why)
+        backoff.ended(now_ns, now_ns - began_ns)
+        clock.sleep(max(0, backoff.due_ns - now_ns) / NS_PER_S)
+    part.rename(into)
+    files.sync_directory(into.parent)
+
+
+def _once(wish: Wish, part: Path, context: ssl.SSLContext, told: Told) -> None:
+    """One connection. What a power cut has left in the file may be anything, so that the whole of it is hashed."""
+    have = _length(part)
+    if have > wish.size:
+        part.unlink()
+        have = 0
+    if have < wish.size:
+        _ask(wish, part, have, context, told)
+    if files.sha256(part) != wish.sha256:
+        part.unlink()
+        if have:
+            raise _Later("what was here from before did not belong to it")
+        raise UpdateFault("update_sha256", f"{wish.url}: SHA-256 is not {wish.sha256}")
+
+
+def _ask(wish: Wish, part: Path, have: int, context: ssl.SSLContext, told: Told) -> None:
+    assert wish.url is not None
+    parts = urlsplit(wish.url)
+    path = parts.path or "/"
+    connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=_ANSWER_S, context=context)
+    try:
+        headers = {"Accept-Encoding": "identity", "User-Agent": "linetap"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
+        connection.request("GET", f"{path}?{parts.query}" if parts.query else path, headers=headers)
+        with connection.getresponse() as answer:
+            begins = _begins(wish, answer, have)
+            with part.open("r+b" if begins else "wb") as file:
+                file.seek(begins)
+                file.truncate()
+                try:
+                    _take(wish, answer, file.write, begins, told)
+                finally:
+                    file.flush()
+                    os.fsync(file.fileno())
+    finally:
+        connection.close()
+
+
+def _begins(wish: Wish, answer: HTTPResponse, have: int) -> int:
+    """From which byte on it gives it; how much it has stands there before any of it is taken."""
+    if answer.status == 200:
+        begins, total = 0, answer.getheader("Content-Length")
+    elif answer.status == 206 and have:
+        found = re.fullmatch(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})", answer.getheader("Content-Range") or "")
+        if found is None or int(found[1]) != have:
+            raise UpdateFault("update_fetch", f"{wish.url}: the server gives another part than was asked for")
+        begins, total = have, found[2]
+    elif 400 <= answer.status < 500 and answer.status not in _RETRIED:
+        raise UpdateFault("update_fetch", f"{wish.url}: the server says {answer.status} {answer.reason}")
+    else:
+        raise _Later(f"the server says {answer.status} {answer.reason}")
+    if total is not None and total != str(wish.size):
+        raise UpdateFault("update_size", f"{wish.url}: it has {total} bytes, and {wish.size} were announced")
+    return begins
+
+
+def _take(wish: Wish, answer: HTTPResponse, write: Callable[[bytes], object], have: int, told: Told) -> None:
+    while have < wish.size:
+        piece = answer.read(min(_PIECE_BYTES, wish.size - have))
+        if not piece:
+            raise _Later(f"it ended after {have} of {wish.size} bytes")
+        write(piece)
+        have += len(piece)
+        told(have, "")
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RAUC as its own command, and the boot loader's script (image/root/usr/lib/linetap/slots): each call has a bound, each
+failure is one line.
+
+RAUC's daemon does the work, as root; only it writes a slot or the boot partition.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from linetap.update.fault import UpdateFault
+from linetap_core import jsontext
+
+SLOTS = "/usr/lib/linetap/slots"
+_LOOK_S, _INSTALL_S = 120, 3600
+_LONGEST_TEXT = 300
+
+
+class Info(msgspec.Struct, frozen=True):
+    """Of a bundle whose signature is good."""
+
+    compatible: str
+    version: str
+
+
+class _Info(msgspec.Struct, frozen=True):
+    update: Info
+
+
+class Slots(msgspec.Struct, frozen=True):
+    """`current` runs, `primary` is what a power cut leads to. Where they are two, the current one is tried, once."""
+
+    current: str
+    primary: str
+
+    @property
+    def other(self) -> str:
+        return "b" if self.current == "a" else "a"
+
+
+class Rauc:
+    """Every method may raise an UpdateFault."""
+
+    def __init__(self, slots: str = SLOTS, options: tuple[str, ...] = ()) -> None:
+        """`options`: of rauc itself, before its verb."""
+        self._slots, self._rauc = slots, ("rauc", *options)
+
+    def info(self, bundle: Path) -> Info:
+        """`update_signature`: cut short, changed, or signed by nobody whom this unit trusts."""
+        said = _run("update_signature", _LOOK_S, *self._rauc, "info", "--output-format=json-2", str(bundle))
+        try:
+            return jsontext.decode(said, type=_Info).update
+        except ValueError as error:
+            raise UpdateFault("update_signature", f"rauc info: {error}") from None
+
+    def install(self, bundle: Path) -> None:
+        """Into the slot that does not run. It is not started by that."""
+        _run("update_install", _INSTALL_S, *self._rauc, "install", str(bundle))
+
+    def slots(self) -> Slots:
+        current, primary = (self._say(word) for word in ("get-current", "get-primary"))
+        if not {current, primary} <= {"a", "b"}:
+            raise UpdateFault("update_slots", f"slot {current!r} runs and {primary!r} starts: a and b would be right")
+        return Slots(current, primary)
+
+    def try_other(self) -> None:
+        """`reboot` starts the other slot then, once."""
+        _run("update_install", _LOOK_S, *self._rauc, "status", "mark-active", "other")
+
+    def keep(self) -> None:
+        """What runs is what starts from now on."""
+        _run("update_keep", _LOOK_S, *self._rauc, "status", "mark-good", "booted")
+
+    def reboot(self) -> None:
+        """Into what is to be tried; from a trial, back into what starts anyway."""
+        self._say("reboot")
+
+    def _say(self, word: str) -> str:
+        return _run("update_slots", _LOOK_S, self._slots, word).strip()
+
+
+def _run(code: str, limit_s: float, *words: str) -> str:
+    """Standard output."""
+    what = " ".join(word for word in words if not word.startswith("-"))
+    try:
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=limit_s,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise UpdateFault(code, f"{what}: not within {limit_s:g} s") from None
+    except OSError as error:
+        raise UpdateFault(code, f"{what}: {error.strerror}") from None
+    if done.returncode:
+        raise UpdateFault(code, f"{what}: {_why(done.stdout, done.stderr) or f'status {done.returncode}'}")
+    return done.stdout
+
+
+def _why(out: str, err: str) -> str:
+    """Its daemon's own word; where that did not come so far, the last line that says something."""
+    lines = [line.strip() for line in (out + "\n" + err).splitlines() if line.strip()]
+    told = [line.partition("LastError: ")[2] for line in lines if "LastError: " in line] or lines
+    return "".join(each if each.isprintable() else " " for each in told[-1])[:_LONGEST_TEXT] if told else ""

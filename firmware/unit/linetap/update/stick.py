@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An update on a USB stick: one linetap-*.raucb at its top, newer than what runs. It is copied, and the stick is free.
+
+Whoever has the stick has no right by that: the signature decides, and the version. A bundle that failed is not taken
+again by being left where it is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from linetap.config import Config
+from linetap.update import state, wish
+from linetap.update.fault import UpdateFault
+from linetap.update.install import Machine, require_room
+from linetap.update.judge import TRIED, require_fit, require_running
+from linetap.update.wish import Wish
+from linetap_core.durable import files
+from linetap_core.errors import BadInput
+from linetap_core.wire.updates import LARGEST_BYTES
+
+PATTERN = "linetap-*.raucb"
+_MOUNT_S = 60
+_BLOCK_BYTES = 1 << 20
+
+log = logging.getLogger("linetap.update")
+
+
+@contextmanager
+def mounted(device: Path, place: Path) -> Iterator[Path]:
+    """For reading alone, nothing on it is run or is a device. Of file systems only those that sticks have."""
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mount = ["mount", "-t", "vfat,exfat", "-o", "ro,nosuid,nodev,noexec", str(device), str(place)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, timeout=_MOUNT_S, check=False)
+        if done.returncode:
+            raise UpdateFault("update_stick", f"{device}: not mounted: {' '.join(done.stderr.split())[:200]}")
+        yield place
+    except subprocess.TimeoutExpired:
+        raise UpdateFault("update_stick", f"{device}: not mounted within {_MOUNT_S} s") from None
+    finally:
+        subprocess.run(["umount", "-l", str(place)], capture_output=True, timeout=_MOUNT_S, check=False)
+
+
+def take(top: Path, config: Config, machine: Machine) -> Wish | None:
+    """What is wanted by it, laid for `linetap update install`; None: there is nothing to do. UpdateFault: why not."""
+    found = sorted(itertools.islice(top.glob(PATTERN), 2))
+    if not found:
+        return None
+    if len(found) > 1:
+        raise UpdateFault("update_stick", f"{found[0].name} and {found[1].name}: one {PATTERN} would be right")
+    running = require_running()
+    bundle, folder = found[0], wish.folder_of(config)
+    if bundle.is_symlink() or not bundle.is_file() or not 0 < bundle.stat().st_size <= LARGEST_BYTES:
+        raise UpdateFault("update_stick", f"{bundle.name}: a file of at most {LARGEST_BYTES >> 20} MB would be right")
+    sha256, copy = files.sha256(bundle), folder / wish.FROM_STICK
+    known = state.load(folder)
+    if known is not None and known.sha256 == sha256 and (known.step != "failed" or known.code in TRIED):
+        return None
+    require_room(folder, bundle.stat().st_size, config)
+    size = _copy(bundle, copy)
+    try:
+        info = machine.info(copy)  # RAUC believes no file system on which it cannot keep others away
+        if info.version != running:
+            require_fit(info, running)
+    except UpdateFault:
+        copy.unlink()
+        raise
+    if info.version == running:
+        copy.unlink()
+        return None
+    wanted = Wish(version=info.version, sha256=sha256, size=size)
+    wish.FILE.replace(folder / wish.STICK, wanted)
+    return wanted
+
+
+def _copy(source: Path, target: Path) -> int:
+    """How many bytes; on the disk. What becomes of it between here and there, the hash finds."""
+    part, size = target.with_name(f"{target.name}.part"), 0
+    with source.open("rb") as old, part.open("wb") as new:
+        while (block := old.read(_BLOCK_BYTES)) and size <= LARGEST_BYTES:
+            new.write(block)
+            size += len(block)
+        new.flush()
+        os.fsync(new.fileno())
+    part.rename(target)
+    files.sync_directory(target.parent)
+    return size
+
+
+def device(name: str) -> Path:
+    """As udev names it."""
+    path = Path("/dev") / name
+    if path.parent != Path("/dev") or not path.is_block_device():
+        raise BadInput(f"{path}: no block device; sda1 would be right")
+    return path

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""After a boot: whether the version that is tried is kept. If it is not, the machine starts anew, in the old one.
+
+It need not come this far: a trial is for one boot, so that power, panic, watchdog and linetap_overdue.timer lead back
+too.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from linetap.update import release, state
+from linetap.update.fault import UpdateFault
+from linetap.update.install import Machine, failed
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.records import UpdateState
+
+PATIENCE_S = 600  # from here on: the services start, the network comes, chronyd finds its servers
+LOOK_EVERY_S = 5
+HOLDS_S = 15  # a service that dies at once is well for a moment
+
+log = logging.getLogger("linetap.update")
+
+
+class Trial:
+    def __init__(
+        self,
+        folder: Path,
+        machine: Machine,
+        look: Callable[[], list[str]],
+        clock: Clock,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        """`look`: what is red now, judge.red."""
+        self._folder, self._machine, self._look, self._clock = folder, machine, look, clock
+        self._patience_s = patience_s
+
+    def run(self) -> None:
+        """UpdateFault: nothing can be said of the slots."""
+        slots = self._machine.slots()
+        found = state.load(self._folder)
+        tried = found if found is not None and found.step in ("waiting", "trying") else None
+        if slots.current == slots.primary:
+            if tried is not None and tried.step == "trying":
+                fault = UpdateFault("update_fell_back", "it did not start, or not to its end")
+                self._end(failed(tried, fault, self._clock))
+            return
+        about = tried if tried is not None else _unknown()
+        try:
+            self._wait_until_well(set(about.before))
+            self._machine.keep()
+            if self._machine.slots().primary != slots.current:
+                raise UpdateFault("update_keep", f"slot {slots.current} was to be kept, and is not what starts")
+        except UpdateFault as fault:
+            self._end(failed(about, fault, self._clock))
+            self._machine.reboot()
+            return
+        at = rfc3339(self._clock.utc_ns())
+        self._end(msgspec.structs.replace(about, step="done", at=at, code="", text="", slot=slots.current))
+
+    def _wait_until_well(self, before: set[str]) -> None:
+        end_ns = self._clock.monotonic_ns() + round(self._patience_s * NS_PER_S)
+        well_since_ns: int | None = None
+        while True:
+            new, now_ns = sorted(set(self._look()) - before), self._clock.monotonic_ns()
+            well_since_ns = None if new else well_since_ns or now_ns
+            if well_since_ns is not None and now_ns - well_since_ns >= HOLDS_S * NS_PER_S:
+                return
+            if now_ns >= end_ns:
+                told = ", ".join(new) or "nothing lasting"
+                raise UpdateFault("update_self_test", f"not well within {self._patience_s:g} s: {told}")
+            self._clock.sleep(LOOK_EVERY_S)
+
+    def _end(self, found: UpdateState) -> None:
+        state.save(self._folder, found)
+        if found.step == "failed":
+            log.error("%s: version %s: %s", found.code, found.version, found.text)
+        else:
+            log.info("update_done: version %s is kept", found.version)
+
+
+def _unknown() -> UpdateState:
+    """A trial of which the disk knows nothing: it is judged as if all had been well before."""
+    return UpdateState(step="trying", version=release.running() or "?", sha256="", by="command", at="")

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/architecture.md: its picture is drawn from the code, and what it names is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "architecture.md"
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("packagemap", ROOT / "tools" / "packagemap.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_the_picture_is_that_of_the_code(tool: ModuleType) -> None:
+    """`.venv/bin/python tools/packagemap.py` draws it anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert tool.page(text) == text
+
+
+def test_what_the_table_names_is_there(tool: ModuleType) -> None:
+    table = PAGE.read_text(encoding="utf-8").partition("## Where to change what")[2]
+    bases = [ROOT, *(ROOT / "firmware" / folder / package for folder, package in tool.PACKAGES.items())]
+    missing = []
+    for row in re.findall(r"^\| (.*) \|$", table, re.MULTILINE)[2:]:
+        here = ""  # a name without a folder lies where the one before it does
+        for name in re.findall(r"`([\w/.-]+\.(?:py|toml|md)|[\w/-]+/)`", row):
+            path = re.sub(r"^(desk|bench)/", "", name)
+            folder = path if path.endswith("/") else path.rpartition("/")[0] + "/" if "/" in path else here
+            tries = [base / each for base in bases for each in (path, f"{here}{path}", f"recorder/{path}")]
+            if not any(each.exists() for each in tries):
+                missing.append(f"{name}: {row[:60]}")
+            here = folder
+    assert missing == []
