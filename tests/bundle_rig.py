@@ -16,7 +16,7 @@ from linetap_core.cli import main
 from linetap_core.evidence import keys, sealed, sshsig
 from linetap_core.records import Audio, ClockRecord, Gap, Mark, NoticeRecord
 from linetap_desk.bundle import container, layout
-from linetap_desk.certificate import NAMESPACE, Certificate
+from linetap_desk.ceremony.certificate import NAMESPACE, Certificate
 from sealing_rig import CALL_ID, NOW, Rig, noise, record, run
 
 CHECKER = Path(__file__).parents[1] / "docs/check-bundle.sh"

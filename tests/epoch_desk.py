@@ -20,7 +20,9 @@ from linetap_core.evidence.keylist import KeyList
 from linetap_core.evidence.ofcall import OfCall
 from linetap_core.evidence.roles import Person, Roles
 from linetap_core.records import Retention
-from linetap_desk import deskfolder, epoch, hold, keygen, overflow
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.ceremony import epoch, keygen
+from linetap_desk.unsealing import hold, overflow
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 DAY, NEXT_DAY = "2026-12-01", "2026-12-02"

@@ -17,11 +17,12 @@ from typing import Any
 import sealing_rig
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.evidence import keys, sealed
-from linetap_desk import access_command, roles, unwrap
-from linetap_desk import open as opening
-from linetap_desk.access import read_log
-from linetap_desk.access_entry import Entry
+from linetap_desk.accesslog import access_command, roles
+from linetap_desk.accesslog.access import read_log
+from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.release import command as release
+from linetap_desk.unsealing import open as opening
+from linetap_desk.unsealing import unwrap
 from sealing_rig import CALL_ID, Rig
 
 DAY_NS = 24 * 3600 * NS_PER_S

@@ -22,11 +22,11 @@ from linetap_core.clock import parse_rfc3339, rfc3339, said_by_kernel
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import amendment, hold, keylist, keys, sealed, signers, sshsig, unitlog
 from linetap_core.evidence.sshsig import unarmored
-from linetap_desk import localmoment
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.store import Store
-from linetap_desk.verifycall import verify_call
+from linetap_desk.proofs.verifycall import verify_call
+from linetap_desk.searching import localmoment
 from sealing_rig import CALL_ID, Rig, noise, record
 
 LEAP = "2016-12-31T23:59:60Z"  # the last that there was

@@ -16,10 +16,10 @@ from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.evidence import keys, sealed, sshsig, unitlog, vaultname
 from linetap_core.evidence.leaflog import LEAVES
 from linetap_core.evidence.sshsig import unarmored
-from linetap_desk import callfolder, verify
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.store import Store
+from linetap_desk.proofs import callfolder, verify
 from sealing_rig import CALL_ID, NOW, Rig, noise, record
 from sealing_rig import UNIT as SEALED
 

@@ -30,7 +30,7 @@ from linetap.checks.mounts import mount_of
 from linetap.tpm.volume import SECTOR_BYTES
 from linetap_core.durable import broken, kept
 from linetap_core.evidence import keys
-from linetap_desk import callfolder, verify
+from linetap_desk.proofs import callfolder, verify
 
 MIB, BLOCK = 64, 4096
 SEED = 29

@@ -14,7 +14,7 @@ from swapped_rig import approved, forged, hold_key, refused
 from linetap_core.errors import Refusal
 from linetap_core.evidence import keys, sealed, sshsig
 from linetap_core.evidence.ofcall import OfCall
-from linetap_desk import checkedcall, hold, partial, unwrap
+from linetap_desk.unsealing import checkedcall, hold, partial, unwrap
 from release_rig import HAN, ID, KIM, Desk
 from sealing_rig import CALL_ID, UNIT
 

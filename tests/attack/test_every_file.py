@@ -26,7 +26,7 @@ from linetap_core.evidence import keys, walk
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.walk import WalkReport
 from linetap_core.records import Caller, CallEvent, CallRecord
-from linetap_desk import callfolder, verify
+from linetap_desk.proofs import callfolder, verify
 from linetap_desk.vaultfiles import runtime
 
 OVER = "2026-11-20"  # an epoch whose day has passed

@@ -12,10 +12,10 @@ import pytest
 
 from bundle_rig import SECOND, BundleRig, members, pack
 from linetap_core.cli import main
-from linetap_desk import callfolder
 from linetap_desk.bundle import container, facts, finish, layout
 from linetap_desk.bundle.check import verify_bundle
-from linetap_desk.verdict import Verdict
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.verdict import Verdict
 from sealing_rig import CALL_ID
 
 WAV = layout.opened(CALL_ID, "call.wav")

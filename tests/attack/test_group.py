@@ -23,7 +23,7 @@ from linetap_core.evidence import group, grouptar, keys, members
 from linetap_core.evidence.group import OtherLayer
 from linetap_core.evidence.grouptar import BadGroup
 from linetap_core.evidence.members import Group
-from linetap_desk import stockage
+from linetap_desk.unsealing import stockage
 from sealing_rig import run
 
 DATA = b"AGE-SECRET-KEY-1 would stand here\n"

@@ -18,7 +18,8 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import group, keys
 from linetap_core.evidence.group import OtherLayer
 from linetap_core.evidence.release import NotReleased
-from linetap_desk import access_command, hold, unwrap
+from linetap_desk.accesslog import access_command
+from linetap_desk.unsealing import hold, unwrap
 from release_rig import Desk
 from sealing_rig import CALL_ID, Rig
 

@@ -20,7 +20,7 @@ from linetap_core.evidence.command import Command, CommandFault
 from linetap_core.evidence.counters import Counters
 from linetap_core.evidence.keys import SigningKey
 from linetap_core.evidence.roles import Person, Roles, RolesFault
-from linetap_desk import deskfolder
+from linetap_desk.accesslog import deskfolder
 from sealing_rig import run
 
 PEOPLE = [keys.new_unit_key() for _ in range(3)]

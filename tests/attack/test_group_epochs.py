@@ -24,7 +24,8 @@ from linetap_core.evidence import group, index, keylist, keys, members, sealed
 from linetap_core.evidence.index import Entry
 from linetap_core.evidence.keylist import KeyList
 from linetap_core.tomlfile.source import MAX_BYTES
-from linetap_desk import indexopen, keygen
+from linetap_desk.ceremony import keygen
+from linetap_desk.searching import indexopen
 from sealing_rig import CALL_ID, UNIT, run
 
 LATE = "2026-12-03T15:00:00.001Z"  # more than 24 h behind the first day and the second

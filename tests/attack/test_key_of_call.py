@@ -18,7 +18,7 @@ from swapped_rig import approved, closed, forged, hold_key, opens, refused, trus
 from linetap_core.errors import Refusal
 from linetap_core.evidence import age, callkey, group, grouptar, keys, members, ofcall, sealed
 from linetap_core.evidence.ofcall import OfCall
-from linetap_desk import hold
+from linetap_desk.unsealing import hold
 from release_rig import HAN, Desk
 from sealing_rig import CALL_ID, NOW, UNIT, run
 

@@ -15,7 +15,7 @@ from linetap_core.enrolment.fault import PkiFault
 from linetap_core.evidence import keys, signers, unitnames
 from linetap_core.evidence.signers import ReservedUnit, SignerIsUnit
 from linetap_core.evidence.sshsig import SignatureFault
-from linetap_desk import callfolder, verifycall
+from linetap_desk.proofs import callfolder, verifycall
 from sealing_rig import UNIT, Rig, record
 
 AT = datetime(2026, 11, 24, 22, 56, tzinfo=UTC)

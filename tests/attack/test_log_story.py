@@ -17,7 +17,7 @@ from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence import sealed
 from linetap_core.evidence.leaflog import LeafLog
-from linetap_desk import callfolder, verify
+from linetap_desk.proofs import callfolder, verify
 from sealing_rig import CALL_ID, UNIT, Rig
 
 Leaf = dict[str, Any]

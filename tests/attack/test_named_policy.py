@@ -20,10 +20,11 @@ from linetap_core.cli import main
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence import keys, rolechange
 from linetap_core.evidence.roles import Person, Roles, Witnesses
-from linetap_desk import hold, roles, unwrap
-from linetap_desk import open as opening
+from linetap_desk.accesslog import roles
 from linetap_desk.bundle import command as bundle
 from linetap_desk.release import command as release
+from linetap_desk.unsealing import hold, unwrap
+from linetap_desk.unsealing import open as opening
 from release_rig import Desk
 from witnessed_rig import Site, site
 

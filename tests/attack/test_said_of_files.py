@@ -15,8 +15,8 @@ from keeping_rig import Keeper
 from linetap_core.cli import main
 from linetap_core.evidence import hold, keys, sealed, sshsig, unitlog, walk
 from linetap_core.vaultformat import segments
-from linetap_desk.callfolder import Damaged
 from linetap_desk.copy.incoming import Call, read_record
+from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.vaultfiles import outbox
 from sealing_rig import CALL_ID, UNIT, Rig
 

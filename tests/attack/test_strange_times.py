@@ -20,12 +20,12 @@ from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.evidence.unitlog import HEAD, HEAD_NAMESPACE, SIGNATURE_SUFFIX
 from linetap_core.records import NoticeRecord
-from linetap_desk.callfolder import Damaged
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.ingest import database, judge, tables
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, Report, Verdict
 from linetap_desk.ingest.store import Store
+from linetap_desk.proofs.callfolder import Damaged
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 RECEIVED_NS = 1_795_000_000 * 10**9

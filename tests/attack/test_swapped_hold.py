@@ -10,7 +10,7 @@ from swapped_rig import closed, forged, hold_key, opens, refused, wrapped
 
 from linetap_core.errors import Refusal
 from linetap_core.evidence import keylist, keys
-from linetap_desk import hold, overflow
+from linetap_desk.unsealing import hold, overflow
 from release_rig import HAN, Desk
 from sealing_rig import NOW, UNIT
 

@@ -25,9 +25,9 @@ from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import keys, sealed
 from linetap_core.evidence.closing import closing_path
-from linetap_desk import unwrap
 from linetap_desk.ingest import tables
 from linetap_desk.serve.tables import holds, requests
+from linetap_desk.unsealing import unwrap
 from release_rig import KIM, OTHER_CALL, Desk
 from sealing_rig import CALL_ID, UNIT
 

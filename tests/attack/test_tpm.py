@@ -34,8 +34,8 @@ from linetap_core.enrolment import request
 from linetap_core.errors import BadInput
 from linetap_core.evidence import keys, sealed, signers, sshsig
 from linetap_core.records import CallEvent, CallRecord
-from linetap_desk.verdict import Problem
-from linetap_desk.verify import verify_vault
+from linetap_desk.proofs.verdict import Problem
+from linetap_desk.proofs.verify import verify_vault
 from sealing_rig import run
 from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, in_tpm, short_folder, stock_verifies
 from unit_rig import make_unit

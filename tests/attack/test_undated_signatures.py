@@ -20,11 +20,11 @@ from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence import amendment, keys, sealed, signers, sshsig, unitlog
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.sshsig import unarmored
-from linetap_desk.calltrust import note
 from linetap_desk.ingest import database, judge, tables
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, Verdict
 from linetap_desk.ingest.store import Store
+from linetap_desk.unsealing.calltrust import note
 from linetap_desk.vaultfiles.named import Named
 from linetap_desk.vaultfiles.outbox import OutboxCheck
 from sealing_rig import TIMEOUT_S, UNIT, Rig

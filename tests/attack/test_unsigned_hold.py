@@ -14,7 +14,7 @@ from epoch_desk import DAY, NEXT_DAY, Desk
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence import hold, keys, sshsig
-from linetap_desk import needed
+from linetap_desk.ceremony import needed
 
 NOW = "2026-12-02T09:00:00Z"
 

@@ -15,8 +15,8 @@ import pytest
 from epoch_desk import DAY, MADE, NEXT_DAY, Desk
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import age, group, hold, keys, sealed, sshsig
-from linetap_desk import hold as holds
-from linetap_desk.holdcheck import SUFFIX
+from linetap_desk.unsealing import hold as holds
+from linetap_desk.unsealing.holdcheck import SUFFIX
 
 SECOND = "the second"
 

@@ -28,7 +28,7 @@ from agereader import opened
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.ring import RATE_HZ
 from linetap_core.evidence import keys, sealed
-from linetap_desk import callfolder, verifycall
+from linetap_desk.proofs import callfolder, verifycall
 
 SILENCE = 0xFF
 EDGE_MS = 60  # a hook bounces, and is believed after 35 ms

@@ -15,10 +15,10 @@ import httpx
 
 from broker import until
 from linetap_core.records import Audio, Gap, Mark, NoticeRecord
+from linetap_desk.accesslog.deskfolder import open_desk
 from linetap_desk.custody import service
 from linetap_desk.custody.case import Case, Means
 from linetap_desk.custody.package import private_folder, unpack
-from linetap_desk.deskfolder import open_desk
 from linetap_desk.serve import secure
 from release_rig import ID, Desk
 from sealing_rig import noise, record

@@ -19,8 +19,8 @@ import httpx
 from release_house import ReleaseHouse
 
 from group_rig import Members
-from linetap_desk.access import read_log
-from linetap_desk.access_entry import Entry
+from linetap_desk.accesslog.access import read_log
+from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.release import files
 from release_rig import Desk
 from sealing_rig import CALL_ID, TIMEOUT_S, Rig

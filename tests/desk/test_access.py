@@ -22,9 +22,10 @@ from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import keys, sshsig
 from linetap_core.evidence.release import NotReleased
-from linetap_desk import access_command, hold
-from linetap_desk.access import AccessFault, AccessLog
-from linetap_desk.access_entry import Entry
+from linetap_desk.accesslog import access_command
+from linetap_desk.accesslog.access import AccessFault, AccessLog
+from linetap_desk.accesslog.access_entry import Entry
+from linetap_desk.unsealing import hold
 from release_rig import ID, KIM, PARK, Desk
 from sealing_rig import CALL_ID, TIMEOUT_S
 

@@ -20,7 +20,7 @@ from linetap_core.cli import main
 from linetap_core.evidence import closing, keys, sealed
 from linetap_core.evidence.leaflog import LEAVES
 from linetap_core.records import CallRecord
-from linetap_desk import access
+from linetap_desk.accesslog import access
 from linetap_desk.bundle import command
 from release_rig import Desk
 from sealing_rig import CALL_ID, UNIT, run

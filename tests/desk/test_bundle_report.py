@@ -36,7 +36,7 @@ from linetap_core.records import (
 )
 from linetap_desk.bundle import checker, facts, finish, layout, recipe, texts, words
 from linetap_desk.bundle.container import Source
-from linetap_desk.certificate import NAMESPACE, Certificate
+from linetap_desk.ceremony.certificate import NAMESPACE, Certificate
 from sealing_rig import CALL_ID, UNIT, run
 
 # Of TEXTS. Another sum: the words have changed, TEXTS has to grow, and what stands here is the new sum.

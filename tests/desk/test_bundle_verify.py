@@ -21,10 +21,10 @@ from bundle_rig import SECOND, BundleRig, members, pack
 from linetap_core.cli import main
 from linetap_core.evidence import sshsig
 from linetap_core.evidence.signers import Signer
-from linetap_desk import callfolder
 from linetap_desk.bundle import container
 from linetap_desk.bundle.check import verify_bundle
-from linetap_desk.certificate import NAMESPACE
+from linetap_desk.ceremony.certificate import NAMESPACE
+from linetap_desk.proofs import callfolder
 from sealing_rig import CALL_ID, UNIT
 
 EVERY = 307  # bytes of data between two that are flipped

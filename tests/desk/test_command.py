@@ -31,7 +31,7 @@ from linetap_core.evidence.ofcall import OfCall
 from linetap_core.records import Audio, CallRecord, DeliveryState, RecorderState
 from linetap_core.service import START_AGAIN, read_state
 from linetap_core.signedfile import load_key
-from linetap_desk import command
+from linetap_desk.ordering import command
 from unit_rig import save_notice, spoken
 
 UNIT = "floor-03"

@@ -20,12 +20,12 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence import closing, hold, keys, sealed, sshsig
 from linetap_core.evidence.command import Answer
 from linetap_core.evidence.fetch import BLOCK_BYTES, Copied, Window
-from linetap_desk.callfolder import Damaged
 from linetap_desk.copy.hours import Hours
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.store import Store
+from linetap_desk.proofs.callfolder import Damaged
 
 NOW_NS = parse_rfc3339("2026-11-25T01:00:00Z")
 

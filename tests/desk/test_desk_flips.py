@@ -15,11 +15,11 @@ from linetap_core.durable import broken, envelope
 from linetap_core.durable.twin import twin_of
 from linetap_core.enrolment.fault import PkiFault
 from linetap_core.errors import BadInput, LinetapError
-from linetap_desk import seen
-from linetap_desk.access import AccessFault, read_log, require_head
-from linetap_desk.access import read_head as access_head
-from linetap_desk.deskfolder import read_authority, read_roles
+from linetap_desk.accesslog.access import AccessFault, read_log, require_head
+from linetap_desk.accesslog.access import read_head as access_head
+from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.pki.register import Issued, Register, Revoked
+from linetap_desk.witnessing import cosignedstate
 from linetap_desk.witnessing.serve import SEEN, Last
 from release_rig import Desk
 
@@ -47,40 +47,40 @@ def issued(number: int) -> Issued:
 class TestAWitness:
     def test_goes_on_from_the_twin_whichever_bit(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
-        seen.keep(SEEN, path, HEADS)
+        cosignedstate.keep(SEEN, path, HEADS)
         assert envelope.is_wrapped(path.read_bytes())
         for _ in flipped(path, 7):  # every bit of every envelope: tests/durable/test_small_file.py
             broken.forget()
-            assert seen.load(SEEN, path) == HEADS
+            assert cosignedstate.load(SEEN, path) == HEADS
             assert [f"{tmp_path.name}/seen.json"] == broken.names()
 
     def test_mends_the_twin(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
-        seen.keep(SEEN, path, HEADS)
+        cosignedstate.keep(SEEN, path, HEADS)
         for _ in flipped(twin_of(path), 101):
-            assert seen.load(SEEN, path) == HEADS
+            assert cosignedstate.load(SEEN, path) == HEADS
             assert twin_of(path).read_bytes() == path.read_bytes()
 
     def test_remembers_where_the_file_is_gone(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
-        assert seen.load(SEEN, path) == {}
-        seen.keep(SEEN, path, HEADS)
+        assert cosignedstate.load(SEEN, path) == {}
+        cosignedstate.keep(SEEN, path, HEADS)
         path.unlink()
-        assert seen.load(SEEN, path) == HEADS
+        assert cosignedstate.load(SEEN, path) == HEADS
 
     def test_cosigns_nothing_where_both_are_damaged(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
-        seen.keep(SEEN, path, HEADS)
+        cosignedstate.keep(SEEN, path, HEADS)
         for each in (path, twin_of(path)):
             each.write_bytes(each.read_bytes().replace(b'"size":2', b'"size":3'))
         for _ in range(2):
             with pytest.raises(BadInput, match=r"seen\.json: .* and so is its twin"):
-                seen.load(SEEN, path)
+                cosignedstate.load(SEEN, path)
 
     def test_reads_what_version_0_1_wrote(self, tmp_path: Path) -> None:
         path = tmp_path / "seen.json"
         path.write_text(f'{{"closet-01":{{"size":1,"root":"{1:064x}"}}}}')
-        assert seen.load(SEEN, path) == {"closet-01": HEADS["closet-01"]}
+        assert cosignedstate.load(SEEN, path) == {"closet-01": HEADS["closet-01"]}
         assert envelope.is_wrapped(path.read_bytes())
         assert path.read_bytes() == twin_of(path).read_bytes()
 

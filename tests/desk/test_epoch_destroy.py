@@ -16,7 +16,7 @@ from linetap_core.durable import wipe
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import keys
 from linetap_core.records import ClockRecord, CountedMoment
-from linetap_desk import keygen
+from linetap_desk.ceremony import keygen
 from sealing_rig import CALL_ID
 
 OTHER_ID = "20261125T010203.456Z-L04"

@@ -16,7 +16,7 @@ from epoch_desk import DAY, Desk
 from linetap_core.errors import BadInput
 from linetap_core.evidence import keylist, keys, roles
 from linetap_core.evidence.keylist import KeyList
-from linetap_desk import keygen
+from linetap_desk.ceremony import keygen
 from sealing_rig import run
 
 WORDS = ["keygen", "epochs", "--from", "2028-02-28", "--days", "3"]

@@ -18,7 +18,7 @@ from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.index import Entry
 from linetap_core.evidence.keylist import KeyList
 from linetap_core.evidence.release import NotReleased
-from linetap_desk import find, indexopen
+from linetap_desk.searching import find, indexopen
 from release_rig import Desk
 from sealing_rig import run
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from linetap_core.evidence import age, bech32, keys
-from linetap_desk import indexopen
-from linetap_desk.stockage import DoesNotOpen
+from linetap_desk.searching import indexopen
+from linetap_desk.unsealing.stockage import DoesNotOpen
 
 IDENTITY, OTHER = keys.new_identity(), keys.new_identity()
 PLAIN = bytes(range(256)) * 300  # more than a chunk

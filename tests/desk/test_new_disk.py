@@ -17,7 +17,7 @@ from kept_rig import Kept
 from linetap_core.evidence import signers, vaultname
 from linetap_core.vaultformat import segments
 from linetap_desk.ingest import chainname, database, tables
-from linetap_desk.verify import verify_vault
+from linetap_desk.proofs.verify import verify_vault
 
 CALLS = 50
 

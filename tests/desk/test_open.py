@@ -22,8 +22,9 @@ from linetap.recorder.vault.folder import seal_without_audio
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import age, au, g711, keys, sealed
 from linetap_core.records import Audio, CallRecord
-from linetap_desk import keygen, unwrap
-from linetap_desk import open as opening
+from linetap_desk.ceremony import keygen
+from linetap_desk.unsealing import open as opening
+from linetap_desk.unsealing import unwrap
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 

@@ -15,7 +15,8 @@ from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence import age, hold, keys
 from linetap_core.evidence.release import NotReleased
 from linetap_core.evidence.roles import RolesFault
-from linetap_desk import roles, unwrap
+from linetap_desk.accesslog import roles
+from linetap_desk.unsealing import unwrap
 from release_rig import CHOI, DAY_NS, HAN, ID, KIM, LEE, PARK, PEOPLE, PURPOSES, Desk
 from sealing_rig import CALL_ID, UNIT
 

@@ -16,7 +16,7 @@ from linetap.recorder.vault.folder import seal_without_audio
 from linetap_core.errors import BadInput
 from linetap_core.evidence import age, keys, sealed, sshsig
 from linetap_core.records import Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
-from linetap_desk import callfolder, verify, verifycall
+from linetap_desk.proofs import callfolder, verify, verifycall
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
 
 

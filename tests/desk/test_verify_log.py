@@ -17,8 +17,8 @@ from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence import keys, sealed, sshsig, unitlog
 from linetap_core.evidence.leaflog import LEAVES, TREE, LeafLog
-from linetap_desk import callfolder, verify, verifylog
-from linetap_desk.verifylog import LogCheck
+from linetap_desk.proofs import callfolder, verify, verifylog
+from linetap_desk.proofs.verifylog import LogCheck
 from sealing_rig import CALL_ID, NOW, UNIT, Rig, run
 
 SECOND = "20261124T225700.000Z-L04"

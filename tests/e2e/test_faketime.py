@@ -20,8 +20,8 @@ from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339
 from linetap_core.evidence import amendment, sealed
 from linetap_core.evidence.leaflog import LEAVES
 from linetap_core.records import CallRecord
-from linetap_desk import callfolder
-from linetap_desk.verify import verify_vault
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.verify import verify_vault
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "otherclock.toml"

@@ -13,8 +13,8 @@ import pytest
 import sealing_rig
 from linetap_core.errors import BadInput
 from linetap_core.evidence import keys, roles, sshsig
-from linetap_desk import deskfolder
-from linetap_desk import roles as command
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog import roles as command
 from release_rig import HAN, KIM, PARK, PEOPLE, PURPOSES, Desk
 
 AUTHORITY = keys.new_unit_key()

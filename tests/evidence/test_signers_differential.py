@@ -22,8 +22,8 @@ from signers_maker import NASTY, PRINCIPAL, file_of
 from linetap_core.errors import BadInput
 from linetap_core.evidence import keys, patterns, signerline, signers, sshsig
 from linetap_core.evidence.sshsig import SignatureFault
-from linetap_desk import callfolder
 from linetap_desk.bundle import finish
+from linetap_desk.proofs import callfolder
 from sealing_rig import run
 
 DATA, NAMESPACE = b"data", "linetap-record"

@@ -63,8 +63,9 @@ from linetap_core.evidence.counters import Counters
 from linetap_core.records import RecorderState
 from linetap_core.tomlfile.source import Source
 from linetap_core.vaultformat import segments
-from linetap_desk import callfolder, departments
 from linetap_desk.ingest import judge, signersfile
+from linetap_desk.proofs import callfolder
+from linetap_desk.searching import departments
 
 TESTS = Path(__file__).resolve().parent.parent
 ROOT = TESTS.parent

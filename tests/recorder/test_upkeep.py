@@ -18,7 +18,7 @@ from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.evidence import keylist, signers, sshsig
-from linetap_desk.verify import verify_vault
+from linetap_desk.proofs.verify import verify_vault
 from unit_rig import Unit, make_unit
 
 DAY = 86_400 * NS_PER_S

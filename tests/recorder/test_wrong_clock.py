@@ -18,8 +18,8 @@ from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken
 from linetap_core.evidence import amendment, sealed, signers
 from linetap_core.records import CallRecord
-from linetap_desk.verify import verify_vault
-from linetap_desk.verifycall import verify_call
+from linetap_desk.proofs.verify import verify_vault
+from linetap_desk.proofs.verifycall import verify_call
 from unit_rig import Unit, make_unit
 
 DAY = 86_400 * NS_PER_S

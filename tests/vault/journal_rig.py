@@ -20,7 +20,7 @@ from linetap_core.clock import Clock, ManualClock
 from linetap_core.errors import DeviceFault
 from linetap_core.evidence import au, g711, keys, sealed, sshsig
 from linetap_core.records import Caller, CallRecord
-from linetap_desk import callfolder, verifycall
+from linetap_desk.proofs import callfolder, verifycall
 from sealing_rig import run
 from unit_rig import Unit
 

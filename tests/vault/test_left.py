@@ -18,7 +18,7 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap_core.durable import broken
 from linetap_core.evidence import sealed, signers
 from linetap_core.records import CallEvent, CallRecord
-from linetap_desk.verify import verify_vault
+from linetap_desk.proofs.verify import verify_vault
 from sealing_rig import run
 from unit_rig import Unit, make_unit
 

@@ -27,8 +27,9 @@ from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.evidence import au, g711, keys, sealed
 from linetap_core.records import CallRecord
-from linetap_desk import callfolder, checkedcall, opening, verifycall
-from linetap_desk.callproof import Basis
+from linetap_desk.proofs import callfolder, verifycall
+from linetap_desk.unsealing import checkedcall, opening
+from linetap_desk.unsealing.callproof import Basis
 from unit_rig import make_unit
 
 CUTS, CUTS_AGAIN = 40, 8

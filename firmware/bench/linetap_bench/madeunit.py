@@ -21,7 +21,7 @@ from linetap_bench.scriptkeys import Script
 from linetap_core.clock import SYSTEM, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.evidence.keys import parse_identity_file
-from linetap_desk import keygen
+from linetap_desk.ceremony import keygen
 
 UNIT = "floor-03"
 STARTS_AT = "2026-11-24T22:56:00.123Z"  # of a scenario: what the PBX prints in it has times of day

@@ -5,19 +5,21 @@ from linetap_core.cli import Command
 
 COMMANDS = {
     "keygen": Command(
-        "linetap_desk.keygen",
+        "linetap_desk.ceremony.keygen",
         "keys: custodian, epoch, unit, authority, and epochs with their list",
         "custodian -o custodian.txt",
     ),
-    "roles": Command("linetap_desk.roles", "who may do what at the desk", "check roles.json --authority authority.pub"),
+    "roles": Command(
+        "linetap_desk.accesslog.roles", "who may do what at the desk", "check roles.json --authority authority.pub"
+    ),
     "release": Command("linetap_desk.release.command", "ask for a recording, approve it", "show request.json"),
     "unwrap": Command(
-        "linetap_desk.unwrap",
+        "linetap_desk.unsealing.unwrap",
         "the vault officer's half of opening",
         "CALL_DIR --identity epoch.txt --request request.json -o inner.age",
     ),
     "open": Command(
-        "linetap_desk.open",
+        "linetap_desk.unsealing.open",
         "check and open a call",
         "CALL_DIR --identity custodian.txt --inner inner.age --signers allowed_signers -o call.wav",
     ),
@@ -27,16 +29,18 @@ COMMANDS = {
         "--desk https://desk.city.example:8443 --ca ca.pem --identity custodian.txt --identity one-time.txt",
     ),
     "find": Command(
-        "linetap_desk.find",
+        "linetap_desk.searching.find",
         "the calls of a number",
         "--number 010-1234-5678 --from '2026-11-24 13:00' vaults/floor-03 --identity /media/a",
     ),
-    "access": Command("linetap_desk.access_command", "who did what with whose recording", "show"),
+    "access": Command("linetap_desk.accesslog.access_command", "who did what with whose recording", "show"),
     "command": Command(
-        "linetap_desk.command", "signed commands to a unit", "apply hold.command --config /etc/linetap/unit.toml"
+        "linetap_desk.ordering.command",
+        "signed commands to a unit",
+        "apply hold.command --config /etc/linetap/unit.toml",
     ),
     "witness": Command(
-        "linetap_desk.witness",
+        "linetap_desk.witnessing.witness",
         "cosign the heads of units' logs that go on",
         "--log vault/log --state seen.json --key witness.key --signers allowed_signers -o heads",
     ),
@@ -46,23 +50,25 @@ COMMANDS = {
         "vault/log --key keeper.key --policy policy --signers allowed_signers -o heads",
     ),
     "timestamp": Command(
-        "linetap_desk.timestamp",
+        "linetap_desk.proofs.timestamp",
         "an authority's time stamp (RFC 3161) over a unit's head",
         "ask vault/log --tsa http://tsa.example/ --ca tsa-ca.pem --signers allowed_signers -o stamps",
     ),
     "sigsum": Command(
-        "linetap_desk.sigsum",
+        "linetap_desk.proofs.sigsum",
         "a proof for stock sigsum-verify that a call stands in its unit's log",
         "CALL_ID --log vault/log --key desk.key --signers allowed_signers -o proofs",
     ),
     "epoch": Command(
-        "linetap_desk.epoch", "destroy a day's keys, and what is overdue", "overdue --certificates certificates"
+        "linetap_desk.ceremony.epoch",
+        "destroy a day's keys, and what is overdue",
+        "overdue --certificates certificates",
     ),
     "hold": Command(
-        "linetap_desk.hold", "keep a call for a case", "wrap CALL_DIR --identity 2027-01-24.txt --to age1..."
+        "linetap_desk.unsealing.hold", "keep a call for a case", "wrap CALL_DIR --identity 2027-01-24.txt --to age1..."
     ),
     "overflow": Command(
-        "linetap_desk.overflow",
+        "linetap_desk.unsealing.overflow",
         "overflow calls to their days",
         "rewrap CALL_DIR --identity overflow-2.txt --to 2027-01-24",
     ),
@@ -83,7 +89,7 @@ COMMANDS = {
         "unit floor-03.request --dir /media/pki -o floor-03.pem",
     ),
     "verify": Command(
-        "linetap_desk.verify",
+        "linetap_desk.proofs.verify",
         "check a call, a vault or a bundle, without any secret",
         "vault --signers allowed_signers",
     ),

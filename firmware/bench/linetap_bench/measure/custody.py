@@ -22,9 +22,11 @@ from linetap_core.evidence.ofcall import OfCall
 from linetap_core.evidence.release import NamedCall, Request
 from linetap_core.evidence.roles import Person, Purpose, Roles
 from linetap_core.records import Audio, CallRecord, Retention
-from linetap_desk import callfolder, checkedcall, deskfolder
-from linetap_desk.callproof import Basis
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.proofs import callfolder
 from linetap_desk.release import files
+from linetap_desk.unsealing import checkedcall
+from linetap_desk.unsealing.callproof import Basis
 
 CHROMIUM = "/usr/bin/chromium"
 CALL_S, RUNS = 300, 5

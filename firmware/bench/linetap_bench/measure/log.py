@@ -20,7 +20,7 @@ from linetap_core.evidence import keys, sealed, signers, sshsig
 from linetap_core.evidence.leaflog import MOST_AT_ONCE, TREE, LeafLog
 from linetap_core.evidence.ofcall import OfCall
 from linetap_core.records import CallRecord
-from linetap_desk import verify
+from linetap_desk.proofs import verify
 
 LEAVES = 1_000_000
 APPENDS = 500

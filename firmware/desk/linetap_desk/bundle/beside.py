@@ -12,11 +12,12 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import amendment, hold, keys, sealed, sshsig
 from linetap_core.evidence.unitlog import SIGNATURE_SUFFIX
 from linetap_core.records import CallRecord
-from linetap_desk import amended, callfolder, foreign
-from linetap_desk import certificate as certificates
+from linetap_desk import foreign
 from linetap_desk.bundle import layout
 from linetap_desk.bundle.container import Source
-from linetap_desk.sigsum import POLICY, SUFFIX
+from linetap_desk.ceremony import certificate as certificates
+from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs.sigsum import POLICY, SUFFIX
 
 _JSON_LIMIT_BYTES = 1 << 20
 

@@ -18,14 +18,14 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import hold, keys, sealed
 from linetap_core.evidence.quorum import NONE
 from linetap_core.evidence.signers import Signer, require_named, require_trust
-from linetap_desk import stocksigsum
 from linetap_desk.bundle import checker, container, exact, facts, finish, layout
 from linetap_desk.bundle.container import BadBundle, Member, Source
 from linetap_desk.bundle.facts import Facts, Signed
-from linetap_desk.tsa import TOKEN_SUFFIX
-from linetap_desk.verdict import Problem, Verdict
-from linetap_desk.verifycall import verify_call
-from linetap_desk.wav import header
+from linetap_desk.proofs import stocksigsum
+from linetap_desk.proofs.tsa import TOKEN_SUFFIX
+from linetap_desk.proofs.verdict import Problem, Verdict
+from linetap_desk.proofs.verifycall import verify_call
+from linetap_desk.unsealing.wav import header
 from linetap_desk.witnessing import judge, prove
 from linetap_desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules
 

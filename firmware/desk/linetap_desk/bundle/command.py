@@ -22,15 +22,16 @@ from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence import document
 from linetap_core.evidence.signers import Signer
 from linetap_core.timekeeping import KEPT
-from linetap_desk import callfolder, deskfolder
-from linetap_desk.access import Deed
-from linetap_desk.access_entry import Entry
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.access import Deed
+from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.bundle import checker, container, facts, finish, layout
 from linetap_desk.bundle.beside import NotBundled
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.bundle.container import Source
 from linetap_desk.bundle.facts import About
 from linetap_desk.bundle.gather import calls, gather
+from linetap_desk.proofs import callfolder
 from linetap_desk.release import files
 from linetap_desk.witnessing import options
 from linetap_desk.witnessing.judge import Rules

@@ -34,12 +34,12 @@ from linetap_core.evidence.signers import is_undated
 from linetap_core.evidence.tlogproof import Proof
 from linetap_core.evidence.unitlog import Head
 from linetap_core.records import PERSONAL_FIELDS, CallRecord
-from linetap_desk import certificate as certificates
 from linetap_desk import foreign
 from linetap_desk.bundle import exact, layout
 from linetap_desk.bundle.container import BadBundle, Source
-from linetap_desk.certificate import Certificate
-from linetap_desk.cosigned import PRINCIPAL, WITNESS_SUFFIX
+from linetap_desk.ceremony import certificate as certificates
+from linetap_desk.ceremony.certificate import Certificate
+from linetap_desk.witnessing.cosigned import PRINCIPAL, WITNESS_SUFFIX
 
 _UNIT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")  # as a configuration has it
 

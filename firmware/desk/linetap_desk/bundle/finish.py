@@ -13,12 +13,12 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence import checkpoint, keys, note, signers, unitlog
 from linetap_core.evidence.signers import Signer
-from linetap_desk import tsa
 from linetap_desk.bundle import exact, layout, recipe
 from linetap_desk.bundle.container import BadBundle, Source
 from linetap_desk.bundle.facts import Facts
 from linetap_desk.bundle.report import Report
-from linetap_desk.tsa import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
+from linetap_desk.proofs import tsa
+from linetap_desk.proofs.tsa import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
 from linetap_desk.witnessing.judge import all_keepers
 
 SIGNERS_LIMIT_BYTES = 1 << 20

@@ -14,17 +14,18 @@ from linetap_core.evidence.merkle import Tree
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.unitlog import HEAD, Head, Leaf
 from linetap_core.records import CallRecord
-from linetap_desk import callfolder, cosigned, foreign
+from linetap_desk import foreign
 from linetap_desk.bundle import closings, exact, layout
 from linetap_desk.bundle.beside import NotBundled, documents, opened, small
 from linetap_desk.bundle.container import Source
 from linetap_desk.bundle.finish import CA_LIMIT_BYTES
-from linetap_desk.cosigned import WITNESS_SUFFIX
-from linetap_desk.tsa import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
-from linetap_desk.verdict import Verdict
-from linetap_desk.verifycall import verify_call
-from linetap_desk.verifylog import LogCheck
-from linetap_desk.witnessing import prove
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.tsa import TOKEN_LIMIT_BYTES, TOKEN_SUFFIX
+from linetap_desk.proofs.verdict import Verdict
+from linetap_desk.proofs.verifycall import verify_call
+from linetap_desk.proofs.verifylog import LogCheck
+from linetap_desk.witnessing import cosigned, prove
+from linetap_desk.witnessing.cosigned import WITNESS_SUFFIX
 from linetap_desk.witnessing.judge import Rules
 
 

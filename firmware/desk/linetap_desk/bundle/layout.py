@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from linetap_core.evidence import tlogproof
-from linetap_desk import callfolder
 from linetap_desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
+from linetap_desk.proofs import callfolder
 
 FORMAT = 2
 FORMATS = (1, 2)  # 1 had a script of its own, CHECK.sh

@@ -19,7 +19,7 @@ from linetap_core.errors import Refusal
 from linetap_core.evidence import fetch, sealed, signers, sshsig
 from linetap_core.evidence.signers import Signer
 from linetap_core.records import CallRecord
-from linetap_desk.callfolder import Damaged
+from linetap_desk.proofs.callfolder import Damaged
 
 PART = ".part"
 SMALL_BYTES = 64 << 10  # key.age and meta.age have a few hundred

@@ -23,7 +23,6 @@ from linetap_core.evidence.fetch import Copied
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.wire.message import Message
 from linetap_desk import foreign
-from linetap_desk.callfolder import Damaged
 from linetap_desk.copy import wanted
 from linetap_desk.copy.asking import Asking
 from linetap_desk.copy.closings import Closings
@@ -36,6 +35,7 @@ from linetap_desk.ingest import heads
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.signersfile import SignersFile
+from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.settings import CopyConfig
 
 LOOK_EVERY_S = 1  # at what is to be copied

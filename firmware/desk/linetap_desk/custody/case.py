@@ -21,14 +21,15 @@ from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.release import Request
 from linetap_core.evidence.roles import Purpose
 from linetap_core.records import CallRecord
-from linetap_desk import amended, partial
-from linetap_desk.access_entry import Entry
+from linetap_desk.accesslog.access_entry import Entry
+from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.bundle import command as bundle
 from linetap_desk.custody import moments, sound
 from linetap_desk.custody.package import Package
-from linetap_desk.deskfolder import Desk
-from linetap_desk.opening import Unlocked, Wanted, hand_on, json_path, open_call, require
+from linetap_desk.proofs import amended
 from linetap_desk.release import ask, files, gate
+from linetap_desk.unsealing import partial
+from linetap_desk.unsealing.opening import Unlocked, Wanted, hand_on, json_path, open_call, require
 from linetap_desk.witnessing import options
 
 

@@ -14,10 +14,11 @@ from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.publickeys import decode_recipient
 from linetap_core.timekeeping import KEPT
 from linetap_core.zones import zone_of
-from linetap_desk import deskfolder, stockage
+from linetap_desk.accesslog import deskfolder
 from linetap_desk.custody import fetch
 from linetap_desk.custody.case import Case, Means
 from linetap_desk.custody.package import Package, private_folder, unpack
+from linetap_desk.unsealing import stockage
 
 SIGNERS = "allowed_signers"
 

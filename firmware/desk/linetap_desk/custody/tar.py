@@ -14,7 +14,7 @@ from typing import Protocol
 from linetap_core.errors import Refusal
 from linetap_core.evidence import amendment, closing, document, sealed, sshsig, tlogproof
 from linetap_core.evidence.release import MOST_CALLS
-from linetap_desk.opening import PART_LIMIT_BYTES
+from linetap_desk.unsealing.opening import PART_LIMIT_BYTES
 
 BLOCK = 512
 LIMIT_BYTES = 1 << 30  # of the whole: it lies in RAM. 37 hours of recordings

@@ -24,13 +24,13 @@ from linetap_core.evidence.hold import Hold
 from linetap_core.evidence.signers import Signer
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat import callevents
-from linetap_desk.callfolder import Damaged
 from linetap_desk.copy import wanted
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.copy.store import Store, Stored
 from linetap_desk.copy.worker import Kept
 from linetap_desk.ingest.store import tell_calls
 from linetap_desk.ingest.tables import calls, copies, events, from_record
+from linetap_desk.proofs.callfolder import Damaged
 
 MOST_SAID = 20  # of what is refused, each on a line
 _AT_ONCE = 200

@@ -26,9 +26,10 @@ from linetap_core.evidence.release import (
     standing,
 )
 from linetap_core.evidence.roles import Person, Roles
-from linetap_desk import callproof, deskfolder
-from linetap_desk.access_entry import Entry
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.release import files, gate
+from linetap_desk.unsealing import callproof
 
 _TIMEOUT_S = 600  # long enough to type a passphrase
 

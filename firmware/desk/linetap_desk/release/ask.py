@@ -26,9 +26,10 @@ from linetap_core.evidence.release import (
     require_purpose,
 )
 from linetap_core.timekeeping import require_possible
-from linetap_desk import callproof, deskfolder
-from linetap_desk.access_entry import Entry
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.release import files
+from linetap_desk.unsealing import callproof
 
 _DAY_NS = 24 * 3600 * NS_PER_S
 

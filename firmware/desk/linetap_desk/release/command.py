@@ -7,7 +7,7 @@ import argparse
 
 from linetap_core.clock import Clock
 from linetap_core.timekeeping import KEPT
-from linetap_desk import deskfolder
+from linetap_desk.accesslog import deskfolder
 from linetap_desk.release import approve, ask, peel, show
 from linetap_desk.verbs import Verb, add_verbs
 

@@ -14,11 +14,11 @@ from linetap_core.evidence import document, keys, sealed, sshsig
 from linetap_core.evidence.release import MOST_CALLS, NotReleased, Request, parse
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT
-from linetap_desk import callproof, checkedcall
-from linetap_desk.access import Deed
-from linetap_desk.access_entry import Entry
-from linetap_desk.checkedcall import CheckedCall, SealedKey
-from linetap_desk.deskfolder import Desk
+from linetap_desk.accesslog.access import Deed
+from linetap_desk.accesslog.access_entry import Entry
+from linetap_desk.accesslog.deskfolder import Desk
+from linetap_desk.unsealing import callproof, checkedcall
+from linetap_desk.unsealing.checkedcall import CheckedCall, SealedKey
 
 _MOST_SIGNATURES = 16
 _MARK = "# release: "  # a comment to age

@@ -19,12 +19,13 @@ from linetap_core.evidence.release import (
     require_time,
     standing,
 )
-from linetap_desk import callfolder, foreign
-from linetap_desk.access import Deed
-from linetap_desk.access_entry import Entry
-from linetap_desk.checkedcall import CheckedCall
-from linetap_desk.deskfolder import Desk
+from linetap_desk import foreign
+from linetap_desk.accesslog.access import Deed
+from linetap_desk.accesslog.access_entry import Entry
+from linetap_desk.accesslog.deskfolder import Desk
+from linetap_desk.proofs import callfolder
 from linetap_desk.release import files
+from linetap_desk.unsealing.checkedcall import CheckedCall
 
 
 class _Record(msgspec.Struct):

@@ -11,10 +11,11 @@ import argparse
 from pathlib import Path
 
 from linetap_core.clock import Clock
-from linetap_desk import callproof, deskfolder, partial, stockage
-from linetap_desk.access_entry import Entry
-from linetap_desk.opening import Wanted, hand_on
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.release import files
+from linetap_desk.unsealing import callproof, partial, stockage
+from linetap_desk.unsealing.opening import Wanted, hand_on
 from linetap_desk.witnessing import options
 
 

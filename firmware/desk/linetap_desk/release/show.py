@@ -13,8 +13,8 @@ from pathlib import Path
 from linetap_core.clock import Clock
 from linetap_core.evidence.release import NotReleased, require_approvals, require_purpose, require_time, standing
 from linetap_core.evidence.roles import Roles
-from linetap_desk import deskfolder
-from linetap_desk.access_entry import Entry
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.release import files, gate
 
 _OK, _VOID, _MISSING = "ok", "void", "MISSING"

@@ -16,7 +16,7 @@ from linetap_core.evidence.hold import Hold, Rewrap
 from linetap_core.evidence.release import NotReleased
 from linetap_core.evidence.roles import Roles
 from linetap_core.records import CallRecord
-from linetap_desk import callfolder
+from linetap_desk.proofs import callfolder
 
 DOCUMENTS = (hold.HOLD, hold.REWRAP)
 

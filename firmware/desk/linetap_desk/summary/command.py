@@ -14,7 +14,7 @@ from linetap_core.clock import Clock, from_utc_ns
 from linetap_core.errors import BadInput
 from linetap_desk import settings as desksettings
 from linetap_desk.ingest import database
-from linetap_desk.localmoment import zone_of
+from linetap_desk.searching.localmoment import zone_of
 from linetap_desk.summary import day, delivery, words
 from linetap_desk.summary.settings import SummaryConfig
 

@@ -22,9 +22,10 @@ from linetap_core.evidence.signers import Signer, SignerUndated, has_times, is_u
 from linetap_core.vaultformat import segments
 from linetap_core.vaultformat.confirmed import CONFIRMED, CONFIRMED_FILE
 from linetap_core.vaultformat.segments import GENESIS, SEGMENT_BYTES
-from linetap_desk import callfolder, foreign
+from linetap_desk import foreign
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.verdict import Problem
 from linetap_desk.vaultfiles.named import Named
-from linetap_desk.verdict import Problem
 
 FOLDER, NAMESPACE = "outbox", "linetap-event"
 _Undated = tuple[int, PublicKey, datetime]  # its number, who signed it, what its clock said

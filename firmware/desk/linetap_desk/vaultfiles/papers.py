@@ -18,9 +18,10 @@ from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import amendment, hold, roles, sealed, sshsig, vaultname, walk
 from linetap_core.evidence.signers import Signer, SignerUndated, require_named, require_trust
-from linetap_desk import callfolder, foreign
+from linetap_desk import foreign
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.verdict import Problem
 from linetap_desk.vaultfiles.named import Named
-from linetap_desk.verdict import Problem
 
 SIG = ".sig"
 HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walk.FOLDER, "certificates", "roles.json"

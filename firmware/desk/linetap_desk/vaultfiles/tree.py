@@ -17,12 +17,12 @@ from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence import amendment, index, sealed, unitlog, vaultname
 from linetap_core.evidence.signers import Signer
-from linetap_desk import callfolder
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.vaultfiles import outbox, papers, runtime
 from linetap_desk.vaultfiles.named import Named
 from linetap_desk.vaultfiles.outbox import OutboxCheck
 from linetap_desk.vaultfiles.papers import Found, PaperCheck
-from linetap_desk.verdict import Problem, Verdict
 
 MOST_FILES = 2_000_000
 MOST_PROBLEMS = 1000

@@ -31,8 +31,8 @@ from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.unitlog import HEAD, Head
 from linetap_core.service import Stop
 from linetap_core.timekeeping import KEPT
-from linetap_desk import callfolder, cosigned
-from linetap_desk.witnessing import client, configured, judge, options, proofs
+from linetap_desk.proofs import callfolder
+from linetap_desk.witnessing import client, configured, cosigned, judge, options, proofs
 from linetap_desk.witnessing import heads as store
 from linetap_desk.witnessing.client import NotCosigned
 from linetap_desk.witnessing.configured import Round

@@ -15,8 +15,8 @@ from linetap_core.durable.replace import replace_durably
 from linetap_core.evidence import checkpoint, note
 from linetap_core.evidence.checkpoint import Checkpoint
 from linetap_core.evidence.note import BadNote, Line, Note
-from linetap_desk import callfolder
-from linetap_desk.callfolder import Damaged
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.callfolder import Damaged
 
 SUFFIX = ".checkpoint"
 _DIGITS = 9

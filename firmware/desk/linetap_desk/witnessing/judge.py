@@ -25,7 +25,7 @@ from linetap_core.evidence.quorum import NONE, Policy
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.tlogproof import Proof
 from linetap_core.records import CallRecord
-from linetap_desk.verdict import Problem
+from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import heads as store
 
 NAMESPACE = "linetap-checkpoint"

@@ -11,7 +11,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence import sealed
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.unitlog import Leaf
-from linetap_desk.verdict import Problem, Verdict
+from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.witnessing import judge
 from linetap_desk.witnessing.judge import NO_POLICY, NOBODY, NOT_WITNESSED, Rules, Seen, UnitHeads
 

@@ -17,8 +17,9 @@ from linetap_core.evidence import quorum
 from linetap_core.evidence.quorum import Policy
 from linetap_core.evidence.roles import RolesFault, Witnesses
 from linetap_core.evidence.signers import Signer
-from linetap_desk import callfolder, deskfolder
-from linetap_desk.callfolder import Damaged
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.witnessing.judge import WITHIN_S, NotWitnessed, Rules
 
 POLICY, HEADS, SIGNERS = "policy", "heads", "allowed_signers"

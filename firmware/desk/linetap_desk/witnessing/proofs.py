@@ -15,8 +15,8 @@ from linetap_core.evidence.leaflog import LEAVES
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.tlogproof import witnessed_path
 from linetap_core.evidence.unitlog import HEAD, Leaf
-from linetap_desk import cosigned, foreign
-from linetap_desk.witnessing import prove
+from linetap_desk import foreign
+from linetap_desk.witnessing import cosigned, prove
 from linetap_desk.witnessing.judge import Rules
 
 

@@ -18,10 +18,10 @@ from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.tlogproof import Proof, witnessed_path
 from linetap_core.evidence.unitlog import HEAD
 from linetap_core.records import CallRecord
-from linetap_desk import callfolder, cosigned
-from linetap_desk.verdict import Problem
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.verdict import Problem
+from linetap_desk.witnessing import cosigned, judge
 from linetap_desk.witnessing import heads as store
-from linetap_desk.witnessing import judge
 from linetap_desk.witnessing.heads import Kept
 from linetap_desk.witnessing.judge import NOT_WITNESSED, Rules, Seen
 

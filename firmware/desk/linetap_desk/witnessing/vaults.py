@@ -15,7 +15,7 @@ from linetap_core.clock import from_utc_ns
 from linetap_core.errors import Refusal
 from linetap_core.evidence import unitlog
 from linetap_core.evidence.signers import Signer
-from linetap_desk.verifylog import LogCheck
+from linetap_desk.proofs.verifylog import LogCheck
 from linetap_desk.witnessing import heads as store
 from linetap_desk.witnessing import judge
 from linetap_desk.witnessing.judge import NOBODY, NotWitnessed, Rules, Seen

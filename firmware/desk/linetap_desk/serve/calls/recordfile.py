@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import hold, sealed
 from linetap_core.records import CallRecord
-from linetap_desk import callfolder
+from linetap_desk.proofs import callfolder
 from linetap_desk.settings import DeskConfig
 
 Why = Literal["", "no_store", "elsewhere", "no_copy", "unreadable", "changed", "no_call_id"]

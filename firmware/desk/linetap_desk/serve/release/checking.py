@@ -14,12 +14,13 @@ from typing import Any
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.release import NotReleased
 from linetap_core.evidence.roles import Roles
-from linetap_desk import callfolder, checkedcall
-from linetap_desk.callproof import Basis
-from linetap_desk.checkedcall import CheckedCall
+from linetap_desk.proofs import callfolder
 from linetap_desk.serve.release import package, samekey, witnesses
 from linetap_desk.serve.release.stepfault import StepFault
 from linetap_desk.serve.site import Site
+from linetap_desk.unsealing import checkedcall
+from linetap_desk.unsealing.callproof import Basis
+from linetap_desk.unsealing.checkedcall import CheckedCall
 from linetap_desk.witnessing.judge import NO_RULES
 
 

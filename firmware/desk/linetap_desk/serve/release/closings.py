@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import closing
 from linetap_core.evidence.closing import closing_path
-from linetap_desk import callfolder
+from linetap_desk.proofs import callfolder
 from linetap_desk.serve.site import Site
 
 State = Literal["there", "missing", "damaged"]

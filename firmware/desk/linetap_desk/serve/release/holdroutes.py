@@ -22,7 +22,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import document
 from linetap_core.evidence.release import CASE_LIMIT, NotReleased
-from linetap_desk.deskfolder import read_authority
+from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.serve.access.subject import Subject
 from linetap_desk.serve.people.who import who_of
 from linetap_desk.serve.reading import reading

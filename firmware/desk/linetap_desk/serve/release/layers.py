@@ -15,8 +15,8 @@ from linetap_core.evidence import group, members, ofcall
 from linetap_core.evidence.group import OtherLayer, Place
 from linetap_core.evidence.ofcall import OfCall
 from linetap_core.evidence.release import NotReleased
-from linetap_desk.checkedcall import KEY_LIMIT_BYTES, require_of_call
 from linetap_desk.serve.release.stepfault import StepFault
+from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES, require_of_call
 
 
 def judged(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:

@@ -12,11 +12,11 @@ from typing import Any
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import group, sealed
 from linetap_core.evidence.group import Place
-from linetap_desk import callfolder
-from linetap_desk.checkedcall import KEY_LIMIT_BYTES
+from linetap_desk.proofs import callfolder
 from linetap_desk.serve.release import package, partials
 from linetap_desk.serve.release.chain import Chain, Partial
 from linetap_desk.serve.site import Site
+from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES
 
 
 @dataclass(frozen=True, slots=True)

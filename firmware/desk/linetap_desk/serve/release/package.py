@@ -24,7 +24,7 @@ from linetap_core.evidence import amendment, closing, sealed, sshsig, tlogproof
 from linetap_core.evidence.roles import Roles
 from linetap_core.evidence.tlogproof import witnessed_path
 from linetap_core.handover import read_small
-from linetap_desk import amended, callfolder
+from linetap_desk.proofs import amended, callfolder
 from linetap_desk.serve.calls import recordfile
 from linetap_desk.serve.release import closings, partials, wrappings
 from linetap_desk.serve.release.chain import Chain, Partial

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from linetap_core.errors import BadInput
 from linetap_core.evidence.roles import Roles, RolesFault
-from linetap_desk.deskfolder import read_authority, read_roles
+from linetap_desk.accesslog.deskfolder import read_authority, read_roles
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.tables import roles_seen
 from linetap_desk.serve.transactions import one_at_a_time, writing

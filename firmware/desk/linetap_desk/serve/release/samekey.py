@@ -11,8 +11,8 @@ from pathlib import Path
 
 from linetap_core.evidence import sealed
 from linetap_core.evidence.release import NotReleased
-from linetap_desk import callfolder
-from linetap_desk.checkedcall import CheckedCall
+from linetap_desk.proofs import callfolder
+from linetap_desk.unsealing.checkedcall import CheckedCall
 
 _RECORDS = f"*/[0-9]*/*/*/*/{sealed.RECORD}"  # UNIT/2026/11/24/CALL_ID
 

@@ -15,11 +15,12 @@ from typing import Any, Literal
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import closing, sealed
 from linetap_core.evidence.roles import Roles, RolesFault, Witnesses
-from linetap_desk import callfolder, callproof
-from linetap_desk.callproof import Basis
+from linetap_desk.proofs import callfolder
 from linetap_desk.serve.release import package
 from linetap_desk.serve.release.rolesfile import in_force
 from linetap_desk.serve.site import Site
+from linetap_desk.unsealing import callproof
+from linetap_desk.unsealing.callproof import Basis
 from linetap_desk.witnessing import options
 from linetap_desk.witnessing.judge import NOT_WITNESSED, NotWitnessed, Rules
 

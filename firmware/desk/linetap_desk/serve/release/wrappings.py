@@ -13,12 +13,13 @@ from sqlalchemy import desc, select
 from linetap_core.errors import Refusal
 from linetap_core.evidence import command, document, hold, sealed, sshsig
 from linetap_core.evidence.roles import Roles
-from linetap_desk import callfolder, foreign
-from linetap_desk.checkedcall import KEY_LIMIT_BYTES
+from linetap_desk import foreign
+from linetap_desk.proofs import callfolder
 from linetap_desk.release.wrapped import DOCUMENTS, Wrapped, judged
 from linetap_desk.serve.release.steps import Found
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.tables import holds
+from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES
 
 MOST_COMMANDS = 20  # of one call, the newest
 

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The access log: who, when, from where, whose call, what was done. Written and synced before it is done.
+
+A Merkle log (evidence/leaflog.py) whose head is signed after every leaf. Whoever keeps an old head finds any
+shortening or rewriting of what it covers (`linetap access verify`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from linetap_core.clock import Clock, rfc3339
+from linetap_core.durable.replace import replace_durably
+from linetap_core.errors import Refusal
+from linetap_core.evidence import keys, leaflog, sshsig
+from linetap_core.evidence.keys import PublicKey, SigningKey
+from linetap_core.evidence.merkle import Tree
+from linetap_core.evidence.unitlog import (
+    HEAD,
+    HEAD_LIMIT_BYTES,
+    HEAD_NAMESPACE,
+    SIGNATURE_SUFFIX,
+    BadHead,
+    Head,
+    decode_head,
+    encode_head,
+)
+from linetap_desk import foreign
+from linetap_desk.accesslog.access_entry import Entry, leaf_of
+
+_LOCK = "lock"
+_LOCK_WAIT_S, _LOCK_STEP_S = 10.0, 0.05
+
+
+class AccessFault(Refusal):
+    """The log is not what it was; nothing is opened until somebody has found out why."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} [{code}]")
+        self.code = code
+
+
+class AccessLog:
+    """A folder with leaves.jsonl, tree.bin, head.json and head.json.sig."""
+
+    def __init__(self, folder: Path, key: SigningKey, clock: Clock) -> None:
+        self.folder = folder
+        self._key = key
+        self._clock = clock
+
+    @contextlib.contextmanager
+    def deed(self, entry: Entry) -> Iterator[Deed]:
+        """Before `granted` an error is written as a refusal, after it as a failure; then it goes on its way."""
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(self.locked())
+            deed = Deed(self, entry, lock)
+            try:
+                yield deed
+            except BaseException as error:  # Ctrl-C too is written down; it goes on its way
+                deed.ended(error)
+                raise
+
+    def append(self, entry: Entry) -> int:
+        """The leaf's index, when leaf and head are on disk. The lock is held by the caller."""
+        now = rfc3339(self._clock.utc_ns())
+        log = self._open()
+        try:
+            index = log.append(leaf_of(entry, now))
+            head = Head(
+                unit=log_name(self._key.public_key()),
+                size=log.size,
+                root=log.tree.root().hex(),
+                at=now,
+                origin=keys.fingerprint(self._key.public_key()),
+            )
+        finally:
+            log.close()
+        data = encode_head(head)
+        replace_durably(self.folder / HEAD, data)
+        armored = sshsig.sign(data, self._key, HEAD_NAMESPACE).encode("ascii")
+        replace_durably(self.folder / f"{HEAD}{SIGNATURE_SUFFIX}", armored)
+        return index
+
+    def entries(self) -> list[Entry]:
+        """What was written so far; AccessFault where the log is shorter than its head, or says something else."""
+        entries, tree = read_log(self.folder)
+        _require_own_head(self.folder, tree)
+        return entries
+
+    def _open(self) -> leaflog.LeafLog:
+        log = leaflog.LeafLog(self.folder)
+        try:
+            _require_own_head(self.folder, log.tree)
+        except BaseException:  # whatever it was goes on its way, and leaves no file open
+            log.close()
+            raise
+        return log
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._wait(fd)
+            yield
+        finally:
+            os.close(fd)
+
+    def _wait(self, fd: int) -> None:
+        for _ in range(round(_LOCK_WAIT_S / _LOCK_STEP_S)):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            self._clock.sleep(_LOCK_STEP_S)
+        raise AccessFault("access_log_busy", f"{self.folder}: another command holds the access log")
+
+
+class Deed:
+    """One step that somebody takes. What is known of it is put into `entry` as it becomes known."""
+
+    def __init__(self, log: AccessLog | None, entry: Entry, lock: contextlib.ExitStack) -> None:
+        self.entry = entry
+        self._log = log
+        self._lock = lock
+        self._grant: int | None = None
+        self.past = log.entries() if log is not None else []
+
+    def granted(self) -> None:
+        """Written and synced when this returns; only then may it be done."""
+        self._grant = self._write("granted")
+        self._lock.close()
+
+    def ended(self, error: BaseException) -> None:
+        self.entry.code = getattr(error, "code", "") or type(error).__name__
+        self.entry.text = str(error).removesuffix(f" [{self.entry.code}]")
+        if self._grant is None:
+            self._write("refused")
+        elif self._log is not None:
+            self.entry.grant = self._grant
+            with self._log.locked():
+                self._write("failed")
+
+    def _write(self, outcome: str) -> int:
+        self.entry.outcome = outcome
+        return self._log.append(self.entry) if self._log is not None else 0
+
+
+@contextlib.contextmanager
+def unrecorded(entry: Entry) -> Iterator[Deed]:
+    """Where no desk is configured there is no log."""
+    yield Deed(None, entry, contextlib.ExitStack())
+
+
+def log_name(key: PublicKey) -> str:
+    """Stands in a head where a unit's names the unit: a witness of several desks tells them apart by it."""
+    return f"access-{hashlib.sha256(keys.public_blob(key)).hexdigest()[:8]}"
+
+
+def read_log(folder: Path) -> tuple[list[Entry], Tree]:
+    """Every entry, and the tree over the very bytes they stand in: the hashes on disk are not asked."""
+    path, entries, tree = folder / leaflog.LEAVES, [], Tree()
+    for number, line in enumerate(leaflog.lines_of(path) if path.exists() else [], 1):
+        tree.append(line)
+        try:
+            entries.append(foreign.decode(line, Entry))
+        except (ValueError, RecursionError) as error:
+            raise AccessFault("access_log_damaged", f"{path}: line {number}: {error}") from None
+    return entries, tree
+
+
+def read_head(path: Path) -> Head:
+    """A head kept here or elsewhere; its signature is not looked at: what counts is whether the log goes on from it."""
+    try:
+        with path.open("rb") as file:
+            return decode_head(file.read(HEAD_LIMIT_BYTES))
+    except OSError as error:
+        raise AccessFault("access_log_head", f"{path}: {error.strerror}") from None
+    except BadHead as error:
+        raise AccessFault("access_log_head", f"{path}: {error}") from None
+
+
+def require_head(head: Head, tree: Tree, where: Path) -> None:
+    """AccessFault unless the log begins with what `head` covers."""
+    if head.size > tree.size:
+        text = f"{where}: the access log had {head.size} entries on {head.at} and has {tree.size}"
+        raise AccessFault("access_log_shortened", text)
+    if tree.root(head.size).hex() != head.root:
+        raise AccessFault("access_log_rewritten", f"{where}: the first {head.size} entries are not what they were")
+
+
+def _require_own_head(folder: Path, tree: Tree) -> None:
+    if tree.size > 1 or (folder / HEAD).exists():  # a crash may have left the very first leaf without a head
+        require_head(read_head(folder / HEAD), tree, folder / HEAD)

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person at the desk has on their machine: the authority's key, the roles in force, the access log.
+
+The folder is --desk, else $LINETAP_DESK, else ~/.linetap-desk. `linetap roles use` makes it. While there is none,
+nothing is gated and nothing is logged: that is the demo. A folder that has lost its roles is not the demo.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from linetap_core.clock import Clock, parse_rfc3339
+from linetap_core.durable import privatefile
+from linetap_core.errors import BadInput
+from linetap_core.evidence import authority as authorities
+from linetap_core.evidence import document, keys, sshsig
+from linetap_core.evidence.authority import Authority
+from linetap_core.evidence.keys import PublicKey
+from linetap_core.evidence.roles import Roles, RolesFault, check, public_key
+from linetap_core.handover import read_small
+from linetap_core.timekeeping import KEPT, require_possible
+from linetap_desk.accesslog.access import AccessLog, Deed, log_name, unrecorded
+from linetap_desk.accesslog.access_entry import Entry
+
+VARIABLE = "LINETAP_DESK"
+ROLES, AUTHORITY, KEY, PUBLIC, ACCESS = "roles.json", "authority.pub", "access.key", "access.pub", "access"
+_MARKS = (ROLES, AUTHORITY, KEY, ACCESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    folder: Path
+    access: AccessLog
+    clock: Clock
+
+    def roles(self, past: list[Entry]) -> Roles:
+        """The roles in force, signed by the authority and not older than any that `past` says was used."""
+        authority = read_authority(self.folder / AUTHORITY)
+        try:
+            return read_roles(self.folder / ROLES, authority, highest_version(past))[2]
+        except BadInput as error:
+            raise RolesFault("roles_missing", str(error)) from None
+
+    def now_ns(self, past: list[Entry]) -> int:
+        """The time by this machine's clock or by the log's last entry, whichever is later: it cannot be set back."""
+        logged = [parse_rfc3339(entry.at) for entry in past[-1:]]
+        return max([self.clock.utc_ns(), *logged])
+
+
+def add_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--desk", type=Path, metavar="DIR", help=f"roles and access log; default ${VARIABLE}, else ~/.linetap-desk"
+    )
+
+
+def folder_of(args: argparse.Namespace) -> Path:
+    chosen = args.desk or os.environ.get(VARIABLE)
+    return Path(chosen) if chosen else Path.home() / ".linetap-desk"
+
+
+def is_made(folder: Path) -> bool:
+    """Whether there is or was a desk: one that has lost some of its files is no demo."""
+    return any((folder / name).exists() for name in _MARKS)
+
+
+def find(args: argparse.Namespace, clock: Clock = KEPT) -> Desk | None:
+    """The desk, or None where none was ever made; BadInput where one was asked for and is not there."""
+    folder = folder_of(args)
+    if is_made(folder):
+        require_possible(clock)  # it dates the access log, and ends requests
+        return open_desk(folder, clock)
+    if args.desk or os.environ.get(VARIABLE):
+        raise BadInput(f"{folder}: not a desk's folder: `linetap roles use` makes one")
+    return None
+
+
+def require(args: argparse.Namespace, clock: Clock = KEPT) -> Desk:
+    desk = find(args, clock)
+    if desk is None:
+        raise BadInput(
+            f"{folder_of(args)}: no roles are in force: `linetap roles use roles.json --authority` takes them"
+        )
+    return desk
+
+
+def open_desk(folder: Path, clock: Clock) -> Desk:
+    path = folder / KEY
+    try:
+        key = keys.load_unit_key(path.read_bytes())
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; the key that signs the access log would be right") from None
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+    return Desk(folder, AccessLog(folder / ACCESS, key, clock), clock)
+
+
+def make(folder: Path, authority: PublicKey | Authority, clock: Clock) -> Desk:
+    """A new desk that trusts `authority` for good, with a key of its own for the access log."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = keys.new_unit_key()
+    privatefile.write(folder / KEY, keys.unit_key_file(key))
+    privatefile.write(folder / PUBLIC, keys.public_line(key.public_key(), log_name(key.public_key())).encode() + b"\n")
+    privatefile.write(folder / AUTHORITY, authorities.of(authority).text().encode())
+    return open_desk(folder, clock)
+
+
+@contextlib.contextmanager
+def deed(desk: Desk | None, entry: Entry) -> Iterator[Deed]:
+    """The step in the desk's access log, or nowhere where there is no desk."""
+    with unrecorded(entry) if desk is None else desk.access.deed(entry) as step:
+        yield step
+
+
+def highest_version(past: list[Entry]) -> int:
+    return max((entry.roles for entry in past if entry.verb == "roles" and entry.outcome == "granted"), default=1)
+
+
+def read_roles(path: Path, authority: PublicKey | Authority, at_least: int = 1) -> tuple[bytes, bytes, Roles]:
+    """The file's bytes, its signature, and what they say. RolesFault where they do not count, BadInput where they
+    cannot be read."""
+    data = read_small(path, document.LIMIT_BYTES)
+    armored = read_small(path.with_name(f"{path.name}.sig"), sshsig.SIGNATURE_LIMIT_BYTES)
+    try:
+        return data, armored, check(data, armored, authority, at_least)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def read_authority(source: Path | str) -> Authority:
+    """Of a .pub file, of one with several keys (evidence/authority.py), or of the ssh-ed25519 line itself."""
+    if str(source).startswith(("ssh-", "ecdsa-")):
+        return authorities.from_lines(str(source))
+    text = read_small(Path(source), sshsig.SIGNATURE_LIMIT_BYTES).decode("utf-8", "replace")
+    try:
+        return authorities.from_text(text)
+    except BadInput as error:
+        raise BadInput(f"{source}: {error}") from None
+
+
+def read_public(source: Path | str) -> PublicKey:
+    """The key of a .pub file, or of the ssh-ed25519 line itself."""
+    if str(source).startswith(("ssh-", "ecdsa-")):
+        return public_key(str(source))
+    try:
+        return public_key(read_small(Path(source), sshsig.SIGNATURE_LIMIT_BYTES).decode("utf-8", "replace"))
+    except BadInput as error:
+        raise BadInput(str(error) if str(error).startswith(f"{source}: ") else f"{source}: {error}") from None

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap roles check|use`: the signed list of people and purposes, and taking it into force at a desk."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+from linetap_core.clock import Clock
+from linetap_core.durable.replace import replace_durably
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keys
+from linetap_core.evidence.release import APPROVERS
+from linetap_core.evidence.roles import Roles, RolesFault, public_key
+from linetap_core.timekeeping import KEPT
+from linetap_desk.accesslog import deskfolder
+from linetap_desk.accesslog.access_entry import Entry
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "example: linetap roles check roles.json --authority authority.pub"
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, text in (
+        ("check", "what a roles file says, if the authority signed it"),
+        ("use", "the same, and put it into force at this desk; the first one fixes the authority"),
+    ):
+        verb = verbs.add_parser(
+            name, help=text, epilog=f"example: linetap roles {name} roles.json --authority authority.pub"
+        )
+        verb.add_argument("file", type=Path, metavar="FILE", help="roles.json, with roles.json.sig beside it")
+        verb.add_argument(
+            "--authority",
+            required=name == "check",
+            metavar="PUB",
+            help="its .pub file (docs/groups.md), or ssh-ed25519 line",
+        )
+        if name == "use":
+            deskfolder.add_argument(verb)
+
+
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    roles = _use(args, clock) if args.verb == "use" else _check(args)
+    sys.stdout.writelines(line + "\n" for line in summary(roles))
+    return 0
+
+
+def summary(roles: Roles) -> list[str]:
+    lines = [f"ok: version {roles.version}, signed by the authority"]
+    lines += [f"person   {p.name} ({p.role}) {keys.fingerprint(public_key(p.key))}" for p in roles.people]
+    lines += [f"purpose  {p.id}: {p.text_en} | {p.text_ko} | {p.basis}" for p in roles.purposes]
+    if roles.witnesses is not None:
+        within = f"within {roles.witnesses.within_hours} h"
+        lines.append(f"witness  policy of SHA-256 {roles.witnesses.policy_sha256}, {within}: without it nothing opens")
+    if len(roles.approver_roles) < APPROVERS:
+        have = ", ".join(roles.approver_roles) or "none"
+        lines.append(
+            f"warning: approvers of {APPROVERS} roles are needed before anything can be opened; there are: {have}"
+        )
+    return lines
+
+
+def _check(args: argparse.Namespace) -> Roles:
+    return deskfolder.read_roles(args.file, deskfolder.read_authority(args.authority))[2]
+
+
+def _use(args: argparse.Namespace, clock: Clock) -> Roles:
+    given = None if args.authority is None else deskfolder.read_authority(args.authority)
+    folder = deskfolder.folder_of(args)
+    desk = deskfolder.open_desk(folder, clock) if (folder / deskfolder.KEY).exists() else None
+    if desk is None:
+        if given is None:
+            raise BadInput("--authority: the authority's .pub file is needed the first time")
+        deskfolder.read_roles(args.file, given)  # no folder for a file that is refused
+        desk = deskfolder.make(folder, given, clock)
+    with desk.access.deed(Entry(verb="roles")) as step:
+        pinned = deskfolder.read_authority(folder / deskfolder.AUTHORITY)
+        if given is not None and given != pinned:
+            raise RolesFault(
+                "authority_differs", f"--authority: this desk trusts another: {folder / deskfolder.AUTHORITY}"
+            )
+        at_least = deskfolder.highest_version(step.past)
+        data, armored, roles = deskfolder.read_roles(args.file, pinned, at_least)
+        step.entry.roles, step.entry.roles_sha256 = roles.version, hashlib.sha256(data).hexdigest()
+        _require_one_of_a_version(step.entry, step.past)
+        step.granted()
+        replace_durably(folder / deskfolder.ROLES, data)
+        replace_durably(folder / f"{deskfolder.ROLES}.sig", armored)
+    return roles
+
+
+def _require_one_of_a_version(new: Entry, past: list[Entry]) -> None:
+    same = [e for e in past if (e.verb, e.outcome, e.roles) == ("roles", "granted", new.roles)]
+    if any(entry.roles_sha256 != new.roles_sha256 for entry in same):
+        raise RolesFault("roles_version_taken", f"another version {new.roles} was in use since {same[0].at}")

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tiny age file sealed to an epoch, in `canary/` beside the key list: it opens while the epoch's key exists.
+
+An epoch has one for each of its keys, of a group one for each officer's. It is tried with stock age before a
+destruction and after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from linetap_core.errors import BadInput
+from linetap_core.evidence import age
+from linetap_desk.ceremony.sheets import INDEX, OFFICER, EpochKeys
+from linetap_desk.unsealing import stockage
+
+FOLDER = "canary"
+_LIMIT_BYTES = 64 * 1024
+
+
+class Canary:
+    def __init__(self, key_list: Path, epoch: str, officer: int = 0) -> None:
+        """Of an epoch's key of calls by its name, of its index's key with `.index` behind that; of one officer's."""
+        whose = f".{OFFICER}{officer}" if officer else ""
+        self.officer = officer
+        self.is_index = epoch.endswith(INDEX)
+        self.path = key_list.absolute().parent / FOLDER / f"{epoch}{whose}.age"
+        self._words = f"linetap canary {epoch}\n".encode("ascii")
+
+    def seal(self, recipient: str) -> None:
+        self._write(age.encrypt(self._words, [recipient]))
+
+    def copy(self, other: Canary) -> None:
+        """Of the same epoch, from beside another list."""
+        self._write(other._bytes())
+
+    def _write(self, data: bytes) -> None:
+        self.path.parent.mkdir(exist_ok=True)
+        with self.path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def sha256(self) -> str:
+        return hashlib.sha256(self._bytes()).hexdigest()
+
+    def opens(self, identity: Path) -> bool:
+        """Whether stock age opens it with what is at that path now."""
+        try:
+            return stockage.decrypt(self._bytes(), [identity]) == self._words
+        except stockage.DoesNotOpen:
+            return False
+
+    def opens_with(self, secret: str) -> bool:
+        """With a key that was typed from a sheet."""
+        return stockage.decrypt_with_key(self._bytes(), f"{secret.strip()}\n".encode()).plaintext == self._words
+
+    def _bytes(self) -> bytes:
+        try:
+            with self.path.open("rb") as file:
+                return file.read(_LIMIT_BYTES)
+        except OSError as error:
+            raise BadInput(f"{self.path}: {error.strerror}; the canary made with the key list would be right") from None
+
+
+def require_new(key_list: Path, epoch: str) -> None:
+    """BadInput if keys of that epoch were made before, for this list or another beside it."""
+    for officer in (0, 1):
+        path = Canary(key_list, epoch, officer).path
+        if path.exists():
+            raise BadInput(f"{path}: the keys of {epoch} were made already; other days would be right")
+
+
+def make(key_list: Path, keys: EpochKeys) -> None:
+    """Of all keys of an epoch."""
+    Canary(key_list, keys.name, keys.officer).seal(keys.call.recipient)
+    if keys.index is not None:
+        Canary(key_list, keys.name + INDEX, keys.officer).seal(keys.index.recipient)

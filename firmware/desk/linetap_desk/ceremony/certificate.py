@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The certificate that an epoch's keys were destroyed, signed in namespace linetap-certificate; and who has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from linetap_core import signedfile
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.errors import Refusal
+from linetap_core.evidence import members, sshsig
+from linetap_core.evidence.keylist import Epoch, KeyList, end_of
+from linetap_core.evidence.signers import Signer, require_named
+from linetap_desk import foreign
+from linetap_desk.ceremony.sheets import OFFICER
+from linetap_desk.proofs import callfolder
+
+NAMESPACE = "linetap-certificate"
+WITHIN = timedelta(hours=24)
+LIMIT_BYTES = 1 << 20
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """What was destroyed, when, and under which rule. `canaries`: SHA-256 of those that opened before and not after.
+
+    `officers`: the members of a group whose keys went, `needed` of `of` open.
+    """
+
+    epoch: str
+    recipient: str
+    index: str | None
+    ended_at: str | None
+    destroyed_at: str
+    rule: str
+    key_list_version: int
+    files: list[str]
+    sheets: int
+    copies: int  # of the key of calls, files and sheets together
+    canaries: dict[str, str]
+    tree_head: dict[str, Any] | None = None
+    witnessed: dict[str, str] | None = None  # what a policy's witnesses said of each unit's log before
+    officers: list[int] = []
+    of: int = 1
+    needed: int = 1
+
+
+def path_of(folder: Path, epoch: str, officers: list[int] | None = None) -> Path:
+    """`officers`: some of a group, where it is not about all of its keys."""
+    whose = f".{OFFICER}{'-'.join(map(str, officers))}" if officers else ""
+    return folder / f"{epoch}{whose}.destroyed.json"
+
+
+def still_open(gone: set[int], of: int, needed: int) -> str | None:
+    """What to say where those who are left are enough; None: they are not."""
+    left = of - len(gone)
+    return f"{left} of {of} officers have their keys, and {needed} open it" if left >= needed else None
+
+
+def overdue(key_list: KeyList, folder: Path, now_ns: int, signers: list[Signer] | None) -> Iterator[str]:
+    """A line for each day that ended more than 24 h ago and has no certificate that holds."""
+    for epoch in key_list.epochs:
+        ended = end_of(date.fromisoformat(epoch.day), key_list.zone)
+        if from_utc_ns(now_ns) - ended <= WITHIN:
+            return
+        gone: set[int] = set()
+        count = len(members.parse(epoch.recipient).recipients)
+        paths = [path for path in _paths(folder, epoch.day) if path.exists()]
+        for path in paths:
+            try:
+                gone |= _gone(read(path, signers), epoch, count)
+            except Refusal as error:
+                yield f"{epoch.day}: {path}: {error}"
+        if not paths:
+            yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of its destruction"
+        elif gone and len(gone) < count:
+            left = ", ".join(str(officer) for officer in range(1, count + 1) if officer not in gone)
+            opens = still_open(gone, count, members.parse(epoch.recipient).needed) or "nothing opens it"
+            yield f"{epoch.day} ended at {ended:%Y-%m-%dT%H:%MZ}: no certificate of officer {left}; {opens}"
+
+
+def named_gone(folder: Path, epoch: str, of: int) -> set[int]:
+    """The officers of whose keys there is a certificate, by its name."""
+    if path_of(folder, epoch).exists():
+        return set(range(1, of + 1))
+    names = [path.name.removeprefix(f"{epoch}.{OFFICER}").partition(".")[0] for path in _paths(folder, epoch)[1:]]
+    return {int(number) for name in names for number in name.split("-") if number.isdigit()}
+
+
+def _paths(folder: Path, day: str) -> list[Path]:
+    return [path_of(folder, day), *sorted(folder.glob(f"{day}.{OFFICER}*.destroyed.json"))]
+
+
+def _gone(found: Certificate, epoch: Epoch, count: int) -> set[int]:
+    """The officers whose keys of that day it says are destroyed; of no group officer 1."""
+    if (found.epoch, found.recipient, found.index) != (epoch.day, epoch.recipient, epoch.index):
+        raise Refusal("it is of other keys")
+    return set(found.officers) & set(range(1, count + 1)) if count > 1 else {1}
+
+
+def read(path: Path, signers: list[Signer] | None) -> Certificate:
+    """Without `signers`: signed, by whomever."""
+    data = callfolder.read(path, LIMIT_BYTES)
+    signature = callfolder.read(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
+    key = sshsig.check(data, signature, NAMESPACE)
+    try:
+        found = foreign.decode(data, Certificate)
+        at = from_utc_ns(parse_rfc3339(found.destroyed_at))
+    except (ValueError, RecursionError) as error:
+        raise Refusal(f"not a certificate: {error}") from None
+    if signers is not None:
+        require_named(key, NAMESPACE, signers, at)
+    return found

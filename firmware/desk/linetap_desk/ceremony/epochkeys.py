@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap keygen epochs`: the private keys of many days, and the public list of them.
+
+The keys go to a printer, a sheet a day and copy, and to no disk: what was on a disk can be found there again. The
+list is written last, for a list whose keys nobody holds seals calls that nobody opens. A group of officers has a set of
+sheets each; or each makes a list alone, at home, and `--merge` makes one of them (epochmerge.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import stat
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+from linetap_core import signedfile
+from linetap_core.clock import Clock, rfc3339
+from linetap_core.durable import privatefile
+from linetap_core.errors import BadInput
+from linetap_core.evidence import keylist, keys, members
+from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
+from linetap_core.timekeeping import require_possible
+from linetap_desk.ceremony import canary, epochlist, epochmerge
+from linetap_desk.ceremony.sheets import COPIES, OFFICER, EpochKeys, pages
+
+EXAMPLE = "example: linetap keygen epochs --from 2026-12-01 --days 460 --authority authority.key | lp"
+_FIRST_OVERFLOW = 2  # number 1 stands in the unit's own configuration
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="first", type=_day, metavar="DAY", help="first day of expiry, 2026-12-01")
+    parser.add_argument("--days", type=int, metavar="N", help="the longest class and 400, or more")
+    parser.add_argument("--longest-class", type=int, default=60, metavar="DAYS", help="default %(default)s")
+    parser.add_argument("--zone", default="Asia/Seoul", help="in which a day ends, default %(default)s")
+    parser.add_argument("--overflow", type=int, metavar="N", help="make overflow epoch N too (2, in a first list)")
+    parser.add_argument(
+        "--custodian", action="append", default=[], metavar="age1...",
+        help="the custodians from this list on; may be repeated; else those of the units' configurations",
+    )  # fmt: skip
+    parser.add_argument(
+        "--custodians-needed", type=int, default=1, metavar="K", help="so many of them open together (%(default)s)"
+    )
+    parser.add_argument("--officers", type=int, default=1, metavar="N", help="each has keys of their own (%(default)s)")
+    parser.add_argument(
+        "--needed", type=int, default=1, metavar="K", help="so many officers open together (%(default)s)"
+    )
+    parser.add_argument(
+        "--merge", type=Path, nargs="+", metavar="LIST", help="of lists that each officer made alone: no new keys"
+    )
+    parser.add_argument("--extend", type=Path, metavar="OLD.json", help="the next version of this list: N days more")
+    parser.add_argument(
+        "--authority", type=Path, action="append", default=[], metavar="KEY",
+        help="signs the list, and may be repeated; or leave it to ssh-keygen",
+    )  # fmt: skip
+    parser.add_argument(
+        "--all-on-one-medium", type=Path, metavar="DIR", help="private files here, in place of sheets to a printer"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("keylist.json"), metavar="FILE", help="the list, default %(default)s"
+    )
+
+
+def run(args: argparse.Namespace, clock: Clock) -> int:
+    signers = [signedfile.load_key(path) for path in args.authority]
+    signedfile.require_free(args.output, signedfile.signature_of(args.output))
+    old = None if args.extend is None else epochlist.load(args.extend)
+    require_possible(clock)
+    created = rfc3339(clock.utc_ns())
+    fresh: list[list[EpochKeys]] = []
+    if args.merge is not None:
+        data = keylist.encode(epochmerge.merged(args, old, created))
+    else:
+        fresh = _make(args, old)
+        for each in fresh[0]:
+            canary.require_new(args.output, each.name)
+        data = keylist.encode(_list(args, old, fresh, created))
+    try:
+        made = keylist.sound(data)
+        if old is not None:
+            keylist.require_follows(made, old)
+    except keylist.KeyListFault as fault:
+        raise BadInput(str(fault)) from None
+    _hand_over(args, fresh, made.zone, created)
+    for keys_of in itertools.chain.from_iterable(fresh):
+        canary.make(args.output, keys_of)
+    if args.merge is not None:
+        epochmerge.take_canaries(args.merge, args.output)
+    signedfile.write(args.output, data, signers, keylist.NAMESPACE)
+    if short := keylist.too_short(made, args.longest_class):
+        sys.stderr.write(f"note: {args.output}: {short}\n")
+    return 0
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: a day as 2026-12-01 would be right") from None
+
+
+def _make(args: argparse.Namespace, old: KeyList | None) -> list[list[EpochKeys]]:
+    """Of each officer, the epochs in order."""
+    first = args.first or (old.last_day + timedelta(days=1) if old else None)
+    if first is None:
+        raise BadInput("--from is missing: the first day of expiry")
+    if args.days is None or not (0 if old else 1) <= args.days <= keylist.MOST_DAYS:
+        raise BadInput(f"--days {args.days}: 1 to {keylist.MOST_DAYS} would be right")
+    if not 1 <= args.officers <= members.MOST_MEMBERS:
+        raise BadInput(f"--officers {args.officers}: 1 to {members.MOST_MEMBERS} would be right")
+    try:
+        days = [(first + timedelta(days=n)).isoformat() for n in range(args.days)]
+    except OverflowError:
+        raise BadInput(f"--from {first}: days behind the year 9999") from None
+    number = args.overflow or (None if old else _FIRST_OVERFLOW)
+    overflow = [] if number is None else [f"overflow-{number}"]
+    found = []
+    for officer in range(1, args.officers + 1) if args.officers > 1 else [0]:
+        theirs = [EpochKeys(day, keys.new_identity(), keys.new_identity(), officer) for day in days]
+        found.append([*theirs, *(EpochKeys(name, keys.new_identity(), None, officer) for name in overflow)])
+    return found
+
+
+def _list(args: argparse.Namespace, old: KeyList | None, fresh: list[list[EpochKeys]], created: str) -> KeyList:
+    def together(recipients: list[str]) -> str:
+        return str(members.of(recipients, args.needed))
+
+    days, more = [], []
+    for each in zip(*fresh, strict=True):
+        calls, indexes = together([keys.call.recipient for keys in each]), [keys.index for keys in each]
+        if indexes[0] is None:
+            more.append(Overflow(int(each[0].name.partition("-")[2]), calls))
+        else:
+            days.append(Epoch(each[0].name, calls, together([index.recipient for index in indexes if index])))
+    return epochlist.next_version(args, old, days, more, created)
+
+
+def _hand_over(args: argparse.Namespace, fresh: list[list[EpochKeys]], zone: str, created: str) -> None:
+    if args.all_on_one_medium is not None:
+        for each in itertools.chain.from_iterable(fresh):
+            folder: Path = args.all_on_one_medium
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if each.officer:
+                folder /= f"{OFFICER}{each.officer}"
+                folder.mkdir(mode=0o700, exist_ok=True)
+            for name, text in each.files(created).items():
+                privatefile.write(folder / name, text.encode("ascii"))
+        return
+    if not any(fresh):
+        return
+    if _is_file(sys.stdout.fileno()):
+        raise BadInput("standard output is a file: private keys go to a printer (| lp), or --all-on-one-medium DIR")
+    for theirs in fresh:
+        sys.stdout.writelines(pages(theirs, zone, created, f"{args.needed} OF {args.officers}"))
+    sys.stdout.flush()
+    count = COPIES * sum(map(len, fresh))
+    sys.stderr.write(f"{count} sheets: see that each is there before the list is signed and given out\n")
+
+
+def _is_file(fd: int) -> bool:
+    return stat.S_ISREG(os.fstat(fd).st_mode)

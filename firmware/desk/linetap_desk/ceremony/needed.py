@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be at the desk before an epoch's key may be destroyed: the new keys and the ciphertext of calls that
+outlive it.
+
+These are all held calls, and all calls sealed to an epoch that is not their own: an overflow epoch, or a pending class.
+Nothing else keeps a key alive, not even a silent or dead unit.
+
+A hold or re-wrapping without a vault officer's signature proves nothing, not even its epoch: it keeps every key until a
+person has examined it. Nor does one count of which no officer has shown that it opens (holdcheck.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from linetap_core.clock import NS_PER_MS, from_utc_ns, parse_rfc3339
+from linetap_core.errors import LinetapError, Refusal
+from linetap_core.evidence import hold, sealed, sshsig
+from linetap_core.evidence.command import VAULT
+from linetap_core.evidence.hold import Hold, Rewrap
+from linetap_core.evidence.roles import Roles
+from linetap_core.records import CallRecord, CountedMoment
+from linetap_core.timekeeping import is_unkept
+from linetap_desk import foreign
+from linetap_desk.proofs import amended, callfolder
+from linetap_desk.unsealing import holdcheck
+from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES
+
+OVERFLOW = "overflow-"
+_ZONES_MOVE = timedelta(hours=26)  # from UTC-12 to UTC+14
+
+
+def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | None) -> Iterator[str]:
+    """One line for each call that would be lost with the epoch's key. `copy`: a vault, or a folder of vaults. `roles`:
+    in force; where there are none, any good signature does."""
+    vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
+    wrapped: set[str] = set()
+    for path in sorted([*holds.glob("*.json"), *holds.glob("*/*.json")]):
+        if path.name not in (hold.HOLD, hold.REWRAP):
+            continue
+        try:
+            document, data, signer = _signed(path, roles)
+            if document.from_epoch != epoch or _is_over(document, now_ns):
+                continue
+            _require_key(document, path.parent)
+            if roles is not None:
+                holdcheck.require(path, data, roles, signer)
+            _require_ciphertext(document, vaults)
+        except (Refusal, ValueError) as error:
+            yield f"{path}: {error}"
+            continue
+        wrapped.add(document.call_id)
+    for call_dir, call_id in _strangers(epoch, vaults):
+        if not call_id:
+            yield f"{call_dir / sealed.RECORD}: cannot be read"
+        elif call_id not in wrapped:
+            yield f"{call_dir}: sealed to {epoch} until it is re-wrapped, and is not in {holds}"
+
+
+def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]:
+    """What it says, its bytes, and who signed it."""
+    data = callfolder.read(path, hold.LIMIT_BYTES)
+    armored = callfolder.read(path.with_name(f"{path.name}.sig"), sshsig.SIGNATURE_LIMIT_BYTES)
+    key = sshsig.check(data, armored, hold.NAMESPACE)
+    person = None if roles is None else roles.holder(key)
+    if roles is not None and (person is None or person.role != VAULT):
+        raise Refusal("not signed by a vault officer: have one sign it, or remove it")
+    return hold.decode(data), data, "" if person is None else person.name
+
+
+def unproven(copy: Path, epoch: str, ended_ns: int) -> str | None:
+    """Why the units' counted time does not prove that an epoch is over; None: it does.
+
+    Every call of it that is in the copies has to be as old as its period, by what its unit has counted between its own
+    record and its newest; where none is left, a call has to be so long before another that the day is past. A record's
+    clock alone proves nothing: it may stand in another decade.
+    """
+    vaults = [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())]
+    newest: dict[tuple[str, str], int] = {}
+    found: list[_Counted] = []
+    for call_dir in itertools.chain.from_iterable(map(callfolder.calls, vaults)):
+        if (call := _counted(call_dir)) is None:
+            continue
+        found.append(call)
+        if call.moment is not None:
+            newest[call.memory] = max(newest.get(call.memory, 0), call.moment.ms)
+    young = of_epoch = 0
+    past = False
+    for call in found:
+        age_ns = 0 if call.moment is None else (newest[call.memory] - call.moment.ms) * NS_PER_MS
+        if call.epoch == epoch and call.until_ns is not None:
+            of_epoch += 1
+            young += age_ns < call.until_ns - call.ended_ns
+        past |= call.kept and call.ended_ns < ended_ns <= call.ended_ns + age_ns
+    if young:
+        return f"{young} of its {of_epoch} calls in {copy} have not been counted to be as old as they have to be"
+    return None if of_epoch or past else f"no call in {copy} is counted to be so much older than another"
+
+
+def last_until(copy: Path, epoch: str, ended: datetime) -> datetime | None:
+    """The latest `until` of a call of that epoch in the copies; None: there is none. It was said once, by the zone data
+    of then, and stands. What lies further from `ended` than zone data ever moved says another thing, and no end."""
+    if not copy.is_dir():
+        return None
+    found = None
+    for call_dir in itertools.chain.from_iterable(
+        map(callfolder.calls, [copy, *(each for each in sorted(copy.iterdir()) if each.is_dir())])
+    ):
+        call = _counted(call_dir)
+        if call is not None and call.epoch == epoch and call.until_ns is not None:
+            until = from_utc_ns(call.until_ns)
+            if abs(until - ended) <= _ZONES_MOVE and (found is None or until > found):
+                found = until
+    return found
+
+
+class _Counted(NamedTuple):
+    """What of a call tells its age. `kept`: by a clock that somebody kept."""
+
+    epoch: str
+    ended_ns: int
+    until_ns: int | None
+    memory: tuple[str, str]  # the unit, and the name of its count
+    moment: CountedMoment | None
+    kept: bool
+
+
+def _counted(call_dir: Path) -> _Counted | None:
+    """None for what is no recording, or cannot be read: nothing is proved by it."""
+    try:
+        record = foreign.decode(callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES), CallRecord)
+        last = amended.newest(amended.home(call_dir), record.call_id)
+        kept, moment = record.retention, record.counted or None
+        until = last.until if last is not None else kept.until if kept is not None else None
+        said = last.ended_at if last is not None else record.actual.ended_at if record.actual else record.ended_at
+        ended_ns = parse_rfc3339(said) if said else sealed.call_ns(record.call_id)
+        until_ns = None if until is None else parse_rfc3339(until)
+    except (LinetapError, ValueError):
+        return None
+    if kept is None or not record.files:
+        return None
+    memory = (record.unit, moment.memory if isinstance(moment, CountedMoment) else "")
+    by_kept = record.clock is not None and not is_unkept(record.clock, ended_ns)
+    return _Counted(kept.epoch, ended_ns, until_ns, memory, moment or None, by_kept)
+
+
+def _is_over(document: Hold | Rewrap, now_ns: int) -> bool:
+    return isinstance(document, Hold) and parse_rfc3339(document.until) <= now_ns
+
+
+def _require_key(document: Hold | Rewrap, folder: Path) -> None:
+    if hashlib.sha256(callfolder.read(folder / sealed.KEY, KEY_LIMIT_BYTES)).hexdigest() != document.key_sha256:
+        raise Refusal(f"{sealed.KEY} beside it is not the one it names")
+
+
+def _require_ciphertext(document: Hold | Rewrap, vaults: list[Path]) -> None:
+    """The record that was held, and every file it names but the key that goes."""
+    place = sealed.call_path(document.call_id)
+    call_dir = next((vault / place for vault in vaults if (vault / place / sealed.RECORD).is_file()), None)
+    if call_dir is None:
+        raise Refusal(f"the ciphertext of {document.call_id} is not in the copy of the vault")
+    data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+    if hashlib.sha256(data).hexdigest() != document.record_sha256:
+        raise Refusal(f"{call_dir / sealed.RECORD}: not the record that was held")
+    for name, sha256 in foreign.decode(data, CallRecord, call_dir / sealed.RECORD).files.items():
+        if name != sealed.KEY and callfolder.digest(call_dir / name).sha256 != sha256:
+            raise Refusal(f"{call_dir / name}: not as it was sealed")
+
+
+def _strangers(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Folder and id of the recordings that were sealed to an epoch which is not theirs.
+
+    A record that cannot be read says nothing of its epoch: it may be the overflow epoch's, and keeps no day alive.
+    """
+    overflow = epoch.startswith(OVERFLOW)
+    for call_dir in itertools.chain.from_iterable(map(callfolder.calls, vaults)):
+        if not (call_dir / sealed.RECORD).is_file():
+            continue
+        try:
+            data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+            record = foreign.decode(data, CallRecord)
+        except (callfolder.Damaged, ValueError):
+            if overflow:
+                yield call_dir, ""
+            continue
+        kept = record.retention
+        if record.files and kept is not None and kept.epoch == epoch and (overflow or kept.class_pending is True):
+            yield call_dir, record.call_id

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`linetap command sign|cosign|send`: a signed command as a file, and brought to its unit."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import re
+import sys
+from pathlib import Path
+
+from linetap_core import signedfile
+from linetap_core.cli import Verbs
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.durable import files, privatefile
+from linetap_core.errors import BadInput
+from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import document, sealed, sshsig
+from linetap_core.evidence.command import HERE, IDENTIFY_LONGEST_S, LIGHT, MAY, Command, Envelope
+from linetap_core.handover import read_small
+from linetap_core.timekeeping import KEPT, require_possible
+from linetap_core.wire import updates
+from linetap_desk import foreign
+from linetap_desk.ordering import commandsend
+
+_EXPIRES_DAYS = 7
+_DAY_NS = 86_400 * NS_PER_S
+_SIGN = (
+    "examples: linetap command sign --verb hold --role vault --unit floor-03 --document holds/CALL_ID/hold.json"
+    " --key officer.key -o hold.command\n"
+    "          linetap command sign --verb time --role vault --unit floor-03 --challenge 5f0c... --key officer.key"
+    " -o time.command\n"
+    "          linetap command sign --verb identify --role desk --unit floor-03 --seconds 120 --key desk.key"
+    " -o identify.command\n"
+    "          linetap command sign --verb config --role operator --unit floor-03 --document unit.toml"
+    " --replaces 5f0c... --key operator.key -o config.command\n"
+    "          linetap command sign --verb update --role operator --unit floor-03 --bundle linetap-0.2.0.raucb"
+    " --key operator.key -o update.command\n"
+    "          linetap command sign --verb confirm --role privacy --unit floor-03 --weakening 5f0c... --key privacy.key"
+    " -o confirm.command"
+)
+
+_COSIGN = "example: linetap command cosign config.command --key officer.key -o both.command"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> Verbs:
+    parser.epilog = "example: linetap command sign --help"
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    raw = argparse.RawDescriptionHelpFormatter
+    sign = verbs.add_parser("sign", help="make a command, signed", epilog=_SIGN, formatter_class=raw)
+    sign.add_argument("--verb", required=True, choices=[verb for verb in HERE if verb not in LIGHT])
+    sign.add_argument("--role", required=True, help="of the key that signs")
+    sign.add_argument("--unit", required=True, help="the unit's name")
+    sign.add_argument("--key", type=Path, required=True, metavar="KEY", help="private, Ed25519")
+    sign.add_argument(
+        "--document", type=Path, metavar="FILE",
+        help="hold.json with its key.age beside it, certificate, roles.json or keylist.json; FILE.sig beside it;"
+        " of `config` unit.toml, which needs none",
+    )  # fmt: skip
+    sign.add_argument("--challenge", metavar="HEX", help="of `time`: what `linetap command state` shows")
+    sign.add_argument("--utc", metavar="TIME", help="of `time`: RFC 3339, default now")
+    sign.add_argument("--seconds", type=int, metavar="N", help=f"of `identify`, {IDENTIFY_LONGEST_S} at most")
+    sign.add_argument(
+        "--replaces", metavar="SHA256", help="of `config`: what is in effect, as health and `linetap command state` say"
+    )
+    sign.add_argument(
+        "--bundle", type=Path, metavar="FILE", help="of `update`: linetap-VERSION.raucb; its size and hash are signed"
+    )
+    sign.add_argument("--url", metavar="URL", help="of `update`: where it lies; beside the broker, if nothing is said")
+    sign.add_argument(
+        "--weakening", metavar="ID", help="of `confirm` and `cancel`: as its alert and `linetap command state` say"
+    )
+    sign.add_argument("--expires", metavar="TIME", help=f"RFC 3339, default in {_EXPIRES_DAYS} days")
+    sign.add_argument("--counter", type=int, metavar="N", help="grows with each of the role; default the milliseconds")
+    sign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
+    cosign = verbs.add_parser("cosign", help="add a signature to a command", epilog=_COSIGN)
+    cosign.add_argument("file", type=Path, metavar="ENVELOPE", help="what `linetap command sign` made")
+    cosign.add_argument("--key", type=Path, required=True, metavar="KEY", help="private, Ed25519, another person's")
+    cosign.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="must not exist")
+    commandsend.add_verb(verbs)
+    return verbs
+
+
+def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
+    """`sign`, `cosign`: 0. `send`: 0 the unit has done it, 1 it has refused or has not answered."""
+    if args.action == "sign":
+        require_possible(clock)
+        privatefile.write(args.output, make(args, clock.utc_ns()))
+        return 0
+    if args.action == "cosign":
+        privatefile.write(args.output, cosigned(args))
+        return 0
+    return commandsend.run(args, clock)
+
+
+def make(args: argparse.Namespace, now_ns: int) -> bytes:
+    """The envelope. BadInput where something does not fit, before a unit has to say so."""
+    if not envelopes.may(args.role, args.verb):
+        raise BadInput(f"--role {args.role}: {args.verb} is for {' or '.join(MAY[args.verb])}")
+    key = signedfile.load_key(args.key)
+    command = Command(
+        unit=args.unit,
+        verb=args.verb,
+        role=args.role,
+        counter=args.counter if args.counter is not None else now_ns // NS_PER_MS,
+        expires=_time(args.expires, "--expires") if args.expires else rfc3339(now_ns + _EXPIRES_DAYS * _DAY_NS),
+        body=_body(args, now_ns),
+    )
+    made = envelopes.seal(command, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
+    if len(made) > envelopes.LIMIT_BYTES:
+        raise BadInput(f"the command has {len(made)} bytes, {envelopes.LIMIT_BYTES} at most")
+    return made
+
+
+def cosigned(args: argparse.Namespace) -> bytes:
+    """The envelope with a signature more; what was signed is said, for whoever has signed it to read."""
+    data, key = read_small(args.file, envelopes.LIMIT_BYTES), signedfile.load_key(args.key)
+    try:
+        made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
+        command = document.decode(foreign.decode(made, Envelope).command.encode("utf-8"), Command)
+    except BadInput as error:
+        raise BadInput(f"{args.file}: {error}") from None
+    if len(made) > envelopes.LIMIT_BYTES:
+        raise BadInput(f"the command has {len(made)} bytes, {envelopes.LIMIT_BYTES} at most")
+    said = f"{command.verb} by {command.role} to {command.unit}, counter {command.counter}, until {command.expires}"
+    sys.stderr.write(f"cosigned: {said}; `jq -j .command {args.output}` shows the whole of it\n")
+    return made
+
+
+# What of these options a verb takes; of the others a document alone.
+_TAKES: dict[str, tuple[str, ...]] = {
+    "time": ("challenge", "utc"), "identify": ("seconds",), "self_test": (), "config": ("document", "replaces"),
+    "update": ("bundle", "url"), "confirm": ("weakening",), "cancel": ("weakening",),
+}  # fmt: skip
+_OPTIONAL = ("utc", "url")  # may be left out
+
+
+def _body(args: argparse.Namespace, now_ns: int) -> dict[str, str]:
+    takes = _TAKES.get(args.verb, ("document",))
+    for name in ("document", "challenge", "utc", "seconds", "replaces", "bundle", "url", "weakening"):
+        given = getattr(args, name) is not None
+        if (name in takes) != given and not (name in _OPTIONAL and name in takes):
+            words = " and ".join(f"--{each}" for each in takes) or "none of these"
+            raise BadInput(f"--{name} {'does not belong here' if given else 'is missing'}: {args.verb} takes {words}")
+    if args.verb == "time":
+        return {"challenge": args.challenge, "utc": _time(args.utc, "--utc") if args.utc else rfc3339(now_ns)}
+    if args.verb == "identify":
+        return {"seconds": str(args.seconds)}
+    if args.verb == "config":
+        return {"document": _text(args.document), "replaces": args.replaces}
+    if args.verb == "update":
+        return _update_body(args.bundle, args.url)
+    if args.verb in ("confirm", "cancel"):
+        return {"weakening": args.weakening}
+    return _document_body(args) if takes else {}
+
+
+def _document_body(args: argparse.Namespace) -> dict[str, str]:
+    body = {"document": _text(args.document), "sig": _text(signedfile.signature_of(args.document))}
+    if args.verb == "hold":
+        body["key_age"] = base64.b64encode(_bytes(args.document.with_name(sealed.KEY))).decode("ascii")
+    return body
+
+
+def _update_body(bundle: Path, url: str | None) -> dict[str, str]:
+    found = re.fullmatch(r"linetap-(.*)\.raucb", bundle.name)
+    if found is None or re.search(updates.PATTERN, found[1]) is None:
+        raise BadInput(f"{bundle}: linetap-0.2.0.raucb would be right: its version is in its name")
+    if url is not None:
+        updates.check_url(url)
+    size = bundle.stat().st_size
+    if not 0 < size <= updates.LARGEST_BYTES:
+        raise BadInput(f"{bundle}: {size} bytes; 1 to {updates.LARGEST_BYTES} would be right")
+    body = {"version": found[1], "sha256": files.sha256(bundle), "size": str(size)}
+    return body if url is None else {**body, "url": url}
+
+
+def _text(path: Path) -> str:
+    try:
+        return _bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not text") from None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(envelopes.LIMIT_BYTES)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+
+
+def _time(text: str, option: str) -> str:
+    try:
+        return rfc3339(parse_rfc3339(text))
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"{option} {text}: {error}; 2026-11-24T22:56:00Z would be right") from None

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is one sealed call as its unit sealed it: its record, the signature under it, and every file the record names.
+
+Every defect found is reported, each with a stable code. Whose signature counts is judged in calltrust.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import age, keys, sealed, sshsig
+from linetap_core.evidence.keys import PublicKey
+from linetap_core.evidence.publickeys import SSH_ED25519
+from linetap_core.evidence.signers import Signer
+from linetap_core.records import PERSONAL_FIELDS, Audio, CallRecord
+from linetap_desk import foreign
+from linetap_desk.proofs import callfolder
+from linetap_desk.proofs.callfolder import Damaged, Digest
+from linetap_desk.proofs.verdict import Problem, Verdict
+from linetap_desk.unsealing import calltrust
+
+# The audio begins at the answer or later and ends with the call; the frame counter and the duration are rounded.
+_DURATION_SLACK_S = 1.0
+_TONE_SLACK_S = 30.0  # a call that ended by busy tone ended where that began; it is recorded until that is certain
+_HEADER_READ_BYTES = 4096
+
+
+def verify_call(
+    call_dir: Path, signers: list[Signer] | None, *, with_audio: bool = True, seen: datetime | None = None
+) -> Verdict:
+    """Everything that can be said of one call folder; nothing is raised for what is in it.
+
+    `seen`: when witnesses had it; of use where its own clock was one that nobody kept. None: nobody says.
+    `with_audio=False`: parts that are not there are no fault, since the signed record has their hashes.
+    """
+    verdict = Verdict(call_dir.name)
+    try:
+        names = callfolder.entries(call_dir)
+        data = _record_bytes(call_dir, names)
+    except OSError as error:
+        verdict.problems.append(Problem("folder_unreadable", f"cannot be read: {error.strerror}"))
+        return verdict
+    except Damaged as error:
+        verdict.add(error)
+        return verdict
+    key = _signing_key(call_dir, data, verdict)
+    try:
+        record = _parse(data)
+    except Refusal as error:
+        verdict.add(error)
+        return verdict
+    verdict.record, verdict.record_sha256 = record, hashlib.sha256(data).hexdigest()
+    for check in (_check_identity, _check_audio, _check_names, _check_notices):
+        _collect(verdict, check(record, call_dir))
+    _collect(verdict, _check_files(record, call_dir, names, with_audio))
+    _collect(verdict, _check_key(record, key))
+    calltrust.judge(verdict, record, key, signers, call_dir, seen)
+    return verdict
+
+
+def _collect(verdict: Verdict, problems: Iterator[Problem]) -> None:
+    verdict.problems.extend(problems)
+
+
+def _record_bytes(call_dir: Path, names: set[str]) -> bytes:
+    if sealed.RECORD not in names:
+        raise Damaged("not_sealed", f"no {sealed.RECORD}: the call is still being recorded, or its record was removed")
+    return callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+
+
+def _signing_key(call_dir: Path, data: bytes, verdict: Verdict) -> PublicKey | None:
+    try:
+        armored = callfolder.read(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
+        return sshsig.check(data, armored, sealed.RECORD_NAMESPACE)
+    except Refusal as error:
+        verdict.add(error)
+        return None
+
+
+def _parse(data: bytes) -> CallRecord:
+    """The record; Damaged if it is none, or says what only meta.age may say; UnknownSuite before that."""
+    try:
+        fields = foreign.decode(data, dict[str, msgspec.Raw])
+        record = sealed.decode_record(data)
+    except (BadInput, msgspec.MsgspecError) as error:
+        raise Damaged("record_unreadable", f"{sealed.RECORD}: {error}") from None
+    if personal := [name for name in PERSONAL_FIELDS if name in fields]:
+        raise Damaged("personal_data", f"{sealed.RECORD} holds {', '.join(personal)}, which only {sealed.META} may")
+    return record
+
+
+def _check_key(record: CallRecord, key: PublicKey | None) -> Iterator[Problem]:
+    """What a record says of the key that signs it is the signer's own word; that much of it can be seen to be wrong."""
+    if key is None or record.unit_key is msgspec.UNSET:
+        return
+    if record.unit_key.in_ == "tpm" and keys.kind_of(key) == SSH_ED25519:
+        yield Problem("unit_key", "says that its key is in a TPM, and one of Ed25519 has signed it, which is in none")
+
+
+def _check_notices(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
+    """Whoever answered cannot have heard what was played before, however well it was measured on the line."""
+    for notice in record.notices:
+        if notice.began_after_answer is False and notice.proof in ("full", "partial"):
+            yield Problem(
+                "notice_contradicts",
+                f"the notice of {notice.started_at} began before the answer and is called heard ({notice.proof})",
+            )
+
+
+def _check_identity(record: CallRecord, call_dir: Path) -> Iterator[Problem]:
+    if sealed.CALL_ID.fullmatch(record.call_id) is None:
+        yield Problem("bad_call_id", f"the record's call id {record.call_id!r} is none")
+    elif record.call_id != call_dir.name:
+        yield Problem("wrong_folder", f"the record is of call {record.call_id}")
+
+
+def _check_audio(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
+    """Parts follow one another without a hole, and make up what the record claims."""
+    audio = record.audio or Audio()
+    end = 0
+    for number, part in enumerate(audio.parts, 1):
+        if part.file != sealed.part_name(number):
+            yield Problem("parts", f"part {number} is {part.file!r}, {sealed.part_name(number)} would be right")
+        if part.first != end or part.samples <= 0:
+            yield Problem("parts", f"part {number} holds {part.samples} samples from {part.first}, not from {end}")
+        end = part.first + part.samples
+    if audio.samples != end:
+        yield Problem("samples", f"the record says {audio.samples} samples, its parts make {end}")
+    if audio.parts and (audio.codec != "mulaw" or audio.rate != 8000):
+        yield Problem("codec", f"{audio.codec} at {audio.rate} Hz is not known, mulaw at 8000 Hz would be right")
+    seconds = end / 8000
+    slack_s = _TONE_SLACK_S if record.ended_by == "tone" else _DURATION_SLACK_S
+    if record.duration_s is not None and seconds > record.duration_s + slack_s:
+        yield Problem("duration", f"{seconds:.1f} s of audio in a call of {record.duration_s:.1f} s")
+    for gap in audio.gaps:
+        end_s = gap.at_s if gap.cause == "power" else gap.at_s + gap.ms / 1000  # what power took lies behind the audio
+        if not (gap.at_s >= 0 and gap.ms >= 0 and end_s <= seconds + _DURATION_SLACK_S):
+            yield Problem("gaps", f"the gap at {gap.at_s} s lies outside the audio")
+
+
+def _check_names(record: CallRecord, _call_dir: Path) -> Iterator[Problem]:
+    """Audio has keys, its parts are all of the files, and nothing recorded means no files at all."""
+    parts = {part.file for part in record.audio.parts} if record.audio else set()
+    wanted = parts | {sealed.META, sealed.KEY} if parts or record.files else set()
+    if record.recovered and sealed.META not in record.files:  # of a call of which its folder alone was left
+        wanted -= {sealed.META}
+    if record.disposition == "recorded" and record.audio is None:
+        yield Problem("audio_missing", "recorded, and the record names no audio")
+    for name in sorted(wanted - set(record.files)):
+        yield Problem("not_signed_for", f"{name} belongs to the call, and the record has no hash of it")
+    for name in sorted(set(record.files) - wanted):
+        yield Problem("unknown_file", f"the record names {name!r}, which no call has")
+
+
+def _check_files(record: CallRecord, call_dir: Path, names: set[str], with_audio: bool) -> Iterator[Problem]:
+    """Every file named is there with its hash and a size that fits, and no other is."""
+    for name in sorted(names - set(record.files) - {sealed.RECORD, sealed.SIGNATURE}):
+        yield Problem("extra_file", f"{name} is not named in the record")
+    samples = {part.file: part.samples for part in record.audio.parts} if record.audio else {}
+    for name, expected in sorted(record.files.items()):
+        if name not in names and name in samples and not with_audio:
+            continue
+        if name not in names:
+            yield Problem("missing_file", f"{name} is named in the record and missing")
+            continue
+        try:
+            found = callfolder.digest(call_dir / name)
+        except Damaged as error:
+            yield Problem(error.code, str(error))
+            continue
+        if found.sha256 != expected:
+            yield Problem("wrong_hash", f"{name} is not what was sealed: its SHA-256 differs")
+        elif name in samples:
+            yield from _check_size(call_dir / name, found, samples[name])
+
+
+def _check_size(path: Path, found: Digest, samples: int) -> Iterator[Problem]:
+    """The size of a part tells how many samples are in it."""
+    match = sealed.PART_NAME.fullmatch(path.name)
+    try:
+        offset = age.payload_offset(callfolder.read_head(path, _HEADER_READ_BYTES))
+    except Refusal as error:
+        yield Problem(error.code, f"{path.name}: {error}")
+        return
+    held = sealed.part_samples(int(match[1]) if match else 0, age.plaintext_size(found.size - offset))
+    if held != samples:
+        yield Problem("part_size", f"{path.name} holds {held} samples, the record says {samples}")

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of who sat at which line when: `unit,line,extension,department,from`, a CSV that a spreadsheet writes.
+
+The row with the newest `from` that is not after the call counts. A row without a line is of an extension: on trunk
+lines the PBX says which one spoke.
+"""
+
+from __future__ import annotations
+
+import bisect
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from linetap_core.errors import BadInput
+from linetap_core.evidence.index import Entry
+from linetap_core.handover import read_small
+from linetap_desk.searching.localmoment import moment_ns
+
+COLUMNS = ["unit", "line", "extension", "department", "from"]
+_LIMIT_BYTES = 4 << 20
+_MOST_LINE = 128
+_TEXT_LIMIT = 120
+
+
+class Row(msgspec.Struct, frozen=True):
+    """`line` None: of the extension, on whichever line."""
+
+    from_ns: int
+    unit: str
+    line: int | None
+    extension: str
+    department: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sat:
+    """Who sat at a line from when until when (UTC ns; None: still)."""
+
+    row: Row
+    until_ns: int | None
+
+
+class Departments:
+    def __init__(self, rows: list[Row]) -> None:
+        """In any order."""
+        self._of_line: dict[tuple[str, int], list[Row]] = {}
+        self._of_extension: dict[tuple[str, str], list[Row]] = {}
+        for row in sorted(rows, key=lambda row: row.from_ns):
+            if row.line is None:
+                self._of_extension.setdefault((row.unit, row.extension), []).append(row)
+            else:
+                self._of_line.setdefault((row.unit, row.line), []).append(row)
+
+    @classmethod
+    def load(cls, path: Path, zone: ZoneInfo) -> Self:
+        """A `from` without a zone is local in `zone`. BadInput names file and line."""
+        try:
+            lines = read_small(path, _LIMIT_BYTES).decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise BadInput(f"{path}: not UTF-8 text; a CSV in UTF-8 would be right") from None
+        reader = csv.reader(lines, strict=True)
+        rows: dict[tuple[str, int | None, str, int], Row] = {}
+        try:
+            if next(reader, None) != COLUMNS:
+                raise BadInput(f"{','.join(COLUMNS)} would be right as the first line")
+            for cells in reader:
+                if any(cells):
+                    row = _row(cells, zone)
+                    named = (row.unit, row.line, row.extension if row.line is None else "", row.from_ns)
+                    if rows.setdefault(named, row) is not row:
+                        raise BadInput("the same place from the same time on, for the second time")
+        except (BadInput, csv.Error) as error:
+            raise BadInput(f"{path}:{max(1, reader.line_num)}: {error}") from None
+        return cls(list(rows.values()))
+
+    def at(self, entry: Entry, at_ns: int) -> tuple[str, str]:
+        """Extension and department; empty where nobody says. What the unit knew of the extension comes first."""
+        row = _newest(self._of_line.get((entry.unit, entry.line), []), at_ns)
+        extension = entry.extension or (row.extension if row else "")
+        row = row or _newest(self._of_extension.get((entry.unit, extension), []), at_ns)
+        return extension, row.department if row else ""
+
+    def at_line(self, unit: str, line: int | None, at_ns: int) -> tuple[str, str]:
+        """The same where nothing is known but the line."""
+        row = _newest(self._of_line.get((unit, line or 0), []), at_ns)
+        return (row.extension, row.department) if row else ("", "")
+
+    def sat(self, extension: str = "", department: str = "") -> list[Sat]:
+        """At which lines they sat, of those that are named; a row of a line ends where the next of it begins."""
+        found = []
+        for rows in self._of_line.values():
+            ends = [*(row.from_ns for row in rows[1:]), None]
+            found += [
+                Sat(row, end)
+                for row, end in zip(rows, ends, strict=True)
+                if extension in ("", row.extension) and department in ("", row.department)
+            ]
+        return found
+
+    def have_trunks(self, extension: str = "", department: str = "") -> bool:
+        """Whether some of them sit behind a PBX, so that no line is theirs."""
+        return any(
+            extension in ("", row.extension) and department in ("", row.department)
+            for rows in self._of_extension.values()
+            for row in rows
+        )
+
+    def names(self) -> list[str]:
+        """The departments, in their order."""
+        rows = (row for rows in (*self._of_line.values(), *self._of_extension.values()) for row in rows)
+        return sorted({row.department for row in rows if row.department})
+
+
+def _newest(rows: list[Row], at_ns: int) -> Row | None:
+    """`rows` in the order of their times."""
+    place = bisect.bisect_right(rows, at_ns, key=lambda row: row.from_ns)
+    return rows[place - 1] if place else None
+
+
+def _row(cells: list[str], zone: ZoneInfo) -> Row:
+    if len(cells) != len(COLUMNS):
+        raise BadInput(f"{len(cells)} fields; {len(COLUMNS)} would be right: {','.join(COLUMNS)}")
+    unit, line, extension, department, since = (cell.strip() for cell in cells)
+    if line and not (line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= _MOST_LINE):
+        raise BadInput(f"line {line!r}: 1 to {_MOST_LINE}, or nothing and an extension, would be right")
+    if not unit or not (line or extension):
+        raise BadInput("a unit, and a line or an extension, would be right")
+    if len(department) > _TEXT_LIMIT or len(extension) > _TEXT_LIMIT:
+        raise BadInput(f"a department of at most {_TEXT_LIMIT} characters would be right")
+    return Row(moment_ns(since, zone), unit, int(line) if line else None, extension, department)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking through the indexes of vaults: which segments can hold a call, and what they hold.
+
+Several at once, for where a segment is a process of stock `age` (docs/decisions/0054). What does not open is kept count
+of, for a search that has not looked everywhere has not found that there is nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+from linetap_core.errors import Refusal
+from linetap_core.evidence import index
+from linetap_core.evidence.index import Entry
+from linetap_desk.proofs import callfolder
+from linetap_desk.searching import indexopen
+from linetap_desk.searching.indexkeys import IndexKeys
+from linetap_desk.searching.indexlog import IndexLog
+from linetap_desk.unsealing import stockage
+
+NO_KEY, DESTROYED, CLOSED, UNREADABLE = "no key given", "key destroyed", "does not open", "damaged"
+MOST_SEGMENTS = 200_000
+_ZONES = timedelta(days=1)  # the unit's days may be another zone's than the desk's
+_CERTIFICATES = "certificates"  # in a vault: what its unit was told of destroyed keys
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    vault: Path
+    path: Path
+    epoch: str
+    day: date
+
+
+@dataclass(slots=True)
+class Result:
+    """`found`: the vaults in whose index a call stands, and what stands there. `closed`: why -> the epochs that were
+    not looked into."""
+
+    found: dict[tuple[str, str], tuple[list[Path], Entry]] = field(default_factory=dict)  # by unit and call
+    closed: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, vault: Path, entry: Entry) -> None:
+        """A call that stands there twice, or in two copies of a vault, is one; the last word of it counts."""
+        vaults = self.found.get((entry.unit, entry.call_id), ([], entry))[0]
+        self.found[entry.unit, entry.call_id] = ([*vaults, vault], entry)
+
+
+def segments_of(
+    vault: Path, first: date | None = None, last: date | None = None, also: Collection[date] = ()
+) -> Iterator[Segment]:
+    """Those that may hold calls begun from `first` to `last`: a call ends on the day on which it began, or the next.
+    `also`: days on which a wrong clock has put calls of that time.
+
+    Refusal where there are more than can honestly be.
+    """
+    low, high = days_of(first, last)
+    count = 0
+    for folder in _entries(vault / index.FOLDER):
+        if (known := index.parse_folder(folder.name)) is None:
+            continue
+        for path in _entries(folder):
+            if (count := count + 1) > MOST_SEGMENTS:
+                raise Refusal(f"{vault / index.FOLDER}: more than {MOST_SEGMENTS} files")
+            if (named := index.parse_segment(path.name)) and (low <= named[0] <= high or named[0] in also):
+                yield Segment(vault, path, known[0], named[0])
+
+
+def days_of(first: date | None, last: date | None) -> tuple[date, date]:
+    """The days of segments that may hold calls begun from `first` to `last`."""
+    low = date.min if first is None else first - _ZONES
+    return low, date.max if last is None else last + _ZONES + timedelta(days=1)
+
+
+def search(
+    segments: list[Segment], keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
+) -> Result:
+    """Every entry that is `wanted`, which may raise BadIndex, in the order of the segments. `logs`: by vault."""
+    result = Result()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for segment, opened in zip(
+            segments, pool.map(lambda each: _found(each, keys, wanted, logs), segments), strict=True
+        ):
+            if isinstance(opened, str):
+                result.closed.setdefault(opened, set()).add(segment.epoch)
+                continue
+            for entry in opened:
+                result.add(segment.vault, entry)
+    return result
+
+
+def spans(epochs: set[str]) -> str:
+    """`2027-01-01 to 2027-01-09, overflow-2`: days that follow one another are one word."""
+    words: list[list[str]] = []
+    for epoch in sorted(epochs):
+        if words and _next_day(words[-1][-1]) == epoch:
+            words[-1] = [words[-1][0], epoch]
+        else:
+            words.append([epoch])
+    return ", ".join(" to ".join(word) for word in words)
+
+
+def _found(
+    segment: Segment, keys: IndexKeys, wanted: Callable[[Entry], bool], logs: Mapping[Path, IndexLog]
+) -> list[Entry] | str:
+    """Its entries that are wanted, or why it was not looked into."""
+    files = keys.of(segment.epoch)
+    destroyed = (segment.vault / _CERTIFICATES / f"{segment.epoch}.json").exists()
+    if not files:
+        return DESTROYED if destroyed else NO_KEY
+    try:
+        ciphertext = callfolder.read(segment.path, index.SEGMENT_LIMIT_BYTES)
+        if (log := logs.get(segment.vault)) and (refused := log.refuses(segment.path, ciphertext)):
+            return refused
+        data = indexopen.decrypt(ciphertext, files)
+        return [entry for entry in index.decode(data) if wanted(entry)]
+    except stockage.DoesNotOpen:
+        return DESTROYED if destroyed else CLOSED
+    except (callfolder.Damaged, index.BadIndex):
+        return UNREADABLE
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _next_day(epoch: str) -> str:
+    try:
+        return (date.fromisoformat(epoch) + timedelta(days=1)).isoformat()
+    except (ValueError, OverflowError):
+        return ""

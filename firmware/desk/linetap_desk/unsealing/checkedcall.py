@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole call is verified before a layer of its key comes off, and what comes off comes off the bytes that were.
+
+Record, signature by a named unit, every file's hash, and the close in the unit's log. A `SealedKey` is made here and
+nowhere else, and `outer_layer` takes nothing but one: a key.age beside a record that merely names a call opens nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import closing, group, members, ofcall, sealed, sshsig, unitnames
+from linetap_core.evidence.amendment import Amendment
+from linetap_core.evidence.closing import Closing
+from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.release import NotReleased
+from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.unitlog import Head
+from linetap_core.records import CallRecord
+from linetap_desk.proofs import amended, callfolder
+from linetap_desk.proofs.verifycall import verify_call
+from linetap_desk.release.wrapped import require_wrapped
+from linetap_desk.unsealing import callproof, stockage
+from linetap_desk.unsealing.callproof import Basis
+from linetap_desk.witnessing import judge
+from linetap_desk.witnessing.judge import NO_POLICY, NOBODY
+
+KEY_LIMIT_BYTES = 64 * 1024
+_ACCESS_LOG = re.compile(r"access-[0-9a-f]{8}")
+_CHECKED = object()
+
+
+class SealedKey:
+    """The bytes of a key.age that were checked: named by a signed record, or by a vault officer for that record."""
+
+    __slots__ = ("call", "data", "inner_sha256", "sha256")
+
+    def __init__(self, data: bytes, inner_sha256: str, call: OfCall, made_by: object) -> None:
+        if made_by is not _CHECKED:
+            raise TypeError("a SealedKey is what checkedcall.check has checked")
+        self.data, self.inner_sha256, self.call = data, inner_sha256, call
+        self.sha256 = hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCall:
+    """`head`: under which its close stands. `doubts`: what could not be checked where no roles are in force. `amended`:
+    what its unit said later of the record's times and end; `unamended`: why what lies there does not count."""
+
+    folder: Path
+    record: CallRecord
+    record_sha256: str
+    key: SealedKey
+    head: Head | None
+    doubts: tuple[str, ...]
+    witnessed: str  # the verdict of the witnesses: by k of n, or not
+    amended: Amendment | None
+    unamended: str
+
+    def wrapped(self, folder: Path, roles: Roles | None) -> SealedKey:
+        """The key of a hold or of a re-wrapping, if a vault officer signed that it is of this very call."""
+        key_age = _bytes(folder, sealed.KEY)
+        require_wrapped(folder, self.record, self.record_sha256, key_age, roles)
+        return SealedKey(key_age, self.key.inner_sha256, self.key.call, _CHECKED)
+
+
+def check(call_dir: Path, basis: Basis, *, with_audio: bool = True) -> CheckedCall:
+    """NotReleased unless the call is as a named unit sealed it and closed it in its log. Whoever takes off the epoch's
+    layer does not need the audio: parts that are not there are then no fault, the signed record has their hashes."""
+    if not call_dir.is_dir():
+        raise BadInput(f"{call_dir}: not a folder; a call folder would be right")
+    call_dir = call_dir.resolve()
+    verdict = verify_call(call_dir, basis.signers, with_audio=with_audio)
+    if verdict.problems:
+        more = f" (and {len(verdict.problems) - 1} more)" if len(verdict.problems) > 1 else ""
+        raise _not_as_sealed(call_dir, verdict.problems[0].text + more)
+    record, sha256 = verdict.record, verdict.record_sha256
+    if record is None or sha256 is None or (basis.signers is not None and not verdict.trusted):
+        raise _not_as_sealed(call_dir, "the signer is not trusted")
+    if not record.files:
+        raise _not_as_sealed(call_dir, f"nothing was recorded of this call ({record.disposition})")
+    _require_unit(call_dir, record, sha256, basis.roles)
+    key_age = _bytes(call_dir, sealed.KEY)
+    if hashlib.sha256(key_age).hexdigest() != record.files[sealed.KEY]:
+        raise _not_as_sealed(call_dir, f"{sealed.KEY} changed while it was being checked")
+    close, head = _closed(call_dir, record, sha256, basis)
+    witnessed = _witnessed(call_dir, record, close, basis)
+    doubts = [] if basis.signers is not None else [f"{record.call_id}: whose signature it bears was not checked"]
+    doubts += [] if head is not None else [f"{record.call_id}: nothing here shows that its unit's log has closed it"]
+    key = SealedKey(key_age, record.inner_sha256 or "", OfCall(record.unit, record.call_id), _CHECKED)
+    later, unamended = amended.checked(call_dir, record.unit, sha256, basis.signers)
+    return CheckedCall(call_dir, record, sha256, key, head, tuple(doubts), witnessed, later, unamended)
+
+
+def warn(call: CheckedCall) -> None:
+    """Of a call that has passed: what could not be checked, and what its unit has said of its times since."""
+    for doubt in call.doubts:
+        sys.stderr.write(f"warning: {doubt}\n")
+    if call.unamended:
+        sys.stderr.write(f"warning: not counted: amended/{call.unamended}\n")
+    if (later := call.amended) is not None:
+        said = f"it ended {later.ended_at} at the latest, and is kept until {later.until}"
+        sys.stderr.write(f"{call.record.call_id}: amended by its unit: {said}\n")
+
+
+def outer_layer(key: SealedKey, identities: list[Path]) -> bytes:
+    """What is sealed to the custodians. Refusal if the identities are not those of the epoch, or of its group."""
+    return peel(key, identities, members.MOST_NEEDED).data
+
+
+def peel(key: SealedKey, identities: list[Path], most: int, part: bytes | None = None) -> group.Peeled:
+    """At most so many people's layers of the epoch's off. `part`: what an officer before has left of this very key."""
+    if part is not None:
+        group.require_part(part, key.data)
+    try:
+        peeled = group.peel(part or key.data, lambda layer: stockage.decrypt(layer, identities), most)
+    except Refusal as error:
+        raise Refusal(f"{sealed.KEY}: the epoch's layer does not open: {error}") from None
+    if not peeled.left and not group.is_sealed(peeled.data):
+        raise Refusal(f"{sealed.KEY}: there is no custodians' layer inside the epoch's")
+    if not peeled.left and key.inner_sha256 not in ("", hashlib.sha256(peeled.data).hexdigest()):
+        raise NotReleased("other_inner", f"{sealed.KEY}: what is in it is not what this call was sealed with")
+    if not peeled.left:
+        require_of_call(peeled.data, key.call)
+    return peeled
+
+
+def require_of_call(blob: bytes, call: OfCall) -> None:
+    """NotReleased if the custodians' layer names another call than the record does.
+
+    Keys of version 0.1 name no call: the record, its signature and the log's close have to suffice.
+    """
+    try:
+        found = ofcall.read(blob)
+    except Refusal as error:
+        raise NotReleased("key_of_another_call", f"{sealed.KEY}: {error}") from None
+    if found not in (None, call):
+        raise NotReleased("key_of_another_call", f"{sealed.KEY}: it is the key of {found}, not of {call}")
+
+
+def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles | None) -> None:
+    """A call is sealed by a unit: by no person, no witness, no desk, whatever the signers' file lets them sign."""
+    if unitnames.is_reserved(record.unit) or _ACCESS_LOG.fullmatch(record.unit):
+        raise _not_as_sealed(call_dir, f"{record.unit!r} is the name of no unit")
+    if roles is None:
+        return
+    data = callfolder.read(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
+    armored = callfolder.read(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise _not_as_sealed(call_dir, f"{sealed.RECORD} changed while it was being checked")
+    person = roles.holder(sshsig.check(data, armored, sealed.RECORD_NAMESPACE))
+    if person is not None:
+        raise _not_as_sealed(call_dir, f"signed with the key of {person.name} ({person.role}), which is no unit's")
+
+
+def _closed(call_dir: Path, record: CallRecord, sha256: str, basis: Basis) -> tuple[Closing, Head] | tuple[None, None]:
+    try:
+        found = callproof.find(call_dir, record.unit, basis)
+        if found is not None:
+            return found, closing.check(found, record.unit, record.call_id, sha256, basis.signers)
+    except (Refusal, OSError, msgspec.MsgspecError) as error:
+        raise NotReleased("closing_differs", f"{call_dir}: not opened: {error}") from None
+    if basis.roles is None:
+        return None, None
+    text = "not opened: nothing here shows that its unit's log has closed it: --closing with what the desk keeps"
+    raise NotReleased("closing_needed", f"{call_dir}: {text} (closing/{call_dir.name}.json), or --log with the log")
+
+
+def _witnessed(call_dir: Path, record: CallRecord, close: Closing | None, basis: Basis) -> str:
+    """The verdict of the witnesses; NotReleased where the policy asks for more."""
+    if basis.rules.policy is None:
+        return NO_POLICY
+    seen, problem = callproof.witnessed(call_dir, record, close, basis)
+    if problem is not None and basis.rules.required:
+        raise NotReleased(problem.code, f"{call_dir}: not opened: {problem.text}")
+    if seen is None:
+        return NOBODY
+    return "; ".join([seen.text, *(judge.late(seen, max(judge.moments(record))) if problem is None else [])])
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    try:
+        return callfolder.read(folder / name, KEY_LIMIT_BYTES)
+    except callfolder.Damaged as error:
+        raise _not_as_sealed(folder, str(error)) from None
+
+
+def _not_as_sealed(call_dir: Path, text: str) -> NotReleased:
+    return NotReleased("call_not_as_sealed", f"{call_dir}: not opened: {text}")

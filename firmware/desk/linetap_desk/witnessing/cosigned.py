@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cosigned head: FILE as the unit wrote it, FILE.sig of the unit, FILE.witness.sig of the witness."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.durable.replace import replace_durably
+from linetap_core.errors import Refusal
+from linetap_core.evidence import signers as allowed
+from linetap_core.evidence import sshsig, unitlog
+from linetap_core.evidence.signers import Signer
+from linetap_core.evidence.unitlog import HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
+from linetap_desk.proofs import callfolder
+
+PRINCIPAL = allowed.WITNESS
+FIRST = "first"  # in the place of the name of a log that has none
+WITNESS_SUFFIX = ".witness.sig"
+
+
+class SignedHead(NamedTuple):
+    head: Head
+    data: bytes  # what is signed
+    signature: bytes  # the unit's, armored
+
+
+def read(path: Path, signers: list[Signer] | None) -> Head:
+    """The head, when unit and witness have signed it, both named by `signers`; else a Refusal."""
+    head, data, _ = read_head(path, None)
+    armored = callfolder.read(_beside(path, WITNESS_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
+    key = sshsig.check(data, armored, HEAD_NAMESPACE)
+    if signers is not None:
+        allowed.require_trust(key, HEAD_NAMESPACE, signers, PRINCIPAL, from_utc_ns(parse_rfc3339(head.at)))
+        with contextlib.suppress(allowed.SignerUndated):  # the witness had it while its unit's key counted
+            read_head(path, signers)
+    return head
+
+
+def read_head(path: Path, signers: list[Signer] | None, seen: datetime | None = None) -> SignedHead:
+    """What a unit signed; a Refusal says what is wrong with it. `seen`: when witnesses had it, as far as is known."""
+    data = callfolder.read(path, unitlog.HEAD_LIMIT_BYTES)
+    signature = callfolder.read(_beside(path, SIGNATURE_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
+    return SignedHead(unitlog.check_head(data, signature, signers, seen), data, signature)
+
+
+def write(path: Path, signed: SignedHead, key: Ed25519PrivateKey) -> None:
+    """Whoever reads in between finds an old signature under a new head, and reads again."""
+    replace_durably(path, signed.data)
+    replace_durably(_beside(path, SIGNATURE_SUFFIX), signed.signature)
+    cosignature = sshsig.sign(signed.data, key, HEAD_NAMESPACE)
+    replace_durably(_beside(path, WITNESS_SUFFIX), cosignature.encode("ascii"))
+
+
+def keep_other_log(path: Path, head: Head) -> None:
+    """What lies at `path` of another log than this head's stays, under the name of that log: UNIT.LOG.json."""
+    try:
+        other = unitlog.decode_head(callfolder.read(path, unitlog.HEAD_LIMIT_BYTES))
+    except Refusal:
+        return  # there is none, or one that proves nothing
+    if other.log != head.log:
+        to = path.with_name(f"{path.stem}.{other.log or FIRST}{path.suffix}")
+        for suffix in ("", SIGNATURE_SUFFIX, WITNESS_SUFFIX):
+            with contextlib.suppress(FileNotFoundError):
+                _beside(path, suffix).rename(_beside(to, suffix))
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
