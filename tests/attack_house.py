@@ -15,7 +15,7 @@ from linetap.config import Config, config_sha256, load_config
 from linetap.config.schema import Policy
 from linetap.recorder.vault import weakened
 from linetap_core.clock import NS_PER_S
-from linetap_core.durable import kept
+from linetap_core.durable import keptcopy
 from linetap_core.evidence import document, keys
 from linetap_core.evidence.command import Answer
 from linetap_core.evidence.roles import Person, Roles
@@ -89,7 +89,7 @@ class House(Keeper):
 
     def lay(self, new: Config) -> None:
         """Another unit.toml, by somebody who knows of the copy that an edit is held against, and takes it away."""
-        kept.kept_of(self.file).unlink()
+        keptcopy.kept_of(self.file).unlink()
         config_file.write(self.file, new)
 
     def look(self) -> None:

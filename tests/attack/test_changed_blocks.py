@@ -28,7 +28,8 @@ from flip_rig import WorkingUnit
 from linetap import unitkeys
 from linetap.checks.mounts import mount_of
 from linetap.tpm.volume import SECTOR_BYTES
-from linetap_core.durable import broken, kept
+from linetap_core.durable import broken
+from linetap_core.durable import keptcopy as kept
 from linetap_core.evidence import keys
 from linetap_desk.proofs import callfolder, verify
 

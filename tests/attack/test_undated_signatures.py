@@ -25,7 +25,7 @@ from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Event, Verdict
 from linetap_desk.ingest.store import Store
 from linetap_desk.unsealing.calltrust import note
-from linetap_desk.vaultfiles.named import Named
+from linetap_desk.vaultfiles.leafclaims import Named
 from linetap_desk.vaultfiles.outbox import OutboxCheck
 from sealing_rig import TIMEOUT_S, UNIT, Rig
 from witnessed_rig import site

@@ -14,7 +14,7 @@ from epoch_desk import DAY, NEXT_DAY, Desk
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence import hold, keys, sshsig
-from linetap_desk.ceremony import needed
+from linetap_desk.ceremony import destructionchecks
 
 NOW = "2026-12-02T09:00:00Z"
 
@@ -75,7 +75,7 @@ def test_the_officers_own_are_believed(desk: Desk) -> None:
     signature = paper.with_name(f"{paper.name}.sig")
     good = signature.read_bytes()
     signature.write_text(sshsig.sign(paper.read_bytes(), stranger, hold.NAMESPACE))
-    said = [*needed.missing(DAY, desk.rig.vault, desk.holds, parse_rfc3339(NOW), roles)]
+    said = [*destructionchecks.missing(DAY, desk.rig.vault, desk.holds, parse_rfc3339(NOW), roles)]
     assert len(said) == 1
     assert "not signed by a vault officer" in said[0]
     signature.write_bytes(good)

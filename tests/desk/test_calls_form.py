@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linetap_core.errors import BadInput
-from linetap_desk.calls.wanted import Seat
+from linetap_desk.calls.criteria import Seat
 from linetap_desk.serve import settings
 from linetap_desk.serve.access.masking import without_numbers
 from linetap_desk.serve.calls import form
+from linetap_desk.serve.calls.directory import House
 from linetap_desk.serve.calls.form import Form
-from linetap_desk.serve.calls.house import House
 
 SEOUL = ZoneInfo("Asia/Seoul")
 

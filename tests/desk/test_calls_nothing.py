@@ -14,8 +14,8 @@ from sqlalchemy import delete, update
 
 from ingest_rig import trusted
 from linetap_core.clock import NS_PER_S, rfc3339
-from linetap_desk.calls import nothing
-from linetap_desk.calls.nothing import Known, Passed
+from linetap_desk.calls import emptyresult
+from linetap_desk.calls.emptyresult import Known, Passed
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.register import Notice
@@ -36,7 +36,7 @@ def known(
     """Seconds from noon in Seoul."""
     since, until = (rfc3339(NOON_NS + round(seconds * NS_PER_S)) for seconds in (since_s, until_s))
     with house.engine.connect() as db:
-        return nothing.known(db, unit, line, since, until, now_ns)
+        return emptyresult.known(db, unit, line, since, until, now_ns)
 
 
 def kinds(found: Known) -> list[str]:
@@ -125,6 +125,6 @@ def test_the_desk_was_away(house: CallsHouse) -> None:
 
 
 def test_there_is_a_bound(house: CallsHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nothing, "MOST_CALLS", 3)
+    monkeypatch.setattr(emptyresult, "MOST_CALLS", 3)
     assert known(house, UNIT, None, 0, 9000).more
     assert not known(house, UNIT, 2, 0, 9000).more

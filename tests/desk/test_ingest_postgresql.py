@@ -22,7 +22,7 @@ from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.errors import AlreadyRunning
 from linetap_core.evidence import keys, signers
-from linetap_desk.calls import nothing
+from linetap_desk.calls import emptyresult
 from linetap_desk.ingest import database, months, tables
 from linetap_desk.ingest.clear import Clearing
 from linetap_desk.ingest.holes import Holes
@@ -169,7 +169,7 @@ def test_what_the_pages_read(engine: Engine, server: Postgres, tmp_path: Path) -
     house = CallsHouse(tmp_path, server.url)
     house.fill()
     with house.engine.connect() as db:
-        found = nothing.known(db, OTHER, 2, rfc3339(NOON_NS), rfc3339(NOON_NS + 5000 * NS_PER_S), NOW_NS)
+        found = emptyresult.known(db, OTHER, 2, rfc3339(NOON_NS), rfc3339(NOON_NS + 5000 * NS_PER_S), NOW_NS)
         assert (found.destroyed, [one.kind for one in found.away], found.whole) == (1, ["offline"], True)
         known = signers.parse((tmp_path / "allowed_signers").read_text())
         story = calls_story.read(db, MAIN, house.names["held"], known)

@@ -29,7 +29,8 @@ from linetap.reporter.feed import Cursor
 from linetap.ring import Stretch
 from linetap.update import state as update_state
 from linetap_core.clock import SYSTEM, compact, rfc3339
-from linetap_core.durable import broken, kept
+from linetap_core.durable import broken
+from linetap_core.durable import keptcopy as kept
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import keylist, keys, sealed, sshsig
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow

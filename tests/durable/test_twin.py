@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap_core.durable import broken, kept, twin
+from linetap_core.durable import broken, twin
+from linetap_core.durable import keptcopy as kept
 from linetap_core.durable.envelope import Broken
 from linetap_core.durable.smallfile import SmallFile
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from broker import until
-from linetap_bench.deskdemo import house
+from linetap_bench.deskdemo import deskfiles
 from linetap_bench.deskdemo.command import OPEN
 from linetap_bench.deskdemo.simulated import UNITS
 from linetap_bench.stage import UNIT
@@ -90,7 +90,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 def test_it_opens_and_leaves_nothing_behind(demo: Demo) -> None:
     until(lambda: "Ctrl-C" in demo.said() or demo.process.poll() is not None, LIMIT_S)
     assert demo.process.poll() is None, demo.said()
-    assert [name for name, _, _ in house.PEOPLE if not re.search(rf"^  {name} ", demo.said(), re.MULTILINE)] == []
+    assert [name for name, _, _ in deskfiles.PEOPLE if not re.search(rf"^  {name} ", demo.said(), re.MULTILINE)] == []
     with contextlib.closing(demo.login("officer")) as officer:
         until(lambda: _online(officer) == {UNIT, *UNITS}, LIMIT_S)
         found = {"unit": UNIT, "disposition": "recorded"}

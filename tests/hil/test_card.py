@@ -18,7 +18,7 @@ from leds import shows
 from machine import BOOT_LIMIT_S, IMAGE, Machine
 from rig import BOOT, UNIT, Office
 
-from linetap.provision.cardsaid import MARK
+from linetap.provision.encryptionresult import MARK
 from linetap_core.clock import NS_PER_S, SYSTEM
 from tpm_rig import SoftTpm, short_folder
 

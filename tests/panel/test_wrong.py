@@ -15,7 +15,7 @@ import pytest
 
 from config_file import text
 from linetap.board.simulated import leds_shown
-from linetap.panel import wrong
+from linetap.panel import badconfig
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.records import PanelState
 from linetap_core.service import START_AGAIN, read_state
@@ -93,9 +93,9 @@ def test_where_nothing_of_it_can_be_read_the_pins_beside_it_count(
     file = tmp_path / "unit.toml"
     if content is not None:
         file.write_text(content)
-    board, run_dir = wrong._what_can_be_read(file)
+    board, run_dir = badconfig._what_can_be_read(file)
     assert (board.kind, board.pins, str(run_dir)) == ("hardware", str(tmp_path / "pins.toml"), "/run/linetap")
-    monkeypatch.setattr("linetap.panel.wrong.RUN_DIR", str(tmp_path))
+    monkeypatch.setattr("linetap.panel.badconfig.RUN_DIR", str(tmp_path))
     with panel(file) as process:
         assert process.wait(LIMIT_S) == 2
         assert process.stderr is not None

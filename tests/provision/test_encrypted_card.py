@@ -10,8 +10,9 @@ import pytest
 
 from card_rig import Card
 from linetap.cardresult import CARD_WRONG
-from linetap.provision import cardsaid, cardstart
-from linetap.provision.cardsaid import Said
+from linetap.provision import cardstart
+from linetap.provision import encryptionresult as cardsaid
+from linetap.provision.encryptionresult import Said
 from linetap.tpm import volume
 from linetap_core.errors import Refusal
 

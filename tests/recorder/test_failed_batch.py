@@ -11,7 +11,8 @@ import pytest
 from walk_rig import Walked, Wire
 
 from linetap.recorder import checkpoint
-from linetap.recorder.calls import begin, heard
+from linetap.recorder.calls import begin
+from linetap.recorder.calls import pastaudio as heard
 from linetap_core.evidence import sealed
 from linetap_core.records import CallRecord
 from unit_rig import make_unit

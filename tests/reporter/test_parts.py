@@ -19,11 +19,11 @@ from linetap.checks.watch import Seen, Services
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.spool import answers_for, commands_of
 from linetap.reporter import inbox as inbox_module
-from linetap.reporter.again import LONGEST_S, PATIENCE_S, PROBE, Again
 from linetap.reporter.feed import CURSOR_EVERY_S, REFUSED_PAUSE_S, WINDOW, Cursor, Feed
 from linetap.reporter.health import health
 from linetap.reporter.inbox import MOST, Inbox, Reply
 from linetap.reporter.outgoing import Outgoing, outgoing
+from linetap.reporter.resend import LONGEST_S, PATIENCE_S, PROBE, Again
 from linetap.reporter.source import Entry
 from linetap.reporter.telemetry import LONG_QUEUE, REWORD_EVERY_S, THINNED, Alerts, Lines, pace
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339

@@ -11,7 +11,7 @@ import pytest
 
 from dtmf_rig import tone
 from linetap.config.profile import KR_PSTN
-from linetap.recorder.signals.ears import Ears
+from linetap.recorder.signals.detectors import Ears
 from linetap.recorder.signals.event import Event
 from linetap.ring import I16, RATE_HZ, Batch
 

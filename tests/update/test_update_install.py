@@ -11,10 +11,11 @@ from update_rig import BUNDLE, SHA256, WANTED, Rig
 
 from linetap.idle import HOLDS_S
 from linetap.update import install as installing
-from linetap.update import release, state, wish
+from linetap.update import release, state
+from linetap.update import updaterequest as wish
 from linetap.update.fault import UpdateFault
 from linetap.update.rauc import Info
-from linetap.update.wish import Wish
+from linetap.update.updaterequest import Wish
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import UpdateState
 

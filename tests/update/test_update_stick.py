@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from update_rig import BUNDLE, SHA256, WANTED, Rig
 
-from linetap.update import release, state, stick, wish
+from linetap.update import release, state, stick
+from linetap.update import updaterequest as wish
 from linetap.update.fault import UpdateFault
 from linetap.update.rauc import Info
-from linetap.update.wish import Wish
+from linetap.update.updaterequest import Wish
 from linetap_core.errors import BadInput
 from linetap_core.records import UpdateState
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import config_file
-from linetap.update import state, wish
+from linetap.update import state
+from linetap.update import updaterequest as wish
 from linetap_core import cli
 from linetap_core.records import UpdateState
 from unit_rig import make_unit

@@ -13,12 +13,13 @@ from pathlib import Path
 import msgspec
 
 from linetap.config import Config
-from linetap.update import state, wish
+from linetap.update import state
+from linetap.update import updaterequest as wish
 from linetap.update.fault import UpdateFault
 from linetap.update.install import Install
 from linetap.update.rauc import Info, Slots
 from linetap.update.trial import Trial
-from linetap.update.wish import Wish
+from linetap.update.updaterequest import Wish
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.durable import files

@@ -20,7 +20,7 @@ from agereader import opened
 from epoch_rig import Authority
 from linetap.recorder.vault.journal import frames, recovery, store
 from linetap.recorder.vault.journal.entries import Entry, Over, Snapshot, State, Tick, next_seam
-from linetap.recorder.vault.journal.left import Left
+from linetap.recorder.vault.journal.opencalls import Left
 from linetap.ring import RATE_HZ, Stretch
 from linetap_core.clock import SYSTEM, ManualClock
 from linetap_core.durable import files

@@ -12,7 +12,7 @@ from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, Recorder, after
 from linetap.recorder.ports import last_note
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.entries import Beat, next_seam
-from linetap.recorder.vault.journal.unheard import BACK_MS, CHUNK_MS, Start, unheard, unheard_since
+from linetap.recorder.vault.journal.missingaudio import BACK_MS, CHUNK_MS, Start, unheard, unheard_since
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from linetap_core.durable import broken

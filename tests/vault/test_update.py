@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from keeping_rig import Keeper
-from linetap.update import release, state, wish
+from linetap.update import release, state
+from linetap.update import updaterequest as wish
 from linetap_core.evidence.command import Answer
 from linetap_core.records import UpdateState
 

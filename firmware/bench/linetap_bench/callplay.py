@@ -8,7 +8,7 @@ import numpy as np
 from linetap_bench import exchangetones, fsk, synth, timing
 from linetap_bench.callkeys import Call, Keys
 from linetap_bench.dialogue import add_talk
-from linetap_bench.heard import add_sounds
+from linetap_bench.linesounds import add_sounds
 from linetap_bench.linetimeline import LineTimeline
 from linetap_bench.timing import PER_MS
 from linetap_bench.voices import Language, Voices

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from linetap_bench.callkeys import Call
 from linetap_bench.callsounds import Network
-from linetap_bench.heard import through
+from linetap_bench.linesounds import through
 from linetap_bench.synth import Sound, Wave
 from linetap_bench.timing import PER_MS, Times, hushed
 from linetap_bench.voices import MADE_DBM0, Language, Speaker, Voices

@@ -159,7 +159,7 @@ class CaptureState(ServiceState, kw_only=True):
     ring_locked: bool
     realtime: bool
     overruns: int = 0
-    overruns_lately: int = 0  # lately.py
+    overruns_lately: int = 0  # recentrate.py
     underruns: int = 0
     gap_ms: float = 0.0
     last_gap_ns: int | None = None  # monotonic

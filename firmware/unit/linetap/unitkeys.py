@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from linetap.config.schema import Keys
-from linetap_core.durable import kept
+from linetap_core.durable import keptcopy
 from linetap_core.errors import BadInput
 from linetap_core.evidence import keys, publickeys
 from linetap_core.evidence.keys import SigningKey
@@ -26,7 +26,7 @@ def open_key(path: Path, where: Keys | None = None) -> SigningKey:
     """`where`: [keys] of the configuration; None: a key in a file. BadInput, with the file's name, when it is no such
     key."""
     try:
-        data = kept.damaged(path)
+        data = keptcopy.damaged(path)
         if data is None:
             with path.open("rb") as file:
                 data = file.read(_LIMIT_BYTES)
@@ -50,12 +50,12 @@ def keep_copy(path: Path) -> None:
     """By its owner at every start, of a key that is good: NAME.kept beside it, with the same owner and mode. A key that
     changed on the medium since is put back from it. OSError: nothing has changed."""
     try:
-        data = kept.damaged(path) or path.read_bytes()
+        data = keptcopy.damaged(path) or path.read_bytes()
     except FileNotFoundError:
         return
     if data.lstrip()[:1] != b"{":  # else what a TPM has wrapped, which it alone can judge
         keys.load_signing_key(data)
-    kept.keep(path)
+    keptcopy.keep(path)
 
 
 def next_of(path: Path) -> str | None:

@@ -20,7 +20,7 @@ from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.command import slots_at_once
 from linetap.recorder.replay.events import Levels
 from linetap.ring import I16, SLOT_FRAMES, SLOT_MS
-from linetap_bench.day.kept import Kept
+from linetap_bench.day.memoryvault import Kept
 from linetap_bench.fronts import fronts
 from linetap_bench.scriptkeys import Script
 from linetap_bench.timeline import Timeline

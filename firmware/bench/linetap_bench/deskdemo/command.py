@@ -12,7 +12,8 @@ from pathlib import Path
 from linetap.config import load_config
 from linetap.notices.defaults import make_default_notices
 from linetap.recorder.vault.spool import answers_for
-from linetap_bench.deskdemo import house, simulated
+from linetap_bench.deskdemo import deskfiles as house
+from linetap_bench.deskdemo import simulated
 from linetap_bench.deskdemo.keys import DemoKeys
 from linetap_bench.fleet.shipped import free_port, start_shipped, wait
 from linetap_bench.processes import Child, ChildFailed

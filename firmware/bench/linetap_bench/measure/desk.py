@@ -19,7 +19,7 @@ from sqlalchemy import insert
 from linetap_bench.fleet.city import HOST, names
 from linetap_bench.fleet.command import BEGUN
 from linetap_bench.fleet.shipped import READY_S, free_port, start_shipped, wait
-from linetap_bench.measure import hidden
+from linetap_bench.measure import hiddenpage
 from linetap_bench.measure.row import Row
 from linetap_bench.measure.usage import cpu_s, resident_mb
 from linetap_bench.processes import Child, Processes
@@ -70,7 +70,7 @@ class Found:
     ways_ms: list[float]
     memory_mb: float
     cpu_percent: float
-    hidden: hidden.Found
+    hidden: hiddenpage.Found
 
 
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
@@ -100,7 +100,7 @@ def _rows(size: Size, found: Found) -> list[Row]:
         Row(name=f"{name}: first useful page", figure=found.page_s, unit="s", target=size.page_s, method=method),
         Row(name=f"{name}: memory of the process", figure=found.memory_mb, unit="MB", target=150, method=method),
         Row(name=f"{name}: all that the broker has, read", figure=found.start_s, unit="s", target=1, method=start),
-        *hidden.rows(name, found.hidden, f"{size.units} units of {size.lines} lines"),
+        *hiddenpage.rows(name, found.hidden, f"{size.units} units of {size.lines} lines"),
     ]  # fmt: skip
 
 
@@ -198,7 +198,7 @@ def session(config: Path, name: str, role: str) -> str:
         engine.dispose()
 
 
-def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[float], float, hidden.Found]:
+def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[float], float, hiddenpage.Found]:
     """Seconds to the page, ms of each change, the desk's share of a core meanwhile; then how it comes back."""
     from playwright.sync_api import sync_playwright
 
@@ -210,7 +210,7 @@ def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[fl
               "sameSite": "Strict"}]
         )  # fmt: skip
         page = context.new_page()
-        page.add_init_script(hidden.HOOK)
+        page.add_init_script(hiddenpage.HOOK)
         page.goto(f"{url}/fleet", timeout=READY_S * 1000)
         useful_ms, there = page.evaluate(_USEFUL)
         page.evaluate(_OBSERVE)
@@ -219,7 +219,7 @@ def _look(desk: Child, url: str, token: str, size: Size) -> tuple[float, list[fl
         took_s = (SYSTEM.monotonic_ns() - began_ns) / NS_PER_S
         ways = [float(way) for way in page.evaluate("window.ways")]
         cpu = (cpu_s(desk.process.pid) - used_s) / took_s * 100
-        back = hidden.look(page, url)
+        back = hiddenpage.look(page, url)
         browser.close()
     shown = useful_ms if there == size.units else float("inf")  # half a page is no page
     return shown * NS_PER_MS / NS_PER_S, ways, cpu, back

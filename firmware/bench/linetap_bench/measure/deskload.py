@@ -23,7 +23,8 @@ import httpx
 from sqlalchemy import func, select
 
 from linetap_bench.fleet.shipped import READY_S, wait
-from linetap_bench.measure import beside, callsmade, desk
+from linetap_bench.measure import callsmade, desk
+from linetap_bench.measure import independentload as beside
 from linetap_bench.measure.row import Row
 from linetap_bench.measure.usage import cpu_s, resident_mb
 from linetap_bench.measure.writing import write

@@ -23,9 +23,10 @@ from linetap_bench.measure.row import Row
 from linetap_bench.measure.writing import write
 from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
 from linetap_core.errors import BadInput
-from linetap_desk.calls import nothing, query
+from linetap_desk.calls import emptyresult as nothing
+from linetap_desk.calls import query
+from linetap_desk.calls.criteria import Seat, Wanted
 from linetap_desk.calls.keyset import Cursor
-from linetap_desk.calls.wanted import Seat, Wanted
 from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import events
 

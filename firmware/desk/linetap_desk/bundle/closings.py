@@ -12,7 +12,7 @@ from linetap_core.evidence.closing import closing_path
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.tlogproof import Proof
 from linetap_desk.bundle import layout
-from linetap_desk.bundle.beside import NotBundled, small
+from linetap_desk.bundle.attachments import NotBundled, small
 from linetap_desk.bundle.container import Source
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Verdict

@@ -26,7 +26,7 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Deed
 from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.bundle import checker, container, facts, finish, layout
-from linetap_desk.bundle.beside import NotBundled
+from linetap_desk.bundle.attachments import NotBundled
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.bundle.container import Source
 from linetap_desk.bundle.facts import About

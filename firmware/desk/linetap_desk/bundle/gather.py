@@ -16,7 +16,7 @@ from linetap_core.evidence.unitlog import HEAD, Head, Leaf
 from linetap_core.records import CallRecord
 from linetap_desk import foreign
 from linetap_desk.bundle import closings, exact, layout
-from linetap_desk.bundle.beside import NotBundled, documents, opened, small
+from linetap_desk.bundle.attachments import NotBundled, documents, opened, small
 from linetap_desk.bundle.container import Source
 from linetap_desk.bundle.finish import CA_LIMIT_BYTES
 from linetap_desk.proofs import callfolder

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Text, bindparam
 
+from linetap_desk.calls.criteria import Leg
 from linetap_desk.calls.keyset import Cursor, Way
-from linetap_desk.calls.wanted import Leg
 from linetap_desk.ingest import months
 from linetap_desk.ingest.tables import calls
 

@@ -16,7 +16,7 @@ from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.calls import query
-from linetap_desk.calls.wanted import Wanted
+from linetap_desk.calls.criteria import Wanted
 from linetap_desk.ingest import database
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")

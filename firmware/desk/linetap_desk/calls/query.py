@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from linetap_desk.calls.criteria import Leg, State, Wanted, astray, legs
 from linetap_desk.calls.keyset import Cursor, Way
 from linetap_desk.calls.reading import Reading
-from linetap_desk.calls.wanted import Leg, State, Wanted, astray, legs
 
 SIZE = 50
 CHUNK = 2000  # rows that one statement may look at

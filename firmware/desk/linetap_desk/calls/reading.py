@@ -13,11 +13,12 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Integer, Select, Text, bindparam, func, select, tuple_
 
-from linetap_desk.calls import spans, together
+from linetap_desk.calls import batchquery as together
+from linetap_desk.calls import spans
+from linetap_desk.calls.batchquery import Legs
 from linetap_desk.calls.bounds import IN_MONTHS, Bounds
+from linetap_desk.calls.criteria import Leg
 from linetap_desk.calls.keyset import Cursor, Way
-from linetap_desk.calls.together import Legs
-from linetap_desk.calls.wanted import Leg
 from linetap_desk.ingest import months
 from linetap_desk.ingest.tables import calls
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from linetap_desk.calls.criteria import Leg
 from linetap_desk.calls.keyset import Cursor, Way
-from linetap_desk.calls.wanted import Leg
 from linetap_desk.ingest import months
 
 STEPS = (2, 6, 24)  # months, each behind the other; then everything that is left

@@ -28,7 +28,7 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.ceremony import epochlist
 from linetap_desk.ceremony.canary import Canary
 from linetap_desk.ceremony.certificate import NAMESPACE, Certificate, named_gone, path_of, still_open
-from linetap_desk.ceremony.needed import OVERFLOW, last_until, missing, unproven
+from linetap_desk.ceremony.destructionchecks import OVERFLOW, last_until, missing, unproven
 from linetap_desk.ceremony.sheets import COPIES, INDEX
 from linetap_desk.proofs import callfolder, tsa
 from linetap_desk.proofs.tsa import Tsa

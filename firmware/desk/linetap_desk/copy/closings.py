@@ -19,7 +19,7 @@ from linetap_core.evidence.closing import Closing
 from linetap_core.evidence.command import Answer
 from linetap_core.evidence.fetch import Close
 from linetap_desk import foreign
-from linetap_desk.copy import wanted
+from linetap_desk.copy import worklist
 from linetap_desk.copy.asking import Asking
 from linetap_desk.copy.incoming import Call
 from linetap_desk.ingest.confirm import ANSWER_LIMIT_BYTES
@@ -46,11 +46,11 @@ class Closings:
             asking.stalled(now_ns)
         room = self._most_units - sum(bool(asking.correlation) for asking in self._units.values())
         # In turn: those that were asked last stand behind the others.
-        for unit in sorted(wanted.units_unclosed(db), key=lambda unit: self._asking(unit).asked_ns):
+        for unit in sorted(worklist.units_unclosed(db), key=lambda unit: self._asking(unit).asked_ns):
             asking = self._asking(unit)
             if room <= 0 or asking.correlation or now_ns < asking.next_ns:
                 continue
-            call = wanted.next_unclosed(db, unit, asking.passed_over(now_ns) | set(under_way(unit)))
+            call = worklist.next_unclosed(db, unit, asking.passed_over(now_ns) | set(under_way(unit)))
             if call is not None:
                 room -= 1
                 self._calls[unit], asking.correlation = call, secrets.token_bytes(_CORRELATION_BYTES)

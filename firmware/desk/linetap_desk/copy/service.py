@@ -23,7 +23,7 @@ from linetap_core.evidence.fetch import Copied
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.wire.message import Message
 from linetap_desk import foreign
-from linetap_desk.copy import wanted
+from linetap_desk.copy import worklist
 from linetap_desk.copy.asking import Asking
 from linetap_desk.copy.closings import Closings
 from linetap_desk.copy.hours import Hours
@@ -185,7 +185,7 @@ class Copying:
     def _look(self, now_ns: int) -> None:
         """Gives every unit that is asked its next call, and room to others where one has nothing more."""
         with self._engine.connect() as db:
-            online = wanted.units_to_ask(db)
+            online = worklist.units_to_ask(db)
             under_way = [asking for asking in self._units.values() if asking.incoming is not None]
             for asking in under_way:
                 if asking.unit not in online:
@@ -208,7 +208,7 @@ class Copying:
     def _begin(self, db: Connection, asking: Asking, now_ns: int) -> bool:
         if self._worker.busy >= MOST_PUTS or now_ns < max(asking.next_ns, self._store_ns):
             return False
-        call = wanted.next_call(db, asking.unit, asking.passed_over(now_ns) | self._under_way(asking.unit))
+        call = worklist.next_call(db, asking.unit, asking.passed_over(now_ns) | self._under_way(asking.unit))
         if call is None:
             return False
         folder = self._store.incoming / call.unit / call.call_id
@@ -241,14 +241,14 @@ class Copying:
     def _tidy(self) -> None:
         now_ns, mono_ns = self._clock.utc_ns(), self._clock.monotonic_ns()
         with self._engine.begin() as db:
-            wanted.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
-            for call, number, data, sig in wanted.unamended(db):
+            worklist.count(db, 0 if self._counted_ns is None else (mono_ns - self._counted_ns) // NS_PER_MS)
+            for call, number, data, sig in worklist.unamended(db):
                 if not self._worker.has(call):
                     self._worker.give(Job("amend", call, amendment=(number, data, sig)))
-            for call in wanted.over(db, now_ns, self._holds):
+            for call in worklist.over(db, now_ns, self._holds):
                 if not self._worker.has(call):
                     self._worker.give(Job("remove", call))
-            self._to_tell = [call for call in wanted.untold(db) if not self._worker.has(call)]
+            self._to_tell = [call for call in worklist.untold(db) if not self._worker.has(call)]
         self._counted_ns = mono_ns  # committed: what fails is counted with the next
 
     def _note(self) -> None:
@@ -261,14 +261,14 @@ class Copying:
                 if done.fault:
                     continue
                 if done.job.what == "put":
-                    wanted.stored(db, done.job.call, done.job.kept, now_ns)
+                    worklist.stored(db, done.job.call, done.job.kept, now_ns)
                 elif done.job.amendment is not None:
-                    wanted.amended(db, done.job.call, done.job.amendment[0], now_ns)
+                    worklist.amended(db, done.job.call, done.job.amendment[0], now_ns)
                 elif done.job.what == "close":
-                    wanted.closed(db, done.job.call, now_ns)
+                    worklist.closed(db, done.job.call, now_ns)
                     self._note_head(db, done.job, now_ns)
                 else:
-                    wanted.removed(db, done.job.call, now_ns)
+                    worklist.removed(db, done.job.call, now_ns)
         for done in self._to_note:
             if done.spoiled:
                 self._complain(done.job.call.unit, f"copy_changed: {done.fault}; it is fetched anew")

@@ -25,7 +25,7 @@ from starlette.responses import (
 from linetap_core.errors import LinetapError
 from linetap_desk.custody import sound, words
 from linetap_desk.custody.case import Heard
-from linetap_desk.custody.door import COOKIE
+from linetap_desk.custody.login import COOKIE
 from linetap_desk.custody.site import Site
 from linetap_desk.serve import secure
 from linetap_desk.serve.calls import words as callwords

@@ -19,9 +19,9 @@ from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
 from linetap_desk.custody import routes
 from linetap_desk.custody.case import Case
-from linetap_desk.custody.door import Door
+from linetap_desk.custody.login import Door
 from linetap_desk.custody.site import Look, Site
-from linetap_desk.serve.ending import EndsQuietly, config, until_told
+from linetap_desk.serve.server import EndsQuietly, config, until_told
 
 HOST = "127.0.0.1"
 _MOST_AT_ONCE = 20

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_desk.custody.case import Case
-from linetap_desk.custody.door import Door
+from linetap_desk.custody.login import Door
 from linetap_desk.serve import text
 from linetap_desk.serve.pages import THEMES, Pages
 

@@ -17,7 +17,7 @@ from linetap_desk import foreign
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.tables import units
-from linetap_desk.said import Status, Word
+from linetap_desk.unsignedreports import Status, Word
 
 LIMIT_BYTES = 64 << 10
 MOST_STRANGERS = 1000  # units that no file names

@@ -24,7 +24,7 @@ from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.proofs.verifycall import verify_call
 from linetap_desk.proofs.verifylog import MOST_PROBLEMS, LogCheck
 from linetap_desk.unsealing import callproof
-from linetap_desk.vaultfiles.named import Named
+from linetap_desk.vaultfiles.leafclaims import Named
 from linetap_desk.vaultfiles.tree import TreeCheck
 from linetap_desk.witnessing import judge, options
 from linetap_desk.witnessing.judge import NO_POLICY, NO_RULES, NOBODY, NOT_WITNESSED, Rules

@@ -23,7 +23,7 @@ from linetap_desk.proofs.logorder import LogOrder
 from linetap_desk.proofs.logweakened import LogWeakened
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.unsealing import calltrust
-from linetap_desk.vaultfiles.named import Named
+from linetap_desk.vaultfiles.leafclaims import Named
 from linetap_desk.witnessing import cosigned
 from linetap_desk.witnessing.judge import NO_RULES, Rules
 from linetap_desk.witnessing.logcheck import LogWitness

@@ -24,7 +24,7 @@ from linetap_core.evidence.hold import Hold
 from linetap_core.evidence.signers import Signer
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat import callevents
-from linetap_desk.copy import wanted
+from linetap_desk.copy import worklist
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.copy.store import Store, Stored
 from linetap_desk.copy.worker import Kept
@@ -56,7 +56,7 @@ def take(store: Store, holds: Path | None, new: Engine, trusted: list[Signer], r
     for some in batched(_proved(store, trusted, refused), _AT_ONCE, strict=False):
         with new.begin() as db:
             for call, record, at_ns in some:
-                wanted.stored(db, call, Kept.of(record), at_ns)
+                worklist.stored(db, call, Kept.of(record), at_ns)
                 rows = [_row(_sealed(record, call))]
                 if holds is not None and (held := _held(holds, call, refused, now_ns)) is not None:
                     rows.append(_row(held))

@@ -15,7 +15,7 @@ from linetap_core.evidence import index, leaflog, unitlog
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.unitlog import Leaf
 from linetap_desk import foreign
-from linetap_desk.vaultfiles.named import Named
+from linetap_desk.vaultfiles.leafclaims import Named
 from linetap_desk.witnessing import cosigned
 
 ALTERED, FOREIGN = "changed since the unit wrote it", "not in the unit's log"

@@ -23,11 +23,11 @@ from linetap_core.timekeeping import KEPT, require_possible
 from linetap_desk.ingest.database import open_reader
 from linetap_desk.serve import app, database
 from linetap_desk.serve.access.log import AccessTable
-from linetap_desk.serve.ending import EndsQuietly, config, until_told
 from linetap_desk.serve.fleet.hub import Hub
 from linetap_desk.serve.pages import Pages
 from linetap_desk.serve.people.oidc import Oidc
 from linetap_desk.serve.people.people import People
+from linetap_desk.serve.server import EndsQuietly, config, until_told
 from linetap_desk.serve.settings import Settings
 from linetap_desk.serve.site import Site
 from linetap_desk.watch.settings import of_pages

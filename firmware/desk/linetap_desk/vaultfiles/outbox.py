@@ -25,7 +25,7 @@ from linetap_core.vaultformat.segments import GENESIS, SEGMENT_BYTES
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
-from linetap_desk.vaultfiles.named import Named
+from linetap_desk.vaultfiles.leafclaims import Named
 
 FOLDER, NAMESPACE = "outbox", "linetap-event"
 _Undated = tuple[int, PublicKey, datetime]  # its number, who signed it, what its clock said

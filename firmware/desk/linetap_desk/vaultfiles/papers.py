@@ -21,7 +21,7 @@ from linetap_core.evidence.signers import Signer, SignerUndated, require_named, 
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
-from linetap_desk.vaultfiles.named import Named
+from linetap_desk.vaultfiles.leafclaims import Named
 
 SIG = ".sig"
 HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walk.FOLDER, "certificates", "roles.json"

@@ -20,7 +20,7 @@ from linetap_core.evidence.signers import Signer
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem, Verdict
 from linetap_desk.vaultfiles import outbox, papers, runtime
-from linetap_desk.vaultfiles.named import Named
+from linetap_desk.vaultfiles.leafclaims import Named
 from linetap_desk.vaultfiles.outbox import OutboxCheck
 from linetap_desk.vaultfiles.papers import Found, PaperCheck
 

@@ -18,7 +18,7 @@ from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import FREE, LineStatus, Severity
 from linetap_core.wire.topics import HEALTH_EXPIRY_S
-from linetap_desk.said import Sentence, Status, Word
+from linetap_desk.unsignedreports import Sentence, Status, Word
 
 TOPICS = tuple(f"linetap/v1/+/{kind}" for kind in ("status", "health", "line/+", "alert/+"))
 MOST_UNITS = 3000

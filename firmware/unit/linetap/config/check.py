@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from linetap.config import columns
 from linetap.config.profile import BUILT_IN, Profile
 from linetap.config.schema import Config, Keys
-from linetap_core.durable import kept
+from linetap_core.durable import keptcopy
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence import members, publickeys
 from linetap_core.tomlfile.locate import Path as KeyPath
@@ -33,10 +33,10 @@ def load_file(path: Path, folder: Path | None = None, raw: bytes | None = None) 
     its line.
 
     `folder`: what the paths in it are relative to, where that is not the file's own. `raw`: its bytes, where they are
-    not read from it. Where the medium has changed the file since it was written, its copy counts (durable/kept.py).
+    not read from it. Where the medium has changed the file since it was written, its copy counts (durable/keptcopy.py).
     The unit's key is not opened: of the services the recorder alone may read it, and says what is wrong with it.
     """
-    source = Source(path, kept.damaged(path) if raw is None else raw)
+    source = Source(path, keptcopy.damaged(path) if raw is None else raw)
     config = checked(source, folder)
     source.check()
     return config

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An edited unit.toml that weakens does not count where two have to sign that: what was in force before does.
 
-The recorder keeps that beside the file, once it knows people who can sign (durable/kept.py); the command `config`
+The recorder keeps that beside the file, once it knows people who can sign (durable/keptcopy.py); the command `config`
 changes it, and an order that the authority has signed. So every service and tool acts by it, whoever starts first.
 What a person at the unit changes with its wires (HAND) counts at once, and is found and shown as a weakening: a card
 that died at night is not to wait for two signatures.
@@ -16,7 +16,7 @@ import msgspec
 
 from linetap.config.check import config_sha256, load_file
 from linetap.config.schema import Config, Line
-from linetap_core.durable import kept
+from linetap_core.durable import keptcopy
 from linetap_core.errors import BadInput
 
 # The cards and where a line is on them, the way to the desk, the PBX's port, where the unit's key is.
@@ -49,9 +49,9 @@ def load_config(path: Path, folder: Path | None = None, raw: bytes | None = None
 
 def look(path: Path, folder: Path | None = None) -> Held | None:
     """None: what lies there counts."""
-    before = kept.binding(path)
+    before = keptcopy.binding(path)
     if before is None and path.absolute() == NAME:  # an editor may have put a file in the place of the link
-        before = kept.binding(path, HOME)
+        before = keptcopy.binding(path, HOME)
     if before is None:
         return None
     try:

@@ -17,7 +17,7 @@ from linetap.config.schema import Config
 from linetap.notices.beep import BEEP, beep_samples
 from linetap.ring import RATE_HZ
 from linetap.wavefaults import WAVE_FAULTS
-from linetap_core.durable import kept
+from linetap_core.durable import keptcopy
 from linetap_core.errors import BadInput
 from linetap_core.evidence.g711 import FULL_SCALE_DBM0
 
@@ -88,7 +88,7 @@ def behind_tone(notice: Notice, tone_ms: int, numbers: NoticeNumbers) -> Notice:
 
 def load_notice(path: Path) -> Notice:
     """BadInput names the file. What the medium has changed since it was written is read from its copy."""
-    copy = kept.damaged(path)
+    copy = keptcopy.damaged(path)
     try:
         with wave.open(str(path) if copy is None else io.BytesIO(copy), "rb") as file:
             shape = (file.getframerate(), file.getsampwidth(), file.getnchannels())
@@ -107,11 +107,11 @@ def load_notice(path: Path) -> Notice:
 def keep_copies(folder: Path) -> None:
     """Renews the copy of each notice and its text, for the folder's owner. OSError: the folder cannot be written."""
     for path in [*folder.glob("*.wav"), *folder.glob("*.txt")]:
-        kept.keep(path)
+        keptcopy.keep(path)
 
 
 def _text(path: Path) -> str:
-    copy = kept.damaged(path)
+    copy = keptcopy.damaged(path)
     try:
         data = copy if copy is not None else path.read_bytes()
         return data.decode("utf-8").strip()

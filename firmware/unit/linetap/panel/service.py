@@ -13,7 +13,7 @@ from linetap.panel.eyes import Eyes
 from linetap.panel.night import Night
 from linetap.panel.presses import Presses
 from linetap.panel.state import Shown, shown
-from linetap.panel.told import state_of
+from linetap.panel.statefile import state_of
 from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
 from linetap_core.errors import LinetapError
 from linetap_core.records import Fault, PanelState

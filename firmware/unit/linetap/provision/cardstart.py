@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap.provision import admit, cardsaid, order
+from linetap.provision import admit, order
+from linetap.provision import encryptionresult as cardsaid
 from linetap.tpm import bootpolicy, counter, create, device, freshness, volume
 from linetap.tpm.device import TpmFault
 from linetap_core.errors import BadInput, DeviceFault, LinetapError, Refusal

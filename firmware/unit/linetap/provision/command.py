@@ -11,7 +11,8 @@ from pathlib import Path
 
 from linetap import cardresult, unitkeys
 from linetap.cardresult import CARD_WRONG
-from linetap.provision import admit, cardsaid, memory, order, pack, retire
+from linetap.provision import admit, memory, order, pack, retire
+from linetap.provision import encryptionresult as cardsaid
 from linetap.provision.fault import OrderFault
 from linetap.provision.lay import lay, take_certificate
 from linetap_core.clock import SYSTEM, Clock

@@ -21,7 +21,8 @@ from linetap.provision import admit, network
 from linetap.provision.memory import KEY
 from linetap.provision.order import NAME, UNIT, Network, Order
 from linetap_core.clock import SYSTEM, rfc3339
-from linetap_core.durable import kept, privatefile
+from linetap_core.durable import keptcopy as kept
+from linetap_core.durable import privatefile
 from linetap_core.durable.files import sync_directory
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput

@@ -27,7 +27,8 @@ from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import UNIT
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, compact, parse_rfc3339, rfc3339
-from linetap_core.durable import kept, twin, wipe
+from linetap_core.durable import keptcopy as kept
+from linetap_core.durable import twin, wipe
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence import sshsig, unitlog

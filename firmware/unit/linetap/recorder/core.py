@@ -14,10 +14,10 @@ from linetap.recorder.calls.context import Surroundings
 from linetap.recorder.calls.gate import stop_notice
 from linetap.recorder.calls.line import LineCalls
 from linetap.recorder.calls.memory import LineMemory
-from linetap.recorder.signals.ears import Ears
+from linetap.recorder.signals.detectors import Ears
 from linetap.recorder.signals.event import Event
 from linetap.recorder.signals.health.linehealth import LineHealth
-from linetap.recorder.walk.sight import sight_of
+from linetap.recorder.walk.observation import sight_of
 from linetap.recorder.walk.turn import Sight
 from linetap.ring import Batch, gap_batch
 from linetap_core.records import LineState

@@ -16,8 +16,8 @@ from linetap.recorder.calls.context import Names, Surroundings
 from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.calls.retention import default_class
 from linetap.recorder.checkpoint import MOST_FAILURES, Failed
+from linetap.recorder.controlsocket import Door
 from linetap.recorder.core import Recorder
-from linetap.recorder.door import Door
 from linetap.recorder.follow import Cards
 from linetap.recorder.pulse import Pulse
 from linetap.recorder.removal import Removal

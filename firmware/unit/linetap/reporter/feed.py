@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.reporter.again import Again
+from linetap.reporter.resend import Again
 from linetap.reporter.source import Source
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Literal
 
-from linetap.reporter.again import PATIENCE_S
+from linetap.reporter.resend import PATIENCE_S
 from linetap_core import __version__
 from linetap_core.broker import backoff, link
 from linetap_core.broker.connection import Terms, Unread

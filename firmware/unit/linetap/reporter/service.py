@@ -14,7 +14,6 @@ from linetap.checks.judgement import told_before
 from linetap.checks.watch import Seen
 from linetap.config import Config
 from linetap.recorder.vault.outbox import OutboxReader
-from linetap.reporter.again import Again
 from linetap.reporter.certificate import Certificate
 from linetap.reporter.copies import Copies
 from linetap.reporter.discovery import discovery
@@ -25,6 +24,7 @@ from linetap.reporter.journal import Journal
 from linetap.reporter.link import Link, Patience
 from linetap.reporter.loghead import LogHead
 from linetap.reporter.outgoing import Outgoing, outgoing
+from linetap.reporter.resend import Again
 from linetap.reporter.telemetry import Alerts, Lines, pace
 from linetap_core import __version__
 from linetap_core.broker.connection import Arrived, Connected, Ended

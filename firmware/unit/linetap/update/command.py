@@ -21,7 +21,7 @@ from linetap.update.judge import red
 from linetap.update.rauc import Rauc
 from linetap.update.state import load, save
 from linetap.update.trial import PATIENCE_S, Trial
-from linetap.update.wish import Wish, folder_of
+from linetap.update.updaterequest import Wish, folder_of
 from linetap_core.broker.tls import tls_context
 from linetap_core.clock import SYSTEM
 from linetap_core.errors import BadInput

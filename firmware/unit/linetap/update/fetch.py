@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from linetap.update.fault import UpdateFault
-from linetap.update.wish import Wish
+from linetap.update.updaterequest import Wish
 from linetap_core.broker.backoff import Backoff, Patience
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable import files

@@ -17,11 +17,12 @@ import msgspec
 
 from linetap.config import Config
 from linetap.idle import wait_for_idle
-from linetap.update import state, wish
+from linetap.update import state
+from linetap.update import updaterequest as wish
 from linetap.update.fault import UpdateFault
 from linetap.update.judge import require_fit, require_newer, require_running
 from linetap.update.rauc import Info, Slots
-from linetap.update.wish import Wish
+from linetap.update.updaterequest import Wish
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import BadInput, Refusal

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from linetap.config import Config
-from linetap.update import state, wish
+from linetap.update import state
+from linetap.update import updaterequest as wish
 from linetap.update.fault import UpdateFault
 from linetap.update.install import Machine, require_room
 from linetap.update.judge import TRIED, require_fit, require_running
-from linetap.update.wish import Wish
+from linetap.update.updaterequest import Wish
 from linetap_core.durable import files
 from linetap_core.errors import BadInput
 from linetap_core.wire.updates import LARGEST_BYTES

@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.records import Direction, Disposition
+from linetap_desk.calls.criteria import MOST_SEATS, STATES, State, Wanted
 from linetap_desk.calls.keyset import Cursor
-from linetap_desk.calls.wanted import MOST_SEATS, STATES, State, Wanted
 from linetap_desk.searching.localmoment import last_ns, moment_ns
 from linetap_desk.serve.access.masking import has_number
-from linetap_desk.serve.calls.house import House
+from linetap_desk.serve.calls.directory import House
 from linetap_desk.serve.text import N_
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)

@@ -16,12 +16,13 @@ from starlette.responses import Response
 
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.evidence.signers import Signer
-from linetap_desk.calls import nothing, query
+from linetap_desk.calls import emptyresult as nothing
+from linetap_desk.calls import query
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.serve.access.subject import Subject
 from linetap_desk.serve.calls import form, recordfile, story, words
+from linetap_desk.serve.calls.directory import House
 from linetap_desk.serve.calls.form import Form
-from linetap_desk.serve.calls.house import House
 from linetap_desk.serve.people.who import who_of
 from linetap_desk.serve.reading import reading
 from linetap_desk.serve.release import call as named

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from starlette.exceptions import HTTPException
 
 from linetap_core.clock import parse_rfc3339
-from linetap_desk.ingest import holdword
+from linetap_desk.ingest import holdstate
 from linetap_desk.ingest.tables import events
 from linetap_desk.serve.release.chain import Chain
 from linetap_desk.serve.release.store import ID
@@ -85,7 +85,7 @@ def _state(desk: Connection, row: Mapping[str, Any], now_ns: int) -> State:
 
 def _said(desk: Connection, row: Mapping[str, Any]) -> State | None:
     """By the newest word of the unit that came here after the command was signed."""
-    held = holdword.is_held(
+    held = holdstate.is_held(
         desk, events.c.unit == row["unit"], events.c.call_id == row["call_id"],
         events.c.received_at >= row["command_at"],
     )  # fmt: skip

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.evidence.look import BIN_HZ, SPAN, STEP, Window, look
-from linetap.recorder.calls.heard import not_after_answer, prove_notice
-from linetap.recorder.signals.notice.beneath import beep_beneath
+from linetap.recorder.calls.pastaudio import not_after_answer, prove_notice
+from linetap.recorder.signals.notice.maskedtones import beep_beneath
 from linetap.ring import RATE_HZ
 
 _BEFORE_MS = 300  # of where the ears say that it began: they look in chunks of 256 ms

@@ -8,7 +8,7 @@ from linetap.recorder.calls.call import Call, Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.dialling import dialled, dials_anew
 from linetap.recorder.calls.ending import end, end_without, pass_by
-from linetap.recorder.calls.heard import look_for_caller, said_from
+from linetap.recorder.calls.pastaudio import look_for_caller, said_from
 from linetap.recorder.signals.event import Event
 from linetap.ring import RATE_HZ
 

@@ -7,8 +7,8 @@ import msgspec
 
 from linetap.recorder.calls.beepheard import prove_at_end
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.deaf import count_deafness
 from linetap.recorder.calls.doubt import UNKNOWN, dispel
+from linetap.recorder.calls.noticefaults import count_deafness
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.signals.event import Event
 from linetap.ring import RATE_HZ

@@ -9,13 +9,13 @@ from linetap.learned import Learned
 from linetap.recorder.calls import redial, swapped
 from linetap.recorder.calls.beep import beep_frame
 from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, Surroundings, open_frames
-from linetap.recorder.calls.deaf import mend
 from linetap.recorder.calls.doubt import dispel
 from linetap.recorder.calls.ending import end
 from linetap.recorder.calls.evidence.look import STEP
 from linetap.recorder.calls.limits import limit_frame, recommended_frame
 from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.calls.neighbours import handed_on, neighbour_that_answered
+from linetap.recorder.calls.noticefaults import mend
 from linetap.recorder.calls.table import STATUS, TABLE
 from linetap.recorder.calls.troubles import troubles_of
 from linetap.recorder.calls.undernotice import UnderNotice

@@ -11,7 +11,7 @@ from __future__ import annotations
 from linetap.recorder.calls import parties, swapped
 from linetap.recorder.calls.beepheard import beeped, beneath_notice, may_beep, nobody_heard
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.heard import prove_notice
+from linetap.recorder.calls.pastaudio import prove_notice
 from linetap.recorder.signals.event import Event
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from linetap.recorder.calls import early, gate, parties, swapped
+from linetap.recorder.calls import earlynotice as early
+from linetap.recorder.calls import gate, parties, swapped
 from linetap.recorder.calls.begin import call_waiting_while_passing, dialled_while_passing, outgoing
 from linetap.recorder.calls.call import MOST_DIGITS, Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext

@@ -24,7 +24,6 @@ from linetap.recorder.calls import (
     begin,
     carrier,
     dialling,
-    early,
     ending,
     gate,
     greeting,
@@ -35,6 +34,7 @@ from linetap.recorder.calls import (
     swapped,
     unrecorded,
 )
+from linetap.recorder.calls import earlynotice as early
 from linetap.recorder.calls.call import State
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.signals.event import Event, EventName

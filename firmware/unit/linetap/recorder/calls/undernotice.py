@@ -10,7 +10,7 @@ import numpy as np
 
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.signals.event import Event
-from linetap.recorder.signals.notice.beneath import EVERY, LENGTH, carrier_beneath
+from linetap.recorder.signals.notice.maskedtones import EVERY, LENGTH, carrier_beneath
 from linetap.ring import I16, RATE_HZ, Batch
 
 

@@ -20,7 +20,8 @@ from linetap.recorder.vault.counterparts import COUNTERPARTS, counterparts
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.weakened import Weakened
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_core.durable import files, kept
+from linetap_core.durable import files
+from linetap_core.durable import keptcopy as kept
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence.command import OPERATOR, CommandFault, Outcome, Signed, fields

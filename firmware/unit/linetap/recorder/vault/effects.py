@@ -11,7 +11,8 @@ from pathlib import Path
 
 from linetap.config.schema import Config
 from linetap.config.weakening import Weakening
-from linetap.recorder.vault import indexend, officersgone
+from linetap.recorder.vault import groupcertificates as officersgone
+from linetap.recorder.vault import indexend
 from linetap.recorder.vault.configchange import ConfigChange
 from linetap.recorder.vault.copies import Copies
 from linetap.recorder.vault.counterparts import COUNTERPARTS, could_cosign, counterparts
@@ -26,7 +27,8 @@ from linetap.recorder.vault.update import Update
 from linetap.recorder.vault.weakened import Weakened
 from linetap_core import jsontext
 from linetap_core.clock import Clock, parse_rfc3339, rfc3339
-from linetap_core.durable import broken, files, together
+from linetap_core.durable import broken, files
+from linetap_core.durable import signedset as together
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import authority as authorities

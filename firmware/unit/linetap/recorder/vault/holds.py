@@ -22,7 +22,8 @@ from linetap.recorder.vault.lifetime import Lifetime
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.retentiontime import RetentionTime
 from linetap_core.clock import parse_rfc3339, rfc3339
-from linetap_core.durable import broken, files, together
+from linetap_core.durable import broken, files
+from linetap_core.durable import signedset as together
 from linetap_core.durable.replace import replace_durably
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import Refusal

@@ -12,10 +12,11 @@ import msgspec
 
 from linetap.config import Config
 from linetap.recorder.vault.log import UnitLog
-from linetap.update import state, wish
+from linetap.update import state
+from linetap.update import updaterequest as wish
 from linetap.update.fault import UpdateFault
 from linetap.update.judge import require_newer, require_running
-from linetap.update.wish import Wish
+from linetap.update.updaterequest import Wish
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput
 from linetap_core.evidence.command import Command, CommandFault, fields

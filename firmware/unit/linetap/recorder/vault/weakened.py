@@ -31,7 +31,8 @@ from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.weakenedmemory import By, Standing, WeakenedMemory
 from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_core.durable import files, kept
+from linetap_core.durable import files
+from linetap_core.durable import keptcopy as kept
 from linetap_core.errors import BadInput
 from linetap_core.evidence.command import AUTHORITY, CommandFault, Holder
 from linetap_core.records import WeakeningState

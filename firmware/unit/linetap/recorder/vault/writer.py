@@ -34,9 +34,9 @@ from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report, Walked
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import Journal
-from linetap.recorder.vault.journal.left import FoundCall, Left, is_open, open_folders
+from linetap.recorder.vault.journal.missingaudio import Start
+from linetap.recorder.vault.journal.opencalls import FoundCall, Left, is_open, open_folders
 from linetap.recorder.vault.journal.recovery import recover
-from linetap.recorder.vault.journal.unheard import Start
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
 from linetap.recorder.vault.recording import Recording, open_calls

@@ -20,8 +20,16 @@ from linetap.recorder.vault.gaps import gap_of, joined, within
 from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, Tick
-from linetap.recorder.vault.journal.left import FoundCall, ended_of
-from linetap.recorder.vault.journal.unheard import CHUNK_MS, POWER, Start, Unheard, gap_behind, unheard, unheard_since
+from linetap.recorder.vault.journal.missingaudio import (
+    CHUNK_MS,
+    POWER,
+    Start,
+    Unheard,
+    gap_behind,
+    unheard,
+    unheard_since,
+)
+from linetap.recorder.vault.journal.opencalls import FoundCall, ended_of
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339

@@ -9,7 +9,7 @@ from linetap.recorder.calls.call import Key
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.owndelay import prove_own
 from linetap.recorder.signals.caller.callerid import CallerHeard, caller_id, read_digits
-from linetap.recorder.signals.notice.quiet import too_quiet_for
+from linetap.recorder.signals.notice.silentline import too_quiet_for
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 from linetap_core.records import Caller, NoticeRecord
 

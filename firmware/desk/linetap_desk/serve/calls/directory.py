@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
-from linetap_desk.calls.wanted import Seat
+from linetap_desk.calls.criteria import Seat
 from linetap_desk.searching.departments import Departments
 from linetap_desk.serve.settings import Settings
 from linetap_desk.watch.places import Place, Places

@@ -14,7 +14,7 @@ from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.doubt import UNKNOWN
 from linetap.recorder.calls.evidence.look import first_look
 from linetap.recorder.calls.gate import stop_notice
-from linetap.recorder.calls.heard import not_after_answer, prove_notice
+from linetap.recorder.calls.pastaudio import not_after_answer, prove_notice
 from linetap.recorder.signals.event import Event
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnsweredBy

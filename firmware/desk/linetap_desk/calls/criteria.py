@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, or_
 
 from linetap_core.errors import BadInput
-from linetap_desk.calls.hidden import hidden
+from linetap_desk.calls.unindexed import hidden
 from linetap_desk.ingest.tables import ASTRAY, IN_PROGRESS, WHOLE_UNIT, calls
 
 State = Literal["open", "ended", "sealed", "copied", "held", "destroyed"]

@@ -18,7 +18,7 @@ from linetap.board.open import panel_of
 from linetap.config.schema import Board, Config
 from linetap.panel.blink import Blinker
 from linetap.panel.state import Shown
-from linetap.panel.told import state_of
+from linetap.panel.statefile import state_of
 from linetap.unconfigured import is_supervised
 from linetap_core.clock import NS_PER_MS, SYSTEM, Clock
 from linetap_core.errors import BadInput, LinetapError
