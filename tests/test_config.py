@@ -24,7 +24,7 @@ from linetap.commission.template import Plan, render
 from linetap.config import config_sha256, load_config, notices_folder, profile_of
 from linetap.config.schema import Card, Config, Line, Recording, RetentionPolicy, Storage
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys
+from linetap_core.evidence import keys, publickeys
 from linetap_core.wire.brokersettings import Broker
 
 PROJECT_PINS = Path(__file__).parent.parent / "hardware" / "pins.toml"
@@ -140,6 +140,7 @@ def test_lines_fill_cards_of_eight(site: Site, lines: int) -> None:
 
 # --- one thing wrong --------------------------------------------------------------------------------------
 
+NOBODYS = publickeys.encode_recipient(bytes(32))
 BAD_CHECKSUM = EPOCH.recipient[:-1] + ("q" if EPOCH.recipient[-1] != "q" else "p")
 
 
@@ -199,6 +200,7 @@ BAD_CHECKSUM = EPOCH.recipient[:-1] + ("q" if EPOCH.recipient[-1] != "q" else "p
         ('key = "unit.key"', 'key = "."', "key =", 1, "Is a directory"),
         ('key = "unit.key"', 'key = "a\\u0000b"', "key =", 1, "NUL"),
         (CUSTODIAN.recipient, BAD_CHECKSUM, f'  "{BAD_CHECKSUM}', 1, "custodians: not an age recipient"),
+        (CUSTODIAN.recipient, NOBODYS, f'  "{NOBODYS}', 1, "custodians: a point of low order"),
         (EPOCH.recipient, BAD_CHECKSUM, "overflow_epoch", 1, "overflow_epoch: not an age recipient"),
         (EPOCH.recipient, "ssh-ed25519 AAAA", "overflow_epoch", 1, "overflow_epoch: not an age recipient"),
         (f'[\n  "{CUSTODIAN.recipient}",\n]', "[]", "custodians", 1, "keys.custodians = []"),

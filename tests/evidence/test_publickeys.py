@@ -9,8 +9,9 @@ import sys
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linetap_core.errors import BadInput
@@ -18,6 +19,10 @@ from linetap_core.evidence import keys, publickeys
 
 KEY = keys.new_unit_key().public_key()
 LINE = keys.public_line(KEY, "authority")
+SMALL = [
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+]
 RSA = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC1"
 
 
@@ -60,3 +65,21 @@ def test_who_only_checks_a_signature_loads_no_formats_of_keys_and_no_certificate
     code = f"import sys, linetap.reporter.service, linetap.config; print({names} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@settings(deadline=None)
+@given(st.integers(0, 40), st.booleans(), st.sampled_from([0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18, *SMALL]))
+def test_a_point_of_low_order_is_refused_as_openssl_refuses_it(near: int, high: bool, point: int) -> None:
+    """RFC 7748 section 6.1: the secret is zero whatever the other side has. Held against OpenSSL, points beside too."""
+    public = (((point + near) % 2**255) | (high << 255)).to_bytes(32, "little")
+    try:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(public))
+        refused = False
+    except ValueError:
+        refused = True
+    text = publickeys.encode_recipient(public)
+    if refused:
+        with pytest.raises(BadInput, match="a point of low order"):
+            publickeys.decode_recipient(text)
+    else:
+        assert publickeys.decode_recipient(text) == public

@@ -17,6 +17,16 @@ from linetap_core.evidence import bech32
 RECIPIENT_PREFIX = "age"
 SECRET_PREFIX = "age-secret-key-"
 KEY_BYTES = 32
+_PRIME = 2**255 - 19  # Curve25519, RFC 7748; the u of its points of order 1, 2, 4 and 8, and of those of its twist
+_LOW_ORDER = frozenset(
+    {
+        0,
+        1,
+        _PRIME - 1,
+        325606250916557431795983626356110631294008115727848805560023387167927233504,
+        39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    }
+)
 MOST_AUTHORITY_KEYS = 8  # as many as may sign one text
 SSH_ED25519 = b"ssh-ed25519"
 SSH_P256 = b"ecdsa-sha2-nistp256"
@@ -46,7 +56,10 @@ def decode_recipient(text: str) -> bytes:
         raise BadInput("this is a private age identity (AGE-SECRET-KEY-1...): a recipient age1... belongs here")
     if text.startswith(RECIPIENT_PREFIX.upper()):
         raise BadInput(f"not an age recipient: {text!r} should be in lower case")
-    return decode(text, RECIPIENT_PREFIX, f"not an age recipient: {text!r}: ", "age1...")
+    public = decode(text, RECIPIENT_PREFIX, f"not an age recipient: {text!r}: ", "age1...")
+    if int.from_bytes(public, "little") % 2**255 % _PRIME in _LOW_ORDER:  # nothing can be sealed to it
+        raise BadInput("a point of low order: nobody holds its private key")
+    return public
 
 
 def decode(text: str, prefix: str, complaint: str, wanted: str) -> bytes:
