@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the packages and their rooms into docs/architecture.md, from the imports in the code.
 
-Run it as `.venv/bin/python tools/packagemap.py` when a room comes, goes or grows; a test holds the page to it.
+Run it as `.venv/bin/python tools/packagemap.py` when a room comes or goes; a test holds the page to it.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- packages: tools/packagemap.py -->", "<!-- packages end -->"
 PACKAGES = {"core": "linetap_core", "unit": "linetap", "desk": "linetap_desk", "bench": "linetap_bench"}
-_LOOSE = "(files)"
 
 
 def modules() -> dict[str, Path]:
@@ -43,46 +41,33 @@ def imports(path: Path, known: dict[str, Path]) -> set[str]:
 
 
 def drawing() -> str:
+    """The packages with their arrows, and every room with what its `__init__.py` says of it."""
     known = modules()
-    arrows: Counter[tuple[str, str]] = Counter()
-    files: Counter[tuple[str, str]] = Counter()
-    lines: Counter[tuple[str, str]] = Counter()
+    arrows = set()
     for name, path in known.items():
-        package, room = _place(name)
-        files[package, room] += 1
-        lines[package, room] += path.read_text(encoding="utf-8").count("\n")
-        for other in imports(path, known):
-            arrows[package, _place(other)[0]] += 1
-    text = [
-        "```",
-        "            bench",
-        "           /  |  \\",
-        f"     {arrows['bench', 'unit']:4}  /   |   \\  {arrows['bench', 'desk']}",
-        "        unit  |  desk",
-        f"     {arrows['unit', 'core']:4}  \\   |   /  {arrows['desk', 'core']}",
-        f"           \\  | {arrows['bench', 'core']}",
-        "             core",
-        "```",
-        "",
-        "The numbers are imports; there is no other arrow, and no circle.",
-        "",
-        "| Package | Rooms: files, lines |",
-        "|---|---|",
-    ]
-    for package, module in PACKAGES.items():
-        rooms = sorted(room for of, room in files if of == package)
-        each = [f"`{room}` {files[package, room]}, {lines[package, room]}" for room in rooms if room != _LOOSE]
-        each += [f"beside them {files[package, _LOOSE]}, {lines[package, _LOOSE]}"]
-        text.append(f"| `firmware/{package}/{module}` | {' · '.join(each)} |")
+        arrows |= {(package_of(name), package_of(other)) for other in imports(path, known)}
+    text = ["```"]
+    for package in PACKAGES:
+        knows = [other for other in PACKAGES if (package, other) in arrows and other != package]
+        text.append(f"{package:6} {'──► ' + ', '.join(knows) if knows else ''}".rstrip())
+    text += ["```", "", "| Room | What it is |", "|---|---|"]
+    for folder, package in PACKAGES.items():
+        base = ROOT / "firmware" / folder / package
+        text.append(f"| **`firmware/{folder}/{package}`** | **{said_of(base)}** |")
+        for room in sorted(path for path in base.iterdir() if (path / "__init__.py").exists()):
+            text.append(f"| `{room.name}/` | {said_of(room)} |")
     return "\n".join(text)
 
 
-def _place(name: str) -> tuple[str, str]:
-    """The package that a module is of, and its room there."""
-    first, *rest = name.split(".")
-    package = next(folder for folder, module in PACKAGES.items() if module == first)
-    path = ROOT / "firmware" / package / first
-    return package, rest[0] if rest and (path / rest[0]).is_dir() else _LOOSE
+def package_of(name: str) -> str:
+    first = name.partition(".")[0]
+    return next(folder for folder, module in PACKAGES.items() if module == first)
+
+
+def said_of(room: Path) -> str:
+    """The first paragraph of its docstring, in one line."""
+    text = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+    return " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
 
 
 def page(text: str) -> str:
