@@ -13,10 +13,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.cli import main
-from linetap_core.evidence import keys, sealed, sshsig
+from linetap_core.evidence import keys, namespaces, sealed, sshsig
 from linetap_core.records import Audio, ClockRecord, Gap, Mark, NoticeRecord
 from linetap_desk.bundle import container, layout
-from linetap_desk.ceremony.certificate import NAMESPACE, Certificate
+from linetap_desk.ceremony.certificate import Certificate
 from sealing_rig import CALL_ID, NOW, Rig, noise, record, run
 
 CHECKER = Path(__file__).parents[1] / "docs/check-bundle.sh"
@@ -159,7 +159,7 @@ class BundleRig:
         (self.root / "certificates").mkdir()
         path = self.root / "certificates" / "2027-11-24.destroyed.json"
         path.write_bytes(data)
-        path.with_name(path.name + ".sig").write_text(sshsig.sign(data, self.key("officer"), NAMESPACE))
+        path.with_name(path.name + ".sig").write_text(sshsig.sign(data, self.key("officer"), namespaces.CERTIFICATE))
 
 
 def members(path: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.config.schema import Config, RetentionClass, RetentionPolicy
-from linetap_core.evidence import keylist, keys, sshsig
+from linetap_core.evidence import keylist, keys, namespaces, sshsig
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 
 MADE_AT = "2026-11-20T00:00:00.000Z"
@@ -52,7 +52,7 @@ class Authority:
         )
 
     def sign(self, data: bytes) -> bytes:
-        return sshsig.sign(data, self.key, keylist.NAMESPACE).encode()
+        return sshsig.sign(data, self.key, namespaces.KEY_LIST).encode()
 
     def publish(self, key_list: KeyList) -> None:
         """As a commissioner lays it down: the signature first."""

@@ -16,13 +16,13 @@ import sqlalchemy
 
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
-from linetap_core.evidence import keys, signers, sshsig
+from linetap_core.evidence import keys, namespaces, signers, sshsig
 from linetap_core.evidence.keys import SigningKey
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.records import CallEvent, EventKind
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.judge import NAMESPACE, Report
+from linetap_desk.ingest.judge import Report
 
 UNIT = "floor-03"
 START_NS = parse_rfc3339("2026-11-24T22:56:00Z")
@@ -46,7 +46,7 @@ class Teller:
         self._first = self.outbox.first_seq
 
     def sign(self, data: bytes) -> str:
-        return sshsig.sign(data, self.key, NAMESPACE)
+        return sshsig.sign(data, self.key, namespaces.EVENT)
 
     @property
     def origin(self) -> str:

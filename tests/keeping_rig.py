@@ -24,7 +24,7 @@ from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_o
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, compact, parse_rfc3339, rfc3339
-from linetap_core.evidence import age, document, hold, keys, sealed, sshsig
+from linetap_core.evidence import age, document, hold, keys, namespaces, sealed, sshsig
 from linetap_core.evidence import command as envelopes
 from linetap_core.evidence.command import Answer, Command
 from linetap_core.evidence.leaflog import LEAVES
@@ -77,7 +77,7 @@ class Keeper:
         self.synced, self.boot, self.room, self.counter, self.given = True, 1, room, 0, 0
         self.config_file: Path | None = None
         self.key = UnitKey(Path(self.config.key))
-        self.sign = self.key.signer(sealed.RECORD_NAMESPACE)
+        self.sign = self.key.signer(namespaces.RECORD)
         self.start()
 
     # --- its life ------------------------------------------------------------------------------------------------
@@ -197,13 +197,13 @@ class Keeper:
         expires = self.clock.utc_ns() + 7 * DAY
         command = Command(**{**fields, "expires": rfc3339(expires), **other})
         return envelopes.seal(
-            command, lambda data: "".join(sshsig.sign(data, key, envelopes.NAMESPACE) for key in (by, *cosigned))
+            command, lambda data: "".join(sshsig.sign(data, key, namespaces.COMMAND) for key in (by, *cosigned))
         )
 
     def cosigned(self, data: bytes, *by: str) -> bytes:
         for role in by:
             key = self.people.of(role)
-            data = envelopes.cosign(data, lambda text, key=key: sshsig.sign(text, key, envelopes.NAMESPACE))
+            data = envelopes.cosign(data, lambda text, key=key: sshsig.sign(text, key, namespaces.COMMAND))
         return data
 
     def give(self, data: bytes, name: str = "") -> None:
@@ -249,7 +249,7 @@ class Keeper:
         }  # fmt: skip
         by = other.pop("by", "")
         data = hold.encode(hold.Hold(**{**fields, **other}))
-        return self.signed("hold", "vault", data, hold.NAMESPACE, by, key_age=base64.b64encode(key_age).decode())
+        return self.signed("hold", "vault", data, namespaces.HOLD, by, key_age=base64.b64encode(key_age).decode())
 
     def tell_time(
         self, role: str, utc_ns: int | None = None, challenge: str | None = None, cosigned: tuple[str, ...] = ()

@@ -21,10 +21,10 @@ from linetap.recorder.vault.upkeep import Upkeep
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, keys, sealed, sshsig
+from linetap_core.evidence import document, keys, namespaces, sealed, sshsig
 from linetap_core.evidence.command import Command
 from linetap_core.evidence.ofcall import OfCall
-from linetap_core.evidence.roles import NAMESPACE, Person, Roles
+from linetap_core.evidence.roles import Person, Roles
 from linetap_core.records import Caller, CallEvent, CallRecord, EventKind, RecorderState, Retention
 from reporter_rig import Floor
 
@@ -86,12 +86,12 @@ class Kept(Floor):
         self._counter = max(self._counter + 1, SYSTEM.utc_ns() // 1_000_000)
         fields: dict[str, Any] = {"unit": self.config.unit, "verb": verb, "role": role, "counter": self._counter}
         command = Command(**{**fields, "expires": rfc3339(SYSTEM.utc_ns() + _FIVE_MIN_NS), "body": body} | other)
-        return envelopes.seal(command, lambda data: sshsig.sign(data, key, envelopes.NAMESPACE))
+        return envelopes.seal(command, lambda data: sshsig.sign(data, key, namespaces.COMMAND))
 
     def name_desk(self) -> None:
         person = Person(name="the desk", role="desk", key=keys.public_line(self.desk.public_key()))
         text = document.encode(Roles(version=1, people=[person], purposes=[]))
-        body = {"document": text.decode(), "sig": sshsig.sign(text, self.authority, NAMESPACE)}
+        body = {"document": text.decode(), "sig": sshsig.sign(text, self.authority, namespaces.ROLES)}
         spool = rooms.make(rooms.enter(self.config.run_path, "reporter") / "commands")
         name = f"roles-{self._counter}{SUFFIX}"  # another one each time: what is answered is not done again
         (spool / name).write_bytes(self.envelope("roles", body, "authority"))
@@ -139,7 +139,7 @@ class Kept(Floor):
                 call_id=call_id, unit=self.config.unit, line=1, ended_at=rfc3339(now_ns), caller=caller,
                 retention=Retention(class_="standard", epoch=until[:10], until=until),
             )  # fmt: skip
-            record = folder.seal(record, self.unit_key.signer(sealed.RECORD_NAMESPACE))
+            record = folder.seal(record, self.unit_key.signer(namespaces.RECORD))
             self.unit_log.close_call(call_id)
             self.tell("ended", record, direction="in", duration_s=samples / 8000)
             self.tell("sealed", record, record_sha256=hashlib.sha256(sealed.public_json(record)).hexdigest())

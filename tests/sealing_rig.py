@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.log import UnitLog
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import keys, sealed, sshsig, unitlog
+from linetap_core.evidence import keys, namespaces, sealed, sshsig
 from linetap_core.evidence.ofcall import OfCall
 from linetap_core.records import Audio, Caller, CallRecord, Retention
 
@@ -64,7 +64,7 @@ class Rig:
         )
 
     def sign(self, data: bytes) -> str:
-        return sshsig.sign(data, self.unit_key, sealed.RECORD_NAMESPACE)
+        return sshsig.sign(data, self.unit_key, namespaces.RECORD)
 
     def create(self, call_id: str = CALL_ID) -> CallFolder:
         return CallFolder.create(self.vault, OfCall(UNIT, call_id), self.epoch, self.custodians)
@@ -87,7 +87,7 @@ class Rig:
         return UnitLog(self.vault, UNIT, self.unit_key, ManualClock(parse_rfc3339(NOW)))
 
     def sign_head(self, data: bytes) -> str:
-        return sshsig.sign(data, self.unit_key, unitlog.HEAD_NAMESPACE)
+        return sshsig.sign(data, self.unit_key, namespaces.HEAD)
 
     def publish(self) -> None:
         """Every sealed call of the vault stands in its log, under a signed head."""

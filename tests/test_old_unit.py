@@ -21,7 +21,7 @@ from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap_core.clock import SYSTEM, rfc3339
-from linetap_core.evidence import sealed
+from linetap_core.evidence import namespaces, sealed
 from linetap_core.records import CallEvent, CallRecord
 from unit_rig import save_notice, spoken
 
@@ -80,7 +80,7 @@ def test_its_recorder_goes_on(old: Path) -> None:
     assert (which.name, (config.vault_path / "vault.json").exists()) == ("", False), "it goes on without a name"
     unit_log = key.open_log(config, SYSTEM, which.name)
     outbox = key.open_outbox(config, lambda: unit_log.size, which.name, unit_log.newest_event)
-    vault = VaultWriter(config, Source(), outbox, key.signer(sealed.RECORD_NAMESPACE), SYSTEM, unit_log)
+    vault = VaultWriter(config, Source(), outbox, key.signer(namespaces.RECORD), SYSTEM, unit_log)
     vault.keep_up(incarnation=which)
     vault.log_leaf("start", SYSTEM.utc_ns())
     vault.report(CallEvent(seq=0, event="started", at=now, unit=config.unit, call_id=NEW_CALL, line=2))

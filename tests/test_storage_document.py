@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from linetap.recorder.unitkey import EVENT_NAMESPACE
 from linetap.recorder.vault.outbox import Outbox
 from linetap.ring import RATE_HZ
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.records import CallEvent, EventKind
 from linetap_core.service import STATE_KIND
 from sealing_rig import CALL_ID, Rig, noise, record
@@ -43,7 +42,7 @@ def test_the_outbox_holds_a_month_of_busy_lines(storage: ModuleType, tmp_path: P
     assert storage.outbox_days(32, storage.BUSY_CALLS) >= 30
     key = keys.new_unit_key()
     origin = keys.fingerprint(key.public_key())
-    box = Outbox(tmp_path / "outbox", "u" * 16, lambda data: sshsig.sign(data, key, EVENT_NAMESPACE), origin, 1 << 20)
+    box = Outbox(tmp_path / "outbox", "u" * 16, lambda data: sshsig.sign(data, key, namespaces.EVENT), origin, 1 << 20)
     at = "2026-11-24T22:56:00.123Z"
     known = CallEvent(seq=0, event="started", at=at, unit="", call_id=CALL_ID, line=32, direction="out")
     hashed = {"why": "retention", "record_sha256": "ab" * 32}

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap.recorder.vault.log import UnitLog
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import age, closing, document, keys, sealed, sshsig
+from linetap_core.evidence import age, closing, document, keys, namespaces, sealed, sshsig
 from linetap_core.evidence import hold as holds
 from linetap_core.evidence.release import NamedCall, Request
 from release_rig import HAN, ID, KIM, PARK, Desk
@@ -31,7 +31,7 @@ def forged(desk: Desk, key: Ed25519PrivateKey, unit: str = UNIT) -> Path:
     record.files[sealed.KEY] = hashlib.sha256((folder / sealed.KEY).read_bytes()).hexdigest()
     data = sealed.public_json(record)
     (folder / sealed.RECORD).write_bytes(data)
-    (folder / sealed.SIGNATURE).write_text(sshsig.sign(data, key, sealed.RECORD_NAMESPACE))
+    (folder / sealed.SIGNATURE).write_text(sshsig.sign(data, key, namespaces.RECORD))
     return folder
 
 

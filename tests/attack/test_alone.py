@@ -13,7 +13,7 @@ import pytest
 from attack_house import House
 from keeping_rig import DAY
 from linetap.recorder.vault import holds
-from linetap_core.evidence import age, hold, keys
+from linetap_core.evidence import age, keys, namespaces
 from linetap_core.evidence.command import HERE, MAY
 from linetap_core.evidence.reach import REACH
 
@@ -140,6 +140,6 @@ def test_a_damaged_hold_gets_an_end_from_two(unit: House) -> None:
 def test_what_is_no_hold_is_still_said_to_be_none(unit: House) -> None:
     record, _ = shorter(unit, 1)
     key_age = base64.b64encode(age.encrypt(b"x", [keys.new_identity().recipient])).decode()
-    command = unit.signed("hold", "vault", b"{}", hold.NAMESPACE, key_age=key_age)
+    command = unit.signed("hold", "vault", b"{}", namespaces.HOLD, key_age=key_age)
     assert unit.command(command).code == "hold_malformed"
     assert until(unit, record.call_id) is not None

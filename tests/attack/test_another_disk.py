@@ -13,7 +13,7 @@ from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap.recorder.vault.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
-from linetap_core.evidence import keys, sealed, sshsig, unitlog, vaultname
+from linetap_core.evidence import keys, namespaces, sealed, sshsig, unitlog, vaultname
 from linetap_core.evidence.leaflog import LEAVES
 from linetap_core.evidence.sshsig import unarmored
 from linetap_desk.ingest import database, tables
@@ -149,7 +149,7 @@ def test_the_desk_sees_that_another_log_began(tmp_path: Path) -> None:
         data = unitlog.encode_head(
             unitlog.Head(unit=UNIT, size=size, root="ab" * 32, at=rfc3339(START_NS), origin=own.origin, log=log)
         )
-        return HeadReport(UNIT, data, unarmored(sshsig.sign(data, own.key, unitlog.HEAD_NAMESPACE)), START_NS)
+        return HeadReport(UNIT, data, unarmored(sshsig.sign(data, own.key, namespaces.HEAD)), START_NS)
 
     store.write([head(OLD, 100), head(OLD, 120), head(NEW, 3)], trusted(own))
     assert [row["code"] for row in rows(engine, tables.alerts)] == ["log_begun"], "and no rollback"
@@ -162,7 +162,7 @@ def test_the_document_of_another_key_names_no_vault(rig: Rig) -> None:
     document = vaultname.VaultDocument(unit=SEALED, origin=keys.fingerprint(thief.public_key()), vault=NEW, made_at=NOW)
     data = vaultname.encode(document)
     (rig.vault / "vault.json").write_bytes(data)
-    (rig.vault / "vault.json.sig").write_text(sshsig.sign(data, thief, vaultname.NAMESPACE))
+    (rig.vault / "vault.json.sig").write_text(sshsig.sign(data, thief, namespaces.HEAD))
     found = [problem for verdict in verify.verify_vault(rig.vault, callfolder.load_signers(rig.signers_file))
              for problem in verdict.problems]  # fmt: skip
     assert any("vault.json" in problem.text for problem in found), json.dumps([p.text for p in found])

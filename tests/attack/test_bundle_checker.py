@@ -15,7 +15,7 @@ import pytest
 
 from bundle_rig import CHECKER, BundleRig, members, pack, unpacked
 from linetap_core.cli import main
-from linetap_core.evidence import hold, keys, merkle, sealed, sshsig, unitlog
+from linetap_core.evidence import keys, merkle, namespaces, sealed, sshsig, unitlog
 from linetap_desk.bundle import layout
 from sealing_rig import CALL_ID, NOW, TIMEOUT_S, UNIT, run
 from witnessed_rig import site
@@ -84,7 +84,7 @@ def test_one_by_keys_of_its_own(bundled: BundleRig, case: Path) -> None:
     stranger = keys.new_unit_key()
     record = case / "calls" / CALL_ID / "record.json"
     data = record.read_bytes()
-    record.with_name("record.json.sig").write_text(sshsig.sign(data, stranger, sealed.RECORD_NAMESPACE))
+    record.with_name("record.json.sig").write_text(sshsig.sign(data, stranger, namespaces.RECORD))
     (case / "signers").write_text(f"{UNIT} {keys.public_line(stranger.public_key())}\n")
     repair(case)
     refused(case, bundled.rig.signers_file, f"Signature of calls/{CALL_ID}/record.json")
@@ -92,7 +92,10 @@ def test_one_by_keys_of_its_own(bundled: BundleRig, case: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "namespace"),
-    [(f"holds/{CALL_ID}/hold.json", hold.NAMESPACE), ("certificates/2027-11-24.destroyed.json", "linetap-certificate")],
+    [
+        (f"holds/{CALL_ID}/hold.json", namespaces.HOLD),
+        ("certificates/2027-11-24.destroyed.json", namespaces.CERTIFICATE),
+    ],
 )
 def test_a_unit_signs_no_hold_and_no_certificate(bundled: BundleRig, case: Path, name: str, namespace: str) -> None:
     path = case / name
@@ -111,7 +114,7 @@ def test_another_unit_of_the_fleet_signs_no_hold(bundled: BundleRig, case: Path,
     second = f"{more} {line}\n" if more else ""
     signers.write_text(f"{bundled.rig.signers_file.read_text()}{second}closet-4f {line}\n")
     path = case / "holds" / CALL_ID / "hold.json"
-    path.with_name("hold.json.sig").write_text(sshsig.sign(path.read_bytes(), other, hold.NAMESPACE))
+    path.with_name("hold.json.sig").write_text(sshsig.sign(path.read_bytes(), other, namespaces.HOLD))
     repair(case)
     refused(case, signers, "a key that may sign what units sign")
 
@@ -123,7 +126,7 @@ def test_a_person_with_a_line_of_their_own_signs_a_hold(bundled: BundleRig, case
     line = f"kim {options} {keys.public_line(kim.public_key())}\n"
     signers.write_text(f"# people and units\n{bundled.rig.signers_file.read_text()}{line}")
     path = case / "holds" / CALL_ID / "hold.json"
-    path.with_name("hold.json.sig").write_text(sshsig.sign(path.read_bytes(), kim, hold.NAMESPACE))
+    path.with_name("hold.json.sig").write_text(sshsig.sign(path.read_bytes(), kim, namespaces.HOLD))
     repair(case)
     done = checked(case, signers)
     assert done.returncode == 0, done.stderr
@@ -148,8 +151,8 @@ def test_a_record_that_names_no_hash_of_its_audio(bundled: BundleRig) -> None:
     (log / "leaves" / f"{CALL_ID}.json").write_bytes(leaf)
     (log / "head" / f"{CALL_ID}.path").write_text("leaf 0 of 1\n")
     for place, text, space in (
-        (path, data, sealed.RECORD_NAMESPACE),
-        (log / "head.json", head, unitlog.HEAD_NAMESPACE),
+        (path, data, namespaces.RECORD),
+        (log / "head.json", head, namespaces.HEAD),
     ):
         place.write_bytes(text)
         place.with_name(f"{place.name}.sig").write_text(sshsig.sign(text, bundled.rig.unit_key, space))
@@ -164,7 +167,7 @@ def test_a_head_of_another_log(bundled: BundleRig, case: Path) -> None:
     head = unitlog.decode_head(path.read_bytes())
     data = unitlog.encode_head(unitlog.Head(unit=UNIT, size=head.size, root="0" * 64, at=head.at, origin=head.origin))
     path.write_bytes(data)
-    path.with_name("head.json.sig").write_text(sshsig.sign(data, bundled.rig.unit_key, unitlog.HEAD_NAMESPACE))
+    path.with_name("head.json.sig").write_text(sshsig.sign(data, bundled.rig.unit_key, namespaces.HEAD))
     repair(case)
     refused(case, bundled.rig.signers_file, "the leaf is not under the head")
 

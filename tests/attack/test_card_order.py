@@ -19,7 +19,7 @@ from linetap.cardresult import CARD_WRONG
 from linetap.config import load_config
 from linetap.provision import admit, memory
 from linetap_core.durable import privatefile
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence import keys, namespaces, sshsig
 
 PRIVATE = "authority.key"
 
@@ -152,7 +152,7 @@ def test_one_without_its_time_is_refused(town: Town) -> None:
     lines = (card.boot / "linetap.toml").read_text().splitlines(keepends=True)
     text = "".join(line for line in lines if not line.startswith("made_at"))
     (card.boot / "linetap.toml").write_text(text)
-    (card.boot / admit.SIGNATURE).write_text(sshsig.sign(text.encode(), town.authority.key, admit.NAMESPACE))
+    (card.boot / admit.SIGNATURE).write_text(sshsig.sign(text.encode(), town.authority.key, namespaces.ORDER))
     town.refuses("order_undated")
 
 

@@ -12,7 +12,7 @@ import pytest
 from swapped_rig import approved, forged, hold_key, refused
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keys, sealed, sshsig
+from linetap_core.evidence import keys, namespaces, sealed, sshsig
 from linetap_core.evidence.ofcall import OfCall
 from linetap_desk.unsealing import checkedcall, hold, partial, unwrap
 from release_rig import HAN, ID, KIM, Desk
@@ -61,7 +61,7 @@ def test_without_roles_what_does_not_fit_is_refused_and_the_rest_is_warned_of(
     for name in (sealed.KEY, sealed.RECORD):
         shutil.copy(desk.call / name, folder)
     (folder / sealed.RECORD).write_bytes(data)
-    (folder / sealed.SIGNATURE).write_text(sshsig.sign(data, keys.new_unit_key(), sealed.RECORD_NAMESPACE))
+    (folder / sealed.SIGNATURE).write_text(sshsig.sign(data, keys.new_unit_key(), namespaces.RECORD))
     assert desk.run(unwrap, *words)[0] == 0
     said = capsys.readouterr().err
     assert "whose signature it bears was not checked" in said

@@ -22,7 +22,7 @@ from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.walks import Walks
 from linetap_core.cli import main
 from linetap_core.clock import compact
-from linetap_core.evidence import keys, walk
+from linetap_core.evidence import keys, namespaces
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.walk import WalkReport
 from linetap_core.records import Caller, CallEvent, CallRecord
@@ -68,7 +68,7 @@ def keeper_of(folder: Path, run_dir: Path) -> Keeper:
     assert keeper.command(keeper.signed("destroy", "vault", certificate, "linetap-certificate")).done
     walked: dict[str, Any] = {"unit": UNIT, "version": "0", "config_sha256": "", "by": "terminal", "began_at": START}
     report = WalkReport(**walked, ended_at=START, ended_by="done", passed=True, lines=[])
-    Walks(keeper.vault, keeper.key.signer(walk.NAMESPACE), keeper.log, keeper.report).take(report)
+    Walks(keeper.vault, keeper.key.signer(namespaces.WALK), keeper.log, keeper.report).take(report)
     keeper.outbox.confirm(2)
     linefaults.write(keeper.vault, 3, keeper.clock.utc_ns())
     for name in ("journal/a.journal", "journal/b.journal", "smdr/2026-11-24.json", "ballast"):

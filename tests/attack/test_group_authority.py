@@ -13,7 +13,7 @@ from epoch_rig import Authority as Rig
 from linetap.commission.configcheck import check_config
 from linetap_core import cli, signedfile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import authority, document, keylist, keys, roles, sshsig
+from linetap_core.evidence import authority, document, keylist, keys, namespaces, roles, sshsig
 from linetap_core.evidence import command as envelopes
 from linetap_core.evidence.authority import Authority
 from linetap_core.evidence.command import Command, CommandFault
@@ -50,10 +50,10 @@ FEWER: list[tuple[str, list[SigningKey]]] = [
 @pytest.mark.parametrize("signers", [each for _, each in FEWER], ids=[name for name, _ in FEWER])
 def test_fewer_than_two_sign_nothing(made: bytes, signers: list[SigningKey]) -> None:
     with pytest.raises(keylist.Stranger):
-        keylist.read(made, by(*signers, data=made, namespace=keylist.NAMESPACE), BOTH)
+        keylist.read(made, by(*signers, data=made, namespace=namespaces.KEY_LIST), BOTH)
     text = document.encode(Roles(version=1, people=[], purposes=[]))
     with pytest.raises(RolesFault) as found:
-        roles.check(text, by(*signers, data=text, namespace=roles.NAMESPACE), BOTH)
+        roles.check(text, by(*signers, data=text, namespace=namespaces.ROLES), BOTH)
     assert found.value.code == "roles_signer"
     with pytest.raises(CommandFault) as fault:
         checked(*signers)
@@ -62,22 +62,22 @@ def test_fewer_than_two_sign_nothing(made: bytes, signers: list[SigningKey]) -> 
 
 @pytest.mark.parametrize("two", list(itertools.permutations(PEOPLE, 2)))
 def test_any_two_sign_in_any_order(made: bytes, two: tuple[SigningKey, SigningKey]) -> None:
-    assert keylist.read(made, by(*two, data=made, namespace=keylist.NAMESPACE), BOTH).version == 1
+    assert keylist.read(made, by(*two, data=made, namespace=namespaces.KEY_LIST), BOTH).version == 1
     text = document.encode(Roles(version=1, people=[], purposes=[]))
-    assert roles.check(text, by(*two, data=text, namespace=roles.NAMESPACE), BOTH).version == 1
+    assert roles.check(text, by(*two, data=text, namespace=namespaces.ROLES), BOTH).version == 1
     assert checked(*two).verb == "roles"
 
 
 def test_one_persons_signature_twice_is_one_person(made: bytes) -> None:
     with pytest.raises(keylist.NotSigned, match="signed already"):
-        keylist.read(made, by(PEOPLE[0], PEOPLE[0], data=made, namespace=keylist.NAMESPACE), BOTH)
+        keylist.read(made, by(PEOPLE[0], PEOPLE[0], data=made, namespace=namespaces.KEY_LIST), BOTH)
 
 
 def checked(*signers: SigningKey, people: Roles | None = None) -> Command:
     told = Command(unit=UNIT, verb="roles", role="authority", counter=1, expires="2026-12-01T00:00:00.000Z")
-    data = envelopes.seal(told, lambda text: sshsig.sign(text, signers[0], envelopes.NAMESPACE))
+    data = envelopes.seal(told, lambda text: sshsig.sign(text, signers[0], namespaces.COMMAND))
     for key in signers[1:]:
-        data = envelopes.cosign(data, lambda text, key=key: sshsig.sign(text, key, envelopes.NAMESPACE))
+        data = envelopes.cosign(data, lambda text, key=key: sshsig.sign(text, key, namespaces.COMMAND))
     return envelopes.check(data, UNIT, BOTH, people, Counters(), 0)
 
 
@@ -130,7 +130,7 @@ def test_a_unit_is_made_with_it_and_takes_only_what_two_have_signed(tmp_path: Pa
     config = check_config(tmp_path / "unit.toml")
     assert (len(config.keys.authority_lines), config.keys.authority_needed) == (3, 2)
     signature = signedfile.signature_of(listed)
-    alone = sshsig.sign(listed.read_bytes(), PEOPLE[0], keylist.NAMESPACE)
+    alone = sshsig.sign(listed.read_bytes(), PEOPLE[0], namespaces.KEY_LIST)
     signature.write_text(alone)
     with pytest.raises(BadInput, match="signed by 1 of the authority's keys, 2 of 3 are needed"):
         check_config(tmp_path / "unit.toml")
@@ -144,11 +144,11 @@ def test_a_desk_keeps_the_authority_it_began_with(tmp_path: Path, capsys: pytest
     file = tmp_path / "roles.json"
     file.write_bytes(text)
     signature = file.with_name("roles.json.sig")
-    signature.write_bytes(by(PEOPLE[1], data=text, namespace=roles.NAMESPACE))
+    signature.write_bytes(by(PEOPLE[1], data=text, namespace=namespaces.ROLES))
     use = ["roles", "use", str(file), "--desk", str(tmp_path / "desk"), "--authority"]
     assert cli.main([*use, str(path)]) == 1
     assert not (tmp_path / "desk").exists()
-    signature.write_bytes(by(PEOPLE[1], PEOPLE[0], data=text, namespace=roles.NAMESPACE))
+    signature.write_bytes(by(PEOPLE[1], PEOPLE[0], data=text, namespace=namespaces.ROLES))
     assert cli.main([*use, str(path)]) == 0
     assert deskfolder.read_authority(tmp_path / "desk" / "authority.pub") == BOTH
     capsys.readouterr()

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from linetap_core import cli
 from linetap_core.enrolment import request
 from linetap_core.enrolment.fault import PkiFault
-from linetap_core.evidence import keys, signers, unitnames
+from linetap_core.evidence import keys, namespaces, signers, unitnames
 from linetap_core.evidence.signers import ReservedUnit, SignerIsUnit
 from linetap_core.evidence.sshsig import SignatureFault
 from linetap_desk.proofs import callfolder, verifycall
@@ -66,7 +66,7 @@ def test_a_units_key_is_no_witness(lines: str) -> None:
 
 
 def test_a_units_key_signs_for_its_own_unit_alone() -> None:
-    for namespace in signers.OF_UNITS:
+    for namespace in namespaces.BY_UNIT:
         signers.require_trust(STOLEN, namespace, parsed("closet-3f {}"), "closet-3f", AT)
         with pytest.raises(SignatureFault):
             signers.require_trust(STOLEN, namespace, parsed("closet-3f {}"), "closet-4f", AT)
@@ -75,7 +75,7 @@ def test_a_units_key_signs_for_its_own_unit_alone() -> None:
 @pytest.mark.parametrize("office", sorted(unitnames.OFFICES))
 def test_an_officers_key_signs_for_no_unit(office: str) -> None:
     named = parsed(f"{office} {{}}")
-    for namespace in signers.OF_UNITS - {"linetap-head"}:
+    for namespace in set(namespaces.BY_UNIT) - {namespaces.HEAD}:
         with pytest.raises(ReservedUnit):
             signers.require_trust(STOLEN, namespace, named, office, AT)
         with pytest.raises(SignatureFault):

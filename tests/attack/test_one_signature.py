@@ -20,9 +20,8 @@ from keeping_rig import Keeper
 from linetap.config import config_sha256
 from linetap.config.schema import MOST_DAYS, RetentionClass
 from linetap.recorder.calls.retention import retention_of
-from linetap.recorder.vault.effects import CERTIFICATE_NAMESPACE
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence import keys, namespaces, sshsig
 
 
 @pytest.fixture
@@ -80,7 +79,7 @@ def respelled(data: bytes, turn: int) -> bytes:
     """The same command as anybody who has seen it can write it."""
     envelope = msgspec.json.decode(data, type=envelopes.Envelope)
     stranger = keys.new_unit_key()
-    more = sshsig.sign(envelope.command.encode(), stranger, envelopes.NAMESPACE)
+    more = sshsig.sign(envelope.command.encode(), stranger, namespaces.COMMAND)
     return [
         data.rstrip(b"\n") + b" " * turn + b"\n",
         b'{"sig": "", ' + data[1:],
@@ -124,7 +123,7 @@ def test_one_operators_configuration_ends_no_thread(unit: House, line: str) -> N
 def test_one_officers_certificate_ends_no_thread(unit: House, epoch: str) -> None:
     document = json.dumps({"epoch": epoch}).encode()
     for _ in range(2):
-        answer = unit.command(unit.signed("destroy", "vault", document, CERTIFICATE_NAMESPACE))
+        answer = unit.command(unit.signed("destroy", "vault", document, namespaces.CERTIFICATE))
         assert "\n" not in answer.text
         unit.restart()
         unit.tick()

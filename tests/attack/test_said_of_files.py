@@ -13,7 +13,7 @@ from test_every_file import Whole, keeper_of
 
 from keeping_rig import Keeper
 from linetap_core.cli import main
-from linetap_core.evidence import hold, keys, sealed, sshsig, unitlog, walk
+from linetap_core.evidence import keys, namespaces, sealed, sshsig
 from linetap_core.vaultformat import segments
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.proofs.callfolder import Damaged
@@ -70,11 +70,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Keeper:
 @pytest.mark.parametrize(
     ("pattern", "namespace"),
     [
-        ("20*/*/*/*/record.json", sealed.RECORD_NAMESPACE),
-        ("log/head.json", unitlog.HEAD_NAMESPACE),
-        ("holds/*/hold.json", hold.NAMESPACE),
+        ("20*/*/*/*/record.json", namespaces.RECORD),
+        ("log/head.json", namespaces.HEAD),
+        ("holds/*/hold.json", namespaces.HOLD),
         ("certificates/*.json", "linetap-certificate"),
-        ("walks/*.json", walk.NAMESPACE),
+        ("walks/*.json", namespaces.WALK),
         ("roles.json", "linetap-roles"),
     ],
 )

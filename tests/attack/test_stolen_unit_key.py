@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.cli import main
-from linetap_core.evidence import checkpoint, keys, note, sealed, sshsig
+from linetap_core.evidence import checkpoint, keys, namespaces, note, sshsig
 from linetap_core.evidence.merkle import Tree
 from linetap_core.evidence.note import Note
 from linetap_core.evidence.p256 import P256Key
@@ -239,7 +239,7 @@ def test_a_key_in_hardware_has_witnesses_too(
 ) -> None:
     """A unit's key of P-256 can sign no checkpoint; the keeper of its log does, and what was dated back is found."""
     key = P256Key(ec.generate_private_key(ec.SECP256R1()))
-    monkeypatch.setattr(Rig, "sign", lambda _, data: sshsig.sign(data, key, sealed.RECORD_NAMESPACE))
+    monkeypatch.setattr(Rig, "sign", lambda _, data: sshsig.sign(data, key, namespaces.RECORD))
     with site(tmp_path, "2026-11-24T23:10:00.000Z") as made:
         keeper = made.rig.signers_file.read_text().splitlines()[1]
         made.rig.signers_file.write_text(f"{UNIT} {keys.public_line(key.public_key())}\n{keeper}\n")

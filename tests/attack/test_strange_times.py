@@ -15,10 +15,10 @@ from ingest_rig import UNIT as FLOOR
 from ingest_rig import Teller, rows, trusted
 from linetap_core.cli import main
 from linetap_core.clock import rfc3339
-from linetap_core.evidence import sealed, sshsig, unitlog
+from linetap_core.evidence import namespaces, sealed, sshsig, unitlog
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.sshsig import unarmored
-from linetap_core.evidence.unitlog import HEAD, HEAD_NAMESPACE, SIGNATURE_SUFFIX
+from linetap_core.evidence.unitlog import HEAD, SIGNATURE_SUFFIX
 from linetap_core.records import NoticeRecord
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.ingest import database, judge, tables
@@ -54,7 +54,7 @@ def test_a_log_of_more_leaves_than_can_be_counted(tmp_path: Path, size: int) -> 
     teller, engine = Teller(tmp_path / "unit"), database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     said = {"unit": FLOOR, "size": size, "root": "0" * 64, "at": rfc3339(RECEIVED_NS), "origin": teller.origin}
     data = json.dumps(said, separators=(",", ":")).encode()
-    report = HeadReport(FLOOR, data, unarmored(sshsig.sign(data, teller.key, HEAD_NAMESPACE)), RECEIVED_NS)
+    report = HeadReport(FLOOR, data, unarmored(sshsig.sign(data, teller.key, namespaces.HEAD)), RECEIVED_NS)
     teller.call(0)
     Store(engine).write([report, *teller.reports(1, 1)], trusted(teller))
     assert [row["code"] for row in rows(engine, tables.set_aside)] == ["bad_head"]
@@ -107,7 +107,7 @@ def test_a_head_is_none(tmp_path: Path, at: str, capsys: pytest.CaptureFixture[s
     head = unitlog.decode_head(data)
     data = data.replace(head.at.encode(), at.encode())
     path.write_bytes(data)
-    path.with_name(HEAD + SIGNATURE_SUFFIX).write_text(sshsig.sign(data, rig.unit_key, HEAD_NAMESPACE))
+    path.with_name(HEAD + SIGNATURE_SUFFIX).write_text(sshsig.sign(data, rig.unit_key, namespaces.HEAD))
     assert main(["verify", str(rig.vault), "--signers", str(rig.signers_file)]) == 1
     out = capsys.readouterr().out
     assert f"ok   {CALL_ID}\n" in out
@@ -142,6 +142,6 @@ def test_a_vault_at_the_end_of_all_years(tmp_path: Path, capsys: pytest.CaptureF
     data = path.read_bytes()
     data = data.replace(unitlog.decode_head(data).at.encode(), b"9999-12-31T23:59:59.999Z")
     path.write_bytes(data)
-    path.with_name(HEAD + SIGNATURE_SUFFIX).write_text(sshsig.sign(data, rig.unit_key, HEAD_NAMESPACE))
+    path.with_name(HEAD + SIGNATURE_SUFFIX).write_text(sshsig.sign(data, rig.unit_key, namespaces.HEAD))
     assert main(["verify", str(rig.vault), "--signers", str(rig.signers_file)]) == 1
     assert "[kept_late]" in capsys.readouterr().out

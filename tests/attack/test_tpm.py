@@ -19,7 +19,7 @@ from card_rig import Card
 from linetap import unitkeys
 from linetap.config.schema import Config
 from linetap.recorder.ports import CallNote
-from linetap.recorder.unitkey import EVENT_NAMESPACE, UnitKey
+from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.unsigned import AGAIN_NS
@@ -32,7 +32,7 @@ from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.enrolment import request
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, sealed, signers, sshsig
+from linetap_core.evidence import keys, namespaces, sealed, signers, sshsig
 from linetap_core.records import CallEvent, CallRecord
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.proofs.verify import verify_vault
@@ -41,7 +41,7 @@ from tpm_rig import NEXT_ROOT, ROOT, STRANGE_ROOT, Release, SoftTpm, in_tpm, sho
 from unit_rig import make_unit
 
 DATA = b"a record"
-NAMESPACE = sealed.RECORD_NAMESPACE
+NAMESPACE = namespaces.RECORD
 NOW_NS = parse_rfc3339("2026-11-28T09:57:01.000Z")
 FIRST = 1000
 STORAGE = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt"
@@ -387,7 +387,7 @@ class TestRecorder:
         assert vault.step()
         told = list(OutboxReader(config.vault_path / "outbox").from_seq(1, 100))
         for _, payload, sig in told:
-            sshsig.check(payload, sig.encode(), EVENT_NAMESPACE)
+            sshsig.check(payload, sig.encode(), namespaces.EVENT)
         ids = [json.loads(payload).get("call_id") for _, payload, _ in told]
         assert list(dict.fromkeys(ids)) == [before, *during]
         assert problems(config) == []

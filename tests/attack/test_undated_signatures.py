@@ -17,7 +17,7 @@ from ingest_rig import START_NS, Teller, rows
 from linetap.recorder.vault.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import amendment, keys, sealed, signers, sshsig, unitlog
+from linetap_core.evidence import amendment, keys, namespaces, sealed, signers, sshsig, unitlog
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.sshsig import unarmored
 from linetap_desk.ingest import database, judge, tables
@@ -57,7 +57,7 @@ def verify(rig: Rig, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
 
 
 def stock(rig: Rig, *more: str) -> bool:
-    words = ["-Y", "verify", "-f", str(rig.signers_file), "-I", UNIT, "-n", sealed.RECORD_NAMESPACE]
+    words = ["-Y", "verify", "-f", str(rig.signers_file), "-I", UNIT, "-n", namespaces.RECORD]
     path = rig.vault / sealed.call_path(CALL)
     done = subprocess.run(
         ["ssh-keygen", *words, "-s", str(path / sealed.SIGNATURE), *more],
@@ -197,7 +197,7 @@ def test_the_desk_judges_what_it_hears_by_when_it_heard_it(tmp_path: Path, optio
     teller.tell(at=STOOD)
     trust = signers.parse(teller.signer.replace(" ", f" {options} ", 1))
     head = unitlog.encode_head(unitlog.Head(unit=teller.unit, size=5, root="0" * 64, at=STOOD, origin=teller.origin))
-    sig = unarmored(sshsig.sign(head, teller.key, unitlog.HEAD_NAMESPACE))
+    sig = unarmored(sshsig.sign(head, teller.key, namespaces.HEAD))
     [event] = teller.reports()
     engine = database.open_writer(f"sqlite:///{tmp_path / 'desk.db'}")
     Store(engine).write([HeadReport(teller.unit, head, sig, START_NS)], trust)

@@ -13,7 +13,7 @@ import pytest
 from epoch_desk import DAY, NEXT_DAY, Desk
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import hold, keys, sshsig
+from linetap_core.evidence import hold, keys, namespaces, sshsig
 from linetap_desk.ceremony import destructionchecks
 
 NOW = "2026-12-02T09:00:00Z"
@@ -74,12 +74,12 @@ def test_the_officers_own_are_believed(desk: Desk) -> None:
     paper = next(desk.holds.rglob(hold.HOLD))
     signature = paper.with_name(f"{paper.name}.sig")
     good = signature.read_bytes()
-    signature.write_text(sshsig.sign(paper.read_bytes(), stranger, hold.NAMESPACE))
+    signature.write_text(sshsig.sign(paper.read_bytes(), stranger, namespaces.HOLD))
     said = [*destructionchecks.missing(DAY, desk.rig.vault, desk.holds, parse_rfc3339(NOW), roles)]
     assert len(said) == 1
     assert "not signed by a vault officer" in said[0]
     signature.write_bytes(good)
     officer = keys.load_unit_key((desk.folder / "officer.key").read_bytes())
-    checked = sshsig.sign(paper.read_bytes(), officer, hold.CHECK_NAMESPACE)
+    checked = sshsig.sign(paper.read_bytes(), officer, namespaces.HOLD_CHECK)
     paper.with_name(f"{paper.name}.check.sig").write_text(checked)
     assert desk.destroy(DAY, "--desk", folder) == 0

@@ -27,7 +27,7 @@ from linetap.recorder.vault import configchange, inforce, weakenedmemory
 from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.durable.twin import twin_of
-from linetap_core.evidence import keylist, keys, sshsig
+from linetap_core.evidence import keylist, keys, namespaces, sshsig
 from linetap_core.evidence.command import Answer
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from unit_rig import save_notice, spoken
@@ -551,7 +551,7 @@ def a_list(unit: House, version: int, days: int, custodians: list[str], needed: 
 
 def bring(unit: House, data: bytes, *by: str) -> Answer:
     """By a command of the authority, cosigned by these."""
-    return unit.command(unit.cosigned(unit.signed("key_list", "authority", data, keylist.NAMESPACE), *by))
+    return unit.command(unit.cosigned(unit.signed("key_list", "authority", data, namespaces.KEY_LIST), *by))
 
 
 def test_the_authority_alone_makes_nobody_a_custodian(unit: House) -> None:
@@ -565,7 +565,7 @@ def test_the_authority_alone_makes_nobody_a_custodian(unit: House) -> None:
         assert answer.code == "key_list_weakens"
         assert "custodians 1 of 1 -> 1 of 1, other keys" in answer.text
         assert unit.epochs.custodians == mine
-    alone = unit.signed("key_list", "authority", other, keylist.NAMESPACE)
+    alone = unit.signed("key_list", "authority", other, namespaces.KEY_LIST)
     assert unit.command(alone).code == "key_list_weakens"
     assert unit.command(unit.cosigned(alone, "vault")).done, "its counter was not used up"
     (stands,) = unit.standing
@@ -599,7 +599,7 @@ def test_a_list_that_was_laid_down_is_found(unit: House) -> None:
     unit.look()
     other = a_list(unit, 2, 210, [keys.new_identity().recipient], needed=1)
     path = unit.file.with_name("keylist.json")
-    signature = sshsig.sign(other, unit.people.authority, keylist.NAMESPACE)
+    signature = sshsig.sign(other, unit.people.authority, namespaces.KEY_LIST)
     path.with_name("keylist.json.sig").write_text(signature)
     path.write_bytes(other)
     unit.restart()

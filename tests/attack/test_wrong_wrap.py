@@ -14,7 +14,7 @@ import pytest
 
 from epoch_desk import DAY, MADE, NEXT_DAY, Desk
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import age, group, hold, keys, sealed, sshsig
+from linetap_core.evidence import age, group, hold, keys, namespaces, sealed, sshsig
 from linetap_desk.unsealing import hold as holds
 from linetap_desk.unsealing.holdcheck import SUFFIX
 
@@ -54,7 +54,7 @@ def put_inside(desk: Desk, folder: Path, key_age: bytes) -> None:
     fields = json.loads(path.read_text()) | {"key_sha256": hashlib.sha256(key_age).hexdigest()}
     data = hold.encode(hold.decode(json.dumps(fields).encode()))
     path.write_bytes(data)
-    path.with_name(f"{path.name}.sig").write_text(sshsig.sign(data, officer, hold.NAMESPACE))
+    path.with_name(f"{path.name}.sig").write_text(sshsig.sign(data, officer, namespaces.HOLD))
 
 
 def test_a_hold_for_a_key_that_nobody_has(desk: Desk, second: Path) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import insert
 
 from ingest_rig import Teller, trusted
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
-from linetap_core.evidence import hold, keys, sealed, sshsig, unitlog
+from linetap_core.evidence import hold, keys, namespaces, sealed, sshsig, unitlog
 from linetap_core.records import Audio, CallRecord, Gap, Mark, NoticeRecord, Part, Retention
 from linetap_desk.ingest import database, tables
 from linetap_desk.ingest.clear import clear
@@ -169,6 +169,6 @@ class CallsHouse:
         head = unitlog.encode_head(
             unitlog.Head(unit=UNIT, size=77, root="ef" * 32, at=rfc3339(at_ns), origin=teller.origin)
         )
-        sig = sshsig.sign(head, teller.key, unitlog.HEAD_NAMESPACE)
+        sig = sshsig.sign(head, teller.key, namespaces.HEAD)
         report = HeadReport(UNIT, head, "".join(sig.splitlines()[1:-1]), at_ns)
         Store(self.engine).write([report], trusted(*self.tellers.values()))

@@ -15,7 +15,7 @@ from ingest_rig import Teller, rows
 from linetap.recorder.vault.log import UnitLog
 from linetap_core.broker.connection import Arrived
 from linetap_core.clock import ManualClock, rfc3339
-from linetap_core.evidence import fetch, sealed, sshsig
+from linetap_core.evidence import fetch, namespaces, sealed, sshsig
 from linetap_core.evidence.closing import Closing, closing_path
 from linetap_core.evidence.command import Answer
 from linetap_core.evidence.fetch import Close, Copied, Window
@@ -100,7 +100,7 @@ class Units:
 
     def seal(self, folder: Path, record: bytes) -> None:
         (folder / "record.json").write_bytes(record)
-        signature = sshsig.sign(record, self.teller.key, sealed.RECORD_NAMESPACE)
+        signature = sshsig.sign(record, self.teller.key, namespaces.RECORD)
         (folder / "record.json.sig").write_text(signature)
 
     def tell(self, event: Any, call_id: str, at_ns: int | None = None, **more: Any) -> None:

@@ -22,7 +22,7 @@ from watch_rig import ALERT, LINE, OFFLINE, ONLINE
 
 from broker import HOST, Broker, until
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc3339
-from linetap_core.evidence import closing, merkle, sealed, sshsig, unitlog
+from linetap_core.evidence import closing, merkle, namespaces, sealed, sshsig, unitlog
 from linetap_core.evidence.closing import Closing, closing_path
 from linetap_desk.ingest.clear import clear
 from linetap_desk.serve.access.log import AccessTable
@@ -92,7 +92,7 @@ class House(CallsHouse):
         )
         root = merkle.leaf_hash(leaf).hex()
         head = unitlog.encode_head(unitlog.Head(unit=UNIT, size=1, root=root, at=rfc3339(NOW_NS), origin=teller.origin))
-        sig = sshsig.sign(head, teller.key, unitlog.HEAD_NAMESPACE)
+        sig = sshsig.sign(head, teller.key, namespaces.HEAD)
         path = self.copies / UNIT / closing_path(call_id)
         path.parent.mkdir(parents=True)
         path.write_bytes(closing.encode(Closing(leaf=leaf.decode(), path="leaf 0 of 1\n", head=head.decode(), sig=sig)))

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bundle_rig import SECOND, BundleRig, members, unpacked
 from linetap.ring import GAP_CAUSES
-from linetap_core.evidence import document, hold, keys, leaflog, merkle, sealed, sshsig, unitlog
+from linetap_core.evidence import document, hold, keys, leaflog, merkle, namespaces, sealed, sshsig, unitlog
 from linetap_core.evidence.hold import Hold
 from linetap_core.evidence.inclusion import Inclusion
 from linetap_core.evidence.unitlog import Head
@@ -36,7 +36,7 @@ from linetap_core.records import (
 )
 from linetap_desk.bundle import checker, facts, finish, layout, recipe, texts, words
 from linetap_desk.bundle.container import Source
-from linetap_desk.ceremony.certificate import NAMESPACE, Certificate
+from linetap_desk.ceremony.certificate import Certificate
 from sealing_rig import CALL_ID, UNIT, run
 
 # Of TEXTS. Another sum: the words have changed, TEXTS has to grow, and what stands here is the new sum.
@@ -69,7 +69,7 @@ def fixed(records: list[CallRecord], version: int = checker.VERSION) -> dict[str
     for record in records:
         data = sealed.public_json(record)
         sources[layout.call(record.call_id, sealed.RECORD)] = data
-        signature = sshsig.sign(data, key, sealed.RECORD_NAMESPACE).encode()
+        signature = sshsig.sign(data, key, namespaces.RECORD).encode()
         sources[layout.call(record.call_id, sealed.SIGNATURE)] = signature
         sha256 = hashlib.sha256(data).hexdigest()
         close = {"kind": "close", "at": "x", "call_id": record.call_id, "record_sha256": sha256}
@@ -79,14 +79,14 @@ def fixed(records: list[CallRecord], version: int = checker.VERSION) -> dict[str
                 origin=keys.fingerprint(key.public_key()))  # fmt: skip
     data = unitlog.encode_head(head)
     sources[layout.head(UNIT, layout.HEAD)] = data
-    sources[layout.head(UNIT, layout.HEAD) + ".sig"] = sshsig.sign(data, key, unitlog.HEAD_NAMESPACE).encode()
+    sources[layout.head(UNIT, layout.HEAD) + ".sig"] = sshsig.sign(data, key, namespaces.HEAD).encode()
     for index, (record, line) in enumerate(zip(records, leaves, strict=True)):
         sources[layout.leaf(UNIT, record.call_id)] = line
         proof = Inclusion(index, tree.size, tuple(tree.inclusion(index)))
         sources[layout.path(UNIT, layout.HEAD, record.call_id)] = proof.encode()
     for suffix in ("", ".sig"):
         sources[layout.head(UNIT, layout.WITNESS) + suffix] = sources[f"logs/{UNIT}/head.json{suffix}"]
-    cosigned = sshsig.sign(data, person, unitlog.HEAD_NAMESPACE).encode()
+    cosigned = sshsig.sign(data, person, namespaces.HEAD).encode()
     sources[layout.head(UNIT, layout.WITNESS) + ".witness.sig"] = cosigned
     for record in records:
         sources[layout.path(UNIT, layout.WITNESS, record.call_id)] = sources[
@@ -116,9 +116,9 @@ def documents(record: CallRecord, key: Ed25519PrivateKey) -> dict[str, Source]:
         layout.opened(record.call_id, "call.wav"): b"",
         layout.sigsum(record.call_id, ".proof"): b"",
         kept: held,
-        kept + ".sig": sshsig.sign(held, key, hold.NAMESPACE).encode(),
+        kept + ".sig": sshsig.sign(held, key, namespaces.HOLD).encode(),
         certificate: gone,
-        certificate + ".sig": sshsig.sign(gone, key, NAMESPACE).encode(),
+        certificate + ".sig": sshsig.sign(gone, key, namespaces.CERTIFICATE).encode(),
     }
 
 

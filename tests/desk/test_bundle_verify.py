@@ -19,11 +19,10 @@ import pytest
 
 from bundle_rig import SECOND, BundleRig, members, pack
 from linetap_core.cli import main
-from linetap_core.evidence import sshsig
+from linetap_core.evidence import namespaces, sshsig
 from linetap_core.evidence.signers import Signer
 from linetap_desk.bundle import container
 from linetap_desk.bundle.check import verify_bundle
-from linetap_desk.ceremony.certificate import NAMESPACE
 from linetap_desk.proofs import callfolder
 from sealing_rig import CALL_ID, UNIT
 
@@ -225,7 +224,7 @@ def test_the_certificate_of_another_day(whole: Path, made_bundle: Path, tmp_path
     name = "certificates/2027-11-24.destroyed.json"
     data = found[name].replace(b'"epoch":"2027-11-24"', b'"epoch":"2027-11-23"')
     assert data != found[name]
-    signature = sshsig.sign(data, BundleRig.at(made_bundle).key("officer"), NAMESPACE).encode()
+    signature = sshsig.sign(data, BundleRig.at(made_bundle).key("officer"), namespaces.CERTIFICATE).encode()
     path = pack(tmp_path / "case.zip", found | {name: data, name + ".sig": signature})
     assert codes(whole, path) == ["other_epoch"]
 

@@ -24,7 +24,7 @@ from linetap_core import cli
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import keys, sealed, sshsig, vaultname
+from linetap_core.evidence import keys, namespaces, sealed, sshsig, vaultname
 from linetap_core.evidence.command import Command
 from linetap_core.evidence.leaflog import LEAVES
 from linetap_core.evidence.ofcall import OfCall
@@ -106,7 +106,7 @@ class Office:
         record = CallRecord(
             call_id=call_id, unit=UNIT, line=1, ended_at=rfc3339(now_ns), retention=wanted, audio=Audio()
         )  # fmt: skip
-        return folder.seal(record, lambda data: sshsig.sign(data, key, sealed.RECORD_NAMESPACE))
+        return folder.seal(record, lambda data: sshsig.sign(data, key, namespaces.RECORD))
 
     def sign(self, verb: str, role: str, *words: object) -> Path:
         made = self.root / f"{verb}-{role}.command"
@@ -132,7 +132,7 @@ class Office:
             expires=rfc3339(now_ns + LIMIT_S * NS_PER_S), body=body,
         )  # fmt: skip
         path = self.root / "ack.command"
-        path.write_bytes(envelopes.seal(made, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE)))
+        path.write_bytes(envelopes.seal(made, lambda text: sshsig.sign(text, key, namespaces.COMMAND)))
         return path
 
     def delivery(self) -> DeliveryState:

@@ -11,7 +11,7 @@ from copy_rig import DAY_NS, UNIT, Units
 from sqlalchemy import select, update
 
 from linetap_core.clock import ManualClock, parse_rfc3339, rfc3339
-from linetap_core.evidence import amendment, sealed, sshsig
+from linetap_core.evidence import amendment, namespaces, sealed, sshsig
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.records import CallRecord, Retention
@@ -64,7 +64,7 @@ def amend(units: Units, record: CallRecord, ended_at: str, until: str, number: i
         began_at=ended_at, ended_at=ended_at, uncertainty_s=40, until=until, made_at=NOW,
     )  # fmt: skip
     text = amendment.encode(document)
-    signature = sshsig.sign(text, units.teller.key, sealed.RECORD_NAMESPACE)
+    signature = sshsig.sign(text, units.teller.key, namespaces.RECORD)
     units.tell(
         "amended", record.call_id, record_sha256=document.record_sha256, amendment=text.decode(),
         amendment_sig=unarmored(signature),

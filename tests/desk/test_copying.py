@@ -17,7 +17,7 @@ from copy_rig import DAY_NS, UNIT, Units, arrived, contents
 from ingest_rig import rows
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import closing, hold, keys, sealed, sshsig
+from linetap_core.evidence import closing, hold, keys, namespaces, sshsig
 from linetap_core.evidence.command import Answer
 from linetap_core.evidence.fetch import BLOCK_BYTES, Copied, Window
 from linetap_desk.copy.hours import Hours
@@ -160,7 +160,7 @@ class TestBadBytes:
     def test_what_no_unit_of_that_name_has_signed_is_not_stored(self, units: Units) -> None:
         record = units.sealed_call(1)
         folder = units.folder_of(record.call_id)
-        signature = sshsig.sign((folder / "record.json").read_bytes(), keys.new_unit_key(), sealed.RECORD_NAMESPACE)
+        signature = sshsig.sign((folder / "record.json").read_bytes(), keys.new_unit_key(), namespaces.RECORD)
         (folder / "record.json.sig").write_text(signature)
         units.serve()
         assert not units.copy_of(record).exists()

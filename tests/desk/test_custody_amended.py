@@ -13,7 +13,7 @@ from custody_rig import CALL, Helper, marked_call, released
 from release_house import ReleaseHouse
 from sqlalchemy import insert
 
-from linetap_core.evidence import amendment, keys, sealed, sshsig
+from linetap_core.evidence import amendment, keys, namespaces, sealed, sshsig
 from linetap_core.evidence.amendment import Amendment
 from linetap_desk.custody.package import private_folder, unpack
 from linetap_desk.ingest import tables
@@ -62,7 +62,7 @@ def test_the_custodian_sees_the_end_that_counts_and_the_bundle_has_it(desk: Desk
 
 def test_an_amendment_of_anybody_else_does_not_count(desk: Desk) -> None:
     call, other = marked_call(desk), keys.new_unit_key()
-    forged = amended(call, lambda data: sshsig.sign(data, other, sealed.RECORD_NAMESPACE))
+    forged = amended(call, lambda data: sshsig.sign(data, other, namespaces.RECORD))
     with Helper(desk, released(desk, call) | forged) as helper:
         inside = helper.inside()
         assert helper.post(inside, f"/call/{CALL}/listen").status_code == 303

@@ -25,7 +25,7 @@ from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import AlreadyRunning
-from linetap_core.evidence import hold, keys, sealed, sshsig
+from linetap_core.evidence import hold, keys, namespaces, sealed, sshsig
 from linetap_core.records import CallRecord
 from linetap_desk.copy.tree import Tree
 from linetap_desk.ingest import database, months, tables
@@ -127,7 +127,7 @@ def hold_of(units: Units, record: CallRecord, **other: Any) -> None:
     folder.mkdir()
     data = hold.encode(hold.Hold(**fields))
     (folder / "hold.json").write_bytes(data)
-    (folder / "hold.json.sig").write_text(sshsig.sign(data, keys.new_unit_key(), hold.NAMESPACE))
+    (folder / "hold.json.sig").write_text(sshsig.sign(data, keys.new_unit_key(), namespaces.HOLD))
 
 
 # --- the store alone: the unit is gone -------------------------------------------------------------------------
@@ -188,9 +188,7 @@ def test_forged_and_damaged_records_are_refused_and_counted(floor: Units, tmp_pa
     data = (floor.copy_of(changed) / "record.json").read_bytes()
     (floor.copy_of(changed) / "record.json").write_bytes(data.replace(b'"line":1', b'"line":2'))
     data = (floor.copy_of(strange) / "record.json").read_bytes()
-    (floor.copy_of(strange) / "record.json.sig").write_text(
-        sshsig.sign(data, keys.new_unit_key(), sealed.RECORD_NAMESPACE)
-    )
+    (floor.copy_of(strange) / "record.json.sig").write_text(sshsig.sign(data, keys.new_unit_key(), namespaces.RECORD))
     shutil.move(floor.copy_of(moved), floor.store / "floor-09" / "2026/11/24" / moved.call_id)
     (floor.copy_of(lacking) / "audio.001.age").unlink()
     place_of = floor.copy_of(other)

@@ -13,7 +13,7 @@ import pytest
 from epoch_rig import Authority
 from linetap_core import cli
 from linetap_core.errors import BadInput
-from linetap_core.evidence import age, amendment, index, keys, sealed, sshsig
+from linetap_core.evidence import age, amendment, index, keys, namespaces, sealed, sshsig
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.index import Entry
 from linetap_core.evidence.keylist import KeyList
@@ -388,7 +388,7 @@ def amend(vaults: Vaults, call_id: str, began_at: str) -> None:
     place = vaults.vault / amendment.FOLDER / amendment.name(call_id, 1)
     place.parent.mkdir(exist_ok=True)
     place.write_bytes(document)
-    signature = sshsig.sign(document, keys.new_unit_key(), sealed.RECORD_NAMESPACE)
+    signature = sshsig.sign(document, keys.new_unit_key(), namespaces.RECORD)
     place.with_name(place.name + amendment.SUFFIX).write_text(signature)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
-from linetap_core.evidence import sshsig, unitlog
+from linetap_core.evidence import namespaces, sshsig, unitlog
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.evidence.unitlog import Head
 from linetap_desk.ingest import database, heads, tables
@@ -39,7 +39,7 @@ def head(teller: Teller, size: int, at_s: int, of: str = "", **other: Any) -> He
     at = rfc3339(START_NS + at_s * NS_PER_S)
     fields: dict[str, Any] = {"unit": UNIT, "size": size, "root": root, "at": at}
     data = unitlog.encode_head(Head(**{**fields, "origin": teller.origin} | other))
-    sig = unarmored(sshsig.sign(data, teller.key, unitlog.HEAD_NAMESPACE))
+    sig = unarmored(sshsig.sign(data, teller.key, namespaces.HEAD))
     return HeadReport(UNIT, data, sig, START_NS + (at_s + 1) * NS_PER_S)
 
 

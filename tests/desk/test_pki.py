@@ -19,7 +19,7 @@ from linetap_core.durable.twin import twin_of
 from linetap_core.enrolment import request
 from linetap_core.enrolment.fault import PkiFault
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import keys, signers, sshsig
+from linetap_core.evidence import keys, namespaces, signers, sshsig
 from linetap_core.evidence.signers import SignerExpired
 from linetap_desk.pki.authority import opened
 from pki_rig import TIMEOUT_S, Asking, Pki, openssl
@@ -222,7 +222,7 @@ class TestRequest:
         with pytest.raises(LinetapError, match="does not fit") as told:
             request.check(msgspec.json.encode(request.Envelope(mine.csr, theirs.sig)))
         assert told.value.code == "signature_does_not_fit"
-        stolen = sshsig.sign(mine.csr.encode(), other.signer, request.NAMESPACE)
+        stolen = sshsig.sign(mine.csr.encode(), other.signer, namespaces.ENROL)
         with pytest.raises(PkiFault, match="request_signer"):
             request.check(msgspec.json.encode(request.Envelope(mine.csr, stolen)))
 
@@ -231,7 +231,7 @@ class TestRequest:
         asking = Asking.new("floor-03")
         envelope = msgspec.json.decode(asking.request(), type=request.Envelope)
         changed = pem_of(der_of(envelope.csr.encode()).replace(b"floor-03", b"floor-04"))
-        sig = sshsig.sign(changed.encode(), asking.signer, request.NAMESPACE)
+        sig = sshsig.sign(changed.encode(), asking.signer, namespaces.ENROL)
         with pytest.raises(PkiFault, match="request_tls_signature"):
             request.check(msgspec.json.encode(request.Envelope(changed, sig)))
 

@@ -21,7 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys
+from linetap_core.evidence import keys, namespaces
 from linetap_desk.serve import app, database, migrations
 from linetap_desk.serve.access import chain, keeping
 from linetap_desk.serve.access.chain import ChainFault
@@ -112,7 +112,8 @@ def test_what_was_written_is_whole_and_stock_ssh_keygen_says_so_of_its_head(
     assert (verdict.rows, verdict.head.seq) == (5, 5)
     (tmp_path / "sig").write_text(head.sig)
     (tmp_path / "signers").write_text(f"desk {keys.public_line(key.public_key())}\n")
-    command = ["ssh-keygen", "-Y", "verify", "-f", str(tmp_path / "signers"), "-I", "desk", "-n", chain.NAMESPACE]
+    command = ["ssh-keygen", "-Y", "verify", "-f", str(tmp_path / "signers"), "-I", "desk"]
+    command += ["-n", namespaces.ACCESS_TABLE]
     said = subprocess.run([*command, "-s", str(tmp_path / "sig")], input=head.head.encode(), timeout=120, check=False)
     assert said.returncode == 0
 

@@ -14,7 +14,7 @@ import pytest
 
 from linetap.recorder.vault.folder import seal_without_audio
 from linetap_core.errors import BadInput
-from linetap_core.evidence import age, keys, sealed, sshsig
+from linetap_core.evidence import age, keys, namespaces, sealed, sshsig
 from linetap_core.records import Audio, CallRecord, Gap, NoticeProof, NoticeRecord, Part, UnitKeyRecord
 from linetap_desk.proofs import callfolder, verify, verifycall
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record
@@ -145,7 +145,7 @@ def test_signed_again_with_a_strangers_key(rig: Rig, capsys: pytest.CaptureFixtu
     path = rig.sealed_call(1000)
     data = (path / "record.json").read_bytes().replace(b'"line":3', b'"line":4')
     (path / "record.json").write_bytes(data)
-    (path / "record.json.sig").write_text(sshsig.sign(data, keys.new_unit_key(), sealed.RECORD_NAMESPACE))
+    (path / "record.json.sig").write_text(sshsig.sign(data, keys.new_unit_key(), namespaces.RECORD))
     assert run(path, "--signers", rig.signers_file) == 1
     assert "[signer_not_trusted]" in capsys.readouterr().out
     assert run(path) == 1
@@ -157,7 +157,7 @@ def test_unit_may_not_speak_for_another(rig: Rig) -> None:
         file.write(f"closet-4f {keys.public_line(other.public_key())}\n")
     path = rig.sealed_call(1000)
     data = (path / "record.json").read_bytes()
-    (path / "record.json.sig").write_text(sshsig.sign(data, other, sealed.RECORD_NAMESPACE))
+    (path / "record.json.sig").write_text(sshsig.sign(data, other, namespaces.RECORD))
     assert codes(rig, path) == ["signer_not_trusted"]
 
 

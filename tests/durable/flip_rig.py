@@ -32,7 +32,7 @@ from linetap_core.clock import SYSTEM, compact, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable import keptcopy as kept
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import keylist, keys, sealed, sshsig
+from linetap_core.evidence import keylist, keys, namespaces, sealed, sshsig
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from linetap_core.records import CallEvent, CallRecord, UpdateState
 from linetap_core.service import StateFile, ask_to_start_again
@@ -127,7 +127,7 @@ class WorkingUnit:
         made = KeyList(version=1, made_at="2026-11-20T00:00:00.000Z", zone="Asia/Seoul", epochs=epochs,
                        overflow=[Overflow(2, new())], custodians=house.config.keys.custodians)  # fmt: skip
         data = keylist.encode(made)
-        assert house.command(house.signed("key_list", "authority", data, keylist.NAMESPACE)).done
+        assert house.command(house.signed("key_list", "authority", data, namespaces.KEY_LIST)).done
 
     def _states(self) -> None:
         """Of the neighbours; the recorder's own it has written itself."""
@@ -226,7 +226,7 @@ class WorkingUnit:
         folder = self.config.vault_path / sealed.call_path(call_id)
         try:
             record, signature = ((folder / name).read_bytes() for name in (sealed.RECORD, sealed.SIGNATURE))
-            sshsig.check(record, signature, sealed.RECORD_NAMESPACE)
+            sshsig.check(record, signature, namespaces.RECORD)
         except (OSError, sshsig.SignatureFault):
             return False
         return bool(msgspec.json.decode(record)["disposition"] == "recorded")

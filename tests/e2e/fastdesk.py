@@ -14,9 +14,9 @@ from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_o
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns, rfc3339
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, keys, sshsig
+from linetap_core.evidence import document, keys, namespaces, sshsig
 from linetap_core.evidence.command import Answer, Command
-from linetap_core.evidence.roles import NAMESPACE, Person, Roles
+from linetap_core.evidence.roles import Person, Roles
 
 EVERY_S = 10.0
 DAYS = 100  # of the list: more than any call is kept
@@ -53,7 +53,7 @@ class FastDesk:
     def _name_itself(self, config: Config, utc_ns: int) -> None:
         person = Person(name="the desk", role="desk", key=keys.public_line(self._key.public_key()))
         data = document.encode(Roles(version=1, people=[person], purposes=[]))
-        body = {"document": data.decode(), "sig": sshsig.sign(data, self.authority.key, NAMESPACE)}
+        body = {"document": data.decode(), "sig": sshsig.sign(data, self.authority.key, namespaces.ROLES)}
         self._say(config, "roles", "authority", body, utc_ns)
 
     def _say(self, config: Config, verb: str, role: str, body: dict[str, str], utc_ns: int) -> None:
@@ -62,7 +62,7 @@ class FastDesk:
             unit=config.unit, verb=verb, role=role, counter=self._counter, body=body, expires=rfc3339(utc_ns + VALID_NS)
         )
         key = self.authority.key if role == "authority" else self._key
-        data = envelopes.seal(command, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
+        data = envelopes.seal(command, lambda text: sshsig.sign(text, key, namespaces.COMMAND))
         name = f"one-{self._counter:06d}"
         rooms.enter(config.run_path, "reporter")
         (rooms.make(commands_of(config.run_path, "reporter")) / f"{name}{SUFFIX}").write_bytes(data)

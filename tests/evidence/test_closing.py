@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import closing, inclusion, keys, sealed, signers, sshsig, unitlog
+from linetap_core.evidence import closing, inclusion, keys, namespaces, sealed, signers, sshsig, unitlog
 from linetap_core.evidence.closing import Closing
 from sealing_rig import CALL_ID, NOW, UNIT, Rig
 
@@ -56,9 +56,7 @@ def _by_a_stranger(found: Closing) -> Closing:
     head = unitlog.decode_head(found.head.encode())
     head = msgspec.structs.replace(head, origin=keys.fingerprint(key.public_key()))
     data = unitlog.encode_head(head)
-    return Closing(
-        leaf=found.leaf, path=found.path, head=data.decode(), sig=sshsig.sign(data, key, unitlog.HEAD_NAMESPACE)
-    )
+    return Closing(leaf=found.leaf, path=found.path, head=data.decode(), sig=sshsig.sign(data, key, namespaces.HEAD))
 
 
 @pytest.mark.parametrize(

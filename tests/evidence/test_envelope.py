@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.evidence.command import HERE, MAY, Command, CommandFault, Envelope
 from linetap_core.evidence.counters import Counters
 from linetap_core.evidence.roles import Person, Roles
@@ -38,7 +38,7 @@ def good(**changes: Any) -> dict[str, Any]:
 
 
 def signed(text: str, by: str = "desk") -> bytes:
-    return msgspec.json.encode(Envelope(text, sshsig.sign(text.encode(), KEYS[by], envelopes.NAMESPACE)))
+    return msgspec.json.encode(Envelope(text, sshsig.sign(text.encode(), KEYS[by], namespaces.COMMAND)))
 
 
 def text_of(fields: dict[str, Any]) -> str:
@@ -147,7 +147,7 @@ def signed_by(*names: str, text: str | None = None) -> bytes:
     text = text_of(good()) if text is None else text
     data = signed(text, names[0])
     for name in names[1:]:
-        data = envelopes.cosign(data, lambda it, name=name: sshsig.sign(it, KEYS[name], envelopes.NAMESPACE))
+        data = envelopes.cosign(data, lambda it, name=name: sshsig.sign(it, KEYS[name], namespaces.COMMAND))
     return data
 
 
@@ -191,4 +191,4 @@ def test_cosignature_of_another_command_does_not_fit() -> None:
 @given(st.binary(max_size=300))
 def test_only_an_envelope_is_cosigned(data: bytes) -> None:
     with pytest.raises(BadInput):
-        envelopes.cosign(data, lambda text: sshsig.sign(text, KEYS["vault"], envelopes.NAMESPACE))
+        envelopes.cosign(data, lambda text: sshsig.sign(text, KEYS["vault"], namespaces.COMMAND))

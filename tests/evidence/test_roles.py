@@ -12,7 +12,7 @@ import pytest
 
 import sealing_rig
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, roles, sshsig
+from linetap_core.evidence import keys, namespaces, roles, sshsig
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog import roles as command
 from release_rig import HAN, KIM, PARK, PEOPLE, PURPOSES, Desk
@@ -42,7 +42,7 @@ def purpose(**changes: str) -> bytes:
     return text(document(purposes=[PURPOSES[0] | changes]))
 
 
-def check(data: bytes, key: Any = AUTHORITY, namespace: str = roles.NAMESPACE, at_least: int = 1) -> roles.Roles:
+def check(data: bytes, key: Any = AUTHORITY, namespace: str = namespaces.ROLES, at_least: int = 1) -> roles.Roles:
     return roles.check(data, sshsig.sign(data, key, namespace).encode(), AUTHORITY.public_key(), at_least)
 
 
@@ -100,7 +100,7 @@ def test_whose_word_it_is() -> None:
         with pytest.raises(roles.RolesFault, match=rf"\[{code}\]") as caught:
             case()
         assert caught.value.code == code
-    signature = sshsig.sign(data, AUTHORITY, roles.NAMESPACE).encode()
+    signature = sshsig.sign(data, AUTHORITY, namespaces.ROLES).encode()
     for at in range(0, len(data), 11):
         changed = bytearray(data)
         changed[at] ^= 1
@@ -149,7 +149,7 @@ def test_use_knows_one_authority(desk: Desk, tmp_path: Path) -> None:
         desk.run(command, "use", desk.root / "roles.json", "--authority", desk.root / "stranger.pub", "--desk", new)
     assert not new.exists()
     path = desk.sign_roles(9)
-    desk.stock_sign(path, "stranger", path.with_name("roles.json.sig"), roles.NAMESPACE)
+    desk.stock_sign(path, "stranger", path.with_name("roles.json.sig"), namespaces.ROLES)
     with pytest.raises(roles.RolesFault, match="authority_differs"):
         desk.run(command, "use", path, "--authority", desk.root / "stranger.pub", "--desk", desk.folder)
     with pytest.raises(roles.RolesFault, match="roles_signer"):

@@ -49,6 +49,7 @@ from linetap_core.evidence import (
     index,
     keylist,
     keys,
+    namespaces,
     note,
     quorum,
     roles,
@@ -173,7 +174,7 @@ def _documents(unit: Path) -> Iterator[Target]:
     asked = command.Command(
         unit="u", verb="identify", role="desk", counter=1, expires="2027-11-24T03:00:00.000Z", body={"seconds": "5"}
     )
-    envelope = command.seal(asked, lambda data: sshsig.sign(data, key, command.NAMESPACE))
+    envelope = command.seal(asked, lambda data: sshsig.sign(data, key, namespaces.COMMAND))
     yield Target("command", [envelope], lambda data: command.check(data, "u", key.public_key(), None, Counters(), 0))
     yield Target("closing proof", [b'{"leaf":"x","index":1,"head":"","sig":""}'], closing.decode)
     yield Target("inclusion proof", [b"c2sp.org/tlog-proof@v1\nindex 1\n"], inclusion.decode)

@@ -22,7 +22,7 @@ from https_server import Server
 from linetap_bench.stage import linetap
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, keys, sshsig
+from linetap_core.evidence import document, keys, namespaces, sshsig
 from linetap_core.evidence.command import Command
 from linetap_core.evidence.roles import Person, Roles
 from linetap_core.records import RecorderState, UpdateState
@@ -68,7 +68,7 @@ class Updated:
             unit=UNIT, verb=verb, role=role, counter=now_ns // NS_PER_MS, body=body,
             expires=rfc3339(now_ns + 3600 * NS_PER_S),
         )  # fmt: skip
-        made = envelopes.seal(command, lambda text: sshsig.sign(text, self.people[role], envelopes.NAMESPACE))
+        made = envelopes.seal(command, lambda text: sshsig.sign(text, self.people[role], namespaces.COMMAND))
         self.machine.write("/run/one.command", made)
         said = self.machine.run("linetap", "command", "apply", "/run/one.command", "--config", CONFIG, "--wait", "60")
         found: dict[str, object] = json.loads(said)

@@ -18,7 +18,7 @@ from linetap.config import load_config
 from linetap.provision import command, retire
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.evidence import signers as trusted
 
 NOW_S, ALWAYS_S = 1_795_860_000, 1 << 40
@@ -126,7 +126,7 @@ def test_the_old_key_says_that_it_ends_and_is_gone(card: Card) -> None:
     line = next(x for x in (card.boot / "linetap-done.txt").read_text().splitlines() if "valid-before" in x)
     (card.root / "allowed_signers").write_text(f"{line}\n")
     words = ["ssh-keygen", "-Y", "verify", "-f", str(card.root / "allowed_signers"), "-I", "floor-03"]
-    words += ["-n", retire.NAMESPACE, "-s", str(signature)]
+    words += ["-n", namespaces.RETIRED, "-s", str(signature)]
     with statement.open("rb") as file:
         subprocess.run([*words, "-Overify-time=20261101"], stdin=file, check=True, capture_output=True, timeout=120)
     with statement.open("rb") as file:

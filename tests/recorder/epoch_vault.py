@@ -17,7 +17,7 @@ from linetap.recorder.vault.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap_core.clock import ManualClock, compact, parse_rfc3339
-from linetap_core.evidence import au, keys, sealed, sshsig
+from linetap_core.evidence import au, keys, namespaces, sealed, sshsig
 from linetap_core.records import CallRecord, Retention
 from unit_rig import Unit
 
@@ -48,7 +48,7 @@ def writer(config: Config, time: ManualClock | None = None) -> VaultWriter:
     )
     time = time or clock()
     unit_log = UnitKey(Path(config.key)).open_log(config, time)
-    return VaultWriter(config, Source(), outbox, signer(sealed.RECORD_NAMESPACE), time, unit_log)
+    return VaultWriter(config, Source(), outbox, signer(namespaces.RECORD), time, unit_log)
 
 
 def begin(vault: VaultWriter, at: str = NOW, line: int = 1) -> str:

@@ -17,7 +17,7 @@ from linetap.recorder import cardorder
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import NS_PER_S, ManualClock
-from linetap_core.evidence import keylist, signers, sshsig
+from linetap_core.evidence import keylist, namespaces, signers, sshsig
 from linetap_desk.proofs.verify import verify_vault
 from unit_rig import Unit, make_unit
 
@@ -105,7 +105,7 @@ def test_a_list_that_comes_by_command_is_taken_and_stays(authority: Authority, c
         epochs=[*old.epochs, *authority.make(_after(old), 30).epochs],
     )  # fmt: skip
     data = keylist.encode(made)
-    signature = sshsig.sign(data, authority.key, keylist.NAMESPACE).encode("ascii")
+    signature = sshsig.sign(data, authority.key, namespaces.KEY_LIST).encode("ascii")
     assert vault.epochs.take(data, signature) == 2
     assert vault.epochs.take(data, signature) == 2, "done again"
     assert writer(config).epochs.version == 2

@@ -18,7 +18,7 @@ from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.walk import guide
 from linetap.recorder.walk.walk import ALL_S, SHOWN_S
-from linetap_core.evidence import sealed, walk
+from linetap_core.evidence import namespaces, sealed, walk
 from linetap_core.evidence.leaflog import LEAVES, lines_of
 from linetap_core.evidence.walk import WalkReport
 from linetap_core.records import CallRecord, PlayNotice, StartWalk, StopWalk
@@ -89,7 +89,7 @@ def test_the_report_is_signed_as_stock_openssh_checks_it(walked: Walked, unit: U
     path, report = report_of(unit.config)
     assert report.passed
     signature = path.with_name(path.name + walk.SIGNATURE_SUFFIX)
-    command = f"ssh-keygen -Y verify -f {unit.signers} -I floor-03 -n {walk.NAMESPACE} -s {signature}"
+    command = f"ssh-keygen -Y verify -f {unit.signers} -I floor-03 -n {namespaces.WALK} -s {signature}"
     subprocess.run(command.split(), input=path.read_bytes(), check=True, timeout=120, capture_output=True)
     assert b'"passed":true' in path.read_bytes()
 

@@ -22,7 +22,7 @@ from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import g711, keys, sealed, sshsig
+from linetap_core.evidence import g711, keys, namespaces, sealed, sshsig
 from linetap_core.records import CallEvent, CallRecord, Gap
 from small_disk import run_on_small_disk
 from unit_rig import Unit, make_unit
@@ -64,7 +64,7 @@ def writer(config: Config, source: Source) -> VaultWriter:
     outbox = Outbox(folder, config.unit, signer("linetap-event"), keys.fingerprint(key.public_key()), 1 << 20)
     clock = ManualClock(NOW_NS)
     unit_log = UnitKey(Path(config.key)).open_log(config, clock)
-    return VaultWriter(config, source, outbox, signer(sealed.RECORD_NAMESPACE), clock, unit_log)
+    return VaultWriter(config, source, outbox, signer(namespaces.RECORD), clock, unit_log)
 
 
 def record(call_id: str = CALL_ID) -> CallRecord:

@@ -17,7 +17,7 @@ from linetap_bench.jack import JackCable, alsa_configuration
 from linetap_bench.stage import linetap
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import keys, sealed, sshsig
+from linetap_core.evidence import keys, namespaces, sealed, sshsig
 from linetap_core.evidence.command import Command
 from linetap_core.records import CallRecord, Gap, RecorderState, ServiceState
 from unit_rig import save_notice, spoken
@@ -88,9 +88,9 @@ def obeyed(
         unit="floor-03", verb=verb, role=role, counter=now_ns // NS_PER_MS, body=body,
         expires=rfc3339(now_ns + 600 * NS_PER_S),
     )  # fmt: skip
-    sealed = envelopes.seal(command, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
+    sealed = envelopes.seal(command, lambda text: sshsig.sign(text, key, namespaces.COMMAND))
     for each in more:
-        sealed = envelopes.cosign(sealed, lambda text, by=each: sshsig.sign(text, by, envelopes.NAMESPACE))
+        sealed = envelopes.cosign(sealed, lambda text, by=each: sshsig.sign(text, by, namespaces.COMMAND))
     guest.write("/etc/linetap/one.command", sealed)
     said = guest.run("linetap", "command", "apply", "/etc/linetap/one.command", "--config", "/etc/linetap/unit.toml")
     found: dict[str, Any] = json.loads(said)

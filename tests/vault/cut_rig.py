@@ -27,7 +27,7 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.errors import DeviceFault
-from linetap_core.evidence import g711, keys, sealed, sshsig
+from linetap_core.evidence import g711, keys, namespaces, sshsig
 from linetap_core.records import Caller, CallEvent, CallRecord
 
 LINES = 8
@@ -97,7 +97,7 @@ class Unit:
         origin = keys.fingerprint(key.public_key())
         outbox = Outbox(self.config.vault_path / "outbox", self.config.unit, signer("linetap-event"), origin, 1 << 22)
         journal = Journal(self.config.vault_path, LINES, source, self.clock)
-        sign = signer(sealed.RECORD_NAMESPACE)
+        sign = signer(namespaces.RECORD)
         unit_log = UnitKey(Path(self.config.key)).open_log(self.config, self.clock)
         return VaultWriter(self.config, source, outbox, sign, self.clock, unit_log, journal), journal
 

@@ -22,7 +22,7 @@ from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.durable import broken
 from linetap_core.errors import Refusal
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, keylist, sshsig
+from linetap_core.evidence import document, namespaces, sshsig
 from linetap_core.evidence.command import HERE, LIMIT_BYTES, MAY, Envelope
 from state_files import Unit, suffering
 
@@ -507,5 +507,5 @@ def _cut_in_holds(path: Path, data: bytes) -> None:
 
 
 def test_the_key_list_comes_by_command_where_one_is_configured(unit: Keeper) -> None:
-    answer = unit.command(unit.signed("key_list", "authority", b"{}", keylist.NAMESPACE))
+    answer = unit.command(unit.signed("key_list", "authority", b"{}", namespaces.KEY_LIST))
     assert answer.code == "key_list"

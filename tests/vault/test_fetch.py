@@ -15,7 +15,7 @@ from keeping_rig import Keeper
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap_core.clock import compact
-from linetap_core.evidence import closing, sealed, sshsig
+from linetap_core.evidence import closing, namespaces, sealed, sshsig
 from linetap_core.evidence.command import Answer
 from linetap_core.evidence.fetch import MOST_BYTES
 from linetap_core.evidence.keys import new_unit_key
@@ -156,7 +156,7 @@ class TestClose:
         call_id = f"{compact(unit.clock.utc_ns())}-L02"
         record = msgspec.structs.replace(call, call_id=call_id, files={}, audio=None)
         folder = CallFolder.create(unit.vault, OfCall(unit.config.unit, call_id), keys.overflow_epoch, keys.custodians)
-        record = folder.seal(record, lambda data: sshsig.sign(data, new_unit_key(), sealed.RECORD_NAMESPACE))
+        record = folder.seal(record, lambda data: sshsig.sign(data, new_unit_key(), namespaces.RECORD))
         digest = hashlib.sha256(sealed.public_json(record)).hexdigest()
         assert self.ask(unit, call_id, digest).code == "fetch_not_logged"
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from linetap.recorder.vault.folder import CallFolder, seal_without_audio
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import age, au, sealed, sshsig
+from linetap_core.evidence import age, au, namespaces, sshsig
 from linetap_core.records import CallRecord, Part
 from sealing_rig import CALL_ID, UNIT, Rig, noise, record, run
 
@@ -132,7 +132,7 @@ def test_call_without_audio_is_a_record_alone(rig: Rig) -> None:
     (path / "record.json.sig").unlink()
     seal_without_audio(rig.vault, missed, rig.sign)
     assert (path / "record.json").read_bytes() == before
-    sshsig.check(before, (path / "record.json.sig").read_bytes(), sealed.RECORD_NAMESPACE)
+    sshsig.check(before, (path / "record.json.sig").read_bytes(), namespaces.RECORD)
 
 
 # --- restarts ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.incarnation import MEMORY, Incarnation
 from linetap_core.clock import SYSTEM, ManualClock, parse_rfc3339
 from linetap_core.durable import broken
-from linetap_core.evidence import signers, vaultname
+from linetap_core.evidence import namespaces, vaultname
 from linetap_core.records import CallEvent
 from sealing_rig import NOW, run
 from unit_rig import Unit, make_unit
@@ -103,8 +103,8 @@ def test_a_lost_document_is_made_again_from_what_else_names_the_vault(unit: Unit
 def test_every_name_that_a_unit_signs_under_stands_in_the_line_that_it_is_entered_with() -> None:
     """Lines of units in the field name what units signed then: a new namespace would make each of them a fault."""
     names = ("linetap-record", "linetap-event", "linetap-head", "linetap-walk", "linetap-retired")
-    assert names == signers.NAMESPACES
-    assert vaultname.NAMESPACE in names
+    assert names == namespaces.BY_UNIT
+    assert namespaces.HEAD in names
 
 
 def test_a_memory_that_was_damaged_is_made_anew_before_it_is_needed(unit: Unit) -> None:

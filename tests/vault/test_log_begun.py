@@ -17,7 +17,7 @@ from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring.batch import Stretch
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_core.evidence import sealed
+from linetap_core.evidence import namespaces
 from linetap_core.evidence.leaflog import LEAVES
 from linetap_core.records import CallRecord
 from unit_rig import START, Unit, make_unit, spoken
@@ -41,7 +41,7 @@ def started(unit: Unit) -> VaultWriter:
     which = key.which_vault(config, clock)
     log = key.open_log(config, clock, which.name)
     outbox = key.open_outbox(config, lambda: log.size, which.name, log.newest_event)
-    vault = VaultWriter(config, Source(), outbox, key.signer(sealed.RECORD_NAMESPACE), clock, log)
+    vault = VaultWriter(config, Source(), outbox, key.signer(namespaces.RECORD), clock, log)
     vault.keep_up(lambda: "one boot", lambda: True, incarnation=which)
     return vault
 

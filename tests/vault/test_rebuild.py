@@ -21,12 +21,12 @@ from linetap.recorder.vault.places import NAME as PLACES
 from linetap.recorder.vault.places import SLACK, Places
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.durable import files
-from linetap_core.evidence import keys, sealed, signers
+from linetap_core.evidence import keys, namespaces, sealed, signers
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat.callevents import ended_event, sealed_event
 from linetap_desk.ingest import database, tables
-from linetap_desk.ingest.judge import NAMESPACE, Report
+from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.store import Store
 
 BOUND = 24_000
@@ -39,7 +39,7 @@ class Unit(Keeper):
 
     def open_outbox(self) -> Outbox:
         origin = keys.fingerprint(keys.load_unit_key(Path(self.config.key).read_bytes()).public_key())
-        sign = self.key.signer(NAMESPACE)
+        sign = self.key.signer(namespaces.EVENT)
         return Outbox(self.vault / "outbox", UNIT, sign, origin, self.bound, lambda: self.log.size)
 
     def told(self) -> CallRecord:

@@ -16,7 +16,7 @@ from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.walks import Walks
 from linetap_core.durable.files import sha256
 from linetap_core.errors import BadInput
-from linetap_core.evidence import sealed, walk
+from linetap_core.evidence import namespaces, sealed, walk
 from linetap_core.evidence.leaflog import LEAVES, lines_of
 from linetap_core.evidence.walk import WalkReport
 from linetap_core.records import WalkedLine
@@ -30,7 +30,7 @@ def keeper(tmp_path: Path, run_dir: Path) -> Keeper:
 
 
 def taker(keeper: Keeper) -> Walks:
-    return Walks(keeper.vault, keeper.key.signer(walk.NAMESPACE), keeper.log, keeper.report)
+    return Walks(keeper.vault, keeper.key.signer(namespaces.WALK), keeper.log, keeper.report)
 
 
 def report(*lines: WalkedLine, **changes: Any) -> WalkReport:

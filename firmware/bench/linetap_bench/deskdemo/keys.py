@@ -19,7 +19,7 @@ from linetap_core import signedfile
 from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns
 from linetap_core.durable import privatefile
 from linetap_core.enrolment import certificates, request
-from linetap_core.evidence import document, keys, roles
+from linetap_core.evidence import document, keys, namespaces
 from linetap_core.evidence.roles import Person, Purpose, Roles
 from linetap_desk.pki import enrol
 
@@ -51,7 +51,7 @@ class DemoKeys:
             "--all-on-one-medium", folder / "epochs", "-o", self.key_list,
         )  # fmt: skip
         said = document.encode(Roles(1, [Person("desk", "desk", desk), *self._signers()], [_DISPUTE]))
-        signedfile.write(self.roles, said, signedfile.load_key(folder / "authority.key"), roles.NAMESPACE)
+        signedfile.write(self.roles, said, signedfile.load_key(folder / "authority.key"), namespaces.ROLES)
         linetap("pki", "init", self.pki, "--network", "127.0.0.0/8")
         for name in ("broker", "serve"):
             linetap("pki", "broker", HOST, "--dir", self.pki, "-o", self.pki / f"{name}.pem")

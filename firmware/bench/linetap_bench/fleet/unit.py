@@ -27,7 +27,7 @@ from linetap_core.broker.link import Receipt
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.evidence.command import Answer, Command
 from linetap_core.evidence.counters import Counters
 from linetap_core.evidence.keys import PublicKey, SigningKey
@@ -36,7 +36,6 @@ from linetap_core.records import CallEvent
 from linetap_core.wire.alerts import ALERTS
 from linetap_core.wire.brokersettings import Broker
 from linetap_core.wire.topics import HEALTH_EVERY_S, LineReport, Topics
-from linetap_desk.ingest.judge import NAMESPACE
 
 OUTBOX_BYTES = 16 << 20
 
@@ -181,7 +180,7 @@ class Unit:
             self.link.publish(self._topics.reply(verb, msgspec.json.encode(answer), arrived.correlation))
 
     def _sign(self, data: bytes) -> str:
-        return sshsig.sign(data, self._identity.key, NAMESPACE)
+        return sshsig.sign(data, self._identity.key, namespaces.EVENT)
 
     def _health(self) -> Health:
         now_ns = self._clock.utc_ns()

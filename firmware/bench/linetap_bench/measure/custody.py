@@ -17,7 +17,7 @@ from linetap_bench.measure.row import Row
 from linetap_bench.processes import Processes
 from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339
 from linetap_core.durable import privatefile
-from linetap_core.evidence import age, closing, document, keys, release, roles, sealed, sshsig
+from linetap_core.evidence import age, closing, document, keys, namespaces, release, sshsig
 from linetap_core.evidence.ofcall import OfCall
 from linetap_core.evidence.release import NamedCall, Request
 from linetap_core.evidence.roles import Person, Purpose, Roles
@@ -116,9 +116,9 @@ def _release(folder: Path) -> None:
     )
     desk = deskfolder.make(folder / "desk", authority.public_key(), SYSTEM)
     (desk.folder / deskfolder.ROLES).write_bytes(text)
-    (desk.folder / f"{deskfolder.ROLES}.sig").write_text(sshsig.sign(text, authority, roles.NAMESPACE))
+    (desk.folder / f"{deskfolder.ROLES}.sig").write_text(sshsig.sign(text, authority, namespaces.ROLES))
     call = _sealed(folder / "vault", epoch.recipient, custodian.recipient, lambda data: sshsig.sign(
-        data, unit, sealed.RECORD_NAMESPACE))  # fmt: skip
+        data, unit, namespaces.RECORD))  # fmt: skip
     log = UnitLog(folder / "vault", "floor-03", unit, SYSTEM)
     log.publish()
     closed = log.closing(call.name)
@@ -138,7 +138,7 @@ def _release(folder: Path) -> None:
     members = {"request.json": request, f"inner/{call.name}.age": inner}
     members[f"{closing.FOLDER}/{call.name}{closing.SUFFIX}"] = closing.encode(closed)
     for person, key in zip(people, approvers, strict=True):
-        members[f"request.json.{person.role}.sig"] = sshsig.sign(request, key, release.NAMESPACE).encode()
+        members[f"request.json.{person.role}.sig"] = sshsig.sign(request, key, namespaces.RELEASE).encode()
     members |= {f"calls/{call.name}/{path.name}": path.read_bytes() for path in call.iterdir()}
     with tarfile.open(folder / "package.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in members.items():

@@ -34,7 +34,7 @@ from linetap_bench.slowline import SlowLine
 from linetap_bench.stage import Stage
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, compact, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, keylist, keys, roles, sealed, sshsig
+from linetap_core.evidence import document, keylist, keys, namespaces, sealed, sshsig
 from linetap_core.evidence.command import AUTHORITY, DESK, Command
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from linetap_core.evidence.ofcall import OfCall
@@ -114,7 +114,7 @@ def _key_list(folder: Path, authority: Ed25519PrivateKey) -> Path:
     )  # fmt: skip
     data, path = keylist.encode(made), folder / "keylist.json"
     path.write_bytes(data)
-    (folder / "keylist.json.sig").write_text(sshsig.sign(data, authority, keylist.NAMESPACE))
+    (folder / "keylist.json.sig").write_text(sshsig.sign(data, authority, namespaces.KEY_LIST))
     return path
 
 
@@ -140,7 +140,7 @@ def _recordings(config: Config) -> set[str]:
             call_id=call_id, unit=config.unit, line=1, ended_at=at,
             retention=Retention(class_="standard", epoch=until[:10], until=until),
         )  # fmt: skip
-        record = folder.seal(record, key.signer(sealed.RECORD_NAMESPACE))
+        record = folder.seal(record, key.signer(namespaces.RECORD))
         log.close_call(call_id)
         digest = hashlib.sha256(sealed.public_json(record)).hexdigest()
         event = CallEvent(seq=0, event="sealed", at=at, unit="", call_id=call_id, line=1, record_sha256=digest)
@@ -154,10 +154,10 @@ def _recordings(config: Config) -> set[str]:
 def _name_desk(config: Config, authority: Ed25519PrivateKey, desk: Ed25519PrivateKey) -> None:
     person = Person(name="the desk", role=DESK, key=keys.public_line(desk.public_key()))
     text = document.encode(Roles(version=1, people=[person], purposes=[]))
-    body = {"document": text.decode(), "sig": sshsig.sign(text, authority, roles.NAMESPACE)}
+    body = {"document": text.decode(), "sig": sshsig.sign(text, authority, namespaces.ROLES)}
     expires = rfc3339(SYSTEM.utc_ns() + 600 * NS_PER_S)
     command = Command(unit=config.unit, verb="roles", role=AUTHORITY, counter=1, expires=expires, body=body)
-    envelope = envelopes.seal(command, lambda data: sshsig.sign(data, authority, envelopes.NAMESPACE))
+    envelope = envelopes.seal(command, lambda data: sshsig.sign(data, authority, namespaces.COMMAND))
     if not (answer := ask(config, envelope, 10, SYSTEM)).done:
         raise ChildFailed(f"the unit does not take its roles: {answer.text}")
 

@@ -24,7 +24,7 @@ from linetap_bench.madeunit import make_unit
 from linetap_bench.measure.row import Row
 from linetap_bench.script import load_script
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, compact, parse_rfc3339, rfc3339
-from linetap_core.evidence import age, index, keys, sealed
+from linetap_core.evidence import age, index, keys, namespaces
 from linetap_core.evidence.index import Entry
 from linetap_core.records import Caller, CallRecord
 
@@ -125,7 +125,7 @@ def _unit(folder: Path, notices: Path) -> tuple[VaultWriter, Config]:
     config = msgspec.structs.replace(config, run_dir=str(folder / "run"))
     config.vault_path.mkdir(exist_ok=True)
     key = UnitKey(Path(config.key))
-    sign, log = key.signer(sealed.RECORD_NAMESPACE), key.open_log(config, SYSTEM)
+    sign, log = key.signer(namespaces.RECORD), key.open_log(config, SYSTEM)
     return VaultWriter(config, _Silence(), key.open_outbox(config), sign, SYSTEM, log), config
 
 

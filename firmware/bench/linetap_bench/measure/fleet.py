@@ -14,8 +14,7 @@ from linetap_bench.fleet.calls import STEPS, Call
 from linetap_bench.fleet.trial import Outcome, Plan, Trial
 from linetap_bench.measure.row import Row
 from linetap_core.clock import NS_PER_S, SYSTEM
-from linetap_core.evidence import keys, sshsig
-from linetap_desk.ingest.judge import NAMESPACE
+from linetap_core.evidence import keys, namespaces, sshsig
 
 APPENDS = 2000
 PARTITION_S = int(os.environ.get("LINETAP_PARTITION_S", "60"))  # the full one is 600
@@ -59,7 +58,7 @@ def rows(plan: Plan, out: Outcome) -> list[Row]:
 def _append(disks: Path) -> Row:
     key, call = keys.new_unit_key(), Call(1, SYSTEM.utc_ns())
     outbox = Outbox(
-        disks / "outbox", "bench-01", lambda data: sshsig.sign(data, key, NAMESPACE),
+        disks / "outbox", "bench-01", lambda data: sshsig.sign(data, key, namespaces.EVENT),
         keys.fingerprint(key.public_key()), 1 << 26,
     )  # fmt: skip
     took_ms = []

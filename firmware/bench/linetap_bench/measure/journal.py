@@ -31,7 +31,7 @@ from linetap_bench.madeunit import make_unit
 from linetap_bench.measure.row import Row
 from linetap_bench.script import load_script
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, rfc3339
-from linetap_core.evidence import sealed
+from linetap_core.evidence import namespaces
 from linetap_core.records import Caller, CallRecord
 
 LINES = 32
@@ -226,7 +226,7 @@ def _vault(config: Config, source: _Ring | _Still, journal: Journal) -> VaultWri
     config.vault_path.mkdir(exist_ok=True)
     outbox = key.open_outbox(config)
     return VaultWriter(
-        config, source, outbox, key.signer(sealed.RECORD_NAMESPACE), SYSTEM, key.open_log(config, SYSTEM), journal
+        config, source, outbox, key.signer(namespaces.RECORD), SYSTEM, key.open_log(config, SYSTEM), journal
     )
 
 

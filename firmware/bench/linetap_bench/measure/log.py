@@ -16,7 +16,7 @@ from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.log import UnitLog
 from linetap_bench.measure.row import Row
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, compact
-from linetap_core.evidence import keys, sealed, signers, sshsig
+from linetap_core.evidence import keys, namespaces, sealed, signers, sshsig
 from linetap_core.evidence.leaflog import MOST_AT_ONCE, TREE, LeafLog
 from linetap_core.evidence.ofcall import OfCall
 from linetap_core.records import CallRecord
@@ -100,7 +100,7 @@ def _fill(vault: Path, key: Ed25519PrivateKey) -> int:
         call.write(audio)
         call.seal(
             CallRecord(call_id=call_id, unit=UNIT, line=3, duration_s=float(CALL_S)),
-            lambda data: sshsig.sign(data, key, sealed.RECORD_NAMESPACE),
+            lambda data: sshsig.sign(data, key, namespaces.RECORD),
         )
         log.append("open", call_id=call_id, line=3)
         log.close_call(call_id)

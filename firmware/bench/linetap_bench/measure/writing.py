@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_bench.measure import callsmade
 from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339
-from linetap_core.evidence import keys, signers, sshsig
+from linetap_core.evidence import keys, namespaces, signers, sshsig
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.records import CallEvent, EventKind
 from linetap_core.vaultformat.segments import GENESIS
 from linetap_desk.ingest import database
-from linetap_desk.ingest.judge import NAMESPACE, Report
+from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.store import Store
 
 TURN_S = 0.2
@@ -49,7 +49,7 @@ class _Unit:
             event = msgspec.structs.replace(event, disposition="recorded", duration_s=60.0)
         payload = msgspec.json.encode(event)
         self.prev = hashlib.sha256(payload).hexdigest()
-        return Report(self.name, payload, unarmored(sshsig.sign(payload, self.key, NAMESPACE)), now_ns)
+        return Report(self.name, payload, unarmored(sshsig.sign(payload, self.key, namespaces.EVENT)), now_ns)
 
 
 def write(url: str, events_s: int, stop: Signal) -> None:

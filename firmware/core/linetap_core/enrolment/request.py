@@ -23,11 +23,10 @@ from cryptography.x509.oid import NameOID
 from linetap_core.enrolment.certificates import x509_name
 from linetap_core.enrolment.fault import PkiFault
 from linetap_core.errors import BadInput
-from linetap_core.evidence import document, keys, sshsig, unitnames
+from linetap_core.evidence import document, keys, namespaces, sshsig, unitnames
 from linetap_core.evidence.keys import PublicKey, SigningKey
 from linetap_core.evidence.unitnames import UnitId
 
-NAMESPACE = "linetap-enrol"
 LIMIT_BYTES = 16 * 1024
 _SCHEME = "linetap-signer:"
 
@@ -59,7 +58,7 @@ def make(unit: str, tls: ec.EllipticCurvePrivateKey, signer: SigningKey) -> byte
         .sign(tls, hashes.SHA256())
         .public_bytes(Encoding.PEM)
     )
-    return document.encode(Envelope(csr.decode("ascii"), sshsig.sign(csr, signer, NAMESPACE)))
+    return document.encode(Envelope(csr.decode("ascii"), sshsig.sign(csr, signer, namespaces.ENROL)))
 
 
 def check(data: bytes) -> Request:
@@ -71,7 +70,7 @@ def check(data: bytes) -> Request:
     except BadInput as error:
         raise PkiFault("request_malformed", str(error)) from None
     text = envelope.csr.encode()
-    signer = sshsig.check(text, envelope.sig.encode(), NAMESPACE)
+    signer = sshsig.check(text, envelope.sig.encode(), namespaces.ENROL)
     try:
         csr = x509.load_pem_x509_csr(text)
         names = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)

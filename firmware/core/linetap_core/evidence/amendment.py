@@ -19,7 +19,7 @@ from msgspec import Meta
 from linetap_core import jsontext
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import sealed, sshsig
+from linetap_core.evidence import namespaces, sealed, sshsig
 from linetap_core.evidence.signers import Signer, require_trust
 
 FOLDER = "amended"  # in a vault
@@ -87,9 +87,9 @@ def check(
     found = decode(data)
     if (found.unit, found.call_id, found.record_sha256) != (unit, call_id, record_sha256):
         raise BadAmendment(f"it is of {found.call_id} of {found.unit}, or of another record")
-    key = sshsig.check(data, armored, sealed.RECORD_NAMESPACE)
+    key = sshsig.check(data, armored, namespaces.RECORD)
     if signers is not None:
-        require_trust(key, sealed.RECORD_NAMESPACE, signers, unit, from_utc_ns(parse_rfc3339(found.made_at)))
+        require_trust(key, namespaces.RECORD, signers, unit, from_utc_ns(parse_rfc3339(found.made_at)))
     return found
 
 

@@ -19,7 +19,7 @@ from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import document, sshsig
+from linetap_core.evidence import document, namespaces, sshsig
 from linetap_core.evidence.authority import Authority
 from linetap_core.evidence.closing import Closing
 from linetap_core.evidence.counters import MOST_SEEN, Bound, Counters
@@ -28,7 +28,6 @@ from linetap_core.evidence.keys import PublicKey, fingerprint
 if TYPE_CHECKING:  # who only carries commands knows no roles
     from linetap_core.evidence.roles import Roles
 
-NAMESPACE = "linetap-command"
 ANY_TIME = Bound()
 LIMIT_BYTES = document.LIMIT_BYTES  # of an envelope
 AUTHORITY, VAULT, DESK, OPERATOR = "authority", "vault", "desk", "operator"
@@ -160,7 +159,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seal(command: Command, sign: object) -> bytes:
-    """The envelope, with a line's end. `sign`: bytes -> armored SSHSIG of NAMESPACE."""
+    """The envelope, with a line's end. `sign`: bytes -> armored SSHSIG of linetap-command."""
     assert callable(sign)
     text = document.encode(command)
     return msgspec.json.encode(Envelope(text.decode("utf-8"), sign(text))) + b"\n"
@@ -175,7 +174,7 @@ def cosign(data: bytes, sign: object) -> bytes:
         raise BadInput(str(fault)) from None
     sig = envelope.sig + sign(envelope.command.encode("utf-8"))
     try:
-        sshsig.check_all(envelope.command.encode("utf-8"), sig.encode("ascii"), NAMESPACE)
+        sshsig.check_all(envelope.command.encode("utf-8"), sig.encode("ascii"), namespaces.COMMAND)
     except (sshsig.SignatureFault, UnicodeEncodeError) as error:
         raise BadInput(str(error)) from None
     return msgspec.json.encode(Envelope(envelope.command, sig)) + b"\n"
@@ -277,7 +276,7 @@ def _opened(data: bytes) -> tuple[Command, list[PublicKey]]:
     except ValueError as error:
         raise CommandFault("command_malformed", f"not a command's envelope: {error}") from None
     try:
-        signed_by = sshsig.check_all(text, armored, NAMESPACE)
+        signed_by = sshsig.check_all(text, armored, namespaces.COMMAND)
     except sshsig.SignatureFault as error:
         raise CommandFault("command_unsigned", str(error)) from None
     try:

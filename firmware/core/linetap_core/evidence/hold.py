@@ -12,8 +12,6 @@ import msgspec
 from linetap_core import jsontext
 from linetap_core.errors import Refusal
 
-NAMESPACE = "linetap-hold"
-CHECK_NAMESPACE = "linetap-hold-check"  # of who has opened the new key.age, and seen that it is the call's
 HOLD = "hold.json"
 REWRAP = "rewrap.json"
 LIMIT_BYTES = 64 * 1024

@@ -20,12 +20,11 @@ from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import members, publickeys, sshsig
+from linetap_core.evidence import members, namespaces, publickeys, sshsig
 from linetap_core.evidence.authority import Authority
 from linetap_core.evidence.keys import PublicKey
 from linetap_core.zones import zone_of
 
-NAMESPACE = "linetap-keylist"
 LIST_LIMIT_BYTES = 4 << 20  # 20 years of days
 SPARE_DAYS = 400  # a list is so much longer than the longest class
 MOST_DAYS = 20_000
@@ -121,7 +120,7 @@ def encode(key_list: KeyList) -> bytes:
 def read(data: bytes, signature: bytes, authority: PublicKey | Authority) -> KeyList:
     """A list that the authority has signed and that is sound in itself; else a KeyListFault."""
     try:
-        signers = sshsig.check_all(data, signature, NAMESPACE)
+        signers = sshsig.check_all(data, signature, namespaces.KEY_LIST)
     except sshsig.SignatureFault as fault:
         raise NotSigned(str(fault)) from None
     if (wrong := authorities.of(authority).lacks(signers)) is not None:

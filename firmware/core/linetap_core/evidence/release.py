@@ -15,11 +15,10 @@ import msgspec
 
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import document, sealed, sshsig
+from linetap_core.evidence import document, namespaces, sealed, sshsig
 from linetap_core.evidence.publickeys import decode_recipient
 from linetap_core.evidence.roles import NAME_LIMIT, Person, Roles
 
-NAMESPACE = "linetap-release"
 APPROVERS = 2
 DEFAULT_DAYS = 7
 MOST_DAYS = 31
@@ -167,7 +166,7 @@ def require_approver(person: Person, request: Request) -> None:
 
 def _approver(data: bytes, armored: bytes, request: Request, roles: Roles) -> Person:
     try:
-        key = sshsig.check(data, armored, NAMESPACE)
+        key = sshsig.check(data, armored, namespaces.RELEASE)
     except sshsig.DoesNotFit:
         text = "the signature does not fit: the request was changed after it was approved"
         raise NotReleased("approval_does_not_fit", text) from None

@@ -14,12 +14,11 @@ import msgspec
 
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import document, sshsig
+from linetap_core.evidence import document, namespaces, sshsig
 from linetap_core.evidence.authority import Authority
 from linetap_core.evidence.keys import PublicKey, from_blob, public_blob
 from linetap_core.evidence.publickeys import ssh_blob
 
-NAMESPACE = "linetap-roles"
 OFFICES = ("authority", "vault", "custodian", "operator", "desk")  # these never approve
 NAME_LIMIT = 64
 _TEXT_LIMIT = 1000
@@ -121,7 +120,7 @@ def parse(data: bytes) -> Roles:
 def check(data: bytes, armored: bytes, authority: PublicKey | Authority, at_least: int = 1) -> Roles:
     """The roles, if the authority signed exactly these bytes and `version` is not below `at_least`; else RolesFault."""
     try:
-        signed_by = sshsig.check_all(data, armored, NAMESPACE)
+        signed_by = sshsig.check_all(data, armored, namespaces.ROLES)
     except sshsig.SignatureFault as error:
         raise RolesFault("roles_signature", str(error)) from None
     if (wrong := authorities.of(authority).lacks(signed_by)) is not None:

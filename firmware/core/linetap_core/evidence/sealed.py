@@ -24,7 +24,6 @@ KEY = "key.age"
 UNOPENABLE = "unopenable"  # folder of the vault: by call, audio whose key is gone
 OPEN = "open.journal"  # while the call is open: its first state, in the frame that a journal file would hold
 NEXT_KEY = "key.age.new"  # for a moment at the end of a call that changes its epoch
-RECORD_NAMESPACE = "linetap-record"
 MOST_PARTS = 999  # the shell recipe joins the parts in the order of their names, three digits wide
 RECORD_LIMIT_BYTES = 1024 * 1024
 

@@ -12,18 +12,14 @@ from datetime import datetime
 
 from linetap_core.clock import FIRST_NS, SYSTEM, from_utc_ns
 from linetap_core.errors import BadInput
-from linetap_core.evidence import patterns, sealed, signerline, unitnames
+from linetap_core.evidence import namespaces, patterns, signerline, unitnames
 from linetap_core.evidence.keys import PublicKey, from_blob, public_blob
 from linetap_core.evidence.publickeys import SIGNING_KEYS, blob_kind
 from linetap_core.evidence.signerline import Line
 from linetap_core.evidence.sshsig import SignatureFault, check
 
 _FIRST = from_utc_ns(FIRST_NS)
-HEAD_NAMESPACE = "linetap-head"
 WITNESS = "witness"  # its name in the signers' file
-# What a unit signs.
-NAMESPACES = (sealed.RECORD_NAMESPACE, "linetap-event", HEAD_NAMESPACE, "linetap-walk", "linetap-retired")
-OF_UNITS = frozenset(NAMESPACES)
 
 
 class UntrustedSigner(SignatureFault):
@@ -84,7 +80,7 @@ class Signer:
     @property
     def is_unit(self) -> bool:
         """A line that lets its key sign what units sign. What else it allows does not count: a unit is no more."""
-        allowed = self.namespaces is None or any(patterns.in_list(each, self.namespaces) for each in OF_UNITS)
+        allowed = self.namespaces is None or any(patterns.in_list(each, self.namespaces) for each in namespaces.BY_UNIT)
         return allowed and not self.is_office
 
     def is_valid(self, at: datetime) -> bool:
@@ -156,7 +152,7 @@ def require_trust(
     `at` is what the signed bytes say. Where `is_undated`, a unit's own word for the time counts for nothing, and
     `seen` does: when somebody else had them. None: now, which is what ssh-keygen takes when it is told no time.
     """
-    if namespace in OF_UNITS and is_undated(at):
+    if namespace in namespaces.BY_UNIT and is_undated(at):
         known = from_utc_ns(SYSTEM.utc_ns()) if seen is None else seen
         try:
             _require_trust_at(key, namespace, signers, principal, known)
@@ -208,7 +204,7 @@ def require_named(key: PublicKey, namespace: str, signers: list[Signer], at: dat
 
 def _signs_as_unit(namespace: str, principal: str) -> bool:
     """The witness signs heads too; everybody else who signs these is a unit."""
-    return namespace in OF_UNITS and (namespace, principal) != (HEAD_NAMESPACE, WITNESS)
+    return namespace in namespaces.BY_UNIT and (namespace, principal) != (namespaces.HEAD, WITNESS)
 
 
 def _is_unit(signer: Signer, namespace: str) -> str:

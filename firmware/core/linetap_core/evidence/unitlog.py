@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from linetap_core import jsontext
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keys, signers, sshsig
+from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.evidence.signers import Signer, require_trust
 
 FOLDER = "log"
@@ -24,7 +24,6 @@ HEAD = "head.json"
 COPY = "head.copy"  # head and signature once more, in one file, so that one rotten file leaves the other
 KEPT = re.compile(r"log\.before-([1-9]\d{0,5})", re.ASCII)  # a log that did not fit its head, as it was found
 SIGNATURE_SUFFIX = ".sig"
-HEAD_NAMESPACE = signers.HEAD_NAMESPACE
 HEAD_LIMIT_BYTES = 4096
 COPY_LIMIT_BYTES = 16 << 10
 
@@ -136,9 +135,9 @@ def check_head(data: bytes, armored: bytes, signers: list[Signer] | None, seen: 
     A Refusal (BadHead or a SignatureFault) says what is wrong.
     """
     head = decode_head(data)
-    key = sshsig.check(data, armored, HEAD_NAMESPACE)
+    key = sshsig.check(data, armored, namespaces.HEAD)
     if keys.fingerprint(key) != head.origin:
         raise BadHead(f"the head names the key {head.origin}, and {keys.fingerprint(key)} signed it")
     if signers is not None:
-        require_trust(key, HEAD_NAMESPACE, signers, head.unit, from_utc_ns(parse_rfc3339(head.at)), seen)
+        require_trust(key, namespaces.HEAD, signers, head.unit, from_utc_ns(parse_rfc3339(head.at)), seen)
     return head

@@ -17,11 +17,10 @@ from msgspec import Meta
 
 from linetap_core import jsontext
 from linetap_core.errors import Refusal
-from linetap_core.evidence import sshsig
+from linetap_core.evidence import namespaces, sshsig
 
 FILE = "vault.json"
 SIGNATURE_SUFFIX = ".sig"
-NAMESPACE = "linetap-head"  # which every signers' file of a unit names: a namespace of its own would be in none of them
 LIMIT_BYTES = 2048
 NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 EVENTS_BITS = 32  # of a number: what a vault counts; the rest, at most 20 bits, is the vault's own
@@ -94,5 +93,5 @@ def decode(data: bytes) -> VaultDocument:
 
 def check(data: bytes, armored: bytes) -> VaultDocument:
     """The document, if its signature is good; the caller decides whether the key counts. A Refusal otherwise."""
-    sshsig.check(data, armored, NAMESPACE)
+    sshsig.check(data, armored, namespaces.HEAD)
     return decode(data)

@@ -12,7 +12,6 @@ import msgspec
 from linetap_core.evidence import document
 from linetap_core.records import WalkBy, WalkedLine, WalkEnd
 
-NAMESPACE = "linetap-walk"
 FOLDER = "walks"
 SIGNATURE_SUFFIX = ".sig"
 

@@ -17,13 +17,12 @@ from pathlib import Path
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keys, leaflog, sshsig
+from linetap_core.evidence import keys, leaflog, namespaces, sshsig
 from linetap_core.evidence.keys import PublicKey, SigningKey
 from linetap_core.evidence.merkle import Tree
 from linetap_core.evidence.unitlog import (
     HEAD,
     HEAD_LIMIT_BYTES,
-    HEAD_NAMESPACE,
     SIGNATURE_SUFFIX,
     BadHead,
     Head,
@@ -82,7 +81,7 @@ class AccessLog:
             log.close()
         data = encode_head(head)
         replace_durably(self.folder / HEAD, data)
-        armored = sshsig.sign(data, self._key, HEAD_NAMESPACE).encode("ascii")
+        armored = sshsig.sign(data, self._key, namespaces.HEAD).encode("ascii")
         replace_durably(self.folder / f"{HEAD}{SIGNATURE_SUFFIX}", armored)
         return index
 

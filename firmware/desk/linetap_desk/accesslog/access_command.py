@@ -10,9 +10,9 @@ from pathlib import Path
 
 from linetap_core import handover, jsontext
 from linetap_core.clock import Clock
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.evidence.keys import PublicKey
-from linetap_core.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
+from linetap_core.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, SIGNATURE_SUFFIX, Head
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import AccessFault, read_head, read_log, require_head
@@ -104,6 +104,6 @@ def _own_head(access: Path, public: PublicKey) -> Head:
     head = read_head(access / HEAD)
     data = handover.read_small(access / HEAD, HEAD_LIMIT_BYTES)
     armored = handover.read_small(signature, sshsig.SIGNATURE_LIMIT_BYTES)
-    if keys.public_blob(sshsig.check(data, armored, HEAD_NAMESPACE)) != keys.public_blob(public):
+    if keys.public_blob(sshsig.check(data, armored, namespaces.HEAD)) != keys.public_blob(public):
         raise AccessFault("access_log_signer", f"{signature}: signed by another key than {deskfolder.PUBLIC}")
     return head

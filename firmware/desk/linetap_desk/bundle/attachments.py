@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap_core import signedfile
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import amendment, hold, keys, sealed, sshsig
+from linetap_core.evidence import amendment, hold, keys, namespaces, sealed, sshsig
 from linetap_core.evidence.unitlog import SIGNATURE_SUFFIX
 from linetap_core.records import CallRecord
 from linetap_desk import foreign
@@ -49,7 +49,7 @@ def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> F
     if args.sigsum is not None:
         data = small(call_dir / sealed.RECORD, sealed.RECORD_LIMIT_BYTES)
         armored = small(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
-        line = keys.public_line(sshsig.check(data, armored, sealed.RECORD_NAMESPACE)) + "\n"
+        line = keys.public_line(sshsig.check(data, armored, namespaces.RECORD)) + "\n"
         yield layout.sigsum(call_id, ".pub"), line.encode("ascii")
         yield layout.sigsum(call_id, SUFFIX), small(args.sigsum / (call_id + SUFFIX), _JSON_LIMIT_BYTES)
         yield layout.POLICY, small(args.sigsum / POLICY, _JSON_LIMIT_BYTES)

@@ -19,6 +19,7 @@ from linetap_core.evidence import (
     hold,
     inclusion,
     leaflog,
+    namespaces,
     quorum,
     sealed,
     sshsig,
@@ -115,7 +116,7 @@ def _call(sources: Mapping[str, Source], call_id: str, record: CallRecord, data:
     at = sealed.call_time(call_id)
     if is_undated(at) and (counted := amended or record.actual):
         at = _time(counted.began_at, call_id)
-    signed = _signed(sources, layout.call(call_id, sealed.RECORD), sealed.RECORD_NAMESPACE, record.unit, at)
+    signed = _signed(sources, layout.call(call_id, sealed.RECORD), namespaces.RECORD, record.unit, at)
     facts.signed.append(signed)
     line = layout.read(sources, layout.leaf(record.unit, call_id), leaflog.LEAF_LIMIT_BYTES)
     close = _json(line, unitlog.Leaf, layout.leaf(record.unit, call_id))
@@ -181,9 +182,9 @@ def _heads(sources: Mapping[str, Source], unit: str, facts: Facts) -> Iterator[t
         if head.unit != unit:
             raise BadBundle("wrong_unit", f"{name}: is of {head.unit}")
         at = from_utc_ns(parse_rfc3339(head.at))
-        facts.signed.append(_signed(sources, name, unitlog.HEAD_NAMESPACE, unit, at))
+        facts.signed.append(_signed(sources, name, namespaces.HEAD, unit, at))
         if kind == layout.WITNESS:
-            facts.signed.append(_signed(sources, name, unitlog.HEAD_NAMESPACE, PRINCIPAL, at, WITNESS_SUFFIX))
+            facts.signed.append(_signed(sources, name, namespaces.HEAD, PRINCIPAL, at, WITNESS_SUFFIX))
         yield kind, head
 
 
@@ -194,7 +195,7 @@ def _amended(sources: Mapping[str, Source], record: CallRecord, sha256: str, fac
     found = amendment.decode(layout.read(sources, name, amendment.LIMIT_BYTES))
     if (found.unit, found.call_id, found.record_sha256) != (record.unit, record.call_id, sha256):
         raise BadBundle("other_call", f"{name}: is of another call")
-    facts.signed.append(_signed(sources, name, sealed.RECORD_NAMESPACE, record.unit, _time(found.made_at, name)))
+    facts.signed.append(_signed(sources, name, namespaces.RECORD, record.unit, _time(found.made_at, name)))
     return found
 
 
@@ -204,7 +205,7 @@ def _kept(sources: Mapping[str, Source], call_id: str, sha256: str, facts: Facts
             found = hold.decode(layout.read(sources, name, hold.LIMIT_BYTES))
             if (found.call_id, found.record_sha256) != (call_id, sha256):
                 raise BadBundle("other_call", f"{name}: is of another call")
-            facts.signed.append(_signed(sources, name, hold.NAMESPACE, "", _time(found.made_at, name)))
+            facts.signed.append(_signed(sources, name, namespaces.HOLD, "", _time(found.made_at, name)))
             return found
     return None
 
@@ -218,7 +219,7 @@ def _certificate(sources: Mapping[str, Source], record: CallRecord, facts: Facts
     if found.epoch != epoch:
         raise BadBundle("other_epoch", f"{name}: is of the epoch {found.epoch}")
     if all(each.name != name for each in facts.signed):
-        facts.signed.append(_signed(sources, name, certificates.NAMESPACE, "", _time(found.destroyed_at, name)))
+        facts.signed.append(_signed(sources, name, namespaces.CERTIFICATE, "", _time(found.destroyed_at, name)))
     return found
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from shlex import quote
 
-from linetap_core.evidence import hold, sealed
-from linetap_core.evidence.signers import OF_UNITS, Signer, is_undated, require_named
+from linetap_core.evidence import hold, namespaces, sealed
+from linetap_core.evidence.signers import Signer, is_undated, require_named
 from linetap_core.records import PERSONAL_FIELDS
 from linetap_desk.bundle import layout, texts
 from linetap_desk.bundle.facts import Call, Facts, Signed
@@ -141,7 +141,7 @@ def _included(call: Call, kind: str) -> Step:
 
 def _verify(signed: Signed, signers: list[Signer], as_of_now: bool) -> str:
     """`as_of_now`: where a clock of 1970 gave the time. Up to texts 4 it was taken for one."""
-    undated = signed.namespace in OF_UNITS and is_undated(signed.at) and as_of_now
+    undated = signed.namespace in namespaces.BY_UNIT and is_undated(signed.at) and as_of_now
     time = "" if undated else f"-O verify-time={signed.at:%Y%m%d%H%M%S}Z "
     return (
         f'ssh-keygen -Y verify -f "$signers" -I {quote(name_of(signed, signers))} -n {signed.namespace} \\\n'

@@ -13,14 +13,13 @@ import msgspec
 from linetap_core import signedfile
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import members, sshsig
+from linetap_core.evidence import members, namespaces, sshsig
 from linetap_core.evidence.keylist import Epoch, KeyList, end_of
 from linetap_core.evidence.signers import Signer, require_named
 from linetap_desk import foreign
 from linetap_desk.ceremony.sheets import OFFICER
 from linetap_desk.proofs import callfolder
 
-NAMESPACE = "linetap-certificate"
 WITHIN = timedelta(hours=24)
 LIMIT_BYTES = 1 << 20
 
@@ -106,12 +105,12 @@ def read(path: Path, signers: list[Signer] | None) -> Certificate:
     """Without `signers`: signed, by whomever."""
     data = callfolder.read(path, LIMIT_BYTES)
     signature = callfolder.read(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
-    key = sshsig.check(data, signature, NAMESPACE)
+    key = sshsig.check(data, signature, namespaces.CERTIFICATE)
     try:
         found = foreign.decode(data, Certificate)
         at = from_utc_ns(parse_rfc3339(found.destroyed_at))
     except (ValueError, RecursionError) as error:
         raise Refusal(f"not a certificate: {error}") from None
     if signers is not None:
-        require_named(key, NAMESPACE, signers, at)
+        require_named(key, namespaces.CERTIFICATE, signers, at)
     return found

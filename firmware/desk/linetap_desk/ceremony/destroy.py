@@ -19,7 +19,7 @@ from linetap_core import signedfile
 from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.durable import wipe
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import members
+from linetap_core.evidence import members, namespaces
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow, end_of, epoch_text
 from linetap_core.timekeeping import require_possible
 from linetap_core.zones import zone_of
@@ -27,7 +27,7 @@ from linetap_desk import foreign
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.ceremony import epochlist
 from linetap_desk.ceremony.canary import Canary
-from linetap_desk.ceremony.certificate import NAMESPACE, Certificate, named_gone, path_of, still_open
+from linetap_desk.ceremony.certificate import Certificate, named_gone, path_of, still_open
 from linetap_desk.ceremony.destructionchecks import OVERFLOW, last_until, missing, unproven
 from linetap_desk.ceremony.sheets import COPIES, INDEX
 from linetap_desk.proofs import callfolder, tsa
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         of=len(who.recipients),
         needed=who.needed,
     )
-    signedfile.write(place, msgspec.json.encode(document, order="deterministic"), signer, NAMESPACE)
+    signedfile.write(place, msgspec.json.encode(document, order="deterministic"), signer, namespaces.CERTIFICATE)
     if copies < COPIES * max(1, len(officers)):
         sys.stderr.write(f"note: one copy; sheets are made in {COPIES}: see that there is no other\n")
     what = "destroyed, and the key of its index" if isinstance(epoch, Epoch) else "destroyed"

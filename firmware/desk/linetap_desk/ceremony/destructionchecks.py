@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from linetap_core.clock import NS_PER_MS, from_utc_ns, parse_rfc3339
 from linetap_core.errors import LinetapError, Refusal
-from linetap_core.evidence import hold, sealed, sshsig
+from linetap_core.evidence import hold, namespaces, sealed, sshsig
 from linetap_core.evidence.command import VAULT
 from linetap_core.evidence.hold import Hold, Rewrap
 from linetap_core.evidence.roles import Roles
@@ -66,7 +66,7 @@ def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]
     """What it says, its bytes, and who signed it."""
     data = callfolder.read(path, hold.LIMIT_BYTES)
     armored = callfolder.read(path.with_name(f"{path.name}.sig"), sshsig.SIGNATURE_LIMIT_BYTES)
-    key = sshsig.check(data, armored, hold.NAMESPACE)
+    key = sshsig.check(data, armored, namespaces.HOLD)
     person = None if roles is None else roles.holder(key)
     if roles is not None and (person is None or person.role != VAULT):
         raise Refusal("not signed by a vault officer: have one sign it, or remove it")

@@ -20,7 +20,7 @@ from linetap_core import signedfile
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keylist, keys, members
+from linetap_core.evidence import keylist, keys, members, namespaces
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from linetap_core.timekeeping import require_possible
 from linetap_desk.ceremony import canary, epochlist, epochmerge
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         canary.make(args.output, keys_of)
     if args.merge is not None:
         epochmerge.take_canaries(args.merge, args.output)
-    signedfile.write(args.output, data, signers, keylist.NAMESPACE)
+    signedfile.write(args.output, data, signers, namespaces.KEY_LIST)
     if short := keylist.too_short(made, args.longest_class):
         sys.stderr.write(f"note: {args.output}: {short}\n")
     return 0

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
-from linetap_core.evidence import authority, group, keys, members, sshsig
+from linetap_core.evidence import authority, group, keys, members, namespaces, sshsig
 from linetap_core.evidence.keys import AgeIdentity
 from linetap_core.evidence.members import Group
 from linetap_desk.ceremony.sheets import COPIES, page
@@ -26,7 +26,7 @@ from linetap_desk.unsealing import stockage
 
 _GROUP = re.compile(r"(\d)/(\d)")
 _LETTER = "test-letter"
-_TRIAL = "linetap-roles"  # the namespace of a signature that is made to be thrown away
+_TRIAL = namespaces.ROLES  # the namespace of a signature that is made to be thrown away
 
 
 def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from linetap_core.clock import parse_rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import Refusal
-from linetap_core.evidence import fetch, sealed, signers, sshsig
+from linetap_core.evidence import fetch, namespaces, sealed, signers, sshsig
 from linetap_core.evidence.signers import Signer
 from linetap_core.records import CallRecord
 from linetap_desk.proofs.callfolder import Damaged
@@ -45,7 +45,7 @@ def require_whole(folder: Path, call: Call) -> None:
     changed = [name for name, digest in named.items() if files.sha256(folder / name) != digest]
     if changed:
         raise Damaged("copy_changed", f"{changed[0]}: its SHA-256 is another than the unit has signed")
-    sshsig.check(record, (folder / sealed.SIGNATURE).read_bytes(), sealed.RECORD_NAMESPACE)
+    sshsig.check(record, (folder / sealed.SIGNATURE).read_bytes(), namespaces.RECORD)
 
 
 def read_record(data: bytes, call: Call) -> CallRecord:
@@ -144,7 +144,7 @@ class Incoming:
     def _prove(self, name: str, path: Path) -> None:
         if name == sealed.SIGNATURE:
             record, at = (self.folder / sealed.RECORD).read_bytes(), sealed.call_time(self.call.call_id)
-            signers.verify(record, path.read_bytes(), sealed.RECORD_NAMESPACE, self._signers, self.call.unit, at)
+            signers.verify(record, path.read_bytes(), namespaces.RECORD, self._signers, self.call.unit, at)
             return
         named = self.call.record_sha256 if self.record is None else self.record.files.get(name)
         if files.sha256(path) != named:

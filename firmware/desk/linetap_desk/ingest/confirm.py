@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import sshsig
+from linetap_core.evidence import namespaces, sshsig
 from linetap_core.evidence.command import DESK, Answer, Command
 from linetap_core.evidence.keys import SigningKey
 from linetap_core.wire.message import Message
@@ -103,7 +103,7 @@ class Confirmer:
         command = Command(
             unit=unit, verb=verb, role=DESK, counter=counter, expires=rfc3339(now_ns + GOOD_FOR_S * NS_PER_S), body=body
         )
-        sealed = envelopes.seal(command, lambda text: sshsig.sign(text, self._key, envelopes.NAMESPACE))
+        sealed = envelopes.seal(command, lambda text: sshsig.sign(text, self._key, namespaces.COMMAND))
         return Message(f"linetap/v1/{unit}/cmd/{verb}", sealed)
 
     def answered(self, unit: str, payload: bytes) -> None:

@@ -18,14 +18,13 @@ from msgspec import Meta
 
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
-from linetap_core.evidence import keys, sshsig, vaultname
+from linetap_core.evidence import keys, namespaces, sshsig, vaultname
 from linetap_core.evidence.keys import PublicKey
 from linetap_core.evidence.signers import Signer, require_trust
 from linetap_core.evidence.sshsig import SignatureFault, armored
 from linetap_core.vaultformat.segments import GENESIS
 from linetap_desk.ingest import chainname
 
-NAMESPACE = "linetap-event"
 LIMIT_BYTES = 64 << 10  # of a payload; a unit's have about 700
 LATE_S = 60  # more than this behind its own time, an event is marked as late
 
@@ -126,7 +125,7 @@ def read(report: Report, signers: list[Signer]) -> Event | Verdict:
     if len(report.payload) > LIMIT_BYTES:
         return Verdict("bad_payload", "payload_too_large", f"{len(report.payload)} bytes, {LIMIT_BYTES} at most")
     try:
-        key = sshsig.check(report.payload, armored(report.sig).encode("utf-8"), NAMESPACE)
+        key = sshsig.check(report.payload, armored(report.sig).encode("utf-8"), namespaces.EVENT)
     except SignatureFault as fault:
         return Verdict("bad_signature", fault.code, str(fault))
     try:
@@ -192,7 +191,7 @@ def _untrusted(event: Event, key: PublicKey, signers: list[Signer]) -> Verdict |
         return Verdict("bad_payload", "payload_vault", f"vault {told.vault or '-'} has no event {told.seq}")
     try:
         came = from_utc_ns(event.report.received_ns)
-        require_trust(key, NAMESPACE, signers, unit, from_utc_ns(event.at_ns), seen=came)
+        require_trust(key, namespaces.EVENT, signers, unit, from_utc_ns(event.at_ns), seen=came)
     except SignatureFault as fault:
         return Verdict("bad_signature", fault.code, str(fault))
     return None

@@ -15,7 +15,7 @@ from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, parse_rfc3339, rfc333
 from linetap_core.durable import files, privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, sealed, sshsig
+from linetap_core.evidence import document, namespaces, sealed, sshsig
 from linetap_core.evidence.command import HERE, IDENTIFY_LONGEST_S, LIGHT, MAY, Command, Envelope
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT, require_possible
@@ -106,7 +106,7 @@ def make(args: argparse.Namespace, now_ns: int) -> bytes:
         expires=_time(args.expires, "--expires") if args.expires else rfc3339(now_ns + _EXPIRES_DAYS * _DAY_NS),
         body=_body(args, now_ns),
     )
-    made = envelopes.seal(command, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
+    made = envelopes.seal(command, lambda text: sshsig.sign(text, key, namespaces.COMMAND))
     if len(made) > envelopes.LIMIT_BYTES:
         raise BadInput(f"the command has {len(made)} bytes, {envelopes.LIMIT_BYTES} at most")
     return made
@@ -116,7 +116,7 @@ def cosigned(args: argparse.Namespace) -> bytes:
     """The envelope with a signature more; what was signed is said, for whoever has signed it to read."""
     data, key = read_small(args.file, envelopes.LIMIT_BYTES), signedfile.load_key(args.key)
     try:
-        made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, envelopes.NAMESPACE))
+        made = envelopes.cosign(data, lambda text: sshsig.sign(text, key, namespaces.COMMAND))
         command = document.decode(foreign.decode(made, Envelope).command.encode("utf-8"), Command)
     except BadInput as error:
         raise BadInput(f"{args.file}: {error}") from None

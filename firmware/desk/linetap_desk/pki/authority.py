@@ -29,7 +29,7 @@ from linetap_core.enrolment import certificates
 from linetap_core.enrolment.certificates import Network, Role
 from linetap_core.enrolment.fault import PkiFault
 from linetap_core.errors import BadInput
-from linetap_core.evidence.signers import NAMESPACES
+from linetap_core.evidence import namespaces
 from linetap_core.handover import read_small
 from linetap_desk.pki.register import Issued, Register, Revoked
 
@@ -105,7 +105,7 @@ def key_hash(public: ec.EllipticCurvePublicKey) -> str:
 def signers_line(unit: str, signer: str, before: str = "") -> str:
     """One of allowed_signers; `before` is RFC 3339. Rounded down: in a second of doubt the signature does not count."""
     ends = f',valid-before="{from_utc_ns(parse_rfc3339(before)):%Y%m%d%H%M%S}Z"' if before else ""
-    return f'{unit} namespaces="{",".join(NAMESPACES)}"{ends} {signer}'
+    return f'{unit} namespaces="{",".join(namespaces.BY_UNIT)}"{ends} {signer}'
 
 
 def make(folder: Path, name: str, domains: list[str], networks: list[Network], clock: Clock) -> None:

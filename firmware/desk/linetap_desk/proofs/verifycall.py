@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import age, keys, sealed, sshsig
+from linetap_core.evidence import age, keys, namespaces, sealed, sshsig
 from linetap_core.evidence.keys import PublicKey
 from linetap_core.evidence.publickeys import SSH_ED25519
 from linetap_core.evidence.signers import Signer
@@ -77,7 +77,7 @@ def _record_bytes(call_dir: Path, names: set[str]) -> bytes:
 def _signing_key(call_dir: Path, data: bytes, verdict: Verdict) -> PublicKey | None:
     try:
         armored = callfolder.read(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
-        return sshsig.check(data, armored, sealed.RECORD_NAMESPACE)
+        return sshsig.check(data, armored, namespaces.RECORD)
     except Refusal as error:
         verdict.add(error)
         return None

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, delete, exists, insert, select
 
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import hold, sealed, signers, sshsig
+from linetap_core.evidence import hold, namespaces, sealed, signers, sshsig
 from linetap_core.evidence.hold import Hold
 from linetap_core.evidence.signers import Signer
 from linetap_core.records import CallEvent, CallRecord
@@ -103,7 +103,7 @@ def _record(found: Stored, call: Call, trusted: list[Signer]) -> CallRecord:
     if len(found.record) > sealed.RECORD_LIMIT_BYTES or len(found.signature) > sshsig.SIGNATURE_LIMIT_BYTES:
         raise Damaged("copy_size", "record or signature is longer than there can be one")
     at = sealed.call_time(call.call_id)
-    signers.verify(found.record, found.signature, sealed.RECORD_NAMESPACE, trusted, call.unit, at)
+    signers.verify(found.record, found.signature, namespaces.RECORD, trusted, call.unit, at)
     record = read_record(found.record, call)
     if missing := sorted(record.files.keys() - found.names):
         raise Damaged("copy_incomplete", f"{missing[0]} is not there")
@@ -134,7 +134,7 @@ def _held(holds: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent |
         with path.open("rb") as file:
             data = file.read(hold.LIMIT_BYTES + 1)
         signature = path.with_name(f"{hold.HOLD}.sig").read_bytes()[: sshsig.SIGNATURE_LIMIT_BYTES + 1]
-        sshsig.check(data, signature, hold.NAMESPACE)
+        sshsig.check(data, signature, namespaces.HOLD)
         document = hold.decode(data)
         if not isinstance(document, Hold) or (document.unit, document.call_id, document.record_sha256) != (
             call.unit, call.call_id, call.record_sha256,

@@ -13,12 +13,11 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
-from linetap_core.evidence import keys, patterns
+from linetap_core.evidence import keys, namespaces, patterns
 from linetap_core.evidence.signers import Signer
 from linetap_core.service import Stop
 from linetap_desk.ingest import chainname, holes
 from linetap_desk.ingest.chain import Group
-from linetap_desk.ingest.judge import NAMESPACE
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.service import Ingest
 from linetap_desk.ingest.signersfile import SignersFile
@@ -99,7 +98,7 @@ def _expect(db: Connection, signers: list[Signer], now: str) -> None:
 
 
 def _for_events(signer: Signer) -> bool:
-    return signer.namespaces is None or patterns.in_list(NAMESPACE, signer.namespaces)
+    return signer.namespaces is None or patterns.in_list(namespaces.EVENT, signer.namespaces)
 
 
 def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:

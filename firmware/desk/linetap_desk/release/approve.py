@@ -16,8 +16,8 @@ from pathlib import Path
 from linetap_core.clock import Clock
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
+from linetap_core.evidence import namespaces
 from linetap_core.evidence.release import (
-    NAMESPACE,
     NotReleased,
     Request,
     require_approver,
@@ -100,7 +100,7 @@ def _approver(name: str, request: Request, roles: Roles) -> Person:
 
 
 def _sign(data: bytes, key: Path) -> bytes:
-    command = ["ssh-keygen", "-Y", "sign", "-q", "-n", NAMESPACE, "-f", str(key)]
+    command = ["ssh-keygen", "-Y", "sign", "-q", "-n", namespaces.RELEASE, "-f", str(key)]
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=_TIMEOUT_S, check=False)
     except FileNotFoundError:

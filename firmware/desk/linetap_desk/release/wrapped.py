@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import hold, sealed, sshsig
+from linetap_core.evidence import hold, namespaces, sealed, sshsig
 from linetap_core.evidence.hold import Hold, Rewrap
 from linetap_core.evidence.release import NotReleased
 from linetap_core.evidence.roles import Roles
@@ -54,7 +54,7 @@ def require_wrapped(folder: Path, record: CallRecord, record_sha256: str, key_ag
 def judged(wrapped: Wrapped, where: str, call_id: str, record_sha256: str, roles: Roles | None) -> Hold | Rewrap:
     """What the document says; NotReleased as above."""
     try:
-        person = roles.holder(sshsig.check(wrapped.document, wrapped.sig, hold.NAMESPACE)) if roles else None
+        person = roles.holder(sshsig.check(wrapped.document, wrapped.sig, namespaces.HOLD)) if roles else None
         document = hold.decode(wrapped.document)
     except Refusal as error:
         raise NotReleased("wrapped_not_signed", f"{where}: {error}") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import amendment, sealed, sshsig
+from linetap_core.evidence import amendment, namespaces, sealed, sshsig
 from linetap_core.evidence.keys import PublicKey
 from linetap_core.evidence.signers import (
     Signer,
@@ -59,14 +59,14 @@ def judge(
             verdict.counted = _counted(verdict, record, signers, call_dir)
         try:
             before = verdict.counted if undated else None
-            require_trust(key, sealed.RECORD_NAMESPACE, signers, record.unit, before or at, seen)
+            require_trust(key, namespaces.RECORD, signers, record.unit, before or at, seen)
         except (SignerNotYetValid, SignerExpired):
             if undated:
                 raise
             verdict.counted = verdict.counted or _counted(verdict, record, signers, call_dir)
             if verdict.counted is None:
                 raise
-            require_trust(key, sealed.RECORD_NAMESPACE, signers, record.unit, verdict.counted, seen)
+            require_trust(key, namespaces.RECORD, signers, record.unit, verdict.counted, seen)
         if undated and has_times(key, signers):
             verdict.notes.append(note(at, verdict.counted, seen))
     except SignerUndated as error:

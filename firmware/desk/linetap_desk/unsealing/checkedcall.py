@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import closing, group, members, ofcall, sealed, sshsig, unitnames
+from linetap_core.evidence import closing, group, members, namespaces, ofcall, sealed, sshsig, unitnames
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.closing import Closing
 from linetap_core.evidence.ofcall import OfCall
@@ -155,7 +155,7 @@ def _require_unit(call_dir: Path, record: CallRecord, sha256: str, roles: Roles 
     armored = callfolder.read(call_dir / sealed.SIGNATURE, sshsig.SIGNATURE_LIMIT_BYTES)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise _not_as_sealed(call_dir, f"{sealed.RECORD} changed while it was being checked")
-    person = roles.holder(sshsig.check(data, armored, sealed.RECORD_NAMESPACE))
+    person = roles.holder(sshsig.check(data, armored, namespaces.RECORD))
     if person is not None:
         raise _not_as_sealed(call_dir, f"signed with the key of {person.name} ({person.role}), which is no unit's")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from linetap_core import signedfile
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import hold, sshsig
+from linetap_core.evidence import hold, namespaces, sshsig
 from linetap_core.evidence.command import VAULT
 from linetap_core.evidence.roles import Roles
 from linetap_desk.accesslog import deskfolder
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         step.granted()
         turn.take(args.identity)
         data = callfolder.read(args.hold_dir / name, hold.LIMIT_BYTES)
-        place.write_text(sshsig.sign(data, signer, hold.CHECK_NAMESPACE), encoding="ascii")
+        place.write_text(sshsig.sign(data, signer, namespaces.HOLD_CHECK), encoding="ascii")
     checkedcall.warn(call)
     sys.stdout.write(f"{place}: {args.hold_dir / 'key.age'} opens, and holds the key of {call.record.call_id}\n")
     return 0
@@ -76,6 +76,6 @@ def require(paper: Path, data: bytes, roles: Roles, signer_name: str) -> None:
     if not place.exists():
         raise Refusal(f"nobody has shown that its key opens: {how} comes first")
     armored = callfolder.read(place, sshsig.SIGNATURE_LIMIT_BYTES)
-    person = roles.holder(sshsig.check(data, armored, hold.CHECK_NAMESPACE))
+    person = roles.holder(sshsig.check(data, armored, namespaces.HOLD_CHECK))
     if person is None or person.role != VAULT or (others and person.name == signer_name):
         raise Refusal(f"who checked it may not: {how} would be right")

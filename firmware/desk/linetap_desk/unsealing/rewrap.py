@@ -12,7 +12,7 @@ from linetap_core import signedfile
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import group, hold, members, sealed
+from linetap_core.evidence import group, hold, members, namespaces, sealed
 from linetap_core.evidence.hold import Hold, Rewrap
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Deed
@@ -87,7 +87,7 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     data = hold.encode(document(call, hashlib.sha256(key_age).hexdigest()))
     privatefile.write(folder / sealed.KEY, key_age)
-    signedfile.write(place, data, signer, hold.NAMESPACE)
+    signedfile.write(place, data, signer, namespaces.HOLD)
     return folder
 
 

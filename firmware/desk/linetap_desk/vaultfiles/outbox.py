@@ -16,7 +16,7 @@ import msgspec
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keys, sshsig, vaultname
+from linetap_core.evidence import keys, namespaces, sshsig, vaultname
 from linetap_core.evidence.keys import PublicKey
 from linetap_core.evidence.signers import Signer, SignerUndated, has_times, is_undated, require_trust
 from linetap_core.vaultformat import segments
@@ -27,7 +27,7 @@ from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.vaultfiles.leafclaims import Named
 
-FOLDER, NAMESPACE = "outbox", "linetap-event"
+FOLDER = "outbox"
 _Undated = tuple[int, PublicKey, datetime]  # its number, who signed it, what its clock said
 _LIMIT_BYTES = 2 * SEGMENT_BYTES[1]
 
@@ -89,7 +89,7 @@ class OutboxCheck:
         try:
             event = foreign.decode(payload, _Event)
             at = from_utc_ns(parse_rfc3339(event.at))
-            key = sshsig.check(payload, entry.sig.encode("utf-8"), NAMESPACE)
+            key = sshsig.check(payload, entry.sig.encode("utf-8"), namespaces.EVENT)
             if self._signers is not None:
                 self._require_trust(entry.seq, key, at)
         except (ValueError, RecursionError) as error:
@@ -140,10 +140,10 @@ class OutboxCheck:
         assert self._signers is not None
         if is_undated(at) and has_times(key, self._signers):
             with suppress(SignerUndated):
-                require_trust(key, NAMESPACE, self._signers, self._unit, at)
+                require_trust(key, namespaces.EVENT, self._signers, self._unit, at)
             self._undated.append((seq, key, at))
             return
-        require_trust(key, NAMESPACE, self._signers, self._unit, at)
+        require_trust(key, namespaces.EVENT, self._signers, self._unit, at)
         if not is_undated(at):
             for each in self._undated:
                 (self._by_next if self._counts(each[1], each[2], at) else self._late).append(each)
@@ -152,7 +152,7 @@ class OutboxCheck:
     def _counts(self, key: PublicKey, at: datetime, seen: datetime | None) -> bool:
         assert self._signers is not None
         try:
-            require_trust(key, NAMESPACE, self._signers, self._unit, at, seen)
+            require_trust(key, namespaces.EVENT, self._signers, self._unit, at, seen)
         except SignerUndated:
             return False
         return True

@@ -16,7 +16,7 @@ import msgspec
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import amendment, hold, roles, sealed, sshsig, vaultname, walk
+from linetap_core.evidence import amendment, hold, namespaces, sealed, sshsig, vaultname, walk
 from linetap_core.evidence.signers import Signer, SignerUndated, require_named, require_trust
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
@@ -26,7 +26,7 @@ from linetap_desk.vaultfiles.leafclaims import Named
 SIG = ".sig"
 HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walk.FOLDER, "certificates", "roles.json"
 MOST_WALKS = 1000  # a recorder keeps so many
-_OF_UNIT = (walk.NAMESPACE, vaultname.NAMESPACE)  # signed by the unit's own key
+_OF_UNIT = (namespaces.WALK, namespaces.HEAD)  # signed by the unit's own key
 _LIMIT_BYTES = 1 << 20
 _SIG_LIMIT_BYTES = 64 << 10  # roles may have several signatures
 
@@ -85,7 +85,7 @@ class PaperCheck:
     def hold(self, call_id: str, records: dict[str, str], now_ns: int) -> Found:
         """A call's hold, and the key for the hold's epoch, which it names by its hash."""
         name, key = f"{HOLDS}/{call_id}/{hold.HOLD}", f"{HOLDS}/{call_id}/{sealed.KEY}"
-        found = self.document(name, hold.NAMESPACE, self._named.holds.get(call_id), now_ns)
+        found = self.document(name, namespaces.HOLD, self._named.holds.get(call_id), now_ns)
         if found.problems:
             return found
         try:
@@ -101,7 +101,7 @@ class PaperCheck:
         return found if name not in found.uncovered else Found(found.problems, [*found.uncovered, key])
 
     def certificate(self, name: str, epoch: str, now_ns: int) -> Found:
-        return self.document(name, "linetap-certificate", self._named.certificates.get(epoch), now_ns)
+        return self.document(name, namespaces.CERTIFICATE, self._named.certificates.get(epoch), now_ns)
 
     def walk(self, name: str) -> Found:
         """A report whose hash is in no leaf is none of this unit's, whoever signed it."""
@@ -111,7 +111,7 @@ class PaperCheck:
             return Found([Problem(error.code, f"{name}: {error}")], [])
         if digest not in self._named.walks:
             return Found([Problem("not_in_log", f"{name}: the log does not know it")], [])
-        return self.document(name, walk.NAMESPACE, digest, 0)
+        return self.document(name, namespaces.WALK, digest, 0)
 
     def amendment(self, name: str, call_id: str, records: dict[str, str]) -> Found:
         """Of a call that is here, in the log, and signed by its unit."""
@@ -129,7 +129,7 @@ class PaperCheck:
     def vault(self, now_ns: int) -> Found:
         """Which vault this is."""
         name = vaultname.FILE
-        found = self.document(name, vaultname.NAMESPACE, None, now_ns)
+        found = self.document(name, namespaces.HEAD, None, now_ns)
         try:
             read = vaultname.decode(callfolder.read(self._vault / name, vaultname.LIMIT_BYTES))
             if read.unit != self._unit:
@@ -139,7 +139,7 @@ class PaperCheck:
         return found
 
     def roles(self, now_ns: int) -> Found:
-        return self.document(ROLES, roles.NAMESPACE, self._named.roles, now_ns)
+        return self.document(ROLES, namespaces.ROLES, self._named.roles, now_ns)
 
     def missing(self, there: set[str]) -> Iterator[Problem]:
         """What the log has, and the vault has not. `there`: names relative to the vault."""

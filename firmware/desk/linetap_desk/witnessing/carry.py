@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput, LinetapError, Refusal
-from linetap_core.evidence import checkpoint
+from linetap_core.evidence import checkpoint, namespaces
 from linetap_core.evidence.checkpoint import Checkpoint
 from linetap_core.evidence.leaflog import TREE, FileNodes
 from linetap_core.evidence.merkle import Tree
@@ -227,7 +227,7 @@ def _require_keeper(key: Ed25519PrivateKey, unit: str, policy: Policy, signers: 
     if own not in judge.keepers(policy, unit, signers):
         raise BadInput(
             f"--key: the signers' file does not name it as the keeper of {unit}'s log (or the policy lists other logs):"
-            f' {unit} namespaces="{judge.NAMESPACE}" ssh-ed25519 ... would be right'
+            f' {unit} namespaces="{namespaces.CHECKPOINT}" ssh-ed25519 ... would be right'
         )
 
 

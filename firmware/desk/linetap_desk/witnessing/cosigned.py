@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import Refusal
+from linetap_core.evidence import namespaces, sshsig, unitlog
 from linetap_core.evidence import signers as allowed
-from linetap_core.evidence import sshsig, unitlog
 from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.unitlog import HEAD_NAMESPACE, SIGNATURE_SUFFIX, Head
+from linetap_core.evidence.unitlog import SIGNATURE_SUFFIX, Head
 from linetap_desk.proofs import callfolder
 
 PRINCIPAL = allowed.WITNESS
@@ -34,9 +34,9 @@ def read(path: Path, signers: list[Signer] | None) -> Head:
     """The head, when unit and witness have signed it, both named by `signers`; else a Refusal."""
     head, data, _ = read_head(path, None)
     armored = callfolder.read(_beside(path, WITNESS_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
-    key = sshsig.check(data, armored, HEAD_NAMESPACE)
+    key = sshsig.check(data, armored, namespaces.HEAD)
     if signers is not None:
-        allowed.require_trust(key, HEAD_NAMESPACE, signers, PRINCIPAL, from_utc_ns(parse_rfc3339(head.at)))
+        allowed.require_trust(key, namespaces.HEAD, signers, PRINCIPAL, from_utc_ns(parse_rfc3339(head.at)))
         with contextlib.suppress(allowed.SignerUndated):  # the witness had it while its unit's key counted
             read_head(path, signers)
     return head
@@ -53,7 +53,7 @@ def write(path: Path, signed: SignedHead, key: Ed25519PrivateKey) -> None:
     """Whoever reads in between finds an old signature under a new head, and reads again."""
     replace_durably(path, signed.data)
     replace_durably(_beside(path, SIGNATURE_SUFFIX), signed.signature)
-    cosignature = sshsig.sign(signed.data, key, HEAD_NAMESPACE)
+    cosignature = sshsig.sign(signed.data, key, namespaces.HEAD)
     replace_durably(_beside(path, WITNESS_SUFFIX), cosignature.encode("ascii"))
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from linetap_core.clock import FIRST_NS, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import checkpoint, note, sealed
+from linetap_core.evidence import checkpoint, namespaces, note, sealed
 from linetap_core.evidence.checkpoint import Checkpoint
 from linetap_core.evidence.note import BadNote, Note
 from linetap_core.evidence.publickeys import KEY_BYTES, SSH_ED25519, ssh_string
@@ -28,8 +28,6 @@ from linetap_core.records import CallRecord
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import heads as store
 
-NAMESPACE = "linetap-checkpoint"
-CLOSES = "linetap-closes"  # the keeper of the other tree, that of a log's closes alone (linetap sigsum)
 WITHIN_S = 24 * 3600.0  # from a call's end to its first witnessed checkpoint: so far back a thief could date one
 LONGEST_CALL_S = 4 * 3600.0 + 900.0
 LATE_S = 3600.0  # rounds are every five minutes: whatever was seen for the first time so much later is named
@@ -125,21 +123,23 @@ def newest_of(rules: Rules, unit: str, signers: list[Signer], log: str = "") -> 
 def look(policy: Policy, signed: Note, found: Checkpoint, unit: str, signers: list[Signer]) -> Seen:
     """BadNote unless the keeper of the unit's log has signed the checkpoint, and every cosignature fits."""
     if not any(note.is_signed(signed, key) for key in keepers(policy, unit, signers) if key.name == found.origin):
-        raise BadNote(f"{found.origin}: no key that the signers' file names for {unit} and {NAMESPACE} has signed "
-                      "this checkpoint", "other_log")  # fmt: skip
+        raise BadNote(f"{found.origin}: no key that the signers' file names for {unit} and {namespaces.CHECKPOINT} "
+                      "has signed this checkpoint", "other_log")  # fmt: skip
     times = policy.cosigners(signed)
     return Seen(found.size, found.root.hex(), len(times), len(policy.witnesses), policy.since(times))
 
 
 def keepers(policy: Policy, unit: str, signers: list[Signer]) -> Iterator[note.Key]:
     """The keys of the unit's log. A line that allows all namespaces is not meant: the unit's own key is no keeper."""
-    for key in all_keepers(signers, (NAMESPACE,), unit):
+    for key in all_keepers(signers, (namespaces.CHECKPOINT,), unit):
         if not policy.logs or key.public in policy.logs:
             yield key
 
 
 def all_keepers(
-    signers: list[Signer], namespaces: Sequence[str] = (NAMESPACE, CLOSES), unit: str | None = None
+    signers: list[Signer],
+    purposes: Sequence[str] = (namespaces.CHECKPOINT, namespaces.CLOSES),
+    unit: str | None = None,
 ) -> Iterator[note.Key]:
     """Those of a unit's logs, or of every unit's, each as a log's key. A key that signs records keeps no log, whatever
     another line lets it do."""
@@ -148,7 +148,7 @@ def all_keepers(
     for signer in signers:
         if unit is not None and not signer.is_named(unit):
             continue
-        if any(map(signer.is_for, namespaces)) and signer.blob.startswith(prefix) and signer.blob not in units:
+        if any(map(signer.is_for, purposes)) and signer.blob.startswith(prefix) and signer.blob not in units:
             yield checkpoint.log_key(Ed25519PublicKey.from_public_bytes(signer.blob[len(prefix) :]))
 
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linetap_core.clock import Clock
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import addcheckpoint, checkpoint, merkle, note
+from linetap_core.evidence import addcheckpoint, checkpoint, merkle, namespaces, note
 from linetap_core.evidence.addcheckpoint import PATH, SIZE_TYPE
 from linetap_core.evidence.checkpoint import Checkpoint
 from linetap_core.evidence.note import BadNote, Key
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         raise BadInput(f"--name {args.name!r}: without spaces and +, like witness.city.example, would be right")
     logs = {log.name: log for log in judge.all_keepers(callfolder.load_signers(args.signers))}
     if not logs:
-        raise BadInput(f'{args.signers}: names no keeper: UNIT namespaces="{judge.NAMESPACE}" ssh-ed25519 ...')
+        raise BadInput(f'{args.signers}: names no keeper: UNIT namespaces="{namespaces.CHECKPOINT}" ssh-ed25519 ...')
     cosignedstate.load(SEEN, args.state)
     witness = CheckpointWitness(args.name, key, logs, args.state, clock)
     stop = Stop()

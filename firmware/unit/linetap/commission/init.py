@@ -17,9 +17,8 @@ from linetap.config.schema import Keys
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import keys, members, publickeys, unitnames
+from linetap_core.evidence import keys, members, namespaces, publickeys, unitnames
 from linetap_core.evidence.authority import Authority
-from linetap_core.evidence.signers import NAMESPACES
 from linetap_core.evidence.unitnames import UnitId
 
 SIGNERS = "allowed_signers"
@@ -86,7 +85,7 @@ def write_beside(unit: str, key: Path, public: Path, signers: Path, where: Keys 
     line by which others trust it."""
     line = _unit_key(key, where)
     _write(public, f"{line} {unit}\n")
-    trusted = f'{unit} namespaces="{",".join(NAMESPACES)}" {line}'
+    trusted = f'{unit} namespaces="{",".join(namespaces.BY_UNIT)}" {line}'
     _write(signers, f"# Whose signatures count, for ssh-keygen -Y verify and linetap verify.\n{trusted}\n")
 
 

@@ -24,11 +24,10 @@ from linetap.provision.memory import KEY, Memory
 from linetap.provision.order import NAME, UNIT, Order
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import authority, sshsig
+from linetap_core.evidence import authority, namespaces, sshsig
 from linetap_core.evidence.authority import Authority
 from linetap_core.tomlfile.source import MAX_BYTES
 
-NAMESPACE = "linetap-order"
 SIGNATURE = f"{NAME}.sig"
 
 
@@ -122,7 +121,7 @@ def _require_signed(data: bytes, boot: Path, whose: Authority, who: str) -> None
     if not path.exists():
         raise OrderFault("order_unsigned", f"{NAME}: not signed: {SIGNATURE} by {who} would be right")
     try:
-        signers = sshsig.check_all(data, read_card(path), NAMESPACE)
+        signers = sshsig.check_all(data, read_card(path), namespaces.ORDER)
     except sshsig.SignatureFault as error:
         raise OrderFault("order_signature", f"{SIGNATURE}: {error}") from None
     if (wrong := whose.lacks(signers)) is not None:

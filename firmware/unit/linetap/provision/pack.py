@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 
 from linetap.provision import order
-from linetap.provision.admit import NAMESPACE
 from linetap_core import signedfile
 from linetap_core.clock import rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import sshsig
+from linetap_core.evidence import namespaces, sshsig
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT
 from linetap_core.tomlfile.source import Source
@@ -38,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--key", type=Path, action="append", default=[], metavar="KEY",
-        help="the authority's: signs it, for a unit that was commissioned; or ssh-keygen -Y sign -n linetap-order",
+        help="the authority's: signs it, for a unit that was commissioned; or ssh-keygen -Y sign "
+        f"-n {namespaces.ORDER}",
     )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=True, metavar=order.NAME, help="must not exist")
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         args.output.unlink()
         raise
     if by:
-        privatefile.write(signature, "".join(sshsig.sign(data, key, NAMESPACE) for key in by).encode())
+        privatefile.write(signature, "".join(sshsig.sign(data, key, namespaces.ORDER) for key in by).encode())
     both = str(args.output) if not by else f"{args.output} and {signature.name}"
     sys.stdout.write(f"{both}: for the boot partition of the card; whoever has it may read what is in it\n")
     return 0

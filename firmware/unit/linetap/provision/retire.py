@@ -31,10 +31,8 @@ from linetap_core.durable import keptcopy as kept
 from linetap_core.durable import twin, wipe
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import sshsig, unitlog
-from linetap_core.evidence.signers import NAMESPACES
+from linetap_core.evidence import namespaces, sshsig, unitlog
 
-NAMESPACE = "linetap-retired"
 ASKED = "linetap-decommission.txt"  # on the card: the unit's name
 FOLDER = "retired"  # in /etc/linetap
 HOLD_S, LOOK_EVERY_S = 5, 0.1
@@ -178,7 +176,7 @@ def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, s
     head = _head(ending.vault / unitlog.FOLDER / unitlog.HEAD)
     at_ns = max(clock.utc_ns(), parse_rfc3339(head.at) if head else 0)  # a Pi at its start may not have the time yet
     until = rfc3339(at_ns)[:19].translate(str.maketrans("", "", "-:T")) + "Z"
-    line = f'{ending.unit} namespaces="{",".join(NAMESPACES)}",valid-before="{until}" {public}'
+    line = f'{ending.unit} namespaces="{",".join(namespaces.BY_UNIT)}",valid-before="{until}" {public}'
     retired = Retired(
         unit=ending.unit, key=public, at=rfc3339(at_ns),
         head_size=head.size if head else None, head_root=head.root if head else None,
@@ -187,7 +185,7 @@ def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, s
     folder = home / FOLDER
     folder.mkdir(exist_ok=True)
     try:
-        signature = sshsig.sign(data, unitkeys.open_key(home / KEY, ending.keys), NAMESPACE)
+        signature = sshsig.sign(data, unitkeys.open_key(home / KEY, ending.keys), namespaces.RETIRED)
         replace_durably(folder / f"{name}.json.sig", signature.encode())
     except (LinetapError, OSError):  # the key is damaged: then the line alone says when it ended
         pass

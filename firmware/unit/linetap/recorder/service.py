@@ -34,7 +34,7 @@ from linetap_core import __version__, rooms
 from linetap_core.clock import SYSTEM, Clock
 from linetap_core.durable import broken
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import sealed, walk
+from linetap_core.evidence import namespaces
 from linetap_core.records import (
     FREE,
     CancelRemoval,
@@ -103,7 +103,7 @@ class Service:
         self._following: tuple[int, Batch] | None = None  # the batch that is half followed
         key = UnitKey(credential(Path(config.key)), config.keys)
         self.cards = Cards(config, clock, remembered.cards)
-        sign = key.signer(sealed.RECORD_NAMESPACE)
+        sign = key.signer(namespaces.RECORD)
         incarnation = key.which_vault(config, clock, config_file)
         unit_log = key.open_log(config, clock, incarnation.name)
         journal = Journal(config.vault_path, len(config.line), self.cards, clock, self.cards.newest)
@@ -131,7 +131,7 @@ class Service:
             self.vault.log_leaf("unit_key", clock.utc_ns(), key=follows)
         self._upkeep = self.vault.keep_up(config_file=config_file, incarnation=incarnation)
         state.order = cardorder.note(config.run_path, self.vault)
-        self.vault.take_walks(key.signer(walk.NAMESPACE))
+        self.vault.take_walks(key.signer(namespaces.WALK))
         self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
         around.ended.append(self.guide.call_over)
         self.removal = Removal(self.core, self.vault, lambda: bool(self._held_calls()) or self.guide.untold)

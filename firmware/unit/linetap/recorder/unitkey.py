@@ -12,9 +12,7 @@ from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.log import UnitLog
 from linetap.recorder.vault.outbox import Outbox
 from linetap_core.clock import Clock
-from linetap_core.evidence import keys, sshsig, vaultname
-
-EVENT_NAMESPACE = "linetap-event"
+from linetap_core.evidence import keys, namespaces, sshsig
 
 
 class UnitKey:
@@ -31,7 +29,7 @@ class UnitKey:
         """Before log and outbox are opened: an empty vault gets its name here. Beside `config_file`, or the key, stands
         how many there were."""
         memory = (config_file.resolve() if config_file is not None else Path(config.key)).parent
-        origin, sign = keys.fingerprint(self._key.public_key()), self.signer(vaultname.NAMESPACE)
+        origin, sign = keys.fingerprint(self._key.public_key()), self.signer(namespaces.HEAD)
         return Incarnation(config.vault_path, config.unit, origin, sign, clock, memory)
 
     def open_outbox(
@@ -39,7 +37,7 @@ class UnitKey:
     ) -> Outbox:
         """`log_size`: leaves in the unit's log by now, `used`: the newest event that they know; a replay, which drops
         nothing, need not say. `vault`: its name."""
-        origin, sign = keys.fingerprint(self._key.public_key()), self.signer(EVENT_NAMESPACE)
+        origin, sign = keys.fingerprint(self._key.public_key()), self.signer(namespaces.EVENT)
         max_bytes = config.storage.outbox_mb << 20
         return Outbox(config.vault_path / "outbox", config.unit, sign, origin, max_bytes, log_size, vault, used)
 

@@ -16,11 +16,10 @@ from typing import Any
 import msgspec
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.evidence.keys import PublicKey, SigningKey
 from linetap_desk import foreign
 
-NAMESPACE = "linetap-access-table"
 NOTHING = "0" * 64
 FIELDS = ("seq", "at", "person", "address", "act", "outcome", "calls", "terms", "purpose", "case_number", "remark")
 _PREFIX = b"linetap access row\n"
@@ -50,7 +49,7 @@ def hash_of(row: Mapping[str, Any], before: str) -> str:
 
 def signed(head: Head, key: SigningKey) -> dict[str, str]:
     text = msgspec.json.encode(head).decode()
-    return {"head": text, "sig": sshsig.sign(text.encode(), key, NAMESPACE)}
+    return {"head": text, "sig": sshsig.sign(text.encode(), key, namespaces.ACCESS_TABLE)}
 
 
 def own(text: str, sig: str, kind: str, key: PublicKey) -> Head:
@@ -66,7 +65,7 @@ def own(text: str, sig: str, kind: str, key: PublicKey) -> Head:
 def read(text: str, sig: str, kind: str) -> tuple[Head, PublicKey]:
     """ChainFault where it was not signed so. Whose key it is, is not asked here."""
     try:
-        public = sshsig.check(text.encode(), sig.encode("ascii", "replace"), NAMESPACE)
+        public = sshsig.check(text.encode(), sig.encode("ascii", "replace"), namespaces.ACCESS_TABLE)
         head = foreign.decode(text, Head)
     except (Refusal, BadInput) as error:
         raise ChainFault("access_head_bad", f"the {kind}: {error}") from None

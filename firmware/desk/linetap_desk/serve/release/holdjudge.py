@@ -12,7 +12,7 @@ from typing import Any
 
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import command, hold, sshsig
+from linetap_core.evidence import command, hold, namespaces, sshsig
 from linetap_core.evidence.authority import Authority
 from linetap_core.evidence.command import CommandFault
 from linetap_core.evidence.counters import Counters
@@ -45,7 +45,7 @@ def signed(data: bytes, row: Mapping[str, Any], roles: Roles, authority: Authori
     except (binascii.Error, ValueError):
         raise CommandFault("command_malformed", "key_age is not base64") from None
     text, armored = document.encode("utf-8"), sig.encode("ascii", "replace")
-    command.signed_by(text, armored, hold.NAMESPACE, roles, "vault")
+    command.signed_by(text, armored, namespaces.HOLD, roles, "vault")
     found = hold.decode(text)
     if not isinstance(found, hold.Hold) or hashlib.sha256(key_age).hexdigest() != found.key_sha256:
         raise StepFault("hold_malformed", "not a hold, or key_age is not the one that it names")
@@ -58,5 +58,5 @@ def signed(data: bytes, row: Mapping[str, Any], roles: Roles, authority: Authori
 
 
 def _signer(text: bytes, armored: bytes, roles: Roles) -> str:
-    person = roles.holder(sshsig.check(text, armored, hold.NAMESPACE))
+    person = roles.holder(sshsig.check(text, armored, namespaces.HOLD))
     return "" if person is None else person.name

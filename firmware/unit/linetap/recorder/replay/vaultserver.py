@@ -16,7 +16,7 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch
 from linetap_core.clock import ManualClock
 from linetap_core.errors import BadInput, LinetapError, Refusal
-from linetap_core.evidence import sealed
+from linetap_core.evidence import namespaces
 from linetap_core.records import CallRecord
 
 
@@ -52,7 +52,7 @@ def _serve(way: Connection[Done, object], audio_fd: int) -> Done:
     key, clock = UnitKey(Path(config.key), config.keys), ManualClock(setup.start_ns)
     config.vault_path.mkdir(parents=True, exist_ok=True)
     past = _Past(mapped(audio_fd, len(setup.lines), setup.frames), setup.lines)
-    sign, unit_log = key.signer(sealed.RECORD_NAMESPACE), key.open_log(config, clock)
+    sign, unit_log = key.signer(namespaces.RECORD), key.open_log(config, clock)
     vault = _KeepingRecords(config, past, key.open_outbox(config), sign, clock, unit_log)
     vault.start()
     try:

@@ -33,13 +33,12 @@ from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import authority as authorities
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, group, hold, keylist, rolechange, roles
+from linetap_core.evidence import document, group, keylist, namespaces, rolechange, roles
 from linetap_core.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
 from linetap_core.evidence.counters import Counters
 from linetap_core.evidence.counters import bound as bound_of
 from linetap_core.evidence.roles import Roles
 
-CERTIFICATE_NAMESPACE = "linetap-certificate"
 ROLES = "roles.json"  # in the vault, its signature beside it
 CERTIFICATES = "certificates"  # in the vault
 KEY_AGE_LIMIT_BYTES = 64 << 10
@@ -158,7 +157,7 @@ class Effects:
             raise CommandFault("command_malformed", "key_age is not base64") from None
         if not group.is_sealed(key_age) or len(key_age) > KEY_AGE_LIMIT_BYTES:
             raise CommandFault("command_malformed", "key_age is not a small age file, nor a group's archive of them")
-        envelopes.signed_by(text, signature, hold.NAMESPACE, self._roles, VAULT)
+        envelopes.signed_by(text, signature, namespaces.HOLD, self._roles, VAULT)
         taken = self._holds.take(text, signature, key_age, None if again else self._time.now_ns, at)
         return f"{taken.call_id} is held until {taken.until}"
 
@@ -166,7 +165,7 @@ class Effects:
         """The desk's word that an epoch's key is gone. Its calls go by their own day, not by this, and so does a day's
         index. The index of an overflow epoch, which has none, goes on the word of two officers."""
         text, signature = _document(signed.command)
-        envelopes.signed_by(text, signature, CERTIFICATE_NAMESPACE, self._roles, VAULT)
+        envelopes.signed_by(text, signature, namespaces.CERTIFICATE, self._roles, VAULT)
         try:
             found = jsontext.decode(text, type=officersgone.Certificate)
             epoch = found.epoch

@@ -28,7 +28,7 @@ from linetap_core.durable.replace import replace_durably
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import Refusal
 from linetap_core.evidence import hold as evidence
-from linetap_core.evidence import sealed, sshsig
+from linetap_core.evidence import namespaces, sealed, sshsig
 from linetap_core.evidence.hold import Hold
 from linetap_core.records import CallEvent, CountedMoment
 
@@ -215,7 +215,7 @@ def _read_of(place: Path) -> int | _Damaged:
         document = (place / DOCUMENT).read_bytes()
         found = read(document)
         name = SIGNATURE
-        sshsig.check_all(document, (place / SIGNATURE).read_bytes(), evidence.NAMESPACE)
+        sshsig.check_all(document, (place / SIGNATURE).read_bytes(), namespaces.HOLD)
         name = sealed.KEY
         if files.sha256(place / sealed.KEY) != found.key_sha256:
             raise HoldFault("hold_malformed", "not the key.age that the hold names")

@@ -13,7 +13,7 @@ import msgspec
 from linetap_core import jsontext
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment, sealed, sshsig
+from linetap_core.evidence import amendment, namespaces, sealed, sshsig
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.records import CallRecord, CountedMoment
 from linetap_core.timekeeping import is_unkept
@@ -103,7 +103,7 @@ def require_signature(folder: Path, record: bytes) -> None:
     By whom is not asked: a unit gets a new key, and whoever can write here need not wait for us to destroy.
     """
     try:
-        sshsig.check(record, (folder / sealed.SIGNATURE).read_bytes(), sealed.RECORD_NAMESPACE)
+        sshsig.check(record, (folder / sealed.SIGNATURE).read_bytes(), namespaces.RECORD)
     except FileNotFoundError:
         if set(names(folder)) != {sealed.RECORD}:  # else it is half destroyed, and was checked before
             raise ValueError("its record is not signed") from None

@@ -25,7 +25,7 @@ from linetap_core.durable import files
 from linetap_core.durable.replace import replace_durably
 from linetap_core.durable.steps import step
 from linetap_core.errors import Refusal
-from linetap_core.evidence import keys, leaflog, sealed, sigsum, sshsig, unitlog, vaultname
+from linetap_core.evidence import keys, leaflog, namespaces, sealed, sigsum, sshsig, unitlog, vaultname
 from linetap_core.evidence.closing import Closing
 from linetap_core.evidence.inclusion import Inclusion
 from linetap_core.evidence.keys import SigningKey
@@ -169,7 +169,7 @@ class UnitLog:
             origin=self._origin, log=self.name,
         )  # fmt: skip
         data = unitlog.encode_head(head)
-        signature = sshsig.sign(data, self._key, unitlog.HEAD_NAMESPACE)
+        signature = sshsig.sign(data, self._key, namespaces.HEAD)
         path = self._folder / unitlog.HEAD
         now_ns = self._clock.monotonic_ns()
         if self._copied_ns is None or now_ns - self._copied_ns >= COPY_EVERY_NS:

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The namespaces of SSHSIG signatures (`ssh-keygen -Y sign -n`): what a signature was made for, and who makes it.
+
+A signature of one namespace is worth nothing in another. None is ever spelled outside this file, and none is ever
+changed: what has been signed would have no verdict any more.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Signed by a unit's own key.
+RECORD: Final = "linetap-record"  # record.json and amendments of it
+EVENT: Final = "linetap-event"  # an event of the outbox
+# A head of its log; the witness at the desk signs heads too. And the name of its vault: a namespace of its own would be
+# in no signers' file that there is.
+HEAD: Final = "linetap-head"
+WALK: Final = "linetap-walk"  # a walk test
+RETIRED: Final = "linetap-retired"  # the end of the unit
+
+BY_UNIT: Final = (RECORD, EVENT, HEAD, WALK, RETIRED)  # in the order in which an allowed_signers line names them
+
+# Signed by people, with keys that no machine keeps.
+COMMAND: Final = "linetap-command"  # a command: the role it names, and cosigners; of delivery and copies the desk's key
+ROLES: Final = "linetap-roles"  # roles.json: the authority
+KEY_LIST: Final = "linetap-keylist"  # keylist.json: the authority
+HOLD: Final = "linetap-hold"  # hold.json, rewrap.json: an officer of role vault
+HOLD_CHECK: Final = "linetap-hold-check"  # an officer who has opened the new key.age, and found the call's key in it
+CERTIFICATE: Final = "linetap-certificate"  # the destruction of an epoch's key: an officer of role vault
+RELEASE: Final = "linetap-release"  # a request for a call: the requester and every approver
+ENROL: Final = "linetap-enrol"  # a unit's request for a certificate: the unit's key
+ORDER: Final = "linetap-order"  # a card that makes or retires a unit: the keys of the order
+
+BUNDLE: Final = "linetap-bundle"  # a bundle for a court, by whoever hands it over; stock ssh-keygen makes and checks it
+
+# Signed by machines at the desk.
+CHECKPOINT: Final = "linetap-checkpoint"  # names the keeper of a unit's log in a signers' file
+CLOSES: Final = "linetap-closes"  # names the keeper of the tree that holds a log's closes alone (linetap sigsum)
+ACCESS_TABLE: Final = "linetap-access-table"  # a head of the desk's table of who looked at what
