@@ -38,7 +38,7 @@ Environment=JACK_NO_AUDIO_RESERVATION=1
 """
 _OPEN_TO_JACK = f"{_CABLE}InaccessiblePaths=\nInaccessiblePaths=-/dev/mqueue -/run/lock\n{_CLOSED}\n"
 COMMAND = """#!/bin/sh
-export PYTHONPATH=/opt/linetap/firmware/core:/opt/linetap/firmware/unit OPENBLAS_NUM_THREADS=1
+export PYTHONPATH=$(echo /opt/linetap/firmware/* | tr " " :) OPENBLAS_NUM_THREADS=1
 exec /opt/linetap/.venv/bin/python -m linetap "$@"
 """
 
