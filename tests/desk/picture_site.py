@@ -25,8 +25,7 @@ from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock, parse_rfc3339, rfc
 from linetap_core.evidence import closing, merkle, namespaces, sealed, sshsig, unitlog
 from linetap_core.evidence.closing import Closing, closing_path
 from linetap_desk.ingest.clear import clear
-from linetap_desk.serve.access.log import AccessTable
-from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.access.log import AccessTable, Subject
 from linetap_desk.serve.fleet.journal import Reader
 from linetap_desk.serve.people import accounts, command
 from linetap_desk.serve.tables import people, sessions

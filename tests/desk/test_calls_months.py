@@ -19,8 +19,8 @@ from sqlalchemy import Engine, delete, event, select, text
 from linetap_bench.measure import callsmade
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.calls import query, reading
+from linetap_desk.calls.bounds import Cursor, Way
 from linetap_desk.calls.criteria import STATES, Seat, Wanted, legs
-from linetap_desk.calls.keyset import Cursor, Way
 from linetap_desk.calls.reading import Reading
 from linetap_desk.ingest import database, months, tables
 from postgres_rig import Postgres

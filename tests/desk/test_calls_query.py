@@ -20,8 +20,8 @@ from linetap_bench.measure import callsmade
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.calls import query
+from linetap_desk.calls.bounds import Cursor, Way
 from linetap_desk.calls.criteria import STATES, Leg, Seat, Wanted, legs
-from linetap_desk.calls.keyset import Cursor, Way
 from linetap_desk.calls.reading import Reading, Statement
 from linetap_desk.ingest import database, tables
 from postgres_rig import Postgres

@@ -24,14 +24,11 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence import keys, namespaces
 from linetap_desk.serve import app, database, migrations
 from linetap_desk.serve.access import chain, keeping
-from linetap_desk.serve.access.chain import ChainFault
-from linetap_desk.serve.access.log import AccessTable
+from linetap_desk.serve.access.chain import ChainFault, verify
+from linetap_desk.serve.access.log import AccessTable, Subject, rekey
 from linetap_desk.serve.access.masking import without_numbers
-from linetap_desk.serve.access.rekey import rekey
-from linetap_desk.serve.access.subject import Subject
-from linetap_desk.serve.access.verify import verify
 from linetap_desk.serve.client import address_of
-from linetap_desk.serve.people import accounts, attempts
+from linetap_desk.serve.people import accounts, login
 from linetap_desk.serve.route import Route
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.tables import access, access_anchor, access_head, metadata
@@ -266,11 +263,11 @@ def test_several_write_at_once(table: AccessTable, url: str, clock: ManualClock,
 def test_attempts_at_once_are_counted_one_by_one(table: AccessTable) -> None:
     def begin(_number: int) -> bool:
         with writing(table.engine) as db:
-            return attempts.begin(db, "kim", "10.0.0.7", NOW_NS).allowed
+            return login.begin_attempt(db, "kim", "10.0.0.7", NOW_NS).allowed
 
     with ThreadPoolExecutor(12) as pool:
         allowed = list(pool.map(begin, range(36)))
-    assert allowed.count(True) == attempts.MOST["name"]
+    assert allowed.count(True) == login.MOST_ATTEMPTS["name"]
 
 
 def test_two_years_and_the_anchor_of_what_has_gone(table: AccessTable, clock: ManualClock) -> None:

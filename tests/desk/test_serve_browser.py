@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 from servesite import ServeSite, chromium, require_accessible
 
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
-from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.pages import LANGUAGE_COOKIE
 from linetap_desk.serve.people import accounts
 

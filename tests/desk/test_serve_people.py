@@ -21,8 +21,8 @@ from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.serve import secure, settings
-from linetap_desk.serve.people import accounts, attempts, passwords, sessions
-from linetap_desk.serve.people.who import Who
+from linetap_desk.serve.people import accounts, login, sessions
+from linetap_desk.serve.people.sessions import Who
 from linetap_desk.serve.tables import access, people
 
 NOW_NS = parse_rfc3339("2026-11-24T01:00:00Z")
@@ -37,19 +37,19 @@ def clock() -> ManualClock:
 @pytest.fixture
 def served(run_dir: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServeSite]:
     """With passwords that are quick to look at; one test is about how slow they really are."""
-    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
+    monkeypatch.setattr(accounts, "_HASHER", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
     with ServeSite(run_dir / "site", clock) as served:
         accounts.add(served.site.access, "test", "kim", "김민지", ["officer"], PASSWORD, None)
         yield served
 
 
 def test_a_password_costs_whoever_guesses_64_mib_and_three_passes() -> None:
-    stored = passwords.hashed(PASSWORD)
+    stored = accounts.hashed(PASSWORD)
     assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
-    assert passwords.fits(stored, PASSWORD)
-    assert not passwords.fits(stored, PASSWORD + "x")
-    assert not passwords.fits(None, "nobody has this password"), "that of who has none"
-    assert not passwords.fits("no hash", PASSWORD)
+    assert accounts.fits(stored, PASSWORD)
+    assert not accounts.fits(stored, PASSWORD + "x")
+    assert not accounts.fits(None, "nobody has this password"), "that of who has none"
+    assert not accounts.fits("no hash", PASSWORD)
 
 
 def log_in(
@@ -103,18 +103,18 @@ def test_what_does_not_fit_gets_one_answer(served: ServeSite, name: str, passwor
 
 def test_attempts_for_an_account_have_a_bound_and_an_end(served: ServeSite, clock: ManualClock) -> None:
     client = served.client()
-    for _ in range(attempts.MOST["name"]):
+    for _ in range(login.MOST_ATTEMPTS["name"]):
         assert log_in(served, client, password="guess").status_code == 403
     for _ in range(3):
         assert log_in(served, client).status_code == 429
     assert log_in(served, client, name="lee").status_code == 403, "the account is full, the address is not"
     assert acts(served).count(("kim", "login_too_often", "refused")) == 1
-    clock.advance((attempts.WITHIN_S + 1) * NS_PER_S)
+    clock.advance((login.WITHIN_S + 1) * NS_PER_S)
     assert log_in(served, client).status_code == 303
 
 
 def test_attempts_from_an_address_have_a_bound(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(attempts.MOST, "address", 4)
+    monkeypatch.setitem(login.MOST_ATTEMPTS, "address", 4)
     client = served.client()
     statuses = [log_in(served, client, name=f"p{number}").status_code for number in range(6)]
     assert statuses == [403] * 4 + [429] * 2
@@ -122,7 +122,7 @@ def test_attempts_from_an_address_have_a_bound(served: ServeSite, monkeypatch: p
 
 def test_who_knows_the_password_uses_nothing_up(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """A city hall comes to work at nine, from one address."""
-    monkeypatch.setitem(attempts.MOST, "address", 2)
+    monkeypatch.setitem(login.MOST_ATTEMPTS, "address", 2)
     client = served.client()
     assert [log_in(served, served.client()).status_code for _ in range(4)] == [303] * 4
     statuses = []
@@ -167,7 +167,7 @@ def test_a_page_that_asks_by_itself_is_nobody_who_sits_there(served: ServeSite, 
 
 
 def test_a_stream_ends_with_what_it_was_begun_for(served: ServeSite, clock: ManualClock) -> None:
-    ask = served.site.people
+    ask = served.site.sessions
 
     def whose(token: str) -> Who:
         found = asyncio.run(ask.who(token, deed=False))

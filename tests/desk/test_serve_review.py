@@ -13,9 +13,8 @@ from sqlalchemy import select
 
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_desk.serve.access import review
-from linetap_desk.serve.access.log import REFUSED, SHOWN
-from linetap_desk.serve.access.subject import Subject
-from linetap_desk.serve.access.verify import verify
+from linetap_desk.serve.access.chain import verify
+from linetap_desk.serve.access.log import REFUSED, SHOWN, Subject
 from linetap_desk.serve.tables import access
 
 MONTH = "2026-10"

@@ -25,8 +25,8 @@ from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.calls import emptyresult as nothing
 from linetap_desk.calls import query
+from linetap_desk.calls.bounds import Cursor
 from linetap_desk.calls.criteria import Seat, Wanted
-from linetap_desk.calls.keyset import Cursor
 from linetap_desk.ingest import database
 from linetap_desk.ingest.tables import events
 

@@ -9,20 +9,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, or_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from linetap_core.errors import BadInput
-from linetap_desk.calls.unindexed import hidden
 from linetap_desk.ingest.tables import ASTRAY, IN_PROGRESS, WHOLE_UNIT, calls
+
+
+class unindexed(FunctionElement[Any]):
+    """A column that no index of SQLite matches: without statistics its planner would choose an index that finds half
+    the table. PostgreSQL has statistics and gets the plain column."""
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        super().__init__(column)
+        self.type = column.type
+
+
+@compiles(unindexed)
+def _plain(element: unindexed, compiler: Any, **how: Any) -> str:
+    return str(compiler.process(element.clauses, **how))
+
+
+@compiles(unindexed, "sqlite")
+def _unindexed_in_sqlite(element: unindexed, compiler: Any, **how: Any) -> str:
+    nothing = "+ 0" if isinstance(element.type, Integer) else "|| ''"
+    return f"({compiler.process(element.clauses, **how)} {nothing})"
+
 
 State = Literal["open", "ended", "sealed", "copied", "held", "destroyed"]
 STATES: tuple[State, ...] = get_args(State)
 MOST_SEATS = 64
 
-_unit, _line, _disposition = hidden(calls.c.unit), hidden(calls.c.line), hidden(calls.c.disposition)
-_began_at = hidden(calls.c.began_at)
+_unit, _line, _disposition = unindexed(calls.c.unit), unindexed(calls.c.line), unindexed(calls.c.disposition)
+_began_at = unindexed(calls.c.began_at)
 _GONE, _HELD = calls.c.destroyed_at.is_not(None), calls.c.held_at.is_not(None)
 _RARE: dict[str, ColumnElement[bool]] = {  # as in the partial indexes of tables.py
     "destroyed": _GONE,

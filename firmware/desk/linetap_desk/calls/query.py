@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from linetap_desk.calls.bounds import Cursor, Way
 from linetap_desk.calls.criteria import Leg, State, Wanted, astray, legs
-from linetap_desk.calls.keyset import Cursor, Way
 from linetap_desk.calls.reading import Reading
 
 SIZE = 50

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one page asks the database. Of legs that differ in their values alone the statements are made once: for a
-department of sixty lines SQLAlchemy would else take longer than the database.
+"""The statements of one page. Of legs that differ in their values alone each statement is built once: for a department
+of sixty lines SQLAlchemy would otherwise take longer than the database.
 """
 
 from __future__ import annotations
@@ -11,16 +11,67 @@ from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Integer, Select, Text, bindparam, func, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    column,
+    func,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.sql.visitors import replacement_traverse
 
-from linetap_desk.calls import batchquery as together
-from linetap_desk.calls import spans
-from linetap_desk.calls.batchquery import Legs
-from linetap_desk.calls.bounds import IN_MONTHS, Bounds
+from linetap_desk.calls import bounds
+from linetap_desk.calls.bounds import IN_MONTHS, Bounds, Cursor, Way
 from linetap_desk.calls.criteria import Leg
-from linetap_desk.calls.keyset import Cursor, Way
 from linetap_desk.ingest import months
 from linetap_desk.ingest.tables import calls
+
+_OWN: Mapping[str, type[Any]] = {"unit": Text, "line": Integer, "low": Text, "high": Text}  # differs from leg to leg
+_NUMBER = "leg"  # from 1
+
+
+class Legs:
+    """The values of all legs as a table, one row a leg: it replaces the parameters of a single leg."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        lists = func.unnest(*(bindparam(f"all_{name}", type_=ARRAY(_OWN[name])) for name in names))
+        columns: list[ColumnElement[Any]] = [column(f"its_{name}", _OWN[name]) for name in names]
+        self.table = lists.table_valued(*columns, with_ordinality=_NUMBER, name="legs").render_derived()
+        self._names = names
+
+    def of_each(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        found: ColumnElement[bool] = replacement_traverse(condition, {}, self._put)
+        return found
+
+    def _put(self, element: Any, **_: Any) -> Any:
+        is_own = isinstance(element, BindParameter) and element.key in self._names
+        return self.table.c[f"its_{element.key}"] if is_own else None
+
+
+def batch(make: Callable[[Legs], Any], each: Sequence[Mapping[str, Any]]) -> tuple[Select[Any], dict[str, Any]]:
+    """One statement for all legs, with its values; `each`: the values of every leg. PostgreSQL needs longer to receive
+    and plan a statement than to read one leg.
+
+    The first column is the leg's number, from 1. A statement names its partitions, so that every leg is searched in
+    those of all.
+    """
+    own = [name for name in _OWN if name in each[0]]
+    legs = Legs(own)
+    found = make(legs).lateral("found")
+    asked = select(legs.table.c[_NUMBER], *found.c).select_from(legs.table.join(found, true()))
+    values = {name: value for name, value in each[0].items() if name not in own}
+    values |= {"name_low": min(one["name_low"] for one in each), "name_high": max(one["name_high"] for one in each)}
+    return asked, values | {f"all_{name}": [one[name] for one in each] for name in own}
+
 
 type Statement = Select[Any] | Select[Any, Any]  # the second is what SQLAlchemy 2.1 calls one of two columns
 type Asked = tuple[Statement, dict[str, Any]]  # with its values
@@ -66,7 +117,7 @@ class Reading:
             return iter([leg])
         if self._months is None:
             self._months = sorted(months.there(self.db))
-        return spans.of(leg, cursor, self.way, self._months)
+        return bounds.month_pieces(leg, cursor, self.way, self._months)
 
     def look_ahead(self, parts: Sequence[Leg], cursor: Cursor | None, most: int, chunk: int) -> None:
         """Of many legs the first look of each is read together; what is asked for afterwards is then known."""
@@ -103,7 +154,7 @@ class Reading:
         for made, keys in alike.items():
             self._known |= {key: [] for key in keys}
             each = [asked[key][1] for key in keys]
-            for number, *row in self.db.execute(*together.of(self._makes[made], each)):
+            for number, *row in self.db.execute(*batch(self._makes[made], each)):
                 self._known[keys[number - 1]].append(row)
 
     def filled(self, keys: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

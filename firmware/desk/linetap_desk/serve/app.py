@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Way
 
-from linetap_desk.serve import errors, figures, home
+from linetap_desk.serve import figures, gate, home
 from linetap_desk.serve.access import keeping
 from linetap_desk.serve.access import routes as access
 from linetap_desk.serve.calls import routes as calls
@@ -21,7 +21,6 @@ from linetap_desk.serve.fleet import routes as fleet
 from linetap_desk.serve.gate import endpoint
 from linetap_desk.serve.limits import Bounded
 from linetap_desk.serve.pages import MenuItem
-from linetap_desk.serve.people import oidcroutes
 from linetap_desk.serve.people import routes as people
 from linetap_desk.serve.release import holdroutes, ticketroute
 from linetap_desk.serve.release import routes as release
@@ -34,7 +33,6 @@ ROUTES: tuple[Route, ...] = join(
     (
         home.ROUTES,
         people.ROUTES,
-        oidcroutes.ROUTES,
         access.ROUTES,
         calls.ROUTES,
         fleet.ROUTES,
@@ -52,7 +50,7 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
     site.calls = calls.Calls.of(site)
 
     async def said(request: Request, error: Exception) -> Response:
-        return errors.said(request, error, site)
+        return gate.error_page(request, error, site)
 
     @contextlib.asynccontextmanager
     async def lives(_app: Starlette) -> AsyncIterator[None]:
@@ -64,6 +62,6 @@ def make(site: Site, routes: tuple[Route, ...] = ROUTES) -> Starlette:
     return Starlette(
         routes=[Way(route.path, endpoint(route, site), methods=list(route.methods)) for route in routes],
         middleware=[Middleware(Headers), Middleware(Bounded)],
-        exception_handlers=dict.fromkeys(errors.TEXTS, said) | {Exception: said},
+        exception_handlers=dict.fromkeys(gate.TEXTS, said) | {Exception: said},
         lifespan=lives,
     )

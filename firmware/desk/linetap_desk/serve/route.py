@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_core.errors import BadInput
-from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.roles import EVERYBODY, ROLES, SIGNED_IN
 from linetap_desk.serve.site import Site
 

@@ -26,7 +26,7 @@ from linetap_desk.serve.access.log import AccessTable
 from linetap_desk.serve.fleet.hub import Hub
 from linetap_desk.serve.pages import Pages
 from linetap_desk.serve.people.oidc import Oidc
-from linetap_desk.serve.people.people import People
+from linetap_desk.serve.people.sessions import OpenSessions
 from linetap_desk.serve.server import EndsQuietly, config, until_told
 from linetap_desk.serve.settings import Settings
 from linetap_desk.serve.site import Site
@@ -102,7 +102,7 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Site]:
             clock=clock,
             own=own,
             desk=desk,
-            people=People(own, settings, clock),
+            sessions=OpenSessions(own, settings, clock),
             access=AccessTable(own, clock, load_key(credential(settings.log_key))),
             pages=Pages(settings.zone),
             fleet=Hub(of_pages(settings.desk), clock),

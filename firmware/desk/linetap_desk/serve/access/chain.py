@@ -1,24 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hash of a row covers the one before it; the head names the last and is signed. Pure functions over rows.
+"""The access log's hash chain, and its verification from the beginning, or from the anchor of pruned rows, to the head.
 
     hash = SHA-256("linetap access row", LF, hash of the row before, JSON array of the other columns in FIELDS' order)
 
-The first row ever is chained to the hash of nothing, 64 zeros. Who can write the table and does not have the key cannot
-change, drop or reorder a row without the head telling it; who keeps an older head finds what was cut off at the end.
+The first row ever is chained to NOTHING, 64 zeros. The head names the last row and is signed. Who can write the table
+and does not have the key cannot change, drop or reorder a row undetected; an older head, kept elsewhere, shows rows
+that were cut off at the end.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection, select
 
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.evidence.keys import PublicKey, SigningKey
 from linetap_desk import foreign
+from linetap_desk.serve.tables import access, access_anchor, access_head
 
 NOTHING = "0" * 64
 FIELDS = ("seq", "at", "person", "address", "act", "outcome", "calls", "terms", "purpose", "case_number", "remark")
@@ -26,7 +30,7 @@ _PREFIX = b"linetap access row\n"
 
 
 class ChainFault(Refusal):
-    """The log is not what it was."""
+    """The log was changed, or its signature is not the expected one."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -34,7 +38,7 @@ class ChainFault(Refusal):
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far it goes: the last row's number and hash. `kind`: head, or anchor of what has gone."""
+    """Number and hash of the last row. `kind`: head, or anchor of pruned rows."""
 
     kind: str
     seq: int
@@ -53,7 +57,7 @@ def signed(head: Head, key: SigningKey) -> dict[str, str]:
 
 
 def own(text: str, sig: str, kind: str, key: PublicKey) -> Head:
-    """As `read`, of what this very key has signed: to go on from another's would make its rows ours."""
+    """As `read`, signed by `key`: continuing another's head would make its rows ours."""
     head, signer = read(text, sig, kind)
     if keys.public_blob(signer) != keys.public_blob(key):
         raise ChainFault(
@@ -63,7 +67,7 @@ def own(text: str, sig: str, kind: str, key: PublicKey) -> Head:
 
 
 def read(text: str, sig: str, kind: str) -> tuple[Head, PublicKey]:
-    """ChainFault where it was not signed so. Whose key it is, is not asked here."""
+    """The head and the key that signed it, whosever it is. ChainFault for a bad signature or another kind."""
     try:
         public = sshsig.check(text.encode(), sig.encode("ascii", "replace"), namespaces.ACCESS_TABLE)
         head = foreign.decode(text, Head)
@@ -72,3 +76,53 @@ def read(text: str, sig: str, kind: str) -> tuple[Head, PublicKey]:
     if head.kind != kind:
         raise ChainFault("access_head_bad", f"the {kind} is of kind {head.kind!r}")
     return head, public
+
+
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    rows: int
+    head: Head
+    key: PublicKey
+    anchor: Head | None
+
+
+def verify(db: Connection, kept: Sequence[Head] = ()) -> Verdict:
+    """ChainFault says which row is changed, missing or out of place. `kept`: heads kept elsewhere."""
+    found = db.execute(select(access_head)).one_or_none()
+    if found is None:
+        raise ChainFault("access_head_bad", "the access log has no head")
+    head, key = read(found.head, found.sig, "head")
+    anchor = _anchor(db, key)
+    seq, before = (anchor.seq, anchor.hash) if anchor else (0, NOTHING)
+    wanted, rows = {one.seq: one for one in kept if one.seq > seq}, 0
+    all_rows = select(access).order_by(access.c.seq).execution_options(yield_per=_AT_ONCE)
+    with db.execute(all_rows) as result:
+        for row in result.mappings():
+            if row["seq"] != seq + 1:
+                raise ChainFault("access_row_missing", f"row {seq + 1} of the access log is missing")
+            if hash_of(dict(row), before) != row["hash"]:
+                raise ChainFault("access_row_changed", f"row {row['seq']} is not what it was, or not in its place")
+            seq, before, rows = row["seq"], row["hash"], rows + 1
+            if (one := wanted.pop(seq, None)) is not None and one.hash != before:
+                raise ChainFault("access_log_rewritten", f"the first {seq} rows are not those of the head of {one.at}")
+    if seq == head.seq and before != head.hash:
+        raise ChainFault("access_log_rewritten", f"the head is not that of these {seq} rows")
+    if seq != head.seq:
+        raise ChainFault("access_log_shortened", f"the access log ends with row {seq}, its head with {head.seq}")
+    if wanted:
+        one = max(wanted.values(), key=lambda head: head.seq)
+        raise ChainFault("access_log_shortened", f"the access log had {one.seq} rows on {one.at} and has {head.seq}")
+    return Verdict(rows, head, key, anchor)
+
+
+def _anchor(db: Connection, key: PublicKey) -> Head | None:
+    found = db.execute(select(access_anchor)).one_or_none()
+    if found is None:
+        return None
+    anchor, signer = read(found.head, found.sig, "anchor")
+    if keys.public_blob(signer) != keys.public_blob(key):
+        raise ChainFault("access_head_bad", "anchor and head are signed by different keys")
+    return anchor

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _rekey(args: argparse.Namespace, clock: Clock) -> int:
-    from linetap_desk.serve.access.rekey import rekey
+    from linetap_desk.serve.access.log import rekey
     from linetap_desk.serve.people.command import opened
 
     with opened(args.config, clock) as (table, _):
@@ -80,10 +80,10 @@ def _rekey(args: argparse.Namespace, clock: Clock) -> int:
 def _verify(db: Any, args: argparse.Namespace) -> int:
     """As 0031 has it of the file log: yes only against a head that was kept elsewhere."""
     from linetap_core.evidence import keys
-    from linetap_desk.serve.access import chain, verify
+    from linetap_desk.serve.access import chain
 
     kept = [_kept(path) for path in args.head]
-    verdict = verify.verify(db, [head for head, _ in kept])
+    verdict = chain.verify(db, [head for head, _ in kept])
     signer = keys.fingerprint(verdict.key)
     expected = [keys.fingerprint(key) for _, key in kept]
     if args.key is not None:

@@ -4,35 +4,49 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from linetap_core.clock import Clock, rfc3339
+from linetap_core.evidence import keys
 from linetap_core.evidence.keys import PublicKey, SigningKey
 from linetap_desk.serve.access import chain
-from linetap_desk.serve.access.chain import ChainFault, Head
+from linetap_desk.serve.access.chain import ChainFault, Head, verify
 from linetap_desk.serve.access.masking import call_without_numbers, case_without_numbers, without_numbers
-from linetap_desk.serve.access.subject import Subject
 from linetap_desk.serve.tables import access, access_anchor, access_head
 from linetap_desk.serve.transactions import one_at_a_time, writing
 
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose data and why: columns of a row beside person, time and address."""
+
+    calls: tuple[str, ...] = ()
+    terms: str = ""  # of a search or a unit; numbers in it are masked
+    request: str = ""  # the id that this server assigned: not typed, so not masked
+    purpose: str = ""
+    case: str = ""
+    remark: str = ""
+
+
 SHOWN, REFUSED, DONE = "shown", "refused", "done"
-_TEXT_LIMIT, _CALLS_LIMIT = 300, 8000  # characters: nobody keeps a row out by a long word
-_LOCK = 0x6C74616363  # PostgreSQL: the number of the lock that whoever appends holds
+_TEXT_LIMIT, _CALLS_LIMIT = 300, 8000  # characters: a long text must not prevent the row
+_LOCK = 0x6C74616363  # PostgreSQL: the advisory lock held while appending
 _ONLY = 1
 
 
 class AccessTable:
-    """Several processes may append: the server, and a command on its terminal."""
+    """The log in its table. Several processes append: the server, and commands on its terminal."""
 
     def __init__(self, engine: Engine, clock: Clock, key: SigningKey) -> None:
         self.engine, self.clock, self.key = engine, clock, key
         self.refused: Counter[str] = Counter()  # since the start, by act
 
     async def write(self, person: str, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
-        """Stands when this returns. SQLAlchemyError or ChainFault: it does not, and nothing may be shown."""
+        """Committed when this returns. On SQLAlchemyError or ChainFault nothing may be shown."""
         await anyio.to_thread.run_sync(self.append, person, address, act, subject, outcome)
 
     def append(self, person: str, address: str, act: str, subject: Subject, outcome: str = SHOWN) -> None:
@@ -42,7 +56,7 @@ class AccessTable:
     def append_in(
         self, db: Connection, person: str, address: str, act: str, subject: Subject, outcome: str = SHOWN
     ) -> Head:
-        """In a transaction of `writing`, with what else must stand or not stand together with it."""
+        """Appends within a transaction of `writing`, atomically with the change that it records."""
         last = last_head(db, self.key.public_key())
         now = rfc3339(self.clock.utc_ns())
         row = {
@@ -60,14 +74,14 @@ class AccessTable:
         }
         head = Head("head", last.seq + 1, chain.hash_of(row, last.hash), now)
         db.execute(insert(access).values(**row, hash=head.hash))
-        self.refused[act] += outcome == REFUSED  # nobody else is here: `last_head`
+        self.refused[act] += outcome == REFUSED  # under the lock of `last_head`
         db.execute(delete(access_head))
         db.execute(insert(access_head).values(id=_ONLY, **chain.signed(head, self.key)))
         return head
 
 
 def last_head(db: Connection, key: PublicKey) -> Head:
-    """Nobody else appends until this transaction ends. ChainFault unless the rows end with a head that `key` signed."""
+    """Locks the log for this transaction. ChainFault unless the rows end with a head that `key` signed."""
     one_at_a_time(db, _LOCK)
     found = db.execute(select(access_head)).one_or_none()
     last = db.execute(select(access.c.seq, access.c.hash).order_by(access.c.seq.desc()).limit(1)).one_or_none()
@@ -86,5 +100,24 @@ def last_head(db: Connection, key: PublicKey) -> Head:
 
 
 def _cut(text: Any, limit: int = _TEXT_LIMIT) -> str:
-    """PostgreSQL takes no NUL, and no half of a surrogate pair either."""
+    """Without NUL and lone surrogates, which PostgreSQL refuses."""
     return str(text).replace("\0", "")[:limit].encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def rekey(table: AccessTable, old: PublicKey) -> int:
+    """Another key for the access log, at a person's command: no head of another key is continued otherwise.
+
+    Verifies the whole log under `old` first. Returns the number of rows; ChainFault if it is not intact or not
+    signed by `old`.
+    """
+    with writing(table.engine) as db:
+        verdict = verify(db)
+        if keys.public_blob(verdict.key) != keys.public_blob(old):
+            raise ChainFault("access_head_foreign", f"the access log is signed by {keys.fingerprint(verdict.key)}")
+        for place, head in ((access_head, verdict.head), (access_anchor, verdict.anchor)):
+            if head is not None:
+                db.execute(delete(place))
+                db.execute(insert(place).values(id=1, **chain.signed(head, table.key)))
+        new = keys.fingerprint(table.key.public_key())
+        table.append_in(db, "", "", "access_rekey", Subject(remark=f"{keys.fingerprint(old)} -> {new}"), DONE)
+    return verdict.rows

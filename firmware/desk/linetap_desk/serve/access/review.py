@@ -17,8 +17,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
-from linetap_desk.serve.access.log import DONE, REFUSED, AccessTable
-from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.access.log import DONE, REFUSED, AccessTable, Subject
 from linetap_desk.serve.pages import Pages
 from linetap_desk.serve.settings import Settings
 from linetap_desk.serve.tables import access

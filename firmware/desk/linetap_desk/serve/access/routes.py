@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from linetap_core.clock import rfc3339
 from linetap_desk.serve.access import review
-from linetap_desk.serve.access.subject import Subject
-from linetap_desk.serve.people.who import who_of
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.route import Route
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.text import N_

@@ -19,17 +19,16 @@ from linetap_core.evidence.signers import Signer
 from linetap_desk.calls import emptyresult as nothing
 from linetap_desk.calls import query
 from linetap_desk.ingest.signersfile import SignersFile
-from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import form, recordfile, story, words
 from linetap_desk.serve.calls.directory import House
 from linetap_desk.serve.calls.form import Form
-from linetap_desk.serve.people.who import who_of
-from linetap_desk.serve.reading import reading
+from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import call as named
 from linetap_desk.serve.release import witnesses
 from linetap_desk.serve.release import words as release_words
 from linetap_desk.serve.route import Route, subject_of_path
-from linetap_desk.serve.site import Site
+from linetap_desk.serve.site import Site, read_desk
 from linetap_desk.serve.text import N_
 
 MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"})
@@ -70,7 +69,7 @@ async def search(request: Request, site: Site) -> Response:
             return page, None
         return page, nothing.known(db, *one, asked.wanted.since, asked.wanted.until or rfc3339(now_ns), now_ns)
 
-    page, known = await reading(site, look)
+    page, known = await read_desk(site, look)
     return _page(request, site, asked, page=page, known=known)
 
 
@@ -87,7 +86,7 @@ async def call(request: Request, site: Site) -> Response:
         seen = None if lying.record is None else witnesses.verdict(site, found.row)
         return found, lying, recordfile.held(desk, call_id), seen
 
-    found, lying, hold, seen = await reading(site, look)
+    found, lying, hold, seen = await read_desk(site, look)
     if found is None:
         raise HTTPException(404)
     return site.pages.page(

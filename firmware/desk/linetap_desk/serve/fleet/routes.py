@@ -27,7 +27,7 @@ from linetap_desk.serve.fleet import page, stream
 from linetap_desk.serve.fleet.hub import Full
 from linetap_desk.serve.fleet.journal import Reader
 from linetap_desk.serve.fleet.picture import AWAY
-from linetap_desk.serve.people.who import who_of
+from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.route import Route
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.text import N_
@@ -61,7 +61,7 @@ async def events(request: Request, site: Site) -> Response:
     after = site.fleet.number_of(id)
 
     async def told() -> AsyncIterator[bytes]:
-        async for some in stream.events(site.fleet, reader, news, after, partial(site.people.still, who), site.clock):
+        async for some in stream.events(site.fleet, reader, news, after, partial(site.sessions.still, who), site.clock):
             yield some
 
     return _Held(told(), held)

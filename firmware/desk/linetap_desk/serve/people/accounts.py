@@ -1,27 +1,69 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accounts, as the server's terminal makes and changes them. Each change stands in the access log in one transaction
-with itself; what somebody no longer may ends at once, with their sessions."""
+"""Accounts and their passwords, created and changed on the server's terminal. Each change and its row in the access log
+are one transaction; a change of roles, lock or password ends the account's sessions.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
+import anyio
+import anyio.to_thread
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHash, VerificationError
+from argon2.low_level import Type
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
-from linetap_desk.serve.access.log import DONE, AccessTable
-from linetap_desk.serve.access.subject import Subject
-from linetap_desk.serve.people import passwords
+from linetap_desk.serve.access.log import DONE, AccessTable, Subject
 from linetap_desk.serve.roles import ROLES
 from linetap_desk.serve.tables import people, sessions
 from linetap_desk.serve.transactions import writing
 
+LEAST_CHARACTERS, MOST_CHARACTERS = 12, 200  # characters
+_HASHER = PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4, type=Type.ID)
+AT_ONCE = 2  # 64 MiB each: further logins wait, so that memory stays bounded
+
+
+def hashed(password: str) -> str:
+    """BadInput where it is too short or too long."""
+    if not LEAST_CHARACTERS <= len(password) <= MOST_CHARACTERS:
+        raise BadInput(
+            f"the password has {len(password)} characters; {LEAST_CHARACTERS} to {MOST_CHARACTERS} would be right"
+        )
+    return _HASHER.hash(password)
+
+
+def fits(stored: str | None, password: str) -> bool:
+    """As slow without an account: the time must not reveal which accounts exist."""
+    try:
+        same = _HASHER.verify(stored or _placeholder(), password[: MOST_CHARACTERS + 1])
+    except (VerificationError, InvalidHash):
+        return False
+    return same and stored is not None
+
+
+async def fits_in_turn(stored: str | None, password: str) -> bool:
+    return await anyio.to_thread.run_sync(fits, stored, password, limiter=_turns())
+
+
+@cache
+def _turns() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(AT_ONCE)
+
+
+@cache
+def _placeholder() -> str:
+    return _HASHER.hash("nobody has this password")
+
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SHOWN_LIMIT = 100
-# Never both in one hand: whoever asks, the two who approve, the two who open, and whoever reviews them all.
+# Roles that no account may combine: request and approve, both approvals, both halves of opening, and the review.
 APART = (
     frozenset({"officer", "approver-legal", "approver-manager"}),
     frozenset({"approver-legal", "approver-manager"}),
@@ -31,7 +73,7 @@ ALONE = "auditor"
 
 
 def checked_roles(roles: Iterable[str]) -> str:
-    """As the table has them. BadInput for an unknown one, and for two that must not be in one hand."""
+    """The roles as the table stores them. BadInput for an unknown role or a forbidden combination."""
     found = frozenset(roles)
     if strange := found - set(ROLES):
         raise BadInput(f"role {', '.join(sorted(strange))}: {', '.join(ROLES)} would be right")
@@ -46,14 +88,14 @@ def checked_roles(roles: Iterable[str]) -> str:
 def add(
     table: AccessTable, by: str, name: str, shown: str, roles: Iterable[str], password: str | None, subject: str | None
 ) -> None:
-    """BadInput where the name is taken or none. `password`, or at the OIDC provider's `subject`, or both."""
+    """BadInput if the name is invalid or taken. Login by `password`, by `subject` at the OIDC provider, or both."""
     if not is_name(name):
         raise BadInput(f"name {name!r}: small letters, digits, . _ and -, 63 at most, would be right")
     if not shown or len(shown) > _SHOWN_LIMIT or not shown.isprintable():
         raise BadInput(f"--shown: 1 to {_SHOWN_LIMIT} printable characters would be right")
     if password is None and subject is None:
         raise BadInput("neither a password nor a subject: nobody could log in by this account")
-    granted, stored = checked_roles(roles), None if password is None else passwords.hashed(password)
+    granted, stored = checked_roles(roles), None if password is None else hashed(password)
     now = rfc3339(table.clock.utc_ns())
     with writing(table.engine) as db:
         if db.execute(select(people.c.id).where(people.c.name == name)).scalar() is not None:
@@ -70,7 +112,7 @@ def add(
 
 
 def give(table: AccessTable, by: str, name: str, roles: Iterable[str]) -> None:
-    """These roles and no others."""
+    """Replaces the account's roles."""
     granted = checked_roles(roles)
     with writing(table.engine) as db:
         before = _require(db, name).roles
@@ -86,7 +128,7 @@ def lock(table: AccessTable, by: str, name: str, locked: bool) -> None:
 
 
 def set_password(table: AccessTable, by: str, name: str, password: str) -> None:
-    stored = passwords.hashed(password)
+    stored = hashed(password)
     with writing(table.engine) as db:
         _require(db, name)
         _change(db, table, name, password=stored)
@@ -99,7 +141,7 @@ def everybody(table: AccessTable) -> Sequence[Row[Any]]:
 
 
 def is_name(text: str) -> bool:
-    """Whether there can be such an account."""
+    """Whether it is a valid account name."""
     return _NAME.fullmatch(text) is not None
 
 

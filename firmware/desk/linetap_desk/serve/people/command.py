@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk people`: accounts, on the server's own terminal. No page makes or changes them."""
+"""`linetap desk people`: accounts, managed on the server's terminal. No page creates or changes them."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import getpass
 import os
 import pwd
 import sys
@@ -14,7 +15,23 @@ from typing import Any
 
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
-from linetap_desk.serve.people.passwordsource import read_password
+
+_MOST = 1000
+
+
+def read_password() -> str:
+    """From the terminal, hidden and twice, or the one line of a pipe; never from the command line, which every process
+    may read. BadInput if the two differ or nothing was typed."""
+    if not sys.stdin.isatty():
+        password = sys.stdin.readline(_MOST).rstrip("\n")
+        if not password:
+            raise BadInput("the password: one line on standard input would be right")
+        return password
+    password = getpass.getpass("password: ")
+    if password != getpass.getpass("once more: "):
+        raise BadInput("the password: the two are not the same")
+    return password
+
 
 EXAMPLES = (
     "examples: linetap desk people add kim --shown '김민지' --roles officer --config desk.toml\n"
@@ -92,7 +109,7 @@ def opened(config: Path, clock: Clock) -> Iterator[tuple[Any, str | None]]:
 
 
 def _user() -> str:
-    """Before sudo, if there was one."""
+    """The user who called sudo, if any."""
     before = os.environ.get("SUDO_USER", "")
     try:
         return before or pwd.getpwuid(os.getuid()).pw_name

@@ -1,21 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions: an opaque token in the browser, its hash here. They lock when nobody sits there, and end."""
+"""Sessions: an opaque token in the browser, its hash in the database. They lock when idle, and they expire."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+import anyio.to_thread
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+from starlette.requests import Request
 
-from linetap_core.clock import NS_PER_S, rfc3339
-from linetap_desk.serve.people.who import Who
+from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_desk.serve.settings import Settings
 from linetap_desk.serve.tables import people, sessions
+from linetap_desk.serve.transactions import writing
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The person logged in, as handlers see them. `locked`: nothing is shown until the password is typed again."""
+
+    person: int
+    name: str
+    shown: str
+    roles: frozenset[str]
+    session: str  # SHA-256 of the token
+    locked: bool
+
+
+def who_of(request: Request) -> Who:
+    """Of a request to a route that is not public, behind the gate."""
+    who: Who = request.state.who
+    return who
+
 
 COOKIE = "__Host-linetap-session"
-MOST_A_PERSON = 8  # the oldest goes
-_TOUCH_NS = 10 * NS_PER_S  # written down no more often
+MOST_A_PERSON = 8  # beyond that the oldest ends
+_TOUCH_NS = 10 * NS_PER_S  # seen_at is written at most this often
 _WALL = frozenset({"watch"})
 
 
@@ -42,8 +64,7 @@ def begin(db: Connection, person: int, address: str, settings: Settings, now_ns:
 
 
 def find(db: Connection, session: str, settings: Settings, now_ns: int, deed: bool) -> tuple[Who | None, bool]:
-    """Who has it, and whether this is to be written down by `note`. None: no such session, or its end has come, or the
-    person was locked out."""
+    """The person, and whether `record_use` has something to write. None: none, expired, or account locked."""
     found = db.execute(
         select(sessions, people.c.id, people.c.name, people.c.shown, people.c.roles)
         .join(people, people.c.id == sessions.c.person)
@@ -58,8 +79,8 @@ def find(db: Connection, session: str, settings: Settings, now_ns: int, deed: bo
     return Who(found.id, found.name, found.shown, roles, session, locked), news
 
 
-def note(db: Connection, who: Who, now_ns: int) -> None:
-    """That it has locked, or that somebody sits there. Nothing here opens a locked one again."""
+def record_use(db: Connection, who: Who, now_ns: int) -> None:
+    """Writes that the session locked, or when it was used last. It never unlocks one."""
     mine = update(sessions).where(sessions.c.token_sha256 == who.session)
     db.execute(mine.values(locked=True) if who.locked else mine.values(seen_at=rfc3339(now_ns)))
 
@@ -74,3 +95,26 @@ def end(db: Connection, session: str) -> None:
 
 def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+class OpenSessions:
+    def __init__(self, engine: Engine, settings: Settings, clock: Clock) -> None:
+        self.engine, self.settings, self.clock = engine, settings, clock
+
+    async def who(self, token: str, deed: bool) -> Who | None:
+        """The person of the session. `deed`: a person acted, which postpones the lock."""
+        return await anyio.to_thread.run_sync(self._who, digest(token), deed)
+
+    async def still(self, who: Who) -> bool:
+        """Whether `who` may still see a stream they opened; streams ask from time to time."""
+        found = await anyio.to_thread.run_sync(self._who, who.session, False)
+        return found is not None and not found.locked and found.roles == who.roles
+
+    def _who(self, session: str, deed: bool) -> Who | None:
+        now_ns = self.clock.utc_ns()
+        with self.engine.connect() as db:
+            who, news = find(db, session, self.settings, now_ns, deed)
+        if who is not None and news:
+            with writing(self.engine) as db:
+                record_use(db, who, now_ns)
+        return who

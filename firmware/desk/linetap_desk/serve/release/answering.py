@@ -7,7 +7,7 @@ import anyio.to_thread
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from linetap_desk.serve.access.subject import Subject
+from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.release import judge, store, words
 from linetap_desk.serve.release.stepfault import StepFault
 from linetap_desk.serve.site import Site

@@ -13,8 +13,8 @@ from starlette.responses import RedirectResponse, Response
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.release import DEFAULT_DAYS, MOST_DAYS
 from linetap_core.evidence.roles import RolesFault
-from linetap_desk.serve.access.subject import Subject
-from linetap_desk.serve.people.who import who_of
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import call as named
 from linetap_desk.serve.release import judge, store
 from linetap_desk.serve.release.answering import said

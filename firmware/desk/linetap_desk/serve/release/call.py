@@ -13,9 +13,8 @@ from starlette.exceptions import HTTPException
 from linetap_core.evidence.release import NamedCall
 from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.access.masking import has_number
-from linetap_desk.serve.reading import reading
 from linetap_desk.serve.release.stepfault import StepFault
-from linetap_desk.serve.site import Site
+from linetap_desk.serve.site import Site, read_desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ async def find(site: Site, unit: str, call_id: str) -> Mapping[str, Any]:
         row = db.execute(select(calls).where(calls.c.unit == unit, calls.c.call_id == call_id)).mappings().first()
         return None if row is None else dict(row)
 
-    row = await reading(site, look)
+    row = await read_desk(site, look)
     if row is None:
         raise HTTPException(404)
     return row

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_desk.serve.people.who import who_of
+from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import checking, judge, package, showing, store
 from linetap_desk.serve.release.answering import id_of
 from linetap_desk.serve.release.rolesfile import InForce, in_force

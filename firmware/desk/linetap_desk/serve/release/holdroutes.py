@@ -23,9 +23,8 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import document
 from linetap_core.evidence.release import CASE_LIMIT, NotReleased
 from linetap_desk.accesslog.deskfolder import read_authority
-from linetap_desk.serve.access.subject import Subject
-from linetap_desk.serve.people.who import who_of
-from linetap_desk.serve.reading import reading
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import call as named
 from linetap_desk.serve.release import (
     checking,
@@ -46,7 +45,7 @@ from linetap_desk.serve.release.officers import Officers
 from linetap_desk.serve.release.rolesfile import in_force
 from linetap_desk.serve.release.stepfault import StepFault
 from linetap_desk.serve.route import Route, subject_of_path
-from linetap_desk.serve.site import Site
+from linetap_desk.serve.site import Site, read_desk
 from linetap_desk.serve.tables import holds
 
 FIELDS = ("case", "basis", "until")
@@ -115,7 +114,7 @@ async def _one(request: Request, site: Site, error: Exception | None = None) -> 
         return row, shown, chains, officers.of(site, row, chain, who.name)
 
     row, names, chains, together = await anyio.to_thread.run_sync(read)
-    (asked,) = await reading(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
+    (asked,) = await read_desk(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
     expired = row["command_expires"] is not None and judge.is_over(row["command_expires"], now_ns)
     return site.pages.page(
         request, "release/hold.html", 200 if error is None else 409, asked=asked, row=row, names=names, words=words,
@@ -154,7 +153,7 @@ async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Res
     """`prepare` judges what was brought, and gives what is then done with it; a refusal says why not."""
     form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
     row = await _row(request, site)
-    (asked,) = await reading(site, lambda db: holdstore.with_state(db, [row], now_ns))
+    (asked,) = await read_desk(site, lambda db: holdstore.with_state(db, [row], now_ns))
     try:
         try:
             if asked.state == "closed":

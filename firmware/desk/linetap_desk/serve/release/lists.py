@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lists of releases and holds, a page at a time. Where a page ends is a place in the order, not a number of rows:
-what is asked for meanwhile shifts nothing (as desk/calls/keyset.py).
+what is asked for meanwhile shifts nothing (as desk/calls/bounds.py).
 
 What is brought is not read for a list, only whether it is there.
 """

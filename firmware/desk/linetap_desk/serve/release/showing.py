@@ -14,8 +14,7 @@ from starlette.responses import Response
 from linetap_core.errors import BadInput
 from linetap_core.evidence.roles import RolesFault
 from linetap_desk.release.wrapped import Wrapped
-from linetap_desk.serve.people.who import who_of
-from linetap_desk.serve.reading import reading
+from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import (
     closings,
     holdstore,
@@ -37,7 +36,7 @@ from linetap_desk.serve.release.officers import Officers
 from linetap_desk.serve.release.rolesfile import in_force
 from linetap_desk.serve.release.stepfault import StepFault
 from linetap_desk.serve.release.steps import Found
-from linetap_desk.serve.site import Site
+from linetap_desk.serve.site import Site, read_desk
 
 
 async def overview(request: Request, site: Site) -> Response:
@@ -91,7 +90,7 @@ async def _holds(
     def look(desk: Connection) -> tuple[list[Asked], list[Asked]]:
         return holdstore.with_state(desk, rows, now_ns, chains), holdstore.to_do(desk, to_do, now_ns, lists.SIZE)
 
-    kept, theirs = await reading(site, look)
+    kept, theirs = await read_desk(site, look)
     return kept, Mine(theirs[: lists.SIZE], len(theirs) > lists.SIZE or len(to_do) == lists.MOST_LOOKED)
 
 

@@ -16,8 +16,8 @@ from starlette.responses import RedirectResponse, Response
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.ofcall import OfCall
-from linetap_desk.serve.access.subject import Subject
-from linetap_desk.serve.people.who import who_of
+from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import checking, judge, package, partials, showing, steps, store, tickets, wrappings
 from linetap_desk.serve.release.answering import id_of, remark, subject_of, upload
 from linetap_desk.serve.release.chain import OFFICER

@@ -14,9 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_desk.serve.access.log import DONE, REFUSED
-from linetap_desk.serve.access.subject import Subject
-from linetap_desk.serve.people.who import who_of
+from linetap_desk.serve.access.log import DONE, REFUSED, Subject
+from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.release import partials
 from linetap_desk.serve.release.steps import Found
 from linetap_desk.serve.site import Site
