@@ -28,6 +28,7 @@ from linetap_bench.measure.usage import cpu_s
 from linetap_bench.processes import Child, ChildFailed, Processes
 from linetap_core.broker.tls import tls_context
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, parse_rfc3339
+from linetap_core.wire import topics
 from linetap_core.wire.brokersettings import Broker
 from linetap_core.wire.topics import LineReport
 from linetap_desk.ingest import database
@@ -233,4 +234,4 @@ class Trial:
 
 
 def _subscribe(client: mqtt.Client, *_: object) -> None:
-    client.subscribe("linetap/v1/+/line/+", 1)
+    client.subscribe(topics.of_every_unit("line/+")[0], 1)

@@ -40,6 +40,7 @@ from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from linetap_core.evidence.ofcall import OfCall
 from linetap_core.evidence.roles import Person, Roles
 from linetap_core.records import CallEvent, CallRecord, Retention
+from linetap_core.wire.topics import Topics
 from linetap_desk.ingest import database, tables
 
 LINE_KBIT_S = 10_000
@@ -195,7 +196,7 @@ class _Probes:
             if SYSTEM.monotonic_ns() > limit_ns:
                 raise ChildFailed(f"not all is copied within {LIMIT_S:g} s")
             before_ns = SYSTEM.monotonic_ns()
-            self._client.publish("linetap/v1/floor-03/cmd/identify", b"none", 1)
+            self._client.publish(Topics("floor-03").command("identify"), b"none", 1)
             try:
                 took_ms.append((self._answers.get(timeout=10) - before_ns) / NS_PER_MS)
             except queue.Empty:
@@ -210,7 +211,7 @@ def _probing(port: int) -> Iterator[_Probes]:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="bench-probe", protocol=mqtt.MQTTv5)
     client.on_message = lambda *_: answers.put(SYSTEM.monotonic_ns())
     client.connect("127.0.0.1", port, 10)
-    client.subscribe("linetap/v1/floor-03/reply/identify", 1)
+    client.subscribe(Topics("floor-03").replies("identify"), 1)
     client.loop_start()
     try:
         SYSTEM.sleep(1)

@@ -23,6 +23,7 @@ from linetap_bench.processes import Processes
 from linetap_core.clock import NS_PER_S, SYSTEM
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import keys
+from linetap_core.wire.topics import Topics
 from linetap_desk.serve.people import sessions
 from linetap_desk.watch.units import MOST_ALERTS_IN_ALL
 
@@ -71,7 +72,7 @@ def publish(port: int, units: int, alerts: int) -> None:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.connect(HOST, port)
     client.loop_start()
-    topics = [f"linetap/v1/flood-{unit:04d}/alert/a{check}" for check in range(alerts) for unit in range(units)]
+    topics = [Topics(f"flood-{unit:04d}").named(f"alert/a{check}") for check in range(alerts) for unit in range(units)]
     try:
         for first in range(0, len(topics), AT_ONCE):
             *many, last = topics[first : first + AT_ONCE]

@@ -15,11 +15,11 @@ import re
 from dataclasses import dataclass
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import age, grouptar, sealed
+from linetap_core.evidence import age, grouptar, sealed, unitnames
 from linetap_core.evidence.grouptar import LAYERS
 
 _BEGINS = b"-> linetap-call "
-_STANZA = re.compile(rb"-> linetap-call ([a-z0-9][a-z0-9-]{1,39}) ([0-9A-Za-z.-]{1,64})", re.ASCII)
+_STANZA = re.compile(rb"-> linetap-call (%b) ([0-9A-Za-z.-]{1,64})" % unitnames.NAME.encode(), re.ASCII)
 MOST_BYTES = len(_BEGINS) + 40 + 1 + 64 + 2
 
 

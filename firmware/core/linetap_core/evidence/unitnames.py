@@ -8,7 +8,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-UnitId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
+NAME = r"[a-z0-9][a-z0-9-]{1,39}"  # a pattern, for others to be made of
+UnitId = Annotated[str, Meta(pattern=rf"^{NAME}$")]
+_NAME = re.compile(NAME)
 
 # Who signs besides units, as a signers' file and a list of roles call them.
 OFFICES = frozenset({"witness", "authority", "vault", "custodian", "operator", "desk", "officer", "roles", "release"})
@@ -20,6 +22,11 @@ _FOLDERS = frozenset(
 _TOPICS = frozenset({"linetap", "status", "line", "call", "health", "alert", "cmd", "reply", "broker"})
 _DEVICES = re.compile(r"con|prn|aux|nul|com\d|lpt\d")  # folders that Windows does not make
 _YEAR = re.compile(r"(19|20)\d\d")  # a vault's folder of a year
+
+
+def is_name(text: str) -> bool:
+    """Whether a unit could be called so; a reserved name could too."""
+    return _NAME.fullmatch(text) is not None
 
 
 def is_reserved(name: str) -> bool:

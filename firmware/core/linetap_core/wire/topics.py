@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Topics and payloads, as docs/asyncapi.yaml has them. Pure: nothing here knows of a broker or a file."""
+"""Topics and payloads, as docs/asyncapi.yaml has them, for both ends: a unit's publications, and what the desk makes of
+a topic. Pure: nothing here knows of a broker or a file."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 
-from linetap_core.evidence import fetch
+from linetap_core.evidence import fetch, unitnames
 from linetap_core.records import LineState, LineStatus
 from linetap_core.wire.message import Message
 
+PREFIX = "linetap/v1"
+HOME_ASSISTANT = "homeassistant"  # its own prefix, for discovery
 BLOCK_TYPE = "application/octet-stream"
 BLOCK_EXPIRY_S = 60
 HEALTH_EVERY_S = 30
@@ -33,6 +37,35 @@ class LineReport(msgspec.Struct, frozen=True):
     call_id: str | None
 
 
+type Kind = Literal["status", "line", "call", "health", "alert", "log", "reply", "cmd"]
+_TOPIC = re.compile(
+    rf"{PREFIX}/({unitnames.NAME})/"
+    r"(?:(status|health|call|log)|(line)/([1-9][0-9]?)|(alert|reply|cmd)/([a-z0-9_]{1,40}))"
+)
+
+
+class Address(NamedTuple):
+    """What a topic says. `below`: a line's number, the name of a check or a verb, or empty."""
+
+    unit: str
+    kind: Kind
+    below: str
+
+
+def address(topic: str) -> Address | None:
+    """None of a topic that is not linetap's."""
+    found = _TOPIC.fullmatch(topic)
+    if found is None:
+        return None
+    unit, plain, line, number, named, below = found.groups()
+    return Address(unit, cast(Kind, plain or line or named), number or below or "")
+
+
+def of_every_unit(*kinds: str) -> tuple[str, ...]:
+    """Filters of a subscription, of kinds such as `status`, `line/+` and `reply/ack`."""
+    return tuple(f"{PREFIX}/+/{kind}" for kind in kinds)
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
     """Of one unit. A topic holds nothing but unit, line number and names of this program: no personal data."""
@@ -41,7 +74,7 @@ class Topics:
 
     def named(self, rest: str) -> str:
         """The unit's topic of this name."""
-        return f"linetap/v1/{self.unit}/{rest}"
+        return f"{PREFIX}/{self.unit}/{rest}"
 
     def status(self, status: Status) -> Message:
         return Message(self.named("status"), msgspec.json.encode(status), retain=True)
@@ -62,23 +95,29 @@ class Topics:
         return Message(self.named("log"), head, retain=True, sig=sig)
 
     def reply(self, verb: str, payload: bytes, correlation: bytes | None) -> Message:
-        return Message(self.named(f"reply/{verb}"), payload, correlation=correlation)
+        return Message(self.replies(verb), payload, correlation=correlation)
 
     def discovery(self, payload: msgspec.Struct) -> Message:
         """The unit's name is a level of its own: Mosquitto's patterns know no part of one."""
-        return Message(f"homeassistant/device/{self.unit}/linetap/config", msgspec.json.encode(payload), retain=True)
+        return Message(f"{HOME_ASSISTANT}/device/{self.unit}/linetap/config", msgspec.json.encode(payload), retain=True)
 
     def block(self, data: bytes, correlation: bytes | None, properties: tuple[tuple[str, str], ...]) -> Message:
         """Of a fetched call. It expires: a desk that is away asks again, and finds none of these in its queue."""
         return Message(
-            self.named(f"reply/{fetch.VERB}"), data, expiry_s=BLOCK_EXPIRY_S, correlation=correlation,
+            self.replies(fetch.VERB), data, expiry_s=BLOCK_EXPIRY_S, correlation=correlation,
             content_type=BLOCK_TYPE, more=properties,
         )  # fmt: skip
 
+    def replies(self, verb: str) -> str:
+        return self.named(f"reply/{verb}")
+
+    def command(self, verb: str) -> str:
+        return self.named(f"cmd/{verb}")
+
     @property
     def commands(self) -> str:
-        """A filter: what may be said to the unit."""
-        return self.named("cmd/+")
+        """A filter: every command to the unit."""
+        return self.command("+")
 
 
 def report_of(line: LineState) -> LineReport:

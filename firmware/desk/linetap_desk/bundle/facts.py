@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +24,7 @@ from linetap_core.evidence import (
     sshsig,
     tlogproof,
     unitlog,
+    unitnames,
 )
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.hold import Hold, Rewrap
@@ -41,8 +41,6 @@ from linetap_desk.bundle.container import BadBundle, Source
 from linetap_desk.ceremony import certificate as certificates
 from linetap_desk.ceremony.certificate import Certificate
 from linetap_desk.witnessing.cosigned import PRINCIPAL, WITNESS_SUFFIX
-
-_UNIT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")  # as a configuration has it
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,7 +98,7 @@ def load(sources: Mapping[str, Source]) -> Facts:
     for call_id in layout.call_ids(sources):
         data = layout.read(sources, layout.call(call_id, sealed.RECORD), sealed.RECORD_LIMIT_BYTES)
         record = _decoded(sealed.decode_record, data, layout.call(call_id, sealed.RECORD))
-        if record.call_id != call_id or not _is_call_id(call_id) or _UNIT.fullmatch(record.unit) is None:
+        if record.call_id != call_id or not _is_call_id(call_id) or not unitnames.is_name(record.unit):
             raise BadBundle("other_call", f"calls/{call_id}: holds {record.call_id!r} of {record.unit!r}")
         if record.unit not in facts.heads:
             facts.heads[record.unit] = dict(_heads(sources, record.unit, facts))

@@ -11,13 +11,15 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Text, bindparam
 
 from linetap_core.errors import BadInput
+from linetap_core.evidence import unitnames
 from linetap_desk.calls.criteria import Leg
 from linetap_desk.ingest import months
 from linetap_desk.ingest.tables import calls
 
 Way = Literal["older", "newer"]
 _TOKEN = re.compile(
-    r"(older|newer)~(\d{1,4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)(?:~([a-z0-9][a-z0-9-]{1,39})~([^\x00-\x1f]{1,64}))?"
+    r"(older|newer)~(\d{1,4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)"
+    rf"(?:~({unitnames.NAME})~([^\x00-\x1f]{{1,64}}))?"
 )
 
 

@@ -16,6 +16,7 @@ from linetap_core.evidence import namespaces, sshsig
 from linetap_core.evidence.command import DESK, Answer, Command
 from linetap_core.evidence.keys import SigningKey
 from linetap_core.wire.message import Message
+from linetap_core.wire.topics import Topics
 from linetap_desk import foreign
 from linetap_desk.ingest import chainname
 from linetap_desk.ingest.chain import Group
@@ -104,7 +105,7 @@ class Confirmer:
             unit=unit, verb=verb, role=DESK, counter=counter, expires=rfc3339(now_ns + GOOD_FOR_S * NS_PER_S), body=body
         )
         sealed = envelopes.seal(command, lambda text: sshsig.sign(text, self._key, namespaces.COMMAND))
-        return Message(f"linetap/v1/{unit}/cmd/{verb}", sealed)
+        return Message(Topics(unit).command(verb), sealed)
 
     def answered(self, unit: str, payload: bytes) -> None:
         """A unit that does not take our word says why; each reason is told once, and some of them last."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from collections.abc import Iterator
 from itertools import chain
 
@@ -15,9 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from linetap_core.broker.connection import Arrived, Connected, Ended
 from linetap_core.clock import NS_PER_MS, Clock
 from linetap_core.errors import AlreadyRunning, BadInput
+from linetap_core.evidence import fetch
 from linetap_core.service import InstanceLock, Stop, start_logging
 from linetap_core.signedfile import load_key
 from linetap_core.timekeeping import KEPT, require_possible
+from linetap_core.wire import topics
 from linetap_desk.copy.service import Copying, begin
 from linetap_desk.ingest import database
 from linetap_desk.ingest.chain import Group
@@ -35,10 +36,9 @@ from linetap_desk.ingest.store import Store
 from linetap_desk.settings import Settings
 
 TURN_S = 0.2
-KINDS = ("status", "health", "alert/+", "call", "log", "reply/ack", "reply/resend", "reply/fetch")
-TOPICS = tuple(f"linetap/v1/+/{kind}" for kind in KINDS)
-_TOPIC = re.compile(r"linetap/v1/([a-z0-9][a-z0-9-]{1,39})/(?:(status|health|call|log)|(alert|reply)/(\w{1,40}))")
-_FETCHED = re.compile(r"linetap/v1/([a-z0-9][a-z0-9-]{1,39})/reply/fetch")
+TOPICS = topics.of_every_unit(
+    "status", "health", "alert/+", "call", "log", "reply/ack", "reply/resend", f"reply/{fetch.VERB}"
+)
 
 log = logging.getLogger("linetap.ingest")
 
@@ -114,9 +114,9 @@ class Ingest:
         self._link.turn()
         for happening in self._link.happened(TURN_S):
             match happening:
-                case Arrived() if found := _FETCHED.fullmatch(happening.topic):
+                case Arrived() if unit := _fetched_from(happening.topic):
                     if self._copying is not None:
-                        self._copying.arrived(found[1], happening)
+                        self._copying.arrived(unit, happening)
                     happening.acknowledge()  # a block that is lost is asked for again
                 case Arrived():
                     self._waiting.append((happening, self._read(happening)))
@@ -141,10 +141,11 @@ class Ingest:
 
     def _read(self, arrived: Arrived) -> Arrival | None:
         """None for what stands under no unit's topic: it is acknowledged, and that is all."""
-        found = _TOPIC.fullmatch(arrived.topic)
+        found = topics.address(arrived.topic)
         if found is None:
             return None
-        unit, kind, below, now_ns = found[1], found[2] or found[3], found[4] or "", self._clock.utc_ns()
+        unit, kind, below = found
+        now_ns = self._clock.utc_ns()
         match kind:
             case "call":
                 return Report(unit, arrived.payload, arrived.user.get("sig", ""), now_ns)
@@ -154,8 +155,8 @@ class Ingest:
                 if kind == "status" and self._copying is not None:
                     self._copying.status(unit, arrived.payload)
                 return Notice(unit, kind, arrived.payload, now_ns, below)
-        if self._confirmer is not None:
-            self._confirmer.answered(unit, arrived.payload)
+            case "reply" if self._confirmer is not None:
+                self._confirmer.answered(unit, arrived.payload)
         return None
 
     def _work(self) -> None:
@@ -203,3 +204,9 @@ class Ingest:
         if trouble != self._trouble:
             log.error("%s", trouble) if trouble else log.info("database_back")
         self._trouble = trouble
+
+
+def _fetched_from(topic: str) -> str | None:
+    """The unit that a topic of fetched blocks is of."""
+    found = topics.address(topic)
+    return found.unit if found is not None and (found.kind, found.below) == ("reply", fetch.VERB) else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import queue
-import re
 import secrets
 import sys
 from pathlib import Path
@@ -21,16 +20,17 @@ from linetap_core.broker.tls import tls_context
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import command as envelopes
+from linetap_core.evidence import unitnames
 from linetap_core.evidence.command import MAY, Answer, Command
 from linetap_core.handover import read_small
 from linetap_core.wire.brokersettings import Broker
 from linetap_core.wire.message import Message
+from linetap_core.wire.topics import Topics
 from linetap_desk import foreign
 from linetap_desk.settings import broker_alone
 
 _PATIENCE_S = 30.0
 _LARGEST_PACKET = 64 << 10  # no unit answers with more
-_UNIT = re.compile(r"[a-z0-9-]{1,40}")  # no topic's wildcard is in it
 _SEND = "example: linetap command send identify.command --config desk.toml"
 
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         command = foreign.decode(text, Command)
     except BadInput as error:
         raise BadInput(f"{args.file}: not a command: {error}; `linetap command sign` makes one") from None
-    if command.verb not in MAY or _UNIT.fullmatch(command.unit) is None:
+    if command.verb not in MAY or not unitnames.is_name(command.unit):
         raise BadInput(f"{args.file}: there is no verb {command.verb!r}, or no unit {command.unit!r}")
     answer = exchange(broker_alone(args), command, data, args.wait, clock)
     sys.stdout.write(jsontext.line(answer))
@@ -59,8 +59,8 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
 
 def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, clock: Clock) -> Answer:
     """One connection for one command. Refusal where no answer comes in time: it may have been done all the same."""
-    topics, correlation = f"linetap/v1/{command.unit}", secrets.token_bytes(16)
-    terms = Terms(f"linetap-command-{secrets.token_hex(8)}", (f"{topics}/reply/{command.verb}",), 8, _LARGEST_PACKET)
+    topics, correlation = Topics(command.unit), secrets.token_bytes(16)
+    terms = Terms(f"linetap-command-{secrets.token_hex(8)}", (topics.replies(command.verb),), 8, _LARGEST_PACKET)
     happenings: queue.SimpleQueue[tuple[Connection, Happening]] = queue.SimpleQueue()
     connection = Connection(broker, terms, tls_context(broker), happenings)
     where, state = f"{broker.host}:{broker.port}", "no connection"
@@ -73,13 +73,13 @@ def exchange(broker: Broker, command: Command, data: bytes, patience_s: float, c
                 break
             match happening:
                 case Connected():
-                    connection.publish(Message(f"{topics}/cmd/{command.verb}", data, correlation=correlation))
+                    connection.publish(Message(topics.command(command.verb), data, correlation=correlation))
                     state = "the broker has not taken the command"
                 case Unread(topic, reason):
                     raise Refusal(f"{where}: may not read {topic}: {reason}")
                 case Acknowledged(_, refusal):
                     if refusal is not None:
-                        raise Refusal(f"{where}: may not say {topics}/cmd/{command.verb}: {refusal}")
+                        raise Refusal(f"{where}: may not say {topics.command(command.verb)}: {refusal}")
                     state = "the broker has the command; the unit is away, or does not answer"
                 case Arrived():
                     happening.acknowledge()

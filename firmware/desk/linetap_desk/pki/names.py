@@ -10,6 +10,7 @@ from cryptography import x509
 
 from linetap_core.enrolment.certificates import Network
 from linetap_core.errors import BadInput
+from linetap_core.evidence import unitnames
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
@@ -39,7 +40,7 @@ def host(text: str, what: str) -> x509.GeneralName:
 
 
 def desk(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,39}", text):
+    if not unitnames.is_name(text):
         raise BadInput(f"NAME {text!r}: 2 to 40 of a-z, 0-9 and -, not beginning with -, would be right")
     return text
 

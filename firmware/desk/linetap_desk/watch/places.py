@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from linetap_core.evidence import unitnames
 from linetap_core.tomlfile.source import Source
 
-_UNIT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _FLOOR = re.compile(r"(?:(.+)-)?(b?\d{1,3}f?)")  # main-03, main-b1, main-12f
 MOST_CHARACTERS = 40
 
@@ -53,7 +53,7 @@ class Places:
                 source.add((building,), f'a table named as a building would be right, ["{building[:MOST_CHARACTERS]}"]')
                 continue
             for unit, floor in units.items():
-                if _UNIT.fullmatch(unit) is None:
+                if not unitnames.is_name(unit):
                     source.add((building, unit), f"{unit!r} is no name of a unit")
                 elif unit in named:
                     source.add((building, unit), f"{unit} stands under {named[unit].building!r} already")

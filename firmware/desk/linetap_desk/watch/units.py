@@ -7,7 +7,6 @@ that stands in it: a unit whose clock is wrong is not late.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,20 +16,18 @@ import msgspec
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import FREE, LineStatus, Severity
-from linetap_core.wire.topics import HEALTH_EXPIRY_S
+from linetap_core.wire import topics
+from linetap_core.wire.topics import HEALTH_EXPIRY_S, Address
 from linetap_desk.unsignedreports import Sentence, Status, Word
 
-TOPICS = tuple(f"linetap/v1/+/{kind}" for kind in ("status", "health", "line/+", "alert/+"))
+TOPICS = topics.of_every_unit("status", "health", "line/+", "alert/+")
+_KINDS = ("status", "health", "line", "alert")
 MOST_UNITS = 3000
 MOST_LINES = 32  # of a unit, as the next
 MOST_ALERTS = 96  # more than there are checks
 MOST_ALERTS_IN_ALL = 10_000
 LIMIT_BYTES = 16 << 10  # of a payload
 GRACE_S = 10  # from a unit's birth to its first health
-_TOPIC = re.compile(
-    r"linetap/v1/(?P<unit>[a-z0-9][a-z0-9-]{1,39})/"
-    r"(?:status|(?P<health>health)|line/(?P<line>[1-9][0-9]?)|alert/(?P<check>[a-z0-9_]{1,40}))"
-)
 
 Standing = Literal["fault", "unheard", "offline", "late", "warning", "fine"]
 STANDINGS: tuple[Standing, ...] = ("fault", "unheard", "offline", "late", "warning", "fine")  # the worst first
@@ -118,11 +115,11 @@ class Units:
     ) -> Change | None:
         """What is different now. `now_ns`: monotonic; `retained`: said before we asked; `expiry_s`: so much longer the
         broker holds it for good."""
-        found = _TOPIC.fullmatch(topic)
-        if found is None or len(payload) > LIMIT_BYTES:
+        found = topics.address(topic)
+        if found is None or found.kind not in _KINDS or len(payload) > LIMIT_BYTES:
             self.bad += 1
             return None
-        unit = self.units.get(found["unit"]) or Unit(found["unit"])
+        unit = self.units.get(found.unit) or Unit(found.unit)
         if unit.name not in self.units and len(self.units) >= MOST_UNITS:
             self.passed_over += 1
             return None
@@ -151,13 +148,13 @@ class Units:
     # --- one message -------------------------------------------------------------------------------------------
 
     def _told(
-        self, unit: Unit, found: re.Match[str], payload: bytes, now_ns: int, retained: bool, expiry_s: int | None
+        self, unit: Unit, found: Address, payload: bytes, now_ns: int, retained: bool, expiry_s: int | None
     ) -> Change | None:
-        if found["check"] is not None:
-            return self._alert(unit, found["check"], payload)
-        if found["line"] is not None:
-            return self._line(unit, int(found["line"]), payload)
-        if found["health"] is None:
+        if found.kind == "alert":
+            return self._alert(unit, found.below, payload)
+        if found.kind == "line":
+            return self._line(unit, int(found.below), payload)
+        if found.kind == "status":
             return _status(unit, payload, 0 if retained else now_ns + GRACE_S * NS_PER_S)
         known, unit.health = unit.health, jsontext.decode(payload, type=Health) if payload else None
         left_s = HEALTH_EXPIRY_S if expiry_s is None else min(expiry_s, HEALTH_EXPIRY_S)

@@ -7,7 +7,6 @@ where one is searched for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import get_args
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
+from linetap_core.evidence import unitnames
 from linetap_core.records import Direction, Disposition
 from linetap_desk.calls.bounds import Cursor
 from linetap_desk.calls.criteria import MOST_SEATS, STATES, State, Wanted
@@ -30,7 +30,6 @@ FIELDS = (
     "from", "to", "unit", "line", "extension", "department", "building", "direction", "disposition", "mark", "state",
     "case",
 )  # fmt: skip
-_UNIT = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _LONGEST = 200
 
 ERRORS = {
@@ -90,7 +89,7 @@ def read(query: Mapping[str, str], house: House, zone: ZoneInfo) -> Form:
     since, until = _span(said, zone, errors)
     wanted = Wanted(since=since, until=until)
     if (unit := said.get("unit")) is not None:
-        good = _UNIT.fullmatch(unit) is not None and not has_number(unit)
+        good = unitnames.is_name(unit) and not has_number(unit)
         wanted = replace(wanted, unit=unit) if good else _wrong(wanted, errors, "unit", "unit")
     if (line := said.get("line")) is not None:
         good = line.isascii() and line.isdigit() and 1 <= int(line[:4]) <= 128
