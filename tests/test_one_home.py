@@ -12,16 +12,23 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 
+from linetap.reporter.health import Health
 from linetap_core.evidence import namespaces
+from linetap_core.records import Alert
+from linetap_core.wire import topics
+from linetap_desk import unsignedreports
+from linetap_desk.watch import units
 
 ROOT = Path(__file__).parents[1]
 FIRMWARE = ROOT / "firmware"
 CORE = "core/linetap_core"
 
-NAMESPACES = {value for name, value in vars(namespaces).items() if name.isupper() and isinstance(value, str)}
+NAMESPACES = {value for value in vars(namespaces).values() if isinstance(value, str) and value.startswith("linetap-")}
 _NAMESPACE = re.compile(rf"(?<![\w-])({'|'.join(sorted(NAMESPACES))})(?![\w.-])")
 
 
@@ -44,9 +51,28 @@ def names_a_namespace(value: object) -> bool:
     return isinstance(value, str) and _NAMESPACE.search(value) is not None
 
 
+def is_a_file_of_its_own(suffix: str) -> Callable[[object], bool]:
+    """A name, or the end of one; not a pattern of names, nor a sentence."""
+    return lambda value: isinstance(value, str) and value.endswith(suffix) and not {" ", "\\"} & set(value)
+
+
 # What must be spelled nowhere else, and the one module that spells it.
 LITERALS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "signature namespace": (f"{CORE}/evidence/namespaces.py", names_a_namespace),
+    "signature file": (f"{CORE}/evidence/namespaces.py", is_a_file_of_its_own(".sig")),
+    "armour": (f"{CORE}/evidence/sshsig.py", lambda value: isinstance(value, str) and "BEGIN SSH SIGNATURE" in value),
+    "topic prefix": (f"{CORE}/wire/topics.py", lambda value: isinstance(value, str) and value.startswith("linetap/v")),
+    "discovery prefix": (f"{CORE}/wire/topics.py", lambda value: value in ("homeassistant", "homeassistant/device/")),
+    "name of a unit": (
+        f"{CORE}/evidence/unitnames.py",
+        lambda value: isinstance(value, str | bytes) and "[a-z0-9-]{1," in str(value),
+    ),
+    "name of an overflow epoch": (
+        f"{CORE}/evidence/epochname.py",
+        lambda value: isinstance(value, str) and re.match(r"overflow-(?!wrap)", value) is not None,
+    ),
+    "length of a day": (f"{CORE}/clock.py", lambda value: value in (86_400, 86_400_000, 86_400 * 10**9)),
+    "zone of Korea": (f"{CORE}/zones.py", lambda value: value == "Asia/Seoul"),
 }
 
 
@@ -69,3 +95,65 @@ def test_documentation_names_no_other_namespace() -> None:
     named = {name for each in lists for name in each.split(",") if name.startswith("linetap-") and "*" not in name}
     assert named >= set(namespaces.BY_UNIT)
     assert named <= NAMESPACES
+
+
+# The channels of docs/asyncapi.yaml with an example in the place of each parameter, and what the code reads from it.
+EXAMPLES = {"unit": "floor-03", "line": "12", "check": "disk_full", "verb": "self_test"}
+
+
+def test_every_topic_of_the_document_is_read() -> None:
+    text = (ROOT / "docs" / "asyncapi.yaml").read_text()
+    shapes = [each for each in re.findall(r"address: (\S+)", text) if not each.startswith(topics.HOME_ASSISTANT)]
+    kinds = set()
+    for shape in shapes:
+        found = topics.address(shape.format(**EXAMPLES))
+        assert found is not None, shape
+        assert topics.Topics(found.unit).named("/".join(filter(None, found[1:]))) == shape.format(**EXAMPLES)
+        kinds.add(found.kind)
+    assert kinds == set(get_args(topics.Kind.__value__))
+
+
+@pytest.mark.parametrize(
+    "topic", ["linetap/v2/floor-03/call", "linetap/v1/floor-03/line/0", "linetap/v1/floor-03/alert"]
+)
+def test_another_topic_is_none(topic: str) -> None:
+    assert topics.address(topic) is None
+
+
+def test_a_day_is_divided_nowhere() -> None:
+    """86,400 by its factors, 24 * 3600."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path, tree in sources().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp)
+        and {getattr(each, "value", None) for each in (node.left, node.right)} == {24, 3600}
+    ]
+    assert not found
+
+
+READ_AT_THE_DESK: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
+    (unsignedreports.Status, topics.Status), (units.Line, topics.LineReport), (units.Alert, Alert),
+    (units.Health, Health),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("at_the_desk", "published"), READ_AT_THE_DESK)
+def test_the_desk_reads_no_field_that_no_unit_publishes(
+    at_the_desk: type[msgspec.Struct], published: type[msgspec.Struct]
+) -> None:
+    assert set(at_the_desk.__struct_fields__) <= set(published.__struct_fields__)
+
+
+DURABLE = f"{CORE}/durable/replace.py"
+
+
+def test_durable_writing_has_two_names() -> None:
+    """Functions of other modules may have these names as methods, and pass on to these."""
+    found = {
+        (path, node.name)
+        for path, tree in sources().items()
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and re.search(r"(replace|write)_(\w+_)?(durabl|atomic|in_ram)", node.name)
+    }
+    assert found == {(DURABLE, "replace_durably"), (DURABLE, "replace_in_ram")}

@@ -28,7 +28,7 @@ MOMENTS = [
 SAYS = """
 import json, sys
 from linetap_core.clock import parse_rfc3339
-from linetap_core.evidence.keylist import end_of, epoch_text
+from linetap_core.zones import end_of, epoch_text
 from linetap.recorder.smdr.layouts import parser
 from linetap.recorder.smdr.ledger import Ledger
 from linetap.recorder.smdr.match import Matcher

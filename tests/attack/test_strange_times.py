@@ -18,7 +18,7 @@ from linetap_core.clock import rfc3339
 from linetap_core.evidence import namespaces, sealed, sshsig, unitlog
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.sshsig import unarmored
-from linetap_core.evidence.unitlog import HEAD, SIGNATURE_SUFFIX
+from linetap_core.evidence.unitlog import HEAD
 from linetap_core.records import NoticeRecord
 from linetap_desk.copy.incoming import Call, read_record
 from linetap_desk.ingest import database, judge, tables
@@ -107,7 +107,7 @@ def test_a_head_is_none(tmp_path: Path, at: str, capsys: pytest.CaptureFixture[s
     head = unitlog.decode_head(data)
     data = data.replace(head.at.encode(), at.encode())
     path.write_bytes(data)
-    path.with_name(HEAD + SIGNATURE_SUFFIX).write_text(sshsig.sign(data, rig.unit_key, namespaces.HEAD))
+    path.with_name(HEAD + namespaces.SUFFIX).write_text(sshsig.sign(data, rig.unit_key, namespaces.HEAD))
     assert main(["verify", str(rig.vault), "--signers", str(rig.signers_file)]) == 1
     out = capsys.readouterr().out
     assert f"ok   {CALL_ID}\n" in out
@@ -142,6 +142,6 @@ def test_a_vault_at_the_end_of_all_years(tmp_path: Path, capsys: pytest.CaptureF
     data = path.read_bytes()
     data = data.replace(unitlog.decode_head(data).at.encode(), b"9999-12-31T23:59:59.999Z")
     path.write_bytes(data)
-    path.with_name(HEAD + SIGNATURE_SUFFIX).write_text(sshsig.sign(data, rig.unit_key, namespaces.HEAD))
+    path.with_name(HEAD + namespaces.SUFFIX).write_text(sshsig.sign(data, rig.unit_key, namespaces.HEAD))
     assert main(["verify", str(rig.vault), "--signers", str(rig.signers_file)]) == 1
     assert "[kept_late]" in capsys.readouterr().out

@@ -123,7 +123,7 @@ def amend(rig: Rig, began_at: str) -> None:
     place = rig.vault / amendment.FOLDER / amendment.name(CALL, 1)
     place.parent.mkdir()
     place.write_bytes(document)
-    place.with_name(place.name + amendment.SUFFIX).write_text(rig.sign(document))
+    place.with_name(place.name + namespaces.SUFFIX).write_text(rig.sign(document))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bundle_rig import CHECKER, BundleRig
-from linetap_core.evidence import amendment, sealed
+from linetap_core.evidence import amendment, namespaces, sealed
 from linetap_core.evidence.amendment import Amendment
 from sealing_rig import CALL_ID, run
 
@@ -30,7 +30,7 @@ def amended(bundled: BundleRig, tmp_path: Path) -> BundleRig:
     place = rig.rig.vault / amendment.FOLDER / amendment.name(CALL_ID, 1)
     place.parent.mkdir()
     place.write_bytes(document)
-    place.with_name(place.name + amendment.SUFFIX).write_text(rig.rig.sign(document))
+    place.with_name(place.name + namespaces.SUFFIX).write_text(rig.rig.sign(document))
     return rig
 
 

@@ -122,7 +122,7 @@ def test_an_amendment_gives_a_call_its_time_and_its_copy_its_day(units: Units, c
     assert str(copy["look_at"]) >= document.until
     place = units.store / UNIT / amendment.FOLDER / amendment.name(record.call_id, 1)
     assert place.read_bytes() == amendment.encode(document)
-    assert place.with_name(place.name + amendment.SUFFIX).exists()
+    assert place.with_name(place.name + namespaces.SUFFIX).exists()
     passes(units, clock, 61)
     later_call(units, "2027-01-30T00:00:00.000Z")
     passes(units, clock, 0.01)

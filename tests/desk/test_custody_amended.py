@@ -32,7 +32,7 @@ def amended(call: Path, sign: Sign, number: int = 1, until: str = UNTIL) -> dict
         ended_at="2026-11-20T10:05:00.000Z", uncertainty_s=40, until=until, made_at="2026-11-24T23:00:00.000Z",
     ))  # fmt: skip
     name = f"{amendment.FOLDER}/{amendment.name(call.name, number)}"
-    return {name: document, f"{name}{amendment.SUFFIX}": sign(document).encode("ascii")}
+    return {name: document, f"{name}{namespaces.SUFFIX}": sign(document).encode("ascii")}
 
 
 def lay(members: dict[str, bytes], home: Path) -> None:

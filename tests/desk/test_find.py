@@ -389,7 +389,7 @@ def amend(vaults: Vaults, call_id: str, began_at: str) -> None:
     place.parent.mkdir(exist_ok=True)
     place.write_bytes(document)
     signature = sshsig.sign(document, keys.new_unit_key(), namespaces.RECORD)
-    place.with_name(place.name + amendment.SUFFIX).write_text(signature)
+    place.with_name(place.name + namespaces.SUFFIX).write_text(signature)
 
 
 def test_a_call_by_a_clock_of_1970_is_found_on_its_day(vaults: Vaults, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.walk import guide
 from linetap.recorder.walk.walk import ALL_S, SHOWN_S
+from linetap_core.clock import NS_PER_DAY
 from linetap_core.evidence import namespaces, sealed, walk
 from linetap_core.evidence.leaflog import LEAVES, lines_of
 from linetap_core.evidence.walk import WalkReport
@@ -88,7 +89,7 @@ def test_the_report_is_signed_as_stock_openssh_checks_it(walked: Walked, unit: U
     walked.walk_all(2)
     path, report = report_of(unit.config)
     assert report.passed
-    signature = path.with_name(path.name + walk.SIGNATURE_SUFFIX)
+    signature = path.with_name(path.name + namespaces.SUFFIX)
     command = f"ssh-keygen -Y verify -f {unit.signers} -I floor-03 -n {namespaces.WALK} -s {signature}"
     subprocess.run(command.split(), input=path.read_bytes(), check=True, timeout=120, capture_output=True)
     assert b'"passed":true' in path.read_bytes()
@@ -266,5 +267,5 @@ def test_whoever_has_the_panel_fills_no_vault_with_walks(walked: Walked) -> None
     assert walked.ask(StopWalk()) == []
     walked.until(walked.over, "it is told")
     assert walked.ask(StartWalk("button", [1])) == ["200 walk tests were begun within a day"]
-    walked.clock.advance(guide.DAY_S * 10**9)
+    walked.clock.advance(NS_PER_DAY)
     assert walked.service.guide._start(StartWalk("button", [1])) is None

@@ -16,7 +16,7 @@ from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken
-from linetap_core.evidence import amendment, sealed, signers
+from linetap_core.evidence import amendment, namespaces, sealed, signers
 from linetap_core.records import CallRecord
 from linetap_desk.proofs.verify import verify_vault
 from linetap_desk.proofs.verifycall import verify_call
@@ -338,7 +338,7 @@ def confirm(closet: OtherTime) -> None:
         closet.passes(0.001)
 
 
-@pytest.mark.parametrize("suffix", ["", amendment.SUFFIX])
+@pytest.mark.parametrize("suffix", ["", namespaces.SUFFIX])
 def test_a_flipped_bit_in_an_amendment_is_told_and_it_is_made_anew(unit: Unit, config: Config, suffix: str) -> None:
     """Else its call would stay for ever, and nobody would know why."""
     broken.forget()

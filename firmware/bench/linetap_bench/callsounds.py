@@ -9,9 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from linetap_bench.voices import Language, Speaker
+from linetap_core.clock import S_PER_DAY
 
 Level = Annotated[float, Meta(ge=-90, le=0)]
-Seconds = Annotated[float, Meta(ge=0, le=86400)]
+Seconds = Annotated[float, Meta(ge=0, le=S_PER_DAY)]
 Hz = Annotated[float, Meta(ge=20, le=3900)]
 Codec = Literal["g711", "gsm", "g723", "opus"]
 SoundName = Literal[

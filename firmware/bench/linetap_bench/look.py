@@ -11,6 +11,7 @@ import msgspec
 from linetap.board.simulated import leds_shown
 from linetap.config import Config
 from linetap_core.clock import SYSTEM, Clock
+from linetap_core.evidence import namespaces
 from linetap_core.records import (
     FREE,
     CallRecord,
@@ -80,7 +81,7 @@ class Looker:
         return state.fault.text if state.fault else "up"
 
     def _records(self) -> list[CallRecord]:
-        for signature in self._config.vault_path.glob("[0-9]*/*/*/*/record.json.sig"):
+        for signature in self._config.vault_path.glob(f"[0-9]*/*/*/*/record.json{namespaces.SUFFIX}"):
             folder = signature.parent
             if folder not in self._calls:
                 self._calls[folder] = msgspec.json.decode((folder / "record.json").read_bytes(), type=CallRecord)

@@ -11,13 +11,14 @@ from linetap_bench.callkeys import Call, CallerId
 from linetap_bench.scriptkeys import LineSetup, Script
 from linetap_bench.scriptsounds import check_sounds
 from linetap_bench.timing import Times, keys_span, times_of
+from linetap_core.clock import S_PER_DAY
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.locate import Path as KeyPath
 from linetap_core.tomlfile.source import Source
 
 __all__ = ["Call", "LineSetup", "Script", "load_script", "repeated"]
 
-LONGEST_S = 86_400
+LONGEST_S = S_PER_DAY
 PULSE_DIGITS = frozenset("0123456789")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from linetap_core.evidence import keylist, sshsig
+from linetap_core.evidence import keylist, namespaces, sshsig
 from linetap_core.evidence.authority import Authority
 from linetap_core.evidence.keylist import KeyList, KeyListFault
 from linetap_core.evidence.keys import PublicKey
@@ -16,7 +16,7 @@ class Unreadable(KeyListFault):
 
 
 def signature_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sig")
+    return namespaces.beside(path)
 
 
 def load(path: Path) -> tuple[bytes, bytes]:

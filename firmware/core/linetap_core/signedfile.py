@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys, sshsig
+from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.evidence.keys import SigningKey
 
 _KEY_LIMIT_BYTES = 64 * 1024
@@ -29,7 +29,7 @@ def load_key(path: Path) -> SigningKey:
 
 
 def signature_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sig")
+    return namespaces.beside(path)
 
 
 def require_free(*paths: Path) -> None:

@@ -19,6 +19,9 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import BadInput
+
 KOREA = "Asia/Seoul"
 # RFC 8536: no transitions, one type (+9 h, no summer time, "KST"); the 64-bit part again, and the rule for all time.
 _COUNTS = struct.pack(">6l", 0, 0, 0, 0, 1, 4)
@@ -73,6 +76,24 @@ def _load(name: str) -> ZoneInfo:
         found = _korea(f"{type(error).__name__}: {error}")
     _read[name] = stamp, found
     return found
+
+
+def end_of(day: date, zone: str) -> datetime:
+    """24:00 of that day in the zone, as UTC."""
+    if day == date.max:
+        raise BadInput(f"{day}: no day comes behind it")
+    after = day + timedelta(days=1)
+    return datetime(after.year, after.month, after.day, tzinfo=zone_of(zone)).astimezone(UTC)
+
+
+def end_of_ns(day: date, zone: str) -> int:
+    """The same in UTC nanoseconds."""
+    return parse_rfc3339(end_of(day, zone).isoformat())
+
+
+def epoch_text(moment: datetime) -> str:
+    """Of a whole second, as records have it: `2026-12-01T15:00:00.000Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def day_of_end(end: datetime, name: str) -> date:

@@ -14,6 +14,7 @@ from msgspec import Meta
 from linetap_core.errors import BadInput
 from linetap_core.tomlfile.source import Source
 from linetap_core.wire.brokersettings import Broker
+from linetap_core.zones import KOREA
 from linetap_desk.serve.config import ServeConfig
 from linetap_desk.summary.settings import SummaryConfig
 
@@ -30,7 +31,7 @@ class CopyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     day_kbit_s: Annotated[int, Meta(ge=0)] | None = 2000
     night_kbit_s: Annotated[int, Meta(ge=0)] | None = None
     night: str = "20:00-06:00"
-    zone: str = "Asia/Seoul"
+    zone: str = KOREA
     holds: str | None = None  # the vault officer's folder, holds/<call_id>/hold.json: what is in it is not deleted
 
 

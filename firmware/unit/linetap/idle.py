@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap.config import Config, load_config
 from linetap.config.named import require_card
-from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.clock import NS_PER_S, S_PER_DAY, SYSTEM, Clock
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.records import FREE, RecorderState
 from linetap_core.service import alive, read_state
@@ -17,7 +17,7 @@ from linetap_core.service import alive, read_state
 EXAMPLE = "example: linetap idle --config /etc/linetap/unit.toml --card 1 --within 3600"
 LOOK_EVERY_S = 0.2
 HOLDS_S = 3.0  # who has just hung up often lifts the handset again, and a burst of ringing may be the first of a call
-MOST_S = 7 * 86400
+MOST_S = 7 * S_PER_DAY
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from linetap_bench.stage import linetap
 from linetap_core import signedfile
-from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns
+from linetap_core.clock import NS_PER_DAY, SYSTEM, from_utc_ns
 from linetap_core.durable import privatefile
 from linetap_core.enrolment import certificates, request
 from linetap_core.evidence import document, keys, namespaces
@@ -45,7 +45,7 @@ class DemoKeys:
         self.authority.write_text(linetap("keygen", "authority", "-o", folder / "authority.key"))
         desk = linetap("keygen", "unit", "-o", folder / "desk.key").strip()
         linetap("keygen", "unit", "-o", folder / "serve-log.key")
-        first = from_utc_ns(SYSTEM.utc_ns() - 86_400 * NS_PER_S).date()
+        first = from_utc_ns(SYSTEM.utc_ns() - NS_PER_DAY).date()
         linetap(
             "keygen", "epochs", "--from", first, "--days", LIST_DAYS, "--authority", folder / "authority.key",
             "--all-on-one-medium", folder / "epochs", "-o", self.key_list,

@@ -24,7 +24,7 @@ from linetap.reporter.telemetry import Alerts
 from linetap_bench.fleet.pool import Pool, PooledConnection
 from linetap_core.broker.connection import Arrived, Connected, Connection, Ended, Terms
 from linetap_core.broker.link import Receipt
-from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, rfc3339
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import command as envelopes
 from linetap_core.evidence import keys, namespaces, sshsig
@@ -193,7 +193,7 @@ class Unit:
             queue_length=events.queue_length, outbox_seq=events.outbox_seq, outbox_bytes=events.outbox_bytes,
             outbox_oldest_s=events.oldest_s, unconfirmed=events.unconfirmed, confirmed_by=events.confirmed_by,
             lines_in_use=sum(report.state != "idle" for report in self._lines.values()), lines=len(self._lines),
-            pbx_port="open", pbx_day=rfc3339(now_ns - 86_400 * NS_PER_S)[:10], pbx_calls=40, pbx_recorded=36,
+            pbx_port="open", pbx_day=rfc3339(now_ns - NS_PER_DAY)[:10], pbx_calls=40, pbx_recorded=36,
             pbx_missing=0, pbx_unseen=0,
             services_dead="", services_starting="", condition="ok", records=True,
             config_sha256=None, config_pending=None, update="", departures="", alerts=0,

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.clock import NS_PER_DAY, S_PER_DAY, parse_rfc3339
 from linetap_desk.ingest import database, months
 from linetap_desk.ingest.tables import calls
 
 UNITS, LINES = 150, 8
 LAST_NS = parse_rfc3339("2026-11-24T09:00:00Z")
-FIRST_NS = LAST_NS - 3 * 365 * 86_400 * NS_PER_S
-KEPT_S = 365 * 86_400
+FIRST_NS = LAST_NS - 3 * 365 * NS_PER_DAY
+KEPT_S = 365 * S_PER_DAY
 _CHUNK = 1_000_000
 
 # `h` scatters: Knuth's multiplier, so that neighbours in time are of other units.

@@ -15,7 +15,7 @@ from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.log import UnitLog
 from linetap_bench.measure.row import Row
 from linetap_bench.processes import Processes
-from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, SYSTEM, compact, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.evidence import age, closing, document, keys, namespaces, release, sshsig
 from linetap_core.evidence.ofcall import OfCall
@@ -116,7 +116,7 @@ def _release(folder: Path) -> None:
     )
     desk = deskfolder.make(folder / "desk", authority.public_key(), SYSTEM)
     (desk.folder / deskfolder.ROLES).write_bytes(text)
-    (desk.folder / f"{deskfolder.ROLES}.sig").write_text(sshsig.sign(text, authority, namespaces.ROLES))
+    (desk.folder / f"{deskfolder.ROLES}{namespaces.SUFFIX}").write_text(sshsig.sign(text, authority, namespaces.ROLES))
     call = _sealed(folder / "vault", epoch.recipient, custodian.recipient, lambda data: sshsig.sign(
         data, unit, namespaces.RECORD))  # fmt: skip
     log = UnitLog(folder / "vault", "floor-03", unit, SYSTEM)
@@ -138,7 +138,9 @@ def _release(folder: Path) -> None:
     members = {"request.json": request, f"inner/{call.name}.age": inner}
     members[f"{closing.FOLDER}/{call.name}{closing.SUFFIX}"] = closing.encode(closed)
     for person, key in zip(people, approvers, strict=True):
-        members[f"request.json.{person.role}.sig"] = sshsig.sign(request, key, namespaces.RELEASE).encode()
+        members[f"request.json.{person.role}{namespaces.SUFFIX}"] = sshsig.sign(
+            request, key, namespaces.RELEASE
+        ).encode()
     members |= {f"calls/{call.name}/{path.name}": path.read_bytes() for path in call.iterdir()}
     with tarfile.open(folder / "package.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in members.items():
@@ -151,7 +153,7 @@ def _sealed(vault: Path, epoch: str, custodian: str, sign: object) -> Path:
     vault.mkdir()
     assert callable(sign)
     at_ns, samples = SYSTEM.utc_ns() - 2 * CALL_S * NS_PER_S, CALL_S * 8000
-    call_id, until = f"{compact(at_ns)}-L01", rfc3339(at_ns + 60 * 86_400 * NS_PER_S)
+    call_id, until = f"{compact(at_ns)}-L01", rfc3339(at_ns + 60 * NS_PER_DAY)
     folder = CallFolder.create(vault, OfCall("floor-03", call_id), epoch, [custodian])
     folder.write(random.Random(1).randbytes(samples))
     record = CallRecord(

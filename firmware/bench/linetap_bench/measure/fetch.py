@@ -32,7 +32,16 @@ from linetap_bench.processes import ChildFailed
 from linetap_bench.scenarios import eight_busy
 from linetap_bench.slowline import SlowLine
 from linetap_bench.stage import Stage
-from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, compact, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.clock import (
+    NS_PER_DAY,
+    NS_PER_MS,
+    NS_PER_S,
+    SYSTEM,
+    compact,
+    from_utc_ns,
+    parse_rfc3339,
+    rfc3339,
+)
 from linetap_core.evidence import command as envelopes
 from linetap_core.evidence import document, keylist, keys, namespaces, sealed, sshsig
 from linetap_core.evidence.command import AUTHORITY, DESK, Command
@@ -41,6 +50,7 @@ from linetap_core.evidence.ofcall import OfCall
 from linetap_core.evidence.roles import Person, Roles
 from linetap_core.records import CallEvent, CallRecord, Retention
 from linetap_core.wire.topics import Topics
+from linetap_core.zones import KOREA
 from linetap_desk.ingest import database, tables
 
 LINE_KBIT_S = 10_000
@@ -109,13 +119,13 @@ def _key_list(folder: Path, authority: Ed25519PrivateKey) -> Path:
     """Whoever names an authority names a list too."""
     first = from_utc_ns(SYSTEM.utc_ns()).date() - timedelta(days=1)
     made = KeyList(
-        version=1, made_at=rfc3339(SYSTEM.utc_ns()), zone="Asia/Seoul", custodians=[],
+        version=1, made_at=rfc3339(SYSTEM.utc_ns()), zone=KOREA, custodians=[],
         epochs=[Epoch((first + timedelta(days=n)).isoformat(), _recipient(), _recipient()) for n in range(400)],
         overflow=[Overflow(2, _recipient())],
     )  # fmt: skip
     data, path = keylist.encode(made), folder / "keylist.json"
     path.write_bytes(data)
-    (folder / "keylist.json.sig").write_text(sshsig.sign(data, authority, namespaces.KEY_LIST))
+    (folder / f"keylist.json{namespaces.SUFFIX}").write_text(sshsig.sign(data, authority, namespaces.KEY_LIST))
     return path
 
 
@@ -136,7 +146,7 @@ def _recordings(config: Config) -> set[str]:
             config.vault_path, OfCall(config.unit, call_id), config.keys.overflow_epoch, config.keys.custodians
         )  # fmt: skip
         folder.write(random.Random(n).randbytes(RECORDING_S * 8000))
-        until = rfc3339(at_ns + 60 * 86_400 * NS_PER_S)
+        until = rfc3339(at_ns + 60 * NS_PER_DAY)
         record = CallRecord(
             call_id=call_id, unit=config.unit, line=1, ended_at=at,
             retention=Retention(class_="standard", epoch=until[:10], until=until),

@@ -21,7 +21,7 @@ from linetap_bench import postgres
 from linetap_bench.measure import callsmade
 from linetap_bench.measure.row import Row
 from linetap_bench.measure.writing import write
-from linetap_core.clock import NS_PER_S, SYSTEM, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.errors import BadInput
 from linetap_desk.calls import emptyresult as nothing
 from linetap_desk.calls import query
@@ -36,7 +36,6 @@ PAUSE_S = 0.05  # an office of twenty people asks no more often
 EVENTS_S = 680
 WARM_S = 5
 SHARED_MIB = 1024  # of PostgreSQL's own memory for pages
-_DAY_NS = 86_400 * NS_PER_S
 
 
 def measure(folder: Path, _voices: Path, _notices: Path) -> list[Row]:
@@ -137,7 +136,7 @@ def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
 
     def span(days: float) -> Wanted:
         since = chance.randrange(callsmade.FIRST_NS, callsmade.LAST_NS)
-        return Wanted(since=rfc3339(since), until=rfc3339(since + round(days * _DAY_NS)))
+        return Wanted(since=rfc3339(since), until=rfc3339(since + round(days * NS_PER_DAY)))
 
     def unit() -> str:
         return callsmade.unit_name(chance.randrange(callsmade.UNITS))

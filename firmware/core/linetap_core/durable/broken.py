@@ -13,11 +13,11 @@ import os
 import re
 from pathlib import Path
 
-from linetap_core.clock import NS_PER_S, SYSTEM, Clock
+from linetap_core.clock import NS_PER_S, S_PER_DAY, SYSTEM, Clock
 from linetap_core.durable.files import sync_directory
 
 KEPT = 3
-STANDS_S = 7 * 86_400  # so long a file set aside by an earlier process stays in the alert
+STANDS_S = 7 * S_PER_DAY  # so long a file set aside by an earlier process stays in the alert
 MOST_NAMES = 16  # in one alert
 _ASIDE = re.compile(r"(?P<name>.+)\.broken-(?P<number>[1-9][0-9]{0,8})")
 _MOST_ENTRIES = 100_000

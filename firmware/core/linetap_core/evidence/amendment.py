@@ -23,7 +23,6 @@ from linetap_core.evidence import namespaces, sealed, sshsig
 from linetap_core.evidence.signers import Signer, require_trust
 
 FOLDER = "amended"  # in a vault
-SUFFIX = ".sig"
 SUITE = "linetap-amendment-1"
 LIMIT_BYTES = 4096
 MOST = 99  # of one call

@@ -14,11 +14,13 @@ from typing import Self
 
 import msgspec
 
+from linetap_core.clock import S_PER_DAY
+
 MOST_SEEN = 256
 # Counters are milliseconds since 1970 by the signer's clock. One that is further ahead than a unit can have been off is
 # refused. A few that are more than a day ahead are taken, so that a unit that was off can be put right: more of them
 # would push those of today below the floor.
-AHEAD_MS, SOON_MS, MOST_FAR = 400 * 86_400_000, 86_400_000, 16
+AHEAD_MS, SOON_MS, MOST_FAR = 400 * S_PER_DAY * 1000, S_PER_DAY * 1000, 16
 LATEST_MS = 4_102_444_800_000  # 2100: for a unit that never had the time
 
 

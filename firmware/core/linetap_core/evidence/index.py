@@ -17,6 +17,7 @@ import msgspec
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import age, grouptar, sealed
+from linetap_core.evidence.epochname import DAY, OVERFLOW_NAME
 from linetap_core.records import CallRecord, Direction, Disposition
 
 FOLDER = "index"
@@ -26,9 +27,8 @@ ENTRY_LIMIT_BYTES = 1024
 SEGMENT_LIMIT_BYTES = grouptar.MOST_FILES * (MOST_ENTRIES * ENTRY_LIMIT_BYTES + age.SEALED_CHUNK_BYTES)
 LEAST_DIGITS = 4  # less is an ending that too many numbers have
 
-_DAY = r"[12]\d{3}-\d\d-\d\d"
-_EPOCH = re.compile(rf"(?P<overflow>overflow-\d{{1,6}})(?:\.(?P<last>{_DAY}))?|(?P<day>{_DAY})")
-_SEGMENT = re.compile(rf"({_DAY})-(\d{{3,6}})\.age")
+_EPOCH = re.compile(rf"(?P<overflow>{OVERFLOW_NAME})(?:\.(?P<last>{DAY}))?|(?P<day>{DAY})")
+_SEGMENT = re.compile(rf"({DAY})-(\d{{3,6}})\.age")
 _KOREA = re.compile(r"(?:\+|00)82\s*(?:\(0\)|0)?")
 
 

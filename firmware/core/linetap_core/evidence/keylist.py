@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Annotated
 
 import msgspec
@@ -22,6 +22,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import authority as authorities
 from linetap_core.evidence import members, namespaces, publickeys, sshsig
 from linetap_core.evidence.authority import Authority
+from linetap_core.evidence.epochname import overflow_name
 from linetap_core.evidence.keys import PublicKey
 from linetap_core.zones import zone_of
 
@@ -151,7 +152,7 @@ def require_follows(new: KeyList, old: KeyList) -> None:
     """Nothing, if a unit that has `old` may take `new`; else a KeyListFault."""
     if new.version <= old.version:
         raise GoesBack(f"version {new.version}, and version {old.version} is in use: versions only go up")
-    known = {epoch.day: epoch for epoch in old.epochs} | {f"overflow-{each.number}": each for each in old.overflow}
+    known = {epoch.day: epoch for epoch in old.epochs} | {overflow_name(each.number): each for each in old.overflow}
     for name, there in _named(new):
         if known.get(name, there) != there:
             raise UsedTwice(f"{name} has other keys than in version {old.version}: a day keeps its keys")
@@ -200,7 +201,7 @@ def too_short(key_list: KeyList, longest_days: int) -> str | None:
 
 def _named(key_list: KeyList) -> Iterator[tuple[str, Epoch | Overflow]]:
     yield from ((epoch.day, epoch) for epoch in key_list.epochs)
-    yield from ((f"overflow-{each.number}", each) for each in key_list.overflow)
+    yield from ((overflow_name(each.number), each) for each in key_list.overflow)
 
 
 def _require_usable(key_list: KeyList) -> None:
@@ -223,16 +224,3 @@ def _require_usable(key_list: KeyList) -> None:
             require_short(key_list, members.of(key_list.custodians))
         except BadInput as error:
             raise Malformed(f"custodians: {error}") from None
-
-
-def end_of(day: date, zone: str) -> datetime:
-    """24:00 of that day in the zone, as UTC."""
-    if day == date.max:
-        raise BadInput(f"{day}: no day comes behind it")
-    after = day + timedelta(days=1)
-    return datetime(after.year, after.month, after.day, tzinfo=zone_of(zone)).astimezone(UTC)
-
-
-def epoch_text(moment: datetime) -> str:
-    """Of a whole second, as records have it: `2026-12-01T15:00:00.000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

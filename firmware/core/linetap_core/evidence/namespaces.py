@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The namespaces of SSHSIG signatures (`ssh-keygen -Y sign -n`): what a signature was made for, and who makes it.
+"""The namespaces of SSHSIG signatures (`ssh-keygen -Y sign -n`): what a signature was made for, who makes it,
+and the name of its file.
 
 A signature of one namespace is worth nothing in another. None is ever spelled outside this file, and none is ever
 changed: what has been signed would have no verdict any more.
@@ -7,7 +8,10 @@ changed: what has been signed would have no verdict any more.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
+
+SUFFIX: Final = ".sig"  # of a signature's file, which lies beside the one that is signed
 
 # Signed by a unit's own key.
 RECORD: Final = "linetap-record"  # record.json and amendments of it
@@ -37,3 +41,8 @@ BUNDLE: Final = "linetap-bundle"  # a bundle for a court, by whoever hands it ov
 CHECKPOINT: Final = "linetap-checkpoint"  # names the keeper of a unit's log in a signers' file
 CLOSES: Final = "linetap-closes"  # names the keeper of the tree that holds a log's closes alone (linetap sigsum)
 ACCESS_TABLE: Final = "linetap-access-table"  # a head of the desk's table of who looked at what
+
+
+def beside(path: Path) -> Path:
+    """The signature's file of a signed one."""
+    return path.with_name(f"{path.name}{SUFFIX}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.clock import NS_PER_DAY, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import document, namespaces, sealed, sshsig
 from linetap_core.evidence.publickeys import decode_recipient
@@ -23,7 +23,6 @@ APPROVERS = 2
 DEFAULT_DAYS = 7
 MOST_DAYS = 31
 MOST_CALLS = 20  # they all stand in one leaf of the access log
-_DAY_NS = 24 * 3600 * NS_PER_S
 CASE_LIMIT = 120
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -109,7 +108,7 @@ def parse(data: bytes) -> Request:
         span_ns = parse_rfc3339(request.expires) - parse_rfc3339(request.created)
     except ValueError as error:
         raise BadInput(f"created, expires: {error}") from None
-    if not 0 < span_ns <= MOST_DAYS * _DAY_NS:
+    if not 0 < span_ns <= MOST_DAYS * NS_PER_DAY:
         raise BadInput(f"expires: at most {MOST_DAYS} days after created would be right")
     return request
 

@@ -14,11 +14,11 @@ import msgspec
 
 from linetap_core import jsontext
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import au
+from linetap_core.evidence import au, namespaces
 from linetap_core.records import SUITE, CallRecord
 
 RECORD = "record.json"
-SIGNATURE = "record.json.sig"
+SIGNATURE = f"record.json{namespaces.SUFFIX}"
 META = "meta.age"
 KEY = "key.age"
 UNOPENABLE = "unopenable"  # folder of the vault: by call, audio whose key is gone

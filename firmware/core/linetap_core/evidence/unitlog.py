@@ -23,7 +23,6 @@ FOLDER = "log"
 HEAD = "head.json"
 COPY = "head.copy"  # head and signature once more, in one file, so that one rotten file leaves the other
 KEPT = re.compile(r"log\.before-([1-9]\d{0,5})", re.ASCII)  # a log that did not fit its head, as it was found
-SIGNATURE_SUFFIX = ".sig"
 HEAD_LIMIT_BYTES = 4096
 COPY_LIMIT_BYTES = 16 << 10
 

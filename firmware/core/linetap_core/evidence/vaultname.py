@@ -20,7 +20,6 @@ from linetap_core.errors import Refusal
 from linetap_core.evidence import namespaces, sshsig
 
 FILE = "vault.json"
-SIGNATURE_SUFFIX = ".sig"
 LIMIT_BYTES = 2048
 NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
 EVENTS_BITS = 32  # of a number: what a vault counts; the rest, at most 20 bits, is the vault's own

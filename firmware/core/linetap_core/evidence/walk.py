@@ -13,7 +13,6 @@ from linetap_core.evidence import document
 from linetap_core.records import WalkBy, WalkedLine, WalkEnd
 
 FOLDER = "walks"
-SIGNATURE_SUFFIX = ".sig"
 
 
 class WalkReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,15 +20,7 @@ from linetap_core.errors import Refusal
 from linetap_core.evidence import keys, leaflog, namespaces, sshsig
 from linetap_core.evidence.keys import PublicKey, SigningKey
 from linetap_core.evidence.merkle import Tree
-from linetap_core.evidence.unitlog import (
-    HEAD,
-    HEAD_LIMIT_BYTES,
-    SIGNATURE_SUFFIX,
-    BadHead,
-    Head,
-    decode_head,
-    encode_head,
-)
+from linetap_core.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, BadHead, Head, decode_head, encode_head
 from linetap_desk import foreign
 from linetap_desk.accesslog.access_entry import Entry, leaf_of
 
@@ -82,7 +74,7 @@ class AccessLog:
         data = encode_head(head)
         replace_durably(self.folder / HEAD, data)
         armored = sshsig.sign(data, self._key, namespaces.HEAD).encode("ascii")
-        replace_durably(self.folder / f"{HEAD}{SIGNATURE_SUFFIX}", armored)
+        replace_durably(self.folder / f"{HEAD}{namespaces.SUFFIX}", armored)
         return index
 
     def entries(self) -> list[Entry]:

@@ -12,7 +12,7 @@ from linetap_core import handover, jsontext
 from linetap_core.clock import Clock
 from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.evidence.keys import PublicKey
-from linetap_core.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, SIGNATURE_SUFFIX, Head
+from linetap_core.evidence.unitlog import HEAD, HEAD_LIMIT_BYTES, Head
 from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import AccessFault, read_head, read_log, require_head
@@ -100,7 +100,7 @@ def _verify(folder: Path, kept: list[Path]) -> int:
 
 def _own_head(access: Path, public: PublicKey) -> Head:
     """A Refusal unless the log's own key signed it."""
-    signature = access / f"{HEAD}{SIGNATURE_SUFFIX}"
+    signature = access / f"{HEAD}{namespaces.SUFFIX}"
     head = read_head(access / HEAD)
     data = handover.read_small(access / HEAD, HEAD_LIMIT_BYTES)
     armored = handover.read_small(signature, sshsig.SIGNATURE_LIMIT_BYTES)

@@ -18,7 +18,7 @@ from linetap_core.clock import Clock, parse_rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence import authority as authorities
-from linetap_core.evidence import document, keys, sshsig
+from linetap_core.evidence import document, keys, namespaces, sshsig
 from linetap_core.evidence.authority import Authority
 from linetap_core.evidence.keys import PublicKey
 from linetap_core.evidence.roles import Roles, RolesFault, check, public_key
@@ -124,7 +124,7 @@ def read_roles(path: Path, authority: PublicKey | Authority, at_least: int = 1) 
     """The file's bytes, its signature, and what they say. RolesFault where they do not count, BadInput where they
     cannot be read."""
     data = read_small(path, document.LIMIT_BYTES)
-    armored = read_small(path.with_name(f"{path.name}.sig"), sshsig.SIGNATURE_LIMIT_BYTES)
+    armored = read_small(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
     try:
         return data, armored, check(data, armored, authority, at_least)
     except BadInput as error:

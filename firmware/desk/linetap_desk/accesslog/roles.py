@@ -11,7 +11,7 @@ from pathlib import Path
 from linetap_core.clock import Clock
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput
-from linetap_core.evidence import keys
+from linetap_core.evidence import keys, namespaces
 from linetap_core.evidence.release import APPROVERS
 from linetap_core.evidence.roles import Roles, RolesFault, public_key
 from linetap_core.timekeeping import KEPT
@@ -86,7 +86,7 @@ def _use(args: argparse.Namespace, clock: Clock) -> Roles:
         _require_one_of_a_version(step.entry, step.past)
         step.granted()
         replace_durably(folder / deskfolder.ROLES, data)
-        replace_durably(folder / f"{deskfolder.ROLES}.sig", armored)
+        replace_durably(folder / f"{deskfolder.ROLES}{namespaces.SUFFIX}", armored)
     return roles
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from linetap_core import signedfile
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import amendment, hold, keys, namespaces, sealed, sshsig
-from linetap_core.evidence.unitlog import SIGNATURE_SUFFIX
 from linetap_core.records import CallRecord
 from linetap_desk import foreign
 from linetap_desk.bundle import layout
@@ -57,7 +56,7 @@ def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> F
 
 def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
     yield name, small(path, limit_bytes)
-    yield name + SIGNATURE_SUFFIX, small(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
+    yield name + namespaces.SUFFIX, small(signedfile.signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
 
 
 def opened(wavs: list[Path], call_ids: set[str]) -> Found:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import hold, keys, sealed
+from linetap_core.evidence import hold, keys, namespaces, sealed
 from linetap_core.evidence.quorum import NONE
 from linetap_core.evidence.signers import Signer, require_named, require_trust
 from linetap_desk.bundle import checker, container, exact, facts, finish, layout
@@ -185,7 +185,7 @@ def _expected(found: Facts, sources: Mapping[str, Source]) -> set[str]:
             names |= {layout.QUORUM, layout.witnessed(unit, call_id)}
         if call.kept is not None:
             kept = layout.kept(call_id, hold.HOLD if isinstance(call.kept, hold.Hold) else hold.REWRAP)
-            names |= {kept, kept + layout.SIG}
+            names |= {kept, kept + namespaces.SUFFIX}
     for unit, heads in found.heads.items():
         if layout.STAMP in heads:
             names |= {layout.head(unit, layout.STAMP) + TOKEN_SUFFIX, layout.ca(unit)}

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import closing, sealed
+from linetap_core.evidence import closing, namespaces, sealed
 from linetap_core.evidence.closing import closing_path
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.tlogproof import Proof
@@ -45,7 +45,7 @@ def gather(
     for path, verdict in chosen:
         found = _proved(path, unit, verdict, signers)
         head = layout.head(unit, layout.HEAD)
-        own: dict[str, Source] = {head: found.head.encode("utf-8"), head + layout.SIG: found.sig.encode("utf-8")}
+        own: dict[str, Source] = {head: found.head.encode("utf-8"), head + namespaces.SUFFIX: found.sig.encode("utf-8")}
         if sources.get(head, own[head]) != own[head]:
             text = f"two calls of {unit} under two heads: --log with its log, or a bundle of each, would be right"
             raise NotBundled("two_heads", text)

@@ -175,7 +175,7 @@ def _heads(sources: Mapping[str, Source], unit: str, facts: Facts) -> Iterator[t
         if kind != layout.HEAD and name not in sources:
             continue
         data = layout.read(sources, name, unitlog.HEAD_LIMIT_BYTES)
-        armored = layout.read(sources, name + layout.SIG, sshsig.SIGNATURE_LIMIT_BYTES)
+        armored = layout.read(sources, name + namespaces.SUFFIX, sshsig.SIGNATURE_LIMIT_BYTES)
         head = unitlog.check_head(data, armored, None)
         if head.unit != unit:
             raise BadBundle("wrong_unit", f"{name}: is of {head.unit}")
@@ -222,7 +222,7 @@ def _certificate(sources: Mapping[str, Source], record: CallRecord, facts: Facts
 
 
 def _signed(
-    sources: Mapping[str, Source], name: str, namespace: str, who: str, at: datetime, suffix: str = layout.SIG
+    sources: Mapping[str, Source], name: str, namespace: str, who: str, at: datetime, suffix: str = namespaces.SUFFIX
 ) -> Signed:
     data = layout.read(sources, name, sealed.RECORD_LIMIT_BYTES)
     key = sshsig.check(data, layout.read(sources, name + suffix, sshsig.SIGNATURE_LIMIT_BYTES), namespace)

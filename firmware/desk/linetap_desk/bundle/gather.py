@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from linetap_core.errors import BadInput
-from linetap_core.evidence import leaflog, tlogproof, unitlog
+from linetap_core.evidence import leaflog, namespaces, tlogproof, unitlog
 from linetap_core.evidence.inclusion import Inclusion
 from linetap_core.evidence.leaflog import LEAVES, TREE, FileNodes
 from linetap_core.evidence.merkle import Tree
@@ -133,7 +133,7 @@ def _of_log(
         for kind, path in heads.items():
             read = cosigned.read_head(path, signers)
             sources[layout.head(unit, kind)] = read.data
-            sources[layout.head(unit, kind) + layout.SIG] = read.signature
+            sources[layout.head(unit, kind) + namespaces.SUFFIX] = read.signature
             sources |= _paths(tree, kind, read.head, leaves)
     finally:
         nodes.close()

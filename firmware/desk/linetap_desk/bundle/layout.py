@@ -23,7 +23,6 @@ SUMS_LIMIT_BYTES = MOST_MEMBERS * (NAME_LIMIT + 70)
 SIGNERS = "signers"
 POLICY = "sigsum/policy"
 QUORUM = "policy"  # of the witnesses
-SIG = ".sig"
 
 HEAD, WITNESS, STAMP = "head", "witness", "stamp"  # the log's own head, one that a witness has signed, one with a stamp
 HEADS = (HEAD, WITNESS, STAMP)

@@ -20,15 +20,16 @@ from linetap_core.clock import Clock, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.durable import wipe
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import members, namespaces
-from linetap_core.evidence.keylist import Epoch, KeyList, Overflow, end_of, epoch_text
+from linetap_core.evidence.epochname import overflow_name
+from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from linetap_core.timekeeping import require_possible
-from linetap_core.zones import zone_of
+from linetap_core.zones import end_of, epoch_text, zone_of
 from linetap_desk import foreign
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.ceremony import epochlist
 from linetap_desk.ceremony.canary import Canary
 from linetap_desk.ceremony.certificate import Certificate, named_gone, path_of, still_open
-from linetap_desk.ceremony.destructionchecks import OVERFLOW, last_until, missing, unproven
+from linetap_desk.ceremony.destructionchecks import last_until, missing, unproven
 from linetap_desk.ceremony.sheets import COPIES, INDEX
 from linetap_desk.proofs import callfolder, tsa
 from linetap_desk.proofs.tsa import Tsa
@@ -143,7 +144,7 @@ def _named(key_list: KeyList, name: str) -> Epoch | Overflow:
         if epoch.day == name:
             return epoch
     for overflow in key_list.overflow:
-        if f"{OVERFLOW}{overflow.number}" == name:
+        if overflow_name(overflow.number) == name:
             return overflow
     raise BadInput(f"{name}: no epoch of the key list; {key_list.first_day} to {key_list.last_day} would be right")
 
@@ -153,7 +154,7 @@ def _require_over(epoch: Epoch | Overflow, key_list: KeyList, copy: Path, clock:
     if isinstance(epoch, Overflow):
         if epoch == key_list.overflow[-1]:
             raise Refusal(
-                f"{OVERFLOW}{epoch.number} is in use: a list with a later one comes first (keygen --overflow)"
+                f"{overflow_name(epoch.number)} is in use: a list with a later one comes first (keygen --overflow)"
             )
         return None
     ended = end_of(date.fromisoformat(epoch.day), key_list.zone)

@@ -22,6 +22,7 @@ from linetap_core.clock import NS_PER_MS, from_utc_ns, parse_rfc3339
 from linetap_core.errors import LinetapError, Refusal
 from linetap_core.evidence import hold, namespaces, sealed, sshsig
 from linetap_core.evidence.command import VAULT
+from linetap_core.evidence.epochname import is_overflow
 from linetap_core.evidence.hold import Hold, Rewrap
 from linetap_core.evidence.roles import Roles
 from linetap_core.records import CallRecord, CountedMoment
@@ -31,7 +32,6 @@ from linetap_desk.proofs import amended, callfolder
 from linetap_desk.unsealing import holdcheck
 from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES
 
-OVERFLOW = "overflow-"
 _ZONES_MOVE = timedelta(hours=26)  # from UTC-12 to UTC+14
 
 
@@ -65,7 +65,7 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | Non
 def _signed(path: Path, roles: Roles | None) -> tuple[Hold | Rewrap, bytes, str]:
     """What it says, its bytes, and who signed it."""
     data = callfolder.read(path, hold.LIMIT_BYTES)
-    armored = callfolder.read(path.with_name(f"{path.name}.sig"), sshsig.SIGNATURE_LIMIT_BYTES)
+    armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, armored, namespaces.HOLD)
     person = None if roles is None else roles.holder(key)
     if roles is not None and (person is None or person.role != VAULT):
@@ -177,7 +177,7 @@ def _strangers(epoch: str, vaults: list[Path]) -> Iterator[tuple[Path, str]]:
 
     A record that cannot be read says nothing of its epoch: it may be the overflow epoch's, and keeps no day alive.
     """
-    overflow = epoch.startswith(OVERFLOW)
+    overflow = is_overflow(epoch)
     for call_dir in itertools.chain.from_iterable(map(callfolder.calls, vaults)):
         if not (call_dir / sealed.RECORD).is_file():
             continue

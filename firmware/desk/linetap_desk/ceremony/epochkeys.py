@@ -21,8 +21,10 @@ from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence import keylist, keys, members, namespaces
+from linetap_core.evidence.epochname import overflow_name
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from linetap_core.timekeeping import require_possible
+from linetap_core.zones import KOREA
 from linetap_desk.ceremony import canary, epochlist, epochmerge
 from linetap_desk.ceremony.sheets import COPIES, OFFICER, EpochKeys, pages
 
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="first", type=_day, metavar="DAY", help="first day of expiry, 2026-12-01")
     parser.add_argument("--days", type=int, metavar="N", help="the longest class and 400, or more")
     parser.add_argument("--longest-class", type=int, default=60, metavar="DAYS", help="default %(default)s")
-    parser.add_argument("--zone", default="Asia/Seoul", help="in which a day ends, default %(default)s")
+    parser.add_argument("--zone", default=KOREA, help="in which a day ends, default %(default)s")
     parser.add_argument("--overflow", type=int, metavar="N", help="make overflow epoch N too (2, in a first list)")
     parser.add_argument(
         "--custodian", action="append", default=[], metavar="age1...",
@@ -115,7 +117,7 @@ def _make(args: argparse.Namespace, old: KeyList | None) -> list[list[EpochKeys]
     except OverflowError:
         raise BadInput(f"--from {first}: days behind the year 9999") from None
     number = args.overflow or (None if old else _FIRST_OVERFLOW)
-    overflow = [] if number is None else [f"overflow-{number}"]
+    overflow = [] if number is None else [overflow_name(number)]
     found = []
     for officer in range(1, args.officers + 1) if args.officers > 1 else [0]:
         theirs = [EpochKeys(day, keys.new_identity(), keys.new_identity(), officer) for day in days]

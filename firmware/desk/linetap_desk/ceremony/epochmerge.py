@@ -8,6 +8,7 @@ from pathlib import Path
 
 from linetap_core.errors import BadInput
 from linetap_core.evidence import members
+from linetap_core.evidence.epochname import overflow_name
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from linetap_desk.ceremony import canary, epochlist
 from linetap_desk.ceremony.canary import Canary
@@ -55,4 +56,4 @@ def _days(key_list: KeyList) -> list[str]:
 
 
 def _names(key_list: KeyList) -> list[str]:
-    return [*(epoch.day for epoch in key_list.epochs), *(f"overflow-{each.number}" for each in key_list.overflow)]
+    return [*(epoch.day for epoch in key_list.epochs), *(overflow_name(each.number) for each in key_list.overflow)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap_core.clock import parse_rfc3339
+from linetap_core.clock import S_PER_DAY, parse_rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import Refusal
 from linetap_core.evidence import fetch, namespaces, sealed, signers, sshsig
@@ -24,7 +24,7 @@ from linetap_desk.proofs.callfolder import Damaged
 PART = ".part"
 SMALL_BYTES = 64 << 10  # key.age and meta.age have a few hundred
 _MOST_SAMPLES = (
-    24 * 3600 * 8000
+    S_PER_DAY * 8000
 )  # of a call: its record is the unit's own word, and says how much of the store it takes
 
 

@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, parse_qsl
 
 from linetap_core.clock import NS_PER_S
 from linetap_core.errors import BadInput
-from linetap_core.evidence import amendment, closing, fetch, sealed, sshsig
+from linetap_core.evidence import amendment, closing, fetch, namespaces, sealed, sshsig
 from linetap_core.evidence.closing import closing_path
 from linetap_desk.copy.store import Stored
 
@@ -82,7 +82,7 @@ class Bucket:
 
     def put_amendment(self, unit: str, call_id: str, number: int, data: bytes, signature: str) -> None:
         key = f"{self._amended(unit, call_id)}{number:03d}.json"
-        self._put_beside(unit, call_id, [(key + amendment.SUFFIX, signature.encode("ascii")), (key, data)])
+        self._put_beside(unit, call_id, [(key + namespaces.SUFFIX, signature.encode("ascii")), (key, data)])
 
     def _put_beside(self, unit: str, call_id: str, found: list[tuple[str, bytes]]) -> None:
         """Nothing without a copy."""

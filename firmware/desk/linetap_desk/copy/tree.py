@@ -12,7 +12,7 @@ from linetap_core.durable import files
 from linetap_core.durable.files import prune
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput
-from linetap_core.evidence import amendment, sealed, sshsig
+from linetap_core.evidence import amendment, namespaces, sealed, sshsig
 from linetap_core.evidence.amendment import amendment_path
 from linetap_core.evidence.closing import closing_path
 from linetap_core.evidence.tlogproof import witnessed_path
@@ -56,7 +56,7 @@ class Tree:
             return
         path = self._root / unit / amendment_path(call_id, number)
         files.make_directories(self._root, path.parent)
-        replace_durably(path.with_name(path.name + amendment.SUFFIX), signature.encode("ascii"))
+        replace_durably(namespaces.beside(path), signature.encode("ascii"))
         replace_durably(path, data)
 
     def remove(self, unit: str, call_id: str) -> None:

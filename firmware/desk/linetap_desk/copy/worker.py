@@ -12,7 +12,7 @@ from typing import Literal, Self
 
 import msgspec
 
-from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.clock import NS_PER_S, S_PER_DAY, parse_rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence import sealed
 from linetap_core.evidence.closing import Closing, encode
@@ -37,7 +37,7 @@ class Kept:
         if retention.until is not None:
             ended_ns = parse_rfc3339(ended_at) if ended_at else sealed.call_ns(record.call_id)
             return cls(retention.until, max(0, (parse_rfc3339(retention.until) - ended_ns) // NS_PER_S))
-        return cls(retention.until, retention.days * 86_400 if retention.days else None)
+        return cls(retention.until, retention.days * S_PER_DAY if retention.days else None)
 
 
 @dataclass(frozen=True, slots=True)

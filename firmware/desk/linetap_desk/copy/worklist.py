@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import hold, sealed
 from linetap_desk.copy.incoming import Call
@@ -21,7 +21,7 @@ HELD_PAUSE_S = 3600  # until it is asked again
 MOST_OVER = 50  # at once
 MOST_UNTOLD = 200
 _A_LOOK = 20
-LONGEST_NS = 36_525 * 86_400 * NS_PER_S  # no class is kept longer
+LONGEST_NS = 36_525 * NS_PER_DAY  # no class is kept longer
 
 _COPIED = (
     select(copies.c.unit)

@@ -13,7 +13,7 @@ from linetap_core.clock import Clock
 from linetap_core.errors import BadInput, LinetapError
 from linetap_core.evidence.publickeys import decode_recipient
 from linetap_core.timekeeping import KEPT
-from linetap_core.zones import zone_of
+from linetap_core.zones import KOREA, zone_of
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.custody import fetch
 from linetap_desk.custody.case import Case, Means
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, default=Path(), metavar="DIR", help="for what is given on; default ."
     )
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; default a free one")
-    parser.add_argument("--zone", default="Asia/Seoul", help="in which times are shown (%(default)s)")
+    parser.add_argument("--zone", default=KOREA, help="in which times are shown (%(default)s)")
     parser.add_argument("--idle-minutes", type=float, default=15, metavar="N", help="then it ends (%(default)s)")
     parser.add_argument(
         "--desk-folder", type=Path, metavar="DIR",

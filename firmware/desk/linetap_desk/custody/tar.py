@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment, closing, document, sealed, sshsig, tlogproof
+from linetap_core.evidence import amendment, closing, document, namespaces, sealed, sshsig, tlogproof
 from linetap_core.evidence.release import MOST_CALLS
 from linetap_desk.unsealing.opening import PART_LIMIT_BYTES
 
@@ -33,7 +33,7 @@ _NAMES = [
         (rf"{closing.FOLDER}/{_CALL}\{closing.SUFFIX}", closing.LIMIT_BYTES),
         (rf"{tlogproof.FOLDER}/{_CALL}\{tlogproof.SUFFIX}", tlogproof.LIMIT_BYTES),
         (rf"{amendment.FOLDER}/{_CALL}\.\d{{3}}\.json", amendment.LIMIT_BYTES),
-        (rf"{amendment.FOLDER}/{_CALL}\.\d{{3}}\.json\{amendment.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
+        (rf"{amendment.FOLDER}/{_CALL}\.\d{{3}}\.json\{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES),
         (rf"calls/{_CALL}/(?:record\.json|record\.json\.sig|meta\.age|key\.age)", 2 * _SMALL_BYTES),
         (rf"calls/{_CALL}/audio\.\d{{3}}\.age", PART_LIMIT_BYTES),
     )

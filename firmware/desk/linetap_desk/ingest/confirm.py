@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_MS, NS_PER_S, S_PER_DAY, Clock, rfc3339
 from linetap_core.evidence import command as envelopes
 from linetap_core.evidence import namespaces, sshsig
 from linetap_core.evidence.command import DESK, Answer, Command
@@ -23,7 +23,7 @@ from linetap_desk.ingest.chain import Group
 
 HEAD_EVERY_S = 600  # of one unit: it holds its log against the head that is here
 EVERY_S = 1  # at most, of one unit
-GOOD_FOR_S = 86_400  # clocks differ; an old one does no harm
+GOOD_FOR_S = S_PER_DAY  # clocks differ; an old one does no harm
 REFUSED_PAUSE_S = 600  # by a unit that will say the same in a second
 _LASTING = (
     "command_no_authority",

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from linetap_core.broker import backoff, link
 from linetap_core.broker.connection import Connected, Happening, Terms, Unread
 from linetap_core.broker.link import MOST_AT_ONCE, Told
-from linetap_core.clock import NS_PER_MS, Clock
+from linetap_core.clock import NS_PER_MS, S_PER_DAY, Clock
 from linetap_core.wire.brokersettings import Broker
 
 MOST_SAYINGS = 1000  # that the broker has not acknowledged: they are kept in RAM
 LARGEST_PACKET_BYTES = 256 << 10  # what is larger the broker drops: no unit sends it
-SESSION_S = 60 * 86_400  # the broker may have a shorter one of its own
+SESSION_S = 60 * S_PER_DAY  # the broker may have a shorter one of its own
 
 log = logging.getLogger("linetap.ingest")
 

@@ -13,11 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select
 
 from linetap_core import __version__
-from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_desk.ingest import heads, holes, vaults
 from linetap_desk.ingest.tables import alerts, calls, origins, pbx_days, unit_alerts, units
 
-_DAY_NS = 86_400 * NS_PER_S
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _OF_A_DAY = {
     "calls": "external calls on its lines",
@@ -130,7 +129,7 @@ def _counted(db: Connection, known: set[str], unit: Any, *where: Any) -> Iterato
 
 def _calls(db: Connection, known: set[str], now_ns: int) -> Iterator[Sample]:
     wanted = select(calls.c.unit, calls.c.disposition, func.count()).where(
-        calls.c.began_at >= rfc3339(now_ns - _DAY_NS)
+        calls.c.began_at >= rfc3339(now_ns - NS_PER_DAY)
     )
     wanted = wanted.group_by(calls.c.unit, calls.c.disposition).order_by(calls.c.unit, calls.c.disposition)
     for unit, disposition, count in db.execute(wanted):

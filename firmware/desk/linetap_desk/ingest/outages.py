@@ -22,14 +22,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, exists, func, insert, select, update
 
-from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, parse_rfc3339, rfc3339
 from linetap_desk.ingest.register import Arrival, Notice
 from linetap_desk.ingest.tables import outages, units
 
 LOOK_EVERY_S = 15
 UNHEARD_S = 90  # a health comes every 30 s, every minute where much waits
 SAME_S = 60  # what ended so little before it begins again is the same
-KEPT_S = 5 * 366 * 86_400
+KEPT_S = 5 * 366 * S_PER_DAY
 BEGINNING = rfc3339(0)
 DESK = ""
 MOST_WHY = 200

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from linetap_core import signedfile
 from linetap_core.cli import Verbs
-from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_MS, Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import files, privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence import command as envelopes
@@ -24,7 +24,6 @@ from linetap_desk import foreign
 from linetap_desk.ordering import commandsend
 
 _EXPIRES_DAYS = 7
-_DAY_NS = 86_400 * NS_PER_S
 _SIGN = (
     "examples: linetap command sign --verb hold --role vault --unit floor-03 --document holds/CALL_ID/hold.json"
     " --key officer.key -o hold.command\n"
@@ -103,7 +102,7 @@ def make(args: argparse.Namespace, now_ns: int) -> bytes:
         verb=args.verb,
         role=args.role,
         counter=args.counter if args.counter is not None else now_ns // NS_PER_MS,
-        expires=_time(args.expires, "--expires") if args.expires else rfc3339(now_ns + _EXPIRES_DAYS * _DAY_NS),
+        expires=_time(args.expires, "--expires") if args.expires else rfc3339(now_ns + _EXPIRES_DAYS * NS_PER_DAY),
         body=_body(args, now_ns),
     )
     made = envelopes.seal(command, lambda text: sshsig.sign(text, key, namespaces.COMMAND))

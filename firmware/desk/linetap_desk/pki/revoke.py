@@ -6,14 +6,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, Clock, parse_rfc3339, rfc3339
 from linetap_core.enrolment.certificates import Role, common_name
 from linetap_core.enrolment.fault import PkiFault
 from linetap_core.errors import BadInput
 from linetap_desk.pki import authority
 from linetap_desk.pki.register import Issued, Register
 
-_DAY_NS = 86_400 * NS_PER_S
 _NEVER = "9999"  # behind every time
 _ROLES: tuple[Role, ...] = ("desk", "broker")
 
@@ -66,7 +65,7 @@ def listing(args: argparse.Namespace, clock: Clock) -> int:
         for entry in ca.register.issued():
             if entry.serial not in revoked:
                 newest[common_name(entry.role, entry.name)] = entry
-    end_ns = clock.utc_ns() + args.days * _DAY_NS
+    end_ns = clock.utc_ns() + args.days * NS_PER_DAY
     shown = sorted(
         (entry.until, name) for name, entry in newest.items() if not args.days or parse_rfc3339(entry.until) <= end_ns
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment, sshsig
+from linetap_core.evidence import amendment, namespaces, sshsig
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.signers import Signer
 from linetap_desk.proofs import callfolder
@@ -43,7 +43,7 @@ def checked(
         return None, ""
     try:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
-        armored = callfolder.read(path.with_name(path.name + amendment.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
+        armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
         return amendment.check(data, armored, unit, call_dir.name, record_sha256, signers), ""
     except Refusal as error:
         return None, f"{path.name}: {error}"
@@ -52,7 +52,7 @@ def checked(
 def files(home: Path, call_id: str) -> Iterator[Path]:
     """Each of a call with its signature, from the first on."""
     for path in _paths(home, call_id):
-        yield from (path, path.with_name(path.name + amendment.SUFFIX))
+        yield from (path, namespaces.beside(path))
 
 
 def _paths(home: Path, call_id: str) -> Iterator[Path]:
@@ -75,7 +75,7 @@ def _read(path: Path, call_id: str) -> Amendment | None:
     try:
         data = callfolder.read(path, amendment.LIMIT_BYTES)
         found = amendment.decode(data)
-        armored = callfolder.read(path.with_name(path.name + amendment.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
+        armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
         return amendment.check(data, armored, found.unit, call_id, found.record_sha256, None)
     except Refusal:
         return None

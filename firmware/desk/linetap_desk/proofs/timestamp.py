@@ -9,8 +9,8 @@ from pathlib import Path
 
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import unitlog
-from linetap_core.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Head
+from linetap_core.evidence import namespaces, unitlog
+from linetap_core.evidence.unitlog import HEAD, Head
 from linetap_desk.proofs import callfolder, tsa
 from linetap_desk.proofs.callfolder import Damaged
 from linetap_desk.proofs.tsa import TOKEN_SUFFIX, Tsa
@@ -25,7 +25,7 @@ def stamp_head(signed: SignedHead, authority: Tsa, folder: Path) -> Path:
     if not token_path.exists():
         token = authority.token(signed.data)
         replace_durably(path, signed.data)
-        replace_durably(path.with_name(path.name + SIGNATURE_SUFFIX), signed.signature)
+        replace_durably(namespaces.beside(path), signed.signature)
         replace_durably(token_path, token)  # last: where it is, the others are
     return path
 

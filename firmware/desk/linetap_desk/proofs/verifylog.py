@@ -12,10 +12,10 @@ from pathlib import Path
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import leaflog, merkle, unitlog
+from linetap_core.evidence import leaflog, merkle, namespaces, unitlog
 from linetap_core.evidence.leaflog import LEAVES, TREE
 from linetap_core.evidence.signers import Signer, SignerUndated, is_undated
-from linetap_core.evidence.unitlog import COPY, HEAD, SIGNATURE_SUFFIX, Head, HeadCopy, Leaf
+from linetap_core.evidence.unitlog import COPY, HEAD, Head, HeadCopy, Leaf
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.callfolder import Damaged
@@ -31,7 +31,7 @@ from linetap_desk.witnessing.logcheck import LogWitness
 NAME = "log"
 MOST_PROBLEMS = 1000  # a file of another kind has a million lines that are no leaves
 _MOST_NONE_BYTES = 16 << 20
-FILES = {LEAVES, TREE, HEAD, HEAD + SIGNATURE_SUFFIX}
+FILES = {LEAVES, TREE, HEAD, HEAD + namespaces.SUFFIX}
 
 
 class LogCheck:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from linetap_core.clock import Clock
+from linetap_core.clock import S_PER_DAY, Clock
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.service import Stop, start_logging
 from linetap_desk import settings as desksettings
@@ -26,7 +26,7 @@ from linetap_desk.rebuild.stored import Refused
 from linetap_desk.rebuild.units import Answered, ask
 from linetap_desk.settings import Settings
 
-MOST_S = 86_400
+MOST_S = S_PER_DAY
 _COUNTED = (events, calls, copies, units)
 
 

@@ -133,7 +133,7 @@ def _held(holds: Path, call: Call, refused: Refused, now_ns: int) -> CallEvent |
     try:
         with path.open("rb") as file:
             data = file.read(hold.LIMIT_BYTES + 1)
-        signature = path.with_name(f"{hold.HOLD}.sig").read_bytes()[: sshsig.SIGNATURE_LIMIT_BYTES + 1]
+        signature = path.with_name(f"{hold.HOLD}{namespaces.SUFFIX}").read_bytes()[: sshsig.SIGNATURE_LIMIT_BYTES + 1]
         sshsig.check(data, signature, namespaces.HOLD)
         document = hold.decode(data)
         if not isinstance(document, Hold) or (document.unit, document.call_id, document.record_sha256) != (

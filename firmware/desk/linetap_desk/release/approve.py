@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
         for call in calls:
             gate.require_named(file.request, call)
         person = _approver(args.name, file.request, roles)
-        output = args.request.with_name(f"{args.request.name}.{person.role}.sig")
+        output = args.request.with_name(f"{args.request.name}.{person.role}{namespaces.SUFFIX}")
         privatefile.require_new(output)
         step.granted()
         armored = _sign(file.data, args.key)

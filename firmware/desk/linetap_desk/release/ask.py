@@ -11,7 +11,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_DAY, Clock, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.durable.wipe import require_wipeable, wipe
 from linetap_core.errors import BadInput
@@ -30,8 +30,6 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.release import files
 from linetap_desk.unsealing import callproof
-
-_DAY_NS = 24 * 3600 * NS_PER_S
 
 
 def add_key_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +81,7 @@ def request(args: argparse.Namespace, clock: Clock) -> int:
             recipient=args.recipient,
             one_time=args.one_time,
             created=rfc3339(now_ns),
-            expires=rfc3339(now_ns + args.days * _DAY_NS),
+            expires=rfc3339(now_ns + args.days * NS_PER_DAY),
         )
         files.describe(step.entry, made)
         data = document.encode(made)

@@ -10,7 +10,7 @@ from pathlib import Path
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput
-from linetap_core.evidence import document, keys, sealed, sshsig
+from linetap_core.evidence import document, keys, namespaces, sealed, sshsig
 from linetap_core.evidence.release import MOST_CALLS, NotReleased, Request, parse
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT
@@ -47,7 +47,9 @@ def load(path: Path) -> RequestFile:
 
 def signatures(path: Path) -> dict[str, bytes]:
     """Of request.json: request.json.sig and request.json.ANYTHING.sig in the same folder."""
-    names = sorted(p.name for p in path.parent.iterdir() if p.name.startswith(f"{path.name}.") and p.suffix == ".sig")
+    names = sorted(
+        p.name for p in path.parent.iterdir() if p.name.startswith(f"{path.name}.") and p.suffix == namespaces.SUFFIX
+    )
     if len(names) > _MOST_SIGNATURES:
         raise BadInput(f"{path}: {len(names)} signatures beside it, at most {_MOST_SIGNATURES} would be right")
     return {name: read_small(path.with_name(name), sshsig.SIGNATURE_LIMIT_BYTES) for name in names}

@@ -32,7 +32,7 @@ class Wrapped:
 
     def members(self) -> dict[str, bytes]:
         """As they lie in a folder of their own."""
-        return {sealed.KEY: self.key_age, self.name: self.document, f"{self.name}.sig": self.sig}
+        return {sealed.KEY: self.key_age, self.name: self.document, f"{self.name}{namespaces.SUFFIX}": self.sig}
 
 
 def require_wrapped(folder: Path, record: CallRecord, record_sha256: str, key_age: bytes, roles: Roles | None) -> None:
@@ -43,7 +43,7 @@ def require_wrapped(folder: Path, record: CallRecord, record_sha256: str, key_ag
         raise BadInput(f"{folder}: there is neither {' nor '.join(DOCUMENTS)} in it")
     try:
         data = callfolder.read(path, hold.LIMIT_BYTES)
-        armored = callfolder.read(path.with_name(f"{path.name}.sig"), sshsig.SIGNATURE_LIMIT_BYTES) if roles else b""
+        armored = callfolder.read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES) if roles else b""
     except callfolder.Damaged as error:
         raise NotReleased("wrapped_not_signed", f"{folder}: {error}") from None
     document = judged(Wrapped(path.name, data, armored, key_age), str(path), record.call_id, record_sha256, roles)

@@ -23,6 +23,7 @@ from linetap_core.evidence import document, index, sealed
 from linetap_core.evidence.release import CASE_LIMIT, NotReleased
 from linetap_core.mask import masked
 from linetap_core.timekeeping import KEPT
+from linetap_core.zones import KOREA
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Deed
 from linetap_desk.accesslog.access_entry import Entry
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--signers", type=Path, metavar="ALLOWED_SIGNERS", help="names the units: their logs say what their indexes are"
     )
     parser.add_argument("--table", type=Path, metavar="lines.csv", help="unit,line,extension,department,from")
-    parser.add_argument("--zone", default="Asia/Seoul", help="of times, told and shown; default %(default)s")
+    parser.add_argument("--zone", default=KOREA, help="of times, told and shown; default %(default)s")
     parser.add_argument("--purpose", default="", metavar="ID", help="from the signed list; needed once there are roles")
     parser.add_argument("--case", default="", metavar="TEXT", help="a file number; needed once there are roles")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each call")

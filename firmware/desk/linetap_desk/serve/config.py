@@ -8,6 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from linetap_core.zones import KOREA
+
 
 class OidcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A provider says who somebody is; what they may is said here, by `linetap desk people`."""
@@ -26,7 +28,7 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     key: str | None = None
     db: str = "sqlite:///serve.db"  # its own: people, sessions, access log
     log_key: str = "serve.key"  # signs the access log's head: `linetap keygen unit` makes one
-    zone: str = "Asia/Seoul"
+    zone: str = KOREA
     proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For counts
     idle_minutes: Annotated[int, Meta(ge=1, le=1440)] = 15
     watch_idle_minutes: Annotated[int, Meta(ge=1, le=10080)] = 720  # of who has the role watch alone: a wall

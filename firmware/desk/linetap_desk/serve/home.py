@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from linetap_core.clock import S_PER_DAY
 from linetap_desk.serve import pages, text
 from linetap_desk.serve.roles import EVERYBODY, SIGNED_IN
 from linetap_desk.serve.route import Route
 from linetap_desk.serve.site import Site
 
 _STATIC = StaticFiles(directory=Path(str(files("linetap_desk.serve"))) / "static")
-_YEAR_S = 365 * 86_400
+_YEAR_S = 365 * S_PER_DAY
 
 
 async def home(request: Request, site: Site) -> Response:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from linetap_core.errors import BadInput
+from linetap_core.zones import KOREA
 
 _Address = Annotated[str, Meta(max_length=254, pattern=r"\A[^\s<>,;@]+@[^\s<>,;@]+\Z")]
 
@@ -25,7 +26,7 @@ class SummaryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     mail_password: str | None = None  # a file
     webhook: str | None = None  # https://...: a POST of JSON
     ca: str | None = None  # of either's server; else the machine's own
-    zone: str = "Asia/Seoul"  # of the day
+    zone: str = KOREA  # of the day
     attempts: Annotated[int, Meta(ge=1, le=10)] = 4
     pause_s: Annotated[int, Meta(ge=0, le=3600)] = 60  # before the second attempt; doubled each time
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import closing, inclusion, leaflog, sealed, tlogproof, unitlog
+from linetap_core.evidence import closing, inclusion, leaflog, namespaces, sealed, tlogproof, unitlog
 from linetap_core.evidence.closing import Closing, NotClosed, closing_path
 from linetap_core.evidence.inclusion import Inclusion
 from linetap_core.evidence.leaflog import LEAVES, TREE, FileNodes
@@ -21,7 +21,7 @@ from linetap_core.evidence.release import NotReleased
 from linetap_core.evidence.roles import Roles
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.tlogproof import Proof
-from linetap_core.evidence.unitlog import HEAD, SIGNATURE_SUFFIX, Leaf
+from linetap_core.evidence.unitlog import HEAD, Leaf
 from linetap_core.records import CallRecord
 from linetap_desk import foreign
 from linetap_desk.accesslog import deskfolder
@@ -145,7 +145,7 @@ def witnessed(
 def of_log(log: Path, call_id: str) -> Closing:
     """The close of a call as a log has it, under the log's own head."""
     callfolder.entries(log)  # regular files, all of them
-    head, sig = log / HEAD, log / f"{HEAD}{SIGNATURE_SUFFIX}"
+    head, sig = log / HEAD, log / f"{HEAD}{namespaces.SUFFIX}"
     data = callfolder.read(head, unitlog.HEAD_LIMIT_BYTES)
     size = unitlog.decode_head(data).size
     index, line = _close(log, call_id)

@@ -11,8 +11,8 @@ from datetime import date
 from linetap_core.clock import Clock, parse_rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence import hold
-from linetap_core.evidence.keylist import end_of, epoch_text
 from linetap_core.timekeeping import KEPT, require_possible
+from linetap_core.zones import KOREA, end_of, epoch_text
 from linetap_desk.unsealing import holdcheck, rewrap
 from linetap_desk.unsealing.checkedcall import CheckedCall
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     wrap.add_argument(
         "--until", required=True, metavar="TIME", help="a day, or RFC 3339: by then it is renewed or over"
     )
-    wrap.add_argument("--zone", default="Asia/Seoul", help="of that day, default %(default)s")
+    wrap.add_argument("--zone", default=KOREA, help="of that day, default %(default)s")
     check = verbs.add_parser(
         "check", help="see that what was wrapped opens, and sign it", epilog=holdcheck.EXAMPLE, formatter_class=raw
     )

@@ -24,7 +24,7 @@ from linetap_desk.proofs import callfolder
 from linetap_desk.release import files, wrapped
 from linetap_desk.unsealing import callproof, checkedcall, partial, stockage
 
-SUFFIX = ".check.sig"
+SUFFIX = f".check{namespaces.SUFFIX}"
 EXAMPLE = "example: linetap hold check holds/CALL_ID CALL_DIR --identity hold.txt --key second-officer.key"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from linetap_core.clock import S_PER_DAY
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError, Refusal
 from linetap_core.evidence import age, au, g711, group, sealed
@@ -31,7 +32,7 @@ from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES, CheckedCall, out
 from linetap_desk.witnessing.judge import NO_RULES, Rules
 
 # 24 h of mu-law: more than any call lasts.
-PART_LIMIT_BYTES = 24 * 3600 * g711.RATE_HZ
+PART_LIMIT_BYTES = S_PER_DAY * g711.RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
 from linetap_core.evidence import hold
-from linetap_core.evidence.keylist import Epoch, KeyList, end_of, epoch_text
+from linetap_core.evidence.keylist import Epoch, KeyList
 from linetap_core.timekeeping import KEPT, require_possible
+from linetap_core.zones import end_of, epoch_text
 from linetap_desk.ceremony import epochlist
 from linetap_desk.unsealing import rewrap
 from linetap_desk.unsealing.checkedcall import CheckedCall

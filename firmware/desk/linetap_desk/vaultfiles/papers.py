@@ -23,7 +23,6 @@ from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.vaultfiles.leafclaims import Named
 
-SIG = ".sig"
 HOLDS, WALKS, CERTIFICATES, ROLES = "holds", walk.FOLDER, "certificates", "roles.json"
 MOST_WALKS = 1000  # a recorder keeps so many
 _OF_UNIT = (namespaces.WALK, namespaces.HEAD)  # signed by the unit's own key
@@ -56,7 +55,7 @@ class PaperCheck:
         found = Found([], [])
         try:
             data = callfolder.read(self._vault / name, _LIMIT_BYTES)
-            armored = callfolder.read(self._vault / (name + SIG), _SIG_LIMIT_BYTES)
+            armored = callfolder.read(self._vault / (name + namespaces.SUFFIX), _SIG_LIMIT_BYTES)
             by = sshsig.check_all(data, armored, namespace)
         except Refusal as error:
             found.problems.append(Problem(error.code, f"{name}: {error}"))
@@ -77,9 +76,9 @@ class PaperCheck:
         except Refusal as error:
             if namespace in _OF_UNIT and not isinstance(error, SignerUndated):
                 found.problems.append(Problem(error.code, f"{name}: {error}"))
-            found.uncovered.extend([name + SIG] if covered else [name, name + SIG])
+            found.uncovered.extend([name + namespaces.SUFFIX] if covered else [name, name + namespaces.SUFFIX])
         except BadInput:
-            found.uncovered.extend([name + SIG] if covered else [name, name + SIG])
+            found.uncovered.extend([name + namespaces.SUFFIX] if covered else [name, name + namespaces.SUFFIX])
         return found
 
     def hold(self, call_id: str, records: dict[str, str], now_ns: int) -> Found:
@@ -117,7 +116,7 @@ class PaperCheck:
         """Of a call that is here, in the log, and signed by its unit."""
         try:
             data = callfolder.read(self._vault / name, amendment.LIMIT_BYTES)
-            armored = callfolder.read(self._vault / (name + SIG), sshsig.SIGNATURE_LIMIT_BYTES)
+            armored = callfolder.read(self._vault / (name + namespaces.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
             digest = amendment.digest(data)
             if digest not in self._named.amendments.get(call_id, []):
                 return Found([Problem("not_in_log", f"{name}: the log does not know it")], [])

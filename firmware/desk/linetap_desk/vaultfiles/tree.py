@@ -15,7 +15,8 @@ from pathlib import Path
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment, index, sealed, unitlog, vaultname
+from linetap_core.evidence import amendment, index, namespaces, sealed, unitlog, vaultname
+from linetap_core.evidence.epochname import OVERFLOW_NAME
 from linetap_core.evidence.signers import Signer
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem, Verdict
@@ -29,7 +30,7 @@ MOST_PROBLEMS = 1000
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _LOG = re.compile(rf"{unitlog.FOLDER}|{unitlog.KEPT.pattern}", re.ASCII)
 _CALL = re.compile(rf"{papers.HOLDS}/([^/]+)/(hold\.json|hold\.json\.sig|key\.age)")
-_CERTIFICATE = re.compile(rf"{papers.CERTIFICATES}/(\d{{4}}-\d\d-\d\d|overflow-\d{{1,6}})\.json(\.sig)?", re.ASCII)
+_CERTIFICATE = re.compile(rf"{papers.CERTIFICATES}/(\d{{4}}-\d\d-\d\d|{OVERFLOW_NAME})\.json(\.sig)?", re.ASCII)
 _AMENDMENT = re.compile(rf"{amendment.FOLDER}/({sealed.CALL_ID.pattern})\.\d{{3}}\.json(\.sig)?", re.ASCII)
 _WALK = re.compile(rf"{papers.WALKS}/(\d{{8}}T\d{{6}}\.\d{{3}}Z\.json)(\.sig)?", re.ASCII)
 _EVENTS = re.compile(rf"{outbox.FOLDER}/(\d{{12,17}}\.events)", re.ASCII)
@@ -127,9 +128,9 @@ class TreeCheck:
             self._document(name, bool(match[2]), lambda: self._papers.certificate(name, match[1], self._now_ns))
         elif match := _WALK.fullmatch(name):
             self._document(name, bool(match[2]), lambda: self._papers.walk(name))
-        elif name in (papers.ROLES, papers.ROLES + papers.SIG):
+        elif name in (papers.ROLES, papers.ROLES + namespaces.SUFFIX):
             self._document(name, name != papers.ROLES, lambda: self._papers.roles(self._now_ns))
-        elif name in (vaultname.FILE, vaultname.FILE + papers.SIG):
+        elif name in (vaultname.FILE, vaultname.FILE + namespaces.SUFFIX):
             self._document(name, name != vaultname.FILE, lambda: self._papers.vault(self._now_ns))
         else:
             self._bad("stray", f"{_shown(name)}: a file that no vault has")
@@ -144,7 +145,7 @@ class TreeCheck:
     def _document(self, name: str, is_signature: bool, judge: object) -> None:
         """With its document a signature is judged; alone it does not belong here."""
         if is_signature:
-            if name.removesuffix(papers.SIG) not in self._there:
+            if name.removesuffix(namespaces.SUFFIX) not in self._there:
                 self._bad("stray", f"{_shown(name)}: the signature of nothing")
             return
         assert callable(judge)

@@ -16,12 +16,12 @@ from linetap_core.errors import Refusal
 from linetap_core.evidence import namespaces, sshsig, unitlog
 from linetap_core.evidence import signers as allowed
 from linetap_core.evidence.signers import Signer
-from linetap_core.evidence.unitlog import SIGNATURE_SUFFIX, Head
+from linetap_core.evidence.unitlog import Head
 from linetap_desk.proofs import callfolder
 
 PRINCIPAL = allowed.WITNESS
 FIRST = "first"  # in the place of the name of a log that has none
-WITNESS_SUFFIX = ".witness.sig"
+WITNESS_SUFFIX = f".witness{namespaces.SUFFIX}"
 
 
 class SignedHead(NamedTuple):
@@ -45,14 +45,14 @@ def read(path: Path, signers: list[Signer] | None) -> Head:
 def read_head(path: Path, signers: list[Signer] | None, seen: datetime | None = None) -> SignedHead:
     """What a unit signed; a Refusal says what is wrong with it. `seen`: when witnesses had it, as far as is known."""
     data = callfolder.read(path, unitlog.HEAD_LIMIT_BYTES)
-    signature = callfolder.read(_beside(path, SIGNATURE_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
+    signature = callfolder.read(_beside(path, namespaces.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
     return SignedHead(unitlog.check_head(data, signature, signers, seen), data, signature)
 
 
 def write(path: Path, signed: SignedHead, key: Ed25519PrivateKey) -> None:
     """Whoever reads in between finds an old signature under a new head, and reads again."""
     replace_durably(path, signed.data)
-    replace_durably(_beside(path, SIGNATURE_SUFFIX), signed.signature)
+    replace_durably(_beside(path, namespaces.SUFFIX), signed.signature)
     cosignature = sshsig.sign(signed.data, key, namespaces.HEAD)
     replace_durably(_beside(path, WITNESS_SUFFIX), cosignature.encode("ascii"))
 
@@ -65,7 +65,7 @@ def keep_other_log(path: Path, head: Head) -> None:
         return  # there is none, or one that proves nothing
     if other.log != head.log:
         to = path.with_name(f"{path.stem}.{other.log or FIRST}{path.suffix}")
-        for suffix in ("", SIGNATURE_SUFFIX, WITNESS_SUFFIX):
+        for suffix in ("", namespaces.SUFFIX, WITNESS_SUFFIX):
             with contextlib.suppress(FileNotFoundError):
                 _beside(path, suffix).rename(_beside(to, suffix))
 

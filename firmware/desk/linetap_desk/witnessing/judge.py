@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from linetap_core.clock import FIRST_NS, from_utc_ns, parse_rfc3339, rfc3339
+from linetap_core.clock import FIRST_NS, S_PER_DAY, from_utc_ns, parse_rfc3339, rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence import checkpoint, namespaces, note, sealed
 from linetap_core.evidence.checkpoint import Checkpoint
@@ -28,7 +28,7 @@ from linetap_core.records import CallRecord
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import heads as store
 
-WITHIN_S = 24 * 3600.0  # from a call's end to its first witnessed checkpoint: so far back a thief could date one
+WITHIN_S = float(S_PER_DAY)  # from a call's end to its first witnessed checkpoint: so far back a thief could date one
 LONGEST_CALL_S = 4 * 3600.0 + 900.0
 LATE_S = 3600.0  # rounds are every five minutes: whatever was seen for the first time so much later is named
 SLACK_S = 600.0  # between the clocks of unit and witness

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Trouble, Words, of_recorder
-from linetap_core.clock import NS_PER_S
+from linetap_core.clock import NS_PER_S, S_PER_DAY
 from linetap_core.records import RecorderState
 
 
@@ -22,9 +22,6 @@ def call_undated(_snapshot: Snapshot, recorder: RecorderState) -> Words | None:
         action_ko="시각 서버를 확인하거나, 기록 보관 책임자가 시각 명령(time)에 서명하게 하십시오.",
         action_en="Check the time server, or have a vault officer sign the time (linetap command, time).",
     )
-
-
-_DAY_S = 86_400
 
 
 @of_recorder
@@ -53,11 +50,11 @@ def clock_distrusted(_snapshot: Snapshot, recorder: RecorderState) -> Words | No
 
 
 def _long_ko(seconds: int) -> str:
-    return f"{seconds // _DAY_S}일" if seconds >= 2 * _DAY_S else f"{max(1, seconds // 60)}분"
+    return f"{seconds // S_PER_DAY}일" if seconds >= 2 * S_PER_DAY else f"{max(1, seconds // 60)}분"
 
 
 def _long_en(seconds: int) -> str:
-    return f"{seconds // _DAY_S} days" if seconds >= 2 * _DAY_S else f"{max(1, seconds // 60)} min"
+    return f"{seconds // S_PER_DAY} days" if seconds >= 2 * S_PER_DAY else f"{max(1, seconds // 60)} min"
 
 
 STEP_STANDS_S = 3600

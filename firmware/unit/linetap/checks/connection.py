@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Trouble, Words
 from linetap.checks.watch import Seen
+from linetap_core.clock import S_PER_DAY
 from linetap_core.records import OutboxState, ReporterState
 
 
@@ -37,7 +38,7 @@ def broker_unreachable(snapshot: Snapshot, standing: Trouble | None) -> Words | 
 
 
 OLD_S = 3600  # a desk confirms every second; an hour is no restart of it
-TOO_OLD_S = 86_400
+TOO_OLD_S = S_PER_DAY
 TOO_FULL_SHARE = 0.8  # of the bound: what the desk has not confirmed is all that fills it so far
 _HOURS = (1, 2, 4, 8, 12, 24)  # said in steps, so that an alert is not published with every minute
 
@@ -51,7 +52,7 @@ def outbox_old(snapshot: Snapshot, standing: Trouble | None) -> Words | Trouble 
     if outbox.oldest_s is None or outbox.oldest_s < OLD_S:
         return None
     hours = max(step for step in _HOURS if step * 3600 <= outbox.oldest_s)
-    days = round(outbox.oldest_s) // 86_400
+    days = round(outbox.oldest_s) // S_PER_DAY
     long_ko, long_en = (f"{days}일", f"{days} days") if days > 1 else (f"{hours}시간", f"{hours} h")
     desk = outbox.confirmed_by == "desk"
     who_ko, who_en = ("상황실", "desk") if desk else ("서버", "broker")

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from linetap.checks.frame import Check, Snapshot, Words, of_recorder, of_reporter
-from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.clock import NS_PER_DAY, parse_rfc3339
 from linetap_core.records import RecorderState, ReporterState
 
-_DAY_NS = 86_400 * NS_PER_S
 STEPS_DAYS = (1, 7, 30)  # before the end
 
 
@@ -74,7 +73,7 @@ def certificate_end(snapshot: Snapshot, reporter: ReporterState) -> Words | None
             f"기기의 TLS 인증서가 {day}에 끝났습니다. 서버가 이 기기를 받지 않습니다. 녹음은 계속됩니다.",
             f"The unit's TLS certificate ended on {day}: no broker takes it in. Recording goes on.",
         )
-    step = step_of(left_ns / _DAY_NS)
+    step = step_of(left_ns / NS_PER_DAY)
     if step is None:
         return None
     return _certificate_ends(

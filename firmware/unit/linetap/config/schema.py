@@ -10,13 +10,15 @@ import msgspec
 from msgspec import Meta
 
 from linetap.config.profile import Profile
+from linetap_core.clock import S_PER_DAY
 from linetap_core.evidence import members
 from linetap_core.evidence.unitnames import UnitId
 from linetap_core.records import Disposition
 from linetap_core.wire.brokersettings import Broker
+from linetap_core.zones import KOREA
 
 Positive = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[int, Meta(ge=1, le=30 * 86_400)]
+Seconds = Annotated[int, Meta(ge=1, le=30 * S_PER_DAY)]
 DialPlan = Annotated[str, Meta(pattern=r"^[0-9*#X]{1,24}$")]  # X is any digit
 Megabytes = Annotated[int, Meta(le=1 << 40)]
 MOST_DAYS = 36_525  # a hundred years: behind the year 9999 no calendar of ours has a day
@@ -104,7 +106,7 @@ class RetentionClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class RetentionPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    zone: str = "Asia/Seoul"
+    zone: str = KOREA
     default: str = "standard"
     marked: str | None = None  # class of a marked call; the one with the most days, where nothing is said
     largest_gap_days: Annotated[int, Meta(ge=0, le=365)] = 7  # so much time in all is believed unconfirmed

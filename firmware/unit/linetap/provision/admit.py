@@ -28,7 +28,7 @@ from linetap_core.evidence import authority, namespaces, sshsig
 from linetap_core.evidence.authority import Authority
 from linetap_core.tomlfile.source import MAX_BYTES
 
-SIGNATURE = f"{NAME}.sig"
+SIGNATURE = f"{NAME}{namespaces.SUFFIX}"
 
 
 class _Named(msgspec.Struct):

@@ -186,7 +186,7 @@ def _statement(ending: _Ending, home: Path, clock: Clock) -> tuple[bytes, str, s
     folder.mkdir(exist_ok=True)
     try:
         signature = sshsig.sign(data, unitkeys.open_key(home / KEY, ending.keys), namespaces.RETIRED)
-        replace_durably(folder / f"{name}.json.sig", signature.encode())
+        replace_durably(folder / f"{name}.json{namespaces.SUFFIX}", signature.encode())
     except (LinetapError, OSError):  # the key is damaged: then the line alone says when it ended
         pass
     replace_durably(folder / f"{name}.json", data)

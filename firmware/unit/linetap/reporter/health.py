@@ -7,12 +7,11 @@ import msgspec
 
 from linetap.checks import Judgement, Snapshot
 from linetap.reporter.outgoing import Outgoing
-from linetap_core.clock import NS_PER_S, rfc3339
+from linetap_core.clock import NS_PER_S, S_PER_DAY, rfc3339
 from linetap_core.records import FREE, ConfirmedBy, PbxPort, RecorderState
 from linetap_core.wire.legend import CONDITIONS, standing
 
 _FORECAST_AFTER_S = 600  # a forecast from less is a guess
-_DAY_S = 86_400
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,4 +123,4 @@ def _days_left(recorder: RecorderState | None, free: int | None, reserve: int) -
     seconds = (recorder.mono_ns - recorder.started_ns) / NS_PER_S
     if seconds < _FORECAST_AFTER_S:
         return None
-    return round(max(0, free - reserve) / (recorder.written_bytes / seconds) / _DAY_S, 1)
+    return round(max(0, free - reserve) / (recorder.written_bytes / seconds) / S_PER_DAY, 1)

@@ -8,8 +8,8 @@ from pathlib import Path
 from linetap_core import handover
 from linetap_core.clock import NS_PER_S
 from linetap_core.errors import Refusal
-from linetap_core.evidence import sshsig, unitlog
-from linetap_core.evidence.unitlog import FOLDER, HEAD, SIGNATURE_SUFFIX
+from linetap_core.evidence import namespaces, sshsig, unitlog
+from linetap_core.evidence.unitlog import FOLDER, HEAD
 from linetap_core.wire.message import Message
 from linetap_core.wire.topics import Topics
 
@@ -32,7 +32,7 @@ class LogHead:
             return []
         try:
             data = self._read("", unitlog.HEAD_LIMIT_BYTES)
-            signature = self._read(SIGNATURE_SUFFIX, sshsig.SIGNATURE_LIMIT_BYTES)
+            signature = self._read(namespaces.SUFFIX, sshsig.SIGNATURE_LIMIT_BYTES)
             if data == self._told:
                 return []
             unitlog.check_head(data, signature, None)

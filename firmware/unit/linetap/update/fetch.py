@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from linetap.update.fault import UpdateFault
 from linetap.update.updaterequest import Wish
 from linetap_core.broker.backoff import Backoff, Patience
-from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock
 from linetap_core.durable import files
 
-PATIENCE_S = 86_400  # a broker's host that is away for a day is somebody's business
+PATIENCE_S = S_PER_DAY  # a broker's host that is away for a day is somebody's business
 AGAIN = Patience(first_ms=5000, longest_ms=600_000)
 _ANSWER_S = 60.0  # for a connection, and for each piece
 _PIECE_BYTES = 256 << 10

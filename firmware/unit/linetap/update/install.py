@@ -23,7 +23,7 @@ from linetap.update.fault import UpdateFault
 from linetap.update.judge import require_fit, require_newer, require_running
 from linetap.update.rauc import Info, Slots
 from linetap.update.updaterequest import Wish
-from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.records import UpdateBy, UpdateState, UpdateStep
@@ -156,7 +156,7 @@ class Install:
         self._step("waiting")
         self._state = msgspec.structs.replace(self._state, before=self._reds(LOOKS))
         state.save(self._folder, self._state)
-        end_ns = self._clock.monotonic_ns() + WAIT_DAYS * 86_400 * NS_PER_S
+        end_ns = self._clock.monotonic_ns() + WAIT_DAYS * NS_PER_DAY
         while True:
             try:
                 return wait_for_idle(self._config, None, LOOK_AGAIN_S, self._clock)

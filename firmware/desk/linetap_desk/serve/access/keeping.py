@@ -16,7 +16,7 @@ import anyio.to_thread
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, parse_rfc3339, rfc3339
 from linetap_desk.ingest.database import reason
 from linetap_desk.serve.access import chain
 from linetap_desk.serve.access.chain import ChainFault, Head
@@ -27,7 +27,6 @@ from linetap_desk.serve.tables import access, access_anchor
 from linetap_desk.serve.transactions import writing
 
 LOOK_EVERY_S = 3600
-_DAY_NS = 86_400 * NS_PER_S
 _MOST_DAYS = 7
 
 log = logging.getLogger("linetap.serve")
@@ -64,9 +63,9 @@ def prune(table: AccessTable, days: int) -> int:
         if found is not None:
             anchor = chain.own(found.head, found.sig, "anchor", table.key.public_key())
         oldest = db.execute(select(access.c.at).order_by(access.c.seq).limit(1)).scalar()
-        if oldest is None or (anchor is not None and parse_rfc3339(anchor.at) > now_ns - _DAY_NS):
+        if oldest is None or (anchor is not None and parse_rfc3339(anchor.at) > now_ns - NS_PER_DAY):
             return 0
-        until = rfc3339(min(now_ns - days * _DAY_NS, parse_rfc3339(oldest) + _MOST_DAYS * _DAY_NS))
+        until = rfc3339(min(now_ns - days * NS_PER_DAY, parse_rfc3339(oldest) + _MOST_DAYS * NS_PER_DAY))
         first_kept = db.execute(select(func.min(access.c.seq)).where(access.c.at >= until)).scalar()
         last = db.execute(
             select(access.c.seq, access.c.hash)

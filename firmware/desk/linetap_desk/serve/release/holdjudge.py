@@ -16,8 +16,8 @@ from linetap_core.evidence import command, hold, namespaces, sshsig
 from linetap_core.evidence.authority import Authority
 from linetap_core.evidence.command import CommandFault
 from linetap_core.evidence.counters import Counters
-from linetap_core.evidence.keylist import end_of, epoch_text
 from linetap_core.evidence.roles import Roles
+from linetap_core.zones import end_of, epoch_text
 from linetap_desk.serve.release.stepfault import StepFault
 
 TEXT_LIMIT = 1000  # as the unit has it

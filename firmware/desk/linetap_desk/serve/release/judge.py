@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.clock import NS_PER_DAY, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.evidence import age, document, group
 from linetap_core.evidence.publickeys import decode_recipient
@@ -28,7 +28,6 @@ from linetap_desk.serve.release import layers
 from linetap_desk.serve.release.stepfault import StepFault
 from linetap_desk.serve.release.steps import Found
 
-DAY_NS = 86_400 * NS_PER_S
 _B64 = rb"[A-Za-z0-9+/]{43}"
 _HEADER = re.compile(rb"age-encryption\.org/v1\n-> X25519 (?:%b)\n(?:%b)\n--- (?:%b)\n" % (_B64, _B64, _B64))
 _PRIVATE = ("AGE-SECRET-KEY-", "PRIVATE KEY-----")
@@ -57,7 +56,7 @@ def asked(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: int) ->
         decode_recipient(fields["recipient"])
     except BadInput as error:
         raise BadInput(f"recipient: {error}") from None
-    expires = rfc3339(now_ns + int(days) * DAY_NS)
+    expires = rfc3339(now_ns + int(days) * NS_PER_DAY)
     made = Request("", [call], fields["purpose"], fields["case"], fields["requester"], fields["recipient"], "",
                    rfc3339(now_ns), expires)  # fmt: skip
     require_purpose(made, roles)

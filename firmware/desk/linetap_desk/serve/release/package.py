@@ -20,7 +20,7 @@ from typing import Any
 from starlette.responses import StreamingResponse
 
 from linetap_core.errors import BadInput, Refusal
-from linetap_core.evidence import amendment, closing, sealed, sshsig, tlogproof
+from linetap_core.evidence import amendment, closing, namespaces, sealed, sshsig, tlogproof
 from linetap_core.evidence.roles import Roles
 from linetap_core.evidence.tlogproof import witnessed_path
 from linetap_core.handover import read_small
@@ -61,7 +61,7 @@ def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
     return [
         *_request(found),
         _bytes("roles.json", roles.data),
-        _bytes("roles.json.sig", roles.sig),
+        _bytes(f"roles.json{namespaces.SUFFIX}", roles.sig),
         _bytes("allowed_signers", known),
         *files,
         _bytes(f"inner/{row['call_id']}.age", bytes(row["inner_age"])),
@@ -123,7 +123,7 @@ def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
 
 def _amended(folder: Path) -> list[Member]:
     """All of them, as the unit signed them: each who opens judges them, and the record stays as it was sealed."""
-    limits = {".json": amendment.LIMIT_BYTES, amendment.SUFFIX: sshsig.SIGNATURE_LIMIT_BYTES}
+    limits = {".json": amendment.LIMIT_BYTES, namespaces.SUFFIX: sshsig.SIGNATURE_LIMIT_BYTES}
     found = amended.files(amended.home(folder), folder.name)
     try:
         return [_bytes(f"{amendment.FOLDER}/{path.name}", callfolder.read(path, limits[path.suffix])) for path in found]

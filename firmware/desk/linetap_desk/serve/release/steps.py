@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from linetap_core.clock import parse_rfc3339
+from linetap_core.evidence import namespaces
 from linetap_core.evidence.release import APPROVERS, NotReleased
 from linetap_desk.serve.release.chain import Chain
 from linetap_desk.serve.release.stepfault import StepFault
@@ -37,7 +38,7 @@ class Found:
     @property
     def signatures(self) -> dict[str, bytes]:
         """By the names that `linetap release approve` gives them."""
-        return {f"request.json.{one['signer_role']}.sig": bytes(one["sig"]) for one in self.approvals}
+        return {f"request.json.{one['signer_role']}{namespaces.SUFFIX}": bytes(one["sig"]) for one in self.approvals}
 
     def step(self, now_ns: int) -> Step:
         row = self.row

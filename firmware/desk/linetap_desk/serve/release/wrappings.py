@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import desc, select
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import command, document, hold, sealed, sshsig
+from linetap_core.evidence import command, document, hold, namespaces, sealed, sshsig
 from linetap_core.evidence.roles import Roles
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
@@ -43,7 +43,7 @@ def _laid_down(site: Site, call_id: str) -> Iterator[Wrapped]:
     for name in DOCUMENTS:
         try:
             text = callfolder.read(folder / name, hold.LIMIT_BYTES)
-            sig = callfolder.read(folder / f"{name}.sig", sshsig.SIGNATURE_LIMIT_BYTES)
+            sig = callfolder.read(folder / f"{name}{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES)
             yield Wrapped(name, text, sig, callfolder.read(folder / sealed.KEY, KEY_LIMIT_BYTES))
         except callfolder.Damaged:
             continue

@@ -11,9 +11,8 @@ from datetime import timedelta
 from linetap.config.retention import class_of, default_class, longest_class
 from linetap.config.schema import Config, RetentionClass
 from linetap_core.clock import from_utc_ns
-from linetap_core.evidence.keylist import end_of, epoch_text
 from linetap_core.records import Disposition, Retention
-from linetap_core.zones import zone_of
+from linetap_core.zones import end_of, epoch_text, zone_of
 
 __all__ = ["class_of", "days_of", "default_class", "longest_class", "retention_in", "retention_of"]
 

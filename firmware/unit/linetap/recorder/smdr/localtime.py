@@ -7,7 +7,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from linetap_core.clock import from_utc_ns
+from linetap_core.clock import S_PER_DAY, from_utc_ns
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CENTURY = 2000
@@ -28,7 +28,7 @@ def moment(day: re.Match[str] | None, time: re.Match[str], zone: ZoneInfo, arriv
     ValueError where there is no such day or time.
     """
     seconds = seconds_of(time)
-    if seconds >= 86_400 or int(time.groupdict().get("M") or 0) > 59:
+    if seconds >= S_PER_DAY or int(time.groupdict().get("M") or 0) > 59:
         raise ValueError("no time of a day")
     arrived = from_utc_ns(arrived_ns)
     today = arrived.astimezone(zone).date()

@@ -22,7 +22,7 @@ from linetap.tpm.device import TpmFault
 from linetap_core.clock import Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken, files
 from linetap_core.durable.replace import replace_durably
-from linetap_core.evidence import amendment, sealed
+from linetap_core.evidence import amendment, namespaces, sealed
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.records import CallEvent, CallRecord
@@ -79,7 +79,7 @@ class Amending:
             record, _, last = lifetime.record_of(folder)
         except lifetime.BrokenAmendment as error:
             broken.set_aside(error.path, error.why)
-            error.path.with_name(error.path.name + amendment.SUFFIX).unlink(missing_ok=True)
+            namespaces.beside(error.path).unlink(missing_ok=True)
             return True
         except (OSError, ValueError):
             return False  # one that is being written, or that expiry complains of
@@ -131,7 +131,7 @@ class Amending:
         ))  # fmt: skip
         path = self._vault / amendment.FOLDER / amendment.name(call_id, number)
         files.make_directories(self._vault, path.parent)
-        replace_durably(path.with_name(path.name + amendment.SUFFIX), signature.encode("ascii"))
+        replace_durably(namespaces.beside(path), signature.encode("ascii"))
         replace_durably(path, document)
         log.warning("amended: %s ended at %s at the latest, and is kept until %s", call_id, found.ended_at, until)
 

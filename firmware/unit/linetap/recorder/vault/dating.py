@@ -12,8 +12,7 @@ import msgspec
 from linetap.config.schema import Config
 from linetap.recorder.calls.retention import longest_class, retention_in
 from linetap.recorder.vault.retentionclock import TOLERANCE_NS, Span
-from linetap.recorder.vault.retentiontime import DAY_NS
-from linetap_core.clock import FIRST_NS, NS_PER_S, parse_rfc3339, rfc3339
+from linetap_core.clock import FIRST_NS, NS_PER_DAY, NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.evidence import sealed
 from linetap_core.records import ActualTime, CallRecord, Retention
 from linetap_core.timekeeping import is_unkept
@@ -55,9 +54,11 @@ def kept_until(retention: Retention, found: ActualTime, config: Config) -> Reten
 
 def is_wrong(record: CallRecord, ended_ns: int, span: Span, config: Config) -> bool:
     """Whether a sealed record's end, or its last amendment's, cannot be. A day is let pass: `until` is a day's end."""
-    if ended_ns > span.latest_ns + DAY_NS or ended_ns < FIRST_NS <= span.latest_ns:
+    if ended_ns > span.latest_ns + NS_PER_DAY or ended_ns < FIRST_NS <= span.latest_ns:
         return True
     if span.earliest_ns is not None:
-        return ended_ns < span.earliest_ns - DAY_NS
+        return ended_ns < span.earliest_ns - NS_PER_DAY
     # Nothing says that it was not so long ago; a clock that nobody kept, and a time at which no call here can be of.
-    return is_unkept(record.clock, ended_ns) and ended_ns < span.latest_ns - (longest_class(config).days + 1) * DAY_NS
+    return (
+        is_unkept(record.clock, ended_ns) and ended_ns < span.latest_ns - (longest_class(config).days + 1) * NS_PER_DAY
+    )

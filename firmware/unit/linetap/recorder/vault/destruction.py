@@ -34,7 +34,7 @@ from linetap.recorder.vault.retentiontime import RetentionTime
 from linetap_core.clock import rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.smallfile import SmallFile
-from linetap_core.evidence import amendment, sealed
+from linetap_core.evidence import namespaces, sealed
 from linetap_core.records import CallEvent
 
 NAME = "destroying.json"  # in the vault
@@ -153,7 +153,7 @@ def remove_amendments(folder: Path) -> None:
     """Of a call that has gone: before that they say when it was over. The last one first, so that a cut leaves none
     behind that is not found."""
     for path in reversed(lifetime.amendments_of(folder)):
-        path.with_name(path.name + amendment.SUFFIX).unlink(missing_ok=True)
+        namespaces.beside(path).unlink(missing_ok=True)
         path.unlink()
 
 

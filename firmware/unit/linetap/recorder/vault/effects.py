@@ -37,7 +37,9 @@ from linetap_core.evidence import document, group, keylist, namespaces, rolechan
 from linetap_core.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
 from linetap_core.evidence.counters import Counters
 from linetap_core.evidence.counters import bound as bound_of
+from linetap_core.evidence.epochname import OVERFLOW, is_overflow
 from linetap_core.evidence.roles import Roles
+from linetap_core.zones import end_of_ns
 
 ROLES = "roles.json"  # in the vault, its signature beside it
 CERTIFICATES = "certificates"  # in the vault
@@ -271,13 +273,13 @@ def _document(command: Command, *more: str) -> tuple[bytes, bytes]:
 
 def _end_of(epoch: str, zone: str) -> int:
     """An overflow epoch has no day; it is over when its key is gone, and what it held is the desk's."""
-    if epoch.startswith("overflow-") and epoch.removeprefix("overflow-").isdecimal() and len(epoch) < 20:
+    if is_overflow(epoch) and epoch.removeprefix(OVERFLOW).isdecimal() and len(epoch) < 20:
         return 0
-    return parse_rfc3339(keylist.end_of(date.fromisoformat(epoch), zone).isoformat())
+    return end_of_ns(date.fromisoformat(epoch), zone)
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sig")
+    return namespaces.beside(path)
 
 
 def _keep(vault: Path, path: Path, data: bytes, signature: bytes) -> None:

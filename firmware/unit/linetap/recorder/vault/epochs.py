@@ -26,6 +26,7 @@ from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import authority as authorities
 from linetap_core.evidence import keylist, members
+from linetap_core.evidence.epochname import overflow_name
 from linetap_core.evidence.keylist import KeyList
 from linetap_core.evidence.members import Group
 from linetap_core.records import KeyListState, Retention
@@ -156,7 +157,7 @@ class Epochs:
         own = self._config.keys
         last = found.overflow[-1] if found else keylist.Overflow(own.overflow_number, own.overflow_epoch)
         until = wanted.until if self._path is None else None
-        return msgspec.structs.replace(wanted, epoch=f"overflow-{last.number}", until=until), last.recipient
+        return msgspec.structs.replace(wanted, epoch=overflow_name(last.number), until=until), last.recipient
 
     def index_key(self, named: Retention) -> tuple[str, str]:
         """Of the epoch that a call's record names: its name, and whom its index is sealed to.
@@ -170,8 +171,8 @@ class Epochs:
                 return epoch.day, epoch.index
         configured = keylist.Overflow(own.overflow_number, own.overflow_epoch)
         overflows = found.overflow if found else [configured]
-        last = next((each for each in overflows if f"overflow-{each.number}" == named.epoch), overflows[-1])
-        return f"overflow-{last.number}", last.recipient
+        last = next((each for each in overflows if overflow_name(each.number) == named.epoch), overflows[-1])
+        return overflow_name(last.number), last.recipient
 
     def sealed_to(self, name: str) -> Group | None:
         """Whom the list in use seals that epoch to; None: it does not know it."""
@@ -179,7 +180,7 @@ class Epochs:
         if found is None:
             return None
         known = [epoch.recipient for epoch in found.epochs if epoch.day == name]
-        known += [each.recipient for each in found.overflow if f"overflow-{each.number}" == name]
+        known += [each.recipient for each in found.overflow if overflow_name(each.number) == name]
         return members.parse(known[0]) if known else None
 
     def settle(self, begun: OpenCall, wanted: Retention | None) -> tuple[Retention | None, str | None]:

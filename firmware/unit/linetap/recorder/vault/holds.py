@@ -35,7 +35,7 @@ from linetap_core.records import CallEvent, CountedMoment
 FOLDER = "holds"
 TIMES = "holdtimes.json"  # in the vault
 DOCUMENT = evidence.HOLD
-SIGNATURE = f"{DOCUMENT}.sig"
+SIGNATURE = f"{DOCUMENT}{namespaces.SUFFIX}"
 COPY = f"hold{together.SUFFIX}"  # of all three
 MOST_HOLDS = 10_000
 MOST_TIMES_BYTES = 1 << 22  # of so many

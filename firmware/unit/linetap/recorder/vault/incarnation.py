@@ -25,7 +25,7 @@ from linetap_core.durable import broken
 from linetap_core.durable.replace import replace_durably
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import Refusal
-from linetap_core.evidence import leaflog, sshsig, unitlog, vaultname
+from linetap_core.evidence import leaflog, namespaces, sshsig, unitlog, vaultname
 from linetap_core.evidence.vaultname import VaultDocument
 from linetap_core.vaultformat import segments
 
@@ -170,7 +170,7 @@ class Incarnation:
 
 
 def _signature_of(path: Path) -> Path:
-    return path.with_name(path.name + vaultname.SIGNATURE_SUFFIX)
+    return namespaces.beside(path)
 
 
 def _leaves(vault: Path) -> list[_Said]:

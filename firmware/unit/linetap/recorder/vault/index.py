@@ -24,6 +24,7 @@ from linetap_core.clock import from_utc_ns, parse_rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.replace import replace_durably
 from linetap_core.evidence import group, index, sealed
+from linetap_core.evidence.epochname import is_overflow
 from linetap_core.evidence.index import Entry, Piece, Place
 from linetap_core.records import CallRecord, Retention
 from linetap_core.zones import day_of_end, zone_of
@@ -99,7 +100,7 @@ class Index:
         ended_at = record.actual.ended_at if record.actual else record.ended_at
         ended_ns = parse_rfc3339(ended_at) if ended_at else sealed.call_ns(record.call_id)
         day = self._local(ended_ns).date().isoformat()
-        return Place(index.folder_name(epoch, last_day if epoch.startswith("overflow-") else None), day), recipient
+        return Place(index.folder_name(epoch, last_day if is_overflow(epoch) else None), day), recipient
 
     def _entry_of(self, record: CallRecord) -> Entry:
         told = self._parse_smdr(record.smdr, sealed.call_ns(record.call_id)) if record.smdr else None

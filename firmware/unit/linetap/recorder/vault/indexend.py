@@ -7,20 +7,19 @@ What flash keeps of it opens with the epoch's index key alone, which the desk de
 from __future__ import annotations
 
 import logging
-from datetime import date
 from pathlib import Path
 
 from linetap.recorder.vault import lifetime
 from linetap.recorder.vault.log import UnitLog
 from linetap_core import jsontext
-from linetap_core.clock import NS_PER_S, from_utc_ns, parse_rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_S, from_utc_ns
 from linetap_core.durable import files
 from linetap_core.errors import LinetapError
-from linetap_core.evidence import index, keylist, sealed
+from linetap_core.evidence import index, sealed
 from linetap_core.evidence.unitlog import Leaf
-from linetap_core.zones import day_of_end
+from linetap_core.zones import day_of_end, end_of_ns
 
-UNDATED_EVERY_NS = 24 * 3600 * NS_PER_S
+UNDATED_EVERY_NS = NS_PER_DAY
 LOOK_EVERY_NS = 3600 * NS_PER_S  # at the latest
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -53,7 +52,7 @@ class IndexEnd:
         if now_ns < self._look_ns:
             return
         ends = sorted(
-            (end_of(last_day, self._zone), name)
+            (end_of_ns(last_day, self._zone), name)
             for name in lifetime.names(self._root)
             if (found := index.parse_folder(name)) and (last_day := found[1])
         )
@@ -108,11 +107,6 @@ def _leaf(line: bytes) -> Leaf | None:
     except (ValueError, LinetapError):
         return None
     return found if found.kind == "index" else None
-
-
-def end_of(last_day: date, zone: str) -> int:
-    """24:00 of that day, UTC ns."""
-    return parse_rfc3339(keylist.end_of(last_day, zone).isoformat())
 
 
 def remove_epoch(vault: Path, epoch: str) -> None:

@@ -20,6 +20,7 @@ from linetap.config import Config, config_sha256
 from linetap.config.weakening import Weakening, weakenings
 from linetap.learned import Learned
 from linetap_core.evidence import members
+from linetap_core.evidence.epochname import overflow_name
 from linetap_core.evidence.keylist import KeyList
 from linetap_core.tomlfile.source import lenient
 
@@ -121,7 +122,7 @@ def by_authority(old: InForce, new: InForce, key_list: KeyList | None) -> list[W
     more = [each for each in key_list.overflow if each.number > end.overflow]
     for name, needed, recipient in [
         *((f"days from {each.day} on", end.day_needed, each.recipient) for each in days[:1]),
-        *((f"overflow-{each.number}", end.overflow_needed, each.recipient) for each in more),
+        *((overflow_name(each.number), end.overflow_needed, each.recipient) for each in more),
     ]:
         if _needed(recipient) < needed:
             found.append(Weakening("keys", f"{name}: {needed} -> {_needed(recipient)} people open together"))

@@ -77,7 +77,7 @@ def record_of(folder: Path) -> tuple[CallRecord, bytes, Amendment | None]:
     last = None
     for path in amendments_of(folder)[-1:]:
         try:
-            signature = path.with_name(path.name + amendment.SUFFIX).read_bytes()
+            signature = namespaces.beside(path).read_bytes()
             last = amendment.check(
                 path.read_bytes(), signature, record.unit, record.call_id, amendment.digest(data), None
             )

@@ -177,7 +177,7 @@ class UnitLog:
             replace_durably(path.with_name(unitlog.COPY), unitlog.encode_copy(copy))
             self._copied_ns = now_ns
         replace_durably(path, data)
-        replace_durably(path.with_name(path.name + unitlog.SIGNATURE_SUFFIX), signature.encode("ascii"))
+        replace_durably(namespaces.beside(path), signature.encode("ascii"))
         self._head_size, self._has_head = tree.size, True
 
     def held_against(self, data: str, signature: str) -> None:
@@ -204,7 +204,7 @@ class UnitLog:
             leaf=next(self._log.leaves(index)).decode("utf-8"),
             path=inclusion.encode().decode("ascii"),
             head=path.read_text("utf-8"),
-            sig=path.with_name(path.name + unitlog.SIGNATURE_SUFFIX).read_text("ascii"),
+            sig=namespaces.beside(path).read_text("ascii"),
         )
 
     def close(self) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from linetap_core import jsontext
 from linetap_core.errors import Refusal
-from linetap_core.evidence import leaflog, merkle, sshsig, unitlog
+from linetap_core.evidence import leaflog, merkle, namespaces, sshsig, unitlog
 from linetap_core.evidence.leaflog import LeafLog
-from linetap_core.evidence.unitlog import COPY, HEAD, SIGNATURE_SUFFIX, Head, HeadCopy
+from linetap_core.evidence.unitlog import COPY, HEAD, Head, HeadCopy
 
 LEAVES_AT_ONCE = 50_000  # about a quarter of a second of a Pi 4, between two turns of the vault's thread
 ROTTEN_HASH_BITS = 32  # a hash that differs by fewer has rotted itself: of another leaf about half of 256 differ
@@ -42,7 +42,7 @@ class SignedHeads:
         found = [head for pair in pairs if (head := _head(pair, unit, folder)) is not None]
         own = [head for head in found if head.origin == origin]
         self.heads = sorted(own or found, key=lambda head: (head.size, head.at))
-        names = (HEAD, HEAD + SIGNATURE_SUFFIX, COPY)
+        names = (HEAD, HEAD + namespaces.SUFFIX, COPY)
         self.there = any((folder / name).exists() for name in names)
 
     @property
@@ -106,7 +106,7 @@ class Proof:
 def _pair(folder: Path) -> tuple[bytes, bytes] | None:
     try:
         data = _read(folder / HEAD, unitlog.HEAD_LIMIT_BYTES)
-        return data, _read(folder / f"{HEAD}{SIGNATURE_SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES)
+        return data, _read(folder / f"{HEAD}{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES)
     except OSError:
         return None
 

@@ -22,7 +22,7 @@ from linetap_core import jsontext
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment, sealed
+from linetap_core.evidence import amendment, namespaces, sealed
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.records import CallEvent, CallRecord
 from linetap_core.vaultformat import callevents
@@ -123,7 +123,7 @@ class Rebuild:
             return None
         path = self._vault / amendment.FOLDER / amendment.name(call_id, leaf.number)
         try:
-            data, signature = path.read_bytes(), path.with_name(path.name + amendment.SUFFIX).read_text("ascii")
+            data, signature = path.read_bytes(), namespaces.beside(path).read_text("ascii")
             found = amendment.decode(data)
         except (OSError, ValueError, Refusal):
             return None

@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from linetap_core.clock import NS_PER_MS, NS_PER_S
+from linetap_core.clock import NS_PER_DAY, NS_PER_MS, NS_PER_S
 from linetap_core.records import CountedMoment
 
 TOLERANCE_NS = 10 * NS_PER_S  # an agreed clock may differ by so much from what was counted; a leap second is one
 DRIFT_PPM = 500  # and by so much of what has passed since: the most that the kernel slews a clock, adjtimex(2)
-FRESH_NS = 24 * 3600 * NS_PER_S  # a signed answer says of the kernel's clock only what it was so long before
+FRESH_NS = NS_PER_DAY  # a signed answer says of the kernel's clock only what it was so long before
 MOST_ANCHORS = 400
 MOST_CREDITS = 1000  # the oldest go first, which makes calls of that time late and never early
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.recorder.vault.retentionclock import TOLERANCE_NS, Memory, RetentionClock, Sample, Span
-from linetap_core.clock import FIRST_NS, NS_PER_S, Clock, kernel_clock, rfc3339
+from linetap_core.clock import FIRST_NS, NS_PER_DAY, NS_PER_S, Clock, kernel_clock, rfc3339
 from linetap_core.durable import twin
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.records import CountedMoment, RetentionTimeState
@@ -22,7 +22,6 @@ from linetap_core.timekeeping import earliest_ns
 
 NAME = "clock.json"  # in the vault
 SAVE_EVERY_NS = 600 * NS_PER_S  # so much of a boot, at most, counts as unexplained after a power cut
-DAY_NS = 86_400 * NS_PER_S
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 log = logging.getLogger("linetap.recorder.vault")
@@ -67,7 +66,7 @@ class RetentionTime:
             log.error("clock_early: the time agreed on was %s, which cannot be: it is forgotten",
                       rfc3339(saved.memory.now_ns))  # fmt: skip
             saved.memory.forget_date()
-        self.machine = RetentionClock(saved.memory, largest_gap_days * DAY_NS)
+        self.machine = RetentionClock(saved.memory, largest_gap_days * NS_PER_DAY)
         if saved.memory.boot != self._boot:
             saved.challenge = ""
         self.challenge, self._asked_mono_ns = saved.challenge, saved.asked_mono_ns

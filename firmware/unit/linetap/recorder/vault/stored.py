@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import Counter
 
 from linetap.recorder.vault.lifetime import Lifetime
-from linetap_core.clock import NS_PER_S, parse_rfc3339
+from linetap_core.clock import NS_PER_DAY, parse_rfc3339
 from linetap_core.evidence import sealed
 
-DAY_NS = 86_400 * NS_PER_S
 RATE_DAYS = 7  # a week has every kind of day
 
 
@@ -27,23 +26,23 @@ class Stored:
         self._came.clear()
 
     def add(self, call: Lifetime) -> None:
-        day = parse_rfc3339(sealed.call_time(call.call_id).isoformat()) // DAY_NS
+        day = parse_rfc3339(sealed.call_time(call.call_id).isoformat()) // NS_PER_DAY
         self._came[day] += call.bytes
         self._first = day if self._first is None else min(self._first, day)
         if call.until_ns is not None:
-            self._going[call.until_ns // DAY_NS] += call.bytes
+            self._going[call.until_ns // NS_PER_DAY] += call.bytes
 
     def remove(self, call: Lifetime) -> None:
         """A call that has gone was still written at its time: the rate keeps it for as long as it looks back."""
         assert call.until_ns is not None
-        day = call.until_ns // DAY_NS
+        day = call.until_ns // NS_PER_DAY
         self._going[day] -= call.bytes
         if self._going[day] <= 0:
             del self._going[day]
 
     def rate(self, now_ns: int) -> float:
         """Bytes a day, of the last RATE_DAYS or of as many as there are."""
-        today = now_ns // DAY_NS
+        today = now_ns // NS_PER_DAY
         for day in [day for day in self._came if day < today - RATE_DAYS]:
             del self._came[day]
         if self._first is None:
@@ -56,7 +55,7 @@ class Stored:
 
         `kept_days`: of a call that comes from now on. Looked ahead as far as any of the calls now here is kept.
         """
-        today, rate = now_ns // DAY_NS, self.rate(now_ns)
+        today, rate = now_ns // NS_PER_DAY, self.rate(now_ns)
         if rate <= 0:
             return None
         horizon = max([kept_days, *(day - today for day, size in self._going.items() if size)]) + 1

@@ -16,9 +16,11 @@ import os
 import struct
 from pathlib import Path
 
+from linetap_core.clock import NS_PER_DAY
+
 FITRIM = 0xC0185879  # linux/fs.h: _IOWR('X', 121, struct fstrim_range)
 PIECE_BYTES = 256 << 20  # at once: the vault's thread must not be away for long
-EVERY_NS = 86_400_000_000_000
+EVERY_NS = NS_PER_DAY
 
 log = logging.getLogger("linetap.recorder.vault")
 

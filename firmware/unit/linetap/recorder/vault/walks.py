@@ -18,7 +18,7 @@ from linetap.recorder.vault.log import UnitLog
 from linetap_core.clock import compact, parse_rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.replace import replace_durably
-from linetap_core.evidence import sealed, walk
+from linetap_core.evidence import namespaces, sealed, walk
 from linetap_core.evidence.walk import WalkReport
 from linetap_core.records import CallEvent, Colour, WalkedLine
 
@@ -40,7 +40,7 @@ class Walks:
         folder = self._vault / walk.FOLDER
         files.make_directories(self._vault, folder)
         path = folder / f"{compact(parse_rfc3339(report.began_at))}.json"
-        replace_durably(path.with_name(path.name + walk.SIGNATURE_SUFFIX), self._sign(data).encode("ascii"))
+        replace_durably(namespaces.beside(path), self._sign(data).encode("ascii"))
         replace_durably(path, data)
         self._log.append("walk", at=report.ended_at, sha256=sha256)
         for line in report.lines:
@@ -62,7 +62,7 @@ class Walks:
     def _trim(self, folder: Path) -> None:
         for old in sorted(folder.glob("[0-9]*.json"))[:-MOST_REPORTS]:
             old.unlink(missing_ok=True)
-            old.with_name(old.name + walk.SIGNATURE_SUFFIX).unlink(missing_ok=True)
+            namespaces.beside(old).unlink(missing_ok=True)
 
 
 def _tested(report: WalkReport, line: WalkedLine) -> CallEvent:

@@ -20,14 +20,14 @@ from linetap.recorder.vault import inforce
 from linetap.recorder.vault.inforce import InForce
 from linetap.recorder.vault.log import UnitLog
 from linetap_core import jsontext
-from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_DAY, NS_PER_MS, Clock, rfc3339
 from linetap_core.durable import twin
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.evidence.unitlog import Kind
 
 NAME = "weakened.json"  # in the vault
 MOST_BYTES = 16 << 20  # of it: 128 lines and all that can stand have a tenth of that
-LEAF_EVERY_NS = 24 * 3600 * NS_PER_S
+LEAF_EVERY_NS = NS_PER_DAY
 _WINDOW, _WINDOWS = 4096, 32  # leaves that are looked through, the newest first: more than a day has
 
 By = Literal["command", "file", "update", "authority"]

@@ -17,12 +17,12 @@ from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.verdict import worst
 from linetap.recorder.walk.walk import Walk
 from linetap_core import __version__
-from linetap_core.clock import NS_PER_S, Clock, rfc3339
+from linetap_core.clock import NS_PER_S, S_PER_DAY, Clock, rfc3339
 from linetap_core.evidence.walk import WalkReport
 from linetap_core.records import CallRecord, Refused, StartWalk, StopWalk, Walking, WalkState
 
 # Each leaves a report, a leaf and events for good. Line by line the largest unit has 128 of them.
-MOST_A_DAY, DAY_S = 200, 86_400
+MOST_A_DAY = 200
 
 log = logging.getLogger("linetap.recorder")
 
@@ -111,7 +111,7 @@ class Guide:
         if self.walk is not None and not self.walk.told:
             return "the last walk test is not told yet"
         mono_s, utc_ns = self._now()
-        if len(self._begun_s) == MOST_A_DAY and mono_s - self._begun_s[0] < DAY_S:
+        if len(self._begun_s) == MOST_A_DAY and mono_s - self._begun_s[0] < S_PER_DAY:
             return f"{MOST_A_DAY} walk tests were begun within a day"
         self._begun_s.append(mono_s)
         lines = sorted(set(command.lines) or known)
