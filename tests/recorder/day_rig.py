@@ -65,7 +65,8 @@ def began_in_time(call: Told) -> None:
 
 def follow(wanted: dict[str, dict[str, Any]], notices: dict[str, Notice], policy: Recording) -> dict[str, Told]:
     """By their names; 32 of them at most."""
-    calls = [Call(line=n, start_s=1.0, direction="out", **keys) for n, keys in enumerate(wanted.values(), 1)]
+    usual: dict[str, Any] = {"start_s": 1.0, "direction": "out"}
+    calls = [Call(line=n, **(usual | keys)) for n, keys in enumerate(wanted.values(), 1)]
     lines = list(range(1, len(calls) + 1))
     voices = Voices(default_folder())
     audio, levels = recorder.rendered(Script(lines=len(calls), seed=7, call=calls), lines, voices)

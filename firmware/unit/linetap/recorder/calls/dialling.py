@@ -32,12 +32,14 @@ def dialled(line: LineContext, event: Event) -> None:
         call.dialled = (call.dialled + event.text)[:MOST_DIGITS]
     else:
         call.redialled = (call.redialled + event.text)[:MOST_DIGITS]
-    call.dialled_ns = line.utc_ns(event.at)
+    pulsed = not event.level_dbm0
+    at = event.known if pulsed else event.at  # the clicks of a train of pulses are no voice
+    call.dialled_ns = line.utc_ns(at)
     call.tone, call.given_up = "", False
     call.dial_tone |= line.memory.evidence.bursts.was("dial", line.profile.tone, line.profile.answer)
-    pulsed = not event.level_dbm0  # behind a pressed key the ears judge anew what they hear
+    # Behind a pressed key the ears judge anew what they hear.
     line.memory.evidence = line.memory.evidence.anew() if pulsed else Evidence()
-    line.memory.look_at = first_look("off_hook", event.at)
+    line.memory.look_at = first_look("off_hook", at)
     learn_near_end(line, event)
     _expect_answer(line, event)
 
@@ -109,8 +111,9 @@ def look_closer(line: LineContext, event: Event) -> None:
         notes = _notes(line, behind.start, behind.end)
         music = _notes(line, behind.hush - RATE_HZ, behind.hush)
         evidence.weigh(behind, notes, music is None or music < numbers.hush_notes, numbers)
-    if event.at - line.open_last(event.at) <= (line.profile.lift_debounce_ms + 1) * FRAMES_PER_MS:
-        return  # a flash, a pulse or the call's end: which, is known in a moment
+    known_ms = max(line.profile.lift_debounce_ms, line.profile.pulses.digit_gap_ms) + 1
+    if event.at - line.open_last(event.at) <= known_ms * FRAMES_PER_MS:
+        return  # a flash, pulses or the call's end: which, is known in a moment
     if call.given_up or (verdict := evidence.judge(event.at, _dialled(line), numbers)) is None:
         return
     answer(line, Event(event.known, "look", verdict.at), verdict.by, verdict.confidence, verdict.evidence)
