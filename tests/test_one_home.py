@@ -18,7 +18,8 @@ import msgspec
 import pytest
 
 from linetap.reporter.health import Health
-from linetap_core.evidence import namespaces
+from linetap_core.evidence import commandbody, fetch, namespaces
+from linetap_core.evidence.command import HERE, Command, CommandFault
 from linetap_core.records import Alert
 from linetap_core.wire import topics
 from linetap_desk import unsignedreports
@@ -157,3 +158,70 @@ def test_durable_writing_has_two_names() -> None:
         if isinstance(node, ast.FunctionDef) and re.search(r"(replace|write)_(\w+_)?(durabl|atomic|in_ram)", node.name)
     }
     assert found == {(DURABLE, "replace_durably"), (DURABLE, "replace_in_ram")}
+
+
+BODY_READERS = {f"{CORE}/evidence/commandbody.py", f"{CORE}/evidence/fetch.py"}
+
+
+def test_the_body_of_a_command_is_read_and_made_as_a_type() -> None:
+    """`.body["x"]` and `.body.get("x")` pick texts out of a command; only the types do so."""
+    found = [
+        f"{path}:{node.lineno}: {ast.unparse(node)}"
+        for path, tree in sources().items()
+        if path not in BODY_READERS
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript | ast.Attribute)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "body"
+    ]
+    assert not [each for each in found if not each.startswith("unit/linetap/ring/")]
+    assert commandbody.BODIES.keys() | {fetch.VERB} == set(HERE)
+
+
+# What has been signed by desks since version 0.1, text for text.
+SIGNED: list[tuple[str, commandbody.Body, dict[str, str]]] = [
+    ("identify", commandbody.Identify(seconds=120), {"seconds": "120"}),
+    ("self_test", commandbody.SelfTest(), {}),
+    ("time", commandbody.Time(challenge="5f", utc="2026-11-24T22:56:00.000Z"),
+     {"challenge": "5f", "utc": "2026-11-24T22:56:00.000Z"}),
+    ("roles", commandbody.Document(document="{}", sig="x"), {"document": "{}", "sig": "x"}),
+    ("hold", commandbody.Hold(document="{}", sig="x", key_age=b"age"),
+     {"document": "{}", "sig": "x", "key_age": "YWdl"}),
+    ("config", commandbody.Config(document="a", replaces="b"), {"document": "a", "replaces": "b"}),
+    ("confirm", commandbody.Weakening(weakening="a"), {"weakening": "a"}),
+    ("update", commandbody.Update(version="0.2.0", sha256="a", size=7),
+     {"version": "0.2.0", "sha256": "a", "size": "7"}),
+    ("ack", commandbody.Ack(origin="a", through=9), {"origin": "a", "through": "9"}),
+    ("ack", commandbody.Ack(origin="a", vault="v", through=9, number="1", before="", head="h", sig="s"),
+     {"origin": "a", "vault": "v", "through": "9", "number": "1", "before": "", "head": "h", "sig": "s"}),
+    ("resend", commandbody.Resend(origin="a", first=1, last=9), {"origin": "a", "from": "1", "to": "9"}),
+]  # fmt: skip
+
+
+def a_command(verb: str, body: dict[str, str]) -> Command:
+    return Command(unit="floor-03", verb=verb, role="desk", counter=1, expires="2026-11-24T22:56:00.000Z", body=body)
+
+
+@pytest.mark.parametrize(("verb", "body", "texts"), SIGNED)
+def test_both_ends_have_one_form_of_a_body(verb: str, body: commandbody.Body, texts: dict[str, str]) -> None:
+    assert body.texts() == texts
+    assert commandbody.read(a_command(verb, texts), commandbody.BODIES[verb]) == body
+
+
+@pytest.mark.parametrize(
+    ("verb", "texts"),
+    [
+        ("identify", {}), ("identify", {"seconds": "0"}), ("identify", {"seconds": "601"}),
+        ("identify", {"seconds": "+1"}),
+        ("identify", {"seconds": "\u0661"}),
+        ("identify", {"seconds": "1", "more": ""}),
+        ("self_test", {"more": ""}),
+        ("hold", {"document": "", "sig": "", "key_age": "!"}), ("ack", {"origin": "a", "through": "0"}),
+        ("resend", {"origin": "a", "from": "1", "to": "1" + "0" * 18}),
+        ("update", {"version": "", "sha256": "", "size": ""}),
+    ],
+)  # fmt: skip
+def test_a_body_that_is_none_is_a_fault(verb: str, texts: dict[str, str]) -> None:
+    with pytest.raises(CommandFault) as raised:
+        commandbody.read(a_command(verb, texts), commandbody.BODIES[verb])
+    assert raised.value.code == "command_malformed"

@@ -76,8 +76,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`counter` is another one with every command of a key (counters.py). The values of `body` are texts, documents
-    among them."""
+    """`counter` is another one with every command of a key (counters.py). `body`: commandbody.py, as texts."""
 
     unit: str
     verb: Annotated[str, Meta(max_length=32)]
@@ -225,13 +224,6 @@ def check_signed(
     if has_end and _time(command.expires) <= now_ns:
         raise CommandFault("command_expired", f"it was good until {command.expires}", command)
     return signed
-
-
-def fields(command: Command, *names: str) -> list[str]:
-    """The body's, in that order; a CommandFault where it has others."""
-    if command.body.keys() != set(names):
-        raise CommandFault("command_malformed", f"the body of {command.verb} is {', '.join(names) or 'empty'}")
-    return [command.body[name] for name in names]
 
 
 def signed_by(data: bytes, armored: bytes, namespace: str, roles: Roles | None, role: str) -> None:

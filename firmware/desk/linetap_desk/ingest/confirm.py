@@ -10,10 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import msgspec
+
 from linetap_core.clock import NS_PER_MS, NS_PER_S, S_PER_DAY, Clock, rfc3339
 from linetap_core.evidence import command as envelopes
 from linetap_core.evidence import namespaces, sshsig
 from linetap_core.evidence.command import DESK, Answer, Command
+from linetap_core.evidence.commandbody import Ack, Resend
 from linetap_core.evidence.keys import SigningKey
 from linetap_core.wire.message import Message
 from linetap_core.wire.topics import Topics
@@ -93,10 +96,10 @@ class Confirmer:
                 del its["head"], its["sig"]
             elif "head" in its:
                 self._headed[unit] = now_ns + HEAD_EVERY_S * NS_PER_S
-            yield self.say(unit, "ack", {**_of(group), "through": str(through), **its})
+            yield self.say(unit, "ack", msgspec.convert({**_of(group), **its, "through": through}, Ack).texts())
 
     def resend(self, group: Group, first: int, last: int) -> Message:
-        return self.say(group[0], "resend", {**_of(group), "from": str(first), "to": str(last)})
+        return self.say(group[0], "resend", msgspec.convert({**_of(group), "from": first, "to": last}, Resend).texts())
 
     def say(self, unit: str, verb: str, body: dict[str, str]) -> Message:
         now_ns = self._clock.utc_ns()

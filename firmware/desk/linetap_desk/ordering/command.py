@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import re
 import sys
 from pathlib import Path
@@ -15,8 +14,9 @@ from linetap_core.clock import NS_PER_DAY, NS_PER_MS, Clock, parse_rfc3339, rfc3
 from linetap_core.durable import files, privatefile
 from linetap_core.errors import BadInput
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, namespaces, sealed, sshsig
+from linetap_core.evidence import commandbody, document, namespaces, sealed, sshsig
 from linetap_core.evidence.command import HERE, IDENTIFY_LONGEST_S, LIGHT, MAY, Command, Envelope
+from linetap_core.evidence.commandbody import Body
 from linetap_core.handover import read_small
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.wire import updates
@@ -103,7 +103,7 @@ def make(args: argparse.Namespace, now_ns: int) -> bytes:
         role=args.role,
         counter=args.counter if args.counter is not None else now_ns // NS_PER_MS,
         expires=_time(args.expires, "--expires") if args.expires else rfc3339(now_ns + _EXPIRES_DAYS * NS_PER_DAY),
-        body=_body(args, now_ns),
+        body=_body(args, now_ns).texts(),
     )
     made = envelopes.seal(command, lambda text: sshsig.sign(text, key, namespaces.COMMAND))
     if len(made) > envelopes.LIMIT_BYTES:
@@ -134,7 +134,7 @@ _TAKES: dict[str, tuple[str, ...]] = {
 _OPTIONAL = ("utc", "url")  # may be left out
 
 
-def _body(args: argparse.Namespace, now_ns: int) -> dict[str, str]:
+def _body(args: argparse.Namespace, now_ns: int) -> Body:
     takes = _TAKES.get(args.verb, ("document",))
     for name in ("document", "challenge", "utc", "seconds", "replaces", "bundle", "url", "weakening"):
         given = getattr(args, name) is not None
@@ -142,26 +142,30 @@ def _body(args: argparse.Namespace, now_ns: int) -> dict[str, str]:
             words = " and ".join(f"--{each}" for each in takes) or "none of these"
             raise BadInput(f"--{name} {'does not belong here' if given else 'is missing'}: {args.verb} takes {words}")
     if args.verb == "time":
-        return {"challenge": args.challenge, "utc": _time(args.utc, "--utc") if args.utc else rfc3339(now_ns)}
+        utc = _time(args.utc, "--utc") if args.utc else rfc3339(now_ns)
+        return commandbody.Time(challenge=args.challenge, utc=utc)
     if args.verb == "identify":
-        return {"seconds": str(args.seconds)}
+        try:
+            return commandbody.Identify(seconds=args.seconds)
+        except ValueError as error:
+            raise BadInput(f"--{error}") from None
     if args.verb == "config":
-        return {"document": _text(args.document), "replaces": args.replaces}
+        return commandbody.Config(document=_text(args.document), replaces=args.replaces)
     if args.verb == "update":
         return _update_body(args.bundle, args.url)
     if args.verb in ("confirm", "cancel"):
-        return {"weakening": args.weakening}
-    return _document_body(args) if takes else {}
+        return commandbody.Weakening(weakening=args.weakening)
+    return _document_body(args) if takes else commandbody.SelfTest()
 
 
-def _document_body(args: argparse.Namespace) -> dict[str, str]:
-    body = {"document": _text(args.document), "sig": _text(signedfile.signature_of(args.document))}
+def _document_body(args: argparse.Namespace) -> Body:
+    document, sig = _text(args.document), _text(signedfile.signature_of(args.document))
     if args.verb == "hold":
-        body["key_age"] = base64.b64encode(_bytes(args.document.with_name(sealed.KEY))).decode("ascii")
-    return body
+        return commandbody.Hold(document=document, sig=sig, key_age=_bytes(args.document.with_name(sealed.KEY)))
+    return commandbody.Document(document=document, sig=sig)
 
 
-def _update_body(bundle: Path, url: str | None) -> dict[str, str]:
+def _update_body(bundle: Path, url: str | None) -> Body:
     found = re.fullmatch(r"linetap-(.*)\.raucb", bundle.name)
     if found is None or re.search(updates.PATTERN, found[1]) is None:
         raise BadInput(f"{bundle}: linetap-0.2.0.raucb would be right: its version is in its name")
@@ -170,8 +174,7 @@ def _update_body(bundle: Path, url: str | None) -> dict[str, str]:
     size = bundle.stat().st_size
     if not 0 < size <= updates.LARGEST_BYTES:
         raise BadInput(f"{bundle}: {size} bytes; 1 to {updates.LARGEST_BYTES} would be right")
-    body = {"version": found[1], "sha256": files.sha256(bundle), "size": str(size)}
-    return body if url is None else {**body, "url": url}
+    return commandbody.Update(version=found[1], sha256=files.sha256(bundle), size=size, url=url)
 
 
 def _text(path: Path) -> str:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
 from datetime import date
@@ -12,7 +10,7 @@ from typing import Any
 
 from linetap_core.clock import parse_rfc3339
 from linetap_core.errors import BadInput
-from linetap_core.evidence import command, hold, namespaces, sshsig
+from linetap_core.evidence import command, commandbody, hold, namespaces, sshsig
 from linetap_core.evidence.authority import Authority
 from linetap_core.evidence.command import CommandFault
 from linetap_core.evidence.counters import Counters
@@ -39,12 +37,8 @@ def signed(data: bytes, row: Mapping[str, Any], roles: Roles, authority: Authori
     said = command.check(data, row["unit"], authority, roles, Counters(), now_ns)
     if said.verb != "hold":
         raise CommandFault("command_verb", f"it is {said.verb}, which holds nothing")
-    document, sig, key_text = command.fields(said, "document", "sig", "key_age")
-    try:
-        key_age = base64.b64decode(key_text, validate=True)
-    except (binascii.Error, ValueError):
-        raise CommandFault("command_malformed", "key_age is not base64") from None
-    text, armored = document.encode("utf-8"), sig.encode("ascii", "replace")
+    wrapped = commandbody.read(said, commandbody.Hold)
+    text, armored, key_age = wrapped.data, wrapped.signature, wrapped.key_age
     command.signed_by(text, armored, namespaces.HOLD, roles, "vault")
     found = hold.decode(text)
     if not isinstance(found, hold.Hold) or hashlib.sha256(key_age).hexdigest() != found.key_sha256:

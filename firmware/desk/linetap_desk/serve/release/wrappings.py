@@ -4,14 +4,13 @@ hold's command that was brought to these pages."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import desc, select
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import command, document, hold, namespaces, sealed, sshsig
+from linetap_core.evidence import command, commandbody, document, hold, namespaces, sealed, sshsig
 from linetap_core.evidence.roles import Roles
 from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
@@ -57,8 +56,8 @@ def _brought(site: Site, found: Found) -> Iterator[Wrapped]:
     for data in commands:
         try:
             text = foreign.decode(data, command.Envelope).command
-            body = document.decode(text.encode("utf-8"), command.Command).body
-            sig, key_age = body["sig"].encode("ascii"), base64.b64decode(body["key_age"], validate=True)
-            yield Wrapped(hold.HOLD, body["document"].encode("utf-8"), sig, key_age)
-        except (ValueError, KeyError):
+            found_in = document.decode(text.encode("utf-8"), command.Command)
+            asked = commandbody.read(found_in, commandbody.Hold)
+        except (ValueError, command.CommandFault):
             continue
+        yield Wrapped(hold.HOLD, asked.data, asked.signature, asked.key_age)

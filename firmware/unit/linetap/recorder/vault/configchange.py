@@ -24,7 +24,8 @@ from linetap_core.durable import files
 from linetap_core.durable import keptcopy as kept
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput
-from linetap_core.evidence.command import OPERATOR, CommandFault, Outcome, Signed, fields
+from linetap_core.evidence import commandbody
+from linetap_core.evidence.command import OPERATOR, CommandFault, Outcome, Signed
 from linetap_core.service import ask_to_start_again, remove_quietly
 
 CANDIDATE, NEXT, PREVIOUS = ".candidate", ".next", ".previous"
@@ -51,14 +52,16 @@ class ConfigChange:
     def require_signed(self, signed: Signed) -> None:
         """Before the command's counter is used: CommandFault where it weakens and too few have signed, so that the same
         command may come again with one more signature. What else is wrong with it `asked` says."""
-        body = signed.command.body
-        document = body.get("document")
-        if self._file is None or document is None or body.get("replaces") != self._sha256:
+        try:
+            asked = commandbody.read(signed.command, commandbody.Config)
+        except CommandFault:
+            return
+        if self._file is None or asked.replaces != self._sha256:
             return
         candidate = _beside(self._file, CANDIDATE)
         try:
-            _require_small(document)
-            replace_durably(candidate, document.encode("utf-8"), like=self._file)
+            _require_small(asked.document)
+            replace_durably(candidate, asked.document.encode("utf-8"), like=self._file)
             new = self._loaded(candidate)
         except (OSError, CommandFault):
             return
@@ -68,13 +71,13 @@ class ConfigChange:
             self._require_two(signed, found)
 
     def asked(self, signed: Signed) -> Outcome:
-        document, replaces = fields(signed.command, "document", "replaces")
+        asked = commandbody.read(signed.command, commandbody.Config)
         if self._file is None:
             raise CommandFault("config_unwritable", "the recorder was started without a file that could be replaced")
-        if replaces != self._sha256:
+        if asked.replaces != self._sha256:
             raise CommandFault("config_other", f"in effect is {self._sha256}, and this one replaces another")
         try:
-            return self._take(self._file, document, signed)
+            return self._take(self._file, asked.document, signed)
         except OSError as error:
             text = f"{self._file.parent}: {error.strerror}: the recorder has to be able to write there"
             raise CommandFault("config_unwritable", text) from None

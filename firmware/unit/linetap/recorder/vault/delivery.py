@@ -13,15 +13,14 @@ from collections.abc import Callable
 
 from linetap.recorder.vault.outbox import Outbox, OutboxReader
 from linetap.recorder.vault.rebuild import Rebuild
-from linetap_core.evidence import vaultname
+from linetap_core.evidence import commandbody, vaultname
 from linetap_core.evidence.command import Command, CommandFault
+from linetap_core.evidence.commandbody import Ack, Resend
 from linetap_core.records import CallEvent, DeliveryState
 
 log = logging.getLogger("linetap.recorder.vault")
 
-_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _ORDER = re.compile(r"[1-9][0-9]{0,8}")
-_BESIDE = ("number", "before", "head", "sig")  # which vault it is; the newest head of our log that the desk has
 
 
 class Delivery:
@@ -49,20 +48,23 @@ class Delivery:
 
     def acknowledged(self, command: Command) -> str:
         """OSError: the disk did not take it, and nothing is forgotten."""
-        through = self._numbers(command, "through")[0]
+        asked = commandbody.read(command, Ack)
+        self._require_own(command, asked)
+        through = asked.through
         newest = self._outbox.last_seq
         if not self._outbox.has_used(through):
             raise CommandFault("ack_unknown", f"there is no event {through}: the newest is {newest}")
         if newest < through and self._rebuild is not None:  # what was said under numbers that were used already
             self._rebuild.want(self._outbox.confirmed + 1, through)
         self._outbox.confirm(through)
-        self._learn(command)
+        self._learn(asked)
         self._tell(confirmed=self._outbox.confirmed)
         return f"everything up to {self._outbox.confirmed} is confirmed"
 
     def asked_again(self, command: Command, at: str) -> str:
-        first, last = self._numbers(command, "from", "to")
-        first = max(first, self._outbox.first_seq)
+        asked = commandbody.read(command, Resend)
+        self._require_own(command, asked)
+        first, last = max(asked.first, self._outbox.first_seq), asked.last
         if last < first:
             raise CommandFault("command_malformed", f"from {first} to {last} is nothing")
         if first > self._outbox.last_seq:
@@ -84,30 +86,27 @@ class Delivery:
         if gone[0] <= gone[1] and self._rebuild is not None:
             self._rebuild.want(*gone)
 
-    def _learn(self, command: Command) -> None:
+    def _learn(self, asked: Ack) -> None:
         """Which vault of this key it is, only the desk may know: that is signed once, and then stands. And what head of
         our log it has."""
-        number, before = command.body.get("number", ""), command.body.get("before", "")
+        number, before = asked.number or "", asked.before or ""
         if self._order is not None and _ORDER.fullmatch(number) and (not before or vaultname.NAME.fullmatch(before)):
             self._order(int(number), before)
-        if self._held_against is not None and "head" in command.body:
-            self._held_against(command.body["head"], command.body.get("sig", ""))
+        if self._held_against is not None and asked.head is not None:
+            self._held_against(asked.head, asked.sig or "")
 
     def _tell(self, **changes: int | bool) -> None:
         known = {name: getattr(self.state, name) for name in self.state.__struct_fields__}
         self.state = DeliveryState(**{**known, **changes})
 
-    def _numbers(self, command: Command, *names: str) -> list[int]:
-        """The body's. Its origin and its vault are those of this outbox: others count their own events."""
-        body, vault = command.body, self._outbox.vault
-        may = {"origin", "vault", *names, *(_BESIDE if vault and command.verb == "ack" else ())}
-        if not {"origin", *names} <= body.keys() <= may:
-            raise CommandFault("command_malformed", f"the body of {command.verb} is origin, {', '.join(names)}")
-        if body["origin"] != self._outbox.origin:
+    def _require_own(self, command: Command, asked: Ack | Resend) -> None:
+        """Its origin and its vault are those of this outbox: others count their own events."""
+        vault = self._outbox.vault
+        if not vault and isinstance(asked, Ack) and asked.beside:
+            text = f"the body of {command.verb} for a vault without a name is origin, through"
+            raise CommandFault("command_malformed", text)
+        if asked.origin != self._outbox.origin:
             raise CommandFault("ack_origin", f"these are the events of {self._outbox.origin}")
         # A desk that makes its index again asks for all there is, and cannot know of which vault.
-        if body.get("vault", "") != vault and (command.verb == "ack" or "vault" in body):
+        if (asked.vault or "") != vault and (isinstance(asked, Ack) or asked.vault is not None):
             raise CommandFault("ack_vault", f"these are the events of vault {vault or 'without a name'}")
-        if not all(_NUMBER.fullmatch(body[name]) for name in names):
-            raise CommandFault("command_malformed", f"{' and '.join(names)}: a number from 1 on would be right")
-        return [int(body[name]) for name in names]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import logging
 from datetime import date
@@ -33,8 +32,8 @@ from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import authority as authorities
 from linetap_core.evidence import command as envelopes
-from linetap_core.evidence import document, group, keylist, namespaces, rolechange, roles
-from linetap_core.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed, fields
+from linetap_core.evidence import commandbody, document, group, keylist, namespaces, rolechange, roles
+from linetap_core.evidence.command import DESK, VAULT, Command, CommandFault, Outcome, Signed
 from linetap_core.evidence.counters import Counters
 from linetap_core.evidence.counters import bound as bound_of
 from linetap_core.evidence.epochname import OVERFLOW, is_overflow
@@ -118,10 +117,10 @@ class Effects:
                 self._update.require_settled()
                 return self._change.asked(signed)
             case "confirm":
-                [name] = fields(command, "weakening")
+                name = commandbody.read(command, commandbody.Weakening).weakening
                 return self._weakened.confirm(name, signed.by[0], self._present(), again)
             case "cancel":
-                [name] = fields(command, "weakening")
+                name = commandbody.read(command, commandbody.Weakening).weakening
                 said, sha256 = self._weakened.cancel(name, signed.by[0], again)
                 self._change.cancel(sha256)
                 return said
@@ -138,25 +137,22 @@ class Effects:
         raise CommandFault("command_not_here", f"this version of the unit does not do {command.verb} yet")
 
     def _tell_time(self, signed: Signed) -> str:
-        challenge, text = fields(signed.command, "challenge", "utc")
+        asked = commandbody.read(signed.command, commandbody.Time)
         try:
-            utc_ns = parse_rfc3339(text)
+            utc_ns = parse_rfc3339(asked.utc)
         except ValueError as error:
             raise CommandFault("command_malformed", f"utc: {error}") from None
         if not _FIRST_NS <= utc_ns < _BEHIND_NS:
-            raise CommandFault("command_malformed", f"utc: {text!r} is no time of 2000 to 2199")
-        code = self._time.answer(challenge, utc_ns, confirms=_two_officers(signed))
+            raise CommandFault("command_malformed", f"utc: {asked.utc!r} is no time of 2000 to 2199")
+        code = self._time.answer(asked.challenge, utc_ns, confirms=_two_officers(signed))
         if code is not None:
             raise CommandFault(code, _TIME_REFUSED[code])
         assert self._time.now_ns is not None
         return f"retention time is {rfc3339(self._time.now_ns)}"
 
     def _hold(self, command: Command, at: str, again: bool) -> str:
-        text, signature = _document(command, "key_age")
-        try:
-            key_age = base64.b64decode(command.body["key_age"], validate=True)
-        except ValueError:  # binascii's too
-            raise CommandFault("command_malformed", "key_age is not base64") from None
+        asked = commandbody.read(command, commandbody.Hold)
+        text, signature, key_age = asked.data, asked.signature, asked.key_age
         if not group.is_sealed(key_age) or len(key_age) > KEY_AGE_LIMIT_BYTES:
             raise CommandFault("command_malformed", "key_age is not a small age file, nor a group's archive of them")
         envelopes.signed_by(text, signature, namespaces.HOLD, self._roles, VAULT)
@@ -199,8 +195,7 @@ class Effects:
     def _require_cosigned_hold(self, signed: Signed) -> None:
         """A hold that ends earlier than the one in force is half of a destruction, and that takes two."""
         try:
-            text, _ = _document(signed.command, "key_age")
-            earlier = self._holds.earlier(text)
+            earlier = self._holds.earlier(commandbody.read(signed.command, commandbody.Hold).data)
         except (CommandFault, Refusal):
             return  # `take` says it
         if earlier and not _two_officers(signed) and not counterparts(signed):
@@ -266,9 +261,9 @@ def _two_officers(signed: Signed) -> bool:
     return signed.command.role == VAULT and sum(holder.role == VAULT for holder in signed.by) >= 2
 
 
-def _document(command: Command, *more: str) -> tuple[bytes, bytes]:
-    text, signature, *_ = fields(command, "document", "sig", *more)
-    return text.encode("utf-8"), signature.encode("utf-8")
+def _document(command: Command) -> tuple[bytes, bytes]:
+    asked = commandbody.read(command, commandbody.Document)
+    return asked.data, asked.signature
 
 
 def _end_of(epoch: str, zone: str) -> int:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from linetap_core.clock import NS_PER_S, Clock
-from linetap_core.evidence.command import IDENTIFY_LONGEST_S, Command, CommandFault, fields
+from linetap_core.evidence import commandbody
+from linetap_core.evidence.command import Command
 
 
 class Identify:
@@ -13,8 +14,6 @@ class Identify:
         self.until_ns = 0  # monotonic: with the power it is forgotten
 
     def asked(self, command: Command) -> str:
-        (text,) = fields(command, "seconds")
-        if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= IDENTIFY_LONGEST_S):
-            raise CommandFault("command_malformed", f"seconds: 1 to {IDENTIFY_LONGEST_S} would be right")
-        self.until_ns = self._clock.monotonic_ns() + int(text) * NS_PER_S
-        return f"the LEDs show it for {int(text)} s"
+        seconds = commandbody.read(command, commandbody.Identify).seconds
+        self.until_ns = self._clock.monotonic_ns() + seconds * NS_PER_S
+        return f"the LEDs show it for {seconds} s"

@@ -12,7 +12,8 @@ from linetap import checks
 from linetap.checks.watch import Watch
 from linetap.config.schema import Config
 from linetap_core.clock import NS_PER_S, Clock
-from linetap_core.evidence.command import Command, Found, Outcome, fields
+from linetap_core.evidence import commandbody
+from linetap_core.evidence.command import Command, Found, Outcome
 
 LOOK_EVERY_S = 1
 LIMIT_BYTES = 12 << 10  # of the findings in an answer, which has 16 KiB
@@ -34,7 +35,7 @@ class SelfTest:
             self._watch.look()
 
     def run(self, command: Command) -> Outcome:
-        fields(command)
+        commandbody.read(command, commandbody.SelfTest)
         standing = checks.run(checks.take_snapshot(self._config, self._watch, self._clock))
         worst_first = sorted(standing, key=lambda finding: finding.trouble.severity != "critical")
         told: list[Found] = []

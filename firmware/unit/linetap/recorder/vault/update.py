@@ -19,7 +19,8 @@ from linetap.update.judge import require_newer, require_running
 from linetap.update.updaterequest import Wish
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.errors import BadInput
-from linetap_core.evidence.command import Command, CommandFault, fields
+from linetap_core.evidence import commandbody
+from linetap_core.evidence.command import Command, CommandFault
 from linetap_core.records import UpdateState
 from linetap_core.service import stamp
 from linetap_core.wire import updates
@@ -83,14 +84,11 @@ class Update:
             self._stamp, self.state = seen, state.load(self._folder)
 
     def _read(self, command: Command) -> Wish:
-        optional = ("url",) if "url" in command.body else ()
-        version, sha256, size, *url = fields(command, "version", "sha256", "size", *optional)
+        asked = commandbody.read(command, commandbody.Update)
         try:
-            if not (size.isascii() and size.isdecimal() and len(size) <= 12):
-                raise BadInput("size: a number of bytes would be right")
             # As it is read again: what root would not take is not written.
-            found = url[0] if url else wish.usual_url(self._config, version)
-            wanted = msgspec.convert({"version": version, "sha256": sha256, "size": int(size), "url": found}, Wish)
+            found = wish.usual_url(self._config, asked.version) if asked.url is None else asked.url
+            wanted = msgspec.convert({**msgspec.structs.asdict(asked), "url": found}, Wish)
             updates.check_url(found)
         except (BadInput, msgspec.ValidationError) as error:
             raise CommandFault("command_malformed", str(error)) from None
