@@ -19,8 +19,8 @@ from group_house import GroupHouse
 from release_house import refusal
 
 from linetap_core.clock import SYSTEM, rfc3339
-from linetap_desk.serve.release import partials
-from linetap_desk.serve.release.chain import Partial
+from linetap_desk.serve.release import store
+from linetap_desk.serve.release.steps import Partial
 from release_rig import OTHER_CALL
 from sealing_rig import CALL_ID, UNIT
 
@@ -85,9 +85,9 @@ def test_a_layer_of_another_call_opens_nothing(house: GroupHouse) -> None:
     assert handed(house, mine, unnamed, 1) == "key_of_another_call"
     for data, why in ((part, "key_of_another_call"), (unnamed, "does not open")):
         with house.served.site.own.begin() as db:
-            partials.empty(db, mine)
+            store.empty_partials(db, mine)
             made = Partial("custodian", "", (1,), 1, "keeper-1", rfc3339(SYSTEM.utc_ns()), True)
-            partials.put(db, mine, made, data)
+            store.put_partial(db, mine, made, data)
         with helper(house, 2, mine) as last:
             page = last.post(last.inside(), LISTEN)
             assert page.status_code == 409

@@ -15,7 +15,7 @@ from release_house import refusal
 from sqlalchemy import select
 
 from linetap_core.clock import SYSTEM
-from linetap_desk.serve.release import partials as kept
+from linetap_desk.serve.release import store as kept
 from linetap_desk.serve.tables import partials
 from postgres_rig import Postgres
 from release_rig import OTHER_CALL
@@ -105,7 +105,7 @@ def test_what_is_closed_or_over_keeps_no_partial(house: GroupHouse) -> None:
         if way == "closed":
             assert house.close(request_id, "officer", remark="for another call").status_code == 303
         else:
-            kept.empty_over(house.served.site.own, SYSTEM.utc_ns() + 8 * 86_400_000_000_000)
+            kept.empty_expired_partials(house.served.site.own, SYSTEM.utc_ns() + 8 * 86_400_000_000_000)
         assert stored(house) == []
 
 

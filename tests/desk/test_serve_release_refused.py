@@ -15,7 +15,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence import age, document, keys
 from linetap_core.evidence.release import parse
 from linetap_desk.serve.people import accounts
-from linetap_desk.serve.release import tickets
+from linetap_desk.serve.release import store
 from linetap_desk.serve.tables import approvals, people, requests
 from release_rig import CHOI, HAN, KIM, LEE, PARK, Desk
 from sealing_rig import CALL_ID, UNIT
@@ -232,7 +232,7 @@ def test_a_ticket_is_good_once_for_its_request_and_for_ten_minutes(house: Releas
     assert house.fetch(other).headers["content-disposition"] == f'attachment; filename="{second}.tar"'
     replaced, late = house.ticket(first), house.ticket(first)
     assert house.fetch(replaced).status_code == 401
-    clock.step_utc(tickets.GOOD_S * NS_PER_S)
+    clock.step_utc(store.TICKET_S * NS_PER_S)
     assert house.fetch(late).status_code == 401
     for guess in ("x", "x" * 43, "x" * 5000, "'; DROP TABLE tickets;--"):
         assert house.fetch(guess).status_code == 401

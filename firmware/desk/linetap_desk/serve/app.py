@@ -22,7 +22,7 @@ from linetap_desk.serve.gate import endpoint
 from linetap_desk.serve.limits import Bounded
 from linetap_desk.serve.pages import MenuItem
 from linetap_desk.serve.people import routes as people
-from linetap_desk.serve.release import holdroutes, ticketroute
+from linetap_desk.serve.release import holdroutes
 from linetap_desk.serve.release import routes as release
 from linetap_desk.serve.route import Route, join
 from linetap_desk.serve.secure import Headers
@@ -37,7 +37,6 @@ ROUTES: tuple[Route, ...] = join(
         calls.ROUTES,
         fleet.ROUTES,
         release.ROUTES,
-        ticketroute.ROUTES,
         holdroutes.ROUTES,
     )
 )

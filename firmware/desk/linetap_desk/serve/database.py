@@ -50,7 +50,7 @@ def _engine(url: URL) -> Engine:
 
 def _as_we_need_it(connection: Any, _record: Any) -> None:
     """FULL: what the access log has written must be there after a power cut. The driver begins no transaction of its
-    own: `_begin` does. secure_delete: what is emptied (release/partials.py) does not stay in the file."""
+    own: `_begin` does. secure_delete: what is emptied (release/store.py) does not stay in the file."""
     connection.isolation_level = None
     always = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
     for pragma in (f"busy_timeout={BUSY_MS}", *always):

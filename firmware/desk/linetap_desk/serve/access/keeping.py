@@ -21,7 +21,7 @@ from linetap_desk.ingest.database import reason
 from linetap_desk.serve.access import chain
 from linetap_desk.serve.access.chain import ChainFault, Head
 from linetap_desk.serve.access.log import AccessTable, last_head
-from linetap_desk.serve.release import partials
+from linetap_desk.serve.release import store
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.tables import access, access_anchor
 from linetap_desk.serve.transactions import writing
@@ -37,7 +37,7 @@ async def life(site: Site) -> AsyncIterator[None]:
     async def keep() -> None:
         while True:
             try:
-                await anyio.to_thread.run_sync(partials.empty_over, site.own, site.clock.utc_ns())
+                await anyio.to_thread.run_sync(store.empty_expired_partials, site.own, site.clock.utc_ns())
                 await anyio.to_thread.run_sync(prune, site.access, site.settings.access_days)
             except (SQLAlchemyError, ChainFault) as error:
                 text = reason(error) if isinstance(error, SQLAlchemyError) else str(error)

@@ -24,8 +24,7 @@ from linetap_desk.serve.calls import form, recordfile, story, words
 from linetap_desk.serve.calls.directory import House
 from linetap_desk.serve.calls.form import Form
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import call as named
-from linetap_desk.serve.release import witnesses
+from linetap_desk.serve.release import answering, checking
 from linetap_desk.serve.release import words as release_words
 from linetap_desk.serve.route import Route, subject_of_path
 from linetap_desk.serve.site import Site, read_desk
@@ -75,7 +74,7 @@ async def search(request: Request, site: Site) -> Response:
 
 async def call(request: Request, site: Site) -> Response:
     unit, call_id = str(request.path_params["unit"]), str(request.path_params["call_id"])
-    named.require_name(unit, call_id)
+    answering.require_call_name(unit, call_id)
     desk, signers = site.settings.desk, site.calls.known_keys()
 
     def look(db: Connection) -> tuple[story.Story | None, recordfile.Found, Any, Any]:
@@ -83,7 +82,7 @@ async def call(request: Request, site: Site) -> Response:
         if found is None or found.row["destroyed_at"] is not None:
             return found, recordfile.Found(None), None, None
         lying = recordfile.record(desk, unit, call_id, found.row["record_sha256"])
-        seen = None if lying.record is None else witnesses.verdict(site, found.row)
+        seen = None if lying.record is None else checking.witness_verdict(site, found.row)
         return found, lying, recordfile.held(desk, call_id), seen
 
     found, lying, hold, seen = await read_desk(site, look)
@@ -94,7 +93,7 @@ async def call(request: Request, site: Site) -> Response:
         record=lying.record, hold=hold, words=words, witnessed=seen, release_words=release_words,
         command="" if found.row["destroyed_at"] else recordfile.command(desk, unit, call_id, found.is_copied),
         said=_said(site, request), **_whose(site, found.row),
-        may_ask="officer" in who_of(request).roles and named.may_be_asked(found.row),
+        may_ask="officer" in who_of(request).roles and answering.may_be_asked(found.row),
     )  # fmt: skip
 
 

@@ -1,17 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What routes of releases and of holds have in common: who is meant, and how a refusal is said."""
+"""Shared by the routes of releases and holds: the requested call, the subject of a log row, uploads, refusals."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import anyio.to_thread
+from sqlalchemy import Connection, select
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from linetap_core.evidence.release import NamedCall
+from linetap_desk.ingest.tables import calls
 from linetap_desk.serve.access.log import Subject
+from linetap_desk.serve.access.masking import has_number
 from linetap_desk.serve.release import judge, store, words
-from linetap_desk.serve.release.stepfault import StepFault
-from linetap_desk.serve.site import Site
+from linetap_desk.serve.release.steps import StepFault
+from linetap_desk.serve.site import Site, read_desk
 from linetap_desk.serve.tables import holds, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    unit: str
+    named: NamedCall
+
+
+def require_call_name(unit: str, call_id: str) -> None:
+    """404 for a text that is no name of a unit or call. A telephone number must not reach a query: SQLAlchemy
+    caches the first values of a statement."""
+    if not (unit + call_id).isprintable() or has_number(unit) or has_number(call_id):
+        raise HTTPException(404)
+
+
+async def find_call(site: Site, unit: str, call_id: str) -> Mapping[str, Any]:
+    """404 where there is none."""
+    require_call_name(unit, call_id)
+
+    def look(db: Connection) -> Mapping[str, Any] | None:
+        row = db.execute(select(calls).where(calls.c.unit == unit, calls.c.call_id == call_id)).mappings().first()
+        return None if row is None else dict(row)
+
+    row = await read_desk(site, look)
+    if row is None:
+        raise HTTPException(404)
+    return row
+
+
+def require_recorded(row: Mapping[str, Any]) -> Call:
+    """The call as a request names it. StepFault if nothing of it can be opened or held."""
+    if row["destroyed_at"] is not None:
+        raise StepFault("call_destroyed", f"{row['call_id']}: it is destroyed")
+    if row["record_sha256"] is None or row["disposition"] != "recorded":
+        raise StepFault("call_not_recorded", f"{row['call_id']}: nothing of it was recorded and sealed")
+    return Call(row["unit"], NamedCall(row["call_id"], row["line"], row["record_sha256"]))
+
+
+def may_be_asked(row: Mapping[str, Any]) -> bool:
+    try:
+        require_recorded(row)
+    except StepFault:
+        return False
+    return True
+
 
 MAY = frozenset({"officer", "approver-legal", "approver-manager", "vault", "custodian", "auditor"})
 TAKES_PART = MAY - {"auditor"}
@@ -24,7 +78,7 @@ def id_of(request: Request) -> str:
 
 
 async def subject_of(request: Request) -> Subject:
-    """Of the request or hold that the path names; of one that is none, what was typed."""
+    """The request or hold in the path; if there is none, the text of the path."""
     named, site = id_of(request), request.state.site
     table = holds if named.startswith("H") else requests
     if store.ID.fullmatch(named) is None:
@@ -39,7 +93,7 @@ async def subject_of(request: Request) -> Subject:
 
 
 async def upload(form: FormData) -> bytes:
-    """The bytes of its one file; at most what a request may have."""
+    """The uploaded file, within the size limit of a request."""
     found = form.get("file")
     data = await found.read() if isinstance(found, UploadFile) else b""
     if not data:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Before anybody approves, opens or holds by way of these pages, the second copy is verified whole, as at the keys.
+"""The whole second copy is verified before anybody approves, opens or holds by these pages, as it is at the keys.
 
-By the signers that this desk knows; each person's own tools do it again by theirs.
+By the signers and the witnesses' policy that this desk knows ([witnesses] in desk.toml; the signed roles may fix the
+policy's hash). Custodian, officer and approver check again with their own tools and policies.
 """
 
 from __future__ import annotations
@@ -9,37 +10,122 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import closing, sealed
 from linetap_core.evidence.release import NotReleased
-from linetap_core.evidence.roles import Roles
+from linetap_core.evidence.roles import Roles, RolesFault, Witnesses
 from linetap_desk.proofs import callfolder
-from linetap_desk.serve.release import package, samekey, witnesses
-from linetap_desk.serve.release.stepfault import StepFault
+from linetap_desk.serve.release import callfiles
+from linetap_desk.serve.release.rolesfile import in_force
+from linetap_desk.serve.release.steps import StepFault
 from linetap_desk.serve.site import Site
-from linetap_desk.unsealing import checkedcall
+from linetap_desk.unsealing import callproof, checkedcall
 from linetap_desk.unsealing.callproof import Basis
 from linetap_desk.unsealing.checkedcall import CheckedCall
-from linetap_desk.witnessing.judge import NO_RULES
+from linetap_desk.witnessing import options
+from linetap_desk.witnessing.judge import NO_RULES, NOT_WITNESSED, NotWitnessed, Rules
+
+_RECORDS = f"*/[0-9]*/*/*/*/{sealed.RECORD}"  # UNIT/2026/11/24/CALL_ID
+
+
+def require_one_record(store: Path, call: CheckedCall) -> None:
+    """NotReleased if another record among the copies names the same sealed key: one of the two is forged.
+
+    With a unit's stolen key somebody can sign a record of call A that carries the key.age of call B. Keys name their
+    call today; if this one does not, as in version 0.1, every record of the store is read.
+    """
+    if call.key.inner_sha256:
+        return
+    digest = call.key.sha256.encode()
+    for path in store.glob(_RECORDS):
+        if path.parent == call.folder:
+            continue
+        try:
+            found = digest in callfolder.read(path, sealed.RECORD_LIMIT_BYTES)
+        except callfolder.Damaged:
+            continue
+        if found:
+            text = f"{sealed.KEY}: the record of {path.parent.name} names the same, and it cannot be of both calls"
+            raise NotReleased("key_of_another_call", text)
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What was found: the call, or what stands against it."""
+class Verdict:
+    """`count` of `of` witnesses had seen the call's close at `at_s` (POSIX). `code`: why it is not opened."""
+
+    state: Literal["no_policy", "witnessed", "not_witnessed"]
+    count: int = 0
+    of: int = 0
+    at_s: int = 0
+    code: str = ""
+
+
+def witness_rules(site: Site, roles: Roles | None) -> Rules:
+    """NotWitnessed if a policy is named, here or in the roles, and its file is missing or another."""
+    told = site.settings.desk.witnesses
+    policy = None if told.policy is None else Path(told.policy)
+    if policy is not None and not policy.is_file():
+        raise NotWitnessed(f"{policy}: not there, and witnesses.policy names it", "policy_missing")
+    heads = None if told.heads is None or policy is None else Path(told.heads)
+    asked = [] if roles is None or roles.witnesses is None else [roles.witnesses]
+    if told.policy_sha256 is not None:
+        asked.append(Witnesses(told.policy_sha256, told.within_hours))
+    within_h = min([told.within_hours, *(one.within_hours for one in asked)])
+    try:
+        for one in asked:
+            options.require_named(policy, one, "witnesses.policy")
+        return options.of_files(policy, heads, within_h)
+    except BadInput as error:
+        raise NotWitnessed(str(error), "policy_missing") from None
+
+
+def witness_verdict(site: Site, row: Mapping[str, Any]) -> Verdict:
+    """Of the second copy, for display. Before each step `require_call` checks it again, with all the rest."""
+    try:
+        found = witness_rules(site, _roles(site))
+    except (NotWitnessed, RolesFault) as error:
+        return Verdict("not_witnessed", code=error.code)
+    if found.policy is None:
+        return Verdict("no_policy")
+    try:
+        folder = callfiles.copy_of(site, row)
+        record = sealed.decode_record(callfolder.read(folder / sealed.RECORD, sealed.RECORD_LIMIT_BYTES))
+        signers = callfolder.load_signers(Path(str(site.settings.desk.signers)))
+        basis = Basis(signers, rules=found)
+        close = callproof.find(folder, record.unit, basis)
+        if close is not None:
+            closing.check(close, record.unit, record.call_id, row["record_sha256"], signers)
+        seen, problem = callproof.witnessed(folder, record, close, basis)
+    except (OSError, Refusal, BadInput, ValueError) as error:
+        return Verdict("not_witnessed", code=getattr(error, "code", NOT_WITNESSED))
+    count, of = (0, len(found.policy.witnesses)) if seen is None else (seen.count, seen.of)
+    if problem is not None or seen is None or seen.since_s is None:
+        return Verdict("not_witnessed", count, of, code=NOT_WITNESSED if problem is None else problem.code)
+    return Verdict("witnessed", count, of, seen.since_s)
+
+
+def _roles(site: Site) -> Roles | None:
+    return in_force(site).roles if site.settings.desk.serve.roles is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The call, or the fault that its check found."""
 
     call: CheckedCall | None = None
     fault: Exception | None = None
 
 
-def require(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: bool = True) -> CheckedCall:
+def require_call(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: bool = True) -> CheckedCall:
     """StepFault or NotReleased unless the copy is the call that `row` of a request or a hold is about. `opens`: not of
     a hold, which opens nothing and must keep what nobody has witnessed yet."""
-    folder, signers = package.copy_of(site, row), site.settings.desk.signers
+    folder, signers = callfiles.copy_of(site, row), site.settings.desk.signers
     if not signers:
         raise StepFault("signers_needed", "signers: desk.toml names no published allowed_signers")
     try:
-        rules = witnesses.rules(site, roles) if opens else NO_RULES
+        rules = witness_rules(site, roles) if opens else NO_RULES
         call = checkedcall.check(folder, Basis(callfolder.load_signers(Path(signers)), roles, rules=rules))
     except OSError:
         raise StepFault("copy_unreadable", f"{row['call_id']}: its second copy cannot be read whole") from None
@@ -48,15 +134,15 @@ def require(site: Site, row: Mapping[str, Any], roles: Roles, *, opens: bool = T
         raise NotReleased(
             "record_differs", f"{row['call_id']}: the second copy is not of the record that was asked for"
         )
-    samekey.require_one_record(folder.parents[4], call)
+    require_one_record(folder.parents[4], call)
     return call
 
 
-def look(site: Site, row: Mapping[str, Any] | None, roles: Roles) -> Looked:
-    """The same, told and not raised: a step that is not due is refused for that first."""
+def check(site: Site, row: Mapping[str, Any] | None, roles: Roles) -> Checked:
+    """`require_call`, with its fault returned: a step that is not due is refused for that reason first."""
     if row is None:
-        return Looked()
+        return Checked()
     try:
-        return Looked(require(site, row, roles))
+        return Checked(require_call(site, row, roles))
     except (Refusal, BadInput) as error:
-        return Looked(fault=error)
+        return Checked(fault=error)

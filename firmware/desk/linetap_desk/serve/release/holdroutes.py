@@ -25,25 +25,12 @@ from linetap_core.evidence.release import CASE_LIMIT, NotReleased
 from linetap_desk.accesslog.deskfolder import read_authority
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import call as named
-from linetap_desk.serve.release import (
-    checking,
-    holdjudge,
-    holdstore,
-    judge,
-    officers,
-    package,
-    partials,
-    steps,
-    store,
-    words,
-)
+from linetap_desk.serve.release import answering, callfiles, checking, holdstore, judge, package, steps, store, words
 from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, id_of, remark, said, subject_of, upload
-from linetap_desk.serve.release.chain import Chain
+from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.holdstore import Asked
-from linetap_desk.serve.release.officers import Officers
 from linetap_desk.serve.release.rolesfile import in_force
-from linetap_desk.serve.release.stepfault import StepFault
+from linetap_desk.serve.release.steps import Chain, StepFault
 from linetap_desk.serve.route import Route, subject_of_path
 from linetap_desk.serve.site import Site, read_desk
 from linetap_desk.serve.tables import holds
@@ -52,7 +39,7 @@ FIELDS = ("case", "basis", "until")
 
 
 async def ask_page(request: Request, site: Site) -> Response:
-    row = await named.find(site, str(request.path_params["unit"]), str(request.path_params["call_id"]))
+    row = await answering.find_call(site, str(request.path_params["unit"]), str(request.path_params["call_id"]))
     return await _ask(request, site, row, {})
 
 
@@ -61,23 +48,23 @@ async def _ask(
 ) -> Response:
     return site.pages.page(
         request, "release/hold_ask.html", 200 if error is None else 409, row=row, typed=typed,
-        may=named.may_be_asked(row), zone=site.pages.zone.key,
+        may=answering.may_be_asked(row), zone=site.pages.zone.key,
         error=None if error is None else said(site, request, error),
     )  # fmt: skip
 
 
 async def ask(request: Request, site: Site) -> Response:
     form, who, now_ns = await request.form(), who_of(request), site.clock.utc_ns()
-    row = await named.find(site, str(form.get("unit", "")), str(form.get("call_id", "")))
+    row = await answering.find_call(site, str(form.get("unit", "")), str(form.get("call_id", "")))
     subject = Subject(calls=(row["call_id"],))
     typed: dict[str, str] = {}
     made: list[str] = []
     try:
         typed = {name: judge.typed(form.get(name)) for name in FIELDS}
-        call = named.require(row)
+        call = answering.require_recorded(row)
         document.require_plain(typed["case"], "case", CASE_LIMIT)
-        document.require_plain(typed["basis"], "basis", holdjudge.TEXT_LIMIT)
-        until = holdjudge.end(typed["until"], site.pages.zone.key, now_ns)
+        document.require_plain(typed["basis"], "basis", holdstore.TEXT_LIMIT)
+        until = holdstore.hold_end(typed["until"], site.pages.zone.key, now_ns)
     except (Refusal, BadInput) as error:
         await store.refused(request, site, "hold_ask", subject, error)
         return await _ask(request, site, row, typed, error)
@@ -106,12 +93,12 @@ async def _one(request: Request, site: Site, error: Exception | None = None) -> 
     def read() -> tuple[Any, dict[str, str], dict[str, Chain], Officers | None]:
         with site.own.connect() as db:
             row = holdstore.require(db, id_of(request))
-            chains = partials.chains(db, [row["id"]])
+            chains = store.chains(db, [row["id"]])
             chain = chains[row["id"]]
             names = {row[name] for name in ("asked_by", "command_by", "closed_by")} - {None}
             names |= {one.by for one in chain.partials}
             shown = {name: store.shown(db, name) for name in names}
-        return row, shown, chains, officers.of(site, row, chain, who.name)
+        return row, shown, chains, callfiles.officers_of(site, row, chain, who.name)
 
     row, names, chains, together = await anyio.to_thread.run_sync(read)
     (asked,) = await read_desk(site, lambda db: holdstore.with_state(db, [row], now_ns, chains))
@@ -178,14 +165,14 @@ async def bring(request: Request, site: Site) -> Response:
         _require_other(row, who.name)
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
         authority = read_authority(Path(str(site.settings.desk.serve.authority)))
-        await anyio.to_thread.run_sync(lambda: checking.require(site, row, roles, opens=False))
-        expires, signer = holdjudge.signed(data, row, roles, authority, now_ns)
+        await anyio.to_thread.run_sync(lambda: checking.require_call(site, row, roles, opens=False))
+        expires, signer = holdstore.signed_hold(data, row, roles, authority, now_ns)
 
         def do(db: Connection) -> None:
-            chain = partials.chains(db, [row["id"]])[row["id"]]
+            chain = store.chains(db, [row["id"]])[row["id"]]
             if not chain.waits_for(who.name):
                 raise StepFault("one_person_two_steps", f"{row['id']}: {who.name} has taken a layer off before")
-            partials.empty(db, row["id"])
+            store.empty_partials(db, row["id"])
             holdstore.change(db, row["id"], command=data, signer=signer, command_expires=expires, command_by=who.name,
                              command_at=rfc3339(now_ns))  # fmt: skip
 
@@ -204,10 +191,10 @@ async def partial(request: Request, site: Site) -> Response:
         if asked.state == "send" and not judge.is_over(row["command_expires"], now_ns):
             raise StepFault("step_done", f"{row['id']}: the command was brought")
         roles = (await anyio.to_thread.run_sync(in_force, site)).roles
-        call = await anyio.to_thread.run_sync(lambda: checking.require(site, row, roles, opens=False))
+        call = await anyio.to_thread.run_sync(lambda: checking.require_call(site, row, roles, opens=False))
 
         def do(db: Connection) -> Subject:
-            made = partials.bring(db, row["id"], data, [call.key.data], who.name, rfc3339(now_ns))
+            made = store.bring_partial(db, row["id"], data, [call.key.data], who.name, rfc3339(now_ns))
             return store.subject(row, f"member {made.numbers}, {made.left} to come")
 
         return do
@@ -227,7 +214,7 @@ async def close(request: Request, site: Site) -> Response:
         text, now, hold_id = remark(form, needed=True), rfc3339(site.clock.utc_ns()), asked.row["id"]
 
         def do(db: Connection) -> None:
-            partials.empty(db, hold_id)
+            store.empty_partials(db, hold_id)
             holdstore.change(db, hold_id, remark=text, closed_by=who_of(request).name, closed_at=now)
 
         return do
@@ -240,9 +227,9 @@ async def call_file(request: Request, site: Site) -> Response:
     row = await _row(request, site)
 
     def members() -> list[package.Member]:
-        checking.require(site, row, in_force(site).roles, opens=False)
+        checking.require_call(site, row, in_force(site).roles, opens=False)
         with site.own.connect() as db:
-            chain = partials.chains(db, [row["id"]])[row["id"]]
+            chain = store.chains(db, [row["id"]])[row["id"]]
         return package.of_call(site, row) + package.handed_on(site, row["id"], chain)
 
     try:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds that were asked for, and what the unit has said of them since, which the ingest has of signed events."""
+"""Requested holds: the vault officer's command, checked as the unit will check it, and the state reported since."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import islice
 from typing import Any, Literal
 
@@ -12,11 +14,58 @@ from sqlalchemy import Connection, insert, select, update
 from starlette.exceptions import HTTPException
 
 from linetap_core.clock import parse_rfc3339
+from linetap_core.errors import BadInput
+from linetap_core.evidence import command, commandbody, hold, namespaces, sshsig
+from linetap_core.evidence.authority import Authority
+from linetap_core.evidence.command import CommandFault
+from linetap_core.evidence.counters import Counters
+from linetap_core.evidence.roles import Roles
+from linetap_core.zones import end_of, epoch_text
 from linetap_desk.ingest import holdstate
 from linetap_desk.ingest.tables import events
-from linetap_desk.serve.release.chain import Chain
+from linetap_desk.serve.release.steps import Chain, StepFault
 from linetap_desk.serve.release.store import ID
 from linetap_desk.serve.tables import holds
+
+TEXT_LIMIT = 1000  # as the unit has it
+
+
+def hold_end(day: str, zone: str, now_ns: int) -> str:
+    """The end of a day to come, as `linetap hold wrap` takes it too."""
+    try:
+        until = epoch_text(end_of(date.fromisoformat(day), zone))
+    except (ValueError, OverflowError):
+        raise BadInput("until: a day such as 2027-06-30 would be right") from None
+    if parse_rfc3339(until) <= now_ns:
+        raise StepFault("hold_ended", f"until {day}: is over")
+    return until
+
+
+def signed_hold(
+    data: bytes, row: Mapping[str, Any], roles: Roles, authority: Authority, now_ns: int
+) -> tuple[str, str]:
+    """When the command expires, and who signed it. CommandFault or StepFault unless it is the requested hold."""
+    said = command.check(data, row["unit"], authority, roles, Counters(), now_ns)
+    if said.verb != "hold":
+        raise CommandFault("command_verb", f"it is {said.verb}, which holds nothing")
+    wrapped = commandbody.read(said, commandbody.Hold)
+    text, armored, key_age = wrapped.data, wrapped.signature, wrapped.key_age
+    command.signed_by(text, armored, namespaces.HOLD, roles, "vault")
+    found = hold.decode(text)
+    if not isinstance(found, hold.Hold) or hashlib.sha256(key_age).hexdigest() != found.key_sha256:
+        raise StepFault("hold_malformed", "not a hold, or key_age is not the one that it names")
+    asked = (row["unit"], row["call_id"], row["record_sha256"], row["case_number"], row["basis"], row["until"])
+    if (found.unit, found.call_id, found.record_sha256, found.case, found.basis, found.until) != asked:
+        raise StepFault("hold_differs", "call, record, case, basis or end are not those that were asked for")
+    if parse_rfc3339(found.until) <= now_ns:
+        raise StepFault("hold_ended", f"the hold ends at {found.until}, and that is past")
+    return said.expires, _signer(text, armored, roles)
+
+
+def _signer(text: bytes, armored: bytes, roles: Roles) -> str:
+    person = roles.holder(sshsig.check(text, armored, namespaces.HOLD))
+    return "" if person is None else person.name
+
 
 State = Literal["command", "send", "held", "ended", "over", "closed"]
 _NO_CHAINS: Mapping[str, Chain] = {}
@@ -24,7 +73,7 @@ _NO_CHAINS: Mapping[str, Chain] = {}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`state`: what is to be done next, or how it is."""
+    """A requested hold. `state`: the next action, or the outcome."""
 
     row: Mapping[str, Any]
     state: State
@@ -84,7 +133,7 @@ def _state(desk: Connection, row: Mapping[str, Any], now_ns: int) -> State:
 
 
 def _said(desk: Connection, row: Mapping[str, Any]) -> State | None:
-    """By the newest word of the unit that came here after the command was signed."""
+    """From the unit's newest event received after the command was signed."""
     held = holdstate.is_held(
         desk, events.c.unit == row["unit"], events.c.call_id == row["call_id"],
         events.c.received_at >= row["command_at"],

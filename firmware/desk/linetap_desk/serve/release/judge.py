@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people bring, judged early by the code that judges it at the keys. Pure; NotReleased or BadInput says no."""
+"""Checks of what people upload, by the same code as at the keys. Pure; raises NotReleased or BadInput.
+
+An officer's partial must belong to the verified key.age, which names each piece by its hash. A custodian's partial,
+whose layers lie inside the one-time key's, names its call in its header (evidence/ofcall.py); that of a call of version
+0.1 must open this call's record, on the next member's own machine.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,10 @@ import unicodedata
 from collections.abc import Sequence
 
 from linetap_core.clock import NS_PER_DAY, parse_rfc3339, rfc3339
-from linetap_core.errors import BadInput
-from linetap_core.evidence import age, document, group
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import age, document, group, members, ofcall
+from linetap_core.evidence.group import OtherLayer, Place
+from linetap_core.evidence.ofcall import OfCall
 from linetap_core.evidence.publickeys import decode_recipient
 from linetap_core.evidence.release import (
     CASE_LIMIT,
@@ -24,9 +31,54 @@ from linetap_core.evidence.release import (
     standing,
 )
 from linetap_core.evidence.roles import NAME_LIMIT, Person, Roles
-from linetap_desk.serve.release import layers
-from linetap_desk.serve.release.stepfault import StepFault
-from linetap_desk.serve.release.steps import Found
+from linetap_desk.serve.release.steps import Found, StepFault
+from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES, require_of_call
+
+
+def judged_partial(data: bytes, keys: Sequence[bytes]) -> tuple[bytes, Place]:
+    """The key that an officer's partial belongs to, and its place. StepFault if it is no partial of a group."""
+    if all(group.needed(key) < 2 for key in keys):
+        raise StepFault("partial_not_needed", "one officer opens this call's key: bring the half itself")
+    _require_sealed(data)
+    said: Refusal | None = None
+    for key in keys:
+        try:
+            return key, group.place(key, data)
+        except Refusal as error:
+            said = said or error
+    raise said if isinstance(said, OtherLayer) else StepFault("partial_malformed", str(said))
+
+
+def is_partial(data: bytes, keys: Sequence[bytes]) -> bool:
+    """Whether the file uploaded as the half is a partial."""
+    try:
+        judged_partial(data, keys)
+    except Refusal:
+        return False
+    return True
+
+
+def custodians_left(data: bytes, call: OfCall, named: bool) -> int:
+    """How many custodians it still needs. StepFault unless it has the form of a custodian's partial, NotReleased if it
+    is of another call. `named`: the call is of a version whose keys name their call; an earlier key does not show its
+    call from outside."""
+    _require_sealed(data)
+    try:
+        left = group.needed(data)
+    except Refusal as error:
+        raise StepFault("partial_malformed", str(error)) from None
+    if left >= members.MOST_NEEDED:
+        raise StepFault("partial_malformed", f"it still takes {left} people: no layer has been taken off")
+    require_of_call(data, call)
+    if named and ofcall.read(data) is None:
+        raise NotReleased("key_of_another_call", f"it names no call, as what is handed on of {call} does")
+    return left
+
+
+def _require_sealed(data: bytes) -> None:
+    if len(data) > KEY_LIMIT_BYTES or not group.is_sealed(data):
+        raise StepFault("partial_malformed", "not what `linetap unwrap` or `linetap custody` writes for the next one")
+
 
 _B64 = rb"[A-Za-z0-9+/]{43}"
 _HEADER = re.compile(rb"age-encryption\.org/v1\n-> X25519 (?:%b)\n(?:%b)\n--- (?:%b)\n" % (_B64, _B64, _B64))
@@ -34,7 +86,7 @@ _PRIVATE = ("AGE-SECRET-KEY-", "PRIVATE KEY-----")
 
 
 def typed(found: object) -> str:
-    """A form's field, as a document takes it. StepFault where a private key was put in: it goes no further."""
+    """A form's field, normalized for a document. StepFault if it contains a private key."""
     text = unicodedata.normalize("NFC", found.strip()) if isinstance(found, str) else ""
     require_public(text.encode("utf-8", "replace"))
     return text
@@ -46,7 +98,7 @@ def require_public(data: bytes) -> None:
 
 
 def asked(call: NamedCall, fields: dict[str, str], roles: Roles, now_ns: int) -> Request:
-    """A request without its id and one-time key. BadInput or NotReleased where it could never be one."""
+    """A request without its id and one-time key. BadInput or NotReleased if it is invalid."""
     days = fields["days"]
     if not (days.isascii() and days.isdigit() and 1 <= int(days[:3]) <= MOST_DAYS):
         raise BadInput(f"days: 1 to {MOST_DAYS} would be right")
@@ -84,7 +136,7 @@ def with_key(found: Found, one_time: str, roles: Roles, now_ns: int) -> bytes:
 
 
 def approval(found: Found, sig: bytes, role: str, asker: str, roles: Roles, now_ns: int) -> Person:
-    """Whose signature it is. `role`: of the account that brings it; `asker`: the name of who asked."""
+    """The person who signed. `role`: of the uploading account; `asker`: the name of the requester."""
     data = bytes(found.row["request"])
     request = parse(data)
     require_time(request, now_ns)
@@ -101,7 +153,7 @@ def approval(found: Found, sig: bytes, role: str, asker: str, roles: Roles, now_
 
 
 def stands(found: Found, roles: Roles, now_ns: int) -> Request:
-    """The request, still approved by the roles in force."""
+    """The request, if the roles in force still approve it."""
     data = bytes(found.row["request"])
     request = parse(data)
     require_time(request, now_ns)
@@ -111,10 +163,10 @@ def stands(found: Found, roles: Roles, now_ns: int) -> Request:
 
 
 def half(found: Found, data: bytes, keys: Sequence[bytes], name: str, *, together: bool) -> None:
-    """StepFault unless it looks like the half, and its officers have come that far. `together`: those who were still to
-    come sat at one machine."""
+    """StepFault unless it has the form of the half, and all earlier officers have uploaded. `together`: the remaining
+    officers worked at one machine."""
     inner(data)
-    if layers.is_partial(data, keys):
+    if is_partial(data, keys):
         raise StepFault("partial_not_half", "this is a partial: bring it as one, more officers are still to come")
     if together or min(map(group.needed, keys)) < 2 or found.chain.open_to(name, left=1):
         return
@@ -124,7 +176,7 @@ def half(found: Found, data: bytes, keys: Sequence[bytes], name: str, *, togethe
 
 
 def inner(data: bytes) -> None:
-    """StepFault unless it is an age file for one X25519 recipient: for which one, only its holder can tell."""
+    """StepFault unless it is an age file for one X25519 recipient; only the recipient can tell for which."""
     require_public(data)
     head = _HEADER.match(data)
     if head is None or not age.TAG_BYTES < len(data) - head.end() - age.NONCE_BYTES <= age.SEALED_CHUNK_BYTES:

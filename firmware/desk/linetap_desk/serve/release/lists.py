@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput
-from linetap_desk.serve.release import partials
+from linetap_desk.serve.release import store
 from linetap_desk.serve.release.steps import Found
 from linetap_desk.serve.release.store import ID
 from linetap_desk.serve.tables import approvals, holds, requests
@@ -110,7 +110,7 @@ def founds(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
     signed: dict[str, list[Mapping[str, Any]]] = {row["id"]: [] for row in rows}
     for one in db.execute(select(approvals).where(approvals.c.request.in_(signed)).order_by(approvals.c.at)).mappings():
         signed[one["request"]].append(dict(one))
-    chains = partials.chains(db, list(signed))
+    chains = store.chains(db, list(signed))
     return [Found(row, signed[row["id"]], chains[row["id"]]) for row in rows]
 
 

@@ -25,12 +25,9 @@ from linetap_core.evidence.roles import Roles
 from linetap_core.evidence.tlogproof import witnessed_path
 from linetap_core.handover import read_small
 from linetap_desk.proofs import amended, callfolder
-from linetap_desk.serve.calls import recordfile
-from linetap_desk.serve.release import closings, partials, wrappings
-from linetap_desk.serve.release.chain import Chain, Partial
+from linetap_desk.serve.release import callfiles, store
 from linetap_desk.serve.release.rolesfile import InForce
-from linetap_desk.serve.release.stepfault import StepFault
-from linetap_desk.serve.release.steps import Found
+from linetap_desk.serve.release.steps import Chain, Found, StepFault
 from linetap_desk.serve.site import Site
 
 _PIECE_BYTES = 1 << 16
@@ -50,7 +47,7 @@ class Member:
 def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
     """StepFault where there is no second copy of the call to be had."""
     row = found.row
-    folder = copy_of(site, row)
+    folder = callfiles.copy_of(site, row)
     signers = site.settings.desk.signers
     try:
         names = sorted(callfolder.entries(folder))
@@ -77,14 +74,14 @@ def _handed(site: Site, found: Found) -> list[Member]:
     if found.chain.handed is None:
         return []
     with site.own.connect() as db:
-        data = partials.data_of(db, found.row["id"], found.chain.handed)
+        data = store.partial_data(db, found.row["id"], found.chain.handed)
     return [_bytes(f"handed/{found.row['call_id']}.age", data)] if data else []
 
 
 def for_the_vault(site: Site, found: Found, roles: Roles) -> list[Member]:
     """What `linetap unwrap` verifies and opens, the key too that was wrapped anew, and what officers of a group before
     have made of either: no sound is in it."""
-    wrapped = wrappings.newest(site, found, roles)
+    wrapped = callfiles.newest_wrapped(site, found, roles)
     anew = {} if wrapped is None else wrapped.members()
     named = [_bytes(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]
     of_wrapped = "" if wrapped is None else hashlib.sha256(wrapped.key_age).hexdigest()
@@ -99,18 +96,13 @@ def for_an_approver(site: Site, found: Found) -> list[Member]:
 def handed_on(site: Site, about: str, chain: Chain, of_wrapped: str = "") -> list[Member]:
     """partial/1.age and the like: each is closed to all but the officers behind."""
     with site.own.connect() as db:
-        found = [(one, partials.data_of(db, about, one)) for one in chain.officers if one.here]
-    return [_bytes(partial_name(one, of_wrapped), data) for one, data in found if data]
-
-
-def partial_name(one: Partial, of_wrapped: str = "") -> str:
-    """In an archive. `of_wrapped`: the hash of the key that was wrapped anew."""
-    return f"partial/{'wrapped-' if one.key_sha256 == of_wrapped else ''}{one.numbers}.age"
+        found = [(one, store.partial_data(db, about, one)) for one in chain.officers if one.here]
+    return [_bytes(callfiles.partial_name(one, of_wrapped), data) for one, data in found if data]
 
 
 def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
     """calls/ID/ without its audio, amended/ID.001.json, and closing/ID.json."""
-    folder, call_id = copy_of(site, row), row["call_id"]
+    folder, call_id = callfiles.copy_of(site, row), row["call_id"]
     names = [sealed.RECORD, sealed.SIGNATURE, sealed.KEY]
     if (folder / sealed.META).exists():  # not of a call of which a power cut left its folder alone
         names.append(sealed.META)
@@ -132,7 +124,7 @@ def _amended(folder: Path) -> list[Member]:
 
 
 def _closing(site: Site, row: Mapping[str, Any]) -> list[Member]:
-    proof = closings.read(site, row)
+    proof = callfiles.read_closing(site, row)
     return [_bytes(f"{closing.FOLDER}/{row['call_id']}{closing.SUFFIX}", proof)] if proof else []
 
 
@@ -144,15 +136,6 @@ def _witnessed(folder: Path) -> list[Member]:
     except (OSError, Refusal):
         return []
     return [_bytes(f"{tlogproof.FOLDER}/{folder.name}{tlogproof.SUFFIX}", data)] if data else []
-
-
-def copy_of(site: Site, row: Mapping[str, Any]) -> Path:
-    desk = site.settings.desk
-    lying = recordfile.record(desk, row["unit"], row["call_id"], row["record_sha256"])
-    folder = recordfile.folder_of(desk, row["unit"], row["call_id"])
-    if lying.why or folder is None:
-        raise StepFault(f"copy_{lying.why or 'elsewhere'}", f"{row['call_id']}: no second copy can be read here")
-    return folder
 
 
 def answer(members: Sequence[Member], name: str) -> StreamingResponse:

@@ -1,12 +1,128 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The routes of releases: who may, and what the access log has before it is answered."""
+"""The routes of releases: roles, acts in the access log, and the downloads."""
 
 from __future__ import annotations
 
-from linetap_desk.serve.release import asking, downloads, showing, stepping, steps
-from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, TAKES_PART, subject_of
+import re
+from collections.abc import Callable
+
+import anyio.to_thread
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_desk.serve.access.log import DONE, REFUSED
+from linetap_desk.serve.people.sessions import who_of
+from linetap_desk.serve.release import checking, judge, package, showing, stepping, steps, store
+from linetap_desk.serve.release.answering import DONE_OR_NOT, FILE, MAY, TAKES_PART, id_of, subject_of
+from linetap_desk.serve.release.rolesfile import InForce, in_force
+from linetap_desk.serve.release.steps import Found
+from linetap_desk.serve.roles import EVERYBODY
 from linetap_desk.serve.route import Route, subject_of_path
+from linetap_desk.serve.site import Site
 from linetap_desk.serve.text import N_
+from linetap_desk.serve.transactions import writing
+
+_BEARER = re.compile(r"Bearer ([0-9A-Za-z_-]{43})", re.ASCII)
+
+
+async def request_json(request: Request, site: Site) -> Response:
+    found = await _found(request, site)
+    if found.row["request"] is None:
+        raise HTTPException(404)
+    name = f"{found.row['id']}.json"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(bytes(found.row["request"]), media_type="application/json", headers=headers)
+
+
+async def for_the_vault(request: Request, site: Site) -> Response:
+    """request.json with its signatures, the call without its audio, and its re-wrapped key, if there is one."""
+
+    def members(found: Found, now: InForce) -> list[package.Member]:
+        found.require("unwrap", who_of(request).name, site.clock.utc_ns())
+        judge.stands(found, now.roles, site.clock.utc_ns())
+        checking.require_call(site, found.row, now.roles)
+        return package.for_the_vault(site, found, now.roles)
+
+    return await _packed(request, site, f"{id_of(request)}-vault.tar", members)
+
+
+async def for_an_approver(request: Request, site: Site) -> Response:
+    """request.json and the call without its audio: what `linetap release approve` verifies."""
+
+    def members(found: Found, now: InForce) -> list[package.Member]:
+        found.require("approve", who_of(request).name, site.clock.utc_ns())
+        checking.require_call(site, found.row, now.roles)
+        return package.for_an_approver(site, found)
+
+    return await _packed(request, site, f"{id_of(request)}-call.tar", members)
+
+
+async def packed(request: Request, site: Site) -> Response:
+    def members(found: Found, now: InForce) -> list[package.Member]:
+        found.require("give", who_of(request).name, site.clock.utc_ns())
+        judge.stands(found, now.roles, site.clock.utc_ns())
+        checking.require_call(site, found.row, now.roles)
+        return package.whole(site, found, now)
+
+    return await _packed(request, site, f"{id_of(request)}.tar", members)
+
+
+async def _packed(
+    request: Request, site: Site, name: str, members: Callable[[Found, InForce], list[package.Member]]
+) -> Response:
+    found = await _found(request, site)
+    try:
+        made = await anyio.to_thread.run_sync(lambda: members(found, in_force(site)))
+    except (Refusal, BadInput) as error:
+        await store.refused(request, site, "export", store.subject(found.row), error)
+        return await showing.page(request, site, error)
+    return package.answer(made, name)
+
+
+async def _found(request: Request, site: Site) -> Found:
+    def read() -> Found:
+        with site.own.connect() as db:
+            return store.require(db, id_of(request))
+
+    return await anyio.to_thread.run_sync(read)
+
+
+async def fetch_package(request: Request, site: Site) -> Response:
+    """`GET /package` with a ticket, which names the request: for `linetap custody`, which has no session.
+
+    401 for a ticket that is unknown, used or too old; 409 with the code if the request does not allow it. A ticket has
+    256 bits, so guesses are not logged: they would only fill the log.
+    """
+    given = _BEARER.fullmatch(request.headers.get("authorization", ""))
+    taken = await anyio.to_thread.run_sync(_use_ticket, site, given[1]) if given else None
+    if taken is None:
+        return PlainTextResponse("ticket\n", 401, {"www-authenticate": "Bearer"})
+    found, by = taken
+    try:
+        members = await anyio.to_thread.run_sync(_package_of, site, found, by)
+    except (Refusal, BadInput) as error:
+        refused = store.subject(found.row, store.code_of(error))
+        await site.access.write(by, request.state.address, "export", refused, REFUSED)
+        return PlainTextResponse(f"{store.code_of(error)}\n", 409)
+    await site.access.write(by, request.state.address, "export", store.subject(found.row), DONE)
+    return package.answer(members, f"{found.row['id']}.tar")
+
+
+def _use_ticket(site: Site, ticket: str) -> tuple[Found, str] | None:
+    with writing(site.own) as db:
+        taken = store.use_ticket(db, ticket, site.clock.utc_ns())
+        return None if taken is None else (store.require(db, taken[0]), taken[1])
+
+
+def _package_of(site: Site, found: Found, by: str) -> list[package.Member]:
+    now, now_ns = in_force(site), site.clock.utc_ns()
+    found.require("give", by, now_ns)
+    judge.stands(found, now.roles, now_ns)
+    checking.require_call(site, found.row, now.roles)
+    return package.whole(site, found, now)
+
 
 CLOSES = ("outcome", "remark")
 
@@ -22,16 +138,16 @@ ROUTES: tuple[Route, ...] = (
         takes=("page",),
         answers=(200, 400),
     ),
-    Route("/release/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", asking.ask_page, subject=subject_of_path),
-    Route("/release/ask", ("POST",), steps.ASKS, None, asking.ask, takes=asking.TAKES, answers=DONE_OR_NOT),
-    Route("/release/{id}", ("GET",), MAY, "request_view", showing.one, subject=subject_of),
     Route(
-        "/release/{id}/request.json", ("GET",), TAKES_PART, "request_view", downloads.request_json, subject=subject_of
+        "/release/ask/{unit}/{call_id:path}", ("GET",), steps.ASKS, "view", stepping.ask_page, subject=subject_of_path
     ),
+    Route("/release/ask", ("POST",), steps.ASKS, None, stepping.ask, takes=stepping.ASK_TAKES, answers=DONE_OR_NOT),
+    Route("/release/{id}", ("GET",), MAY, "request_view", showing.one, subject=subject_of),
+    Route("/release/{id}/request.json", ("GET",), TAKES_PART, "request_view", request_json, subject=subject_of),
     Route("/release/{id}/key", ("POST",), steps.KEEPS, None, stepping.key, takes=("one_time",), answers=DONE_OR_NOT),
     Route("/release/{id}/approve", ("POST",), steps.APPROVES, None, stepping.approve, takes=FILE, answers=DONE_OR_NOT),
-    Route("/release/{id}/call", ("GET",), steps.APPROVES, "export", downloads.for_an_approver, subject=subject_of),
-    Route("/release/{id}/vault", ("GET",), steps.UNWRAPS, "export", downloads.for_the_vault, subject=subject_of),
+    Route("/release/{id}/call", ("GET",), steps.APPROVES, "export", for_an_approver, subject=subject_of),
+    Route("/release/{id}/vault", ("GET",), steps.UNWRAPS, "export", for_the_vault, subject=subject_of),
     Route("/release/{id}/partial", ("POST",), steps.UNWRAPS, None, stepping.partial, takes=FILE, answers=DONE_OR_NOT),
     Route(
         "/release/{id}/unwrap",
@@ -44,6 +160,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("/release/{id}/handed", ("POST",), steps.KEEPS, None, stepping.handed, takes=FILE, answers=DONE_OR_NOT),
     Route("/release/{id}/ticket", ("POST",), steps.KEEPS, None, stepping.ticket, answers=(200, 404, 409)),
-    Route("/release/{id}/package", ("GET",), steps.KEEPS, "export", downloads.packed, subject=subject_of),
+    Route("/release/{id}/package", ("GET",), steps.KEEPS, "export", packed, subject=subject_of),
     Route("/release/{id}/close", ("POST",), TAKES_PART, None, stepping.close, takes=CLOSES, answers=DONE_OR_NOT),
+    Route("/package", ("GET",), EVERYBODY, None, fetch_package, answers=(200, 401, 409)),
 )

@@ -15,27 +15,13 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence.roles import RolesFault
 from linetap_desk.release.wrapped import Wrapped
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import (
-    closings,
-    holdstore,
-    lists,
-    officers,
-    package,
-    partials,
-    steps,
-    store,
-    witnesses,
-    words,
-    wrappings,
-)
+from linetap_desk.serve.release import callfiles, checking, holdstore, lists, steps, store, words
 from linetap_desk.serve.release.answering import id_of, said
-from linetap_desk.serve.release.chain import Chain
+from linetap_desk.serve.release.callfiles import Officers
 from linetap_desk.serve.release.holdstore import Asked
 from linetap_desk.serve.release.lists import Mine, Page
-from linetap_desk.serve.release.officers import Officers
 from linetap_desk.serve.release.rolesfile import in_force
-from linetap_desk.serve.release.stepfault import StepFault
-from linetap_desk.serve.release.steps import Found
+from linetap_desk.serve.release.steps import Chain, Found, StepFault
 from linetap_desk.serve.site import Site, read_desk
 
 
@@ -59,7 +45,7 @@ async def overview(request: Request, site: Site) -> Response:
             }
             of_holds = list(pages["holds"].rows) if "holds" in pages else []
             to_do = lists.holds_to_do(db, who.name, now_ns) if "vault" in who.roles and place is None else []
-            chains = partials.chains(db, [row["id"] for row in (*of_holds, *to_do)])
+            chains = store.chains(db, [row["id"] for row in (*of_holds, *to_do)])
             if place is not None:
                 return pages, found, Mine(), [], chains
             mine = lists.requests_of(db, now_ns, lambda one: one.is_for(who.name, who.roles, now_ns))
@@ -110,16 +96,18 @@ async def page(request: Request, site: Site, error: Exception | None = None, **m
             names = {name: store.shown(db, name) for name in doers}
         wrapped = _wrapped(site, found) if found.step(now_ns) == "unwrap" else None
         anew = None if wrapped is None else wrapped.key_age
-        together = officers.of(site, row, found.chain, who.name, anew) if found.step(now_ns) == "unwrap" else None
+        together = (
+            callfiles.officers_of(site, row, found.chain, who.name, anew) if found.step(now_ns) == "unwrap" else None
+        )
         return (
             found,
             names,
             _purpose(site, row["purpose"]),
             _copy(site, found),
-            closings.state(site, found.row),
+            callfiles.closing_state(site, found.row),
             wrapped,
             together,
-            witnesses.verdict(site, row),
+            checking.witness_verdict(site, row),
         )
 
     found, names, purpose, copy, proof, wrapped, together, witnessed = await anyio.to_thread.run_sync(read)
@@ -142,7 +130,7 @@ def _purpose(site: Site, purpose: str) -> Any:
 
 def _wrapped(site: Site, found: Found) -> Wrapped | None:
     try:
-        return wrappings.newest(site, found, in_force(site).roles)
+        return callfiles.newest_wrapped(site, found, in_force(site).roles)
     except RolesFault:
         return None
 
@@ -150,7 +138,7 @@ def _wrapped(site: Site, found: Found) -> Wrapped | None:
 def _copy(site: Site, found: Found) -> str:
     """Why there is no second copy; empty where there is one."""
     try:
-        package.copy_of(site, found.row)
+        callfiles.copy_of(site, found.row)
     except StepFault as fault:
         return fault.code
     return ""

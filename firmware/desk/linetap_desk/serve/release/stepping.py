@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a request, each brought on a form: judged in judge.py, in the order of steps.py."""
+"""The steps of a request, from an officer's form to its close: checked by judge.py, in the order of steps.py."""
 
 from __future__ import annotations
 
@@ -16,15 +16,69 @@ from starlette.responses import RedirectResponse, Response
 from linetap_core.clock import rfc3339
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence.ofcall import OfCall
+from linetap_core.evidence.release import DEFAULT_DAYS, MOST_DAYS
+from linetap_core.evidence.roles import RolesFault
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import checking, judge, package, partials, showing, steps, store, tickets, wrappings
-from linetap_desk.serve.release.answering import id_of, remark, subject_of, upload
-from linetap_desk.serve.release.chain import OFFICER
+from linetap_desk.serve.release import answering, callfiles, checking, judge, package, showing, steps, store
+from linetap_desk.serve.release.answering import id_of, remark, said, subject_of, upload
 from linetap_desk.serve.release.rolesfile import InForce, in_force
-from linetap_desk.serve.release.stepfault import StepFault
-from linetap_desk.serve.release.steps import Found
+from linetap_desk.serve.release.steps import OFFICER, Found, StepFault
 from linetap_desk.serve.site import Site
+from linetap_desk.serve.tables import requests
+
+ASK_FIELDS = ("purpose", "case", "requester", "recipient", "days")
+ASK_TAKES = ("unit", "call_id", *ASK_FIELDS)
+
+
+async def ask_page(request: Request, site: Site) -> Response:
+    row = await answering.find_call(site, str(request.path_params["unit"]), str(request.path_params["call_id"]))
+    return await _ask(request, site, row, {"days": str(DEFAULT_DAYS)})
+
+
+async def _ask(
+    request: Request, site: Site, row: Any, typed: dict[str, str], error: Exception | None = None
+) -> Response:
+    try:
+        answering.require_recorded(row)
+        purposes = (await anyio.to_thread.run_sync(in_force, site)).roles.purposes
+    except (StepFault, RolesFault) as why:
+        purposes, error = [], error or why
+    return site.pages.page(
+        request, "release/ask.html", 200 if error is None else 409, row=row, typed=typed, purposes=purposes,
+        most_days=MOST_DAYS, error=None if error is None else said(site, request, error),
+    )  # fmt: skip
+
+
+async def ask(request: Request, site: Site) -> Response:
+    form, who = await request.form(), who_of(request)
+    row = await answering.find_call(site, str(form.get("unit", "")), str(form.get("call_id", "")))
+    subject = Subject(calls=(row["call_id"],))
+    typed: dict[str, str] = {}
+    made: list[str] = []
+    try:
+        typed = {name: judge.typed(form.get(name)) for name in ASK_FIELDS}
+        call = answering.require_recorded(row)
+        roles = (await anyio.to_thread.run_sync(in_force, site)).roles
+        asked = judge.asked(call.named, typed, roles, site.clock.utc_ns())
+    except (Refusal, BadInput) as error:
+        await store.refused(request, site, "request_ask", subject, error)
+        return await _ask(request, site, row, typed, error)
+
+    def do(db: Connection) -> Subject:
+        made.append(store.new_id(db, site, requests))
+        values = {
+            "id": made[0], "unit": call.unit, "call_id": call.named.call_id, "line": call.named.line,
+            "record_sha256": call.named.record_sha256, "purpose": asked.purpose, "case_number": asked.case,
+            "requester": asked.requester, "recipient": asked.recipient, "asked_by": who.name,
+            "asked_at": asked.created, "expires_at": asked.expires,
+        }  # fmt: skip
+        store.add(db, values)
+        return store.subject(values)
+
+    await store.deed(request, site, "request_ask", subject, do)
+    return RedirectResponse(f"/release/{made[0]}", 303)
+
 
 FORGETS = frozenset({"request_unwrap", "request_close"})  # they empty what members of a group have handed on
 CHECKED: tuple[steps.Step, ...] = ("approve", "unwrap", "give")
@@ -32,9 +86,9 @@ CHECKED: tuple[steps.Step, ...] = ("approve", "unwrap", "give")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was found before the step holds up any other: the call, and every key.age that may be opened for it."""
+    """Checked before the transaction begins: the call, and every key.age that may be opened for it."""
 
-    looked: checking.Looked
+    looked: checking.Checked
     keys: tuple[bytes, ...] = ()
 
 
@@ -42,7 +96,7 @@ Do = Callable[[Connection, Found, InForce, Known], Subject | None]
 
 
 async def _step(request: Request, site: Site, act: str, step: steps.Step | None, prepare: Any) -> Response:
-    """One step: `prepare(form)` reads what was brought and gives what is then done with it in a transaction."""
+    """One step: `prepare(form)` reads the form and returns the function to run in the transaction."""
     form, subject = await request.form(), await subject_of(request)
     who = who_of(request)
     try:
@@ -54,7 +108,7 @@ async def _step(request: Request, site: Site, act: str, step: steps.Step | None,
             raise
 
         checked = roles is not None and step in CHECKED
-        known = await _known(request, site, roles) if checked else Known(checking.Looked())  # type: ignore[arg-type]
+        known = await _known(request, site, roles) if checked else Known(checking.Checked())  # type: ignore[arg-type]
 
         def within(db: Connection) -> Subject | None:
             found = store.require(db, id_of(request))
@@ -76,10 +130,10 @@ async def _known(request: Request, site: Site, roles: InForce) -> Known:
     def look() -> Known:
         with site.own.connect() as db:
             found = store.read(db, id_of(request))
-        looked = checking.look(site, None if found is None else found.row, roles.roles)
+        looked = checking.check(site, None if found is None else found.row, roles.roles)
         if found is None or looked.call is None:
             return Known(looked)
-        wrapped = wrappings.newest(site, found, roles.roles)
+        wrapped = callfiles.newest_wrapped(site, found, roles.roles)
         anew = () if wrapped is None else (wrapped.key_age,)
         return Known(looked, (looked.call.key.data, *anew))
 
@@ -116,7 +170,7 @@ async def approve(request: Request, site: Site) -> Response:
 
 
 async def partial(request: Request, site: Site) -> Response:
-    """Of an officer of a group who is not the last: closed to all but those who come next."""
+    """The partial of an officer of a group who is not the last, encrypted to the next ones."""
 
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
@@ -124,7 +178,7 @@ async def partial(request: Request, site: Site) -> Response:
         def do(db: Connection, found: Found, now: InForce, known: Known) -> Subject:
             now_ns = site.clock.utc_ns()
             judge.stands(found, now.roles, now_ns)
-            made = partials.bring(db, found.row["id"], data, known.keys, who.name, rfc3339(now_ns))
+            made = store.bring_partial(db, found.row["id"], data, known.keys, who.name, rfc3339(now_ns))
             return store.subject(found.row, f"member {made.numbers}, {made.left} to come")
 
         return do
@@ -133,7 +187,7 @@ async def partial(request: Request, site: Site) -> Response:
 
 
 async def unwrap(request: Request, site: Site) -> Response:
-    """The half itself: of the one officer, or of the last of a group."""
+    """The half itself, from the only officer or the last of a group."""
 
     async def prepare(form: FormData) -> Do:
         data, together = await upload(form), form.get("together") == "on"
@@ -142,7 +196,7 @@ async def unwrap(request: Request, site: Site) -> Response:
             now_ns = site.clock.utc_ns()
             judge.stands(found, now.roles, now_ns)
             judge.half(found, data, known.keys, who_of(request).name, together=together)
-            partials.empty(db, found.row["id"], OFFICER)
+            store.empty_partials(db, found.row["id"], OFFICER)
             store.change(db, found.row["id"], inner_age=data, unwrapped_by=who_of(request).name,
                          unwrapped_at=rfc3339(now_ns))  # fmt: skip
 
@@ -152,7 +206,7 @@ async def unwrap(request: Request, site: Site) -> Response:
 
 
 async def handed(request: Request, site: Site) -> Response:
-    """Of a custodian of a group who is not the last: closed to all but those behind."""
+    """The partial of a custodian of a group who is not the last, encrypted to the next ones."""
 
     async def prepare(form: FormData) -> Do:
         data, who = await upload(form), who_of(request)
@@ -162,7 +216,7 @@ async def handed(request: Request, site: Site) -> Response:
             judge.stands(found, now.roles, now_ns)
             call = OfCall(found.row["unit"], found.row["call_id"])
             named = known.looked.call is not None and bool(known.looked.call.key.inner_sha256)
-            made = partials.hand_on(db, found.row["id"], data, call, named, who.name, rfc3339(now_ns))
+            made = store.hand_partial_on(db, found.row["id"], data, call, named, who.name, rfc3339(now_ns))
             return store.subject(found.row, f"{made.left} to come")
 
         return do
@@ -171,7 +225,7 @@ async def handed(request: Request, site: Site) -> Response:
 
 
 async def close(request: Request, site: Site) -> Response:
-    """Given out, by the custodian at the last step; not given out, by anybody, who says why."""
+    """Given out, by the custodian at the last step; or refused, by anybody, with a remark."""
 
     async def prepare(form: FormData) -> Do:
         who, outcome = who_of(request), "given" if form.get("outcome") == "given" else "not_given"
@@ -186,7 +240,7 @@ async def close(request: Request, site: Site) -> Response:
                 if any(one.by == who.name for one in found.chain.custodians):
                     why = f"request {found.row['id']}: {who.name} has handed it on, and the last one gives it out"
                     raise StepFault("one_person_two_steps", why)
-            partials.empty(db, found.row["id"])
+            store.empty_partials(db, found.row["id"])
             store.change(db, found.row["id"], outcome=outcome, remark=text, closed_by=who.name,
                          closed_at=rfc3339(now_ns))  # fmt: skip
 
@@ -196,7 +250,7 @@ async def close(request: Request, site: Site) -> Response:
 
 
 async def ticket(request: Request, site: Site) -> Response:
-    """Shown on this answer, and never again."""
+    """The ticket is shown on this answer only."""
     made: list[str] = []
 
     async def prepare(_form: FormData) -> Do:
@@ -204,7 +258,7 @@ async def ticket(request: Request, site: Site) -> Response:
             now_ns = site.clock.utc_ns()
             judge.stands(found, now.roles, now_ns)
             package.whole(site, found, now)
-            made.append(tickets.make(db, found.row["id"], who_of(request).name, now_ns))
+            made.append(store.make_ticket(db, found.row["id"], who_of(request).name, now_ns))
 
         return do
 
@@ -213,5 +267,5 @@ async def ticket(request: Request, site: Site) -> Response:
         return answer
     return site.pages.page(
         request, "release/ticket.html", id=id_of(request), ticket=made[0], url=site.settings.url,
-        minutes=tickets.GOOD_S // 60,
+        minutes=store.TICKET_S // 60,
     )  # fmt: skip

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a release in their order, and who may take which. Pure: what stands in the database, and a time.
+"""The steps of a release in their order, who may take which, and how far the members of a group have come.
 
 ask -> key -> approve (two) -> unwrap -> give -> closed        any of them -> expired, or closed with a remark
+
+Pure: works on rows of the database and a time. Officers of a group come in the order of their numbers. More than one
+chain may be open: if the third of three cannot follow the second, the first may begin another.
 """
 
 from __future__ import annotations
@@ -13,8 +16,79 @@ from typing import Any, Literal
 from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence import namespaces
 from linetap_core.evidence.release import APPROVERS, NotReleased
-from linetap_desk.serve.release.chain import Chain
-from linetap_desk.serve.release.stepfault import StepFault
+
+
+class StepFault(NotReleased):
+    """A refusal of the pages, beyond those of the gate at the keys; docs/desk-release.md has the codes."""
+
+
+Kind = Literal["officer", "custodian"]
+OFFICER: Kind = "officer"
+CUSTODIAN: Kind = "custodian"
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """`taken`: the numbers of the members whose layers are off. `here`: not overwritten yet."""
+
+    kind: str
+    key_sha256: str
+    taken: tuple[int, ...]
+    left: int
+    by: str
+    at: str
+    here: bool
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Partial:
+        taken = tuple(map(int, row["taken"].split("-")))
+        return cls(row["kind"], row["key_sha256"], taken, row["left"], row["by"], row["at"], row["data"] is not None)
+
+    @property
+    def numbers(self) -> str:
+        return "-".join(map(str, self.taken))
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """All partials of a request or a hold."""
+
+    partials: Sequence[Partial] = ()
+
+    def of(self, kind: Kind) -> list[Partial]:
+        return [one for one in self.partials if one.kind == kind]
+
+    @property
+    def officers(self) -> list[Partial]:
+        return self.of(OFFICER)
+
+    @property
+    def custodians(self) -> list[Partial]:
+        return self.of(CUSTODIAN)
+
+    @property
+    def handed(self) -> Partial | None:
+        """The partial of the latest custodian."""
+        return max((one for one in self.custodians if one.here), key=lambda one: one.taken, default=None)
+
+    def people(self, key_sha256: str, taken: tuple[int, ...]) -> set[str]:
+        """Who took off the layers up to there."""
+        return {
+            one.by for one in self.officers if one.key_sha256 == key_sha256 and one.taken == taken[: len(one.taken)]
+        }
+
+    def open_to(self, name: str, left: int | None = None) -> list[Partial]:
+        """The partials that this person may continue; `left`: only those that need so many more members."""
+        return [
+            one
+            for one in self.officers
+            if one.here and left in (None, one.left) and name not in self.people(one.key_sha256, one.taken)
+        ]
+
+    def waits_for(self, name: str) -> bool:
+        """Whether this officer can begin a chain, or continue another's."""
+        return all(one.by != name for one in self.officers) or bool(self.open_to(name))
+
 
 Step = Literal["key", "approve", "unwrap", "give", "closed", "expired"]
 ORDER: tuple[Step, ...] = ("key", "approve", "unwrap", "give")
@@ -29,7 +103,7 @@ ROLES: dict[Step, frozenset[str]] = {"key": KEEPS, "approve": APPROVES, "unwrap"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A request's row, the rows of its approvals, and what members of groups have handed on."""
+    """A request's row, the rows of its approvals, and the partials of groups."""
 
     row: Mapping[str, Any]
     approvals: Sequence[Mapping[str, Any]]
@@ -53,7 +127,7 @@ class Found:
         return "unwrap" if row["inner_age"] is None else "give"
 
     def is_for(self, name: str, roles: frozenset[str], now_ns: int) -> bool:
-        """Whether the next step is theirs to take."""
+        """Whether this person may take the next step."""
         step = self.step(now_ns)
         if not roles & ROLES.get(step, frozenset()) or self._did_another(name, step):
             return False
@@ -62,7 +136,7 @@ class Found:
         return step != "approve" or not {one["role"] for one in self.approvals} & roles
 
     def require(self, step: Step, name: str, now_ns: int) -> None:
-        """NotReleased unless this step is the next one, in time, and not of somebody who has taken another."""
+        """NotReleased unless this step is the next, the request open, and the person took no other step."""
         request_id, now = self.row["id"], self.require_open(now_ns)
         if now != step:
             code = "step_done" if ORDER.index(now) > ORDER.index(step) else "step_not_yet"
@@ -79,8 +153,8 @@ class Found:
         return step
 
     def _did_another(self, name: str, step: Step) -> bool:
-        """The custodian's two are one person's: who made the one-time key has it. Members of a group take the same
-        step, each once, which chain.py judges."""
+        """The custodian's two steps are one person's: who made the one-time key has it. Members of a group take the
+        same step, each once (`Chain`)."""
         row = self.row
         approved = {one["by"] for one in self.approvals}
         did = {row["asked_by"]}

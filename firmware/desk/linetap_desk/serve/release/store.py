@@ -1,26 +1,140 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests in serve's own database. A change and its row of the access log stand together or not at all."""
+"""Requests, partials and tickets in serve's own database. A change and its row of the access log are one transaction.
+
+A partial is a file that one member of a group hands on to the next; it is overwritten as soon as it is not needed. A
+ticket opens the package of one request once, within ten minutes, and only its hash is stored.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import anyio.to_thread
-from sqlalchemy import Connection, Table, desc, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    LargeBinary,
+    Table,
+    case,
+    delete,
+    desc,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence.ofcall import OfCall
 from linetap_desk.serve.access.log import DONE, REFUSED, Subject
 from linetap_desk.serve.people.sessions import who_of
-from linetap_desk.serve.release import partials
-from linetap_desk.serve.release.steps import Found
+from linetap_desk.serve.release.judge import custodians_left, judged_partial
+from linetap_desk.serve.release.steps import CUSTODIAN, OFFICER, Chain, Found, Kind, Partial, StepFault
 from linetap_desk.serve.site import Site
-from linetap_desk.serve.tables import approvals, people, requests
+from linetap_desk.serve.tables import approvals, holds, partials, people, requests, tickets
 from linetap_desk.serve.transactions import one_at_a_time, overwrite, writing
+
+_PARTIAL_COLUMNS: list[ColumnElement[Any]] = [
+    case((column.is_(None), null()), else_=literal(True)).label(column.name)
+    if isinstance(column.type, LargeBinary)
+    else column
+    for column in partials.c
+]
+
+
+def chains(db: Connection, ids: Sequence[str]) -> dict[str, Chain]:
+    """The partials of each request or hold, without their data: only whether it is there."""
+    found: dict[str, list[Partial]] = {about: [] for about in ids}
+    rows = db.execute(select(*_PARTIAL_COLUMNS).where(partials.c.about.in_(found)).order_by(partials.c.at)).mappings()
+    for row in rows:
+        found[row["about"]].append(Partial.of(dict(row)))
+    return {about: Chain(of) for about, of in found.items()}
+
+
+def partial_data(db: Connection, about: str, one: Partial) -> bytes:
+    """The partial itself; empty once it was overwritten."""
+    return bytes(db.execute(select(partials.c.data).where(*_this_partial(about, one))).scalar() or b"")
+
+
+def bring_partial(db: Connection, about: str, data: bytes, keys: Sequence[bytes], name: str, at: str) -> Partial:
+    """Stores an officer's partial. `keys`: those it may belong to. StepFault or OtherLayer if it belongs to none."""
+    key, place = judged_partial(data, keys)
+    sha256 = hashlib.sha256(key).hexdigest()
+    chain = chains(db, [about])[about]
+    if name in chain.people(sha256, place.taken[:-1]):
+        raise StepFault("one_person_two_steps", f"{about}: {name} has taken a layer off before in this chain")
+    made = Partial(OFFICER, sha256, place.taken, place.left, name, at, True)
+    if any((one.key_sha256, one.taken, one.here) == (sha256, place.taken, True) for one in chain.officers):
+        raise StepFault("partial_there", f"{about}: the layer of member {made.numbers} was brought already")
+    put_partial(db, about, made, data)
+    return made
+
+
+def hand_partial_on(db: Connection, about: str, data: bytes, call: OfCall, named: bool, name: str, at: str) -> Partial:
+    """Stores a custodian's partial. A second one of the same person replaces the first; one that needs as many members
+    or more begins another chain."""
+    left = custodians_left(data, call, named)
+    chain = chains(db, [about])[about]
+    before = chain.handed
+    if before is not None and (before.by == name or left >= before.left):
+        for one in chain.custodians:
+            if one.by == name or left >= one.left:
+                db.execute(delete(partials).where(*_this_partial(about, one)))
+        chain = chains(db, [about])[about]
+    number = max((one.taken[0] for one in chain.custodians), default=0) + 1
+    made = Partial(CUSTODIAN, "", (number,), left, name, at, True)
+    put_partial(db, about, made, data)
+    return made
+
+
+def empty_partials(db: Connection, about: str, kind: Kind | None = None) -> None:
+    """Overwrites partials that are not needed any more. Who took part is kept."""
+    mine = partials.c.about == about if kind is None else (partials.c.about == about) & (partials.c.kind == kind)
+    db.execute(update(partials).where(mine).values(data=None))
+
+
+def empty_expired_partials(engine: Engine, now_ns: int) -> None:
+    """Overwrites the partials of expired requests and ended holds."""
+    now = rfc3339(now_ns)
+    over = or_(
+        partials.c.about.in_(select(requests.c.id).where(requests.c.expires_at <= now)),
+        partials.c.about.in_(select(holds.c.id).where(holds.c.until <= now)),
+    )
+    with writing(engine) as db:
+        gone = db.execute(update(partials).where(over, partials.c.data.is_not(None)).values(data=None)).rowcount
+    if gone:
+        overwrite(engine)
+
+
+def put_partial(db: Connection, about: str, made: Partial, data: bytes) -> None:
+    db.execute(delete(partials).where(*_this_partial(about, made)))
+    values: Mapping[str, Any] = {
+        "about": about, "kind": made.kind, "key_sha256": made.key_sha256, "taken": made.numbers, "left": made.left,
+        "data": data, "by": made.by, "at": made.at,
+    }  # fmt: skip
+    db.execute(insert(partials).values(**values))
+
+
+def _this_partial(about: str, one: Partial) -> tuple[ColumnElement[bool], ...]:
+    return (
+        partials.c.about == about,
+        partials.c.kind == one.kind,
+        partials.c.key_sha256 == one.key_sha256,
+        partials.c.taken == one.numbers,
+    )
+
 
 _LOCK = 0x6C7472656C
 ID = re.compile(r"H?20\d\d-\d{4,6}", re.ASCII)
@@ -30,8 +144,8 @@ async def deed(
     request: Request, site: Site, act: str, subject: Subject, do: Callable[[Connection], Subject | None],
     *, forgets: bool = False,
 ) -> None:  # fmt: skip
-    """`do` with its row in the access log. A refusal is a row too, and is raised. What `do` gives replaces the subject
-    where that was not known before: an id that was just made. `forgets`: what it deletes leaves no trace in a file."""
+    """Runs `do` and appends its row of the access log. A refusal is logged too, and raised. A subject that `do` returns
+    replaces `subject`, as for a new id. `forgets`: overwrites deleted data in the file."""
     who, address = who_of(request), request.state.address
 
     def within() -> None:
@@ -59,7 +173,7 @@ def code_of(error: Exception) -> str:
 
 
 def new_id(db: Connection, site: Site, table: Table, prefix: str = "") -> str:
-    """The next of this year, in the desk's zone."""
+    """The next id of this year, in the desk's zone."""
     head = f"{prefix}{site.pages.local(site.clock.utc_ns()):%Y}-"
     newest = db.execute(
         select(table.c.id).where(table.c.id.startswith(head)).order_by(desc(func.length(table.c.id)), desc(table.c.id))
@@ -73,7 +187,7 @@ def read(db: Connection, request_id: str) -> Found | None:
     if row is None:
         return None
     signed = select(approvals).where(approvals.c.request == request_id).order_by(approvals.c.at, approvals.c.role)
-    chain = partials.chains(db, [request_id])[request_id]
+    chain = chains(db, [request_id])[request_id]
     return Found(dict(row), [dict(one) for one in db.execute(signed).mappings()], chain)
 
 
@@ -97,13 +211,39 @@ def approve(db: Connection, request_id: str, **values: Any) -> None:
 
 
 def shown(db: Connection, name: str) -> str:
-    """What an account is called on pages."""
+    """The account's display name."""
     return str(db.execute(select(people.c.shown).where(people.c.name == name)).scalar() or name)
 
 
 def subject(row: Mapping[str, Any], remark: str = "") -> Subject:
-    """Of a request or a hold."""
+    """The subject of a log row, from the row of a request or a hold."""
     return Subject(
         calls=(row["call_id"],), request=row["id"], purpose=row.get("purpose", ""), case=row["case_number"],
         remark=remark,
     )  # fmt: skip
+
+
+TICKET_S = 600
+
+
+def make_ticket(db: Connection, request_id: str, by: str, now_ns: int) -> str:
+    """A new ticket; an earlier one of the same request becomes invalid."""
+    ticket = secrets.token_urlsafe(32)
+    db.execute(delete(tickets).where(tickets.c.request == request_id))
+    ends_at = rfc3339(now_ns + TICKET_S * NS_PER_S)
+    db.execute(insert(tickets).values(request=request_id, sha256=_digest(ticket), by=by, ends_at=ends_at))
+    return ticket
+
+
+def use_ticket(db: Connection, ticket: str, now_ns: int) -> tuple[str, str] | None:
+    """The request, and who asked for the ticket, which is used up. None if it is unknown or too old."""
+    found = db.execute(select(tickets).where(tickets.c.sha256 == _digest(ticket))).one_or_none()
+    if found is None:
+        return None
+    if db.execute(delete(tickets).where(tickets.c.sha256 == found.sha256)).rowcount != 1:
+        return None  # in PostgreSQL another may have taken it since it was read
+    return (found.request, found.by) if now_ns < parse_rfc3339(found.ends_at) else None
+
+
+def _digest(ticket: str) -> str:
+    return hashlib.sha256(ticket.encode("utf-8", "replace")).hexdigest()

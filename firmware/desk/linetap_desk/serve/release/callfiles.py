@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the desk has of a call: its second copy, the proof of its closing, re-wrapped keys, its officers' partials.
+
+All of it is for display or for a package: each person's own tools check it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import desc, select
+
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import closing, command, commandbody, document, group, hold, namespaces, sealed, sshsig
+from linetap_core.evidence.closing import closing_path
+from linetap_core.evidence.group import Place
+from linetap_core.evidence.roles import Roles
+from linetap_desk import foreign
+from linetap_desk.proofs import callfolder
+from linetap_desk.release.wrapped import DOCUMENTS, Wrapped, judged
+from linetap_desk.serve.calls import recordfile
+from linetap_desk.serve.release import store
+from linetap_desk.serve.release.steps import Chain, Found, Partial, StepFault
+from linetap_desk.serve.site import Site
+from linetap_desk.serve.tables import holds
+from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES
+
+ClosingState = Literal["there", "missing", "damaged"]
+
+
+def copy_of(site: Site, row: Mapping[str, Any]) -> Path:
+    desk = site.settings.desk
+    lying = recordfile.record(desk, row["unit"], row["call_id"], row["record_sha256"])
+    folder = recordfile.folder_of(desk, row["unit"], row["call_id"])
+    if lying.why or folder is None:
+        raise StepFault(f"copy_{lying.why or 'elsewhere'}", f"{row['call_id']}: no second copy can be read here")
+    return folder
+
+
+def read_closing(site: Site, row: Mapping[str, Any]) -> bytes:
+    """The proof of closing that the ingest stored beside the copy; empty if none can be read."""
+    try:
+        return _read_closing(site, row)
+    except (OSError, Refusal, BadInput):
+        return b""
+
+
+def closing_state(site: Site, row: Mapping[str, Any]) -> ClosingState:
+    """Whether that proof is valid, by the signers that this desk knows."""
+    signers = site.settings.desk.signers
+    try:
+        data = _read_closing(site, row)
+        if not data:
+            return "missing"
+        known = callfolder.load_signers(Path(signers)) if signers else None
+        closing.check(closing.decode(data), row["unit"], row["call_id"], row["record_sha256"], known)
+    except (OSError, Refusal, BadInput):
+        return "damaged"
+    return "there"
+
+
+def _read_closing(site: Site, row: Mapping[str, Any]) -> bytes:
+    copy = site.settings.desk.copy
+    if copy is None or (parts := urlsplit(copy.store)).scheme != "file":
+        return b""
+    path = Path(unquote(parts.path)) / row["unit"] / closing_path(row["call_id"])
+    return callfolder.read(path, closing.LIMIT_BYTES) if path.exists() else b""
+
+
+MOST_COMMANDS = 20  # of one call, the newest
+
+
+def newest_wrapped(site: Site, found: Found, roles: Roles) -> Wrapped | None:
+    """The latest re-wrapped key that `linetap unwrap --wrapped` accepts: from the vault officer's folder of holds, or
+    from a hold's command uploaded on these pages."""
+    call_id, sha256, signed = found.row["call_id"], found.row["record_sha256"], dict[str, Wrapped]()
+    for one in (*_laid_down(site, call_id), *_brought(site, found)):
+        try:
+            signed[judged(one, one.name, call_id, sha256, roles).made_at] = one
+        except Refusal:
+            continue  # the gate at the key would refuse it
+    return signed[max(signed)] if signed else None
+
+
+def _laid_down(site: Site, call_id: str) -> Iterator[Wrapped]:
+    copy = site.settings.desk.copy
+    if copy is None or copy.holds is None or sealed.CALL_ID.fullmatch(call_id) is None:
+        return
+    folder = Path(copy.holds) / call_id
+    for name in DOCUMENTS:
+        try:
+            text = callfolder.read(folder / name, hold.LIMIT_BYTES)
+            sig = callfolder.read(folder / f"{name}{namespaces.SUFFIX}", sshsig.SIGNATURE_LIMIT_BYTES)
+            yield Wrapped(name, text, sig, callfolder.read(folder / sealed.KEY, KEY_LIMIT_BYTES))
+        except callfolder.Damaged:
+            continue
+
+
+def _brought(site: Site, found: Found) -> Iterator[Wrapped]:
+    mine = (holds.c.unit == found.row["unit"], holds.c.call_id == found.row["call_id"], holds.c.command.is_not(None))
+    with site.own.connect() as db:
+        rows = db.execute(select(holds.c.command).where(*mine).order_by(desc(holds.c.command_at)).limit(MOST_COMMANDS))
+        commands = [bytes(row.command) for row in rows]
+    for data in commands:
+        try:
+            text = foreign.decode(data, command.Envelope).command
+            found_in = document.decode(text.encode("utf-8"), command.Command)
+            asked = commandbody.read(found_in, commandbody.Hold)
+        except (ValueError, command.CommandFault):
+            continue
+        yield Wrapped(hold.HOLD, asked.data, asked.signature, asked.key_age)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """An earlier officer's partial. `file`: its name in the archive; `wrapped`: it belongs to the re-wrapped key."""
+
+    partial: Partial
+    place: Place
+    file: str
+    wrapped: bool
+    mine: bool  # this person may continue it
+
+    @property
+    def is_last(self) -> bool:
+        return self.place.left == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Officers:
+    """The officers of the call's key, or of the re-wrapped one: how many are needed, and which have come."""
+
+    start: Place
+    ways: Sequence[Way]
+    begins: bool  # this person may take the first layer off
+
+    @property
+    def mine(self) -> list[Way]:
+        return [way for way in self.ways if way.mine]
+
+    @property
+    def ends(self) -> bool:
+        """Whether this person may be the last."""
+        return any(way.is_last for way in self.mine)
+
+
+def officers_of(
+    site: Site, row: Mapping[str, Any], chain: Chain, name: str, wrapped: bytes | None = None
+) -> Officers | None:
+    """None if one officer opens it, or if there is no copy to read."""
+    try:
+        own = callfolder.read(copy_of(site, row) / sealed.KEY, KEY_LIMIT_BYTES)
+        keys = [own] if wrapped is None else [wrapped, own]
+        start = max((group.place(key) for key in keys), key=lambda place: place.left)
+    except (OSError, Refusal, BadInput):
+        return None
+    if start.left < 2:
+        return None
+    open_to = chain.open_to(name)
+    of_wrapped = "" if wrapped is None else hashlib.sha256(wrapped).hexdigest()
+    by_hash = {hashlib.sha256(key).hexdigest(): key for key in keys}
+    ways = []
+    with site.own.connect() as db:
+        for one in chain.officers:
+            key = by_hash.get(one.key_sha256)
+            data = store.partial_data(db, row["id"], one) if one.here and key is not None else b""
+            if key is not None and data:
+                file = partial_name(one, of_wrapped)
+                place = group.place(key, data)
+                ways.append(Way(one, place, file, one.key_sha256 == of_wrapped, one in open_to))
+    ways.sort(key=lambda way: way.place.left)  # the chain closest to its end first
+    return Officers(start, ways, all(one.by != name for one in chain.officers))
+
+
+def partial_name(one: Partial, of_wrapped: str = "") -> str:
+    """The partial's name in an archive. `of_wrapped`: the hash of the re-wrapped key."""
+    return f"partial/{'wrapped-' if one.key_sha256 == of_wrapped else ''}{one.numbers}.age"
