@@ -96,7 +96,7 @@ def test_the_access_log_names_the_sealed_key_that_was_opened(desk: Desk) -> None
 
 DESK = Path(checkedcall.__file__).parent
 # Who asks age to decrypt, and what of: the custodians' layer, a day's index, a canary, a test letter, a call's files.
-DECRYPTS = {"checkedcall.py", "opening.py", "indexopen.py", "canary.py", "keygroup.py"}
+DECRYPTS = {"checkedcall.py", "opening.py", "indexsearch.py", "canary.py", "keygroup.py"}
 
 
 def test_no_layer_comes_off_bytes_that_nobody_checked() -> None:

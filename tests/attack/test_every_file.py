@@ -27,7 +27,7 @@ from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.walk import WalkReport
 from linetap_core.records import Caller, CallEvent, CallRecord
 from linetap_desk.proofs import callfolder, verify
-from linetap_desk.vaultfiles import runtime
+from linetap_desk.vaultfiles import tree
 
 OVER = "2026-11-20"  # an epoch whose day has passed
 CALLS = 3
@@ -113,10 +113,10 @@ def test_the_whole_vault_is_good_and_says_what_nothing_covers(whole: Whole, caps
     assert main(["verify", str(whole.vault), "--signers", str(whole.signers_file)]) == 0
     out = capsys.readouterr().out
     inside = [name for name in whole.files() if not name.startswith(("20", "log/"))]
-    uncovered = [name for name in inside if runtime.what_is(name)]
+    uncovered = [name for name in inside if tree.runtime_kind(name)]
     assert f"ok   files of {UNIT}, {len(inside) - len(uncovered)} covered\n" in out
-    assert {runtime.what_is(name) for name in uncovered} == {
-        what for what in runtime.WHAT if f"not covered, and not to be believed: {what} (" in out
+    assert {tree.runtime_kind(name) for name in uncovered} == {
+        what for what in tree.RUNTIME_FILES if f"not covered, and not to be believed: {what} (" in out
     }
     places = {name.partition("/")[0] for name in inside} - set(uncovered)
     assert {"index", "outbox", "holds", "certificates", "walks", "roles.json", "roles.json.sig"} <= places
@@ -180,7 +180,7 @@ def test_no_file_is_changed_unseen(whole: Whole, how: str) -> None:
         data = path.read_bytes()
         CHANGES[how](path, data)
         found = whole.problems()
-        assert found or (runtime.what_is(name) and how not in NO_FILE), f"{name}: {how}"
+        assert found or (tree.runtime_kind(name) and how not in NO_FILE), f"{name}: {how}"
         if path.is_dir() and not path.is_symlink():
             path.rmdir()
         else:

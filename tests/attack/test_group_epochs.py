@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,7 +26,7 @@ from linetap_core.evidence.index import Entry
 from linetap_core.evidence.keylist import KeyList
 from linetap_core.tomlfile.source import MAX_BYTES
 from linetap_desk.ceremony import keygen
-from linetap_desk.searching import indexopen
+from linetap_desk.searching import indexsearch
 from sealing_rig import CALL_ID, UNIT, run
 
 LATE = "2026-12-03T15:00:00.001Z"  # more than 24 h behind the first day and the second
@@ -54,7 +55,7 @@ def test_any_two_officers_open_a_day_and_none_alone(desk: Desk) -> None:
     key = (call / sealed.KEY).read_bytes()
     for officer in (1, 2, 3):
         with pytest.raises(Refusal):
-            group.open_whole(key, lambda layer, one=officer: indexopen.decrypt(layer, desk.officers_keys(DAY, one)))  # type: ignore[misc]
+            group.open_whole(key, partial(indexsearch.decrypt_segment, identities=desk.officers_keys(DAY, officer)))
 
 
 def lay_index(desk: Desk) -> None:
@@ -70,7 +71,7 @@ def test_two_officers_search_and_one_finds_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], in_process: bool
 ) -> None:
     if not in_process:
-        monkeypatch.setattr(indexopen, "pyrage", None)
+        monkeypatch.setattr(indexsearch, "pyrage", None)
     lay_index(desk)
     words = ["find", "--number", "5678", str(desk.rig.vault)]
     identities = [["--identity", str(desk.media / f"officer-{officer}")] for officer in (1, 2, 3)]
@@ -168,7 +169,7 @@ def test_officers_make_their_keys_alone_and_the_lists_are_merged(tmp_path: Path)
     assert members.parse(found.epochs[0].recipient).in_words() == "2 of 3"
     data = group.seal(b"x", found.epochs[2].recipient)
     mine = [tmp_path / f"home-{officer}" / "media" / f"{found.epochs[2].day}.txt" for officer in (1, 3)]
-    assert indexopen.decrypt(data, mine) == b"x"
+    assert indexsearch.decrypt_segment(data, mine) == b"x"
     assert len(list((tmp_path / "canary").glob(f"{DAY}.*"))) == 6
     other = tmp_path / "home-3" / "more.json"
     assert cli.main(["keygen", "epochs", "--extend", str(lists[2]), "--days", "1", "--all-on-one-medium",

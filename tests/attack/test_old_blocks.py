@@ -22,7 +22,7 @@ sys.path += [str(Path(__file__).resolve().parents[1] / folder) for folder in ("b
 from test_changed_blocks import BLOCK, Card, NotUsed, card, seen_as_changed
 
 from linetap_core.durable import broken
-from linetap_desk.vaultfiles import runtime
+from linetap_desk.vaultfiles import tree
 
 SEED = 16
 BLOCKS = int(os.environ.get("LINETAP_CHANGES", "16"))
@@ -84,7 +84,7 @@ def stands_as_today(two: Two, name: str) -> bool:
     vault = two.card.unit.folder / "vault"
     grown = (two.card.unit.folder / LEAVES).read_bytes().startswith(two.files[LEAVES])
     inside = name.removeprefix("vault/")
-    return bool(runtime.what_is(inside)) or (grown and vault.exists() and "BAD" not in two.card.verified())
+    return bool(tree.runtime_kind(inside)) or (grown and vault.exists() and "BAD" not in two.card.verified())
 
 
 # A start that ends in the middle leaves what it had opened to the end of its process, which is ours here.

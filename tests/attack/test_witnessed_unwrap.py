@@ -15,7 +15,7 @@ from linetap_core.cli import main
 from linetap_core.evidence import checkpoint, closing, sealed, tlogproof
 from linetap_core.evidence.closing import closing_path
 from linetap_core.evidence.tlogproof import witnessed_path
-from linetap_desk.copy.tree import Tree
+from linetap_desk.copy.store import Tree
 from linetap_desk.custody import tar
 from linetap_desk.serve.release import package
 from linetap_desk.unsealing import callproof

@@ -16,7 +16,7 @@ from epoch_desk import DAY, MADE, NEXT_DAY, Desk
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import age, group, hold, keys, namespaces, sealed, sshsig
 from linetap_desk.unsealing import hold as holds
-from linetap_desk.unsealing.holdcheck import SUFFIX
+from linetap_desk.unsealing.hold import CHECK_SUFFIX
 
 SECOND = "the second"
 
@@ -76,7 +76,7 @@ def test_a_hold_over_something_else(desk: Desk, second: Path) -> None:
     put_inside(desk, folder, group.seal(age.encrypt(b"x", desk.rig.custodians), to))
     with pytest.raises(Refusal, match="not what this call was sealed with"):
         check(desk, folder, call, identity, second)
-    assert not (folder / f"{hold.HOLD}{SUFFIX}").exists()
+    assert not (folder / f"{hold.HOLD}{CHECK_SUFFIX}").exists()
 
 
 def test_the_officer_who_wrapped_it_does_not_check_it(desk: Desk, second: Path) -> None:
@@ -88,7 +88,7 @@ def test_the_officer_who_wrapped_it_does_not_check_it(desk: Desk, second: Path) 
         desk.destroy(DAY, "--desk", roles)
     with pytest.raises(BadInput, match="exists"):
         check(desk, folder, call, identity, second)
-    (folder / f"{hold.HOLD}{SUFFIX}").unlink()
+    (folder / f"{hold.HOLD}{CHECK_SUFFIX}").unlink()
     assert check(desk, folder, call, identity, second) == 0
     assert desk.destroy(DAY, "--desk", roles) == 0
     assert desk.opens(folder, identity)

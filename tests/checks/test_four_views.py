@@ -64,8 +64,8 @@ from linetap_core.wire.legend import CONDITIONS
 from linetap_core.wire.topics import Topics
 from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.store import Store
-from linetap_desk.watch.leds import shown as shown_at_the_desk
 from linetap_desk.watch.units import Units
+from linetap_desk.watch.units import leds_of as shown_at_the_desk
 from state_files import Unit, capture, recorder, reporter, suffering, unit
 
 NOTHING_ELSE = {"nothing_runs", "reporter_dead"}  # what no reporter is there to say: at the desk the unit is offline

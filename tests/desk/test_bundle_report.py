@@ -34,7 +34,7 @@ from linetap_core.records import (
     NoticeRecord,
     Retention,
 )
-from linetap_desk.bundle import checker, facts, finish, layout, recipe, texts, words
+from linetap_desk.bundle import facts, finish, layout, recipe, texts, words
 from linetap_desk.bundle.container import Source
 from linetap_desk.ceremony.certificate import Certificate
 from sealing_rig import CALL_ID, UNIT, run
@@ -61,7 +61,7 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def fixed(records: list[CallRecord], version: int = checker.VERSION) -> dict[str, Source]:
+def fixed(records: list[CallRecord], version: int = layout.CHECKER_VERSION) -> dict[str, Source]:
     """What a report is made from, the same bytes every time: the key is no secret."""
     key, person = (Ed25519PrivateKey.from_private_bytes(bytes(range(at, at + 32))) for at in (0, 1))
     sources: dict[str, Source] = {layout.ABOUT: document.encode(facts.About(case="2026가합117 <&>", checker=version))}
@@ -140,7 +140,7 @@ def of_all_kinds() -> list[CallRecord]:
     return [whole, missed]
 
 
-def derived(records: list[CallRecord], version: int = checker.VERSION) -> dict[str, str]:
+def derived(records: list[CallRecord], version: int = layout.CHECKER_VERSION) -> dict[str, str]:
     sources = fixed(records, version)
     return {name: data.decode() for name, data in finish.derived(sources, facts.load(sources)).items()}
 
@@ -224,8 +224,8 @@ def test_the_report_names_the_published_checker(bundled: BundleRig) -> None:
     assert bundled.bundle() == 0
     line = (ROOT / "docs/check-bundle.sh.sha256").read_text().strip()
     assert run(["sha256sum", "--check", "--quiet", "check-bundle.sh.sha256"], cwd=ROOT / "docs").returncode == 0
-    assert line.split() == [checker.SHA256[checker.VERSION], checker.NAME]
-    assert f"# {checker.NAME}, version {checker.VERSION}:" in (ROOT / "docs/check-bundle.sh").read_text()
+    assert line.split() == [layout.CHECKER_SHA256[layout.CHECKER_VERSION], layout.CHECKER_NAME]
+    assert f"# {layout.CHECKER_NAME}, version {layout.CHECKER_VERSION}:" in (ROOT / "docs/check-bundle.sh").read_text()
     for name in layout.REPORTS.values():
         page = html.unescape(members(bundled.root / "case.zip")[name].decode())
         assert line in page

@@ -20,7 +20,7 @@ from linetap_core.errors import BadInput
 from linetap_core.evidence import closing, hold, keys, namespaces, sshsig
 from linetap_core.evidence.command import Answer
 from linetap_core.evidence.fetch import BLOCK_BYTES, Copied, Window
-from linetap_desk.copy.hours import Hours
+from linetap_desk.copy.asking import Hours
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.ingest import tables
 from linetap_desk.ingest.clear import Clearing

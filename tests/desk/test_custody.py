@@ -390,7 +390,7 @@ def test_a_desk_that_gives_nothing(
 def test_a_desk_of_another_authority(
     desk: Desk, desk_server: tuple[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("linetap_desk.custody.fetch.ask_ticket", lambda: Packages.ticket)
+    monkeypatch.setattr("linetap_desk.custody.package.ask_ticket", lambda: Packages.ticket)
     assert main(words_of(desk, "--desk", desk_server[0])) == 2
     assert "CERTIFICATE_VERIFY_FAILED" in capsys.readouterr().err
 

@@ -15,7 +15,7 @@ import pytest
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.evidence import g711
 from linetap_core.records import NoticeRecord
-from linetap_desk.custody import moments, sound, tar
+from linetap_desk.custody import case, sound, tar
 from linetap_desk.custody.package import private_folder, unpack
 from linetap_desk.custody.tar import BadPackage
 from release_rig import Desk
@@ -137,15 +137,15 @@ def test_peaks() -> None:
 
 def test_where_the_first_sample_lies_in_time() -> None:
     whole = record(80_000)
-    assert moments.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:00.123Z")
+    assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:00.123Z")
     whole.ended_at = "2026-11-24T22:56:20.000Z"
-    assert moments.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:10Z")
+    assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:10Z")
     whole.notices = [
         NoticeRecord(id="hall", started_at="2026-11-24T22:56:04.000Z", ended_at="2026-11-24T22:56:09.200Z")
     ]
-    assert moments.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:09.200Z")
-    assert moments.moments(whole, 80_000) == []  # the notice was over
-    began = moments.began_ns(whole, 128_000)
+    assert case.began_ns(whole, 80_000) == parse_rfc3339("2026-11-24T22:56:09.200Z")
+    assert case.moments(whole, 80_000) == []  # the notice was over
+    began = case.began_ns(whole, 128_000)
     assert began == parse_rfc3339("2026-11-24T22:56:04Z")
-    assert [(one.from_s, one.to_s) for one in moments.moments(whole, 128_000)] == [(0.0, 5.2)]
+    assert [(one.from_s, one.to_s) for one in case.moments(whole, 128_000)] == [(0.0, 5.2)]
     assert began % NS_PER_S == 0

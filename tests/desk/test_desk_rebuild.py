@@ -27,7 +27,7 @@ from linetap_core.durable import files
 from linetap_core.errors import AlreadyRunning
 from linetap_core.evidence import hold, keys, namespaces, sealed, sshsig
 from linetap_core.records import CallRecord
-from linetap_desk.copy.tree import Tree
+from linetap_desk.copy.store import Tree
 from linetap_desk.ingest import database, months, tables
 from linetap_desk.ingest.service import alone
 from linetap_desk.ingest.store import Store

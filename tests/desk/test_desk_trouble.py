@@ -14,7 +14,7 @@ from watch_rig import ALERT
 
 from ingest_rig import UNIT, Teller, rows, trusted
 from linetap_core.clock import ManualClock, parse_rfc3339
-from linetap_desk.ingest import database, register, tables, unitalerts
+from linetap_desk.ingest import database, register, tables
 from linetap_desk.ingest.judge import Report
 from linetap_desk.ingest.register import Notice
 from linetap_desk.ingest.store import Store
@@ -40,7 +40,7 @@ def test_a_hundred_thousand_alerts_at_the_ingest(tmp_path: Path) -> None:
     assert len(rows(engine, tables.unit_alerts)) == register.MOST_STRANGERS * FLOOD_ALERTS
     store.connected()
     store.write([Notice("flood-0000", "alert", alert, NOW_NS, f"a{n}") for n in range(100_000)], [])
-    assert len(rows(engine, tables.unit_alerts)) == unitalerts.MOST
+    assert len(rows(engine, tables.unit_alerts)) == register.MOST_ALERTS
     engine.dispose()
 
 

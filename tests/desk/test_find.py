@@ -18,7 +18,7 @@ from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.index import Entry
 from linetap_core.evidence.keylist import KeyList
 from linetap_core.evidence.release import NotReleased
-from linetap_desk.searching import find, indexopen
+from linetap_desk.searching import find, indexsearch
 from release_rig import Desk
 from sealing_rig import run
 
@@ -138,13 +138,13 @@ def test_a_minute_counts_to_its_last_second(vaults: Vaults) -> None:
 def test_only_segments_of_these_days_are_opened(vaults: Vaults, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1, 29):
         vaults.lay("2027-01-23", f"2026-11-{number:02d}", call(f"202611{number:02d}T040000.000Z"))
-    opened, decrypt = list[int](), indexopen.decrypt
+    opened, decrypt = list[int](), indexsearch.decrypt_segment
 
     def counted(ciphertext: bytes, identities: list[Path]) -> bytes:
         opened.append(len(ciphertext))
         return decrypt(ciphertext, identities)
 
-    monkeypatch.setattr(indexopen, "decrypt", counted)
+    monkeypatch.setattr(indexsearch, "decrypt_segment", counted)
     asked = ["--identity", vaults.keys("2027-01-23"), "--from", "2026-11-14", "--to", "2026-11-14"]
     assert vaults.find(*asked) == 0
     assert len(opened) == 4  # a call ends a day later at most, and days may be another zone's
@@ -333,13 +333,13 @@ def test_a_search_stands_in_the_access_log_before_the_first_index_is_opened(
     vaults: Vaults, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vaults.lay("2027-01-23", "2026-11-24", call())
-    steps, decrypt = list[tuple[str, str, str]](), indexopen.decrypt
+    steps, decrypt = list[tuple[str, str, str]](), indexsearch.decrypt_segment
 
     def seen(ciphertext: bytes, identities: list[Path]) -> bytes:
         steps.append(desk.steps()[-1])
         return decrypt(ciphertext, identities)
 
-    monkeypatch.setattr(indexopen, "decrypt", seen)
+    monkeypatch.setattr(indexsearch, "decrypt_segment", seen)
     asked = ["--number", NUMBER, vaults.vault, "--identity", vaults.keys("2027-01-23"), "--line", 3,
              "--from", "2026-11-24", "--purpose", "dispute", "--case", "2026-117", "--desk", desk.folder]  # fmt: skip
     assert desk.run(find, *asked)[0] == 0
@@ -363,7 +363,7 @@ def test_without_a_lawful_purpose_nothing_is_opened_and_that_is_logged(
     vaults: Vaults, desk: Desk, monkeypatch: pytest.MonkeyPatch, words: list[str], code: str
 ) -> None:
     vaults.lay("2027-01-23", "2026-11-24", call())
-    monkeypatch.setattr(indexopen, "decrypt", lambda *_: pytest.fail("opened"))
+    monkeypatch.setattr(indexsearch, "decrypt_segment", lambda *_: pytest.fail("opened"))
     asked = ["--number", NUMBER, vaults.vault, "--identity", vaults.keys("2027-01-23"), "--desk", desk.folder]
     with pytest.raises(NotReleased):
         desk.run(find, *asked, *words)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from linetap_core.evidence import age, bech32, keys
-from linetap_desk.searching import indexopen
+from linetap_desk.searching import indexsearch
 from linetap_desk.unsealing.stockage import DoesNotOpen
 
 IDENTITY, OTHER = keys.new_identity(), keys.new_identity()
@@ -20,7 +20,7 @@ SEALED = age.encrypt(PLAIN, [IDENTITY.recipient])
 def opener(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     name = str(request.param)
     if name == "age":
-        monkeypatch.setattr(indexopen, "pyrage", None)
+        monkeypatch.setattr(indexsearch, "pyrage", None)
     else:
         monkeypatch.setenv("PATH", "")  # no `age` is found: whoever starts one fails
     return name
@@ -37,7 +37,7 @@ def key(tmp_path: Path) -> Path:
 def test_any_of_the_keys_opens(key: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.txt"
     other.write_text(f"{OTHER.secret}\n")
-    assert indexopen.decrypt(SEALED, [other, key]) == PLAIN
+    assert indexsearch.decrypt_segment(SEALED, [other, key]) == PLAIN
 
 
 @pytest.mark.usefixtures("opener")
@@ -48,28 +48,28 @@ def test_any_of_the_keys_opens(key: Path, tmp_path: Path) -> None:
 )
 def test_what_is_damaged_does_not_open(key: Path, damaged: bytes) -> None:
     with pytest.raises(DoesNotOpen):
-        indexopen.decrypt(damaged, [key])
+        indexsearch.decrypt_segment(damaged, [key])
 
 
 @pytest.mark.usefixtures("opener")
 def test_anothers_key_does_not_open(key: Path) -> None:
     with pytest.raises(DoesNotOpen):
-        indexopen.decrypt(age.encrypt(PLAIN, [OTHER.recipient]), [key])
+        indexsearch.decrypt_segment(age.encrypt(PLAIN, [OTHER.recipient]), [key])
 
 
 @pytest.mark.usefixtures("opener")
 def test_a_key_that_was_copied_badly_does_not_open(key: Path) -> None:
     key.write_text(f"{IDENTITY.secret[:-1]}{'Q' if IDENTITY.secret[-1] != 'Q' else 'P'}\n")
     with pytest.raises(DoesNotOpen):
-        indexopen.decrypt(SEALED, [key])
+        indexsearch.decrypt_segment(SEALED, [key])
 
 
 def test_a_token_in_the_file_is_for_stock_age(key: Path) -> None:
     token = bech32.encode("age-plugin-none-", b"serial").upper()
     key.write_text(f"{key.read_text()}{token}\n")
-    assert indexopen.decrypt(SEALED, [key]) == PLAIN
+    assert indexsearch.decrypt_segment(SEALED, [key]) == PLAIN
 
 
 def test_a_key_that_cannot_be_read_is_for_stock_age(tmp_path: Path) -> None:
     with pytest.raises(DoesNotOpen, match="no such file"):
-        indexopen.decrypt(SEALED, [tmp_path / "none.txt"])
+        indexsearch.decrypt_segment(SEALED, [tmp_path / "none.txt"])

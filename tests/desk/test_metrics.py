@@ -21,9 +21,8 @@ from ingest_rig import END_S, START_NS, UNIT, Ingesting, Teller, rows, trusted
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_desk.ingest import database, heads, holes, tables
 from linetap_desk.ingest.metrics import text
-from linetap_desk.ingest.register import Notice
+from linetap_desk.ingest.register import MOST_ALERTS, Notice
 from linetap_desk.ingest.store import Store
-from linetap_desk.ingest.unitalerts import MOST
 from reporter_rig import Floor
 
 RULES = Path(__file__).parents[2] / "systemd" / "prometheus" / "linetap.rules.yml"
@@ -170,10 +169,10 @@ class TestAlertsOfUnits:
         assert self.standing(engine) == []
 
     def test_names_of_checks_are_bounded(self, engine: Engine, teller: Teller) -> None:
-        words = [said("alert", HUM, f"check_{n}") for n in range(MOST + 20)]
+        words = [said("alert", HUM, f"check_{n}") for n in range(MOST_ALERTS + 20)]
         Store(engine).write([*words, said("alert", HUM, "Kim 010-1234-5678")], trusted(teller))
         Store(engine).write([said("alert", HUM, "one_more")], trusted(teller))
-        assert len(self.standing(engine)) == MOST
+        assert len(self.standing(engine)) == MOST_ALERTS
 
 
 def test_promtool_accepts_the_rules_and_each_fires() -> None:

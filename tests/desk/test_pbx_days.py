@@ -20,8 +20,7 @@ from linetap_desk.ingest import database, metrics, tables
 from linetap_desk.ingest.pbxdays import AHEAD_DAYS, KEPT_DAYS
 from linetap_desk.ingest.register import LIMIT_BYTES, Notice
 from linetap_desk.ingest.store import Store
-from linetap_desk.summary.coverage import coverage
-from linetap_desk.summary.naming import MOST_NAMED
+from linetap_desk.summary.day import MOST_NAMED, coverage
 from postgres_rig import Postgres
 
 DAY = date(2026, 11, 25)

@@ -23,16 +23,15 @@ from linetap_core.clock import NS_PER_S, SYSTEM, parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.wire.brokersettings import Broker as BrokerConfig
 from linetap_desk.serve import limits
-from linetap_desk.serve.config import ServeConfig
 from linetap_desk.serve.fleet import hub as hubs
-from linetap_desk.serve.fleet import journal, stream
+from linetap_desk.serve.fleet import journal, routes
 from linetap_desk.serve.fleet.hub import Hub
 from linetap_desk.serve.fleet.journal import Entry, Reader
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.tables import access as access_table
 from linetap_desk.serve.tables import sessions as session_table
 from linetap_desk.serve.transactions import writing
-from linetap_desk.settings import DeskConfig
+from linetap_desk.settings import DeskConfig, ServeConfig
 from linetap_desk.watch import units
 from linetap_desk.watch.places import Places
 from linetap_desk.watch.settings import Settings, of_pages
@@ -283,7 +282,7 @@ def test_who_has_no_part_in_it_sees_no_unit(served: ServeSite) -> None:
 
 
 def test_a_session_that_ends_ends_its_stream(served: ServeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "BEAT_S", 0.1)
+    monkeypatch.setattr(routes, "BEAT_S", 0.1)
     listening = Stream(served.client("watch"))
     listening.until("snapshot")
     with writing(served.site.own) as db:

@@ -16,9 +16,8 @@ from linetap_core.wire.legend import CONDITIONS
 from linetap_desk.serve.fleet import journal, page
 from linetap_desk.serve.fleet.journal import Journal, Reader
 from linetap_desk.serve.fleet.picture import Picture, difference, picture
-from linetap_desk.watch.leds import shown
 from linetap_desk.watch.places import Place, floor_order
-from linetap_desk.watch.units import Unit, Units
+from linetap_desk.watch.units import Unit, Units, leds_of
 
 CRITICAL = {**ALERT, "severity": "critical"}
 EVERYTHING, WATCH = Reader(True, "en"), Reader(False, "ko")
@@ -54,7 +53,7 @@ def pictured(*said: tuple[str, object], now_s: int = 1) -> Picture:
     ],
 )
 def test_leds_are_those_of_the_legend(said: Any, condition: str, activity: str) -> None:
-    found = shown(of(*said))
+    found = leds_of(of(*said))
     assert (found.condition, found.activity) == (condition, activity)
     assert found.patterns["fault"] == CONDITIONS[condition].fault
 

@@ -23,7 +23,7 @@ from calls_house import NOW_NS, UNIT, CallsHouse
 from custody_rig import Helper
 from foreign import HANG_S, Find, Target
 
-from linetap_desk.custody.login import COOKIE
+from linetap_desk.custody.site import COOKIE
 from linetap_desk.serve import secure
 from linetap_desk.serve.app import ROUTES
 from linetap_desk.serve.people import sessions

@@ -18,7 +18,7 @@ from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import hold, keys, namespaces, sealed
 from linetap_core.evidence.quorum import NONE
 from linetap_core.evidence.signers import Signer, require_named, require_trust
-from linetap_desk.bundle import checker, container, exact, facts, finish, layout
+from linetap_desk.bundle import container, exact, facts, finish, layout
 from linetap_desk.bundle.container import BadBundle, Member, Source
 from linetap_desk.bundle.facts import Facts, Signed
 from linetap_desk.proofs import stocksigsum
@@ -55,7 +55,7 @@ def verify_bundle(
             bundle.name = f"{NAME} {path.name}, {len(members)} files"
             if found.about.format == 1:
                 text = f"of an earlier version, with a script: do not run {layout.SCRIPT}, take the published"
-                bundle.name += f" ({text} {checker.NAME}, docs/bundle.md)"
+                bundle.name += f" ({text} {layout.CHECKER_NAME}, docs/bundle.md)"
         except Refusal as error:
             bundle.add(error)
             yield bundle
@@ -140,7 +140,8 @@ def _together(verdict: Verdict, found: Facts, sources: Mapping[str, Source], sig
     if finish.signer_lines(found, named) != named:
         verdict.problems.append(Problem("signers", f"{layout.SIGNERS} names a key that has signed nothing here"))
     about = found.about
-    known = (about.format, about.texts) in layout.COMPARED and (about.format == 1 or about.checker in checker.SHA256)
+    published = about.format == 1 or about.checker in layout.CHECKER_SHA256
+    known = (about.format, about.texts) in layout.COMPARED and published
     if not known:
         text = f"its reports were written with texts {about.texts} and name checker {about.checker or 'none'}"
         verdict.problems.append(Problem("other_texts", f"{text}, this version knows {layout.TEXTS}: not compared"))

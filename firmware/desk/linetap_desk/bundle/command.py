@@ -25,7 +25,7 @@ from linetap_core.timekeeping import KEPT
 from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Deed
 from linetap_desk.accesslog.access_entry import Entry
-from linetap_desk.bundle import checker, container, facts, finish, layout
+from linetap_desk.bundle import container, facts, finish, layout
 from linetap_desk.bundle.attachments import NotBundled
 from linetap_desk.bundle.check import verify_bundle
 from linetap_desk.bundle.container import Source
@@ -131,7 +131,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
 
 def _whole(args: argparse.Namespace, gathered: dict[str, Source]) -> dict[str, Source]:
     """With what is made from the rest: bundle.json, signers and reports, and the sums over all of it."""
-    sources = gathered | {layout.ABOUT: document.encode(About(case=args.case, checker=checker.VERSION))}
+    sources = gathered | {layout.ABOUT: document.encode(About(case=args.case, checker=layout.CHECKER_VERSION))}
     found = facts.load(sources)
     sources[layout.SIGNERS] = finish.signer_lines(found, args.signers.read_bytes())
     return sources | finish.derived(sources, found)

@@ -15,7 +15,7 @@ from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.unitlog import HEAD, Head, Leaf
 from linetap_core.records import CallRecord
 from linetap_desk import foreign
-from linetap_desk.bundle import closings, exact, layout
+from linetap_desk.bundle import attachments, exact, layout
 from linetap_desk.bundle.attachments import NotBundled, documents, opened, small
 from linetap_desk.bundle.container import Source
 from linetap_desk.bundle.finish import CA_LIMIT_BYTES
@@ -59,7 +59,7 @@ def gather(
     for unit, found in closed.items():
         if unit in witnesses or args.stamps is not None:
             raise BadInput(f"--witness, --stamps: {unit} has its log elsewhere: --log with it would be right")
-        sources |= closings.gather(unit, found, signers, rules, folders)
+        sources |= attachments.gather_closings(unit, found, signers, rules, folders)
     for unit, log in logs.items():
         ours = [verdict for _, verdict in chosen if _record(verdict).unit == unit]
         sources |= _of_log(args, log, witnesses.pop(unit, None), signers, ours, rules)
@@ -82,7 +82,7 @@ def _logs(
 ) -> tuple[dict[str, Path], dict[str, list[tuple[Path, Verdict]]]]:
     """Unit -> log folder, of --log, else of the vault that its calls lie in; of the other units each call's closing."""
     given = {cosigned.read_head(path / HEAD, signers).head.unit: path for path in args.log}
-    named = closings.given(args)
+    named = attachments.given_closings(args)
     logs: dict[str, Path] = {}
     closed: dict[str, list[tuple[Path, Verdict]]] = {}
     for path, verdict in chosen:
@@ -104,7 +104,7 @@ def _logs(
 
 
 def _stored(call_dir: Path, log: Path) -> Path | None:
-    return None if (log / HEAD).is_file() else closings.stored(call_dir)
+    return None if (log / HEAD).is_file() else attachments.stored_closing(call_dir)
 
 
 def _of_log(

@@ -10,6 +10,20 @@ from linetap_core.evidence import tlogproof
 from linetap_desk.bundle.container import MOST_MEMBERS, NAME_LIMIT, BadBundle, Member, Source
 from linetap_desk.proofs import callfolder
 
+# The published checker (docs/check-bundle.sh), which a report names and no bundle contains. Whoever forges a bundle
+# would forge its checker and report too: the hash is compared with the published one, and `linetap verify` refuses a
+# report that names any other.
+CHECKER_NAME = "check-bundle.sh"
+CHECKER_VERSION = 4
+# By version; docs/check-bundle.sh.sha256 has that of the newest, and a test holds the three together.
+CHECKER_SHA256 = {
+    1: "4805366ec73c5090e9031c0db69eb2ea428f1e4d70620a76b218ec0760cda531",
+    2: "fc4c610fdc181fb0c066395703c45b81307a9f5a9d713f578639246f181a836e",
+    3: "9fae7c70890aafa2cb7aa9587b98298210566ead9d996b9d7a4e8bf040ecf32e",
+    4: "d97ee3721f69a967588f165c0c727f0e18ebf6c7a5a6e3a0de582a44789b1409",
+}
+
+
 FORMAT = 2
 FORMATS = (1, 2)  # 1 had a script of its own, CHECK.sh
 TEXTS = 5  # grows with any change of the report's or the script's words: what is not in COMPARED is not compared

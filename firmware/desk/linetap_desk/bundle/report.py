@@ -13,7 +13,7 @@ from linetap_core.evidence.g711 import RATE_HZ
 from linetap_core.evidence.hold import Hold
 from linetap_core.evidence.signers import Signer
 from linetap_core.records import CallRecord, NoticeRecord
-from linetap_desk.bundle import checker, layout, recipe
+from linetap_desk.bundle import layout, recipe
 from linetap_desk.bundle.facts import Call, Facts
 from linetap_desk.bundle.texts import sentence
 from linetap_desk.bundle.words import both_times, word
@@ -200,11 +200,12 @@ class Report:
 
     def _checker(self) -> Iterator[str]:
         version, stamped = self.facts.about.checker, any(layout.STAMP in heads for heads in self.facts.heads.values())
-        sha256 = checker.SHA256.get(version, "") if isinstance(version, int) else ""
+        sha256 = layout.CHECKER_SHA256.get(version, "") if isinstance(version, int) else ""
         yield f"<h2>{self._say('checking')}</h2><p>{self._say('checker_typed')}</p><p>{self._say('checking_needs')}</p>"
-        yield f"<p>{self._say('checker_which', checker.NAME, version)}</p><pre>{sha256}  {checker.NAME}</pre>"
-        yield f"<p>{self._say('checker_where', checker.NAME)}</p>"
-        run = f"sha256sum {checker.NAME}\nbash {checker.NAME} case signers.published{' tsa-ca.pem' if stamped else ''}"
+        name = layout.CHECKER_NAME
+        yield f"<p>{self._say('checker_which', name, version)}</p><pre>{sha256}  {name}</pre>"
+        yield f"<p>{self._say('checker_where', name)}</p>"
+        run = f"sha256sum {name}\nbash {name} case signers.published{' tsa-ca.pem' if stamped else ''}"
         yield f"<pre>{run}</pre><p><b>{self._say('checker_data')}</b></p>"
 
     def _checks(self) -> Iterator[str]:

@@ -6,7 +6,7 @@ These are all held calls, and all calls sealed to an epoch that is not their own
 Nothing else keeps a key alive, not even a silent or dead unit.
 
 A hold or re-wrapping without a vault officer's signature proves nothing, not even its epoch: it keeps every key until a
-person has examined it. Nor does one count of which no officer has shown that it opens (holdcheck.py).
+person has examined it. Nor does one count of which no officer has shown that it opens (`linetap hold check`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from linetap_core.records import CallRecord, CountedMoment
 from linetap_core.timekeeping import is_unkept
 from linetap_desk import foreign
 from linetap_desk.proofs import amended, callfolder
-from linetap_desk.unsealing import holdcheck
 from linetap_desk.unsealing.checkedcall import KEY_LIMIT_BYTES
+from linetap_desk.unsealing.hold import require_checked
 
 _ZONES_MOVE = timedelta(hours=26)  # from UTC-12 to UTC+14
 
@@ -49,7 +49,7 @@ def missing(epoch: str, copy: Path, holds: Path, now_ns: int, roles: Roles | Non
                 continue
             _require_key(document, path.parent)
             if roles is not None:
-                holdcheck.require(path, data, roles, signer)
+                require_checked(path, data, roles, signer)
             _require_ciphertext(document, vaults)
         except (Refusal, ValueError) as error:
             yield f"{path}: {error}"

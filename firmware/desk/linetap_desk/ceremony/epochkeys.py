@@ -3,7 +3,7 @@
 
 The keys go to a printer, a sheet a day and copy, and to no disk: what was on a disk can be found there again. The
 list is written last, for a list whose keys nobody holds seals calls that nobody opens. A group of officers has a set of
-sheets each; or each makes a list alone, at home, and `--merge` makes one of them (epochmerge.py).
+sheets each; or each makes a list alone, at home, and `--merge` makes one of them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,55 @@ from linetap_core.evidence.epochname import overflow_name
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from linetap_core.timekeeping import require_possible
 from linetap_core.zones import KOREA
-from linetap_desk.ceremony import canary, epochlist, epochmerge
-from linetap_desk.ceremony.sheets import COPIES, OFFICER, EpochKeys, pages
+from linetap_desk.ceremony import canary, epochlist
+from linetap_desk.ceremony.canary import Canary
+from linetap_desk.ceremony.sheets import COPIES, INDEX, OFFICER, EpochKeys, pages
+
+
+def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> KeyList:
+    """One list for a group, from those that its officers made alone: nobody ever has the keys of two. The first
+    officer's key comes first. BadInput if their days or overflow epochs differ."""
+    paths: list[Path] = args.merge
+    if args.days is not None or args.first is not None or args.overflow is not None or args.officers != 1:
+        raise BadInput("--merge: the days and officers are those of the lists; --needed K alone would be right")
+    lists = [epochlist.load(path) for path in paths]
+    for path, each in zip(paths[1:], lists[1:], strict=True):
+        if _days(each) != _days(lists[0]) or each.zone != lists[0].zone:
+            raise BadInput(f"{path}: has other days, overflow epochs or another zone than {paths[0]}")
+    if old is None:
+        args.zone = lists[0].zone
+
+    def together(recipients: list[str]) -> str:
+        return str(members.of(recipients, args.needed))
+
+    days = [
+        Epoch(each[0].day, together([one.recipient for one in each]), together([one.index for one in each]))
+        for each in zip(*(each.epochs for each in lists), strict=True)
+    ]
+    more = [
+        Overflow(each[0].number, together([one.recipient for one in each]))
+        for each in zip(*(each.overflow for each in lists), strict=True)
+    ]
+    for name in _names(lists[0]):
+        canary.require_new(args.output, name)
+    return epochlist.next_version(args, old, days, more, created)
+
+
+def take_canaries(paths: list[Path], output: Path) -> None:
+    """Each officer's, from beside their list, under the officer's number."""
+    for number, path in enumerate(paths, 1):
+        for name in _names(epochlist.load(path)):
+            for each in (name, name + INDEX) if name[0] == "2" else (name,):
+                Canary(output, each, number).copy(Canary(path, each))
+
+
+def _days(key_list: KeyList) -> list[str]:
+    return [*(epoch.day for epoch in key_list.epochs), *(str(each.number) for each in key_list.overflow)]
+
+
+def _names(key_list: KeyList) -> list[str]:
+    return [*(epoch.day for epoch in key_list.epochs), *(overflow_name(each.number) for each in key_list.overflow)]
+
 
 EXAMPLE = "example: linetap keygen epochs --from 2026-12-01 --days 460 --authority authority.key | lp"
 _FIRST_OVERFLOW = 2  # number 1 stands in the unit's own configuration
@@ -73,7 +120,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     created = rfc3339(clock.utc_ns())
     fresh: list[list[EpochKeys]] = []
     if args.merge is not None:
-        data = keylist.encode(epochmerge.merged(args, old, created))
+        data = keylist.encode(merged_list(args, old, created))
     else:
         fresh = _make(args, old)
         for each in fresh[0]:
@@ -89,7 +136,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     for keys_of in itertools.chain.from_iterable(fresh):
         canary.make(args.output, keys_of)
     if args.merge is not None:
-        epochmerge.take_canaries(args.merge, args.output)
+        take_canaries(args.merge, args.output)
     signedfile.write(args.output, data, signers, namespaces.KEY_LIST)
     if short := keylist.too_short(made, args.longest_class):
         sys.stderr.write(f"note: {args.output}: {short}\n")

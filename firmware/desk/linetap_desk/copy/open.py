@@ -8,8 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from linetap_core.errors import BadInput
 from linetap_desk.copy.s3 import Bucket
-from linetap_desk.copy.store import Store
-from linetap_desk.copy.tree import Tree
+from linetap_desk.copy.store import Store, Tree
 
 _KINDS = "file:///srv/linetap-copy, or s3://bucket/prefix?endpoint=https://s3.example would be right"
 

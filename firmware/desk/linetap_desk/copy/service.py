@@ -24,9 +24,8 @@ from linetap_core.evidence.sshsig import unarmored
 from linetap_core.wire.message import Message
 from linetap_desk import foreign
 from linetap_desk.copy import worklist
-from linetap_desk.copy.asking import Asking
+from linetap_desk.copy.asking import Asking, Hours
 from linetap_desk.copy.closings import Closings
-from linetap_desk.copy.hours import Hours
 from linetap_desk.copy.incoming import Call, Incoming
 from linetap_desk.copy.open import open_store
 from linetap_desk.copy.store import Store

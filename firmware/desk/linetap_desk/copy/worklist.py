@@ -14,7 +14,7 @@ from linetap_core.evidence import hold, sealed
 from linetap_desk.copy.incoming import Call
 from linetap_desk.copy.worker import Kept
 from linetap_desk.ingest import amended as amended_events
-from linetap_desk.ingest import holdstate
+from linetap_desk.ingest import callrow
 from linetap_desk.ingest.tables import UNCLOSED, amendments, calls, copies, counted, events, units
 
 HELD_PAUSE_S = 3600  # until it is asked again
@@ -106,7 +106,7 @@ def over(db: Connection, now_ns: int, holds: Path | None) -> list[Call]:
 
 def held(db: Connection, call: Call, now_ns: int, holds: Path | None) -> bool:
     """By the unit's newest word of it, or by a hold that lies at the desk and may be on its way to the unit."""
-    if holdstate.is_held(db, events.c.unit == call.unit, events.c.call_id == call.call_id):
+    if callrow.is_held(db, events.c.unit == call.unit, events.c.call_id == call.call_id):
         return True
     return holds is not None and _document_holds(holds / call.call_id / hold.HOLD, now_ns)
 

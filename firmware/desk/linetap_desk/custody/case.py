@@ -6,31 +6,86 @@ from __future__ import annotations
 
 import argparse
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linetap_core.clock import Clock
+from linetap_core.clock import NS_PER_S, Clock, parse_rfc3339
 from linetap_core.durable import privatefile
 from linetap_core.errors import BadInput, LinetapError
-from linetap_core.evidence import group, sealed
+from linetap_core.evidence import g711, group, sealed
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.release import Request
 from linetap_core.evidence.roles import Purpose
-from linetap_core.records import CallRecord
+from linetap_core.records import CallRecord, NoticeRecord
 from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.accesslog.deskfolder import Desk
 from linetap_desk.bundle import command as bundle
-from linetap_desk.custody import moments, sound
+from linetap_desk.custody import sound
 from linetap_desk.custody.package import Package
 from linetap_desk.proofs import amended
 from linetap_desk.release import ask, files, gate
 from linetap_desk.unsealing import partial
 from linetap_desk.unsealing.opening import Unlocked, Wanted, hand_on, json_path, open_call, require
 from linetap_desk.witnessing import options
+
+MOST_MOMENTS = 200  # shown
+_NEAR_NS = 2 * NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    kind: Literal["notice", "gap", "mark"]
+    from_s: float
+    to_s: float
+    word: str  # the notice's id, the gap's cause, the mark's kind
+
+
+def began_ns(record: CallRecord, samples: int) -> int:
+    """UTC of the first sample. A record does not name it: a recording begins with its notice or after it, as the policy
+    says, and ends with the call. What lies nearest to its length before the end is taken."""
+    if record.ended_at is None:
+        return sealed.call_ns(record.call_id)
+    by_length = parse_rfc3339(record.ended_at) - samples * NS_PER_S // g711.RATE_HZ
+    known = [parse_rfc3339(at) for one in _notices(record)[:1] for at in (one.started_at, one.ended_at) if at]
+    nearest = min(known, key=lambda ns: abs(ns - by_length), default=by_length)
+    return nearest if abs(nearest - by_length) <= _NEAR_NS else by_length
+
+
+def moments(record: CallRecord, samples: int) -> list[Moment]:
+    """Notices, gaps and marks within the recording, in order, in seconds from its first sample."""
+    length_s = samples / g711.RATE_HZ
+    found = [*_of_notices(record, began_ns(record, samples)), *_of_audio(record)]
+    inside = [
+        Moment(one.kind, max(0.0, one.from_s), min(length_s, one.to_s), one.word)
+        for one in found
+        if one.to_s >= 0 and one.from_s <= length_s
+    ]
+    return sorted(inside, key=lambda one: one.from_s)[:MOST_MOMENTS]
+
+
+def _of_notices(record: CallRecord, began: int) -> Iterator[Moment]:
+    for one in _notices(record):
+        if one.ended_at is not None:
+            from_s, to_s = ((parse_rfc3339(at) - began) / NS_PER_S for at in (one.started_at, one.ended_at))
+            if to_s > 0:  # else it was over before the recording began
+                yield Moment("notice", from_s, to_s, one.id)
+
+
+def _of_audio(record: CallRecord) -> Iterator[Moment]:
+    for gap in record.audio.gaps if record.audio else []:
+        yield Moment("gap", gap.at_s, gap.at_s + gap.ms / 1000, gap.cause)
+    for mark in record.marks:
+        yield Moment("mark", mark.at_s, mark.at_s, mark.kind)
+
+
+def _notices(record: CallRecord) -> list[NoticeRecord]:
+    return record.notices or ([record.notice] if record.notice else [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +95,7 @@ class Heard:
     record: CallRecord  # with its numbers
     mulaw: NDArray[np.uint8]
     peaks: list[int]
-    moments: list[moments.Moment]
+    moments: list[Moment]
     began_ns: int
     witnessed: str  # the verdict of the witnesses: by k of n, or not
     amended: Amendment | None  # what its unit said later of its times and end
@@ -215,8 +270,8 @@ def _heard(unlocked: Unlocked) -> Heard:
         record=record,
         mulaw=mulaw,
         peaks=sound.peaks(mulaw),
-        moments=moments.moments(record, len(mulaw)),
-        began_ns=moments.began_ns(record, len(mulaw)),
+        moments=moments(record, len(mulaw)),
+        began_ns=began_ns(record, len(mulaw)),
         witnessed=unlocked.call.witnessed,
         amended=unlocked.call.amended,
         unamended=unlocked.call.unamended,

@@ -15,7 +15,7 @@ from linetap_core.evidence.publickeys import decode_recipient
 from linetap_core.timekeeping import KEPT
 from linetap_core.zones import KOREA, zone_of
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.custody import fetch
+from linetap_desk.custody import package
 from linetap_desk.custody.case import Case, Means
 from linetap_desk.custody.package import Package, private_folder, unpack
 from linetap_desk.unsealing import stockage
@@ -101,7 +101,7 @@ def _checked(args: argparse.Namespace, desk: deskfolder.Desk) -> tuple[ZoneInfo,
 def _package(args: argparse.Namespace, folder: Path) -> Package:
     with contextlib.ExitStack() as held:
         if args.url is not None:
-            return unpack(held.enter_context(fetch.fetched(args.url, args.ca, fetch.ask_ticket())), folder)
+            return unpack(held.enter_context(package.fetched(args.url, args.ca, package.ask_ticket())), folder)
         try:
             return unpack(held.enter_context(args.package.open("rb")), folder)
         except OSError as error:

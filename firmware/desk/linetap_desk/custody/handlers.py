@@ -23,12 +23,41 @@ from starlette.responses import (
 )
 
 from linetap_core.errors import LinetapError
-from linetap_desk.custody import sound, words
+from linetap_desk.custody import sound
 from linetap_desk.custody.case import Heard
-from linetap_desk.custody.login import COOKIE
-from linetap_desk.custody.site import Site
+from linetap_desk.custody.site import COOKIE, Site
 from linetap_desk.serve import secure
 from linetap_desk.serve.calls import words as callwords
+from linetap_desk.serve.release import words as release
+from linetap_desk.serve.text import N_
+
+MOMENT = {"notice": N_("Notice"), "gap": N_("Gap"), "mark": N_("Mark")}
+REFUSAL = {
+    "request_expired": N_("The request has expired. A new one is needed."),
+    "request_not_yet": N_("The request lies in the future: this machine's clock may be wrong."),
+    "request_closed": N_("The request is closed."),
+    "recipient_differs": N_(
+        "The request is for another key than the requester's that you named. Nothing is given out."
+    ),
+    "record_differs": N_("The record is not the one that was approved."),
+    "call_not_as_sealed": N_("The call in the package is not as a known unit has sealed it. Nothing of it is opened."),
+    "closing_needed": N_(
+        "Nothing shows that the unit's log has closed this call. Start with --log and the unit's log."
+    ),
+    "closing_differs": N_("What should show that the unit's log has closed this call does not fit."),
+    "signers_needed": N_("There is no published allowed_signers here: --signers."),
+    "call_not_named": N_("The request does not name this call."),
+    "approval_does_not_fit": N_("The request was changed after it was approved."),
+    "approvals_missing": N_("The approvals of two people of different roles are needed."),
+    "approver_unknown": N_("Somebody signed whom the roles file does not know."),
+    "key_of_another_call": N_("What was sealed, or handed on, is the key of another call. Nothing of it is opened."),
+    "group_members_missing": N_(
+        "The custodians are a group, and more of them are needed. Hand on what is left of it: the next one goes on."
+    ),
+    "access_log_busy": N_("Another command holds the access log. Try again."),
+}
+REFUSAL |= {code: release.REFUSAL[code] for code in release.OF_WITNESSES}
+
 
 _SERVE, _OWN = (Path(str(files(f"linetap_desk.{name}"))) / "static" for name in ("serve", "custody"))
 _STATIC = dict.fromkeys(("base.css", "icon.svg", "calls.css"), _SERVE) | dict.fromkeys(
@@ -59,7 +88,7 @@ async def overview(request: Request, site: Site) -> Response:
 
 
 def _overview(request: Request, site: Site, error: LinetapError | None = None) -> Response:
-    return site.page(request, "overview.html", 409 if error else 200, error=error, refusal=words.REFUSAL)
+    return site.page(request, "overview.html", 409 if error else 200, error=error, refusal=REFUSAL)
 
 
 async def call(request: Request, site: Site) -> Response:
@@ -79,8 +108,8 @@ async def _call(request: Request, site: Site, error: LinetapError | None = None)
         return code or "" if word is None else site.look.say(request, word)
 
     return site.page(
-        request, "call.html", 409 if error else 200, error=error, refusal=words.REFUSAL, call_id=call_id, heard=heard,
-        record=record, said=said, words=callwords, moment_words=words.MOMENT, speeds=sound.SPEEDS, clock=_clock,
+        request, "call.html", 409 if error else 200, error=error, refusal=REFUSAL, call_id=call_id, heard=heard,
+        record=record, said=said, words=callwords, moment_words=MOMENT, speeds=sound.SPEEDS, clock=_clock,
     )  # fmt: skip
 
 

@@ -16,8 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from linetap_desk.custody import handlers
-from linetap_desk.custody.login import COOKIE, OwnAddress
-from linetap_desk.custody.site import Site
+from linetap_desk.custody.site import COOKIE, OwnAddress, Site
 from linetap_desk.serve import secure
 from linetap_desk.serve.limits import Bounded
 

@@ -19,8 +19,7 @@ from linetap_core.clock import Clock
 from linetap_core.errors import BadInput
 from linetap_desk.custody import routes
 from linetap_desk.custody.case import Case
-from linetap_desk.custody.login import Door
-from linetap_desk.custody.site import Look, Site
+from linetap_desk.custody.site import CasePages, Door, Site
 from linetap_desk.serve.server import EndsQuietly, config, until_told
 
 HOST = "127.0.0.1"
@@ -57,7 +56,7 @@ def listening(port: int) -> Iterator[socket.socket]:
 
 
 def made(case: Case, clock: Clock, at: socket.socket, zone: ZoneInfo, idle_s: float) -> Site:
-    look = Look(zone, "linetap_desk.custody")
+    look = CasePages(zone, "linetap_desk.custody")
     return Site(case, Door(), look, clock, f"http://{HOST}:{at.getsockname()[1]}", idle_s)
 
 

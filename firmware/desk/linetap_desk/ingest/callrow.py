@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import ColumnElement, Connection, select
+
 from linetap_core.clock import parse_rfc3339, rfc3339
-from linetap_desk.ingest import amended
+from linetap_desk.ingest import amended, judge
 from linetap_desk.ingest.judge import Told
+from linetap_desk.ingest.tables import events
 
 # event -> the column that its time goes into
 _TIMES = {
@@ -100,3 +103,16 @@ def _time(text: str | None) -> list[str]:
         return [rfc3339(parse_rfc3339(text))] if text else []
     except (ValueError, OverflowError):
         return []
+
+
+def is_held(db: Connection, *of_call: ColumnElement[bool]) -> bool | None:
+    """The hold as the unit reported it last; None if it never did. The numbers of its events decide, not its clock; of
+    several keys or vaults the one received last counts."""
+    wanted = select(events.c.origin, events.c.seq, events.c.received_at, events.c.payload)
+    newest: dict[str, Any] = {}
+    for row in db.execute(wanted.where(*of_call, events.c.event == "held").order_by(events.c.seq)):
+        newest[row.origin] = row
+    if not newest:
+        return None
+    last = max(newest.values(), key=lambda row: str(row.received_at))
+    return judge.told(last.payload).why != HOLD_ENDED

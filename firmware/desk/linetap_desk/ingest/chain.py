@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a unit's events are here without a hole, for each of its chains."""
+"""A unit's chains of events: their names in the desk's tables, and how far each is stored without a gap.
+
+A chain is named by the key that signs it and, after a blank, the vault it lies in: a unit that lost its disk and kept
+its key has two chains. The chain of a vault without a name has the key's name alone.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,35 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, select
 
+from linetap_core.evidence import vaultname
 from linetap_desk.ingest.tables import events
 
-Group = tuple[str, str]  # unit, chain (chainname.py)
+
+def chain_name(origin: str, vault: str) -> str:
+    return f"{origin} {vault}" if vault else origin
+
+
+def origin_of(name: str) -> str:
+    """The fingerprint of the key."""
+    return name.partition(" ")[0]
+
+
+def vault_of(name: str) -> str:
+    """Empty: a vault without a name."""
+    return name.partition(" ")[2]
+
+
+def before_first(name: str) -> int:
+    """The number before that of its first event."""
+    return vaultname.first_seq(vault_of(name)) - 1
+
+
+def is_of(name: str, seq: int) -> bool:
+    """Whether an event of this number may be of it."""
+    return vaultname.is_of(vault_of(name), seq)
+
+
+Group = tuple[str, str]  # unit, name of the chain
 _A_STEP = 1000  # rows read at once
 
 

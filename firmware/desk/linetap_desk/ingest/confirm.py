@@ -21,7 +21,7 @@ from linetap_core.evidence.keys import SigningKey
 from linetap_core.wire.message import Message
 from linetap_core.wire.topics import Topics
 from linetap_desk import foreign
-from linetap_desk.ingest import chainname
+from linetap_desk.ingest import chain
 from linetap_desk.ingest.chain import Group
 
 HEAD_EVERY_S = 600  # of one unit: it holds its log against the head that is here
@@ -51,8 +51,8 @@ def _after(last: int, now_ms: int) -> int:
 
 def _of(group: Group) -> dict[str, str]:
     """The key, and the vault where it has a name: units of an earlier version take no other word."""
-    vault = chainname.vault_of(group[1])
-    return {"origin": chainname.origin_of(group[1]), **({"vault": vault} if vault else {})}
+    vault = chain.vault_of(group[1])
+    return {"origin": chain.origin_of(group[1]), **({"vault": vault} if vault else {})}
 
 
 class Confirmer:
@@ -68,7 +68,7 @@ class Confirmer:
     def stands(self, reached: Iterable[tuple[Group, int]]) -> None:
         """Committed: of each group everything up to that number. To be said, whether it is news or not."""
         for group, through in reached:
-            if through > chainname.before_first(group[1]):
+            if through > chain.before_first(group[1]):
                 self._now[group[0]] = (group, through)
                 self.again(group[0])
 

@@ -23,7 +23,7 @@ from linetap_core.evidence.keys import PublicKey
 from linetap_core.evidence.signers import Signer, require_trust
 from linetap_core.evidence.sshsig import SignatureFault, armored
 from linetap_core.vaultformat.segments import GENESIS
-from linetap_desk.ingest import chainname
+from linetap_desk.ingest import chain
 
 LIMIT_BYTES = 64 << 10  # of a payload; a unit's have about 700
 LATE_S = 60  # more than this behind its own time, an event is marked as late
@@ -89,7 +89,7 @@ class Told(Core, frozen=True, kw_only=True):
     @property
     def chain(self) -> str:
         """The chain that it is a link of, as the tables call it."""
-        return chainname.of(self.origin, self.vault)
+        return chain.chain_name(self.origin, self.vault)
 
 
 @dataclass(frozen=True, slots=True)

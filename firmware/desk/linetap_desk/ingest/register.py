@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The register of units: who is named, who was heard, and what the broker has retained of each."""
+"""The register of units: which are named, when each reported last, what the broker retains of it, its alerts."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from linetap_core.clock import rfc3339
 from linetap_core.evidence.signers import Signer
+from linetap_core.records import Severity
 from linetap_desk import foreign
 from linetap_desk.ingest.heads import HeadReport
 from linetap_desk.ingest.judge import Report
-from linetap_desk.ingest.tables import units
+from linetap_desk.ingest.tables import unit_alerts, units
 from linetap_desk.unsignedreports import Status, Word
 
 LIMIT_BYTES = 64 << 10
@@ -117,3 +119,42 @@ def _said(notice: Notice, state: str | None, session: str | None) -> dict[str, A
         return {} if health is None else {"outbox_seq": health.outbox_seq, "health_at": health.at}
     said = notice.said(Status)
     return {} if said is None or said.is_late_will(state, session) else msgspec.structs.asdict(said)
+
+
+MOST_ALERTS = 100  # of a unit: a stranger to the code could fill the table with names of checks
+_CHECK = re.compile(r"[a-z0-9_]{1,40}")
+
+
+class _Alert(msgspec.Struct):
+    severity: Severity
+    since: str
+
+
+def keep_alerts(db: Connection, notices: Sequence[Notice]) -> None:
+    """Stores the newest retained message of a batch for each alert; an empty payload removes the alert."""
+    units: dict[str, dict[str, dict[str, Any] | None]] = {}
+    for one in notices:
+        if one.topic == "alert" and _CHECK.fullmatch(one.check):
+            units.setdefault(one.unit, {})[one.check] = _alert_row(one)
+    for unit, words in units.items():
+        mine = unit_alerts.c.unit == unit
+        db.execute(delete(unit_alerts).where(mine, unit_alerts.c.check.in_(words)))
+        rows = [row for row in words.values() if row is not None]
+        if rows:
+            there = db.execute(select(func.count()).select_from(unit_alerts).where(mine)).scalar_one()
+            rows = rows[: max(0, MOST_ALERTS - there)]
+        if rows:
+            db.execute(insert(unit_alerts), rows)
+
+
+def forget_alerts(db: Connection) -> None:
+    db.execute(delete(unit_alerts))
+
+
+def _alert_row(one: Notice) -> dict[str, Any] | None:
+    """None where it is taken back, and of what cannot be read."""
+    alert = one.said(_Alert)
+    if alert is None:
+        return None
+    since = "".join(character for character in alert.since[:40] if character.isprintable())
+    return {"unit": one.unit, "check": one.check, "severity": alert.severity, "since": since}

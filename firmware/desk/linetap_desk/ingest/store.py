@@ -20,18 +20,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from linetap_core.clock import rfc3339
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.sshsig import armored
-from linetap_desk.ingest import (
-    amended,
-    callrow,
-    chainname,
-    heads,
-    judge,
-    outages,
-    pbxdays,
-    register,
-    unitalerts,
-    vaults,
-)
+from linetap_desk.ingest import amended, callrow, chain, heads, judge, outages, pbxdays, register, vaults
 from linetap_desk.ingest.chain import Group, reached
 from linetap_desk.ingest.clear import clear_events
 from linetap_desk.ingest.heads import HeadReport
@@ -89,7 +78,7 @@ class Store:
         """A broker tells anew what it has retained: until then no unit is online or offline, and no alert stands."""
         with self._engine.begin() as db:
             register.forget_states(db)
-            unitalerts.forget(db)
+            register.forget_alerts(db)
 
     # --- one transaction -------------------------------------------------------------------------------------
 
@@ -98,7 +87,7 @@ class Store:
             heard = register.note(db, batch, self._names)
             outages.note(db, batch, heard)
             notices = [one for one in batch if isinstance(one, Notice) and one.unit in heard]
-            unitalerts.note(db, notices)
+            register.keep_alerts(db, notices)
             pbxdays.note(db, [one for one in notices if self._names.has(one.unit)])
             reports = [one for one in batch if isinstance(one, Report) and one.unit in heard]
             found = [(report, judge.read(report, signers)) for report in reports]
@@ -146,7 +135,7 @@ class Store:
             told = [each for each in of_calls if (each.told.unit, each.told.chain, each.told.seq) in stored]
             tell_calls(db, {(row["unit"], row["call_id"]) for row in rows if row["call_id"]})
             amended.note(db, told)
-        through = {group: before[group][0] if group in before else chainname.before_first(group[1]) for group in groups}
+        through = {group: before[group][0] if group in before else chain.before_first(group[1]) for group in groups}
         through |= _advance(db, {group: its for group, its in taken.items() if its}, before)
         over = vaults.over(db, through)
         return {group: reached for group, reached in through.items() if group not in over}
@@ -206,7 +195,7 @@ def _advance(
     """Writes how far each group is here now; the answer is `through`."""
     new, old, answer = [], [], {}
     for group, rows in taken.items():
-        through, newest = before.get(group, (chainname.before_first(group[1]),) * 2)
+        through, newest = before.get(group, (chain.before_first(group[1]),) * 2)
         seqs = sorted(row["seq"] for row in rows)
         if newest == through and seqs == list(range(through + 1, through + 1 + len(seqs))) and not _drops(rows):
             through = seqs[-1]  # the next, and nothing was waiting for them

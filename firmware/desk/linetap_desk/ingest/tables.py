@@ -70,7 +70,7 @@ pbx_days = Table(
     Index("pbx_days_day", "day"),
 )
 
-# One row for each chain of a unit, as its key and its vault are (chainname.py): its events have numbers of their own.
+# One row for each chain of a unit, by its key and vault (chain.py): its events have their own numbers.
 origins = Table(
     "origins",
     metadata,

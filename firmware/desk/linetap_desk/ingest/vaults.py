@@ -17,8 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from linetap_core.clock import FIRST_NS, NS_PER_S, parse_rfc3339, rfc3339
-from linetap_desk.ingest import chainname
-from linetap_desk.ingest.chain import Group
+from linetap_desk.ingest.chain import Group, before_first, is_of, origin_of, vault_of
 from linetap_desk.ingest.tables import alerts, events, heads, origins, units, vaults
 
 NEW = "vault_new"  # a vault that was not known: `first` is its number, `last` the one before it
@@ -73,17 +72,17 @@ def over(db: Connection, groups: Iterable[Group]) -> set[Group]:
 def words(db: Connection, groups: Collection[Group]) -> dict[Group, dict[str, str]]:
     """Fields of an `ack` for a vault with a name: its number and the vault before, until the unit has signed them;
     and the newest signed head of its log."""
-    named = [group for group in groups if chainname.vault_of(group[1])]
+    named = [group for group in groups if vault_of(group[1])]
     found: dict[Group, dict[str, str]] = {}
     if not named:
         return found
     known = _known(db, {unit for unit, _ in named})
     for group in named:
-        its = found[group] = {"vault": chainname.vault_of(group[1])}
+        its = found[group] = {"vault": vault_of(group[1])}
         row = known.get(group)
         if row is not None and row.signed is None:
-            its |= {"number": str(row.number), "before": chainname.vault_of(row.before)}
-        mine = (heads.c.unit == group[0], heads.c.origin == chainname.origin_of(group[1]), heads.c.code == "")
+            its |= {"number": str(row.number), "before": vault_of(row.before)}
+        mine = (heads.c.unit == group[0], heads.c.origin == origin_of(group[1]), heads.c.code == "")
         head = db.execute(select(heads.c.head, heads.c.sig).where(*mine).order_by(heads.c.id.desc()).limit(1)).first()
         if head is not None:
             its |= {"head": bytes(head.head).decode("utf-8"), "sig": head.sig}
@@ -99,7 +98,7 @@ def _begin(db: Connection, group: Group, rows: list[dict[str, Any]], known: dict
     if before is None and (earlier := _earlier(db, group)) is not None:
         _insert(db, earlier[0], 1, "", earlier[1], now)
         before = _known(db, {unit})[earlier[0]]
-    if before is None and not chainname.vault_of(chain):
+    if before is None and not vault_of(chain):
         return  # the only chain of its key, as of every unit before
     its = [row.number for (of, name), row in known.items() if of == unit and _same_key(name, chain)]
     number = max([*its, 0 if before is None else before.number]) + 1
@@ -158,10 +157,10 @@ def _end(db: Connection, group: Group, now: str, at: str = "") -> None:
     reached = db.execute(
         select(origins.c.through, origins.c.newest).where(origins.c.unit == unit, origins.c.origin == chain)
     ).first()
-    through, newest = (chainname.before_first(chain),) * 2 if reached is None else reached
+    through, newest = (before_first(chain),) * 2 if reached is None else reached
     health = db.execute(select(units.c.outbox_seq, units.c.health_at).where(units.c.unit == unit)).first()
     told = 0 if health is None or (at and (health.health_at or "") >= at) else health.outbox_seq or 0
-    last = max(newest, told if chainname.is_of(chain, told) else 0)
+    last = max(newest, told if is_of(chain, told) else 0)
     db.execute(update(vaults).where(*_mine(group)).values(over_at=now, lost_to=last))
     mine = (alerts.c.unit == unit, alerts.c.origin == chain, alerts.c.code == "events_missing")
     db.execute(update(alerts).where(*mine, alerts.c.ended_at.is_(None)).values(ended_at=now))
@@ -189,7 +188,7 @@ def _in_use(known: Mapping[Group, Row[Any]], group: Group) -> Row[Any] | None:
 def _earlier(db: Connection, group: Group) -> tuple[Group, str] | None:
     """A chain of the same key that is not in `vaults` yet, as those of earlier versions are not; and when it last
     reported."""
-    unit, key = group[0], chainname.origin_of(group[1])
+    unit, key = group[0], origin_of(group[1])
     named = func.substr(origins.c.origin, 1, len(key) + 1) == f"{key} "
     mine = (origins.c.unit == unit, or_(origins.c.origin == key, named))
     wanted = select(origins.c.origin, origins.c.heard_at).where(*mine, origins.c.origin != group[1])
@@ -198,7 +197,7 @@ def _earlier(db: Connection, group: Group) -> tuple[Group, str] | None:
 
 
 def _same_key(chain: str, other: str) -> bool:
-    return chainname.origin_of(chain) == chainname.origin_of(other)
+    return origin_of(chain) == origin_of(other)
 
 
 def _mine(group: Group) -> tuple[Any, ...]:

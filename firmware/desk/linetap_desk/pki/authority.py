@@ -9,10 +9,14 @@ crl.pem  allowed_signers              what follows from the register, written an
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fcntl
 import hashlib
+import ipaddress
 import os
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +30,60 @@ from linetap_core.durable import privatefile
 from linetap_core.durable.replace import replace_durably
 from linetap_core.durable.twin import twin_of
 from linetap_core.enrolment import certificates
-from linetap_core.enrolment.certificates import Network, Role
+from linetap_core.enrolment.certificates import NAME_LIMIT, Network, Role
 from linetap_core.enrolment.fault import PkiFault
 from linetap_core.errors import BadInput
-from linetap_core.evidence import namespaces
+from linetap_core.evidence import document, namespaces, unitnames
 from linetap_core.handover import read_small
 from linetap_desk.pki.register import Issued, Register, Revoked
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
+_NUMBERS = re.compile(r"[0-9.]+")
+_DOMAIN_LIMIT = 253
+
+
+def domain_name(text: str, what: str) -> str:
+    if len(text) > _DOMAIN_LIMIT or not _DOMAIN.fullmatch(text) or _NUMBERS.fullmatch(text):
+        raise BadInput(f"{what} {text!r}: a name in small letters, as mqtt.police.example, would be right")
+    return text
+
+
+def network_of(text: str, what: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise BadInput(f"{what} {text!r}: {error}; 10.20.0.0/16 would be right") from None
+
+
+def host_name(text: str, what: str) -> x509.GeneralName:
+    """An address or a name, as a certificate's alternative name."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(domain_name(text, what))
+
+
+def desk_name(text: str) -> str:
+    if not unitnames.is_name(text):
+        raise BadInput(f"NAME {text!r}: 2 to 40 of a-z, 0-9 and -, not beginning with -, would be right")
+    return text
+
+
+def is_permitted(ca: x509.Certificate, name: x509.GeneralName) -> bool:
+    """RFC 5280, 4.2.1.10: a certificate beyond its root's constraints would be refused by every client."""
+    subtrees = ca.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
+    return any(_within(name, subtree) for subtree in subtrees)
+
+
+def _within(name: x509.GeneralName, subtree: x509.GeneralName) -> bool:
+    match name, subtree:
+        case x509.DNSName(value=inner), x509.DNSName(value=outer):
+            return inner == outer or inner.endswith(f".{outer}")
+        case x509.IPAddress(value=address), x509.IPAddress(value=net):
+            return isinstance(net, Network) and not isinstance(address, Network) and address in net
+    return False
+
 
 KEY, CERTIFICATE, REGISTER, REVOCATIONS, SIGNERS = "ca.key", "ca.pem", "issued.jsonl", "crl.pem", "allowed_signers"
 _PEM_LIMIT_BYTES = 64 * 1024
@@ -155,3 +207,26 @@ def _read_certificate(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificate(read_small(path, _PEM_LIMIT_BYTES))
     except ValueError as error:
         raise BadInput(str(error) if isinstance(error, BadInput) else f"{path}: not a certificate in PEM") from None
+
+
+def add_init_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="on a medium that is kept; made if it is not there")
+    parser.add_argument(
+        "--domain", action="append", default=[], metavar="NAME", help="brokers have names in it; may be repeated"
+    )
+    parser.add_argument(
+        "--network", action="append", default=[], metavar="NET", help="10.20.0.0/16: brokers have addresses in it"
+    )
+    parser.add_argument("--name", default="linetap", metavar="TEXT", help="of the authority, default %(default)s")
+
+
+def init(args: argparse.Namespace, clock: Clock) -> int:
+    """`linetap pki init`: an authority for its own networks and domains, and for no other."""
+    domains = [domain_name(text, "--domain") for text in args.domain]
+    networks = [network_of(text, "--network") for text in args.network]
+    if not domains and not networks:
+        raise BadInput("--domain or --network: where the brokers are; the authority speaks for no host elsewhere")
+    document.require_plain(args.name, "--name", NAME_LIMIT)
+    make(args.folder, args.name, domains, networks, clock)
+    sys.stdout.write(f"{args.folder}: {KEY} (keep it offline), {CERTIFICATE} for everybody\n")
+    return 0

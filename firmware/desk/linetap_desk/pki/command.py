@@ -9,7 +9,7 @@ from pathlib import Path
 from linetap_core.cli import Verbs
 from linetap_core.clock import Clock
 from linetap_core.timekeeping import KEPT
-from linetap_desk.pki import enrol, hosts, revoke, setup
+from linetap_desk.pki import authority, enrol, hosts, revoke
 from linetap_desk.verbs import Verb, add_verbs
 
 BEFORE = ("init",)  # there is an authority
@@ -18,8 +18,8 @@ _VERBS = {
     "init": Verb(
         "make the authority: a root, and a revocation list from the first day",
         "/media/pki --domain police.example --network 10.20.0.0/16",
-        setup.add_arguments,
-        setup.run,
+        authority.add_init_arguments,
+        authority.init,
     ),
     "broker": Verb(
         "key and certificate of a broker, for the names and addresses it is reached by",

@@ -16,7 +16,7 @@ from linetap_core.enrolment import certificates
 from linetap_core.enrolment.certificates import Role
 from linetap_core.enrolment.fault import PkiFault
 from linetap_core.errors import BadInput
-from linetap_desk.pki import authority, names
+from linetap_desk.pki import authority
 
 _HOSTS_LIMIT = 32
 
@@ -42,11 +42,11 @@ def broker(args: argparse.Namespace, clock: Clock) -> int:
         raise BadInput(f"HOST: {len(args.hosts)} of them; {_HOSTS_LIMIT} at most")
     if len(certificates.common_name("broker", args.hosts[0])) > certificates.NAME_LIMIT:
         raise BadInput(f"HOST {args.hosts[0]!r}: too long to name the broker; a shorter one first would be right")
-    return _issue(args, clock, "broker", args.hosts[0], [names.host(text, "HOST") for text in args.hosts])
+    return _issue(args, clock, "broker", args.hosts[0], [authority.host_name(text, "HOST") for text in args.hosts])
 
 
 def desk(args: argparse.Namespace, clock: Clock) -> int:
-    return _issue(args, clock, "desk", names.desk(args.name), [])
+    return _issue(args, clock, "desk", authority.desk_name(args.name), [])
 
 
 def _issue(args: argparse.Namespace, clock: Clock, role: Role, name: str, alternatives: list[x509.GeneralName]) -> int:
@@ -56,7 +56,7 @@ def _issue(args: argparse.Namespace, clock: Clock, role: Role, name: str, altern
     signedfile.require_free(args.output, key_path)
     with authority.opened(args.dir, clock) as ca:
         for one in alternatives:
-            if not names.permitted(ca.certificate, one):
+            if not authority.is_permitted(ca.certificate, one):
                 raise PkiFault("host_not_permitted", f"{one.value}: outside what this authority may speak for")
         key = certificates.new_key()
         made = ca.issue(role, name, key.public_key(), alternatives)

@@ -4,13 +4,20 @@ stands beside `calls/`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from linetap_core.errors import Refusal
-from linetap_core.evidence import amendment, namespaces, sshsig
+import msgspec
+
+from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.errors import LinetapError, Refusal
+from linetap_core.evidence import amendment, index, namespaces, sealed, sshsig
 from linetap_core.evidence.amendment import Amendment
+from linetap_core.evidence.index import Entry
 from linetap_core.evidence.signers import Signer
+from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 
 MOST_FILES = 200_000
@@ -79,3 +86,51 @@ def _read(path: Path, call_id: str) -> Amendment | None:
         return amendment.check(data, armored, found.unit, call_id, found.record_sha256, None)
     except Refusal:
         return None
+
+
+class TrueTimes:
+    """True times of calls that a wrong clock named, in some vaults: from amendments, or from the records. An amendment
+    is trusted no more than an index: the record decides."""
+
+    def __init__(self, vaults: Iterable[Path]) -> None:
+        self._vaults = list(vaults)
+        self._began = {
+            (each.unit, each.call_id): parse_rfc3339(each.began_at) for vault in self._vaults for each in every(vault)
+        }
+
+    def began_ns(self, entry: Entry) -> int:
+        """BadIndex if the entry's call id is none."""
+        named_ns = index.began_ns(entry)
+        known = self._began.get((entry.unit, entry.call_id))
+        if known is None:
+            known = self._began[entry.unit, entry.call_id] = self._by_record(entry.call_id, named_ns)
+        return known
+
+    def days_of_others(self, first_ns: int, last_ns: int, zone: ZoneInfo) -> set[date]:
+        """Days that name a segment with calls which were between these moments, and are called after others."""
+        found: set[date] = set()
+        for (_, call_id), began_ns in list(self._began.items()):
+            if first_ns <= began_ns <= last_ns:
+                day = from_utc_ns(sealed.call_ns(call_id)).astimezone(zone).date()
+                found |= {day - timedelta(days=1), day, day + timedelta(days=1)}
+        return found
+
+    def _by_record(self, call_id: str, named_ns: int) -> int:
+        for vault in self._vaults:
+            path = vault / sealed.call_path(call_id) / sealed.RECORD
+            if not path.exists():
+                continue
+            try:
+                record = foreign.decode(callfolder.read(path, sealed.RECORD_LIMIT_BYTES), _Record)
+                return parse_rfc3339(record.actual.began_at) if record.actual else named_ns
+            except (LinetapError, ValueError):
+                break
+        return named_ns
+
+
+class _Actual(msgspec.Struct):
+    began_at: str
+
+
+class _Record(msgspec.Struct):
+    actual: _Actual | None = None

@@ -16,7 +16,7 @@ from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.evidence import keys, namespaces, patterns
 from linetap_core.evidence.signers import Signer
 from linetap_core.service import Stop
-from linetap_desk.ingest import chainname, holes
+from linetap_desk.ingest import chain, holes
 from linetap_desk.ingest.chain import Group
 from linetap_desk.ingest.link import Patience
 from linetap_desk.ingest.service import Ingest
@@ -81,7 +81,7 @@ class _Tails:
         for group, through in told.items():
             if self._since.get(group, (-1, 0))[0] != through:
                 self._since[group] = through, now_ns
-                if through > chainname.before_first(group[1]):
+                if through > chain.before_first(group[1]):
                     self._ingest.ask(group, through, _EVER)
         return tuple(unit for unit, origin in told if now_ns - self._since[unit, origin][1] >= SETTLE_S * NS_PER_S)
 
@@ -111,7 +111,7 @@ def _told(db: Connection) -> tuple[list[str], dict[Group, int]]:
     furthest = {
         unit: (origin, through)
         for unit, origin, through in rows
-        if chainname.is_of(origin, online.get(unit) or 0) or not online.get(unit)
+        if chain.is_of(origin, online.get(unit) or 0) or not online.get(unit)
     }
     told = {
         (unit, furthest[unit][0]): furthest[unit][1]

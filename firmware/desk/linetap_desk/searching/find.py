@@ -28,7 +28,7 @@ from linetap_desk.accesslog import deskfolder
 from linetap_desk.accesslog.access import Deed
 from linetap_desk.accesslog.access_entry import Entry
 from linetap_desk.proofs import callfolder
-from linetap_desk.proofs.truetime import TrueTimes
+from linetap_desk.proofs.amended import TrueTimes
 from linetap_desk.searching import indexsearch
 from linetap_desk.searching.departments import Departments
 from linetap_desk.searching.indexkeys import IndexKeys

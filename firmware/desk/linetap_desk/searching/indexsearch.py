@@ -15,13 +15,61 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from linetap_core.errors import Refusal
-from linetap_core.evidence import index
+from linetap_core.evidence import group, index
 from linetap_core.evidence.index import Entry
 from linetap_desk.proofs import callfolder
-from linetap_desk.searching import indexopen
 from linetap_desk.searching.indexkeys import IndexKeys
 from linetap_desk.searching.indexlog import IndexLog
 from linetap_desk.unsealing import stockage
+
+try:
+    import pyrage
+except ImportError:  # Debian has no package of it
+    pyrage = None
+
+_KEY_LIMIT_BYTES = 64 * 1024
+_SECRET = "AGE-SECRET-KEY-1"
+
+
+def decrypt_segment(ciphertext: bytes, identities: list[Path]) -> bytes:
+    """The plaintext of a segment of the index, with the identity files that fit; of a group, those of enough officers.
+
+    With pyrage in this process, if it is installed and the identities are unencrypted: stock `age` would be a process
+    for each segment. All other identities, and every recording, are opened by stock `age` alone (docs/decisions/0007,
+    0054).
+
+    DoesNotOpen otherwise.
+    """
+    try:
+        return group.open_whole(ciphertext, lambda layer: _layer(layer, identities))
+    except Refusal as error:
+        raise stockage.DoesNotOpen(str(error)) from None
+
+
+def _layer(ciphertext: bytes, identities: list[Path]) -> bytes:
+    if pyrage is None or (secrets := _in_the_clear(identities)) is None:
+        return stockage.decrypt(ciphertext, identities)
+    try:
+        return bytes(pyrage.decrypt(ciphertext, [pyrage.x25519.Identity.from_str(secret) for secret in secrets]))
+    except (pyrage.DecryptError, pyrage.IdentityError) as error:
+        raise stockage.DoesNotOpen(str(error)) from None
+
+
+def _in_the_clear(identities: list[Path]) -> list[str] | None:
+    """The secrets in these files; None where a file holds anything else, or cannot be read: `age` may know why."""
+    found = []
+    for path in identities:
+        try:
+            with path.open("rb") as file:
+                text = file.read(_KEY_LIMIT_BYTES).decode("ascii")
+        except (OSError, UnicodeDecodeError):
+            return None
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+        if not lines or not all(line.startswith(_SECRET) for line in lines):
+            return None
+        found += lines
+    return found
+
 
 NO_KEY, DESTROYED, CLOSED, UNREADABLE = "no key given", "key destroyed", "does not open", "damaged"
 MOST_SEGMENTS = 200_000
@@ -117,7 +165,7 @@ def _found(
         ciphertext = callfolder.read(segment.path, index.SEGMENT_LIMIT_BYTES)
         if (log := logs.get(segment.vault)) and (refused := log.refuses(segment.path, ciphertext)):
             return refused
-        data = indexopen.decrypt(ciphertext, files)
+        data = decrypt_segment(ciphertext, files)
         return [entry for entry in index.decode(data) if wanted(entry)]
     except stockage.DoesNotOpen:
         return DESTROYED if destroyed else CLOSED

@@ -16,7 +16,7 @@ from linetap_core.errors import BadInput
 from linetap_desk import settings as desksettings
 from linetap_desk.loopback import address_of
 from linetap_desk.searching.localmoment import zone_of
-from linetap_desk.serve.config import OidcConfig, ServeConfig
+from linetap_desk.settings import OidcConfig, ServeConfig
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -14,16 +14,70 @@ from itertools import islice
 from pathlib import Path
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.durable import broken
 from linetap_core.errors import Refusal
 from linetap_core.evidence import amendment, index, namespaces, sealed, unitlog, vaultname
 from linetap_core.evidence.epochname import OVERFLOW_NAME
 from linetap_core.evidence.signers import Signer
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem, Verdict
-from linetap_desk.vaultfiles import outbox, papers, runtime
+from linetap_desk.vaultfiles import outbox, papers
 from linetap_desk.vaultfiles.leafclaims import Named
 from linetap_desk.vaultfiles.outbox import OutboxCheck
 from linetap_desk.vaultfiles.papers import Found, PaperCheck
+
+RUNTIME_FILES = {
+    "journal": "calls that were open",
+    "counters and times": "of commands, of the clock, of the outbox",
+    "set aside": "small files that were found broken (NAME.broken-1); an alert names them",
+    "work in progress": "destruction, rebuilding, updates, half-written files",
+    "the head once more": "held against the leaves where it is there",
+    "the PBX's account": "its lines that have no recording; the desk has the figures in signed events",
+    "lines at fault": "until somebody has looked",
+    "the key list in use": "signed by the authority, and judged by `linetap keylist`",
+    "signed files once more": "for the case that one of them is damaged; the files beside it are judged",
+    "audio without its key": "that nobody can open; its call's record says key_lost",
+    "ballast": "room",
+    "calls as a replay wrote them": "with personal data",
+}
+_RUNTIME_PLACES = [
+    (r"journal/[ab]\.journal", "journal"),
+    (r"(clock|weakened)\.json(\.twin)?|(commands|holdtimes)\.json", "counters and times"),
+    (r"outbox/(confirmed|places)\.json", "counters and times"),
+    (r"(destroying|rebuild|update)\.json|update\.told", "work in progress"),
+    (r"log/head\.copy", "the head once more"),
+    (r"smdr/[^/]+\.json", "the PBX's account"),
+    (r"faults/\d{2,3}\.json", "lines at fault"),
+    (r"keys/taken\.json", "the key list in use"),
+    (r"roles\.copy|holds/[^/]+/hold\.copy", "signed files once more"),
+    (r"unopenable/[^/]+/audio[^/]*", "audio without its key"),
+    (r"ballast", "ballast"),
+    (r"calls\.jsonl", "calls as a replay wrote them"),
+]
+_RUNTIME_PATTERNS = [(re.compile(pattern, re.ASCII), what) for pattern, what in _RUNTIME_PLACES]
+_SIGNED_FILES = re.compile(
+    r"roles\.json(\.sig)?|index/[^/]+/\d{4}-\d\d-\d\d-\d{3,6}\.age|holds/[^/]+/(key\.age|hold\.json(\.sig)?)"
+    r"|amended/[^/]{1,64}\.\d{3}\.json(\.sig)?"
+    r"|vault\.json(\.sig)?|walks/\d{8}T\d{6}\.\d{3}Z\.json(\.sig)?|certificates/[\w-]+\.json(\.sig)?",
+    re.ASCII,
+)
+_TEMPORARY = re.compile(r"(.*/)?\.([^/]+)\.tmp")
+
+
+def runtime_kind(name: str) -> str | None:
+    """The kind (in RUNTIME_FILES) of a recorder's own unsigned file, by its name relative to the vault; None for
+    others. A verifier must not trust any of them."""
+    if match := _TEMPORARY.fullmatch(name):
+        return "work in progress" if _belongs((match[1] or "") + match[2]) else None
+    if (whole := broken.original(name)) is not None:
+        return "set aside" if _belongs(whole) else None
+    return next((what for pattern, what in _RUNTIME_PATTERNS if pattern.fullmatch(name)), None)
+
+
+def _belongs(name: str) -> bool:
+    """Whether a recorder writes a file of that name, of whichever kind."""
+    return runtime_kind(name) is not None or _SIGNED_FILES.fullmatch(name) is not None
+
 
 MOST_FILES = 2_000_000
 MOST_PROBLEMS = 1000
@@ -115,7 +169,7 @@ class TreeCheck:
     def _of_file(self, name: str) -> None:
         if _EVENTS.fullmatch(name):
             return  # they are judged together
-        if what := runtime.what_is(name):
+        if what := runtime_kind(name):
             self._uncovered[what] += 1
         elif name.startswith(f"{index.FOLDER}/"):
             self._segment(name.removeprefix(f"{index.FOLDER}/"))

@@ -17,6 +17,8 @@ from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S
 from linetap_core.records import FREE, LineStatus, Severity
 from linetap_core.wire import topics
+from linetap_core.wire.alerts import led_of
+from linetap_core.wire.legend import ACTIVITIES, CONDITIONS, activity_of, standing
 from linetap_core.wire.topics import HEALTH_EXPIRY_S, Address
 from linetap_desk.unsignedreports import Sentence, Status, Word
 
@@ -208,3 +210,30 @@ def _status(unit: Unit, payload: bytes, grace_ns: int) -> Change | None:
         unit.good_until_ns = max(unit.good_until_ns, grace_ns)
     what: Change = {"unit": unit.name, "kind": "status"}
     return {**what, "gone": True} if said is None else {**what, **msgspec.to_builtins(said)}
+
+
+@dataclass(frozen=True, slots=True)
+class Leds:
+    """What the LEDs of a unit show, as names of the legend's states."""
+
+    condition: str
+    activity: str
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """LED -> the legend's pattern."""
+        condition = CONDITIONS[self.condition]
+        return {"run": condition.run, "call": ACTIVITIES[self.activity].call, "fault": condition.fault}
+
+
+def leds_of(unit: Unit) -> Leds:
+    """From the unit's reports, by the panel's own legend. A walk test, a disk being removed, an identify and a fault
+    acknowledged at the button are not reported, so they are missing here."""
+    starting = unit.health is not None and bool(unit.health.services_starting)
+    condition = standing((_led(check, alert) for check, alert in unit.alerts.items()), starting)[0]
+    return Leds(condition, activity_of(condition, (line.state for line in unit.lines.values())))
+
+
+def _led(check: str, alert: Alert) -> str:
+    """As the unit reports it; from the table, if it reports none or one of a later version."""
+    return alert.led if alert.led in CONDITIONS else led_of(check, alert.severity)

@@ -32,11 +32,10 @@ from linetap_core.evidence.unitlog import HEAD, Head
 from linetap_core.service import Stop
 from linetap_core.timekeeping import KEPT
 from linetap_desk.proofs import callfolder
-from linetap_desk.witnessing import client, configured, cosigned, judge, options, proofs
+from linetap_desk.witnessing import client, cosigned, judge, options, prove
 from linetap_desk.witnessing import heads as store
 from linetap_desk.witnessing.client import NotCosigned
-from linetap_desk.witnessing.configured import Round
-from linetap_desk.witnessing.follow import LOOK_S, ROUND_S, Follower
+from linetap_desk.witnessing.follow import LOOK_S, ROUND_S, Follower, Round, read_round
 from linetap_desk.witnessing.judge import Rules
 
 _MOST_LOOKED = 1000  # checkpoints in which a witness's last cosignature is looked for
@@ -111,7 +110,7 @@ def _say_bad(what: Path, error: Exception) -> None:
 
 
 def _read(args: argparse.Namespace) -> tuple[list[Signer], Policy, Round]:
-    wanted = _typed(args) if args.config is None else configured.read(args)
+    wanted = _typed(args) if args.config is None else read_round(args)
     signers, policy = callfolder.load_signers(wanted.signers), options.load(wanted.policy)
     client.require_urls(policy)
     if wanted.store is not None and not wanted.store.is_dir():
@@ -124,7 +123,7 @@ def _read(args: argparse.Namespace) -> tuple[list[Signer], Policy, Round]:
 def _carried(log: Path, key: Path, policy: Policy, signers: list[Signer], wanted: Round, proofs_too: bool) -> bool:
     good = carry(log, callfolder.load_private_key(key), policy, signers, wanted.heads, wanted.ca)
     if good and proofs_too and wanted.store is not None:
-        count = proofs.write(log, wanted.store, Rules(policy, wanted.heads), signers)
+        count = prove.write_proofs(log, wanted.store, Rules(policy, wanted.heads), signers)
         sys.stdout.write(f"ok   {wanted.store}: {count} calls got their proof\n")
     return good
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cosigned head: FILE as the unit wrote it, FILE.sig of the unit, FILE.witness.sig of the witness."""
+"""A cosigned head: FILE as the unit wrote it, FILE.sig of the unit, FILE.witness.sig of the witness. And the state of a
+witness: what it cosigned last.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,11 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339
+from linetap_core.durable.envelope import Broken
 from linetap_core.durable.replace import replace_durably
-from linetap_core.errors import Refusal
+from linetap_core.durable.smallfile import SmallFile
+from linetap_core.durable.twin import read_either, replace_both, twin_of
+from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import namespaces, sshsig, unitlog
 from linetap_core.evidence import signers as allowed
 from linetap_core.evidence.signers import Signer
@@ -72,3 +77,27 @@ def keep_other_log(path: Path, head: Head) -> None:
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
+
+
+MOST_STATE_BYTES = 16 << 20
+
+
+def load_state[T](file: SmallFile[dict[str, T]], path: Path) -> dict[str, T]:
+    """What a witness cosigned last, from FILE or FILE.twin: a witness that forgets cosigns two logs. A damaged or
+    missing file is read from its twin; if both are damaged, BadInput, they stay, and nothing is cosigned."""
+    try:
+        if not path.exists() and (kept := file.look(twin_of(path))) is not None:
+            file.replace(path, kept)
+        return read_either(file, path, stays=True)
+    except FileNotFoundError:
+        return {}
+    except Broken as error:
+        text = f"{error}, and so is its twin" if twin_of(path).exists() else str(error)
+        raise BadInput(f"{path}: {text}; what this witness has written would be right") from None
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+
+
+def keep_state[T](file: SmallFile[dict[str, T]], path: Path, state: dict[str, T]) -> None:
+    """Both files are on disk when this returns. On OSError each is the old or the new one: nothing may be cosigned."""
+    replace_both(file, path, dict(sorted(state.items())))

@@ -1,21 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap checkpoint --config desk.toml --follow`: a head goes to the witnesses when it arrives, and not with the next
-round.
+"""`linetap checkpoint --config desk.toml`: the units' logs as the [witnesses] table names them; with `--follow`, each
+new head is carried to the witnesses when it arrives.
 
-A head that is new in LOGS/UNIT is carried within LOOK_S, at most once in EVERY_S of one log: a busy unit signs one
-every ten seconds, and each checkpoint that is carried is kept. What got no quorum is tried again after AGAIN_S; units
-that are new, and the proofs beside the copies, come with a round.
+A new head in LOGS/UNIT is carried within LOOK_S, and of one log at most once in EVERY_S: a busy unit signs one every
+ten seconds, and each carried checkpoint is kept. A log without a quorum is tried again after AGAIN_S. New units, and
+the proofs beside the copies, come with a round.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from linetap_core.clock import NS_PER_S, Clock
+from linetap_core.errors import BadInput
+from linetap_core.evidence import unitlog
 from linetap_core.evidence.unitlog import HEAD
-from linetap_desk.witnessing.configured import Round
+from linetap_desk import settings
+
+_MOST_UNITS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one run carries. `logs`: each with the file of its keeper's key."""
+
+    logs: list[tuple[Path, Path]]
+    policy: Path
+    signers: Path
+    heads: Path
+    store: Path | None = None
+    ca: Path | None = None
+
+
+def read_round(args: argparse.Namespace) -> Round:
+    """The round of a configuration. BadInput if something is missing. A unit with an unusable log or key stops no
+    other; it is reported when its turn comes."""
+    if args.log or any(getattr(args, name) is not None for name in ("key", "policy", "signers", "output", "store")):
+        raise BadInput("--config: alone, or without it DIR, --key, --policy, --signers and -o")
+    path: Path = args.config
+    config, _ = settings.read(argparse.Namespace(config=path, broker=None))
+    told = config.witnesses
+    for name in ("policy", "heads", "logs", "keepers"):
+        if getattr(told, name) is None:
+            raise BadInput(f"{path}: witnesses.{name} is missing")
+    if config.signers is None:
+        raise BadInput(f"{path}: signers is missing: it names the keepers of the logs")
+    ca = args.ca or (None if told.ca is None else Path(told.ca))
+    logs = _logs(path, Path(str(told.logs)), Path(str(told.keepers)))
+    store = None if config.copy is None else _folder(config.copy.store)
+    return Round(logs, Path(str(told.policy)), Path(config.signers), Path(str(told.heads)), store, ca)
+
+
+def _logs(path: Path, logs: Path, keepers: Path) -> list[tuple[Path, Path]]:
+    """LOGS/UNIT, or LOGS/UNIT/log of a whole vault, where a head lies in it."""
+    if not logs.is_dir():
+        raise BadInput(f"{path}: witnesses.logs {logs}: not a folder")
+    found = []
+    for folder in sorted(logs.iterdir()):
+        log = folder if (folder / unitlog.HEAD).is_file() else folder / unitlog.FOLDER
+        if (log / unitlog.HEAD).is_file():
+            found.append((log, keepers / f"{folder.name}.key"))
+    if not found or len(found) > _MOST_UNITS:
+        raise BadInput(f"{path}: witnesses.logs {logs}: {len(found)} logs in it; UNIT/{unitlog.HEAD} would be right")
+    return found
+
+
+def _folder(store: str) -> Path | None:
+    parts = urlsplit(store)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
 
 LOOK_S = 1
 EVERY_S = 60

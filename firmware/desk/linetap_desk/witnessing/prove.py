@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from linetap_core.clock import parse_rfc3339
-from linetap_core.errors import Refusal
-from linetap_core.evidence import checkpoint, inclusion, tlogproof, unitlog
+from linetap_core.durable import files
+from linetap_core.durable.replace import replace_durably
+from linetap_core.errors import BadInput, Refusal
+from linetap_core.evidence import checkpoint, inclusion, leaflog, sealed, tlogproof, unitlog
 from linetap_core.evidence.closing import Closing
-from linetap_core.evidence.leaflog import TREE, FileNodes
+from linetap_core.evidence.leaflog import LEAVES, TREE, FileNodes
 from linetap_core.evidence.merkle import Tree
 from linetap_core.evidence.note import BadNote, Note
 from linetap_core.evidence.quorum import Policy
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.tlogproof import Proof, witnessed_path
-from linetap_core.evidence.unitlog import HEAD
+from linetap_core.evidence.unitlog import HEAD, Leaf
 from linetap_core.records import CallRecord
+from linetap_desk import foreign
 from linetap_desk.proofs import callfolder
 from linetap_desk.proofs.verdict import Problem
 from linetap_desk.witnessing import cosigned, judge
@@ -115,3 +118,40 @@ def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int =
 
 def _first(kept: Heads, wanted: Callable[[Kept], bool]) -> Kept | None:
     return next((each for _, each in kept if wanted(each)), None)
+
+
+def write_proofs(log: Path, store: Path, rules: Rules, signers: list[Signer]) -> int:
+    """Writes the proof of each witnessed call beside its copy in the store, and returns how many. Packages then need
+    neither the log nor the checkpoints. A proof is never replaced: the first checkpoint that covers a call counts."""
+    head, count = cosigned.read_head(log / HEAD, signers).head, 0
+    unit = head.unit
+    wanted = [(index, call_id) for index, call_id in _closes(log) if _lacks_proof(store / unit, call_id)]
+    kept = witnessed_heads(rules, unit, signers, wanted[0][0], head.log) if wanted else []
+    for index, call_id in wanted:
+        path = store / unit / witnessed_path(call_id)
+        if (proof := under_first(kept, rules, log, index)) is None:
+            continue
+        files.make_directories(store, path.parent)
+        replace_durably(path, proof.encode())
+        count += 1
+    return count
+
+
+def _closes(log: Path) -> Iterator[tuple[int, str]]:
+    for index, line in enumerate(leaflog.lines_of(log / LEAVES)):
+        if call_id := _closed(line):
+            yield index, call_id
+
+
+def _lacks_proof(vault: Path, call_id: str) -> bool:
+    return (vault / sealed.call_path(call_id)).is_dir() and not (vault / witnessed_path(call_id)).exists()
+
+
+def _closed(line: bytes) -> str:
+    """The call that a leaf closes, empty for every other leaf."""
+    try:
+        leaf = foreign.decode(line[: leaflog.LEAF_LIMIT_BYTES], Leaf)
+        sealed.call_time(leaf.call_id or "")
+    except (ValueError, BadInput, RecursionError):
+        return ""
+    return leaf.call_id or "" if leaf.kind == "close" else ""

@@ -30,7 +30,7 @@ from linetap_core.service import Stop
 from linetap_core.timekeeping import require_possible
 from linetap_desk.loopback import LoopbackServer, address_of
 from linetap_desk.proofs import callfolder
-from linetap_desk.witnessing import cosignedstate, judge
+from linetap_desk.witnessing import cosigned, judge
 
 MOST_AT_ONCE = 8
 REQUEST_S = 10
@@ -42,7 +42,7 @@ class Last(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root: str
 
 
-SEEN = SmallFile("witness_checkpoints", dict[str, Last], cosignedstate.MOST_BYTES)
+SEEN = SmallFile("witness_checkpoints", dict[str, Last], cosigned.MOST_STATE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class CheckpointWitness:
             return self._cosign(asked, found)
 
     def _cosign(self, asked: addcheckpoint.Request, found: Checkpoint) -> Answer:
-        known = cosignedstate.load(SEEN, self.state)
+        known = cosigned.load_state(SEEN, self.state)
         last = known.get(found.origin, Last(0, merkle.EMPTY_ROOT.hex()))
         if asked.old != last.size:
             return Answer(HTTPStatus.CONFLICT, f"{last.size}\n".encode(), SIZE_TYPE)
@@ -91,7 +91,7 @@ class CheckpointWitness:
         if not merkle.verify_consistency(last.size, found.size, old_root, found.root, asked.proof):
             return Answer(HTTPStatus.UNPROCESSABLE_ENTITY, b"the log does not go on from what was cosigned\n")
         known[found.origin] = Last(found.size, found.root.hex())
-        cosignedstate.keep(SEEN, self.state, known)
+        cosigned.keep_state(SEEN, self.state, known)
         line = checkpoint.cosign(asked.note.text, self.name, self.key, self.clock.utc_ns() // _S)
         return Answer(HTTPStatus.OK, line.encode().encode("utf-8"))
 
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     logs = {log.name: log for log in judge.all_keepers(callfolder.load_signers(args.signers))}
     if not logs:
         raise BadInput(f'{args.signers}: names no keeper: UNIT namespaces="{namespaces.CHECKPOINT}" ssh-ed25519 ...')
-    cosignedstate.load(SEEN, args.state)
+    cosigned.load_state(SEEN, args.state)
     witness = CheckpointWitness(args.name, key, logs, args.state, clock)
     stop = Stop()
     try:

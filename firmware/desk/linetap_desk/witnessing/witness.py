@@ -21,11 +21,11 @@ from linetap_core.evidence.unitlog import HEAD, Head
 from linetap_core.timekeeping import KEPT
 from linetap_desk.proofs import callfolder, timestamp, tsa
 from linetap_desk.witnessing import cosigned
-from linetap_desk.witnessing import cosignedstate as seen
+from linetap_desk.witnessing import cosigned as seen
 from linetap_desk.witnessing.cosigned import SignedHead
 
 State = dict[str, Head]  # the last head cosigned, by unit; of a log with a name by unit and log
-_SEEN = SmallFile("witness_heads", State, seen.MOST_BYTES)
+_SEEN = SmallFile("witness_heads", State, seen.MOST_STATE_BYTES)
 
 
 class NotCosigned(Refusal):
@@ -124,12 +124,12 @@ def run(args: argparse.Namespace) -> int:
     refused = 0
     with args.state.with_name(args.state.name + ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        state = seen.load(_SEEN, args.state)
+        state = seen.load_state(_SEEN, args.state)
         for path in args.log:
             try:
                 signed = may_cosign(path, signers, state, args.new_log)
                 state[place_of(signed.head)] = signed.head
-                seen.keep(_SEEN, args.state, state)
+                seen.keep_state(_SEEN, args.state, state)
                 cosigned.keep_other_log(args.output / f"{signed.head.unit}.json", signed.head)
                 cosigned.write(args.output / f"{signed.head.unit}.json", signed, key)
                 sys.stdout.write(f"ok   {path}: {signed.head.unit}, {signed.head.size} leaves, cosigned\n")

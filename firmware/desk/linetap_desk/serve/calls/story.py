@@ -13,7 +13,7 @@ from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence.amendment import Amendment
 from linetap_core.evidence.signers import Signer
 from linetap_core.evidence.sshsig import unarmored
-from linetap_desk.ingest import amended, chainname, judge
+from linetap_desk.ingest import amended, chain, judge
 from linetap_desk.ingest.callrow import HOLD_ENDED
 from linetap_desk.ingest.clear import CLEARED
 from linetap_desk.ingest.heads import CODES
@@ -78,7 +78,7 @@ def read(db: Connection, unit: str, call_id: str, signers: list[Signer] | None) 
     wanted = select(events).where(events.c.unit == unit, events.c.call_id == call_id)
     found = _ordered(db.execute(wanted.order_by(events.c.origin, events.c.seq).limit(MOST_EVENTS + 1)).all())
     lying = db.execute(select(copies).where(copies.c.unit == unit, copies.c.call_id == call_id)).mappings().first()
-    origin = chainname.origin_of(found[-1].origin) if found else ""
+    origin = chain.origin_of(found[-1].origin) if found else ""
     later = amended.last(db, unit, call_id)
     return Story(
         row=dict(row),

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from linetap_desk.watch.leds import shown
 from linetap_desk.watch.places import Place
-from linetap_desk.watch.units import Alert, Line, Standing, Unit
+from linetap_desk.watch.units import Alert, Line, Standing, Unit, leds_of
 
 AWAY: tuple[Standing, ...] = ("unheard", "offline", "late")
 
@@ -34,7 +33,7 @@ class Picture(TypedDict):
 
 def picture(unit: Unit, place: Place, now_ns: int, utc: Callable[[int], str]) -> Picture:
     """`now_ns`: monotonic; `utc`: RFC 3339 of a monotonic moment."""
-    standing, leds = unit.judged(now_ns), shown(unit)
+    standing, leds = unit.judged(now_ns), leds_of(unit)
     status, health = unit.status, unit.health
     days = None if health is None or health.storage_days_left is None else health.storage_days_left
     return {

@@ -1,17 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's pages, and the stream that keeps them true.
-
-Who sees units: whoever watches, answers for calls, holds them or checks the desk. An approver decides by what a request
-says and has no part in it. Which call a line is in is told to those alone who may look at calls.
-
-A page shows which line is in use now, so its opening is a view in the access log, with the unit where it is one. What
-the stream tells a page that is open is not written: it stands there who has opened it.
-"""
+"""The fleet page, and its live updates as server-sent events."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -21,16 +15,57 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from linetap_core.clock import from_utc_ns
+from linetap_core.clock import NS_PER_S, Clock, from_utc_ns, rfc3339
 from linetap_desk.serve import text
-from linetap_desk.serve.fleet import page, stream
-from linetap_desk.serve.fleet.hub import Full
-from linetap_desk.serve.fleet.journal import Reader
+from linetap_desk.serve.fleet import page
+from linetap_desk.serve.fleet.hub import Full, Hub
+from linetap_desk.serve.fleet.journal import Reader, event
 from linetap_desk.serve.fleet.picture import AWAY
 from linetap_desk.serve.people.sessions import who_of
 from linetap_desk.serve.route import Route
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.text import N_
+
+BEAT_S = 5
+RETRY_MS = 1000
+MOST_AT_ONCE = 500  # events in a write
+
+
+async def event_stream(
+    hub: Hub, reader: Reader, news: asyncio.Event, after: int | None, still: Callable[[], Awaitable[bool]], clock: Clock
+) -> AsyncIterator[bytes]:
+    """Changes as they happen, and a beat every BEAT_S: an event, since a page's script does not see comments.
+
+    Ends when the reader leaves, or when `still`, asked at each beat, denies access. `after`: the last number they have;
+    None, or older than the journal: they get a snapshot. A slow reader delays only its own stream.
+    """
+    yield f"retry: {RETRY_MS}\n\n".encode()
+    beat_ns = 0
+    while not hub.leaving:
+        if clock.monotonic_ns() >= beat_ns:
+            if not await still():
+                yield event("over", {})
+                return
+            yield event("beat", {"at": rfc3339(clock.utc_ns())})
+            beat_ns = clock.monotonic_ns() + BEAT_S * NS_PER_S
+        news.clear()
+        entries = None if after is None else hub.after(after)
+        if entries is None:
+            after, snapshot = hub.snapshot(reader)
+            yield snapshot
+        elif entries:
+            some = entries[:MOST_AT_ONCE]
+            after = some[-1].number
+            if data := b"".join(hub.event(entry, reader) for entry in some):
+                yield data
+        else:
+            left_s = max(0.0, (beat_ns - clock.monotonic_ns()) / NS_PER_S)
+            try:
+                async with asyncio.timeout(left_s):
+                    await news.wait()
+            except TimeoutError:
+                continue
+
 
 # No auditor: who has seen something in a month cannot sign its review.
 UNITS = frozenset({"watch", "officer", "vault", "custodian"})
@@ -61,7 +96,7 @@ async def events(request: Request, site: Site) -> Response:
     after = site.fleet.number_of(id)
 
     async def told() -> AsyncIterator[bytes]:
-        async for some in stream.events(site.fleet, reader, news, after, partial(site.sessions.still, who), site.clock):
+        async for some in event_stream(site.fleet, reader, news, after, partial(site.sessions.still, who), site.clock):
             yield some
 
     return _Held(told(), held)

@@ -21,7 +21,7 @@ from linetap_core.evidence.command import CommandFault
 from linetap_core.evidence.counters import Counters
 from linetap_core.evidence.roles import Roles
 from linetap_core.zones import end_of, epoch_text
-from linetap_desk.ingest import holdstate
+from linetap_desk.ingest import callrow
 from linetap_desk.ingest.tables import events
 from linetap_desk.serve.release.steps import Chain, StepFault
 from linetap_desk.serve.release.store import ID
@@ -134,7 +134,7 @@ def _state(desk: Connection, row: Mapping[str, Any], now_ns: int) -> State:
 
 def _said(desk: Connection, row: Mapping[str, Any]) -> State | None:
     """From the unit's newest event received after the command was signed."""
-    held = holdstate.is_held(
+    held = callrow.is_held(
         desk, events.c.unit == row["unit"], events.c.call_id == row["call_id"],
         events.c.received_at >= row["command_at"],
     )  # fmt: skip
