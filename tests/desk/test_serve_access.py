@@ -27,9 +27,9 @@ from linetap_desk.serve.access import chain, keeping
 from linetap_desk.serve.access.chain import ChainFault, verify
 from linetap_desk.serve.access.log import AccessTable, Subject, rekey
 from linetap_desk.serve.access.masking import without_numbers
-from linetap_desk.serve.client import address_of
 from linetap_desk.serve.people import accounts, login
 from linetap_desk.serve.route import Route
+from linetap_desk.serve.secure import address_of
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.tables import access, access_anchor, access_head, metadata
 from linetap_desk.serve.transactions import writing

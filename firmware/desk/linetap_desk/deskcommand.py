@@ -1,16 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`linetap desk ingest|calls|metrics|rebuild|summary|serve`. None loads the database's library unasked."""
+"""`linetap desk ingest|calls|metrics|rebuild|summary|serve|people|access`. Imports SQLAlchemy only if needed."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from linetap_core.clock import Clock
 from linetap_core.records import Disposition
 from linetap_core.timekeeping import KEPT
-from linetap_desk.serve import command as serving
+from linetap_desk.serve.access import command as access
+from linetap_desk.serve.people import command as people
+
+_SERVE_ACTIONS = ("serve", "people", "access")
+_SERVE = "example: linetap desk serve --config desk.toml"
+
+
+def _add_serve(actions: Any) -> None:
+    serve = actions.add_parser("serve", help="the desk's pages; until SIGTERM", epilog=_SERVE)
+    serve.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [serve] table")
+    people.add_action(actions)
+    access.add_action(actions)
+
+
+def _run_serve(args: argparse.Namespace, clock: Clock) -> int:
+    if args.action == "people":
+        return people.run(args, clock)
+    if args.action == "access":
+        return access.run(args, clock)
+    from linetap_desk.serve import service, settings
+
+    return service.run(settings.read(args.config), clock)
+
 
 _RAW = argparse.RawDescriptionHelpFormatter
 _INGEST = (
@@ -75,12 +97,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     summary.add_argument("--config", type=Path, required=True, metavar="desk.toml", help="with a [summary] table")
     summary.add_argument("--day", metavar="DAY", help="in the zone of the table; default yesterday")
-    serving.add_actions(actions)
+    _add_serve(actions)
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    if args.action in serving.ACTIONS:
-        return serving.run(args, clock)
+    if args.action in _SERVE_ACTIONS:
+        return _run_serve(args, clock)
     if args.action == "ingest":
         from linetap_desk import settings
         from linetap_desk.ingest import service

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies beside the calls and goes in with them: what others have signed about them, and opened recordings."""
+"""What a bundle has beside the calls: documents that others signed about them, closings, and opened recordings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Found = Iterator[tuple[str, Source]]
 
 
 class NotBundled(Refusal):
-    """Something of the calls is not in order, or not there: half the evidence is none."""
+    """Something of the calls is invalid or missing: half the evidence is none."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text} [{code}]")
@@ -38,8 +38,7 @@ class NotBundled(Refusal):
 
 
 def documents(args: argparse.Namespace, record: CallRecord, call_dir: Path) -> Found:
-    """A call's amendment; its hold, Sigsum proof and the certificate that its day's key is gone, where
-    they were asked for."""
+    """A call's amendment; and, if requested, its hold, Sigsum proof and the certificate of its day's destroyed key."""
     call_id = call_dir.name
     if (path := amended.path_of_newest(amended.home(call_dir), call_id)) is not None:
         yield from _with_signature(layout.amended(call_id), path, amendment.LIMIT_BYTES)
@@ -66,7 +65,7 @@ def _with_signature(name: str, path: Path, limit_bytes: int) -> Found:
 
 
 def opened(wavs: list[Path], call_ids: set[str]) -> Found:
-    """call.wav and the call.json beside it, which says of which call it is."""
+    """call.wav, and the call.json beside it, which names its call."""
     for wav in wavs:
         data = small(wav.with_suffix(".json"), _JSON_LIMIT_BYTES)
         try:
@@ -80,7 +79,7 @@ def opened(wavs: list[Path], call_ids: set[str]) -> Found:
 
 
 def small(path: Path, limit_bytes: int) -> bytes:
-    """A file that somebody has named; BadInput says what is wrong with it."""
+    """A file named by the user; BadInput says what is wrong with it."""
     try:
         return callfolder.read(path, limit_bytes)
     except callfolder.Damaged as error:
@@ -88,7 +87,7 @@ def small(path: Path, limit_bytes: int) -> bytes:
 
 
 def given_closings(args: argparse.Namespace) -> dict[str, Path]:
-    """Call id -> the file of --closing, which has its name."""
+    """Call id -> the file given by --closing, named after it."""
     found: dict[str, Path] = {}
     for path in args.closing:
         call_id = path.name.removesuffix(closing.SUFFIX)
@@ -99,7 +98,7 @@ def given_closings(args: argparse.Namespace) -> dict[str, Path]:
 
 
 def stored_closing(call_dir: Path) -> Path | None:
-    """Where a desk's store has it, of a call that lies there."""
+    """The call's closing in a desk's store, if the call lies in one."""
     path = callfolder.home(call_dir) / closing_path(call_dir.name)
     return path if path.is_file() else None
 
@@ -128,7 +127,7 @@ def gather_closings(
 
 
 def _witnessed(rules: Rules, found: closing.Closing, unit: str, signers: list[Signer], call_dir: Path) -> Proof | None:
-    """From the call's store or package, else from a kept checkpoint over the closing's own head."""
+    """From the call's store or package, otherwise from a kept checkpoint over the closing's own head."""
     path = prove.beside(call_dir)
     if rules.policy is None or path is None:
         return prove.from_closing(rules, found, unit, signers)

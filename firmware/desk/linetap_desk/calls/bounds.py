@@ -59,8 +59,8 @@ IN_MONTHS = (
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """One of each side, and always the lower one: without it SQLite reads and sorts the whole table, and of two it
-    gives the index the first it meets and walks over all between. `beyond`: without the moment itself."""
+    """One bound a side, and always a lower one: without it SQLite sorts the whole table, and of two bounds it uses the
+    first for the index and scans the rest. `beyond`: the moment itself is excluded."""
 
     low: str
     low_beyond: bool
@@ -69,7 +69,7 @@ class Bounds:
 
     @classmethod
     def of(cls, leg: Leg, cursor: Cursor | None, way: Way, fence: str | None) -> Bounds:
-        """Of a cursor within a moment that whole moment."""
+        """A cursor within a moment bounds by the whole moment."""
         low, high = [(leg.since, False)], [] if leg.until is None else [(leg.until, True)]
         if cursor is not None:
             (high if way == "older" else low).append((cursor.began_at, cursor.unit is None))
@@ -93,7 +93,7 @@ class Bounds:
         return {"low": self.low} | ({} if self.high is None else {"high": self.high})
 
     def names(self) -> dict[str, str]:
-        """Of the calls in the partitions of these months."""
+        """The range of call names in the partitions of these months."""
         return dict(zip(_NAMES, months.names_between(self.low, self.high, self.high_beyond), strict=True))
 
 
@@ -101,8 +101,8 @@ STEPS = (2, 6, 24)  # months, each behind the other; then everything that is lef
 
 
 def month_pieces(leg: Leg, cursor: Cursor | None, way: Way, there: Sequence[int]) -> Iterator[Leg]:
-    """`there`: the months that have a partition, in their order; outside of them nothing is gained by a piece. Of the
-    newest two one is ahead, or has just begun."""
+    """The leg in pieces of months: most pages are found in two partitions, and PostgreSQL then plans for no others.
+    `there`: the months with a partition, in order; of the newest two one is ahead, or has just begun."""
     if not there:
         yield leg
         return
@@ -124,7 +124,7 @@ def month_pieces(leg: Leg, cursor: Cursor | None, way: Way, there: Sequence[int]
 
 
 def _first(leg: Leg, cursor: Cursor | None, way: Way, there: Sequence[int]) -> int:
-    """Older: the month behind the first that is read. Newer: that month."""
+    """Older: the month after the first to read. Newer: that month."""
     times = [leg.until if way == "older" else leg.since, None if cursor is None else cursor.began_at]
     known = [number for time in times if (number := months.number_of(time)) is not None]
     if way == "older":

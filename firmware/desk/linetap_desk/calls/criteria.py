@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is searched for, and which of the tables' indexes leads to it. Pure.
+"""The criteria of a search, and the index that serves each. Pure.
 
-A leg is what one index finds in the order of time: of a department there is one for each line that it had, of
-everything else one. What the index does not know is looked at row by row (`rest`), and that has a bound (query.py).
+A leg is a range of one index, in the order of time: a department has one for each of its lines, any other search has
+one. Criteria outside the index are checked row by row (`rest`), within a budget (query.py).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _RARE: dict[str, ColumnElement[bool]] = {  # as in the partial indexes of tables
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A line from `since` on, before `until`, as the tables have times; `line` None: every line of the unit."""
+    """A line from `since` on, before `until`, in the tables' form of times; `line` None: every line of the unit."""
 
     unit: str
     line: int | None = None
@@ -67,7 +67,8 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`since` counts, `until` does not. `seats` None: wherever; empty: nowhere. `mark` "any" is any."""
+    """The criteria. `since` is included, `until` is not. `seats` None: everywhere; empty: nowhere. `mark` "any": any
+    mark."""
 
     since: str | None = None
     until: str | None = None
@@ -82,9 +83,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """`since` and `until` bound it; "" is before everything. `values` are those of its place, which `by` and `rest`
-    name; legs of one search and one `shape` differ in nothing else. `astray`: of those that did not begin in the
-    month of their name."""
+    """A range of an index, from `since` ("": the beginning) to `until`. `values` are the parameters of `by` and `rest`:
+    legs of one search and one `shape` differ in nothing else. `astray`: calls that did not begin in the month of their
+    name."""
 
     by: list[ColumnElement[bool]]
     since: str
@@ -99,7 +100,7 @@ class Leg:
 
 
 def legs(wanted: Wanted) -> list[Leg]:
-    """BadInput for more seats than one search takes."""
+    """The legs of a search. BadInput for more than MOST_SEATS seats."""
     if wanted.seats is None:
         return [_leg(wanted, Seat(wanted.unit or "", wanted.line, wanted.since, wanted.until))]
     if len(wanted.seats) > MOST_SEATS:
@@ -111,7 +112,7 @@ def legs(wanted: Wanted) -> list[Leg]:
 
 
 def astray(wanted: Wanted) -> Leg:
-    """What a search by months would miss, whatever else was asked; `wanted` is one that `legs` has taken."""
+    """The leg of calls that a search by months would miss, for criteria that `legs` accepted."""
     seats = wanted.seats
     if seats is None:
         leg = _leg(wanted, Seat(wanted.unit or "", wanted.line, wanted.since, wanted.until))
@@ -121,7 +122,7 @@ def astray(wanted: Wanted) -> Leg:
 
 
 def state_is(state: State) -> list[ColumnElement[bool]]:
-    """The last that became of a call, as `state_of` says it of a row."""
+    """The condition for a call's state, as `state_of` derives it from a row."""
     ended, sealed, copied = (calls.c[name].is_not(None) for name in ("ended_at", "sealed_at", "copied_at"))
     match state:
         case "open":
@@ -143,7 +144,8 @@ def _is_rare(wanted: Wanted) -> bool:
 
 
 def _leg(wanted: Wanted, seat: Seat) -> Leg:
-    """The index that finds the fewest leads. What does not lead is hidden from SQLite's planner (a test asks it)."""
+    """By the index with the fewest entries. Other columns are `unindexed`, hidden from SQLite's planner (a test holds
+    the plan)."""
     by: list[ColumnElement[bool]] = []
     rest: list[ColumnElement[bool]] = []
     if wanted.mark is not None:
@@ -176,7 +178,7 @@ def _everywhere(wanted: Wanted, seats: Sequence[Seat]) -> Leg:
 
 
 def _within(seat: Seat, wanted: Wanted) -> Seat | None:
-    """What of it the other words of the search leave; None where that is nothing."""
+    """The part of a seat that the other criteria leave; None if nothing is left."""
     if wanted.unit not in (None, seat.unit) or (seat.line is not None and wanted.line not in (None, seat.line)):
         return None
     since = max(seat.since or "", wanted.since or "")

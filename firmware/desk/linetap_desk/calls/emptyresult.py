@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a search of a unit or a line finds nothing: there was no call, nobody heard the unit, policy let it pass, it is
-destroyed. Four different things, and what the desk cannot know is said as well.
+"""The reason why a search of a unit or a line is empty: no call was made, the unit was not received, policy recorded
+nothing, or the calls are destroyed. What the desk cannot know is stated too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_AWAY = 50
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """Calls that policy did not record, and its word for it."""
+    """Calls that policy did not record, and the reason."""
 
     disposition: str
     why: str
@@ -29,7 +29,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """`kind` as outages.py has it. `ended_at` None: still."""
+    """An outage; `kind` as in outages.py. `ended_at` None: it lasts."""
 
     kind: str
     why: str
@@ -40,7 +40,7 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a unit, or a line of it, in a span. `whole`: nothing of the unit's events is missing here."""
+    """What the desk knows of a unit, or one of its lines, in a span. `whole`: it has all of the unit's events."""
 
     calls: int
     destroyed: int
@@ -53,7 +53,7 @@ class Known:
 
     @property
     def none(self) -> bool:
-        """There was no call: the desk heard the unit all the time, and has all of its events."""
+        """No call was made: the unit was received all the time, and all of its events are here."""
         return not self.calls and self.heard_at is not None and self.whole and not self.away and not self.ahead
 
 
@@ -106,5 +106,5 @@ def _is_whole(db: Connection, unit: str) -> bool:
 
 
 def _is_ahead(heard_at: str, until: str, now_ns: int) -> bool:
-    """A unit that was heard within UNHEARD_S has told what it had to tell; of a span to come nobody knows."""
+    """Whether the span goes beyond the unit's last report, with UNHEARD_S of tolerance, or into the future."""
     return until > rfc3339(now_ns) or until > rfc3339(parse_rfc3339(heard_at) + UNHEARD_S * NS_PER_S)

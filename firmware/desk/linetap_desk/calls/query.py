@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A page of calls, the newest first, out of millions: `linetap desk calls` and the desk's pages ask here.
+"""A page of calls, newest first, out of millions, for `linetap desk calls` and the desk's pages.
 
-No search reads more than BUDGET rows. A page that is not full by then says how far it has looked (`looked_to`), and the
-next goes on from there: what is rare is found in steps, and nothing else waits for it. On PostgreSQL as many again of
-those that are astray.
+No search reads more than BUDGET rows, and on PostgreSQL as many of those that are astray. A page that is not full by
+then says how far it searched (`looked_to`), and the next continues there: rare calls are found in steps, and no other
+request waits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEAST = 100  # that a leg gets at least, and on PostgreSQL each of the few piece
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`rows`: the newest first. `looked_to`: not full, and beyond this moment nobody has looked yet."""
+    """`rows`: newest first. `looked_to`: the page is not full, and beyond this moment nothing was searched yet."""
 
     rows: list[dict[str, Any]]
     older: Cursor | None
@@ -42,7 +42,7 @@ class _Found:
 
 
 def page(db: Connection, wanted: Wanted, cursor: Cursor | None = None, size: int = SIZE) -> Page:
-    """BadInput for what cannot be searched at once."""
+    """BadInput for criteria that cannot be searched at once."""
     way: Way = cursor.way if cursor is not None else "older"
     parts = legs(wanted)
     budget = max(LEAST, BUDGET // max(1, len(parts)))
@@ -63,7 +63,7 @@ def page(db: Connection, wanted: Wanted, cursor: Cursor | None = None, size: int
 
 
 def state_of(row: Mapping[str, Any]) -> State:
-    """The last that became of it."""
+    """The call's latest state."""
     columns: tuple[tuple[str, State], ...] = (
         ("destroyed_at", "destroyed"), ("held_at", "held"), ("copied_at", "copied"), ("sealed_at", "sealed"),
         ("ended_at", "ended"),
@@ -107,8 +107,8 @@ def _look_at(reading: Reading, leg: Leg, cursor: Cursor | None, most: int, budge
 
 
 def _page(rows: list[dict[str, Any]], way: Way, cursor: Cursor | None, more: bool, fence: str | None) -> Page:
-    """`more`: there are further ones in the direction that was looked into. Back leads where one came from; from an
-    empty page nothing but the search itself does."""
+    """`more`: there are further calls in this direction. The other direction leads back; an empty page leads only to
+    the search itself."""
     rows = rows if way == "older" else rows[::-1]
     back: Way = "newer" if way == "older" else "older"
     on = Cursor(way, fence) if fence is not None else None
@@ -126,7 +126,7 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _nearest(fences: list[str], way: Way) -> str | None:
-    """Beyond it some leg has not looked."""
+    """The moment beyond which some leg was not searched."""
     if not fences:
         return None
     return max(fences) if way == "older" else min(fences)

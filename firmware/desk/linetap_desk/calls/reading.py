@@ -84,7 +84,7 @@ _AT = ("at", "at_unit", "at_call")
 
 
 def _look(kind: str, leg: Leg, *asked: object) -> _Key:
-    """By which its answer is known again."""
+    """The cache key of a statement's result."""
     return kind, leg.since, leg.until, *leg.values.items(), leg.astray, *asked
 
 
@@ -96,8 +96,8 @@ def _where(wanted: Select[Any], conditions: Sequence[ColumnElement[bool]], legs:
 
 @dataclass(slots=True)
 class Reading:
-    """`whole`: rows are read whole. Of many legs most are found in vain, so their keys alone are read, from the index,
-    and then the rows of the page (`filled`). `has_months`: calls lie in partitions."""
+    """`whole`: reads whole rows. For many legs, most rows are not needed: only their keys are read, from the index, and
+    then the rows of the page (`filled`). `has_months`: calls lie in partitions."""
 
     db: Connection
     way: Way
@@ -112,7 +112,7 @@ class Reading:
         return self.db.dialect.name == "postgresql"
 
     def spans(self, leg: Leg, cursor: Cursor | None) -> Iterator[Leg]:
-        """The leg in the pieces it is read in, one behind the other."""
+        """The leg in consecutive pieces, as it is read."""
         if not self.has_months or leg.astray:
             return iter([leg])
         if self._months is None:
@@ -120,7 +120,7 @@ class Reading:
         return bounds.month_pieces(leg, cursor, self.way, self._months)
 
     def look_ahead(self, parts: Sequence[Leg], cursor: Cursor | None, most: int, chunk: int) -> None:
-        """Of many legs the first look of each is read together; what is asked for afterwards is then known."""
+        """For many legs, runs the first statements of all together and caches their results."""
         first = [next(self.spans(leg, cursor)) for leg in parts]
         if len(first) < MANY:
             return
@@ -141,7 +141,7 @@ class Reading:
         return began_at, int(count)
 
     def rows(self, leg: Leg, cursor: Cursor | None, most: int, fence: str | None) -> list[dict[str, Any]]:
-        """Up to `fence`, or to the end of the leg."""
+        """The rows up to `fence`, or to the end of the leg."""
         known = self._known.get(_look("rows", leg, cursor, most, fence))
         found = self.db.execute(*self.rows_asked(leg, cursor, most, fence)).all() if known is None else known
         columns = [column.name for column in self._columns]
@@ -170,7 +170,7 @@ class Reading:
         return select(calls).where(tuple_(calls.c.unit, calls.c.call_id).in_(named))
 
     def fence_asked(self, leg: Leg, cursor: Cursor | None, most: int) -> Asked:
-        """Of the index alone: no row is read for it."""
+        """From the index alone, without reading rows."""
         bounds = Bounds.of(leg, cursor, self.way, None)
         statement = self._once(("fence", leg.shape, bounds.shape), lambda legs: self._fence(leg, bounds, legs))
         return statement, {**leg.values, **self._bound(leg, bounds), "most": most}

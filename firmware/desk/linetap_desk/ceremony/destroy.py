@@ -26,7 +26,7 @@ from linetap_core.timekeeping import require_possible
 from linetap_core.zones import end_of, epoch_text, zone_of
 from linetap_desk import foreign
 from linetap_desk.accesslog import deskfolder
-from linetap_desk.ceremony import epochlist
+from linetap_desk.ceremony import epochkeys
 from linetap_desk.ceremony.canary import Canary
 from linetap_desk.ceremony.certificate import Certificate, named_gone, path_of, still_open
 from linetap_desk.ceremony.destructionchecks import last_until, missing, unproven
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock) -> int:
     """Everything is looked at before the first byte is overwritten."""
     require_possible(clock)
-    key_list = epochlist.load(args.list)
+    key_list = epochkeys.load_list(args.list)
     epoch = _named(key_list, args.epoch)
     who = members.parse(epoch.recipient)
     officers = _officers(args, epoch, len(who.recipients))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linetap_core.clock import Clock
 from linetap_core.timekeeping import KEPT
-from linetap_desk.ceremony import certificate, destroy, epochlist
+from linetap_desk.ceremony import certificate, destroy, epochkeys
 from linetap_desk.proofs import callfolder
 
 _OVERDUE = "example: linetap epoch overdue --list keylist.json --certificates certificates --signers allowed_signers"
@@ -34,6 +34,6 @@ def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
     if args.verb == "destroy":
         return destroy.run(args, clock)
     signers = None if args.signers is None else callfolder.load_signers(args.signers)
-    late = list(certificate.overdue(epochlist.load(args.list), args.certificates, clock.utc_ns(), signers))
+    late = list(certificate.overdue(epochkeys.load_list(args.list), args.certificates, clock.utc_ns(), signers))
     sys.stdout.writelines(f"critical epoch_overdue: {line}\n" for line in late)
     return 1 if late else 0

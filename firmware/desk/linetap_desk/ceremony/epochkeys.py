@@ -16,6 +16,8 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
+import msgspec
+
 from linetap_core import signedfile
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable import privatefile
@@ -25,9 +27,34 @@ from linetap_core.evidence.epochname import overflow_name
 from linetap_core.evidence.keylist import Epoch, KeyList, Overflow
 from linetap_core.timekeeping import require_possible
 from linetap_core.zones import KOREA
-from linetap_desk.ceremony import canary, epochlist
+from linetap_desk.ceremony import canary
 from linetap_desk.ceremony.canary import Canary
 from linetap_desk.ceremony.sheets import COPIES, INDEX, OFFICER, EpochKeys, pages
+
+
+def load_list(path: Path) -> KeyList:
+    try:
+        with path.open("rb") as file:
+            return keylist.sound(file.read(keylist.LIST_LIMIT_BYTES))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; a key list would be right") from None
+    except keylist.KeyListFault as fault:
+        raise BadInput(f"{path}: {fault}") from None
+
+
+def next_version(
+    args: argparse.Namespace, old: KeyList | None, days: list[Epoch], more: list[Overflow], created: str
+) -> KeyList:
+    """A first list of these epochs, or the next version of `old` with them appended."""
+    custodians: list[str] = args.custodian
+    if args.custodians_needed > 1:
+        custodians = [str(members.of(custodians, args.custodians_needed))]
+    if old is None:
+        return KeyList(version=1, made_at=created, zone=args.zone, epochs=days, overflow=more, custodians=custodians)
+    return msgspec.structs.replace(
+        old, version=old.version + 1, made_at=created, epochs=[*old.epochs, *days], overflow=[*old.overflow, *more],
+        custodians=custodians or old.custodians,
+    )  # fmt: skip
 
 
 def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> KeyList:
@@ -36,7 +63,7 @@ def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> 
     paths: list[Path] = args.merge
     if args.days is not None or args.first is not None or args.overflow is not None or args.officers != 1:
         raise BadInput("--merge: the days and officers are those of the lists; --needed K alone would be right")
-    lists = [epochlist.load(path) for path in paths]
+    lists = [load_list(path) for path in paths]
     for path, each in zip(paths[1:], lists[1:], strict=True):
         if _days(each) != _days(lists[0]) or each.zone != lists[0].zone:
             raise BadInput(f"{path}: has other days, overflow epochs or another zone than {paths[0]}")
@@ -56,13 +83,13 @@ def merged_list(args: argparse.Namespace, old: KeyList | None, created: str) -> 
     ]
     for name in _names(lists[0]):
         canary.require_new(args.output, name)
-    return epochlist.next_version(args, old, days, more, created)
+    return next_version(args, old, days, more, created)
 
 
 def take_canaries(paths: list[Path], output: Path) -> None:
     """Each officer's, from beside their list, under the officer's number."""
     for number, path in enumerate(paths, 1):
-        for name in _names(epochlist.load(path)):
+        for name in _names(load_list(path)):
             for each in (name, name + INDEX) if name[0] == "2" else (name,):
                 Canary(output, each, number).copy(Canary(path, each))
 
@@ -115,7 +142,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, clock: Clock) -> int:
     signers = [signedfile.load_key(path) for path in args.authority]
     signedfile.require_free(args.output, signedfile.signature_of(args.output))
-    old = None if args.extend is None else epochlist.load(args.extend)
+    old = None if args.extend is None else load_list(args.extend)
     require_possible(clock)
     created = rfc3339(clock.utc_ns())
     fresh: list[list[EpochKeys]] = []
@@ -183,7 +210,7 @@ def _list(args: argparse.Namespace, old: KeyList | None, fresh: list[list[EpochK
             more.append(Overflow(int(each[0].name.partition("-")[2]), calls))
         else:
             days.append(Epoch(each[0].name, calls, together([index.recipient for index in indexes if index])))
-    return epochlist.next_version(args, old, days, more, created)
+    return next_version(args, old, days, more, created)
 
 
 def _hand_over(args: argparse.Namespace, fresh: list[list[EpochKeys]], zone: str, created: str) -> None:

@@ -24,7 +24,7 @@ _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Rates in kbit/s of one unit; None: as fast as it goes; 0: not at all. The night may go over midnight."""
+    """Rates in kbit/s for one unit; None: unlimited; 0: paused. The night may cross midnight."""
 
     begin: time
     end: time
@@ -34,7 +34,7 @@ class Hours:
 
     @classmethod
     def of(cls, text: str, zone: str, day: int | None, night: int | None) -> Self:
-        """BadInput for hours or a zone that are none."""
+        """BadInput for invalid hours or an unknown zone."""
         found = _HOURS.fullmatch(text)
         if found is None or found.group(1, 2) == found.group(3, 4):
             raise BadInput(f"copy.night {text!r}: 20:00-06:00 would be right")
@@ -62,7 +62,7 @@ _CORRELATION_BYTES = 12
 
 @dataclass(slots=True)
 class Asking:
-    """What is under way with a unit; it outlives its calls, and is empty between them. Times are monotonic ns."""
+    """The transfer under way with a unit; it outlives its calls, and is empty between them. Times are monotonic ns."""
 
     unit: str
     incoming: Incoming | None = None
@@ -77,7 +77,7 @@ class Asking:
     aside: dict[str, tuple[int, int]] = field(default_factory=dict)  # call -> until when, and for how long it was
 
     def window(self, now_ns: int, kbit_s: int | None) -> Window | None:
-        """What to ask for now, if anything."""
+        """The next window to request, if any is due."""
         if self.incoming is None or self.correlation or now_ns < self.next_ns or kbit_s == 0:
             return None
         place = self.incoming.place
@@ -91,7 +91,7 @@ class Asking:
         return Window(call_id=self.incoming.call.call_id, file=place[0], first=place[1], most=self.most)
 
     def took(self, count: int, now_ns: int, kbit_s: int | None) -> None:
-        """So many bytes of the window have come, and are here."""
+        """So many bytes of the window were received and stored."""
         self.came += count
         self.heard_ns, self.pause_s = now_ns, 0
         if self.incoming is None or self.incoming.place is None or self.came >= self.most:
@@ -100,11 +100,11 @@ class Asking:
                 self.next_ns = self.asked_ns + self.came * 8 * NS_PER_MS // kbit_s
 
     def begin_anew(self) -> None:
-        """There is nobody any more who would send what was asked for."""
+        """Forgets the requested window: its sender is gone."""
         self.correlation, self.pause_s, self.next_ns = b"", 0, 0
 
     def stalled(self, now_ns: int) -> bool:
-        """Nothing came for long: the window is given up, and the next asked for later each time."""
+        """Whether nothing arrived for STALL_S: the window is dropped, and the next requested later each time."""
         if not self.correlation or now_ns - self.heard_ns < STALL_S * NS_PER_S:
             return False
         self.correlation = b""
@@ -112,12 +112,12 @@ class Asking:
         return True
 
     def pause(self, now_ns: int) -> None:
-        """Longer each time, until something comes."""
+        """Doubles the pause, up to its limit, until something arrives."""
         self.pause_s = min(max(PAUSE_S[0], 2 * self.pause_s), PAUSE_S[1])
         self.next_ns = now_ns + self.pause_s * NS_PER_S
 
     def put_aside(self, call_id: str, now_ns: int) -> None:
-        """It is tried again later each time; the others of the unit go on."""
+        """The call is retried later each time; the unit's other calls go on."""
         for_s = min(max(ASIDE_S[0], 4 * self.aside.pop(call_id, (0, 0))[1]), ASIDE_S[1])
         if len(self.aside) >= MOST_ASIDE:
             del self.aside[next(iter(self.aside))]

@@ -26,7 +26,7 @@ from linetap_core.evidence.tlogproof import witnessed_path
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What lies in a store where a call should, as it is; nothing of it is proved. `at_ns`: when it was put there."""
+    """The files found where a call's copy should be, unverified. `at_ns`: when they were stored."""
 
     unit: str
     call_id: str
@@ -37,24 +37,24 @@ class Stored:
 
 
 class Store(Protocol):
-    """Every method may raise OSError, and may be done twice."""
+    """Every method may raise OSError, and may be repeated."""
 
     incoming: Path  # calls that are not whole yet, <unit>/<call_id>/
 
     def put(self, unit: str, call_id: str, folder: Path) -> None:
-        """`folder` has gone into the store, and is safe there when this returns."""
+        """`folder` is moved into the store, durably when this returns."""
 
     def put_closing(self, unit: str, call_id: str, data: bytes) -> None:
-        """The call's closing lies beside its copy, instead of one that may have been there; nothing without a copy."""
+        """Puts the call's closing beside its copy, replacing an earlier one; without a copy it does nothing."""
 
     def put_amendment(self, unit: str, call_id: str, number: int, data: bytes, signature: str) -> None:
-        """An amendment of the call's lies with the unit's copies; nothing without a copy."""
+        """Puts an amendment of the call beside the unit's copies; without a copy it does nothing."""
 
     def remove(self, unit: str, call_id: str) -> None:
-        """Nothing of the call is in the store any more."""
+        """Removes all of the call from the store."""
 
     def calls(self) -> Iterator[Stored | str]:
-        """All that is there, in the order of its names; of what cannot be read its name alone."""
+        """Every call in the store, ordered by name; of an unreadable one only the name."""
 
 
 _INCOMING = ".incoming"
@@ -63,7 +63,7 @@ _A_DAY = "[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"
 
 class Tree:
     def __init__(self, root: Path) -> None:
-        """A folder that is there already: an empty place where a disk should be mounted is no store."""
+        """The folder must exist: an empty mount point is no store."""
         self._root, self.incoming = root, root / _INCOMING
         try:
             self.incoming.mkdir(exist_ok=True)
@@ -114,7 +114,7 @@ class Tree:
         prune(self._place(unit, call_id).parent)
 
     def calls(self) -> Iterator[Stored | str]:
-        """A link is none of ours: it could lead anywhere."""
+        """Links are not followed: they could lead anywhere."""
         for place in sorted(self._root.glob(f"[!.]*/{_A_DAY}/*")):
             name = str(place.relative_to(self._root))
             try:
@@ -134,7 +134,7 @@ class Tree:
 
 
 def _begin_of(path: Path, most: int) -> bytes:
-    """All of it where it is as long as it may be; of a longer one so much that it is seen to be too long."""
+    """The file's first bytes: one more than `most`, so that a longer file shows."""
     with path.open("rb") as file:
         return file.read(most + 1)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a custodian does with a package. Each step passes the same checks as its command, and stands in the access log
-before it is done; the clear sound is in memory, and nowhere else."""
+"""The steps of a custodian with a package. Each passes the same checks as its command, and is logged before it runs;
+decrypted audio is in memory only.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +48,8 @@ class Moment:
 
 
 def began_ns(record: CallRecord, samples: int) -> int:
-    """UTC of the first sample. A record does not name it: a recording begins with its notice or after it, as the policy
-    says, and ends with the call. What lies nearest to its length before the end is taken."""
+    """UTC of the first sample, which a record does not name: a recording begins with its notice or after it, by policy,
+    and ends with the call. The candidate nearest to the audio's length before the end is chosen."""
     if record.ended_at is None:
         return sealed.call_ns(record.call_id)
     by_length = parse_rfc3339(record.ended_at) - samples * NS_PER_S // g711.RATE_HZ
@@ -90,7 +91,7 @@ def _notices(record: CallRecord) -> list[NoticeRecord]:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A call that is open."""
+    """An opened call."""
 
     record: CallRecord  # with its numbers
     mulaw: NDArray[np.uint8]
@@ -104,7 +105,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What the custodian has brought: see command.py."""
+    """The custodian's files and keys: see command.py."""
 
     signers: Path
     identities: list[Path]
@@ -114,7 +115,7 @@ class Means:
 
 
 class Case:
-    """One step at a time: a second key press waits for the first."""
+    """Runs one step at a time: a second key press waits for the first."""
 
     def __init__(self, package: Package, desk: Desk, means: Means, clock: Clock) -> None:
         self.package, self.desk, self.means = package, desk, means
@@ -140,7 +141,7 @@ class Case:
         return bool(self.means.logs) or len(self.package.closings()) == len(self.request.calls)
 
     def purpose(self) -> Purpose | None:
-        """As the roles in force have it; None where they do not know it, or are not in order."""
+        """By the roles in force; None if they do not list it, or are invalid."""
         try:
             return self.desk.roles(self.desk.access.entries()).purpose(self.request.purpose)
         except LinetapError:
@@ -150,7 +151,7 @@ class Case:
         return self._heard.get(call_id)
 
     def sealed_record(self, call_id: str) -> CallRecord:
-        """What the package says of a call; nobody has checked it yet."""
+        """The package's record of a call, unverified."""
         found = gate.found_call(self.package.call(call_id))
         data = (self.package.call(call_id) / sealed.RECORD).read_bytes()
         try:
@@ -160,12 +161,12 @@ class Case:
         return record
 
     def amended(self, call_id: str) -> Amendment | None:
-        """Checked where the call is open; else what the package says of it."""
+        """Verified if the call is open; otherwise as the package has it."""
         heard = self._heard.get(call_id)
         return amended.newest(self.package.folder, call_id) if heard is None else heard.amended
 
     def needs_more(self, call_id: str) -> bool | None:
-        """Whether custodians are needed who are not here; None where that shows only when it is opened."""
+        """Whether further custodians are needed; None if only opening the call shows it."""
         if call_id in self._short or call_id in self.handed_on:
             return True
         handed = self._handed(call_id)
@@ -177,7 +178,7 @@ class Case:
             return None  # it is refused, and said why, where it is used
 
     def hand_on(self, call_id: str) -> None:
-        """`linetap release peel`: this custodian's layer comes off, and the next one gets the file."""
+        """`linetap release peel`: takes off this custodian's layer, and writes the file for the next one."""
         with self._one_at_a_time:
             output = self.means.output / f"{call_id}.part.age"
             with self.desk.access.deed(Entry(verb="peel")) as step:
@@ -186,7 +187,7 @@ class Case:
             self.done.append(str(output))
 
     def listen(self, call_id: str) -> None:
-        """Open in memory."""
+        """Opens the call in memory."""
         with self._one_at_a_time:
             if call_id in self._heard:
                 return
@@ -233,7 +234,7 @@ class Case:
             self.done.append(told)
 
     def close(self) -> None:
-        """`linetap release close`: the one-time key is destroyed; what is in memory goes too."""
+        """`linetap release close`: destroys the one-time key and what is in memory."""
         with self._one_at_a_time:
             key = self.one_time_key
             if key is None:
@@ -246,7 +247,7 @@ class Case:
         return self.means.recipient or self.request.recipient
 
     def _handed(self, call_id: str) -> Path | None:
-        """Whoever has the one-time key begins; the others go on with what the one before has left."""
+        """The custodian with the one-time key begins; the others continue the file of the one before."""
         return self.package.handed(call_id) if self.one_time_key is None else None
 
     def _wanted(self, call_id: str) -> Wanted:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The few pages, and the sound."""
+"""The helper's pages, and the audio."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ async def alive(request: Request, site: Site) -> Response:  # noqa: ARG001
 
 
 async def static(request: Request) -> Response:
-    """Kept by the browser: the page that says that the helper has ended is shown when nobody answers any more."""
+    """Cached by the browser: the page that reports the helper's end is shown when no server answers."""
     name = str(request.path_params["name"])
     if name not in _STATIC:
         raise HTTPException(404)

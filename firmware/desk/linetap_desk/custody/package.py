@@ -100,7 +100,8 @@ class Package:
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """Gone by SIGTERM as well, while a ticket is asked for or a package fetched: nobody else has a handler by then."""
+    """A folder in RAM, removed at the end, and by SIGTERM while a ticket is typed or a package fetched: no other
+    handler is installed by then."""
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with tempfile.TemporaryDirectory(prefix="linetap-custody-", dir=RAM) as made:
@@ -110,7 +111,8 @@ def private_folder() -> Iterator[Path]:
 
 
 def unpack(source: Source, folder: Path) -> Package:
-    """BadPackage, NotReleased where its request is none, OSError where it cannot be read or written."""
+    """The package's files in `folder`. BadPackage, NotReleased for a bad request, OSError if it cannot be read or
+    written."""
     for name, content in members(source):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the handlers get: the case, the door, the pages, and when something was last done."""
+"""What every handler gets: the case, the door, the pages, and the time of the last activity."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Door:
         return bool(self._token)
 
     def enter(self, typed: str) -> str:
-        """The cookie's value; empty where the code is another, or no longer good."""
+        """The cookie's value; empty if the code is wrong or used up."""
         if self.used or self.attempts <= 0:
             return ""
         self.attempts -= 1
@@ -60,8 +60,7 @@ class Door:
 
 
 class OwnAddress:
-    """421 for any other Host: a name that somebody else's DNS leads to 127.0.0.1 is not ours. 403 for what another
-    site has the browser fetch."""
+    """421 for any other Host, which another's DNS may point to 127.0.0.1. 403 for requests that another site causes."""
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app, self._host = app, host

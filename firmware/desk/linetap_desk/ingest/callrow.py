@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call as its events tell it, whatever order they came in. Pure.
+"""The row of a call, derived from its events in whatever order they arrive. Pure.
 
-An event that is told anew, from the unit's log and records, has the times of those that are gone in fields of its own.
-They count where nothing else says them.
+An event repeated from the unit's log and records carries the times of lost events in fields of its own. They count
+where no other event has them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Part:
 
 
 def row(parts: Sequence[Part]) -> dict[str, Any]:
-    """The columns of `calls` but its key. Order is by origin and seq: an origin stands where its first event does."""
+    """The columns of `calls` without its key. Events are ordered by origin and seq, an origin by its first event."""
     first: dict[str, str] = {}
     began = [part.at for part in parts]
     for part in parts:
@@ -72,7 +72,7 @@ def row(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> None:
-    """The corrected times of the call: from an amendment, else from a record that holds both."""
+    """The corrected times of the call: from an amendment, otherwise from a record that has both."""
     true: tuple[str, str] | None = None
     for part in ordered:
         told = part.told
@@ -92,13 +92,14 @@ def _amend(found: dict[str, Any], began: list[str], ordered: Sequence[Part]) -> 
 
 
 def with_records(parts: Sequence[Part], records: Sequence[Part]) -> list[Part]:
-    """`records`: what proved documents say of the call. Its unit's own signed event of the kind says it better."""
+    """Adds what verified documents (`records`) say of the call; the unit's own signed event of that kind takes
+    precedence."""
     told = {part.told.event for part in parts}
     return [*(one for one in records if one.told.event not in told), *parts]
 
 
 def _time(text: str | None) -> list[str]:
-    """In the form of the tables; none where it is none."""
+    """In the form of the tables; None if it is no valid time."""
     try:
         return [rfc3339(parse_rfc3339(text))] if text else []
     except (ValueError, OverflowError):

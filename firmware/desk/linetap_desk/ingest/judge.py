@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a payload of the `call` topic is worth. Pure: no database, no network, no file.
+"""Verification of a payload of the `call` topic. Pure: no database, no network, no file.
 
-The signature is looked at before anything is parsed, so that nobody whom no file names reaches the parser. Then the
-event must be of the unit whose topic it came under and of the key that signed it, and fit the chain: its `prev` is the
-hash of the event before it, and its own hash is the `prev` of the one behind it, as far as those are known.
+The signature is checked before anything is parsed, so that only named units reach the parser. Then the event must
+belong to the unit of its topic and the key that signed it, and must fit the chain: its `prev` is the hash of the event
+before it, and its own hash the `prev` of the one after it, as far as those are known.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _Seq = Annotated[int, Meta(ge=1, lt=1 << 62)]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A publication as it came: `unit` from its topic, `sig` from its property, the time it came in UTC."""
+    """A publication as received: `unit` from its topic, `sig` from its property, the time of receipt in UTC."""
 
     unit: str
     payload: bytes
@@ -51,7 +51,7 @@ class Report:
 
 
 class Core(msgspec.Struct, frozen=True, kw_only=True):
-    """What the chain stands on: without it a payload is no event."""
+    """The fields that the chain needs: without them a payload is no event."""
 
     seq: _Seq
     event: _Name
@@ -63,7 +63,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(Core, frozen=True, kw_only=True):
-    """CallEvent as a desk reads it. Kinds and fields of a later version are no fault of the event."""
+    """CallEvent as a desk reads it. Kinds and fields of a later version are accepted."""
 
     call_id: _Name | None = None
     line: Annotated[int, Meta(ge=1, lt=1 << 31)] | None = None
@@ -94,8 +94,8 @@ class Told(Core, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A signed event of a named unit; whether it fits the chain is another question. `at_ns`: its own time, or when it
-    came where that is none."""
+    """A signed event of a named unit; `place` checks whether it fits the chain. `at_ns`: its own time, or the time of
+    receipt if it has none."""
 
     told: Told
     sha256: str
@@ -105,7 +105,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What of a stored event its neighbours are held against."""
+    """The fields of a stored event that its neighbours are checked against."""
 
     sha256: str
     prev: str
@@ -113,7 +113,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`code` and `text` say what is wrong; of a good one both are empty."""
+    """`code` and `text` name the fault; both are empty for a good event."""
 
     kind: Kind
     code: str = ""
@@ -121,7 +121,7 @@ class Verdict:
 
 
 def read(report: Report, signers: list[Signer]) -> Event | Verdict:
-    """The event, or why it is none. Trust is judged at the event's own time, as of a record."""
+    """The event, or the reason why it is none. Trust is judged at the event's own time, as for a record."""
     if len(report.payload) > LIMIT_BYTES:
         return Verdict("bad_payload", "payload_too_large", f"{len(report.payload)} bytes, {LIMIT_BYTES} at most")
     try:
@@ -137,7 +137,7 @@ def read(report: Report, signers: list[Signer]) -> Event | Verdict:
 
 
 def place(event: Event, known: Mapping[int, Link]) -> Verdict:
-    """Where it stands among what is stored of its chain; `known` has its neighbours and itself, by seq."""
+    """Checks an event against the stored ones of its chain; `known` has its neighbours and itself, by seq."""
     seq, prev = event.told.seq, event.told.prev
     if (same := known.get(seq)) is not None:
         if same.sha256 == event.sha256:
@@ -155,19 +155,19 @@ def place(event: Event, known: Mapping[int, Link]) -> Verdict:
 
 
 def _begins_anew(told: Told) -> bool:
-    """The unit's disk has lost the events before this one, and its signed `dropped` says so."""
+    """Whether the unit's disk lost the events before this one, as its signed `dropped` says."""
     return told.event == "dropped" and told.prev == GENESIS and told.to_seq == told.seq - 1
 
 
 def is_late(event: Event, newest_seq: int) -> bool:
-    """Whether others behind it were there before it, or it comes long after its own time."""
+    """Whether later events arrived before it, or it arrived long after its own time."""
     behind_ns = event.report.received_ns - event.at_ns
     return event.told.seq < newest_seq or behind_ns > LATE_S * NS_PER_S
 
 
 def told(payload: bytes) -> Told:
-    """A field that cannot be used is left out with its like: a signed event that is never stored would be a hole that
-    nothing closes. ValueError when the chain has nothing to stand on."""
+    """The event without unusable fields: refusing it would leave a gap that nothing closes. ValueError if the fields of
+    `Core` are unusable."""
     try:
         return jsontext.decode(payload, type=Told)
     except msgspec.ValidationError:

@@ -27,7 +27,7 @@ MOST_STRANGERS = 1000  # units that no file names
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A publication of `status`, `health` or `alert/<check>`. Nobody has signed it: it says what to ask, and proves
+    """A publication of `status`, `health` or `alert/<check>`. It is unsigned: it may trigger a request, and proves
     nothing."""
 
     unit: str
@@ -37,7 +37,7 @@ class Notice:
     check: str = ""
 
     def said[T](self, kind: type[T]) -> T | None:
-        """None for what is too long, or cannot be read."""
+        """None if it is too long or unreadable."""
         if len(self.payload) > LIMIT_BYTES:
             return None
         try:
@@ -55,7 +55,7 @@ class _Health(msgspec.Struct):
 
 
 class Names:
-    """Which units a signers' file names, asked for the same few again and again."""
+    """The units that a signers' file names, cached: the same few are looked up again and again."""
 
     def __init__(self, signers: Sequence[Signer] = ()) -> None:
         self._signers = signers
@@ -73,8 +73,8 @@ class Names:
 
 
 def note(db: Connection, batch: Sequence[Arrival], names: Names) -> set[str]:
-    """The units of the batch, each with a row when this returns; without strangers beyond MOST_STRANGERS: whoever may
-    publish under any name could fill the disk with names."""
+    """Gives every unit of the batch a row, and returns them. Strangers beyond MOST_STRANGERS are left out: a publisher
+    under any name could fill the disk with names."""
     said: dict[str, list[Arrival]] = {}
     for one in batch:
         said.setdefault(one.unit, []).append(one)
@@ -113,7 +113,7 @@ def forget_states(db: Connection) -> None:
 
 
 def _said(notice: Notice, state: str | None, session: str | None) -> dict[str, Any]:
-    """The columns; none where it cannot be read, or says nothing of now."""
+    """The columns; empty if the message is unreadable, or older than the known state."""
     if notice.topic == "health":
         health = notice.said(_Health)
         return {} if health is None else {"outbox_seq": health.outbox_seq, "health_at": health.at}
@@ -152,7 +152,7 @@ def forget_alerts(db: Connection) -> None:
 
 
 def _alert_row(one: Notice) -> dict[str, Any] | None:
-    """None where it is taken back, and of what cannot be read."""
+    """None if the alert is removed or unreadable."""
     alert = one.said(_Alert)
     if alert is None:
         return None

@@ -106,7 +106,7 @@ class Authority:
         alternatives: list[x509.GeneralName],
         signer: str = "",
     ) -> bytes:
-        """The certificate's PEM, in the register when this returns. `signer`: the line of a unit's signing key."""
+        """The certificate's PEM, registered when this returns. `signer`: the line of a unit's signing key."""
         now_ns = self.clock.utc_ns()
         at = from_utc_ns(now_ns)
         if at >= self.certificate.not_valid_after_utc:
@@ -161,7 +161,7 @@ def signers_line(unit: str, signer: str, before: str = "") -> str:
 
 
 def make(folder: Path, name: str, domains: list[str], networks: list[Network], clock: Clock) -> None:
-    """A new authority, with a revocation list from the first day. BadInput where there is one already."""
+    """A new authority, with a revocation list from the first day. BadInput if there is one already."""
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     key = certificates.new_key()
@@ -176,7 +176,7 @@ def make(folder: Path, name: str, domains: list[str], networks: list[Network], c
 
 @contextlib.contextmanager
 def opened(folder: Path, clock: Clock) -> Iterator[Authority]:
-    """The folder for this command alone; PkiFault where another has it."""
+    """Locks the folder for this command; PkiFault if another command holds it."""
     key, certificate = _read_key(folder / KEY), _read_certificate(folder / CERTIFICATE)
     if key.public_key() != certificate.public_key():
         raise PkiFault("ca_key", f"{folder / KEY}: not the key of {CERTIFICATE}")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Amendments as they lie in a vault, or in a unit's folder of a store: `amended/`, beside the years. In a package it
-stands beside `calls/`."""
+"""Amendments in a vault, or in a unit's folder of a store: `amended/`, beside the years. In a package it lies beside
+`calls/`.
+"""
 
 from __future__ import annotations
 
@@ -30,21 +31,21 @@ def home(call_dir: Path) -> Path:
 
 
 def newest(home: Path, call_id: str) -> Amendment | None:
-    """Of a call, whose signature fits, by whichever key; None: there is none, or none that can be believed."""
+    """The newest amendment of a call with a valid signature of any key; None if there is none."""
     found = [each for path in _paths(home, call_id) if (each := _read(path, call_id)) is not None]
     return found[-1] if found else None
 
 
 def path_of_newest(home: Path, call_id: str) -> Path | None:
-    """The file with the highest number, whatever is in it."""
+    """The file with the highest number, whatever its content."""
     return next(iter(reversed(list(_paths(home, call_id)))), None)
 
 
 def checked(
     call_dir: Path, unit: str, record_sha256: str, signers: list[Signer] | None
 ) -> tuple[Amendment | None, str]:
-    """The newest beside a call that was verified, if it is of its record and signed by its unit; else why not, or ""
-    where there is none."""
+    """The newest amendment beside a verified call, if it is of its record and signed by its unit; otherwise the reason,
+    or "" if there is none."""
     path = path_of_newest(home(call_dir), call_dir.name)
     if path is None:
         return None, ""
@@ -57,7 +58,7 @@ def checked(
 
 
 def files(home: Path, call_id: str) -> Iterator[Path]:
-    """Each of a call with its signature, from the first on."""
+    """All amendments of a call, each with its signature, from the first."""
     for path in _paths(home, call_id):
         yield from (path, namespaces.beside(path))
 
@@ -71,7 +72,7 @@ def _paths(home: Path, call_id: str) -> Iterator[Path]:
 
 
 def every(home: Path) -> Iterator[Amendment]:
-    """The newest of each call that has one."""
+    """The newest amendment of each call that has one."""
     names = sorted(path.name for path in (home / amendment.FOLDER).glob("*.001.json"))
     for name in names[:MOST_FILES]:
         if (found := newest(home, name.removesuffix(".001.json"))) is not None:
@@ -99,7 +100,7 @@ class TrueTimes:
         }
 
     def began_ns(self, entry: Entry) -> int:
-        """BadIndex if the entry's call id is none."""
+        """BadIndex for an invalid call id in the entry."""
         named_ns = index.began_ns(entry)
         known = self._began.get((entry.unit, entry.call_id))
         if known is None:
@@ -107,7 +108,7 @@ class TrueTimes:
         return known
 
     def days_of_others(self, first_ns: int, last_ns: int, zone: ZoneInfo) -> set[date]:
-        """Days that name a segment with calls which were between these moments, and are called after others."""
+        """Days of the index with calls made between these moments, but named after other days."""
         found: set[date] = set()
         for (_, call_id), began_ns in list(self._began.items()):
             if first_ns <= began_ns <= last_ns:

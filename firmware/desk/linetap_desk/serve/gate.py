@@ -18,10 +18,10 @@ from linetap_desk.ingest.database import reason
 from linetap_desk.serve import secure
 from linetap_desk.serve.access.chain import ChainFault
 from linetap_desk.serve.access.log import REFUSED, SHOWN, Subject
-from linetap_desk.serve.client import address_of, path_of
 from linetap_desk.serve.people import sessions
 from linetap_desk.serve.people.sessions import Who
 from linetap_desk.serve.route import Route
+from linetap_desk.serve.secure import address_of, path_of
 from linetap_desk.serve.site import Site
 from linetap_desk.serve.text import N_
 

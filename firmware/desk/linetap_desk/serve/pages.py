@@ -15,8 +15,8 @@ from starlette.responses import HTMLResponse, Response
 
 from linetap_core.clock import from_utc_ns, parse_rfc3339, rfc3339
 from linetap_desk.serve import text
-from linetap_desk.serve.client import path_of
 from linetap_desk.serve.roles import EVERYBODY
+from linetap_desk.serve.secure import path_of
 
 LANGUAGE_COOKIE, THEME_COOKIE = "__Host-linetap-language", "__Host-linetap-theme"
 THEMES = {"auto": text.N_("As the system"), "light": text.N_("Light"), "dark": text.N_("Dark")}

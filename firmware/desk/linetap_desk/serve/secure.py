@@ -1,15 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes a page safe in a browser: its headers, and that a form was sent from our own page."""
+"""A request from outside: its address behind our proxies, its path, its form; and the headers that protect a page."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import FormData, MutableHeaders, UploadFile
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from linetap_desk.serve.settings import Address
+
+
+def address_of(request: Request, proxies: frozenset[Address]) -> str:
+    """The client's address: the last one in X-Forwarded-For that is no proxy of ours, since a client may have written
+    those before it."""
+    address = _address(request.client.host if request.client else "")
+    if address is None:
+        return ""
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    while address in proxies and forwarded:
+        following = _address(forwarded.pop().strip())
+        if following is None:
+            break
+        address = following
+    return str(address)
+
+
+def path_of(request: Request) -> str:
+    """As request.url.path, which would keep the whole URL, and what was typed into it, in the cache of urlsplit."""
+    path: str = request.scope["path"]
+    return path.replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
 
 POLICY = "; ".join(
     (
@@ -45,7 +79,7 @@ FIELD, HEADER = "csrf", "x-csrf-token"
 
 
 class Headers:
-    """On every answer, whoever made it. A handler's own Cache-Control stays."""
+    """Adds the headers to every answer. A handler's own Cache-Control stays."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -62,17 +96,17 @@ class Headers:
 
 
 def token_of(secret: str) -> str:
-    """What a form carries; made of a cookie that no other site can read."""
+    """The token of a form, derived from a cookie that no other site can read."""
     return hmac.new(secret.encode("utf-8", "replace"), b"linetap form", hashlib.sha256).hexdigest()
 
 
 def is_token(found: object, secret: str) -> bool:
-    """Text of a form can hold half a character, where its sender names a charset that has such."""
+    """Text of a form can contain a lone surrogate, if its charset encodes one."""
     return isinstance(found, str) and hmac.compare_digest(found.encode("utf-8", "replace"), token_of(secret).encode())
 
 
 def is_text(form: FormData) -> bool:
-    """Whether all of it can be written down: a sender can name a charset in which half a character is one."""
+    """Whether all of it can be stored: a charset may encode a lone surrogate."""
     words = [word for name, value in form.multi_items() for word in (name, _name_of(value))]
     try:
         "".join(words).encode()
@@ -86,7 +120,7 @@ def _name_of(value: str | UploadFile) -> str:
 
 
 def is_own_origin(headers: Mapping[str, str], own: str) -> bool:
-    """Every browser says where a POST comes from; what does not say it is none that we know."""
+    """Every known browser sends the origin of a POST; without one it is refused."""
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
     origin = headers.get("origin", "")

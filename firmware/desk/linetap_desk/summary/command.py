@@ -15,7 +15,7 @@ from linetap_core.errors import BadInput
 from linetap_desk import settings as desksettings
 from linetap_desk.ingest import database
 from linetap_desk.searching.localmoment import zone_of
-from linetap_desk.summary import day, delivery, words
+from linetap_desk.summary import day, delivery
 from linetap_desk.summary.settings import SummaryConfig
 
 _LONGEST_PAUSE_S = 3600
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, clock: Clock) -> int:
     if config.webhook is not None:
         ways.append(lambda: delivery.webhook(config, found))
     if not ways:
-        sys.stdout.write(words.letter(found))
+        sys.stdout.write(delivery.letter(found))
     done = [_delivered(way, config, clock) for way in ways]  # the one does not wait for the other to work
     return 0 if all(done) else 1
 

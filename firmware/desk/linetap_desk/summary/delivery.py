@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The letter by mail, the numbers to a webhook; each with TLS and a server whose name is checked. One attempt."""
+"""A day's numbers as a letter by mail, Korean and English on each line, or as JSON to a webhook. One attempt."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import smtplib
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from pathlib import Path
@@ -16,8 +17,59 @@ import msgspec
 
 from linetap_core.clock import from_utc_ns
 from linetap_core.errors import BadInput
-from linetap_desk.summary import words
 from linetap_desk.summary.settings import SummaryConfig
+
+
+def subject_line(found: dict[str, Any]) -> str:
+    return f"linetap {found['day']}: 통화 calls {found['calls']['total']}"
+
+
+def letter(found: dict[str, Any]) -> str:
+    return "\n".join(_lines(found)) + "\n"
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    units, alerts = found["units"], found["alerts"]
+    yield f"{found['day']} ({found['zone']})"
+    yield f"통화 calls: {_kinds(found['calls'])}"
+    yield from _coverage(found["coverage"])
+    yield f"현재 경보 alerts now: {_kinds(alerts['standing'])}"
+    yield f"데스크 경보 alerts of the desk: {_kinds(alerts['of_the_desk'])}"
+    gone = found["destructions"]
+    yield f"파기 destroyed: 통화 calls {gone['calls']}, 사본 copies {gone['copies']}"
+    yield f"장치 units: {units['named']}"
+    yield f"지연 late: {_of(units['late'])}"
+    yield f"오프라인 offline: {_of(units['offline'])}"
+    yield f"고장 at fault: {_of(units['at_fault'])}"
+    if found["desk_heard_nothing"]:
+        yield f"데스크 수신 중단 the desk itself heard nothing: {found['desk_heard_nothing']}"
+
+
+def _coverage(found: dict[str, Any]) -> Iterator[str]:
+    told, differ, percent = found["told"], found["units_that_differ_from_the_pbx"], found["percent"]
+    share = "-" if percent is None else f"{percent:.1f} %"
+    yield f"교환기 대조 coverage against the PBX: {share}; 장치 units {told['units']}, {_figures(told)}"
+    yield f"교환기와 다른 장치 units that differ from the PBX: {differ['count']}"
+    yield from (f"  {unit['unit']}: {_figures(unit)}" for unit in differ["units"])
+    if differ["count"] > len(differ["units"]):
+        yield "  …"
+    yield f"이날 대조 없음 told nothing of this day: {_of(found['told_nothing'])}"
+    yield f"교환기 연결 여부 모름 not known whether they hear a PBX: {_of(found['unknown'])}"
+
+
+def _figures(of: dict[str, Any]) -> str:
+    return (f"교환기 통화 PBX calls {of['calls']}, 녹음 recorded {of['recorded']}, 누락 missing {of['missing']}, "
+            f"교환기에 없는 녹음 not at the PBX {of['unseen']}")  # fmt: skip
+
+
+def _kinds(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "0"
+
+
+def _of(named: dict[str, Any]) -> str:
+    more = "" if named["count"] <= len(named["units"]) else ", …"
+    return f"{named['count']}" + (f" ({', '.join(named['units'])}{more})" if named["units"] else "")
+
 
 TIMEOUT_S = 30
 _MOST_ANSWER_BYTES = 64 << 10
@@ -48,14 +100,14 @@ def mail(config: SummaryConfig, found: dict[str, Any], now_ns: int) -> None:
     """NotDelivered also where one of several is refused: who is to read it must not be left out in silence."""
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = (
-        words.subject(found),
+        subject_line(found),
         config.mail_from,
         ", ".join(config.mail_to),
     )
     message["Date"] = format_datetime(from_utc_ns(now_ns))
     message["Message-ID"] = make_msgid(domain=(config.mail_from or "").rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(words.letter(found))
+    message.set_content(letter(found))
     host, port = config.mail_host()
     secret, trust = password(config), context(config)
     try:

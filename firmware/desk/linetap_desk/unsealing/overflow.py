@@ -14,7 +14,7 @@ from linetap_core.evidence import hold
 from linetap_core.evidence.keylist import Epoch, KeyList
 from linetap_core.timekeeping import KEPT, require_possible
 from linetap_core.zones import end_of, epoch_text
-from linetap_desk.ceremony import epochlist
+from linetap_desk.ceremony import epochkeys
 from linetap_desk.unsealing import rewrap
 from linetap_desk.unsealing.checkedcall import CheckedCall
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, clock: Clock = KEPT) -> int:
-    found = epochlist.load(args.list)
+    found = epochkeys.load_list(args.list)
     epoch = _epoch(found, args.to, args.list)
     require_possible(clock)
     now_ns = clock.utc_ns()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The walk through a whole vault: each file is covered by something that `verify` checks, or is a recorder's own and
-named as not covered, or does not belong there.
+"""The walk through a whole vault. Every file is either covered by something that `verify` checks, or a recorder's own
+and reported as not covered, or out of place.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class TreeCheck:
         self._notes: list[str] = []
 
     def verdicts(self) -> Iterator[Verdict]:
-        """One that counts; behind it a line for each kind of what nothing covers."""
+        """The verdict that counts, followed by one line for each kind of uncovered file."""
         try:
             self._there = set(self._names())
         except OSError as error:
@@ -133,7 +133,7 @@ class TreeCheck:
     # --- the walk ------------------------------------------------------------------------------------------------
 
     def _names(self) -> Iterator[str]:
-        """Every file that is neither a call's nor the log's, relative to the vault. What is no file is a problem."""
+        """Every file outside calls and log, relative to the vault. Anything but a regular file is a problem."""
         folders = [""]
         count = 0
         while folders:
@@ -197,7 +197,7 @@ class TreeCheck:
             self._bad("stray", f"{_shown(name)}: beside no hold")
 
     def _document(self, name: str, is_signature: bool, judge: object) -> None:
-        """With its document a signature is judged; alone it does not belong here."""
+        """A signature is checked with its document; alone it is out of place."""
         if is_signature:
             if name.removesuffix(namespaces.SUFFIX) not in self._there:
                 self._bad("stray", f"{_shown(name)}: the signature of nothing")
@@ -213,7 +213,7 @@ class TreeCheck:
         self._covered += 0 if found.problems else files - len(found.uncovered)
 
     def _segment(self, name: str) -> None:
-        """Of the index: as the log has it."""
+        """A segment of the index, as the log names it."""
         folder, _, file = name.partition("/")
         if index.parse_folder(folder) is None or index.parse_segment(file) is None:
             self._bad("stray", f"{index.FOLDER}/{_shown(name)}: no segment of an index")
@@ -271,5 +271,5 @@ _FOLDERS = frozenset(
 
 
 def _shown(name: str) -> str:
-    """A stray name may be anything."""
+    """Printable, since a stray name may be anything."""
     return name if name.isascii() and name.isprintable() else ascii(name)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All units as the broker has them. Pure, and bounded, whatever a broker sends: what is too much is counted.
+"""All units as the broker reports them. Pure, and bounded: messages beyond the bounds are counted, not kept.
 
-Whether a unit is late is judged by when its health came and how long the broker says it is good for, not by the time
-that stands in it: a unit whose clock is wrong is not late.
+A unit is late by the time of receipt of its health and the expiry that the broker gives, not by the time in it: a unit
+with a wrong clock is not late.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """What of it is shown. `at` is the unit's own time."""
+    """The part of it that is shown. `at` is the unit's own time."""
 
     at: Word
     storage_days_left: float | None = None

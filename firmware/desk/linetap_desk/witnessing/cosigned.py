@@ -36,7 +36,7 @@ class SignedHead(NamedTuple):
 
 
 def read(path: Path, signers: list[Signer] | None) -> Head:
-    """The head, when unit and witness have signed it, both named by `signers`; else a Refusal."""
+    """The head, if the unit and a witness in `signers` have signed it; otherwise a Refusal."""
     head, data, _ = read_head(path, None)
     armored = callfolder.read(_beside(path, WITNESS_SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
     key = sshsig.check(data, armored, namespaces.HEAD)
@@ -48,14 +48,14 @@ def read(path: Path, signers: list[Signer] | None) -> Head:
 
 
 def read_head(path: Path, signers: list[Signer] | None, seen: datetime | None = None) -> SignedHead:
-    """What a unit signed; a Refusal says what is wrong with it. `seen`: when witnesses had it, as far as is known."""
+    """A head signed by its unit; a Refusal says what is wrong with it. `seen`: when witnesses had it, if known."""
     data = callfolder.read(path, unitlog.HEAD_LIMIT_BYTES)
     signature = callfolder.read(_beside(path, namespaces.SUFFIX), sshsig.SIGNATURE_LIMIT_BYTES)
     return SignedHead(unitlog.check_head(data, signature, signers, seen), data, signature)
 
 
 def write(path: Path, signed: SignedHead, key: Ed25519PrivateKey) -> None:
-    """Whoever reads in between finds an old signature under a new head, and reads again."""
+    """A reader in between finds an old signature under a new head, and reads again."""
     replace_durably(path, signed.data)
     replace_durably(_beside(path, namespaces.SUFFIX), signed.signature)
     cosignature = sshsig.sign(signed.data, key, namespaces.HEAD)
@@ -63,7 +63,7 @@ def write(path: Path, signed: SignedHead, key: Ed25519PrivateKey) -> None:
 
 
 def keep_other_log(path: Path, head: Head) -> None:
-    """What lies at `path` of another log than this head's stays, under the name of that log: UNIT.LOG.json."""
+    """Renames a head of another log at `path` after that log: UNIT.LOG.json."""
     try:
         other = unitlog.decode_head(callfolder.read(path, unitlog.HEAD_LIMIT_BYTES))
     except Refusal:

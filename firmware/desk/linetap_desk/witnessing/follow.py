@@ -84,7 +84,7 @@ Carry = Callable[[Path, Path, bool], bool]  # log, its keeper's key, whether the
 
 @dataclass(slots=True)
 class _Log:
-    """What was carried last of it, and when the next may be; monotonic."""
+    """The state of one log: what was carried last, and when the next may be; monotonic."""
 
     stamp: tuple[int, int, int] | None = None
     not_before_ns: int = 0
@@ -99,7 +99,7 @@ class Follower:
         self._logs: dict[Path, _Log] = {}
 
     def look(self, wanted: Round) -> int:
-        """Carries what is new and due; so many logs have not their quorum."""
+        """Carries the heads that are new and due. Returns how many logs lack a quorum."""
         for log, key in wanted.logs:
             self._look(self._logs.setdefault(log, _Log()), log, key)
         for gone in self._logs.keys() - {log for log, _ in wanted.logs}:

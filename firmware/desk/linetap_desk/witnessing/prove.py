@@ -32,7 +32,7 @@ Heads = list[tuple[int, Kept]]
 
 
 def beside(call_dir: Path) -> Path | None:
-    """Where a proof lies of a call in a package (calls/ID, witnessed/ID.tlog-proof) or in a desk's store."""
+    """The path of a call's proof in a package (calls/ID, witnessed/ID.tlog-proof) or in a desk's store."""
     name = call_dir.name + tlogproof.SUFFIX
     places = [callfolder.home(call_dir) / witnessed_path(call_dir.name)]
     if call_dir.parent.name == "calls":
@@ -45,7 +45,7 @@ def read(path: Path) -> Proof:
 
 
 def from_log(rules: Rules, log: Path, unit: str, index: int, signers: list[Signer]) -> Proof | None:
-    """Of leaf `index`, under the first witnessed checkpoint that covers it; None where there is none."""
+    """The proof of leaf `index` under the first witnessed checkpoint that covers it; None if there is none."""
     name = cosigned.read_head(log / HEAD, None).head.log
     return under_first(witnessed_heads(rules, unit, signers, index, name), rules, log, index)
 
@@ -68,7 +68,7 @@ def under_first(kept: Heads, rules: Rules, log: Path, index: int) -> Proof | Non
 
 
 def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer]) -> Proof | None:
-    """The same of a closing, where a checkpoint over its very head is kept."""
+    """The proof from a closing, if a checkpoint over its own head is kept."""
     path = inclusion.decode(closing.path.encode("ascii", "replace"))
     name = unitlog.decode_head(closing.head.encode("utf-8")).log
     heads = witnessed_heads(rules, unit, signers, path.size - 1, name)
@@ -79,7 +79,7 @@ def from_closing(rules: Rules, closing: Closing, unit: str, signers: list[Signer
 
 
 def trimmed(policy: Policy, note: Note) -> Note:
-    """Without what the policy knows nothing of: a line that nobody checks could hide anything."""
+    """Without signatures unknown to the policy: an unchecked line could hide anything."""
     own = checkpoint.decode(note.text).origin
     kept = [line for line in note.lines if line.name == own or policy.cosigners(Note(note.text, (line,)))]
     return Note(note.text, tuple(kept))
@@ -88,7 +88,7 @@ def trimmed(policy: Policy, note: Note) -> Note:
 def call_against(
     rules: Rules, proof: Proof | None, leaf: bytes, leaf_at: str, record: CallRecord, signers: list[Signer]
 ) -> tuple[Seen | None, Problem | None]:
-    """How a call was witnessed, and what stands against it under the policy."""
+    """How a call was witnessed, and the problem by the policy, if any."""
     call_id = record.call_id
     if proof is None:
         return None, Problem(NOT_WITNESSED, f"{call_id}: not witnessed")
@@ -105,8 +105,8 @@ def call_against(
 
 
 def witnessed_heads(rules: Rules, unit: str, signers: list[Signer], above: int = 0, log: str = "") -> Heads:
-    """The kept checkpoints that a quorum has cosigned, each with its time (POSIX), the earliest first. `above`: those
-    over more leaves alone."""
+    """The kept checkpoints that a quorum has cosigned, each with its time (POSIX), earliest first. `above`: only those
+    over more leaves."""
     if rules.policy is None or rules.heads is None:
         return []
     found: Heads = []

@@ -84,7 +84,7 @@ async def unit(request: Request, site: Site) -> Response:
 
 
 async def events(request: Request, site: Site) -> Response:
-    """Last-Event-ID counts for more than `after`: a browser that comes back by itself asks with the old URL."""
+    """Last-Event-ID takes precedence over `after`: a browser that reconnects repeats the old URL."""
     query = request.query_params
     id = request.headers.get("last-event-id") or query.get("after", "")
     reader, who = _reader(request, site, query.get("unit")), who_of(request)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of holds: an officer asks, the vault officer brings a signed command, the unit says that it holds.
+"""The pages of holds: an officer requests, the vault officer uploads a signed command, the unit reports that it holds.
 
-Nothing is sent from here: the pages' certificate only reads at the broker (systemd/mosquitto/acl).
+Nothing is sent from here: the pages' certificate may only read at the broker (systemd/mosquitto/acl).
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ async def _one(request: Request, site: Site, error: Exception | None = None) -> 
 
 
 def _wrap(row: Mapping[str, Any]) -> str:
-    """What was asked for, as a shell takes it, whatever is in it."""
+    """The command line of the hold, quoted for a shell."""
     said = {"--case": row["case_number"], "--basis": row["basis"], "--until": row["until"]}
     words = " ".join(f"{name} {shlex.quote(value)}" for name, value in said.items())
     call = f"calls/{shlex.quote(row['call_id'])}"
@@ -137,7 +137,7 @@ Prepare = Callable[[FormData, Asked], Awaitable[Do]]
 
 
 async def _step(request: Request, site: Site, act: str, prepare: Prepare) -> Response:
-    """`prepare` judges what was brought, and gives what is then done with it; a refusal says why not."""
+    """`prepare` judges the upload, and returns the function to run in the transaction; a refusal gives the reason."""
     form, subject, now_ns = await request.form(), await subject_of(request), site.clock.utc_ns()
     row = await _row(request, site)
     (asked,) = await read_desk(site, lambda db: holdstore.with_state(db, [row], now_ns))
@@ -182,7 +182,7 @@ async def bring(request: Request, site: Site) -> Response:
 
 
 async def partial(request: Request, site: Site) -> Response:
-    """Of an officer of a group who is not the last; the last one's is the command."""
+    """The partial of an officer of a group who is not the last; the last one uploads the command."""
     who = who_of(request)
 
     async def prepare(form: FormData, asked: Asked) -> Do:
@@ -208,7 +208,7 @@ def _require_other(row: Mapping[str, Any], name: str) -> None:
 
 
 async def close(request: Request, site: Site) -> Response:
-    """Not to be held after all; what the unit holds already it holds until the end of it."""
+    """Withdraws the request; a hold in force at the unit stays until its end."""
 
     async def prepare(form: FormData, asked: Asked) -> Do:
         text, now, hold_id = remark(form, needed=True), rfc3339(site.clock.utc_ns()), asked.row["id"]
@@ -223,7 +223,7 @@ async def close(request: Request, site: Site) -> Response:
 
 
 async def call_file(request: Request, site: Site) -> Response:
-    """The call without its audio: what `linetap hold wrap` verifies and opens; and what officers before have left."""
+    """The call without its audio, which `linetap hold wrap` verifies and opens, and earlier partials."""
     row = await _row(request, site)
 
     def members() -> list[package.Member]:

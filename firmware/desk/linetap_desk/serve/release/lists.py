@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lists of releases and holds, a page at a time. Where a page ends is a place in the order, not a number of rows:
-what is asked for meanwhile shifts nothing (as desk/calls/bounds.py).
+"""The lists of releases and holds, a page at a time. A page ends at a place in the order, not after a number of rows:
+new requests shift nothing (as in desk/calls/bounds.py).
 
-What is brought is not read for a list, only whether it is there.
+Uploaded files are not read for a list, only whether they are there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _TOKEN = re.compile(r"(open|closed|holds)~(on|back)~(\d{4}-\d{2}-\d{2}T\d{2}:\d{
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """In a list, what comes before (`back`) or after (`on`) one of its rows, without it."""
+    """The rows before (`back`) or after (`on`) one row of a list."""
 
     list: List
     way: Way
@@ -53,7 +53,7 @@ class Place:
 
     @classmethod
     def parse(cls, token: str) -> Place:
-        """BadInput for a text that is no token."""
+        """BadInput if it is no page token."""
         found = _TOKEN.fullmatch(token)
         if found is None or ID.fullmatch(found[4]) is None:
             raise BadInput("page: not a page's token; the lists begin anew without one")
@@ -66,7 +66,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`before` and `after`: tokens, empty where there is nothing."""
+    """`before` and `after`: tokens, empty at the ends."""
 
     rows: Sequence[Mapping[str, Any]] = ()
     before: str = ""
@@ -75,14 +75,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Mine[T]:
-    """What is somebody's to do. `more`: there is or may be more than this."""
+    """The next steps of one person. `more`: there are or may be more than these."""
 
     rows: Sequence[T] = ()
     more: bool = False
 
 
 def page(db: Connection, listed: List, now_ns: int, place: Place | None = None) -> Page:
-    """Open ones as they expire; closed or expired ones and holds the newest first."""
+    """Open requests by their expiry; closed or expired ones and holds newest first."""
     table, order, newest_first, wanted = _listed(listed, now_ns)
     backward = place is not None and place.way == "back"
     descending = newest_first != backward
@@ -106,7 +106,7 @@ def page(db: Connection, listed: List, now_ns: int, place: Place | None = None) 
 
 
 def founds(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
-    """Requests with their approvals, and with who has handed on what."""
+    """Requests with their approvals and partials."""
     signed: dict[str, list[Mapping[str, Any]]] = {row["id"]: [] for row in rows}
     for one in db.execute(select(approvals).where(approvals.c.request.in_(signed)).order_by(approvals.c.at)).mappings():
         signed[one["request"]].append(dict(one))
@@ -115,7 +115,7 @@ def founds(db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
 
 
 def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[Found], bool]) -> Mine[Found]:
-    """Those that expire first. At most MOST_LOOKED are looked at."""
+    """The person's requests that expire first, among at most MOST_LOOKED."""
     theirs: list[Found] = []
     place: Place | None = None
     for _ in range(MOST_LOOKED // SIZE):
@@ -128,8 +128,8 @@ def requests_of(db: Connection, now_ns: int, is_theirs: Callable[[Found], bool])
 
 
 def holds_to_do(db: Connection, name: str, now_ns: int) -> list[Mapping[str, Any]]:
-    """Holds that may wait for a vault officer of this name: those without a command, then the newest commands, which
-    are the ones that the unit may not have obeyed yet. MOST_LOOKED at most."""
+    """Holds that may wait for this vault officer: those without a command, then those with the newest commands, which
+    the unit may not have executed yet. At most MOST_LOOKED."""
     waiting = and_(holds.c.closed_at.is_(None), holds.c.until > rfc3339(now_ns), holds.c.asked_by != name)
     order = (holds.c.command_at.is_not(None), desc(holds.c.command_at), holds.c.asked_at, holds.c.id)
     wanted = select(*_columns(holds, "command")).where(waiting)
@@ -147,7 +147,7 @@ def _listed(listed: List, now_ns: int) -> tuple[Table, Any, bool, Select[Any]]:
 
 
 def _columns(table: Table, *brought: str) -> list[ColumnElement[Any]]:
-    """Of what was brought only whether it is there: True, else null."""
+    """Uploaded files as True or null: only whether they are there."""
     return [
         case((column.is_(None), null()), else_=literal(True)).label(column.name) if column.name in brought else column
         for column in table.c

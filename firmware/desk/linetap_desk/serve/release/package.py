@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the custodian fetches: an uncompressed USTAR archive, streamed, so that a long call needs no memory here.
+"""The custodian's download: an uncompressed USTAR archive, streamed, so that a long call needs no memory here.
 
-request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age;
-and what there is of handed/ID.age (of a custodian of a group before), amended/ID.001.json and its signature (that the
-record's times were wrong, and which are right), closing/ID.json (the proof from the unit's log) and
-witnessed/ID.tlog-proof (that witnesses have seen it).
+request.json and its signatures, roles.json and its signature, allowed_signers, calls/ID/ byte for byte, inner/ID.age.
+If they exist: handed/ID.age (of an earlier custodian of a group), amended/ID.001.json and its signature (corrected
+times of the record), closing/ID.json (the proof from the unit's log) and witnessed/ID.tlog-proof (the witnesses'
+proof).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _END = bytes(2 * tarfile.BLOCKSIZE)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A small one as bytes, a file of a call as its path."""
+    """A small file as bytes, a file of a call as its path."""
 
     name: str
     size: int
@@ -45,7 +45,7 @@ class Member:
 
 
 def whole(site: Site, found: Found, roles: InForce) -> list[Member]:
-    """StepFault where there is no second copy of the call to be had."""
+    """StepFault without a second copy of the call."""
     row = found.row
     folder = callfiles.copy_of(site, row)
     signers = site.settings.desk.signers
@@ -79,8 +79,8 @@ def _handed(site: Site, found: Found) -> list[Member]:
 
 
 def for_the_vault(site: Site, found: Found, roles: Roles) -> list[Member]:
-    """What `linetap unwrap` verifies and opens, the key too that was wrapped anew, and what officers of a group before
-    have made of either: no sound is in it."""
+    """What `linetap unwrap` verifies and opens, a re-wrapped key included, and the partials of earlier officers,
+    without audio."""
     wrapped = callfiles.newest_wrapped(site, found, roles)
     anew = {} if wrapped is None else wrapped.members()
     named = [_bytes(f"holds/{found.row['call_id']}/{name}", data) for name, data in anew.items()]
@@ -89,12 +89,12 @@ def for_the_vault(site: Site, found: Found, roles: Roles) -> list[Member]:
 
 
 def for_an_approver(site: Site, found: Found) -> list[Member]:
-    """What shows that the call is as its unit sealed it: the signed record has the hashes of the audio too."""
+    """The proof that the call is as its unit sealed it: the signed record has the hashes of the audio too."""
     return _request(found) + of_call(site, found.row)
 
 
 def handed_on(site: Site, about: str, chain: Chain, of_wrapped: str = "") -> list[Member]:
-    """partial/1.age and the like: each is closed to all but the officers behind."""
+    """partial/1.age and so on, each encrypted to the following officers."""
     with site.own.connect() as db:
         found = [(one, store.partial_data(db, about, one)) for one in chain.officers if one.here]
     return [_bytes(callfiles.partial_name(one, of_wrapped), data) for one, data in found if data]
@@ -114,7 +114,7 @@ def of_call(site: Site, row: Mapping[str, Any]) -> list[Member]:
 
 
 def _amended(folder: Path) -> list[Member]:
-    """All of them, as the unit signed them: each who opens judges them, and the record stays as it was sealed."""
+    """All amendments, as the unit signed them: each person who opens judges them, and the record stays as sealed."""
     limits = {".json": amendment.LIMIT_BYTES, namespaces.SUFFIX: sshsig.SIGNATURE_LIMIT_BYTES}
     found = amended.files(amended.home(folder), folder.name)
     try:
@@ -129,7 +129,7 @@ def _closing(site: Site, row: Mapping[str, Any]) -> list[Member]:
 
 
 def _witnessed(folder: Path) -> list[Member]:
-    """What `linetap checkpoint --store` has put into the store; each who opens judges it by their own policy."""
+    """The proof that `linetap checkpoint --store` wrote; each person who opens judges it by their own policy."""
     path = callfolder.home(folder) / witnessed_path(folder.name)
     try:
         data = callfolder.read(path, tlogproof.LIMIT_BYTES) if path.exists() else b""
@@ -145,7 +145,7 @@ def answer(members: Sequence[Member], name: str) -> StreamingResponse:
 
 
 def stream(members: Sequence[Member]) -> Iterator[bytes]:
-    """OSError where a file is not as it was when its size was told: the answer ends short, and nobody takes it."""
+    """OSError if a file changed its size after the header: the answer ends short, and its reader refuses it."""
     for one in members:
         info = tarfile.TarInfo(one.name)
         info.size = one.size

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The roles in force at the server: a signed public file, judged anew each time it is needed, never an older one."""
+"""The roles in force at the server: a signed public file, verified at each use, never an older version."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class InForce:
 
 
 def in_force(site: Site) -> InForce:
-    """RolesFault says why there are none that count."""
+    """RolesFault says why no roles are in force."""
     serve = site.settings.desk.serve
     if serve.roles is None or serve.authority is None:
         raise RolesFault("roles_missing", "serve.roles and serve.authority stand in no desk.toml")

@@ -26,7 +26,7 @@ from linetap_desk.serve.site import Site, read_desk
 
 
 async def overview(request: Request, site: Site) -> Response:
-    """All three lists with what is theirs to do; or, of a token, a page of one list."""
+    """All three lists, with the person's next steps; or, given a token, a page of one list."""
     who, now_ns = who_of(request), site.clock.utc_ns()
     try:
         place = lists.Place.parse(request.query_params["page"]) if request.query_params.get("page") else None
@@ -69,7 +69,7 @@ async def _holds(
     now_ns: int,
     chains: Mapping[str, Chain],
 ) -> tuple[list[Asked], Mine[Asked]]:
-    """What the units have said of them; the ingest's database is asked only where there are any."""
+    """With the units' reports; the ingest's database is read only if there are holds."""
     if not rows and not to_do:
         return [], Mine()
 
@@ -136,7 +136,7 @@ def _wrapped(site: Site, found: Found) -> Wrapped | None:
 
 
 def _copy(site: Site, found: Found) -> str:
-    """Why there is no second copy; empty where there is one."""
+    """The reason why there is no second copy; empty if there is one."""
     try:
         callfiles.copy_of(site, found.row)
     except StepFault as fault:
