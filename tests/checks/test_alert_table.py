@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,24 +68,3 @@ def test_a_trouble_is_as_bad_as_the_table_says_or_a_mere_warning(mere_warning: b
     trouble = Check("disk_full", "never", lambda _snapshot, _standing: words).trouble(ill_unit())
     assert trouble is not None
     assert (trouble.severity, trouble.text_en) == (severity, "Full.")
-
-
-def imported(source: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-@pytest.mark.parametrize("room", ["wire", "desk"])
-def test_who_shows_alerts_of_other_units_does_not_import_the_checks(room: str) -> None:
-    sources = list((PACKAGE / room).rglob("*.py"))
-    assert sources
-    guilty = {
-        str(file.relative_to(PACKAGE))
-        for file in sources
-        if any(name.startswith("linetap.checks") for name in imported(file))
-    }
-    assert not guilty
