@@ -23,8 +23,7 @@ from linetap_bench.measure.row import Row
 from linetap_bench.measure.writing import write
 from linetap_core.clock import NS_PER_DAY, NS_PER_S, SYSTEM, rfc3339
 from linetap_core.errors import BadInput
-from linetap_desk.calls import emptyresult as nothing
-from linetap_desk.calls import query
+from linetap_desk.calls import emptyresult, query
 from linetap_desk.calls.bounds import Cursor
 from linetap_desk.calls.criteria import Seat, Wanted
 from linetap_desk.ingest import database
@@ -152,7 +151,7 @@ def _kinds(chance: random.Random) -> dict[str, Callable[[Connection], object]]:
 
     def known(db: Connection) -> object:
         week = span(7)
-        return nothing.known(db, unit(), line(), str(week.since), str(week.until), callsmade.LAST_NS)
+        return emptyresult.known(db, unit(), line(), str(week.since), str(week.until), callsmade.LAST_NS)
 
     return {
         "newest": ask(Wanted),

@@ -16,8 +16,7 @@ from starlette.responses import Response
 
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.evidence.signers import Signer
-from linetap_desk.calls import emptyresult as nothing
-from linetap_desk.calls import query
+from linetap_desk.calls import emptyresult, query
 from linetap_desk.ingest.signersfile import SignersFile
 from linetap_desk.serve.access.log import Subject
 from linetap_desk.serve.calls import form, recordfile, story, words
@@ -61,12 +60,12 @@ async def search(request: Request, site: Site) -> Response:
         return _page(request, site, asked, status=400)
     now_ns = site.clock.utc_ns()
 
-    def look(db: Connection) -> tuple[query.Page, nothing.Known | None]:
+    def look(db: Connection) -> tuple[query.Page, emptyresult.Known | None]:
         page = query.page(db, asked.wanted, asked.cursor)
         one = asked.unit_alone
         if one is None or asked.wanted.since is None:
             return page, None
-        return page, nothing.known(db, *one, asked.wanted.since, asked.wanted.until or rfc3339(now_ns), now_ns)
+        return page, emptyresult.known(db, *one, asked.wanted.since, asked.wanted.until or rfc3339(now_ns), now_ns)
 
     page, known = await read_desk(site, look)
     return _page(request, site, asked, page=page, known=known)
