@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from linetap_core.wire.message import Message
 from linetap_desk.ingest.link import MOST_SAYINGS, Link, Patience
 
 CONNACK = bytes.fromhex("2003000000")
+SUBACK = bytes.fromhex("900400010001")
+HANGS_UP = bytes.fromhex("e0020000")
 TOPIC = b"linetap/v1/floor-03/call"
 
 
@@ -50,12 +53,26 @@ def heard(greeting: bytes) -> tuple[list[Told], str]:
         pytest.param(bytes.fromhex("2003008700"), "refused: Not authorized", id="refuses"),
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", "begins with 0x48", id="is no broker"),
         pytest.param(b"\xff" * 3000, "what nobody asked for: a packet that begins with 0xff", id="sends nonsense"),
-        pytest.param(CONNACK + bytes.fromhex("e0020000"), "the broker hung up", id="hangs up at once"),
+        pytest.param(CONNACK + HANGS_UP, "the broker hung up", id="hangs up at once"),
         pytest.param(CONNACK + bytes.fromhex("900400010087"), "may not read linetap/v1/+/call", id="forbids"),
     ],
 )
 def test_it_ends_with_a_reason(greeting: bytes, said: str) -> None:
     assert said in heard(greeting)[1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [pytest.param(b"", [], id="not answered"), pytest.param(SUBACK, ["session_new"], id="answered")],
+)
+def test_the_session_stands_when_the_subscription_is_answered(
+    answer: bytes, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What somebody says before reaches nobody: only then is there a session to speak of."""
+    caplog.set_level(logging.INFO)
+    heard(CONNACK + answer + HANGS_UP)
+    assert "connected to" in caplog.text
+    assert [one.message.split(":")[0] for one in caplog.records if one.message.startswith("session_")] == said
 
 
 def test_more_than_was_agreed_is_not_kept() -> None:
@@ -98,7 +115,7 @@ def test_one_that_takes_them_is_told_more(tmp_path: Path) -> None:
 def test_what_nobody_promises_is_passed_over() -> None:
     """QoS 0 has no window: a flood of it would be a flood of memory."""
     flood = b"".join(publication(0, qos=0) for _ in range(1000))
-    happened, _ = heard(CONNACK + flood + publication(1) + bytes.fromhex("e0020000"))
+    happened, _ = heard(CONNACK + flood + publication(1) + HANGS_UP)
     assert [one.mid for one in happened if isinstance(one, Arrived)] == [1]
 
 

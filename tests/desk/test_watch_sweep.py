@@ -14,7 +14,7 @@ from watch_rig import LINE
 
 from broker import HOST, Broker, MuteServer, until
 from linetap_core.broker.client import Client
-from linetap_core.broker.connection import Arrived, Swept
+from linetap_core.broker.connection import Arrived, Subscribed
 from linetap_core.broker.link import MOST_AT_ONCE, Told
 from linetap_core.clock import SYSTEM
 from linetap_core.wire.brokersettings import Broker as BrokerConfig
@@ -52,10 +52,10 @@ def test_its_end_is_told_when_everything_is_here(broker: Broker) -> None:
             happened.append(one)
             if isinstance(one, Arrived):
                 one.acknowledge()
-        return any(isinstance(one, Swept) for one in happened)
+        return any(isinstance(one, Subscribed) for one in happened)
 
     until(ended, END_S)
-    before = happened[: next(n for n, one in enumerate(happened) if isinstance(one, Swept))]
+    before = happened[: next(n for n, one in enumerate(happened) if isinstance(one, Subscribed))]
     assert len({one.topic for one in before if isinstance(one, Arrived)}) == len(UNITS) * 10
     link.close()
     speaking.close()
@@ -90,7 +90,7 @@ def test_what_is_said_meanwhile_comes_in_its_order(broker: Broker) -> None:
                             assert int(said["call_id"]) >= told.get(one.topic, 0), "an earlier word came later"
                             told[one.topic] = int(said["call_id"])
                         one.acknowledge()
-                    swept = swept or isinstance(one, Swept)
+                    swept = swept or isinstance(one, Subscribed)
                 if swept and len(told) == 4:
                     break
             assert swept

@@ -75,9 +75,9 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    """Everything retained is here: Mosquitto answers the second subscription when it has done with the first. Another
-    broker may be quicker with its answer."""
+class Subscribed:
+    """The broker has answered: what anybody says from now on is heard. In a sweep everything retained is here too:
+    Mosquitto answers the second subscription when it has done with the first. Another broker may be quicker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Ended:
     why: str
 
 
-Happening = Connected | Unread | Swept | Acknowledged | Arrived | Ended
+Happening = Connected | Unread | Subscribed | Acknowledged | Arrived | Ended
 
 
 class Connection:
@@ -238,8 +238,8 @@ class Connection:
         if mid != self._subscription:
             return
         self._subscription = None
+        self._happenings.put((self, Subscribed()))
         if self._terms.sweep:
-            self._happenings.put((self, Swept()))
             self._client.unsubscribe([_the_same(one) for one in self._terms.topics])
         for topic, reason in zip(self._terms.topics, reasons, strict=False):
             if reason.is_failure:

@@ -18,7 +18,7 @@ from linetap_core.broker.connection import (
     Connection,
     Ended,
     Happening,
-    Swept,
+    Subscribed,
     Terms,
     Unread,
 )
@@ -40,7 +40,7 @@ class Receipt:
     refusal: str | None
 
 
-Told = Connected | Swept | Receipt | Arrived | Ended
+Told = Connected | Subscribed | Receipt | Arrived | Ended
 
 
 class Link(ABC):

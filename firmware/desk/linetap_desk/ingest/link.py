@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linetap_core.broker import backoff, link
-from linetap_core.broker.connection import Connected, Happening, Terms, Unread
+from linetap_core.broker.connection import Connected, Happening, Subscribed, Terms, Unread
 from linetap_core.broker.link import MOST_AT_ONCE, Told
 from linetap_core.clock import NS_PER_MS, S_PER_DAY, Clock
 from linetap_core.wire.brokersettings import Broker
@@ -45,6 +45,7 @@ class Link(link.Link):
         it has retained comes quickly (broker/connection.py); not for whoever must have it in its order."""
         super().__init__(broker, clock, patience, log)
         self._agreed = Terms(client_id, tuple(topics), MOST_AT_ONCE, LARGEST_PACKET_BYTES, session_s, sweep=sweep)
+        self._resumed = False  # the broker had kept the session of the connection that stands
 
     @property
     def has_room(self) -> bool:
@@ -65,8 +66,10 @@ class Link(link.Link):
         return f"as {self._agreed.client_id}"
 
     def _take(self, happening: Happening) -> list[Told]:
-        told = super()._take(happening)
-        if isinstance(happening, Connected) and self._agreed.session_s:
-            kept = "resumed" if happening.resumed else "new: what came while there was none is not there"
-            log.info("session_%s", kept)
-        return told
+        match happening:
+            case Connected(resumed):
+                self._resumed = resumed
+            case Subscribed() if self._agreed.session_s:  # not before: what is said until then may reach nobody
+                kept = "resumed" if self._resumed else "new: what came while there was none is not there"
+                log.info("session_%s", kept)
+        return super()._take(happening)

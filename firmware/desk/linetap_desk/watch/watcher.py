@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap_core.broker.connection import Arrived, Connected, Ended, Swept
+from linetap_core.broker.connection import Arrived, Connected, Ended, Subscribed
 from linetap_core.clock import NS_PER_MS, Clock, rfc3339
 from linetap_desk.ingest.link import Link, Patience
 from linetap_desk.watch.settings import Settings
@@ -41,7 +41,7 @@ class Watcher:
                     if (change := self.units.take(topic, payload, now_ns, retained, expiry_s)) is not None:
                         changes.append(change)
                     happening.acknowledge()
-                case Swept():
+                case Subscribed():
                     self._swept = True
                 case Connected():
                     self.connected, self.why = True, ""
