@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from linetap import learned
-from linetap.board.open import open_card
+from linetap.boardchoice import open_card
 from linetap.capture.gains import LineGains
 from linetap.capture.player import Player
 from linetap.config.numbers import NoticeNumbers, ProofNumbers

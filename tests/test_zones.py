@@ -30,8 +30,8 @@ import json, sys
 from linetap_core.clock import parse_rfc3339
 from linetap_core.zones import end_of, epoch_text
 from linetap.recorder.smdr.layouts import parser
-from linetap.recorder.smdr.ledger import Ledger
-from linetap.recorder.smdr.match import Matcher
+from linetap.recorder.pbx.ledger import Ledger
+from linetap.recorder.pbx.match import Matcher
 from linetap.recorder.calls.retention import retention_of
 from smdr_rig import config_of
 config = config_of({"extension": "2101"})

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from card_rig import Card
 from linetap import unitkeys
 from linetap.config.schema import Config
-from linetap.recorder.ports import CallNote
+from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox import OutboxReader

@@ -14,10 +14,10 @@ from test_pins import TABLE
 
 from linetap.board.hardware import HardwareCard
 from linetap.board.hardware_panel import HardwarePanel
-from linetap.board.open import open_card, open_panel
 from linetap.board.pins import card_wiring, check_pins, load_pins
 from linetap.board.relays import open_relays
 from linetap.board.simulated import SimulatedCard, SimulatedPanel
+from linetap.boardchoice import open_card, open_panel
 from linetap.config.schema import Board, Config, Line
 from linetap_core.clock import ManualClock
 from linetap_core.errors import BadInput, DeviceFault

@@ -18,8 +18,8 @@ from linetap.board.meter.card import MeteredCard, MeterRelays
 from linetap.board.meter.decide import Decider
 from linetap.board.meter.learning import LearnedLimits
 from linetap.board.meter.reader import Reader
-from linetap.board.open import open_card
 from linetap.board.wires import Wires, wires_path
+from linetap.boardchoice import open_card
 from linetap.capture.lights import LineLights
 from linetap.capture.lineaudio import LineAudio
 from linetap.capture.loop import Loop

@@ -20,7 +20,7 @@ LIMIT_S = 120
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from linetap.board.open import open_card
+from linetap.boardchoice import open_card
 sys.path.insert(0, sys.argv[2])
 from state_files import unit
 card = open_card(unit(Path(sys.argv[1]), lines=3), 1)

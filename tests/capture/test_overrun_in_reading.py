@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from linetap.board.open import open_card
+from linetap.boardchoice import open_card
 from linetap.capture.alsa import OVERRUN
 from linetap.capture.lineaudio import LineAudio
 from linetap.capture.loop import Loop

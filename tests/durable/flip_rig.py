@@ -21,8 +21,8 @@ from linetap.checks import Watch, run, take_snapshot
 from linetap.config import Config, load_config
 from linetap.learned import Learned
 from linetap.notices import load_notices
+from linetap.recorder.pbx.ledger import DAY_FILE, Day
 from linetap.recorder.service import Service, _first_state
-from linetap.recorder.smdr.ledger import DAY_FILE, Day
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.reporter.feed import Cursor

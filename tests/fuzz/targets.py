@@ -26,8 +26,9 @@ from linetap.config import load_config
 from linetap.notices import load_notice
 from linetap.provision import memory, order
 from linetap.recorder import checkpoint as recorder_checkpoint
+from linetap.recorder.pbx import ledger
 from linetap.recorder.replay.events import read_events
-from linetap.recorder.smdr import layouts, ledger
+from linetap.recorder.smdr import layouts
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.journal import store
 from linetap.ring.layout import read_header

@@ -16,8 +16,8 @@ from linetap.learned import Learned
 from linetap.notices import notices_of
 from linetap.recorder.calls.context import Surroundings
 from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.calls.ports import CallNote, Stretches
 from linetap.recorder.core import Recorder
-from linetap.recorder.ports import CallNote, Stretches
 from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.events import Levels
 from linetap.ring import NO_VOLTS, RATE_HZ, Batch

@@ -10,7 +10,7 @@ import pytest
 from call_rig import START_NS, Story
 
 from linetap.config.schema import Config
-from linetap.recorder.ports import CallNote
+from linetap.recorder.calls.ports import CallNote
 from linetap_core.clock import NS_PER_MS, rfc3339
 from linetap_core.records import Caller
 from unit_rig import make_unit

@@ -14,7 +14,7 @@ from test_smdr_ledger import MIDNIGHT_S, TODAY, report
 
 from linetap.recorder import checkpoint
 from linetap.recorder.checkpoint import Checkpoint
-from linetap.recorder.smdr.ledger import LATE_NS, Day
+from linetap.recorder.pbx.ledger import LATE_NS, Day
 from linetap_core.clock import ManualClock
 from linetap_core.records import PbxDay
 

@@ -15,8 +15,8 @@ from smdr_rig import NUMBER, T0_NS, call, config_of, panasonic
 
 from linetap.config.schema import Config
 from linetap.recorder import checkpoint
-from linetap.recorder.smdr.join import SmdrJoin, SmdrMemory
-from linetap.recorder.smdr.ledger import Day
+from linetap.recorder.pbx.join import SmdrJoin, SmdrMemory
+from linetap.recorder.pbx.ledger import Day
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.records import CallRecord, ClockRecord
 

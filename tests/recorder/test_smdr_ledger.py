@@ -8,8 +8,8 @@ import pytest
 from smdr_rig import NUMBER, at, call, config_of, panasonic
 from test_smdr_join import TWO, Rig
 
-from linetap.recorder.smdr.join import MOST_LINES
-from linetap.recorder.smdr.ledger import DAY_FILE, MOST_ENTRIES, Day
+from linetap.recorder.pbx.join import MOST_LINES
+from linetap.recorder.pbx.ledger import DAY_FILE, MOST_ENTRIES, Day
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.records import CallRecord
 

@@ -19,10 +19,10 @@ from test_writer import AUDIO, FIRST, Source, writer
 
 from linetap.config.schema import Config, Line, Smdr
 from linetap.recorder import checkpoint
-from linetap.recorder.ports import CallNote
+from linetap.recorder.calls.ports import CallNote
+from linetap.recorder.pbx.join import SmdrJoin
+from linetap.recorder.pbx.ledger import DAY_FILE, Day
 from linetap.recorder.service import Service, _first_state
-from linetap.recorder.smdr.join import SmdrJoin
-from linetap.recorder.smdr.ledger import DAY_FILE, Day
 from linetap.recorder.vault.outbox import OutboxReader
 from linetap.recorder.vault.writer import OF_THIS_BOOT
 from linetap_core.clock import SYSTEM, ManualClock, from_utc_ns

@@ -17,7 +17,7 @@ import numpy as np
 
 from linetap.config.schema import Config
 from linetap.recorder.calls.call import new_call_id
-from linetap.recorder.ports import CallNote
+from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.jobs import Job
 from linetap.recorder.vault.journal import store

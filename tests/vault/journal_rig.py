@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from linetap.recorder.ports import AudioSource, CallNote
+from linetap.recorder.calls.ports import AudioSource, CallNote
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.outbox import Outbox

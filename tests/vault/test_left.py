@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from journal_rig import CALL_ID, CODES, FIRST, NUMBER, OTHER_ID, Recorder, after_cut
 
-from linetap.recorder.ports import last_note
+from linetap.recorder.calls.ports import last_note
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.entries import Beat, next_seam
 from linetap.recorder.vault.journal.missingaudio import BACK_MS, CHUNK_MS, Start, unheard, unheard_since

@@ -20,7 +20,7 @@ COMMANDS = {
         "--config unit.toml --audio lines.wav --events events.jsonl --out vault",
     ),
     "signals": Command(
-        "linetap.recorder.listen.command",
+        "linetap.recorder.replay.listen",
         "what the detectors hear in a recording",
         "--audio lines.wav --events events.jsonl",
     ),

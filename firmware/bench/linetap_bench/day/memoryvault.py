@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from linetap.recorder.ports import CallNote, Stretches
+from linetap.recorder.calls.ports import CallNote, Stretches
 from linetap_core.records import CallEvent, CallRecord
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from linetap.config import Config, load_config
 from linetap.recorder.calls.call import new_call_id
-from linetap.recorder.ports import CallNote
+from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.call import JournalCall
 from linetap.recorder.vault.journal.entries import State, Tick

@@ -8,7 +8,7 @@ import logging
 import os
 from contextlib import ExitStack, closing
 
-from linetap.board.open import open_card
+from linetap.boardchoice import open_card
 from linetap.config.schema import Card, Config
 from linetap.notices import notices_of
 from linetap.ring import RingWriter

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from linetap.board.interface import UNIT_LEDS, PanelBoard
-from linetap.board.open import panel_of
+from linetap.boardchoice import panel_of
 from linetap.config.schema import Board, Config
 from linetap.panel.blink import Blinker
 from linetap.panel.state import Shown

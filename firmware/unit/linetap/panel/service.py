@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from linetap.board.interface import UNIT_LEDS, PanelBoard
-from linetap.board.open import open_panel
+from linetap.boardchoice import open_panel
 from linetap.checks.watch import GRACE_MS
 from linetap.config.schema import Config
 from linetap.panel.blink import Blinker

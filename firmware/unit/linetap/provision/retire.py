@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from linetap import unitkeys
-from linetap.board.open import panel_of
+from linetap.boardchoice import panel_of
 from linetap.config import load_config
 from linetap.config.schema import Keys
 from linetap.provision import admit, memory

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.recorder import forsuccessor
+from linetap import restartstate
 from linetap.recorder.calls.context import Names
 from linetap.recorder.calls.memory import LineMemory
-from linetap.recorder.smdr.join import SmdrMemory
+from linetap.recorder.pbx.join import SmdrMemory
 from linetap.recorder.vault.jobs import Job
 from linetap.recorder.walk.walk import Walk
 from linetap_core import rooms
@@ -58,7 +58,7 @@ _FILE = SmallFile("checkpoint", Checkpoint, 64 << 20, msgpack=True)
 
 
 def save(run_dir: Path, checkpoint: Checkpoint) -> None:
-    forsuccessor.keep(rooms.make(run_dir / rooms.CALLS, private=True) / NAME, _FILE.encode(checkpoint))
+    restartstate.keep(rooms.make(run_dir / rooms.CALLS, private=True) / NAME, _FILE.encode(checkpoint))
 
 
 def load(run_dir: Path) -> Checkpoint:

@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from linetap import learned, unitkeys
+from linetap import learned, restartstate, unitkeys
 from linetap.config import Config, change, config_sha256
 from linetap.notices import keep_copies, notices_of
-from linetap.recorder import allocator, cardorder, checkpoint, forsuccessor
+from linetap.recorder import allocator, cardorder, checkpoint
 from linetap.recorder.calls.context import Names, Surroundings
 from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.calls.retention import default_class
@@ -19,9 +19,9 @@ from linetap.recorder.checkpoint import MOST_FAILURES, Failed
 from linetap.recorder.controlsocket import Door
 from linetap.recorder.core import Recorder
 from linetap.recorder.follow import Cards
+from linetap.recorder.pbx.follow import start_smdr
 from linetap.recorder.pulse import Pulse
 from linetap.recorder.removal import Removal
-from linetap.recorder.smdr.follow import start_smdr
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault import lifetime, linefaults
 from linetap.recorder.vault.journal.journal import Journal
@@ -242,7 +242,7 @@ class Service:
         if self.smdr is not None:
             self.smdr.tell(state)
         self._upkeep.change.quiet = state.config_pending is not None and self._quiet()
-        state.standing, state.not_kept = self.vault.standing(), forsuccessor.fault()
+        state.standing, state.not_kept = self.vault.standing(), restartstate.fault()
         self._state_file.write(state, idle=state.ring_lag_ms < IDLE_MS, stands=self.vault.hangs())
 
     def _quiet(self) -> bool:

@@ -18,7 +18,7 @@ from linetap.recorder.calls.call import Anchor, Call, State, new_call_id
 from linetap.recorder.calls.evidence.decision import Evidence
 from linetap.recorder.calls.evidence.look import first_look
 from linetap.recorder.calls.memory import LineMemory
-from linetap.recorder.ports import AudioSource, CapturePort, VaultPort
+from linetap.recorder.calls.ports import AudioSource, CapturePort, VaultPort
 from linetap.ring import NS_PER_FRAME, RATE_HZ, Batch
 from linetap_core.clock import rfc3339
 from linetap_core.records import CallEvent, CallRecord, ClockRecord, EventKind

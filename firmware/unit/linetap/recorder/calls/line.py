@@ -16,10 +16,10 @@ from linetap.recorder.calls.limits import limit_frame, recommended_frame
 from linetap.recorder.calls.memory import LineMemory
 from linetap.recorder.calls.neighbours import handed_on, neighbour_that_answered
 from linetap.recorder.calls.noticefaults import mend
+from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.calls.table import STATUS, TABLE
 from linetap.recorder.calls.troubles import troubles_of
 from linetap.recorder.calls.undernotice import UnderNotice
-from linetap.recorder.ports import CallNote
 from linetap.recorder.signals.event import Event, EventName
 from linetap.ring import NS_PER_FRAME, Batch
 from linetap_core.clock import parse_rfc3339, rfc3339

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from linetap.config import Config
-from linetap.recorder.ports import CallNote, Stretches
+from linetap.recorder.calls.ports import CallNote, Stretches
 from linetap.recorder.replay.sharedaudio import SharedAudio
 from linetap_core.errors import BadInput
 from linetap_core.records import CallEvent, CallRecord

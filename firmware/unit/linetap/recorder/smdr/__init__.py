@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the PBX says of its calls (station message detail recording): read, joined to our calls, compared by day."""
+"""SMDR (station message detail recording), as the PBX prints it: the serial port and the layouts of its lines."""

@@ -11,10 +11,10 @@ from typing import Self
 import msgspec
 import numpy as np
 
+from linetap import restartstate
 from linetap.config.schema import Config
-from linetap.recorder import forsuccessor
+from linetap.recorder.calls.ports import AudioSource, Stretches
 from linetap.recorder.calls.retention import retention_of
-from linetap.recorder.ports import AudioSource, Stretches
 from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import CallFolder, Sign
 from linetap.recorder.vault.gaps import gap_of, joined, within
@@ -183,10 +183,10 @@ class Recording:
         self.state.gaps = joined(self.state.gaps, gap_of(frame - self.state.first_frame, frames, named))
 
     def _remember(self) -> None:
-        self._is_kept = forsuccessor.keep(self._path, _FILE.encode(self.state))
+        self._is_kept = restartstate.keep(self._path, _FILE.encode(self.state))
 
     def forget(self) -> None:
-        forsuccessor.forget(self._path)
+        restartstate.forget(self._path)
 
 
 def _silence(first: int, end: int) -> Stretch:

@@ -23,9 +23,9 @@ from typing import Any
 
 import msgspec
 
+from linetap import restartstate
 from linetap.config.schema import Config
-from linetap.recorder import forsuccessor
-from linetap.recorder.ports import AudioSource, CallNote, Stretches, last_note
+from linetap.recorder.calls.ports import AudioSource, CallNote, Stretches, last_note
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.epochs import CLOCKS_DIFFER_NS, Epochs
 from linetap.recorder.vault.folder import Sign, seal_without_audio
@@ -561,7 +561,7 @@ class VaultWriter:
         for recording in self._recordings.values():
             self._journal.opened(recording, self._index.of_one_call())
         self._journal.begin(going_on)
-        forsuccessor.keep(marker, b"")
+        restartstate.keep(marker, b"")
         self._recovered = True
 
     def _left(self) -> Left:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from linetap.config.schema import Config
-from linetap.recorder.core import Recorder
 from linetap.recorder.vault.writer import VaultWriter
+from linetap.recorder.walk.turn import Sight
 from linetap.recorder.walk.verdict import worst
 from linetap.recorder.walk.walk import Walk
 from linetap_core import __version__
@@ -27,6 +28,13 @@ MOST_A_DAY = 200
 log = logging.getLogger("linetap.recorder")
 
 
+class Lines(Protocol):
+    """What a walk test needs of core.Recorder."""
+
+    def put_on_trial(self, line: int | None) -> None: ...
+    def sight(self, line: int, mono_s: float) -> Sight: ...
+
+
 class Guide:
     """`turn` once for every turn of the main thread; nothing here waits."""
 
@@ -35,7 +43,7 @@ class Guide:
         config: Config,
         config_sha256: str,
         clock: Clock,
-        core: Recorder,
+        core: Lines,
         vault: VaultWriter,
         held: Callable[[], set[str]],
         walk: Walk | None,

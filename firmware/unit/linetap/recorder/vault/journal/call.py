@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from linetap.recorder.ports import AudioSource, CallNote
+from linetap.recorder.calls.ports import AudioSource, CallNote
 from linetap.recorder.vault.gaps import gap_of, joined
 from linetap.recorder.vault.journal.entries import MOST_TICK_SAMPLES, State, Tick, next_seam
 from linetap.recorder.vault.recording import Recording

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from linetap.recorder.ports import AudioSource, CallNote
+from linetap.recorder.calls.ports import AudioSource, CallNote
 from linetap.recorder.vault.journal import frames
 from linetap.recorder.vault.journal.call import JournalCall, News, SealEntry
 from linetap.recorder.vault.journal.entries import Beat, Entry, Over, Snapshot, State, Tick

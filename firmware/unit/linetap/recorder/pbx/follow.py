@@ -6,8 +6,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from linetap.config.schema import Config
-from linetap.recorder.smdr.join import FOLDER, SmdrJoin, SmdrMemory
-from linetap.recorder.smdr.ledger import DAY_FILE, MOST_DAYS
+from linetap.recorder.pbx.join import FOLDER, SmdrJoin, SmdrMemory
+from linetap.recorder.pbx.ledger import DAY_FILE, MOST_DAYS
 from linetap.recorder.smdr.port import SmdrPort
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import Clock

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from linetap.config.schema import Config
-from linetap.recorder.smdr import coverage
+from linetap.recorder.pbx import coverage
+from linetap.recorder.pbx.match import CallTimes, Matcher, times_of
 from linetap.recorder.smdr.line import SmdrLine
-from linetap.recorder.smdr.match import CallTimes, Matcher, times_of
 from linetap_core.clock import NS_PER_S, from_utc_ns, rfc3339
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.mask import masked

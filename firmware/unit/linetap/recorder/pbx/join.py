@@ -12,11 +12,11 @@ from collections.abc import Callable
 import msgspec
 
 from linetap.config.schema import Config
-from linetap.recorder.ports import CallNote, Stretches, VaultPort, last_note
+from linetap.recorder.calls.ports import CallNote, Stretches, VaultPort, last_note
+from linetap.recorder.pbx.ledger import DAY_FILE, Day, Ledger, LedgerMemory, late_of
+from linetap.recorder.pbx.match import Matcher, times_of
 from linetap.recorder.smdr.layouts import parser
-from linetap.recorder.smdr.ledger import DAY_FILE, Day, Ledger, LedgerMemory, late_of
 from linetap.recorder.smdr.line import SmdrLine
-from linetap.recorder.smdr.match import Matcher, times_of
 from linetap.recorder.vault.jobs import Close
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.records import CallEvent, CallRecord
