@@ -119,6 +119,32 @@ def test_no_room_of_unit_or_core_comes_back_to_itself(graph: Arrows) -> None:
     assert circles(rooms) == []
 
 
+def _folder(module: str, path: Path) -> str:
+    """Where the module lies; loose in its package it is a folder of its own, and the vault with all below it is one."""
+    folder = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    if folder.startswith("linetap.recorder.vault"):
+        return "linetap.recorder.vault"
+    return folder if "." in folder else module
+
+
+def test_no_folder_of_the_unit_comes_back_to_itself(graph: Arrows) -> None:
+    """Stricter than the rooms: the loose files of recorder/ do not import what imports them from a folder below."""
+    unit = _FIRMWARE / "unit" / "linetap"
+    folder_of = {module: _folder(module, path) for module, path in modules(unit).items()}
+    folders: dict[str, dict[str, int]] = {folder: {} for folder in folder_of.values()}
+    for module, folder in folder_of.items():
+        outside = {folder_of[to]: line for to, line in graph[module].items() if folder_of.get(to, folder) != folder}
+        folders[folder].update(outside)
+    assert {
+        "linetap.recorder",
+        "linetap.recorder.calls",
+        "linetap.recorder.pbx",
+        "linetap.board.meter",
+    } <= folders.keys()
+    found = circles(folders)
+    assert not found, "\n".join(chain.from_iterable([*lines_of(folders, each), ""] for each in found))
+
+
 def _product(module: str) -> str:
     return _PACKAGES[module.partition(".")[0]]
 
