@@ -13,7 +13,7 @@ import config_file
 from keeping_rig import Keeper
 from linetap.config import Config, config_sha256, load_config
 from linetap.config.schema import Policy
-from linetap.recorder.vault import weakened
+from linetap.recorder.vault.weakening import weakened
 from linetap_core.clock import NS_PER_S
 from linetap_core.durable import keptcopy
 from linetap_core.evidence import document, keys

@@ -14,7 +14,8 @@ from typing import Any, Self
 import msgspec
 import sqlalchemy
 
-from linetap.recorder.vault.outbox import Outbox, OutboxReader
+from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339
 from linetap_core.evidence import keys, namespaces, signers, sshsig
 from linetap_core.evidence.keys import SigningKey

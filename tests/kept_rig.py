@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.epochs import Epochs
+from linetap.recorder.vault.commands.spool import SUFFIX
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.incarnation import Incarnation
-from linetap.recorder.vault.spool import SUFFIX
+from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, SYSTEM, compact, rfc3339

@@ -15,7 +15,7 @@ import msgspec
 
 import published
 from broker import HOST, Broker, Desk, until
-from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap_core.clock import NS_PER_MS, SYSTEM, rfc3339
 from linetap_core.evidence import keys, sshsig
 from linetap_core.records import CallEvent, LineStatus, RecorderState, ReporterState

@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linetap.recorder.vault.folder import CallFolder
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence import keys, namespaces, sealed, sshsig
 from linetap_core.evidence.ofcall import OfCall

@@ -17,7 +17,7 @@ import pytest
 
 from epoch_rig import Authority
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import parse_rfc3339, rfc3339, said_by_kernel
 from linetap_core.errors import LinetapError
 from linetap_core.evidence import amendment, hold, keylist, keys, sealed, signers, sshsig, unitlog

@@ -17,7 +17,7 @@ import pytest
 
 from linetap.config import load_config
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap_core.clock import SYSTEM, rfc3339

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.ring import RATE_HZ
 from linetap_core.evidence import keys, namespaces, sshsig
 from linetap_core.records import CallEvent, EventKind

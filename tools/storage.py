@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from linetap.config.schema import RetentionPolicy, Storage
-from linetap.recorder.vault import ballast
+from linetap.recorder.vault.retention import destruction
 from linetap.ring import RATE_HZ
 from linetap_core.evidence import age
 from linetap_core.evidence.leaflog import LEAF_LIMIT_BYTES
@@ -48,7 +48,7 @@ def disk_bytes(lines: int, hours: float, days: int) -> int:
     """What a unit needs: the calls of the period and of the day that goes on, reserve, outbox, log of ten years."""
     calls_a_day = lines * hours * 3600 / CALL_S
     leaves = calls_a_day * 3652 * LEAVES_A_CALL
-    fixed = ((Storage().reserve_mb + Storage().outbox_mb) << 20) + ballast.BYTES
+    fixed = ((Storage().reserve_mb + Storage().outbox_mb) << 20) + destruction.BALLAST_BYTES
     return day_bytes(lines, hours) * (days + 1) + fixed + round(leaves * (LEAF_BYTES + 2 * HASH_BYTES))
 
 

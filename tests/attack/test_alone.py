@@ -12,7 +12,7 @@ import pytest
 
 from attack_house import House
 from keeping_rig import DAY
-from linetap.recorder.vault import holds
+from linetap.recorder.vault.retention import holds
 from linetap_core.evidence import age, keys, namespaces
 from linetap_core.evidence.command import HERE, MAY
 from linetap_core.evidence.reach import REACH

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.evidence import keys, namespaces, sealed, sshsig, unitlog, vaultname

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from epoch_rig import Authority
 from keeping_rig import DAY, START, Keeper
-from linetap.recorder.vault import destruction
-from linetap.recorder.vault.epochs import Epochs
-from linetap.recorder.vault.retentiontime import NAME
+from linetap.recorder.vault.retention import destruction
+from linetap.recorder.vault.retention.epochs import Epochs
+from linetap.recorder.vault.retention.time import NAME
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.evidence import document, index, keylist, sealed
 from linetap_core.records import CallRecord, CountedMoment

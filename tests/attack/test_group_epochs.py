@@ -17,8 +17,8 @@ import pytest
 
 from epoch_desk import DAY, Desk
 from linetap.provision import pack
-from linetap.recorder.vault import groupcertificates
-from linetap.recorder.vault.groupcertificates import Certificate
+from linetap.recorder.vault.commands import certificates
+from linetap.recorder.vault.commands.certificates import Certificate
 from linetap_core import cli
 from linetap_core.errors import BadInput, Refusal
 from linetap_core.evidence import group, index, keylist, keys, members, sealed
@@ -207,23 +207,21 @@ def test_a_list_with_one_key_twice_in_its_groups_is_refused(desk: Desk) -> None:
 def test_one_officers_certificate_cannot_say_that_there_were_no_others(found: Certificate, why: str) -> None:
     known = members.Group(("a", "b", "c"), 2)
     with pytest.raises(ValueError, match=why):
-        groupcertificates.sound(found, known)
+        certificates.sound_certificate(found, known)
 
 
 def test_the_unit_counts_the_officers_of_its_own_list(tmp_path: Path) -> None:
     known = members.Group(("a", "b", "c"), 2)
-    one = groupcertificates.sound(Certificate(DAY, [2], 3, 3), known)  # with `needed` 3 one would do
-    assert (
-        groupcertificates.still_open(tmp_path, one) == f"2 of 3 officers have their keys of epoch {DAY}, and 2 open it"
-    )
-    (tmp_path / groupcertificates.file_name(one)).write_bytes(b"{}")
-    again = groupcertificates.sound(Certificate(DAY, [2, 2]), known)
-    assert groupcertificates.still_open(tmp_path, again) is not None
-    other = groupcertificates.sound(Certificate(DAY, [1]), known)
-    assert groupcertificates.still_open(tmp_path, other) is None
-    everybody = groupcertificates.sound(Certificate(DAY, [1, 2, 3]), known)
-    assert groupcertificates.file_name(everybody) == f"{DAY}.json"
-    assert groupcertificates.still_open(tmp_path, groupcertificates.sound(Certificate(DAY), None)) is None
+    one = certificates.sound_certificate(Certificate(DAY, [2], 3, 3), known)  # with `needed` 3 one would do
+    assert certificates.still_open(tmp_path, one) == f"2 of 3 officers have their keys of epoch {DAY}, and 2 open it"
+    (tmp_path / certificates.certificate_name(one)).write_bytes(b"{}")
+    again = certificates.sound_certificate(Certificate(DAY, [2, 2]), known)
+    assert certificates.still_open(tmp_path, again) is not None
+    other = certificates.sound_certificate(Certificate(DAY, [1]), known)
+    assert certificates.still_open(tmp_path, other) is None
+    everybody = certificates.sound_certificate(Certificate(DAY, [1, 2, 3]), known)
+    assert certificates.certificate_name(everybody) == f"{DAY}.json"
+    assert certificates.still_open(tmp_path, certificates.sound_certificate(Certificate(DAY), None)) is None
 
 
 def test_a_list_that_needs_fewer_people_says_so(desk: Desk) -> None:

@@ -16,7 +16,7 @@ from attack_house import House
 from linetap import checks
 from linetap.checks import Watch, take_snapshot
 from linetap.checks.command import print_json, print_lines
-from linetap.recorder.vault.spool import ANSWER, answers_for
+from linetap.recorder.vault.commands.spool import ANSWER, answers_for
 from linetap_core import jsontext, rooms
 from linetap_core.cli import main
 from linetap_core.clock import NS_PER_S, ManualClock

@@ -20,9 +20,9 @@ from linetap import unitkeys
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.unitkey import UnitKey
+from linetap.recorder.vault.jobs import AGAIN_NS
 from linetap.recorder.vault.journal.journal import Journal
-from linetap.recorder.vault.outbox import OutboxReader
-from linetap.recorder.vault.unsigned import AGAIN_NS
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap.tpm import bootpolicy, keyfile

@@ -14,7 +14,7 @@ import pytest
 
 from bundle_rig import CHECKER
 from ingest_rig import START_NS, Teller, rows
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence import amendment, keys, namespaces, sealed, signers, sshsig, unitlog

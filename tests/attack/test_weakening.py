@@ -23,7 +23,8 @@ from linetap import learned
 from linetap.config import config_sha256, load_config
 from linetap.config.schema import Policy, RetentionClass
 from linetap.learned import Learned
-from linetap.recorder.vault import configchange, inforce, weakenedmemory
+from linetap.recorder.vault.commands import configchange
+from linetap.recorder.vault.weakening import inforce, memory
 from linetap_core import cli
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.durable.twin import twin_of
@@ -465,7 +466,7 @@ def test_a_memory_that_was_tampered_with_is_found(unit: House, how: str) -> None
     unit.look()
     assert unit.ask(a_weaker(unit), "operator", "vault").done
     unit.quietly()
-    path = unit.vault / weakenedmemory.NAME
+    path = unit.vault / memory.NAME
     match how:
         case "gone":
             path.unlink()
@@ -475,8 +476,8 @@ def test_a_memory_that_was_tampered_with_is_found(unit: House, how: str) -> None
             path.write_bytes(b"{")
             twin_of(path).write_bytes(b"{")
         case "another":
-            saved = weakenedmemory.FILE.decode(path.read_bytes())
-            path.write_bytes(weakenedmemory.FILE.encode(msgspec.structs.replace(saved, standing=[])))
+            saved = memory.FILE.decode(path.read_bytes())
+            path.write_bytes(memory.FILE.encode(msgspec.structs.replace(saved, standing=[])))
     unit.restart(boot=True)
     unit.look()
     if how == "torn":
@@ -487,8 +488,8 @@ def test_a_memory_that_was_tampered_with_is_found(unit: House, how: str) -> None
 
 def test_a_unit_of_an_earlier_version_starts_without_an_alert(unit: House) -> None:
     """It has no memory yet, and its log knows of none; later, a key that was not there has its default."""
-    path = unit.vault / weakenedmemory.NAME
-    saved = weakenedmemory.FILE.decode(path.read_bytes())
+    path = unit.vault / memory.NAME
+    saved = memory.FILE.decode(path.read_bytes())
     assert saved.in_force is not None
     config = {name: each for name, each in saved.in_force.config.items() if name != "policy"}
     old = msgspec.structs.replace(saved.in_force, config=config | {"gone": 1})

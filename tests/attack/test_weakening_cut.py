@@ -13,7 +13,7 @@ import pytest
 from attack_house import HOUR, House, a_weaker
 from disk_writes import replace_durably_by
 from linetap.config import load_config
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.durable.replace import replace_durably
 
 

@@ -25,7 +25,7 @@ from life import Cut, Lived
 from tap import Truth
 
 from agereader import opened
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import RATE_HZ
 from linetap_core.evidence import keys, sealed
 from linetap_desk.proofs import callfolder, verifycall

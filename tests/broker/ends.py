@@ -12,7 +12,7 @@ from typing import Protocol
 
 from broker import until
 from ingest_rig import Ingesting, Teller
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.evidence import keys
 from linetap_core.evidence.sshsig import unarmored
 from linetap_core.wire.brokersettings import Broker as BrokerConfig

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, insert, select
 
 from broker import until
 from ingest_rig import Teller, rows
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.broker.connection import Arrived
 from linetap_core.clock import ManualClock, rfc3339
 from linetap_core.evidence import fetch, namespaces, sealed, sshsig

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy
 
 from ingest_rig import START_NS, UNIT, Teller, rows, trusted
-from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.evidence import keys, vaultname
 from linetap_core.records import CallEvent

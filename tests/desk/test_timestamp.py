@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from epoch_desk import DAY, NEXT_DAY, Desk
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence import keys

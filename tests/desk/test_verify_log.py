@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.newest import Newest
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.log.newest import Newest
 from linetap_core.cli import main
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence import keys, sealed, sshsig, unitlog

@@ -24,7 +24,7 @@ from linetap.notices import load_notices
 from linetap.recorder.pbx.ledger import DAY_FILE, Day
 from linetap.recorder.service import Service, _first_state
 from linetap.recorder.vault import linefaults
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.feed import Cursor
 from linetap.ring import Stretch
 from linetap.update import state as update_state

@@ -9,8 +9,8 @@ import msgspec
 
 from epoch_rig import Authority
 from linetap.config import Config
-from linetap.recorder.vault.outbox import OutboxReader
-from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
+from linetap.recorder.vault.commands.spool import ANSWER, SUFFIX, answers_for, commands_of
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import rooms
 from linetap_core.clock import NS_PER_S, SYSTEM, from_utc_ns, rfc3339
 from linetap_core.evidence import command as envelopes

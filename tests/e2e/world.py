@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.playedlog import Played, read_played
 from linetap_bench.processes import Child

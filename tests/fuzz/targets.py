@@ -258,7 +258,7 @@ def _recorders(unit: Path, work: Path) -> Iterator[Target]:
 
 
 def certificate_or_leaf(data: bytes) -> object:
-    from linetap.recorder.vault.log import _read
+    from linetap.recorder.vault.log.log import _read
 
     return _read(data)
 

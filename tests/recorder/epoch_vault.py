@@ -13,7 +13,7 @@ import numpy as np
 from linetap.config.schema import Config
 from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import Stretch
 from linetap_core.clock import ManualClock, compact, parse_rfc3339

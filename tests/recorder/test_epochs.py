@@ -20,9 +20,9 @@ from disk_writes import replace_durably_by
 from epoch_rig import Authority
 from linetap.config.schema import Config
 from linetap.recorder.calls.retention import class_of, retention_of
-from linetap.recorder.vault.epochs import TAKEN
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.jobs import OpenCall
+from linetap.recorder.vault.retention.epochs import TAKEN
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import parse_rfc3339
 from linetap_core.durable.replace import replace_durably

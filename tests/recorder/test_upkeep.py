@@ -14,7 +14,7 @@ from epoch_rig import Authority
 from linetap import cardresult
 from linetap.config.schema import Config
 from linetap.recorder import cardorder
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.evidence import keylist, namespaces, signers, sshsig

@@ -15,7 +15,7 @@ from walk_rig import Walked, Wire
 
 from linetap.config.schema import Config, Recording
 from linetap.recorder.vault import linefaults
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.walk import guide
 from linetap.recorder.walk.walk import ALL_S, SHOWN_S
 from linetap_core.clock import NS_PER_DAY

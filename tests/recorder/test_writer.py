@@ -18,7 +18,8 @@ from linetap.config.schema import Config
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.gaps import joined
 from linetap.recorder.vault.jobs import Job
-from linetap.recorder.vault.outbox import Outbox, OutboxReader
+from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch
 from linetap_core.clock import ManualClock, parse_rfc3339

@@ -12,7 +12,7 @@ from epoch_vault import begin, finish, folder, writer
 
 from epoch_rig import Authority
 from linetap.config.schema import Config
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import NS_PER_S, ManualClock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken

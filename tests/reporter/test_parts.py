@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from linetap.checks import Finding, Judgement, Snapshot, Trouble
 from linetap.checks.machine import Machine
 from linetap.checks.watch import Seen, Services
-from linetap.recorder.vault.outbox import Outbox, OutboxReader
-from linetap.recorder.vault.spool import answers_for, commands_of
+from linetap.recorder.vault.commands.spool import answers_for, commands_of
+from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter import inbox as inbox_module
 from linetap.reporter.feed import CURSOR_EVERY_S, REFUSED_PAUSE_S, WINDOW, Cursor, Feed
 from linetap.reporter.health import health

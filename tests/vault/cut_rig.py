@@ -22,7 +22,7 @@ from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.jobs import Job
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import Journal
-from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339

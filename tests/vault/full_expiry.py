@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from keeping_rig import Keeper
-from linetap.recorder.vault import ballast
+from linetap.recorder.vault.retention import destruction
 
 
 def main(root: Path) -> None:
@@ -18,7 +18,7 @@ def main(root: Path) -> None:
         unit = Keeper(root, Path(run_dir))
         calls = [unit.call(suffix=f"-{n}", samples=60_000) for n in range(4)]
         unit.ticks()
-        seen: dict[str, object] = {"ballast": (unit.vault / ballast.NAME).exists()}
+        seen: dict[str, object] = {"ballast": (unit.vault / destruction.BALLAST).exists()}
         fill(root / "other")
         unit.room = 0
         unit.passes(62)

@@ -13,7 +13,7 @@ import numpy as np
 from linetap.recorder.calls.ports import AudioSource, CallNote
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.journal.journal import Journal
-from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, RATE_HZ, Stretch
 from linetap_core.clock import Clock, ManualClock

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from disk_writes import replace_durably_by
 from keeping_rig import DAY, UNIT, Keeper, midnight
 from linetap.checks import Finding, Trouble
-from linetap.recorder.vault.commands import A_TICK, MOST_ANSWERS
-from linetap.recorder.vault.spool import SUFFIX, answers_for, commands_of
+from linetap.recorder.vault.commands.commands import A_TICK, MOST_ANSWERS
+from linetap.recorder.vault.commands.spool import SUFFIX, answers_for, commands_of
 from linetap.reporter.inbox import ANSWER_LIMIT_BYTES
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.durable import broken
@@ -153,7 +153,7 @@ class TestEnvelope:
             raise Refusal("the log is damaged")
 
         lost(unit, b"?")
-        monkeypatch.setattr("linetap.recorder.vault.commands.counters_of", unreadable)
+        monkeypatch.setattr("linetap.recorder.vault.commands.commands.counters_of", unreadable)
         unit.restart()
         assert unit.command(unit.envelope("time", "desk", time_body(unit))).code == "command_counters_lost"
 
@@ -223,7 +223,7 @@ class TestSelfTest:
         )
         bad = msgspec.structs.replace(long, severity="critical")
         standing = [Finding(f"check_{n}", "ok", "", bad if n == 39 else long) for n in range(40)]
-        monkeypatch.setattr("linetap.recorder.vault.selftest.checks.run", lambda _: standing)
+        monkeypatch.setattr("linetap.recorder.vault.commands.selftest.checks.run", lambda _: standing)
         answer = unit.command(unit.envelope("self_test", "desk", {}))
         assert answer.findings is not None
         assert answer.findings[0].check == "check_39"

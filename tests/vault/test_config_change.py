@@ -19,7 +19,7 @@ from keeping_rig import DAY, Keeper, midnight
 from linetap.config import Config, change, config_sha256, load_config
 from linetap.config.profile import Profile
 from linetap.config.schema import Line, Recording, RetentionClass
-from linetap.recorder.vault import configchange
+from linetap.recorder.vault.commands import configchange
 from linetap_core.clock import NS_PER_MS
 from linetap_core.durable.replace import replace_durably
 from linetap_core.evidence import keys
@@ -355,7 +355,7 @@ def _cut_at(nth: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         _TELL(*args)
 
     replace_durably_by(monkeypatch, write)
-    monkeypatch.setattr("linetap.recorder.vault.configchange.ask_to_start_again", ask)
+    monkeypatch.setattr("linetap.recorder.vault.commands.configchange.ask_to_start_again", ask)
     monkeypatch.setattr(configchange.ConfigChange, "_tell", tell)
     monkeypatch.setattr(Path, "unlink", unlink)
     return steps

@@ -12,7 +12,7 @@ import pytest
 
 from disk_writes import replace_durably_by
 from keeping_rig import DAY, Keeper
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import NS_PER_S, ManualClock, rfc3339
 from linetap_core.evidence import signers, vaultname
 from linetap_core.evidence.command import Answer
@@ -95,8 +95,8 @@ class TestGone:
 
     @pytest.fixture
     def trimmed(self, unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> Keeper:
-        monkeypatch.setattr("linetap.recorder.vault.outbox.REMEMBERED", 5)
-        monkeypatch.setattr("linetap.recorder.vault.outbox.SEGMENT_BYTES", (2048, 2048))
+        monkeypatch.setattr("linetap.recorder.vault.outbox.outbox.REMEMBERED", 5)
+        monkeypatch.setattr("linetap.recorder.vault.outbox.outbox.SEGMENT_BYTES", (2048, 2048))
         unit.restart()
         for n in range(20, 40):
             at = rfc3339(unit.clock.utc_ns() + n)

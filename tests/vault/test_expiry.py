@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from keeping_rig import DAY, MS, START, Keeper, midnight
-from linetap.recorder.vault import ballast, destruction, expiry
-from linetap.recorder.vault.expiry import Expiry
-from linetap.recorder.vault.stored import Stored
+from linetap.recorder.vault.retention import destruction, expiry
+from linetap.recorder.vault.retention.expiry import Expiry, Stored
 from linetap_core.clock import parse_rfc3339
 from linetap_core.evidence import sealed
 
@@ -152,7 +151,7 @@ def test_the_log_without_a_free_byte_is_waited_for_and_no_hour(unit: Keeper, mon
     real = os.pwrite
 
     def full(fd: int, data: bytes, offset: int) -> int:
-        if (unit.vault / ballast.NAME).exists():
+        if (unit.vault / destruction.BALLAST).exists():
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(fd, data, offset)
 
@@ -166,12 +165,12 @@ def test_without_a_free_byte_destruction_makes_its_own_room(unit: Keeper, monkey
     """Nothing can be written until the ballast is given up; a full disk must not stay full for ever."""
     record = unit.call()
     unit.tick()
-    assert (unit.vault / ballast.NAME).stat().st_blocks * 512 >= ballast.BYTES
+    assert (unit.vault / destruction.BALLAST).stat().st_blocks * 512 >= destruction.BALLAST_BYTES
     unit.room = 0
     real = os.open
 
     def full(path: str | Path, flags: int, *args: object, **more: object) -> int:
-        if flags & os.O_CREAT and (unit.vault / ballast.NAME).exists():
+        if flags & os.O_CREAT and (unit.vault / destruction.BALLAST).exists():
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         return real(path, flags, *args, **more)  # type: ignore[arg-type]
 
@@ -181,7 +180,7 @@ def test_without_a_free_byte_destruction_makes_its_own_room(unit: Keeper, monkey
     monkeypatch.undo()
     unit.room = 1 << 40
     unit.tick()
-    assert (unit.vault / ballast.NAME).exists()
+    assert (unit.vault / destruction.BALLAST).exists()
 
 
 def test_an_intention_that_names_a_call_too_early_destroys_nothing(unit: Keeper) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from keeping_rig import Keeper
 from linetap.recorder.vault.folder import CallFolder
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import compact
 from linetap_core.evidence import closing, namespaces, sealed, sshsig
 from linetap_core.evidence.command import Answer

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from keeping_rig import DAY, UNIT, Keeper, midnight
-from linetap.recorder.vault import holds
+from linetap.recorder.vault.retention import holds
 from linetap_core.clock import rfc3339
 from linetap_core.durable import broken
 from linetap_core.evidence import group, keys, sealed

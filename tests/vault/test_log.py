@@ -16,7 +16,7 @@ import pytest
 
 from linetap.recorder.pulse import HEARTBEAT_S, Pulse
 from linetap.recorder.vault.folder import seal_without_audio
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, parse_rfc3339
 from linetap_core.errors import Refusal
 from linetap_core.evidence import closing, keys, sealed, signers, unitlog
@@ -151,7 +151,7 @@ def test_a_vault_from_before_the_log_is_taken_into_it(rig: Rig) -> None:
 def test_closes_further_back_than_what_is_remembered_are_not_said_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("linetap.recorder.vault.log.REMEMBERED", 2)
+    monkeypatch.setattr("linetap.recorder.vault.log.log.REMEMBERED", 2)
     log = unit_log(rig)
     seal(rig, record(1000))
     log.close_call(CALL_ID)
@@ -224,7 +224,7 @@ def test_the_pulse_of_a_recorder() -> None:
 
 def test_a_close_far_back_is_found_and_proved(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond what is remembered, over many marks; also where the clock was put back in between."""
-    monkeypatch.setattr("linetap.recorder.vault.log.REMEMBERED", 2)
+    monkeypatch.setattr("linetap.recorder.vault.log.log.REMEMBERED", 2)
     monkeypatch.setattr("linetap_core.evidence.leaflog._BLOCK_BYTES", 512)
     ids = [f"20261124T{hour:02d}0000.000Z-L03" for hour in (9, 14, 10, 11, 12)]  # 14: its clock was hours ahead
     for call_id in ids:

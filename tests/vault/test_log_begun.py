@@ -13,7 +13,7 @@ import pytest
 from ill_unit import ill_unit
 from linetap.checks.integrity import log_changed
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring.batch import Stretch
 from linetap_core.clock import ManualClock, parse_rfc3339

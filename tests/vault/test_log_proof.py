@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import soak_table
-from linetap.recorder.vault import logproof
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log import proof
+from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import ManualClock, parse_rfc3339
 from linetap_core.evidence import keys, sealed, sshsig, unitlog
 from linetap_core.evidence.leaflog import LEAVES, TREE
@@ -156,7 +156,7 @@ def test_no_whole_head_and_leaves_prove_nothing(rig: Rig) -> None:
     log = unit_log(rig)
     log.publish()
     assert files(rig.vault / "log.before-1") == old
-    assert leaves(folder)[0]["why"] == logproof.UNSIGNED
+    assert leaves(folder)[0]["why"] == proof.UNSIGNED
 
 
 def test_a_power_cut_before_the_head_is_ordinary(rig: Rig) -> None:
@@ -191,14 +191,14 @@ def test_a_cut_between_setting_aside_and_the_new_logs_first_leaf(rig: Rig) -> No
     log = unit_log(rig)
     log.publish()
     first = leaves(rig.vault / "log")[0]
-    assert (first["kind"], first["kept"], first["why"]) == ("log_begun", "log.before-1", logproof.OTHER)
+    assert (first["kind"], first["kept"], first["why"]) == ("log_begun", "log.before-1", proof.OTHER)
     log.close()
     assert unit_log(rig).name == log.name
 
 
 def test_a_changed_leaf_far_back_is_found_before_the_head_is_signed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long log takes turns, and recording does not wait for them: what is logged meanwhile goes into the new one."""
-    monkeypatch.setattr(logproof, "LEAVES_AT_ONCE", 1024)
+    monkeypatch.setattr(proof, "LEAVES_AT_ONCE", 1024)
     folder = written(rig, 0)
     log = unit_log(rig)
     log._log.append_all([{"kind": "heartbeat", "at": NOW, "n": n} for n in range(1000)])
@@ -209,7 +209,7 @@ def test_a_changed_leaf_far_back_is_found_before_the_head_is_signed(rig: Rig, mo
     head = (folder / "head.json").read_bytes()
     data = (folder / LEAVES).read_bytes()
     (folder / LEAVES).write_bytes(data.replace(b'"n":3999', b'"n":3998'))
-    monkeypatch.setattr(logproof.Proof.step, "__defaults__", (1024,))
+    monkeypatch.setattr(proof.Proof.step, "__defaults__", (1024,))
     log = unit_log(rig)
     log.append("config", sha256="cd" * 32)
     log.publish()
@@ -242,7 +242,7 @@ def test_a_log_that_went_back_with_its_head_is_held_against_the_desks(rig: Rig) 
     log.held_against(*today)
     log.publish()
     assert log.kept == ["log.before-1"]
-    assert leaves(folder)[0]["why"] == logproof.SHORT
+    assert leaves(folder)[0]["why"] == proof.SHORT
     assert (leaves(folder)[0]["size"], leaves(folder)[0]["before"]) == (10, "")
     log.held_against(*today)
     log.publish()

@@ -22,7 +22,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linetap.recorder.vault.outbox import REMEMBERED, Outbox, OutboxReader
+from linetap.recorder.vault.outbox.outbox import REMEMBERED, Outbox
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.evidence import keys, sshsig
 from linetap_core.records import CallEvent
 from linetap_core.vaultformat import segments
@@ -398,8 +399,8 @@ class TestConfirmed:
 
     @pytest.fixture
     def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("linetap.recorder.vault.outbox.REMEMBERED", 10)
-        monkeypatch.setattr("linetap.recorder.vault.outbox.SEGMENT_BYTES", (2048, 2048))
+        monkeypatch.setattr("linetap.recorder.vault.outbox.outbox.REMEMBERED", 10)
+        monkeypatch.setattr("linetap.recorder.vault.outbox.outbox.SEGMENT_BYTES", (2048, 2048))
 
     def fill(self, folder: Path, events: int, bound: int = BOUND) -> Outbox:
         box = outbox(folder, bound)
@@ -462,8 +463,8 @@ class TestConfirmed:
             tempfile.TemporaryDirectory(dir="/dev/shm") as root,
             pytest.MonkeyPatch.context() as patch,
         ):
-            patch.setattr("linetap.recorder.vault.outbox.REMEMBERED", 10)
-            patch.setattr("linetap.recorder.vault.outbox.SEGMENT_BYTES", (2048, 2048))
+            patch.setattr("linetap.recorder.vault.outbox.outbox.REMEMBERED", 10)
+            patch.setattr("linetap.recorder.vault.outbox.outbox.SEGMENT_BYTES", (2048, 2048))
             folder = Path(root) / "outbox"
             box, n, highest = outbox(folder, 14_000), 0, 0
             for step in steps:

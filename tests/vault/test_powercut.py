@@ -22,7 +22,7 @@ from cut_rig import HOLES, STEP_FRAMES, Mark, NoSource, Unit, at
 from powercut import Deed, Disk, build_shim, deeds, watched
 
 from agereader import opened
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.evidence import au, g711, keys, sealed

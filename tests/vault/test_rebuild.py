@@ -15,10 +15,11 @@ import pytest
 from sqlalchemy import Engine, select
 
 from keeping_rig import DAY, UNIT, Keeper
-from linetap.recorder.vault import outbox, places, rebuild
-from linetap.recorder.vault.outbox import Outbox, OutboxReader
-from linetap.recorder.vault.places import NAME as PLACES
-from linetap.recorder.vault.places import SLACK, Places
+from linetap.recorder.vault.outbox import outbox, places, rebuild
+from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.outbox.places import PLACES_NAME as PLACES
+from linetap.recorder.vault.outbox.places import SLACK, Places
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core.clock import NS_PER_S, rfc3339
 from linetap_core.durable import files
 from linetap_core.evidence import keys, namespaces, sealed, signers
@@ -320,7 +321,7 @@ class TestAsked:
 
 class TestPlaces:
     def test_a_range_may_grow_and_never_shrinks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("linetap.recorder.vault.places.MOST", 16)
+        monkeypatch.setattr("linetap.recorder.vault.outbox.places.MOST", 16)
         first = Places(tmp_path)
         for n in range(200):
             first.note(1 + 10 * n, 1000 * n)

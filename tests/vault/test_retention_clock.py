@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linetap.recorder.vault.retentionclock import TOLERANCE_NS, Memory, RetentionClock, Sample
+from linetap.recorder.vault.retention.clock import TOLERANCE_NS, Memory, RetentionClock, Sample
 from linetap_core.clock import NS_PER_S
 
 DAY = 86_400 * NS_PER_S

@@ -120,7 +120,7 @@ class TestLog:
 
     def test_however_long_the_log_has_become_since(self, unit: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
         said(unit, WAITING, step="done")
-        monkeypatch.setattr("linetap.recorder.vault.log.REMEMBERED", 1)
+        monkeypatch.setattr("linetap.recorder.vault.log.log.REMEMBERED", 1)
         assert unit.command(unit.envelope("identify", "desk", {"seconds": "1"})).done
         unit.restart()
         unit.ticks()

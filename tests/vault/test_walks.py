@@ -12,7 +12,7 @@ import pytest
 
 from keeping_rig import Keeper
 from linetap.recorder.vault import walks
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.walks import Walks
 from linetap_core.durable.files import sha256
 from linetap_core.errors import BadInput

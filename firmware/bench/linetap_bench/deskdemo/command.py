@@ -11,7 +11,7 @@ from pathlib import Path
 
 from linetap.config import load_config
 from linetap.notices.defaults import make_default_notices
-from linetap.recorder.vault.spool import answers_for
+from linetap.recorder.vault.commands.spool import answers_for
 from linetap_bench.deskdemo import deskfiles as house
 from linetap_bench.deskdemo import simulated
 from linetap_bench.deskdemo.keys import DemoKeys

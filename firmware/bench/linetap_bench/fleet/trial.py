@@ -19,7 +19,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import func, select
 
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_bench.fleet.city import HOST
 from linetap_bench.fleet.command import BEGUN
 from linetap_bench.fleet.fleet import Standing

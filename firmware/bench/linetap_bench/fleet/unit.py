@@ -13,8 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault.delivery import Delivery
-from linetap.recorder.vault.outbox import Outbox, OutboxReader
+from linetap.recorder.vault.outbox.delivery import Delivery
+from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.feed import Cursor, Feed
 from linetap.reporter.health import Health
 from linetap.reporter.link import Link, Patience

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap_bench.fleet.calls import STEPS, Call
 from linetap_bench.fleet.trial import Outcome, Plan, Trial
 from linetap_bench.measure.row import Row

@@ -113,7 +113,8 @@ def _mb(snapshot: Snapshot) -> str:
 def disk_forecast(snapshot: Snapshot, recorder: RecorderState) -> Words | None:
     """At the present rate the disk is full before the calls on it are over; told while there is time.
 
-    The recorder reckons with what comes a day and with what goes on each day to come (recorder/vault/stored.py).
+    The recorder computes this from the bytes recorded a day and the bytes that expire on each coming day
+    (recorder/vault/retention/expiry.py).
     """
     full, kept = recorder.full_in_days, recorder.retention_days
     if full is None:

@@ -13,7 +13,7 @@ import msgspec
 
 from linetap.config import Config, load_config
 from linetap.config.places import require_usual_places
-from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
+from linetap.recorder.vault.commands.spool import ANSWER, SUFFIX, answers_for, commands_of
 from linetap_core import handover, jsontext, rooms
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.replace import replace_in_ram

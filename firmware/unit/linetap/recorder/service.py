@@ -23,9 +23,10 @@ from linetap.recorder.pbx.follow import start_smdr
 from linetap.recorder.pulse import Pulse
 from linetap.recorder.removal import Removal
 from linetap.recorder.unitkey import UnitKey
-from linetap.recorder.vault import lifetime, linefaults
+from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.journal.journal import Journal
-from linetap.recorder.vault.retentiontime import this_boot
+from linetap.recorder.vault.retention import lifetime
+from linetap.recorder.vault.retention.time import this_boot
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.recorder.walk.guide import Guide
 from linetap.ring import Batch

@@ -9,8 +9,8 @@ from pathlib import Path
 from linetap import unitkeys
 from linetap.config.schema import Config, Keys
 from linetap.recorder.vault.incarnation import Incarnation
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap_core.clock import Clock
 from linetap_core.evidence import keys, namespaces, sshsig
 

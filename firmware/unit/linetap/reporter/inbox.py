@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from linetap.recorder.vault.spool import ANSWER, SUFFIX, answers_for, commands_of
+from linetap.recorder.vault.commands.spool import ANSWER, SUFFIX, answers_for, commands_of
 from linetap_core import handover, rooms
 from linetap_core.clock import NS_PER_S, Clock
 from linetap_core.durable.replace import replace_in_ram

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, parse_rfc3339
 from linetap_core.records import ConfirmedBy

@@ -13,7 +13,7 @@ from linetap.checks.frame import MB
 from linetap.checks.judgement import told_before
 from linetap.checks.watch import Seen
 from linetap.config import Config
-from linetap.recorder.vault.outbox import OutboxReader
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.reporter.certificate import Certificate
 from linetap.reporter.copies import Copies
 from linetap.reporter.discovery import discovery

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox as the reporter sees it: `recorder/vault/outbox.py` reads it so."""
+"""The outbox as the reporter sees it: `recorder/vault/outbox/outbox.py` reads it so."""
 
 from __future__ import annotations
 

@@ -15,11 +15,12 @@ from linetap import restartstate
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import AudioSource, Stretches
 from linetap.recorder.calls.retention import retention_of
-from linetap.recorder.vault.epochs import Epochs
+
 from linetap.recorder.vault.folder import CallFolder, Sign
 from linetap.recorder.vault.gaps import gap_of, joined, within
 from linetap.recorder.vault.jobs import Open, OpenCall
 from linetap.recorder.vault.journal.entries import next_seam
+from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.ring import RATE_HZ, Stretch
 from linetap_core import rooms
 from linetap_core.clock import parse_rfc3339

@@ -14,28 +14,28 @@ import msgspec
 
 from linetap.config.schema import Config
 from linetap.recorder.calls.retention import default_class
-from linetap.recorder.vault import ballast, dating
-from linetap.recorder.vault.amending import Amending
-from linetap.recorder.vault.commands import Commands
-from linetap.recorder.vault.configchange import ConfigChange
-from linetap.recorder.vault.copies import Copies
-from linetap.recorder.vault.delivery import Delivery
-from linetap.recorder.vault.destruction import FULL, Destruction
-from linetap.recorder.vault.effects import Effects
-from linetap.recorder.vault.epochs import Epochs
-from linetap.recorder.vault.expiry import Expiry
+from linetap.recorder.vault.commands.commands import Commands
+from linetap.recorder.vault.commands.configchange import ConfigChange
+from linetap.recorder.vault.commands.copies import Copies
+from linetap.recorder.vault.commands.effects import Effects
+from linetap.recorder.vault.commands.update import Update
 from linetap.recorder.vault.folder import Sign
-from linetap.recorder.vault.holds import Holds
 from linetap.recorder.vault.incarnation import Incarnation
-from linetap.recorder.vault.indexend import IndexEnd
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.outbox import Outbox, OutboxReader
-from linetap.recorder.vault.rebuild import Rebuild
-from linetap.recorder.vault.retentiontime import RetentionTime, kernel_says_synced, this_boot
-from linetap.recorder.vault.stored import Stored
-from linetap.recorder.vault.trim import Trim
-from linetap.recorder.vault.update import Update
-from linetap.recorder.vault.weakened import Weakened
+from linetap.recorder.vault.index import IndexEnd
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.outbox.delivery import Delivery
+from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.outbox.rebuild import Rebuild
+from linetap.recorder.vault.retention import amending
+from linetap.recorder.vault.retention.amending import Amending
+from linetap.recorder.vault.retention.destruction import BALLAST_BYTES, FULL, Destruction, drop_ballast, make_ballast
+from linetap.recorder.vault.retention.epochs import Epochs
+from linetap.recorder.vault.retention.expiry import Expiry, Stored
+from linetap.recorder.vault.retention.holds import Holds
+from linetap.recorder.vault.retention.time import RetentionTime, kernel_says_synced, this_boot
+from linetap.recorder.vault.retention.trim import Trim
+from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core import zones
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.records import CallEvent, CallRecord, CountedMoment
@@ -102,7 +102,7 @@ class Upkeep:
         if record.counted is msgspec.UNSET:
             record = msgspec.structs.replace(record, counted=self.time.moment())
         span = self.time.span(record.counted if isinstance(record.counted, CountedMoment) else None)
-        return record if span is None else dating.dated(record, span, self._config)
+        return record if span is None else amending.dated(record, span, self._config)
 
     def sealed(self, record: CallRecord) -> None:
         self.expiry.sealed(record)
@@ -140,7 +140,7 @@ class Upkeep:
         try:
             self._do()
         except OSError as error:
-            if error.errno not in FULL or not ballast.drop(self._config.vault_path):
+            if error.errno not in FULL or not drop_ballast(self._config.vault_path):
                 raise
             self._do()
 
@@ -172,8 +172,8 @@ class Upkeep:
 
     def _look_at_room(self, busy: bool, free: int, total: int) -> None:
         reserve, mono_ns = self._config.storage.reserve_mb << 20, self._clock.monotonic_ns()
-        if free > reserve + 2 * ballast.BYTES:
-            ballast.make(self._config.vault_path)
+        if free > reserve + 2 * BALLAST_BYTES:
+            make_ballast(self._config.vault_path)
         if not self.expiry.scanning and mono_ns >= self._forecast_ns:
             self._forecast_ns = mono_ns + FORECAST_EVERY_S * NS_PER_S
             kept = default_class(self._config).days

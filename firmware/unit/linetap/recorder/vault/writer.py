@@ -27,21 +27,20 @@ from linetap import restartstate
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import AudioSource, CallNote, Stretches, last_note
 from linetap.recorder.vault import linefaults
-from linetap.recorder.vault.epochs import CLOCKS_DIFFER_NS, Epochs
 from linetap.recorder.vault.folder import Sign, seal_without_audio
 from linetap.recorder.vault.incarnation import Incarnation
 from linetap.recorder.vault.index import Index
-from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report, Walked
+from linetap.recorder.vault.jobs import Close, Job, Keep, LineFault, LogLeaf, Open, OpenCall, Report, Unsigned, Walked
 from linetap.recorder.vault.journal import store
 from linetap.recorder.vault.journal.journal import Journal
 from linetap.recorder.vault.journal.missingaudio import Start
 from linetap.recorder.vault.journal.opencalls import FoundCall, Left, is_open, open_folders
 from linetap.recorder.vault.journal.recovery import recover
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.recording import Recording, open_calls
-from linetap.recorder.vault.retentiontime import kernel_says_synced, this_boot
-from linetap.recorder.vault.unsigned import Unsigned
+from linetap.recorder.vault.retention.epochs import CLOCKS_DIFFER_NS, Epochs
+from linetap.recorder.vault.retention.time import kernel_says_synced, this_boot
 from linetap.recorder.vault.upkeep import Upkeep
 from linetap.recorder.vault.walks import Walks
 from linetap.ring import RATE_HZ

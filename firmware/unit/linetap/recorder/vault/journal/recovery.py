@@ -14,7 +14,6 @@ import msgspec
 
 from linetap.config.schema import Config
 from linetap.recorder.calls.retention import retention_of
-from linetap.recorder.vault.epochs import Epochs
 from linetap.recorder.vault.folder import CallFolder, Sign, seal_without_audio
 from linetap.recorder.vault.gaps import gap_of, joined, within
 from linetap.recorder.vault.index import Index
@@ -30,6 +29,7 @@ from linetap.recorder.vault.journal.missingaudio import (
     unheard_since,
 )
 from linetap.recorder.vault.journal.opencalls import FoundCall, ended_of
+from linetap.recorder.vault.retention.epochs import Epochs
 from linetap.ring import NS_PER_FRAME, RATE_HZ
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339, rfc3339

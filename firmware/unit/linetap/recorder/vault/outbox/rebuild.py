@@ -16,8 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.outbox import Outbox
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap_core import jsontext
 from linetap_core.clock import Clock, rfc3339
 from linetap_core.durable.smallfile import SmallFile

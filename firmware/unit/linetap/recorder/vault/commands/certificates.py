@@ -14,7 +14,7 @@ import msgspec
 
 from linetap_core.evidence.members import MOST_MEMBERS, Group
 
-_NAME = re.compile(r"\.officer-([1-9](?:-[1-9])*)\.json")
+_CERTIFICATE_NAME = re.compile(r"\.officer-([1-9](?:-[1-9])*)\.json")
 
 
 class Certificate(msgspec.Struct):
@@ -26,7 +26,7 @@ class Certificate(msgspec.Struct):
     needed: int = 1
 
 
-def sound(found: Certificate, known: Group | None) -> Certificate:
+def sound_certificate(found: Certificate, known: Group | None) -> Certificate:
     """ValueError where the numbers cannot be. `known`: whom the unit's own list seals that epoch to."""
     of, needed = (found.of, found.needed) if known is None else (len(known.recipients), known.needed)
     if not 1 <= needed <= of <= MOST_MEMBERS or not all(1 <= officer <= of for officer in found.officers):
@@ -36,7 +36,7 @@ def sound(found: Certificate, known: Group | None) -> Certificate:
     return Certificate(found.epoch, sorted(set(found.officers)) if of > 1 else [], of, needed)
 
 
-def file_name(found: Certificate) -> str:
+def certificate_name(found: Certificate) -> str:
     """Under which it is kept; that of all officers by the epoch's name alone."""
     if len(found.officers) in (0, found.of):
         return f"{found.epoch}.json"
@@ -49,7 +49,7 @@ def still_open(folder: Path, found: Certificate) -> str | None:
         return None
     gone = set(found.officers)
     for path in folder.glob(f"{found.epoch}.officer-*.json"):
-        if match := _NAME.fullmatch(path.name.removeprefix(found.epoch)):
+        if match := _CERTIFICATE_NAME.fullmatch(path.name.removeprefix(found.epoch)):
             gone.update(map(int, match[1].split("-")))
     left = found.of - len(gone)
     if left < found.needed:

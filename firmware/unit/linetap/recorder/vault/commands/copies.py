@@ -13,9 +13,9 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from linetap.recorder.vault import lifetime
-from linetap.recorder.vault.lifetime import Lifetime
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.retention import lifetime
+from linetap.recorder.vault.retention.lifetime import Lifetime
 from linetap_core.evidence import closing, fetch, sealed
 from linetap_core.evidence.command import Command, CommandFault, Outcome
 from linetap_core.evidence.fetch import Close, Copied

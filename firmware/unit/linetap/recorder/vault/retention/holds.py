@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from linetap.recorder.vault import lifetime
-from linetap.recorder.vault.lifetime import Lifetime
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.retentiontime import RetentionTime
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.retention import lifetime
+from linetap.recorder.vault.retention.lifetime import Lifetime
+from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.durable import broken, files
 from linetap_core.durable import signedset as together

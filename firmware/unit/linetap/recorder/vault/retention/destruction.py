@@ -26,11 +26,11 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault import lifetime
-from linetap.recorder.vault.holds import Holds
-from linetap.recorder.vault.lifetime import Lifetime
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.retentiontime import RetentionTime
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.retention import lifetime
+from linetap.recorder.vault.retention.holds import Holds
+from linetap.recorder.vault.retention.lifetime import Lifetime
+from linetap.recorder.vault.retention.time import RetentionTime
 from linetap_core.clock import rfc3339
 from linetap_core.durable import files
 from linetap_core.durable.smallfile import SmallFile
@@ -162,3 +162,38 @@ def _overwrite(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
         file.write(bytes(os.fstat(file.fileno()).st_size))
         os.fdatasync(file.fileno())
+
+
+# --- A file that is there to be given up: on a disk without a free byte it makes room for the word about a destruction.
+
+
+BALLAST = "ballast"  # in the vault
+BALLAST_BYTES = 256 << 10
+
+
+def drop_ballast(vault: Path) -> bool:
+    """Whether there was one."""
+    try:
+        (vault / BALLAST).unlink()
+    except OSError:
+        return False
+    files.sync_directory(vault)
+    return True
+
+
+def make_ballast(vault: Path) -> None:
+    """When there is room. OSError when there was none after all: then nothing is left of it."""
+    path = vault / BALLAST
+    if path.exists():
+        return
+    try:
+        fd = files.create(path)
+        try:
+            os.posix_fallocate(fd, 0, BALLAST_BYTES)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    files.sync_directory(vault)

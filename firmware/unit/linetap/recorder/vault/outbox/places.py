@@ -13,7 +13,7 @@ import msgspec
 
 from linetap_core.durable.smallfile import SmallFile
 
-NAME = "places.json"  # in the outbox's folder
+PLACES_NAME = "places.json"  # in the outbox's folder
 MOST = 2048  # beyond it the older half says only every other: a range gets longer, never shorter
 SLACK = 64  # leaves: a job that a restart did again finds its leaf there already, and its event follows later
 
@@ -28,7 +28,7 @@ _FILE = SmallFile("places", list[_Place])
 
 class Places:
     def __init__(self, folder: Path) -> None:
-        self._path = folder / NAME
+        self._path = folder / PLACES_NAME
         self._places = self._load()
 
     def note(self, seq: int, log_size: int) -> None:

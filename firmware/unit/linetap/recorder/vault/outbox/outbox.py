@@ -19,8 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault.newest import Newest
-from linetap.recorder.vault.places import Places
+from linetap.recorder.vault.log.newest import Newest
+from linetap.recorder.vault.outbox.places import Places
+from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap_core import jsontext
 from linetap_core.durable import files
 from linetap_core.evidence import vaultname
@@ -329,87 +330,6 @@ class Outbox:
     @property
     def _size(self) -> int:
         return self._sizes[self._newest]
-
-
-class OutboxReader:
-    """The reading side. It writes nothing, waits for nothing, and tells only what a power cut cannot take back."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._next = (0, 0, 0)  # (first seq of a segment, offset, seq wanted) where the last reading ended
-        self._last = (0, 0, 0)  # (first seq of a segment, offset, last seq before it)
-
-    def from_seq(self, seq: int, most: int) -> list[tuple[int, bytes, str]]:
-        """(seq, payload, armored SSHSIG) of at most `most` events from `seq` on, in order; from the oldest that is
-        still there when that one has gone. Damaged events are left out, and show as a hole."""
-        found: list[tuple[int, bytes, str]] = []
-        first, offset, wanted = self._next
-        if wanted == seq and self._is_all(first, offset, seq):
-            return found
-        firsts = segments.first_seqs(self._folder)
-        begin = max((i for i, first in enumerate(firsts) if first <= seq), default=0)
-        for first in firsts[begin:]:
-            for frame in self._committed(first, self._offset(first, seq), first == firsts[-1]):
-                if frame.entry.seq >= seq:
-                    found.append((frame.entry.seq, frame.entry.payload.encode(), frame.entry.sig))
-                    seq = frame.entry.seq + 1
-                self._next = (first, frame.end, seq)
-                if len(found) == most:
-                    return found
-        return found
-
-    def last_seq(self) -> int:
-        """Of the newest event; 0 when there has been none."""
-        newest, offset, last = self._last
-        if self._is_all(newest, offset, last + 1):
-            return last
-        firsts = segments.first_seqs(self._folder)
-        if not firsts:
-            return 0
-        newest = firsts[-1]
-        known, offset, last = self._last
-        if known != newest or self._size(newest) < offset:
-            offset, last = 0, newest - 1
-        for frame in self._committed(newest, offset, True):
-            offset, last = frame.end, frame.entry.seq
-        self._last = (newest, offset, last)
-        return last
-
-    def size_bytes(self) -> int:
-        return sum(self._size(first) for first in segments.first_seqs(self._folder))
-
-    def _is_all(self, first: int, offset: int, following: int) -> bool:
-        """Whether a segment still ends at `offset`, and none begins with the event `following`. Asked ten times a
-        second, and nearly always so: two looks at a file instead of one at the folder."""
-        return bool(offset) and self._size(first) == offset and not self._size(following)
-
-    def _offset(self, first: int, seq: int) -> int:
-        known, offset, wanted = self._next
-        return offset if (known, wanted) == (first, seq) and self._size(first) >= offset else 0
-
-    def _size(self, first: int) -> int:
-        try:
-            return os.lstat(f"{self._folder}/{segments.name_of(first)}").st_size
-        except OSError:
-            return 0
-
-    def _committed(self, first: int, offset: int, newest: bool) -> Iterator[Frame]:
-        """Frames that are committed, or that others follow. None where the segment has just been dropped, or
-        cannot be read: the next look is soon."""
-        waiting: Frame | None = None
-        try:
-            for frame in segments.read(segments.path_of(self._folder, first), offset):
-                if waiting:
-                    yield waiting
-                    waiting = None
-                if frame.committed:
-                    yield frame
-                else:
-                    waiting = frame
-        except OSError:
-            return
-        if waiting and not newest:
-            yield waiting
 
 
 class _Known(msgspec.Struct):

@@ -24,11 +24,11 @@ from linetap.config.change import bounded
 from linetap.config.check import load_file
 from linetap.config.held import Held
 from linetap.config.weakening import Weakening
-from linetap.recorder.vault import inforce
-from linetap.recorder.vault.epochs import Epochs
-from linetap.recorder.vault.inforce import InForce
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.weakenedmemory import By, Standing, WeakenedMemory
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.retention.epochs import Epochs
+from linetap.recorder.vault.weakening import inforce
+from linetap.recorder.vault.weakening.inforce import InForce
+from linetap.recorder.vault.weakening.memory import By, Standing, WeakenedMemory
 from linetap_core import __version__
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files

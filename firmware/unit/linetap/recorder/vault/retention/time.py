@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from linetap.recorder.vault.retentionclock import TOLERANCE_NS, Memory, RetentionClock, Sample, Span
+from linetap.recorder.vault.retention.clock import TOLERANCE_NS, Memory, RetentionClock, Sample, Span
 from linetap_core.clock import FIRST_NS, NS_PER_DAY, NS_PER_S, Clock, kernel_clock, rfc3339
 from linetap_core.durable import twin
 from linetap_core.durable.smallfile import SmallFile

@@ -10,20 +10,18 @@ from pathlib import Path
 
 from linetap.config.schema import Config
 from linetap.config.weakening import Weakening
-from linetap.recorder.vault import groupcertificates as officersgone
-from linetap.recorder.vault import indexend
-from linetap.recorder.vault.configchange import ConfigChange
-from linetap.recorder.vault.copies import Copies
-from linetap.recorder.vault.counterparts import COUNTERPARTS, could_cosign, counterparts
-from linetap.recorder.vault.delivery import Delivery
-from linetap.recorder.vault.epochs import Epochs
-from linetap.recorder.vault.holds import Holds
-from linetap.recorder.vault.identify import Identify
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.retentiontime import RetentionTime
-from linetap.recorder.vault.selftest import SelfTest
-from linetap.recorder.vault.update import Update
-from linetap.recorder.vault.weakened import Weakened
+from linetap.recorder.vault import index
+from linetap.recorder.vault.commands import certificates as officersgone
+from linetap.recorder.vault.commands.configchange import COUNTERPARTS, ConfigChange, could_cosign, counterparts
+from linetap.recorder.vault.commands.copies import Copies
+from linetap.recorder.vault.commands.selftest import Identify, SelfTest
+from linetap.recorder.vault.commands.update import Update
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.outbox.delivery import Delivery
+from linetap.recorder.vault.retention.epochs import Epochs
+from linetap.recorder.vault.retention.holds import Holds
+from linetap.recorder.vault.retention.time import RetentionTime
+from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core import jsontext
 from linetap_core.clock import Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken, files
@@ -167,18 +165,18 @@ class Effects:
         try:
             found = jsontext.decode(text, type=officersgone.Certificate)
             epoch = found.epoch
-            found = officersgone.sound(found, self._epochs.sealed_to(epoch))
+            found = officersgone.sound_certificate(found, self._epochs.sealed_to(epoch))
             ends_ns = _end_of(epoch, self._config.retention.zone)
         except ValueError as error:
             raise CommandFault("certificate_malformed", f"not a certificate: {error}") from None
         if ends_ns > (self._time.now_ns or 0):
             raise CommandFault("epoch_not_over", f"epoch {epoch} ends at {rfc3339(ends_ns)}: no retention gets shorter")
-        _keep(self._vault, self._vault / CERTIFICATES / officersgone.file_name(found), text, signature)
+        _keep(self._vault, self._vault / CERTIFICATES / officersgone.certificate_name(found), text, signature)
         if (left := officersgone.still_open(self._vault / CERTIFICATES, found)) is not None:
             return left
         self._log.append("destruction", at=at, epoch=epoch, sha256=hashlib.sha256(text).hexdigest())
         if ends_ns == 0 and _two_officers(signed):
-            indexend.remove_epoch(self._vault, epoch)
+            index.remove_epoch(self._vault, epoch)
         return f"the key of epoch {epoch} is destroyed"
 
     def _require_cosigned_list(self, signed: Signed) -> None:

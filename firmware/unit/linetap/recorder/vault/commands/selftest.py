@@ -51,3 +51,17 @@ class SelfTest:
         if len(told) < len(standing):
             text += f", the worst {len(told)} of them here"
         return Outcome(text, findings=told)
+
+
+# --- `identify`: the panel shows which unit is meant, for a while; it reads until when in the recorder's state file.
+
+
+class Identify:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.until_ns = 0  # monotonic: with the power it is forgotten
+
+    def asked(self, command: Command) -> str:
+        seconds = commandbody.read(command, commandbody.Identify).seconds
+        self.until_ns = self._clock.monotonic_ns() + seconds * NS_PER_S
+        return f"the LEDs show it for {seconds} s"

@@ -11,8 +11,9 @@ import logging
 import re
 from collections.abc import Callable
 
-from linetap.recorder.vault.outbox import Outbox, OutboxReader
-from linetap.recorder.vault.rebuild import Rebuild
+from linetap.recorder.vault.outbox.outbox import Outbox
+from linetap.recorder.vault.outbox.reader import OutboxReader
+from linetap.recorder.vault.outbox.rebuild import Rebuild
 from linetap_core.evidence import commandbody, vaultname
 from linetap_core.evidence.command import Command, CommandFault
 from linetap_core.evidence.commandbody import Ack, Resend

@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from linetap.config import Config
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log.log import UnitLog
 from linetap.update import state
 from linetap.update import updaterequest as wish
 from linetap.update.fault import UpdateFault

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`config`: another configuration, checked as at a start, refused whole or taken whole, in effect between two calls.
+"""`config`: a new configuration, checked as at a start, accepted or refused as a whole, in effect between two calls.
 
-`unit.toml.next` beside unit.toml is what waits for a moment without a call; `unit.toml.previous` is what was in effect
-before. The services that it is about then end by themselves and start again with it. Where unit.toml is a symbolic
-link, all this is beside the file that it names: the folder of the keys need not be writable.
+`unit.toml.next` beside unit.toml waits for a moment without a call; `unit.toml.previous` is the configuration that was
+in effect before. The services concerned then end and start again with the new one. If unit.toml is a symbolic link, all
+three files are beside its target: the folder of the keys need not be writable.
 
-What weakens (config/weakening.py) takes two signatures of different roles, and waits as long as the policy in force
-says. What lies there as `unit.toml.next` and weakens without these was put there by somebody else: it is let go.
+A configuration that weakens (config/weakening.py) needs two signatures of different roles and waits as long as the
+policy in force says. A `unit.toml.next` that weakens without them was put there by somebody else, and is discarded.
 """
 
 from __future__ import annotations
@@ -16,17 +16,34 @@ from pathlib import Path
 
 from linetap.config import Config, change, config_sha256, load_config
 from linetap.config.weakening import Weakening, weakenings
-from linetap.recorder.vault.counterparts import COUNTERPARTS, counterparts
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.weakened import Weakened
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.weakening.weakened import Weakened
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files
 from linetap_core.durable import keptcopy as kept
 from linetap_core.durable.replace import replace_durably
 from linetap_core.errors import BadInput
 from linetap_core.evidence import commandbody
-from linetap_core.evidence.command import OPERATOR, CommandFault, Outcome, Signed
+from linetap_core.evidence.command import OPERATOR, VAULT, CommandFault, Holder, Outcome, Signed
+from linetap_core.evidence.roles import OFFICES, Roles
 from linetap_core.service import ask_to_start_again, remove_quietly
+
+# The second person of another role who has to sign a configuration that weakens.
+COUNTERPARTS = "somebody of role vault or of an approver's"
+
+
+def counterparts(signed: Signed) -> list[Holder]:
+    """Of those who cosigned. Never the desk's key, which is online; nor the authority's, which says who the others are;
+    nor another one of the same role."""
+    others = [each for each in signed.cosigners if each.role != signed.command.role]
+    return [each for each in others if each.role == VAULT or each.role not in OFFICES]
+
+
+def could_cosign(roles: Roles) -> bool:
+    """Whether there is somebody who asks for a weakening, and somebody else who counts."""
+    names = {person.role for person in roles.people}
+    return OPERATOR in names and any(name == VAULT or name not in OFFICES for name in names)
+
 
 CANDIDATE, NEXT, PREVIOUS = ".candidate", ".next", ".previous"
 MOST_CHARACTERS = 256 << 10  # 128 lines with a profile each have a quarter of it

@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linetap.recorder.vault.logproof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
-from linetap.recorder.vault.newest import Newest
+from linetap.recorder.vault.log.newest import Newest
+from linetap.recorder.vault.log.proof import CHANGED, OTHER, SHORT, Misfit, Proof, SignedHeads
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock, rfc3339
 from linetap_core.durable import files

@@ -12,18 +12,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
-from linetap.recorder.vault.counterslost import counters_of
-from linetap.recorder.vault.effects import Effects
-from linetap.recorder.vault.log import UnitLog
-from linetap.recorder.vault.spool import ANSWER, GIVERS, SUFFIX, answers_for, commands_of
-from linetap_core import handover, rooms
-from linetap_core.clock import Clock, rfc3339
+from linetap.recorder.vault.commands.effects import Effects
+from linetap.recorder.vault.commands.spool import ANSWER, GIVERS, SUFFIX, answers_for, commands_of
+from linetap.recorder.vault.log.log import UnitLog
+from linetap_core import handover, jsontext, rooms
+from linetap_core.clock import Clock, parse_rfc3339, rfc3339
 from linetap_core.durable import broken
 from linetap_core.durable.envelope import Broken
 from linetap_core.durable.replace import replace_in_ram
@@ -32,7 +31,7 @@ from linetap_core.errors import LinetapError
 from linetap_core.evidence import command as envelopes
 from linetap_core.evidence import fetch, leaflog
 from linetap_core.evidence.command import Answer, Command, CommandFault, Holder, Outcome, Signed
-from linetap_core.evidence.counters import Counters, Window
+from linetap_core.evidence.counters import LATEST_MS, SOON_MS, Counters, Window
 from linetap_core.records import RefusedState
 from linetap_core.service import remove_quietly
 from linetap_core.vaultformat import keptlogs
@@ -277,3 +276,58 @@ def _age(path: Path) -> int:
     with contextlib.suppress(OSError):
         return path.stat().st_mtime_ns
     return 0
+
+
+# --- Counters rebuilt from the log when commands.json is broken or missing --------------------------------------
+#
+# Each accepted command has a leaf, so none can be replayed. A leaf names the keys that signed; one of version 0.1
+# names only the role, and every key of that role then starts above that counter.
+
+
+NS_PER_MS = 1_000_000
+# Refusals of commands with a known signer: they are in the log, and did not use up their counter.
+_NOT_USED = frozenset(
+    f"command_{each}" for each in ("signer", "verb", "role", "not_here", "counter", "repeated", "expired")
+) | {"config_weakens", "key_list_weakens", "hold_shorter"}
+
+
+class _CountedLeaf(msgspec.Struct):
+    kind: str
+    at: str = ""
+    role: str = ""
+    counter: int = 0
+    code: str = ""
+    keys: list[str] = []
+
+
+def counters_of(leaves: Iterable[bytes]) -> Counters:
+    """From all leaves of the log, in order. What is no leaf is passed over."""
+    keys: dict[str, Window] = {}
+    roles: dict[str, int] = {}
+    for line in leaves:
+        leaf = _counted_leaf(line)
+        if leaf is None or leaf.code in _NOT_USED:
+            continue
+        for key in leaf.keys:
+            keys[key] = keys.get(key, Window(roles.get(leaf.role, 0))).using(leaf.counter)
+        if not leaf.keys and leaf.counter <= _latest(leaf.at):
+            roles[leaf.role] = max(roles.get(leaf.role, 0), leaf.counter)
+    return Counters(keys, roles)
+
+
+def _counted_leaf(line: bytes) -> _CountedLeaf | None:
+    if b'"command"' not in line:
+        return None
+    try:
+        leaf = jsontext.decode(line, type=_CountedLeaf)
+    except ValueError:
+        return None
+    return leaf if leaf.kind == "command" else None
+
+
+def _latest(at: str) -> int:
+    """The largest counter that moves a whole role's: one signed for a later year would burn it for everybody."""
+    try:
+        return min(LATEST_MS, parse_rfc3339(at) // NS_PER_MS + SOON_MS)
+    except ValueError:
+        return 0

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from linetap.recorder.vault import inforce
-from linetap.recorder.vault.inforce import InForce
-from linetap.recorder.vault.log import UnitLog
+from linetap.recorder.vault.log.log import UnitLog
+from linetap.recorder.vault.weakening import inforce
+from linetap.recorder.vault.weakening.inforce import InForce
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_DAY, NS_PER_MS, Clock, rfc3339
 from linetap_core.durable import twin

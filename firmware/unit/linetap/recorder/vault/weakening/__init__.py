@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configurations under which less is recorded, announced or kept: found, announced, confirmed or taken back."""
