@@ -10,7 +10,7 @@ import numpy as np
 
 from anchors.people import people
 from linetap.recorder.signals.dtmf.detector import Digit, DtmfDetector
-from linetap.recorder.signals.dtmf.keys import COLUMNS_HZ, KEYS, ROWS_HZ
+from linetap.recorder.signals.dtmf.gate import COLUMNS_HZ, KEYS, ROWS_HZ
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.synth import F64, peak_of, rms_of
 

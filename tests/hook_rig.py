@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap.config.profile import KR_PSTN, Profile
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.hook.hookline import FRAMES_PER_MS, HookLine
 from linetap.ring import I16, NO_VOLTS, SLOT_MS, Bits
 

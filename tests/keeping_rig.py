@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from linetap.config.retention import retention_of
 from linetap.config.schema import Config, RetentionClass, RetentionPolicy
-from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.commands.spool import ANSWER, SUFFIX, answers_for, commands_of
 from linetap.recorder.vault.folder import CallFolder

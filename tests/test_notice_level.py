@@ -12,8 +12,7 @@ import pytest
 
 from linetap import learned
 from linetap.boardchoice import open_card
-from linetap.capture.gains import LineGains
-from linetap.capture.player import Player
+from linetap.capture.player import LineGains, Player
 from linetap.config.numbers import NoticeNumbers, ProofNumbers
 from linetap.config.schema import Config, Recording
 from linetap.learned import Learned

@@ -32,7 +32,7 @@ from linetap_core.zones import end_of, epoch_text
 from linetap.recorder.smdr.layouts import parser
 from linetap.recorder.pbx.ledger import Ledger
 from linetap.recorder.pbx.match import Matcher
-from linetap.recorder.calls.retention import retention_of
+from linetap.config.retention import retention_of
 from smdr_rig import config_of
 config = config_of({"extension": "2101"})
 parse, ledger = parser(config), Ledger(config, Matcher(config))

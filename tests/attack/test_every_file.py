@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from keeping_rig import DAY, START, UNIT, Keeper
-from linetap.recorder.calls.retention import retention_of
+from linetap.config.retention import retention_of
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.index import Index
 from linetap.recorder.vault.walks import Walks

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from linetap.recorder.controlsocket import Door
+from linetap.recorder.control import Door
 from linetap.sockets import Caller
 from linetap_core.clock import NS_PER_S, SYSTEM, ManualClock
 from linetap_core.log import MOST_OF_A_KIND, WINDOW_S, Bounded

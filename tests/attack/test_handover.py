@@ -17,7 +17,7 @@ from linetap.config import load_config
 from linetap.config.places import require_usual_places
 from linetap.config.schema import LEARNED, RUN_DIR, VAULT
 from linetap.provision.lay import _lay
-from linetap.recorder.controlsocket import Door
+from linetap.recorder.control import Door
 from linetap.sockets import Caller
 from linetap_core import handover, rooms
 from linetap_core.clock import SYSTEM

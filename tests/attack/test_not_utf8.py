@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linetap.recorder.controlsocket import Door
+from linetap.recorder.control import Door
 from linetap.recorder.follow import Cards
 from linetap.sockets import Caller, Listener
 from linetap_core import jsontext, rooms

@@ -18,8 +18,8 @@ import config_file
 from attack_house import House
 from keeping_rig import Keeper
 from linetap.config import config_sha256
+from linetap.config.retention import retention_of
 from linetap.config.schema import MOST_DAYS, RetentionClass
-from linetap.recorder.calls.retention import retention_of
 from linetap_core.evidence import command as envelopes
 from linetap_core.evidence import keys, namespaces, sshsig
 

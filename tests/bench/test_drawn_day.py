@@ -17,7 +17,7 @@ from linetap.notices.defaults import make_default_notices
 from linetap.recorder.calls.answer import answered
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.table import TABLE
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.ring import I16
 from linetap_bench.callkeys import Call
 from linetap_bench.day import calls, recorder

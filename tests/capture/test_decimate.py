@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from linetap.capture.decimate import DELAY, FACTOR, Decimator, upsample
+from linetap.capture.lineaudio import DELAY, FACTOR, Decimator, upsample
 
 IN = 480
 

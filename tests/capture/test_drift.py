@@ -6,8 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from linetap.capture.drift import Drift
-from linetap.capture.timeline import Timeline
+from linetap.capture.timeline import Drift, Timeline
 
 RATE_HZ, PERIOD, PERIOD_NS = 48000, 480, 10_000_000
 MINUTE = 6000  # periods

@@ -16,8 +16,8 @@ import pytest
 from linetap.commission.tones_heard import Heard, measure
 from linetap.config.numbers import KR_TONES
 from linetap.config.profile import Profile
+from linetap.recorder.signals.events import ToneHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
-from linetap.recorder.signals.tones.events import ToneHeard
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.synth import F64, Hum, Noise, Tones, click, dtmf
 from linetap_bench.voices import MADE_DBM0, Voices

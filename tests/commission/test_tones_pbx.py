@@ -13,8 +13,8 @@ from linetap.commission.tones_heard import measure
 from linetap.commission.tones_profile import learn
 from linetap.config.numbers import KR_TONES
 from linetap.config.profile import Profile
+from linetap.recorder.signals.events import ToneEvent, ToneGone, ToneHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
-from linetap.recorder.signals.tones.events import ToneEvent, ToneGone, ToneHeard
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.synth import F64, Noise, Tones
 

@@ -18,7 +18,7 @@ import pytest
 
 from broker import until
 from linetap.config import load_config
-from linetap.recorder.calls.retention import retention_of
+from linetap.config.retention import retention_of
 from linetap.recorder.vault.folder import CallFolder
 from linetap_core import cli
 from linetap_core.clock import NS_PER_MS, NS_PER_S, SYSTEM, ManualClock, compact, parse_rfc3339, rfc3339

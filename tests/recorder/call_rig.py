@@ -14,8 +14,7 @@ from linetap.config import profile_of
 from linetap.config.schema import Config
 from linetap.learned import Learned
 from linetap.notices import notices_of
-from linetap.recorder.calls.context import Surroundings
-from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.calls.context import LineMemory, Surroundings
 from linetap.recorder.calls.ports import CallNote, Stretches
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard

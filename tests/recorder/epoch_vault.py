@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from linetap.config.retention import retention_of
 from linetap.config.schema import Config
-from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.outbox.outbox import Outbox
 from linetap.recorder.vault.writer import VaultWriter

@@ -9,8 +9,7 @@ from sounds import TEXT
 
 from linetap.config.profile import KR_PSTN
 from linetap.recorder.calls.evidence.bursts import Bursts
-from linetap.recorder.calls.evidence.look import SPAN, STEP, look
-from linetap.recorder.calls.evidence.run import Missing
+from linetap.recorder.calls.evidence.windows import SPAN, STEP, Missing, windows_of
 from linetap.ring import RATE_HZ
 from linetap_bench.synth import F64, pair, rms_of
 from linetap_bench.voices import MADE_DBM0, Voices, default_folder
@@ -44,7 +43,7 @@ def judged(line: F64) -> tuple[Missing, float] | None:
     """What was missing, and when that was known."""
     bursts, audio = Bursts(), np.clip(line, -32768, 32767).astype(np.int16)
     for end in range(-(-SPAN // STEP) * STEP, len(audio), STEP):
-        for window in look(audio[end - SPAN : end], end, NUMBERS):
+        for window in windows_of(audio[end - SPAN : end], end, NUMBERS):
             bursts.follow(window, KR_PSTN.tone, NUMBERS)
         if (missing := bursts.missing(end, NUMBERS)) is not None:
             return missing, end / RATE_HZ
@@ -131,7 +130,7 @@ def test_a_burst_that_is_seen_late_makes_no_pause_long() -> None:
     line[frames(10.0) : frames(10.2)] *= 0.01
     bursts, audio = Bursts(), np.clip(line, -32768, 32767).astype(np.int16)
     for end in range(-(-SPAN // STEP) * STEP, frames(12.4), STEP):
-        for window in look(audio[end - SPAN : end], end, NUMBERS):
+        for window in windows_of(audio[end - SPAN : end], end, NUMBERS):
             bursts.follow(window, KR_PSTN.tone, NUMBERS)
     assert bursts.rings
     assert bursts.pause < NUMBERS.long_pause_ms * RATE_HZ // 1000

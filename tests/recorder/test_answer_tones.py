@@ -12,9 +12,8 @@ from sounds import digits, frames, ringback, talk
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Card, Config, Keys, Line
 from linetap.notices.defaults import make_default_notices
-from linetap.recorder.calls.evidence.decision import Evidence
-from linetap.recorder.calls.evidence.look import SPAN, STEP, look
-from linetap.recorder.calls.evidence.verdict import Dialled, Verdict
+from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Verdict
+from linetap.recorder.calls.evidence.windows import SPAN, STEP, windows_of
 from linetap.ring import RATE_HZ
 from linetap_bench.synth import F64, Tones, pair, rms_of
 from linetap_core.clock import NS_PER_MS, parse_rfc3339
@@ -35,7 +34,7 @@ def verdict(evidence: Evidence, line: F64, said: dict[float, tuple[str, float, b
         while waiting and waiting[0][0] * RATE_HZ <= end:
             _, (text, at, loud) = waiting.pop(0)
             evidence.heard(text, frames(at), loud)
-        evidence.follow(look(audio[end - SPAN : end], end, NUMBERS), KR_PSTN.tone, NUMBERS)
+        evidence.follow(windows_of(audio[end - SPAN : end], end, NUMBERS), KR_PSTN.tone, NUMBERS)
         if (found := evidence.judge(end, DIALLED, NUMBERS)) is not None:
             return end / RATE_HZ, found
     return None

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from linetap.config.schema import Config
 from linetap.recorder.calls.call import State
 from linetap.recorder.calls.table import TABLE
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.ring import Batch
 from unit_rig import make_unit
 

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from disk_writes import replace_durably_by
 from epoch_rig import Authority
+from linetap.config.retention import class_of, retention_of
 from linetap.config.schema import Config
-from linetap.recorder.calls.retention import class_of, retention_of
 from linetap.recorder.vault.folder import CallFolder
 from linetap.recorder.vault.jobs import OpenCall
 from linetap.recorder.vault.retention.epochs import TAKEN

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hook_rig import BATTERY, DEAD, MS, OFF, ON, SPEAKING, bits, follow, named, told
 from linetap.config.profile import KR_PSTN
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.ring import I16, NO_VOLTS, SLOT_MS, Bits
 

@@ -13,8 +13,8 @@ import pytest
 from epoch_vault import FRAMES, NOW, begin, clock, finish, folder, writer
 
 from epoch_rig import Authority
+from linetap.config.retention import retention_of
 from linetap.config.schema import Config
-from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core import cli
 from linetap_core.clock import parse_rfc3339

@@ -12,8 +12,8 @@ from day_rig import Told, follow, nobody, notices_in, ring, sound
 
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Recording
-from linetap.recorder.calls.evidence.look import HALF, Window
-from linetap.recorder.calls.evidence.stretches import Speech
+from linetap.recorder.calls.evidence.voices import Speech
+from linetap.recorder.calls.evidence.windows import HALF, Window
 from linetap_bench.callsounds import Network
 
 NO_NUMBER = "지금 거신 번호는 없는 번호입니다. 다시 확인하시고 걸어 주시기 바랍니다."

@@ -11,8 +11,7 @@ import pytest
 from call_rig import START_NS, Kept, Story
 
 from linetap.config.schema import Config
-from linetap.recorder.calls.context import Names, Surroundings
-from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.calls.context import LineMemory, Names, Surroundings
 from linetap.recorder.core import Recorder
 from linetap.ring import Batch
 from linetap_core.clock import NS_PER_S, parse_rfc3339, rfc3339

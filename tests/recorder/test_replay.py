@@ -20,8 +20,7 @@ from linetap.config.schema import Line
 from linetap.notices import Notice
 from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.events import read_events
-from linetap.recorder.replay.sharedaudio import SharedAudio
-from linetap.recorder.replay.vaultside import VaultSide
+from linetap.recorder.replay.vaultside import SharedAudio, VaultSide
 from linetap.ring import I16
 from linetap_core.cli import main
 from linetap_core.clock import parse_rfc3339

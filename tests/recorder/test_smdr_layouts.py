@@ -13,8 +13,7 @@ from smdr_rig import T0_NS, config_of, panasonic
 
 from linetap.config import columns as grammar
 from linetap.config.schema import Config
-from linetap.recorder.smdr.layouts import parser
-from linetap.recorder.smdr.line import SmdrLine
+from linetap.recorder.smdr.layouts import SmdrLine, parser
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.errors import BadInput
 from linetap_core.mask import masked

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 from smdr_rig import NUMBER, panasonic
 
-from linetap.recorder.smdr.assemble import MOST_BYTES, Assembler
-from linetap.recorder.smdr.port import MOST_WAITING, SmdrPort
+from linetap.recorder.smdr.port import MOST_BYTES, MOST_WAITING, Assembler, SmdrPort
 from linetap_core.clock import SYSTEM
 
 DEADLINE_NS = 20 * 10**9

@@ -13,7 +13,7 @@ from call_rig import Kept, Story
 from sounds import call_waiting, dial, digits, frames, music, ringback, talk
 
 from linetap.config.schema import Config
-from linetap.recorder.signals.sound.notes import kept_notes
+from linetap.recorder.signals.sound.classes import kept_notes
 from linetap.ring import RATE_HZ
 from linetap_bench.network import coded
 from linetap_bench.synth import F64, pair

@@ -13,7 +13,7 @@ from epoch_vault import begin, clock, finish, folder, writer
 from epoch_rig import Authority
 from linetap import cardresult
 from linetap.config.schema import Config
-from linetap.recorder import cardorder
+from linetap.recorder import selflog
 from linetap.recorder.vault.outbox.reader import OutboxReader
 from linetap.recorder.vault.writer import VaultWriter
 from linetap_core.clock import NS_PER_S, ManualClock
@@ -133,11 +133,11 @@ def test_nothing_that_comes_with_the_upkeep_stops_the_writing(config: Config, ca
 def test_what_became_of_an_order_on_the_card_is_one_leaf_over_restarts(config: Config) -> None:
     time = clock()
     vault = kept(config, time)
-    assert cardorder.note(config.run_path, vault) is None
+    assert selflog.log_order(config.run_path, vault) is None
     try:
         cardresult.note(config.run_path.parent, "order_signer", "5f" * 32)
         for again in (vault, kept(config, time)):
-            assert cardorder.note(config.run_path, again) == (said := cardresult.load(config.run_path))
+            assert selflog.log_order(config.run_path, again) == (said := cardresult.load(config.run_path))
             assert again.step()
         assert said is not None
         lines = (config.vault_path / "log" / "leaves.jsonl").read_bytes().splitlines()

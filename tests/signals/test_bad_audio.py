@@ -11,8 +11,8 @@ import pytest
 
 from dtmf_rig import tone
 from linetap.config.profile import KR_PSTN
-from linetap.recorder.signals.detectors import Ears
-from linetap.recorder.signals.event import Event
+from linetap.recorder.detectors import Ears
+from linetap.recorder.signals.events import Event
 from linetap.ring import I16, RATE_HZ, Batch
 
 SLOT, SLOTS = 80, 4

@@ -15,7 +15,7 @@ from anchors import spandsp
 from anchors.people import PROMPTS, people
 from dtmf_rig import Case, correct, events, heard, noise, random_keys, samples, string, tone
 from linetap.recorder.signals.dtmf.detector import Digit, DtmfDetector
-from linetap.recorder.signals.dtmf.keys import KEYS
+from linetap.recorder.signals.dtmf.gate import KEYS
 from linetap.ring import I16
 from linetap_bench.synth import F64, peak_of
 

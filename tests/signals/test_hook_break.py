@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hook_rig import BATTERY, DEAD, MS, OFF, ON, SPEAKING, bits, digits, follow, named, told, volts
 from linetap.config.profile import KR_PSTN
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.ring import NO_VOLTS
 
 BREAK_KNOWN_MS = KR_PSTN.loop_break_min_ms

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hook_rig import DEAD, MS, OFF, ON, SPEAKING, bits, digits, follow, meter, named, told, volts
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.ring import NO_VOLTS
 
 Run = tuple[int, int]

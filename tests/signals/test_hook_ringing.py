@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hook_rig import MS, bits, comparator, follow, named, ringing_volts, told
 from linetap.config.profile import KR_PSTN
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.ring import Bits
 
 BURST_MS, PAUSE_MS = 1000, 2000

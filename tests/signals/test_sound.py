@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from linetap.recorder.signals.events import ChannelChanged, SoundEvent, SoundHeard
 from linetap.recorder.signals.sound.detector import CHUNK, SoundDetector
-from linetap.recorder.signals.sound.events import ChannelChanged, SoundEvent, SoundHeard
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.synth import DTMF_COLUMNS_HZ, DTMF_KEYS, DTMF_ROWS_HZ, F64, Noise, Tones, dtmf, rms_of
 from linetap_bench.voices import MADE_DBM0, Voices

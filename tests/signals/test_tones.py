@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from linetap.config.numbers import KR_TONES, ToneShape
 from linetap.config.profile import KR_PSTN, Profile
-from linetap.recorder.signals.tones.detector import CHUNK, ToneDetector
-from linetap.recorder.signals.tones.events import (
+from linetap.recorder.signals.events import (
     FaxGone,
     FaxHeard,
     FaxMaybe,
@@ -28,6 +27,7 @@ from linetap.recorder.signals.tones.events import (
     ToneHeard,
     VoiceHeard,
 )
+from linetap.recorder.signals.tones.detector import CHUNK, ToneDetector
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.synth import F64, Hum, Noise, Tones, dtmf, rms_of
 from linetap_bench.voices import MADE_DBM0, Voices

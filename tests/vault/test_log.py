@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from linetap.recorder.pulse import HEARTBEAT_S, Pulse
+from linetap.recorder.selflog import HEARTBEAT_S, Pulse
 from linetap.recorder.vault.folder import seal_without_audio
 from linetap.recorder.vault.log.log import UnitLog
 from linetap_core.clock import NS_PER_MS, NS_PER_S, ManualClock, parse_rfc3339

@@ -14,7 +14,7 @@ import msgspec
 from linetap.config.schema import Recording
 from linetap.notices import Notice, load_notices
 from linetap.notices.defaults import make_default_notices
-from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.calls.context import LineMemory
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.day import recorder
 from linetap_bench.day.calls import calls_of_day, script_of

@@ -13,8 +13,7 @@ import numpy as np
 from linetap.config.profile import KR_PSTN
 from linetap.config.schema import Card, Config, Keys, Line, Recording
 from linetap.notices import Notice
-from linetap.recorder.calls.context import Surroundings
-from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.calls.context import LineMemory, Surroundings
 from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard
 from linetap.recorder.replay.command import slots_at_once

@@ -14,9 +14,8 @@ import numpy as np
 
 from linetap.config.profile import KR_PSTN
 from linetap.notices import load_notices
-from linetap.recorder.calls.evidence.decision import Evidence
-from linetap.recorder.calls.evidence.look import SPAN, STEP, look
-from linetap.recorder.calls.evidence.verdict import Dialled
+from linetap.recorder.calls.evidence.decision import Dialled, Evidence
+from linetap.recorder.calls.evidence.windows import SPAN, STEP, windows_of
 from linetap.recorder.signals.dtmf.detector import DtmfDetector
 from linetap.recorder.signals.sound.detector import SoundDetector
 from linetap.recorder.signals.tones.detector import ToneDetector
@@ -96,7 +95,7 @@ def _looked_at(line: I16) -> float:
     evidence, numbers, dialled = Evidence(), KR_PSTN.answer, Dialled("ordinary", 0, "")
     before = cpu_s(os.getpid())
     for end in range(-(-SPAN // STEP) * STEP, len(line) + 1, STEP):
-        evidence.follow(look(line[end - SPAN : end], end, numbers), KR_PSTN.tone, numbers)
+        evidence.follow(windows_of(line[end - SPAN : end], end, numbers), KR_PSTN.tone, numbers)
         assert evidence.judge(end, dialled, numbers) is None
     return cpu_s(os.getpid()) - before
 

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 
 from linetap.config import load_config
+from linetap.config.retention import retention_of
 from linetap.config.schema import Config
-from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import RATE_HZ, Stretch

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from linetap.board.interface import CardBoard
+from linetap.capture.timeline import Drift
 from linetap.config.schema import Card
 from linetap.ring import GAP_CAUSES, GAP_OVERRUN, GAP_RESTART, NS_PER_FRAME, SLOT_MS, UNDERRUN, RingWriter
 from linetap_core.clock import NS_PER_MS, Clock
@@ -22,7 +23,6 @@ from linetap_core.recentrate import Lately
 from linetap_core.records import CaptureState
 
 from .alsa import FILL_PERIODS, OVERRUN
-from .drift import Drift
 from .lineaudio import LineAudio
 from .player import Player
 from .timeline import JUMP_NS, Timeline, frames_between

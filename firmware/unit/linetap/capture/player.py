@@ -6,21 +6,30 @@ heard (ring frames times the decimation). `shift` = ring device frame - playback
 it is constant while neither stream restarts, since one codec has one clock. When playback restarts, the place on the
 line is kept and the rest of the notice goes on where it would have been; when capture restarts, what is being played
 stays as it is and its place is told anew.
+
+
+What `linetap line learn` has measured becomes the level of each line's notices, while capture runs.
+
+One notice of one line at a time: raising it takes some milliseconds of the thread that has a period every ten.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from linetap import learned
 from linetap.board.interface import CardBoard
-from linetap.config.schema import Card, Line
-from linetap.notices import Notice
+from linetap.capture.lineaudio import upsample
+from linetap.config import profile_of
+from linetap.config.schema import Card, Config, Line
+from linetap.notices import Notice, notices_of
+from linetap.notices.linelevel import gain_db, raised
 from linetap.ring import I16, RATE_HZ, SLOT_FRAMES, SLOT_MS
-
-from .decimate import upsample
 
 # Omron G6S-2F: operates within 4 ms; the rest is for its driver and bounce. No sample before it has settled.
 RELAY_LEAD_MS = 10
@@ -167,3 +176,32 @@ class Player:
         playing = {play.row for play in self._plays if play.start is not None}
         for row in {play.row for play in over} - playing:
             self._board.relay(row, False)
+
+
+class LineGains:
+    def __init__(self, config: Config, lines: list[Line], player: Player) -> None:
+        self._config, self._lines, self._player = config, [line for line in lines if not line.exempt], player
+        self._notices = notices_of(config)
+        self._stamp = 0
+        self._gains: dict[tuple[int, str], float] = {}
+        self._work: Iterator[None] = iter(())
+
+    def follow(self) -> None:
+        """A few times a second."""
+        stamp = learned.stamp(Path(self._config.learned))
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._work = self._renew()
+        next(self._work, None)
+
+    def _renew(self) -> Iterator[None]:
+        """A step for each notice of a line whose gain is another than before."""
+        found = learned.load(Path(self._config.learned))
+        for line in self._lines:
+            numbers = profile_of(self._config, line.profile).notice
+            for name, notice in self._notices.items():
+                by_db = gain_db(notice.samples, found.get(line.number), self._config.recording, numbers)
+                if self._gains.get((line.number, name), 0.0) != by_db:
+                    self._gains[line.number, name] = by_db
+                    self._player.raise_on(line.number, name, raised(notice.samples, by_db))
+                    yield

@@ -9,6 +9,7 @@ import os
 from contextlib import ExitStack, closing
 
 from linetap.boardchoice import open_card
+from linetap.capture.player import LineGains
 from linetap.config.schema import Card, Config
 from linetap.notices import notices_of
 from linetap.ring import RingWriter
@@ -21,7 +22,6 @@ from linetap_core.service import START_AGAIN, StateFile, Stop, lock_of, start_lo
 
 from .alsa import Codec
 from .commands import Commands
-from .gains import LineGains
 from .lights import LineLights
 from .lineaudio import LineAudio
 from .loop import Loop

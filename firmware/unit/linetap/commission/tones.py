@@ -15,8 +15,8 @@ from linetap.commission.tones_heard import Heard
 from linetap.commission.tones_profile import NAMES, Learnt, learn
 from linetap.config.numbers import ToneShape
 from linetap.config.profile import BUILT_IN, KR_PSTN, Profile
+from linetap.recorder.signals.events import ToneHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
-from linetap.recorder.signals.tones.events import ToneHeard
 from linetap.ring import RATE_HZ
 from linetap_core.errors import BadInput, LinetapError, Refusal
 

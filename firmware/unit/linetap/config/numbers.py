@@ -98,7 +98,7 @@ class SoundNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     noise_flat_min: float = -1.8  # ours: ln of the spectrum's flatness: white noise -0.6, music -3 and less
     noise_range_db: float = 5.0  # ours: a second of white noise or of a modem's data stays within this
     # Fitted to 2 h of asterisk's prompts in four languages, espeak-ng's Korean and English, and an hour of music, a
-    # third of it with somebody's voice over it; order: `recorder/signals/sound/recent.py`. `bench accuracy` judges it.
+    # third of it with somebody's voice over it; order: `recorder/signals/sound/windows.py`. `bench accuracy` judges it.
     speech_weights: tuple[float, ...] = (
         0.0, 55.58, -11.66, 5.215, -1.571, -0.09432, -0.04834, 0.9484, 13.41, 3.801, 4.767, -4.371, 0.3562,
         -0.1066, 1.019, 0.1938, 0.7742,

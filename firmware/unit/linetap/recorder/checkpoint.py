@@ -16,8 +16,7 @@ from pathlib import Path
 import msgspec
 
 from linetap import restartstate
-from linetap.recorder.calls.context import Names
-from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.calls.context import LineMemory, Names
 from linetap.recorder.pbx.join import SmdrMemory
 from linetap.recorder.vault.jobs import Job
 from linetap.recorder.walk.walk import Walk

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder without its surroundings: batches of ring slots in, commands and jobs out. Replay runs the same."""
+"""The recorder without its surroundings: batches of ring slots in, commands and jobs out. Replay runs the same.
+
+A line as a walk test sees it, from what the recorder knows of it anyway."""
 
 from __future__ import annotations
 
@@ -10,14 +12,12 @@ import numpy as np
 
 from linetap.config import profile_of
 from linetap.learned import Learned
-from linetap.recorder.calls.context import Surroundings
+from linetap.recorder.calls.context import LineMemory, Surroundings
 from linetap.recorder.calls.gate import stop_notice
 from linetap.recorder.calls.line import LineCalls
-from linetap.recorder.calls.memory import LineMemory
-from linetap.recorder.signals.detectors import Ears
-from linetap.recorder.signals.event import Event
-from linetap.recorder.signals.health.linehealth import LineHealth
-from linetap.recorder.walk.observation import sight_of
+from linetap.recorder.detectors import Ears
+from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.health.linehealth import LineHealth, Reading
 from linetap.recorder.walk.turn import Sight
 from linetap.ring import Batch, gap_batch
 from linetap_core.records import LineState
@@ -156,3 +156,23 @@ class _Card:
 
 def _shows_use(events: list[Event]) -> bool:
     return any(event.name in IN_USE for event in events)
+
+
+def sight_of(line: LineCalls, reading: Reading | None, troubles: list[str], mono_s: float) -> Sight:
+    """`reading`: the line's last half second, where there was one."""
+    memory = line.memory
+    call = memory.call
+    return Sight(
+        mono_s,
+        idle=memory.state == "idle",
+        call_id=call.call_id if call else None,
+        outgoing=call is not None and call.direction == "out",
+        dialled=len(call.dialled) if call else 0,
+        announced=call is not None and bool(call.notices),
+        heard=call is not None and (memory.state == "tone_end" or any(each.proof != "none" for each in call.notices)),
+        passing=memory.state in ("passing", "carrier"),
+        on_hook=reading.on_hook if reading else None,
+        volts=reading.volts if reading else None,
+        level_dbm0=reading.level_dbm0 if reading else None,
+        troubles=troubles,
+    )

@@ -10,18 +10,16 @@ from typing import Literal
 
 from linetap import learned, restartstate, unitkeys
 from linetap.config import Config, change, config_sha256
+from linetap.config.retention import default_class
 from linetap.notices import keep_copies, notices_of
-from linetap.recorder import allocator, cardorder, checkpoint
-from linetap.recorder.calls.context import Names, Surroundings
-from linetap.recorder.calls.memory import LineMemory
-from linetap.recorder.calls.retention import default_class
+from linetap.recorder import allocator, checkpoint, selflog
+from linetap.recorder.calls.context import LineMemory, Names, Surroundings
 from linetap.recorder.checkpoint import MOST_FAILURES, Failed
-from linetap.recorder.controlsocket import Door
+from linetap.recorder.control import Door, Removal
 from linetap.recorder.core import Recorder
 from linetap.recorder.follow import Cards
 from linetap.recorder.pbx.follow import start_smdr
-from linetap.recorder.pulse import Pulse
-from linetap.recorder.removal import Removal
+from linetap.recorder.selflog import Pulse
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault import linefaults
 from linetap.recorder.vault.journal.journal import Journal
@@ -131,7 +129,7 @@ class Service:
         if (follows := unitkeys.next_of(Path(config.key))) is not None:
             self.vault.log_leaf("unit_key", clock.utc_ns(), key=follows)
         self._upkeep = self.vault.keep_up(config_file=config_file, incarnation=incarnation)
-        state.order = cardorder.note(config.run_path, self.vault)
+        state.order = selflog.log_order(config.run_path, self.vault)
         self.vault.take_walks(key.signer(namespaces.WALK))
         self.guide = Guide(config, state.config_sha256, clock, self.core, self.vault, self._held_calls, remembered.walk)
         around.ended.append(self.guide.call_over)

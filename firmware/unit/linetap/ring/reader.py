@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder's side of the ring: its own cursor, and any stretch of the past that the ring still holds.
+"""The ring as a reader sees it: copies by pread(2), and never a mapping.
+
+Whoever writes a file can make it shorter, and a reader that has it mapped is ended by SIGBUS then. Here a piece that is
+not there is zeros: slots that are not whole, and a head that does not move.
+
+
+The recorder's side of the ring: its own cursor, and any stretch of the past that the ring still holds.
 
 What capture has written is hostile bytes to it. A slot that fits its CRC may still lie: frames that no clock explains,
 times that are none. A ring with such a slot is given up (`ring_lies`), as one of another shape is.
@@ -17,12 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from linetap.ring.batch import Batch, Stretch, assemble, batch_of, gap_batch
-from linetap.ring.copied import Copied
 from linetap.ring.layout import (
     CRC_FROM,
     GAP_CAUSES,
     GAP_OVERRUN,
     GAP_RESTART,
+    HEADER,
+    HEADER_BYTES,
     I16,
     MAGIC,
     NS_PER_FRAME,
@@ -36,6 +43,60 @@ from linetap.ring.layout import (
 )
 from linetap_core.clock import NS_PER_S, SYSTEM, Clock
 from linetap_core.errors import DeviceFault
+
+_FIELDS: Any = HEADER.fields
+_HEAD_AT = _FIELDS["head"][1]
+
+
+class Copied:
+    """`slots(low, high)`: the slots of these numbers, as they are now. OSError where the file cannot be opened."""
+
+    def __init__(self, path: Path, lines: int, count: int) -> None:
+        self.path, self._count = path, count
+        self._dtype = slot_dtype(lines)
+        fields: Any = self._dtype.fields
+        self._seq_at, self._frame_at, self._frames_at = (fields[name][1] for name in ("seq", "frame", "frames"))
+        self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.inode = os.fstat(self._fd).st_ino
+
+    @property
+    def head(self) -> int:
+        """So many slots were written in all."""
+        return self._number(_HEAD_AT)
+
+    def slots(self, low: int, high: int) -> npt.NDArray[Any]:
+        found = np.zeros(high - low, self._dtype)
+        size, raw, at = self._dtype.itemsize, memoryview(found.view(np.uint8)), 0
+        while at < len(found):
+            index = (low + at) % self._count
+            piece = min(len(found) - at, self._count - index)
+            os.preadv(self._fd, [raw[at * size : (at + piece) * size]], HEADER_BYTES + index * size)
+            at += piece
+        return found
+
+    def seq(self, number: int) -> int:
+        """Of slot `number` as it is now: one more than its number while it is there."""
+        return self._number(self._at(number) + self._seq_at)
+
+    def seqs(self, low: int, high: int) -> npt.NDArray[np.uint64]:
+        return np.array([self.seq(number) for number in range(low, high)], np.uint64)
+
+    def frame(self, number: int) -> int:
+        return self._number(self._at(number) + self._frame_at, signed=True)
+
+    def end(self, number: int) -> int:
+        """The frame behind slot `number`."""
+        return self.frame(number) + self._number(self._at(number) + self._frames_at, signed=True)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _at(self, number: int) -> int:
+        return HEADER_BYTES + number % self._count * self._dtype.itemsize
+
+    def _number(self, at: int, signed: bool = False) -> int:
+        return int.from_bytes(os.pread(self._fd, 8, at), "little", signed=signed)
+
 
 _OF_ALL_SLOTS = 200  # 2 s of all lines are kept at most: more is asked for behind a disk that stood, and once
 _BELL_READS = 16  # 64 KiB, as much as a FIFO holds

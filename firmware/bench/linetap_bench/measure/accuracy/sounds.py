@@ -12,8 +12,8 @@ import numpy as np
 from anchors.music import melody, on_hold, through_gsm
 from anchors.people import people
 from linetap.notices.level import level_of
+from linetap.recorder.signals.events import SoundEvent, SoundHeard
 from linetap.recorder.signals.sound.detector import CHUNK, SoundDetector
-from linetap.recorder.signals.sound.events import SoundEvent, SoundHeard
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.measure.row import Row
 from linetap_bench.synth import F64, Tones, rms_of

@@ -13,8 +13,8 @@ from anchors.supertone import SuperTone
 from dtmf_rig import Sine, own_sine
 from linetap.config.numbers import KR_TONES, ToneShape
 from linetap.config.profile import KR_PSTN
+from linetap.recorder.signals.events import ToneHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
-from linetap.recorder.signals.tones.events import ToneHeard
 from linetap.ring import I16, RATE_HZ
 from linetap_bench.measure.row import Row
 from linetap_bench.synth import F64, peak_of, rms_of

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call is answered: it is announced, or policy says why it is not."""
+"""A call is answered: it is announced, or policy says why it is not.
+
+A call in: whoever answers says "네, 민원실입니다" first, and the notice waits for its end.
+
+It waits for so long at most (`recording.greeting_max_ms`), and less where nobody says anything. Nothing is recorded
+before the notice, so nothing of the greeting is.
+"""
 
 from __future__ import annotations
 
-from linetap.recorder.calls.context import LineContext
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.doubt import UNKNOWN, doubted
 from linetap.recorder.calls.ending import pass_by
-from linetap.recorder.calls.greeting import announce
+from linetap.recorder.calls.gate import ask_for_notice
 from linetap.recorder.calls.neighbours import called_by_neighbour
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.notice.greeting import has_ended
+from linetap.ring import RATE_HZ
 from linetap_core.records import AnswerConfidence, AnsweredBy, AnswerRecord
 
 
@@ -47,3 +55,37 @@ def answered_by_neighbour(line: LineContext, event: Event) -> None:
     """A line of this unit, whose extension was dialled, rang and was picked up."""
     line.call.internal_by = "ring"
     answered(line, event, "hook")
+
+
+LOOKS_EVERY = 50 * FRAMES_PER_MS
+
+
+def announce(line: LineContext, event: Event) -> None:
+    """The notice of a call that was just answered."""
+    call, policy = line.call, line.policy
+    delay, lead = policy.notice_delay_ms * FRAMES_PER_MS, line.profile.greeting.lead_ms * FRAMES_PER_MS
+    waited = event.known - event.at
+    if waited > lead:  # the answer is known so late that some of the delay is over
+        delay = min(delay, max(lead, delay - waited))
+    earliest = event.known + delay
+    call.greeting_from = event.known
+    if call.direction != "in" or _latest(line) - lead <= event.known:
+        ask_for_notice(line, earliest, event)
+    else:
+        line.go("greeting", event.at, max(event.known + LOOKS_EVERY, earliest - lead))
+
+
+def listen_for_greeting(line: LineContext, event: Event) -> None:
+    """A look at what was said since the answer; the next one follows, unless it has ended."""
+    numbers, since, now = line.profile.greeting, line.call.greeting_from, event.known
+    lead, latest = numbers.lead_ms * FRAMES_PER_MS, _latest(line)
+    heard = line.around.audio.stretch(line.config.number, since, now).samples
+    if has_ended(heard, numbers) or now + lead >= latest:
+        ask_for_notice(line, now + lead, event)
+    else:
+        line.memory.deadline = now + LOOKS_EVERY
+
+
+def _latest(line: LineContext) -> int:
+    """The frame at which the notice begins, whatever is being said."""
+    return line.call.greeting_from + line.policy.greeting_max_ms * RATE_HZ // 1000

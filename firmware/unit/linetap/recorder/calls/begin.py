@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from linetap.recorder.calls.answer import answered
 from linetap.recorder.calls.call import Call, Key
+from linetap.recorder.calls.caller import look_for_caller, said_from
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.dialling import dialled, dials_anew
 from linetap.recorder.calls.ending import end, end_without, pass_by
-from linetap.recorder.calls.pastaudio import look_for_caller, said_from
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 
 MOST_KEYS = 32

@@ -3,17 +3,26 @@
 
 It is a state that voice leaves. A whistle of half a second, or a person who takes over from the machine, must not keep
 a call from being announced and recorded.
+
+
+While a notice is on the line: whether a fax or a modem sends its tone beneath it.
+
+Ten looks a second, and only at lines that play one. What was held is not kept over a restart: half a second of hearing.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from linetap.recorder.calls import begin, dialling, parties, redial
 from linetap.recorder.calls.answer import answered
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.ending import end_recording, passed
 from linetap.recorder.calls.gate import ask_for_notice, stop_notice
-from linetap.recorder.signals.event import Event
-from linetap.recorder.signals.tones.ansam import is_ansam
+from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.notice.maskedtones import EVERY, LENGTH, carrier_beneath
+from linetap.recorder.signals.tones.stretch import is_ansam
+from linetap.ring import I16, RATE_HZ, Batch
 
 SPEECH = ("speech", "announcement")
 NOTICE_GONE_MS = 2000  # after it was stopped, what it left on the line is over
@@ -89,3 +98,32 @@ def _name(line: LineContext, event: Event) -> str:
         tone = line.around.audio.stretch(line.config.number, event.at, event.known).samples
         return "modem_v8" if is_ansam(tone, line.profile.cadence) else "fax_answer"
     return event.text if event.text.startswith("modem") else f"fax_{event.text}"
+
+
+class UnderNotice:
+    def __init__(self) -> None:
+        self._held: I16 = np.zeros(0, np.int16)
+        self._end = 0  # the frame behind what is held
+
+    def follow(self, line: LineContext, batch: Batch, index: int) -> list[Event]:
+        """`fax` events of this batch, at most one."""
+        playing = line.memory.playing
+        if playing is None or batch.gap is not None:
+            self._held = self._held[:0]
+            return []
+        if self._end != batch.frame:
+            self._held = self._held[:0]
+        self._held = np.concatenate([self._held, batch.audio[index]])[-LENGTH - batch.frames :]
+        self._end = batch.frame + batch.frames
+        notice = next((each for each in line.around.notices.values() if each.tag == playing.tag), None)
+        if playing.started is None or notice is None:
+            return []
+        longest = line.profile.beneath.delay_max_ms * RATE_HZ // 1000
+        for frame in range(-(-(batch.frame + 1) // EVERY) * EVERY, self._end + 1, EVERY):
+            first = frame - LENGTH - (self._end - len(self._held))
+            if first < 0 or not playing.started + EVERY <= frame <= playing.started + playing.frames + longest:
+                continue
+            sent = notice.between(frame - LENGTH - longest - playing.started, frame - playing.started)
+            if found := carrier_beneath(self._held[first : first + LENGTH], sent, line.profile.beneath):
+                return [Event(frame, "fax", frame - LENGTH, found)]
+        return []

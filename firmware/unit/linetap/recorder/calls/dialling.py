@@ -13,13 +13,12 @@ from linetap.recorder.calls.answer import answered, write_down
 from linetap.recorder.calls.call import MOST_DIGITS
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.doubt import doubted
-from linetap.recorder.calls.evidence.decision import Evidence
-from linetap.recorder.calls.evidence.look import SPAN, first_look, look
-from linetap.recorder.calls.evidence.verdict import Dialled, Number
+from linetap.recorder.calls.evidence.decision import Dialled, Evidence, Number
+from linetap.recorder.calls.evidence.windows import SPAN, first_look, windows_of
 from linetap.recorder.calls.nearend import learn_near_end
 from linetap.recorder.calls.policy import kind_of_number
-from linetap.recorder.signals.event import Event
-from linetap.recorder.signals.sound.notes import kept_notes
+from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.sound.classes import kept_notes
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnswerConfidence, AnsweredBy
 
@@ -106,7 +105,7 @@ def look_closer(line: LineContext, event: Event) -> None:
     if stretch.gaps or len(stretch.samples) < SPAN:
         evidence.lose_sight()
         return
-    evidence.follow(look(stretch.samples, event.at, numbers), line.profile.tone, numbers)
+    evidence.follow(windows_of(stretch.samples, event.at, numbers), line.profile.tone, numbers)
     if (behind := evidence.behind_hush(event.at, numbers)) is not None:
         notes = _notes(line, behind.start, behind.end)
         music = _notes(line, behind.hush - RATE_HZ, behind.hush)

@@ -9,8 +9,8 @@ phrases of one announcer. Looked at once, when the recording is written or ends.
 from __future__ import annotations
 
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.evidence.look import SPAN, STEP, look
-from linetap.recorder.calls.evidence.stretches import Speech
+from linetap.recorder.calls.evidence.voices import Speech
+from linetap.recorder.calls.evidence.windows import SPAN, STEP, windows_of
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnsweredBy
 
@@ -48,7 +48,7 @@ def _two_voices(line: LineContext, begin: int, end: int) -> bool:
     if stretch.gaps:
         return False
     for last in range(SPAN, len(stretch.samples) + 1, STEP):
-        for window in look(stretch.samples[last - SPAN : last], last, numbers):
+        for window in windows_of(stretch.samples[last - SPAN : last], last, numbers):
             speech.follow(window, numbers, toned=bool(window.lines))
         if speech.far_turn is not None:
             return True

@@ -12,10 +12,10 @@ from __future__ import annotations
 from linetap.recorder.calls import dialling, parties
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.doubt import UNKNOWN
-from linetap.recorder.calls.evidence.look import first_look
+from linetap.recorder.calls.evidence.windows import first_look
 from linetap.recorder.calls.gate import stop_notice
-from linetap.recorder.calls.pastaudio import not_after_answer, prove_notice
-from linetap.recorder.signals.event import Event
+from linetap.recorder.calls.noticeproof import not_after_answer, prove_notice
+from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 from linetap_core.records import AnsweredBy
 

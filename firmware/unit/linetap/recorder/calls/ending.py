@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import msgspec
 
-from linetap.recorder.calls.beepheard import prove_at_end
+from linetap.config.retention import retention_of
 from linetap.recorder.calls.context import LineContext
 from linetap.recorder.calls.doubt import UNKNOWN, dispel
-from linetap.recorder.calls.noticefaults import count_deafness
-from linetap.recorder.calls.retention import retention_of
-from linetap.recorder.signals.event import Event
+from linetap.recorder.calls.mailboxbeep import prove_at_end
+from linetap.recorder.calls.noticeproof import count_deafness
+from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 from linetap_core.clock import NS_PER_MS
 from linetap_core.records import Disposition, EndedBy

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.ending import end_recording, end_without, pass_by
-from linetap.recorder.calls.pastaudio import await_proof, prove_notice
-from linetap.recorder.signals.event import Event
+from linetap.recorder.calls.noticeproof import await_proof, prove_notice
+from linetap.recorder.signals.events import Event
 from linetap.recorder.signals.notice.played import PlayedNotice
 from linetap.ring import RATE_HZ
 from linetap_core.errors import DeviceFault

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line: its detectors' events and its deadlines, in the order in which they were known, through the table."""
+"""What a line suffers from, as codes: each has a check of its own in checks/.
+
+One line: its detectors' events and its deadlines, in the order in which they were known, through the table."""
 
 from __future__ import annotations
 
@@ -7,23 +9,39 @@ from linetap.config.profile import Profile
 from linetap.config.schema import Line
 from linetap.learned import Learned
 from linetap.recorder.calls import redial, swapped
-from linetap.recorder.calls.beep import beep_frame
-from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, Surroundings, open_frames
+from linetap.recorder.calls.carrier import UnderNotice
+from linetap.recorder.calls.context import FRAMES_PER_MS, NO_FRAMES, LineContext, LineMemory, Surroundings, open_frames
 from linetap.recorder.calls.doubt import dispel
 from linetap.recorder.calls.ending import end
-from linetap.recorder.calls.evidence.look import STEP
-from linetap.recorder.calls.limits import limit_frame, recommended_frame
-from linetap.recorder.calls.memory import LineMemory
+from linetap.recorder.calls.evidence.windows import STEP
+from linetap.recorder.calls.marks import DOUBTFUL
 from linetap.recorder.calls.neighbours import handed_on, neighbour_that_answered
-from linetap.recorder.calls.noticefaults import mend
+from linetap.recorder.calls.noticeproof import mend
 from linetap.recorder.calls.ports import CallNote
 from linetap.recorder.calls.table import STATUS, TABLE
-from linetap.recorder.calls.troubles import troubles_of
-from linetap.recorder.calls.undernotice import UnderNotice
-from linetap.recorder.signals.event import Event, EventName
+from linetap.recorder.calls.timers import beep_frame, limit_frame, recommended_frame
+from linetap.recorder.signals.events import Event, EventName
 from linetap.ring import NS_PER_FRAME, Batch
 from linetap_core.clock import parse_rfc3339, rfc3339
 from linetap_core.records import Disposition, LineState, LineStatus
+
+
+def troubles_of(line: LineContext) -> list[str]:
+    memory, call = line.memory, line.memory.call
+    found = []
+    if memory.deaf_since_ns is not None:
+        found.append("notice_not_heard")
+    elif memory.unheard_calls or memory.deaf_calls:
+        found.append("notice_doubtful")
+    if call is not None:
+        if call.is_marked:
+            found.append("call_marked")
+        if any(mark.kind in DOUBTFUL for mark in call.marks):
+            found.append("mark_far")
+        if call.call_time_told:
+            found.append("long_call")
+    return found
+
 
 FAULTS = {"line_cut", "line_short"}  # nothing can be recorded while they stand
 LISTENED = ("look", "sound", "channel")  # by themselves they change no record

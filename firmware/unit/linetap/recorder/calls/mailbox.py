@@ -9,10 +9,10 @@ repeated.
 from __future__ import annotations
 
 from linetap.recorder.calls import parties, swapped
-from linetap.recorder.calls.beepheard import beeped, beneath_notice, may_beep, nobody_heard
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.pastaudio import prove_notice
-from linetap.recorder.signals.event import Event
+from linetap.recorder.calls.mailboxbeep import beeped, beneath_notice, may_beep, nobody_heard
+from linetap.recorder.calls.noticeproof import prove_notice
+from linetap.recorder.signals.events import Event
 
 
 def sound_in_notice(line: LineContext, event: Event) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from linetap.recorder.calls.call import Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.nearend import Whose, whose
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 from linetap_core.errors import DeviceFault
 from linetap_core.records import ABUSE, Mark

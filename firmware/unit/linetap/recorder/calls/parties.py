@@ -12,7 +12,7 @@ from linetap.recorder.calls.ending import end_by_tone_still_held
 from linetap.recorder.calls.gate import ask_for_notice
 from linetap.recorder.calls.marks import begins_a_code, key
 from linetap.recorder.calls.policy import internal_by, reason_to_skip
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 
 FAR_END_GONE = ("busy", "congestion")

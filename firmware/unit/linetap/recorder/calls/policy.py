@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from linetap.config import narrower
 from linetap.config.schema import Recording
-from linetap.recorder.calls.evidence.verdict import Number
+from linetap.recorder.calls.evidence.decision import Number
 from linetap_core.records import InternalBy
 
 WHOLE_NUMBER = 7  # digits: a Korean local number has 7 or 8

@@ -20,11 +20,11 @@ from linetap.recorder.calls.call import MOST_DIGITS, Key
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.dialling import dialled
 from linetap.recorder.calls.ending import end, end_by_tone_still_held, end_recording
-from linetap.recorder.calls.evidence.look import first_look
+from linetap.recorder.calls.evidence.windows import first_look
 from linetap.recorder.calls.marks import KEYS_WITHIN_S, begins_a_code, key
 from linetap.recorder.calls.nearend import may_be_near
-from linetap.recorder.signals.event import Event
-from linetap.recorder.signals.tones.filled import filled_by
+from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.tones.stretch import tone_windows
 from linetap.ring import RATE_HZ
 
 NUMBER_DIGITS = 7  # without its dial tone a number is one of the public network's: less may be the caller's keys
@@ -262,7 +262,7 @@ def _judge_no_number(line: LineContext) -> None:
 
 def _has_dial_tone(line: LineContext, until: int) -> bool:
     heard = line.around.audio.stretch(line.config.number, _lifted_at(line), until).samples
-    windows = filled_by(heard, line.profile, "dial")[-DIAL_TONE_WINDOWS:]
+    windows = tone_windows(heard, line.profile, "dial")[-DIAL_TONE_WINDOWS:]
     return len(windows) == DIAL_TONE_WINDOWS and bool(windows.all())
 
 

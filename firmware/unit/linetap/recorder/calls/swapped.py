@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.parties import announce_again, pause
-from linetap.recorder.signals.event import Event
-from linetap.recorder.signals.sound.notes import kept_notes
+from linetap.recorder.signals.events import Event
+from linetap.recorder.signals.sound.classes import kept_notes
 from linetap.ring import RATE_HZ
 
 SPEECH = ("speech", "announcement")

@@ -20,24 +20,22 @@ from collections.abc import Callable
 
 from linetap.recorder.calls import (
     answer,
-    beep,
     begin,
     carrier,
     dialling,
     ending,
     gate,
-    greeting,
-    limits,
     mailbox,
     parties,
     redial,
     swapped,
+    timers,
     unrecorded,
 )
 from linetap.recorder.calls import earlynotice as early
 from linetap.recorder.calls.call import State
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.signals.event import Event, EventName
+from linetap.recorder.signals.events import Event, EventName
 from linetap_core.records import LineStatus
 
 Action = Callable[[LineContext, Event], None]
@@ -71,7 +69,7 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("greeting", "fax"): carrier.heard,
     ("greeting", "tone"): redial.tone_before_notice,
     ("greeting", "voice"): redial.voice,
-    ("greeting", "deadline"): greeting.listen,
+    ("greeting", "deadline"): answer.listen_for_greeting,
     ("greeting", "on_hook"): gate.ended_before_notice,
     ("greeting", "loop_break"): gate.ended_before_notice,
     ("notice_wait", "digit"): redial.digit,
@@ -113,9 +111,9 @@ TABLE: dict[tuple[State, EventName], Action] = {
     ("recording", "alone"): swapped.nobody_dialled,
     ("recording", "dial_lasts"): parties.dial_lasts,
     ("recording", "channel"): unrecorded.channel_in_recording,
-    ("recording", "beep"): beep.sound_beep,
+    ("recording", "beep"): timers.sound_beep,
     ("recording", "sound"): mailbox.sound,
-    ("recording", "call_time"): limits.recommended_time,
+    ("recording", "call_time"): timers.recommended_time,
     ("recording", "deadline"): mailbox.after_notice,
     ("recording", "limit"): ending.seal_and_continue,
     ("recording", "on_hook"): ending.end_recording,

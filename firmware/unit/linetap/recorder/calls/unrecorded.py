@@ -14,7 +14,7 @@ from linetap.recorder.calls.begin import other_party_while_passing
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
 from linetap.recorder.calls.gate import ask_for_notice
 from linetap.recorder.calls.marks import key
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.ring import RATE_HZ
 from linetap_core.records import PartyBy
 

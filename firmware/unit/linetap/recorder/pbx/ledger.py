@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The day's account: calls that the PBX saw and that have no recording, and recordings that it did not see.
+"""Which calls of the PBX lack a recording that was due.
+
+The day's account: calls that the PBX saw and that have no recording, and recordings that it did not see.
 
 What stands in it is for a report: numbers are masked when they are written down, and nothing raw is kept. Calls that
 got no line are remembered a while longer than they were held back, so that a late line is not called a missing call.
@@ -15,14 +17,23 @@ from datetime import datetime, timedelta
 import msgspec
 
 from linetap.config.schema import Config
-from linetap.recorder.pbx import coverage
 from linetap.recorder.pbx.match import CallTimes, Matcher, times_of
-from linetap.recorder.smdr.line import SmdrLine
+from linetap.recorder.smdr.layouts import SmdrLine
 from linetap_core.clock import NS_PER_S, from_utc_ns, rfc3339
 from linetap_core.durable.smallfile import SmallFile
 from linetap_core.mask import masked
 from linetap_core.records import CallRecord, PbxDay
 from linetap_core.zones import zone_of
+
+# Whoever hung up before the notice was over said nothing that might have been recorded.
+_TOO_SHORT = ("ended_before_notice", "ended_during_notice")
+
+
+def is_missing(told: SmdrLine, answered: bool, disposition: str, why: str) -> bool:
+    """Of a call that has a record. Policy (skipped, exempt, fax, modem) keeps no recording back that was due, and
+    neither does a call that nobody answered: `missed`, `unanswered`, or of no length at the PBX."""
+    return disposition == "discarded" and why not in _TOO_SHORT and answered and told.duration_s != 0
+
 
 MOST_ENTRIES = 200  # of each kind a day: more is not read by anybody, and the checkpoint holds them
 MOST_LATE = 200
@@ -139,7 +150,7 @@ class Ledger:
         if not (call.internal or self._matcher.is_internal(told)):
             day.calls += 1
             day.recorded += call.disposition == "recorded"
-            day.missing += coverage.is_missing(told, call.times.answered, call.disposition, call.why)
+            day.missing += is_missing(told, call.times.answered, call.disposition, call.why)
         if call.disposition != "recorded" and told.duration_s and call.times.answered:
             entry = self._entry(told, call.times.line, call.why or call.disposition, call.call_id)
             self._add(day, day.not_recorded, entry)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from linetap.config.schema import Config, Line
-from linetap.recorder.smdr.line import SmdrLine
+from linetap.recorder.smdr.layouts import SmdrLine
 from linetap_core.clock import NS_PER_MS, NS_PER_S, parse_rfc3339
 from linetap_core.records import CallRecord
 from linetap_core.timekeeping import is_unkept

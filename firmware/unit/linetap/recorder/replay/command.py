@@ -21,8 +21,7 @@ from linetap.recorder.core import Recorder
 from linetap.recorder.replay.card import ReplayCard, read_wav
 from linetap.recorder.replay.events import read_events
 from linetap.recorder.replay.pbxlines import ReplayedSmdr
-from linetap.recorder.replay.sharedaudio import SharedAudio
-from linetap.recorder.replay.vaultside import VaultSide
+from linetap.recorder.replay.vaultside import SharedAudio, VaultSide
 from linetap.ring import SLOT_MS
 from linetap_core.clock import SYSTEM, parse_rfc3339
 from linetap_core.errors import BadInput

@@ -19,11 +19,10 @@ from linetap.recorder.replay.events import read_events
 from linetap.recorder.signals.caller.callerid import caller_id
 from linetap.recorder.signals.caller.fsk import Modem, demodulate_by
 from linetap.recorder.signals.dtmf.detector import DtmfDetector
+from linetap.recorder.signals.events import FaxHeard, SoundEvent, SoundHeard, ToneGone, ToneHeard, VoiceHeard
 from linetap.recorder.signals.hook.hookline import HookLine
 from linetap.recorder.signals.sound.detector import SoundDetector
-from linetap.recorder.signals.sound.events import SoundEvent, SoundHeard
 from linetap.recorder.signals.tones.detector import ToneDetector
-from linetap.recorder.signals.tones.events import FaxHeard, ToneGone, ToneHeard, VoiceHeard
 from linetap.ring import I16, MAX_LINES, RATE_HZ
 from linetap.wavefaults import WAVE_FAULTS
 from linetap_core import jsontext

@@ -6,7 +6,7 @@ from __future__ import annotations
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import Stretches, VaultPort
 from linetap.recorder.pbx.join import KeepReport, SmdrJoin
-from linetap.recorder.smdr.assemble import Assembler
+from linetap.recorder.smdr.port import Assembler
 from linetap.ring import NS_PER_FRAME
 from linetap_core.clock import NS_PER_S, ManualClock
 from linetap_core.records import CallRecord

@@ -9,8 +9,7 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from linetap.recorder.replay.sharedaudio import mapped
-from linetap.recorder.replay.vaultside import DISK_S, Done, Setup
+from linetap.recorder.replay.vaultside import DISK_S, Done, Setup, mapped
 from linetap.recorder.unitkey import UnitKey
 from linetap.recorder.vault.writer import VaultWriter
 from linetap.ring import I16, Stretch

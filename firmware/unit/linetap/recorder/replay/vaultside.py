@@ -1,21 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vault of a replay, in a process of its own. In life its thread waits for a disk while the other follows the
+"""The lines' audio in memory that the process which seals it sees too.
+
+The vault of a replay, in a process of its own. In life its thread waits for a disk while the other follows the
 lines; in a replay neither ever waits, and two threads of one Python would take turns (decisions/0044)."""
 
 from __future__ import annotations
 
 import contextlib
+import mmap
+import os
 import socket
 import subprocess
 import sys
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
+import numpy as np
+
 from linetap.config import Config
 from linetap.recorder.calls.ports import CallNote, Stretches
-from linetap.recorder.replay.sharedaudio import SharedAudio
+from linetap.ring import I16
 from linetap_core.errors import BadInput
 from linetap_core.records import CallEvent, CallRecord
+
+
+class SharedAudio:
+    """In RAM, without a name: it goes with its last process. `fd` is for that process, until `close`."""
+
+    def __init__(self) -> None:
+        self.fd, self.frames = os.memfd_create("linetap-replay"), 0
+
+    def room(self, lines: int, frames: int) -> I16:
+        """Zeros, int16 (lines, frames)."""
+        os.ftruncate(self.fd, lines * frames * 2)
+        self.frames = frames
+        return mapped(self.fd, lines, frames)
+
+    def close(self) -> None:
+        """The array stays."""
+        os.close(self.fd)
+
+
+def mapped(fd: int, lines: int, frames: int) -> I16:
+    """What another process has made room for."""
+    memory = mmap.mmap(fd, lines * frames * 2)  # lives as long as the array
+    return np.frombuffer(memory, np.int16).reshape(lines, frames)
+
 
 ENOUGH = 100  # what is told at once: waking another process costs more than telling it
 DISK_S = 300.0  # for what is left to be written at the end

@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 
 from linetap import restartstate
+from linetap.config.retention import retention_of
 from linetap.config.schema import Config
 from linetap.recorder.calls.ports import AudioSource, Stretches
-from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault.folder import CallFolder, Sign
 from linetap.recorder.vault.gaps import gap_of, joined, within
 from linetap.recorder.vault.jobs import Open, OpenCall

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.config.retention import default_class
 from linetap.config.schema import Config
-from linetap.recorder.calls.retention import default_class
 from linetap.recorder.vault.commands.commands import Commands
 from linetap.recorder.vault.commands.configchange import ConfigChange
 from linetap.recorder.vault.commands.copies import Copies

@@ -12,8 +12,19 @@ from __future__ import annotations
 import msgspec
 
 from linetap.config.numbers import AnswerNumbers, ToneShape
-from linetap.recorder.calls.evidence.look import BIN_HZ, HALF, Window, fits, lines_of, widened, within
-from linetap.recorder.calls.evidence.run import Burst, Missing, Run, goes_on
+from linetap.recorder.calls.evidence.windows import (
+    BIN_HZ,
+    HALF,
+    Burst,
+    Missing,
+    Run,
+    Window,
+    fits,
+    goes_on,
+    lines_of,
+    widened,
+    within,
+)
 from linetap.ring import RATE_HZ
 
 _PER_MS = RATE_HZ // 1000

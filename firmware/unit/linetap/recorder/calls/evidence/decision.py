@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The answer to a call that goes out, from what its line carries: looked at every 80 ms until there is one.
+"""What the evidence is asked of, and what it says.
+
+The answer to a call that goes out, from what its line carries: looked at every 80 ms until there is one.
 
 The order is that of the evidence's worth. Polarity and the PBX's word come as events and need no look. Then: the burst
 of ringback that does not come; music that gives way to a voice; and, where neither is heard, a voice at a number that
@@ -8,17 +10,37 @@ answers at once, or two ends of the line that take turns. A single voice is no a
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
 import msgspec
 
 from linetap.config.numbers import AnswerNumbers, ToneShape
 from linetap.recorder.calls.evidence.bursts import Bursts
-from linetap.recorder.calls.evidence.hush import Behind, Hush
-from linetap.recorder.calls.evidence.look import HALF, Window
-from linetap.recorder.calls.evidence.run import Missing
-from linetap.recorder.calls.evidence.stretches import Speech
-from linetap.recorder.calls.evidence.verdict import Dialled, Verdict
+from linetap.recorder.calls.evidence.voices import Behind, Hush, Speech
+from linetap.recorder.calls.evidence.windows import HALF, Missing, Window
 from linetap.ring import RATE_HZ
-from linetap_core.records import AnswerConfidence
+from linetap_core.records import AnswerConfidence, AnsweredBy
+
+# What was dialled: a number that answers without ringback, a code that picks up another's call, a number that goes
+# on after what was dialled so far, or none at all: a hotline, or a line that was lifted just as it rang. Where dial
+# tone was heard and no digit, it is a handset off its cradle, or a number that nobody could hear.
+Number = Literal["ordinary", "at_once", "pickup", "unfinished", "hotline", "unheard"]
+
+
+class Verdict(NamedTuple):
+    at: int
+    by: AnsweredBy
+    confidence: AnswerConfidence
+    evidence: tuple[str, ...]
+
+
+class Dialled(NamedTuple):
+    """`since`: of the last digit, or of the off-hook. `tone`: busy, dial, unobtainable or the like is on."""
+
+    number: Number
+    since: int
+    tone: str
+
 
 _PER_MS = RATE_HZ // 1000
 _SIT_SPEAKS_S = 4  # ours: the tones take 1 s, and the voice behind them may be called music for another 2

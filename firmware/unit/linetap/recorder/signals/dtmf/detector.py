@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.config.numbers import DtmfNumbers
-from linetap.recorder.signals.dtmf.gate import BLOCK, NOTHING, WINDOW, Gate
-from linetap.recorder.signals.dtmf.hum import CYCLE, HumFit
-from linetap.recorder.signals.dtmf.keys import FRAMES_PER_MS, KEYS
+from linetap.recorder.signals.dtmf.gate import BLOCK, CYCLE, FRAMES_PER_MS, KEYS, NOTHING, WINDOW, Gate, HumFit
 from linetap.recorder.signals.dtmf.press import HOP, REACH, Ear, Stretch
 
 # The longest look back: a run's beginning or a piece left over, then the longest piece, then the ear's reach.

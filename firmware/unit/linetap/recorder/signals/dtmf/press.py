@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linetap.config.numbers import DtmfNumbers
-from linetap.recorder.signals.dtmf.keys import COLUMNS_HZ, ROWS_HZ
+from linetap.recorder.signals.dtmf.gate import COLUMNS_HZ, ROWS_HZ
 from linetap_core.evidence.g711 import FULL_SCALE_DBM0, RATE_HZ
 
 HOP = 20

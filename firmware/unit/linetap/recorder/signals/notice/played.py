@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from linetap.recorder.signals.event import Event
+from linetap.recorder.signals.events import Event
 from linetap.ring import SLOT_FRAMES, UNDERRUN, Batch
 
 

@@ -2,10 +2,13 @@
 """What one window of 32 ms is like, for all lines at once: level, how its spectrum moves, where it peaks.
 
 Windows do not overlap: half as many transforms, and what is asked of them, a second of a sound, is not in the edges.
-"""
+
+
+The last second or so of every line in a few numbers: what tells speech, music and noise apart."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +30,7 @@ _NARROW = 2  # bins to either side of a peak that are the peak's: a Hann window 
 _BINS = np.arange(HIGH - LOW, dtype=np.float32)
 
 
-class Look(NamedTuple):
+class Windows(NamedTuple):
     """(windows, lines) each. `flux`: 0 the spectrum of the window before, 1 nothing of it. `share`: of the power in the
     strongest peak; `pair`: in the two strongest. `centre`, `peak`: bins above LOW. `flat`: ln of flatness."""
 
@@ -40,7 +43,7 @@ class Look(NamedTuple):
     flat: F32
 
 
-def look(hops: F32, before: F32) -> tuple[Look, F32]:
+def measure(hops: F32, before: F32) -> tuple[Windows, F32]:
     """Audio (windows, lines, SIZE) and the last window's shape (lines, bins) to what they are like, and the new last.
 
     The shape is the spectrum's amplitude, of sum 1.
@@ -58,7 +61,7 @@ def look(hops: F32, before: F32) -> tuple[Look, F32]:
     centre: F32 = (power @ _BINS) / total
     place, first = _strongest(power)
     _, second = _strongest(power)
-    return Look(level, flux, first / total, (first + second) / total, place, centre, flat), amplitude[-1]
+    return Windows(level, flux, first / total, (first + second) / total, place, centre, flat), amplitude[-1]
 
 
 def _strongest(power: F32) -> tuple[F32, F32]:
@@ -74,3 +77,90 @@ def _strongest(power: F32) -> tuple[F32, F32]:
     found = beside.sum(axis=2)
     np.put_along_axis(power, near, 0, axis=2)
     return place.astype(np.float32), found
+
+
+CHUNK_WINDOWS = 8  # 256 ms: what is decided, is decided once a chunk
+CHUNKS = 5  # 1.3 s are looked back on
+_KINDS = 7  # of what a window tells that have a mean and a deviation
+# Means, deviations of: level, flux, share, pair, flatness, centre, peak; then: share of windows that hardly move,
+# deviation of the level from window to window, how much of the level's movement is a syllable's.
+FEATURES = 2 * _KINDS + 3
+_STILL = np.float32(0.2)  # of flux
+_SYLLABLE = slice(3, 9)  # of 40 windows' transform: 2.3 to 6.3 Hz, a speaker's syllables
+_BELOW_DB = 10.0  # what lies further below the faintest sound is all the same
+_EPS = np.float32(1e-6)
+
+
+class Recent:
+    """Sums of chunks, added up over the last ones."""
+
+    def __init__(self, lines: int) -> None:
+        self._lines = lines
+        self.clear()
+
+    def clear(self) -> None:
+        n = self._lines
+        self._sums: F32 = np.zeros((CHUNKS, 2 * _KINDS + 3, n), dtype=np.float32)
+        self._level: F32 = np.full((CHUNKS * CHUNK_WINDOWS, n), -80, dtype=np.float32)
+
+    def forget(self, row: int) -> None:
+        self._sums[:, :, row] = 0
+        self._level[:, row] = -80
+
+    def add(self, look: Windows, active: npt.NDArray[np.bool_], floor_dbm0: float) -> None:
+        """One chunk; `active` windows count, the others only as a level, never below `floor_dbm0`."""
+        told = np.stack([look.level_dbm0, look.flux, look.share, look.pair, look.flat, look.centre, look.peak])
+        told = np.where(active, told, np.float32(0))
+        level = np.maximum(look.level_dbm0, np.float32(floor_dbm0 - _BELOW_DB))
+        sums = np.empty_like(self._sums[0])
+        sums[:_KINDS] = told.sum(axis=1)
+        sums[_KINDS : 2 * _KINDS] = np.square(told).sum(axis=1)
+        sums[-3] = active.sum(axis=0)
+        sums[-2] = (active & (look.flux < _STILL)).sum(axis=0)
+        sums[-1] = np.square(np.diff(level, axis=0, prepend=self._level[-1:])).sum(axis=0)
+        self._sums = np.concatenate([self._sums[1:], sums[None]])
+        self._level = np.concatenate([self._level[CHUNK_WINDOWS:], level])
+
+    def quietest(self) -> F32:
+        """(lines,): the level of the quietest of all these windows."""
+        quietest: F32 = self._level.min(axis=0)
+        return quietest
+
+    def even(self, range_db: float, chunks: int) -> npt.NDArray[np.bool_]:
+        """(lines,): whether the level stayed within so much in the last chunks."""
+        last = self._level[-chunks * CHUNK_WINDOWS :]
+        even: npt.NDArray[np.bool_] = last.max(axis=0) - last.min(axis=0) <= np.float32(range_db)
+        return even
+
+    @property
+    def active(self) -> F32:
+        """(lines,): windows in which there was something."""
+        active: F32 = self._sums[:, -3].sum(axis=0)
+        return active
+
+    def features(self) -> F32:
+        """(FEATURES, lines)"""
+        sums = self._sums.sum(axis=0)
+        count = np.maximum(sums[-3], 1)
+        mean = sums[:_KINDS] / count
+        spread = np.sqrt(np.maximum(sums[_KINDS : 2 * _KINDS] / count - np.square(mean), 0))
+        level = self._level - self._level.mean(axis=0)
+        moves = np.square(np.abs(np.fft.rfft(level * _TAPER[:, None], axis=0)))[1:]
+        syllable = moves[_SYLLABLE.start - 1 : _SYLLABLE.stop - 1].sum(axis=0) / (moves.sum(axis=0) + _EPS)
+        rest = np.stack([sums[-2] / count, np.sqrt(sums[-1] / len(self._level)), syllable])
+        return np.concatenate([mean, spread, rest]).astype(np.float32)
+
+    def sound_dbm0(self, least_dbm0: float) -> F32:
+        """(lines,): mean level of the windows above `least_dbm0`."""
+        loud = self._level >= np.float32(least_dbm0)
+        total: F32 = np.where(loud, self._level, np.float32(0)).sum(axis=0)
+        level: F32 = np.divide(total, np.maximum(loud.sum(axis=0), 1), dtype=np.float32)
+        return level
+
+
+_TAPER = np.hanning(CHUNKS * CHUNK_WINDOWS + 2)[1:-1].astype(np.float32)
+
+
+def score(features: F32, weights: Sequence[float], bias: float) -> F32:
+    scored: F32 = np.asarray(weights, dtype=np.float32) @ features + np.float32(bias)
+    return scored

@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 
 from linetap.config.numbers import BankNumbers
 from linetap.config.profile import KR_PSTN, Profile
-from linetap.recorder.signals.tones.bank import F32, HOP, U8, WINDOW, Bank, Hz
-from linetap.recorder.signals.tones.cadence import NEVER, Fit, Plan, Said, ToneLine
-from linetap.recorder.signals.tones.events import (
+from linetap.recorder.signals.events import (
     FaxGone,
     FaxHeard,
     FaxMaybe,
@@ -27,6 +25,8 @@ from linetap.recorder.signals.tones.events import (
     ToneHeard,
     VoiceHeard,
 )
+from linetap.recorder.signals.tones.bank import F32, HOP, U8, WINDOW, Bank, Hz
+from linetap.recorder.signals.tones.cadence import NEVER, Fit, Plan, Said, ToneLine
 from linetap.recorder.signals.tones.voice import CHUNK_WINDOWS, VoiceLines
 from linetap.ring import I16, RATE_HZ
 
@@ -65,23 +65,22 @@ def _bank(tones: tuple[Hz, ...], numbers: BankNumbers, quiet_dbm0: float) -> Ban
     return Bank(tones, numbers, quiet_dbm0, CARRIER_TOLERANCE)
 
 
-def fax_windows(audio: I16, profile: Profile) -> NDArray[np.bool_]:
-    """Which windows of audio (n,), one each HOP, a fax tone fills. For whoever can read ahead."""
-    if len(audio) < WINDOW:
-        return np.zeros(0, np.bool_)
-    hops = audio[: len(audio) // HOP * HOP].reshape(-1, 1, HOP).astype(np.float32)
-    codes, _ = _bank(_tones(profile), profile.tones, profile.voice.floor_min_dbm0).classify(hops)
-    found: NDArray[np.bool_] = codes[:, 0] > len(_pairs(profile))
-    return found
+def bank_of(profile: Profile) -> Bank:
+    """The bank of the profile's tones and the carriers, shared by all lines of the profile.
+
+    Below the voice's lowest floor no energy matters, so the bank does not classify windows below it.
+    """
+    return _bank(_tones(profile), profile.tones, profile.voice.floor_min_dbm0)
 
 
-def _pairs(profile: Profile) -> list[Hz]:
+def tone_pairs(profile: Profile) -> list[Hz]:
+    """The frequencies of the profile's tones without repetition: the bank's code of each is 1 + its place here."""
     return list(dict.fromkeys(shape.hz for shape in profile.tone))
 
 
 def _tones(profile: Profile) -> tuple[Hz, ...]:
-    """What the bank names, the fax tones last."""
-    return (*_pairs(profile), *(hz for kinds in CARRIERS.values() for hz in kinds))
+    """All tones of the bank; the carriers of faxes and modems come last."""
+    return (*tone_pairs(profile), *(hz for kinds in CARRIERS.values() for hz in kinds))
 
 
 class ToneDetector:
@@ -89,7 +88,7 @@ class ToneDetector:
 
     def __init__(self, lines: int, profile: Profile = KR_PSTN) -> None:
         self._shapes = profile.tone
-        pairs, tones = _pairs(profile), _tones(profile)
+        pairs, tones = tone_pairs(profile), _tones(profile)
         cadence = profile.cadence
         least_ms = {
             "calling": cadence.fax_calling_ms,
@@ -107,8 +106,7 @@ class ToneDetector:
             },
             cadence,
         )
-        # Below the voice's lowest floor no energy matters.
-        self._bank = _bank(tones, profile.tones, profile.voice.floor_min_dbm0)
+        self._bank = bank_of(profile)
         self._is_fax = np.array([code in self._plan.fax for code in range(1 + len(tones))])
         self._lines = [ToneLine([Fit() for _ in self._shapes]) for _ in range(lines)]
         self._voice = VoiceLines(lines, profile.voice)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from linetap.config.retention import retention_of
 from linetap.config.schema import Config
-from linetap.recorder.calls.retention import retention_of
 from linetap.recorder.vault.folder import CallFolder, Sign, seal_without_audio
 from linetap.recorder.vault.gaps import gap_of, joined, within
 from linetap.recorder.vault.index import Index

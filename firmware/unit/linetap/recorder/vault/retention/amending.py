@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.config.retention import longest_class, retention_in
 from linetap.config.schema import Config
-from linetap.recorder.calls.retention import longest_class, retention_in
 from linetap.recorder.vault.folder import Sign
 from linetap.recorder.vault.log.log import UnitLog
 from linetap.recorder.vault.retention import lifetime

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.config.retention import days_of, longest_class
 from linetap.config.schema import Config
-from linetap.recorder.calls.retention import days_of, longest_class
 from linetap.recorder.vault.jobs import OpenCall
 from linetap_core import keylistfile
 from linetap_core.clock import NS_PER_S, from_utc_ns

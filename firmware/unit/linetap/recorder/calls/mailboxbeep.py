@@ -8,8 +8,8 @@ the message is nothing. Beneath our own notice they hear the notice.
 from __future__ import annotations
 
 from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
-from linetap.recorder.calls.evidence.look import BIN_HZ, SPAN, STEP, Window, look
-from linetap.recorder.calls.pastaudio import not_after_answer, prove_notice
+from linetap.recorder.calls.evidence.windows import BIN_HZ, SPAN, STEP, Window, windows_of
+from linetap.recorder.calls.noticeproof import not_after_answer, prove_notice
 from linetap.recorder.signals.notice.maskedtones import beep_beneath
 from linetap.ring import RATE_HZ
 
@@ -36,7 +36,7 @@ def beeped(line: LineContext, began: int, until: int) -> bool:
         return False
     tones: list[tuple[int, int, int]] = []  # its first and its last window, and the bin
     for at in range(SPAN, len(stretch.samples) + 1, STEP):
-        for window in look(stretch.samples[at - SPAN : at], at, numbers):
+        for window in windows_of(stretch.samples[at - SPAN : at], at, numbers):
             if (place := _high(window, numbers.beep_hz)) is None:
                 continue
             start, end, hz_bin = tones[-1] if tones else (window.at, 0, -1)

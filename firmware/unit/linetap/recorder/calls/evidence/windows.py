@@ -2,12 +2,15 @@
 """What 80 ms of one line are like: two windows of 80 ms, 40 ms apart, each with its level and its strongest lines.
 
 Only a line on which an answer is awaited is looked at, so this is a transform for one line and not for all of them.
-"""
+
+
+A stretch in which one tone is heard; and what it is of a ringback: a burst, or the one that is missing."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -49,7 +52,7 @@ class Window(NamedTuple):
     lines: tuple[int, ...]
 
 
-def look(audio: I16, end: int, numbers: AnswerNumbers) -> list[Window]:
+def windows_of(audio: I16, end: int, numbers: AnswerNumbers) -> list[Window]:
     """Audio (SPAN,) that ends at the frame `end`."""
     pieces = np.stack([audio[:STEP], audio[HALF:]]).astype(np.float32)
     cells = np.fft.rfft(pieces * _SHAPE)
@@ -97,3 +100,36 @@ def _lines(power: F32, numbers: AnswerNumbers) -> tuple[int, ...]:
         return ()
     share = float(power[widened(strong)].sum()) / total
     return tuple(strong) if share >= numbers.tone_share else ()
+
+
+class Burst(msgspec.Struct, frozen=True, array_like=True):
+    start: int
+    end: int
+
+
+class Missing(NamedTuple):
+    """The burst that did not come, or was cut off. `at`: the far end had answered by then; `after`: not before."""
+
+    how: Literal["burst_missing", "burst_cut"]
+    after: int
+    at: int
+
+
+class Run(msgspec.Struct):
+    """Windows in which a tone is there, a dropout bridged. Frames are the middles of windows."""
+
+    start: int
+    last: int
+    dbm0: float  # mean of what is in its lines
+    lines: list[int]
+    windows: int = 1
+    pure: int = 1  # windows with nothing else in them
+    missed: int = 0
+    from_quiet: bool = False  # nothing was heard before it, nor ...
+    to_quiet: bool = False  # ... since
+
+
+def goes_on(run: Run, window: Window, numbers: AnswerNumbers) -> bool:
+    near = set(widened(run.lines))
+    alike = all(line in near for line in window.lines)
+    return alike and abs(within(window, widened(run.lines)) - run.dbm0) <= numbers.steady_db

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What panel and terminal ask of the recorder, over its socket: one packet, one command, one answer."""
+"""What panel and terminal ask of the recorder, over its socket: one packet, one command, one answer.
+
+Before the disk is pulled: calls end here, no new one is recorded, and all that was said is sealed.
+
+It is over with another start of the recorder, or when nobody was there to unmount the disk.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +15,12 @@ from pathlib import Path
 
 import msgspec
 
+from linetap.recorder.core import Recorder
+from linetap.recorder.vault.writer import VaultWriter
 from linetap.sockets import Listener
 from linetap_core import jsontext
 from linetap_core.clock import NS_PER_S, Clock
-from linetap_core.records import RECORDER_SOCKET, RecorderCommand, Refused, Walking
+from linetap_core.records import RECORDER_SOCKET, RecorderCommand, Refused, RemovalState, Walking
 
 TRY_EVERY_S = 3
 PANEL_USER = "linetap-panel"  # systemd/sysusers.d
@@ -65,3 +72,33 @@ class Door:
     def close(self) -> None:
         if self._listener is not None:
             self._listener.close()
+
+
+WHY = "removal"
+
+
+class Removal:
+    def __init__(self, core: Recorder, vault: VaultWriter, busy: Callable[[], bool]) -> None:
+        """`busy`: something is still to come to the vault."""
+        self._core, self._vault, self._busy = core, vault, busy
+        self._asked = False
+
+    def begin(self) -> None:
+        if not self._asked:
+            log.warning("removal_asked: calls end here, and none is recorded from now on")
+        self._asked = True
+        self._vault.close_to_calls(WHY)
+        self._core.end_calls(WHY)
+
+    def cancel(self) -> None:
+        if self._asked:
+            log.warning("removal_cancelled: calls are recorded again")
+        self._asked = False
+        self._vault.close_to_calls(None)
+
+    def state(self) -> RemovalState | None:
+        """None: nobody has asked for it."""
+        if not self._asked:
+            return None
+        busy = self._busy() or self._vault.being_recorded() or self._vault.unfinished()
+        return "ending" if busy else "ready"

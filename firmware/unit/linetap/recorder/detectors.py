@@ -7,20 +7,22 @@ from collections.abc import Sequence
 
 from linetap.config.profile import Profile
 from linetap.recorder.signals.dtmf.detector import DtmfDetector
-from linetap.recorder.signals.event import Event
-from linetap.recorder.signals.sound.detector import SoundDetector
-from linetap.recorder.signals.sound.events import ChannelChanged, SoundEvent, SoundHeard
-from linetap.recorder.signals.tones.detector import ToneDetector
-from linetap.recorder.signals.tones.events import (
+from linetap.recorder.signals.events import (
+    ChannelChanged,
+    Event,
     FaxGone,
     FaxHeard,
     FaxMaybe,
+    SoundEvent,
+    SoundHeard,
     TalkHeard,
     ToneEvent,
     ToneGone,
     ToneHeard,
     VoiceHeard,
 )
+from linetap.recorder.signals.sound.detector import SoundDetector
+from linetap.recorder.signals.tones.detector import ToneDetector
 from linetap.ring import I16, Batch
 
 

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recorder notes of itself in the unit's log: start, configuration, a heartbeat, clock steps, stop."""
+"""What the recorder notes of itself in the unit's log: start, configuration, a heartbeat, clock steps, stop.
+
+What became of an order on the card before this start: a leaf of the log, and the state behind the alert."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
-from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock
+from linetap import cardresult
+from linetap.recorder.vault.writer import VaultWriter
+from linetap_core.clock import NS_PER_MS, NS_PER_S, Clock, parse_rfc3339
 from linetap_core.evidence.unitlog import Kind
-from linetap_core.records import KernelClockState
+from linetap_core.records import KernelClockState, OrderState
 from linetap_core.timekeeping import clock_quality
 
 HEARTBEAT_S = 3600
@@ -63,3 +68,11 @@ class Pulse:
     def stop(self, why: str) -> None:
         """`why`: the code of what ended it, or "asked"."""
         self._log.log_leaf("stop", self._clock.utc_ns(), why=why)
+
+
+def log_order(run_path: Path, vault: VaultWriter) -> OrderState | None:
+    """Once a boot: a recorder that starts again says the same leaf, which is known. None: there was no order."""
+    found = cardresult.load(run_path)
+    if found is not None:
+        vault.log_leaf("order", parse_rfc3339(found.at), code=found.code, sha256=found.sha256 or None)
+    return found

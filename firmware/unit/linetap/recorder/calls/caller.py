@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is read from a stretch of a call's past, once: who calls, and whether the notice was heard."""
+"""Who calls: caller ID in the audio before the first ring and between the first two. Read once a call."""
 
 from __future__ import annotations
 
-import msgspec
-
 from linetap.recorder.calls.call import Key
 from linetap.recorder.calls.context import LineContext
-from linetap.recorder.calls.owndelay import prove_own
 from linetap.recorder.signals.caller.callerid import CallerHeard, caller_id, read_digits
-from linetap.recorder.signals.notice.silentline import too_quiet_for
 from linetap.ring import NS_PER_FRAME, RATE_HZ
-from linetap_core.records import Caller, NoticeRecord
+from linetap_core.records import Caller
 
 LONGEST_PAUSE = 6 * RATE_HZ  # between two bursts: a caller ID further away is none
 DIGITS_BEFORE = 10 * RATE_HZ  # of the first burst: digits further away are not about this call
@@ -69,37 +65,3 @@ def _by_digits(line: LineContext, first: int, until: int) -> CallerHeard | None:
         if found is not None:
             return found
     return None
-
-
-def await_proof(line: LineContext, started: int | None, ended: int, *, whole: bool) -> None:
-    """The notice was played from `started` to `ended`: what the line returned of it can be judged a little later."""
-    line.call.notice_from, line.call.notice_whole = started, whole
-    line.call.notice_until = ended + line.profile.proof.delay_max_ms * RATE_HZ // 1000
-
-
-def prove_notice(line: LineContext, until: int) -> None:
-    """From what the line returned, up to its longest delay or to `until`, where the call ended earlier."""
-    call = line.call
-    if call.notice_from is None or until <= call.notice_from:
-        return
-    heard = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
-    record = call.notices[-1]
-    notice = line.around.notices[record.id]
-    heard = heard[notice.words_from :]
-    proof, numbers = prove_own(line, heard, notice)
-    record.proof, record.score, record.level_db = proof.proof, proof.score, proof.level_db
-    record.delay_ms = msgspec.UNSET if proof.delay_ms is None else proof.delay_ms
-    record.elsewhere_ms = msgspec.UNSET if proof.elsewhere_ms is None else proof.elsewhere_ms
-    call.notice_from = None
-    if proof.proof == "absent" and call.notice_whole:
-        call.deaf = call.deaf or too_quiet_for(heard, notice.words, numbers)
-    if record.began_after_answer is False:
-        call.heard_as = proof.proof
-        not_after_answer(record)
-
-
-def not_after_answer(record: NoticeRecord) -> None:
-    """Whoever answered cannot have heard the notice, whatever the line returned of it."""
-    record.began_after_answer = False
-    if record.proof in ("full", "partial"):
-        record.proof = "early"

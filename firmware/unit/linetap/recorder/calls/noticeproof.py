@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is read from a stretch of a call's past, once: who calls, and whether the notice was heard.
+
+When a line returns what is played on it. The same notice at another time is somebody else's, and proves nothing.
+
+`linetap line learn` measures it. On a line that was not learnt it is known once `delays_known_after` notices in a row
+have come back at the same time, or from the other lines of its card; until then any delay is believed. A codec that was
+started anew may return everything later than before: as many notices, heard whole at the same other time, are believed
+again.
+
+
+A line on which notices are played and not heard.
+
+Only what no caller can bring about counts: a notice played to its end, on a line so quiet that the notice would have
+been heard, in several calls over some time. A line at fault is alarmed and goes on: its calls are announced, recorded
+and flagged, for whoever could stop recording with a fault would soon know how to make one.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from linetap.config.numbers import ProofNumbers
+from linetap.notices import Notice
+from linetap.notices.linelevel import gain_db
+from linetap.recorder.calls.context import LineContext
+from linetap.recorder.signals.notice.proof import Proof, prove, too_quiet_for
+from linetap.ring import I16, RATE_HZ
+from linetap_core.clock import NS_PER_S
+from linetap_core.records import NoticeRecord
+
+
+def await_proof(line: LineContext, started: int | None, ended: int, *, whole: bool) -> None:
+    """The notice was played from `started` to `ended`: what the line returned of it can be judged a little later."""
+    line.call.notice_from, line.call.notice_whole = started, whole
+    line.call.notice_until = ended + line.profile.proof.delay_max_ms * RATE_HZ // 1000
+
+
+def prove_notice(line: LineContext, until: int) -> None:
+    """From what the line returned, up to its longest delay or to `until`, where the call ended earlier."""
+    call = line.call
+    if call.notice_from is None or until <= call.notice_from:
+        return
+    heard = line.around.audio.stretch(call.line, call.notice_from, min(until, call.notice_until)).samples
+    record = call.notices[-1]
+    notice = line.around.notices[record.id]
+    heard = heard[notice.words_from :]
+    proof, numbers = prove_own(line, heard, notice)
+    record.proof, record.score, record.level_db = proof.proof, proof.score, proof.level_db
+    record.delay_ms = msgspec.UNSET if proof.delay_ms is None else proof.delay_ms
+    record.elsewhere_ms = msgspec.UNSET if proof.elsewhere_ms is None else proof.elsewhere_ms
+    call.notice_from = None
+    if proof.proof == "absent" and call.notice_whole:
+        call.deaf = call.deaf or too_quiet_for(heard, notice.words, numbers)
+    if record.began_after_answer is False:
+        call.heard_as = proof.proof
+        not_after_answer(record)
+
+
+def not_after_answer(record: NoticeRecord) -> None:
+    """Whoever answered cannot have heard the notice, whatever the line returned of it."""
+    record.began_after_answer = False
+    if record.proof in ("full", "partial"):
+        record.proof = "early"
+
+
+def prove_own(line: LineContext, captured: I16, notice: Notice) -> tuple[Proof, ProofNumbers]:
+    """What is proven of the line itself, and by which numbers. `captured`: from the notice's first word on."""
+    memory, numbers = line.memory, numbers_of(line, notice)
+    proof = prove(captured, notice.words, numbers)
+    if numbers.echo_delay_ms is None:
+        if proof.proof == "full" and (known := _agreed(line, proof.delay_ms)) is not None:
+            memory.echo_delay_ms = known
+        return proof, numbers
+    if proof.proof != "absent":
+        memory.delays_ms = []
+    elif proof.elsewhere_ms is not None:
+        there = msgspec.structs.replace(numbers, echo_delay_ms=proof.elsewhere_ms)
+        other = prove(captured, notice.words, there)
+        if other.proof == "full" and (known := _agreed(line, other.delay_ms)) is not None:
+            memory.echo_delay_ms = known
+            return other, there
+    return proof, numbers
+
+
+def numbers_of(line: LineContext, notice: Notice) -> ProofNumbers:
+    """Those of the profile, and what is known of the line itself: with its gain the notice comes back louder."""
+    numbers, memory = line.profile.proof, line.memory
+    learned = line.around.learned.get(line.config.number)
+    if learned is not None:
+        echo_db = numbers.echo_db if learned.echo_db is None else learned.echo_db
+        echo_db += gain_db(notice.samples, learned, line.policy, line.profile.notice)
+        delay_ms = numbers.echo_delay_ms if learned.echo_delay_ms is None else learned.echo_delay_ms
+        numbers = msgspec.structs.replace(numbers, echo_db=echo_db, echo_delay_ms=delay_ms)
+    if memory.echo_delay_ms is not None:
+        return msgspec.structs.replace(numbers, echo_delay_ms=memory.echo_delay_ms)
+    if numbers.echo_delay_ms is None:
+        return msgspec.structs.replace(numbers, echo_delay_ms=_of_the_card(line))
+    return numbers
+
+
+def _of_the_card(line: LineContext) -> float | None:
+    """All lines of a card are played and captured by one codec: what is known of the others holds for this one."""
+    others = [other for other in line.around.lines if other.config.card == line.config.card and other is not line]
+    learned = line.around.learned
+    measured = [learned[n].echo_delay_ms for other in others if (n := other.config.number) in learned]
+    known = sorted(d for d in [*measured, *(other.memory.echo_delay_ms for other in others)] if d is not None)
+    return known[len(known) // 2] if known else None
+
+
+def _agreed(line: LineContext, delay_ms: float | None) -> float | None:
+    """Notes this delay; the delay in the middle of the last ones, once enough of them agree."""
+    memory, numbers = line.memory, line.profile.proof
+    if delay_ms is None:
+        return None
+    memory.delays_ms = [*memory.delays_ms, delay_ms][-numbers.delays_known_after :]
+    last = sorted(memory.delays_ms)
+    if len(last) < numbers.delays_known_after or last[-1] - last[0] > numbers.delays_agree_ms:
+        return None
+    memory.delays_ms = []
+    return last[len(last) // 2]
+
+
+HEARD = frozenset({"full", "partial", "early"})
+NOT_HEARD = "notice_not_heard"
+
+
+def count_deafness(line: LineContext) -> None:
+    """At a call's end."""
+    memory, call = line.memory, line.call
+    proofs = {notice.proof for notice in call.notices}
+    if proofs & HEARD:
+        memory.unheard_calls, memory.deaf_calls, memory.deaf_first_ns = 0, 0, None
+        least = line.profile.proof.full_share
+        if memory.deaf_since_ns is not None and any((notice.score or 0) >= least for notice in call.notices):
+            mend(line)
+        return
+    if call.deaf is None:
+        return
+    memory.unheard_calls += 1
+    if call.deaf:
+        _count(line)
+    if memory.deaf_since_ns is not None and call.disposition == "recorded":
+        call.why = call.why or NOT_HEARD
+
+
+def _count(line: LineContext) -> None:
+    memory, now_ns = line.memory, line.call.ended_ns
+    assert now_ns is not None
+    if memory.deaf_first_ns is None or memory.deaf_first_ns > now_ns:  # the clock may have been set back
+        memory.deaf_first_ns = now_ns
+    memory.deaf_calls += 1
+    long_enough = now_ns - memory.deaf_first_ns >= line.policy.deaf_span_s * NS_PER_S
+    if memory.deaf_calls >= line.policy.deaf_calls and long_enough and memory.deaf_since_ns is None:
+        memory.deaf_since_ns = now_ns
+        line.around.vault.remember_fault(line.config.number, now_ns)
+
+
+def mend(line: LineContext) -> None:
+    """A notice was heard on it to its end, or somebody has had the line learnt."""
+    memory = line.memory
+    memory.unheard_calls, memory.deaf_calls, memory.deaf_first_ns, memory.deaf_since_ns = 0, 0, None, None
+    line.around.vault.remember_fault(line.config.number, None)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recommended length of a call: the desk is told once, and the parties may be.
+
+The recording beep: while a call is recorded, a short tone every so often says so to whoever is on the line.
+
+It is not played over a notice, before that is proven, or between digits, and is too short to count as a voice.
+"""
+
+from __future__ import annotations
+
+from linetap.notices.beep import BEEP
+from linetap.recorder.calls.context import FRAMES_PER_MS, LineContext
+from linetap.recorder.calls.marks import play_once
+from linetap.recorder.signals.events import Event
+from linetap.ring import RATE_HZ, SLOT_FRAMES
+
+
+def recommended_time(line: LineContext, event: Event) -> None:
+    line.call.call_time_told = True
+    line.report("call_time", event.at)
+    if line.policy.end_notice and line.memory.playing is None and line.memory.state == "recording":
+        play_once(line, line.policy.end_notice, event)
+
+
+def limit_frame(line: LineContext) -> int:
+    """The frame at which the recording is as long as one may be; never within a stretch that is withheld."""
+    call = line.call
+    assert call.first_frame is not None
+    limit = call.first_frame + line.policy.longest_call_s * RATE_HZ
+    return max(limit, call.withheld[-1][1] + SLOT_FRAMES) if call.withheld else limit
+
+
+def recommended_frame(line: LineContext) -> int | None:
+    """The frame at which the call gets so long; None: not this call, or told already."""
+    call = line.memory.call
+    if call is None or call.answered_ns is None or call.call_time_told or call.first_frame is None:
+        return None
+    return line.anchor.frame_at(call.answered_ns) + line.policy.recommended_call_s * RATE_HZ
+
+
+AFTER_DIGITS_MS = 2000
+AFTER_NOTICE_MS = 2000
+
+
+def beep_frame(line: LineContext) -> int | None:
+    """When the next one is due; None: policy wants none, or nothing is recorded now."""
+    call, every_s = line.memory.call, line.policy.beep_every_s
+    if call is None or not every_s or call.first_frame is None or line.memory.state != "recording":
+        return None
+    after_ms = AFTER_NOTICE_MS if call.notice_from is not None else 0
+    due = max(call.beeped_at or call.first_frame, 0) + every_s * RATE_HZ
+    typed = call.typed[-1].at + AFTER_DIGITS_MS * FRAMES_PER_MS if call.typed else 0
+    return max(due, typed, call.plays_until, call.notice_until + after_ms * FRAMES_PER_MS if after_ms else 0)
+
+
+def sound_beep(line: LineContext, event: Event) -> None:
+    line.call.beeped_at = event.at
+    play_once(line, BEEP, event)

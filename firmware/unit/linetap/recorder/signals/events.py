@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a detector tells the call table.
+
+What is heard of tones and voice. `line`: row of the audio; `known`: the frame at which it became certain.
+
+What is said of a line's sound. `line`: row of the audio; `known`: the frame at which it became certain."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+EventName = Literal[
+    "ringing", "ring_gone", "off_hook", "on_hook", "flash", "polarity",
+    "loop_break", "digit", "tone", "tone_gone", "voice", "talk", "fax_maybe", "fax_gone", "fax", "neighbour",
+    "sound", "channel", "look", "pbx",
+    "notice_started", "notice_ended", "notice_broken", "deadline", "limit", "call_time", "party", "dial_lasts", "beep",
+    "alone",
+]  # fmt: skip
+
+
+class Event(msgspec.Struct, frozen=True):
+    """`known`: the frame at which it became certain; `at`: the frame it tells of."""
+
+    known: int
+    name: EventName
+    at: int
+    text: str = ""  # the digit, the tone, the sound
+    level_dbm0: float = 0.0  # of one tone of a digit, pulses have 0; of a sound
+    period_ms: int = 0  # of the sounds "cadence" and "cadence_over": from burst to burst ...
+    on_ms: int = 0  # ... and how long one lasts
+
+    @property
+    def turn(self) -> tuple[int, bool, EventName, int, str, float]:
+        """The order of handling, the same whatever was found first. Of two that became certain in the same frame,
+        ringing comes before the off-hook that answers it: the other way round a call that came in has gone out."""
+        return self.known, self.name != "ringing", self.name, self.at, self.text, self.level_dbm0
+
+
+class ToneHeard(msgspec.Struct, frozen=True):
+    """The tone is there; `at`: its first burst, when it is heard again the burst or period that is heard."""
+
+    line: int
+    known: int
+    at: int
+    tone: str
+
+
+class ToneGone(msgspec.Struct, frozen=True):
+    """The tone has stopped; `at`: the end of its last burst."""
+
+    line: int
+    known: int
+    at: int
+    tone: str
+
+
+class FaxHeard(msgspec.Struct, frozen=True):
+    """`which`: "calling" (1100 Hz) or "answer" (2100 Hz, with or without reversals of its phase) of a fax;
+    "modem_answer" (2225 Hz, 2250 Hz with or without a guard tone) or "modem_calling" (1300 Hz)."""
+
+    line: int
+    known: int
+    at: int
+    which: str
+
+
+class FaxMaybe(msgspec.Struct, frozen=True):
+    """A fax tone has lasted so long that a notice had better wait; FaxHeard or FaxGone follows."""
+
+    line: int
+    known: int
+    at: int
+    which: str
+
+
+class FaxGone(msgspec.Struct, frozen=True):
+    """What may have been a fax tone ended too early to be one; `at`: where it ended."""
+
+    line: int
+    known: int
+    at: int
+
+
+class VoiceHeard(msgspec.Struct, frozen=True):
+    """Energy that is no tone and no steady noise; once a stretch. `at`: where the stretch began."""
+
+    line: int
+    known: int
+    at: int
+
+
+class TalkHeard(msgspec.Struct, frozen=True):
+    """Two seconds of voice in all, pauses between words allowed; once until that has worn off again.
+
+    `at`: where the voice began that counts.
+    """
+
+    line: int
+    known: int
+    at: int
+
+
+ToneEvent = ToneHeard | ToneGone | FaxMaybe | FaxGone | FaxHeard | VoiceHeard | TalkHeard
+
+
+# `cadence`: a burst of a tone nobody learnt, which comes back regularly; `cadence_over`: the next burst did not come.
+# `sit`: the special information tone before a network's announcement; `sit_part`: two of its three tones.
+SoundName = Literal[
+    "silence", "noise", "tone", "music", "speech", "announcement", "sit", "sit_part", "modem", "cadence", "cadence_over"
+]
+
+
+class SoundHeard(msgspec.Struct, frozen=True):
+    """From `at` on the line carries another sound. `level_dbm0`: of what is heard, 0 of silence; `period_ms` and
+    `on_ms` are a cadence's."""
+
+    line: int
+    known: int
+    at: int
+    sound: SoundName
+    level_dbm0: float = 0.0
+    period_ms: int = 0
+    on_ms: int = 0
+
+
+class ChannelChanged(msgspec.Struct, frozen=True):
+    """The noise between sounds is another since `at`: another network, another telephone, another room."""
+
+    line: int
+    known: int
+    at: int
+
+
+SoundEvent = SoundHeard | ChannelChanged
