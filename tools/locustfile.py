@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The load of `./build.sh bench desk-load`, made by Locust: the same requests, pauses and people.
 
-Locust is no dependency of the project (docs/decisions/0080); docs/desk-load.md has the command. The bench starts it and
+Locust is no dependency of the project (decision 0080); docs/desk-load.md has the command. The bench starts it and
 says by the environment where the pages are, who is logged in, and what the server's certificate is checked with.
 """
 

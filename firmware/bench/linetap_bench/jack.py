@@ -9,7 +9,7 @@ An exchange whose stream runs dry or over loses the cable when it prepares it ag
 ahead (periods=64 is 640 ms), and read its capture in time.
 
 By default jackd is patient: it waits for an end that this machine holds up, so that no period is lost between the two
-and only time is (docs/decisions/0057). But it waits for a killed one too, up to 10 s; who kills or stops an end takes
+and only time is (decision 0057). But it waits for a killed one too, up to 10 s; who kills or stops an end takes
 an impatient cable, which passes over an end that is late, as a codec would.
 """
 

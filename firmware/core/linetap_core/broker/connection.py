@@ -11,7 +11,7 @@ the next one. The broker holds back what is more than `receive_maximum` unacknow
 `sweep`: what the broker has retained is asked for at QoS 0, by a subscription of its own that ends when the one for
 what comes stands. As shipped, Mosquitto writes all that it knows to its disk after each change, and to it a message of
 QoS 1 that was acknowledged is one: of 2,200 retained topics that takes 11 s, at QoS 0 0.1 s. First the one subscription
-and then the other: a later word never comes earlier (docs/decisions/0070).
+and then the other: a later word never comes earlier (decision 0070).
 """
 
 from __future__ import annotations

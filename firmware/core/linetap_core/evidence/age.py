@@ -95,7 +95,7 @@ class AgeSeries:
     """Small age files of one header, each with a payload key of its own: HKDF of the file key and a random nonce.
 
     This is for the journal alone, and departs knowingly from a MUST NOT of the specification, that a file key serves
-    one file: docs/decisions/0026.
+    one file: decision 0026.
     """
 
     MOST = 64  # files of one series; a caller begins a new one long before

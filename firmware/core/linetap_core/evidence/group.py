@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sealing to k of n, from nothing but age files: each k-1 of the members have an age file inside age files, one for
-each of them, and the innermost is to all members behind them. Stock `tar` and `age` open it (docs/decisions/0086):
+each of them, and the innermost is to all members behind them. Stock `tar` and `age` open it (decision 0086):
 
     tar xOf key.age 1.age | age -d -i member1.txt | age -d -i member3.txt
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking through the indexes of vaults: which segments can hold a call, and what they hold.
 
-Several at once, for where a segment is a process of stock `age` (docs/decisions/0054). What does not open is kept count
+Several at once, for where a segment is a process of stock `age` (decision 0054). What does not open is kept count
 of, for a search that has not looked everywhere has not found that there is nothing.
 """
 
@@ -35,8 +35,8 @@ def decrypt_segment(ciphertext: bytes, identities: list[Path]) -> bytes:
     """The plaintext of a segment of the index, with the identity files that fit; of a group, those of enough officers.
 
     With pyrage in this process, if it is installed and the identities are unencrypted: stock `age` would be a process
-    for each segment. All other identities, and every recording, are opened by stock `age` alone (docs/decisions/0007,
-    0054).
+    for each segment. All other identities, and every recording, are opened by stock `age` alone (decision 0007 and
+    decision 0054).
 
     DoesNotOpen otherwise.
     """

@@ -31,7 +31,7 @@ POLL_MS = 100
 STALL_MS = 1000  # no period for so long: the codec is dead, and nobody may think that silence is recorded
 SETTLE_PERIODS = 5
 # Read at once, for the buffer's sake, but written in fours: most of a period's work is waking up with cold caches, and
-# the second of two handled together costs a quarter of the first (docs/decisions/0010).
+# the second of two handled together costs a quarter of the first (decision 0010).
 BATCH_PERIODS = 4
 SHIFTS_NEEDED = 5
 SHIFTS_KEPT = 16

@@ -160,7 +160,7 @@ class AnswerNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     stretch_min_ms: int = 280  # ours: less is a click, a cough
     stretch_pause_ms: int = 280  # ours: between two of them
     turn_db: float = 4.0  # ours: near end and far end differ by more on nearly every line
-    turn_alone_db: float = 7.0  # ours: where nothing rang; phrases of one announcer differ by 6.6 (docs/decisions/0126)
+    turn_alone_db: float = 7.0  # ours: where nothing rang; phrases of one announcer differ by 6.6 (decision 0126)
     turn_pause_ms: int = 2000  # ours: "yes?" and what is said to it
     music_min_ms: int = 1500  # ours: less is a chime
     jingle_max_ms: int = 6000  # ours: longer is a colour ring, and its end alone says something

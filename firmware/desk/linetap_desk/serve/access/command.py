@@ -78,7 +78,7 @@ def _rekey(args: argparse.Namespace, clock: Clock) -> int:
 
 
 def _verify(db: Any, args: argparse.Namespace) -> int:
-    """As 0031 has it of the file log: yes only against a head that was kept elsewhere."""
+    """Answers yes only against a head that was kept elsewhere, as for the file log (decision 0031)."""
     from linetap_core.evidence import keys
     from linetap_desk.serve.access import chain
 

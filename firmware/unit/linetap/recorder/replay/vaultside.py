@@ -2,7 +2,7 @@
 """The lines' audio in memory that the process which seals it sees too.
 
 The vault of a replay, in a process of its own. In life its thread waits for a disk while the other follows the
-lines; in a replay neither ever waits, and two threads of one Python would take turns (decisions/0044)."""
+lines; in a replay neither ever waits, and two threads of one Python would take turns (decision 0044)."""
 
 from __future__ import annotations
 

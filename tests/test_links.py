@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every relative link in a Markdown page leads to a file that exists, and its anchor to a heading there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from documents import ROOT, anchors, markdown, prose
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
+ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:", re.IGNORECASE)
+
+
+def dead_links(page: Path) -> list[str]:
+    dead = []
+    text = page.read_text(encoding="utf-8")
+    for link in LINK.findall(re.sub(r"`[^`\n]*`", "", prose(text))):
+        if ELSEWHERE.match(link):
+            continue
+        place, _, anchor = unquote(link).partition("#")
+        target = (page.parent / place).resolve() if place else page
+        there = target.exists()
+        if not there or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
+            dead.append(link)
+    return dead
+
+
+@pytest.mark.parametrize("page", markdown(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_of_a_page_resolve(page: Path) -> None:
+    assert dead_links(page) == []
+
+
+@pytest.mark.parametrize("link", ["gone.md", "here.md#gone", "#gone"])
+def test_a_dead_link_is_found(tmp_path: Path, link: str) -> None:
+    page = tmp_path / "here.md"
+    page.write_text(
+        f"# Here\n\n[good](here.md#here) [site](https://example.org/gone) `[code](gone.md)` [dead]({link})\n"
+    )
+    assert dead_links(page) == [link]
