@@ -15,7 +15,7 @@ from keeping_rig import DAY
 from linetap.recorder.vault.retention import holds
 from linetap_core.evidence import age, keys, namespaces
 from linetap_core.evidence.command import HERE, MAY
-from linetap_core.evidence.reach import REACH
+from reach import REACH
 
 TESTS = Path(__file__).parents[1]
 

@@ -18,7 +18,7 @@ SIZE_TYPE = "text/x.tlog.size"  # of the answer 409, which says up to where the 
 MOST_HASHES = 63
 LIMIT_BYTES = note.LIMIT_BYTES + (MOST_HASHES + 2) * 64
 _OLD = re.compile(rb"old (0|[1-9][0-9]{0,17})")
-_SIZE = re.compile(rb"(0|[1-9][0-9]{0,17})\n?")
+_BODY_SIZE = re.compile(rb"(0|[1-9][0-9]{0,17})\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +50,5 @@ def decode(data: bytes) -> Request:
 
 def decode_size(data: bytes) -> int | None:
     """Of an answer 409."""
-    match = _SIZE.fullmatch(data)
+    match = _BODY_SIZE.fullmatch(data)
     return int(match[1]) if match else None
