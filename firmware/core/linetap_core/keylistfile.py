@@ -15,13 +15,9 @@ class Unreadable(KeyListFault):
     code = "key_list_unreadable"
 
 
-def signature_of(path: Path) -> Path:
-    return namespaces.beside(path)
-
-
 def load(path: Path) -> tuple[bytes, bytes]:
     """The list's bytes and the signature's, unchecked."""
-    return _read(path, keylist.LIST_LIMIT_BYTES), _read(signature_of(path), sshsig.SIGNATURE_LIMIT_BYTES)
+    return _read(path, keylist.LIST_LIMIT_BYTES), _read(namespaces.beside(path), sshsig.SIGNATURE_LIMIT_BYTES)
 
 
 def read(path: Path, authority: PublicKey | Authority) -> KeyList:
